@@ -1,0 +1,1 @@
+"""Order only: which step, how often retried, what the Prefect UI shows."""

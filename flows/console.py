@@ -1,0 +1,29 @@
+"""What a run prints: one line per event, and no traceback for a mistake that a message explains."""
+
+from __future__ import annotations
+
+import logging
+
+from evergreen.errors import explain
+
+
+QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")  # ends are told by the steps themselves
+
+
+class Plain(logging.Filter):
+    """Drop Prefect's lines on ordinary ends, and the traceback of an explained error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether `record` is shown, after taking out what only a developer reads."""
+        if record.exc_info and record.exc_info[1] and (said := explain(record.exc_info[1])):
+            record.exc_info = record.exc_text = None
+            record.msg, record.args = f"failed: {said}", ()
+        return not record.getMessage().startswith(QUIET)
+
+
+def install() -> None:
+    """Put the filter on Prefect's run loggers, once."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, Plain) for one in logger.filters):
+            logger.addFilter(Plain())

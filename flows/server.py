@@ -1,0 +1,148 @@
+"""The Prefect server behind a run: one that is running already, or one that lives as long as the run.
+
+Prefect can start such a temporary server itself, but gives up where a busy machine takes longer than a fixed limit, does
+nothing while it waits, and leaves the server behind when the run is killed. This one is waited for as long as it lives,
+starts while the run's own libraries load, and ends when the pipe to its parent closes, however the parent died.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from evergreen.errors import InputError
+from evergreen.params import Params
+from evergreen.project import Project
+
+LOOPBACK = "127.0.0.1"
+PATIENCE = 600  # seconds for a server that is alive but does not answer yet
+
+
+def set_environment(project: Project) -> None:
+    """Keep Prefect's files in the project, and every library from phoning home. Call it before Prefect is imported."""
+    defaults = {
+        "PREFECT_HOME": str(project.stores / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s | %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_run_name)s: %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_DATEFMT": "%H:%M:%S",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads double the time on a busy machine
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> Iterator[str]:
+    """Yield the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
+
+    Takes the server of PREFECT_API_URL or of `ports.prefect` where one answers. Raises InputError where PREFECT_API_URL
+    is set and nothing answers there.
+    """
+    set_environment(project)
+    if running := find_running(params):
+        os.environ["PREFECT_API_URL"] = running
+        meanwhile()
+        yield running
+        return
+    project.stores.mkdir(parents=True, exist_ok=True)
+    with _temporary(project) as (url, wait):
+        os.environ["PREFECT_API_URL"] = url
+        try:
+            meanwhile()
+            wait()
+            yield url
+        finally:
+            del os.environ["PREFECT_API_URL"]
+
+
+def find_running(params: Params) -> str | None:
+    """Return the address of a Prefect server that answers, or None."""
+    told = os.environ.get("PREFECT_API_URL")
+    if told:
+        if not is_prefect(told):
+            raise InputError(f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable")
+        return told
+    own = f"http://{LOOPBACK}:{params.ports.prefect}/api"
+    return own if is_prefect(own) else None
+
+
+def is_prefect(url: str) -> bool:
+    """Say whether a Prefect API answers at `url`."""
+    try:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine
+        with direct.open(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200 and answer.read().strip() == b"true")
+    except (OSError, ValueError):  # refused, timed out, not HTTP
+        return False
+
+
+@contextmanager
+def _temporary(project: Project) -> Iterator[tuple[str, Callable[[], None]]]:
+    log = project.stores / "prefect-server.log"
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            cwd=project.root,
+            start_new_session=True,  # Ctrl-C reaches the run first; the server ends after it
+        )
+    assert process.stdin and process.stdout
+    port = process.stdout.readline().decode().strip()
+    url = f"http://{LOOPBACK}:{port}/api"
+
+    def wait() -> None:
+        until = time.monotonic() + PATIENCE
+        while not is_prefect(url):
+            if process.poll() is not None or time.monotonic() > until:
+                raise InputError(f"the temporary Prefect server did not start: see {log}")
+            time.sleep(0.05)
+
+    try:
+        yield url, wait
+    finally:
+        with suppress(OSError):
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        process.kill()
+        process.wait()
+
+
+def main() -> None:
+    """Serve Prefect's API on a free port of this machine, print the port, and end when standard input closes."""
+    listener = socket.socket()
+    listener.bind((LOOPBACK, 0))
+    listener.listen(128)
+    print(listener.getsockname()[1], flush=True)
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    app = create_app(ephemeral=True, final=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5))
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+        time.sleep(20)  # a server that does not end by itself
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""`evergreen …`: a thin face on the flows and the steps. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evergreen import __version__
+
+if TYPE_CHECKING:
+    from evergreen.params import Params
+    from evergreen.project import Project
+
+
+class Commands(click.Group):
+    """A group whose commands end a person's mistake in one message, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; exit code 1 for a mistake, 130 for Ctrl-C."""
+        from evergreen.errors import explain
+
+        try:
+            return super().invoke(context)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("stopped; run again to go on where it was", err=True)
+            sys.exit(130)
+        except Exception as error:
+            said = explain(error)
+            if said is None:
+                raise
+            click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+            click.echo(str(said), err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evergreen")
+def main() -> None:
+    """A machine-learning pipeline whose model stays fresh."""
+
+
+@main.command()
+@click.argument("batches", nargs=-1)
+@click.option("--next", "following", is_flag=True, help="Take the batch after the newest one there is.")
+@click.option("--replace", is_flag=True, help="Take the named batches in place of the ones ingested before.")
+def ingest(batches: tuple[str, ...], following: bool, replace: bool) -> None:
+    """Take new batches from the source.
+
+    Without BATCHES: all that are new, up to source.until in params.yaml.
+    """
+    from evergreen.data import batches as step
+    from evergreen.versions import run_stage
+
+    if replace and not batches:
+        raise click.UsageError("--replace needs the names of the batches to replace")
+    with _project() as (project, params):
+        done = run_stage(
+            project,
+            "ingest",
+            lambda check: step.ingest(project, params, batches, following=following, replace=replace, check=check),
+            force=True,
+        )
+        assert done is not None
+        click.echo(f"{len(done.new)} new: {', '.join(done.new) or 'none'}; {len(done.batches)} batches in data/raw")
+
+
+@main.command()
+def validate() -> None:
+    """Check the batches that are new, or whose expectations have changed."""
+    from evergreen.data.validate import validate as step
+    from evergreen.versions import run_stage
+
+    with _project() as (project, params):
+        done = run_stage(project, "validate", lambda check: step(project, params, check=check))
+        if done is None:
+            click.echo("nothing new: every batch is validated as it is expected now")
+            return
+        rows = [
+            [one.batch, f"{one.rows:,}", f"{one.quarantined:,}", "checked now" if one.batch in done.new else ""]
+            for one in done.reports
+        ]
+        _table(["batch", "rows", "quarantined", ""], rows)
+
+
+@main.command()
+@click.option("--seeds", type=int, help="How many seeds, in place of sweep.seeds.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train, in place of train.device.")
+@click.option("--model", type=click.Choice(["median", "mean"]), help="Which model comes out, in place of sweep.model.")
+def run(seeds: int | None, device: str | None, model: str | None) -> None:
+    """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register."""
+    import time
+
+    from evergreen.params import load
+    from evergreen.project import Project
+    from flows.server import connect
+
+    began = time.monotonic()
+    project = Project.find()
+    params = load(project.params)
+    # Wrong values end here, before a server is started.
+    params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
+    with connect(project, params, _load_libraries) as url:
+        from flows.training import training
+
+        outcome = training(seeds=seeds, device=device, model=model)
+    _summary(project, params, outcome, url, time.monotonic() - began)
+    if outcome.failed_seeds:
+        sys.exit(3)
+
+
+@main.command()
+def status() -> None:
+    """Say which data and which model are there, and what a run would do."""
+    from evergreen.data.batches import waiting
+    from evergreen.data.manifest import Manifest
+    from evergreen.tracking import Tracker
+    from evergreen.versions import changed_stages
+
+    with _project(lock=False) as (project, params):
+        rows = []
+        for name, folder in (("raw", project.raw), ("validated", project.validated), ("features", project.features)):
+            batches = list(Manifest(folder).in_order())
+            span = f"{batches[0]} to {batches[-1]}" if batches else "none"
+            rows.append([f"data/{name}", f"{len(batches)} batches", span])
+        rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
+        rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
+        held = Tracker(project, params).aliases() if (project.stores / "mlflow.db").exists() else {}
+        for alias, number in sorted(held.items()):
+            rows.append([alias, f"version {number}", params.tracking.model])
+        if not held:
+            rows.append(["champion", "none yet", "`evergreen run` makes one"])
+        _table(["what", "how many", "which"], rows)
+
+
+@main.command()
+def doctor() -> None:
+    """Check versions, device, stores and ports, and say what to do about what is wrong."""
+    from evergreen.doctor import examine
+    from evergreen.project import Project
+
+    found = examine(Project.find())
+    marks = {True: "ok", False: "WRONG"}
+    _table(["", "what", "found", "what to do"], [[marks[one.fine], one.what, one.found, one.advice] for one in found])
+    if not all(one.fine for one in found):
+        sys.exit(1)
+
+
+@main.command()
+def up() -> None:
+    """Serve the Prefect and MLflow pages of this project on this machine, until Ctrl-C."""
+    from flows.house import serve
+
+    with _project(lock=False) as (project, params):
+        serve(project, params)
+
+
+@main.command(hidden=True)
+@click.argument("name", type=click.Choice(["ingest", "validate", "prepare"]))
+def stage(name: str) -> None:
+    """Do what `dvc repro` asks for: one stage, without DVC's own bookkeeping."""
+    from evergreen.data import batches, prepare
+    from evergreen.data import validate as validation
+
+    steps: dict[str, Callable[..., Any]] = {
+        "ingest": batches.ingest,
+        "validate": validation.validate,
+        "prepare": prepare.prepare,
+    }
+    with _project() as (project, params):
+        done = steps[name](project, params, check=True)
+        click.echo(f"{name}: {len(done.new)} new batches")
+
+
+@contextmanager
+def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
+    from evergreen.params import load
+    from evergreen.project import Project
+    from flows.server import set_environment
+
+    project = Project.find()
+    params = load(project.params)
+    set_environment(project)
+    if not lock:
+        yield project, params
+        return
+    with project.lock():
+        yield project, params
+
+
+def _load_libraries() -> None:
+    """Import, while the server starts, what every run needs."""
+    import dvc.repo
+    import mlflow.tracking
+
+    import flows.training  # noqa: F401
+
+
+def _summary(project: Project, params: Params, outcome: Any, url: str, seconds: float) -> None:
+    from evergreen.tracking import Tracker
+
+    tracker = Tracker(project, params)
+    rows = [[step, how] for step, how in outcome.steps.items()]
+    metrics = tracker.client.get_run(outcome.run_id).data.metrics
+    name = next(iter(_metrics(params)))
+    if name in metrics:
+        rows.append([name, f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"])
+        rows.append(["over seeds", f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}"])
+        rows.append(["baselines", f"linear {metrics[f'linear.{name}']:.4f}, constant {metrics[f'constant.{name}']:.4f}"])
+    if outcome.registered:
+        one = outcome.registered
+        rows.append(["model", f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else "")])
+    if outcome.failed_seeds:
+        rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
+    rows.append(["pictures", "reports/result.png, reports/curves.png, reports/validation.html"])
+    rows.append(["MLflow", tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (while `evergreen up` runs)")])
+    rows.append(["took", f"{seconds:.0f} s"])
+    _table(["step", "what happened"], rows)
+
+
+def _metrics(params: Params) -> tuple[str, ...]:
+    from evergreen.model.metrics import METRICS
+
+    return METRICS[params.task]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    for number, row in enumerate([head, *rows]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.secho(line, bold=number == 0)

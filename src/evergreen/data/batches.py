@@ -1,0 +1,127 @@
+"""Ingest: take new batches from the source into `data/raw/`, once and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from evergreen import dataset
+from evergreen.data.manifest import Manifest
+from evergreen.data.sources import Offer, Source, open_source, typed
+from evergreen.errors import InputError
+from evergreen.files import write_whole
+from evergreen.params import Params
+from evergreen.project import Project
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingest did: the batches it took, and all that `data/raw/` now holds, by event time."""
+
+    new: tuple[str, ...]
+    batches: tuple[str, ...]
+
+
+def ingest(
+    project: Project,
+    params: Params,
+    names: Sequence[str] = (),
+    *,
+    following: bool = False,
+    replace: bool = False,
+    check: bool = False,
+) -> Ingested:
+    """Take batches from the source of `params` into `data/raw/`.
+
+    Without `names`: all up to `source.until`; with `following`: the one after the newest there is. A batch that is
+    there already is left alone where its content is the same. With `check`, what is there must first be as ingested.
+
+    Raises InputError for a batch that the source does not have or cannot deliver whole, and for one that is there with
+    other content (unless `replace`).
+    """
+    if check and not replace:
+        check_unchanged(project)
+    source = open_source(params.source)
+    offers = source.offers()
+    raw = Manifest(project.raw)
+    new = []
+    for offer in _wanted(offers, params, raw, names, following):
+        known = raw.entries.get(offer.name)
+        if known and known["origin"] == offer.origin and not names and raw.file(offer.name).exists():
+            continue
+        if _take(source, offer, raw, replace):
+            new.append(offer.name)
+    if not raw.entries:
+        raise InputError(f"the source holds no batch up to {params.source.until!r}: move source.until in params.yaml")
+    return Ingested(tuple(new), tuple(raw.in_order()))
+
+
+def waiting(project: Project, params: Params) -> list[str]:
+    """Return the batches that `ingest` would look at: new to `data/raw/`, or changed in the source."""
+    raw = Manifest(project.raw)
+    offers = _wanted(open_source(params.source).offers(), params, raw, (), following=False)
+    return [one.name for one in offers if raw.entries.get(one.name, {}).get("origin") != one.origin]
+
+
+def check_unchanged(project: Project) -> None:
+    """Raise InputError where a file of `data/raw/` is not what was ingested."""
+    for path in Manifest(project.raw).altered():
+        how = "was changed after it was ingested" if path.exists() else "is missing"
+        raise InputError(f"{path} {how}: bring it back with `dvc checkout --force` (or `dvc pull`)")
+
+
+def _wanted(
+    offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool
+) -> list[Offer]:
+    by_name = {offer.name: offer for offer in offers}
+    if unknown := [name for name in names if name not in by_name]:
+        have = f"{offers[0].name} to {offers[-1].name}" if offers else "nothing"
+        raise InputError(f"the source has no batch {unknown[0]!r}; it holds {len(offers)} batches, {have}")
+    if names:
+        return [by_name[name] for name in names]
+    if following:
+        fresh = [offer for offer in offers if offer.name > max(raw.entries, default="")]
+        if not fresh:
+            raise InputError(f"the source has no batch after {max(raw.entries)!r}: nothing to ingest")
+        return fresh[:1]
+    until = params.source.until
+    return [offer for offer in offers if until is None or offer.name <= until]
+
+
+def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
+    frame = typed(source.read(offer.name), dataset.COLUMNS)
+    if frame.is_empty():
+        raise InputError(f"batch {offer.name!r} has no rows: deliver it again, or take it out of the source")
+    path = raw.file(offer.name)
+    known = raw.entries.get(offer.name)
+    if known and path.exists() and not replace:
+        if not _same(path, frame):
+            raise InputError(
+                f"batch {offer.name!r} was ingested before with other content ({known['rows']:,} rows then, "
+                f"{frame.height:,} now): batches do not change; deliver it under a new name, or take it in place of "
+                f"the old one with `evergreen ingest {offer.name} --replace`"
+            )
+        changed = known["origin"] != offer.origin
+        known["origin"] = offer.origin
+        if changed:
+            raw.write()
+        return False
+    write_whole(path, lambda part: frame.write_parquet(part))
+    moments = _moments(frame)
+    facts = {"origin": offer.origin, "rows": frame.height, "start": str(moments.min()), "end": str(moments.max())}
+    raw.record(offer.name, path, **facts)
+    return True
+
+
+def _same(path: Path, frame: pl.DataFrame) -> bool:
+    before = pl.read_parquet(path)
+    return before.schema == frame.schema and before.equals(frame)
+
+
+def _moments(frame: pl.DataFrame) -> pl.Series:
+    if dataset.TIME in frame.columns:
+        return frame[dataset.TIME].drop_nulls()
+    return pl.Series([""])  # validation says which column is missing

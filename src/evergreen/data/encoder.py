@@ -1,0 +1,129 @@
+"""The fitted transformer: from features as read to the float32 columns that XGBoost sees.
+
+A category becomes its place in a dictionary fitted on training rows (0 missing, 1 other, then the levels in order);
+a number stays what it is, not scaled, missing as NaN. The dictionary is JSON: nothing to unpickle, and ONNX gets equal
+inputs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.files import write_json
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MISSING, OTHER, FIRST = 0, 1, 2  # codes of a category
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The dictionary of each category and the classes of the label, fitted on training rows only."""
+
+    task: str
+    features: tuple[str, ...]
+    levels: Mapping[str, tuple[str, ...]]  # category -> its levels; a feature that is not here is a number
+    classes: tuple[str, ...]  # labels in order of their code; empty for regression
+    fitted_on: tuple[str, ...]  # batches
+
+    def transform(self, frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return the features of `frame` as float32, shape (rows, features).
+
+        Raises InputError where a feature is missing or text stands where a number must.
+        """
+        import polars as pl
+
+        missing = [name for name in self.features if name not in frame.columns]
+        if missing:
+            raise InputError(f"the rows lack the feature(s) {', '.join(missing)}; the model was trained with them")
+        columns = []
+        for name in self.features:
+            column = frame[name]
+            if name in self.levels:
+                codes = {level: code for code, level in enumerate(self.levels[name], FIRST)}
+                text = column.cast(pl.String)
+                coded = text.replace_strict(codes, default=OTHER, return_dtype=pl.Float32)
+                columns.append(pl.select(pl.when(text.is_null()).then(float(MISSING)).otherwise(coded)).to_series())
+            elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
+                columns.append(column.cast(pl.Float32).fill_null(float("nan")))
+            else:
+                raise InputError(f"feature {name!r} must be a number, found {column.dtype}")
+        return np.column_stack([one.cast(pl.Float32).to_numpy() for one in columns])
+
+    def transform_label(self, label: pl.Series) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return the label as float32, shape (rows,): a number, or the code of a class.
+
+        Raises InputError for a class that no training row had.
+        """
+        import polars as pl
+
+        if self.task == "regression":
+            return label.cast(pl.Float32).to_numpy()
+        codes = {name: code for code, name in enumerate(self.classes)}
+        coded = as_class(label).replace_strict(codes, default=None, return_dtype=pl.Float32)
+        if coded.null_count():
+            unknown = as_class(label).filter(coded.is_null())[0]
+            raise InputError(f"label {unknown!r} is in no training row; those hold {', '.join(self.classes)}")
+        return coded.to_numpy()
+
+    def write(self, path: Path) -> None:
+        """Write the dictionary as JSON."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> Encoder:
+        """Read the dictionary back."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        levels = {name: tuple(values) for name, values in content.pop("levels").items()}
+        return cls(levels=levels, **{key: v if isinstance(v, str) else tuple(v) for key, v in content.items()})
+
+
+def as_class(label: pl.Series) -> pl.Series:
+    """Return the names of classes: text as it is, true and false as words, whole numbers without a point."""
+    import polars as pl
+
+    if label.dtype.is_float():
+        label = label.cast(pl.Int64)
+    return label.cast(pl.String)
+
+
+def fit_encoder(
+    task: str,
+    features: Sequence[str],
+    level_rows: Mapping[str, Mapping[str, int]],
+    label_rows: Mapping[str, int],
+    min_rows: int,
+    batches: Sequence[str],
+) -> Encoder:
+    """Return the encoder for training rows, given how many of them have each level and each class.
+
+    Raises InputError where the labels leave nothing to learn.
+    """
+    classes = _in_order(label_rows)
+    if task != "regression" and len(classes) < 2:
+        raise InputError(
+            f"all {sum(label_rows.values()):,} training labels are {''.join(classes) or 'missing'} (batches {batches[0]} "
+            f"to {batches[-1]}): there is nothing to learn; check LABEL in dataset.py, or train on more batches"
+        )
+    if task == "binary" and len(classes) > 2:
+        shown = ", ".join(classes[:5])
+        raise InputError(f"task is binary but the label has {len(classes)} classes ({shown}, ...): use task: multiclass")
+    levels = {
+        name: tuple(sorted(level for level, rows in counts.items() if rows >= min_rows))
+        for name, counts in level_rows.items()
+    }
+    return Encoder(task, tuple(features), levels, () if task == "regression" else tuple(classes), tuple(batches))
+
+
+def _in_order(label_rows: Mapping[str, int]) -> list[str]:
+    if all(name.lstrip("-").isdigit() for name in label_rows):
+        return sorted(label_rows, key=int)
+    return sorted(label_rows)

@@ -1,0 +1,64 @@
+"""What a data folder holds, batch by batch, so that only new batches cost work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from evergreen.errors import InputError
+from evergreen.files import sha256_of_file, sweep_parts, write_json
+
+Entry = dict[str, Any]
+
+
+class Manifest:
+    """`manifest.json` of a data folder: the batches that are complete there, and what each was made from.
+
+    A file without an entry is a leftover of a killed run and is written anew.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "manifest.json"
+        self.entries: dict[str, Entry] = {}
+        if self.path.exists():
+            try:
+                self.entries = json.loads(self.path.read_text(encoding="utf-8"))
+            except ValueError:
+                raise InputError(f"{self.path} is damaged: restore the folder with `dvc checkout --force`") from None
+
+    def in_order(self) -> dict[str, Entry]:
+        """Return the entries by event time, oldest first."""
+        return dict(sorted(self.entries.items(), key=lambda one: (one[1]["start"], one[0])))
+
+    def file(self, batch: str, suffix: str = ".parquet") -> Path:
+        """Return where `batch` lies in this folder."""
+        return self.folder / f"{batch}{suffix}"
+
+    def record(self, batch: str, *files: Path, **facts: object) -> None:
+        """Note that `batch` is complete in `files`, and write the manifest."""
+        sums = {path.relative_to(self.folder.parent).as_posix(): sha256_of_file(path) for path in files}
+        self.entries[batch] = {"files": sums, **facts}
+        self.write()
+
+    def version(self, batch: str) -> str:
+        """Return the checksum of the batch's own file."""
+        return str(self.entries[batch]["files"][self.file(batch).relative_to(self.folder.parent).as_posix()])
+
+    def altered(self) -> list[Path]:
+        """Return the files that are missing, or not as they were recorded."""
+        return [path for batch in self.entries for path in self._altered(batch)]
+
+    def forget_altered(self) -> None:
+        """Drop the batches with such files, so that they are made anew."""
+        self.entries = {batch: entry for batch, entry in self.entries.items() if not self._altered(batch)}
+
+    def write(self) -> None:
+        """Put the entries on disk, whole or not at all."""
+        sweep_parts(self.folder)
+        write_json(self.path, self.entries)
+
+    def _altered(self, batch: str) -> list[Path]:
+        sums = {self.folder.parent / name: was for name, was in self.entries[batch]["files"].items()}
+        return [path for path, was in sums.items() if not path.is_file() or sha256_of_file(path) != was]

@@ -1,0 +1,202 @@
+"""Prepare: turn each validated batch into features, split batches by time, fit the encoder on training rows only.
+
+What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the encoder) comes from
+counts kept per batch, so it never reads history again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from evergreen import dataset
+from evergreen.data.encoder import as_class, fit_encoder
+from evergreen.data.manifest import Manifest
+from evergreen.errors import InputError
+from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
+from evergreen.params import Params
+from evergreen.project import Project
+
+ROLES = ("train", "validation", "holdout")
+TIME, LABEL, KEY = "event_time", "label", "key_"  # columns of a features file beside the features
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one role: those of `batches` whose event time is at least `start` and before `end`."""
+
+    batches: tuple[str, ...]
+    start: str | None
+    end: str | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows train, which stop training early, and which neither has seen."""
+
+    train: Part
+    validation: Part
+    holdout: Part
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Read a split back from JSON."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{role: Part(tuple(one["batches"]), one["start"], one["end"]) for role, one in content.items()})
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation did: batches turned into features now, the split, and rows left out on purpose."""
+
+    new: tuple[str, ...]
+    split: Split
+    rows: int
+    left_out: dict[str, int]
+
+
+def prepare(project: Project, params: Params, *, check: bool = False) -> Prepared:
+    """Write `data/features/`: one file per batch, `split.json`, `encoder.json`; with `check`, altered files anew.
+
+    Raises InputError where the labels or the number of rows leave nothing to learn.
+    """
+    validated, done = Manifest(project.validated), Manifest(project.features)
+    if check:
+        done.forget_altered()
+    recipe = sha256_of(sha256_of_code([Path(__file__), Path(dataset.__file__)]), params.task)
+    stamps = {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
+    new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
+    for name in new:
+        features, left_out = featurize(pl.read_parquet(validated.file(name)), params.task)
+        _check_label(features, name, params.task)
+        write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
+        write_json(done.file(name, ".json"), summarize(features, left_out))
+        edges = {edge: validated.entries[name][edge] for edge in ("start", "end")}
+        done.record(name, done.file(name), done.file(name, ".json"), stamp=stamps[name], rows=features.height, **edges)
+    batches = [name for name in done.in_order() if name in stamps]
+    split = split_by_time(done, batches, params.split.train_batches)
+    _fit(done, split, params)
+    write_json(project.features / "split.json", asdict(split))
+    used = [_summary(done, name) for name in _used(split)]
+    left_out = Counter[str]()
+    for one in used:
+        left_out.update(one["left_out"])
+    return Prepared(tuple(new), split, sum(one["rows"] for one in used), dict(left_out))
+
+
+def featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return key, time, label and features of `rows`, and how many rows were left out for which reason.
+
+    Row by row: no row's features depend on another row. Sorted by event time.
+    """
+    left_out, kept = {}, rows
+    for reason, condition in dataset.LEFT_OUT.items():
+        unusable = kept.select(condition.fill_null(value=True)).to_series()
+        left_out[reason] = int(unusable.sum())
+        kept = kept.filter(~unusable)
+    unlabelled = kept.select(dataset.LABEL.is_null()).to_series()
+    if unlabelled.any():
+        left_out["no label"] = int(unlabelled.sum())
+        kept = kept.filter(~unlabelled)
+    label = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
+    features = kept.select(
+        *(pl.col(name).alias(KEY + name) for name in dataset.KEY),
+        pl.col(dataset.TIME).alias(TIME),
+        label.alias(LABEL),
+        *(expression.alias(name) for name, expression in dataset.FEATURES.items()),
+    )
+    if task != "regression":
+        features = features.with_columns(as_class(features[LABEL]))
+    numbers = [name for name in dataset.FEATURES if features.schema[name] != pl.String()]
+    return features.with_columns(pl.col(numbers).cast(pl.Float32)).sort(TIME, maintain_order=True), left_out
+
+
+def summarize(features: pl.DataFrame, left_out: dict[str, int]) -> dict[str, Any]:
+    """Return what fitting needs to know of a batch: rows per category level and per class."""
+    categories = [name for name in dataset.FEATURES if features.schema[name] == pl.String()]
+    classes = features[LABEL] if features.schema[LABEL] == pl.String() else None
+    return {
+        "rows": features.height,
+        "left_out": left_out,
+        "levels": {name: _counts(features[name]) for name in categories},
+        "classes": {} if classes is None else _counts(classes),
+    }
+
+
+def split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
+    """Return the split: the newest batch is the holdout, the one before stops training early, those before train.
+
+    With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than the start of the next
+    part never trains, whatever batch it came in.
+    """
+    if len(batches) >= 3:
+        *earlier, middle, newest = batches
+        train = tuple(earlier if train_batches is None else earlier[-train_batches:])
+        cuts = [done.entries[name]["start"] for name in (middle, newest)]
+        groups = (train, (middle,), (newest,))
+    else:
+        times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[TIME].sort()
+        if times.n_unique() < 3:
+            raise InputError(f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches")
+        cuts = [str(times[int(share * (len(times) - 1))]) for share in (0.70, 0.85)]
+        groups = (tuple(batches),) * 3
+    return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
+
+
+def read_part(project: Project, part: Part, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """Return the rows of one part of the split, in order of batch and time."""
+    files = [project.features / f"{name}.parquet" for name in part.batches]
+    rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
+    for edge, keep in ((part.start, pl.col(TIME).ge), (part.end, pl.col(TIME).lt)):
+        if edge is not None:
+            rows = rows.filter(keep(pl.lit(datetime.fromisoformat(edge))))
+    return (rows if columns is None else rows.select(*columns)).collect()
+
+
+def _fit(done: Manifest, split: Split, params: Params) -> None:
+    levels: dict[str, Counter[str]] = {}
+    classes = Counter[str]()
+    for name in split.train.batches:
+        inside = done.entries[name]["end"] < str(split.train.end)
+        one = _summary(done, name) if inside else _summary_before(done, name, split.train)
+        for feature, counts in one["levels"].items():
+            levels.setdefault(feature, Counter()).update(counts)
+        classes.update(one["classes"])
+    batches = split.train.batches
+    encoder = fit_encoder(
+        params.task, list(dataset.FEATURES), levels, classes, params.prepare.min_level_rows, batches
+    )
+    encoder.write(done.folder / "encoder.json")
+
+
+def _summary(done: Manifest, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
+    return content
+
+
+def _summary_before(done: Manifest, name: str, train: Part) -> dict[str, Any]:
+    rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(str(train.end)))
+    return summarize(rows, {})
+
+
+def _used(split: Split) -> list[str]:
+    return list(dict.fromkeys([*split.train.batches, *split.validation.batches, *split.holdout.batches]))
+
+
+def _counts(column: pl.Series) -> dict[str, int]:
+    counted = column.drop_nulls().value_counts().sort(column.name)
+    return dict(zip(counted[column.name].to_list(), counted["count"].to_list(), strict=True))
+
+
+def _check_label(features: pl.DataFrame, batch: str, task: str) -> None:
+    if features.is_empty():
+        raise InputError(f"batch {batch!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
+    if task == "regression" and not features[LABEL].is_finite().all():
+        raise InputError(f"batch {batch!r}: some labels are infinite or not a number; leave them out in dataset.py")

@@ -1,0 +1,382 @@
+"""Validate: split each new batch into valid rows and quarantined rows, or stop at a bad batch.
+
+Great Expectations is imported where a batch is checked and nowhere else: the import costs more than checking a million
+rows. Its `BASIC` results are twice as fast as `COMPLETE`; only what failed is asked again for the positions of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from evergreen import dataset
+from evergreen.data.manifest import Manifest
+from evergreen.data.sources import parse
+from evergreen.errors import InputError
+from evergreen.files import sha256_of, sha256_of_code, sweep_parts, write_json, write_whole
+from evergreen.params import Params
+from evergreen.params import Validate as ValidateParams
+from evergreen.project import Project
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.expectations.expectation import Expectation
+
+TYPE_NAMES = {"temporal": "a date or time", "integer": "a whole number", "numeric": "a number", "other": "a true or false"}
+UNPARSED = " (text that is not {kind})"
+REASONS = "quarantine_reasons"
+REPORTS_SHOWN = 24  # batches on the validation page
+PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
+    "ExpectColumnValuesToBeBetween": "{min_value} to {max_value}",
+    "ExpectColumnValuesToNotBeNull": "not missing",
+    "ExpectColumnValuesToBeInSet": "one of {value_set}",
+    "ExpectColumnValuesToMatchRegex": "looks like {regex}",
+    "ExpectColumnValuesToBeUnique": "unique",
+    "ExpectColumnPairValuesAToBeGreaterThanB": "greater than {column_B}",
+    "ExpectColumnMinToBeBetween": "smallest is {min_value} to {max_value}",
+    "ExpectColumnMaxToBeBetween": "largest is {min_value} to {max_value}",
+    "ExpectTableRowCountToBeBetween": "{min_value} to {max_value} rows",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation of one batch, and what came of it."""
+
+    says: str
+    scope: str  # rows: breaking rows go to quarantine | batch: a failure stops the flow
+    passed: bool
+    broken: int = 0  # rows that break it
+    examples: tuple[str, ...] = ()
+    observed: str = ""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What validation found in one batch; `faults` is empty unless the batch as a whole is bad."""
+
+    batch: str
+    rows: int
+    valid: int
+    quarantined: int
+    checks: tuple[Check, ...]
+    faults: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> BatchReport:
+        """Return the report that `asdict` turned into `content`."""
+        checks = tuple(Check(**{**one, "examples": tuple(one["examples"])}) for one in content["checks"])
+        return cls(**{**content, "checks": checks, "faults": tuple(content["faults"])})
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What a validation did: the batches it checked now, the newest reports, and how many batches there are."""
+
+    new: tuple[str, ...]
+    reports: tuple[BatchReport, ...]
+    batches: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A batch taken apart: its report, the valid rows in declared types, and the others with their reasons."""
+
+    report: BatchReport
+    valid: pl.DataFrame = field(repr=False)
+    quarantined: pl.DataFrame = field(repr=False)
+
+
+class BadBatchError(InputError):
+    """A batch as a whole is bad; `report` says how."""
+
+    def __init__(self, report: BatchReport) -> None:
+        self.report = report
+        faults = "\n".join(f"  {fault}" for fault in report.faults)
+        super().__init__(
+            f"batch {report.batch!r} is bad, and nothing after it was changed:\n{faults}\n"
+            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, or change what is expected "
+            "in expectations.py or params.yaml (validate); see reports/validation.html"
+        )
+
+
+def validate(project: Project, params: Params, *, check: bool = False) -> Validated:
+    """Check each batch of `data/raw/` that is new, or whose contract has changed; with `check`, or whose files have.
+
+    Writes `data/validated/`, `data/quarantine/` and `data/validation/`; nothing of it where a batch is bad.
+    Raises BadBatchError for the first bad batch.
+    """
+    raw, done = Manifest(project.raw), Manifest(project.validated)
+    if check:
+        done.forget_altered()
+    expected = contract(params)
+    stamps = {name: sha256_of(raw.version(name), expected) for name in raw.in_order()}
+    new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
+    outcomes = []
+    for name in new:
+        outcomes.append(check_batch(read_raw(project.raw / f"{name}.parquet"), name, params.validation))
+        if outcomes[-1].report.faults:
+            raise BadBatchError(outcomes[-1].report)
+    for outcome in outcomes:
+        _keep(project, outcome, done, stamps[outcome.report.batch])
+    return Validated(tuple(new), tuple(read_reports(project)), batches=len(stamps))
+
+
+def contract(params: Params) -> str:
+    """Return a fingerprint of what is expected of any batch: code and parameters."""
+    here = Path(__file__).parent
+    code = (here / "validate.py", here.parent / "dataset.py", here.parent / "expectations.py")
+    return sha256_of(sha256_of_code(code), params.validation.model_dump())
+
+
+def read_reports(project: Project) -> list[BatchReport]:
+    """Return the reports of the newest validated batches, by event time."""
+    order = list(Manifest(project.validated).in_order())[-REPORTS_SHOWN:]
+    files = (project.validation / f"{name}.json" for name in order)
+    return [BatchReport.from_json(json.loads(file.read_text(encoding="utf-8"))) for file in files]
+
+
+def read_raw(path: Path) -> pl.DataFrame:
+    """Read one raw batch. Raises InputError where the file is damaged."""
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read ({error}): bring it back with `dvc checkout --force`") from None
+
+
+def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams) -> Outcome:
+    """Take one raw batch, shape (rows, columns as delivered), apart."""
+    from great_expectations.expectations import ExpectTableColumnsToMatchSet
+
+    schema = ExpectTableColumnsToMatchSet(
+        column_set=list(dataset.COLUMNS), exact_match=False, description="every column that dataset.py declares is there"
+    )
+    checks, broken = _run([schema], frame.head(1), frame.height)
+    if not checks[0].passed:
+        missing = ", ".join(repr(name) for name in dataset.COLUMNS if name not in frame.columns)
+        fault = f"missing column(s) {missing}; it has {', '.join(frame.columns)}"
+        return _bad(batch, frame, checks, [fault])
+    parsed = _parsed(frame)
+    found, broken = _run([*_declared(parsed, params), *_expected(batch)], parsed, frame.height)
+    checks += found
+    reasons = _reasons(broken, frame.height)
+    rows_bad = sum(1 for one in reasons if one)
+    faults = [_fault(check, frame.height) for check in checks if check.scope == "batch" and not check.passed]
+    if rows_bad > params.max_bad_rows * frame.height:
+        faults.append(_too_many(checks, rows_bad, frame.height, params.max_bad_rows))
+    if faults:
+        return _bad(batch, frame, checks, faults)
+    good = pl.Series([not one for one in reasons])
+    report = BatchReport(batch, frame.height, frame.height - rows_bad, rows_bad, tuple(checks))
+    return Outcome(
+        report,
+        parsed.filter(good).select(*dataset.COLUMNS),
+        frame.with_columns(pl.Series(REASONS, reasons, dtype=pl.List(pl.String))).filter(~good),
+    )
+
+
+def _parsed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `frame` in declared types; text that does not fit moves to a column of its own, which must be empty."""
+    columns = []
+    for name, dtype in dataset.COLUMNS.items():
+        columns.append(parse(frame[name], dtype))
+        if columns[-1].null_count() > frame[name].null_count():
+            unfit = pl.select(pl.when(columns[-1].is_null()).then(frame[name].cast(pl.String))).to_series()
+            columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
+    return pl.DataFrame(columns)
+
+
+def _kind(dtype: pl.DataType) -> str:
+    group = "temporal" if dtype.is_temporal() else "integer" if dtype.is_integer() else "numeric"
+    return TYPE_NAMES[group if dtype.is_temporal() or dtype.is_numeric() else "other"]
+
+
+def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectation]:
+    """Yield what `dataset.py` and `params.yaml` imply."""
+    import great_expectations.expectations as gxe
+
+    for name in parsed.columns:
+        if name not in dataset.COLUMNS:
+            column, kind = name.split(" (text that is not ")
+            yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {kind.rstrip(')')}")
+    yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.TIME, description=f"{dataset.TIME}: is there")
+    unique = f"{', '.join(dataset.KEY)}: unique together"
+    if len(dataset.KEY) == 1:
+        yield gxe.ExpectColumnValuesToBeUnique(column=dataset.KEY[0], description=unique)
+    elif dataset.KEY:
+        yield gxe.ExpectCompoundColumnsToBeUnique(
+            column_list=list(dataset.KEY), ignore_row_if="never", description=unique
+        )
+    if params.max_age_days is not None:
+        now = datetime.now(UTC).replace(tzinfo=None).timestamp()
+        oldest = datetime.fromtimestamp(now - params.max_age_days * 86_400, UTC).replace(tzinfo=None)
+        fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
+        yield gxe.ExpectColumnMaxToBeBetween(column=dataset.TIME, min_value=oldest, description=fresh)
+
+
+def _expected(batch: str) -> list[Expectation]:
+    from evergreen.expectations import expectations
+
+    return expectations(batch)
+
+
+def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tuple[list[Check], dict[str, list[int]]]:
+    """Return a check per expectation, and for each broken rule about rows the positions of the rows that break it."""
+    expected = list(expected)
+    checks, broken = [], {}
+    results = _ask(expected, frame, "BASIC")
+    again = [one for one, result in zip(expected, results, strict=True) if not result.success and _about_rows(one)]
+    positions = iter(_ask(again, frame, "COMPLETE")) if again else iter(())
+    for one, result in zip(expected, results, strict=True):
+        raised = result.exception_info or {}
+        if raised.get("raised_exception") or any(isinstance(v, dict) and v.get("raised_exception") for v in raised.values()):
+            raise InputError(f"expectations.py: {_says(one)}: cannot be evaluated ({_why(raised)})")
+        if not result.success and _about_rows(one):
+            broken[_says(one)] = [int(at) for at in next(positions).result["unexpected_index_list"]]
+        checks.append(_check(one, result, rows))
+    return checks, broken
+
+
+def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -> list[ExpectationValidationResult]:
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # Only the columns that are named, and text as categories: the engine copies the whole frame for every rule.
+    named = {name for one in expected for value in one.configuration.kwargs.values() for name in _texts(value)}
+    columns = [name for name in frame.columns if name in named] or frame.columns[:1]
+    table = frame.select(columns).with_columns(pl.col(pl.String).cast(pl.Categorical)).to_pandas()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    asset = context.data_sources.add_pandas("batches").add_dataframe_asset("batch")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": table})
+    marked = [one.copy(update={"meta": {"place": place}}) for place, one in enumerate(expected)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the engine's own, about pandas
+        found = batch.validate(gx.ExpectationSuite("contract", expectations=marked), result_format=result_format)
+    return sorted(found.results, key=lambda result: int(result.expectation_config.meta["place"]))
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in (value if isinstance(value, (list, tuple, set)) else [value]) if isinstance(one, str)]
+
+
+def _about_rows(expectation: Expectation) -> bool:
+    """Say whether single rows break `expectation`; with `mostly` below 1 it is about the batch."""
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
+
+    kinds = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+    return isinstance(expectation, kinds) and float(expectation.configuration.kwargs.get("mostly", 1)) >= 1
+
+
+def _says(expectation: Expectation) -> str:
+    """Return the rule in words: its own description, or one made of its name and values."""
+    if expectation.description:
+        return str(expectation.description)
+    kwargs = {key: _short(value) for key, value in expectation.configuration.kwargs.items()}
+    kind = type(expectation).__name__
+    words = PHRASES.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", " ", kind.removeprefix("Expect")).lower()
+    about = kwargs.get("column") or kwargs.get("column_A") or "batch"
+    share = float(expectation.configuration.kwargs.get("mostly", 1))
+    return f"{about}: {words.format_map(_Blank(kwargs))}" + (f" in at least {share:.0%} of rows" if share < 1 else "")
+
+
+class _Blank(dict[str, str]):
+    """Values for a phrase; an end that is not given is open."""
+
+    def __missing__(self, key: str) -> str:
+        return "any"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = ", ".join(str(one) for one in value) if isinstance(value, (list, tuple)) else str(value)
+    return text.removesuffix(" 00:00:00") if len(text) <= 60 else text[:57] + "..."
+
+
+def _check(expectation: Expectation, result: ExpectationValidationResult, rows: int) -> Check:
+    found = result.result
+    unexpected = [one for one in found.get("partial_unexpected_list") or [] if one == one]  # a missing value shows nothing
+    examples = tuple(dict.fromkeys(_short(_plain(one)) for one in unexpected))[:3]
+    broken = int(found.get("unexpected_count") or 0)
+    observed = found.get("observed_value")
+    if observed is None and broken:
+        observed = f"{broken / rows:.2%} of rows"
+    return Check(
+        says=_says(expectation),
+        scope="rows" if _about_rows(expectation) else "batch",
+        passed=bool(result.success),
+        broken=broken,
+        examples=examples,
+        observed="" if observed is None else _short(observed),
+    )
+
+
+def _plain(example: object) -> object:
+    if isinstance(example, dict):
+        return ", ".join(f"{key} {value}" for key, value in example.items())
+    return example
+
+
+def _why(raised: dict[str, Any]) -> str:
+    messages = [raised, *(one for one in raised.values() if isinstance(one, dict))]
+    return next((str(one["exception_message"]) for one in messages if one.get("exception_message")), "no reason given")
+
+
+def _reasons(broken: dict[str, list[int]], rows: int) -> list[list[str]]:
+    reasons: list[list[str]] = [[] for _ in range(rows)]
+    for says, positions in broken.items():
+        for position in positions:
+            reasons[position].append(says)
+    return reasons
+
+
+def _fault(check: Check, rows: int) -> str:
+    return f"{check.says}: found {check.observed or check.broken} in {rows:,} rows"
+
+
+def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> str:
+    worst = Counter({check.says: check.broken for check in checks if check.scope == "rows"}).most_common(3)
+    by_says = {check.says: check.examples for check in checks}
+    rules = "; ".join(
+        f"{says}: {count:,} rows" + (f", such as {by_says[says][0]!r}" if by_says[says] else "")
+        for says, count in worst
+        if count
+    )
+    return f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) are bad, more than validate.max_bad_rows ({allowed:.1%}): {rules}"
+
+
+def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]) -> Outcome:
+    report = BatchReport(batch, frame.height, 0, 0, tuple(checks), tuple(faults))
+    return Outcome(report, frame.clear(), frame.clear())
+
+
+def _keep(project: Project, outcome: Outcome, done: Manifest, stamp: str) -> None:
+    name, times = outcome.report.batch, outcome.valid[dataset.TIME]
+    valid, report, bad_rows = done.file(name), project.validation / f"{name}.json", project.quarantine / f"{name}.parquet"
+    for folder in (project.quarantine, project.validation):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_parts(folder)
+    files = [valid, report]
+    write_whole(valid, lambda part: outcome.valid.write_parquet(part))
+    write_json(report, asdict(outcome.report))
+    if outcome.quarantined.is_empty():
+        bad_rows.unlink(missing_ok=True)
+    else:
+        write_whole(bad_rows, lambda part: outcome.quarantined.write_parquet(part))
+        files.append(bad_rows)
+    done.record(name, *files, stamp=stamp, rows=times.len(), start=str(times.min()), end=str(times.max()))

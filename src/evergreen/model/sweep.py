@@ -1,0 +1,99 @@
+"""Sweep: how the seeds share the machine, what they say together, and which model comes out.
+
+The median seed is chosen by validation loss, not by the holdout, and never the best: picking the best of N is selection
+on noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.files import sha256_of, sha256_of_code
+from evergreen.model.train import Trained
+from evergreen.params import Params
+from evergreen.params import Sweep as SweepParams
+
+TRAINS = ("device.py", "matrix.py", "train.py")  # code that a seed's model depends on
+JUDGES = ("baselines.py", "evaluate.py", "metrics.py", "package.py", "sweep.py")  # and a sweep's, beside these
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many seeds train at once, with how many threads each."""
+
+    jobs: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One metric over the seeds: mean, standard deviation, and the confidence interval of the mean."""
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+    values: tuple[float, ...]  # in order of seed
+
+
+def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
+    """Return what stands for one seed's model: equal fingerprints on a CPU mean equal bytes."""
+    chosen = params.train.model_dump(exclude={"device"})
+    return sha256_of(data, params.task, chosen, device, seed, version("xgboost"), _code(TRAINS))
+
+
+def sweep_fingerprint(data: str, params: Params, device: str) -> str:
+    """Return what stands for a whole training run: its seeds, and how they are judged and combined."""
+    seeds = [seed_fingerprint(data, params, device, seed) for seed in params.sweep.seed_list()]
+    how = (params.sweep.model, params.evaluate.model_dump(), params.tracking.model)
+    return sha256_of(seeds, how, version("scikit-learn"), _code(JUDGES))
+
+
+def share_cores(params: SweepParams, cores: int, device: str) -> Slots:
+    """Return how many seeds to train side by side so that no core is asked for twice.
+
+    Seeds with one thread each waste the least: threads of one model wait for each other at every tree level. A GPU
+    takes one at a time.
+    """
+    at_most = 1 if device == "cuda" else cores
+    jobs = max(1, min(params.jobs or at_most, params.seeds))
+    return Slots(jobs, max(1, cores // jobs))
+
+
+def summarize(values: Iterable[float], confidence: float) -> Spread:
+    """Return the spread of one metric over seeds, with Student's t interval of the mean (NaN for a single seed)."""
+    from scipy import stats
+
+    array = np.asarray(tuple(values), dtype=float)
+    mean, deviation = float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else float("nan")
+    half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1)) * deviation / len(array) ** 0.5
+    return Spread(mean, deviation, mean - half, mean + half, tuple(array.tolist()))
+
+
+def choose(trained: Mapping[int, float], model: str) -> tuple[int, ...]:
+    """Return the seeds whose models are registered, given each seed's validation loss: the median one, or all.
+
+    With an even number of seeds the better of the two middle ones is taken; ties go to the lower seed.
+    """
+    if not trained:
+        raise InputError("no seed trained: see the log of each seed's task; nothing was registered")
+    if model == "mean":
+        return tuple(sorted(trained))
+    ranked = sorted(trained, key=lambda seed: (trained[seed], seed))
+    return (ranked[(len(ranked) - 1) // 2],)
+
+
+def failed_seeds(seeds: Sequence[int], trained: Iterable[Trained]) -> tuple[int, ...]:
+    """Return the seeds that have no model."""
+    have = {one.seed for one in trained}
+    return tuple(seed for seed in seeds if seed not in have)
+
+
+def _code(names: Iterable[str]) -> str:
+    return sha256_of_code(Path(__file__).parent / name for name in names)

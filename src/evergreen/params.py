@@ -1,0 +1,190 @@
+"""The typed, frozen view of `params.yaml`: what is not declared here is an error there."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from evergreen.errors import InputError
+
+Task = Literal["binary", "multiclass", "regression"]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: closed (no unknown key) and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Source(Section):
+    """Where batches come from."""
+
+    kind: Literal["example", "files", "sql"] = "example"
+    until: str | None = None
+    path: str | None = None
+    encoding: str = "utf-8"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    url: str | None = None
+    query: str | None = None
+    period: Literal["day", "week", "month", "year"] = "month"
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return value if value is None else str(value)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Source:
+        if self.kind == "files" and not self.path:
+            raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")
+        if self.kind == "sql" and not (self.url and self.query):
+            raise ValueError("kind 'sql' needs 'url' and 'query'")
+        return self
+
+
+class Validate(Section):
+    """When a batch as a whole is bad."""
+
+    max_bad_rows: Share = 0.02
+    max_age_days: Annotated[float, Field(gt=0)] | None = None
+
+
+class Prepare(Section):
+    """How features are encoded."""
+
+    min_level_rows: Count = 20
+
+
+class Split(Section):
+    """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
+
+    train_batches: Count | None = 12
+
+
+class Train(Section):
+    """XGBoost's parameters, the same for every seed."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    rounds: Count = 2000
+    early_stopping_rounds: Count = 50
+    learning_rate: Fraction = 0.05
+    max_depth: Annotated[int, Field(ge=1, le=20)] = 6
+    min_child_weight: Annotated[float, Field(ge=0)] = 5.0
+    subsample: Fraction = 0.8
+    colsample_bytree: Fraction = 0.5
+    reg_lambda: Annotated[float, Field(ge=0)] = 1.0
+    max_bin: Annotated[int, Field(ge=2, le=1024)] = 256
+
+
+class Sweep(Section):
+    """How many seeds, how many at once, and which model comes out."""
+
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 10
+    first_seed: Annotated[int, Field(ge=0, le=2**31 - 1001)] = 0
+    jobs: Count | None = None
+    model: Literal["median", "mean"] = "median"
+
+    def seed_list(self) -> list[int]:
+        """Return the seeds of the sweep, in order."""
+        return list(range(self.first_seed, self.first_seed + self.seeds))
+
+
+class Evaluate(Section):
+    """The intervals of the evaluation."""
+
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Tracking(Section):
+    """Names in MLflow."""
+
+    experiment: Annotated[str, Field(min_length=1)] = "evergreen"
+    model: Annotated[str, Field(pattern=r"^[^/:]+$")] = "evergreen"
+
+
+class Ports(Section):
+    """Where `evergreen up` listens, on this machine only."""
+
+    prefect: Port = 4200
+    mlflow: Port = 5000
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    task: Task = "binary"
+    source: Source = Source()
+    validation: Validate = Field(default=Validate(), alias="validate")  # BaseModel.validate is taken
+    prepare: Prepare = Prepare()
+    split: Split = Split()
+    train: Train = Train()
+    sweep: Sweep = Sweep()
+    evaluate: Evaluate = Evaluate()
+    tracking: Tracking = Tracking()
+    ports: Ports = Ports()
+
+    def override(self, **sections: dict[str, Any]) -> Params:
+        """Return a copy with some values replaced, checked like the file; None means 'as in the file'.
+
+        Raises InputError for a value that the file could not hold either.
+        """
+        content = self.model_dump(by_alias=True)
+        for section, values in sections.items():
+            content[section] |= {key: value for key, value in values.items() if value is not None}
+        return parse(content, "the flow's parameters")
+
+
+def load(path: Path) -> Params:
+    """Read `params.yaml` at `path`.
+
+    Raises InputError that names each wrong key or value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: restore it, for instance with `git checkout {path.name}`") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return parse({} if content is None else content, path.name)
+
+
+def parse(content: object, where: str) -> Params:
+    """Check `content` (as read from YAML); `where` names it in errors."""
+    if not isinstance(content, dict):
+        raise InputError(f"{where} must hold keys and values, not {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_fault(one)}" for one in error.errors())
+        raise InputError(f"{where} has {error.error_count()} wrong value(s):\n{faults}") from None
+
+
+def _fault(one: Any) -> str:
+    place = ".".join(str(part) for part in one["loc"]) or "file"
+    if one["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(one["loc"][-1]), _known(one["loc"][:-1]), n=1)
+        return f"{place}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
+    said = one["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(one["input"], dict) else f" (given: {one['input']!r})"
+    return f"{place}: {said[0].lower()}{said[1:]}{given}"
+
+
+def _known(sections: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Params
+    for name in sections:
+        field = next((f for key, f in model.model_fields.items() if name in (key, f.alias)), None)
+        if field is None or not isinstance(field.default, BaseModel):
+            return []
+        model = type(field.default)
+    return [field.alias or key for key, field in model.model_fields.items()]

@@ -1,0 +1,274 @@
+"""The pictures of one training run: the result at a glance, and the curves behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.files import write_whole
+from evergreen.model.evaluate import MODEL, Evaluation
+from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.model.train import LOSSES, Trained
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Panel = Callable[["Axes"], None]
+GREEN, LEAF, GREY, DARK, AMBER = "#1b7f4b", "#8fcfa8", "#b9bec4", "#30363d", "#d9822b"
+COLOURS = {MODEL: GREEN, "linear": AMBER, "constant": GREY}
+TEXTS = COLOURS | {"constant": "#6e7681"}
+MOST_POINTS = 4000  # drawn in a scatter
+
+
+def draw_result(
+    evaluation: Evaluation, trained: Sequence[Trained], importance: Mapping[str, float], title: str, path: Path
+) -> Path:
+    """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature."""
+    chosen = [one for one in trained if one.seed in evaluation.chosen]
+    panels: list[Panel] = [
+        lambda axes: _against_baselines(axes, evaluation),
+        lambda axes: _over_seeds(axes, evaluation, [one.seed for one in trained]),
+        lambda axes: _learning(axes, trained, chosen, LOSSES[evaluation.task]),
+        lambda axes: _importance(axes, importance),
+    ]
+    return _draw(panels, title, path)
+
+
+def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
+    """Draw how predictions and labels of the holdout meet: the curves of the task."""
+    panels = {"binary": _binary_panels, "multiclass": _multiclass_panels, "regression": _regression_panels}
+    return _draw(panels[evaluation.task](evaluation), title, path)
+
+
+def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict[str, float]:
+    """Return each feature's share of the total gain in loss, mean over boosters, largest first."""
+    from evergreen.model.train import load_booster
+
+    totals = dict.fromkeys(features, 0.0)
+    for content in boosters.values():
+        gains = load_booster(content).get_score(importance_type="total_gain")
+        whole = sum(float(one) for one in gains.values()) or 1.0  # type: ignore[arg-type]
+        for name, gain in gains.items():
+            totals[name] += float(gain) / whole / len(boosters)  # type: ignore[arg-type]
+    return dict(sorted(totals.items(), key=lambda one: -one[1]))
+
+
+def _draw(panels: Sequence[Panel], title: str, path: Path) -> Path:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style = {
+        "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8b949e",
+        "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold", "text.color": DARK,
+        "axes.labelcolor": DARK, "xtick.color": DARK, "ytick.color": DARK, "legend.frameon": False,
+    }  # fmt: skip
+    with rc_context(style):
+        figure: Figure = Figure(figsize=(11, 8), dpi=110, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
+        figure.suptitle(title, fontsize=13, x=0.01, ha="left")
+        for axes, panel in zip(figure.subplots(2, 2).flat, panels, strict=False):
+            panel(axes)
+        for axes in figure.axes[len(panels) : 4]:
+            axes.set_visible(False)
+        write_whole(path, lambda part: figure.savefig(part, format="png"))
+    return path
+
+
+def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
+    models = [name for name in (MODEL, "linear", "constant") if name in evaluation.estimates]
+    metrics = list(evaluation.estimates[MODEL])
+    for row, metric in enumerate(metrics):
+        values = {name: evaluation.estimates[name][metric] for name in models}
+        edges = [edge for one in values.values() for edge in (one.low, one.high, one.value) if np.isfinite(edge)]
+        low, width = min(edges), (max(edges) - min(edges)) or 1.0
+        for step, (name, one) in enumerate(values.items()):
+            y = row + (step - 1) * 0.22
+            x = [(edge - low) / width for edge in (one.low, one.value, one.high)]
+            axes.plot([x[0], x[2]], [y, y], color=COLOURS[name], lw=2, solid_capstyle="round")
+            axes.plot(x[1], y, "o", color=COLOURS[name], ms=6, label=name if row == 0 else None)
+            axes.annotate(f"{one.value:.3f}", (1.06, y), fontsize=8, va="center", color=TEXTS[name])
+    axes.set(xlim=(-0.05, 1.22), ylim=(len(metrics) - 0.5, -0.6), xticks=[])
+    arrows = ["← better" if name in LOWER_IS_BETTER else "better →" for name in metrics]
+    axes.set_yticks(range(len(metrics)), [f"{name}\n{arrow}" for name, arrow in zip(metrics, arrows, strict=True)])
+    axes.set_title(f"Holdout, {evaluation.rows:,} rows, with bootstrap intervals")
+    axes.spines["bottom"].set_visible(False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, 0.0), ncols=3, fontsize=8.5)
+
+
+def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> None:
+    metric = next(iter(evaluation.spread))
+    spread = evaluation.spread[metric]
+    axes.axhspan(spread.low, spread.high, color=LEAF, alpha=0.35, lw=0, label="interval of the mean")
+    axes.axhline(spread.mean, color=GREEN, lw=1)
+    axes.plot(range(len(seeds)), spread.values, "o", color=GREY, ms=7)
+    at = [place for place, seed in enumerate(seeds) if seed in evaluation.chosen]
+    label = "in the model" if len(at) > 1 else "median by validation loss: the model"
+    axes.plot(at, [spread.values[place] for place in at], "o", color=GREEN, ms=9, label=label)
+    shown = range(0, len(seeds), max(1, len(seeds) // 12))
+    axes.set_xticks(list(shown), [str(seeds[place]) for place in shown])
+    axes.set(xlabel="seed", ylabel=metric)
+    low, high = min(spread.values), max(spread.values)
+    room = (high - low) or 0.01
+    axes.set_ylim(low - 0.2 * room, high + 0.45 * room)
+    axes.set_title(f"{len(seeds)} seeds: {spread.mean:.4f} ± {spread.deviation:.4f}")
+    axes.legend(fontsize=8.5, loc="upper right")
+
+
+def _learning(axes: Axes, trained: Sequence[Trained], chosen: Sequence[Trained], loss: str) -> None:
+    for one in trained:
+        axes.plot(one.history["validation"], color=LEAF, lw=0.8, alpha=0.8)
+        axes.plot(one.history["train"], color=GREY, lw=0.8, alpha=0.8)
+    for one in chosen[:1]:
+        axes.plot(one.history["validation"], color=GREEN, lw=1.8, label="validation")
+        axes.plot(one.history["train"], color="#6e7681", lw=1.8, label="training")
+        axes.plot(one.rounds - 1, one.validation_loss, "o", color=GREEN, ms=7)
+        axes.annotate(f"kept: {one.rounds} rounds", (one.rounds - 1, one.validation_loss), (6, 10), textcoords="offset points", fontsize=8.5)
+    axes.set(xlabel="round", ylabel=loss)
+    axes.set_title("Learning")
+    axes.legend(fontsize=8.5)
+
+
+def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
+    shown = dict(list(importance.items())[:12])
+    axes.barh(list(shown), list(shown.values()), color=GREEN, height=0.65)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.set_xlabel("share of the gain in loss")
+    axes.set_title("Features")
+
+
+def _binary_panels(evaluation: Evaluation) -> list[Panel]:
+    return [
+        lambda axes: _roc(axes, evaluation),
+        lambda axes: _precision_recall(axes, evaluation),
+        lambda axes: _calibration(axes, evaluation.y, evaluation.predictions[MODEL]),
+        lambda axes: _scores(axes, evaluation),
+    ]
+
+
+def _roc(axes: Axes, evaluation: Evaluation) -> None:
+    from sklearn.metrics import roc_curve
+
+    for name in ("linear", MODEL):
+        false, true, _ = roc_curve(evaluation.y, evaluation.predictions[name])
+        area = evaluation.estimates[name]["roc_auc"]
+        axes.plot(false, true, color=COLOURS[name], lw=2, label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    axes.set_title("ROC")
+    axes.legend(fontsize=8.5, loc="lower right")
+
+
+def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
+    from sklearn.metrics import precision_recall_curve
+
+    for name in ("linear", MODEL):
+        precision, recall, _ = precision_recall_curve(evaluation.y, evaluation.predictions[name])
+        area = evaluation.estimates[name]["average_precision"]
+        axes.plot(recall, precision, color=COLOURS[name], lw=2, label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+    axes.axhline(float(np.mean(evaluation.y)), color=GREY, lw=1, ls="--")
+    axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
+    axes.set_title("Precision and recall")
+    axes.legend(fontsize=8.5, loc="upper right")
+
+
+def _calibration(axes: Axes, truth: Any, chance: Any) -> None:
+    from sklearn.calibration import calibration_curve
+
+    observed, predicted = calibration_curve(truth, chance, n_bins=15, strategy="quantile")
+    top = float(max(observed.max(), predicted.max())) * 1.05
+    axes.plot([0, top], [0, top], color=GREY, lw=1, ls="--", label="perfect")
+    axes.plot(predicted, observed, "o-", color=GREEN, lw=1.8, ms=5, label="model, 15 equal groups")
+    axes.set(xlabel="predicted", ylabel="observed")
+    axes.set_title("Calibration")
+    axes.legend(fontsize=8.5, loc="upper left")
+
+
+def _scores(axes: Axes, evaluation: Evaluation) -> None:
+    bins = np.linspace(0, 1, 41).tolist()
+    for code, colour in ((0, GREY), (1, GREEN)):
+        name = evaluation.classes[code] if evaluation.classes else str(code)
+        values = evaluation.predictions[MODEL][evaluation.y == code]
+        axes.hist(values, bins=bins, density=True, color=colour, alpha=0.6, label=f"label {name}")
+    axes.set(xlabel="predicted chance", ylabel="density", yticks=[])
+    axes.set_title("Predictions by label")
+    axes.legend(fontsize=8.5)
+
+
+def _multiclass_panels(evaluation: Evaluation) -> list[Panel]:
+    chances = evaluation.predictions[MODEL]
+    hit = (chances.argmax(axis=1) == evaluation.y).astype(float)
+    return [
+        lambda axes: _confusion(axes, evaluation),
+        lambda axes: _recalls(axes, evaluation),
+        lambda axes: _calibration(axes, hit, chances.max(axis=1)),
+    ]
+
+
+def _confusion(axes: Axes, evaluation: Evaluation) -> None:
+    from sklearn.metrics import confusion_matrix
+
+    top = evaluation.predictions[MODEL].argmax(axis=1)
+    counts = confusion_matrix(evaluation.y, top, labels=np.arange(len(evaluation.classes)))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)
+    if len(evaluation.classes) <= 12:
+        for (row, column), count in np.ndenumerate(counts):
+            axes.text(column, row, str(count), ha="center", va="center", color="white" if shares[row, column] > 0.5 else DARK)
+        axes.set_xticks(range(len(evaluation.classes)), evaluation.classes)
+        axes.set_yticks(range(len(evaluation.classes)), evaluation.classes)
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_title("Confusion, rows of the holdout")
+
+
+def _recalls(axes: Axes, evaluation: Evaluation) -> None:
+    top = evaluation.predictions[MODEL].argmax(axis=1)
+    present = [code for code in range(len(evaluation.classes)) if (evaluation.y == code).any()]
+    values = [float((top[evaluation.y == code] == code).mean()) for code in present]
+    axes.barh([evaluation.classes[code] for code in present], values, color=GREEN, height=0.65)
+    axes.set(xlim=(0, 1), xlabel="recall")
+    axes.invert_yaxis()
+    axes.set_title("Recall by class")
+
+
+def _regression_panels(evaluation: Evaluation) -> list[Panel]:
+    return [
+        lambda axes: _fit(axes, evaluation),
+        lambda axes: _residuals(axes, evaluation),
+        lambda axes: _errors(axes, evaluation),
+    ]
+
+
+def _fit(axes: Axes, evaluation: Evaluation) -> None:
+    y, p = _few(evaluation)
+    edges = [float(min(y.min(), p.min())), float(max(y.max(), p.max()))]
+    axes.plot(edges, edges, color=GREY, lw=1, ls="--")
+    axes.plot(p, y, ".", color=GREEN, ms=3, alpha=0.4)
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_title("Label against prediction")
+
+
+def _residuals(axes: Axes, evaluation: Evaluation) -> None:
+    y, p = _few(evaluation)
+    axes.axhline(0, color=GREY, lw=1, ls="--")
+    axes.plot(p, y - p, ".", color=GREEN, ms=3, alpha=0.4)
+    axes.set(xlabel="predicted", ylabel="label minus prediction")
+    axes.set_title("Residuals")
+
+
+def _errors(axes: Axes, evaluation: Evaluation) -> None:
+    for name in ("constant", "linear", MODEL):
+        errors = np.sort(np.abs(evaluation.y - evaluation.predictions[name]))
+        axes.plot(errors, np.linspace(0, 1, len(errors)), color=COLOURS[name], lw=2, label=name)
+    axes.set(xlabel="absolute error", ylabel="share of rows at most that")
+    axes.set_title("Errors")
+    axes.legend(fontsize=8.5, loc="lower right")
+
+
+def _few(evaluation: Evaluation) -> tuple[Any, Any]:
+    step = max(1, evaluation.rows // MOST_POINTS)
+    return evaluation.y[::step], evaluation.predictions[MODEL][::step]

@@ -1,0 +1,371 @@
+"""The only caller of MLflow: which run, which model, who is champion.
+
+Run ids are passed as values, never by MLflow's "active run", so that tasks in threads cannot mix them up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evergreen.data.encoder import Encoder
+from evergreen.errors import InputError
+from evergreen.files import sha256_of
+from evergreen.model.evaluate import MODEL, Evaluation
+from evergreen.model.train import Trained
+from evergreen.params import Params
+from evergreen.project import Project
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
+FINGERPRINT, SEED, ROOT = "evergreen.fingerprint", "evergreen.seed", "evergreen.root"
+FAILED_SEEDS = "evergreen.failed_seeds"
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version in the registry, and the alias it holds."""
+
+    name: str
+    version: str
+    alias: str
+
+
+class Tracker:
+    """One project's experiment and model registry."""
+
+    def __init__(self, project: Project, params: Params) -> None:
+        self.project, self.params = project, params
+        self._writing = threading.Lock()  # SQLite takes one writer at a time
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.stores / 'mlflow.db'}"
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client; the database is created at the first call."""
+        import logging
+
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        self.project.stores.mkdir(parents=True, exist_ok=True)
+        from mlflow.tracking import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @cached_property
+    def experiment(self) -> str:
+        """The id of the project's experiment."""
+        from mlflow.exceptions import MlflowException
+
+        name = self.params.tracking.experiment
+        found = self.client.get_experiment_by_name(name)
+        if found:
+            return str(found.experiment_id)
+        place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self.project.stores / "mlflow")
+        try:
+            return str(self.client.create_experiment(name, artifact_location=place))
+        except MlflowException as error:
+            raise InputError(f"MLflow cannot create the experiment {name!r}: {error}") from error
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def recover(self) -> list[str]:
+        """Close what a killed run of this project left open; call it with the project's lock held."""
+        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = '{self._root}'"
+        left = [run.info.run_id for run in self._search(mine)]
+        for run_id in left:
+            self.client.set_terminated(run_id, "KILLED")
+        return left
+
+    def find_finished(self, fingerprint: str) -> Run | None:
+        """Return the training run with this fingerprint that finished with every seed, if there is one."""
+        return next((run for run in self._with(fingerprint) if _complete(run)), None)
+
+    @contextmanager
+    def open_run(self, fingerprint: str, name: str, facts: Mapping[str, Any]) -> Iterator[str]:
+        """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, as the block ends."""
+        left = next((run for run in self._with(fingerprint) if not _complete(run)), None)
+        if left:
+            run_id = str(left.info.run_id)
+            self.client.update_run(run_id, status="RUNNING")
+        else:
+            tags = {FINGERPRINT: fingerprint, ROOT: self._root, **self._about_code()}
+            run_id = str(self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id)
+        try:
+            self._describe(run_id, facts)
+            yield run_id
+        except Exception:
+            self.client.set_terminated(run_id, "FAILED")
+            raise
+        except BaseException:
+            self.client.set_terminated(run_id, "KILLED")
+            raise
+        self.client.set_terminated(run_id, "FINISHED")
+
+    def log_data(self, run_id: str, versions: Mapping[str, str], rows: Mapping[str, int]) -> None:
+        """Record each data set with its DVC hash as an input of the run."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=path,
+                    digest=digest.removesuffix(".dir"),
+                    source_type="dvc",
+                    source=json.dumps({"path": path, "md5": digest}),
+                    profile=json.dumps({"rows": dict(rows)}) if path == "data/features" else None,
+                ),
+                [InputTag("mlflow.data.context", "training" if path == "data/features" else "upstream")],
+            )
+            for path, digest in versions.items()
+        ]
+        self.client.log_inputs(run_id, inputs)
+
+    # --- seeds --------------------------------------------------------------------------------------------------------
+
+    def load_seed(self, parent: str, fingerprint: str) -> Trained | None:
+        """Return the model that an earlier run trained with this fingerprint, or None; a damaged one does not count.
+
+        One that another parent holds is recorded below `parent` as well.
+        """
+        found = self._search(f"tags.`{SEED}.fingerprint` = '{fingerprint}' and attributes.status = 'FINISHED'")
+        found.sort(key=lambda run: run.data.tags.get("mlflow.parentRunId") != parent)
+        for run in found:
+            folder = Path(self.client.download_artifacts(run.info.run_id, "seed"))
+            try:
+                facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
+                booster = (folder / "booster.ubj").read_bytes()
+            except (OSError, ValueError):
+                continue
+            if sha256_of(booster.hex()) != facts.pop("sha256"):
+                continue
+            facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
+            trained = Trained(booster=booster, **facts)
+            if run.data.tags.get("mlflow.parentRunId") != parent:
+                metrics = {k: v for k, v in run.data.metrics.items() if not k.endswith("_loss") or k == "log_loss"}
+                self.record_seed(parent, trained, metrics, fingerprint, reused_from=run.info.run_id)
+            return trained
+        return None
+
+    def record_seed(
+        self,
+        parent: str,
+        trained: Trained,
+        metrics: Mapping[str, float],
+        fingerprint: str,
+        *,
+        reused_from: str | None = None,
+    ) -> str:
+        """Record one seed as a child of `parent`: loss after each round, metrics on the holdout, the model."""
+        tags = {SEED: str(trained.seed), f"{SEED}.fingerprint": fingerprint, ROOT: self._root}
+        if reused_from:
+            tags["evergreen.reused_from"] = reused_from
+        with self._writing:
+            return self._record_seed(parent, trained, metrics, tags)
+
+    def _record_seed(self, parent: str, trained: Trained, metrics: Mapping[str, float], tags: dict[str, str]) -> str:
+        from mlflow.entities import Metric, Param
+
+        run_id = self._child(parent, f"seed {trained.seed}", tags)
+        now = int(time.time() * 1000)
+        curves = [
+            Metric(f"{name}_loss", value, now, step)
+            for name, curve in trained.history.items()
+            for step, value in enumerate(curve)
+        ]
+        finals = {**metrics, "rounds": trained.rounds, "best_validation_loss": trained.validation_loss, "seconds": trained.seconds}
+        entries = curves + [Metric(name, float(value), now, 0) for name, value in finals.items()]
+        params = [Param(name, str(value)) for name, value in self.params.train.model_dump().items()]
+        for start in range(0, len(entries), 1000):  # MLflow takes at most 1,000 at once
+            self.client.log_batch(run_id, entries[start : start + 1000], params if start == 0 else ())
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder, "seed")
+            place.mkdir()
+            (place / "booster.ubj").write_bytes(trained.booster)
+            facts = asdict(trained) | {"sha256": sha256_of(trained.booster.hex())}
+            facts.pop("booster")
+            (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")
+            self.client.log_artifacts(run_id, folder)
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def record_failure(self, parent: str, seed: int, error: str) -> None:
+        """Record a seed that could not be trained; its sweep counts as unfinished and is continued by the next run."""
+        run_id = self._child(parent, f"seed {seed}", {SEED: str(seed), ROOT: self._root, "evergreen.error": error[:500]})
+        self.client.set_terminated(run_id, "FAILED")
+
+    # --- evaluation and registry --------------------------------------------------------------------------------------
+
+    def record_evaluation(
+        self, run_id: str, evaluation: Evaluation, failed_seeds: Sequence[int], files: Sequence[Path]
+    ) -> None:
+        """Record metrics with their intervals, the spread over seeds, the seeds that failed, `files` as artifacts."""
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        values: dict[str, float] = {}
+        for model, metrics in evaluation.estimates.items():
+            for name, one in metrics.items():
+                key = name if model == MODEL else f"{model}.{name}"
+                values |= {key: one.value, f"{key}.low": one.low, f"{key}.high": one.high}
+        for name, spread in evaluation.spread.items():
+            values |= {f"seeds.{name}.mean": spread.mean, f"seeds.{name}.deviation": spread.deviation}
+        known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]  # NaN is no finding
+        seeds = {"evergreen.chosen_seeds": evaluation.chosen, FAILED_SEEDS: failed_seeds}
+        self.client.log_batch(run_id, known, tags=[RunTag(key, json.dumps(list(value))) for key, value in seeds.items()])
+        for path in files:
+            self.client.log_artifact(run_id, str(path))
+
+    def register(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> Registered:
+        """Put the packaged model in `folder` into the registry: champion where there is none, else challenger.
+
+        A version that an interrupted run registered already is taken, not doubled.
+        """
+        name = self.params.tracking.model
+        self._ensure_model(name)
+        known = [v for v in self.client.search_model_versions(f"name = '{name}'") if v.tags.get(FINGERPRINT) == fingerprint]
+        number = str(known[0].version) if known else self._add_version(name, run_id, fingerprint, folder, encoder)
+        aliases = self.client.get_registered_model(name).aliases
+        alias = CHALLENGER if aliases.get(CHAMPION, number) != number else CHAMPION
+        self.client.set_registered_model_alias(name, alias, number)
+        return Registered(name, number, alias)
+
+    def aliases(self) -> dict[str, str]:
+        """Return alias -> version of the project's model; empty where none is registered."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(self.client.get_registered_model(self.params.tracking.model).aliases)
+        except MlflowException:
+            return {}
+
+    def version_of(self, run_id: str) -> Registered | None:
+        """Return the version that `run_id` registered, with the alias it holds now ('' for none)."""
+        name = self.params.tracking.model
+        for one in self.client.search_model_versions(f"name = '{name}'"):
+            if one.run_id == run_id:
+                held = [alias for alias, number in self.aliases().items() if number == str(one.version)]
+                return Registered(name, str(one.version), held[0] if held else "")
+        return None
+
+    def load_model(self, alias: str = CHAMPION) -> Any:
+        """Return the registered model that holds `alias`, loaded from the registry."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        return mlflow.pyfunc.load_model(f"models:/{self.params.tracking.model}@{alias}").unwrap_python_model()
+
+    def link(self, run_id: str) -> str:
+        """Return where the run is shown once the MLflow server is up."""
+        base = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        return f"{base}/#/experiments/{self.experiment}/runs/{run_id}"
+
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def _with(self, fingerprint: str) -> list[Run]:
+        return self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}'")
+
+    @property
+    def _root(self) -> str:
+        return f"{socket.gethostname()}:{self.project.root}"
+
+    def _search(self, filter_string: str) -> list[Run]:
+        return list(self.client.search_runs([self.experiment], filter_string, order_by=["attributes.start_time DESC"]))
+
+    def _child(self, parent: str, name: str, tags: dict[str, str]) -> str:
+        run = self.client.create_run(self.experiment, run_name=name, tags={"mlflow.parentRunId": parent, **tags})
+        return str(run.info.run_id)
+
+    def _about_code(self) -> dict[str, str]:
+        tags = {f"library.{name}": version(name) for name in LIBRARIES} | {"library.python": platform.python_version()}
+        return tags | {"mlflow.source.name": "evergreen run", "mlflow.source.type": "PROJECT"}
+
+    def _describe(self, run_id: str, facts: Mapping[str, Any]) -> None:
+        from mlflow.entities import RunTag
+
+        tags = {f"evergreen.{key}": str(value) for key, value in facts.items()}
+        commit, changes = git_state(self.project.root)
+        tags |= {"mlflow.source.git.commit": commit, "evergreen.git.dirty": str(bool(changes)).lower()}
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        if changes:
+            self.client.log_text(run_id, changes, "code/uncommitted.diff")
+        for name in ("params.yaml", "dvc.lock"):
+            if (self.project.root / name).exists():
+                self.client.log_artifact(run_id, str(self.project.root / name), "code")
+
+    def _ensure_model(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_registered_model(name)
+        except MlflowException:
+            self.client.create_registered_model(name)
+
+    def _add_version(self, name: str, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> str:
+        import mlflow.pyfunc
+        from mlflow.models import Model
+
+        mlflow.set_tracking_uri(self.uri)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "An input example was not provided")  # the signature is declared, not guessed
+            logged = Model.log(
+                artifact_path=None,
+                name="model",
+                flavor=mlflow.pyfunc,
+                run_id=run_id,
+                loader_module="evergreen.model.package",
+                data_path=str(folder),
+                signature=_signature(encoder),
+                pip_requirements=[f"{library}=={version(library)}" for library in ("xgboost", "numpy", "polars", "pandas")],
+            )
+        made = self.client.create_model_version(
+            name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id, tags={FINGERPRINT: fingerprint}
+        )
+        return str(made.version)
+
+
+def _complete(run: Run) -> bool:
+    return run.info.status == "FINISHED" and run.data.tags.get(FAILED_SEEDS, "[]") == "[]"
+
+
+def git_state(root: Path) -> tuple[str, str]:
+    """Return the commit that `root` is at and its uncommitted changes as a diff; ("none", "") outside git."""
+
+    def git(*args: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    try:
+        return git("rev-parse", "HEAD").strip(), git("diff", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return "none", ""
+
+
+def _signature(encoder: Encoder) -> Any:
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types.schema import ColSpec, Schema
+
+    columns = [
+        ColSpec("string" if name in encoder.levels else "float", name, required=False) for name in encoder.features
+    ]
+    return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("float")]))

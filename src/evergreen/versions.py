@@ -1,0 +1,106 @@
+"""The only caller of DVC: which bytes of data, and whether a stage has anything to do."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import yaml
+
+from evergreen.errors import InputError
+from evergreen.project import Project
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+T = TypeVar("T")
+STAGES = ("ingest", "validate", "prepare")
+
+
+def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: bool = False) -> T | None:
+    """Run the stage `name` of `dvc.yaml` in this process if DVC says it has changed, and record it as `dvc repro` would.
+
+    `work` is told whether the stage's outputs differ from what DVC recorded, so that it can tell finished files from
+    altered ones. Returns None, and calls nothing, where nothing changed (unless `force`). DVC's lock is held meanwhile.
+    Raises InputError where DVC cannot work.
+    """
+    with _opened(project) as repo, repo.lock:
+        (stage,) = repo.stage.collect(name)
+        altered = stage.changed_outs()
+        if not (force or altered or stage.changed()):
+            return None
+        result = work(altered)
+        # The run cache is left to `dvc repro`: restoring from it after save() would bring back old outputs.
+        stage.save(run_cache=False)
+        stage.commit()
+        stage.dump(update_pipeline=False)
+        return result
+
+
+def changed_stages(project: Project) -> list[str]:
+    """Return the stages that a run would not skip for DVC's reasons."""
+    with _opened(project) as repo, repo.lock:
+        return [name for name in STAGES if any(stage.changed() for stage in repo.stage.collect(name))]
+
+
+def data_versions(project: Project) -> dict[str, str]:
+    """Return path -> DVC hash of every output in `dvc.lock`; empty before the first run."""
+    lock = project.root / "dvc.lock"
+    if not lock.exists():
+        return {}
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+@contextmanager
+def _opened(project: Project) -> Iterator[Repo]:
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
+    try:
+        repo = Repo(str(project.root))
+    except DvcException as error:
+        raise InputError(f"DVC cannot open {project.root}: {error}") from None
+    try:
+        yield repo
+    except LockError:
+        raise InputError("DVC is busy with this project: wait until the other dvc command ends, then run again") from None
+    except DvcException as error:
+        raise InputError(f"DVC: {error}") from error
+    finally:
+        repo.close()
+
+
+def _drop_stale_locks(path: Path) -> None:
+    """Forget locks whose holder is gone, also where its process id has since been given to another process.
+
+    DVC asks only whether a process of that number is alive, which in a container is nearly always so.
+    """
+    import psutil
+
+    if not path.exists():
+        return
+    written = path.stat().st_mtime
+    try:
+        lock = json.loads(path.read_text(encoding="utf-8"))
+        holders = [one for ones in lock["read"].values() for one in ones] + list(lock["write"].values())
+        alive = any(_older_than(psutil, int(one["pid"]), written) for one in holders)
+    except (ValueError, KeyError, TypeError):  # cut short by a crash while it was written
+        alive = False
+    if not alive:
+        path.unlink(missing_ok=True)
+
+
+def _older_than(psutil: object, pid: int, moment: float) -> bool:
+    try:
+        return float(psutil.Process(pid).create_time()) <= moment  # type: ignore[attr-defined]
+    except psutil.NoSuchProcess:  # type: ignore[attr-defined]
+        return False
