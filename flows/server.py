@@ -7,6 +7,7 @@ starts while the run's own libraries load, and ends when the pipe to its parent 
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
@@ -14,8 +15,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from evergreen.errors import InputError
 from evergreen.params import Params
@@ -42,28 +43,23 @@ def set_environment(project: Project) -> None:
         os.environ.setdefault(name, value)
 
 
-@contextmanager
-def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> Iterator[str]:
-    """Yield the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
+def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> str:
+    """Return the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
 
-    Takes the server of PREFECT_API_URL or of `ports.prefect` where one answers. Raises InputError where PREFECT_API_URL
-    is set and nothing answers there.
+    Takes the server of PREFECT_API_URL or of `ports.prefect` where one answers; else starts one that ends when this
+    process does, after Prefect has sent it the last events. Raises InputError where PREFECT_API_URL is set and nothing
+    answers there.
     """
     set_environment(project)
-    if running := find_running(params):
-        os.environ["PREFECT_API_URL"] = running
-        meanwhile()
-        yield running
-        return
-    project.stores.mkdir(parents=True, exist_ok=True)
-    with _temporary(project) as (url, wait):
-        os.environ["PREFECT_API_URL"] = url
-        try:
-            meanwhile()
-            wait()
-            yield url
-        finally:
-            del os.environ["PREFECT_API_URL"]
+    url = find_running(params)
+    wait = None
+    if not url:
+        url, wait = _start_temporary(project)
+    os.environ["PREFECT_API_URL"] = url
+    meanwhile()
+    if wait:
+        wait()
+    return url
 
 
 def find_running(params: Params) -> str | None:
@@ -87,10 +83,10 @@ def is_prefect(url: str) -> bool:
         return False
 
 
-@contextmanager
-def _temporary(project: Project) -> Iterator[tuple[str, Callable[[], None]]]:
+def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:
+    project.stores.mkdir(parents=True, exist_ok=True)
     log = project.stores / "prefect-server.log"
-    with log.open("ab") as sink:
+    with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.server"],
             stdin=subprocess.PIPE,
@@ -100,6 +96,8 @@ def _temporary(project: Project) -> Iterator[tuple[str, Callable[[], None]]]:
             start_new_session=True,  # Ctrl-C reaches the run first; the server ends after it
         )
     assert process.stdin and process.stdout
+    # Exit handlers run last in, first out, and after Prefect's own threads have been emptied.
+    atexit.register(_stop, process)
     port = process.stdout.readline().decode().strip()
     url = f"http://{LOOPBACK}:{port}/api"
 
@@ -110,15 +108,17 @@ def _temporary(project: Project) -> Iterator[tuple[str, Callable[[], None]]]:
                 raise InputError(f"the temporary Prefect server did not start: see {log}")
             time.sleep(0.05)
 
-    try:
-        yield url, wait
-    finally:
-        with suppress(OSError):
-            process.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=30)
-        process.kill()
-        process.wait()
+    return url, wait
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        process.stdin.close()  # type: ignore[union-attr]
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=30)
+    process.kill()
+    process.wait()
+    process.stdout.close()  # type: ignore[union-attr]
 
 
 def main() -> None:

@@ -105,11 +105,13 @@ def run(seeds: int | None, device: str | None, model: str | None) -> None:
     params = load(project.params)
     # Wrong values end here, before a server is started.
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
-    with connect(project, params, _load_libraries) as url:
-        from flows.training import training
+    connect(project, params, _load_libraries)
+    from flows import console
+    from flows.training import training
 
-        outcome = training(seeds=seeds, device=device, model=model)
-    _summary(project, params, outcome, url, time.monotonic() - began)
+    console.install()
+    outcome = training(seeds=seeds, device=device, model=model)
+    _summary(project, params, outcome, time.monotonic() - began)
     if outcome.failed_seeds:
         sys.exit(3)
 
@@ -201,7 +203,7 @@ def _load_libraries() -> None:
     import flows.training  # noqa: F401
 
 
-def _summary(project: Project, params: Params, outcome: Any, url: str, seconds: float) -> None:
+def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> None:
     from evergreen.tracking import Tracker
 
     tracker = Tracker(project, params)
@@ -234,3 +236,7 @@ def _table(head: list[str], rows: list[list[str]]) -> None:
     for number, row in enumerate([head, *rows]):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.secho(line, bold=number == 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -327,19 +327,20 @@ class Tracker:
 
         mlflow.set_tracking_uri(self.uri)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "An input example was not provided")  # the signature is declared, not guessed
+            warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared
+            model_id = self.client.create_logged_model(self.experiment, name="model", source_run_id=run_id).model_id
             logged = Model.log(
                 artifact_path=None,
-                name="model",
                 flavor=mlflow.pyfunc,
                 run_id=run_id,
+                model_id=model_id,
                 loader_module="evergreen.model.package",
                 data_path=str(folder),
                 signature=_signature(encoder),
                 pip_requirements=[f"{library}=={version(library)}" for library in ("xgboost", "numpy", "polars", "pandas")],
             )
         made = self.client.create_model_version(
-            name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id, tags={FINGERPRINT: fingerprint}
+            name, source=logged.model_uri, run_id=run_id, model_id=model_id, tags={FINGERPRINT: fingerprint}
         )
         return str(made.version)
 

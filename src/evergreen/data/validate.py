@@ -10,7 +10,6 @@ import json
 import logging
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -173,7 +172,7 @@ def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams) -> Outc
     rows_bad = sum(1 for one in reasons if one)
     faults = [_fault(check, frame.height) for check in checks if check.scope == "batch" and not check.passed]
     if rows_bad > params.max_bad_rows * frame.height:
-        faults.append(_too_many(checks, rows_bad, frame.height, params.max_bad_rows))
+        faults += _too_many(checks, rows_bad, frame.height, params.max_bad_rows)
     if faults:
         return _bad(batch, frame, checks, faults)
     good = pl.Series([not one for one in reasons])
@@ -250,7 +249,7 @@ def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tup
 def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -> list[ExpectationValidationResult]:
     import great_expectations as gx
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)  # tells of each temporary folder
     # Only the columns that are named, and text as categories: the engine copies the whole frame for every rule.
     named = {name for one in expected for value in one.configuration.kwargs.values() for name in _texts(value)}
     columns = [name for name in frame.columns if name in named] or frame.columns[:1]
@@ -302,8 +301,8 @@ class _Blank(dict[str, str]):
 
 
 def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
     text = ", ".join(str(one) for one in value) if isinstance(value, (list, tuple)) else str(value)
     return text.removesuffix(" 00:00:00") if len(text) <= 60 else text[:57] + "..."
 
@@ -313,7 +312,7 @@ def _check(expectation: Expectation, result: ExpectationValidationResult, rows: 
     unexpected = [one for one in found.get("partial_unexpected_list") or [] if one == one]  # a missing value shows nothing
     examples = tuple(dict.fromkeys(_short(_plain(one)) for one in unexpected))[:3]
     broken = int(found.get("unexpected_count") or 0)
-    observed = found.get("observed_value")
+    observed = None if "column_set" in expectation.configuration.kwargs and result.success else found.get("observed_value")
     if observed is None and broken:
         observed = f"{broken / rows:.2%} of rows"
     return Check(
@@ -349,15 +348,13 @@ def _fault(check: Check, rows: int) -> str:
     return f"{check.says}: found {check.observed or check.broken} in {rows:,} rows"
 
 
-def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> str:
-    worst = Counter({check.says: check.broken for check in checks if check.scope == "rows"}).most_common(3)
-    by_says = {check.says: check.examples for check in checks}
-    rules = "; ".join(
-        f"{says}: {count:,} rows" + (f", such as {by_says[says][0]!r}" if by_says[says] else "")
-        for says, count in worst
-        if count
-    )
-    return f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) are bad, more than validate.max_bad_rows ({allowed:.1%}): {rules}"
+def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> list[str]:
+    share = min(bad / rows, 0.999) if bad < rows else 1.0  # not "100.0%" of a batch with good rows
+    worst = sorted((check for check in checks if check.scope == "rows" and check.broken), key=lambda one: -one.broken)
+    return [
+        f"{bad:,} of {rows:,} rows ({share:.1%}) are bad, more than validate.max_bad_rows ({allowed:.1%})",
+        *(f"{one.says}: broken by {one.broken:,} rows" + (f", such as {one.examples[0]!r}" if one.examples else "") for one in worst[:3]),
+    ]
 
 
 def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]) -> Outcome:
