@@ -6,7 +6,6 @@ import logging
 
 from evergreen.errors import explain
 
-
 QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")  # ends are told by the steps themselves
 
 

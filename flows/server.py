@@ -1,7 +1,7 @@
 """The Prefect server behind a run: one that is running already, or one that lives as long as the run.
 
-Prefect can start such a temporary server itself, but gives up where a busy machine takes longer than a fixed limit, does
-nothing while it waits, and leaves the server behind when the run is killed. This one is waited for as long as it lives,
+Prefect can start such a temporary server itself, but gives up where a busy machine takes longer than a fixed limit,
+does nothing while it waits, and leaves the server behind when the run is killed. This one is waited for while it lives,
 starts while the run's own libraries load, and ends when the pipe to its parent closes, however the parent died.
 """
 
@@ -95,9 +95,9 @@ def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:
             cwd=project.root,
             start_new_session=True,  # Ctrl-C reaches the run first; the server ends after it
         )
-    assert process.stdin and process.stdout
     # Exit handlers run last in, first out, and after Prefect's own threads have been emptied.
     atexit.register(_stop, process)
+    assert process.stdout
     port = process.stdout.readline().decode().strip()
     url = f"http://{LOOPBACK}:{port}/api"
 

@@ -148,7 +148,9 @@ def validate(job: Job) -> Any:
     publish_validation(job, done.reports)
     new = [one for one in done.reports if one.batch in done.new]
     bad = sum(one.quarantined for one in new)
-    get_run_logger().info("%d batches valid, %s rows, %s quarantined", len(done.new), f"{sum(one.rows for one in new):,}", f"{bad:,}")
+    get_run_logger().info(
+        "%d batches valid, %s rows, %s quarantined", len(done.new), f"{sum(one.rows for one in new):,}", f"{bad:,}"
+    )
     return done
 
 
@@ -166,11 +168,15 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
             "valid": one.valid,
             "quarantined": one.quarantined,
             "verdict": "bad" if one.faults else "valid",
-            "why": "; ".join(one.faults or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]),
+            "why": "; ".join(
+                one.faults or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]
+            ),
         }
         for one in reports
     ]
-    create_table_artifact(table, key="validation", description="Batches and their rows; the full page: reports/validation.html")
+    create_table_artifact(
+        table, key="validation", description="Batches and their rows; the full page: reports/validation.html"
+    )
 
 
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
@@ -182,10 +188,14 @@ def prepare(job: Job) -> Any:
     if done is None:
         return skipped("unchanged since it was prepared")
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
-    shown = ", ".join(f"{name} {batches[0]}" + (f" to {batches[-1]}" if len(batches) > 1 else "") for name, batches in parts.items())
+    shown = ", ".join(
+        f"{name} {batches[0]}" + (f" to {batches[-1]}" if len(batches) > 1 else "") for name, batches in parts.items()
+    )
     get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
     lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
-    lines += ["", "Rows left out on purpose:", ""] + [f"- {count:,} rows, {why}" for why, count in done.left_out.items()]
+    lines += ["", "Rows left out on purpose:", ""] + [
+        f"- {count:,} rows, {why}" for why, count in done.left_out.items()
+    ]
     create_markdown_artifact("\n".join(["| part | batches |", "|---|---|", *lines]), key="split")
     for why, count in done.left_out.items():
         get_run_logger().info("left out on purpose: %s rows, %s", f"{count:,}", why)
@@ -241,10 +251,10 @@ def matrix(job: Job, plan: Plan, run_id: str) -> Any:
     return tables, binned, recalled
 
 
-@task(name="train", task_run_name="train seed {seed}", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
-def train(
-    job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, seed: int, known: Any, limit: Semaphore
-) -> Any:
+@task(
+    name="train", task_run_name="train seed {seed}", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE
+)
+def train(job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, seed: int, known: Any, limit: Semaphore) -> Any:
     """Train one seed and record it at once, so that a killed sweep keeps it."""
     from evergreen.model.evaluate import measure_seed
     from evergreen.model.train import train as fit
@@ -270,7 +280,10 @@ def sweep(
     """
     seeds = job.params.sweep.seed_list()
     limit = Semaphore(plan.slots.jobs)
-    futures = {train.submit(job, plan, run_id, quote(tables), quote(binned), seed, known.get(seed), limit): seed for seed in seeds}
+    futures = {
+        train.submit(job, plan, run_id, quote(tables), quote(binned), seed, known.get(seed), limit): seed
+        for seed in seeds
+    }
     progress = create_progress_artifact(0.0, key="sweep-progress", description=f"{len(seeds)} seeds")
     trained, failed = {}, {}
     for number, future in enumerate(as_completed(list(futures)), 1):
@@ -313,8 +326,15 @@ def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: 
     show_sweep(seeds, evaluation.spread, chosen)
     show_evaluation(evaluation)
     name, one = next(iter(evaluation.estimates["model"].items()))
-    get_run_logger().info("%s %.4f (%.4f to %.4f); linear %.4f", name, one.value, one.low, one.high, evaluation.estimates["linear"][name].value)
-    return evaluation, chosen
+    get_run_logger().info(
+        "%s %.4f (%.4f to %.4f); linear %.4f",
+        name,
+        one.value,
+        one.low,
+        one.high,
+        evaluation.estimates["linear"][name].value,
+    )
+    return chosen
 
 
 def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapping[int, bytes]) -> None:
@@ -340,8 +360,12 @@ def show_evaluation(evaluation: Any) -> None:
     lines = [f"| metric | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
     for name in evaluation.estimates["model"]:
         cells = [evaluation.estimates[model][name] for model in models]
-        lines.append(f"| {name} | " + " | ".join(f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells) + " |")
-    create_markdown_artifact("\n".join(lines), key="evaluation", description=f"Holdout of {evaluation.rows:,} rows, bootstrap intervals")
+        lines.append(
+            f"| {name} | " + " | ".join(f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells) + " |"
+        )
+    create_markdown_artifact(
+        "\n".join(lines), key="evaluation", description=f"Holdout of {evaluation.rows:,} rows, bootstrap intervals"
+    )
 
 
 @task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,

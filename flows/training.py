@@ -17,7 +17,8 @@ from flows.tasks import Job, value
 Seeds = Annotated[int | None, Field(ge=1, le=1000, description="How many seeds; empty: as in params.yaml")]
 Device = Annotated[Literal["auto", "cpu", "cuda"] | None, Field(description="Where to train; empty: as in params.yaml")]
 Model = Annotated[
-    Literal["median", "mean"] | None, Field(description="Register the median seed or the mean of all; empty: as in params.yaml")
+    Literal["median", "mean"] | None,
+    Field(description="Register the median seed or the mean of all; empty: as in params.yaml"),
 ]
 
 
@@ -53,7 +54,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None) ->
         with job.tracker.open_run(plan.fingerprint, *tasks.describe(job, plan)) as run_id:
             tables, binned, known = tasks.matrix(job, plan, run_id)
             trained, failed = tasks.sweep(job, plan, run_id, tables, binned, known)
-            evaluation, boosters = tasks.evaluate(job, run_id, tables, trained, failed)
+            boosters = tasks.evaluate(job, run_id, tables, trained, failed)
             registered = tasks.register(job, plan, run_id, boosters)
         reused = sum(one.reused for one in trained)
         steps["train"] = f"{len(trained)} seeds, {reused} of them reused"

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,10 @@ def copy_project(root: Path) -> None:
         check=True,
     )
     for name in listed.stdout.decode().split("\0"):
-        if name.startswith(("src/", "flows/", "params.yaml", "dvc.yaml", ".dvc", ".gitignore")) and (ROOT / name).is_file():
+        if (
+            name.startswith(("src/", "flows/", "params.yaml", "dvc.yaml", ".dvc", ".gitignore"))
+            and (ROOT / name).is_file()
+        ):
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
@@ -89,13 +92,18 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def evergreen() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def evergreen() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an `evergreen` command in a project, as a user would."""
 
     def run(project: Project, *args: str, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "evergreen.cli", *args]
         return subprocess.run(
-            command, cwd=project.root, env=environment(project.root, **env), capture_output=True, text=True, timeout=timeout
+            command,
+            cwd=project.root,
+            env=environment(project.root, **env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
 
-    yield run
+    return run

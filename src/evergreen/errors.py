@@ -36,7 +36,9 @@ def _of_system(error: BaseException) -> str | None:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return f"no permission to write or read {where}: make it writable for this user and run again"
     if "attempt to write a readonly database" in text or "unable to open database file" in text:
-        return f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
+        return (
+            f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
+        )
     if "database or disk is full" in text or "disk I/O error" in text:
         return "no space left to write the databases under stores/: free some disk space and run again"
     return None

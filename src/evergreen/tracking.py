@@ -102,7 +102,7 @@ class Tracker:
 
     @contextmanager
     def open_run(self, fingerprint: str, name: str, facts: Mapping[str, Any]) -> Iterator[str]:
-        """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, as the block ends."""
+        """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, and as it does."""
         left = next((run for run in self._with(fingerprint) if not _complete(run)), None)
         if left:
             run_id = str(left.info.run_id)
@@ -192,7 +192,12 @@ class Tracker:
             for name, curve in trained.history.items()
             for step, value in enumerate(curve)
         ]
-        finals = {**metrics, "rounds": trained.rounds, "best_validation_loss": trained.validation_loss, "seconds": trained.seconds}
+        finals = {
+            **metrics,
+            "rounds": trained.rounds,
+            "best_validation_loss": trained.validation_loss,
+            "seconds": trained.seconds,
+        }
         entries = curves + [Metric(name, float(value), now, 0) for name, value in finals.items()]
         params = [Param(name, str(value)) for name, value in self.params.train.model_dump().items()]
         for start in range(0, len(entries), 1000):  # MLflow takes at most 1,000 at once
@@ -210,7 +215,9 @@ class Tracker:
 
     def record_failure(self, parent: str, seed: int, error: str) -> None:
         """Record a seed that could not be trained; its sweep counts as unfinished and is continued by the next run."""
-        run_id = self._child(parent, f"seed {seed}", {SEED: str(seed), ROOT: self._root, "evergreen.error": error[:500]})
+        run_id = self._child(
+            parent, f"seed {seed}", {SEED: str(seed), ROOT: self._root, "evergreen.error": error[:500]}
+        )
         self.client.set_terminated(run_id, "FAILED")
 
     # --- evaluation and registry --------------------------------------------------------------------------------------
@@ -231,7 +238,9 @@ class Tracker:
             values |= {f"seeds.{name}.mean": spread.mean, f"seeds.{name}.deviation": spread.deviation}
         known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]  # NaN is no finding
         seeds = {"evergreen.chosen_seeds": evaluation.chosen, FAILED_SEEDS: failed_seeds}
-        self.client.log_batch(run_id, known, tags=[RunTag(key, json.dumps(list(value))) for key, value in seeds.items()])
+        self.client.log_batch(
+            run_id, known, tags=[RunTag(key, json.dumps(list(value))) for key, value in seeds.items()]
+        )
         for path in files:
             self.client.log_artifact(run_id, str(path))
 
@@ -242,7 +251,9 @@ class Tracker:
         """
         name = self.params.tracking.model
         self._ensure_model(name)
-        known = [v for v in self.client.search_model_versions(f"name = '{name}'") if v.tags.get(FINGERPRINT) == fingerprint]
+        known = [
+            v for v in self.client.search_model_versions(f"name = '{name}'") if v.tags.get(FINGERPRINT) == fingerprint
+        ]
         number = str(known[0].version) if known else self._add_version(name, run_id, fingerprint, folder, encoder)
         aliases = self.client.get_registered_model(name).aliases
         alias = CHALLENGER if aliases.get(CHAMPION, number) != number else CHAMPION
@@ -337,7 +348,9 @@ class Tracker:
                 loader_module="evergreen.model.package",
                 data_path=str(folder),
                 signature=_signature(encoder),
-                pip_requirements=[f"{library}=={version(library)}" for library in ("xgboost", "numpy", "polars", "pandas")],
+                pip_requirements=[
+                    f"{library}=={version(library)}" for library in ("xgboost", "numpy", "polars", "pandas")
+                ],
             )
         made = self.client.create_model_version(
             name, source=logged.model_uri, run_id=run_id, model_id=model_id, tags={FINGERPRINT: fingerprint}
@@ -346,7 +359,7 @@ class Tracker:
 
 
 def _complete(run: Run) -> bool:
-    return run.info.status == "FINISHED" and run.data.tags.get(FAILED_SEEDS, "[]") == "[]"
+    return bool(run.info.status == "FINISHED" and run.data.tags.get(FAILED_SEEDS, "[]") == "[]")
 
 
 def git_state(root: Path) -> tuple[str, str]:

@@ -22,10 +22,10 @@ STAGES = ("ingest", "validate", "prepare")
 
 
 def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: bool = False) -> T | None:
-    """Run the stage `name` of `dvc.yaml` in this process if DVC says it has changed, and record it as `dvc repro` would.
+    """Run the stage `name` of `dvc.yaml` here if DVC says that it has changed, and record it as `dvc repro` would.
 
-    `work` is told whether the stage's outputs differ from what DVC recorded, so that it can tell finished files from
-    altered ones. Returns None, and calls nothing, where nothing changed (unless `force`). DVC's lock is held meanwhile.
+    `work` is told whether the stage's outputs differ from what DVC recorded, so that it can tell finished files
+    from altered ones. Returns None, and calls nothing, where nothing changed (unless `force`). DVC's lock is held meanwhile.
     Raises InputError where DVC cannot work.
     """
     with _opened(project) as repo, repo.lock:
@@ -39,6 +39,11 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
         stage.commit()
         stage.dump(update_pipeline=False)
         return result
+
+
+def load_library() -> None:
+    """Import DVC, which takes a moment."""
+    import dvc.repo  # noqa: F401
 
 
 def changed_stages(project: Project) -> list[str]:
@@ -72,7 +77,9 @@ def _opened(project: Project) -> Iterator[Repo]:
     try:
         yield repo
     except LockError:
-        raise InputError("DVC is busy with this project: wait until the other dvc command ends, then run again") from None
+        raise InputError(
+            "DVC is busy with this project: wait until the other dvc command ends, then run again"
+        ) from None
     except DvcException as error:
         raise InputError(f"DVC: {error}") from error
     finally:

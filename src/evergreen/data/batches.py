@@ -73,9 +73,7 @@ def check_unchanged(project: Project) -> None:
         raise InputError(f"{path} {how}: bring it back with `dvc checkout --force` (or `dvc pull`)")
 
 
-def _wanted(
-    offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool
-) -> list[Offer]:
+def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool) -> list[Offer]:
     by_name = {offer.name: offer for offer in offers}
     if unknown := [name for name in names if name not in by_name]:
         have = f"{offers[0].name} to {offers[-1].name}" if offers else "nothing"

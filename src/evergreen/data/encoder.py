@@ -82,8 +82,9 @@ class Encoder:
     def read(cls, path: Path) -> Encoder:
         """Read the dictionary back."""
         content = json.loads(path.read_text(encoding="utf-8"))
-        levels = {name: tuple(values) for name, values in content.pop("levels").items()}
-        return cls(levels=levels, **{key: v if isinstance(v, str) else tuple(v) for key, v in content.items()})
+        levels = {name: tuple(values) for name, values in content["levels"].items()}
+        features, classes, batches = (tuple(content[key]) for key in ("features", "classes", "fitted_on"))
+        return cls(content["task"], features, levels, classes, batches)
 
 
 def as_class(label: pl.Series) -> pl.Series:
@@ -110,12 +111,14 @@ def fit_encoder(
     classes = _in_order(label_rows)
     if task != "regression" and len(classes) < 2:
         raise InputError(
-            f"all {sum(label_rows.values()):,} training labels are {''.join(classes) or 'missing'} (batches {batches[0]} "
+            f"all {sum(label_rows.values()):,} training labels are {''.join(classes) or 'missing'} ({batches[0]} "
             f"to {batches[-1]}): there is nothing to learn; check LABEL in dataset.py, or train on more batches"
         )
     if task == "binary" and len(classes) > 2:
         shown = ", ".join(classes[:5])
-        raise InputError(f"task is binary but the label has {len(classes)} classes ({shown}, ...): use task: multiclass")
+        raise InputError(
+            f"task is binary but the label has {len(classes)} classes ({shown}, ...): use task: multiclass"
+        )
     levels = {
         name: tuple(sorted(level for level, rows in counts.items() if rows >= min_rows))
         for name, counts in level_rows.items()

@@ -140,11 +140,13 @@ def split_by_time(done: Manifest, batches: list[str], train_batches: int | None)
         *earlier, middle, newest = batches
         train = tuple(earlier if train_batches is None else earlier[-train_batches:])
         cuts = [done.entries[name]["start"] for name in (middle, newest)]
-        groups = (train, (middle,), (newest,))
+        groups: tuple[tuple[str, ...], ...] = (train, (middle,), (newest,))
     else:
         times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[TIME].sort()
         if times.n_unique() < 3:
-            raise InputError(f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches")
+            raise InputError(
+                f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
+            )
         cuts = [str(times[int(share * (len(times) - 1))]) for share in (0.70, 0.85)]
         groups = (tuple(batches),) * 3
     return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
@@ -170,9 +172,7 @@ def _fit(done: Manifest, split: Split, params: Params) -> None:
             levels.setdefault(feature, Counter()).update(counts)
         classes.update(one["classes"])
     batches = split.train.batches
-    encoder = fit_encoder(
-        params.task, list(dataset.FEATURES), levels, classes, params.prepare.min_level_rows, batches
-    )
+    encoder = fit_encoder(params.task, list(dataset.FEATURES), levels, classes, params.prepare.min_level_rows, batches)
     encoder.write(done.folder / "encoder.json")
 
 

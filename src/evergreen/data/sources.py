@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -45,7 +46,7 @@ class Source(Protocol):
 
 def open_source(params: SourceParams) -> Source:
     """Return the source that `params.yaml` names."""
-    kinds = {"example": Example, "files": Files, "sql": Sql}
+    kinds: dict[str, type[Example | Files | Sql]] = {"example": Example, "files": Files, "sql": Sql}
     return kinds[params.kind](params)
 
 
@@ -126,7 +127,7 @@ class Files:
         except (pl.exceptions.PolarsError, OSError) as error:
             kind = "Parquet" if path.endswith(".parquet") else "CSV"
             raise InputError(
-                f"{path} cannot be read as {kind} ({_first_line(error)}): it may be cut short or damaged; deliver it again"
+                f"{path} cannot be read as {kind} ({_first_line(error)}): it is cut short or damaged; deliver it again"
             ) from None
 
     def _as_utf8(self, content: bytes, path: str) -> bytes:
@@ -181,7 +182,9 @@ class Sql:
         return rows.sort([name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns])
 
     def _periods(self) -> dict[str, tuple[datetime, datetime]]:
-        edges = self._select(f"MIN({dataset.TIME}) AS oldest, MAX({dataset.TIME}) AS newest FROM ({self.query}) AS batch")
+        edges = self._select(
+            f"MIN({dataset.TIME}) AS oldest, MAX({dataset.TIME}) AS newest FROM ({self.query}) AS batch"
+        )
         oldest, newest = (parse(edges[name], pl.Datetime("us")).item() for name in ("oldest", "newest"))
         if oldest is None or newest is None:
             raise InputError(f"source.query returns no row with a time in {dataset.TIME!r}")
@@ -190,7 +193,7 @@ class Sql:
             pl.datetime_range(pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every)
         ).to_series()
         finished = max(newest, datetime.now(UTC).replace(tzinfo=None))
-        pairs = zip(starts, starts[1:], strict=False)
+        pairs = pairwise(starts)
         return {start.strftime(form): (start, end) for start, end in pairs if end <= finished}
 
     def _select(self, what: str, **bounds: datetime) -> pl.DataFrame:
@@ -200,7 +203,9 @@ class Sql:
         try:
             engine = self._engine()
             # SQLite keeps times as text: an ISO date sorts right before every moment of its day.
-            given = {key: at.strftime("%Y-%m-%d") if engine.dialect.name == "sqlite" else at for key, at in bounds.items()}
+            given = {
+                key: at.strftime("%Y-%m-%d") if engine.dialect.name == "sqlite" else at for key, at in bounds.items()
+            }
             with engine.connect() as connection:
                 return pl.read_database(text(f"SELECT {what}"), connection, execute_options={"parameters": given})
         except (SQLAlchemyError, ImportError) as error:

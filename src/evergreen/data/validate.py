@@ -1,7 +1,7 @@
 """Validate: split each new batch into valid rows and quarantined rows, or stop at a bad batch.
 
 Great Expectations is imported where a batch is checked and nowhere else: the import costs more than checking a million
-rows. Its `BASIC` results are twice as fast as `COMPLETE`; only what failed is asked again for the positions of its rows.
+rows. Its `BASIC` results are twice as fast as `COMPLETE`; what failed is asked again for the positions of its rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
     from great_expectations.expectations.expectation import Expectation
 
-TYPE_NAMES = {"temporal": "a date or time", "integer": "a whole number", "numeric": "a number", "other": "a true or false"}
+TYPE_NAMES = {
+    "temporal": "a date or time",
+    "integer": "a whole number",
+    "numeric": "a number",
+    "other": "a true or false",
+}
 UNPARSED = " (text that is not {kind})"
 REASONS = "quarantine_reasons"
 REPORTS_SHOWN = 24  # batches on the validation page
@@ -104,8 +109,8 @@ class BadBatchError(InputError):
         faults = "\n".join(f"  {fault}" for fault in report.faults)
         super().__init__(
             f"batch {report.batch!r} is bad, and nothing after it was changed:\n{faults}\n"
-            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, or change what is expected "
-            "in expectations.py or params.yaml (validate); see reports/validation.html"
+            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, or change what "
+            "is expected in expectations.py or params.yaml (validate); see reports/validation.html"
         )
 
 
@@ -158,7 +163,9 @@ def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams) -> Outc
     from great_expectations.expectations import ExpectTableColumnsToMatchSet
 
     schema = ExpectTableColumnsToMatchSet(
-        column_set=list(dataset.COLUMNS), exact_match=False, description="every column that dataset.py declares is there"
+        column_set=list(dataset.COLUMNS),
+        exact_match=False,
+        description="every column that dataset.py declares is there",
     )
     checks, broken = _run([schema], frame.head(1), frame.height)
     if not checks[0].passed:
@@ -238,7 +245,9 @@ def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tup
     positions = iter(_ask(again, frame, "COMPLETE")) if again else iter(())
     for one, result in zip(expected, results, strict=True):
         raised = result.exception_info or {}
-        if raised.get("raised_exception") or any(isinstance(v, dict) and v.get("raised_exception") for v in raised.values()):
+        if raised.get("raised_exception") or any(
+            isinstance(v, dict) and v.get("raised_exception") for v in raised.values()
+        ):
             raise InputError(f"expectations.py: {_says(one)}: cannot be evaluated ({_why(raised)})")
         if not result.success and _about_rows(one):
             broken[_says(one)] = [int(at) for at in next(positions).result["unexpected_index_list"]]
@@ -249,7 +258,9 @@ def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tup
 def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -> list[ExpectationValidationResult]:
     import great_expectations as gx
 
-    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)  # tells of each temporary folder
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(
+        logging.WARNING
+    )  # tells of each temporary folder
     # Only the columns that are named, and text as categories: the engine copies the whole frame for every rule.
     named = {name for one in expected for value in one.configuration.kwargs.values() for name in _texts(value)}
     columns = [name for name in frame.columns if name in named] or frame.columns[:1]
@@ -309,10 +320,14 @@ def _short(value: object) -> str:
 
 def _check(expectation: Expectation, result: ExpectationValidationResult, rows: int) -> Check:
     found = result.result
-    unexpected = [one for one in found.get("partial_unexpected_list") or [] if one == one]  # a missing value shows nothing
+    unexpected = [
+        one for one in found.get("partial_unexpected_list") or [] if one == one
+    ]  # a missing value shows nothing
     examples = tuple(dict.fromkeys(_short(_plain(one)) for one in unexpected))[:3]
     broken = int(found.get("unexpected_count") or 0)
-    observed = None if "column_set" in expectation.configuration.kwargs and result.success else found.get("observed_value")
+    observed = (
+        None if "column_set" in expectation.configuration.kwargs and result.success else found.get("observed_value")
+    )
     if observed is None and broken:
         observed = f"{broken / rows:.2%} of rows"
     return Check(
@@ -353,7 +368,10 @@ def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> list[
     worst = sorted((check for check in checks if check.scope == "rows" and check.broken), key=lambda one: -one.broken)
     return [
         f"{bad:,} of {rows:,} rows ({share:.1%}) are bad, more than validate.max_bad_rows ({allowed:.1%})",
-        *(f"{one.says}: broken by {one.broken:,} rows" + (f", such as {one.examples[0]!r}" if one.examples else "") for one in worst[:3]),
+        *(
+            f"{one.says}: broken by {one.broken:,} rows" + (f", such as {one.examples[0]!r}" if one.examples else "")
+            for one in worst[:3]
+        ),
     ]
 
 
@@ -364,7 +382,11 @@ def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]
 
 def _keep(project: Project, outcome: Outcome, done: Manifest, stamp: str) -> None:
     name, times = outcome.report.batch, outcome.valid[dataset.TIME]
-    valid, report, bad_rows = done.file(name), project.validation / f"{name}.json", project.quarantine / f"{name}.parquet"
+    valid, report, bad_rows = (
+        done.file(name),
+        project.validation / f"{name}.json",
+        project.quarantine / f"{name}.parquet",
+    )
     for folder in (project.quarantine, project.validation):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_parts(folder)

@@ -100,7 +100,9 @@ def weighted(name: str, y: Array, p: Array) -> Form:
     }
     if name in whole:
         return whole[name](y, p)
-    rows = {"log_loss": _log_losses, "brier": _squares, "rmse": _squares, "mae": _distances, "accuracy": _hits}[name](y, p)
+    rows = {"log_loss": _log_losses, "brier": _squares, "rmse": _squares, "mae": _distances, "accuracy": _hits}[name](
+        y, p
+    )
     if name == "rmse":
         return lambda w: float(np.sqrt(w @ rows / w.sum()))
     return lambda w: float(w @ rows / w.sum())
@@ -122,7 +124,7 @@ def _distances(y: Array, p: Array) -> Array:
 
 
 def _hits(y: Array, p: Array) -> Array:
-    return (p.argmax(axis=1) == y).astype(np.float64)
+    return np.asarray(p.argmax(axis=1) == y, dtype=np.float64)
 
 
 def _roc_auc(y: Array, p: Array) -> Form:

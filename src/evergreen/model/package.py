@@ -63,7 +63,9 @@ def read_package(folder: Path) -> Model:
         if not path.is_file() or sha256_of_file(path) != was:
             raise InputError(f"{path} is missing or was changed after the model was packaged: do not use this model")
     boosters = {
-        int(path.stem.removeprefix("seed-")): path.read_bytes() for path in folder.glob("seed-*.ubj") if path.name in sums
+        int(path.stem.removeprefix("seed-")): path.read_bytes()
+        for path in folder.glob("seed-*.ubj")
+        if path.name in sums
     }
     return Model(Encoder.read(folder / "encoder.json"), boosters)
 

@@ -60,6 +60,7 @@ def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict
 def _draw(panels: Sequence[Panel], title: str, path: Path) -> Path:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     style = {
         "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8b949e",
@@ -67,8 +68,7 @@ def _draw(panels: Sequence[Panel], title: str, path: Path) -> Path:
         "axes.labelcolor": DARK, "xtick.color": DARK, "ytick.color": DARK, "legend.frameon": False,
     }  # fmt: skip
     with rc_context(style):
-        figure: Figure = Figure(figsize=(11, 8), dpi=110, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
+        figure: Figure = Figure(figsize=(11, 8), dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
         figure.suptitle(title, fontsize=13, x=0.01, ha="left")
         for axes, panel in zip(figure.subplots(2, 2).flat, panels, strict=False):
             panel(axes)
@@ -126,7 +126,13 @@ def _learning(axes: Axes, trained: Sequence[Trained], chosen: Sequence[Trained],
         axes.plot(one.history["validation"], color=GREEN, lw=1.8, label="validation")
         axes.plot(one.history["train"], color="#6e7681", lw=1.8, label="training")
         axes.plot(one.rounds - 1, one.validation_loss, "o", color=GREEN, ms=7)
-        axes.annotate(f"kept: {one.rounds} rounds", (one.rounds - 1, one.validation_loss), (6, 10), textcoords="offset points", fontsize=8.5)
+        axes.annotate(
+            f"kept: {one.rounds} rounds",
+            (one.rounds - 1, one.validation_loss),
+            (6, 10),
+            textcoords="offset points",
+            fontsize=8.5,
+        )
     axes.set(xlabel="round", ylabel=loss)
     axes.set_title("Learning")
     axes.legend(fontsize=8.5)
@@ -156,7 +162,13 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
     for name in ("linear", MODEL):
         false, true, _ = roc_curve(evaluation.y, evaluation.predictions[name])
         area = evaluation.estimates[name]["roc_auc"]
-        axes.plot(false, true, color=COLOURS[name], lw=2, label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+        axes.plot(
+            false,
+            true,
+            color=COLOURS[name],
+            lw=2,
+            label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})",
+        )
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
     axes.set_title("ROC")
@@ -169,7 +181,13 @@ def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
     for name in ("linear", MODEL):
         precision, recall, _ = precision_recall_curve(evaluation.y, evaluation.predictions[name])
         area = evaluation.estimates[name]["average_precision"]
-        axes.plot(recall, precision, color=COLOURS[name], lw=2, label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+        axes.plot(
+            recall,
+            precision,
+            color=COLOURS[name],
+            lw=2,
+            label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})",
+        )
     axes.axhline(float(np.mean(evaluation.y)), color=GREY, lw=1, ls="--")
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     axes.set_title("Precision and recall")
@@ -218,7 +236,9 @@ def _confusion(axes: Axes, evaluation: Evaluation) -> None:
     axes.imshow(shares, cmap="Greens", vmin=0, vmax=1)
     if len(evaluation.classes) <= 12:
         for (row, column), count in np.ndenumerate(counts):
-            axes.text(column, row, str(count), ha="center", va="center", color="white" if shares[row, column] > 0.5 else DARK)
+            axes.text(
+                column, row, str(count), ha="center", va="center", color="white" if shares[row, column] > 0.5 else DARK
+            )
         axes.set_xticks(range(len(evaluation.classes)), evaluation.classes)
         axes.set_yticks(range(len(evaluation.classes)), evaluation.classes)
     axes.set(xlabel="predicted", ylabel="label")

@@ -1,0 +1,152 @@
+"""Doctor: what this machine and this project are like, and what to do about what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from evergreen.errors import InputError, explain
+from evergreen.model.device import count_cores, count_gpus, pick_device
+from evergreen.params import Params, load
+from evergreen.project import Project
+
+DISTRIBUTION = "evergreen-pipeline"
+ENOUGH_DISK = 1.0  # GB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    fine: bool
+    found: str
+    advice: str = ""
+
+
+def examine(project: Project) -> list[Finding]:
+    """Look at versions, parameters, device, stores and ports."""
+    findings = [_python(), _libraries(), _disk(project), _git(project)]
+    try:
+        params = load(project.params)
+    except InputError as error:
+        return [*findings, Finding("params.yaml", fine=False, found="has faults", advice=" ".join(str(error).split()))]
+    findings.append(Finding("params.yaml", fine=True, found=f"task {params.task}, source {params.source.kind}"))
+    checks: list[Callable[[Project, Params], Finding]] = [_device, _source, _stores, _dvc, _mlflow]
+    return [*findings, *(_guarded(check, project, params) for check in checks), *_ports(params)]
+
+
+def port_is_free(port: int) -> bool:
+    """Say whether a server could listen on `port` of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _guarded(check: Callable[[Project, Params], Finding], project: Project, params: Params) -> Finding:
+    try:
+        return check(project, params)
+    except Exception as error:
+        said = explain(error) or error
+        return Finding(check.__name__.strip("_"), fine=False, found="fails", advice=" ".join(str(said).split()))
+
+
+def _python() -> Finding:
+    fine = sys.version_info >= (3, 11)
+    return Finding(
+        "Python", fine, platform.python_version(), "" if fine else "use Python 3.11 or newer: PYTHON=... make run"
+    )
+
+
+def _libraries() -> Finding:
+    wrong = list(_unfit())
+    advice = "remove .venv and run `make run`, which installs what requirements/ pins" if wrong else ""
+    found = "; ".join(wrong) or ", ".join(f"{name} {version(name)}" for name in ("prefect", "dvc", "mlflow", "xgboost"))
+    return Finding("libraries", not wrong, found, advice)
+
+
+def _unfit() -> Iterator[str]:
+    from packaging.requirements import Requirement
+
+    for line in requires(DISTRIBUTION) or []:
+        wanted = Requirement(line)
+        try:
+            have = version(wanted.name)
+        except PackageNotFoundError:
+            yield f"{wanted.name} is missing"
+        else:
+            if have not in wanted.specifier:
+                yield f"{wanted.name} {have} is not {wanted.specifier}"
+
+
+def _disk(project: Project) -> Finding:
+    free = shutil.disk_usage(project.root).free / 1e9
+    fine = free > ENOUGH_DISK
+    return Finding("disk", fine, f"{free:.1f} GB free", "" if fine else "free some space, or move the project")
+
+
+def _git(project: Project) -> Finding:
+    try:
+        command = ["git", "-C", str(project.root), "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return Finding(
+            "git", fine=False, found="no commit", advice="`git init`, then commit: runs record which code made them"
+        )
+    return Finding("git", fine=True, found=f"at {commit}")
+
+
+def _device(_: Project, params: Params) -> Finding:
+    device = pick_device(params.train.device)
+    return Finding("device", fine=True, found=f"{device}: {count_cores()} cores, {count_gpus()} GPUs")
+
+
+def _source(project: Project, params: Params) -> Finding:
+    from evergreen.data.sources import open_source
+
+    offers = open_source(params.source).offers()
+    return Finding("source", fine=True, found=f"{len(offers)} batches, {offers[0].name} to {offers[-1].name}")
+
+
+def _stores(project: Project, _: Params) -> Finding:
+    project.stores.mkdir(parents=True, exist_ok=True)
+    probe = project.stores / ".probe"
+    probe.write_text("", encoding="utf-8")
+    probe.unlink()
+    return Finding("stores", fine=True, found=str(project.stores))
+
+
+def _dvc(project: Project, _: Params) -> Finding:
+    from evergreen.versions import changed_stages
+
+    changed = changed_stages(project)
+    return Finding("DVC", fine=True, found=f"stages to run: {', '.join(changed) or 'none'}")
+
+
+def _mlflow(project: Project, params: Params) -> Finding:
+    from evergreen.tracking import Tracker
+
+    if not (project.stores / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+        return Finding("MLflow", fine=True, found="no run yet")
+    held = Tracker(project, params).aliases()
+    return Finding(
+        "MLflow", fine=True, found=", ".join(f"{alias}: version {one}" for alias, one in held.items()) or "no model yet"
+    )
+
+
+def _ports(params: Params) -> Iterator[Finding]:
+    for name, port in params.ports.model_dump().items():
+        free = port_is_free(port)
+        advice = "" if free else f"if that is not this project's own server, change ports.{name} in params.yaml"
+        yield Finding(f"port {port} ({name})", fine=True, found="free" if free else "in use", advice=advice)
