@@ -64,6 +64,7 @@ class Tracker:
 
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self.project.stores.mkdir(parents=True, exist_ok=True)
         from mlflow.tracking import MlflowClient
 
@@ -150,21 +151,30 @@ class Tracker:
         found = self._search(f"tags.`{SEED}.fingerprint` = '{fingerprint}' and attributes.status = 'FINISHED'")
         found.sort(key=lambda run: run.data.tags.get("mlflow.parentRunId") != parent)
         for run in found:
-            folder = Path(self.client.download_artifacts(run.info.run_id, "seed"))
-            try:
-                facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-                booster = (folder / "booster.ubj").read_bytes()
-            except (OSError, ValueError):
+            trained = self.read_seed(run.info.run_id)
+            if trained is None:
                 continue
-            if sha256_of(booster.hex()) != facts.pop("sha256"):
-                continue
-            facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
-            trained = Trained(booster=booster, **facts)
             if run.data.tags.get("mlflow.parentRunId") != parent:
                 metrics = {k: v for k, v in run.data.metrics.items() if not k.endswith("_loss") or k == "log_loss"}
                 self.record_seed(parent, trained, metrics, fingerprint, reused_from=run.info.run_id)
             return trained
         return None
+
+    def read_seed(self, run_id: str) -> Trained | None:
+        """Return the model that a seed's run holds, or None where it is missing or not as it was recorded."""
+        from mlflow.exceptions import MlflowException
+
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                folder = Path(self.client.download_artifacts(run_id, "seed", place))
+                facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
+                booster = (folder / "booster.ubj").read_bytes()
+            except (MlflowException, OSError, ValueError):
+                return None
+        if sha256_of(booster.hex()) != facts.pop("sha256"):
+            return None
+        facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
+        return Trained(booster=booster, **facts)
 
     def record_seed(
         self,

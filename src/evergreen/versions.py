@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
@@ -25,11 +25,11 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
     """Run the stage `name` of `dvc.yaml` here if DVC says that it has changed, and record it as `dvc repro` would.
 
     `work` is told whether the stage's outputs differ from what DVC recorded, so that it can tell finished files
-    from altered ones. Returns None, and calls nothing, where nothing changed (unless `force`). DVC's lock is held meanwhile.
-    Raises InputError where DVC cannot work.
+    from altered ones; DVC's lock is held meanwhile. Returns None, and calls nothing, where nothing changed (unless
+    `force`). Raises InputError where DVC cannot work.
     """
     with _opened(project) as repo, repo.lock:
-        (stage,) = repo.stage.collect(name)
+        stage = _stage(repo, name)
         altered = stage.changed_outs()
         if not (force or altered or stage.changed()):
             return None
@@ -49,7 +49,7 @@ def load_library() -> None:
 def changed_stages(project: Project) -> list[str]:
     """Return the stages that a run would not skip for DVC's reasons."""
     with _opened(project) as repo, repo.lock:
-        return [name for name in STAGES if any(stage.changed() for stage in repo.stage.collect(name))]
+        return [name for name in STAGES if _stage(repo, name).changed()]
 
 
 def data_versions(project: Project) -> dict[str, str]:
@@ -59,6 +59,11 @@ def data_versions(project: Project) -> dict[str, str]:
         return {}
     stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def _stage(repo: Repo, name: str) -> Any:
+    # By absolute path: a bare name is looked up in the dvc.yaml of the working directory.
+    return repo.stage.load_one(str(Path(repo.root_dir) / "dvc.yaml"), name)
 
 
 @contextmanager

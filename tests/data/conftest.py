@@ -1,0 +1,95 @@
+"""Small projects at each stage, made from real months; the longest way (validated and prepared) is gone once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from conftest import month
+from evergreen import dataset, params
+from evergreen.data.batches import ingest
+from evergreen.data.manifest import Manifest
+from evergreen.data.prepare import prepare
+from evergreen.data.validate import validate
+from evergreen.project import Project
+
+ROWS = 1500
+
+
+@dataclass(frozen=True)
+class Site:
+    """A project, and the folder its files are delivered to."""
+
+    project: Project
+    inbox: Path
+
+    def params(self, **sections: Any) -> params.Params:
+        """Parameters that read from the inbox; keyword arguments replace sections."""
+        content = {
+            "source": {"kind": "files", "path": str(self.inbox)},
+            "prepare": {"min_level_rows": 5},
+            "train": {"device": "cpu"},
+        }
+        return params.parse(content | sections, "params.yaml")
+
+    def deliver(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        """Put one Parquet file per batch into the inbox."""
+        for name, frame in frames.items():
+            frame.write_parquet(self.inbox / f"{name}.parquet")
+
+    def accept(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        """Put rows into `data/validated/`, as validation would have."""
+        self.project.validated.mkdir(parents=True, exist_ok=True)
+        done = Manifest(self.project.validated)
+        for name, frame in frames.items():
+            frame.write_parquet(done.file(name))
+            times = frame[dataset.TIME]
+            edges = {"start": str(times.min()), "end": str(times.max())}
+            done.record(name, done.file(name), stamp=str(frame.hash_rows().sum()), rows=frame.height, **edges)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """An empty project with an empty inbox."""
+    for folder in ("project", "inbox"):
+        (tmp_path / folder).mkdir()
+    return Site(Project(tmp_path / "project"), tmp_path / "inbox")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Two months that went through ingest, validate and prepare; not to be changed."""
+    root = tmp_path_factory.mktemp("template")
+    for folder in ("project", "inbox"):
+        (root / folder).mkdir()
+    site = Site(Project(root / "project"), root / "inbox")
+    site.deliver({name: month(name, ROWS) for name in ("2013-01", "2013-02")})
+    ingest(site.project, site.params())
+    validate(site.project, site.params())
+    prepare(site.project, site.params())
+    return site
+
+
+@pytest.fixture
+def built(template: Site, tmp_path: Path) -> Site:
+    """A copy of the template, free to change."""
+    root = tmp_path / "built"
+    shutil.copytree(template.project.root.parent, root)
+    return Site(Project(root / "project"), root / "inbox")
+
+
+@pytest.fixture
+def snapshot() -> Callable[..., dict[str, tuple[bytes, int]]]:
+    """Take down the bytes and the time of change of every file below some folders."""
+
+    def take(*folders: Path) -> dict[str, tuple[bytes, int]]:
+        files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+        return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    return take

@@ -1,0 +1,352 @@
+"""Whole runs, as a user starts them: with real stores and a real server, on small batches of real flights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import MONTHS, environment, month
+
+from evergreen import params
+from evergreen.project import Project
+from evergreen.tracking import Tracker
+from evergreen.versions import changed_stages
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def tracker(project: Project) -> Tracker:
+    return Tracker(project, params.load(project.params))
+
+
+def seed_models(project: Project) -> dict[str, str]:
+    """Seed -> SHA-256 of its finished model."""
+    found = tracker(project)
+    models = {}
+    for run in found._search("attributes.status = 'FINISHED'"):
+        if "evergreen.seed" in run.data.tags:
+            trained = found.read_seed(run.info.run_id)
+            assert trained is not None
+            models[run.data.tags["evergreen.seed"]] = hashlib.sha256(trained.booster).hexdigest()
+    return models
+
+
+def statuses(project: Project) -> set[str]:
+    found = tracker(project)
+    return {run.info.status for run in found._search("")}
+
+
+def edit(project: Project, section: str, **values: object) -> None:
+    content = yaml.safe_load(project.params.read_text())
+    content[section] |= values
+    project.params.write_text(yaml.safe_dump(content))
+
+
+def dvc(project: Project, *args: str) -> str:
+    command = [sys.executable, "-m", "dvc", *args]
+    done = subprocess.run(
+        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_first_run_again_and_one_more_month(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project((*MONTHS, "2013-04"), source={"until": "2013-03"})
+    edit(project, "source", path=str(project.root.parent / "inbox"), kind="files")
+
+    first = evergreen(project, "run")
+    assert first.returncode == 0, first.stderr
+    assert "version 1 is champion" in first.stdout
+    assert seed_models(project).keys() == {"0", "1", "2"}
+    assert statuses(project) == {"FINISHED"}
+    assert "up to date" in dvc(project, "status")
+    assert "didn't change" in dvc(project, "repro")
+    for picture in ("result.png", "curves.png", "validation.html"):
+        assert (project.reports / picture).stat().st_size > 10_000
+
+    again = evergreen(project, "run")
+    assert again.returncode == 0, again.stderr
+    steps = ("ingest", "validate", "prepare", "train", "evaluate", "register")
+    assert [line.split()[1] for line in again.stdout.splitlines() if line.startswith(steps)] == ["skipped"] * 6
+
+    before = {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[123].*")}
+    more = evergreen(project, "ingest", "--next")
+    assert more.returncode == 0, more.stderr
+    assert "1 new: 2013-04" in more.stdout
+    checked = evergreen(project, "validate")
+    assert [line.split()[0] for line in checked.stdout.splitlines() if "checked now" in line] == ["2013-04"]
+    third = evergreen(project, "run")
+    assert third.returncode == 0, third.stderr
+    assert "version 2 is challenger" in third.stdout
+    assert {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[123].*")} == before
+    assert "up to date" in dvc(project, "status")
+
+
+def test_two_runs_from_scratch_give_equal_bytes(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    other = Project(project.root.with_name("other"))
+    shutil.copytree(project.root, other.root)
+    one = evergreen(project, "run")
+    assert one.returncode == 0, one.stderr
+    two = evergreen(other, "run", OMP_NUM_THREADS="1")
+    assert two.returncode == 0, two.stderr
+    assert seed_models(project) == seed_models(other)
+    assert len(seed_models(project)) == 3
+    assert (project.root / "dvc.lock").read_bytes() == (other.root / "dvc.lock").read_bytes()
+
+
+CHANGES = [
+    ("validate", {"max_bad_rows": 0.03}, ["validate"]),
+    ("prepare", {"min_level_rows": 50}, ["prepare"]),
+    ("split", {"train_batches": 1}, ["prepare"]),
+    ("train", {"max_depth": 4}, []),
+]
+
+
+def test_a_changed_parameter_reruns_its_stage_and_what_follows(
+    make_project: Callable[..., Project], evergreen: Run
+) -> None:
+    project = make_project()
+    assert evergreen(project, "run", "--seeds", "1").returncode == 0
+    for section, values, expected in CHANGES:
+        edit(project, section, **values)
+        assert changed_stages(project) == expected, section
+        done = evergreen(project, "run", "--seeds", "1")
+        assert done.returncode == 0, done.stderr
+        steps = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line[:1].isalpha()}
+        ran = [name for name in ("ingest", "validate", "prepare") if steps[name] == "done"]
+        assert ran == expected, section
+        trained = section != "validate"  # the rows stay the same, and so does the model
+        assert (steps["train"] != "skipped") == trained, section
+
+
+def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], evergreen: Run, tmp_path: Path) -> None:
+    project = make_project()
+    for step in ("ingest", "validate"):
+        assert evergreen(project, step).returncode == 0
+    dvc(project, "repro")
+    dvc(project, "push")
+    git = ["git", "-C", str(project.root), "-c", "user.name=t", "-c", "user.email=t@localhost"]
+    subprocess.run([*git, "add", "dvc.lock", "params.yaml"], check=True)
+    subprocess.run([*git, "commit", "-qm", "data"], check=True)
+    clone = Project(tmp_path / "clone")
+    subprocess.run(["git", "clone", "-q", str(project.root), str(clone.root)], check=True)
+    assert not clone.raw.exists()
+    dvc(clone, "remote", "modify", "--local", "local", "url", str(project.stores / "dvc"))
+    dvc(clone, "pull")
+    for path in sorted(project.root.glob("data/*/*")):
+        assert (clone.root / path.relative_to(project.root)).read_bytes() == path.read_bytes()
+    assert "up to date" in dvc(clone, "status")
+
+
+# What the killed process was about to do -> the attribute that is replaced by a kill, and at which call.
+MOMENTS = {
+    "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
+    "ingest: manifest": ("evergreen.data.batches", "Manifest.record", 2),
+    "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
+    "validate: second batch": ("evergreen.data.validate", "_keep", 2),
+    "validate: DVC's record": ("dvc.stage", "Stage.commit", 2),
+    "prepare: encoder": ("evergreen.data.encoder", "Encoder.write", 1),
+    "train: second seed": ("evergreen.tracking", "Tracker._record_seed", 2),
+    "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
+    "evaluate": ("flows.tasks", "show_sweep", 1),
+    "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
+    "register: before the alias": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 1),
+}
+KILLER = """
+import importlib, os, signal, sys
+module, attribute, call = sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
+*path, name = attribute.split(".")
+owner = importlib.import_module(module)
+for part in path:
+    owner = getattr(owner, part)
+real, calls = getattr(owner, name), []
+def deadly(*args, **kwargs):
+    calls.append(1)
+    if len(calls) == call:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **kwargs)
+setattr(owner, name, deadly)
+if __name__ == "__main__":
+    from evergreen.cli import main
+    main()
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The models of a run that nobody kills: filled in by the first test that needs them."""
+    return {}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_anywhere_the_next_run_finishes(
+    moment: str, make_project: Callable[..., Project], evergreen: Run, undisturbed: dict[str, str]
+) -> None:
+    project = make_project()
+    module, attribute, call = MOMENTS[moment]
+    command = [sys.executable, "-c", KILLER, module, attribute, str(call), "run"]
+    killed = subprocess.run(
+        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True, timeout=240
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+
+    done = evergreen(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "version 1 is champion" in done.stdout
+    assert statuses(project) <= {"FINISHED", "KILLED"}
+    models = seed_models(project)
+    assert models == (undisturbed or models)
+    undisturbed.update(models)
+    assert not list(project.root.rglob(".part-*"))
+    assert "up to date" in dvc(project, "status")
+    found = tracker(project)
+    assert len(found.client.search_model_versions("name = 'evergreen'")) == 1
+    parents = [run for run in found._search("") if "mlflow.parentRunId" not in run.data.tags]
+    assert [run.info.status for run in parents] == ["FINISHED"]
+
+
+def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
+    project = make_project()
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLER, "evergreen.data.batches", "waiting", "1", "run"],
+        cwd=project.root,
+        env=environment(project.root),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.wait(timeout=120) == -signal.SIGKILL
+    until = time.monotonic() + 40
+    while (left := servers_of(project)) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert not left
+
+
+def servers_of(project: Project) -> list[int]:
+    """Processes that work in the project's folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if Path(os.readlink(entry / "cwd")) == project.root:
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    with project.lock():
+        done = evergreen(project, "ingest")
+    assert done.returncode == 1
+    assert f"another run of this project is under way (process {os.getpid()})" in done.stderr
+    assert evergreen(project, "ingest").returncode == 0
+
+
+def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    failing = KILLER.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError('out of luck')").replace(
+        "len(calls) == call", "kwargs.get('seed', args[2] if len(args) > 2 else None) == call"
+    )
+    command = [sys.executable, "-c", failing, "evergreen.model.train", "train", "1", "run"]
+    part = subprocess.run(
+        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True, timeout=240
+    )
+    assert part.returncode == 3, part.stdout + part.stderr
+    assert "2 seeds, 0 of them reused" in part.stdout
+    assert "failed seeds  1; run again" in part.stdout
+    done = evergreen(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "3 seeds, 2 of them reused" in done.stdout
+
+
+SPY = """
+import sys
+def refuse(event, args):
+    if event == "socket.getaddrinfo" and args[0] not in ("127.0.0.1", "localhost", "::1", None, b"127.0.0.1", b"localhost"):
+        raise PermissionError(f"looked up {args[0]}")
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in ("127.0.0.1", "::1", "localhost"):
+        open(sys.argv[0] and %r, "a").write(f"{args[1]}\\n")
+        raise PermissionError(f"connected to {args[1]}")
+    if event == "socket.getaddrinfo" and False:
+        pass
+sys.addaudithook(refuse)
+"""
+
+
+def test_no_connection_beyond_this_machine(make_project: Callable[..., Project], tmp_path: Path) -> None:
+    """With the network closed, and every attempt to leave the machine written down, also by child processes."""
+    project = make_project()
+    spy = tmp_path / "spy"
+    spy.mkdir()
+    tried = spy / "tried.txt"
+    (spy / "sitecustomize.py").write_text(
+        SPY.replace("%r", repr(str(tried))).replace(
+            'raise PermissionError(f"looked up',
+            f'open({str(tried)!r}, "a").write(f"{{args[0]}}\\n"); raise PermissionError(f"looked up',
+        )
+    )
+    env = environment(project.root)
+    env["PYTHONPATH"] = f"{spy}{os.pathsep}{env['PYTHONPATH']}"
+    command = [sys.executable, "-m", "evergreen.cli", "run"]
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
+        shell = f"ip link set lo up 2>/dev/null; exec {' '.join(command)}"
+        command = ["unshare", "-rn", "sh", "-c", shell]
+    done = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "is champion" in done.stdout
+    assert not tried.exists(), tried.read_text()
+    probe = [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 80), 1)"]
+    caught = subprocess.run(probe, env=env, capture_output=True, text=True)
+    assert "PermissionError" in caught.stderr  # the spy does see what leaves
+    assert "192.0.2.1" in tried.read_text()
+
+
+def test_help_answers_at_once(evergreen: Run, make_project: Callable[..., Project]) -> None:
+    project = make_project()
+    evergreen(project, "--help")
+    began = time.monotonic()
+    done = evergreen(project, "--help")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 1
+    for command in ("ingest", "validate", "run", "status", "doctor"):
+        assert f"  {command} " in done.stdout
+
+
+def test_status_and_doctor(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    before = evergreen(project, "status")
+    assert before.returncode == 0, before.stderr
+    assert "none yet" in before.stdout
+    assert "3 batches" in before.stdout
+    healthy = evergreen(project, "doctor")
+    assert healthy.returncode == 0, healthy.stdout + healthy.stderr
+    assert "WRONG" not in healthy.stdout
+    inside = subprocess.run(
+        [sys.executable, "-m", "evergreen.cli", "status"],
+        cwd=project.root / "src",
+        env=environment(project.root),
+        capture_output=True,
+        text=True,
+    )
+    assert inside.stdout == before.stdout
+    edit(project, "source", path=str(project.root / "nowhere"))
+    sick = evergreen(project, "doctor")
+    assert sick.returncode == 1
+    assert "nowhere" in sick.stdout
+
+
+def test_the_months_are_real() -> None:
+    assert month("2013-01").height >= 1000
