@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 import click
 
@@ -22,76 +23,96 @@ from flows.server import LOOPBACK, PATIENCE, is_prefect
 
 
 def serve(project: Project, params: Params) -> None:
-    """Serve both pages and the training deployment on this machine until Ctrl-C.
+    """Serve both pages and the training deployment on this machine until Ctrl-C or SIGTERM.
 
-    Raises InputError where a port is taken, or a server does not start.
+    Raises InputError where a port is taken, or a server does not start or stops by itself.
     """
-    ports = params.ports
-    for name, port in ports.model_dump().items():
+    _check_ports(params)
+    Tracker(project, params).experiment  # noqa: B018  (makes the database before a server opens it)
+    bind = ["--host", LOOPBACK, "--port"]
+    stores = ["--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}"]
+    stores += ["--default-artifact-root", str(project.stores / "mlflow")]
+    url = f"http://{LOOPBACK}:{params.ports.prefect}"
+    os.environ["PREFECT_API_URL"] = f"{url}/api"
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+
+        def start(name: str, *command: str) -> subprocess.Popen[bytes]:
+            return stack.enter_context(_server(project, name, *command))
+
+        prefect = start("prefect", "prefect", "server", "start", *bind, str(params.ports.prefect))
+        mlflow = start("mlflow", "mlflow", "server", *bind, str(params.ports.mlflow), "--workers", "1", *stores)
+        _wait(project, "prefect", prefect, lambda: is_prefect(f"{url}/api"), stop)
+        _wait(project, "mlflow", mlflow, lambda: not port_is_free(params.ports.mlflow), stop)
+        deployments = start("deployments", "flows.house")
+        click.echo(f"Prefect  {url}  (runs and deployments)")
+        click.echo(f"MLflow   http://{LOOPBACK}:{params.ports.mlflow}  (models, metrics, pictures)")
+        click.echo("Ctrl-C stops everything; everything is kept")
+        servers = {"prefect": prefect, "mlflow": mlflow, "deployments": deployments}
+        while not stop.wait(1):
+            for name, process in servers.items():
+                if process.poll() is not None:
+                    raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+    click.echo("stopped")
+
+
+def _check_ports(params: Params) -> None:
+    ports = params.ports.model_dump()
+    if len(set(ports.values())) < len(ports):
+        raise InputError(
+            f"ports.prefect and ports.mlflow are both {params.ports.mlflow}: give each its own in params.yaml"
+        )
+    for name, port in ports.items():
         if not port_is_free(port):
             raise InputError(f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml")
-    if ports.prefect == ports.mlflow:
-        raise InputError(f"ports.prefect and ports.mlflow are both {ports.mlflow}: give each its own in params.yaml")
-    Tracker(project, params).experiment  # noqa: B018  (makes the database before a server opens it)
-    python, bind = [sys.executable, "-m"], ["--host", LOOPBACK, "--port"]
-    mlflow = [*python, "mlflow", "server", *bind, str(ports.mlflow), "--workers", "1"]
-    mlflow += [
-        "--backend-store-uri",
-        f"sqlite:///{project.stores / 'mlflow.db'}",
-        "--default-artifact-root",
-        str(project.stores / "mlflow"),
-    ]
-    api = f"http://{LOOPBACK}:{ports.prefect}/api"
-    with (
-        _server([*python, "prefect", "server", "start", *bind, str(ports.prefect)], project, "prefect"),
-        _server(mlflow, project, "mlflow"),
-    ):
-        _wait(lambda: is_prefect(api), project, "prefect")
-        _wait(lambda: not port_is_free(ports.mlflow), project, "mlflow")
-        click.echo(f"Prefect  http://{LOOPBACK}:{ports.prefect}  (runs and deployments)")
-        click.echo(f"MLflow   http://{LOOPBACK}:{ports.mlflow}  (models, metrics, pictures)")
-        click.echo("Ctrl-C stops both; everything is kept")
-        os.environ["PREFECT_API_URL"] = api
-        os.chdir(project.root)
-        _deploy()
-
-
-def _deploy() -> None:
-    from prefect import serve as serve_deployments
-
-    from flows.training import training
-
-    with suppress(KeyboardInterrupt):
-        serve_deployments(
-            training.to_deployment("training", concurrency_limit=1), limit=1, print_starting_message=False
-        )
 
 
 @contextmanager
-def _server(command: Sequence[str], project: Project, name: str) -> Iterator[None]:
-    log = _log(project, name)
-    with log.open("wb") as sink:
+def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    with _log(project, name).open("wb") as sink:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=project.root, start_new_session=True
+            [sys.executable, "-m", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=project.root,
+            start_new_session=True,
         )
     try:
-        yield
+        yield process
     finally:
-        for how in (signal.SIGINT, signal.SIGKILL):
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, how)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=15)
+                process.wait(timeout=10)
                 break
 
 
-def _wait(ready: object, project: Project, name: str) -> None:
+def _wait(
+    project: Project, name: str, process: subprocess.Popen[bytes], ready: Callable[[], bool], stop: Event
+) -> None:
     until = time.monotonic() + PATIENCE
-    while not ready():  # type: ignore[operator]
-        if time.monotonic() > until:
+    while not ready() and not stop.is_set():
+        if process.poll() is not None or time.monotonic() > until:
             raise InputError(f"the {name} server did not start: see {_log(project, name)}")
         time.sleep(0.2)
 
 
 def _log(project: Project, name: str) -> Path:
     return project.stores / f"{name}-server.log"
+
+
+def main() -> None:
+    """Serve the deployments: `python -m flows.house`, with PREFECT_API_URL set."""
+    from prefect import serve as serve_deployments
+
+    from flows.training import training
+
+    serve_deployments(training.to_deployment("training", concurrency_limit=1), limit=1, print_starting_message=False)
+
+
+if __name__ == "__main__":
+    main()

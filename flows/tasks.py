@@ -30,6 +30,7 @@ from prefect.utilities.annotations import quote
 from evergreen import params as parameters
 from evergreen.errors import explain
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
+from evergreen.model.train import Trained
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Registered, Tracker
@@ -70,9 +71,15 @@ class Plan:
 class Seed:
     """What became of one seed."""
 
-    trained: Any = field(repr=False)  # Trained
+    trained: Trained = field(repr=False)
     metrics: Mapping[str, float]
     reused: bool
+
+    def tell(self) -> str:
+        """Say it in a few words."""
+        name, best = next(iter(self.metrics.items()))
+        how = "from an earlier run" if self.reused else f"{self.trained.seconds:.1f} s"
+        return f"{name} {best:.4f} after {self.trained.rounds} rounds, {how}"
 
 
 def value(result: T | State[T]) -> T:
@@ -266,8 +273,6 @@ def train(job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, seed: int
         metrics = measure_seed(tables, trained.booster)
     fingerprint = seed_fingerprint(plan.data, job.params, plan.device, seed)
     job.tracker.record_seed(run_id, trained, metrics, fingerprint)
-    name, best = next(iter(metrics.items()))
-    get_run_logger().info("%s %.4f after %d rounds, %.1f s", name, best, trained.rounds, trained.seconds)
     return Seed(trained, metrics, reused=False)
 
 
@@ -294,7 +299,8 @@ def sweep(
         else:
             trained[seed] = result
         update_progress_artifact(progress, 100 * number / len(seeds))
-        get_run_logger().info("seed %d %s, %d of %d", seed, "failed" if seed in failed else "done", number, len(seeds))
+        told = "failed" if seed in failed else trained[seed].tell()
+        get_run_logger().info("seed %d: %s (%d of %d)", seed, told, number, len(seeds))
     for error in failed.values():
         if explain(error) or not trained:
             raise error
@@ -324,7 +330,7 @@ def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: 
     page = reports / "validation.html"
     job.tracker.record_evaluation(run_id, evaluation, failed, [*files, *([page] if page.exists() else [])])
     show_sweep(seeds, evaluation.spread, chosen)
-    show_evaluation(evaluation)
+    create_markdown_artifact(evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals")
     name, one = next(iter(evaluation.estimates["model"].items()))
     get_run_logger().info(
         "%s %.4f (%.4f to %.4f); linear %.4f",
@@ -352,20 +358,6 @@ def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapp
     ]
     together = "; ".join(f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in spread.items())
     create_table_artifact(table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}")
-
-
-def show_evaluation(evaluation: Any) -> None:
-    """Show each metric of the model beside the baselines in the UI."""
-    models = list(evaluation.estimates)
-    lines = [f"| metric | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
-    for name in evaluation.estimates["model"]:
-        cells = [evaluation.estimates[model][name] for model in models]
-        lines.append(
-            f"| {name} | " + " | ".join(f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells) + " |"
-        )
-    create_markdown_artifact(
-        "\n".join(lines), key="evaluation", description=f"Holdout of {evaluation.rows:,} rows, bootstrap intervals"
-    )
 
 
 @task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,

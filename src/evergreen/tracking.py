@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT, SEED, ROOT = "evergreen.fingerprint", "evergreen.seed", "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
@@ -83,7 +84,7 @@ class Tracker:
             return str(found.experiment_id)
         place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self.project.stores / "mlflow")
         try:
-            return str(self.client.create_experiment(name, artifact_location=place))
+            return str(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         except MlflowException as error:
             raise InputError(f"MLflow cannot create the experiment {name!r}: {error}") from error
 
@@ -247,10 +248,9 @@ class Tracker:
         for name, spread in evaluation.spread.items():
             values |= {f"seeds.{name}.mean": spread.mean, f"seeds.{name}.deviation": spread.deviation}
         known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]  # NaN is no finding
-        seeds = {"evergreen.chosen_seeds": evaluation.chosen, FAILED_SEEDS: failed_seeds}
-        self.client.log_batch(
-            run_id, known, tags=[RunTag(key, json.dumps(list(value))) for key, value in seeds.items()]
-        )
+        tags = {"evergreen.chosen_seeds": json.dumps(evaluation.chosen), FAILED_SEEDS: json.dumps(list(failed_seeds))}
+        tags["mlflow.note.content"] = evaluation.as_markdown()
+        self.client.log_batch(run_id, known, tags=[RunTag(key, value) for key, value in tags.items()])
         for path in files:
             self.client.log_artifact(run_id, str(path))
 

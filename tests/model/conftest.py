@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 
@@ -12,9 +13,12 @@ from evergreen.model.matrix import Matrix, Table, Tables, build_matrix
 from evergreen.model.train import Trained, train
 from evergreen.params import Train
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before a thread spins: halves the time on a busy machine
 FEATURES = ("first", "second", "place", "noise")
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
-QUICK = Train(device="cpu", rounds=40, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, min_child_weight=1.0)
+QUICK = Train(
+    device="cpu", rounds=40, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, min_child_weight=1.0, max_bin=64
+)
 
 
 @cache
@@ -41,7 +45,7 @@ def draw_tables(task: str, rows: tuple[int, int, int] = (600, 200, 200), seed: i
 
 @cache
 def draw_matrix(task: str) -> Matrix:
-    return build_matrix(draw_tables(task), 64)
+    return build_matrix(draw_tables(task), QUICK.max_bin)
 
 
 @cache
@@ -49,25 +53,25 @@ def fit(task: str, seed: int = 0) -> Trained:
     return train(draw_matrix(task), QUICK, seed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tables() -> Callable[..., Tables]:
     """Draw the tables of a task: `make_tables(task, rows=(train, validation, holdout), seed=0)`."""
     return draw_tables
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_matrix() -> Callable[[str], Matrix]:
     """The binned rows of a task."""
     return draw_matrix
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trained() -> Callable[..., Trained]:
     """The model of a task and a seed, trained quickly; one for the whole session."""
     return fit
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quick() -> Train:
     """Parameters for training in milliseconds."""
     return QUICK

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import io
-
 import pytest
 
 from evergreen.errors import InputError
@@ -85,22 +82,13 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch):
         (None, 4, 4),
     ],
 )
-def test_cores_are_those_of_the_affinity_and_the_container(limit, affinity, cores, monkeypatch):
-    def opened(*args, **kwargs):
-        if limit is None:
-            raise FileNotFoundError(args[0])
-        return io.StringIO(limit)
-
+def test_cores_are_those_of_the_affinity_and_the_container(limit, affinity, cores, tmp_path, monkeypatch):
+    file = tmp_path / "cpu.max"
+    if limit is not None:
+        file.write_text(limit)
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda pid: set(range(affinity)), raising=False)
-    monkeypatch.setattr(device, "open", opened, raising=False)
+    monkeypatch.setattr(device, "Path", {"/sys/fs/cgroup/cpu.max": file}.__getitem__)
     assert count_cores() == cores
-
-
-def test_reading_the_limit_of_the_container_leaves_no_file_open(tmp_path, monkeypatch):
-    limit = tmp_path / "cpu.max"
-    limit.write_text("100000 100000\n")
-    monkeypatch.setattr(device, "open", lambda _, **options: builtins.open(limit, **options), raising=False)
-    assert count_cores() == 1
 
 
 def test_this_machine_has_a_core():

@@ -45,7 +45,7 @@ def test_another_seed_gives_another_model(task, make_matrix, quick):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_matrix_built_anew_gives_the_same_bytes(task, make_tables, make_matrix, quick):
-    again = build_matrix(make_tables(task), 64, threads=2)
+    again = build_matrix(make_tables(task), quick.max_bin, threads=2)
     assert train(again, quick, 3).booster == train(make_matrix(task), quick, 3).booster
 
 
@@ -99,17 +99,30 @@ def test_what_xgboost_is_told(task, make_matrix, quick):
     assert set(told) - same <= {"objective", "eval_metric", "tree_method", "seed", "device", "nthread", "num_class"}
 
 
-@pytest.mark.parametrize("name", sorted(set(Train.model_fields) - {"device", "early_stopping_rounds", "max_bin"}))
-def test_each_parameter_reaches_the_model(name, make_matrix, quick):
-    before = getattr(quick, name)
-    changed = quick.model_copy(update={name: before / 2 if isinstance(before, float) else before - 1})
-    matrix = make_matrix("regression")
-    quiet = {"rounds": 5, "early_stopping_rounds": 5}
-    base = quick.model_copy(update=quiet)
-    changed = changed.model_copy(update={key: value for key, value in quiet.items() if key != name})
-    if name == "rounds":
-        changed = base.model_copy(update={"rounds": 4})
-    assert train(matrix, base, 0).booster != train(matrix, changed, 0).booster
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": 0.2},
+        {"max_depth": 2},
+        {"min_child_weight": 40.0},
+        {"subsample": 0.5},
+        {"colsample_bytree": 1.0},
+        {"reg_lambda": 50.0},
+        {"rounds": 3},
+    ],
+)
+def test_each_parameter_reaches_the_model(change, make_matrix, quick):
+    base = quick.model_copy(update={"rounds": 4})
+    boosters = [train(make_matrix("regression"), one, 0).booster for one in (base, base.model_copy(update=change))]
+    assert boosters[0] != boosters[1]
+
+
+def test_more_bins_make_another_model(make_tables, quick):
+    boosters = set()
+    for bins in (4, 64):
+        params = quick.model_copy(update={"max_bin": bins})
+        boosters.add(train(build_matrix(make_tables("regression"), bins), params, 0).booster)
+    assert len(boosters) == 2
 
 
 @pytest.mark.parametrize(

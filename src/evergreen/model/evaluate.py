@@ -34,6 +34,17 @@ class Evaluation:
     predictions: dict[str, Array] = field(repr=False)  # by model, for the holdout
     classes: tuple[str, ...] = ()
 
+    def as_markdown(self) -> str:
+        """Return a table of every metric with its interval, model beside baselines."""
+        models = list(self.estimates)
+        lines = [f"| holdout of {self.rows:,} rows | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
+        for name in self.estimates[MODEL]:
+            cells = [self.estimates[model][name] for model in models]
+            shown = " | ".join(f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells)
+            lines.append(f"| {name} | {shown} |")
+        spread = "; ".join(f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in self.spread.items())
+        return "\n".join([*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"])
+
 
 def predict(booster: bytes, x: Array) -> Array:
     """Return the predictions of one model for encoded rows, shape (rows,) or (rows, classes)."""

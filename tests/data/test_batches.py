@@ -1,0 +1,399 @@
+"""Ingest: each batch once, whole, unchanged; what is refused leaves the old batch as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from conftest import month
+from evergreen import dataset
+from evergreen.data.batches import Ingested, check_unchanged, ingest, waiting
+from evergreen.data.manifest import Manifest
+from evergreen.errors import InputError
+from evergreen.files import sha256_of_file
+
+MONTHS = ("2013-01", "2013-02", "2013-03")
+
+
+def few(name: str, rows: int = 30) -> pl.DataFrame:
+    """The first rows of a real month."""
+    return month(name).head(rows)
+
+
+@pytest.fixture
+def filled(site: Any) -> Any:
+    """An inbox with three small months."""
+    site.deliver({name: few(name) for name in MONTHS})
+    return site
+
+
+def changed_files(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    """The names of the files that differ."""
+    return {Path(path).name for path in before | after if before.get(path) != after.get(path)}
+
+
+def refusal(site: Any, *parts: str, source: dict[str, Any] | None = None, **options: Any) -> str:
+    """What the InputError of an ingest says; it must hold all `parts`."""
+    params = site.params(source=source) if source else site.params()
+    with pytest.raises(InputError) as caught:
+        ingest(site.project, params, **options)
+    said = str(caught.value)
+    assert [part for part in parts if part not in said] == [], said
+    return said
+
+
+def test_everything_is_taken_and_recorded(filled: Any) -> None:
+    assert ingest(filled.project, filled.params()) == Ingested(MONTHS, MONTHS)
+    entries = Manifest(filled.project.raw).entries
+    assert sorted(path.name for path in filled.project.raw.iterdir()) == [
+        *(f"{name}.parquet" for name in MONTHS), "manifest.json"]  # fmt: skip
+    for name in MONTHS:
+        path, rows = filled.project.raw / f"{name}.parquet", few(name)
+        assert_frame_equal(pl.read_parquet(path), rows)
+        assert entries[name]["files"] == {f"raw/{name}.parquet": sha256_of_file(path)}
+        assert entries[name]["rows"] == rows.height
+        assert entries[name]["start"] == str(rows[dataset.TIME].min())
+        assert entries[name]["end"] == str(rows[dataset.TIME].max())
+
+
+@pytest.mark.parametrize("names", [(), MONTHS], ids=["all", "by name"])
+def test_again_changes_nothing(filled: Any, snapshot: Callable[..., Any], names: tuple[str, ...]) -> None:
+    ingest(filled.project, filled.params())
+    before = snapshot(filled.project.raw)
+    assert ingest(filled.project, filled.params(), names) == Ingested((), MONTHS)
+    assert snapshot(filled.project.raw) == before
+
+
+def test_example_again_changes_nothing(site: Any, snapshot: Callable[..., Any]) -> None:
+    params = site.params(source={"kind": "example", "until": "2013-01"})
+    assert ingest(site.project, params).new == ("2013-01",)
+    assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), dataset.read_example("2013-01"))
+    before = snapshot(site.project.raw)
+    assert ingest(site.project, params).new == ()
+    assert snapshot(site.project.raw) == before
+
+
+def test_same_rows_in_a_new_file_leave_the_batch_alone(filled: Any, snapshot: Callable[..., Any]) -> None:
+    ingest(filled.project, filled.params())
+    raw = filled.project.raw / "2013-01.parquet"
+    before = snapshot(raw.parent)[str(raw)]
+    (filled.inbox / "2013-01.parquet").unlink()
+    few("2013-01").write_csv(filled.inbox / "2013-01.csv")
+    assert waiting(filled.project, filled.params()) == ["2013-01"]
+    assert ingest(filled.project, filled.params()) == Ingested((), MONTHS)
+    assert snapshot(raw.parent)[str(raw)] == before
+    assert waiting(filled.project, filled.params()) == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_every_format_gives_the_same_raw_batch(site: Any, suffix: str) -> None:
+    few("2013-01").write_csv(site.inbox / f"text{suffix}", separator="\t" if suffix == ".tsv" else ",")
+    few("2013-01").write_parquet(site.inbox / "binary.parquet")
+    ingest(site.project, site.params())
+    text, binary = (pl.read_parquet(site.project.raw / f"{name}.parquet") for name in ("text", "binary"))
+    assert_frame_equal(text, binary)
+    assert binary.schema == dataset.COLUMNS
+
+
+def test_raw_keeps_what_does_not_fit_and_what_is_not_declared(site: Any) -> None:
+    third = pl.int_range(pl.len()) == 2
+    frame = few("2013-01").with_columns(
+        temp=pl.when(third).then(pl.lit("warm")).otherwise(pl.col("temp").cast(pl.String)), gate=pl.lit("B7")
+    )
+    site.deliver({"2013-01": frame.drop("visib")})
+    ingest(site.project, site.params())
+    assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), frame.drop("visib"))
+
+
+# --- which batches ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("until", "taken"),
+    [(None, MONTHS), ("2013-02", MONTHS[:2]), ("2013-02-15", MONTHS[:2]), ("2013", ()), ("2013-01", MONTHS[:1]),
+     ("9", MONTHS)],
+)  # fmt: skip
+def test_until_is_the_newest_batch(filled: Any, until: str | None, taken: tuple[str, ...]) -> None:
+    source = {"kind": "files", "path": str(filled.inbox), "until": until}
+    if taken:
+        assert ingest(filled.project, filled.params(source=source)).new == taken
+    else:
+        refusal(filled, repr(until), "source.until", "params.yaml", source=source)
+
+
+def test_next_takes_one_at_a_time_and_past_until(filled: Any) -> None:
+    params = filled.params(source={"kind": "files", "path": str(filled.inbox), "until": "2013-01"})
+    for place, name in enumerate(MONTHS):
+        assert ingest(filled.project, params, following=True) == Ingested((name,), MONTHS[: place + 1])
+    refusal(filled, "no batch after '2013-03'", following=True)
+
+
+def test_names_choose_batches(filled: Any) -> None:
+    assert ingest(filled.project, filled.params(), ["2013-03", "2013-01"]).new == ("2013-03", "2013-01")
+    assert ingest(filled.project, filled.params()) == Ingested(("2013-02",), MONTHS)
+
+
+def test_unknown_name_says_what_there_is(filled: Any) -> None:
+    refusal(filled, "'2013-09'", "3 batches", "2013-01 to 2013-03", names=["2013-01", "2013-09"])
+    assert not filled.project.raw.exists()
+
+
+def test_order_of_batches_is_by_event_time(site: Any) -> None:
+    site.deliver({"a": few("2013-03"), "b": few("2013-01"), "c": few("2013-02")})
+    assert ingest(site.project, site.params()).batches == ("b", "c", "a")
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path) -> dict[str, str]:
+    """A SQL source whose only period is not over yet."""
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ")
+    with closing(sqlite3.connect(tmp_path / "sales.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE sales ({dataset.TIME} TEXT)")
+        connection.execute("INSERT INTO sales VALUES (?)", [now])
+    return {"kind": "sql", "url": f"sqlite:///{tmp_path}/sales.db", "query": "SELECT * FROM sales", "period": "year"}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"following": True}, {"names": ["2013"]}], ids=["all", "next", "by name"]
+)
+def test_source_that_has_nothing_yet(site: Any, unfinished: dict[str, str], options: dict[str, Any]) -> None:
+    said = refusal(site, "the source", source=unfinished, **options)
+    assert "None" not in said
+    assert not site.project.raw.exists()
+
+
+def test_periods_without_rows_are_passed_over(site: Any, tmp_path: Path) -> None:
+    """A shop that is closed on Sunday sells nothing that day."""
+    rows = few("2013-01", 2).with_columns(
+        pl.Series(dataset.TIME, ["2013-01-05 10:00:00", "2013-01-07 10:00:00"]).alias(dataset.TIME)
+    )
+    with closing(sqlite3.connect(tmp_path / "sales.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE sales ({', '.join(dataset.COLUMNS)})")
+        connection.executemany(f"INSERT INTO sales VALUES ({', '.join('?' * rows.width)})", rows.rows())
+    source = {"kind": "sql", "url": f"sqlite:///{tmp_path}/sales.db", "query": "SELECT * FROM sales", "period": "day"}
+    assert ingest(site.project, site.params(source=source)).new == ("2013-01-05", "2013-01-07")
+
+
+# --- batches do not change --------------------------------------------------------------------------------------------
+
+CHANGES: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    "a value": lambda frame: frame.with_columns(distance=pl.col("distance") + 1),
+    "a row less": lambda frame: frame.head(29),
+    "a row more": lambda frame: pl.concat([frame, frame.tail(1)]),
+    "order": lambda frame: frame.reverse(),
+    "a column less": lambda frame: frame.drop("visib"),
+    "a column more": lambda frame: frame.with_columns(gate=pl.lit("B7")),
+    "a value gone": lambda frame: frame.with_columns(distance=pl.lit(None, dtype=pl.Int32)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("names", [(), ("2013-01",)], ids=["all", "by name"])
+def test_other_content_under_a_known_name_is_refused(
+    filled: Any, snapshot: Callable[..., Any], change: Callable[[pl.DataFrame], pl.DataFrame], names: tuple[str, ...]
+) -> None:
+    ingest(filled.project, filled.params())
+    before = snapshot(filled.project.raw)
+    changed = change(few("2013-01"))
+    filled.deliver({"2013-01": changed})
+    refusal(filled, "'2013-01'", "30 rows then", f"{changed.height} now", "evergreen ingest 2013-01 --replace", names=names)
+    assert snapshot(filled.project.raw) == before
+
+
+def test_replace_takes_the_new_content(filled: Any, snapshot: Callable[..., Any]) -> None:
+    ingest(filled.project, filled.params())
+    before = snapshot(filled.project.raw)
+    filled.deliver({"2013-01": few("2013-01", 20), "2013-02": few("2013-02", 20)})
+    assert ingest(filled.project, filled.params(), ["2013-01"], replace=True).new == ("2013-01",)
+    after = snapshot(filled.project.raw)
+    assert changed_files(before, after) == {"2013-01.parquet", "manifest.json"}
+    entry = Manifest(filled.project.raw).entries["2013-01"]
+    assert entry["rows"] == 20
+    assert entry["files"] == {"raw/2013-01.parquet": sha256_of_file(filled.project.raw / "2013-01.parquet")}
+    assert Manifest(filled.project.raw).altered() == []
+
+
+def test_refused_batch_after_a_good_one_keeps_the_good_one(filled: Any) -> None:
+    (filled.inbox / "2013-02.parquet").write_bytes(b"PAR1")
+    refusal(filled, "2013-02.parquet", "cannot be read as Parquet")
+    assert list(Manifest(filled.project.raw).entries) == ["2013-01"]
+    assert Manifest(filled.project.raw).altered() == []
+    filled.deliver({"2013-02": few("2013-02")})
+    assert ingest(filled.project, filled.params()) == Ingested(MONTHS[1:], MONTHS)
+
+
+# --- what cannot be taken ---------------------------------------------------------------------------------------------
+
+HEADER = ",".join(dataset.COLUMNS).encode()
+
+BAD_FILES: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
+    "no bytes": ("x.csv", b"", ("x.csv", "empty (0 bytes)", "deliver it again")),
+    "header only": ("x.csv", HEADER + b"\n", ("'x'", "no rows", "deliver it again")),
+    "header only, not ended": ("x.csv", HEADER, ("'x'", "no rows", "deliver it again")),
+    "not UTF-8": ("x.csv", HEADER + b"\n\n\xe9", ("x.csv, line 3", "0xe9", "source.encoding")),
+    "too many fields": ("x.csv", b"a,b\n1,2,3\n", ("x.csv", "CSV", "deliver it again")),
+    "cut Parquet": ("x.parquet", b"PAR1\x15\x04", ("x.parquet", "Parquet", "deliver it again")),
+    "same stem": ("2013-01.csv", HEADER, ("2013-01.csv", "2013-01.parquet", "rename one")),
+    "odd name": ("my file.csv", HEADER, ("my file.csv", "letters, digits")),
+}
+
+
+@pytest.mark.parametrize(("file", "content", "parts"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files_are_refused_and_old_batches_stay(
+    filled: Any, snapshot: Callable[..., Any], file: str, content: bytes, parts: tuple[str, ...]
+) -> None:
+    ingest(filled.project, filled.params())
+    before = snapshot(filled.project.raw)
+    (filled.inbox / file).write_bytes(content)
+    refusal(filled, *parts)
+    assert snapshot(filled.project.raw) == before
+
+
+def test_batch_of_no_rows_in_parquet_is_refused(site: Any) -> None:
+    site.deliver({"2013-01": few("2013-01").clear()})
+    refusal(site, "'2013-01'", "no rows", "take it out of the source")
+    assert not list(site.project.raw.glob("*"))
+
+
+@pytest.mark.parametrize("path", ["{inbox}/nowhere", "{inbox}", "nosuch://bucket"])
+def test_source_that_is_not_there_is_named(site: Any, path: str) -> None:
+    path = path.format(inbox=site.inbox)
+    refusal(site, "source.path", path, source={"kind": "files", "path": path})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pl.Series("temp", [[1.0], [2.0]]), pl.Series("carrier", [b"\xff", b"a"])],
+    ids=["list", "bytes"],
+)
+def test_nested_columns_end_in_no_other_error(site: Any, column: pl.Series) -> None:
+    site.deliver({"2013-01": few("2013-01", 2).with_columns(column)})
+    try:
+        ingest(site.project, site.params())
+    except InputError as error:
+        assert column.name in str(error)
+    else:
+        assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet").select(column.name), column.to_frame())
+
+
+@pytest.mark.parametrize("name", ["manifest", "split", "encoder"])
+def test_names_of_the_projects_own_files_do_no_harm(site: Any, name: str) -> None:
+    """A store often holds a manifest.csv beside the data; later stages keep files of these names."""
+    from evergreen.data.prepare import Split, prepare
+
+    site.deliver({"2013-01": few("2013-01", 60), name: few("2013-02", 60)})
+    try:
+        ingest(site.project, site.params())
+    except InputError as error:
+        assert name in str(error)
+        return
+    site.accept({one: pl.read_parquet(site.project.raw / f"{one}.parquet") for one in ("2013-01", name)})
+    prepare(site.project, site.params())
+    prepare(site.project, site.params())
+    assert sorted(Manifest(site.project.features).entries) == sorted(["2013-01", name])
+    assert Split.read(site.project.features / "split.json").train.batches == ("2013-01", name)
+    assert Manifest(site.project.features).altered() == []
+
+
+# --- after a crash, and what was altered ------------------------------------------------------------------------------
+
+
+def test_file_without_an_entry_is_a_leftover_and_is_written_anew(filled: Any) -> None:
+    filled.project.raw.mkdir(parents=True)
+    (filled.project.raw / "2013-01.parquet").write_bytes(b"half")
+    (filled.project.raw / ".part-abc.parquet").write_bytes(b"half")
+    assert ingest(filled.project, filled.params()).new == MONTHS
+    assert_frame_equal(pl.read_parquet(filled.project.raw / "2013-01.parquet"), few("2013-01"))
+    assert not list(filled.project.raw.glob(".part-*"))
+
+
+def test_missing_file_is_taken_again(filled: Any) -> None:
+    ingest(filled.project, filled.params())
+    (filled.project.raw / "2013-02.parquet").unlink()
+    assert ingest(filled.project, filled.params()).new == ("2013-02",)
+    assert Manifest(filled.project.raw).altered() == []
+
+
+@pytest.mark.parametrize(("how", "says"), [("changed", "was changed after it was ingested"), ("removed", "is missing")])
+def test_altered_raw_file_stops_a_checked_ingest(filled: Any, how: str, says: str) -> None:
+    ingest(filled.project, filled.params())
+    check_unchanged(filled.project)
+    path = filled.project.raw / "2013-02.parquet"
+    path.unlink() if how == "removed" else few("2013-02", 9).write_parquet(path)
+    refusal(filled, str(path), says, "dvc checkout --force", check=True)
+    with pytest.raises(InputError, match=says):
+        check_unchanged(filled.project)
+    assert ingest(filled.project, filled.params(), ["2013-02"], replace=True, check=True).new == ("2013-02",)
+    check_unchanged(filled.project)
+
+
+def test_full_disk_leaves_the_old_batch(
+    filled: Any, snapshot: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(filled.project, filled.params())
+    before = snapshot(filled.project.raw)
+    filled.deliver({"2013-01": few("2013-01", 20)})
+
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        ingest(filled.project, filled.params(), ["2013-01"], replace=True)
+    monkeypatch.undo()
+    assert snapshot(filled.project.raw) == before
+
+
+# --- elsewhere --------------------------------------------------------------------------------------------------------
+
+
+def test_ingest_from_a_url(site: Any) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/bucket/2013-01.csv", few("2013-01").write_csv().encode())
+    params = site.params(source={"kind": "files", "path": "memory://bucket/*.csv"})
+    try:
+        assert ingest(site.project, params).new == ("2013-01",)
+        assert ingest(site.project, params).new == ()
+        assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), few("2013-01"))
+    finally:
+        memory.rm("/bucket", recursive=True)
+
+
+def test_ingest_from_a_query(make_project: Callable[..., Any], read_params: Callable[..., Any], tmp_path: Path) -> None:
+    content = pl.concat([month(name) for name in MONTHS]).with_columns(pl.col(dataset.TIME).cast(pl.String))
+    with closing(sqlite3.connect(tmp_path / "flights.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE flights ({', '.join(dataset.COLUMNS)})")
+        connection.executemany(f"INSERT INTO flights VALUES ({', '.join('?' * content.width)})", content.rows())
+    url = f"sqlite:///{tmp_path}/flights.db"
+    project = make_project(source={"kind": "sql", "url": url, "query": "SELECT * FROM flights"})
+    assert ingest(project, read_params(project)).new == MONTHS
+    for name in MONTHS:
+        found = pl.read_parquet(project.raw / f"{name}.parquet")
+        assert_frame_equal(found, month(name), check_row_order=False)
+    assert ingest(project, read_params(project), MONTHS).new == ()
+
+
+def test_waiting_names_new_and_changed_batches(filled: Any) -> None:
+    assert waiting(filled.project, filled.params()) == list(MONTHS)
+    ingest(filled.project, filled.params(), ["2013-01", "2013-02"])
+    assert waiting(filled.project, filled.params()) == ["2013-03"]
+    filled.deliver({"2013-02": few("2013-02", 5)})
+    assert waiting(filled.project, filled.params()) == ["2013-02", "2013-03"]
+
+
+def test_manifest_is_plain_sorted_json(filled: Any) -> None:
+    ingest(filled.project, filled.params())
+    text = (filled.project.raw / "manifest.json").read_text()
+    assert json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n" == text

@@ -1,0 +1,659 @@
+"""Sources: every format gives the same rows, nothing is lost or bent on the way, and each refusal says what to do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal, assert_series_equal
+
+from conftest import month
+from evergreen import dataset
+from evergreen.data.sources import open_source, parse, typed
+from evergreen.errors import InputError
+from evergreen.params import Source
+
+MOMENT = pl.Datetime("us")
+NOON = datetime(2013, 1, 5, 12, 30)  # noqa: DTZ001
+TIME = dataset.TIME
+
+
+def refusal(work: Callable[[], object], *parts: str) -> str:
+    """What the InputError of `work` says; it must hold all `parts`."""
+    with pytest.raises(InputError) as caught:
+        work()
+    said = str(caught.value)
+    assert [part for part in parts if part not in said] == [], said
+    return said
+
+
+# --- typed and parse --------------------------------------------------------------------------------------------------
+
+FITTING = [
+    ("12", pl.Int32(), 12),
+    ("-7", pl.Int32(), -7),
+    ("1.5", pl.Float64(), 1.5),
+    ("1e3", pl.Float64(), 1000.0),
+    ("2013-01-05 12:30:00", MOMENT, NOON),
+    ("2013-01-05T12:30:00", MOMENT, NOON),
+    ("2013-01-05 12:30", MOMENT, NOON),
+    ("2013-01-05T12:30:00.000000", MOMENT, NOON),
+    ("2013-01-05T12:30:00Z", MOMENT, NOON),
+    ("2013-01-05T14:30:00+02:00", MOMENT, NOON),
+    ("2013-01-05", MOMENT, datetime(2013, 1, 5)),  # noqa: DTZ001
+    ("2013-01-05", pl.Date(), date(2013, 1, 5)),
+    ("12:30:00", pl.Time(), time(12, 30)),
+    ("True", pl.Boolean(), True),
+    ("0", pl.Boolean(), False),
+    (3.0, pl.Int32(), 3),
+    (3, pl.Float64(), 3.0),
+    (1, pl.Boolean(), True),
+    (12, pl.String(), "12"),
+    (date(2013, 1, 5), MOMENT, datetime(2013, 1, 5)),  # noqa: DTZ001
+    (datetime(2013, 1, 5, 12, 30, tzinfo=UTC), MOMENT, NOON),
+    (Decimal("1.5"), pl.Float64(), 1.5),
+    (Decimal("2.00"), pl.Int32(), 2),
+]
+
+UNFIT = [
+    ("abc", pl.Int32()),
+    ("2.5", pl.Int32()),
+    ("99999999999", pl.Int32()),
+    ("", pl.Int32()),
+    ("1,5", pl.Float64()),
+    ("yes", pl.Boolean()),
+    ("yesterday", MOMENT),
+    ("2013-02-30 00:00:00", MOMENT),
+    ("2013-01-05 25:00:00", MOMENT),
+    (2.5, pl.Int32()),
+    (3e9, pl.Int32()),
+    (float("nan"), pl.Int32()),
+    (float("inf"), pl.Int32()),
+    (2**40, pl.Int32()),
+    (Decimal("1.5"), pl.Int32()),
+    (2, pl.Boolean()),
+    (0.5, pl.Boolean()),
+    (1372636800, MOMENT),
+    (True, MOMENT),
+    (NOON, pl.Float64()),
+    (NOON, pl.Int64()),
+    (NOON, pl.Date()),
+    ("2013-01-05 12:30:00", pl.Date()),
+    (time(12, 30), MOMENT),
+    (timedelta(hours=1), MOMENT),
+    ([1, 2], pl.Int32()),
+    ([1, 2], pl.String()),
+    ([1.5], pl.Float64()),
+    ({"a": 1}, pl.Float64()),
+    (b"\xff", pl.String()),
+]
+
+
+@pytest.mark.parametrize(("value", "dtype", "expected"), FITTING, ids=lambda one: str(one))
+def test_value_that_fits_is_read(value: object, dtype: pl.DataType, expected: object) -> None:
+    frame = pl.DataFrame({"x": [None, value]})
+    found = typed(frame, {"x": dtype})
+    assert found.schema == {"x": dtype}
+    assert found["x"].to_list() == [None, expected]
+
+
+@pytest.mark.parametrize(("value", "dtype"), UNFIT, ids=lambda one: str(one))
+def test_value_that_does_not_fit_stays_as_delivered(value: object, dtype: pl.DataType) -> None:
+    frame = pl.DataFrame({"x": [None, value]})
+    assert_frame_equal(typed(frame, {"x": dtype}), frame)
+    assert parse(frame["x"], dtype).to_list() == [None, None]
+
+
+def test_one_value_that_does_not_fit_keeps_its_column_and_no_other() -> None:
+    frame = pl.DataFrame({"x": ["1", "2", "three"], "y": ["1", "2", "3"], "z": ["a", "b", "c"]})
+    found = typed(frame, {"x": pl.Int32(), "y": pl.Int32(), "absent": pl.Int32()})
+    assert found["x"].to_list() == ["1", "2", "three"]
+    assert found["y"].to_list() == [1, 2, 3]
+    assert found.columns == ["x", "y", "z"]
+    assert parse(frame["x"], pl.Int32()).to_list() == [1, 2, None]
+
+
+@pytest.mark.parametrize("dtype", dataset.COLUMNS.values(), ids=list(dataset.COLUMNS))
+@pytest.mark.parametrize("column", [pl.Series("x", [], dtype=pl.String), pl.Series("x", [None, None], dtype=pl.Null)])
+def test_nothing_fits_any_type(column: pl.Series, dtype: pl.DataType) -> None:
+    assert typed(column.to_frame(), {"x": dtype}).schema == {"x": dtype}
+
+
+def test_dictionary_encoded_text_for_a_number_stays() -> None:
+    frame = pl.DataFrame({"x": pl.Series(["1", "abc"], dtype=pl.Categorical)})
+    assert typed(frame, {"x": pl.Int32()})["x"].cast(pl.String).to_list() == ["1", "abc"]
+
+
+ANY_VALUES = st.one_of(
+    st.lists(st.none() | st.text(max_size=6), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.String)),
+    st.lists(st.none() | st.integers(-(2**40), 2**40).map(str), max_size=6).map(
+        lambda v: pl.Series("x", v, dtype=pl.String)
+    ),
+    st.lists(st.none() | st.integers(-(2**40), 2**40), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.Int64)),
+    st.lists(st.none() | st.floats(), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.Float64)),
+    st.lists(st.none() | st.booleans(), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.Boolean)),
+)
+
+
+@given(column=ANY_VALUES, dtype=st.sampled_from([pl.Int32(), pl.Float64(), pl.String(), MOMENT]))
+@settings(max_examples=200, deadline=None)
+def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
+    found = typed(column.to_frame(), {"x": dtype})["x"]
+    assert_series_equal(found.is_null(), column.is_null())
+    if found.dtype != dtype:
+        assert_series_equal(found, column)
+
+
+@given(st.lists(st.none() | st.floats() | st.integers(-(2**33), 2**33).map(float), max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | None]) -> None:
+    found = parse(pl.Series("x", values, dtype=pl.Float64), pl.Int32())
+    for before, after in zip(values, found, strict=True):
+        fits = before is not None and before == before and abs(before) < 2**31 and before == int(before)
+        assert after == (int(before) if fits else None)
+
+
+@given(
+    st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=6),  # noqa: DTZ001
+    st.sampled_from("T "),
+)
+@settings(max_examples=100, deadline=None)
+def test_iso_times_are_read_to_the_microsecond(moments: list[datetime], sign: str) -> None:
+    written = pl.Series("x", [moment.isoformat(sign) for moment in moments])
+    assert parse(written, MOMENT).to_list() == moments
+
+
+# --- the example ------------------------------------------------------------------------------------------------------
+
+
+def test_example_offers_its_months_in_order() -> None:
+    source = open_source(Source())
+    offers = source.offers()
+    assert [one.name for one in offers] == [f"2013-{number:02}" for number in range(1, 13)]
+    assert {one.origin for one in offers} == {dataset.example_origin()}
+    assert_frame_equal(source.read("2013-02"), dataset.read_example("2013-02"))
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def files(path: object, **options: Any) -> Any:
+    return open_source(Source(kind="files", path=str(path), **options))
+
+
+def write(path: Path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path, separator="\t" if path.suffix == ".tsv" else ",", null_value="NA")
+
+
+@pytest.fixture
+def rows() -> pl.DataFrame:
+    """A few real rows, whose numbers read back from text as they were."""
+    return month("2013-01").head(40)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+@pytest.mark.parametrize("form", ["{inbox}", "{inbox}/", "{inbox}/*", "{inbox}/2013-*", "file://{inbox}"])
+def test_every_format_and_form_of_path_gives_the_same_rows(
+    tmp_path: Path, rows: pl.DataFrame, suffix: str, form: str
+) -> None:
+    write(tmp_path / f"2013-01{suffix}", rows)
+    source = files(form.format(inbox=tmp_path))
+    assert [one.name for one in source.offers()] == ["2013-01"]
+    assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding"), [(";", "utf-8"), ("|", "cp1252"), (",", "utf-16"), (",", "UTF-8"), (",", "latin-1")]
+)
+def test_csv_in_other_separators_and_encodings(tmp_path: Path, separator: str, encoding: str) -> None:
+    frame = pl.DataFrame({"name": ["Zürich", "São Paulo"], "price": ["1,5", None]})
+    (tmp_path / "a.csv").write_bytes(frame.write_csv(separator=separator).encode(encoding))
+    assert_frame_equal(files(tmp_path, separator=separator, encoding=encoding).read("a"), frame)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8"])
+def test_byte_order_mark_is_no_part_of_a_name(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfname,price\nx,1\n")
+    assert files(tmp_path, encoding=encoding).read("a").columns == ["name", "price"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False], ids=["ended", "not ended"])
+def test_line_ends(tmp_path: Path, ending: str, last: bool) -> None:
+    text = ending.join(["name,price", "x,1", "y,2"]) + (ending if last else "")
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert files(tmp_path).read("a").rows() == [("x", "1"), ("y", "2")]
+
+
+def test_quoted_text_keeps_separators_and_line_ends(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"name": ['a, "b"\nc', "d"], "price": ["1", "2"]})
+    frame.write_csv(tmp_path / "a.csv")
+    assert_frame_equal(files(tmp_path).read("a"), frame)
+
+
+def test_offers_come_by_name_and_tell_changed_files(tmp_path: Path, rows: pl.DataFrame) -> None:
+    for name in ("b", "c", "a"):
+        write(tmp_path / f"{name}.csv", rows)
+    (tmp_path / "notes.txt").write_text("no data")
+    before = {one.name: one.origin for one in files(tmp_path).offers()}
+    write(tmp_path / "b.csv", rows.head(1))
+    after = {one.name: one.origin for one in files(tmp_path).offers()}
+    assert list(before) == ["a", "b", "c"]
+    assert [name for name in before if before[name] != after[name]] == ["b"]
+
+
+def test_the_same_source_sees_files_that_come_later(tmp_path: Path, rows: pl.DataFrame) -> None:
+    source = files(tmp_path)
+    write(tmp_path / "a.csv", rows)
+    assert len(source.offers()) == 1
+    write(tmp_path / "b.csv", rows)
+    assert len(source.offers()) == 2
+
+
+@pytest.mark.parametrize("name", ["2013-01", "v1.2", "Week_07", "0"])
+def test_batch_is_called_like_its_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.csv").write_text("x\n1\n")
+    assert [one.name for one in files(tmp_path).offers()] == [name]
+
+
+@pytest.mark.parametrize("name", ["two words", "-rf", ".hidden", "ä", "a'b", "a;b", "a\nb", "$(x)", ""])
+def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.csv").write_text("x\n1\n")
+    refusal(files(tmp_path).offers, f"{name}.csv", "letters, digits")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    for file in ("2013-01.csv", "2013-01.parquet"):
+        (tmp_path / file).write_text("x\n1\n")
+    refusal(files(tmp_path).offers, "2013-01.csv", "2013-01.parquet", "the batch '2013-01'", "rename one")
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("{inbox}", "holds no file that ends in .csv, .tsv, .parquet"),
+        ("{inbox}/*.csv", "holds no file"),
+        ("{inbox}/nowhere", "holds no file"),
+        ("nosuch://bucket/folder", "nosuch"),
+        ("http://[bad/folder", "cannot be listed"),
+    ],
+)
+def test_path_without_batches_is_named(tmp_path: Path, path: str, why: str) -> None:
+    (tmp_path / "notes.txt").write_text("no data")
+    path = path.format(inbox=tmp_path)
+    refusal(files(path).offers, "source.path", path, why)
+
+
+PARQUET_MAGIC = b"PAR1"
+
+DAMAGED: list[tuple[str, bytes, tuple[str, ...]]] = [
+    ("a.csv", b"", ("a.csv", "empty (0 bytes)", "deliver it again")),
+    ("a.parquet", b"", ("a.parquet", "empty (0 bytes)", "deliver it again")),
+    ("a.parquet", b"x,y\n1,2\n", ("a.parquet", "Parquet", "deliver it again")),
+    ("a.parquet", PARQUET_MAGIC, ("a.parquet", "Parquet", "deliver it again")),
+    ("a.csv", b"\n", ("a.csv", "CSV", "deliver it again")),
+    ("a.csv", b"x,y\n1,2\n1,2,3\n", ("a.csv", "CSV", "deliver it again")),
+    ("a.csv", b"x,y,z\n1,2,3\n1,2\n4,5,6\n", ("a.csv", "CSV", "deliver it again")),
+    ("a.csv", b"x,y,z\n1,2,3\n1,", ("a.csv", "CSV", "deliver it again")),
+    ("a.csv", b'x,y\n1,"2\n3,4\n', ("a.csv", "CSV", "deliver it again")),
+]
+DAMAGES = ["empty csv", "empty parquet", "csv as parquet", "magic only", "blank line", "long row", "short row",
+           "cut in a row", "open quote"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "content", "parts"), DAMAGED, ids=DAMAGES)
+def test_damaged_files_are_refused(tmp_path: Path, file: str, content: bytes, parts: tuple[str, ...]) -> None:
+    (tmp_path / file).write_bytes(content)
+    refusal(lambda: files(tmp_path).read("a"), str(tmp_path), *parts)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_parquet_cut_short_is_refused(tmp_path: Path, rows: pl.DataFrame, share: float) -> None:
+    path = tmp_path / "a.parquet"
+    rows.write_parquet(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    refusal(lambda: files(tmp_path).read("a"), str(path), "Parquet", "cut short or damaged", "deliver it again")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "byte"),
+    [
+        (b"name\nok\ncaf\xe9\n", 3, "0xe9"),
+        (b"na\xefve\nok\n", 1, "0xef"),
+        (b"name\r\nok\r\nok\r\n\xff\r\n", 4, "0xff"),
+        (b"\xef\xbb\xbfname\nok\n\xe9\n", 3, "0xe9"),
+    ],
+    ids=["third line", "header", "windows ends", "byte order mark"],
+)
+def test_wrong_encoding_names_line_and_byte(tmp_path: Path, content: bytes, line: int, byte: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    refusal(
+        lambda: files(tmp_path).read("a"),
+        f"{tmp_path}/a.csv, line {line}:",
+        f"byte {byte} is not utf-8",
+        "source.encoding",
+        "cp1252",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64", "rot13"])
+def test_unknown_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    refusal(lambda: files(tmp_path, encoding=encoding).read("a"), "source.encoding", repr(encoding))
+
+
+def test_folder_called_like_a_file_is_refused(tmp_path: Path, rows: pl.DataFrame) -> None:
+    """Other tools write a folder of parts under the name of one Parquet file."""
+    write(tmp_path / "2013-01.parquet" / "part-0.parquet", rows)
+
+    def take() -> object:
+        source = files(tmp_path)
+        return [source.read(one.name) for one in source.offers()]
+
+    refusal(take, "2013-01.parquet")
+
+
+def test_file_that_went_away_is_named(tmp_path: Path, rows: pl.DataFrame) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.csv", rows)
+    source = files(tmp_path)
+    source.offers()
+    (tmp_path / "a.csv").unlink()
+    refusal(lambda: source.read("a"), "a")
+
+
+# --- fsspec URLs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """The file system behind memory:// URLs, empty before and after."""
+    system = fsspec.filesystem("memory")
+    yield system
+    system.rm("/inbox", recursive=True)
+
+
+def test_files_behind_a_url(memory: Any, rows: pl.DataFrame) -> None:
+    memory.pipe("/inbox/2013-01.csv", rows.write_csv().encode())
+    memory.pipe("/inbox/2013-02.csv", b"x,y\n1,\xe9\n")
+    source = files("memory://inbox")
+    assert [one.name for one in source.offers()] == ["2013-01", "2013-02"]
+    assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
+    refusal(lambda: source.read("2013-02"), "/inbox/2013-02.csv, line 2", "0xe9")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 bucket called 'inbox' on this machine."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="inbox")
+    yield client
+    client.close()
+    server.stop()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.slow
+def test_files_in_s3(bucket: Any, rows: pl.DataFrame) -> None:
+    bucket.put_object(Bucket="inbox", Key="flights/2013-01.csv", Body=rows.write_csv().encode())
+    bucket.put_object(Bucket="inbox", Key="flights/notes.txt", Body=b"no data")
+    source = files("s3://inbox/flights/*.csv")
+    assert [one.name for one in source.offers()] == ["2013-01"]
+    assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
+    for path in ("s3://inbox/nothing", "s3://absent/flights"):
+        refusal(files(path).offers, "source.path", path)
+
+
+@pytest.mark.slow
+def test_files_that_come_to_s3_later_are_seen(bucket: Any, rows: pl.DataFrame) -> None:
+    """A process that serves for weeks sees what was delivered since it started, and what was delivered again."""
+    bucket.put_object(Bucket="inbox", Key="later/a.csv", Body=rows.write_csv().encode())
+    (before,) = files("s3://inbox/later").offers()
+    bucket.put_object(Bucket="inbox", Key="later/b.csv", Body=rows.write_csv().encode())
+    bucket.put_object(Bucket="inbox", Key="later/a.csv", Body=rows.head(5).write_csv().encode())
+    after = files("s3://inbox/later").offers()
+    assert [one.name for one in after] == ["a", "b"]
+    assert after[0].origin != before.origin
+    assert files("s3://inbox/later").read("a").height == 5
+
+
+@pytest.mark.slow
+def test_store_that_does_not_answer_is_named(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    refusal(files("s3://inbox/unreachable").offers, "source.path", "s3://inbox/unreachable")
+
+
+# --- SQL --------------------------------------------------------------------------------------------------------------
+
+Values = Sequence[tuple[object, ...]]
+NUMBERS = count()
+
+
+def table(path: Path, values: Values, columns: str = f"{TIME} TEXT, amount") -> str:
+    """Make a table `sales` in a new SQLite file and return its URL."""
+    file = path / f"{next(NUMBERS)}.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(f"CREATE TABLE sales ({columns})")
+        connection.executemany(f"INSERT INTO sales VALUES ({', '.join('?' * (columns.count(',') + 1))})", values)
+    return f"sqlite:///{file}"
+
+
+def sql(url: str, query: str = "SELECT * FROM sales", **options: Any) -> Any:
+    return open_source(Source(kind="sql", url=url, query=query, **options))
+
+
+def amounts(source: Any) -> dict[str, list[Any]]:
+    return {one.name: sorted(source.read(one.name)["amount"]) for one in source.offers()}
+
+
+def test_months_of_a_table_become_batches(tmp_path: Path) -> None:
+    whole = pl.concat([month("2013-01"), month("2013-02"), month("2013-03")])
+    content = whole.with_columns(pl.col(TIME).dt.strftime("%Y-%m-%d %H:%M:%S"))
+    source = sql(table(tmp_path, content.rows(), ", ".join(dataset.COLUMNS)))
+    assert [one.name for one in source.offers()] == ["2013-01", "2013-02", "2013-03"]
+    found = pl.concat([typed(source.read(one.name), dataset.COLUMNS) for one in source.offers()])
+    assert_frame_equal(found, whole, check_row_order=False)
+
+
+def test_reading_again_gives_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
+    rows = month("2013-01").with_columns(pl.col(TIME).cast(pl.String)).sample(fraction=1, shuffle=True, seed=3)
+    source = sql(table(tmp_path, rows.rows(), ", ".join(dataset.COLUMNS)))
+    assert_frame_equal(source.read("2013-01"), source.read("2013-01"))
+    assert source.read("2013-01")[TIME].is_sorted()
+
+
+EDGES = [
+    "2013-01-01",
+    "2013-01-01 00:00:00",
+    "2013-01-31 23:59:59.999999",
+    "2013-02-01",
+    "2013-02-01 00:00:00",
+    "2013-02-01T00:00:00",
+    "2013-02-28T23:59:59",
+    "2013-03-01 00:00:00.000000",
+    "2013-12-30 00:00:00",
+    "2014-01-01T00:00",
+]
+
+
+@pytest.mark.parametrize(
+    ("period", "form"),
+    [("day", "%Y-%m-%d"), ("week", "%G-W%V"), ("month", "%Y-%m"), ("year", "%Y")],
+)
+def test_rows_at_the_edges_of_a_period_land_once(tmp_path: Path, period: str, form: str) -> None:
+    moments = EDGES[:8] if period == "day" else EDGES
+    source = sql(table(tmp_path, [(moment, place) for place, moment in enumerate(moments)]), period=period)
+    expected: dict[str, list[int]] = {}
+    for place, moment in enumerate(moments):
+        expected.setdefault(datetime.fromisoformat(moment).strftime(form), []).append(place)
+    assert {name: found for name, found in amounts(source).items() if found} == expected
+
+
+@given(
+    moments=st.lists(
+        st.tuples(st.datetimes(datetime(2012, 12, 25), datetime(2013, 2, 5)), st.sampled_from("T ")),  # noqa: DTZ001
+        min_size=1,
+        max_size=8,
+    ),
+    period=st.sampled_from(["week", "month", "year"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_every_row_lands_in_one_batch(
+    tmp_path_factory: pytest.TempPathFactory, moments: list[tuple[datetime, str]], period: str
+) -> None:
+    values = [(moment.isoformat(sign), place) for place, (moment, sign) in enumerate(moments)]
+    found = amounts(sql(table(tmp_path_factory.getbasetemp(), values), period=period))
+    assert sorted(one for batch in found.values() for one in batch) == list(range(len(moments)))
+
+
+def test_times_with_an_offset_land_once(tmp_path: Path) -> None:
+    moments = ["2013-01-10T08:00:00-05:00", "2013-01-31T23:30:00-05:00", "2013-02-10T08:00:00-05:00"]
+    found = amounts(sql(table(tmp_path, [(moment, place) for place, moment in enumerate(moments)])))
+    assert sorted(one for batch in found.values() for one in batch) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("period", ["day", "week", "month", "year"])
+def test_unfinished_period_is_not_offered(tmp_path: Path, period: str) -> None:
+    days = {"day": 1, "week": 7, "month": 31, "year": 366}[period]
+    now = datetime.now(UTC).replace(tzinfo=None)
+    url = table(tmp_path, [(str(now - timedelta(days=days)), 0), (str(now), 1)])
+    found = amounts(sql(url, period=period))
+    assert [one for batch in found.values() for one in batch] == [0]
+
+
+def test_finished_periods_hold_all_rows_up_to_the_last_one(tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    moments = [now - timedelta(days=9 * back) for back in range(40)]
+    found = amounts(sql(table(tmp_path, [(str(moment), place) for place, moment in enumerate(moments)])))
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    assert sum(map(len, found.values())) == sum(moment < start for moment in moments)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3],
+        [None] * 150 + [7],
+        [None] * 150 + [2.5],
+        [1] * 150 + [2.5],
+        [1] * 150 + [2**40],
+        [1] * 150 + ["abc"],
+        ["abc"] * 150 + [1],
+        [1, 2.5, "abc"],
+    ],
+    ids=["integers", "late integer", "late number", "integers then a fraction", "late large one", "integers then text",
+         "text then integer", "mixed"],
+)  # fmt: skip
+def test_no_value_of_a_column_is_lost_or_bent(tmp_path: Path, values: list[Any]) -> None:
+    """A column of SQLite holds values of any type, in any order; weather is often missing for hundreds of rows."""
+    moments = [f"2013-01-01 00:{place // 60:02}:{place % 60:02}" for place in range(len(values))]
+    found = sql(table(tmp_path, list(zip(moments, values, strict=True)))).read("2013-01")["amount"].to_list()
+    bent = [(one, now) for one, now in zip(values, found, strict=True) if one != now and str(one) != str(now)]
+    assert bent == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM sales",
+        "SELECT * FROM sales;\n",
+        "SELECT * FROM sales ; ",
+        "SELECT * FROM sales;\r\n\t",
+        "SELECT *\nFROM sales\nORDER BY amount",
+        "SELECT * FROM sales -- the newest",
+        "WITH recent AS (SELECT * FROM sales) SELECT * FROM recent",
+        f"SELECT {TIME}, SUM(amount) AS amount FROM sales GROUP BY {TIME}",
+    ],
+)
+def test_forms_of_a_query(tmp_path: Path, query: str) -> None:
+    url = table(tmp_path, [("2013-01-05 10:00:00", 7)])
+    assert amounts(sql(url, query)) == {"2013-01": [7]}
+
+
+@pytest.mark.parametrize(
+    ("query", "parts"),
+    [
+        ("SELECT * FROM nowhere", ("source.query", "nowhere")),
+        ("SELEKT 1", ("source.query", "syntax error")),
+        ("SELECT amount FROM sales", ("source.query", TIME)),
+        ("SELECT * FROM sales WHERE amount = :amount", ("source.query", "amount")),
+        ("SELECT * FROM sales WHERE amount > 100", ("source.query", "no row", TIME)),
+        ("DROP TABLE sales", ("source.query",)),
+    ],
+)
+def test_bad_queries_are_named(tmp_path: Path, query: str, parts: tuple[str, ...]) -> None:
+    url = table(tmp_path, [("2013-01-05 10:00:00", 7)])
+    refusal(sql(url, query).offers, *parts)
+    assert amounts(sql(url)) == {"2013-01": [7]}
+
+
+@pytest.mark.parametrize("moment", ["soon", None, "", 1356998400])
+def test_table_without_times_is_refused(tmp_path: Path, moment: object) -> None:
+    refusal(sql(table(tmp_path, [(moment, 1)])).offers, "source.query", TIME)
+
+
+def test_password_in_the_url_is_refused_and_not_repeated() -> None:
+    said = refusal(sql("postgresql://reader:hunter2@db/sales").offers, "source.url", "password", "environment", "${NAME}")
+    assert "hunter2" not in said
+
+
+def test_password_beside_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_HOST", "127.0.0.1")
+    url = "postgresql://reader:hunter2@${DATABASE_HOST}/sales"
+    assert "hunter2" not in refusal(sql(url).offers, "source.url", "password", "environment")
+
+
+def test_url_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SALES_URL", table(tmp_path, [("2013-01-05 10:00:00", 7)]))
+    assert amounts(sql("${SALES_URL}")) == {"2013-01": [7]}
+
+
+def test_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SALES_URL", raising=False)
+    refusal(sql("${SALES_URL}").offers, "source.url", "environment", "SALES_URL")
+
+
+@pytest.mark.parametrize("url", ["not a url", "nosuch://db", "sqlite:////nowhere/at/all.db"])
+def test_database_that_cannot_be_reached_is_named(url: str) -> None:
+    refusal(sql(url).offers, "source.")
+
+
+def test_origin_names_period_and_batch(tmp_path: Path) -> None:
+    (offer,) = sql(table(tmp_path, [("2013-01-05 10:00:00", 7)]), period="year").offers()
+    assert json.dumps([offer.name, offer.origin]) == '["2013", "year 2013"]'

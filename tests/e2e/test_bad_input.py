@@ -1,0 +1,225 @@
+"""What goes wrong for users: one clear error, exit code not 0, no traceback, nothing lost, nothing half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from conftest import environment, month
+
+from evergreen.project import Project
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+NEW = "2013-04"  # the batch that arrives broken
+
+
+def parquet(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Path], None]:
+    return lambda inbox: change(month(NEW)).write_parquet(inbox / f"{NEW}.parquet")
+
+
+def truncated(inbox: Path) -> None:
+    path = inbox / f"{NEW}.parquet"
+    month(NEW).write_parquet(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def other_encoding(inbox: Path) -> None:
+    frame = month(NEW).with_columns(tailnum=pl.lit("N1é"))
+    (inbox / f"{NEW}.csv").write_bytes(frame.write_csv().encode("cp1252"))
+
+
+def equal_labels(inbox: Path) -> None:
+    for path in inbox.glob("*.parquet"):
+        pl.read_parquet(path).with_columns(arr_delay=pl.lit(0, pl.Int32)).write_parquet(path)
+
+
+def changed_batch(inbox: Path) -> None:
+    path = inbox / "2013-01.parquet"
+    pl.read_parquet(path).with_columns(distance=pl.lit(1000, pl.Int32)).write_parquet(path)
+
+
+# name -> (what happens to the inbox, what the error must say)
+BROKEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
+    "missing column": (parquet(lambda f: f.drop("dest")), (NEW, "missing column(s) 'dest'", "--replace")),
+    "wrong type": (
+        parquet(lambda f: f.with_columns(distance=pl.lit("far"))),
+        (NEW, "distance: is a whole number", "'far'"),
+    ),
+    "empty batch": (parquet(lambda f: f.clear()), (NEW, "has no rows")),
+    "duplicated keys": (parquet(lambda f: pl.concat([f, f])), (NEW, "unique together", "max_bad_rows")),
+    "stale batch": (parquet(lambda f: f.head(1100)), (NEW, "scheduled_departure: largest is")),
+    "too many bad rows": (
+        parquet(lambda f: f.with_columns(origin=pl.lit("ORD"))),
+        (NEW, "origin: one of EWR, JFK, LGA", "'ORD'"),
+    ),
+    "truncated Parquet": (truncated, (f"{NEW}.parquet", "cannot be read as Parquet", "deliver it again")),
+    "another encoding": (other_encoding, (f"{NEW}.csv, line 2", "0xe9 is not utf-8", "source.encoding")),
+    "same name, other content": (changed_batch, ("'2013-01'", "other content", "--replace")),
+}
+
+
+def tree(project: Project, *folders: str) -> dict[str, str]:
+    """Path -> SHA-256 of every file below `folders`."""
+    files = [path for folder in folders for path in (project.root / folder).rglob("*") if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+
+
+def assert_one_error(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert done.returncode not in (0, -9), done.stdout
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    assert done.stderr.count("error: ") == 1, done.stderr
+    message = done.stderr[done.stderr.index("error: ") :]
+    for part in said:
+        assert part in message, message
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_batch_stops_before_anything_downstream_changes(
+    name: str, make_project: Callable[..., Project], evergreen: Run
+) -> None:
+    spoil, said = BROKEN[name]
+    project = make_project()
+    for step in ("ingest", "validate"):
+        assert evergreen(project, step).returncode == 0
+    kept = ("data/validated", "data/quarantine", "data/validation")
+    before = tree(project, *kept)
+    spoil(project.root.parent / "inbox")
+    done = evergreen(project, "ingest")
+    if done.returncode == 0:
+        done = evergreen(project, "validate")
+    assert_one_error(done, *said)
+    assert tree(project, *kept) == before
+    assert not list(project.root.rglob(".part-*"))
+    if name not in ("missing column", "wrong type", "duplicated keys", "stale batch", "too many bad rows"):
+        assert sorted(path.stem for path in project.raw.glob("*.parquet")) == ["2013-01", "2013-02", "2013-03"]
+        return
+    parquet(lambda frame: frame)(project.root.parent / "inbox")  # delivered again, mended
+    assert evergreen(project, "ingest", NEW, "--replace").returncode == 0
+    mended = evergreen(project, "validate")
+    assert mended.returncode == 0, mended.stderr
+    assert NEW in mended.stdout
+
+
+def test_the_flow_stops_at_a_bad_batch_too(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    parquet(lambda frame: frame.drop("dest"))(project.root.parent / "inbox")
+    done = evergreen(project, "run")
+    assert_one_error(done, NEW, "missing column(s) 'dest'", "reports/validation.html")
+    assert not project.validated.exists() or not tree(project, "data/validated")
+    assert "missing column(s)" in (project.reports / "validation.html").read_text()
+
+
+def test_all_labels_equal(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    equal_labels(project.root.parent / "inbox")
+    assert_one_error(evergreen(project, "run"), "training labels are false", "LABEL in dataset.py")
+
+
+PARAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "unknown key": ("learning_rate:", "learning_rat:", ("train.learning_rat: unknown key", "learning_rate")),
+    "impossible value": ("seeds: 3", "seeds: 0", ("sweep.seeds", "greater than or equal to 1", "0")),
+    "wrong type": ("max_depth: 3", "max_depth: deep", ("train.max_depth", "'deep'")),
+    "no YAML": ("task: binary", "task: [binary", ("params.yaml is not valid YAML",)),
+    "unknown task": ("task: binary", "task: ranking", ("task", "'ranking'", "multiclass")),
+}
+
+
+@pytest.mark.parametrize("name", PARAMS)
+@pytest.mark.parametrize("command", ["run", "ingest"])
+def test_faults_in_params(name: str, command: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    right, wrong, said = PARAMS[name]
+    text = project.params.read_text()
+    assert right in text
+    project.params.write_text(text.replace(right, wrong))
+    assert_one_error(evergreen(project, command), *said)
+    assert not (project.root / "data").exists()
+
+
+def in_namespace(project: Project, setup: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run an `evergreen` command in a mount namespace of its own, after `setup` changed what is mounted there."""
+    probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
+    if probe.returncode:
+        pytest.skip("this machine allows no mount namespaces")
+    command = f"set -e; {setup}; exec {sys.executable} -m evergreen.cli {' '.join(args)}"
+    return subprocess.run(
+        ["unshare", "-rm", "sh", "-c", command],
+        cwd=project.root,
+        env=environment(project.root),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.mark.parametrize("size", ["100k", "260k"])
+def test_a_full_disk(size: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project(rows=4000)
+    data = project.root / "data"
+    data.mkdir()
+    # A disk with room for some of the batches; what fits is copied out, as it would stay on a real one.
+    setup = f"mount -t tmpfs -o size={size} disk {data}"
+    full = in_namespace(
+        project, f"{setup}; trap 'cp -a {data}/. {project.root}/kept/' EXIT; mkdir {project.root}/kept; true", "ingest"
+    )
+    assert_one_error(full, "no space left", "free some disk space")
+    done = evergreen(project, "run")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    project.stores.mkdir()
+    full = in_namespace(project, f"mount -t tmpfs -o size=400k disk {project.stores}", "run")
+    assert_one_error(full)
+    done = evergreen(project, "run")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("folder", ["stores", "data", ".dvc"])
+def test_a_read_only_store(folder: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    assert evergreen(project, "ingest").returncode == 0
+    before = tree(project, "data")
+    place = project.root / folder
+    command = "ingest --next" if folder == "data" else "run"
+    month(NEW).write_parquet(project.root.parent / "inbox" / f"{NEW}.parquet")
+    done = in_namespace(project, f"mount --bind {place} {place}; mount -o remount,ro,bind {place}", *command.split())
+    assert_one_error(done, "writable")
+    assert tree(project, "data") == before or folder != "data"
+    again = evergreen(project, "run")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_port_in_use(make_project: Callable[..., Project], evergreen: Run) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        project = make_project(ports={"mlflow": port})
+        done = evergreen(project, "up")
+        assert_one_error(done, f"port {port} is in use", "ports.mlflow in params.yaml")
+
+
+def test_a_prefect_server_that_does_not_answer(make_project: Callable[..., Project], evergreen: Run) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{other.getsockname()[1]}/api"
+    done = evergreen(make_project(), "run", PREFECT_API_URL=url)
+    assert_one_error(done, url, "unset the variable")
+
+
+def test_outside_a_project(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    env["PYTHONPATH"] = ""
+    done = subprocess.run(
+        [sys.executable, "-m", "evergreen.cli", "run"], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert_one_error(done, "no project here", str(tmp_path))

@@ -1,0 +1,257 @@
+"""Package: what is read back predicts bit for bit what was written, or is refused by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickletools
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from evergreen.data.encoder import Encoder
+from evergreen.errors import InputError
+from evergreen.model.evaluate import predict
+from evergreen.model.package import Model, read_package, write_package
+
+TASKS = ("binary", "multiclass", "regression")
+LEVELS = ("amber", "blue", "coral", "délavé")
+SRC = Path(__file__).resolve().parents[2] / "src"
+
+
+def encoder_of(tables):
+    return Encoder(tables.task, tables.features, {"place": LEVELS}, tables.classes, ("2013-01", "2013-02"))
+
+
+def rows_of(count=100, seed=5):
+    """Rows as a caller has them: words, numbers, and nothing at all."""
+    draw = np.random.default_rng(seed)
+    numbers = {name: draw.normal(size=count).astype(np.float32) for name in ("first", "second", "noise")}
+    places = draw.choice([*LEVELS, "never seen"], count).tolist()
+    frame = pl.DataFrame({**numbers, "place": places, "not a feature": range(count)})
+    gap = pl.Series(draw.random(count) < 0.2)
+    return frame.with_columns(pl.when(~gap).then(pl.col(name)).alias(name) for name in ("second", "place"))
+
+
+@pytest.fixture
+def packaged(make_tables, trained, tmp_path):
+    """Write the package of a task; returns its folder, its encoder and its boosters."""
+
+    def make(task="binary", seeds=(0, 2, 11)):
+        encoder, boosters = encoder_of(make_tables(task)), {seed: trained(task, seed).booster for seed in seeds}
+        return write_package(tmp_path / "package", encoder, boosters), encoder, boosters
+
+    return make
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 2, 11)])
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
+    folder, encoder, boosters = packaged(task, seeds)
+    model, rows = read_package(folder), rows_of()
+    expected = np.mean([predict(boosters[seed], encoder.transform(rows)) for seed in seeds], axis=0)
+    assert (model.seeds, model.encoder) == (seeds, encoder)
+    assert model.predict_rows(rows).tobytes() == expected.tobytes()
+    assert model.predict_rows(rows).shape == ((100, 3) if task == "multiclass" else (100,))
+    assert Model(encoder, dict(reversed(boosters.items()))).predict_rows(rows).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_pandas_frame_predicts_the_same_bits(task, packaged):
+    model, rows = read_package(packaged(task)[0]), rows_of()
+    expected = model.predict_rows(rows).tobytes()
+    frame = rows.to_pandas()
+    assert model.predict(frame).tobytes() == expected
+    assert model.predict(frame[frame.columns[::-1]], params={}).tobytes() == expected
+    assert model.predict(frame.astype({"place": "category", "first": "float64"})).tobytes() == expected
+    assert model.predict(frame.astype({"place": object}).set_index(pd.Index(range(7, 107)))).tobytes() == expected
+
+
+def test_rows_are_predicted_one_by_one_as_together(packaged):
+    model, rows = read_package(packaged()[0]), rows_of(20)
+    single = np.concatenate([model.predict_rows(rows[at]) for at in range(20)])
+    assert single.tobytes() == model.predict_rows(rows).tobytes()
+
+
+def test_the_package_predicts_the_same_bits_in_another_process(packaged, tmp_path):
+    folder, _, _ = packaged("multiclass")
+    rows = rows_of()
+    rows.write_parquet(tmp_path / "rows.parquet")
+    code = """
+import sys, numpy, polars
+from pathlib import Path
+from evergreen.model.package import read_package
+folder, rows, out = map(Path, sys.argv[1:])
+numpy.save(out, read_package(folder).predict_rows(polars.read_parquet(rows)))
+"""
+    run_python(code, folder, tmp_path / "rows.parquet", tmp_path / "out.npy", OMP_NUM_THREADS="1")
+    assert np.load(tmp_path / "out.npy").tobytes() == read_package(folder).predict_rows(rows).tobytes()
+
+
+def run_python(code, *args, **env):
+    command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(SRC), **env}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_models_code_needs_no_orchestrator_and_no_store():
+    code = """
+import sys, importlib, pkgutil, evergreen.model
+for module in pkgutil.iter_modules(evergreen.model.__path__):
+    importlib.import_module("evergreen.model." + module.name)
+heavy = {"prefect", "mlflow", "dvc", "great_expectations", "matplotlib"}
+print(sorted(heavy & {name.split(".")[0] for name in sys.modules}), "evergreen.model.package" in sys.modules)
+"""
+    assert run_python(code).strip() == "[] True"
+
+
+# --- rows that are not as the training rows were ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(pl.col("place").str.to_uppercase(), id="unseen categories"),
+        pytest.param(pl.lit(None, pl.String).alias("place"), id="no category"),
+        pytest.param(pl.lit(None).alias("place"), id="no category, no type"),
+        pytest.param(pl.lit(None, pl.Float64).alias("first"), id="no number"),
+        pytest.param(pl.lit(None).alias("first"), id="no number, no type"),
+        pytest.param(pl.lit(float("nan")).alias("second"), id="not a number"),
+        pytest.param(pl.lit(value=True).alias("noise"), id="true and false"),
+        pytest.param(pl.lit(7).alias("place"), id="a number as category"),
+    ],
+)
+def test_rows_with_surprises_are_predicted(change, packaged):
+    p = read_package(packaged()[0]).predict_rows(rows_of().with_columns(change))
+    assert np.isfinite(p).all()
+    assert ((p > 0) & (p < 1)).all()
+
+
+def test_an_unseen_category_counts_as_other_and_not_as_missing(packaged):
+    model, rows = read_package(packaged("regression")[0]), rows_of()
+    unseen, odd, none = (
+        model.predict_rows(rows.with_columns(pl.lit(value, pl.String).alias("place")))
+        for value in ("never seen", "something else", None)
+    )
+    assert unseen.tobytes() == odd.tobytes() != none.tobytes()
+
+
+def test_no_rows_give_no_predictions(packaged):
+    assert read_package(packaged()[0]).predict_rows(rows_of().clear()).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["first", "place"])
+def test_a_missing_feature_is_an_error(name, packaged):
+    model = read_package(packaged()[0])
+    with pytest.raises(InputError, match=f"lack the feature.* {name}"):
+        model.predict_rows(rows_of().drop(name))
+    with pytest.raises(InputError, match=f"lack the feature.* {name}"):
+        model.predict(rows_of().to_pandas().drop(columns=name))
+
+
+def test_text_in_place_of_a_number_is_an_error(packaged):
+    with pytest.raises(InputError, match="'first' must be a number"):
+        read_package(packaged()[0]).predict_rows(rows_of().with_columns(pl.lit("7").alias("first")))
+
+
+# --- files that are not as they were written --------------------------------------------------------------------------
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_files_of_a_package(packaged):
+    folder, _, boosters = packaged()
+    assert names(folder) == ["checksums.json", "encoder.json", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"]
+    assert (folder / "seed-11.ubj").read_bytes() == boosters[11]
+
+
+def test_nothing_in_a_package_is_a_pickle(packaged):
+    folder, _, _ = packaged()
+    for path in folder.iterdir():
+        assert path.suffix in (".json", ".ubj")
+        with pytest.raises(ValueError, match="opcode|exhausted|expected|parse"):
+            list(pickletools.genops(path.read_bytes()))
+
+
+@pytest.mark.parametrize("name", ["encoder.json", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"])
+def test_an_altered_byte_is_found(name, packaged):
+    folder, _, _ = packaged()
+    path = folder / name
+    content = path.read_bytes()
+    places = {0, len(content) - 1, *np.random.default_rng(1).integers(0, len(content), 30).tolist()}
+    for at in sorted(places):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(InputError, match=name):
+            read_package(folder)
+    path.write_bytes(content)
+    read_package(folder)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80])
+def test_an_altered_byte_of_the_checksums_is_found(flip, packaged):
+    folder, _, _ = packaged(seeds=(0,))
+    path = folder / "checksums.json"
+    content = path.read_bytes()
+    unfound = {}
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :])
+        try:
+            read_package(folder)
+        except InputError as error:
+            assert str(folder) in str(error)
+        except Exception as error:
+            unfound[at] = repr(error)
+        else:
+            unfound[at] = "read"
+    assert not unfound
+
+
+@pytest.mark.parametrize("name", ["encoder.json", "seed-0.ubj", "checksums.json"])
+@pytest.mark.parametrize("how", ["gone", "empty", "cut"])
+def test_a_lost_file_is_found(name, how, packaged):
+    folder, _, _ = packaged()
+    path = folder / name
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if how == "empty" else path.read_bytes()[:-40])
+    with pytest.raises(InputError, match=name):
+        read_package(folder)
+
+
+def test_a_file_that_was_added_is_no_part_of_the_model(packaged, trained):
+    folder, _, _ = packaged(seeds=(0,))
+    before = read_package(folder).predict_rows(rows_of()).tobytes()
+    (folder / "seed-9.ubj").write_bytes(trained("binary", 9).booster)
+    model = read_package(folder)
+    assert model.seeds == (0,)
+    assert model.predict_rows(rows_of()).tobytes() == before
+
+
+def test_a_package_written_over_another_holds_the_new_model_only(packaged, make_tables, trained):
+    folder, encoder, _ = packaged(seeds=(0, 2))
+    other = replace(encoder, fitted_on=("2013-03",))
+    write_package(folder, other, {5: trained("binary", 5).booster})
+    model = read_package(folder)
+    assert (model.seeds, model.encoder) == ((5,), other)
+
+
+def test_checksums_are_those_of_the_files(packaged):
+    import hashlib
+
+    folder, _, _ = packaged()
+    sums = json.loads((folder / "checksums.json").read_text())
+    assert sorted(sums) == [name for name in names(folder) if name != "checksums.json"]
+    for name, was in sums.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == was

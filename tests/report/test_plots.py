@@ -1,0 +1,187 @@
+"""Pictures: drawn for every task, whole or not at all, with nothing but matplotlib's figure."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from evergreen.model.evaluate import Evaluation
+from evergreen.model.matrix import Table, Tables, build_matrix
+from evergreen.model.metrics import bootstrap, measure
+from evergreen.model.sweep import summarize
+from evergreen.model.train import Trained, train
+from evergreen.params import Train
+from evergreen.report import plots
+from evergreen.report.plots import draw_curves, draw_result, feature_gain
+
+TASKS = ("binary", "multiclass", "regression")
+CLASSES = {"binary": ("no", "yes"), "multiclass": ("ant", "bee", "cow"), "regression": ()}
+IMPORTANCE = {f"feature {number}": 0.5**number for number in range(1, 16)}
+
+
+def predictions(task, rows, classes, draw):
+    """Labels, and what a good, a fair and a constant model say of them."""
+    if task == "regression":
+        y = draw.normal(size=rows).astype(np.float32)
+        return y, [y + draw.normal(scale=scale, size=rows) for scale in (0.5, 1)] + [np.zeros(rows)]
+    codes = np.r_[np.arange(classes), draw.integers(0, classes, rows)][:rows]
+    noises = [draw.dirichlet(np.ones(classes), rows) for _ in range(2)]
+    told = [share * np.eye(classes)[codes] + (1 - share) * noise for share, noise in zip((0.4, 0.2), noises)]
+    told.append(np.full((rows, classes), 1 / classes))
+    return codes.astype(np.float32), [one[:, 1] for one in told] if task == "binary" else told
+
+
+def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
+    names = CLASSES[task] if classes is None else classes
+    draw = np.random.default_rng(1)
+    y, told = predictions(task, rows, len(names), draw)
+    models = dict(zip(("model", "linear", "constant"), told, strict=True))
+    metrics = [measure(task, y, told[0] * (1 - 0.01 * seed) + 0.01 * seed * told[1]) for seed in range(seeds)]
+    return Evaluation(
+        task=task,
+        rows=rows,
+        chosen=chosen,
+        estimates=bootstrap(task, y, models, resamples=100, confidence=0.9, seed=0),
+        spread={name: summarize([one[name] for one in metrics], 0.9) for name in metrics[0]},
+        y=y,
+        predictions=models,
+        classes=names,
+    )
+
+
+def trained_of(seeds=5, rounds=20):
+    curve = tuple(1 / (1 + step) for step in range(rounds + 3))
+    return [Trained(seed, b"", rounds, curve[rounds - 1], {"train": curve, "validation": curve}) for seed in range(seeds)]
+
+
+def check_picture(path):
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(content) > 10_000
+    shades = image.imread(path)[..., :3]
+    assert shades.shape[:2] == (880, 1210)
+    assert np.mean(shades.min(axis=2) < 0.9) > 0.01  # not blank
+    assert not list(path.parent.glob(".part-*"))
+
+
+@pytest.fixture(autouse=True)
+def _without_pyplot(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its figures would live as long as the process
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_pictures_of_a_task(task, tmp_path):
+    evaluation = evaluation_of(task)
+    result = draw_result(evaluation, trained_of(), IMPORTANCE, "a title", tmp_path / "reports" / "result.png")
+    curves = draw_curves(evaluation, "a title", tmp_path / "reports" / "curves.png")
+    check_picture(result)
+    check_picture(curves)
+    assert sorted(path.name for path in result.parent.iterdir()) == ["curves.png", "result.png"]
+
+
+def test_pyplot_would_be_noticed():
+    with pytest.raises(ImportError):
+        import matplotlib.pyplot  # noqa: F401
+
+
+def test_a_single_seed_of_one_round(tmp_path):
+    evaluation = evaluation_of("binary", seeds=1, chosen=(0,))
+    check_picture(draw_result(evaluation, trained_of(1, rounds=1), IMPORTANCE, "one", tmp_path / "result.png"))
+
+
+def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
+    evaluation = evaluation_of("regression", seeds=40, chosen=tuple(range(40)))
+    unused = dict.fromkeys(IMPORTANCE, 0.0)
+    check_picture(draw_result(evaluation, trained_of(40), unused, "many", tmp_path / "result.png"))
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "classes"),
+    [
+        pytest.param("binary", 2, None, id="a row of each class"),
+        pytest.param("multiclass", 400, tuple(f"class {code}" for code in range(15)), id="too many classes to count"),
+        pytest.param("multiclass", 50, ("from $1_ to $2_", "a_b^c", "<b>"), id="signs in the names of classes"),
+        pytest.param("binary", 50, ("$a_$", "_hidden"), id="signs in the names of two classes"),
+        pytest.param("regression", 1, None, id="one row"),
+        pytest.param("regression", 9001, None, id="more rows than are drawn"),
+    ],
+)
+def test_curves_of_odd_holdouts(task, rows, classes, tmp_path):
+    check_picture(draw_curves(evaluation_of(task, rows, classes=classes), "odd", tmp_path / "curves.png"))
+
+
+@pytest.mark.parametrize("sign", ["$cost_ and $gain_", "100 % {of} \\all"])
+def test_signs_in_titles_and_features(sign, tmp_path):
+    evaluation, path = evaluation_of("binary"), tmp_path / "result.png"
+    check_picture(draw_result(evaluation, trained_of(), {sign: 0.7, "other": 0.3}, f"model {sign}", path))
+
+
+def test_a_class_missing_in_the_holdout(tmp_path):
+    evaluation = evaluation_of("multiclass")
+    keep = evaluation.y != 1
+    some = {name: p[keep] for name, p in evaluation.predictions.items()}
+    evaluation = replace(evaluation, y=evaluation.y[keep], predictions=some, rows=int(keep.sum()))
+    check_picture(draw_curves(evaluation, "two of three", tmp_path / "curves.png"))
+
+
+def test_a_constant_model_can_be_drawn(tmp_path):
+    evaluation = evaluation_of("binary")
+    flat = dict.fromkeys(evaluation.predictions, np.full(evaluation.rows, 0.25))
+    check_picture(draw_curves(replace(evaluation, predictions=flat), "flat", tmp_path / "curves.png"))
+
+
+def test_the_same_picture_twice(tmp_path):
+    evaluation = evaluation_of("binary")
+    first, again = (draw_curves(evaluation, "same", tmp_path / f"{number}.png") for number in (1, 2))
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "curves.png"
+    path.write_bytes(b"old")
+
+    def broken(figure, part, **options):
+        part.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", broken)
+    with pytest.raises(OSError, match="No space"):
+        draw_curves(evaluation_of("regression"), "broken", path)
+    assert path.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_a_curve_for_every_task():
+    assert set(TASKS) == set(plots.LOSSES)
+
+
+# --- gain -------------------------------------------------------------------------------------------------------------
+
+
+def boosters_of(y, seeds, **options):
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(300, 3)).astype(np.float32)
+    table = Table(x, y(x).astype(np.float32))
+    tables = Tables("regression", ("some", "most", "none"), (), (), table, table, table)
+    params = Train(rounds=10, early_stopping_rounds=10, max_depth=3, max_bin=32, colsample_bytree=1, **options)
+    return {seed: train(build_matrix(tables, 32), params, seed).booster for seed in range(seeds)}
+
+
+def test_gain_is_shared_by_what_the_model_uses():
+    boosters = boosters_of(lambda x: x[:, 0] + 5 * x[:, 1], 3)
+    gain = feature_gain(boosters, ("some", "most", "none"))
+    assert list(gain)[0] == "most"
+    assert list(gain.values()) == sorted(gain.values(), reverse=True)
+    assert sum(gain.values()) == pytest.approx(1)
+    assert gain["most"] > 0.8 > 0.2 > gain["some"] > gain["none"]
+    single = [feature_gain({seed: one}, gain) for seed, one in boosters.items()]
+    assert gain == pytest.approx({name: np.mean([one[name] for one in single]) for name in gain})
+
+
+def test_a_model_without_splits_uses_nothing():
+    boosters = boosters_of(lambda x: np.ones(len(x)), 1)
+    assert feature_gain(boosters, ("some", "most", "none")) == {"some": 0, "most": 0, "none": 0}
