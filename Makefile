@@ -11,7 +11,7 @@ unit: dev           ## the quick tests
 	@.venv/bin/pytest -q -m "not slow and not gpu"
 
 test: dev           ## all tests
-	@.venv/bin/pytest -q -m "not gpu"
+	@.venv/bin/pytest -q -n 2 --dist worksteal -m "not gpu"
 
 check: dev          ## format, lint, types, import contracts
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports

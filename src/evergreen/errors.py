@@ -35,6 +35,10 @@ def _of_system(error: BaseException) -> str | None:
             return f"no space left to write {where}: free some disk space and run again, finished work is kept"
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return f"no permission to write or read {where}: make it writable for this user and run again"
+    if "No space left on device" in text:  # as libraries that are not Python word it
+        return "no space left to write a file of the project: free some disk space and run again, finished work is kept"
+    if "Read-only file system" in text or "Permission denied" in text:
+        return "a file of the project cannot be written: make it writable for this user and run again"
     if "attempt to write a readonly database" in text or "unable to open database file" in text:
         return (
             f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +65,15 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def great_expectations() -> None:
+    """Import it once; what it imports itself is deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("great_expectations.expectations")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, great_expectations: None) -> Site:
     """Two months that went through ingest, validate and prepare; not to be changed."""
     root = tmp_path_factory.mktemp("template")
     for folder in ("project", "inbox"):

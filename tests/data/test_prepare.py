@@ -1,0 +1,516 @@
+"""Prepare: every row is accounted for, history is never made twice, and nothing of the future trains."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from conftest import month
+from evergreen import dataset
+from evergreen.data.encoder import FIRST, OTHER, Encoder
+from evergreen.data.manifest import Manifest
+from evergreen.data.prepare import (
+    KEY,
+    LABEL,
+    ROLES,
+    TIME,
+    Prepared,
+    Split,
+    featurize,
+    prepare,
+    read_part,
+    split_by_time,
+    summarize,
+)
+from evergreen.errors import InputError
+from evergreen.project import Project
+
+MONTHS = [f"2013-{number:02}" for number in range(1, 9)]
+START = datetime(2013, 1, 1)  # noqa: DTZ001
+
+
+def rows(name: str, count: int = 200) -> pl.DataFrame:
+    """Some rows of a real month, over all its days."""
+    frame = month(name)
+    return frame.gather_every(frame.height // count)
+
+
+def flown(name: str, count: int = 200) -> pl.DataFrame:
+    """Such rows by time, none of them left out."""
+    return rows(name, count).filter(pl.col("arr_delay").is_not_null()).sort(dataset.TIME, maintain_order=True)
+
+
+def start(site: Any, names: list[str], **sections: Any) -> Prepared:
+    """Prepare these months."""
+    site.accept({name: rows(name) for name in names})
+    return prepare(site.project, site.params(**sections))
+
+
+def encoder_of(site: Any) -> Encoder:
+    return Encoder.read(site.project.features / "encoder.json")
+
+
+def refusal(site: Any, *parts: str, **sections: Any) -> str:
+    """What the InputError of a preparation says; it must hold all `parts`."""
+    with pytest.raises(InputError) as caught:
+        prepare(site.project, site.params(**sections))
+    said = str(caught.value)
+    assert [part for part in parts if part not in said] == [], said
+    return said
+
+
+# --- rows and features ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["2013-01", "2013-02", "2013-07"])
+def test_dropped_rows_are_counted_by_reason(name: str) -> None:
+    frame = dataset.read_example(name)
+    features, left_out = featurize(frame, "binary")
+    never, lost = dataset.LEFT_OUT
+    assert left_out == {
+        never: frame["dep_time"].null_count(),
+        lost: frame.filter(pl.col("dep_time").is_not_null())["arr_delay"].null_count(),
+    }
+    assert features.height + sum(left_out.values()) == frame.height
+    assert all(left_out.values())
+
+
+def test_counts_of_used_batches_add_up(site: Any) -> None:
+    names = MONTHS[:4]
+    found = start(site, names, split={"train_batches": 1})
+    used = [rows(name) for name in names[1:]]
+    assert found.rows + sum(found.left_out.values()) == sum(frame.height for frame in used)
+    assert found.left_out[next(iter(dataset.LEFT_OUT))] == sum(frame["dep_time"].null_count() for frame in used)
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        (pl.col("temp") < 30, None),
+        (pl.col("temp") < pl.lit(None, dtype=pl.Float64), 0),
+        (pl.col("distance") < 0, 200),
+    ],
+    ids=["unknown counts as unfit", "all unknown", "none"],
+)
+def test_a_row_whose_fitness_is_unknown_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, condition: pl.Expr, left: int | None
+) -> None:
+    monkeypatch.setattr(dataset, "LEFT_OUT", {"unfit": condition})
+    monkeypatch.setattr(dataset, "LABEL", pl.col("distance") > 500)
+    frame = rows("2013-01").head(200).with_columns(pl.when(pl.int_range(pl.len()) % 4 > 0).then("temp").alias("temp"))
+    features, left_out = featurize(frame, "binary")
+    kept = frame.filter(~condition.fill_null(value=True)) if left is None else frame.head(left)
+    assert (features.height, left_out) == (kept.height, {"unfit": 200 - kept.height})
+
+
+def test_rows_without_a_label_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "LEFT_OUT", {})
+    features, left_out = featurize(rows("2013-01"), "binary")
+    assert left_out == {"no label": rows("2013-01")["arr_delay"].null_count()}
+    assert features[LABEL].null_count() == 0
+
+
+def test_features_carry_key_time_label_and_values() -> None:
+    frame = flown("2013-01")
+    features, _ = featurize(frame, "binary")
+    assert features.columns == [*(KEY + name for name in dataset.KEY), TIME, LABEL, *dataset.FEATURES]
+    assert features[TIME].is_sorted()
+    assert features.select(KEY + name for name in dataset.KEY).is_duplicated().sum() == 0
+    assert features[LABEL].to_list() == [str(late).lower() for late in frame["arr_delay"] > 15]
+    for name in dataset.FEATURES:
+        assert features.schema[name] == (pl.String() if name in ("carrier", "origin", "dest") else pl.Float32())
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "dtype", "first"),
+    [
+        ("binary", pl.col("arr_delay") > 15, pl.String(), {"true", "false"}),
+        ("binary", (pl.col("arr_delay") > 15).cast(pl.Int8), pl.String(), {"0", "1"}),
+        ("binary", (pl.col("arr_delay") > 15).cast(pl.Float64), pl.String(), {"0", "1"}),
+        ("multiclass", pl.col("origin"), pl.String(), {"EWR", "JFK", "LGA"}),
+        ("regression", pl.col("arr_delay"), pl.Float64(), None),
+    ],
+    ids=["boolean", "integer", "whole float", "text", "number"],
+)
+def test_label_of_each_task(
+    monkeypatch: pytest.MonkeyPatch, task: str, label: pl.Expr, dtype: pl.DataType, first: set[str] | None
+) -> None:
+    monkeypatch.setattr(dataset, "LABEL", label)
+    features, _ = featurize(flown("2013-01"), task)
+    assert features.schema[LABEL] == dtype
+    if first is not None:
+        assert set(features[LABEL]) == first
+        assert summarize(features, {})["classes"] == dict(features[LABEL].value_counts().rows())
+    else:
+        assert features[LABEL].to_list() == flown("2013-01")["arr_delay"].to_list()
+        assert summarize(features, {})["classes"] == {}
+
+
+@given(st.sets(st.integers(0, 149), min_size=1, max_size=40))
+@settings(max_examples=25, deadline=None)
+def test_the_features_of_a_row_depend_on_it_alone(places: set[int]) -> None:
+    frame = rows("2013-01", 150).head(150)
+    some = frame[sorted(places)]
+    whole, _ = featurize(frame, "binary")
+    part, _ = featurize(some, "binary")
+    keys = [KEY + name for name in dataset.KEY]
+    assert_frame_equal(part, whole.join(part.select(keys), on=keys, how="semi", nulls_equal=True))
+
+
+@pytest.mark.parametrize("name", ["count", "rows"])
+def test_a_category_may_have_any_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(dataset, "FEATURES", {name: pl.col("carrier")})
+    features, _ = featurize(flown("2013-01"), "binary")
+    assert sum(summarize(features, {})["levels"][name].values()) == features.height
+
+
+# --- only what is new -------------------------------------------------------------------------------------------------
+
+
+def test_prepared_project(built: Any) -> None:
+    done = Manifest(built.project.features)
+    assert sorted(done.entries) == ["2013-01", "2013-02"]
+    assert done.altered() == []
+    for name in done.entries:
+        features, left_out = featurize(month(name), "binary")
+        assert_frame_equal(pl.read_parquet(done.file(name)), features)
+        assert json.loads(done.file(name, ".json").read_text()) == summarize(features, left_out)
+
+
+def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot: Callable[..., Any]) -> None:
+    start(site, MONTHS[:3])
+    for count in (4, 5):
+        before = snapshot(site.project.features)
+        assert start(site, MONTHS[:count]).new == (MONTHS[count - 1],)
+        after = snapshot(site.project.features)
+        changed = {Path(path).name for path in after if before.get(path) != after[path]}
+        name = MONTHS[count - 1]
+        assert changed == {f"{name}.parquet", f"{name}.json", "manifest.json", "split.json", "encoder.json"}
+
+
+def test_features_are_the_same_bytes_in_any_company(site: Any, tmp_path: Path) -> None:
+    start(site, MONTHS[:4])
+    (tmp_path / "alone").mkdir()
+    alone = type(site)(Project(tmp_path / "alone"), site.inbox)
+    start(alone, MONTHS[1:2])
+    for suffix in (".parquet", ".json"):
+        ours, theirs = (one.project.features / f"2013-02{suffix}" for one in (site, alone))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_again_makes_nothing_and_says_the_same(built: Any, snapshot: Callable[..., Any]) -> None:
+    before = {path: content for path, (content, _) in snapshot(built.project.features).items()}
+    first = prepare(built.project, built.params())
+    again = prepare(built.project, built.params(), check=True)
+    assert first == again
+    assert again.new == ()
+    assert {path: content for path, (content, _) in snapshot(built.project.features).items()} == before
+
+
+def test_only_a_replaced_batch_is_made_anew(site: Any) -> None:
+    start(site, MONTHS[:4])
+    site.accept({"2013-02": rows("2013-02").head(150)})
+    assert prepare(site.project, site.params()).new == ("2013-02",)
+
+
+@pytest.mark.parametrize(
+    ("sections", "new"),
+    [
+        ({"prepare": {"min_level_rows": 30}}, ()),
+        ({"split": {"train_batches": 1}}, ()),
+        ({"train": {"max_depth": 3}}, ()),
+        ({"task": "multiclass"}, tuple(MONTHS[:3])),
+    ],
+    ids=["rare levels", "window", "training", "task"],
+)
+def test_what_a_changed_parameter_makes_anew(site: Any, sections: dict[str, Any], new: tuple[str, ...]) -> None:
+    start(site, MONTHS[:3])
+    assert prepare(site.project, site.params(**sections)).new == new
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+def test_altered_file_is_made_anew_when_checked(site: Any, suffix: str) -> None:
+    start(site, MONTHS[:3])
+    path = site.project.features / f"2013-02{suffix}"
+    before = path.read_bytes()
+    path.write_bytes(b"changed")
+    assert prepare(site.project, site.params(), check=True).new == ("2013-02",)
+    assert path.read_bytes() == before
+
+
+def test_nothing_to_prepare_is_said(site: Any) -> None:
+    refusal(site, "batch")
+
+
+# --- the encoder ------------------------------------------------------------------------------------------------------
+
+
+def with_dest(name: str, dest: str, count: int) -> pl.DataFrame:
+    """Rows of a month, the first `count` of which go to `dest`."""
+    frame = flown(name)
+    return frame.with_columns(dest=pl.when(pl.int_range(pl.len()) < count).then(pl.lit(dest)).otherwise("dest"))
+
+
+@pytest.mark.parametrize(("place", "known"), [(0, True), (1, True), (2, False), (3, False)])
+def test_encoder_knows_only_levels_of_training_batches(site: Any, place: int, known: bool) -> None:
+    frames = {name: flown(name) for name in MONTHS[:4]} | {MONTHS[place]: with_dest(MONTHS[place], "QQQ", 50)}
+    site.accept(frames)
+    prepare(site.project, site.params())
+    encoder = encoder_of(site)
+    assert encoder.fitted_on == tuple(MONTHS[:2])
+    assert ("QQQ" in encoder.levels["dest"]) is known
+    new = pl.read_parquet(site.project.features / f"{MONTHS[place]}.parquet").filter(pl.col("dest") == "QQQ")
+    codes = set(encoder.transform(new)[:, list(dataset.FEATURES).index("dest")])
+    assert codes == {FIRST + encoder.levels["dest"].index("QQQ") if known else OTHER}
+
+
+def test_level_becomes_known_when_its_batch_trains(site: Any) -> None:
+    site.accept({name: flown(name) for name in MONTHS[:2]} | {MONTHS[2]: with_dest(MONTHS[2], "QQQ", 50)})
+    knows = []
+    for name in MONTHS[3:6]:
+        site.accept({name: flown(name)})
+        prepare(site.project, site.params())
+        knows.append("QQQ" in encoder_of(site).levels["dest"])
+    assert knows == [False, True, True]
+
+
+def test_level_is_forgotten_when_the_window_passes_it(site: Any) -> None:
+    site.accept({MONTHS[0]: with_dest(MONTHS[0], "QQQ", 50)} | {name: flown(name) for name in MONTHS[1:4]})
+    for window, known in ((2, True), (1, False)):
+        prepare(site.project, site.params(split={"train_batches": window}))
+        assert ("QQQ" in encoder_of(site).levels["dest"]) is known
+
+
+@pytest.mark.parametrize(("count", "known"), [(3, False), (4, True)])
+def test_rare_levels_are_other(site: Any, count: int, known: bool) -> None:
+    """The rows of a level are counted over all training batches."""
+    frames = {name: flown(name) for name in MONTHS[2:4]}
+    frames |= {MONTHS[0]: with_dest(MONTHS[0], "QQQ", count), MONTHS[1]: with_dest(MONTHS[1], "QQQ", 3)}
+    site.accept(frames)
+    prepare(site.project, site.params(prepare={"min_level_rows": 7}))
+    assert ("QQQ" in encoder_of(site).levels["dest"]) is known
+
+
+def test_encoder_counts_every_training_row(site: Any) -> None:
+    start(site, MONTHS[:4], prepare={"min_level_rows": 1})
+    encoder, split = encoder_of(site), Split.read(site.project.features / "split.json")
+    train = read_part(site.project, split.train)
+    for name, levels in encoder.levels.items():
+        assert list(levels) == sorted(train[name].drop_nulls().unique())
+
+
+# --- labels that cannot be learnt -------------------------------------------------------------------------------------
+
+LABELS: dict[str, tuple[str, pl.Expr, tuple[str, ...]]] = {
+    "all late": ("binary", pl.col("arr_delay") > -10_000, ("true", "2013-01 to 2013-01", "LABEL in dataset.py")),
+    "all one class": ("multiclass", pl.lit(7), ("7", "nothing to learn", "LABEL in dataset.py")),
+    "three classes": ("binary", pl.col("origin"), ("binary", "3 classes", "EWR, JFK, LGA", "task: multiclass")),
+    "infinite": ("regression", pl.col("arr_delay") / 0, ("'2013-01'", "infinite", "dataset.py")),
+    "not a number": ("regression", pl.col("arr_delay") * float("nan"), ("'2013-01'", "not a number", "dataset.py")),
+    "class that is no number": ("multiclass", pl.col("arr_delay") * float("nan"), ("'2013-01'", "dataset.py")),
+    "fractions as classes": ("multiclass", pl.col("arr_delay") / 7, ("'2013-01'", "dataset.py")),
+    "no label": ("binary", pl.lit(None, dtype=pl.Boolean), ("'2013-01'", "no row has a label", "LABEL and LEFT_OUT")),
+    "text to regress": ("regression", pl.col("origin"), ("LABEL", "dataset.py")),
+    "unknown column": ("binary", pl.col("nope") > 1, ("LABEL", "nope", "dataset.py")),
+}
+
+
+@pytest.mark.parametrize(("task", "label", "parts"), LABELS.values(), ids=LABELS)
+def test_labels_that_teach_nothing_are_refused(
+    site: Any, monkeypatch: pytest.MonkeyPatch, task: str, label: pl.Expr, parts: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(dataset, "LABEL", label)
+    site.accept({name: rows(name) for name in MONTHS[:3]})
+    refusal(site, *parts, task=task)
+
+
+def test_feature_of_an_unknown_column_is_named(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "FEATURES", {"speed": pl.col("nope") / 2})
+    site.accept({name: rows(name) for name in MONTHS[:3]})
+    refusal(site, "speed", "nope", "dataset.py")
+
+
+# --- the split --------------------------------------------------------------------------------------------------------
+
+
+def parts_of(site: Any) -> dict[str, pl.DataFrame]:
+    split = Split.read(site.project.features / "split.json")
+    return {role: read_part(site.project, getattr(split, role)) for role in ROLES}
+
+
+@pytest.mark.parametrize(
+    ("count", "window", "train"),
+    [
+        (3, 12, MONTHS[:1]),
+        (4, None, MONTHS[:2]),
+        (8, 12, MONTHS[:6]),
+        (8, None, MONTHS[:6]),
+        (8, 6, MONTHS[:6]),
+        (8, 2, MONTHS[4:6]),
+        (8, 1, MONTHS[5:6]),
+    ],
+)
+def test_newest_batch_is_the_holdout(site: Any, count: int, window: int | None, train: list[str]) -> None:
+    found = start(site, MONTHS[:count], split={"train_batches": window})
+    assert found.split == Split.read(site.project.features / "split.json")
+    assert found.split.train.batches == tuple(train)
+    assert found.split.validation.batches == (MONTHS[count - 2],)
+    assert found.split.holdout.batches == (MONTHS[count - 1],)
+    parts = parts_of(site)
+    assert found.rows == sum(part.height for part in parts.values())
+    for role, names in (("train", train), ("validation", MONTHS[count - 2 : count - 1])):
+        expected = pl.concat([featurize(rows(name), "binary")[0] for name in names])
+        assert_frame_equal(parts[role], expected)
+    assert parts["train"][TIME].max() < parts["validation"][TIME].min()
+    assert parts["validation"][TIME].max() < parts["holdout"][TIME].min()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_batches_are_cut_by_time(site: Any, count: int) -> None:
+    found = start(site, MONTHS[:count])
+    parts = parts_of(site)
+    whole = sum(part.height for part in parts.values())
+    assert whole == found.rows
+    assert parts["train"].height / whole == pytest.approx(0.70, abs=0.02)
+    assert parts["validation"].height / whole == pytest.approx(0.15, abs=0.02)
+    assert parts["train"][TIME].max() < parts["validation"][TIME].min()
+    assert parts["validation"][TIME].max() < parts["holdout"][TIME].min()
+
+
+def test_encoder_of_few_batches_counts_training_rows_only(site: Any) -> None:
+    newest = rows("2013-01").sort(dataset.TIME).tail(20).with_columns(dest=pl.lit("QQQ"))
+    oldest = rows("2013-01").sort(dataset.TIME).head(180)
+    site.accept({"2013-01": pl.concat([oldest, newest])})
+    prepare(site.project, site.params(prepare={"min_level_rows": 1}))
+    levels = encoder_of(site).levels["dest"]
+    assert "QQQ" not in levels
+    assert list(levels) == sorted(parts_of(site)["train"]["dest"].unique())
+
+
+def test_two_event_times_cannot_be_split(site: Any) -> None:
+    frame = flown("2013-01", 20)
+    times = [START] * 10 + [START + timedelta(hours=1)] * (frame.height - 10)
+    site.accept({"2013-01": frame.with_columns(pl.Series(dataset.TIME, times))})
+    refusal(site, f"{frame.height} rows", "2 event times", "add batches")
+
+
+def moved(name: str, count: int, to: str) -> pl.DataFrame:
+    """Rows of a month, the last `count` of which happened at `to` and go to QQQ."""
+    late = pl.int_range(pl.len()) >= pl.len() - count
+    return flown(name).with_columns(
+        dest=pl.when(late).then(pl.lit("QQQ")).otherwise("dest"),
+        scheduled_departure=pl.when(late).then(pl.lit(datetime.fromisoformat(to))).otherwise(dataset.TIME),
+    )
+
+
+@pytest.mark.parametrize(
+    "to",
+    [str(flown("2013-03")[dataset.TIME].min()), "2013-03-15 12:00:00", "2013-04-20 12:00:00", "2013-12-01 00:00:00"],
+    ids=["first moment of the next", "in the next", "in the holdout", "after all"],
+)
+def test_late_rows_of_a_training_batch_never_train(site: Any, to: str) -> None:
+    site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-02": moved("2013-02", 9, to)})
+    found = prepare(site.project, site.params(prepare={"min_level_rows": 1}))
+    assert found.split.train.batches == ("2013-01", "2013-02")
+    parts = parts_of(site)
+    assert "QQQ" not in parts["train"]["dest"]
+    assert parts["train"].height == flown("2013-01").height + flown("2013-02").height - 9
+    assert parts["train"][TIME].max() < parts["validation"][TIME].min()
+    assert "QQQ" not in encoder_of(site).levels["dest"]
+
+
+def test_late_rows_of_the_validation_batch_do_not_stop_training_early(site: Any) -> None:
+    site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-03": moved("2013-03", 9, "2013-04-20 12:00:00")})
+    prepare(site.project, site.params())
+    parts = parts_of(site)
+    assert parts["validation"].height == flown("2013-03").height - 9
+    assert parts["validation"][TIME].max() < parts["holdout"][TIME].min()
+
+
+@pytest.mark.parametrize("name", ["2013-03", "2013-04"])
+def test_an_old_row_of_a_new_batch_moves_no_part_in_silence(site: Any, name: str) -> None:
+    """Records often arrive late: the parts must stay what they are, or the batch must be named."""
+    frames = {one: flown(one) for one in MONTHS[:4]} | {name: moved(name, 1, "2013-01-20 12:00:00")}
+    site.accept(frames)
+    try:
+        split = prepare(site.project, site.params()).split
+    except InputError as error:
+        assert name in str(error)
+        return
+    assert [split.train.batches, split.validation.batches, split.holdout.batches] == [
+        ("2013-01", "2013-02"), ("2013-03",), ("2013-04",)]  # fmt: skip
+    kept = {role: part.height for role, part in parts_of(site).items()}
+    assert kept["train"] == frames["2013-01"].height + frames["2013-02"].height
+    assert kept["validation"] >= frames["2013-03"].height - 1
+    assert kept["holdout"] >= frames["2013-04"].height - 1
+
+
+HOURS = st.lists(st.integers(0, 30), min_size=1, max_size=15)
+
+
+def split_of(root: Path, batches: list[list[int]], window: int | None) -> tuple[Split, dict[str, list[tuple[int, int]]]]:
+    """Split batches whose rows happened at these hours; return the rows of each part as (batch, place)."""
+    project = Project(root)
+    project.features.mkdir(parents=True)
+    done = Manifest(project.features)
+    for number, hours in enumerate(batches):
+        name = f"{number:02}"
+        times = sorted(START + timedelta(hours=hour) for hour in hours)
+        frame = pl.DataFrame({TIME: times, "batch": number, "place": range(len(times))})
+        frame.cast({TIME: pl.Datetime("us")}).write_parquet(done.file(name))
+        done.record(name, done.file(name), start=str(times[0]), end=str(times[-1]))
+    split = split_by_time(done, list(done.in_order()), window)
+    parts = {role: read_part(project, getattr(split, role), ["batch", "place", TIME]) for role in ROLES}
+    bounds = [(part[TIME].min(), part[TIME].max()) for part in parts.values()]
+    for (_, newest), (oldest, _) in zip(bounds, bounds[1:], strict=False):
+        assert newest is None or oldest is None or newest < oldest
+    assert bounds[0][1] is None or bounds[2][0] is None or bounds[0][1] < bounds[2][0]
+    return split, {role: part.select("batch", "place").rows() for role, part in parts.items()}
+
+
+@given(batches=st.lists(HOURS, min_size=1, max_size=5), window=st.none() | st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_parts_follow_one_another_and_share_no_row(batches: list[list[int]], window: int | None) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        try:
+            split, parts = split_of(Path(root), batches, window)
+        except InputError:
+            assert len(batches) < 3
+            return
+    together = [row for part in parts.values() for row in part]
+    assert len(together) == len(set(together))
+    if len(batches) >= 3:
+        assert len(split.train.batches) <= (window or len(batches))
+    else:
+        assert len(together) == sum(map(len, batches))
+
+
+@given(batches=st.lists(HOURS, min_size=1, max_size=2))
+@example(batches=[[0] * 100 + [1, 1, 1, 2, 2, 2]])
+@example(batches=[[0, 1, 2] + [3] * 100])
+@settings(max_examples=30, deadline=None)
+def test_few_rows_leave_no_part_empty(batches: list[list[int]]) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        try:
+            _, parts = split_of(Path(root), batches, None)
+        except InputError as error:
+            assert "add batches" in str(error)
+        else:
+            assert all(parts.values()), {role: len(part) for role, part in parts.items()}
+
+
+def test_read_part_gives_the_columns_that_were_asked(built: Any) -> None:
+    split = Split.read(built.project.features / "split.json")
+    part = read_part(built.project, split.holdout, ["dest", LABEL])
+    assert part.columns == ["dest", LABEL]
+    assert part.height == read_part(built.project, split.holdout).height

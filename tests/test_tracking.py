@@ -1,0 +1,647 @@
+"""Tracking: runs end as their block ends, seeds come back bit for bit, and the registry knows who is champion."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import pickletools
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from evergreen.data.encoder import Encoder
+from evergreen.errors import InputError
+from evergreen.model.evaluate import Evaluation
+from evergreen.model.matrix import Table, Tables, build_matrix
+from evergreen.model.metrics import Estimate
+from evergreen.model.package import read_package, write_package
+from evergreen.model.sweep import summarize
+from evergreen.model.train import Trained, train
+from evergreen.params import Params, Train
+from evergreen.project import Project
+from evergreen.tracking import Registered, Tracker, git_state
+
+FEATURES = ("size", "place")
+ENCODER = Encoder("binary", FEATURES, {"place": ("here", "there")}, ("no", "yes"), ("2013-01",))
+METRICS = {"roc_auc": 0.71, "log_loss": 0.43, "brier": 0.2}
+ROWS = pl.DataFrame(
+    {"size": [0.5, -1.0, None, 2.0], "place": ["here", "nowhere", None, "there"]},
+    schema={"size": pl.Float32, "place": pl.String},
+)
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory):
+    """A database as MLflow makes it, which takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about the types in MLflow's own code
+        importlib.import_module("mlflow.pyfunc")
+    with pytest.MonkeyPatch.context() as patch:
+        forget_mlflow(patch)
+        _ = Tracker(Project(folder), Params()).client
+    return folder / "stores" / "mlflow.db"
+
+
+def forget_mlflow(patch):
+    """Keep what MLflow sets for the whole process inside one test."""
+    import mlflow.tracking._model_registry.utils as registry
+    import mlflow.tracking._tracking_service.utils as tracking
+
+    patch.setattr(tracking, "_tracking_uri", None)
+    patch.setattr(registry, "_registry_uri", None)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        patch.setenv(name, "true")
+        patch.delenv(name)
+
+
+@pytest.fixture
+def open_tracker(empty_store, tmp_path, monkeypatch):
+    """Open the tracker of a project in a folder of its own, or of a project that is there."""
+    forget_mlflow(monkeypatch)
+
+    def make(project="project", **sections):
+        if isinstance(project, str):
+            project = Project(tmp_path / project)
+        store = project.stores / "mlflow.db"
+        if not store.exists():
+            project.stores.mkdir(parents=True)
+            shutil.copy2(empty_store, store)
+        return Tracker(project, Params().override(**sections))
+
+    return make
+
+
+@pytest.fixture
+def tracker(open_tracker):
+    return open_tracker()
+
+
+@cache
+def fit(seed=0):
+    draw = np.random.default_rng(0)
+    x = np.c_[draw.normal(size=400), draw.integers(0, 4, 400)].astype(np.float32)
+    rows = Table(x, (x[:, 0] + x[:, 1] > 1.5).astype(np.float32))
+    tables = Tables("binary", FEATURES, ("place",), ("no", "yes"), rows, rows, rows)
+    params = Train(rounds=8, early_stopping_rounds=3, max_depth=3, learning_rate=0.5, max_bin=16, device="cpu")
+    return train(build_matrix(tables, 16), params, seed)
+
+
+def status(tracker, run_id):
+    return tracker.client.get_run(run_id).info.status
+
+
+def tags(tracker, run_id):
+    return tracker.client.get_run(run_id).data.tags
+
+
+def begin(tracker, fingerprint="print", facts=None):
+    """A run that has ended well."""
+    with tracker.open_run(fingerprint, "a run", facts or {}) as run_id:
+        pass
+    return run_id
+
+
+def kill(tracker, run_id):
+    """Leave a run as a killed process leaves it."""
+    tracker.client.update_run(run_id, status="RUNNING")
+
+
+def children(tracker, parent):
+    return tracker.client.search_runs([tracker.experiment], f"tags.mlflow.parentRunId = '{parent}'")
+
+
+def package(folder, seeds=(0,)):
+    return write_package(folder, ENCODER, {seed: fit(seed).booster for seed in seeds})
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (None, "FINISHED"),
+        (InputError("a mistake"), "FAILED"),
+        (RuntimeError("a fault"), "FAILED"),
+        (KeyboardInterrupt(), "KILLED"),
+        (SystemExit(1), "KILLED"),
+    ],
+)
+def test_a_run_ends_as_its_block_ends(error, ends, tracker):
+    seen = {}
+
+    def work():
+        with tracker.open_run("print", "up to May", {}) as run_id:
+            seen["id"], seen["status"] = run_id, status(tracker, run_id)
+            if error:
+                raise error
+
+    if error:
+        with pytest.raises(type(error)) as caught:
+            work()
+        assert caught.value is error
+    else:
+        work()
+    assert (seen["status"], status(tracker, seen["id"])) == ("RUNNING", ends)
+    assert tracker.client.get_run(seen["id"]).info.end_time > 0
+    assert (tracker.find_finished("print") is not None) == (ends == "FINISHED")
+
+
+def test_a_run_carries_where_it_came_from(tracker):
+    run_id = begin(tracker, "print", {"device": "cpu", "seeds": [0, 1]})
+    found = tags(tracker, run_id)
+    expected = {
+        "evergreen.fingerprint": "print",
+        "evergreen.device": "cpu",
+        "evergreen.seeds": "[0, 1]",
+        "evergreen.git.dirty": "false",
+        "mlflow.runName": "a run",
+        "mlflow.source.git.commit": "none",
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert {"library.xgboost", "library.python", "library.mlflow", "library.dvc"} <= set(found)
+    assert str(tracker.project.root) in found["evergreen.root"]
+
+
+@pytest.mark.parametrize("how", ["failed", "killed", "interrupted", "some seeds failed"])
+def test_an_unfinished_run_is_continued(how, tracker):
+    errors = {"failed": RuntimeError(), "interrupted": KeyboardInterrupt()}
+    ids = []
+    try:
+        with tracker.open_run("print", "first", {"device": "cpu"}) as run_id:
+            ids.append(run_id)
+            if how == "some seeds failed":
+                tracker.record_evaluation(run_id, evaluation(), [3], [])
+            if how in errors:
+                raise errors[how]
+    except (RuntimeError, KeyboardInterrupt):
+        pass
+    if how == "killed":
+        kill(tracker, ids[0])
+    assert tracker.find_finished("print") is None
+    with tracker.open_run("print", "second", {"device": "cuda"}) as run_id:
+        ids.append(run_id)
+        assert status(tracker, run_id) == "RUNNING"
+        tracker.record_evaluation(run_id, evaluation(), [], [])
+    assert ids[0] == ids[1]
+    assert tags(tracker, run_id)["evergreen.device"] == "cuda"
+    assert tracker.find_finished("print").info.run_id == run_id
+    assert len(tracker.client.search_runs([tracker.experiment])) == 1
+
+
+def test_another_fingerprint_is_another_run(tracker):
+    first, second = begin(tracker, "one"), begin(tracker, "two")
+    assert first != second
+    assert tracker.find_finished("one").info.run_id == first
+    assert tracker.find_finished("three") is None
+
+
+def test_a_finished_run_with_failed_seeds_does_not_hide_a_whole_one(tracker):
+    whole = begin(tracker)
+    with tracker.open_run("print", "later", {}) as later:
+        assert later != whole
+        tracker.record_evaluation(later, evaluation(), [1], [])
+    assert tracker.find_finished("print").info.run_id == whole
+
+
+def test_what_a_killed_run_left_open_is_closed(tracker):
+    done, left = begin(tracker, "one"), begin(tracker, "two")
+    child = tracker.record_seed(left, fit(), METRICS, "seed print")
+    kill(tracker, left)
+    kill(tracker, child)
+    assert set(tracker.recover()) == {left, child}
+    assert [status(tracker, one) for one in (done, left, child)] == ["FINISHED", "KILLED", "KILLED"]
+    assert tracker.recover() == []
+
+
+def test_runs_of_another_project_in_the_same_store_are_left_alone(open_tracker, tmp_path, monkeypatch):
+    one = open_tracker("one")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", one.uri)
+    one, two = open_tracker("one"), open_tracker("two")
+    assert one.uri == two.uri
+    mine, theirs = begin(one, "mine"), begin(two, "theirs")
+    assert one.experiment == two.experiment
+    kill(one, mine)
+    kill(two, theirs)
+    assert one.recover() == [mine]
+    assert (status(one, mine), status(one, theirs)) == ("KILLED", "RUNNING")
+
+
+@pytest.mark.parametrize("name", ["with space", "o'neil", 'quo"ted', "100%", "größe"])
+def test_any_name_of_a_folder(name, open_tracker):
+    tracker = open_tracker(name)
+    run_id = begin(tracker)
+    kill(tracker, run_id)
+    assert tracker.recover() == [run_id]
+
+
+def test_a_deleted_experiment_is_an_error(tracker, open_tracker):
+    tracker.client.delete_experiment(tracker.experiment)
+    with pytest.raises(InputError, match="experiment"):
+        begin(open_tracker())
+
+
+def test_a_tracker_of_another_project_is_not_misled(open_tracker, tmp_path):
+    first = open_tracker("one")
+    first.register(begin(first), "print", package(tmp_path / "package"), ENCODER)
+    assert os.environ.get("MLFLOW_TRACKING_URI") is None
+    assert open_tracker("two").uri.endswith("two/stores/mlflow.db")
+
+
+def test_the_environment_names_the_store(open_tracker, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5999")
+    tracker = open_tracker()
+    assert tracker.uri == "http://127.0.0.1:5999"
+
+
+@pytest.mark.parametrize(
+    ("uri", "start"), [(None, "http://127.0.0.1:5123/#/"), ("http://host:5999", "http://host:5999/#/")]
+)
+def test_where_a_run_is_shown(uri, start, open_tracker, monkeypatch):
+    if uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    tracker = open_tracker(ports={"mlflow": 5123})
+    tracker.__dict__["experiment"] = "7"
+    assert tracker.link("abc") == f"{start}experiments/7/runs/abc"
+
+
+def test_data_sets_are_inputs_of_the_run(tracker):
+    run_id = begin(tracker)
+    tracker.log_data(run_id, {"data/raw": "aa.dir", "data/features": "bb.dir"}, {"train": 10, "holdout": 5})
+    inputs = tracker.client.get_run(run_id).inputs.dataset_inputs
+    found = {one.dataset.name: (one.dataset.digest, one.tags[0].value, one.dataset.profile) for one in inputs}
+    assert found == {
+        "data/raw": ("aa", "upstream", None),
+        "data/features": ("bb", "training", json.dumps({"rows": {"train": 10, "holdout": 5}})),
+    }
+    sources = {json.loads(one.dataset.source)["md5"] for one in inputs}
+    assert sources == {"aa.dir", "bb.dir"}
+
+
+# --- code -------------------------------------------------------------------------------------------------------------
+
+
+def git(root, *args):
+    command = ["git", "-C", str(root), "-c", "user.name=tester", "-c", "user.email=tester@localhost", *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def code_of(tracker, run_id):
+    return sorted(Path(one.path).name for one in tracker.client.list_artifacts(run_id, "code"))
+
+
+def test_uncommitted_changes_are_kept_beside_the_run(make_project, open_tracker, tmp_path):
+    project = make_project(months=())
+    git(project.root, "commit", "-qam", "params")
+    clean = open_tracker(project)
+    first = begin(clean, "clean")
+    with project.params.open("a") as file:
+        file.write("# changed\n")
+    second = begin(clean, "dirty")
+    head = git(project.root, "rev-parse", "HEAD")
+    for run_id, dirty in ((first, "false"), (second, "true")):
+        assert tags(clean, run_id)["mlflow.source.git.commit"] == head
+        assert tags(clean, run_id)["evergreen.git.dirty"] == dirty
+    assert code_of(clean, first) == ["params.yaml"]
+    assert code_of(clean, second) == ["params.yaml", "uncommitted.diff"]
+    diff = Path(clean.client.download_artifacts(second, "code/uncommitted.diff", str(tmp_path))).read_text()
+    assert "+# changed" in diff
+    kept = Path(clean.client.download_artifacts(second, "code/params.yaml", str(tmp_path))).read_text()
+    assert kept == project.params.read_text()
+
+
+def test_the_state_of_git(tmp_path):
+    assert git_state(tmp_path) == ("none", "")
+    git(tmp_path, "init", "-q")
+    assert git_state(tmp_path) == ("none", "")  # no commit yet
+    (tmp_path / "file").write_text("one\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "start")
+    commit, changes = git_state(tmp_path)
+    assert (commit, changes) == (git(tmp_path, "rev-parse", "HEAD"), "")
+    (tmp_path / "file").write_text("two\n")
+    git(tmp_path, "add", "-A")  # staged changes count as well
+    assert git_state(tmp_path)[0] == commit
+    assert "+two" in git_state(tmp_path)[1]
+
+
+def test_a_file_that_is_new_to_git_counts_as_a_change(tmp_path):
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "start")
+    (tmp_path / "new.py").write_text("value = 1\n")
+    assert "new.py" in git_state(tmp_path)[1]
+
+
+def test_changes_that_are_not_utf8(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "notes.txt").write_bytes("größe\n".encode("latin-1"))
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "start")
+    (tmp_path / "notes.txt").write_bytes("größer\n".encode("latin-1"))
+    assert "+gr" in git_state(tmp_path)[1]
+
+
+# --- seeds ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_comes_back_as_it_was(tracker):
+    parent = begin(tracker)
+    tracker.record_seed(parent, fit(3), METRICS, "seed print")
+    assert tracker.load_seed(parent, "seed print") == fit(3)
+    assert tracker.load_seed(parent, "other print") is None
+    assert len(children(tracker, parent)) == 1
+
+
+def test_a_seed_is_recorded_with_its_curves_and_metrics(tracker):
+    parent = begin(tracker)
+    trained = fit(3)
+    run_id = tracker.record_seed(parent, trained, METRICS, "seed print")
+    run = tracker.client.get_run(run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "seed 3")
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert run.data.tags["evergreen.seed"] == "3"
+    for part in ("train", "validation"):
+        history = tracker.client.get_metric_history(run_id, f"{part}_loss")
+        assert [one.value for one in sorted(history, key=lambda one: one.step)] == list(trained.history[part])
+    known = {name: run.data.metrics[name] for name in METRICS}
+    assert known == METRICS
+    assert run.data.metrics["rounds"] == trained.rounds
+    assert run.data.params["learning_rate"] == "0.05"
+
+
+def test_a_seed_of_another_run_is_recalled_and_recorded_here_too(tracker):
+    first, second = begin(tracker, "one"), begin(tracker, "two")
+    origin = tracker.record_seed(first, fit(3), METRICS, "seed print")
+    assert tracker.load_seed(second, "seed print") == fit(3)
+    (copy,) = children(tracker, second)
+    assert copy.data.tags["evergreen.reused_from"] == origin
+    assert copy.info.status == "FINISHED"
+    ours, theirs = copy.data.metrics, tracker.client.get_run(origin).data.metrics
+    assert ours == theirs
+    history = [tracker.client.get_metric_history(one, "validation_loss") for one in (origin, copy.info.run_id)]
+    assert [one.value for one in history[0]] == [one.value for one in history[1]]
+    assert tracker.load_seed(second, "seed print") == fit(3)  # from here now
+    assert len(children(tracker, second)) == 1
+    assert len(children(tracker, first)) == 1
+
+
+def test_a_seed_that_failed_is_not_recalled(tracker):
+    parent = begin(tracker)
+    tracker.record_failure(parent, 3, "out of memory " * 100)
+    (run,) = children(tracker, parent)
+    assert (run.info.status, run.data.tags["evergreen.seed"]) == ("FAILED", "3")
+    assert run.data.tags["evergreen.error"].startswith("out of memory")
+    assert tracker.load_seed(parent, "seed print") is None
+
+
+def damage(folder, how):
+    booster, facts = folder / "booster.ubj", folder / "trained.json"
+    content = booster.read_bytes()
+    if how == "a byte of the booster altered":
+        booster.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    elif how == "booster cut":
+        booster.write_bytes(content[:-10])
+    elif how == "booster gone":
+        booster.unlink()
+    elif how == "booster of another seed":
+        booster.write_bytes(fit(1).booster)
+    elif how == "facts cut":
+        facts.write_text(facts.read_text()[:-10])
+    elif how == "facts empty":
+        facts.write_text("{}")
+    elif how == "facts not UTF-8":
+        facts.write_bytes(b"\xff\xfe")
+    elif how == "facts gone":
+        facts.unlink()
+    else:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a byte of the booster altered",
+        "booster cut",
+        "booster gone",
+        "booster of another seed",
+        "facts cut",
+        "facts empty",
+        "facts not UTF-8",
+        "facts gone",
+        "everything gone",
+    ],
+)
+def test_a_damaged_seed_does_not_count(how, tracker):
+    parent = begin(tracker)
+    run_id = tracker.record_seed(parent, fit(3), METRICS, "seed print")
+    damage(Path(tracker.client.get_run(run_id).info.artifact_uri, "seed"), how)
+    assert tracker.load_seed(parent, "seed print") is None
+    tracker.record_seed(begin(tracker, "other"), fit(3), METRICS, "seed print")
+    assert tracker.load_seed(parent, "seed print") == fit(3)  # the intact one
+
+
+def test_recording_and_recalling_leave_no_files_behind(tracker, tmp_path, monkeypatch):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    parent = begin(tracker)
+    tracker.record_seed(parent, fit(3), METRICS, "seed print")
+    assert list(place.iterdir()) == []
+    tracker.load_seed(parent, "seed print")
+    assert list(place.iterdir()) == []
+
+
+def test_seeds_are_recorded_from_many_threads_at_once(tracker):
+    parent = begin(tracker)
+    many = [replace(fit(0), seed=seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: tracker.record_seed(parent, one, METRICS, f"print {one.seed}"), many))
+    assert [tracker.load_seed(parent, f"print {seed}") for seed in range(8)] == many
+
+
+def test_a_long_history_is_recorded_in_a_second(tracker, capsys):
+    parent = begin(tracker)
+    curve = tuple(np.linspace(1, 0.5, 500).tolist())
+    trained = Trained(0, bytes(300_000), 500, 0.5, {"train": curve, "validation": curve}, 1.0)
+    began = time.perf_counter()
+    run_id = tracker.record_seed(parent, trained, METRICS, "seed print")
+    seconds = time.perf_counter() - began
+    with capsys.disabled():
+        print(f"\nrecording one seed of 500 rounds: {seconds:.3f} s")
+    assert len(tracker.client.get_metric_history(run_id, "train_loss")) == 500
+    assert seconds < 1
+
+
+# --- evaluation -------------------------------------------------------------------------------------------------------
+
+
+def evaluation(seeds=(0.7, 0.72)):
+    estimates = {
+        "model": {"roc_auc": Estimate(0.71, 0.7, 0.72), "log_loss": Estimate(0.4, 0.3, 0.5)},
+        "constant": {"roc_auc": Estimate(0.5, 0.5, 0.5), "log_loss": Estimate(0.6, np.nan, np.nan)},
+    }
+    spread = {"roc_auc": summarize(seeds, 0.95)}
+    return Evaluation("binary", 10, (1,), estimates, spread, np.zeros(10), {}, ("no", "yes"))
+
+
+def test_an_evaluation_is_recorded(tracker, tmp_path):
+    run_id = begin(tracker)
+    picture = tmp_path / "result.png"
+    picture.write_bytes(b"a picture")
+    tracker.record_evaluation(run_id, evaluation(), [4, 7], [picture])
+    run = tracker.client.get_run(run_id)
+    found = run.data.metrics
+    assert (found["roc_auc"], found["roc_auc.low"], found["roc_auc.high"]) == (0.71, 0.7, 0.72)
+    assert found["constant.log_loss"] == 0.6
+    assert "constant.log_loss.low" not in found
+    assert found["seeds.roc_auc.mean"] == pytest.approx(0.71)
+    assert json.loads(run.data.tags["evergreen.failed_seeds"]) == [4, 7]
+    assert json.loads(run.data.tags["evergreen.chosen_seeds"]) == [1]
+    kept = Path(tracker.client.download_artifacts(run_id, "result.png", str(tmp_path)))
+    assert kept.read_bytes() == b"a picture"
+
+
+def test_a_single_seed_has_no_deviation_to_record(tracker):
+    run_id = begin(tracker)
+    tracker.record_evaluation(run_id, evaluation(seeds=(0.7,)), (), [])
+    found = tracker.client.get_run(run_id).data.metrics
+    assert found["seeds.roc_auc.mean"] == 0.7
+    assert "seeds.roc_auc.deviation" not in found
+
+
+# --- registry ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_model_is_champion_and_later_ones_challenge_it(tracker, tmp_path):
+    folder = package(tmp_path / "package")
+    assert tracker.aliases() == {}
+    steps = [
+        ("one", Registered("evergreen", "1", "champion"), {"champion": "1"}),
+        ("one", Registered("evergreen", "1", "champion"), {"champion": "1"}),  # an interrupted run, again
+        ("two", Registered("evergreen", "2", "challenger"), {"champion": "1", "challenger": "2"}),
+        ("two", Registered("evergreen", "2", "challenger"), {"champion": "1", "challenger": "2"}),
+        ("three", Registered("evergreen", "3", "challenger"), {"champion": "1", "challenger": "3"}),
+        ("one", Registered("evergreen", "1", "champion"), {"champion": "1", "challenger": "3"}),
+    ]
+    for fingerprint, registered, aliases in steps:
+        run_id = begin(tracker, fingerprint)
+        assert tracker.register(run_id, fingerprint, folder, ENCODER) == registered
+        assert tracker.aliases() == aliases
+    assert len(tracker.client.search_model_versions("name = 'evergreen'")) == 3
+
+
+def test_the_version_that_a_run_registered(tracker, tmp_path):
+    folder = package(tmp_path / "package")
+    runs = [begin(tracker, fingerprint) for fingerprint in ("one", "two", "three", "none")]
+    for run_id, fingerprint in zip(runs[:3], ("one", "two", "three"), strict=True):
+        tracker.register(run_id, fingerprint, folder, ENCODER)
+    assert [tracker.version_of(run_id) for run_id in runs] == [
+        Registered("evergreen", "1", "champion"),
+        Registered("evergreen", "2", ""),
+        Registered("evergreen", "3", "challenger"),
+        None,
+    ]
+
+
+@pytest.mark.parametrize("name", ["late flights", "o'neil", "größe"])
+def test_any_name_of_a_model(name, open_tracker, tmp_path):
+    tracker = open_tracker(tracking={"model": name})
+    run_id = begin(tracker)
+    registered = tracker.register(run_id, "print", package(tmp_path / "package"), ENCODER)
+    assert registered == Registered(name, "1", "champion")
+    assert tracker.version_of(run_id).version == "1"
+
+
+@pytest.fixture
+def registered(tracker, tmp_path):
+    """A registered model as MLflow loads it, and the package that it was made from."""
+    import mlflow.pyfunc
+
+    folder = package(tmp_path / "package", seeds=(0, 1))
+    tracker.register(begin(tracker), "print", folder, ENCODER)
+    return mlflow.pyfunc.load_model("models:/evergreen@champion"), read_package(folder)
+
+
+def test_a_registered_model_predicts_what_the_package_predicts(registered):
+    loaded, model = registered
+    frame, expected = ROWS.to_pandas(), model.predict_rows(ROWS).tobytes()
+    assert np.asarray(loaded.predict(frame)).tobytes() == expected
+    assert np.asarray(loaded.predict(frame.assign(other=1)[["other", "place", "size"]])).tobytes() == expected
+
+
+def test_a_registered_model_takes_numbers_as_pandas_holds_them(registered):
+    loaded, model = registered
+    frame = ROWS.to_pandas().astype({"size": "float64"})
+    assert np.asarray(loaded.predict(frame)).tobytes() == model.predict_rows(ROWS).tobytes()
+
+
+def test_a_registered_model_has_a_signature(registered):
+    loaded, _ = registered
+    signature = loaded.metadata.signature
+    assert tuple(signature.inputs.input_names()) == FEATURES
+    assert [one.type.name in ("float", "double") for one in signature.inputs] == [True, False]
+    assert signature.inputs.inputs[1].type.name == "string"
+    assert signature.outputs is not None
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_registered_model_misses_a_feature(name, registered):
+    loaded, _ = registered
+    with pytest.raises(Exception, match=name):
+        loaded.predict(ROWS.to_pandas().drop(columns=name))
+
+
+def test_the_tracker_loads_the_registered_model(tracker, tmp_path):
+    folder = package(tmp_path / "package")
+    tracker.register(begin(tracker), "print", folder, ENCODER)
+    loaded = tracker.load_model()
+    assert loaded.predict_rows(ROWS).tobytes() == read_package(folder).predict_rows(ROWS).tobytes()
+
+
+def is_pickle(content):
+    try:
+        return bool(list(pickletools.genops(content)))
+    except Exception:
+        return False
+
+
+def test_a_pickle_would_be_noticed():
+    assert is_pickle(pickle.dumps({"a": 1}))
+
+
+def test_the_artifacts_of_a_version(tracker, tmp_path):
+    import mlflow.artifacts
+
+    run_id = begin(tracker)
+    tracker.record_seed(run_id, fit(), METRICS, "seed print")
+    tracker.register(run_id, "print", package(tmp_path / "package"), ENCODER)
+    place = Path(mlflow.artifacts.download_artifacts("models:/evergreen/1"))
+    files = [one for one in place.rglob("*") if one.is_file()]
+    assert {"MLmodel", "requirements.txt", "encoder.json", "seed-0.ubj", "checksums.json"} <= {one.name for one in files}
+    stored = [one for one in tracker.project.stores.rglob("*") if one.is_file() and one.name != "mlflow.db"]
+    assert len(stored) > len(files)
+    for path in stored:
+        assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle", ".pt"}
+        assert not is_pickle(path.read_bytes()), path
+    wanted = {line.split("==")[0] for line in (place / "requirements.txt").read_text().split()}
+    assert {"xgboost", "numpy", "polars", "pandas"} <= wanted <= {"xgboost", "numpy", "polars", "pandas", "mlflow"}
+
+
+def test_a_version_belongs_to_its_run(tracker, tmp_path):
+    run_id = begin(tracker)
+    tracker.register(run_id, "print", package(tmp_path / "package"), ENCODER)
+    version = tracker.client.get_model_version("evergreen", "1")
+    assert (version.run_id, version.tags["evergreen.fingerprint"]) == (run_id, "print")
