@@ -630,7 +630,9 @@ def test_the_artifacts_of_a_version(tracker, tmp_path):
     tracker.register(run_id, "print", package(tmp_path / "package"), ENCODER)
     place = Path(mlflow.artifacts.download_artifacts("models:/evergreen/1"))
     files = [one for one in place.rglob("*") if one.is_file()]
-    assert {"MLmodel", "requirements.txt", "encoder.json", "seed-0.ubj", "checksums.json"} <= {one.name for one in files}
+    assert {"MLmodel", "requirements.txt", "encoder.json", "seed-0.ubj", "checksums.json"} <= {
+        one.name for one in files
+    }
     stored = [one for one in tracker.project.stores.rglob("*") if one.is_file() and one.name != "mlflow.db"]
     assert len(stored) > len(files)
     for path in stored:

@@ -165,9 +165,7 @@ def unfinished(tmp_path: Path) -> dict[str, str]:
     return {"kind": "sql", "url": f"sqlite:///{tmp_path}/sales.db", "query": "SELECT * FROM sales", "period": "year"}
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"following": True}, {"names": ["2013"]}], ids=["all", "next", "by name"]
-)
+@pytest.mark.parametrize("options", [{}, {"following": True}, {"names": ["2013"]}], ids=["all", "next", "by name"])
 def test_source_that_has_nothing_yet(site: Any, unfinished: dict[str, str], options: dict[str, Any]) -> None:
     said = refusal(site, "the source", source=unfinished, **options)
     assert "None" not in said
@@ -208,7 +206,9 @@ def test_other_content_under_a_known_name_is_refused(
     before = snapshot(filled.project.raw)
     changed = change(few("2013-01"))
     filled.deliver({"2013-01": changed})
-    refusal(filled, "'2013-01'", "30 rows then", f"{changed.height} now", "evergreen ingest 2013-01 --replace", names=names)
+    refusal(
+        filled, "'2013-01'", "30 rows then", f"{changed.height} now", "evergreen ingest 2013-01 --replace", names=names
+    )
     assert snapshot(filled.project.raw) == before
 
 

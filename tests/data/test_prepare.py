@@ -36,7 +36,7 @@ from evergreen.errors import InputError
 from evergreen.project import Project
 
 MONTHS = [f"2013-{number:02}" for number in range(1, 9)]
-START = datetime(2013, 1, 1)  # noqa: DTZ001
+START = datetime.fromisoformat("2013-01-01")
 
 
 def rows(name: str, count: int = 200) -> pl.DataFrame:
@@ -415,10 +415,10 @@ def moved(name: str, count: int, to: str) -> pl.DataFrame:
 
 @pytest.mark.parametrize(
     "to",
-    [str(flown("2013-03")[dataset.TIME].min()), "2013-03-15 12:00:00", "2013-04-20 12:00:00", "2013-12-01 00:00:00"],
-    ids=["first moment of the next", "in the next", "in the holdout", "after all"],
+    ["first moment of the next", "2013-03-15 12:00:00", "2013-04-20 12:00:00", "2013-12-01 00:00:00"],
 )
 def test_late_rows_of_a_training_batch_never_train(site: Any, to: str) -> None:
+    to = str(flown("2013-03")[dataset.TIME].min()) if to.startswith("first") else to
     site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-02": moved("2013-02", 9, to)})
     found = prepare(site.project, site.params(prepare={"min_level_rows": 1}))
     assert found.split.train.batches == ("2013-01", "2013-02")
@@ -458,7 +458,9 @@ def test_an_old_row_of_a_new_batch_moves_no_part_in_silence(site: Any, name: str
 HOURS = st.lists(st.integers(0, 30), min_size=1, max_size=15)
 
 
-def split_of(root: Path, batches: list[list[int]], window: int | None) -> tuple[Split, dict[str, list[tuple[int, int]]]]:
+def split_of(
+    root: Path, batches: list[list[int]], window: int | None
+) -> tuple[Split, dict[str, list[tuple[int, int]]]]:
     """Split batches whose rows happened at these hours; return the rows of each part as (batch, place)."""
     project = Project(root)
     project.features.mkdir(parents=True)
@@ -496,8 +498,8 @@ def test_parts_follow_one_another_and_share_no_row(batches: list[list[int]], win
 
 
 @given(batches=st.lists(HOURS, min_size=1, max_size=2))
-@example(batches=[[0] * 100 + [1, 1, 1, 2, 2, 2]])
-@example(batches=[[0, 1, 2] + [3] * 100])
+@example(batches=[[0] * 12 + [1, 2]])
+@example(batches=[[0, 1, *[2] * 12]])
 @settings(max_examples=30, deadline=None)
 def test_few_rows_leave_no_part_empty(batches: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as root:

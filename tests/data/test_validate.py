@@ -139,7 +139,9 @@ def test_report_counts_and_shows_what_broke(outcome: Outcome) -> None:
     origin = checks["origin: one of EWR, JFK, LGA"]
     assert (origin.scope, origin.passed, origin.broken, origin.examples) == ("rows", False, 1, ("LHR",))
     reasons = outcome.quarantined[REASONS].explode().value_counts()
-    assert dict(reasons.rows()) == {check.says: check.broken for check in checks.values() if check.scope == "rows" and check.broken}
+    assert dict(reasons.rows()) == {
+        check.says: check.broken for check in checks.values() if check.scope == "rows" and check.broken
+    }
     assert {check.scope for check in checks.values() if "rows" in check.says} == {"batch"}
 
 
@@ -220,7 +222,9 @@ def test_bad_batch_says_what_is_wrong(
 ) -> None:
     outcome = check_batch(change(month(JANUARY)), JANUARY, Validate(**options))
     said = str(BadBatchError(outcome.report))
-    assert [part for part in (*parts, "'2013-01'", "evergreen ingest 2013-01 --replace") if part not in said] == [], said
+    assert [part for part in (*parts, "'2013-01'", "evergreen ingest 2013-01 --replace") if part not in said] == [], (
+        said
+    )
     assert outcome.valid.is_empty()
     assert outcome.quarantined.is_empty()
     assert (outcome.report.valid, outcome.report.quarantined) == (0, 0)

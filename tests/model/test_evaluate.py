@@ -61,9 +61,7 @@ def test_what_an_evaluation_holds(task, judge, make_tables, trained):
     assert (evaluation.task, evaluation.rows, evaluation.chosen) == (task, len(tables.holdout), (1,))
     assert evaluation.classes == tables.classes
     np.testing.assert_array_equal(evaluation.y, tables.holdout.y)
-    np.testing.assert_array_equal(
-        evaluation.predictions["model"], predict(trained(task, 1).booster, tables.holdout.x)
-    )
+    np.testing.assert_array_equal(evaluation.predictions["model"], predict(trained(task, 1).booster, tables.holdout.x))
     values = {name: one.value for name, one in evaluation.estimates["model"].items()}
     assert values == pytest.approx(metrics[1])
     assert tuple(evaluation.spread) == METRICS[task]

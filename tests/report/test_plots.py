@@ -58,7 +58,9 @@ def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
 
 def trained_of(seeds=5, rounds=20):
     curve = tuple(1 / (1 + step) for step in range(rounds + 3))
-    return [Trained(seed, b"", rounds, curve[rounds - 1], {"train": curve, "validation": curve}) for seed in range(seeds)]
+    return [
+        Trained(seed, b"", rounds, curve[rounds - 1], {"train": curve, "validation": curve}) for seed in range(seeds)
+    ]
 
 
 def check_picture(path):

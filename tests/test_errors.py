@@ -1,0 +1,155 @@
+"""What a person is told: faults of the machine in words, faults of the program not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from evergreen.data.validate import BadBatchError, BatchReport
+from evergreen.errors import InputError, explain
+
+
+def raised(error: BaseException) -> BaseException:
+    """Return `error` as it is after it was raised and caught."""
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def wrapped(*errors: BaseException, cause: bool = True) -> BaseException:
+    """Return the last of `errors`, each raised from (or while handling) the one before."""
+    before: BaseException | None = None
+    for error in errors:
+        try:
+            if before is None:
+                raise error
+            try:
+                raise before
+            except BaseException as known:
+                if cause:
+                    raise error from known
+                raise error  # noqa: B904
+        except BaseException as caught:
+            before = caught
+    assert before is not None
+    return before
+
+
+FULL = ("no space left", "free some disk space and run again")
+BARRED = ("no permission", "make it writable", "run again")
+
+
+@pytest.mark.parametrize(
+    ("number", "parts"),
+    [
+        (errno.ENOSPC, FULL),
+        (errno.EDQUOT, FULL),
+        (errno.EFBIG, FULL),
+        (errno.EROFS, BARRED),
+        (errno.EACCES, BARRED),
+        (errno.EPERM, BARRED),
+    ],
+    ids=lambda one: errno.errorcode[one] if isinstance(one, int) else "",
+)
+@pytest.mark.parametrize("where", ["/data/raw/x.parquet", None])
+def test_system_errors_say_where_and_what_to_do(number: int, parts: tuple[str, ...], where: str | None) -> None:
+    told = explain(raised(OSError(number, os.strerror(number), where)))
+    assert isinstance(told, InputError)
+    assert [part for part in (*parts, where or "a store of the project") if part not in str(told)] == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad"),
+        KeyError("x"),
+        ZeroDivisionError(),
+        AssertionError(),
+        RuntimeError("the disk is fine"),
+        FileNotFoundError(errno.ENOENT, "No such file", "/x"),
+        IsADirectoryError(errno.EISDIR, "Is a directory", "/x"),
+        BlockingIOError(errno.EAGAIN, "try again"),
+        OSError("no number"),
+        MemoryError(),
+        KeyboardInterrupt(),
+        sqlite3.OperationalError("no such table: runs"),
+        sqlite3.OperationalError("database is locked"),
+    ],
+    ids=repr,
+)
+def test_faults_of_the_program_are_not_explained(error: BaseException) -> None:
+    assert explain(raised(error)) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "parts"),
+    [
+        ("attempt to write a readonly database", ("stores/", "readonly", "make stores/ writable")),
+        ("unable to open database file", ("stores/", "unable to open", "make stores/ writable")),
+        ("database or disk is full", ("no space left", "stores/", "free some disk space")),
+        ("disk I/O error", ("no space left", "stores/", "free some disk space")),
+    ],
+)
+def test_sqlite_messages(message: str, parts: tuple[str, ...]) -> None:
+    inner = sqlite3.OperationalError(message)
+    for error in (
+        inner,
+        sa.exc.OperationalError("INSERT INTO runs", {}, inner),
+        RuntimeError(f"store: {message}\nmore"),
+    ):
+        told = explain(raised(error))
+        assert isinstance(told, InputError)
+        assert [part for part in parts if part not in str(told)] == []
+        assert "\n" not in str(told)
+
+
+def test_real_read_only_database_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    sqlite3.connect(path).close()
+    engine = sa.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with pytest.raises(sa.exc.OperationalError) as caught, engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE runs (x)"))
+    engine.dispose()
+    told = explain(caught.value)
+    assert told is not None
+    assert "make stores/ writable" in str(told)
+
+
+def test_real_missing_folder_of_a_database_is_explained(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/nowhere/store.db")
+    with pytest.raises(sa.exc.OperationalError) as caught:
+        engine.connect()
+    told = explain(caught.value)
+    assert told is not None
+    assert "unable to open database file" in str(told)
+
+
+def test_input_errors_are_their_own_explanation() -> None:
+    error = InputError("give a name")
+    assert explain(error) is error
+    bad = BadBatchError(BatchReport("a", 1, 0, 0, (), ("too old",)))
+    assert explain(bad) is bad
+
+
+@pytest.mark.parametrize("cause", [True, False], ids=["cause", "context"])
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_the_chain_of_causes_is_followed(cause: bool, layers: int) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/stores/x")
+    outer = [RuntimeError(f"store failed {layer}") for layer in range(layers)]
+    told = explain(wrapped(full, *outer, cause=cause))
+    assert told is not None
+    assert "/stores/x" in str(told)
+    asked = InputError("give a name")
+    assert explain(wrapped(asked, *(RuntimeError(f"task {layer}") for layer in range(layers)), cause=cause)) is asked
+    assert explain(wrapped(KeyError("x"), *(RuntimeError(f"{layer}") for layer in range(layers)), cause=cause)) is None
+
+
+def test_the_outermost_fault_that_can_be_told_is_told() -> None:
+    asked = InputError("give a name")
+    assert explain(wrapped(OSError(errno.ENOSPC, "full", "/x"), asked)) is asked

@@ -1,0 +1,407 @@
+"""Versions: a stage runs when DVC says so, is recorded as `dvc repro` would, and locks outlive nobody."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+import yaml
+from conftest import copy_project, environment
+
+from evergreen.data.batches import ingest
+from evergreen.data.prepare import prepare
+from evergreen.data.validate import validate
+from evergreen.errors import InputError
+from evergreen.project import Project
+from evergreen.versions import STAGES, changed_stages, data_versions, run_stage
+
+OUTPUTS = {
+    "ingest": ("raw",),
+    "validate": ("quarantine", "validated", "validation"),
+    "prepare": ("features",),
+}
+
+
+def work_of(project, name, calls=None):
+    """What stands for the stage `name`: writes a file into each of its folders, and notes that it was called."""
+
+    def work(altered):
+        for folder in OUTPUTS[name]:
+            place = project.root / "data" / folder
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "part.txt").write_text(f"{name} by {project.params.read_text()}")
+        if calls is not None:
+            calls.append(altered)
+        return f"{name} done"
+
+    return work
+
+
+def rwlock_of(project):
+    return project.root / ".dvc" / "tmp" / "rwlock"
+
+
+def held_locks(project):
+    return [holder for holders in json.loads(rwlock_of(project).read_text()).values() for holder in holders.values()]
+
+
+def lock_of(project):
+    return (project.root / "dvc.lock").read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))  # else DVC keeps a folder per project for good
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A project whose stages have all run."""
+    project = Project(tmp_path_factory.mktemp("template") / "project")
+    copy_project(project.root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_SITE_CACHE_DIR", str(project.root.parent / "site"))
+        for name in STAGES:
+            assert run_stage(project, name, work_of(project, name)) == f"{name} done"
+    return project
+
+
+@pytest.fixture
+def settled(template, tmp_path):
+    """A copy of that project."""
+    return Project(shutil.copytree(template.root, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A project in which nothing has run."""
+    copy_project(tmp_path / "fresh")
+    return Project(tmp_path / "fresh")
+
+
+def edit(project, section, **values):
+    content = yaml.safe_load(project.params.read_text())
+    content[section] |= values
+    project.params.write_text(yaml.safe_dump(content))
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_runs_once_and_then_has_nothing_to_do(fresh):
+    calls = []
+    assert run_stage(fresh, "ingest", work_of(fresh, "ingest", calls)) == "ingest done"
+    before = lock_of(fresh)
+    assert run_stage(fresh, "ingest", work_of(fresh, "ingest", calls)) is None
+    assert len(calls) == 1
+    assert lock_of(fresh) == before
+    assert list(yaml.safe_load(before)["stages"]) == ["ingest"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_force_runs_a_stage_that_has_not_changed(name, settled):
+    before, calls = lock_of(settled), []
+    assert run_stage(settled, name, work_of(settled, name, calls), force=True) == f"{name} done"
+    assert calls == [False]
+    assert lock_of(settled) == before
+
+
+def test_a_changed_parameter_runs_a_stage_again_even_back_to_one_that_was_there(settled):
+    calls, locks = [], [lock_of(settled)]
+    for rows in (7, 20):  # as at first
+        edit(settled, "prepare", min_level_rows=rows)
+        assert run_stage(settled, "prepare", work_of(settled, "prepare", calls)) == "prepare done"
+        assert f"min_level_rows: {rows}" in (settled.features / "part.txt").read_text()
+        locks.append(lock_of(settled))
+    assert calls == [False, False]
+    assert yaml.safe_load(locks[1])["stages"]["prepare"]["params"]["params.yaml"]["prepare"]["min_level_rows"] == 7
+    assert len(set(locks)) == 3
+
+
+@pytest.mark.parametrize("how", ["altered", "added", "gone"])
+def test_work_is_told_that_outputs_were_altered(how, settled):
+    part = settled.features / "part.txt"
+    if how == "altered":
+        part.write_text("something else")
+    elif how == "added":
+        (settled.features / "more.txt").write_text("more")
+    else:
+        shutil.rmtree(settled.features)
+    calls, before = [], lock_of(settled)
+
+    def work(altered):
+        shutil.rmtree(settled.features, ignore_errors=True)
+        return work_of(settled, "prepare", calls)(altered)
+
+    assert run_stage(settled, "prepare", work) == "prepare done"
+    assert calls == [True]
+    assert lock_of(settled) == before
+
+
+def test_a_stage_that_leaves_out_an_output_is_an_error(fresh):
+    with pytest.raises(InputError, match="data/raw"):
+        run_stage(fresh, "ingest", lambda altered: "nothing written")
+    assert not (fresh.root / "dvc.lock").exists()
+
+
+@pytest.mark.parametrize("error", [InputError("a bad batch"), RuntimeError("a fault"), KeyboardInterrupt()])
+def test_work_that_raises_leaves_the_record_as_it_was_and_no_lock(error, settled):
+    before, calls = lock_of(settled), []
+
+    def work(altered):
+        (settled.features / "half.txt").write_text("half")
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        run_stage(settled, "prepare", work, force=True)
+    assert caught.value is error
+    assert lock_of(settled) == before
+    assert held_locks(settled) == []
+    assert run_stage(settled, "prepare", work_of(settled, "prepare", calls)) == "prepare done"
+    assert calls == [True]  # half of the work lies there
+
+
+def test_dvc_is_held_while_a_stage_works(settled, monkeypatch):
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0.1)
+    with pytest.raises(InputError, match="DVC is busy"):
+        run_stage(settled, "prepare", lambda altered: changed_stages(settled), force=True)
+    assert changed_stages(settled) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("dvc.yaml", "stages: ["),
+        ("dvc.yaml", "stages: {}"),
+        ("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n"),
+        (".dvc/config", "[core"),
+    ],
+)
+def test_what_dvc_cannot_read_is_an_error(file, content, settled):
+    (settled.root / file).write_text(content)
+    for ask in (changed_stages, lambda project: run_stage(project, "ingest", work_of(project, "ingest"))):
+        with pytest.raises(InputError, match="DVC"):
+            ask(settled)
+
+
+def test_a_project_without_dvc_is_an_error(settled):
+    shutil.rmtree(settled.root / ".dvc")
+    with pytest.raises(InputError, match="DVC cannot open"):
+        changed_stages(settled)
+
+
+# --- what has changed -------------------------------------------------------------------------------------------------
+
+
+def test_all_stages_are_to_run_at_first(fresh):
+    assert changed_stages(fresh) == list(STAGES)
+    assert not (fresh.root / "dvc.lock").exists()
+
+
+def test_no_stage_is_to_run_afterwards(settled):
+    assert changed_stages(settled) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "stages"),
+    [
+        ("source", {"until": "2013-02"}, ["ingest"]),
+        ("validate", {"max_bad_rows": 0.5}, ["validate"]),
+        ("prepare", {"min_level_rows": 3}, ["prepare"]),
+        ("split", {"train_batches": 4}, ["prepare"]),
+        ("train", {"max_depth": 3, "rounds": 10}, []),
+        ("sweep", {"seeds": 3}, []),
+        ("evaluate", {"resamples": 100}, []),
+        ("tracking", {"model": "other"}, []),
+        ("ports", {"prefect": 4999}, []),
+    ],
+)
+def test_a_parameter_changes_the_stages_that_use_it(section, values, stages, settled):
+    before = lock_of(settled)
+    edit(settled, section, **values)
+    assert changed_stages(settled) == stages
+    assert lock_of(settled) == before
+
+
+def test_the_task_changes_the_features(settled):
+    settled.params.write_text(settled.params.read_text().replace("task: binary", "task: multiclass"))
+    assert changed_stages(settled) == ["prepare"]
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("src/evergreen/dataset.py", ["ingest", "validate", "prepare"]),
+        ("src/evergreen/expectations.py", ["validate"]),
+        ("src/evergreen/data/sources.py", ["ingest"]),
+        ("src/evergreen/data/encoder.py", ["prepare"]),
+        ("src/evergreen/model/train.py", []),
+        ("data/raw/part.txt", ["ingest", "validate"]),
+        ("data/quarantine/part.txt", ["validate"]),
+        ("data/validated/part.txt", ["validate", "prepare"]),
+        ("data/features/part.txt", ["prepare"]),
+    ],
+)
+def test_a_file_changes_the_stages_that_use_it(file, stages, settled):
+    with (settled.root / file).open("a") as content:
+        content.write("\n# more\n")
+    assert changed_stages(settled) == stages
+
+
+# --- versions of data -------------------------------------------------------------------------------------------------
+
+
+def test_there_are_no_versions_before_the_first_run(fresh):
+    assert data_versions(fresh) == {}
+
+
+def test_every_output_has_a_version_that_follows_its_content(settled):
+    before = data_versions(settled)
+    assert sorted(before) == sorted(f"data/{folder}" for folders in OUTPUTS.values() for folder in folders)
+    assert all(version.endswith(".dir") and len(version) == 36 for version in before.values())
+    edit(settled, "prepare", min_level_rows=9)
+    run_stage(settled, "prepare", work_of(settled, "prepare"))
+    after = data_versions(settled)
+    assert {path for path in before if before[path] != after[path]} == {"data/features"}
+
+
+# --- locks that a crash left ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def living():
+    """A process that does nothing but live."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def leave_lock(project, content, *, age=0.0):
+    """Write what a `dvc` process leaves while it works, `age` seconds ago."""
+    path = rwlock_of(project)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    moment = time.time() - age
+    os.utime(path, (moment, moment))
+
+
+def held(project, pid, *modes):
+    """A lock on `data/features` by process `pid`."""
+    path, holder = str(project.features), {"pid": pid, "cmd": "dvc repro"}
+    return {"read": {path: [holder]} if "read" in modes else {}, "write": {path: holder} if "write" in modes else {}}
+
+
+def run_again(project):
+    return run_stage(project, "prepare", work_of(project, "prepare"), force=True)
+
+
+@pytest.mark.parametrize("mode", ["read", "write"])
+def test_a_lock_of_a_dead_process_is_dropped(mode, settled, dead):
+    leave_lock(settled, held(settled, dead, mode))
+    assert run_again(settled) == "prepare done"
+    assert held_locks(settled) == []
+
+
+@pytest.mark.parametrize("mode", ["read", "write"])
+def test_a_lock_is_dropped_whose_process_number_was_given_to_another(mode, settled, living):
+    leave_lock(settled, held(settled, living, mode), age=3600)
+    assert run_again(settled) == "prepare done"
+    assert held_locks(settled) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"read": {"/a/b": [{"pi',
+        "[]",
+        "null",
+        '{"read": {}, "write": {"/a": {}}}',
+        pytest.param("\0" * 99, id="zeros"),
+    ],
+)
+def test_a_lock_that_was_cut_short_is_dropped(content, settled):
+    leave_lock(settled, content)
+    assert run_again(settled) == "prepare done"
+    assert held_locks(settled) == []
+
+
+@pytest.mark.parametrize("modes", [("read",), ("write",), ("read", "write")])
+@pytest.mark.parametrize("empty", ["kept", "left out"])  # DVC writes an empty part, or none
+def test_a_lock_of_a_process_at_work_is_respected(modes, empty, settled, living):
+    content = held(settled, living, *modes)
+    if empty == "left out":
+        content = {mode: holders for mode, holders in content.items() if holders}
+    leave_lock(settled, content, age=-5)  # the process is older than the file
+    before = lock_of(settled)
+    with pytest.raises(InputError, match="DVC is busy with this project: wait"):
+        run_again(settled)
+    assert lock_of(settled) == before
+    assert json.loads(rwlock_of(settled).read_text()).items() >= content.items()
+
+
+def test_a_living_lock_beside_a_dead_one_is_respected(settled, living, dead):
+    content = held(settled, living, "write")
+    content["write"]["/somewhere/else"] = {"pid": dead, "cmd": "dvc add"}
+    leave_lock(settled, content, age=-5)
+    with pytest.raises(InputError, match="DVC is busy"):
+        run_again(settled)
+
+
+def test_a_living_lock_on_other_data_does_not_stop_a_stage(settled, living):
+    leave_lock(settled, {"read": {}, "write": {"/somewhere/else": {"pid": living, "cmd": "dvc add"}}}, age=-5)
+    assert run_again(settled) == "prepare done"
+    assert [one["pid"] for one in held_locks(settled)] == [living]
+
+
+# --- as `dvc repro` does it -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_params, tmp_path):
+    project = make_project()
+    other = Project(shutil.copytree(project.root, tmp_path / "other", symlinks=True))
+    params = read_params(project)
+    steps = {"ingest": ingest, "validate": validate, "prepare": prepare}
+
+    def run_all(project):
+        return [
+            run_stage(project, name, lambda altered, step=step: step(project, params, check=altered))
+            for name, step in steps.items()
+        ]
+
+    def repro(*args):
+        command = [sys.executable, "-m", "dvc", "repro", *args]
+        done = subprocess.run(
+            command, cwd=other.root, env=environment(other.root), capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the age of what Great Expectations uses
+        importlib.import_module("great_expectations.expectations")
+    assert all(run_all(project))
+    repro()
+    assert lock_of(other) == lock_of(project)
+    repro("--force")
+    assert lock_of(other) == lock_of(project)
+    assert run_all(other) == [None, None, None]  # each takes the other's record for its own
+    shutil.copytree(project.root, other.root, symlinks=True, dirs_exist_ok=True)
+    assert repro().count("didn't change, skipping") == 3
