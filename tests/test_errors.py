@@ -34,7 +34,7 @@ def wrapped(*errors: BaseException, cause: bool = True) -> BaseException:
             except BaseException as known:
                 if cause:
                     raise error from known
-                raise error  # noqa: B904
+                raise error
         except BaseException as caught:
             before = caught
     assert before is not None

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +87,10 @@ def test_any_fault_leaves_the_old_content_and_no_trace(
     assert old is None or path.read_bytes() == old
 
 
+def fill(part: Path) -> None:
+    part.write_text("new")
+
+
 def remove(part: Path) -> None:
     part.unlink()
 
@@ -100,14 +103,14 @@ def test_fault_after_writing_leaves_the_old_content(tmp_path: Path, monkeypatch:
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    write: Callable[[Path], object] = lambda part: part.write_text("new")  # noqa: E731
+    write = fill
     if step == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     elif step == "replace":
         monkeypatch.setattr(Path, "replace", fail)
     else:
         write = remove
-    with pytest.raises(OSError, match="Input/output|No such file"):
+    with pytest.raises(OSError, match=r"Input/output|No such file"):
         write_whole(path, write)
     assert names(tmp_path) == ["x.parquet"]
     assert path.read_text() == "old"

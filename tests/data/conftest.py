@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from conftest import month
+
 from evergreen import dataset, params
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest

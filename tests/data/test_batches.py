@@ -13,9 +13,9 @@ from typing import Any
 import fsspec
 import polars as pl
 import pytest
+from conftest import month
 from polars.testing import assert_frame_equal
 
-from conftest import month
 from evergreen import dataset
 from evergreen.data.batches import Ingested, check_unchanged, ingest, waiting
 from evergreen.data.manifest import Manifest
@@ -50,6 +50,15 @@ def refusal(site: Any, *parts: str, source: dict[str, Any] | None = None, **opti
     said = str(caught.value)
     assert [part for part in parts if part not in said] == [], said
     return said
+
+
+def said_by(work: Callable[[], object]) -> str | None:
+    """What the InputError of `work` says, None where it works."""
+    try:
+        work()
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def test_everything_is_taken_and_recorded(filled: Any) -> None:
@@ -280,12 +289,11 @@ def test_source_that_is_not_there_is_named(site: Any, path: str) -> None:
 )
 def test_nested_columns_end_in_no_other_error(site: Any, column: pl.Series) -> None:
     site.deliver({"2013-01": few("2013-01", 2).with_columns(column)})
-    try:
-        ingest(site.project, site.params())
-    except InputError as error:
-        assert column.name in str(error)
-    else:
+    said = said_by(lambda: ingest(site.project, site.params()))
+    if said is None:
         assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet").select(column.name), column.to_frame())
+    else:
+        assert column.name in said
 
 
 @pytest.mark.parametrize("name", ["manifest", "split", "encoder"])
@@ -294,10 +302,9 @@ def test_names_of_the_projects_own_files_do_no_harm(site: Any, name: str) -> Non
     from evergreen.data.prepare import Split, prepare
 
     site.deliver({"2013-01": few("2013-01", 60), name: few("2013-02", 60)})
-    try:
-        ingest(site.project, site.params())
-    except InputError as error:
-        assert name in str(error)
+    said = said_by(lambda: ingest(site.project, site.params()))
+    if said is not None:
+        assert name in said
         return
     site.accept({one: pl.read_parquet(site.project.raw / f"{one}.parquet") for one in ("2013-01", name)})
     prepare(site.project, site.params())

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import month
 from evergreen import dataset
 from evergreen.data.encoder import FIRST, MISSING, OTHER, Encoder, as_class, fit_encoder
 from evergreen.data.prepare import LABEL, featurize, summarize
@@ -208,7 +208,7 @@ def test_fit_refuses_labels_that_teach_nothing(task: str, labels: dict[str, int]
 
 @pytest.mark.parametrize(("task", "classes"), [("regression", ()), ("multiclass", ("0", "1", "2"))])
 def test_fit_accepts(task: str, classes: tuple[str, ...]) -> None:
-    labels = {name: 5 for name in classes}
+    labels = dict.fromkeys(classes, 5)
     assert fit_encoder(task, ["x"], {}, labels, 1, ["a"]).classes == classes
 
 

