@@ -192,6 +192,7 @@ def test_an_unfinished_run_is_continued(how, tracker):
         pass
     if how == "killed":
         kill(tracker, ids[0])
+        assert tracker.recover() == ids
     assert tracker.find_finished("print") is None
     with tracker.open_run("print", "second", {"device": "cuda"}) as run_id:
         ids.append(run_id)
@@ -239,6 +240,15 @@ def test_runs_of_another_project_in_the_same_store_are_left_alone(open_tracker, 
     kill(two, theirs)
     assert one.recover() == [mine]
     assert (status(one, mine), status(one, theirs)) == ("KILLED", "RUNNING")
+
+
+def test_a_run_that_is_under_way_in_another_project_is_not_continued(open_tracker, monkeypatch):
+    one = open_tracker("one")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", one.uri)
+    one, two = open_tracker("one"), open_tracker("two")
+    with one.open_run("print", "here", {}) as mine:
+        assert begin(two, "print") != mine
+        assert status(one, mine) == "RUNNING"
 
 
 @pytest.mark.parametrize("name", ["with space", "o'neil", '100% "größe"'])
@@ -564,6 +574,7 @@ def registered(tracker, tmp_path):
 
     folder = package(tmp_path / "package", seeds=(0, 1))
     tracker.register(begin(tracker), "print", folder, ENCODER)
+    mlflow.set_tracking_uri(tracker.uri)
     return mlflow.pyfunc.load_model("models:/evergreen@champion"), read_package(folder)
 
 
@@ -620,6 +631,7 @@ def test_the_artifacts_of_a_version(tracker, tmp_path):
     run_id = begin(tracker)
     tracker.record_seed(run_id, fit(), METRICS, "seed print")
     tracker.register(run_id, "print", package(tmp_path / "package"), ENCODER)
+    mlflow.set_tracking_uri(tracker.uri)
     place = Path(mlflow.artifacts.download_artifacts("models:/evergreen/1"))
     files = [one for one in place.rglob("*") if one.is_file()]
     assert {"MLmodel", "requirements.txt", "encoder.json", "seed-0.ubj", "checksums.json"} <= {

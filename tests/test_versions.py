@@ -70,13 +70,15 @@ def template(tmp_path_factory):
         patch.setenv("DVC_SITE_CACHE_DIR", str(project.root.parent / "site"))
         for name in STAGES:
             assert run_stage(project, name, work_of(project, name)) == f"{name} done"
+    subprocess.run(["git", "-C", str(project.root), "gc", "-q"], check=True)  # fewer files to copy
     return project
 
 
 @pytest.fixture
 def settled(template, tmp_path):
     """A copy of that project."""
-    return Project(shutil.copytree(template.root, tmp_path / "project", symlinks=True))
+    unused = shutil.ignore_patterns("hooks", "flows", "report", "*.sample")
+    return Project(shutil.copytree(template.root, tmp_path / "project", symlinks=True, ignore=unused))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def explain(error: BaseException) -> InputError | None:
             return seen
         if said := _of_system(seen):
             return InputError(said)
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return None
 
 

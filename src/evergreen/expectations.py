@@ -10,6 +10,7 @@ Schema, types and the uniqueness of `KEY` follow from `dataset.py` and need no l
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from datetime import datetime, timedelta
 
@@ -26,7 +27,7 @@ def expectations(batch: str) -> list[Expectation]:
 
 def _batch(batch: str) -> list[Expectation]:
     expected: list[Expectation] = [gxe.ExpectTableRowCountToBeBetween(min_value=1000, max_value=100_000)]
-    if len(batch) == len("2013-01") and batch[4] == "-":  # a batch named as a month holds that month, to its last day
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", batch):  # a batch named as a month holds that month, to its last day
         year, month = int(batch[:4]), int(batch[5:])
         start = datetime(year, month, 1)
         end = start + timedelta(days=monthrange(year, month)[1])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from evergreen.errors import InputError
 
@@ -22,6 +24,13 @@ class Section(BaseModel):
     """A part of `params.yaml`: closed (no unknown key) and frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: object) -> object:
+        if isinstance(value, bool):  # else true would count as 1
+            raise ValueError("true and false are no values here")
+        return value
 
 
 class Source(Section):
@@ -39,7 +48,11 @@ class Source(Section):
     @field_validator("until", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
-        return value if value is None else str(value)
+        if isinstance(value, int) and 1000 <= value <= 9999:  # a year
+            return str(value)
+        if isinstance(value, (int, float)):  # YAML has read it as a number: 1.10 is 1.1 by now
+            raise ValueError(f"put the batch's name in quotes: until: '{value}'")
+        return str(value) if isinstance(value, date) else value
 
     @model_validator(mode="after")
     def _complete(self) -> Source:
@@ -149,12 +162,12 @@ def load(path: Path) -> Params:
     Raises InputError that names each wrong key or value.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: restore it, for instance with `git checkout {path.name}`") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return parse({} if content is None else content, path.name)
 

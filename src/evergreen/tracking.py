@@ -80,6 +80,10 @@ class Tracker:
 
         name = self.params.tracking.experiment
         found = self.client.get_experiment_by_name(name)
+        if found and found.lifecycle_stage == "deleted":
+            raise InputError(
+                f"the experiment {name!r} was deleted in MLflow: restore it, or change tracking.experiment"
+            )
         if found:
             return str(found.experiment_id)
         place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self.project.stores / "mlflow")
@@ -92,7 +96,7 @@ class Tracker:
 
     def recover(self) -> list[str]:
         """Close what a killed run of this project left open; call it with the project's lock held."""
-        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = '{self._root}'"
+        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {_quoted(self._root)}"
         left = [run.info.run_id for run in self._search(mine)]
         for run_id in left:
             self.client.set_terminated(run_id, "KILLED")
@@ -105,7 +109,7 @@ class Tracker:
     @contextmanager
     def open_run(self, fingerprint: str, name: str, facts: Mapping[str, Any]) -> Iterator[str]:
         """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, and as it does."""
-        left = next((run for run in self._with(fingerprint) if not _complete(run)), None)
+        left = next((run for run in self._with(fingerprint) if self._is_free(run) and not _complete(run)), None)
         if left:
             run_id = str(left.info.run_id)
             self.client.update_run(run_id, status="RUNNING")
@@ -170,12 +174,12 @@ class Tracker:
                 folder = Path(self.client.download_artifacts(run_id, "seed", place))
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
                 booster = (folder / "booster.ubj").read_bytes()
-            except (MlflowException, OSError, ValueError):
+                if sha256_of(booster.hex()) != facts.pop("sha256"):
+                    return None
+                facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
+                return Trained(booster=booster, **facts)
+            except (MlflowException, OSError, ValueError, KeyError, TypeError, AttributeError):
                 return None
-        if sha256_of(booster.hex()) != facts.pop("sha256"):
-            return None
-        facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
-        return Trained(booster=booster, **facts)
 
     def record_seed(
         self,
@@ -262,11 +266,12 @@ class Tracker:
         name = self.params.tracking.model
         self._ensure_model(name)
         known = [
-            v for v in self.client.search_model_versions(f"name = '{name}'") if v.tags.get(FINGERPRINT) == fingerprint
+            v
+            for v in self.client.search_model_versions(f"name = {_quoted(name)}")
+            if v.tags.get(FINGERPRINT) == fingerprint
         ]
         number = str(known[0].version) if known else self._add_version(name, run_id, fingerprint, folder, encoder)
-        aliases = self.client.get_registered_model(name).aliases
-        alias = CHALLENGER if aliases.get(CHAMPION, number) != number else CHAMPION
+        alias = CHALLENGER if self.aliases().get(CHAMPION, number) != number else CHAMPION
         self.client.set_registered_model_alias(name, alias, number)
         return Registered(name, number, alias)
 
@@ -275,14 +280,15 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         try:
-            return dict(self.client.get_registered_model(self.params.tracking.model).aliases)
+            aliases = self.client.get_registered_model(self.params.tracking.model).aliases
+            return {alias: str(number) for alias, number in aliases.items()}
         except MlflowException:
             return {}
 
     def version_of(self, run_id: str) -> Registered | None:
         """Return the version that `run_id` registered, with the alias it holds now ('' for none)."""
         name = self.params.tracking.model
-        for one in self.client.search_model_versions(f"name = '{name}'"):
+        for one in self.client.search_model_versions(f"name = {_quoted(name)}"):
             if one.run_id == run_id:
                 held = [alias for alias, number in self.aliases().items() if number == str(one.version)]
                 return Registered(name, str(one.version), held[0] if held else "")
@@ -290,11 +296,10 @@ class Tracker:
 
     def load_model(self, alias: str = CHAMPION) -> Any:
         """Return the registered model that holds `alias`, loaded from the registry."""
-        import mlflow
+        import mlflow.pyfunc
 
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_registry_uri(self.uri)
-        return mlflow.pyfunc.load_model(f"models:/{self.params.tracking.model}@{alias}").unwrap_python_model()
+        with self._as_default():
+            return mlflow.pyfunc.load_model(f"models:/{self.params.tracking.model}@{alias}")
 
     def link(self, run_id: str) -> str:
         """Return where the run is shown once the MLflow server is up."""
@@ -302,6 +307,9 @@ class Tracker:
         return f"{base}/#/experiments/{self.experiment}/runs/{run_id}"
 
     # --- details ------------------------------------------------------------------------------------------------------
+
+    def _is_free(self, run: Run) -> bool:
+        return run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self._root
 
     def _with(self, fingerprint: str) -> list[Run]:
         return self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}'")
@@ -334,6 +342,25 @@ class Tracker:
             if (self.project.root / name).exists():
                 self.client.log_artifact(run_id, str(self.project.root / name), "code")
 
+    @contextmanager
+    def _as_default(self) -> Iterator[None]:
+        """Make this store MLflow's default for a while: loading and logging models know no other way."""
+        import mlflow
+
+        names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+        before = {name: os.environ.get(name) for name in names}
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"] or "")
+            mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"] or "")
+            for name, was in before.items():
+                os.environ.pop(name, None)
+                if was is not None:
+                    os.environ[name] = was
+
     def _ensure_model(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
 
@@ -346,8 +373,7 @@ class Tracker:
         import mlflow.pyfunc
         from mlflow.models import Model
 
-        mlflow.set_tracking_uri(self.uri)
-        with warnings.catch_warnings():
+        with self._as_default(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared
             model_id = self.client.create_logged_model(self.experiment, name="model", source_run_id=run_id).model_id
             logged = Model.log(
@@ -362,10 +388,14 @@ class Tracker:
                     f"{library}=={version(library)}" for library in ("xgboost", "numpy", "polars", "pandas")
                 ],
             )
-        made = self.client.create_model_version(
-            name, source=logged.model_uri, run_id=run_id, model_id=model_id, tags={FINGERPRINT: fingerprint}
-        )
+            made = self.client.create_model_version(
+                name, source=logged.model_uri, run_id=run_id, model_id=model_id, tags={FINGERPRINT: fingerprint}
+            )
         return str(made.version)
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _complete(run: Run) -> bool:
@@ -373,14 +403,20 @@ def _complete(run: Run) -> bool:
 
 
 def git_state(root: Path) -> tuple[str, str]:
-    """Return the commit that `root` is at and its uncommitted changes as a diff; ("none", "") outside git."""
+    """Return the commit that `root` is at and its uncommitted changes as a diff; ("none", "") outside git.
+
+    New files are named, not shown. `dvc.lock` does not count: the run itself writes it, and it is recorded whole.
+    """
 
     def git(*args: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True, timeout=60)
-        return done.stdout
+        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, check=True, timeout=60)
+        return done.stdout.decode(errors="replace")
 
+    only = ("--", ".", ":!dvc.lock")
     try:
-        return git("rev-parse", "HEAD").strip(), git("diff", "HEAD")
+        new = git("ls-files", "--others", "--exclude-standard", *only)
+        changes = git("diff", "HEAD", *only) + "".join(f"new file: {name}\n" for name in new.splitlines())
+        return git("rev-parse", "HEAD").strip(), changes
     except (OSError, subprocess.SubprocessError):
         return "none", ""
 
@@ -390,6 +426,6 @@ def _signature(encoder: Encoder) -> Any:
     from mlflow.types.schema import ColSpec, Schema
 
     columns = [
-        ColSpec("string" if name in encoder.levels else "float", name, required=False) for name in encoder.features
+        ColSpec("string" if name in encoder.levels else "double", name, required=False) for name in encoder.features
     ]
     return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("float")]))

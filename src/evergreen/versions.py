@@ -103,9 +103,9 @@ def _drop_stale_locks(path: Path) -> None:
     written = path.stat().st_mtime
     try:
         lock = json.loads(path.read_text(encoding="utf-8"))
-        holders = [one for ones in lock["read"].values() for one in ones] + list(lock["write"].values())
+        holders = [one for ones in lock.get("read", {}).values() for one in ones] + list(lock.get("write", {}).values())
         alive = any(_older_than(psutil, int(one["pid"]), written) for one in holders)
-    except (ValueError, KeyError, TypeError):  # cut short by a crash while it was written
+    except (ValueError, KeyError, TypeError, AttributeError):  # cut short by a crash while it was written
         alive = False
     if not alive:
         path.unlink(missing_ok=True)

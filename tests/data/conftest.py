@@ -16,7 +16,7 @@ from conftest import month
 
 from evergreen import dataset, params
 from evergreen.data.batches import ingest
-from evergreen.data.manifest import Manifest
+from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import prepare
 from evergreen.data.validate import validate
 from evergreen.project import Project
@@ -52,8 +52,7 @@ class Site:
         for name, frame in frames.items():
             frame.write_parquet(done.file(name))
             times = frame[dataset.TIME]
-            edges = {"start": str(times.min()), "end": str(times.max())}
-            done.record(name, done.file(name), stamp=str(frame.hash_rows().sum()), rows=frame.height, **edges)
+            done.record(name, done.file(name), stamp=str(frame.hash_rows().sum()), rows=frame.height, **when(times))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     manifest = Manifest(folder)
     for name, start in (("b", "2013-02-01 00:00:00"), ("a", "2013-01-01 00:00:00")):
         manifest.file(name).write_text(name)
-        manifest.record(name, manifest.file(name), start=start, rows=1)
+        manifest.record(name, manifest.file(name), middle=start, rows=1)
     return folder
 
 
@@ -28,7 +28,7 @@ def test_record_is_read_back(folder: Path) -> None:
     again = Manifest(folder)
     assert again.entries["a"] == {
         "files": {"raw/a.parquet": sha256_of_file(folder / "a.parquet")},
-        "start": "2013-01-01 00:00:00",
+        "middle": "2013-01-01 00:00:00",
         "rows": 1,
     }
     assert again.version("a") == sha256_of_file(folder / "a.parquet")
@@ -45,8 +45,8 @@ def test_order_is_by_event_time(folder: Path) -> None:
 
 def test_order_among_equal_times_is_by_name(folder: Path) -> None:
     manifest = Manifest(folder)
-    manifest.record("B", manifest.file("b"), start="2013-01-01 00:00:00")
-    manifest.record("A", manifest.file("b"), start="2013-01-01 00:00:00")
+    manifest.record("B", manifest.file("b"), middle="2013-01-01 00:00:00")
+    manifest.record("A", manifest.file("b"), middle="2013-01-01 00:00:00")
     assert list(manifest.in_order()) == ["A", "B", "a", "b"]
 
 

@@ -238,7 +238,7 @@ def servers_of(project: Project) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if Path(os.readlink(entry / "cwd")) == project.root:
+                if (entry / "cwd").readlink() == project.root:
                     found.append(int(entry.name))
             except OSError:
                 continue
@@ -274,8 +274,10 @@ def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., P
 LABELS = {
     "regression": ('pl.col("arr_delay").cast(pl.Float64)', "rmse"),
     "multiclass": (
-        'pl.when(pl.col("arr_delay") < -5).then(pl.lit("early")).when(pl.col("arr_delay") > 15)'
-        '.then(pl.lit("late")).otherwise(pl.lit("on time"))',
+        (
+            'pl.when(pl.col("arr_delay") < -5).then(pl.lit("early")).when(pl.col("arr_delay") > 15)'
+            '.then(pl.lit("late")).otherwise(pl.lit("on time"))'
+        ),
         "accuracy",
     ),
 }
@@ -306,15 +308,19 @@ def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable
 
 SPY = """
 import sys
-def refuse(event, args):
-    if event == "socket.getaddrinfo" and args[0] not in ("127.0.0.1", "localhost", "::1", None, b"127.0.0.1", b"localhost"):
-        raise PermissionError(f"looked up {args[0]}")
-    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in ("127.0.0.1", "::1", "localhost"):
-        open(sys.argv[0] and %r, "a").write(f"{args[1]}\\n")
-        raise PermissionError(f"connected to {args[1]}")
-    if event == "socket.getaddrinfo" and False:
-        pass
-sys.addaudithook(refuse)
+HERE = ("127.0.0.1", "::1", "localhost", b"127.0.0.1", b"localhost", None)
+def watch(event, args):
+    if event == "socket.getaddrinfo":
+        host = args[0]
+    elif event == "socket.connect" and isinstance(args[1], tuple):
+        host = args[1][0]
+    else:
+        return
+    if host not in HERE:
+        with open(TRIED, "a") as file:
+            file.write(f"{event} {host}\\n")
+        raise PermissionError(f"{event} {host}")
+sys.addaudithook(watch)
 """
 
 
@@ -324,12 +330,7 @@ def test_no_connection_beyond_this_machine(make_project: Callable[..., Project],
     spy = tmp_path / "spy"
     spy.mkdir()
     tried = spy / "tried.txt"
-    (spy / "sitecustomize.py").write_text(
-        SPY.replace("%r", repr(str(tried))).replace(
-            'raise PermissionError(f"looked up',
-            f'open({str(tried)!r}, "a").write(f"{{args[0]}}\\n"); raise PermissionError(f"looked up',
-        )
-    )
+    (spy / "sitecustomize.py").write_text(SPY.replace("TRIED", repr(str(tried))))
     env = environment(project.root)
     env["PYTHONPATH"] = f"{spy}{os.pathsep}{env['PYTHONPATH']}"
     command = [sys.executable, "-m", "evergreen.cli", "run"]

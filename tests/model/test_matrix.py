@@ -23,7 +23,8 @@ def take_as_valid(project):
     project.validated.mkdir(parents=True)
     for name, entry in raw.in_order().items():
         validated.file(name).write_bytes(raw.file(name).read_bytes())
-        validated.record(name, validated.file(name), stamp="", **{key: entry[key] for key in ("rows", "start", "end")})
+        facts = {key: value for key, value in entry.items() if key not in ("files", "origin")}
+        validated.record(name, validated.file(name), stamp="", **facts)
 
 
 @pytest.fixture

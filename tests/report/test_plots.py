@@ -111,7 +111,6 @@ def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
         pytest.param("binary", 2, None, id="a row of each class"),
         pytest.param("multiclass", 400, tuple(f"class {code}" for code in range(15)), id="too many classes to count"),
         pytest.param("multiclass", 50, ("_a", "b^c <b>", "% {d} \\e"), id="signs in the names of classes"),
-        pytest.param("regression", 2, None, id="two rows"),
         pytest.param("regression", 9001, None, id="more rows than are drawn"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.manifest import Manifest
+from evergreen.data.manifest import Manifest, when
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
 from evergreen.files import write_whole
@@ -54,8 +54,11 @@ def ingest(
             continue
         if _take(source, offer, raw, replace):
             new.append(offer.name)
+            if following:
+                break
     if not raw.entries:
-        raise InputError(f"the source holds no batch up to {params.source.until!r}: move source.until in params.yaml")
+        until = f" up to source.until ({params.source.until!r})" if params.source.until else ""
+        raise InputError(f"the source holds no batch{until}: look at source in params.yaml")
     return Ingested(tuple(new), tuple(raw.in_order()))
 
 
@@ -83,14 +86,16 @@ def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[
     if following:
         fresh = [offer for offer in offers if offer.name > max(raw.entries, default="")]
         if not fresh:
-            raise InputError(f"the source has no batch after {max(raw.entries)!r}: nothing to ingest")
-        return fresh[:1]
+            raise InputError(f"the source has no batch after {max(raw.entries, default='')!r}: nothing to ingest")
+        return fresh
     until = params.source.until
     return [offer for offer in offers if until is None or offer.name <= until]
 
 
 def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
     frame = typed(source.read(offer.name), dataset.COLUMNS)
+    if frame.is_empty() and offer.may_be_empty:
+        return False
     if frame.is_empty():
         raise InputError(f"batch {offer.name!r} has no rows: deliver it again, or take it out of the source")
     path = raw.file(offer.name)
@@ -108,9 +113,7 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
             raw.write()
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
-    moments = _moments(frame)
-    facts = {"origin": offer.origin, "rows": frame.height, "start": str(moments.min()), "end": str(moments.max())}
-    raw.record(offer.name, path, **facts)
+    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(_moments(frame)))
     return True
 
 

@@ -8,6 +8,7 @@ inputs.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,9 +92,11 @@ def as_class(label: pl.Series) -> pl.Series:
     """Return the names of classes: text as it is, true and false as words, whole numbers without a point."""
     import polars as pl
 
-    if label.dtype.is_float():
-        label = label.cast(pl.Int64)
-    return label.cast(pl.String)
+    if not label.dtype.is_float():
+        return label.cast(pl.String)
+    whole = label == label.round()
+    named = pl.when(whole).then(label.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(label.cast(pl.String))
+    return pl.select(named).to_series().alias(label.name)
 
 
 def fit_encoder(
@@ -127,6 +130,6 @@ def fit_encoder(
 
 
 def _in_order(label_rows: Mapping[str, int]) -> list[str]:
-    if all(name.lstrip("-").isdigit() for name in label_rows):
+    if all(re.fullmatch(r"-?[0-9]+", name) for name in label_rows):
         return sorted(label_rows, key=int)
     return sorted(label_rows)

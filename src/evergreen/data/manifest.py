@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json
 
@@ -29,8 +31,8 @@ class Manifest:
                 raise InputError(f"{self.path} is damaged: restore the folder with `dvc checkout --force`") from None
 
     def in_order(self) -> dict[str, Entry]:
-        """Return the entries by event time, oldest first."""
-        return dict(sorted(self.entries.items(), key=lambda one: (one[1]["start"], one[0])))
+        """Return the entries by event time, oldest first; a few rows far from the others do not move a batch."""
+        return dict(sorted(self.entries.items(), key=lambda one: (one[1]["middle"], one[0])))
 
     def file(self, batch: str, suffix: str = ".parquet") -> Path:
         """Return where `batch` lies in this folder."""
@@ -62,3 +64,11 @@ class Manifest:
     def _altered(self, batch: str) -> list[Path]:
         sums = {self.folder.parent / name: was for name, was in self.entries[batch]["files"].items()}
         return [path for path, was in sums.items() if not path.is_file() or sha256_of_file(path) != was]
+
+
+def when(times: pl.Series) -> dict[str, str]:
+    """Return where the rows of a batch lie in time: first, middle, last; empty where none has a time."""
+    ranked = times.drop_nulls().sort()
+    last = len(ranked) - 1
+    places = {"start": 0, "middle": last // 2, "end": last}
+    return {name: str(ranked[place]) if last >= 0 else "" for name, place in places.items()}

@@ -7,6 +7,7 @@ counts kept per batch, so it never reads history again.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.encoder import as_class, fit_encoder
-from evergreen.data.manifest import Manifest
+from evergreen.data.manifest import Manifest, when
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params
@@ -74,12 +75,16 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     stamps = {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
     new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
     for name in new:
-        features, left_out = featurize(pl.read_parquet(validated.file(name)), params.task)
-        _check_label(features, name, params.task)
+        try:
+            features, left_out = featurize(pl.read_parquet(validated.file(name)), params.task)
+        except InputError as error:
+            raise InputError(f"batch {name!r}: {error}") from error
+        if features.is_empty():
+            raise InputError(f"batch {name!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
         write_json(done.file(name, ".json"), summarize(features, left_out))
-        edges = {edge: validated.entries[name][edge] for edge in ("start", "end")}
-        done.record(name, done.file(name), done.file(name, ".json"), stamp=stamps[name], rows=features.height, **edges)
+        files = (done.file(name), done.file(name, ".json"))
+        done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     split = split_by_time(done, batches, params.split.train_batches)
     _fit(done, split, params)
@@ -96,20 +101,29 @@ def featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, in
 
     Row by row: no row's features depend on another row. Sorted by event time.
     """
+    try:
+        return _featurize(rows, task)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"dataset.py: LABEL, LEFT_OUT or FEATURES cannot be computed: {error}") from error
+
+
+def _featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, int]]:
     left_out, kept = {}, rows
     for reason, condition in dataset.LEFT_OUT.items():
         unusable = kept.select(condition.fill_null(value=True)).to_series()
         left_out[reason] = int(unusable.sum())
         kept = kept.filter(~unusable)
-    unlabelled = kept.select(dataset.LABEL.is_null()).to_series()
+    label = kept.select(dataset.LABEL).to_series()
+    unlabelled = label.is_null()
     if unlabelled.any():
         left_out["no label"] = int(unlabelled.sum())
         kept = kept.filter(~unlabelled)
-    label = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
+    _check_label(label.filter(~unlabelled), task)
+    target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
     features = kept.select(
         *(pl.col(name).alias(KEY + name) for name in dataset.KEY),
         pl.col(dataset.TIME).alias(TIME),
-        label.alias(LABEL),
+        target.alias(LABEL),
         *(expression.alias(name) for name, expression in dataset.FEATURES.items()),
     )
     if task != "regression":
@@ -134,12 +148,16 @@ def split_by_time(done: Manifest, batches: list[str], train_batches: int | None)
     """Return the split: the newest batch is the holdout, the one before stops training early, those before train.
 
     With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than the start of the next
-    part never trains, whatever batch it came in.
+    part never trains, whatever batch it came in; where batches overlap in time, the next part starts where the fewest
+    rows are lost to both.
     """
+    if not batches:
+        raise InputError("no batch is validated yet: run `evergreen ingest` and `evergreen validate` first")
     if len(batches) >= 3:
         *earlier, middle, newest = batches
         train = tuple(earlier if train_batches is None else earlier[-train_batches:])
-        cuts = [done.entries[name]["start"] for name in (middle, newest)]
+        first = _cut(done, train, middle, "")
+        cuts = [first, _cut(done, (middle,), newest, first)]
         groups: tuple[tuple[str, ...], ...] = (train, (middle,), (newest,))
     else:
         times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[TIME].sort()
@@ -147,7 +165,9 @@ def split_by_time(done: Manifest, batches: list[str], train_batches: int | None)
             raise InputError(
                 f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
             )
-        cuts = [str(times[int(share * (len(times) - 1))]) for share in (0.70, 0.85)]
+        cuts = [str(times[math.ceil(share * (len(times) - 1))]) for share in (0.70, 0.85)]
+        if not str(times[0]) < cuts[0] < cuts[1]:
+            raise InputError(f"{len(times)} rows cannot be split by time, too many share one moment: add batches")
         groups = (tuple(batches),) * 3
     return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
 
@@ -160,6 +180,27 @@ def read_part(project: Project, part: Part, columns: Iterable[str] | None = None
         if edge is not None:
             rows = rows.filter(keep(pl.lit(datetime.fromisoformat(edge))))
     return (rows if columns is None else rows.select(*columns)).collect()
+
+
+def _cut(done: Manifest, before: tuple[str, ...], after: str, beyond: str) -> str:
+    first = str(done.entries[after]["start"])
+    if first > beyond and all(done.entries[name]["end"] < first for name in before):
+        return first
+    earlier = pl.concat([pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in before]).sort()
+    later = pl.read_parquet(done.file(after), columns=[TIME])[TIME].sort()
+    candidates = later.unique(maintain_order=True)
+    if beyond:
+        candidates = candidates.filter(candidates > datetime.fromisoformat(beyond))
+    if candidates.is_empty():
+        raise InputError(
+            f"no row of batch {after!r} is later than batch {before[-1]!r} begins: they cannot be split by time"
+        )
+    lost = (
+        len(earlier)
+        - earlier.search_sorted(candidates, side="left")
+        + later.search_sorted(candidates, side="left").cast(pl.Int64)
+    )
+    return str(candidates[int(lost.arg_min() or 0)])
 
 
 def _fit(done: Manifest, split: Split, params: Params) -> None:
@@ -191,12 +232,16 @@ def _used(split: Split) -> list[str]:
 
 
 def _counts(column: pl.Series) -> dict[str, int]:
-    counted = column.drop_nulls().value_counts().sort(column.name)
-    return dict(zip(counted[column.name].to_list(), counted["count"].to_list(), strict=True))
+    counted = column.drop_nulls().alias("level").value_counts(name="rows").sort("level")
+    return dict(zip(counted["level"].to_list(), counted["rows"].to_list(), strict=True))
 
 
-def _check_label(features: pl.DataFrame, batch: str, task: str) -> None:
-    if features.is_empty():
-        raise InputError(f"batch {batch!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
-    if task == "regression" and not features[LABEL].is_finite().all():
-        raise InputError(f"batch {batch!r}: some labels are infinite or not a number; leave them out in dataset.py")
+def _check_label(label: pl.Series, task: str) -> None:
+    if not label.dtype.is_float():
+        return
+    if not label.is_finite().all():
+        raise InputError("some labels are infinite or not a number; leave them out in dataset.py (LEFT_OUT)")
+    if task != "regression" and (fractions := label.filter(label != label.round())).len():
+        raise InputError(
+            f"label {fractions[0]} is a fraction, no class; use task: regression, or make classes of it in dataset.py"
+        )

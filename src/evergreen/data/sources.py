@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from sqlalchemy import Engine
 
+RESERVED = ("manifest", "split", "encoder")
 NULLS = ["", "NA", "NaN", "nan", "null", "NULL"]
 SUFFIXES = (".csv", ".tsv", ".parquet")
 PERIODS = {"day": ("1d", "%Y-%m-%d"), "week": ("1w", "%G-W%V"), "month": ("1mo", "%Y-%m"), "year": ("1y", "%Y")}
@@ -32,6 +34,7 @@ class Offer:
 
     name: str
     origin: str
+    may_be_empty: bool = False  # a day on which nothing happened is no mistake
 
 
 class Source(Protocol):
@@ -65,23 +68,44 @@ def typed(frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFra
 
 
 def parse(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Return `column` as `dtype`, null where a value does not fit."""
-    if column.dtype == pl.String() and dtype.is_temporal():
-        try:
-            moments = column.str.to_datetime(strict=False, time_unit="us")
-        except pl.exceptions.ComputeError:  # no value looks like a date
-            return pl.Series(column.name, [None] * len(column), dtype=dtype)
-        if getattr(moments.dtype, "time_zone", None):
-            moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return moments.cast(dtype, strict=False)
-    if column.dtype == pl.String() and dtype == pl.Boolean():
-        return column.str.to_lowercase().replace_strict(
-            {"true": True, "1": True, "false": False, "0": False}, default=None, return_dtype=pl.Boolean
-        )
-    if column.dtype.is_float() and dtype.is_integer():  # 2.5 is not an integer: a cast would cut it to 2
-        whole = pl.select(pl.when(column == column.round()).then(column)).to_series()
-        return whole.alias(column.name).cast(dtype, strict=False)
-    return column.cast(dtype, strict=False)
+    """Return `column` as `dtype`, null where a value does not fit: nothing is rounded, cut or made up."""
+    try:
+        parsed = _parse_text(column, dtype) if column.dtype == pl.String() else _parse_value(column, dtype)
+        if parsed.dtype == dtype:
+            return parsed
+        raise TypeError
+    except (pl.exceptions.PolarsError, TypeError):  # no value of such a column can become such a value
+        return pl.Series(column.name, [None] * len(column), dtype=dtype)
+
+
+def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if dtype == pl.String():
+        return column
+    column = column.str.strip_chars()
+    if dtype == pl.Boolean():
+        words = {"true": True, "1": True, "false": False, "0": False}
+        return column.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+    if dtype == pl.Time():
+        return column.str.to_time(strict=False)
+    if not dtype.is_temporal():
+        return column.cast(dtype, strict=False)
+    moments = column.str.to_datetime(strict=False, time_unit="us")
+    if getattr(moments.dtype, "time_zone", None):
+        moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return _unchanged(moments, moments.cast(dtype, strict=False))
+
+
+def _parse_value(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if column.dtype.is_temporal() != dtype.is_temporal() and dtype != pl.String() and column.dtype != pl.Null():
+        raise TypeError  # a number is no date
+    cast = column.cast(dtype, strict=False)
+    return cast if dtype.is_float() or dtype == pl.String() else _unchanged(column, cast)
+
+
+def _unchanged(before: pl.Series, after: pl.Series) -> pl.Series:
+    """Return `after`, null where it does not lead back to `before`."""
+    back = after.cast(before.dtype, strict=False)
+    return pl.select(pl.when(back == before).then(after)).to_series().alias(after.name)
 
 
 class Example:
@@ -111,29 +135,23 @@ class Files:
 
     def read(self, name: str) -> pl.DataFrame:
         filesystem, files = self._files()
+        if name not in files:
+            raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again")
         path = files[name]
-        content = filesystem.cat_file(path)
+        try:
+            content = filesystem.cat_file(path)
+        except Exception as error:  # whatever a remote file system raises
+            raise InputError(f"{path} cannot be read ({_first_line(error)})") from error
         if not content:
             raise InputError(f"{path} is empty (0 bytes): deliver it again")
-        try:
-            if path.endswith(".parquet"):
-                return pl.read_parquet(io.BytesIO(content))
-            return pl.read_csv(
-                self._as_utf8(content, path),
-                separator="\t" if path.endswith(".tsv") else self.separator,
-                null_values=NULLS,
-                infer_schema=False,
-            )
-        except (pl.exceptions.PolarsError, OSError) as error:
-            kind = "Parquet" if path.endswith(".parquet") else "CSV"
-            raise InputError(
-                f"{path} cannot be read as {kind} ({_first_line(error)}): it is cut short or damaged; deliver it again"
-            ) from None
+        if path.endswith(".parquet"):
+            return _read_parquet(content, path)
+        return _read_csv(self._as_utf8(content, path), path, "\t" if path.endswith(".tsv") else self.separator)
 
     def _as_utf8(self, content: bytes, path: str) -> bytes:
-        encoding = "utf-8-sig" if self.encoding.lower().replace("-", "") == "utf8" else self.encoding
+        content = content.removeprefix(codecs.BOM_UTF8)
         try:
-            return content.decode(encoding).encode()
+            return content.decode(self.encoding).encode()
         except LookupError:
             raise InputError(f"source.encoding: there is no encoding called {self.encoding!r}") from None
         except UnicodeDecodeError as error:
@@ -148,11 +166,15 @@ class Files:
 
         try:
             filesystem, path = fsspec.core.url_to_fs(self.path)
+            filesystem.invalidate_cache()  # a listing kept from before would hide what is new
             if not any(sign in path for sign in "*?[") and filesystem.isdir(path):
                 path = path.rstrip("/") + "/*"
-            found = [str(one) for one in filesystem.glob(path) if str(one).endswith(SUFFIXES)]
-        except (ValueError, ImportError, OSError) as error:
-            raise InputError(f"source.path: {self.path!r} cannot be listed ({_first_line(error)})") from None
+            entries = filesystem.glob(path, detail=True)
+        except Exception as error:  # whatever a remote file system raises
+            raise InputError(f"source.path: {self.path!r} cannot be listed ({_first_line(error)})") from error
+        found = [str(one) for one in entries if str(one).endswith(SUFFIXES)]
+        if folders := [one for one in found if entries[one]["type"] == "directory"]:
+            raise InputError(f"source.path: {folders[0]} is a folder, not a file: rename it, or move it away")
         if not found:
             raise InputError(f"source.path: {self.path!r} holds no file that ends in {', '.join(SUFFIXES)}")
         files: dict[str, str] = {}
@@ -160,41 +182,97 @@ class Files:
             name = one.rsplit("/", 1)[-1].rsplit(".", 1)[0]
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
                 raise InputError(f"{one}: a batch is called like its file: use letters, digits, '.', '_' and '-' only")
+            if name in RESERVED:
+                raise InputError(f"{one}: a batch cannot be called {name!r}, a file of the project is: rename it")
             if name in files:
                 raise InputError(f"{files[name]} and {one} would both be the batch {name!r}: rename one")
             files[name] = one
         return filesystem, files
 
 
+def _read_parquet(content: bytes, path: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(_damaged(path, "Parquet", error)) from None
+
+
+def _read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
+    """Return the fields as text. Arrow's reader refuses a row with too few fields, where others fill in nulls."""
+    from pyarrow import ArrowInvalid, csv, string
+
+    content += b"" if content.endswith(b"\n") else b"\n"
+    parsing = csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+    try:
+        with csv.open_csv(io.BytesIO(content), parse_options=parsing) as reader:
+            names = reader.schema.names
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{path}: the header names {repeated[0]!r} twice: rename one")
+        texts = csv.ConvertOptions(
+            column_types=dict.fromkeys(names, string()), null_values=NULLS, strings_can_be_null=True
+        )
+        table = csv.read_csv(io.BytesIO(content), parse_options=parsing, convert_options=texts)
+    except ArrowInvalid as error:
+        raise InputError(_damaged(path, "CSV", error)) from None
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    if content.count(b'"') % 2 and any("\n" in str(field) for row in frame.tail(1).rows() for field in row):
+        raise InputError(_damaged(path, "CSV", "a quote is opened and never closed"))
+    return frame
+
+
+def _damaged(path: str, kind: str, error: object) -> str:
+    return f"{path} cannot be read as {kind} ({_first_line(error)}): it is cut short or damaged; deliver it again"
+
+
 class Sql:
-    """One finished period (day, week, month, year) of a query's rows per batch, by the event time."""
+    """One finished period (day, week, month, year) of a query's rows per batch, by the event time.
+
+    A period is finished when a later row is there, or the clock (UTC) has passed its end. It is taken once; rows that
+    come into it later are noticed by `evergreen ingest NAME`, which reads it again. Times with an offset become UTC.
+    """
 
     def __init__(self, params: SourceParams) -> None:
-        self.url, self.query, self.period = params.url or "", (params.query or "").rstrip(" ;\n"), params.period
+        self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
 
     def offers(self) -> list[Offer]:
-        return [Offer(name, f"{self.period} {name}") for name in self._periods()]
+        return [Offer(name, f"{self.period} {name}", may_be_empty=True) for name in self._periods()]
 
     def read(self, name: str) -> pl.DataFrame:
-        start, end = self._periods()[name]
-        rows = self._select(f"* FROM ({self.query}) AS batch WHERE {dataset.TIME} >= :start AND {dataset.TIME} < :end",
-                            start=start, end=end)  # fmt: skip
-        return rows.sort([name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns])
+        periods = self._periods()
+        if name not in periods:
+            raise InputError(f"source.query holds no finished {self.period} {name!r}")
+        start, end = periods[name]
+        # SQLite keeps times as text, with or without an offset: a day more on each side, then cut by the time itself.
+        room = timedelta(days=1) if self._engine().dialect.name == "sqlite" else timedelta()
+        where = f"{dataset.TIME} >= :start AND {dataset.TIME} < :end"
+        rows = self._select(f"* FROM (\n{self.query}\n) AS batch WHERE {where}", start=start - room, end=end + room)
+        times = parse(rows[dataset.TIME], pl.Datetime("us"))
+        inside = (times >= start) & (times < end)
+        return rows.filter(inside.fill_null(value=True)).sort(
+            [name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns]
+        )
 
     def _periods(self) -> dict[str, tuple[datetime, datetime]]:
+        time = dataset.TIME
         edges = self._select(
-            f"MIN({dataset.TIME}) AS oldest, MAX({dataset.TIME}) AS newest FROM ({self.query}) AS batch"
+            f"MIN({time}) AS oldest, MAX({time}) AS newest, COUNT(*) - COUNT({time}) AS timeless "
+            f"FROM (\n{self.query}\n) AS batch"
         )
+        if edges["timeless"].item():
+            raise InputError(
+                f"source.query: {edges['timeless'].item():,} rows have no {time}, and would be in no batch: leave them "
+                f"out in the query, with WHERE {time} IS NOT NULL"
+            )
         oldest, newest = (parse(edges[name], pl.Datetime("us")).item() for name in ("oldest", "newest"))
         if oldest is None or newest is None:
-            raise InputError(f"source.query returns no row with a time in {dataset.TIME!r}")
+            raise InputError(f"source.query returns no row with a time in {time!r}")
         every, form = PERIODS[self.period]
         starts = pl.select(
             pl.datetime_range(pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every)
         ).to_series()
         finished = max(newest, datetime.now(UTC).replace(tzinfo=None))
-        pairs = pairwise(starts)
-        return {start.strftime(form): (start, end) for start, end in pairs if end <= finished}
+        return {start.strftime(form): (start, end) for start, end in pairwise(starts) if end <= finished}
 
     def _select(self, what: str, **bounds: datetime) -> pl.DataFrame:
         from sqlalchemy import text
@@ -202,23 +280,27 @@ class Sql:
 
         try:
             engine = self._engine()
-            # SQLite keeps times as text: an ISO date sorts right before every moment of its day.
-            given = {
-                key: at.strftime("%Y-%m-%d") if engine.dialect.name == "sqlite" else at for key, at in bounds.items()
-            }
+            # An ISO date, as text, sorts right before every moment of its day.
+            as_text = engine.dialect.name == "sqlite"
+            given = {key: at.strftime("%Y-%m-%d") if as_text else at for key, at in bounds.items()}
+            statement = text(f"SELECT {what}")
+            options = {"parameters": given}
             with engine.connect() as connection:
-                return pl.read_database(text(f"SELECT {what}"), connection, execute_options={"parameters": given})
+                return pl.read_database(statement, connection, execute_options=options, infer_schema_length=None)
         except (SQLAlchemyError, ImportError) as error:
             raise InputError(f"source.query failed: {_first_line(getattr(error, 'orig', None) or error)}") from None
+        except (pl.exceptions.PolarsError, TypeError) as error:
+            raise InputError(f"source.query: a column mixes kinds of values ({_first_line(error)}): cast it") from None
 
     def _engine(self) -> Engine:
-        from sqlalchemy import create_engine, make_url
+        from sqlalchemy import create_engine
 
+        password = re.match(r"[^:/]+://[^:/@]*:([^@]+)@", self.url)
+        if password and not password[1].startswith("${"):
+            raise InputError("source.url holds a password: put it into the environment and write ${NAME} here")
         url = os.path.expandvars(self.url)
         if lacking := re.findall(r"[$][{](\w+)[}]", url):
             raise InputError(f"source.url: the environment lacks {', '.join(lacking)}")
-        if url == self.url and make_url(url).password:
-            raise InputError("source.url holds a password: put the URL into the environment and write ${NAME} here")
         return create_engine(url)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.manifest import Manifest
+from evergreen.data.manifest import Manifest, when
 from evergreen.data.sources import parse
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, sweep_parts, write_json, write_whole
@@ -197,9 +197,16 @@ def _parsed(frame: pl.DataFrame) -> pl.DataFrame:
     for name, dtype in dataset.COLUMNS.items():
         columns.append(parse(frame[name], dtype))
         if columns[-1].null_count() > frame[name].null_count():
-            unfit = pl.select(pl.when(columns[-1].is_null()).then(frame[name].cast(pl.String))).to_series()
+            unfit = pl.select(pl.when(columns[-1].is_null()).then(_as_text(frame[name]))).to_series()
             columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
-    return pl.DataFrame(columns)
+    return pl.DataFrame([*columns, *(frame[name] for name in frame.columns if name not in dataset.COLUMNS)])
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.PolarsError:  # lists and other nested values
+        return pl.Series(column.name, [None if value is None else str(value) for value in column], dtype=pl.String)
 
 
 def _kind(dtype: pl.DataType) -> str:
@@ -211,10 +218,10 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
     """Yield what `dataset.py` and `params.yaml` imply."""
     import great_expectations.expectations as gxe
 
-    for name in parsed.columns:
-        if name not in dataset.COLUMNS:
-            column, kind = name.split(" (text that is not ")
-            yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {kind.rstrip(')')}")
+    for column, dtype in dataset.COLUMNS.items():
+        name = column + UNPARSED.format(kind=_kind(dtype))
+        if name in parsed.columns:
+            yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {_kind(dtype)}")
     yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.TIME, description=f"{dataset.TIME}: is there")
     unique = f"{', '.join(dataset.KEY)}: unique together"
     if len(dataset.KEY) == 1:
@@ -239,7 +246,8 @@ def _expected(batch: str) -> list[Expectation]:
 def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tuple[list[Check], dict[str, list[int]]]:
     """Return a check per expectation, and for each broken rule about rows the positions of the rows that break it."""
     expected = list(expected)
-    checks, broken = [], {}
+    checks: list[Check] = []
+    broken: dict[str, list[int]] = {}
     results = _ask(expected, frame, "BASIC")
     again = [one for one, result in zip(expected, results, strict=True) if not result.success and _about_rows(one)]
     positions = iter(_ask(again, frame, "COMPLETE")) if again else iter(())
@@ -250,8 +258,12 @@ def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tup
         ):
             raise InputError(f"expectations.py: {_says(one)}: cannot be evaluated ({_why(raised)})")
         if not result.success and _about_rows(one):
-            broken[_says(one)] = [int(at) for at in next(positions).result["unexpected_index_list"]]
-        checks.append(_check(one, result, rows))
+            found = next(positions).result.get("unexpected_index_list")
+            if found is not None:
+                broken.setdefault(_says(one), []).extend(int(at) for at in found)
+            checks.append(_check(one, result, rows, "batch" if found is None else "rows"))
+        else:
+            checks.append(_check(one, result, rows, "rows" if _about_rows(one) else "batch"))
     return checks, broken
 
 
@@ -264,6 +276,8 @@ def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -
     # Only the columns that are named, and text as categories: the engine copies the whole frame for every rule.
     named = {name for one in expected for value in one.configuration.kwargs.values() for name in _texts(value)}
     columns = [name for name in frame.columns if name in named] or frame.columns[:1]
+    if any(_needs_all_columns(one) for one in expected):
+        columns = frame.columns
     table = frame.select(columns).with_columns(pl.col(pl.String).cast(pl.Categorical)).to_pandas()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
@@ -274,6 +288,11 @@ def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -
         warnings.simplefilter("ignore")  # the engine's own, about pandas
         found = batch.validate(gx.ExpectationSuite("contract", expectations=marked), result_format=result_format)
     return sorted(found.results, key=lambda result: int(result.expectation_config.meta["place"]))
+
+
+def _needs_all_columns(expectation: Expectation) -> bool:
+    conditional = expectation.configuration.kwargs.get("row_condition") is not None
+    return conditional or type(expectation).__name__.startswith("ExpectTableColumn")
 
 
 def _texts(value: object) -> list[str]:
@@ -318,7 +337,7 @@ def _short(value: object) -> str:
     return text.removesuffix(" 00:00:00") if len(text) <= 60 else text[:57] + "..."
 
 
-def _check(expectation: Expectation, result: ExpectationValidationResult, rows: int) -> Check:
+def _check(expectation: Expectation, result: ExpectationValidationResult, rows: int, scope: str) -> Check:
     found = result.result
     unexpected = [
         one for one in found.get("partial_unexpected_list") or [] if one == one
@@ -332,7 +351,7 @@ def _check(expectation: Expectation, result: ExpectationValidationResult, rows: 
         observed = f"{broken / rows:.2%} of rows"
     return Check(
         says=_says(expectation),
-        scope="rows" if _about_rows(expectation) else "batch",
+        scope=scope,
         passed=bool(result.success),
         broken=broken,
         examples=examples,
@@ -398,4 +417,4 @@ def _keep(project: Project, outcome: Outcome, done: Manifest, stamp: str) -> Non
     else:
         write_whole(bad_rows, lambda part: outcome.quarantined.write_parquet(part))
         files.append(bad_rows)
-    done.record(name, *files, stamp=stamp, rows=times.len(), start=str(times.min()), end=str(times.max()))
+    done.record(name, *files, stamp=stamp, rows=times.len(), **when(times))

@@ -22,7 +22,10 @@ def pick_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
     found = count_gpus()
     if wanted == "cuda" and not found:
         raise InputError("train.device is 'cuda' but no NVIDIA GPU answers: use 'auto' or 'cpu', or check nvidia-smi")
-    return "cuda" if found and _built_for_cuda() else "cpu"
+    built = bool(found) and _built_for_cuda()
+    if wanted == "cuda" and not built:
+        raise InputError("train.device is 'cuda' but this XGBoost is built without it: use 'auto' or 'cpu'")
+    return "cuda" if built else "cpu"
 
 
 def count_gpus() -> int:

@@ -52,6 +52,7 @@ def measure(task: str, y: Array, p: Array) -> dict[str, float]:
         }
     if task == "multiclass":
         top = p.argmax(axis=1)
+        p = p / p.sum(axis=1, keepdims=True)  # rounding leaves sums beside one
         return {
             "accuracy": float(skm.accuracy_score(y, top)),
             "balanced_accuracy": float(skm.recall_score(y, top, average="macro", labels=np.unique(y), zero_division=0)),
@@ -171,11 +172,12 @@ def _balanced_accuracy(y: Array, p: Array) -> Form:
 
 def _r2(y: Array, p: Array) -> Form:
     centred, squares = y.astype(np.float64) - float(y.mean()), _squares(y, p)
+    rounding = 1e-20 * float(centred @ centred) / len(y)
 
     def form(w: Array) -> float:
         total = w.sum()
-        spread = w @ centred**2 / total - (w @ centred / total) ** 2
-        return float(1 - w @ squares / total / spread)
+        spread = w @ (centred - w @ centred / total) ** 2 / total
+        return float(1 - w @ squares / total / spread) if spread > rounding else float("nan")
 
     return form
 

@@ -47,6 +47,8 @@ class Model:
 def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes]) -> Path:
     """Write the model into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("seed-*.ubj"), *folder.glob("*.json")):
+        old.unlink()
     encoder.write(folder / "encoder.json")
     for seed, content in boosters.items():
         (folder / f"seed-{seed}.ubj").write_bytes(content)
@@ -57,7 +59,10 @@ def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes])
 
 def read_package(folder: Path) -> Model:
     """Load a model. Raises InputError where a file is not as it was written."""
-    sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+    try:
+        sums = dict(json.loads((folder / "checksums.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise InputError(f"{folder / 'checksums.json'} is missing or damaged: do not use this model") from None
     for name, was in sums.items():
         path = folder / name
         if not path.is_file() or sha256_of_file(path) != was:

@@ -62,7 +62,7 @@ def share_cores(params: SweepParams, cores: int, device: str) -> Slots:
     takes one at a time.
     """
     at_most = 1 if device == "cuda" else cores
-    jobs = max(1, min(params.jobs or at_most, params.seeds))
+    jobs = max(1, min(params.jobs or at_most, at_most, params.seeds))
     return Slots(jobs, max(1, cores // jobs))
 
 

@@ -66,6 +66,7 @@ def _draw(panels: Sequence[Panel], title: str, path: Path) -> Path:
         "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8b949e",
         "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold", "text.color": DARK,
         "axes.labelcolor": DARK, "xtick.color": DARK, "ytick.color": DARK, "legend.frameon": False,
+        "text.parse_math": False,
     }  # fmt: skip
     with rc_context(style):
         figure: Figure = Figure(figsize=(11, 8), dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
@@ -84,6 +85,8 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
     for row, metric in enumerate(metrics):
         values = {name: evaluation.estimates[name][metric] for name in models}
         edges = [edge for one in values.values() for edge in (one.low, one.high, one.value) if np.isfinite(edge)]
+        if not edges:
+            continue
         low, width = min(edges), (max(edges) - min(edges)) or 1.0
         for step, (name, one) in enumerate(values.items()):
             y = row + (step - 1) * 0.22
