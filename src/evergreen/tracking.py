@@ -309,7 +309,7 @@ class Tracker:
     # --- details ------------------------------------------------------------------------------------------------------
 
     def _is_free(self, run: Run) -> bool:
-        return run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self._root
+        return bool(run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self._root)
 
     def _with(self, fingerprint: str) -> list[Run]:
         return self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}'")
