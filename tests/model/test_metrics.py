@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn.metrics as skm
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,8 +25,9 @@ REFERENCES = {
     ("regression", "r2"): lambda y, p, w: skm.r2_score(y, p, sample_weight=w),
 }
 PAIRS = [(task, name) for task, names in METRICS.items() for name in names]
-quickly = settings(deadline=None, max_examples=40)
-seldom = settings(deadline=None, max_examples=15)
+calm = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # on a busy machine
+quickly = settings(max_examples=40, **calm)
+seldom = settings(max_examples=15, **calm)
 
 
 def balanced(y, p, w):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -42,6 +42,7 @@ def test_cores_are_shared(cores, seeds, jobs, device, slots):
     assert share_cores(Sweep(seeds=seeds, jobs=jobs), cores, device) == slots
 
 
+@settings(deadline=None)
 @given(
     cores=st.integers(1, 256),
     seeds=st.integers(1, 1000),
@@ -85,6 +86,7 @@ def test_no_seed_is_an_error(model):
         choose({}, model)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 99), st.floats(0, 10), min_size=3, max_size=30))
 def test_the_median_seed_is_neither_best_nor_worst_and_does_not_depend_on_order(losses):
     (seed,) = choose(losses, "median")
