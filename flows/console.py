@@ -16,8 +16,16 @@ class Plain(logging.Filter):
         """Say whether `record` is shown, after taking out what only a developer reads."""
         if record.exc_info and record.exc_info[1] and (said := explain(record.exc_info[1])):
             record.exc_info = record.exc_text = None
-            record.msg, record.args = f"failed: {said}", ()
+            record.msg, record.args, record.explained = f"failed: {said}", (), True
         return not record.getMessage().startswith(QUIET)
+
+
+class Once(logging.Filter):
+    """Leave explained errors to the command line, which says them last; the UI has them with the task."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether `record` is printed."""
+        return not getattr(record, "explained", False)
 
 
 def install() -> None:
@@ -26,3 +34,6 @@ def install() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(one, Plain) for one in logger.filters):
             logger.addFilter(Plain())
+    for handler in logging.getLogger("prefect").handlers:
+        if not any(isinstance(one, Once) for one in handler.filters):
+            handler.addFilter(Once())

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 
 import click
+from filelock import FileLock, Timeout
 
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
@@ -28,6 +29,11 @@ def serve(project: Project, params: Params) -> None:
     Raises InputError where a port is taken, or a server does not start or stops by itself.
     """
     _check_ports(params)
+    lock = FileLock(project.stores / "up.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError("`evergreen up` of this project is running already: use that one, or stop it first") from None
     Tracker(project, params).experiment  # noqa: B018  (makes the database before a server opens it)
     bind = ["--host", LOOPBACK, "--port"]
     stores = ["--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}"]

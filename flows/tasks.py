@@ -163,11 +163,9 @@ def validate(job: Job) -> Any:
 
 def publish_validation(job: Job, reports: Sequence[Any]) -> None:
     """Write the validation page, and show its short table in the UI."""
-    from evergreen.files import write_whole
-    from evergreen.report.validation_page import validation_page
+    from evergreen.report.validation_page import write_validation_page
 
-    page = validation_page(reports, f"Validation of {job.params.tracking.model}")
-    write_whole(job.project.reports / "validation.html", lambda part: part.write_text(page, encoding="utf-8"))
+    write_validation_page(job.project, reports, job.params.tracking.model)
     table = [
         {
             "batch": one.batch,
@@ -223,6 +221,10 @@ def plan(job: Job) -> Plan:
     data = data_versions(job.project)["data/features"]
     fingerprint = sweep_fingerprint(data, job.params, device)
     finished = job.tracker.find_finished(fingerprint)
+    if finished and not job.tracker.version_of(finished.info.run_id):
+        get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)
+        job.tracker.reopen(finished.info.run_id)
+        finished = None
     slots = share_cores(job.params.sweep, count_cores(), device)
     get_run_logger().info(
         "%d seeds on %s, %d at once with %d thread(s) each", job.params.sweep.seeds, device, slots.jobs, slots.threads
@@ -362,15 +364,13 @@ def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapp
 
 @task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
       cache_policy=NO_CACHE)  # fmt: skip
-def register(job: Job, plan: Plan, run_id: str, boosters: Mapping[int, bytes]) -> Registered:
+def register(job: Job, plan: Plan, run_id: str, encoder: Any, boosters: Mapping[int, bytes]) -> Registered:
     """Package the model and put it into the registry."""
     import tempfile
     from pathlib import Path
 
-    from evergreen.data.encoder import Encoder
     from evergreen.model.package import write_package
 
-    encoder = Encoder.read(job.project.features / "encoder.json")
     with tempfile.TemporaryDirectory() as folder:
         place = write_package(Path(folder, "package"), encoder, boosters)
         registered = job.tracker.register(run_id, plan.fingerprint, place, encoder)

@@ -55,7 +55,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None) ->
             tables, binned, known = tasks.matrix(job, plan, run_id)
             trained, failed = tasks.sweep(job, plan, run_id, tables, binned, known)
             boosters = tasks.evaluate(job, run_id, tables, trained, failed)
-            registered = tasks.register(job, plan, run_id, boosters)
+            registered = tasks.register(job, plan, run_id, tables.encoder, boosters)
         reused = sum(one.reused for one in trained)
         steps["train"] = f"{len(trained)} seeds, {reused} of them reused"
         steps |= {"evaluate": "done", "register": "done"}

@@ -265,7 +265,7 @@ VALID = st.fixed_dictionaries(
             {"until": st.none() | st.text(max_size=9), "separator": st.sampled_from(";,|")}
         ),
         "validate": st.fixed_dictionaries(
-            {"max_bad_rows": st.floats(0, 1), "max_age_days": st.none() | st.floats(0.1, 1e6)}
+            {"max_bad_rows": st.floats(0, 1), "max_age_days": st.none() | st.floats(0.1, 36_500)}
         ),
         "train": st.fixed_dictionaries({"rounds": st.integers(1, 10**6), "subsample": st.floats(0.01, 1)}),
         "sweep": st.fixed_dictionaries({"seeds": st.integers(1, 1000), "jobs": st.none() | st.integers(1, 99)}),

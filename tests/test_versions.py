@@ -243,7 +243,7 @@ def test_the_task_changes_the_features(settled):
     [
         ("src/evergreen/dataset.py", ["ingest", "validate", "prepare"]),
         ("src/evergreen/expectations.py", ["validate"]),
-        ("src/evergreen/data/sources.py", ["ingest"]),
+        ("src/evergreen/data/sources.py", ["ingest", "validate"]),
         ("src/evergreen/data/encoder.py", ["prepare"]),
         ("src/evergreen/model/train.py", []),
         ("data/raw/part.txt", ["ingest", "validate"]),

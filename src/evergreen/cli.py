@@ -49,7 +49,8 @@ def main() -> None:
 @click.argument("batches", nargs=-1)
 @click.option("--next", "following", is_flag=True, help="Take the batch after the newest one there is.")
 @click.option("--replace", is_flag=True, help="Take the named batches in place of the ones ingested before.")
-def ingest(batches: tuple[str, ...], following: bool, replace: bool) -> None:
+@click.option("--drop", is_flag=True, help="Take the named batches out again; DVC's cache keeps their bytes.")
+def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool) -> None:
     """Take new batches from the source.
 
     Without BATCHES: all that are new, up to source.until in params.yaml.
@@ -57,9 +58,13 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool) -> None:
     from evergreen.data import batches as step
     from evergreen.versions import run_stage
 
-    if replace and not batches:
-        raise click.UsageError("--replace needs the names of the batches to replace")
+    if (replace or drop) and not batches:
+        raise click.UsageError("--replace and --drop need the names of the batches")
     with _project() as (project, params):
+        if drop:
+            run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True)
+            click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if the source still has them")
+            return
         done = run_stage(
             project,
             "ingest",
@@ -73,14 +78,24 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool) -> None:
 @main.command()
 def validate() -> None:
     """Check the batches that are new, or whose expectations have changed."""
+    from evergreen.data.batches import check_unchanged
+    from evergreen.data.validate import BadBatchError, read_reports
     from evergreen.data.validate import validate as step
-    from evergreen.versions import run_stage
+    from evergreen.report.validation_page import write_validation_page
+    from evergreen.versions import is_altered, run_stage
 
     with _project() as (project, params):
-        done = run_stage(project, "validate", lambda check: step(project, params, check=check))
+        if is_altered(project, "ingest"):
+            check_unchanged(project)
+        try:
+            done = run_stage(project, "validate", lambda check: step(project, params, check=check))
+        except BadBatchError as error:
+            write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
+            raise
         if done is None:
             click.echo("nothing new: every batch is validated as it is expected now")
             return
+        write_validation_page(project, done.reports, params.tracking.model)
         rows = [
             [one.batch, f"{one.rows:,}", f"{one.quarantined:,}", "checked now" if one.batch in done.new else ""]
             for one in done.reports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,9 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&]password=[^&]+", re.IGNORECASE)
 
 
 class Section(BaseModel):
@@ -56,6 +60,9 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Source:
+        for key, value in (("path", self.path), ("url", self.url)):
+            if value and (found := SECRET.search(value)) and "$" not in found[0]:
+                raise ValueError(f"{key!r} holds a password: put it into the environment, and write ${{NAME}} here")
         if self.kind == "files" and not self.path:
             raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")
         if self.kind == "sql" and not (self.url and self.query):
@@ -67,7 +74,7 @@ class Validate(Section):
     """When a batch as a whole is bad."""
 
     max_bad_rows: Share = 0.02
-    max_age_days: Annotated[float, Field(gt=0)] | None = None
+    max_age_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
 
 
 class Prepare(Section):
@@ -120,8 +127,8 @@ class Evaluate(Section):
 class Tracking(Section):
     """Names in MLflow."""
 
-    experiment: Annotated[str, Field(min_length=1)] = "evergreen"
-    model: Annotated[str, Field(pattern=r"^[^/:]+$")] = "evergreen"
+    experiment: Annotated[str, Field(min_length=1, pattern=r'^[^\s"][^"\r\n]*$')] = "evergreen"
+    model: Annotated[str, Field(min_length=1, pattern=r'^[^\s/:"][^/:"\r\n]*$')] = "evergreen"
 
 
 class Ports(Section):

@@ -106,6 +106,10 @@ class Tracker:
         """Return the training run with this fingerprint that finished with every seed, if there is one."""
         return next((run for run in self._with(fingerprint) if _complete(run)), None)
 
+    def reopen(self, run_id: str) -> None:
+        """Let a finished run be continued: what it made is no longer all there."""
+        self.client.set_terminated(run_id, "KILLED")
+
     @contextmanager
     def open_run(self, fingerprint: str, name: str, facts: Mapping[str, Any]) -> Iterator[str]:
         """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, and as it does."""
@@ -316,7 +320,8 @@ class Tracker:
 
     @property
     def _root(self) -> str:
-        return f"{socket.gethostname()}:{self.project.root}"
+        own = str(self.project.stores) in self.uri  # nobody else writes there: a new host name is still this project
+        return str(self.project.root) if own else f"{socket.gethostname()}:{self.project.root}"
 
     def _search(self, filter_string: str) -> list[Run]:
         return list(self.client.search_runs([self.experiment], filter_string, order_by=["attributes.start_time DESC"]))

@@ -41,6 +41,12 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
         return result
 
 
+def is_altered(project: Project, name: str) -> bool:
+    """Say whether the outputs of the stage `name` are not as DVC recorded them."""
+    with _opened(project) as repo, repo.lock:
+        return bool(_stage(repo, name).changed_outs())
+
+
 def load_library() -> None:
     """Import DVC, which takes a moment."""
     import dvc.repo  # noqa: F401

@@ -9,7 +9,7 @@ import pytest
 
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
-from evergreen.files import sha256_of_file
+from evergreen.files import sha256_of, sha256_of_file
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_record_is_read_back(folder: Path) -> None:
     again = Manifest(folder)
-    assert again.entries["a"] == {
+    entry = dict(again.entries["a"])
+    assert entry.pop("sum") == sha256_of(entry)
+    assert entry == {
         "files": {"raw/a.parquet": sha256_of_file(folder / "a.parquet")},
         "middle": "2013-01-01 00:00:00",
         "rows": 1,
@@ -48,6 +50,15 @@ def test_order_among_equal_times_is_by_name(folder: Path) -> None:
     manifest.record("B", manifest.file("b"), middle="2013-01-01 00:00:00")
     manifest.record("A", manifest.file("b"), middle="2013-01-01 00:00:00")
     assert list(manifest.in_order()) == ["A", "B", "a", "b"]
+
+
+def test_an_edited_entry_is_altered(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace("2013-02-01", "2013-01-15"))
+    manifest = Manifest(folder)
+    assert manifest.altered() == [path]
+    manifest.forget_altered()
+    assert list(manifest.entries) == ["a"]
 
 
 @pytest.mark.parametrize("name", ["2013-01", "v1.2", "week.of.2013-01-01", "A_b-c"])

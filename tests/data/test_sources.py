@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from evergreen import dataset
+from evergreen import dataset, params
 from evergreen.data.sources import open_source, parse, typed
 from evergreen.errors import InputError
 from evergreen.params import Source
@@ -484,7 +484,8 @@ def table(path: Path, values: Values, columns: str = f"{TIME} TEXT, amount") -> 
 
 
 def sql(url: str, query: str = "SELECT * FROM sales", **options: Any) -> Any:
-    return open_source(Source(kind="sql", url=url, query=query, **options))
+    chosen = params.parse({"source": {"kind": "sql", "url": url, "query": query} | options}, "params.yaml")
+    return open_source(chosen.source)
 
 
 def amounts(source: Any) -> dict[str, list[Any]]:

@@ -42,8 +42,8 @@ def ingest(
     Raises InputError for a batch that the source does not have or cannot deliver whole, and for one that is there with
     other content (unless `replace`).
     """
-    if check and not replace:
-        check_unchanged(project)
+    if check:
+        check_unchanged(project, names if replace else ())
     source = open_source(params.source)
     offers = source.offers()
     raw = Manifest(project.raw)
@@ -69,11 +69,22 @@ def waiting(project: Project, params: Params) -> list[str]:
     return [one.name for one in offers if raw.entries.get(one.name, {}).get("origin") != one.origin]
 
 
-def check_unchanged(project: Project) -> None:
-    """Raise InputError where a file of `data/raw/` is not what was ingested."""
-    for path in Manifest(project.raw).altered():
+def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
+    """Raise InputError where a file of `data/raw/`, `besides` these batches, is not what was ingested."""
+    for path in Manifest(project.raw).altered(besides):
         how = "was changed after it was ingested" if path.exists() else "is missing"
         raise InputError(f"{path} {how}: bring it back with `dvc checkout --force` (or `dvc pull`)")
+
+
+def drop(project: Project, names: Sequence[str]) -> None:
+    """Take batches out of `data/raw/`; DVC's cache keeps their bytes.
+
+    Raises InputError for a name that is not there.
+    """
+    raw = Manifest(project.raw)
+    if unknown := [name for name in names if name not in raw.entries]:
+        raise InputError(f"data/raw holds no batch {unknown[0]!r}; `evergreen status` says what it holds")
+    raw.drop(names)
 
 
 def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool) -> list[Offer]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from evergreen.errors import InputError
-from evergreen.files import sha256_of_file, sweep_parts, write_json
+from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_json
 
 Entry = dict[str, Any]
 
@@ -41,20 +42,35 @@ class Manifest:
     def record(self, batch: str, *files: Path, **facts: object) -> None:
         """Note that `batch` is complete in `files`, and write the manifest."""
         sums = {path.relative_to(self.folder.parent).as_posix(): sha256_of_file(path) for path in files}
-        self.entries[batch] = {"files": sums, **facts}
+        entry = {"files": sums, **facts}
+        self.entries[batch] = entry | {"sum": sha256_of(entry)}
         self.write()
+
+    def drop(self, batches: Iterable[str]) -> None:
+        """Forget `batches` and remove their files."""
+        gone = [self.entries.pop(batch) for batch in batches]
+        if gone:
+            self.write()
+        for name in (name for entry in gone for name in entry["files"]):
+            (self.folder.parent / name).unlink(missing_ok=True)
 
     def version(self, batch: str) -> str:
         """Return the checksum of the batch's own file."""
         return str(self.entries[batch]["files"][self.file(batch).relative_to(self.folder.parent).as_posix()])
 
-    def altered(self) -> list[Path]:
-        """Return the files that are missing, or not as they were recorded."""
-        return [path for batch in self.entries for path in self._altered(batch)]
+    def altered(self, besides: Collection[str] = ()) -> list[Path]:
+        """Return the files, `besides` these batches', that are missing or not as they were recorded."""
+        return [path for batch in self.entries if batch not in besides for path in self._altered(batch)]
 
     def forget_altered(self) -> None:
         """Drop the batches with such files, so that they are made anew."""
         self.entries = {batch: entry for batch, entry in self.entries.items() if not self._altered(batch)}
+
+    def check(self, batch: str) -> None:
+        """Raise InputError where the batch's own file is not as it was recorded."""
+        path = self.file(batch)
+        if not path.is_file() or sha256_of_file(path) != self.version(batch):
+            raise InputError(f"{path} is missing or was changed: bring it back with `dvc checkout --force`")
 
     def write(self) -> None:
         """Put the entries on disk, whole or not at all."""
@@ -62,7 +78,10 @@ class Manifest:
         write_json(self.path, self.entries)
 
     def _altered(self, batch: str) -> list[Path]:
-        sums = {self.folder.parent / name: was for name, was in self.entries[batch]["files"].items()}
+        entry = dict(self.entries[batch])
+        if entry.pop("sum", None) != sha256_of(entry):  # the entry itself was edited
+            return [self.path]
+        sums = {self.folder.parent / name: was for name, was in entry["files"].items()}
         return [path for path, was in sums.items() if not path.is_file() or sha256_of_file(path) != was]
 
 

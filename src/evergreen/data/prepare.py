@@ -71,10 +71,15 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     validated, done = Manifest(project.validated), Manifest(project.features)
     if check:
         done.forget_altered()
-    recipe = sha256_of(sha256_of_code([Path(__file__), Path(dataset.__file__)]), params.task)
+    recipe = sha256_of(
+        sha256_of_code([Path(__file__), Path(__file__).with_name("encoder.py"), Path(dataset.__file__)]), params.task
+    )
     stamps = {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
     new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
+    _check_features()
+    done.drop([name for name in done.entries if name not in stamps])
     for name in new:
+        validated.check(name)
         try:
             features, left_out = featurize(pl.read_parquet(validated.file(name)), params.task)
         except InputError as error:
@@ -94,6 +99,15 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     for one in used:
         left_out.update(one["left_out"])
     return Prepared(tuple(new), split, sum(one["rows"] for one in used), dict(left_out))
+
+
+def _check_features() -> None:
+    for name, expression in dataset.FEATURES.items():
+        if later := sorted(set(expression.meta.root_names()) & set(dataset.KNOWN_LATER)):
+            raise InputError(
+                f"dataset.py: feature {name!r} reads {later[0]!r}, which is known only later (KNOWN_LATER): a "
+                "model cannot have it when it must predict; take the feature out"
+            )
 
 
 def featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 RESERVED = ("manifest", "split", "encoder")
+# In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
 NULLS = ["", "NA", "NaN", "nan", "null", "NULL"]
 SUFFIXES = (".csv", ".tsv", ".parquet")
 PERIODS = {"day": ("1d", "%Y-%m-%d"), "week": ("1w", "%G-W%V"), "month": ("1mo", "%Y-%m"), "year": ("1y", "%Y")}
@@ -165,13 +166,16 @@ class Files:
         import fsspec
 
         try:
-            filesystem, path = fsspec.core.url_to_fs(self.path)
+            filesystem, path = fsspec.core.url_to_fs(os.path.expandvars(self.path))
             filesystem.invalidate_cache()  # a listing kept from before would hide what is new
             if not any(sign in path for sign in "*?[") and filesystem.isdir(path):
                 path = path.rstrip("/") + "/*"
             entries = filesystem.glob(path, detail=True)
         except Exception as error:  # whatever a remote file system raises
-            raise InputError(f"source.path: {self.path!r} cannot be listed ({_first_line(error)})") from error
+            said = _first_line(error).replace(
+                os.path.expandvars(self.path), self.path
+            )  # what ${NAME} holds stays there
+            raise InputError(f"source.path: {self.path!r} cannot be listed ({said})") from None
         found = [str(one) for one in entries if str(one).endswith(SUFFIXES)]
         if folders := [one for one in found if entries[one]["type"] == "directory"]:
             raise InputError(f"source.path: {folders[0]} is a folder, not a file: rename it, or move it away")
@@ -208,9 +212,8 @@ def _read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
             names = reader.schema.names
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"{path}: the header names {repeated[0]!r} twice: rename one")
-        texts = csv.ConvertOptions(
-            column_types=dict.fromkeys(names, string()), null_values=NULLS, strings_can_be_null=True
-        )
+        columns = dict.fromkeys(names, string())
+        texts = csv.ConvertOptions(column_types=columns, null_values=[""], strings_can_be_null=True)
         table = csv.read_csv(io.BytesIO(content), parse_options=parsing, convert_options=texts)
     except ArrowInvalid as error:
         raise InputError(_damaged(path, "CSV", error)) from None
@@ -218,7 +221,8 @@ def _read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
     assert isinstance(frame, pl.DataFrame)
     if content.count(b'"') % 2 and any("\n" in str(field) for row in frame.tail(1).rows() for field in row):
         raise InputError(_damaged(path, "CSV", "a quote is opened and never closed"))
-    return frame
+    numbers = [name for name in frame.columns if dataset.COLUMNS.get(name, pl.String()) != pl.String()]
+    return frame.with_columns(pl.col(name).replace(dict.fromkeys(NULLS)) for name in numbers)
 
 
 def _damaged(path: str, kind: str, error: object) -> str:
@@ -287,7 +291,7 @@ class Sql:
             options = {"parameters": given}
             with engine.connect() as connection:
                 return pl.read_database(statement, connection, execute_options=options, infer_schema_length=None)
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, ValueError) as error:
             raise InputError(f"source.query failed: {_first_line(getattr(error, 'orig', None) or error)}") from None
         except (pl.exceptions.PolarsError, TypeError) as error:
             raise InputError(f"source.query: a column mixes kinds of values ({_first_line(error)}): cast it") from None

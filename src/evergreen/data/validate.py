@@ -109,8 +109,9 @@ class BadBatchError(InputError):
         faults = "\n".join(f"  {fault}" for fault in report.faults)
         super().__init__(
             f"batch {report.batch!r} is bad, and nothing after it was changed:\n{faults}\n"
-            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, or change what "
-            "is expected in expectations.py or params.yaml (validate); see reports/validation.html"
+            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, leave it out with "
+            f"`evergreen ingest {report.batch} --drop`, or change what is expected in expectations.py or params.yaml "
+            "(validate); see reports/validation.html"
         )
 
 
@@ -128,9 +129,11 @@ def validate(project: Project, params: Params, *, check: bool = False) -> Valida
     new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
     outcomes = []
     for name in new:
+        raw.check(name)
         outcomes.append(check_batch(read_raw(project.raw / f"{name}.parquet"), name, params.validation))
         if outcomes[-1].report.faults:
             raise BadBatchError(outcomes[-1].report)
+    done.drop([name for name in done.entries if name not in stamps])
     for outcome in outcomes:
         _keep(project, outcome, done, stamps[outcome.report.batch])
     return Validated(tuple(new), tuple(read_reports(project)), batches=len(stamps))
@@ -139,7 +142,7 @@ def validate(project: Project, params: Params, *, check: bool = False) -> Valida
 def contract(params: Params) -> str:
     """Return a fingerprint of what is expected of any batch: code and parameters."""
     here = Path(__file__).parent
-    code = (here / "validate.py", here.parent / "dataset.py", here.parent / "expectations.py")
+    code = (here / "sources.py", here / "validate.py", here.parent / "dataset.py", here.parent / "expectations.py")
     return sha256_of(sha256_of_code(code), params.validation.model_dump())
 
 

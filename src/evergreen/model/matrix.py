@@ -12,6 +12,7 @@ from evergreen.params import Task
 if TYPE_CHECKING:
     import xgboost as xgb
 
+    from evergreen.data.encoder import Encoder
     from evergreen.project import Project
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -39,6 +40,7 @@ class Tables:
     train: Table
     validation: Table
     holdout: Table
+    encoder: Encoder | None = None  # what encoded them; packaged with the model
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def load_tables(project: Project) -> Tables:
         rows = read_part(project, getattr(split, role), [LABEL, *encoder.features])
         parts[role] = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]))
     task: Task = encoder.task  # type: ignore[assignment]  # checked when it was fitted
-    return Tables(task, encoder.features, tuple(encoder.levels), encoder.classes, **parts)
+    return Tables(task, encoder.features, tuple(encoder.levels), encoder.classes, **parts, encoder=encoder)
 
 
 def build_matrix(tables: Tables, max_bin: int, threads: int = 0) -> Matrix:

@@ -19,7 +19,13 @@ from evergreen.model.train import Trained
 from evergreen.params import Params
 from evergreen.params import Sweep as SweepParams
 
-TRAINS = ("device.py", "matrix.py", "train.py")  # code that a seed's model depends on
+TRAINS = (
+    "device.py",
+    "matrix.py",
+    "train.py",
+    "../data/encoder.py",
+    "../data/prepare.py",
+)  # code that a seed's model depends on
 JUDGES = ("baselines.py", "evaluate.py", "metrics.py", "package.py", "sweep.py")  # and a sweep's, beside these
 
 

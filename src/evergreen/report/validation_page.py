@@ -10,7 +10,11 @@ import html
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from evergreen.files import write_whole
+from evergreen.project import Project
 
 if TYPE_CHECKING:
     from evergreen.data.validate import BatchReport, Check
@@ -78,6 +82,14 @@ summary:focus-visible, .card:focus-visible { outline: 2px solid var(--good); out
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } .card, details { overflow: visible; }
   .tiles div, .faults, tr, summary { break-inside: avoid; } h2, .note { break-after: avoid; } }
 """
+
+
+def write_validation_page(project: Project, reports: Sequence[BatchReport], model: str) -> Path:
+    """Write `reports/validation.html` of the project; returns its path."""
+    path = project.reports / "validation.html"
+    page = validation_page(reports, f"Validation of {model}")
+    write_whole(path, lambda part: part.write_text(page, encoding="utf-8"))
+    return path
 
 
 def validation_page(reports: Sequence[BatchReport], title: str) -> str:
