@@ -526,3 +526,30 @@ def test_read_part_gives_the_columns_that_were_asked(built: Any) -> None:
     part = read_part(built.project, split.holdout, ["dest", LABEL])
     assert part.columns == ["dest", LABEL]
     assert part.height == read_part(built.project, split.holdout).height
+
+
+@pytest.mark.parametrize(
+    "leak", [pl.col("arr_delay"), pl.col("distance") / pl.col("air_time"), pl.col("dep_delay").mean().over("origin")]
+)
+def test_a_feature_known_only_later_is_stopped(site: Any, monkeypatch: pytest.MonkeyPatch, leak: pl.Expr) -> None:
+    monkeypatch.setitem(dataset.FEATURES, "speed", leak)
+    with pytest.raises(InputError, match=r"feature 'speed' reads '\w+', which is known only later") as caught:
+        start(site, MONTHS[:3])
+    assert "take the feature out" in str(caught.value)
+    assert not site.project.features.exists()
+
+
+@pytest.mark.parametrize("folder", ["validated"])
+def test_rows_altered_before_they_are_prepared_are_refused(site: Any, folder: str) -> None:
+    site.accept({name: flown(name) for name in MONTHS[:3]})
+    flown("2013-01").head(100).write_parquet(site.project.validated / "2013-01.parquet")
+    with pytest.raises(InputError, match=r"2013-01\.parquet is missing or was changed: bring it back"):
+        prepare(site.project, site.params())
+
+
+def test_a_batch_that_was_dropped_is_no_longer_prepared(site: Any) -> None:
+    start(site, MONTHS[:4])
+    Manifest(site.project.validated).drop(["2013-04"])
+    found = prepare(site.project, site.params())
+    assert found.split.holdout.batches == ("2013-03",)
+    assert not (site.project.features / "2013-04.parquet").exists()

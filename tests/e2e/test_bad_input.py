@@ -116,6 +116,42 @@ def test_the_flow_stops_at_a_bad_batch_too(make_project: Callable[..., Project],
     assert "missing column(s)" in (project.reports / "validation.html").read_text()
 
 
+def test_a_bad_batch_can_be_left_out(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    parquet(lambda frame: frame.drop("dest"))(project.root.parent / "inbox")
+    assert evergreen(project, "ingest").returncode == 0
+    assert_one_error(evergreen(project, "validate"), NEW, f"evergreen ingest {NEW} --drop")
+    assert "missing column(s)" in (project.reports / "validation.html").read_text()
+    (project.root.parent / "inbox" / f"{NEW}.parquet").unlink()
+    assert evergreen(project, "ingest", NEW, "--drop").returncode == 0
+    assert evergreen(project, "validate").returncode == 0
+    assert_one_error(evergreen(project, "ingest", "2012-01", "--drop"), "no batch '2012-01'")
+
+
+def test_a_tampered_raw_batch_is_refused(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    for step in ("ingest", "validate"):
+        assert evergreen(project, step).returncode == 0
+    path = project.raw / "2013-01.parquet"
+    pl.read_parquet(path).with_columns(arr_delay=pl.lit(200, pl.Int32)).write_parquet(path)
+    said = ("2013-01.parquet was changed after it was ingested", "dvc checkout")
+    assert_one_error(evergreen(project, "validate"), *said)
+    assert_one_error(evergreen(project, "ingest", "2013-03", "--replace"), *said)
+    assert_one_error(evergreen(project, "run"), *said)
+
+
+def test_a_damaged_champion_is_made_again(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    assert evergreen(project, "run").returncode == 0
+    (model,) = project.stores.glob("mlflow/**/package/seed-*.ubj")
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    done = evergreen(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "gone or damaged" in done.stdout + done.stderr
+    assert "version 2 is champion" in done.stdout
+    assert "3 seeds, 3 of them reused" in done.stdout
+
+
 def test_all_labels_equal(make_project: Callable[..., Project], evergreen: Run) -> None:
     project = make_project()
     equal_labels(project.root.parent / "inbox")
