@@ -26,12 +26,14 @@ from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
+from evergreen.model.package import read_package
 from evergreen.model.train import Trained
 from evergreen.params import Params
 from evergreen.project import Project
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
@@ -269,13 +271,12 @@ class Tracker:
         """
         name = self.params.tracking.model
         self._ensure_model(name)
-        known = [
-            v
-            for v in self.client.search_model_versions(f"name = {_quoted(name)}")
-            if v.tags.get(FINGERPRINT) == fingerprint
-        ]
-        number = str(known[0].version) if known else self._add_version(name, run_id, fingerprint, folder, encoder)
-        alias = CHALLENGER if self.aliases().get(CHAMPION, number) != number else CHAMPION
+        versions = self.client.search_model_versions(f"name = {_quoted(name)}")
+        intact = {str(one.version): one for one in versions if self._is_intact(one)}
+        known = [number for number, one in intact.items() if one.tags.get(FINGERPRINT) == fingerprint]
+        number = known[0] if known else self._add_version(name, run_id, fingerprint, folder, encoder)
+        champion = self.aliases().get(CHAMPION, number)
+        alias = CHALLENGER if champion != number and champion in intact else CHAMPION
         self.client.set_registered_model_alias(name, alias, number)
         return Registered(name, number, alias)
 
@@ -290,10 +291,13 @@ class Tracker:
             return {}
 
     def version_of(self, run_id: str) -> Registered | None:
-        """Return the version that `run_id` registered, with the alias it holds now ('' for none)."""
+        """Return the version that `run_id` registered, with the alias it holds now ('' for none).
+
+        One whose files are gone or damaged does not count.
+        """
         name = self.params.tracking.model
         for one in self.client.search_model_versions(f"name = {_quoted(name)}"):
-            if one.run_id == run_id:
+            if one.run_id == run_id and self._is_intact(one):
                 held = [alias for alias, number in self.aliases().items() if number == str(one.version)]
                 return Registered(name, str(one.version), held[0] if held else "")
         return None
@@ -311,6 +315,19 @@ class Tracker:
         return f"{base}/#/experiments/{self.experiment}/runs/{run_id}"
 
     # --- details ------------------------------------------------------------------------------------------------------
+
+    def _is_intact(self, found: ModelVersion) -> bool:
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        try:
+            model = self.client.get_logged_model(str(found.source).removeprefix("models:/"))
+            folder = Path(download_artifacts(artifact_uri=model.artifact_location, tracking_uri=self.uri))
+            (sums,) = folder.rglob("checksums.json")
+            read_package(sums.parent)
+        except (InputError, MlflowException, OSError, ValueError):
+            return False
+        return True
 
     def _is_free(self, run: Run) -> bool:
         return bool(run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self._root)

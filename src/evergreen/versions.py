@@ -31,7 +31,7 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
     with _opened(project) as repo, repo.lock:
         stage = _stage(repo, name)
         altered = stage.changed_outs()
-        if not (force or altered or stage.changed()):
+        if not (force or altered or stage.changed_stage() or stage.changed_deps()):
             return None
         result = work(altered)
         # The run cache is left to `dvc repro`: restoring from it after save() would bring back old outputs.
