@@ -272,11 +272,12 @@ class Tracker:
         name = self.params.tracking.model
         self._ensure_model(name)
         versions = self.client.search_model_versions(f"name = {_quoted(name)}")
-        intact = {str(one.version): one for one in versions if self._is_intact(one)}
-        known = [number for number, one in intact.items() if one.tags.get(FINGERPRINT) == fingerprint]
-        number = known[0] if known else self._add_version(name, run_id, fingerprint, folder, encoder)
+        known = (one for one in versions if one.tags.get(FINGERPRINT) == fingerprint and self._is_intact(one))
+        found = next(known, None)
+        number = str(found.version) if found else self._add_version(name, run_id, fingerprint, folder, encoder)
         champion = self.aliases().get(CHAMPION, number)
-        alias = CHALLENGER if champion != number and champion in intact else CHAMPION
+        live = any(str(one.version) == champion and self._is_intact(one) for one in versions)
+        alias = CHALLENGER if champion != number and live else CHAMPION
         self.client.set_registered_model_alias(name, alias, number)
         return Registered(name, number, alias)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from evergreen.files import write_whole
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.model.metrics import LOWER_IS_BETTER, Estimate
 from evergreen.model.train import LOSSES, Trained
 
 if TYPE_CHECKING:
@@ -165,13 +165,7 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
     for name in ("linear", MODEL):
         false, true, _ = roc_curve(evaluation.y, evaluation.predictions[name])
         area = evaluation.estimates[name]["roc_auc"]
-        axes.plot(
-            false,
-            true,
-            color=COLOURS[name],
-            lw=2,
-            label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})",
-        )
+        _curve(axes, false, true, name, area)
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
     axes.set_title("ROC")
@@ -184,17 +178,16 @@ def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
     for name in ("linear", MODEL):
         precision, recall, _ = precision_recall_curve(evaluation.y, evaluation.predictions[name])
         area = evaluation.estimates[name]["average_precision"]
-        axes.plot(
-            recall,
-            precision,
-            color=COLOURS[name],
-            lw=2,
-            label=f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})",
-        )
+        _curve(axes, recall, precision, name, area)
     axes.axhline(float(np.mean(evaluation.y)), color=GREY, lw=1, ls="--")
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     axes.set_title("Precision and recall")
     axes.legend(fontsize=8.5, loc="upper right")
+
+
+def _curve(axes: Axes, x: Any, y: Any, name: str, area: Estimate) -> None:
+    label = f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
+    axes.plot(x, y, color=COLOURS[name], lw=2, label=label)
 
 
 def _calibration(axes: Axes, truth: Any, chance: Any) -> None:
