@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -20,10 +21,12 @@ from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
-from flows.server import LOOPBACK, PATIENCE, is_prefect
+from flows.server import LOOPBACK, PATIENCE, end_with_parent, is_prefect
+
+DEPLOYMENTS = "deployments"
 
 
-def serve(project: Project, params: Params) -> None:
+def run_house(project: Project, params: Params) -> None:
     """Serve both pages and the training deployment on this machine until Ctrl-C or SIGTERM.
 
     Raises InputError where a port is taken, or a server does not start or stops by itself.
@@ -52,7 +55,7 @@ def serve(project: Project, params: Params) -> None:
         mlflow = start("mlflow", "mlflow", "server", *bind, str(params.ports.mlflow), "--workers", "1", *stores)
         _wait(project, "prefect", prefect, lambda: is_prefect(f"{url}/api"), stop)
         _wait(project, "mlflow", mlflow, lambda: not port_is_free(params.ports.mlflow), stop)
-        deployments = start("deployments", "flows.house")
+        deployments = start("deployments", DEPLOYMENTS)
         click.echo(f"Prefect  {url}  (runs and deployments)")
         click.echo(f"MLflow   http://{LOOPBACK}:{params.ports.mlflow}  (models, metrics, pictures)")
         click.echo("Ctrl-C stops everything; everything is kept")
@@ -79,8 +82,8 @@ def _check_ports(params: Params) -> None:
 def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     with _log(project, name).open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "flows.house", *command],
+            stdin=subprocess.PIPE,
             stdout=sink,
             stderr=sink,
             cwd=project.root,
@@ -112,12 +115,33 @@ def _log(project: Project, name: str) -> Path:
 
 
 def main() -> None:
-    """Serve the deployments: `python -m flows.house`, with PREFECT_API_URL set."""
-    from prefect import serve as serve_deployments
+    """Be a server that ends with its parent: `python -m flows.house MODULE [ARGUMENT...]`."""
+    end_with_parent(_stop_children)
+    sys.argv = sys.argv[1:]
+    if sys.argv[0] == DEPLOYMENTS:
+        serve_deployments()
+    else:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+def _stop_children() -> None:
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    for how in ("terminate", "kill"):
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                getattr(child, how)()
+        _, children = psutil.wait_procs(children, timeout=10)
+
+
+def serve_deployments() -> None:
+    """Serve the deployments of this project, with PREFECT_API_URL set."""
+    from prefect import serve
 
     from flows.training import training
 
-    serve_deployments(training.to_deployment("training", concurrency_limit=1), limit=1, print_starting_message=False)
+    serve(training.to_deployment("training", concurrency_limit=1), limit=1, print_starting_message=False)
 
 
 if __name__ == "__main__":

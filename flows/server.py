@@ -134,14 +134,23 @@ def main() -> None:
     app = create_app(ephemeral=True, final=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5))
 
-    def end_with_parent() -> None:
-        sys.stdin.buffer.read()
+    def stop() -> None:
         server.should_exit = True
         time.sleep(20)  # a server that does not end by itself
+
+    end_with_parent(stop)
+    server.run(sockets=[listener])
+
+
+def end_with_parent(stop: Callable[[], object]) -> None:
+    """End this process, by `stop` and at last by force, when its standard input closes: when its parent has died."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        stop()
         os._exit(1)
 
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    server.run(sockets=[listener])
+    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":

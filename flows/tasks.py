@@ -58,13 +58,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the sweep will do: on which device, how many seeds at once; `finished` is an identical run, if any."""
+    """What the sweep will do: on which device, how many seeds at once; `finished` is an identical run, if any.
+
+    `registered` is the model of that run.
+    """
 
     device: str
     slots: Slots
     fingerprint: str
     data: str
-    finished: str | None
+    finished: str | None = None
+    registered: Registered | None = None
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,8 @@ def plan(job: Job) -> Plan:
     data = data_versions(job.project)["data/features"]
     fingerprint = sweep_fingerprint(data, job.params, device)
     finished = job.tracker.find_finished(fingerprint)
-    if finished and not job.tracker.version_of(finished.info.run_id):
+    registered = job.tracker.version_of(finished.info.run_id) if finished else None
+    if finished and not registered:
         get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)
         job.tracker.reopen(finished.info.run_id)
         finished = None
@@ -229,7 +234,7 @@ def plan(job: Job) -> Plan:
     get_run_logger().info(
         "%d seeds on %s, %d at once with %d thread(s) each", job.params.sweep.seeds, device, slots.jobs, slots.threads
     )
-    return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None)
+    return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
 
 
 @task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)

@@ -50,7 +50,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None) ->
             for step in ("train", "evaluate", "register"):
                 tasks.skip(step, f"an identical run is there: {plan.finished}")
                 steps[step] = "skipped"
-            return Outcome(steps, plan.finished, job.tracker.version_of(plan.finished))
+            return Outcome(steps, plan.finished, plan.registered)
         with job.tracker.open_run(plan.fingerprint, *tasks.describe(job, plan)) as run_id:
             tables, binned, known = tasks.matrix(job, plan, run_id)
             trained, failed = tasks.sweep(job, plan, run_id, tables, binned, known)

@@ -171,10 +171,10 @@ def doctor() -> None:
 @main.command()
 def up() -> None:
     """Serve the Prefect and MLflow pages of this project on this machine, until Ctrl-C."""
-    from flows.house import serve
+    from flows.house import run_house
 
     with _project(lock=False) as (project, params):
-        serve(project, params)
+        run_house(project, params)
 
 
 @main.command(hidden=True)

@@ -12,13 +12,11 @@ from evergreen.errors import InputError
 from evergreen.model.sweep import (
     Slots,
     choose,
-    failed_seeds,
     seed_fingerprint,
     share_cores,
     summarize,
     sweep_fingerprint,
 )
-from evergreen.model.train import Trained
 from evergreen.params import Params, Sweep, Train
 
 BASE = Params()
@@ -116,12 +114,6 @@ def test_a_single_seed_has_no_interval_and_warns_of_nothing():
     spread = summarize([0.7], 0.95)
     assert (spread.mean, spread.values) == (0.7, (0.7,))
     assert np.isnan([spread.deviation, spread.low, spread.high]).all()
-
-
-def test_seeds_without_a_model():
-    trained = [Trained(seed, b"", 1, 0.5, {}) for seed in (3, 1)]
-    assert failed_seeds([1, 2, 3, 4], trained) == (2, 4)
-    assert failed_seeds([1, 3], trained) == ()
 
 
 def changed(section, **values):

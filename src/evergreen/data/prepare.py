@@ -26,6 +26,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 
 ROLES = ("train", "validation", "holdout")
+EVERY = 7  # of so many rows one is computed apart from the others
 TIME, LABEL, KEY = "event_time", "label", "key_"  # columns of a features file beside the features
 
 
@@ -134,12 +135,14 @@ def _featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, i
         kept = kept.filter(~unlabelled)
     _check_label(label.filter(~unlabelled), task)
     target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
-    features = kept.select(
+    columns = [
         *(pl.col(name).alias(KEY + name) for name in dataset.KEY),
         pl.col(dataset.TIME).alias(TIME),
         target.alias(LABEL),
         *(expression.alias(name) for name, expression in dataset.FEATURES.items()),
-    )
+    ]
+    features = kept.select(columns)
+    _check_row_by_row(features, kept, columns)
     if task != "regression":
         features = features.with_columns(as_class(features[LABEL]))
     numbers = [name for name in dataset.FEATURES if features.schema[name] != pl.String()]
@@ -248,6 +251,19 @@ def _used(split: Split) -> list[str]:
 def _counts(column: pl.Series) -> dict[str, int]:
     counted = column.drop_nulls().alias("level").value_counts(name="rows").sort("level")
     return dict(zip(counted["level"].to_list(), counted["rows"].to_list(), strict=True))
+
+
+def _check_row_by_row(features: pl.DataFrame, rows: pl.DataFrame, columns: list[pl.Expr]) -> None:
+    """Compute some rows without the others: what then differs is no property of a row."""
+    some = features.gather_every(EVERY)
+    alone = rows.gather_every(EVERY).select(columns)
+    for name in features.columns:
+        if not some[name].equals(alone[name]):
+            what = "LABEL" if name == LABEL else f"feature {name!r}"
+            raise InputError(
+                f"dataset.py: {what} depends on other rows of the batch: a row that is scored alone would get another "
+                "value, and rows of the holdout would reach into training; use the row's own columns only"
+            )
 
 
 def _check_label(label: pl.Series, task: str) -> None:

@@ -91,6 +91,8 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     if not dtype.is_temporal():
         return column.cast(dtype, strict=False)
     moments = column.str.to_datetime(strict=False, time_unit="us")
+    finer = column.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")  # than microseconds: they would be cut
+    moments = pl.select(pl.when(~finer).then(moments)).to_series().alias(column.name)
     if getattr(moments.dtype, "time_zone", None):
         moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return _unchanged(moments, moments.cast(dtype, strict=False))

@@ -6,7 +6,7 @@ on noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,6 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code
-from evergreen.model.train import Trained
 from evergreen.params import Params
 from evergreen.params import Sweep as SweepParams
 
@@ -93,12 +92,6 @@ def choose(trained: Mapping[int, float], model: str) -> tuple[int, ...]:
         return tuple(sorted(trained))
     ranked = sorted(trained, key=lambda seed: (trained[seed], seed))
     return (ranked[(len(ranked) - 1) // 2],)
-
-
-def failed_seeds(seeds: Sequence[int], trained: Iterable[Trained]) -> tuple[int, ...]:
-    """Return the seeds that have no model."""
-    have = {one.seed for one in trained}
-    return tuple(seed for seed in seeds if seed not in have)
 
 
 def _code(names: Iterable[str]) -> str:
