@@ -1,23 +1,30 @@
-"""Small projects of real flights, each in a folder of its own."""
+"""Small projects of real flights, empty stores of MLflow, and small made-up data with something to learn."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
 
 from evergreen import dataset, params
+from evergreen.model.matrix import Matrix, Table, Tables, build_matrix
+from evergreen.model.train import Trained, train
 from evergreen.project import Project
+from evergreen.tracking import Tracker
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before a thread spins: halves the time on a busy machine
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
     "validate": {"max_bad_rows": 0.02},
@@ -26,7 +33,12 @@ SMALL = {
     "sweep": {"seeds": 3},
     "evaluate": {"resamples": 100},
 }
-MONTHS = ("2013-01", "2013-02", "2013-03")
+MONTHS = ("2013-05", "2013-06", "2013-07")
+FEATURES = ("first", "second", "place", "noise")  # of the made-up data
+CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
+QUICK = params.Train(
+    device="cpu", rounds=40, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, min_child_weight=1.0, max_bin=64
+)
 
 
 @cache
@@ -107,3 +119,111 @@ def evergreen() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+# --- empty stores -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as MLflow makes it, which takes seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about the types in MLflow's own code
+        importlib.import_module("mlflow.pyfunc")
+    with pytest.MonkeyPatch.context() as patch:
+        forget_mlflow(patch)
+        _ = Tracker(Project(folder), params.Params()).client
+    return folder / "stores" / "mlflow.db"
+
+
+def forget_mlflow(patch: pytest.MonkeyPatch) -> None:
+    """Keep what MLflow sets for the whole process inside one test."""
+    import mlflow.tracking._model_registry.utils as registry
+    import mlflow.tracking._tracking_service.utils as tracking
+
+    patch.setattr(tracking, "_tracking_uri", None)
+    patch.setattr(registry, "_registry_uri", None)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        patch.setenv(name, "true")
+        patch.delenv(name)
+
+
+@pytest.fixture
+def open_tracker(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tracker]:
+    """Open the tracker of a project in a folder of its own, or of a project that is there.
+
+    `store`: the database to begin with, in place of an empty one.
+    """
+    forget_mlflow(monkeypatch)
+    monkeypatch.setattr("mlflow.store.db.utils._verify_schema", lambda engine: None)  # slow, and known of a copy
+
+    def make(project: Project | str = "project", store: Path = empty_store, **sections: Any) -> Tracker:
+        if isinstance(project, str):
+            project = Project(tmp_path / project)
+        own = project.stores / "mlflow.db"
+        if not own.exists():
+            project.stores.mkdir(parents=True)
+            shutil.copy2(store, own)
+        return Tracker(project, params.Params().override(**sections))
+
+    return make
+
+
+# --- made-up data -----------------------------------------------------------------------------------------------------
+
+
+@cache
+def draw_tables(task: str, rows: tuple[int, int, int] = (600, 200, 200), seed: int = 0) -> Tables:
+    """Draw rows whose label depends on two numbers and a category; every tenth value of a number is missing."""
+    draw = np.random.default_rng(seed)
+    count = sum(rows)
+    x = draw.normal(size=(count, len(FEATURES)))
+    x[:, 2] = draw.integers(0, 6, count)
+    score = 1.5 * x[:, 0] - x[:, 1] + np.array([0, 1, -1, 2, -2, 0.5])[x[:, 2].astype(int)] + draw.normal(size=count)
+    x[draw.random(count) < 0.1, 1] = np.nan
+    y = {
+        "binary": score > 0.5,
+        "multiclass": np.digitize(score, [-1.2, 1.2]),
+        "regression": score,
+    }[task]
+    edges = np.cumsum(rows)[:-1]
+    parts = [
+        Table(np.ascontiguousarray(part, np.float32), label.astype(np.float32))
+        for part, label in zip(np.split(x, edges), np.split(y, edges), strict=True)
+    ]
+    return Tables(task, FEATURES, ("place",), CLASSES[task], *parts)
+
+
+@cache
+def draw_matrix(task: str) -> Matrix:
+    return build_matrix(draw_tables(task), QUICK.max_bin, threads=1)
+
+
+@cache
+def fit(task: str, seed: int = 0) -> Trained:
+    return train(draw_matrix(task), QUICK, seed)
+
+
+@pytest.fixture(scope="session")
+def make_tables() -> Callable[..., Tables]:
+    """Draw the tables of a task: `make_tables(task, rows=(train, validation, holdout), seed=0)`."""
+    return draw_tables
+
+
+@pytest.fixture(scope="session")
+def make_matrix() -> Callable[[str], Matrix]:
+    """The binned rows of a task."""
+    return draw_matrix
+
+
+@pytest.fixture(scope="session")
+def trained() -> Callable[..., Trained]:
+    """The model of a task and a seed, trained quickly; one for the whole session."""
+    return fit
+
+
+@pytest.fixture(scope="session")
+def quick() -> params.Train:
+    """Parameters for training in milliseconds."""
+    return QUICK

@@ -1,19 +1,39 @@
 """The metrics of each task, and their bootstrap intervals.
 
 scikit-learn owns each value. The bootstrap needs thousands of values of the same metric on other row weights, for which
-calling scikit-learn each time takes minutes; the forms here sort once, and a test holds them equal to it.
+calling scikit-learn each time takes minutes; here all are one product of matrices, and tests hold the two equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from evergreen.model.device import count_cores
+
 Array = np.ndarray[Any, np.dtype[Any]]
-Form = Callable[[Array], float]  # a metric of fixed labels and predictions, as a function of row weights, shape (rows,)
+AT_ONCE = 8_000_000  # weights held at a time
+
+
+@dataclass(frozen=True)
+class Form:
+    """A metric of fixed labels and predictions as a function of row weights: of some weighted sums over the rows.
+
+    `rows`: what is summed, shape (rows, sums). `of`: sums, shape (resamples, sums), to values, shape (resamples,).
+    """
+
+    rows: Array
+    of: Callable[[Array], Array]
+
+    def __call__(self, weights: Array) -> float:
+        """Return the metric for one set of weights, shape (rows,); NaN where it is not defined."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(self.of((weights @ self.rows)[None])[0])
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,24 @@ def measure(task: str, y: Array, p: Array) -> dict[str, float]:
     }
 
 
+def calibration_error(task: str, y: Array, p: Array, bins: int = 10) -> float:
+    """Return how far predictions are from what happened, on average: 0 is perfect.
+
+    Binary: expected calibration error over `bins` of equal row counts (Naeini et al., Obtaining well calibrated
+    probabilities using Bayesian binning, 2015, with quantile bins). Multiclass: the same for the probability of the
+    predicted class. Regression: the mean error in standard deviations of the label.
+    """
+    if task == "regression":
+        spread = float(y.std())
+        return float(abs(np.mean(p - y)) / spread) if spread else 0.0
+    happened = (y == 1) if task == "binary" else p.argmax(axis=1) == y
+    said = p if task == "binary" else p.max(axis=1) / p.sum(axis=1)
+    bins = max(1, min(bins, len(y) // 50))  # fewer rows in a bin differ by chance alone
+    edges = np.quantile(said, np.arange(1, bins) / bins)
+    at = np.searchsorted(edges, said, side="right")  # equal predictions share a bin
+    return float(np.abs(np.bincount(at, said - happened.astype(np.float64), minlength=bins)).sum() / len(y))
+
+
 def bootstrap(
     task: str, y: Array, predictions: Mapping[str, Array], *, resamples: int, confidence: float, seed: int
 ) -> dict[str, dict[str, Estimate]]:
@@ -74,25 +112,72 @@ def bootstrap(
     out of its interval. Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     forms = {(model, name): weighted(name, y, p) for model, p in predictions.items() for name in METRICS[task]}
-    draws = {key: np.empty(resamples) for key in forms}
-    draw = np.random.default_rng(seed)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for number in range(resamples):
-            weights = np.bincount(draw.integers(0, len(y), len(y), dtype=np.int32), minlength=len(y)).astype(np.float64)
-            for key, form in forms.items():
-                draws[key][number] = form(weights)
-    tails = [100 * (1 - confidence) / 2, 100 * (1 + confidence) / 2]
+    draws = dict(zip(forms, resample(list(forms.values()), len(y), resamples=resamples, seed=seed), strict=True))
     found: dict[str, dict[str, Estimate]] = {}
     for model, p in predictions.items():
         for name, value in measure(task, y, p).items():
-            defined = draws[model, name][np.isfinite(draws[model, name])]
-            low, high = np.percentile(defined, tails) if len(defined) and np.isfinite(value) else (np.nan, np.nan)
-            found.setdefault(model, {})[name] = Estimate(value, float(low), float(high))
+            low, high = interval(draws[model, name], confidence) if np.isfinite(value) else (np.nan, np.nan)
+            found.setdefault(model, {})[name] = Estimate(value, low, high)
     return found
 
 
+def interval(draws: Array, confidence: float) -> tuple[float, float]:
+    """Return the percentile interval of those of `draws` that are defined; NaN where none is."""
+    defined = draws[np.isfinite(draws)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def resample(forms: Sequence[Form], rows: int, *, resamples: int, seed: int) -> Array:
+    """Return the value of each form on each resample of the rows, shape (forms, resamples); NaN where not defined.
+
+    In each resample a row counts Poisson(1) times, independently of the others, which for more than some hundred rows
+    is the bootstrap, without drawing rows in a given number (Chamandy et al., Estimating uncertainty for massive data
+    streams, 2012). Every form meets the same resamples. Memory: the forms' columns, and `AT_ONCE` weights.
+    """
+    columns = np.hstack([form.rows for form in forms])
+    edges = np.cumsum([0, *(form.rows.shape[1] for form in forms)])
+    found = np.empty((len(forms), resamples))
+    for start in range(0, resamples, step := max(1, AT_ONCE // rows)):
+        chunk = range(start, min(start + step, resamples))
+        sums = _draw_weights(chunk, rows, seed) @ columns
+        with np.errstate(invalid="ignore", divide="ignore"):  # a resample without one of the classes
+            for number, form in enumerate(forms):
+                found[number, chunk.start : chunk.stop] = form.of(sums[:, edges[number] : edges[number + 1]])
+    return found
+
+
+def _draw_weights(numbers: range, rows: int, seed: int) -> Array:
+    """Return how often each row counts in the resamples called `numbers`, shape (len(numbers), rows)."""
+    weights, table = np.empty((len(numbers), rows)), _poisson_table()
+
+    def fill(at: int) -> None:
+        draw = np.random.Generator(np.random.SFC64([seed, numbers[at]]))
+        np.take(table, draw.integers(0, len(table), rows, dtype=np.uint16), out=weights[at], mode="clip")
+
+    with ThreadPoolExecutor(count_cores()) as pool:
+        list(pool.map(fill, range(len(numbers))))
+    return weights
+
+
+@cache
+def _poisson_table() -> Array:
+    """Return Poisson(1) counts such that a uniform draw from the table is a draw of the count."""
+    from scipy.stats import poisson
+
+    size = 2**16
+    edges = np.rint(poisson.cdf(np.arange(9), 1) * size)  # 9 and more have a chance below 2^-16
+    return np.searchsorted(edges, np.arange(size), side="right").astype(np.float64)
+
+
 def weighted(name: str, y: Array, p: Array) -> Form:
-    """Return the metric `name` of labels `y` and predictions `p` as a function of row weights."""
+    """Return the metric `name` of labels `y` and predictions `p` as a function of row weights.
+
+    Exact, but for the two that depend on ranks: these are exact to first order around equal weights (for the AUC that
+    is the method of DeLong et al., Comparing the areas under correlated ROC curves, 1988).
+    """
     whole: dict[str, Callable[[Array, Array], Form]] = {
         "roc_auc": _roc_auc,
         "average_precision": _average_precision,
@@ -101,12 +186,9 @@ def weighted(name: str, y: Array, p: Array) -> Form:
     }
     if name in whole:
         return whole[name](y, p)
-    rows = {"log_loss": _log_losses, "brier": _squares, "rmse": _squares, "mae": _distances, "accuracy": _hits}[name](
-        y, p
-    )
-    if name == "rmse":
-        return lambda w: float(np.sqrt(w @ rows / w.sum()))
-    return lambda w: float(w @ rows / w.sum())
+    losses = {"log_loss": _log_losses, "brier": _squares, "rmse": _squares, "mae": _distances, "accuracy": _hits}
+    rows = np.column_stack([losses[name](y, p), np.ones(len(y))])
+    return Form(rows, (lambda s: np.sqrt(s[:, 0] / s[:, 1])) if name == "rmse" else (lambda s: s[:, 0] / s[:, 1]))
 
 
 def _log_losses(y: Array, p: Array) -> Array:
@@ -129,66 +211,69 @@ def _hits(y: Array, p: Array) -> Array:
 
 
 def _roc_auc(y: Array, p: Array) -> Form:
-    """AUC is the chance that a positive scores above a negative, ties counting half (Hanley and McNeil, 1982)."""
-    order, starts = _by_score(p)
-    positive = (y[order] == 1).astype(np.float64)
+    """AUC is the mean over positives of the share of negatives that they beat, and the other way round.
 
-    def form(w: Array) -> float:
-        w = w[order]
-        above = _per_score(w * positive, starts)  # lowest score first
-        below = _per_score(w, starts) - above
-        beaten = np.cumsum(below) - below / 2
-        return float(above @ beaten / (above.sum() * below.sum()))
+    A tie is half a win. Both means are weighted; which rows each row beats is not.
+    """
+    positive = y == 1
+    above, below = np.sort(p[positive]), np.sort(p[~positive])
+    won = np.empty(len(y))
+    won[positive] = _share_beaten(below, p[positive])
+    won[~positive] = 1 - _share_beaten(above, p[~positive])
+    auc = float(won[positive].mean()) if positive.any() else float("nan")
+    rows = np.column_stack([won * positive, positive, won * ~positive, ~positive]).astype(np.float64)
+    return Form(rows, lambda s: s[:, 0] / s[:, 1] + s[:, 2] / s[:, 3] - auc)
 
-    return form
+
+def _share_beaten(ranked: Array, p: Array) -> Array:
+    if not len(ranked):
+        return np.full(len(p), np.nan)
+    places = np.searchsorted(ranked, p, side="left") + np.searchsorted(ranked, p, side="right")
+    return np.asarray(places / (2 * len(ranked)))
 
 
 def _average_precision(y: Array, p: Array) -> Form:
-    """AP is the sum over thresholds of precision times the gain in recall, as scikit-learn defines it."""
-    order, starts = _by_score(-p)
-    positive = (y[order] == 1).astype(np.float64)
+    """AP is the mean over positives of the precision at their score, as scikit-learn defines it.
 
-    def form(w: Array) -> float:
-        w = w[order]
-        hits = _per_score(w * positive, starts)  # highest score first
-        called = np.cumsum(_per_score(w, starts))
-        precision = np.cumsum(hits) / np.maximum(called, 1e-300)
-        return float(precision @ hits / hits.sum())
+    A row's weight counts in its own term, and in the precision at every score that is not above its own.
+    """
+    order = np.argsort(-p, kind="stable")
+    ranked, positive = -p[order], (y[order] == 1).astype(np.float64)
+    last = np.searchsorted(ranked, ranked, side="right")  # rows at or above each row's score
+    called, hits = last.astype(np.float64), np.cumsum(positive)[last - 1]
+    precision, total = hits / called, positive.sum()
+    value = float(positive @ precision / total) if total else float("nan")
+    first = np.searchsorted(ranked, ranked, side="left")
+    felt = [np.r_[np.cumsum((positive * one)[::-1])[::-1], 0.0][first] for one in (1 / called, precision / called)]
+    slope = np.empty(len(y))
+    slope[order] = (positive * (precision - value + felt[0]) - felt[1]) / max(total, 1.0)
+    rows = np.column_stack([slope, y == 1, y != 1]).astype(np.float64)
 
-    return form
+    def of(sums: Array) -> Array:
+        both = (sums[:, 1] > 0) & (sums[:, 2] > 0)
+        return np.where(both, value + sums[:, 0] / (sums[:, 1] + sums[:, 2]) * len(y), np.nan)
+
+    return Form(rows, of)
 
 
 def _balanced_accuracy(y: Array, p: Array) -> Form:
     member = (y[:, None] == np.unique(y)[None, :]).astype(np.float64)
-    hits = _hits(y, p)[:, None] * member
+    classes = member.shape[1]
 
-    def form(w: Array) -> float:
-        rows = w @ member
-        present = rows > 0
-        return float(((w @ hits)[present] / rows[present]).mean())
+    def of(sums: Array) -> Array:
+        recall = sums[:, :classes] / sums[:, classes:]  # NaN for a class without rows
+        present = sums[:, classes:] > 0
+        return np.asarray(np.where(present, recall, 0).sum(axis=1) / present.sum(axis=1))
 
-    return form
+    return Form(np.hstack([_hits(y, p)[:, None] * member, member]), of)
 
 
 def _r2(y: Array, p: Array) -> Form:
     centred, squares = y.astype(np.float64) - float(y.mean()), _squares(y, p)
-    rounding = 1e-20 * float(centred @ centred) / len(y)
 
-    def form(w: Array) -> float:
-        total = w.sum()
-        spread = w @ (centred - w @ centred / total) ** 2 / total
-        return float(1 - w @ squares / total / spread) if spread > rounding else float("nan")
+    def of(sums: Array) -> Array:
+        error, mean, square = (sums[:, at] / sums[:, 3] for at in range(3))
+        spread = square - mean**2
+        return np.where(spread > 1e-12 * square, 1 - error / spread, np.nan)  # below is what rounding leaves
 
-    return form
-
-
-def _by_score(p: Array) -> tuple[Array, Array | None]:
-    """Return the order of rows by score, and where each distinct score starts (None where all are distinct)."""
-    order = np.argsort(p, kind="stable")
-    ranked = p[order]
-    new = np.r_[True, ranked[1:] != ranked[:-1]]
-    return order, None if new.all() else np.flatnonzero(new)
-
-
-def _per_score(values: Array, starts: Array | None) -> Array:
-    return values if starts is None else np.add.reduceat(values, starts)
+    return Form(np.column_stack([squares, centred, centred**2, np.ones(len(y))]), of)
