@@ -78,6 +78,14 @@ FEATURES: dict[str, pl.Expr] = {
     "visib": pl.col("visib"),
 }
 
+# --- who must not suffer: each an expression over one row, read as text -----------------------------------------------
+
+SLICES: dict[str, pl.Expr] = {  # no value of these may get a much worse model, whatever the whole gains
+    "carrier": pl.col("carrier"),
+    "origin": pl.col("origin"),
+}
+GROUPS: dict[str, pl.Expr] = {}  # groups of people, say: predictions may differ between them only within bounds
+
 # --- where the example comes from (params.yaml: source.kind: example) ------------------------------------------------
 
 

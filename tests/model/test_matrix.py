@@ -10,8 +10,9 @@ import pytest
 from evergreen import dataset
 from evergreen.data.batches import ingest
 from evergreen.data.encoder import Encoder
+from evergreen.data.keys import hash_keys
 from evergreen.data.manifest import Manifest
-from evergreen.data.prepare import LABEL, Split, prepare, read_part
+from evergreen.data.prepare import KEY, LABEL, Split, prepare, read_part
 from evergreen.errors import InputError
 from evergreen.files import write_json
 from evergreen.model.matrix import Table, build_matrix, load_tables
@@ -54,6 +55,9 @@ def test_tables_hold_the_encoded_rows_of_the_split(prepared):
         assert len(table) == len(table.y) == rows.height > 100
         np.testing.assert_array_equal(table.x, encoder.transform(rows))
         assert table.y.tolist() == [float(label == "true") for label in rows[LABEL]]
+        np.testing.assert_array_equal(table.keys, hash_keys(rows, [KEY + name for name in dataset.KEY]))
+    keys = np.concatenate([tables.train.keys, tables.validation.keys, tables.holdout.keys])
+    assert len(set(keys.tolist())) == len(keys)  # no flight is in two parts, or twice in one
 
 
 @pytest.mark.parametrize(

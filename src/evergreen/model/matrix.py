@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import xgboost as xgb
 
     from evergreen.data.encoder import Encoder
+    from evergreen.data.keys import Hashes
     from evergreen.project import Project
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -20,10 +21,11 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class Table:
-    """Encoded rows: `x` float32, shape (rows, features); `y` float32, shape (rows,)."""
+    """Encoded rows: `x` float32, shape (rows, features); `y` float32, (rows,); `keys` hashes of row keys, (rows,)."""
 
     x: Array = field(repr=False)
     y: Array = field(repr=False)
+    keys: Hashes | None = field(repr=False, default=None)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -56,14 +58,16 @@ class Matrix:
 def load_tables(project: Project) -> Tables:
     """Read `data/features/` and encode it."""
     from evergreen.data.encoder import Encoder
-    from evergreen.data.prepare import LABEL, ROLES, Split, read_part
+    from evergreen.data.keys import hash_keys
+    from evergreen.data.prepare import KEY, LABEL, ROLES, Split, read_part
 
     encoder = Encoder.read(project.features / "encoder.json")
     split = Split.read(project.features / "split.json")
     parts = {}
     for role in ROLES:
-        rows = read_part(project, getattr(split, role), [LABEL, *encoder.features])
-        parts[role] = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]))
+        rows = read_part(project, getattr(split, role))
+        keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+        parts[role] = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), keys)
     task: Task = encoder.task  # type: ignore[assignment]  # checked when it was fitted
     return Tables(task, encoder.features, tuple(encoder.levels), encoder.classes, **parts, encoder=encoder)
 

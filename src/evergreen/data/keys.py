@@ -1,0 +1,25 @@
+"""Row keys as numbers: which rows a model has learnt from, kept beside it in eight bytes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+APART, MISSING = "\x1f", "\x1e"  # between the parts of a key, in place of one; control characters that no text holds
+
+
+def hash_keys(rows: pl.DataFrame, columns: Iterable[str]) -> Hashes:
+    """Return a 64-bit hash of the key in `columns` of each row, shape (rows,).
+
+    The same on every machine and in every version (pandas' SipHash of the key as text). Among a million rows the chance
+    that two keys share a hash is below one in ten million.
+    """
+    from pandas.util import hash_array
+
+    parts = [pl.col(name).cast(pl.String).fill_null(MISSING) for name in columns]
+    texts = rows.select(pl.concat_str(parts, separator=APART)).to_series()
+    return np.asarray(hash_array(texts.to_numpy().astype(object), categorize=False), dtype=np.uint64)
