@@ -107,7 +107,7 @@ def test_a_row_is_coded_by_itself(order: list[int]) -> None:
     rows, _ = featurize(month("2013-01").head(20), "binary")
     rows = rows.head(20)
     order = [place for place in order if place < rows.height]
-    encoder = fit_encoder("binary", list(dataset.FEATURES), summarize(rows, {})["levels"], {"a": 1, "b": 1}, 1, ["x"])
+    encoder = fit_encoder("binary", list(dataset.FEATURES), summarize(rows, {}).kept.levels, {"a": 1, "b": 1}, 1, ["x"])
     np.testing.assert_array_equal(encoder.transform(rows[order]), encoder.transform(rows)[order])
 
 
@@ -215,7 +215,7 @@ def test_fit_accepts(task: str, classes: tuple[str, ...]) -> None:
 def test_real_rows_are_coded_whole() -> None:
     rows, _ = featurize(month("2013-01"), "binary")
     counts = summarize(rows, {})
-    encoder = fit_encoder("binary", list(dataset.FEATURES), counts["levels"], counts["classes"], 5, ["2013-01"])
+    encoder = fit_encoder("binary", list(dataset.FEATURES), counts.kept.levels, counts.classes, 5, ["2013-01"])
     x = encoder.transform(rows)
     assert x.shape == (rows.height, len(dataset.FEATURES))
     assert x.dtype == np.float32

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +24,7 @@ from evergreen.data.prepare import (
     KEY,
     LABEL,
     ROLES,
+    SLICE,
     TIME,
     Prepared,
     Split,
@@ -34,6 +34,7 @@ from evergreen.data.prepare import (
     split_by_time,
     summarize,
 )
+from evergreen.data.profile import Profile
 from evergreen.errors import InputError
 from evergreen.project import Project
 
@@ -125,7 +126,8 @@ def test_rows_without_a_label_are_counted_too(monkeypatch: pytest.MonkeyPatch) -
 def test_features_carry_key_time_label_and_values() -> None:
     frame = flown("2013-01")
     features, _ = featurize(frame, "binary")
-    assert features.columns == [*(KEY + name for name in dataset.KEY), TIME, LABEL, *dataset.FEATURES]
+    slices = [SLICE + name for name in dataset.SLICES]
+    assert features.columns == [*(KEY + name for name in dataset.KEY), TIME, LABEL, *slices, *dataset.FEATURES]
     assert features[TIME].is_sorted()
     assert features.select(KEY + name for name in dataset.KEY).is_duplicated().sum() == 0
     assert features[LABEL].to_list() == [str(late).lower() for late in frame["arr_delay"] > 15]
@@ -152,10 +154,10 @@ def test_label_of_each_task(
     assert features.schema[LABEL] == dtype
     if first is not None:
         assert set(features[LABEL]) == first
-        assert summarize(features, {})["classes"] == dict(features[LABEL].value_counts().rows())
+        assert summarize(features, {}).classes == dict(features[LABEL].value_counts().rows())
     else:
         assert features[LABEL].to_list() == flown("2013-01")["arr_delay"].to_list()
-        assert summarize(features, {})["classes"] == {}
+        assert summarize(features, {}).classes == {}
 
 
 @given(st.sets(st.integers(0, 149), min_size=1, max_size=40))
@@ -173,7 +175,7 @@ def test_the_features_of_a_row_depend_on_it_alone(places: set[int]) -> None:
 def test_a_category_may_have_any_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(dataset, "FEATURES", {name: pl.col("carrier")})
     features, _ = featurize(flown("2013-01"), "binary")
-    assert sum(summarize(features, {})["levels"][name].values()) == features.height
+    assert sum(summarize(features, {}).kept.levels[name].values()) == features.height
 
 
 # --- only what is new -------------------------------------------------------------------------------------------------
@@ -186,7 +188,9 @@ def test_prepared_project(built: Any) -> None:
     for name in done.entries:
         features, left_out = featurize(month(name), "binary")
         assert_frame_equal(pl.read_parquet(done.file(name)), features)
-        assert json.loads(done.file(name, ".json").read_text()) == summarize(features, left_out)
+        profile = Profile.read([done.file(name, ".json")])
+        assert profile.kept == summarize(features, {}).kept
+        assert {why: one.rows for why, one in profile.left_out.items()} == left_out
 
 
 def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot: Callable[..., Any]) -> None:
@@ -537,6 +541,70 @@ def test_a_feature_known_only_later_is_stopped(site: Any, monkeypatch: pytest.Mo
         start(site, MONTHS[:3])
     assert "take the feature out" in str(caught.value)
     assert not site.project.features.exists()
+
+
+DISTANCE = pl.col("distance")
+MIXING = {  # values of a row that would be others if it came alone
+    "mean over a group": DISTANCE.mean().over("carrier"),
+    "size of a group": pl.len().over("carrier"),
+    "mean": DISTANCE - DISTANCE.mean(),
+    "rank": DISTANCE.rank(),
+    "running sum": DISTANCE.cum_sum(),
+    "row before": DISTANCE.shift(1),
+    "row after": DISTANCE.shift(-1),
+    "difference": DISTANCE.diff(),
+    "moving mean": DISTANCE.rolling_mean(3),
+    "number of rows": pl.lit(1.0) * pl.len(),
+    "first of its kind": pl.col("carrier").is_first_distinct(),
+    "first row": DISTANCE - DISTANCE.first(),
+    "last row": DISTANCE - DISTANCE.last(),
+    "largest": DISTANCE / DISTANCE.max(),
+    "commonest": pl.col("dest") == pl.col("dest").mode().sort().first(),
+    "lowest temperature": pl.col("temp") - pl.col("temp").min(),
+    "above the median": DISTANCE - DISTANCE.median() > 0,
+}
+ROWWISE = {
+    "column": DISTANCE,
+    "sum": DISTANCE + pl.col("flight"),
+    "ratio": DISTANCE / pl.col("sched_arr_time"),
+    "mean of two columns": pl.mean_horizontal("temp", "dewp"),
+    "filled": pl.col("wind_gust").fill_null(0.0),
+    "not a number": pl.col("temp") * float("nan"),
+    "choice": pl.when(DISTANCE > 1000).then(pl.lit("far")).otherwise(pl.lit("near")),
+    "part of a text": pl.col("tailnum").str.slice(0, 2),
+    "part of a time": pl.col(dataset.TIME).dt.month(),
+    "constant": pl.lit(1.0),
+    "nothing": pl.lit(None, dtype=pl.Float64),
+}
+
+
+@pytest.mark.parametrize("count", [60, 500])
+@pytest.mark.parametrize("name", MIXING)
+def test_a_feature_that_mixes_rows_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
+    monkeypatch.setattr(dataset, "FEATURES", {"distance": DISTANCE, "busy": MIXING[name]})
+    with pytest.raises(InputError, match=r"feature 'busy' depends on other rows of the batch") as caught:
+        featurize(flown("2013-01", count), "binary")
+    assert "use the row's own columns only" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ROWWISE)
+def test_a_feature_of_its_own_row_passes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(dataset, "FEATURES", {"own": ROWWISE[name]})
+    frame = flown("2013-01")
+    features, _ = featurize(frame, "binary")
+    assert features.height == frame.height
+    assert features["own"].null_count() == frame.select(ROWWISE[name].is_null().sum()).item() * (
+        frame.height if name == "nothing" else 1
+    )
+
+
+@pytest.mark.parametrize(
+    "label", [pl.col("arr_delay") > pl.col("arr_delay").mean(), pl.col("arr_delay").rank() > 50], ids=["mean", "rank"]
+)
+def test_a_label_that_mixes_rows_is_refused(monkeypatch: pytest.MonkeyPatch, label: pl.Expr) -> None:
+    monkeypatch.setattr(dataset, "LABEL", label)
+    with pytest.raises(InputError, match=r"LABEL depends on other rows of the batch"):
+        featurize(flown("2013-01"), "binary")
 
 
 @pytest.mark.parametrize("folder", ["validated"])

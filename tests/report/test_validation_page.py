@@ -4,49 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
+from report.pages import Page
 
 from evergreen.data.validate import BatchReport, Check
 from evergreen.report.validation_page import NEWEST, validation_page
 
 ATTACK = '<script>alert(\'1\')</script>" onclick="x"&\x00\u202e'
-VOID = {"meta", "br", "hr"}
-
-
-class Page(HTMLParser):
-    """A page taken apart: tags that were left open or closed out of turn, and the text of cells and open sections."""
-
-    def __init__(self, content: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.unbalanced: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.unscoped = 0
-        self.found: dict[str, list[str]] = {}
-        self.opened = 0
-        self.feed(content)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = dict(attrs)
-        self.tags.add(tag)
-        self.attributes.update(names)
-        self.unscoped += tag == "th" and names.get("scope") not in ("row", "col")
-        self.opened += tag == "details" and "open" in names
-        self.found.setdefault(tag, []).append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.unbalanced.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        for tag in self.open:
-            self.found[tag][-1] += data
 
 
 def report(

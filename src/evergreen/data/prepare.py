@@ -1,15 +1,15 @@
 """Prepare: turn each validated batch into features, split batches by time, fit the encoder on training rows only.
 
 What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the encoder) comes from
-counts kept per batch, so it never reads history again.
+the profile kept per batch, so it never reads history again.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,14 +20,16 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.encoder import as_class, fit_encoder
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.profile import Profile, profile
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
 ROLES = ("train", "validation", "holdout")
-EVERY = 7  # of so many rows one is computed apart from the others
-TIME, LABEL, KEY = "event_time", "label", "key_"  # columns of a features file beside the features
+ALONE = 20  # rows that are computed each by itself
+TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
+KEY, SLICE, GROUP = "key_", "slice_", "group_"  # what the names of others begin with
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,8 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     validated, done = Manifest(project.validated), Manifest(project.features)
     if check:
         done.forget_altered()
-    recipe = sha256_of(
-        sha256_of_code([Path(__file__), Path(__file__).with_name("encoder.py"), Path(dataset.__file__)]), params.task
-    )
+    steps = [Path(__file__).with_name(name) for name in ("prepare.py", "encoder.py", "profile.py")]
+    recipe = sha256_of(sha256_of_code([*steps, Path(dataset.__file__)]), params.task)
     stamps = {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
     new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
     _check_features()
@@ -82,24 +83,22 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     for name in new:
         validated.check(name)
         try:
-            features, left_out = featurize(pl.read_parquet(validated.file(name)), params.task)
+            features, left_out = _featurize(pl.read_parquet(validated.file(name)), params.task)
         except InputError as error:
             raise InputError(f"batch {name!r}: {error}") from error
         if features.is_empty():
             raise InputError(f"batch {name!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
-        write_json(done.file(name, ".json"), summarize(features, left_out))
+        write_json(done.file(name, ".json"), asdict(summarize(features, left_out)))
         files = (done.file(name), done.file(name, ".json"))
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     split = split_by_time(done, batches, params.split.train_batches)
     _fit(done, split, params)
     write_json(project.features / "split.json", asdict(split))
-    used = [_summary(done, name) for name in _used(split)]
-    left_out = Counter[str]()
-    for one in used:
-        left_out.update(one["left_out"])
-    return Prepared(tuple(new), split, sum(one["rows"] for one in used), dict(left_out))
+    used = Profile.read(done.file(name, ".json") for name in _used(split))
+    counts = {reason: one.rows for reason, one in used.left_out.items()}
+    return Prepared(tuple(new), split, used.kept.rows, counts)
 
 
 def _check_features() -> None:
@@ -116,49 +115,35 @@ def featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, in
 
     Row by row: no row's features depend on another row. Sorted by event time.
     """
+    features, left_out = _featurize(rows, task)
+    return features, {reason: one.height for reason, one in left_out.items()}
+
+
+def _featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     try:
-        return _featurize(rows, task)
+        kept, left_out = _leave_out(rows)
+        _check_label(kept.select(dataset.LABEL).to_series(), task)
+        target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
+        columns = [
+            *(pl.col(name).alias(KEY + name) for name in dataset.KEY),
+            pl.col(dataset.TIME).alias(TIME),
+            target.alias(LABEL),
+            *_columns(),
+        ]
+        features = kept.select(columns)
+        _check_row_by_row(features, kept, columns)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"dataset.py: LABEL, LEFT_OUT or FEATURES cannot be computed: {error}") from error
-
-
-def _featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, int]]:
-    left_out, kept = {}, rows
-    for reason, condition in dataset.LEFT_OUT.items():
-        unusable = kept.select(condition.fill_null(value=True)).to_series()
-        left_out[reason] = int(unusable.sum())
-        kept = kept.filter(~unusable)
-    label = kept.select(dataset.LABEL).to_series()
-    unlabelled = label.is_null()
-    if unlabelled.any():
-        left_out["no label"] = int(unlabelled.sum())
-        kept = kept.filter(~unlabelled)
-    _check_label(label.filter(~unlabelled), task)
-    target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
-    columns = [
-        *(pl.col(name).alias(KEY + name) for name in dataset.KEY),
-        pl.col(dataset.TIME).alias(TIME),
-        target.alias(LABEL),
-        *(expression.alias(name) for name, expression in dataset.FEATURES.items()),
-    ]
-    features = kept.select(columns)
-    _check_row_by_row(features, kept, columns)
     if task != "regression":
         features = features.with_columns(as_class(features[LABEL]))
-    numbers = [name for name in dataset.FEATURES if features.schema[name] != pl.String()]
-    return features.with_columns(pl.col(numbers).cast(pl.Float32)).sort(TIME, maintain_order=True), left_out
+    return _as_float32(features).sort(TIME, maintain_order=True), left_out
 
 
-def summarize(features: pl.DataFrame, left_out: dict[str, int]) -> dict[str, Any]:
-    """Return what fitting needs to know of a batch: rows per category level and per class."""
-    categories = [name for name in dataset.FEATURES if features.schema[name] == pl.String()]
-    classes = features[LABEL] if features.schema[LABEL] == pl.String() else None
-    return {
-        "rows": features.height,
-        "left_out": left_out,
-        "levels": {name: _counts(features[name]) for name in categories},
-        "classes": {} if classes is None else _counts(classes),
-    }
+def summarize(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> Profile:
+    """Return the profile of a batch: of its `features`, and of the rows it left out (as validated), by reason."""
+    groups = [name for name in features.columns if name.startswith((SLICE, GROUP))]
+    values = features.select(*groups, *dataset.FEATURES)
+    return profile(values, features[LABEL], {why: _describe(rows) for why, rows in left_out.items()}, groups)
 
 
 def split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
@@ -221,44 +206,75 @@ def _cut(done: Manifest, before: tuple[str, ...], after: str, beyond: str) -> st
 
 
 def _fit(done: Manifest, split: Split, params: Params) -> None:
-    levels: dict[str, Counter[str]] = {}
-    classes = Counter[str]()
-    for name in split.train.batches:
-        inside = done.entries[name]["end"] < str(split.train.end)
-        one = _summary(done, name) if inside else _summary_before(done, name, split.train)
-        for feature, counts in one["levels"].items():
-            levels.setdefault(feature, Counter()).update(counts)
-        classes.update(one["classes"])
     batches = split.train.batches
-    encoder = fit_encoder(params.task, list(dataset.FEATURES), levels, classes, params.prepare.min_level_rows, batches)
+    train = Profile.of(*(_summary(done, name, split.train) for name in batches))
+    levels = {name: counts for name, counts in train.kept.levels.items() if name in dataset.FEATURES}
+    encoder = fit_encoder(
+        params.task, list(dataset.FEATURES), levels, train.classes, params.prepare.min_level_rows, batches
+    )
     encoder.write(done.folder / "encoder.json")
 
 
-def _summary(done: Manifest, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
-    return content
-
-
-def _summary_before(done: Manifest, name: str, train: Part) -> dict[str, Any]:
+def _summary(done: Manifest, name: str, train: Part) -> dict[str, Any]:
+    if done.entries[name]["end"] < str(train.end):
+        content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
+        return content
     rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(str(train.end)))
-    return summarize(rows, {})
+    return asdict(summarize(rows, {}))
 
 
 def _used(split: Split) -> list[str]:
     return list(dict.fromkeys([*split.train.batches, *split.validation.batches, *split.holdout.batches]))
 
 
-def _counts(column: pl.Series) -> dict[str, int]:
-    counted = column.drop_nulls().alias("level").value_counts(name="rows").sort("level")
-    return dict(zip(counted["level"].to_list(), counted["rows"].to_list(), strict=True))
+def _leave_out(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Return the rows that can be learnt from, and the others by reason."""
+    left_out, kept = {}, rows
+    for reason, condition in dataset.LEFT_OUT.items():
+        unusable = kept.select(condition.fill_null(value=True)).to_series()
+        left_out[reason] = kept.filter(unusable)
+        kept = kept.filter(~unusable)
+    unlabelled = kept.select(dataset.LABEL).to_series().is_null()
+    if unlabelled.any():
+        left_out["no label"] = kept.filter(unlabelled)
+        kept = kept.filter(~unlabelled)
+    return kept, left_out
+
+
+def _columns() -> list[pl.Expr]:
+    return [
+        *(one.cast(pl.String).alias(SLICE + name) for name, one in dataset.SLICES.items()),
+        *(one.cast(pl.String).alias(GROUP + name) for name, one in dataset.GROUPS.items()),
+        *(expression.alias(name) for name, expression in dataset.FEATURES.items()),
+    ]
+
+
+def _describe(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the features of rows left out, less those that cannot be computed, as may be why they are left out."""
+    try:
+        return _as_float32(rows.select(_columns()))
+    except pl.exceptions.PolarsError:
+        found = rows.drop(rows.columns)  # keeps the number of rows
+        for column in _columns():
+            with suppress(pl.exceptions.PolarsError):
+                name = column.meta.output_name()
+                found = found.with_columns(_as_float32(rows.with_columns(column).select(name))[name])
+        return found
+
+
+def _as_float32(features: pl.DataFrame) -> pl.DataFrame:
+    numbers = [name for name in dataset.FEATURES if features.schema.get(name, pl.String()) != pl.String()]
+    return features.with_columns(pl.col(numbers).cast(pl.Float32))
 
 
 def _check_row_by_row(features: pl.DataFrame, rows: pl.DataFrame, columns: list[pl.Expr]) -> None:
-    """Compute some rows without the others: what then differs is no property of a row."""
-    some = features.gather_every(EVERY)
-    alone = rows.gather_every(EVERY).select(columns)
+    """Compute some rows each by itself: what then differs is no property of a row."""
+    some = range(0, rows.height, max(1, rows.height // ALONE))
+    if not some:
+        return
+    alone = pl.concat([rows[at].select(columns) for at in some])
     for name in features.columns:
-        if not some[name].equals(alone[name]):
+        if not features[name].gather(list(some)).equals(alone[name]):
             what = "LABEL" if name == LABEL else f"feature {name!r}"
             raise InputError(
                 f"dataset.py: {what} depends on other rows of the batch: a row that is scored alone would get another "
