@@ -1,0 +1,1 @@
+"""The life of a model: compared, decided upon, promoted, rolled back."""
