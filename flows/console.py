@@ -34,6 +34,6 @@ def install() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(one, Plain) for one in logger.filters):
             logger.addFilter(Plain())
-    for handler in logging.getLogger("prefect").handlers:
+    for handler in (*logging.getLogger("prefect").handlers, *logging.getLogger().handlers):
         if not any(isinstance(one, Once) for one in handler.filters):
             handler.addFilter(Once())

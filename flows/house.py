@@ -21,7 +21,7 @@ from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
-from flows.server import LOOPBACK, PATIENCE, end_with_parent, is_prefect
+from flows.server import LOOPBACK, PATIENCE, UP_LOCK, close_killed_runs, end_with_parent, fetch, is_prefect
 
 DEPLOYMENTS = "deployments"
 
@@ -31,12 +31,13 @@ def run_house(project: Project, params: Params) -> None:
 
     Raises InputError where a port is taken, or a server does not start or stops by itself.
     """
-    _check_ports(params)
-    lock = FileLock(project.stores / "up.lock", timeout=0)
+    project.stores.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(project.stores / UP_LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise InputError("`evergreen up` of this project is running already: use that one, or stop it first") from None
+    _check_ports(params)
     Tracker(project, params).experiment  # noqa: B018  (makes the database before a server opens it)
     bind = ["--host", LOOPBACK, "--port"]
     stores = ["--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}"]
@@ -55,7 +56,10 @@ def run_house(project: Project, params: Params) -> None:
         mlflow = start("mlflow", "mlflow", "server", *bind, str(params.ports.mlflow), "--workers", "1", *stores)
         _wait(project, "prefect", prefect, lambda: is_prefect(f"{url}/api"), stop)
         _wait(project, "mlflow", mlflow, lambda: not port_is_free(params.ports.mlflow), stop)
+        _close_killed_runs(project)
         deployments = start("deployments", DEPLOYMENTS)
+        served = f"{url}/api/deployments/name/training/training"
+        _wait(project, "deployments", deployments, lambda: fetch(served) is not None, stop)
         click.echo(f"Prefect  {url}  (runs and deployments)")
         click.echo(f"MLflow   http://{LOOPBACK}:{params.ports.mlflow}  (models, metrics, pictures)")
         click.echo("Ctrl-C stops everything; everything is kept")
@@ -64,6 +68,7 @@ def run_house(project: Project, params: Params) -> None:
             for name, process in servers.items():
                 if process.poll() is not None:
                     raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+        click.echo("stopping: runs are told to end, then the servers")
     click.echo("stopped")
 
 
@@ -76,6 +81,11 @@ def _check_ports(params: Params) -> None:
     for name, port in ports.items():
         if not port_is_free(port):
             raise InputError(f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml")
+
+
+def _close_killed_runs(project: Project) -> None:
+    with suppress(InputError), project.lock():  # else a run is under way
+        close_killed_runs(project)
 
 
 @contextmanager
@@ -92,12 +102,17 @@ def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.P
     try:
         yield process
     finally:
-        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for how in (signal.SIGINT, signal.SIGTERM):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, how)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
+                process.wait(timeout=15)
                 break
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # those of its children that outlast it
+        process.wait()
+        assert process.stdin
+        process.stdin.close()
 
 
 def _wait(

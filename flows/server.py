@@ -17,12 +17,16 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from http.client import HTTPException
+
+from filelock import FileLock, Timeout
 
 from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 
 LOOPBACK = "127.0.0.1"
+UP_LOCK = "up.lock"  # below stores/, held by `evergreen up`
 PATIENCE = 600  # seconds for a server that is alive but does not answer yet
 
 
@@ -36,6 +40,7 @@ def set_environment(project: Project) -> None:
         "PREFECT_LOGGING_FORMATTERS_STANDARD_DATEFMT": "%H:%M:%S",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes for what this project does not use
         "DVC_NO_ANALYTICS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads double the time on a busy machine
     }
@@ -46,12 +51,13 @@ def set_environment(project: Project) -> None:
 def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> str:
     """Return the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
 
-    Takes the server of PREFECT_API_URL or of `ports.prefect` where one answers; else starts one that ends when this
+    Takes the server of PREFECT_API_URL, or that of this project's `evergreen up`; else starts one that ends when this
     process does, after Prefect has sent it the last events. Raises InputError where PREFECT_API_URL is set and nothing
     answers there.
     """
     set_environment(project)
-    url = find_running(params)
+    project.stores.mkdir(parents=True, exist_ok=True)  # else Prefect warns that it cannot make its own folder there
+    url = find_running(project, params)
     wait = None
     if not url:
         url, wait = _start_temporary(project)
@@ -62,7 +68,7 @@ def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -
     return url
 
 
-def find_running(params: Params) -> str | None:
+def find_running(project: Project, params: Params) -> str | None:
     """Return the address of a Prefect server that answers, or None."""
     told = os.environ.get("PREFECT_API_URL")
     if told:
@@ -70,17 +76,56 @@ def find_running(params: Params) -> str | None:
             raise InputError(f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable")
         return told
     own = f"http://{LOOPBACK}:{params.ports.prefect}/api"
-    return own if is_prefect(own) else None
+    return own if is_up(project) and is_prefect(own) else None
+
+
+def close_killed_runs(project: Project, besides: str | None = None) -> int:
+    """Tell Prefect of runs of this project that have no process any more; returns how many.
+
+    Call it with the project's lock held: then no other run is alive. A run that stays "Running" for ever would keep the
+    deployment's one place.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.states import Crashed
+
+    alive = {"state": {"type": {"any_": ["RUNNING", "CANCELLING"]}}, "tags": {"all_": [tag_of(project)]}}
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200)
+        dead = [run for run in runs if str(run.id) != besides]
+        for run in dead:
+            client.set_flow_run_state(run.id, Crashed(message="its process was killed; the next run goes on"))
+    return len(dead)
+
+
+def tag_of(project: Project) -> str:
+    """Return the tag of this project's runs, in a Prefect server that others may use too."""
+    return f"{socket.gethostname()}:{project.root}"
+
+
+def is_up(project: Project) -> bool:
+    """Say whether `evergreen up` of this project is running; another project's server may be on the same port."""
+    lock = FileLock(project.stores / UP_LOCK, timeout=0)
+    try:
+        with lock:
+            return False
+    except Timeout:
+        return True
 
 
 def is_prefect(url: str) -> bool:
     """Say whether a Prefect API answers at `url`."""
+    return fetch(f"{url.rstrip('/')}/health") == b"true"
+
+
+def fetch(url: str) -> bytes | None:
+    """Return what a server of this machine or network answers at `url`; None where none does, or not with success."""
     try:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine
-        with direct.open(f"{url}/health", timeout=5) as answer:
-            return bool(answer.status == 200 and answer.read().strip() == b"true")
-    except (OSError, ValueError):  # refused, timed out, not HTTP
-        return False
+        with direct.open(url, timeout=5) as answer:
+            return bytes(answer.read()).strip() if answer.status == 200 else None
+    except (OSError, ValueError, HTTPException):  # refused, timed out, not HTTP
+        return None
 
 
 def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:
@@ -146,9 +191,12 @@ def end_with_parent(stop: Callable[[], object]) -> None:
     """End this process, by `stop` and at last by force, when its standard input closes: when its parent has died."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
-        stop()
-        os._exit(1)
+        while os.read(0, 4096):  # not sys.stdin: a thread inside its buffer breaks the interpreter's own end
+            pass
+        try:
+            stop()
+        finally:
+            os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 

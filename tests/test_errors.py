@@ -153,3 +153,26 @@ def test_the_chain_of_causes_is_followed(cause: bool, layers: int) -> None:
 def test_the_outermost_fault_that_can_be_told_is_told() -> None:
     asked = InputError("give a name")
     assert explain(wrapped(OSError(errno.ENOSPC, "full", "/x"), asked)) is asked
+
+
+@pytest.mark.parametrize("name", ["dataset.py", "expectations.py"])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("x = (\n", "line 1: '(' was never closed"), ("\nx = y\n", "line 2: NameError: name 'y' is not defined")],
+)
+def test_a_file_of_ones_own_that_cannot_be_loaded_is_named_with_its_line(tmp_path, name, code, said):
+    path = tmp_path / name
+    path.write_text(code)
+    with pytest.raises((SyntaxError, NameError)) as caught:
+        exec(compile(path.read_text(), str(path), "exec"), {})
+    assert str(explain(caught.value)) == f"{name}, {said}: correct it"
+
+
+def test_a_fault_of_the_program_inside_such_a_file_stays_one(tmp_path):
+    path = tmp_path / "dataset.py"
+    path.write_text("def read():\n    return {}['x']\n")
+    space: dict = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    with pytest.raises(KeyError) as caught:
+        space["read"]()
+    assert explain(caught.value) is None

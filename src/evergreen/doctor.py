@@ -81,6 +81,8 @@ def _unfit() -> Iterator[str]:
 
     for line in requires(DISTRIBUTION) or []:
         wanted = Requirement(line)
+        if wanted.marker and not wanted.marker.evaluate():
+            continue
         try:
             have = version(wanted.name)
         except PackageNotFoundError:
@@ -116,6 +118,9 @@ def _source(project: Project, params: Params) -> Finding:
     from evergreen.data.sources import open_source
 
     offers = open_source(params.source).offers()
+    if not offers:
+        advice = "wait until a period is over, or choose a shorter source.period; a run needs one batch at least"
+        return Finding("source", fine=False, found="no finished batch", advice=advice)
     return Finding("source", fine=True, found=f"{len(offers)} batches, {offers[0].name} to {offers[-1].name}")
 
 
@@ -135,11 +140,12 @@ def _dvc(project: Project, _: Params) -> Finding:
 
 
 def _mlflow(project: Project, params: Params) -> Finding:
+    from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
     if not (project.stores / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
         return Finding("MLflow", fine=True, found="no run yet")
-    held = Tracker(project, params).aliases()
+    held = Registry(Tracker(project, params)).aliases()
     return Finding(
         "MLflow", fine=True, found=", ".join(f"{alias}: version {one}" for alias, one in held.items()) or "no model yet"
     )

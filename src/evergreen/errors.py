@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import traceback
+from pathlib import Path
+
+OWN = ("dataset.py", "expectations.py")  # files that a person writes
 
 
 class InputError(Exception):
@@ -21,9 +25,20 @@ def explain(error: BaseException) -> InputError | None:
     while seen is not None:
         if isinstance(seen, InputError):
             return seen
-        if said := _of_system(seen):
+        if said := _of_declarations(seen) or _of_system(seen):
             return InputError(said)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return None
+
+
+def _of_declarations(error: BaseException) -> str | None:
+    """Return what is wrong with a file of the person's own that cannot even be loaded."""
+    if isinstance(error, SyntaxError) and Path(error.filename or "").name in OWN:
+        return f"{Path(error.filename or '').name}, line {error.lineno}: {error.msg}: correct it"
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    if last and Path(last[0].filename).name in OWN and last[0].name == "<module>":
+        where = f"{Path(last[0].filename).name}, line {last[0].lineno}"
+        return f"{where}: {type(error).__name__}: {' '.join(str(error).split())}: correct it"
     return None
 
 

@@ -404,3 +404,29 @@ def test_manifest_is_plain_sorted_json(filled: Any) -> None:
     ingest(filled.project, filled.params())
     text = (filled.project.raw / "manifest.json").read_text()
     assert json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n" == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("KEY", "flight", ("KEY must be a tuple", "('flight',)")),
+        ("KEY", ("flihgt",), ("KEY names 'flihgt'", "did you mean 'flight'?")),
+        ("KNOWN_LATER", ("dep_time", "nothing"), ("KNOWN_LATER names 'nothing'", "no column")),
+        ("TIME", "departure", ("TIME names 'departure'", "did you mean")),
+        ("TIME", "carrier", ("TIME is 'carrier'", "no time")),
+    ],
+)
+def test_a_declaration_that_cannot_be_is_named_before_anything_is_taken(filled, monkeypatch, name, value, said):
+    monkeypatch.setattr(dataset, name, value)
+    refusal(filled, "dataset.py", *said)
+    assert not filled.project.raw.exists()
+
+
+def test_a_file_touched_after_a_column_was_declared_otherwise_is_the_same_batch(filled, monkeypatch):
+    monkeypatch.setattr(dataset, "COLUMNS", {**dataset.COLUMNS, "distance": pl.String()})
+    ingest(filled.project, filled.params())
+    monkeypatch.undo()
+    (filled.inbox / "2013-02.parquet").touch()
+    assert ingest(filled.project, filled.params()).new == ()
+    few("2013-02").with_columns(pl.col("distance") + 1).write_parquet(filled.inbox / "2013-02.parquet")
+    refusal(filled, "'2013-02'", "other content")

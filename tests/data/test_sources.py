@@ -251,6 +251,41 @@ def test_quoted_text_keeps_separators_and_line_ends(tmp_path: Path) -> None:
     assert_frame_equal(files(tmp_path).read("a"), frame)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2013-01-05 12:30:00.000000", NOON),
+        ("2013-01-05 12:30:00.000000000", NOON),
+        ("2013-01-05T12:30:00.000000000Z", NOON),
+        ("2013-01-05T14:30:00.000000000+02:00", NOON),
+        ("2013-01-05 12:30:00.123456", NOON.replace(microsecond=123456)),
+        ("2013-01-05 12:30:00.123456000", NOON.replace(microsecond=123456)),
+        ("2013-01-05 12:30:00.123", NOON.replace(microsecond=123000)),
+        ("2013-01-05 12:30:00.000000001", None),
+        ("2013-01-05 12:30:00.123456789", None),
+        ("2013-01-05T12:30:00.123456700", None),
+        ("2013-01-05T12:30:00.000000001Z", None),
+        ("2013-01-05T14:30:00.000000100+02:00", None),
+    ],
+)
+def test_a_time_finer_than_a_microsecond_is_not_cut_in_silence(
+    tmp_path: Path, written: str, read: datetime | None
+) -> None:
+    (tmp_path / "a.csv").write_text(f"{TIME},amount\n{written},1\n")
+    found = typed(files(tmp_path).read("a"), {TIME: MOMENT})
+    assert found[TIME].to_list() == [written if read is None else read]
+    assert found.schema[TIME] == (pl.String() if read is None else MOMENT)
+
+
+@pytest.mark.parametrize("dtype", [MOMENT, pl.Date()])
+def test_one_time_that_is_too_fine_names_its_row_only(tmp_path: Path, dtype: pl.DataType) -> None:
+    moments = ["2013-01-05 00:00:00.000000000", "2013-01-05 00:00:00.000000001", "2013-01-06 00:00:00.000000000"]
+    (tmp_path / "a.csv").write_text("\n".join([TIME, *moments]))
+    column = files(tmp_path).read("a")[TIME]
+    assert typed(column.to_frame(), {TIME: dtype})[TIME].to_list() == moments
+    assert parse(column, dtype).is_null().to_list() == [False, True, False]
+
+
 def test_offers_come_by_name_and_tell_changed_files(tmp_path: Path, rows: pl.DataFrame) -> None:
     for name in ("b", "c", "a"):
         write(tmp_path / f"{name}.csv", rows)
@@ -293,7 +328,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     [
         ("{inbox}", "holds no file that ends in .csv, .tsv, .parquet"),
         ("{inbox}/*.csv", "holds no file"),
-        ("{inbox}/nowhere", "holds no file"),
+        ("{inbox}/nowhere", "nothing of that name"),
         ("nosuch://bucket/folder", "nosuch"),
         ("http://[bad/folder", "cannot be listed"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ def ingest(
     Raises InputError for a batch that the source does not have or cannot deliver whole, and for one that is there with
     other content (unless `replace`).
     """
+    check_declared()
     if check:
         check_unchanged(project, names if replace else ())
     source = open_source(params.source)
@@ -74,6 +76,19 @@ def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
     for path in Manifest(project.raw).altered(besides):
         how = "was changed after it was ingested" if path.exists() else "is missing"
         raise InputError(f"{path} {how}: bring it back with `dvc checkout --force` (or `dvc pull`)")
+
+
+def check_declared() -> None:
+    """Raise InputError where `dataset.py` names a key or a time that is no column."""
+    for name, columns in (("KEY", dataset.KEY), ("TIME", (dataset.TIME,)), ("KNOWN_LATER", dataset.KNOWN_LATER)):
+        if isinstance(columns, str):
+            raise InputError(f"dataset.py: {name} must be a tuple, such as ({columns!r},): mind the comma")
+        if unknown := [one for one in columns if one not in dataset.COLUMNS]:
+            near = difflib.get_close_matches(str(unknown[0]), dataset.COLUMNS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; COLUMNS holds {', '.join(dataset.COLUMNS)}"
+            raise InputError(f"dataset.py: {name} names {unknown[0]!r}, which is no column{hint}")
+    if not dataset.COLUMNS[dataset.TIME].is_temporal():
+        raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {dataset.COLUMNS[dataset.TIME]}, no time")
 
 
 def drop(project: Project, names: Sequence[str]) -> None:
@@ -130,6 +145,8 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
 
 def _same(path: Path, frame: pl.DataFrame) -> bool:
     before = pl.read_parquet(path)
+    if before.schema != frame.schema:  # COLUMNS may have changed since
+        before = typed(before, dataset.COLUMNS)
     return before.schema == frame.schema and before.equals(frame)
 
 

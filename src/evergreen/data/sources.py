@@ -172,6 +172,8 @@ class Files:
             filesystem.invalidate_cache()  # a listing kept from before would hide what is new
             if not any(sign in path for sign in "*?[") and filesystem.isdir(path):
                 path = path.rstrip("/") + "/*"
+            elif not any(sign in path for sign in "*?[") and not filesystem.exists(path):
+                raise FileNotFoundError("there is nothing of that name")
             entries = filesystem.glob(path, detail=True)
         except Exception as error:  # whatever a remote file system raises
             said = _first_line(error).replace(

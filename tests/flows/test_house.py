@@ -1,0 +1,272 @@
+"""The house: both pages and the deployment on this machine only, and nothing of them left however they end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Event
+
+import psutil
+import pytest
+import yaml
+from conftest import ROOT, copy_project, environment
+from filelock import FileLock
+
+from evergreen import params
+from evergreen.doctor import port_is_free
+from evergreen.errors import InputError
+from evergreen.project import Project
+from flows.house import _check_ports, _server, _wait, run_house
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in listeners]
+
+
+def at_work(project: Project) -> list[psutil.Process]:
+    """Processes that work in the project's folder."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if one.cwd() == str(project.root) and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+    return found
+
+
+def eventually(holds: Callable[[], object], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.1)
+    return bool(holds())
+
+
+# --- ports ------------------------------------------------------------------------------------------------------------
+
+
+def ports(prefect: int, mlflow: int) -> params.Params:
+    return params.parse({"ports": {"prefect": prefect, "mlflow": mlflow}}, "params.yaml")
+
+
+@pytest.mark.parametrize("taken", [None, "prefect", "mlflow"])
+def test_a_taken_port_is_named(taken: str | None) -> None:
+    chosen = dict(zip(("prefect", "mlflow"), free_ports(2), strict=True))
+    if taken is None:
+        assert _check_ports(ports(**chosen)) is None
+        return
+    with socket.create_server(("127.0.0.1", chosen[taken])), pytest.raises(InputError) as caught:
+        _check_ports(ports(**chosen))
+    said = f"port {chosen[taken]} is in use: stop what listens there, or change ports.{taken} in params.yaml"
+    assert str(caught.value) == said
+
+
+def test_two_servers_need_two_ports() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(InputError, match=f"both {port}: give each its own in params.yaml"):
+        _check_ports(ports(port, port))
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["starting", "listening"])
+def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> None:
+    """To change the ports would be the wrong advice."""
+    prefect, mlflow = free_ports(2)
+    project = Project(tmp_path)
+    project.stores.mkdir()
+    with ExitStack() as stack:
+        stack.enter_context(FileLock(project.stores / "up.lock"))
+        if listens:
+            stack.enter_context(socket.create_server(("127.0.0.1", prefect)))
+        with pytest.raises(InputError, match=r"`evergreen up` of this project is running already"):
+            run_house(project, ports(prefect, mlflow))
+
+
+# --- one server -------------------------------------------------------------------------------------------------------
+
+# A server with a child that does not care for Ctrl-C and, when told, one in a session of its own.
+SLEEPER = """
+import signal, subprocess, sys, time
+if "apart" in sys.argv:
+    subprocess.Popen(["sleep", "60"], start_new_session=True)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+subprocess.Popen(["sleep", "60"])
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("up", *sys.argv[1:], flush=True)
+time.sleep(60)
+"""
+KEEPER = """
+import time
+from pathlib import Path
+from evergreen.project import Project
+from flows.house import _server
+with _server(Project(Path.cwd()), "sleeper", "sleeper", "apart"):
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[Project]:
+    """A project with a module `sleeper` that can be served."""
+    project = Project(tmp_path)
+    project.stores.mkdir()
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    yield project
+    for one in at_work(project):
+        one.kill()
+
+
+def is_up(project: Project) -> bool:
+    log = project.stores / "sleeper-server.log"
+    return log.exists() and log.read_text().startswith("up")
+
+
+@contextmanager
+def serving(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server whose pipe is closed in any case."""
+    with _server(project, command[0], *command) as process:
+        yield process
+    assert process.stdin
+    process.stdin.close()
+
+
+def test_a_server_ends_with_its_block(sleeper: Project) -> None:
+    with serving(sleeper, "sleeper", "--port", "1") as process:
+        assert eventually(lambda: is_up(sleeper), 20)
+        assert (sleeper.stores / "sleeper-server.log").read_text() == "up --port 1\n"
+        assert len(at_work(sleeper)) == 2
+    assert process.returncode is not None
+    assert eventually(lambda: not at_work(sleeper), 3), at_work(sleeper)
+
+
+def test_a_server_that_was_ended_holds_no_pipe(sleeper: Project) -> None:
+    with _server(sleeper, "sleeper", "sleeper") as process:
+        pass
+    assert process.stdin
+    closed = process.stdin.closed
+    process.stdin.close()
+    assert closed
+
+
+def test_a_server_ends_with_a_killed_parent(sleeper: Project) -> None:
+    keeper = subprocess.Popen([sys.executable, "-c", KEEPER], cwd=sleeper.root, env=environment(ROOT))
+    assert eventually(lambda: is_up(sleeper), 20)
+    assert len(at_work(sleeper)) == 4
+    keeper.kill()
+    keeper.wait()
+    assert eventually(lambda: not at_work(sleeper), 30), at_work(sleeper)
+
+
+def test_a_server_that_does_not_start_is_an_error_with_its_log(sleeper: Project) -> None:
+    log = sleeper.stores / "no_such_module-server.log"
+    with serving(sleeper, "no_such_module") as process, pytest.raises(InputError) as caught:
+        _wait(sleeper, "no_such_module", process, lambda: False, Event())
+    assert str(caught.value) == f"the no_such_module server did not start: see {log}"
+    assert "No module named no_such_module" in log.read_text()
+
+
+def test_who_is_told_to_stop_waits_no_longer(sleeper: Project) -> None:
+    stop = Event()
+    stop.set()
+    with serving(sleeper, "sleeper") as process:
+        _wait(sleeper, "sleeper", process, lambda: False, stop)
+        assert process.poll() is None
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with ports of its own."""
+    project = Project(tmp_path_factory.mktemp("house") / "project")
+    copy_project(project.root)
+    content = yaml.safe_load(project.params.read_text())
+    content["ports"] = dict(zip(("prefect", "mlflow"), free_ports(2), strict=True))
+    project.params.write_text(yaml.safe_dump(content))
+    return project
+
+
+@contextmanager
+def up(project: Project) -> Iterator[subprocess.Popen[str]]:
+    """`evergreen up`, once it says that everything is there."""
+    command = [sys.executable, "-m", "evergreen.cli", "up"]
+    env = environment(project.root)
+    errors = project.root / "errors.txt"
+    with (
+        errors.open("w") as sink,
+        subprocess.Popen(command, cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=sink, text=True) as process,
+    ):
+        try:
+            assert process.stdout
+            said = [process.stdout.readline() for _ in range(3)]
+            chosen = params.load(project.params).ports
+            pages = [f"http://127.0.0.1:{port}" for port in (chosen.prefect, chosen.mlflow)]
+            assert [line.split()[1:2] for line in said[:2]] == [[page] for page in pages], errors.read_text()
+            assert said[2].startswith("Ctrl-C")
+            yield process
+        finally:
+            process.kill()
+            eventually(lambda: not at_work(project), 30)
+            for one in at_work(project):
+                one.kill()
+    assert errors.read_text() == ""
+
+
+def get(port: int, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def runs_at_once(port: int) -> int | None:
+    """Of the deployment of the training flow; None while there is none."""
+    with suppress(OSError):
+        deployment = json.loads(get(port, "/api/deployments/name/training/training"))
+        return int(deployment["global_concurrency_limit"]["limit"])
+    return None
+
+
+@pytest.mark.slow
+def test_up_serves_this_machine_until_it_is_told_to_stop(
+    house: Project, evergreen: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    chosen = params.load(house.params).ports
+    with up(house) as process:
+        for port in (chosen.prefect, chosen.mlflow):
+            assert b"<html" in get(port, "/")
+        assert eventually(lambda: runs_at_once(chosen.prefect) == 1, 60)
+        hosts = {
+            socket_.laddr.ip
+            for one in at_work(house)
+            for socket_ in one.net_connections("inet")
+            if socket_.status == psutil.CONN_LISTEN
+        }
+        assert hosts == {"127.0.0.1"}
+        second = evergreen(house, "up")
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr.startswith("error: ")
+        assert second.stderr.count("\n") == 1
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+        assert process.stdout
+        assert process.stdout.read() == "stopped\n"
+        assert all(port_is_free(port) for port in (chosen.prefect, chosen.mlflow))
+        assert eventually(lambda: not at_work(house), 5), at_work(house)
+
+
+@pytest.mark.slow
+def test_a_killed_up_leaves_no_server(house: Project) -> None:
+    chosen = params.load(house.params).ports
+    with up(house) as process:
+        assert len(at_work(house)) >= 4
+        process.kill()
+        process.wait()
+        assert eventually(lambda: not at_work(house), 30), at_work(house)
+        assert all(port_is_free(port) for port in (chosen.prefect, chosen.mlflow))

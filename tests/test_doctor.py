@@ -1,0 +1,212 @@
+"""Doctor: a healthy project has nothing to mend, and each thing that is wrong is named with what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+
+from evergreen import doctor, params
+from evergreen.dataset import TIME
+from evergreen.doctor import Finding, examine, port_is_free
+from evergreen.model import device
+from evergreen.project import Project
+
+PARTS = ["Python", "libraries", "disk", "git", "params.yaml", "device", "source", "stores", "DVC", "MLflow"]
+
+
+@pytest.fixture(autouse=True)
+def _environment(tmp_path: Path) -> Iterator[None]:
+    """What the libraries set in the environment of this process is taken back."""
+    with mock.patch.dict(os.environ, DVC_SITE_CACHE_DIR=str(tmp_path / "site")):
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        yield
+
+
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    """A healthy project with one small batch and ports that are free."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as one, closing(socket.create_server(("127.0.0.1", 0))) as two:
+        chosen = {"prefect": one.getsockname()[1], "mlflow": two.getsockname()[1]}
+    return make_project(("2013-01",), rows=50, ports=chosen)
+
+
+def edit(project: Project, section: str, **values: object) -> None:
+    content = yaml.safe_load(project.params.read_text())
+    content[section] = values if section == "source" else content.get(section, {}) | values
+    project.params.write_text(yaml.safe_dump(content))
+
+
+def wrong(project: Project) -> dict[str, Finding]:
+    """What is not fine, by its small name; each says in one line what to do."""
+    found = {one.what.lower(): one for one in examine(project) if not one.fine}
+    assert [name for name, one in found.items() if not one.advice or "\n" in one.found + one.advice] == []
+    return found
+
+
+def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
+    found = {one.what: one for one in examine(project)}
+    assert list(found)[: len(PARTS)] == PARTS
+    assert [one for one in found.values() if not one.fine or one.advice] == []
+    assert found["source"].found == "1 batches, 2013-01 to 2013-01"
+    assert found["DVC"].found == "stages to run: ingest, validate, prepare"
+    assert found["MLflow"].found == "no run yet"
+    assert [one.found for name, one in found.items() if name.startswith("port ")] == ["free", "free"]
+    assert not list(project.stores.iterdir())
+
+
+# --- what is broken ---------------------------------------------------------------------------------------------------
+
+
+def without_git(project: Project) -> None:
+    shutil.rmtree(project.root / ".git")
+
+
+def without_source(project: Project) -> None:
+    edit(project, "source", kind="files", path=str(project.root / "nowhere"))
+
+
+def unfinished_month(project: Project) -> None:
+    """Rows there are, but their month has not ended."""
+    with closing(sqlite3.connect(project.root / "sales.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE sales ({TIME} TEXT, amount)")
+        connection.execute("INSERT INTO sales VALUES (?, 1)", (str(datetime.now(UTC).replace(tzinfo=None)),))
+    edit(project, "source", kind="sql", url=f"sqlite:///{project.root}/sales.db", query="SELECT * FROM sales")
+
+
+def unknown_driver(project: Project) -> None:
+    edit(project, "source", kind="sql", url="nosuch://here/db", query="SELECT 1")
+
+
+def file_for_stores(project: Project) -> None:
+    project.stores.write_text("")
+
+
+def broken_dvc_yaml(project: Project) -> None:
+    (project.root / "dvc.yaml").write_text("stages: [ingest")
+
+
+def without_dvc(project: Project) -> None:
+    shutil.rmtree(project.root / ".dvc")
+
+
+BROKEN: dict[str, tuple[Callable[[Project], None], str, tuple[str, ...]]] = {
+    "no git": (without_git, "git", ("`git init`", "commit")),
+    "no source": (without_source, "source", ("source.path", "nowhere")),
+    "no finished batch": (unfinished_month, "source", ("batch",)),
+    "unknown driver": (unknown_driver, "source", ("source.", "nosuch")),
+    "stores is a file": (file_for_stores, "stores", ("stores",)),
+    "dvc.yaml": (broken_dvc_yaml, "dvc", ("dvc.yaml",)),
+    "no .dvc": (without_dvc, "dvc", ("not inside of a DVC repository",)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_named(name: str, project: Project) -> None:
+    spoil, what, parts = BROKEN[name]
+    spoil(project)
+    found = wrong(project)
+    assert what in found
+    said = found[what].found + " " + found[what].advice
+    assert [part for part in parts if part not in said] == [], said
+    assert len(found) == 1 or name == "no git"
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("train: {max_dept: 3}", ("train.max_dept", "did you mean 'max_depth'?")),
+        ("task: [binary", ("not valid YAML",)),
+        ("sweep: {seeds: 0}\nsplit: {train_batches: 0}", ("sweep.seeds", "split.train_batches")),
+    ],
+)
+def test_faults_in_params_end_the_examination(content: str, parts: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    found = wrong(Project(tmp_path))
+    assert list(found) == ["git", "params.yaml"]
+    assert [part for part in parts if part not in found["params.yaml"].advice] == []
+    assert [one.what for one in examine(Project(tmp_path))] == PARTS[:5]
+
+
+@pytest.mark.slow
+def test_a_damaged_database_of_mlflow(project: Project) -> None:
+    project.stores.mkdir()
+    (project.stores / "mlflow.db").write_bytes(b"no database")
+    assert list(wrong(project)) == ["mlflow"]
+
+
+def test_cuda_demanded_in_vain(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "count_gpus", lambda: 0)
+    edit(project, "train", device="cuda")
+    found = wrong(project)
+    assert list(found) == ["device"]
+    assert "train.device is 'cuda' but no NVIDIA GPU answers" in found["device"].advice
+
+
+def test_little_room_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._disk(Project(tmp_path)).fine
+    monkeypatch.setattr(doctor, "ENOUGH_DISK", 1e9)
+    found = doctor._disk(Project(tmp_path))
+    assert (found.fine, found.advice) == (False, "free some space, or move the project")
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        (["no-such-package>=1"], "no-such-package is missing"),
+        (["click<1", "polars"], "click "),
+        (["no-such-package", "click<1"], "no-such-package is missing; click "),
+    ],
+)
+def test_libraries_that_do_not_fit(needed: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "requires", lambda _: needed)
+    found = doctor._libraries()
+    assert not found.fine
+    assert found.found.startswith(said)
+    assert "make run" in found.advice
+
+
+def test_requirements_of_other_platforms_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = ["no-such-package; sys_platform == 'nowhere'", "other; extra == 'more'", "click>=8"]
+    monkeypatch.setattr(doctor, "requires", lambda _: needed)
+    found = doctor._libraries()
+    assert found.fine, found.found
+
+
+# --- ports ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_in_use_may_be_this_projects_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        one = list(doctor._ports(params.parse({"ports": {"mlflow": port}}, "params.yaml")))[1]
+    assert (one.what, one.fine, one.found) == (f"port {port} (mlflow)", True, "in use")
+    assert "change ports.mlflow in params.yaml" in one.advice
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
+def test_a_port_is_taken_whoever_listens(host: str) -> None:
+    options: dict[str, Any] = {"family": socket.AF_INET6, "dualstack_ipv6": True} if ":" in host else {}
+    with socket.create_server((host, 0), **options) as listener:
+        port = listener.getsockname()[1]
+        assert not port_is_free(port)
+    assert port_is_free(port)
+
+
+def test_a_port_is_free_right_after_its_server_has_gone() -> None:
+    """A connection that the server closed lingers for a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), listener.accept()[0] as served:
+            served.shutdown(socket.SHUT_RDWR)
+    assert port_is_free(port)
