@@ -1,4 +1,4 @@
-"""From new batches to a registered model: ingest, validate, prepare, sweep, evaluate, register."""
+"""From new batches to a decision: ingest, validate, prepare, sweep, evaluate, register, compare, decide."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from evergreen.life.decide import ASK, Decision
 from evergreen.model.device import count_cores
-from evergreen.tracking import Registered
-from flows import console, tasks
-from flows.tasks import Job, value
+from evergreen.registry import CHAMPION, Registered
+from flows import console
+from flows.server import close_killed_runs
+from flows.tasks import data, life, models
+from flows.tasks.job import Job, name_run, newest, show_again, skip, value
 
-Seeds = Annotated[int | None, Field(ge=1, le=1000, description="How many seeds; empty: as in params.yaml")]
-Device = Annotated[Literal["auto", "cpu", "cuda"] | None, Field(description="Where to train; empty: as in params.yaml")]
-Model = Annotated[
-    Literal["median", "mean"] | None,
-    Field(description="Register the median seed or the mean of all; empty: as in params.yaml"),
-]
+Seeds = Annotated[int | None, Field(ge=1, le=1000)]
+Device = Literal["auto", "cpu", "cuda"] | None
+Model = Literal["median", "mean"] | None
 
 
 @dataclass(frozen=True)
@@ -30,33 +31,51 @@ class Outcome:
     run_id: str
     registered: Registered | None
     failed_seeds: tuple[int, ...] = ()
+    decision: Decision | None = None
 
 
 @flow(name="training", task_runner=ThreadPoolTaskRunner(max_workers=count_cores()))
 def training(seeds: Seeds = None, device: Device = None, model: Model = None) -> Outcome:
-    """Bring data and model up to date: only what is new costs work, and an identical run is reused."""
+    """Bring data and model up to date: only what is new costs work, and an identical run is reused.
+
+    Args:
+        seeds: How many seeds; empty: as in params.yaml.
+        device: Where to train; empty: as in params.yaml.
+        model: Register the median seed or the mean of all; empty: as in params.yaml.
+    """
     console.install()
     job = Job.open(sweep={"seeds": seeds, "model": model}, train={"device": device})
+    name_run(job)
     with job.project.lock():
+        close_killed_runs(job.project, besides=flow_run.id)
         done = {
-            "ingest": value(tasks.ingest(job)),
-            "validate": value(tasks.validate(job)),
-            "prepare": value(tasks.prepare(job)),
+            "ingest": value(data.ingest(job)),
+            "validate": value(data.validate(job)),
+            "prepare": value(data.prepare(job)),
         }
         steps = {name: "done" if result else "skipped" for name, result in done.items()}
-        tasks.name_run(job)
-        plan = tasks.plan(job)
+        name_run(job, newest(job))
+        plan = models.plan(job)
         if plan.finished:
-            for step in ("train", "evaluate", "register"):
-                tasks.skip(step, f"an identical run is there: {plan.finished}")
+            for step in ("train", "evaluate", "register", "decide"):
+                skip(step, f"an identical run is there: {plan.finished}")
                 steps[step] = "skipped"
+            show_again(job, plan.finished)
             return Outcome(steps, plan.finished, plan.registered)
-        with job.tracker.open_run(plan.fingerprint, *tasks.describe(job, plan)) as run_id:
-            tables, binned, known = tasks.matrix(job, plan, run_id)
-            trained, failed = tasks.sweep(job, plan, run_id, tables, binned, known)
-            boosters = tasks.evaluate(job, run_id, tables, trained, failed)
-            registered = tasks.register(job, plan, run_id, tables.encoder, boosters)
+        with job.tracker.open_run(plan.fingerprint, *models.describe(job, plan)) as run_id:
+            tables, notes = models.load(job)
+            bias = data.bias(job)
+            binned, known = models.matrix(job, plan, run_id, tables)
+            trained, failed = models.sweep(job, plan, run_id, tables, binned, known)
+            evaluation = models.evaluate(job, run_id, tables, trained, failed, bias)
+            registered = models.register(job, plan, run_id, tables, trained, evaluation.chosen)
+            decision = None
+            if registered.alias != CHAMPION:  # else a run that was killed after its promotion
+                judged = life.compare(job, registered, evaluation, notes)
+                registered, decision = life.settle(job, run_id, registered, judged)
         reused = sum(one.reused for one in trained)
         steps["train"] = f"{len(trained)} seeds, {reused} of them reused"
-        steps |= {"evaluate": "done", "register": "done"}
-    return Outcome(steps, run_id, registered, tuple(failed))
+        steps |= {"evaluate": "done", "register": "done", "decide": decision.action if decision else "is champion"}
+    if decision and decision.action == ASK:
+        registered = life.wait_for_approval(job, registered, decision)
+    return Outcome(steps, run_id, registered, tuple(failed), decision)

@@ -12,8 +12,11 @@ import click
 from evergreen import __version__
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from evergreen.params import Params
     from evergreen.project import Project
+    from evergreen.registry import Registry
 
 
 class Commands(click.Group):
@@ -136,6 +139,7 @@ def status() -> None:
     """Say which data and which model are there, and what a run would do."""
     from evergreen.data.batches import waiting
     from evergreen.data.manifest import Manifest
+    from evergreen.registry import Registry
     from evergreen.tracking import Tracker
     from evergreen.versions import changed_stages
 
@@ -147,12 +151,66 @@ def status() -> None:
             rows.append([f"data/{name}", f"{len(batches)} batches", span])
         rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
-        held = Tracker(project, params).aliases() if (project.stores / "mlflow.db").exists() else {}
+        held = Registry(Tracker(project, params)).aliases() if (project.stores / "mlflow.db").exists() else {}
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
         if not held:
             rows.append(["champion", "none yet", "`evergreen run` makes one"])
         _table(["what", "how many", "which"], rows)
+
+
+@main.command()
+@click.argument("version", required=False)
+@click.option("--approve", is_flag=True, help="Say yes to a challenger that waits for approval.")
+@click.option("--override", is_flag=True, help="Promote against the gate; needs --reason, and is recorded as such.")
+@click.option("--reason", default="", help="Why; kept in the history.")
+def promote(version: str | None, approve: bool, override: bool, reason: str) -> None:
+    """Make the challenger (or VERSION) the champion, where the gate left it to a person."""
+    from evergreen.life.decide import approved
+    from evergreen.registry import promotable
+
+    if override and not reason:
+        raise click.UsageError("--override needs --reason: it is kept in the history")
+    with _registry() as registry:
+        number = registry.pick(version)
+        decision = promotable(registry, number, override=override)
+        click.echo(decision.as_markdown())
+        if not (approve or override):
+            click.echo(f"\nversion {number} waits for approval; `evergreen promote {number} --approve` promotes it")
+            return
+        held = registry.aliases().get("champion")
+        event = registry.promote(number, held, approved(decision, reason, override=override))
+        click.echo(f"\nversion {event.version} is champion" + (f" in place of version {held}" if held else ""))
+
+
+@main.command()
+@click.option("--to", metavar="VERSION", help="Which version; default: the champion before this one.")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+def rollback(to: str | None, reason: str) -> None:
+    """Bring an earlier champion back."""
+    with _registry() as registry:
+        event = registry.rollback(reason, to)
+        click.echo(f"version {event.version} is champion again, in place of version {event.before}")
+
+
+@main.command()
+@click.option("--at", metavar="DATE", help="Only who was champion then, such as 2026-05-03 or 2026-05-03T08:30 (UTC).")
+def history(at: str | None) -> None:
+    """Say which model was live when, and why; and which challengers were refused."""
+    with _registry() as registry:
+        if at:
+            event = registry.live_at(_moment(at))
+            events = [event] if event else []
+        else:
+            events = registry.history()
+        if not events:
+            click.echo("there was no champion then" if at else "nothing was decided yet: `evergreen run` does")
+            return
+        for one in events:
+            before = f" in place of {one.before}" if one.before and one.what in ("promoted", "rolled back") else ""
+            judged = f", judged on {one.batch}" if one.batch else ""
+            click.secho(f"{one.when:%Y-%m-%d %H:%M:%S}  version {one.version} {one.what}{before}{judged}", bold=True)
+            click.echo(f"    {one.reason}")
 
 
 @main.command()
@@ -210,6 +268,33 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
         yield project, params
 
 
+@contextmanager
+def _registry() -> Iterator[Registry]:
+    from evergreen.registry import Registry
+    from evergreen.tracking import Tracker
+
+    with _project() as (project, params):
+        registry = Registry(Tracker(project, params))
+        for told in registry.recover():
+            click.echo(told, err=True)
+        yield registry
+
+
+def _moment(text: str) -> datetime:
+    """Return a moment in UTC; a date alone means its end."""
+    from datetime import UTC, datetime, timedelta
+
+    from evergreen.errors import InputError
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--at: {text!r} is no date; write it as 2026-05-03 or 2026-05-03T08:30") from None
+    if len(text) == len("2026-05-03"):
+        moment += timedelta(days=1)
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
 def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
     import flows.training  # noqa: F401
@@ -235,12 +320,14 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
         rows.append(
             ["baselines", f"linear {metrics[f'linear.{name}']:.4f}, constant {metrics[f'constant.{name}']:.4f}"]
         )
+    if outcome.decision:
+        rows += [["why" if number == 0 else "", reason] for number, reason in enumerate(outcome.decision.reasons)]
     if outcome.registered:
         one = outcome.registered
         rows.append(["model", f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else "")])
     if outcome.failed_seeds:
         rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
-    rows.append(["pictures", "reports/result.png, reports/curves.png, reports/validation.html"])
+    rows.append(["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"])
     rows.append(
         ["MLflow", tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (while `evergreen up` runs)")]
     )

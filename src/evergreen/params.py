@@ -124,6 +124,39 @@ class Evaluate(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
+class Leaks(Section):
+    """What looks too good to be known at prediction time: it stops the run before training."""
+
+    max_single_score: Annotated[float, Field(gt=0.5, le=1)] | None = 0.98
+    stand_out: Share | None = 0.7
+    trusted: tuple[str, ...] = ()
+    max_duplicates: Share | None = 0.05
+
+
+class Bias(Section):
+    """Beyond what the bias of the training data stops a run. Each is null as shipped: shown, and never stops one."""
+
+    max_left_out: Share | None = None
+    max_missing_difference: Share | None = None
+    max_label_noise: Share | None = None
+    max_duplicates: Share | None = None
+
+
+class Gate(Section):
+    """When a challenger replaces the champion. A rule is switched off with null, and every decision says so."""
+
+    metric: str | None = None
+    min_gain: Share = 0.001
+    margin: Share = 0.005
+    min_probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.75
+    max_age_days: Annotated[float, Field(gt=0)] | None = 180
+    slice_margin: Share | None = 0.03
+    max_calibration_error: Share | None = 0.1
+    max_group_difference: Share | None = 0.1
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    approval: Literal["auto", "manual"] = "auto"
+
+
 class Tracking(Section):
     """Names in MLflow."""
 
@@ -149,6 +182,9 @@ class Params(Section):
     train: Train = Train()
     sweep: Sweep = Sweep()
     evaluate: Evaluate = Evaluate()
+    leaks: Leaks = Leaks()
+    bias: Bias = Bias()
+    gate: Gate = Gate()
     tracking: Tracking = Tracking()
     ports: Ports = Ports()
 

@@ -1,4 +1,4 @@
-"""The only caller of MLflow: which run, which model, who is champion.
+"""The runs of a project in MLflow: a parent per training run, a child per seed. With registry.py the only caller of it.
 
 Run ids are passed as values, never by MLflow's "active run", so that tasks in threads cannot mix them up.
 """
@@ -13,47 +13,33 @@ import subprocess
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.package import read_package
 from evergreen.model.train import Trained
 from evergreen.params import Params
 from evergreen.project import Project
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT, SEED, ROOT = "evergreen.fingerprint", "evergreen.seed", "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
-CHAMPION, CHALLENGER = "champion", "challenger"
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A model version in the registry, and the alias it holds."""
-
-    name: str
-    version: str
-    alias: str
 
 
 class Tracker:
-    """One project's experiment and model registry."""
+    """One project's experiment."""
 
     def __init__(self, project: Project, params: Params) -> None:
         self.project, self.params = project, params
@@ -78,9 +64,12 @@ class Tracker:
     @cached_property
     def experiment(self) -> str:
         """The id of the project's experiment."""
+        return self.experiment_called(self.params.tracking.experiment)
+
+    def experiment_called(self, name: str) -> str:
+        """Return the id of an experiment, which is made where it is not there."""
         from mlflow.exceptions import MlflowException
 
-        name = self.params.tracking.experiment
         found = self.client.get_experiment_by_name(name)
         if found and found.lifecycle_stage == "deleted":
             raise InputError(
@@ -98,7 +87,7 @@ class Tracker:
 
     def recover(self) -> list[str]:
         """Close what a killed run of this project left open; call it with the project's lock held."""
-        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {_quoted(self._root)}"
+        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {_quoted(self.root)}"
         left = [run.info.run_id for run in self._search(mine)]
         for run_id in left:
             self.client.set_terminated(run_id, "KILLED")
@@ -120,7 +109,7 @@ class Tracker:
             run_id = str(left.info.run_id)
             self.client.update_run(run_id, status="RUNNING")
         else:
-            tags = {FINGERPRINT: fingerprint, ROOT: self._root, **self._about_code()}
+            tags = {FINGERPRINT: fingerprint, ROOT: self.root, **self._about_code()}
             run_id = str(self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id)
         try:
             self._describe(run_id, facts)
@@ -171,6 +160,16 @@ class Tracker:
             return trained
         return None
 
+    def seeds_of(self, parent: str) -> list[Trained]:
+        """Return the models of all seeds that a training run recorded, by seed; damaged ones are left out."""
+        children = self._search(f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'FINISHED'")
+        found: dict[str, Trained] = {}
+        for run in children:  # newest first
+            seed = run.data.tags.get(SEED)
+            if seed and seed not in found and (trained := self.read_seed(run.info.run_id)):
+                found[seed] = trained
+        return sorted(found.values(), key=lambda one: one.seed)
+
     def read_seed(self, run_id: str) -> Trained | None:
         """Return the model that a seed's run holds, or None where it is missing or not as it was recorded."""
         from mlflow.exceptions import MlflowException
@@ -197,7 +196,7 @@ class Tracker:
         reused_from: str | None = None,
     ) -> str:
         """Record one seed as a child of `parent`: loss after each round, metrics on the holdout, the model."""
-        tags = {SEED: str(trained.seed), f"{SEED}.fingerprint": fingerprint, ROOT: self._root}
+        tags = {SEED: str(trained.seed), f"{SEED}.fingerprint": fingerprint, ROOT: self.root}
         if reused_from:
             tags["evergreen.reused_from"] = reused_from
         with self._writing:
@@ -236,12 +235,10 @@ class Tracker:
 
     def record_failure(self, parent: str, seed: int, error: str) -> None:
         """Record a seed that could not be trained; its sweep counts as unfinished and is continued by the next run."""
-        run_id = self._child(
-            parent, f"seed {seed}", {SEED: str(seed), ROOT: self._root, "evergreen.error": error[:500]}
-        )
+        run_id = self._child(parent, f"seed {seed}", {SEED: str(seed), ROOT: self.root, "evergreen.error": error[:500]})
         self.client.set_terminated(run_id, "FAILED")
 
-    # --- evaluation and registry --------------------------------------------------------------------------------------
+    # --- evaluation ---------------------------------------------------------------------------------------------------
 
     def record_evaluation(
         self, run_id: str, evaluation: Evaluation, failed_seeds: Sequence[int], files: Sequence[Path]
@@ -261,85 +258,38 @@ class Tracker:
         tags = {"evergreen.chosen_seeds": json.dumps(evaluation.chosen), FAILED_SEEDS: json.dumps(list(failed_seeds))}
         tags["mlflow.note.content"] = evaluation.as_markdown()
         self.client.log_batch(run_id, known, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.attach(run_id, files)
+
+    def attach(self, run_id: str, files: Sequence[Path]) -> None:
+        """Record `files` as artifacts of a run."""
         for path in files:
             self.client.log_artifact(run_id, str(path))
 
-    def register(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> Registered:
-        """Put the packaged model in `folder` into the registry: champion where there is none, else challenger.
-
-        A version that an interrupted run registered already is taken, not doubled.
-        """
-        name = self.params.tracking.model
-        self._ensure_model(name)
-        versions = self.client.search_model_versions(f"name = {_quoted(name)}")
-        known = (one for one in versions if one.tags.get(FINGERPRINT) == fingerprint and self._is_intact(one))
-        found = next(known, None)
-        number = str(found.version) if found else self._add_version(name, run_id, fingerprint, folder, encoder)
-        champion = self.aliases().get(CHAMPION, number)
-        live = any(str(one.version) == champion and self._is_intact(one) for one in versions)
-        alias = CHALLENGER if champion != number and live else CHAMPION
-        self.client.set_registered_model_alias(name, alias, number)
-        return Registered(name, number, alias)
-
-    def aliases(self) -> dict[str, str]:
-        """Return alias -> version of the project's model; empty where none is registered."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            aliases = self.client.get_registered_model(self.params.tracking.model).aliases
-            return {alias: str(number) for alias, number in aliases.items()}
-        except MlflowException:
-            return {}
-
-    def version_of(self, run_id: str) -> Registered | None:
-        """Return the version that `run_id` registered, with the alias it holds now ('' for none).
-
-        One whose files are gone or damaged does not count.
-        """
-        name = self.params.tracking.model
-        for one in self.client.search_model_versions(f"name = {_quoted(name)}"):
-            if one.run_id == run_id and self._is_intact(one):
-                held = [alias for alias, number in self.aliases().items() if number == str(one.version)]
-                return Registered(name, str(one.version), held[0] if held else "")
-        return None
-
-    def load_model(self, alias: str = CHAMPION) -> Any:
-        """Return the registered model that holds `alias`, loaded from the registry."""
-        import mlflow.pyfunc
-
-        with self._as_default():
-            return mlflow.pyfunc.load_model(f"models:/{self.params.tracking.model}@{alias}")
+    def fetch_files(self, run_id: str, folder: Path) -> None:
+        """Bring the files that lie beside each other in a run's artifacts into `folder`; folders stay there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in self.client.list_artifacts(run_id):
+            if not one.is_dir:
+                self.client.download_artifacts(run_id, one.path, str(folder))
 
     def link(self, run_id: str) -> str:
         """Return where the run is shown once the MLflow server is up."""
         base = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
         return f"{base}/#/experiments/{self.experiment}/runs/{run_id}"
 
+    @property
+    def root(self) -> str:
+        """What tells this project's runs from those of others in a shared store."""
+        own = str(self.project.stores) in self.uri  # nobody else writes there: a new host name is still this project
+        return str(self.project.root) if own else f"{socket.gethostname()}:{self.project.root}"
+
     # --- details ------------------------------------------------------------------------------------------------------
 
-    def _is_intact(self, found: ModelVersion) -> bool:
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
-
-        try:
-            model = self.client.get_logged_model(str(found.source).removeprefix("models:/"))
-            folder = Path(download_artifacts(artifact_uri=model.artifact_location, tracking_uri=self.uri))
-            (sums,) = folder.rglob("checksums.json")
-            read_package(sums.parent)
-        except (InputError, MlflowException, OSError, ValueError):
-            return False
-        return True
-
     def _is_free(self, run: Run) -> bool:
-        return bool(run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self._root)
+        return bool(run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self.root)
 
     def _with(self, fingerprint: str) -> list[Run]:
         return self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}'")
-
-    @property
-    def _root(self) -> str:
-        own = str(self.project.stores) in self.uri  # nobody else writes there: a new host name is still this project
-        return str(self.project.root) if own else f"{socket.gethostname()}:{self.project.root}"
 
     def _search(self, filter_string: str) -> list[Run]:
         return list(self.client.search_runs([self.experiment], filter_string, order_by=["attributes.start_time DESC"]))
@@ -364,57 +314,6 @@ class Tracker:
         for name in ("params.yaml", "dvc.lock"):
             if (self.project.root / name).exists():
                 self.client.log_artifact(run_id, str(self.project.root / name), "code")
-
-    @contextmanager
-    def _as_default(self) -> Iterator[None]:
-        """Make this store MLflow's default for a while: loading and logging models know no other way."""
-        import mlflow
-
-        names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
-        before = {name: os.environ.get(name) for name in names}
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_registry_uri(self.uri)
-        try:
-            yield
-        finally:
-            mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"] or "")
-            mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"] or "")
-            for name, was in before.items():
-                os.environ.pop(name, None)
-                if was is not None:
-                    os.environ[name] = was
-
-    def _ensure_model(self, name: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self.client.get_registered_model(name)
-        except MlflowException:
-            self.client.create_registered_model(name)
-
-    def _add_version(self, name: str, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> str:
-        import mlflow.pyfunc
-        from mlflow.models import Model
-
-        with self._as_default(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared
-            model_id = self.client.create_logged_model(self.experiment, name="model", source_run_id=run_id).model_id
-            logged = Model.log(
-                artifact_path=None,
-                flavor=mlflow.pyfunc,
-                run_id=run_id,
-                model_id=model_id,
-                loader_module="evergreen.model.package",
-                data_path=str(folder),
-                signature=_signature(encoder),
-                pip_requirements=[
-                    f"{library}=={version(library)}" for library in ("xgboost", "numpy", "polars", "pandas")
-                ],
-            )
-            made = self.client.create_model_version(
-                name, source=logged.model_uri, run_id=run_id, model_id=model_id, tags={FINGERPRINT: fingerprint}
-            )
-        return str(made.version)
 
 
 def _quoted(value: str) -> str:
@@ -442,13 +341,3 @@ def git_state(root: Path) -> tuple[str, str]:
         return git("rev-parse", "HEAD").strip(), changes
     except (OSError, subprocess.SubprocessError):
         return "none", ""
-
-
-def _signature(encoder: Encoder) -> Any:
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types.schema import ColSpec, Schema
-
-    columns = [
-        ColSpec("string" if name in encoder.levels else "double", name, required=False) for name in encoder.features
-    ]
-    return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("float")]))

@@ -17,7 +17,7 @@ from evergreen.project import Project
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
-NEW = "2013-04"  # the batch that arrives broken
+NEW = "2013-08"  # the batch that arrives broken
 
 
 def parquet(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Path], None]:
@@ -41,7 +41,7 @@ def equal_labels(inbox: Path) -> None:
 
 
 def changed_batch(inbox: Path) -> None:
-    path = inbox / "2013-01.parquet"
+    path = inbox / "2013-05.parquet"
     pl.read_parquet(path).with_columns(distance=pl.lit(1000, pl.Int32)).write_parquet(path)
 
 
@@ -61,7 +61,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     ),
     "truncated Parquet": (truncated, (f"{NEW}.parquet", "cannot be read as Parquet", "deliver it again")),
     "another encoding": (other_encoding, (f"{NEW}.csv, line 2", "0xe9 is not utf-8", "source.encoding")),
-    "same name, other content": (changed_batch, ("'2013-01'", "other content", "--replace")),
+    "same name, other content": (changed_batch, ("'2013-05'", "other content", "--replace")),
 }
 
 
@@ -98,7 +98,7 @@ def test_a_broken_batch_stops_before_anything_downstream_changes(
     assert tree(project, *kept) == before
     assert not list(project.root.rglob(".part-*"))
     if name not in ("missing column", "wrong type", "duplicated keys", "stale batch", "too many bad rows"):
-        assert sorted(path.stem for path in project.raw.glob("*.parquet")) == ["2013-01", "2013-02", "2013-03"]
+        assert sorted(path.stem for path in project.raw.glob("*.parquet")) == ["2013-05", "2013-06", "2013-07"]
         return
     parquet(lambda frame: frame)(project.root.parent / "inbox")  # delivered again, mended
     assert evergreen(project, "ingest", NEW, "--replace").returncode == 0
@@ -132,11 +132,11 @@ def test_a_tampered_raw_batch_is_refused(make_project: Callable[..., Project], e
     project = make_project()
     for step in ("ingest", "validate"):
         assert evergreen(project, step).returncode == 0
-    path = project.raw / "2013-01.parquet"
+    path = project.raw / "2013-05.parquet"
     pl.read_parquet(path).with_columns(arr_delay=pl.lit(200, pl.Int32)).write_parquet(path)
-    said = ("2013-01.parquet was changed after it was ingested", "dvc checkout")
+    said = ("2013-05.parquet was changed after it was ingested", "dvc checkout")
     assert_one_error(evergreen(project, "validate"), *said)
-    assert_one_error(evergreen(project, "ingest", "2013-03", "--replace"), *said)
+    assert_one_error(evergreen(project, "ingest", "2013-07", "--replace"), *said)
     assert_one_error(evergreen(project, "run"), *said)
 
 

@@ -18,11 +18,15 @@ import pytest
 
 from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
+from evergreen.files import sha256_of_file, write_json
 from evergreen.model.evaluate import predict
-from evergreen.model.package import Model, read_package, write_package
+from evergreen.model.matrix import Table
+from evergreen.model.package import Learnt, Model, read_package, write_package
 
 TASKS = ("binary", "multiclass", "regression")
 LEVELS = ("amber", "blue", "coral", "délavé")
+KEYS = np.array([2**64 - 1, 0, 7, 2**53 + 1], np.uint64)
+LEARNT = Learnt(KEYS, "2013-02-28T23:59:00")
 SRC = Path(__file__).resolve().parents[2] / "src"
 
 
@@ -46,7 +50,7 @@ def packaged(make_tables, trained, tmp_path):
 
     def make(task="binary", seeds=(0, 2, 11)):
         encoder, boosters = encoder_of(make_tables(task)), {seed: trained(task, seed).booster for seed in seeds}
-        return write_package(tmp_path / "package", encoder, boosters), encoder, boosters
+        return write_package(tmp_path / "package", encoder, boosters, LEARNT), encoder, boosters
 
     return make
 
@@ -60,7 +64,8 @@ def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
     assert (model.seeds, model.encoder) == (seeds, encoder)
     assert model.predict_rows(rows).tobytes() == expected.tobytes()
     assert model.predict_rows(rows).shape == ((100, 3) if task == "multiclass" else (100,))
-    assert Model(encoder, dict(reversed(boosters.items()))).predict_rows(rows).tobytes() == expected.tobytes()
+    backwards = Model(encoder, dict(reversed(boosters.items())), LEARNT)
+    assert backwards.predict_rows(rows).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -113,6 +118,41 @@ heavy = {"prefect", "mlflow", "dvc", "great_expectations", "matplotlib"}
 print(sorted(heavy & {name.split(".")[0] for name in sys.modules}), "evergreen.model.package" in sys.modules)
 """
     assert run_python(code).strip() == "[] True"
+
+
+# --- what was learnt from ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_learnt_from_comes_back(packaged):
+    learnt = read_package(packaged()[0]).learnt
+    assert (learnt.keys.dtype, learnt.keys.tolist()) == (np.uint64, sorted(KEYS.tolist()))  # no bit is rounded away
+    assert learnt.newest == LEARNT.newest
+
+
+def test_a_model_learns_from_training_rows_and_from_those_that_stop_it(make_tables):
+    keys = dict(zip(("train", "validation", "holdout"), np.split(np.arange(9, dtype=np.uint64), [4, 7]), strict=True))
+    x, y = np.zeros((4, 4), np.float32), np.zeros(4, np.float32)
+    parts = {role: Table(x[: len(key)], y[: len(key)], key) for role, key in keys.items()}
+    learnt = Learnt.of(replace(make_tables("binary"), **parts), "2013-03-31")
+    assert (learnt.keys.tolist(), learnt.newest) == ([0, 1, 2, 3, 4, 5, 6], "2013-03-31")
+
+
+class Bomb:
+    """What goes off where a pickle is read."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('a pickle was read')",)
+
+
+def test_a_pickle_in_place_of_what_was_learnt_is_not_read(packaged):
+    folder, _, _ = packaged()
+    np.save(folder / "learnt.npy", np.array([Bomb()], object), allow_pickle=True)
+    sums = {path.name: sha256_of_file(path) for path in folder.iterdir() if path.name != "checksums.json"}
+    write_json(folder / "checksums.json", sums)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        read_package(folder)
+    with pytest.raises(SystemExit):
+        np.load(folder / "learnt.npy", allow_pickle=True)  # it would have gone off
 
 
 # --- rows that are not as the training rows were ----------------------------------------------------------------------
@@ -173,19 +213,23 @@ def names(folder):
 
 def test_the_files_of_a_package(packaged):
     folder, _, boosters = packaged()
-    assert names(folder) == ["checksums.json", "encoder.json", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"]
+    facts, seeds = ["checksums.json", "encoder.json", "learnt.json", "learnt.npy"], ["0", "11", "2"]
+    assert names(folder) == [*facts, *(f"seed-{seed}.ubj" for seed in seeds)]
     assert (folder / "seed-11.ubj").read_bytes() == boosters[11]
 
 
 def test_nothing_in_a_package_is_a_pickle(packaged):
     folder, _, _ = packaged()
     for path in folder.iterdir():
-        assert path.suffix in (".json", ".ubj")
+        assert path.suffix in (".json", ".npy", ".ubj")
         with pytest.raises(ValueError, match=r"opcode|exhausted|expected|parse"):
             list(pickletools.genops(path.read_bytes()))
+    assert np.load(folder / "learnt.npy", allow_pickle=False).dtype == np.uint64  # else the pickle is inside
 
 
-@pytest.mark.parametrize("name", ["encoder.json", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"])
+@pytest.mark.parametrize(
+    "name", ["encoder.json", "learnt.json", "learnt.npy", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"]
+)
 def test_an_altered_byte_is_found(name, packaged):
     folder, _, _ = packaged()
     path = folder / name
@@ -210,7 +254,7 @@ def test_an_altered_byte_of_the_checksums_is_found(packaged):
             read_package(folder)
 
 
-@pytest.mark.parametrize("name", ["encoder.json", "seed-0.ubj", "checksums.json"])
+@pytest.mark.parametrize("name", ["encoder.json", "learnt.json", "learnt.npy", "seed-0.ubj", "checksums.json"])
 @pytest.mark.parametrize("how", ["gone", "empty", "cut"])
 def test_a_lost_file_is_found(name, how, packaged):
     folder, _, _ = packaged()
@@ -235,9 +279,10 @@ def test_a_file_that_was_added_is_no_part_of_the_model(packaged, trained):
 def test_a_package_written_over_another_holds_the_new_model_only(packaged, make_tables, trained):
     folder, encoder, _ = packaged(seeds=(0, 2))
     other = replace(encoder, fitted_on=("2013-03",))
-    write_package(folder, other, {5: trained("binary", 5).booster})
+    write_package(folder, other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00"))
     model = read_package(folder)
     assert (model.seeds, model.encoder) == ((5,), other)
+    assert (model.learnt.keys.tolist(), model.learnt.newest) == ([2**64 - 1], "2013-03-31T00:00:00")
 
 
 def test_checksums_are_those_of_the_files(packaged):

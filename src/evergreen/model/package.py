@@ -1,18 +1,21 @@
 """The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
 
-No pickle: the encoder is JSON, a booster is XGBoost's UBJSON. MLflow loads the folder through `_load_pyfunc`.
+No pickle: the encoder is JSON, a booster is XGBoost's UBJSON. MLflow loads the folder through `_load_pyfunc`. With them
+lies what the model has learnt from, so that nobody judges it by rows that it knows.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.data.encoder import Encoder
+from evergreen.data.keys import Hashes
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.model.train import load_booster
@@ -21,14 +24,31 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from evergreen.model.matrix import Tables
+
 Array = np.ndarray[Any, np.dtype[Any]]
+CHECKSUMS, LEARNT = "checksums.json", "learnt.npy"
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a model has learnt from or was stopped by: hashes of row keys, uint64, shape (rows,); the newest's time."""
+
+    keys: Hashes
+    newest: str  # ISO 8601
+
+    @classmethod
+    def of(cls, tables: Tables, newest: str) -> Learnt:
+        """Return what a model of `tables` has learnt from: its training rows, and those that stopped it."""
+        parts = [part.keys for part in (tables.train, tables.validation) if part.keys is not None]
+        return cls(np.concatenate(parts), newest)
 
 
 class Model:
     """An encoder and one or more boosters; the prediction is the mean over boosters."""
 
-    def __init__(self, encoder: Encoder, boosters: Mapping[int, bytes]) -> None:
-        self.encoder = encoder
+    def __init__(self, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt) -> None:
+        self.encoder, self.learnt = encoder, learnt
         self.seeds = tuple(sorted(boosters))
         self._boosters = [load_booster(boosters[seed]) for seed in self.seeds]
 
@@ -44,23 +64,25 @@ class Model:
         return self.predict_rows(pl.from_pandas(rows))
 
 
-def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes]) -> Path:
+def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt) -> Path:
     """Write the model into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("seed-*.ubj"), *folder.glob("*.json")):
+    for old in (*folder.glob("seed-*.ubj"), *folder.glob("*.json"), *folder.glob("*.npy")):
         old.unlink()
     encoder.write(folder / "encoder.json")
+    write_json(folder / "learnt.json", {"newest": learnt.newest})
+    np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
     for seed, content in boosters.items():
         (folder / f"seed-{seed}.ubj").write_bytes(content)
     sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-    write_json(folder / "checksums.json", sums)
+    write_json(folder / CHECKSUMS, sums)
     return folder
 
 
 def read_package(folder: Path) -> Model:
     """Load a model. Raises InputError where a file is not as it was written."""
     try:
-        sums = dict(json.loads((folder / "checksums.json").read_text(encoding="utf-8")))
+        sums = dict(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         raise InputError(f"{folder / 'checksums.json'} is missing or damaged: do not use this model") from None
     for name, was in sums.items():
@@ -72,7 +94,9 @@ def read_package(folder: Path) -> Model:
         for path in folder.glob("seed-*.ubj")
         if path.name in sums
     }
-    return Model(Encoder.read(folder / "encoder.json"), boosters)
+    newest = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))["newest"]
+    learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), newest)
+    return Model(Encoder.read(folder / "encoder.json"), boosters, learnt)
 
 
 def _load_pyfunc(path: str) -> Model:

@@ -25,7 +25,17 @@ TRAINS = (
     "../data/encoder.py",
     "../data/prepare.py",
 )  # code that a seed's model depends on
-JUDGES = ("baselines.py", "evaluate.py", "metrics.py", "package.py", "sweep.py")  # and a sweep's, beside these
+JUDGES = (
+    "baselines.py",
+    "evaluate.py",
+    "metrics.py",
+    "package.py",
+    "sweep.py",
+    "../life/compare.py",
+    "../life/decide.py",
+    "../life/judge.py",
+    "../life/leaks.py",
+)  # and a sweep's, beside these
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,8 @@ def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
 def sweep_fingerprint(data: str, params: Params, device: str) -> str:
     """Return what stands for a whole training run: its seeds, and how they are judged and combined."""
     seeds = [seed_fingerprint(data, params, device, seed) for seed in params.sweep.seed_list()]
-    how = (params.sweep.model, params.evaluate.model_dump(), params.tracking.model)
+    gates = [one.model_dump() for one in (params.evaluate, params.leaks, params.bias, params.gate)]
+    how = (params.sweep.model, params.tracking.model, gates)
     return sha256_of(seeds, how, version("scikit-learn"), _code(JUDGES))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +12,28 @@ import numpy as np
 
 from evergreen.files import write_whole
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.metrics import LOWER_IS_BETTER, Estimate
+from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.model.train import LOSSES, Trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Panel = Callable[["Axes"], None]
 GREEN, LEAF, GREY, DARK, AMBER = "#1b7f4b", "#8fcfa8", "#b9bec4", "#30363d", "#d9822b"
 COLOURS = {MODEL: GREEN, "linear": AMBER, "constant": GREY}
 TEXTS = COLOURS | {"constant": "#6e7681"}
 MOST_POINTS = 4000  # drawn in a scatter
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A model as a picture shows it: its words in the legend, its colour, its predictions for the rows."""
+
+    label: str
+    colour: str
+    p: Array = field(repr=False)
 
 
 def draw_result(
@@ -35,13 +47,13 @@ def draw_result(
         lambda axes: _learning(axes, trained, chosen, LOSSES[evaluation.task]),
         lambda axes: _importance(axes, importance),
     ]
-    return _draw(panels, title, path)
+    return draw_panels(panels, title, path)
 
 
 def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
     """Draw how predictions and labels of the holdout meet: the curves of the task."""
     panels = {"binary": _binary_panels, "multiclass": _multiclass_panels, "regression": _regression_panels}
-    return _draw(panels[evaluation.task](evaluation), title, path)
+    return draw_panels(panels[evaluation.task](evaluation), title, path)
 
 
 def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict[str, float]:
@@ -57,7 +69,20 @@ def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict
     return dict(sorted(totals.items(), key=lambda one: -one[1]))
 
 
-def _draw(panels: Sequence[Panel], title: str, path: Path) -> Path:
+def draw_panels(
+    panels: Sequence[Panel],
+    title: str,
+    path: Path,
+    *,
+    grid: str = "AB;CD",
+    size: tuple[float, float] = (11, 8),
+    heights: Sequence[float] | None = None,
+    colour: str = DARK,
+) -> Path:
+    """Draw `panels` in the order of the `grid` (as matplotlib's subplot_mosaic reads it), under a `title` in `colour`.
+
+    `size`: of the figure, in inches of 110 pixels. `heights`: of the grid's rows, in shares; None: all the same.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -68,12 +93,14 @@ def _draw(panels: Sequence[Panel], title: str, path: Path) -> Path:
         "axes.labelcolor": DARK, "xtick.color": DARK, "ytick.color": DARK, "legend.frameon": False,
         "text.parse_math": False,
     }  # fmt: skip
-    with rc_context(style):
-        figure: Figure = Figure(figsize=(11, 8), dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-        figure.suptitle(title, fontsize=13, x=0.01, ha="left")
-        for axes, panel in zip(figure.subplots(2, 2).flat, panels, strict=False):
+    with rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in another script shows boxes
+        figure: Figure = Figure(figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+        figure.suptitle(title, fontsize=13, x=0.01, ha="left", color=colour)
+        places = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
+        for axes, panel in zip(places, panels, strict=False):
             panel(axes)
-        for axes in figure.axes[len(panels) : 4]:
+        for axes in places[len(panels) :]:
             axes.set_visible(False)
         write_whole(path, lambda part: figure.savefig(part, format="png"))
     return path
@@ -91,8 +118,7 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
         for step, (name, one) in enumerate(values.items()):
             y = row + (step - 1) * 0.22
             x = [(edge - low) / width for edge in (one.low, one.value, one.high)]
-            axes.plot([x[0], x[2]], [y, y], color=COLOURS[name], lw=2, solid_capstyle="round")
-            axes.plot(x[1], y, "o", color=COLOURS[name], ms=6, label=name if row == 0 else None)
+            draw_interval(axes, y, x, COLOURS[name], name if row == 0 else None)
             axes.annotate(f"{one.value:.3f}", (1.06, y), fontsize=8, va="center", color=TEXTS[name])
     axes.set(xlim=(-0.05, 1.22), ylim=(len(metrics) - 0.5, -0.6), xticks=[])
     arrows = ["← better" if name in LOWER_IS_BETTER else "better →" for name in metrics]
@@ -100,6 +126,13 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title(f"Holdout, {evaluation.rows:,} rows, with bootstrap intervals")
     axes.spines["bottom"].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, 0.0), ncols=3, fontsize=8.5)
+
+
+def draw_interval(axes: Axes, y: float, edges: Sequence[float], colour: str, label: str | None = None) -> None:
+    """Draw low, value and high of `edges` as a dot on a line, at the height `y`."""
+    low, value, high = edges
+    axes.plot([low, high], [y, y], color=colour, lw=2, solid_capstyle="round")
+    axes.plot(value, y, "o", color=colour, ms=6, label=label)
 
 
 def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> None:
@@ -152,54 +185,70 @@ def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
 
 def _binary_panels(evaluation: Evaluation) -> list[Panel]:
     return [
-        lambda axes: _roc(axes, evaluation),
-        lambda axes: _precision_recall(axes, evaluation),
-        lambda axes: _calibration(axes, evaluation.y, evaluation.predictions[MODEL]),
+        lambda axes: draw_roc(axes, evaluation.y, _ranked(evaluation, "roc_auc")),
+        lambda axes: draw_precision_recall(axes, evaluation.y, _ranked(evaluation, "average_precision")),
+        lambda axes: draw_calibration(axes, evaluation.y, [_grouped(evaluation)]),
         lambda axes: _scores(axes, evaluation),
     ]
 
 
-def _roc(axes: Axes, evaluation: Evaluation) -> None:
+def _ranked(evaluation: Evaluation, metric: str) -> list[Seen]:
+    found = {name: evaluation.estimates[name][metric] for name in ("linear", MODEL)}
+    told = {name: f"{name}: {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for name, one in found.items()}
+    return [Seen(told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
+
+
+def _grouped(evaluation: Evaluation) -> Seen:
+    return Seen("model, 15 equal groups", GREEN, evaluation.predictions[MODEL])
+
+
+def draw_roc(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
+    """Draw how many of the positives each model finds at each rate of false alarms; `y`: 0 or 1, shape (rows,)."""
     from sklearn.metrics import roc_curve
 
-    for name in ("linear", MODEL):
-        false, true, _ = roc_curve(evaluation.y, evaluation.predictions[name])
-        area = evaluation.estimates[name]["roc_auc"]
-        _curve(axes, false, true, name, area)
+    for one in models:
+        false, true, _ = roc_curve(y, one.p)
+        axes.plot(false, true, color=one.colour, lw=2, label=one.label)
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
     axes.set_title("ROC")
     axes.legend(fontsize=8.5, loc="lower right")
 
 
-def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
+def draw_precision_recall(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
+    """Draw how many of each model's alarms are right, at each share of positives found; `y`: 0 or 1, shape (rows,)."""
     from sklearn.metrics import precision_recall_curve
 
-    for name in ("linear", MODEL):
-        precision, recall, _ = precision_recall_curve(evaluation.y, evaluation.predictions[name])
-        area = evaluation.estimates[name]["average_precision"]
-        _curve(axes, recall, precision, name, area)
-    axes.axhline(float(np.mean(evaluation.y)), color=GREY, lw=1, ls="--")
+    for one in models:
+        precision, recall, _ = precision_recall_curve(y, one.p)
+        axes.plot(recall, precision, color=one.colour, lw=2, label=one.label)
+    axes.axhline(float(np.mean(y)), color=GREY, lw=1, ls="--")
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     axes.set_title("Precision and recall")
     axes.legend(fontsize=8.5, loc="upper right")
 
 
-def _curve(axes: Axes, x: Any, y: Any, name: str, area: Estimate) -> None:
-    label = f"{name}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
-    axes.plot(x, y, color=COLOURS[name], lw=2, label=label)
+def draw_calibration(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
+    """Draw how often what each model says happens, by 15 groups of equal size.
 
-
-def _calibration(axes: Axes, truth: Any, chance: Any) -> None:
-    from sklearn.calibration import calibration_curve
-
-    observed, predicted = calibration_curve(truth, chance, n_bins=15, strategy="quantile")
-    top = float(max(observed.max(), predicted.max())) * 1.05
+    Predictions of shape (rows,) are of the event `y` == 1; of shape (rows, classes), the predicted class counts.
+    """
+    curves = [(_reliability(y, one.p), one) for one in models]
+    top = max(float(max(observed.max(), predicted.max())) for (observed, predicted), _ in curves) * 1.05
     axes.plot([0, top], [0, top], color=GREY, lw=1, ls="--", label="perfect")
-    axes.plot(predicted, observed, "o-", color=GREEN, lw=1.8, ms=5, label="model, 15 equal groups")
+    for (observed, predicted), one in curves:
+        axes.plot(predicted, observed, "o-", color=one.colour, lw=1.8, ms=5, label=one.label)
     axes.set(xlabel="predicted", ylabel="observed")
     axes.set_title("Calibration")
     axes.legend(fontsize=8.5, loc="upper left")
+
+
+def _reliability(y: Array, p: Array) -> tuple[Array, Array]:
+    from sklearn.calibration import calibration_curve
+
+    happened, said = (y, p) if p.ndim == 1 else ((p.argmax(axis=1) == y).astype(float), p.max(axis=1))
+    observed, predicted = calibration_curve(happened, said, n_bins=15, strategy="quantile")
+    return np.asarray(observed), np.asarray(predicted)
 
 
 def _scores(axes: Axes, evaluation: Evaluation) -> None:
@@ -214,12 +263,10 @@ def _scores(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _multiclass_panels(evaluation: Evaluation) -> list[Panel]:
-    chances = evaluation.predictions[MODEL]
-    hit = (chances.argmax(axis=1) == evaluation.y).astype(float)
     return [
         lambda axes: _confusion(axes, evaluation),
         lambda axes: _recalls(axes, evaluation),
-        lambda axes: _calibration(axes, hit, chances.max(axis=1)),
+        lambda axes: draw_calibration(axes, evaluation.y, [_grouped(evaluation)]),
     ]
 
 
@@ -252,10 +299,11 @@ def _recalls(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _regression_panels(evaluation: Evaluation) -> list[Panel]:
+    models = [Seen(name, COLOURS[name], evaluation.predictions[name]) for name in ("constant", "linear", MODEL)]
     return [
         lambda axes: _fit(axes, evaluation),
         lambda axes: _residuals(axes, evaluation),
-        lambda axes: _errors(axes, evaluation),
+        lambda axes: draw_errors(axes, evaluation.y, models),
     ]
 
 
@@ -276,10 +324,11 @@ def _residuals(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title("Residuals")
 
 
-def _errors(axes: Axes, evaluation: Evaluation) -> None:
-    for name in ("constant", "linear", MODEL):
-        errors = np.sort(np.abs(evaluation.y - evaluation.predictions[name]))
-        axes.plot(errors, np.linspace(0, 1, len(errors)), color=COLOURS[name], lw=2, label=name)
+def draw_errors(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
+    """Draw for each model the share of rows whose absolute error is at most so much; `y`: labels, shape (rows,)."""
+    for one in models:
+        errors = np.sort(np.abs(y - one.p))
+        axes.plot(errors, np.linspace(0, 1, len(errors)), color=one.colour, lw=2, label=one.label)
     axes.set(xlabel="absolute error", ylabel="share of rows at most that")
     axes.set_title("Errors")
     axes.legend(fontsize=8.5, loc="lower right")

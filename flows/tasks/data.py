@@ -1,0 +1,119 @@
+"""The tasks that bring data up to date: ingest, validate, prepare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from evergreen.versions import run_stage
+from flows.tasks.job import NAMES, Job, not_a_mistake, skipped
+
+
+@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+def ingest(job: Job) -> Any:
+    """Take new batches from the source into data/raw/."""
+    from evergreen.data import batches
+
+    waiting = batches.waiting(job.project, job.params)
+    done = run_stage(
+        job.project, "ingest", lambda check: batches.ingest(job.project, job.params, check=check), force=bool(waiting)
+    )
+    if done is None or not done.new:
+        return skipped("no new batch")
+    get_run_logger().info("%d new batches, %s to %s", len(done.new), done.new[0], done.new[-1])
+    return done
+
+
+@task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
+def validate(job: Job) -> Any:
+    """Check new batches; quarantine bad rows, stop at a bad batch."""
+    from evergreen.data.validate import BadBatchError, read_reports
+    from evergreen.data.validate import validate as check
+
+    try:
+        done = run_stage(job.project, "validate", lambda altered: check(job.project, job.params, check=altered))
+    except BadBatchError as error:
+        publish_validation(job, [*read_reports(job.project), error.report])
+        raise
+    if done is None:
+        return skipped("unchanged since it was validated")
+    publish_validation(job, done.reports)
+    new = [one for one in done.reports if one.batch in done.new]
+    bad = sum(one.quarantined for one in new)
+    get_run_logger().info(
+        "%d batches valid, %s rows, %s quarantined", len(done.new), f"{sum(one.rows for one in new):,}", f"{bad:,}"
+    )
+    return done
+
+
+def publish_validation(job: Job, reports: Sequence[Any]) -> None:
+    """Write the validation page, and show its short table in the UI."""
+    from evergreen.report.validation_page import write_validation_page
+
+    write_validation_page(job.project, reports, job.params.tracking.model)
+    table = [
+        {
+            "batch": one.batch,
+            "rows": one.rows,
+            "valid": one.valid,
+            "quarantined": one.quarantined,
+            "verdict": "bad" if one.faults else "valid",
+            "why": "; ".join(
+                one.faults or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]
+            ),
+        }
+        for one in reports
+    ]
+    create_table_artifact(
+        table, key="validation", description="Batches and their rows; the full page: reports/validation.html"
+    )
+
+
+@task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
+def prepare(job: Job) -> Any:
+    """Turn validated batches into features, split them by time, fit the encoder on training rows."""
+    from evergreen.data.prepare import prepare as make
+
+    done = run_stage(job.project, "prepare", lambda altered: make(job.project, job.params, check=altered))
+    if done is None:
+        return skipped("unchanged since it was prepared")
+    parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
+    shown = ", ".join(
+        f"{name} {batches[0]}" + (f" to {batches[-1]}" if len(batches) > 1 else "") for name, batches in parts.items()
+    )
+    get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
+    lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
+    lines += ["", "Rows left out on purpose:", ""] + [
+        f"- {count:,} rows, {why}" for why, count in done.left_out.items()
+    ]
+    create_markdown_artifact("\n".join(["| part | batches |", "|---|---|", *lines]), key="split")
+    for why, count in done.left_out.items():
+        get_run_logger().info("left out on purpose: %s rows, %s", f"{count:,}", why)
+    return done
+
+
+@task(name="bias", task_run_name="bias", timeout_seconds=3600, cache_policy=NO_CACHE)
+def bias(job: Job) -> Any:
+    """Say what the training data leave out, lack and repeat; stop where a parameter says so."""
+    from evergreen.data.bias import Evidence, check_bias, find_bias
+
+    report = find_bias(Evidence.read(job.project), seed=job.params.sweep.first_seed)
+    publish_bias(job, report)
+    check_bias(report, job.params.bias)
+    return report
+
+
+def publish_bias(job: Job, report: Any) -> Any:
+    """Write the page, and show its numbers in the UI; returns the page's path."""
+    from evergreen.report.bias_page import write_bias_page
+
+    page = write_bias_page(job.project, report, f"Data bias of {job.params.tracking.model}", job.params.bias)
+    table = [{"what": one.name, "value": f"{one.value:.4g}", "meaning": one.says} for one in report.findings]
+    create_table_artifact(table, key="bias", description="The training data; the full page: reports/bias.html")
+    return page

@@ -1,0 +1,105 @@
+"""What every task of a run shares: the job, and how a task says that it had nothing to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from prefect import State, Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import TaskRun
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from evergreen import params as parameters
+from evergreen.errors import explain
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.registry import Registry
+from evergreen.tracking import Tracker
+from flows.server import tag_of
+
+T = TypeVar("T")
+SHOWN = ".run"  # below reports/
+NAMES = {"train": "training", "validation": "early stopping", "holdout": "holdout"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task of one run needs."""
+
+    project: Project
+    params: Params
+    tracker: Tracker = field(repr=False)
+
+    @classmethod
+    def open(cls, **sections: dict[str, Any]) -> Job:
+        """Return the job of the project around the working directory, some parameters replaced."""
+        project = Project.find()
+        params = parameters.load(project.params).override(**sections)
+        return cls(project, params, Tracker(project, params))
+
+    @property
+    def registry(self) -> Registry:
+        """The models of the project."""
+        return Registry(self.tracker)
+
+    def candidate(self, number: str) -> Any:
+        """Return a version of the registry as the gate sees it, with every seed of its sweep."""
+        from evergreen.life.judge import Candidate
+
+        seeds = self.tracker.seeds_of(self.registry.run_of(number))
+        return Candidate(number, self.registry.open(number), tuple(one.booster for one in seeds))
+
+
+def value(result: T | State[T]) -> T:
+    """Return what a task gave, also where it gave a state to be shown with it."""
+    return result.result() if isinstance(result, State) else result  # type: ignore[return-value]
+
+
+def skipped(why: str, result: Any = None) -> State[Any]:
+    """Return a state that the UI shows as 'Skipped', with the reason."""
+    get_run_logger().info("skipped, %s", why)
+    return Completed(name="Skipped", message=why, data=result)
+
+
+def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Retry only what trying again can mend."""
+    error = state.result(raise_on_failure=False)
+    return not (isinstance(error, BaseException) and explain(error))
+
+
+def name_run(job: Job, up_to: str = "") -> None:
+    """Call the flow's run after the model and the newest batch it knows, and mark it as this project's."""
+    name = f"{job.params.tracking.model}{up_to}, {job.params.sweep.seeds} seeds"
+    if flow_run.id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, name=name, tags=[tag_of(job.project)])
+
+
+def newest(job: Job) -> str:
+    """Return the newest batch that has features, in words."""
+    from evergreen.data.manifest import Manifest
+
+    return f" up to {list(Manifest(job.project.features).in_order())[-1]}"
+
+
+def note_shown(job: Job, run_id: str) -> None:
+    """Remember which run the pages and pictures in reports/ are of."""
+    (job.project.reports / SHOWN).write_text(run_id, encoding="utf-8")
+
+
+def show_again(job: Job, run_id: str) -> None:
+    """Bring the pages and pictures of an earlier run back into reports/, where another's are there."""
+    shown = job.project.reports / SHOWN
+    if not shown.exists() or shown.read_text(encoding="utf-8") != run_id:
+        job.tracker.fetch_files(run_id, job.project.reports)
+        note_shown(job, run_id)
+
+
+@task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)
+def skip(step: str, why: str) -> Any:
+    """Stand for a step whose result is there already."""
+    return skipped(why)

@@ -1,0 +1,113 @@
+"""The tasks that decide which model is live: compare, decide, promote, and a person's approval."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prefect import pause_flow_run, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import FlowPauseTimeout
+from prefect.input import RunInput
+from prefect.logging import get_run_logger
+from prefect.runtime import deployment
+from pydantic import Field
+
+from evergreen.life.decide import ASK, PROMOTE, Decision, approved, decide
+from evergreen.life.judge import Judged
+from evergreen.registry import ASKED, REFUSED, Registered
+from evergreen.versions import data_versions
+from flows.tasks.job import Job, not_a_mistake
+
+PATIENCE = 24 * 3600  # seconds that a flow waits for a person
+
+
+class Approval(RunInput):
+    """What a person says in the Prefect UI."""
+
+    promote: bool = Field(default=False, description="Make the challenger the champion")
+    reason: str = Field(default="", description="Why; kept in the history")
+
+
+@task(name="compare", task_run_name="compare", retries=1, retry_condition_fn=not_a_mistake, timeout_seconds=3600,
+      cache_policy=NO_CACHE)  # fmt: skip
+def compare(job: Job, registered: Registered, evaluation: Any, notes: tuple[str, ...]) -> Judged:
+    """Judge the challenger beside the champion, on the newest rows, as both are loaded from the registry."""
+    from evergreen.data.prepare import Split, read_part
+    from evergreen.life.judge import judge
+    from evergreen.model.evaluate import MODEL
+
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").holdout)
+    number, live = registered.version, job.registry.champion()
+    challenger = job.candidate(number)
+    champion = job.candidate(live) if live and live != number else None
+    held = job.registry.aliases().get("champion")
+    if held and not live:
+        notes = (*notes, f"the champion, version {held}, is gone or damaged: nothing was compared with it")
+        get_run_logger().warning(notes[-1])
+    afresh = job.registry.predict_afresh(number, rows.select(challenger.model.encoder.features))
+    baselines = {name: one for name, one in evaluation.predictions.items() if name != MODEL}
+    return judge(rows, challenger, champion, baselines, afresh, job.params, notes)
+
+
+@task(name="decide", task_run_name="decide", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
+def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tuple[Registered, Decision]:
+    """Decide by the gate's rules, do what it says, and write it down."""
+    from evergreen.data.prepare import Split
+    from evergreen.report.comparison import draw_comparison
+
+    decision = decide(judged.evidence, job.params.gate)
+    number = registered.version
+    title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
+    batch = Split.read(job.project.features / "split.json").holdout.batches[-1]
+    files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
+    job.tracker.attach(run_id, files)
+    if decision.action == PROMOTE:
+        job.registry.promote(number, job.registry.aliases().get("champion"), decision, batch, files)
+    else:
+        job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, batch, files)
+    create_markdown_artifact(decision.as_markdown(), key="decision", description="Every rule of the gate")
+    for reason in decision.reasons:
+        get_run_logger().info("%s: %s", decision.action, reason)
+    now = job.registry.registered(number)
+    show_links(job, run_id, now)
+    return now, decision
+
+
+def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> Registered:
+    """Wait in the Prefect UI for a person, where there is one to see it; call it without the project's lock."""
+    number, before = registered.version, job.registry.aliases().get("champion")
+    if not deployment.id:
+        get_run_logger().warning("version %s waits for approval: `evergreen promote --approve`", number)
+        return registered
+    form = Approval.with_initial_data(description=decision.as_markdown())
+    try:
+        said = pause_flow_run(wait_for_input=form, timeout=PATIENCE)
+    except FlowPauseTimeout:
+        get_run_logger().warning("nobody answered; version %s still waits: `evergreen promote --approve`", number)
+        return registered
+    if not said.promote:
+        get_run_logger().info("version %s was not approved: %s", number, said.reason)
+        return registered
+    with job.project.lock():
+        job.registry.promote(number, before, approved(decision, said.reason))
+    return job.registry.registered(number)
+
+
+def show_links(job: Job, run_id: str, registered: Registered) -> None:
+    """Show in the UI where to look next."""
+    run = job.tracker.link(run_id)
+    lines = [
+        f"**{registered.name} version {registered.version} is {registered.alias}.**",
+        "",
+        f"- [the run in MLflow]({run})",
+        f"- [its pictures and the validation page]({run}/artifacts)",
+        f"- on disk: `{job.project.reports}`",
+        f"- the data: `{json.dumps(data_versions(job.project))}`",
+    ]
+    create_markdown_artifact("\n".join(lines), key="links", description="MLflow is up while `evergreen up` runs")
+
+
+def _called(number: str | None) -> str:
+    return f"the champion, version {number}" if number else "no champion"

@@ -1,0 +1,238 @@
+"""Decide: shall the challenger replace the champion? Every rule says what it saw; all are shown, met or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+from evergreen.life.compare import Comparison, Difference
+from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.params import Gate
+
+Action = Literal["promote", "refuse", "ask"]
+PROMOTE: Final = "promote"
+REFUSE: Final = "refuse"
+ASK: Final = "ask"
+LEAST_SEEDS = 2  # fewer say nothing about luck
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the gate: whether it is met, and what it saw, in a sentence."""
+
+    name: str
+    met: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a gate says: the action, the reasons in sentences, and the evidence as plain values."""
+
+    action: Action
+    reasons: tuple[str, ...]
+    evidence: Mapping[str, Any] = field(repr=False)
+
+    def as_markdown(self) -> str:
+        """Return the decision as a table of its rules."""
+        lines = [f"**{self.action}**: {' '.join(self.reasons)}", "", "| rule | | what it saw |", "|---|---|---|"]
+        shown = [(one["name"], "met" if one["met"] else "BROKEN", _cell(one["says"])) for one in self.rules]
+        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in shown)])
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the decision as plain values, for JSON."""
+        return {"action": self.action, "reasons": list(self.reasons), "evidence": dict(self.evidence)}
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        """The rules, in order, as plain values."""
+        return list(self.evidence["rules"])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
+
+    `calibration`: error of the champion (None without one) and of the challenger. `groups`: largest difference between
+    groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded from the
+    registry in a fresh process and what the trained one said. `notes`: checks that were switched off before. `faults`:
+    what kept the comparison from being made.
+    """
+
+    comparison: Comparison
+    champion: str | None
+    champion_age_days: float | None
+    calibration: tuple[float | None, float]
+    groups: Mapping[str, float]
+    reload: float
+    seeds_expected: int
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def decide(evidence: Evidence, gate: Gate) -> Decision:
+    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person where `approval` is manual.
+
+    It is promoted only where every rule is met.
+    """
+    rules = [*_rules(evidence, gate)]
+    broken = [rule.says for rule in rules if not rule.met]
+    plain = {"rules": [asdict(rule) for rule in rules], **asdict(evidence), "gate": gate.model_dump()}
+    if broken:
+        return Decision(REFUSE, tuple(broken), plain)
+    lead = next(rule.says for rule in rules if rule.name == "better")
+    off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
+    return Decision(ASK if gate.approval == "manual" else PROMOTE, (lead, *off, *evidence.notes), plain)
+
+
+def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
+    """Return the decision that a person made of one that was left to them, or (`override`) against the gate."""
+    how = "AGAINST THE GATE by a person" if override else "approved by a person"
+    said = f"{how}: {reason or 'no reason given'}."
+    return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
+
+
+def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
+    for fault in evidence.faults:
+        yield Rule("comparable", met=False, says=fault)
+    yield _seeds(evidence)
+    yield from _baselines(evidence.comparison)
+    if evidence.comparison.models:
+        yield _no_worse(evidence.comparison, gate)
+        yield from _other_metrics(evidence.comparison, gate)
+    if gate.max_age_days is None:
+        yield Rule("age", met=True, says="SWITCHED OFF (gate.max_age_days): no champion is too old to stay")
+    yield _better(evidence, gate)
+    yield _slices(evidence.comparison, gate)
+    yield _calibration(evidence, gate)
+    yield _groups(evidence, gate)
+    says = "the model loaded from the registry in a fresh process predicts "
+    yield Rule(
+        "reload",
+        met=evidence.reload == 0,
+        says=says + ("the same, bit for bit" if evidence.reload == 0 else f"otherwise, by up to {evidence.reload:.3g}"),
+    )
+    for note in evidence.notes:
+        yield Rule("switched off", met=True, says=note)
+
+
+def _seeds(evidence: Evidence) -> Rule:
+    counts = {name: len(values) for name, values in evidence.comparison.by_seed.items()}
+    few = [f"the {name} has {count}" for name, count in counts.items() if count < LEAST_SEEDS]
+    missing = evidence.seeds_expected - counts["challenger"]
+    if few:
+        says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
+    elif missing:
+        says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
+    else:
+        says = ", ".join(f"{name}: {count} seeds" for name, count in counts.items())
+    return Rule("seeds", met=not few and not missing, says=says)
+
+
+def _baselines(found: Comparison) -> Iterator[Rule]:
+    for name, one in found.baselines.items():
+        sure = one.low > 0
+        says = f"{'better' if sure else 'not surely better'} than the {name} baseline: {_tell(found.metric, one)}"
+        yield Rule(f"baseline {name}", met=sure, says=says)
+
+
+def _no_worse(found: Comparison, gate: Gate) -> Rule:
+    assert found.models
+    bound = gate.margin * _unit(found.metric, found.models)
+    says = f"the packaged model beside the champion's: {_tell(found.metric, found.models)}; margin {bound:.4g}"
+    return Rule("no worse", met=found.models.value >= -bound, says=says)
+
+
+def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
+    for name, one in found.whole.items():
+        if name != found.metric:
+            bound = gate.margin * _unit(name, one)
+            met = one.high >= -bound
+            says = f"{_tell(name, one)}; " + ("not surely worse" if met else "surely worse") + f" than by {bound:.4g}"
+            yield Rule(f"no worse in {name}", met=met, says=says)
+
+
+def _better(evidence: Evidence, gate: Gate) -> Rule:
+    found = evidence.comparison
+    one = found.whole.get(found.metric)
+    if not one and evidence.champion:
+        return Rule("better", met=False, says=f"no {found.metric} beside the champion, version {evidence.champion}")
+    if not one and not found.baselines:
+        return Rule("better", met=False, says="there is neither a champion nor a baseline to compare with")
+    if not one:
+        return Rule("better", met=True, says="there is no champion that works: the first that passes becomes it")
+    bound, told = gate.min_gain * _unit(found.metric, one), _tell(found.metric, one)
+    if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
+        return Rule("better", met=True, says=f"better beyond the noise: {told}")
+    age = evidence.champion_age_days
+    if gate.max_age_days is not None and age is not None and age > gate.max_age_days:
+        margin = gate.margin * _unit(found.metric, one)
+        says = f"the champion's newest row is {age:.0f} days older (at most {gate.max_age_days:g}), "
+        if one.low >= -margin:
+            return Rule("better", met=True, says=f"{says}and the challenger is no worse: {told}")
+        return Rule("better", met=False, says=f"{says}but the challenger may be worse by over {margin:.4g}: {told}")
+    why = (
+        f"less than {bound:.4g}, the smallest that matters" if one.value < bound
+        else "within the noise" if one.low <= 0
+        else f"less sure than {gate.min_probability:g}"
+    )  # fmt: skip
+    return Rule("better", met=False, says=f"not better enough, {why}: {told}")
+
+
+def _slices(found: Comparison, gate: Gate) -> Rule:
+    if gate.slice_margin is None:
+        return Rule("slices", met=True, says="SWITCHED OFF (gate.slice_margin): no slice was looked at")
+    known = {name: one for name, one in found.slices.items() if one and not math.isnan(one.champion)}
+    fallen = {  # what is not a number has fallen
+        name: one
+        for name, one in known.items()
+        if not (one.value >= -gate.slice_margin * _unit(found.metric, one) or one.high >= 0)
+    }
+    if fallen:
+        told = "; ".join(f"{name}: {_tell(found.metric, one)}" for name, one in fallen.items())
+        return Rule("slices", met=False, says=f"much worse on a part of the rows, beyond its noise: {told}")
+    if not known:
+        return Rule("slices", met=True, says="no slice to compare")
+    name, worst = min(known.items(), key=lambda item: item[1].value)
+    quiet = f"; {len(found.slices) - len(known)} too small to judge" if len(known) < len(found.slices) else ""
+    says = f"{len(known)} looked at{quiet}; the lowest, {name}: {_tell(found.metric, worst)}"
+    return Rule("slices", met=True, says=says)
+
+
+def _calibration(evidence: Evidence, gate: Gate) -> Rule:
+    champion, challenger = evidence.calibration
+    if gate.max_calibration_error is None:
+        return Rule("calibration", met=True, says="SWITCHED OFF (gate.max_calibration_error)")
+    met = challenger <= max(gate.max_calibration_error, champion or 0)
+    beside = "" if champion is None else f" (champion {champion:.4f})"
+    says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
+    return Rule("calibration", met=met, says=says)
+
+
+def _groups(evidence: Evidence, gate: Gate) -> Rule:
+    if gate.max_group_difference is None:
+        return Rule("groups", met=True, says="SWITCHED OFF (gate.max_group_difference)")
+    if not evidence.groups:
+        return Rule("groups", met=True, says="no two groups of 30 rows to compare (GROUPS in dataset.py)")
+    name, largest = max(evidence.groups.items(), key=lambda item: math.inf if math.isnan(item[1]) else item[1])
+    says = f"largest difference between groups: {largest:.3f} by {name}, at most {gate.max_group_difference:g}"
+    return Rule("groups", met=largest <= gate.max_group_difference, says=says)
+
+
+def _unit(metric: str, one: Difference) -> float:
+    """Return what margins count in: the metric itself, or for errors a share of the champion's."""
+    return one.champion if metric in LOWER_IS_BETTER else 1.0
+
+
+def _cell(says: str) -> str:
+    """Return a sentence as a cell of a table: names of levels may hold anything."""
+    return " ".join(says.split()).replace("|", "\\|")
+
+
+def _tell(metric: str, one: Difference) -> str:
+    return (
+        f"{metric} {one.challenger:.4f} against {one.champion:.4f}, better by {one.value:+.4f} "
+        f"({one.low:+.4f} to {one.high:+.4f}), probability {one.probability:.2f}"
+    )

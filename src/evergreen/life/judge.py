@@ -1,0 +1,168 @@
+"""Judge: gather what the gate must know of a challenger, from the newest rows and the two models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from evergreen.data.keys import hash_keys
+from evergreen.data.prepare import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.errors import InputError
+from evergreen.life.compare import FEWEST_ROWS, Resampling, Rows, Side, check_unseen, compare
+from evergreen.life.decide import Evidence
+from evergreen.life.fairness import find_group_differences
+from evergreen.model.evaluate import predict
+from evergreen.model.metrics import METRICS, calibration_error
+from evergreen.model.package import Model
+from evergreen.params import Params
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FEWEST_DAYS = 20  # fewer blocks make a poor bootstrap
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A version of the registry: its packaged model, and the boosters of every seed of its sweep."""
+
+    version: str
+    model: Model = field(repr=False)
+    seeds: tuple[bytes, ...] = field(repr=False)
+
+    def see(self, rows: pl.DataFrame) -> Side:
+        """Return what it says of `rows`.
+
+        Raises InputError where they lack a feature that it needs, or a prediction is no number.
+        """
+        x = self.model.encoder.transform(rows)
+        seeds = tuple(predict(one, x) for one in self.seeds)
+        packaged = self.model.predict_rows(rows)
+        for one in (packaged, *seeds):
+            if unknown := int(np.isnan(one).reshape(len(one), -1).any(axis=1).sum()):
+                raise InputError(f"version {self.version} predicts no number for {unknown:,} of {len(one):,} rows")
+        return Side(packaged, seeds, averaged=len(self.model.seeds) > 1)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate must know; and for pictures the labels and each model's predictions for the same rows."""
+
+    evidence: Evidence
+    y: Array = field(repr=False)
+    predictions: dict[str, Array] = field(repr=False)  # "champion" (where there is one), "challenger"
+
+
+def judge(
+    rows: pl.DataFrame,
+    challenger: Candidate,
+    champion: Candidate | None,
+    baselines: Mapping[str, Array],
+    afresh: Array,
+    params: Params,
+    notes: tuple[str, ...] = (),
+) -> Judged:
+    """Return what `rows` (a features file's columns) say of the challenger beside the champion and the baselines.
+
+    `afresh`: what the challenger predicts for them where a new process loads it from the registry. What keeps the
+    champion from being compared becomes a fault in the evidence, which no gate lets pass.
+    """
+    encoder = challenger.model.encoder
+    y, side, faults = encoder.transform_label(rows[LABEL]), challenger.see(rows), []
+    keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+    other = None
+    try:
+        _check_claims(rows, challenger, side)
+        check_unseen(keys, challenger=challenger.model.learnt.keys)
+    except InputError as error:
+        faults.append(f"it cannot be compared: {error}")
+    try:
+        other = _see_champion(rows, keys, champion, challenger) if champion else None
+    except InputError as error:
+        faults.append(f"it cannot be compared: {error}")
+    metric = params.gate.metric or METRICS[encoder.task][0]
+    if metric not in METRICS[encoder.task]:
+        known = ", ".join(METRICS[encoder.task])
+        raise InputError(f"gate.metric: there is no {metric!r} for task {encoder.task}; there are {known}")
+    how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
+    found = compare(Rows(encoder.task, y, _slices(rows), _days(rows)), other, side, baselines, metric, how)
+    declared = [name for name in rows.columns if name.startswith(GROUP)]
+    groups = {name.removeprefix(GROUP): rows[name].fill_null("missing").to_numpy() for name in declared}
+    evidence = Evidence(
+        comparison=found,
+        champion=champion.version if champion else None,
+        champion_age_days=_age(rows, champion) if champion else None,
+        calibration=(
+            calibration_error(encoder.task, y, other.prediction) if other else None,
+            calibration_error(encoder.task, y, side.prediction),
+        ),
+        groups=find_group_differences(encoder.task, y, side.prediction, groups, params.gate.threshold),
+        reload=_distance(afresh, side.prediction),
+        seeds_expected=params.sweep.seeds,
+        notes=notes,
+        faults=tuple(faults),
+    )
+    seen = {"champion": other.prediction} if other else {}
+    return Judged(evidence, y, seen | {"challenger": side.prediction})
+
+
+def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None:
+    """Raise InputError where what a model says of its own making cannot be."""
+    learnt = challenger.model.learnt
+    if not len(learnt.keys):
+        raise InputError("the challenger does not say which rows it has learnt from")
+    first = rows[TIME].cast(pl.Datetime("us")).min()
+    if isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
+        raise InputError(f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by")
+    whole = np.mean(side.seeds, axis=0) if side.averaged else None
+    known = [whole] if whole is not None else side.seeds
+    if not any(one.tobytes() == side.prediction.tobytes() for one in known):
+        raise InputError("the packaged model is none of its own sweep: its seeds predict otherwise")
+
+
+def _see_champion(rows: pl.DataFrame, keys: Array, champion: Candidate, challenger: Candidate) -> Side:
+    old, new = champion.model.encoder, challenger.model.encoder
+    if (old.task, old.classes) != (new.task, new.classes):
+        raise InputError(
+            f"the champion (version {champion.version}) predicts {old.task} of {', '.join(old.classes) or 'a number'}, "
+            f"the challenger {new.task} of {', '.join(new.classes) or 'a number'}; promote it by hand if that is meant "
+            "(`evergreen promote --override`)"
+        )
+    check_unseen(keys, champion=champion.model.learnt.keys)
+    return champion.see(rows)
+
+
+def _days(rows: pl.DataFrame) -> Array | None:
+    """Return the day of each row: weather, strikes and sales make the rows of a day alike. None where days are few."""
+    days = rows[TIME].dt.date().to_physical().to_numpy()
+    return days if len(np.unique(days)) >= FEWEST_DAYS else None
+
+
+def _slices(rows: pl.DataFrame) -> dict[str, Array]:
+    found = {}
+    for column in (name for name in rows.columns if name.startswith(SLICE)):
+        counts = rows[column].drop_nulls().value_counts().sort(column)
+        for level, count in counts.iter_rows():
+            if count >= FEWEST_ROWS:
+                found[f"{column.removeprefix(SLICE)}={level}"] = (
+                    (rows[column] == level).fill_null(value=False).to_numpy()
+                )
+    return found
+
+
+def _age(rows: pl.DataFrame, champion: Candidate) -> float:
+    newest = datetime.fromisoformat(str(rows[TIME].max()))  # of a day or a moment
+    return (newest - datetime.fromisoformat(champion.model.learnt.newest)).total_seconds() / 86_400
+
+
+def _distance(one: Array, other: Array) -> float:
+    if one.shape != other.shape:
+        return float("inf")
+    return (
+        0.0
+        if one.tobytes() == other.tobytes()
+        else float(np.max(np.abs(one.astype(float) - other.astype(float)))) or 1e-300
+    )

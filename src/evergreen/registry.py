@@ -1,0 +1,457 @@
+"""The models of a project in MLflow's registry: who is champion, who was, and why.
+
+Three aliases: `champion` is live, `challenger` is the newest that was not promoted, `previous-champion` is what a
+rollback brings back. Each change is first written down as an event (a run of the experiment "… decisions", with its
+evidence as artifacts), then made by one alias that the database sets in one step, then marked as done. So a crash
+leaves the old champion or the new one, and `recover` knows which.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version as version_of_library
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.data.encoder import Encoder
+from evergreen.errors import InputError
+from evergreen.files import sha256_of_file
+from evergreen.life.decide import ASK, Decision
+from evergreen.model.package import CHECKSUMS, Model, read_package
+from evergreen.tracking import FINGERPRINT, ROOT, Tracker
+
+if TYPE_CHECKING:
+    import polars as pl
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+Array = np.ndarray[Any, np.dtype[Any]]
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous-champion"
+PACKAGE = "evergreen.package"  # tag of a version: SHA-256 of the package's list of checksums
+EVENT = "evergreen.event"
+PROMOTED, REFUSED, ASKED, ROLLED_BACK = "promoted", "refused", "waits for approval", "rolled back"
+CHANGES = (PROMOTED, ROLLED_BACK)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version in the registry, and the alias it holds ('' for none)."""
+
+    name: str
+    version: str
+    alias: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that was decided about a version: when (UTC), what, about which, who was champion before, and why."""
+
+    when: datetime
+    what: str
+    version: str
+    before: str | None
+    batch: str  # newest batch that the version was judged on
+    reason: str
+    run_id: str
+
+
+class Registry:
+    """One project's model versions, and the events of their lives."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker, self.client = tracker, tracker.client
+        self.name = tracker.params.tracking.model
+
+    @cached_property
+    def _events(self) -> str:
+        """The id of the experiment that holds the events."""
+        return self.tracker.experiment_called(f"{self.tracker.params.tracking.experiment} decisions")
+
+    # --- versions -----------------------------------------------------------------------------------------------------
+
+    def register(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> Registered:
+        """Put the packaged model in `folder` into the registry, as challenger unless it is champion.
+
+        A version that an interrupted run registered already is taken, not doubled.
+        """
+        self._ensure_model()
+        known = (one for one in self._versions() if one.tags.get(FINGERPRINT) == fingerprint and self._is_intact(one))
+        found = next(known, None)
+        number = str(found.version) if found else self._add_version(run_id, fingerprint, folder, encoder)
+        if self.aliases().get(CHAMPION) != number:
+            self.client.set_registered_model_alias(self.name, CHALLENGER, number)
+        return self.registered(number)
+
+    def aliases(self) -> dict[str, str]:
+        """Return alias -> version of the project's model; empty where none is registered."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases = self.client.get_registered_model(self.name).aliases
+            return {alias: str(number) for alias, number in aliases.items()}
+        except MlflowException:
+            return {}
+
+    def champion(self) -> str | None:
+        """Return the version that is live; None where there is none, or its files are gone or damaged."""
+        number = self.aliases().get(CHAMPION)
+        return number if number and self._is_intact(self._version(number)) else None
+
+    def pick(self, number: str | None) -> str:
+        """Return the version called `number`, or the challenger.
+
+        Raises InputError where there is none.
+        """
+        held = self.aliases()
+        chosen = number or held.get(CHALLENGER)
+        if not chosen:
+            raise InputError("there is no challenger: `evergreen run` makes one when there is something new")
+        if chosen == held.get(CHAMPION):
+            raise InputError(f"version {chosen} is the champion already")
+        return str(self._version(chosen).version)
+
+    def version_of(self, run_id: str) -> Registered | None:
+        """Return the version that `run_id` registered; None where its files are gone or damaged."""
+        for one in self._versions():
+            if one.run_id == run_id and self._is_intact(one):
+                return self.registered(str(one.version))
+        return None
+
+    def run_of(self, number: str) -> str:
+        """Return the id of the training run that a version came out of."""
+        return str(self._version(number).run_id)
+
+    def open(self, number: str) -> Model:
+        """Return the model of a version, every checksum compared.
+
+        Raises InputError where the version is not there, or its files are not as they were registered.
+        """
+        return read_package(self._package(self._version(number)))
+
+    def predict_afresh(self, number: str, rows: pl.DataFrame) -> Array:
+        """Return what a version predicts for `rows` in a new process that loads it from the registry as any user would.
+
+        Raises InputError where it cannot be loaded or does not predict.
+        """
+        self._package(self._version(number))  # the new process compares files with their list, not the list itself
+        with tempfile.TemporaryDirectory() as folder:
+            given, found = Path(folder, "rows.parquet"), Path(folder, "predictions.npy")
+            rows.write_parquet(given)
+            command = [sys.executable, "-m", "evergreen.registry", self.name, number, str(given), str(found)]
+            done = subprocess.run(
+                command, env=os.environ | {"MLFLOW_TRACKING_URI": self.tracker.uri}, capture_output=True, text=True
+            )
+            if done.returncode:
+                last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                raise InputError(f"version {number} of {self.name!r} cannot be loaded from the registry: {last}")
+            return np.asarray(np.load(found, allow_pickle=False))
+
+    # --- changes of champion ------------------------------------------------------------------------------------------
+
+    def promote(
+        self, number: str, expected: str | None, decision: Decision, batch: str = "", files: Sequence[Path] = ()
+    ) -> Event:
+        """Make a version the champion in place of `expected`; in one step, whatever happens meanwhile.
+
+        Raises InputError where another version has become champion since `decision` was made.
+        """
+        now = self.aliases().get(CHAMPION)
+        if now != expected:
+            raise InputError(
+                f"version {number} was compared with {_called(expected)}, but {_called(now)} is champion now: "
+                "run again, so that it is compared with that one"
+            )
+        return self._change(PROMOTED, number, now, now, " ".join(decision.reasons), batch, decision, files)
+
+    def rollback(self, reason: str, to: str | None = None) -> Event:
+        """Make an earlier version the champion again: `to`, or the one before the present one.
+
+        Raises InputError where there is no such version, or its files are not as they were registered.
+        """
+        now = self.aliases().get(CHAMPION)
+        target = to or self._before(now)
+        if target is None:
+            raise InputError("there is no earlier champion to go back to: name a version with --to")
+        if target == now:
+            raise InputError(f"version {target} is the champion already")
+        self.open(target)
+        return self._change(ROLLED_BACK, target, now, self._before(target), reason)
+
+    def record(self, number: str, what: str, decision: Decision, batch: str = "", files: Sequence[Path] = ()) -> Event:
+        """Write down a decision that changes no alias: `REFUSED` or `ASKED`."""
+        run_id = self._begin(what, number, self.aliases().get(CHAMPION), " ".join(decision.reasons), batch)
+        self._attach(run_id, decision, files)
+        self.client.set_terminated(run_id)
+        return _event(self.client.get_run(run_id))
+
+    def recover(self) -> list[str]:
+        """Finish or abandon changes that a killed process left half-way; call it with the project's lock held.
+
+        Returns a sentence for each.
+        """
+        told = []
+        for run in self._search(f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {_quoted(self.tracker.root)}"):
+            event = _event(run)
+            done = event.what in CHANGES and self.aliases().get(CHAMPION) == event.version
+            if done:
+                self._tidy(event.before if event.what == PROMOTED else self._before(event.version))
+            self.client.set_terminated(event.run_id, "FINISHED" if done else "KILLED")
+            told.append(
+                f"version {event.version} was being {event.what} when the process was killed: "
+                + ("it is champion" if done else "nothing was changed")
+            )
+        return told
+
+    # --- history ------------------------------------------------------------------------------------------------------
+
+    def history(self) -> list[Event]:
+        """Return every event that took effect, oldest first."""
+        return [_event(run) for run in reversed(self._search("attributes.status = 'FINISHED'"))]
+
+    def live_at(self, moment: datetime) -> Event | None:
+        """Return the event that had made the champion of `moment` (UTC); None before the first."""
+        changes = [one for one in self.history() if one.what in CHANGES and one.when <= moment]
+        return changes[-1] if changes else None
+
+    def last_decision(self, number: str) -> Event | None:
+        """Return the newest event about a version."""
+        return next((one for one in reversed(self.history()) if one.version == number), None)
+
+    def evidence(self, event: Event) -> dict[str, Any]:
+        """Return the decision behind an event as plain values; empty where a person acted alone."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(
+                json.loads(Path(self.client.download_artifacts(event.run_id, "decision.json")).read_text("utf-8"))
+            )
+        except (MlflowException, OSError):
+            return {}
+
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def _change(
+        self,
+        what: str,
+        number: str,
+        now: str | None,
+        previous: str | None,
+        reason: str,
+        batch: str = "",
+        decision: Decision | None = None,
+        files: Sequence[Path] = (),
+    ) -> Event:
+        run_id = self._begin(what, number, now, reason, batch or self._batch(number))
+        self._attach(run_id, decision, files)
+        self.client.set_registered_model_alias(self.name, CHAMPION, number)  # the one step that counts
+        self._tidy(previous)
+        self.client.set_terminated(run_id)
+        return _event(self.client.get_run(run_id))
+
+    def _tidy(self, previous: str | None) -> None:
+        """Let the other aliases follow the champion."""
+        held = self.aliases()
+        if held.get(CHALLENGER) == held.get(CHAMPION) and CHALLENGER in held:
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+        if previous:
+            self.client.set_registered_model_alias(self.name, PREVIOUS, previous)
+        elif PREVIOUS in held:
+            self.client.delete_registered_model_alias(self.name, PREVIOUS)
+
+    def _before(self, number: str | None) -> str | None:
+        """Return who was champion before `number` was promoted."""
+        promotions = [one for one in self.history() if one.what == PROMOTED and one.version == number]
+        return promotions[-1].before if promotions else None
+
+    def _batch(self, number: str) -> str:
+        return next((one.batch for one in self.history() if one.version == number and one.batch), "")
+
+    def _begin(self, what: str, number: str, before: str | None, reason: str, batch: str) -> str:
+        name = f"version {number} {what}" + (f" ({batch})" if batch else "")
+        tags = {
+            EVENT: what,
+            ROOT: self.tracker.root,
+            f"{EVENT}.version": number,
+            f"{EVENT}.before": before or "",
+            f"{EVENT}.batch": batch,
+            f"{EVENT}.reason": reason,
+            "mlflow.note.content": reason,
+        }
+        return str(self.client.create_run(self._events, run_name=name, tags=tags).info.run_id)
+
+    def _attach(self, run_id: str, decision: Decision | None, files: Sequence[Path]) -> None:
+        if decision:
+            self.client.log_dict(run_id, decision.as_plain(), "decision.json")
+            self.client.set_tag(run_id, "mlflow.note.content", decision.as_markdown())
+        for path in files:
+            self.client.log_artifact(run_id, str(path))
+
+    def _search(self, filter_string: str) -> list[Run]:
+        return list(self.client.search_runs([self._events], filter_string, order_by=["attributes.start_time DESC"]))
+
+    def _versions(self) -> list[ModelVersion]:
+        return list(self.client.search_model_versions(f"name = {_quoted(self.name)}"))
+
+    def _version(self, number: str) -> ModelVersion:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_model_version(self.name, number)
+        except MlflowException:
+            known = ", ".join(sorted((str(one.version) for one in self._versions()), key=int)) or "none"
+            raise InputError(f"there is no version {number} of {self.name!r}; there are: {known}") from None
+
+    def registered(self, number: str) -> Registered:
+        """Return a version with the alias it holds now."""
+        held = {version: alias for alias, version in sorted(self.aliases().items(), reverse=True)}
+        return Registered(self.name, number, held.get(number, ""))
+
+    def _package(self, found: ModelVersion) -> Path:
+        """Return the folder of the package, its list of checksums compared with the one that was registered."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        try:
+            model = self.client.get_logged_model(str(found.source).removeprefix("models:/"))
+            folder = Path(download_artifacts(artifact_uri=model.artifact_location, tracking_uri=self.tracker.uri))
+        except (MlflowException, OSError) as error:
+            raise InputError(f"the files of version {found.version} of {self.name!r} are gone: {error}") from None
+        sums = next(iter(folder.rglob(CHECKSUMS)), None)
+        if sums is None or sha256_of_file(sums) != found.tags.get(PACKAGE):
+            raise InputError(
+                f"version {found.version} of {self.name!r} was changed after it was registered: do not use it"
+            )
+        return sums.parent
+
+    def _is_intact(self, found: ModelVersion) -> bool:
+        try:
+            read_package(self._package(found))
+        except (InputError, ValueError):
+            return False
+        return True
+
+    def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_registered_model(self.name)
+        except MlflowException:
+            self.client.create_registered_model(self.name)
+
+    def _add_version(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> str:
+        import mlflow.pyfunc
+        from mlflow.models import Model as MlflowModel
+
+        with self._as_default(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared
+            experiment = self.tracker.experiment
+            model_id = self.client.create_logged_model(experiment, name="model", source_run_id=run_id).model_id
+            logged = MlflowModel.log(
+                artifact_path=None,
+                flavor=mlflow.pyfunc,
+                run_id=run_id,
+                model_id=model_id,
+                loader_module="evergreen.model.package",
+                data_path=str(folder),
+                signature=_signature(encoder),
+                pip_requirements=[
+                    f"{library}=={version_of_library(library)}" for library in ("xgboost", "numpy", "polars", "pandas")
+                ],
+            )
+            tags = {FINGERPRINT: fingerprint, PACKAGE: sha256_of_file(folder / CHECKSUMS)}
+            made = self.client.create_model_version(
+                self.name, source=logged.model_uri, run_id=run_id, model_id=model_id, tags=tags
+            )
+        return str(made.version)
+
+    @contextmanager
+    def _as_default(self) -> Iterator[None]:
+        """Make this store MLflow's default for a while: loading and logging models know no other way."""
+        import mlflow
+
+        names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+        before = {name: os.environ.get(name) for name in names}
+        mlflow.set_tracking_uri(self.tracker.uri)
+        mlflow.set_registry_uri(self.tracker.uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"] or "")
+            mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"] or "")
+            for name, was in before.items():
+                os.environ.pop(name, None)
+                if was is not None:
+                    os.environ[name] = was
+
+
+def promotable(registry: Registry, number: str, *, override: bool = False) -> Decision:
+    """Return what the gate said of a version that a person may promote.
+
+    Raises InputError where the gate refused it, or it was never judged, unless `override`; or where another champion
+    has come since.
+    """
+    event = registry.last_decision(number)
+    said = registry.evidence(event) if event else {}
+    if not override and (event is None or event.what != ASKED):
+        why = event.reason if event and event.what == REFUSED else "the gate has not left it to a person"
+        raise InputError(
+            f"version {number} is not to be promoted: {why} Promoting it nevertheless takes --override --reason"
+        )
+    if not override and event and event.before != registry.aliases().get(CHAMPION):
+        raise InputError(
+            f"version {number} was compared with {_called(event.before)}, which is champion no more: run again"
+        )
+    registry.open(number)
+    return Decision(said.get("action", ASK), tuple(said.get("reasons", ())), said.get("evidence", {"rules": []}))
+
+
+def _event(run: Run) -> Event:
+    tags = run.data.tags
+    when = datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+    version, before, batch, reason = (
+        tags.get(f"{EVENT}.{key}", "") for key in ("version", "before", "batch", "reason")
+    )
+    return Event(when, tags.get(EVENT, ""), version, before or None, batch, reason, str(run.info.run_id))
+
+
+def _called(number: str | None) -> str:
+    return f"version {number}" if number else "no champion"
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _signature(encoder: Encoder) -> Any:
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types.schema import ColSpec, Schema
+
+    columns = [
+        ColSpec("string" if name in encoder.levels else "double", name, required=False) for name in encoder.features
+    ]
+    return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("float")]))
+
+
+def main(name: str, number: str, rows: str, predictions: str) -> None:
+    """Predict for `rows` (Parquet) with a version of the registry: `python -m evergreen.registry`."""
+    import mlflow.pyfunc
+    import polars as pl
+
+    model = mlflow.pyfunc.load_model(f"models:/{name}/{number}")
+    np.save(predictions, np.asarray(model.predict(pl.read_parquet(rows).to_pandas())), allow_pickle=False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

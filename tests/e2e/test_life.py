@@ -1,0 +1,148 @@
+"""The life of a model as a user sees it: promoted, refused, promoted by hand, rolled back, all in the history."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from conftest import environment
+
+from evergreen import params
+from evergreen.project import Project
+from evergreen.registry import Registry
+from evergreen.tracking import Tracker
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def registry(project: Project) -> Registry:
+    return Registry(Tracker(project, params.load(project.params)))
+
+
+def edit(project: Project, section: str, **values: object) -> None:
+    content = yaml.safe_load(project.params.read_text())
+    content[section] = content.get(section, {}) | values
+    project.params.write_text(yaml.safe_dump(content))
+
+
+def predictions(project: Project) -> np.ndarray:
+    """What the champion says of the newest batch."""
+    rows = pl.read_parquet(project.features / "2013-07.parquet")
+    found = registry(project)
+    return found.open(str(found.champion())).predict_rows(rows)
+
+
+def refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    for part in (*parts, "\n"):
+        assert part in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_story(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    assert "nothing was decided yet" in evergreen(project, "history").stdout
+    refused(evergreen(project, "rollback", "--reason", "none"), "no earlier champion")
+
+    first = evergreen(project, "run")
+    assert "version 1 is champion" in first.stdout, first.stdout + first.stderr
+    assert (project.reports / "comparison.png").stat().st_size > 10_000
+    live = predictions(project)
+    edit(project, "train", max_depth=1, rounds=2)  # a poor one
+    second = evergreen(project, "run")
+    assert second.returncode == 0, second.stderr
+    assert "version 2 is challenger" in second.stdout
+    assert "refuse" in second.stdout
+    assert predictions(project).tobytes() == live.tobytes()
+
+    refused(evergreen(project, "promote", "--approve"), "version 2 is not to be promoted", "--override")
+    assert evergreen(project, "promote", "--override").returncode == 2  # without a reason
+    forced = evergreen(project, "promote", "--override", "--reason", "the auditors asked for a simple model")
+    assert "version 2 is champion in place of version 1" in forced.stdout, forced.stderr
+    assert predictions(project).tobytes() != live.tobytes()
+    between = datetime.now(UTC)
+    back = evergreen(project, "rollback", "--reason", "complaints")
+    assert "version 1 is champion again" in back.stdout, back.stderr
+    assert predictions(project).tobytes() == live.tobytes()
+    refused(evergreen(project, "rollback", "--to", "7", "--reason", "x"), "no version 7", "1, 2")
+
+    lines = evergreen(project, "history").stdout.splitlines()
+    assert [line.split("  ")[1].split(",")[0] for line in lines if line[:2] == "20"] == [
+        "version 1 promoted",
+        "version 2 refused",
+        "version 2 promoted in place of 1",
+        "version 1 rolled back in place of 2",
+    ]
+    assert "AGAINST THE GATE by a person: the auditors asked for a simple model" in "".join(lines)
+    then = evergreen(project, "history", "--at", between.isoformat()).stdout
+    assert "version 2 promoted" in then
+    assert "version 1" not in then.splitlines()[0]
+    before = evergreen(project, "history", "--at", str((between - timedelta(days=1)).date())).stdout
+    assert "there was no champion then" in before
+    refused(evergreen(project, "history", "--at", "yesterday"), "'yesterday' is no date")
+
+    again = evergreen(project, "run")  # the rollback stands: what was decided is not decided anew
+    assert "version 2" in again.stdout
+    assert registry(project).champion() == "1"
+
+
+def test_a_person_approves_and_two_at_once_make_one_champion(
+    make_project: Callable[..., Project], evergreen: Run
+) -> None:
+    project = make_project(gate={"approval": "manual"})
+    done = evergreen(project, "run")
+    assert "waits for approval" in done.stdout + done.stderr
+    assert registry(project).champion() is None
+    shown = evergreen(project, "promote")
+    assert "| baseline linear | met |" in shown.stdout
+    assert registry(project).champion() is None
+    command = [sys.executable, "-m", "evergreen.cli", "promote", "--approve", "--reason", "looks right"]
+    both = [
+        subprocess.Popen(
+            command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    ends = [(*one.communicate(timeout=120), one.returncode) for one in both]
+    assert sorted(code for _, _, code in ends) == [0, 1], ends
+    (said,) = [error for _, error, code in ends if code]
+    assert said.startswith("error: ")
+    found = registry(project)
+    assert found.champion() == "1"
+    assert [event.what for event in found.history()] == ["waits for approval", "promoted"]
+    assert "approved by a person: looks right" in found.history()[-1].reason
+
+
+def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., Project], evergreen: Run) -> None:
+    project = make_project()
+    path = project.root / "src" / "evergreen" / "dataset.py"
+    text = path.read_text().replace(
+        '"carrier": pl.col("carrier"),\n    "origin": pl.col("origin"),\n    "dest"',
+        '"waited": pl.col("dep_delay"),\n    "dest"',
+    )
+    assert "waited" in text
+    path.write_text(text)
+    refused(evergreen(project, "run"), "'waited' reads 'dep_delay'", "KNOWN_LATER")
+    path.write_text(text.replace('KNOWN_LATER = ("dep_time", "dep_delay", ', 'KNOWN_LATER = ("dep_time", '))
+    refused(evergreen(project, "run"), "feature 'waited' alone tells the label", "nothing was trained")
+    assert registry(project).aliases() == {}
+
+
+def test_a_model_altered_after_registration_is_not_promoted(
+    make_project: Callable[..., Project], evergreen: Run
+) -> None:
+    project = make_project(gate={"approval": "manual"})
+    assert evergreen(project, "run").returncode == 0
+    (model,) = project.stores.glob("mlflow/**/package/seed-*.ubj")
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    refused(evergreen(project, "promote", "--approve"), model.name, "changed after the model was packaged")
+    assert registry(project).champion() is None

@@ -1,0 +1,79 @@
+"""The tasks that decide: a person is waited for only where there is a page to answer on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prefect.exceptions import FlowPauseTimeout
+from prefect.logging import disable_run_logger
+
+from evergreen.life.decide import ASK, Decision
+from evergreen.registry import Registered
+from flows.tasks import life
+from flows.tasks.job import Job
+
+WAITING = Registered("evergreen", "2", "challenger")
+DECISION = Decision(ASK, ("better beyond the noise",), {"rules": [{"name": "better", "met": True, "says": "so"}]})
+
+
+class Registry:
+    """What would be promoted."""
+
+    def __init__(self) -> None:
+        self.promoted: list[tuple[Any, ...]] = []
+
+    def aliases(self) -> dict[str, str]:
+        return {"champion": "1"}
+
+    def promote(self, *what: Any) -> None:
+        self.promoted.append(what)
+
+    def registered(self, number: str) -> Registered:
+        return Registered("evergreen", number, "champion" if self.promoted else "challenger")
+
+
+def answer(said: Any) -> Callable[..., Any]:
+    def pause(wait_for_input: Any, timeout: int) -> Any:
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    return pause
+
+
+CASES = {  # is there a deployment's page, what a person says, who is champion then
+    "nobody to ask": (None, SimpleNamespace(promote=True, reason="yes"), "challenger"),
+    "yes": ("id", SimpleNamespace(promote=True, reason="looks right"), "champion"),
+    "no": ("id", SimpleNamespace(promote=False, reason="not yet"), "challenger"),
+    "no answer": ("id", FlowPauseTimeout("late"), "challenger"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_person_is_asked_where_there_is_a_page(
+    case: str, make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, said, alias = CASES[case]
+    registry = Registry()
+    monkeypatch.setattr(life, "deployment", SimpleNamespace(id=page))
+    monkeypatch.setattr(life, "pause_flow_run", answer(said))
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    with disable_run_logger():
+        found = life.wait_for_approval(make_job(tmp_path), WAITING, DECISION)
+    assert found.alias == alias
+    if alias == "champion":
+        ((number, expected, decision),) = registry.promoted
+        assert (number, expected) == ("2", "1")
+        assert decision.reasons[0] == "approved by a person: looks right."
+    else:
+        assert registry.promoted == []
+
+
+def test_the_form_shows_every_rule_and_begins_with_no() -> None:
+    form = life.Approval.with_initial_data(description=DECISION.as_markdown())
+    assert form.model_fields["promote"].default is False
+    assert "| better | met | so |" in DECISION.as_markdown()

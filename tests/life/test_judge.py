@@ -1,0 +1,385 @@
+"""Judge: what the gate is told of two candidates, and what keeps them from being compared, by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from evergreen.data.keys import hash_keys
+from evergreen.data.prepare import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.errors import InputError
+from evergreen.life.compare import Side
+from evergreen.life.decide import PROMOTE, REFUSE
+from evergreen.life.judge import Candidate
+from evergreen.model.evaluate import predict
+from evergreen.model.metrics import METRICS, calibration_error, measure
+from evergreen.model.package import Learnt
+
+pytestmark = pytest.mark.usefixtures("same_resamples")
+TASKS = tuple(METRICS)
+HOLDOUT = "2013-04-01 00:00:00"
+
+
+def broken(decision: Any) -> set[str]:
+    return {rule["name"] for rule in decision.rules if not rule["met"]}
+
+
+def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidate:
+    """The same candidate, as if it had learnt from other rows."""
+    known = SimpleNamespace(encoder=candidate.model.encoder, seeds=candidate.model.seeds, learnt=Learnt(keys, newest),
+                            predict_rows=candidate.model.predict_rows)  # fmt: skip
+    return replace(candidate, model=known)
+
+
+def with_encoder(candidate: Candidate, **changes: Any) -> Candidate:
+    encoder = replace(candidate.model.encoder, **changes)
+    return replace(candidate, model=SimpleNamespace(
+        encoder=encoder, seeds=candidate.model.seeds, learnt=candidate.model.learnt,
+        predict_rows=lambda rows: encoder.transform(rows)[:, 0],
+    ))  # fmt: skip
+
+
+# --- what is gathered -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
+    champion, challenger, rows = world.champion(task), world.better(task), world.holdout(task)
+    judged, decision = settle(task, challenger, champion, groups=True)
+    evidence = judged.evidence
+    x, y = challenger.model.encoder.transform(rows), challenger.model.encoder.transform_label(rows[LABEL])
+    metric = METRICS[task][0]
+    assert decision.action == PROMOTE
+    assert (evidence.champion, evidence.seeds_expected, evidence.faults, evidence.reload) == ("1", 4, (), 0.0)
+    assert evidence.comparison.metric == metric
+    assert evidence.comparison.rows == rows.height
+    for name, one in (("champion", champion), ("challenger", challenger)):
+        assert judged.predictions[name].tobytes() == one.model.predict_rows(rows).tobytes()
+        alone = [measure(task, y, predict(booster, x))[metric] for booster in one.seeds]
+        assert evidence.comparison.by_seed[name] == pytest.approx(alone)
+    assert evidence.calibration == tuple(
+        calibration_error(task, y, judged.predictions[name]) for name in ("champion", "challenger")
+    )
+    assert list(evidence.comparison.slices) == [f"place={name}" for name in sorted(world.places)]
+    assert list(evidence.comparison.baselines) == ["constant", "linear"]
+    assert list(evidence.groups) == ["member"]
+    assert judged.y.tobytes() == y.tobytes()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_without_a_champion_the_challenger_is_judged_alone(task, world, settle):
+    judged, decision = settle(task, world.better(task), None)
+    assert decision.action == PROMOTE
+    assert (judged.evidence.champion, judged.evidence.champion_age_days) == (None, None)
+    assert judged.evidence.calibration[0] is None
+    assert list(judged.predictions) == ["challenger"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_mean_of_seeds_is_compared_as_the_mean(task, world, settle):
+    mean, rows = world.better(task, "mean"), world.holdout(task)
+    judged, _ = settle(task, mean, world.champion(task))
+    assert mean.see(rows).averaged
+    assert not world.better(task).see(rows).averaged
+    metric = METRICS[task][0]
+    found = judged.evidence.comparison
+    shown = measure(task, judged.y, judged.predictions["challenger"])[metric]
+    assert found.whole[metric].challenger == pytest.approx(shown)
+    assert len(found.by_seed["challenger"]) == 4
+    assert found.whole[metric].challenger != pytest.approx(np.mean(found.by_seed["challenger"]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "classes", "codes"),
+    [
+        ("binary", ["no", "yes", "no"], ("no", "yes"), [0, 1, 0]),
+        ("binary", ["10", "9", "10"], ("9", "10"), [1, 0, 1]),
+        ("multiclass", ["c", "a", "b"], ("c", "b", "a"), [0, 2, 1]),
+        ("regression", [1.5, -2.0, 0.25], (), [1.5, -2.0, 0.25]),
+    ],
+)
+def test_labels_are_codes_of_the_challengers_classes(task, labels, classes, codes, world, settle):
+    encoder = replace(world.encoder(task), classes=classes)
+    rows = world.draw_rows(task, 90, 0, "holdout").with_columns(pl.Series(LABEL, labels * 30))
+    draw = np.random.default_rng(0)
+    p = draw.dirichlet(np.ones(3), 90) if task == "multiclass" else draw.random(90)
+    judged, _ = settle(task, world.tell(task, Side(p, (p, p)), encoder=encoder), None, rows=rows, baselines={"flat": p})
+    assert judged.y.tolist() == codes * 30
+
+
+def test_a_label_that_no_training_row_had_is_an_error_that_names_it(world, settle):
+    rows = world.holdout("binary").with_columns(pl.Series(LABEL, ["perhaps"] * 1500))
+    with pytest.raises(InputError, match="label 'perhaps' is in no training row; those hold no, yes"):
+        settle("binary", world.better("binary"), world.champion("binary"), rows=rows)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [(None, "roc_auc"), ("log_loss", "log_loss")])
+def test_the_metric_that_decides_is_a_parameter(metric, expected, world, settle):
+    judged, decision = settle("binary", world.better("binary"), world.champion("binary"), metric=metric)
+    assert judged.evidence.comparison.metric == expected
+    assert decision.reasons[0].startswith(f"better beyond the noise: {expected} ")
+
+
+@pytest.mark.parametrize(("task", "metric"), [("binary", "rocauc"), ("binary", "rmse"), ("multiclass", "brier")])
+def test_a_metric_that_the_task_does_not_have_is_an_error_that_names_it(task, metric, world, settle):
+    with pytest.raises(InputError, match=metric):
+        settle(task, world.better(task), world.champion(task), metric=metric)
+
+
+def test_notes_and_the_number_of_seeds_are_handed_on(world, settle):
+    judged, decision = settle("binary", world.better("binary"), None, seeds=6, notes=("a check was off",))
+    assert (judged.evidence.notes, judged.evidence.seeds_expected) == (("a check was off",), 6)
+    assert broken(decision) == {"seeds"}
+
+
+# --- slices and groups ------------------------------------------------------------------------------------------------
+
+
+def slices_of(column: list[str | None], world: Any, settle: Any) -> dict[str, Any]:
+    rows = world.draw_rows("regression", len(column), 0, "holdout").with_columns(pl.Series(f"{SLICE}place", column))
+    judged, _ = settle("regression", world.better("regression"), world.champion("regression"), rows=rows)
+    return dict(judged.evidence.comparison.slices)
+
+
+@pytest.mark.parametrize(
+    ("levels", "names"),
+    [
+        ({"ash": 30, "bay": 29, "cove": 200}, ["place=ash", "place=cove"]),
+        ({"ash": 400}, ["place=ash"]),
+        ({None: 100, "ash": 100}, ["place=ash"]),
+        ({"a=b|c": 100, "": 100}, ["place=", "place=a=b|c"]),
+        ({None: 200}, []),
+    ],
+)
+def test_each_value_of_30_rows_is_a_slice(levels, names, world, settle):
+    column = [level for level, count in levels.items() for _ in range(count)]
+    assert list(slices_of(column, world, settle)) == names
+
+
+def test_a_slice_holds_the_rows_of_its_value(world, settle):
+    column = ["ash", "bay", None] * 200
+    found = slices_of(column, world, settle)
+    rows = world.draw_rows("regression", 600, 0, "holdout").filter(np.arange(600) % 3 == 1)
+    challenger = world.better("regression")
+    x, y = challenger.model.encoder.transform(rows), challenger.model.encoder.transform_label(rows[LABEL])
+    alone = [measure("regression", y, predict(one, x))["rmse"] for one in challenger.seeds]
+    assert found["place=bay"].challenger == pytest.approx(np.mean(alone))
+
+
+def test_sixty_slices_are_all_looked_at(world, settle):
+    column = [f"level {at % 60:02}" for at in range(60 * 40)]
+    found = slices_of(column, world, settle)
+    assert len(found) == 60
+    known = [one for one in found.values() if one]
+    assert len(known) == 60
+    assert min(one.high - one.low for one in known) > 0
+
+
+def test_a_row_whose_group_is_not_known_is_in_a_group_too(world, settle):
+    """A person who does not say is a person."""
+    rows = world.holdout("regression")
+    unknown = pl.Series(f"{GROUP}member", [None, "us", "them"] * 500)
+    judged, _ = settle("regression", world.better("regression"), None, rows=rows.with_columns(unknown), groups=True)
+    named = pl.Series(f"{GROUP}member", ["who knows", "us", "them"] * 500)
+    other, _ = settle("regression", world.better("regression"), None, rows=rows.with_columns(named), groups=True)
+    assert judged.evidence.groups == other.evidence.groups
+
+
+def test_groups_that_are_declared_but_too_small_are_not_called_undeclared(world, settle):
+    rows = world.holdout("regression").with_columns(pl.Series(f"{GROUP}member", ["us"] * 1480 + ["them"] * 20))
+    _, decision = settle("regression", world.better("regression"), None, rows=rows, groups=True)
+    told = next(rule["says"] for rule in decision.rules if rule["name"] == "groups")
+    assert "no groups are declared" not in told
+
+
+def test_without_slices_and_groups_nothing_is_looked_at(world, settle):
+    rows = world.holdout("regression").drop(f"{SLICE}place", f"{GROUP}member")
+    judged, decision = settle("regression", world.better("regression"), world.champion("regression"), rows=rows)
+    assert (judged.evidence.comparison.slices, dict(judged.evidence.groups)) == ({}, {})
+    told = {rule["name"]: rule["says"] for rule in decision.rules}
+    assert told["slices"] == "no slice to compare"
+    assert "GROUPS" in told["groups"]
+
+
+# --- what keeps models from being compared ----------------------------------------------------------------------------
+
+
+def keys_of(rows: pl.DataFrame) -> Any:
+    return hash_keys(rows, [f"{KEY}id"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("who", ["champion", "challenger"])
+def test_rows_that_one_has_learnt_from_are_a_fault_that_names_it_and_counts_them(task, who, world, settle):
+    sides = {"champion": world.champion(task), "challenger": world.better(task)}
+    sides[who] = relearnt(sides[who], keys_of(world.holdout(task)[:7]))
+    judged, decision = settle(task, sides["challenger"], sides["champion"])
+    expected = f"it cannot be compared: 7 of 1,500 rows of the comparison were learnt from by the {who}"
+    assert decision.action == REFUSE
+    assert any(reason.startswith(expected) for reason in decision.reasons)
+    assert len(judged.evidence.faults) == 1
+    assert judged.evidence.comparison.whole == {}
+    assert "champion" not in judged.predictions
+
+
+def test_a_first_model_that_has_learnt_the_rows_is_refused(world, settle):
+    known = relearnt(world.better("binary"), keys_of(world.holdout("binary")[:1]))
+    _, decision = settle("binary", known, None)
+    assert broken(decision) == {"comparable"}
+    assert "1 of 1,500 rows" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"features": ("first", "gone", "lost")}, "the rows lack the feature(s) gone, lost; the model was trained"),
+        ({"features": ("place",), "levels": {}}, "feature 'place' must be a number, found String"),
+        ({"classes": ("no", "maybe", "yes")}, "predicts binary of no, maybe, yes, the challenger binary of no, yes"),
+        ({"classes": ("yes", "no")}, "the champion (version 1) predicts binary of yes, no"),
+        ({"task": "multiclass"}, "predicts multiclass of no, yes, the challenger binary of no, yes"),
+        ({"task": "regression", "classes": ()}, "predicts regression of a number, the challenger binary of no, yes"),
+    ],
+)
+def test_a_champion_that_cannot_be_compared_is_a_fault_that_refuses(changes, reason, world, settle):
+    champion = with_encoder(world.champion("binary"), **changes)
+    judged, decision = settle("binary", world.better("binary"), champion)
+    assert "comparable" in broken(decision)
+    assert decision.reasons[0].startswith("it cannot be compared: ")
+    assert reason in decision.reasons[0]
+    assert judged.evidence.champion == "1"  # it lives, and nobody took its place unseen
+
+
+def test_a_challenger_that_the_rows_do_not_suit_is_an_error(world, settle):
+    challenger = with_encoder(world.better("binary"), features=("first", "gone"))
+    with pytest.raises(InputError, match=r"the rows lack the feature\(s\) gone"):
+        settle("binary", challenger, world.champion("binary"), afresh=np.zeros(1500))
+
+
+def test_too_few_rows_are_an_error(world, settle):
+    with pytest.raises(InputError, match="the 29 rows of the comparison are too few"):
+        settle("regression", world.better("regression"), None, rows=world.holdout("regression")[:29], baselines={})
+
+
+@pytest.mark.parametrize("who", ["champion", "challenger"])
+@pytest.mark.parametrize("where", ["packaged", "seeds"])
+def test_predictions_that_are_no_numbers_are_told_not_judged(who, where, world, settle, monkeypatch):
+    """Either an error that says whose, or a refusal; never a promotion, never a traceback."""
+    sides = {"champion": world.champion("binary"), "challenger": world.better("binary")}
+
+    def spoil(p: Any) -> Any:
+        return np.where(np.arange(len(p)) < 5, np.nan, p)
+
+    if where == "packaged":
+        sides[who] = relearnt(sides[who], np.array([1], np.uint64))
+        whole = sides[who].model.predict_rows
+        sides[who].model.predict_rows = lambda rows: spoil(whole(rows))
+    else:
+        spoilt = set(sides[who].seeds)
+        said = lambda one, x: spoil(predict(one, x)) if one in spoilt else predict(one, x)  # noqa: E731
+        monkeypatch.setattr("evergreen.life.judge.predict", said)
+    try:
+        _, decision = settle("binary", sides["challenger"], sides["champion"])
+    except InputError as error:
+        told = str(error)
+    else:
+        assert decision.action == REFUSE
+        told = " ".join(decision.reasons)
+    assert f"version {sides[who].version}" in told
+    assert "5 of 1,500" in told
+
+
+def test_a_challenger_that_has_learnt_from_later_rows_is_refused(world, settle):
+    """By time: what it knows of May says something of April, though no key is shared."""
+    ahead = relearnt(world.better("binary"), np.array([1], np.uint64), newest="2013-05-20 00:00:00")
+    _, decision = settle("binary", ahead, world.champion("binary"))
+    assert broken(decision) >= {"comparable"}
+
+
+def test_a_packaged_model_that_is_none_of_its_sweep_is_refused(world, settle):
+    """The sweep is what is compared: it must be the packaged model's own."""
+    stranger = world.learn("binary", world.draw_rows("binary", 3000, 8), seeds=(70,))
+    challenger = replace(stranger, seeds=world.better("binary").seeds)
+    _, decision = settle("binary", challenger, world.champion("binary"))
+    assert decision.action == REFUSE
+
+
+def test_a_model_that_says_it_has_learnt_from_no_row_is_refused(world, settle):
+    nobody = relearnt(world.better("binary"), np.array([], np.uint64))
+    _, decision = settle("binary", nobody, world.champion("binary"))
+    assert decision.action == REFUSE
+
+
+# --- age --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("newest", "days"),
+    [
+        ("2013-04-30 00:00:00", 0.0),
+        ("2013-04-28 12:00:00", 1.5),
+        ("2013-04-28T12:00:00", 1.5),
+        ("2012-04-30", 365.0),
+        ("2013-05-10 00:00:00", -10.0),
+    ],
+)
+def test_the_age_of_the_champion_is_counted_to_the_newest_row(newest, days, world, settle):
+    rows = world.holdout("regression").with_columns(pl.Series(TIME, [datetime.fromisoformat("2013-04-30")] * 1500))
+    champion = relearnt(world.champion("regression"), np.array([1], np.uint64), newest)
+    judged, _ = settle("regression", world.better("regression"), champion, rows=rows)
+    assert judged.evidence.champion_age_days == pytest.approx(days)
+
+
+@pytest.mark.parametrize(
+    ("moment", "newest"),
+    [
+        (date.fromisoformat("2013-04-30"), "2013-04-28"),
+        (datetime(2013, 4, 30, tzinfo=UTC), "2013-04-28 00:00:00+00:00"),
+    ],
+)
+def test_event_times_may_be_days_or_know_their_zone(moment, newest, world, settle):
+    rows = world.holdout("regression").with_columns(pl.Series(TIME, [moment] * 1500))
+    champion = relearnt(world.champion("regression"), np.array([1], np.uint64), newest)
+    judged, _ = settle("regression", world.better("regression"), champion, rows=rows)
+    assert judged.evidence.champion_age_days == pytest.approx(2.0)
+
+
+def test_an_old_champion_yields_to_its_equal(world, settle):
+    """The same sweep once more is no better, and within a wide margin no worse; only age lets it in."""
+    young, equal = world.champion("regression"), replace(world.champion("regression"), version="2")
+    old = relearnt(young, np.array([1], np.uint64), "2012-01-01")
+    assert settle("regression", equal, young, margin=0.5)[1].action == REFUSE
+    _, decision = settle("regression", equal, old, margin=0.5)
+    assert decision.action == PROMOTE
+    assert "days older (at most 180), and the challenger is no worse" in decision.reasons[0]
+    assert settle("regression", equal, old, margin=0.5, max_age_days=None)[1].action == REFUSE
+
+
+# --- loaded afresh ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "distance"),
+    [
+        (lambda p: p.copy(), 0.0),
+        (lambda p: np.r_[np.nextafter(p[:1], np.float32(2)), p[1:]], pytest.approx(1e-6, abs=1e-6)),
+        (lambda p: p + np.float32(0.25), pytest.approx(0.25, rel=1e-5)),
+        (lambda p: p[:-1], math.inf),
+        (lambda p: p[:, None], math.inf),
+        (lambda p: p[:0], math.inf),
+        (lambda p: np.where(np.arange(len(p)) == 3, np.float32("nan"), p), pytest.approx(math.nan, nan_ok=True)),
+        (lambda p: p.astype(np.float64), 1e-300),  # other bytes, whatever they mean
+    ],
+)
+def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, world, settle):
+    challenger, rows = world.better("regression"), world.holdout("regression")
+    afresh = change(challenger.model.predict_rows(rows))
+    judged, decision = settle("regression", challenger, world.champion("regression"), afresh=afresh)
+    assert judged.evidence.reload == distance
+    assert broken(decision) == (set() if isinstance(distance, float) and distance == 0 else {"reload"})

@@ -1,0 +1,49 @@
+"""The layout: every module has its mirrored test, and every flow fits a screen."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE, FLOWS, TESTS = ROOT / "src" / "evergreen", ROOT / "flows", ROOT / "tests"
+SCREEN = 60  # lines
+MODULES = {
+    str(path.relative_to(ROOT)): TESTS / path.relative_to(base).with_name(f"test_{path.name}")
+    for base, folder in ((PACKAGE, PACKAGE), (ROOT, FLOWS))
+    for path in sorted(folder.rglob("*.py"))
+    if path.name != "__init__.py"
+}
+
+
+def flows_of(path: Path) -> dict[str, int]:
+    """Name -> lines, decorators included, of every function that is a Prefect flow."""
+    functions = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)]
+    return {
+        one.name: (one.end_lineno or 0) - mark.lineno + 1
+        for one in functions
+        for mark in one.decorator_list
+        if ast.unparse(mark).split("(")[0] in ("flow", "prefect.flow")
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_mirrored_test(module: str) -> None:
+    mirrored = MODULES[module]
+    assert mirrored.exists(), f"{module} needs {mirrored.relative_to(ROOT)}"
+    assert "def test_" in mirrored.read_text()
+
+
+def test_every_flow_fits_a_screen() -> None:
+    lengths = {name: lines for path in sorted(FLOWS.glob("*.py")) for name, lines in flows_of(path).items()}
+    assert "training" in lengths
+    assert {name: lines for name, lines in lengths.items() if lines > SCREEN} == {}
+
+
+def test_a_long_flow_would_be_seen(tmp_path: Path) -> None:
+    body = "    pass\n" * SCREEN
+    for mark in ("@flow", "@flow(name='long')", "@prefect.flow"):
+        (tmp_path / "long.py").write_text(f"{mark}\ndef long():\n{body}\n\ndef helper():\n{body}")
+        assert flows_of(tmp_path / "long.py") == {"long": SCREEN + 2}
