@@ -149,7 +149,7 @@ class Gate(Section):
     min_gain: Share = 0.001
     margin: Share = 0.005
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.75
-    max_age_days: Annotated[float, Field(gt=0)] | None = 180
+    max_age_days: Annotated[float, Field(gt=0)] | None = 180.0
     slice_margin: Share | None = 0.03
     max_calibration_error: Share | None = 0.1
     max_group_difference: Share | None = 0.1

@@ -167,7 +167,10 @@ class Registry:
 
         Raises InputError where another version has become champion since `decision` was made.
         """
+        self._version(number)
         now = self.aliases().get(CHAMPION)
+        if now == number:
+            raise InputError(f"version {number} is the champion already")
         if now != expected:
             raise InputError(
                 f"version {number} was compared with {_called(expected)}, but {_called(now)} is champion now: "
@@ -186,6 +189,9 @@ class Registry:
             raise InputError("there is no earlier champion to go back to: name a version with --to")
         if target == now:
             raise InputError(f"version {target} is the champion already")
+        self._version(target)
+        if not any(one.version == target and one.what == PROMOTED for one in self.history()):
+            raise InputError(f"version {target} was never champion: promote it, `evergreen promote {target}`")
         self.open(target)
         return self._change(ROLLED_BACK, target, now, self._before(target), reason)
 
@@ -299,7 +305,8 @@ class Registry:
             self.client.log_artifact(run_id, str(path))
 
     def _search(self, filter_string: str) -> list[Run]:
-        return list(self.client.search_runs([self._events], filter_string, order_by=["attributes.start_time DESC"]))
+        newest_first = ["attributes.start_time DESC"]
+        return list(self.client.search_runs([self._events], filter_string, max_results=50_000, order_by=newest_first))
 
     def _versions(self) -> list[ModelVersion]:
         return list(self.client.search_model_versions(f"name = {_quoted(self.name)}"))

@@ -83,6 +83,8 @@ def judge(
         other = _see_champion(rows, keys, champion, challenger) if champion else None
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
+    if faults:
+        other = None  # a number beside the fault would be read as if it held
     metric = params.gate.metric or METRICS[encoder.task][0]
     if metric not in METRICS[encoder.task]:
         known = ", ".join(METRICS[encoder.task])

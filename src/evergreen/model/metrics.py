@@ -222,7 +222,7 @@ def _roc_auc(y: Array, p: Array) -> Form:
     won[~positive] = 1 - _share_beaten(above, p[~positive])
     auc = float(won[positive].mean()) if positive.any() else float("nan")
     rows = np.column_stack([won * positive, positive, won * ~positive, ~positive]).astype(np.float64)
-    return Form(rows, lambda s: s[:, 0] / s[:, 1] + s[:, 2] / s[:, 3] - auc)
+    return Form(rows, lambda s: np.clip(s[:, 0] / s[:, 1] + s[:, 2] / s[:, 3] - auc, 0, 1))
 
 
 def _share_beaten(ranked: Array, p: Array) -> Array:
@@ -251,7 +251,7 @@ def _average_precision(y: Array, p: Array) -> Form:
 
     def of(sums: Array) -> Array:
         both = (sums[:, 1] > 0) & (sums[:, 2] > 0)
-        return np.where(both, value + sums[:, 0] / (sums[:, 1] + sums[:, 2]) * len(y), np.nan)
+        return np.where(both, np.clip(value + sums[:, 0] / (sums[:, 1] + sums[:, 2]) * len(y), 0, 1), np.nan)
 
     return Form(rows, of)
 
