@@ -11,6 +11,7 @@ import pytest
 
 from evergreen.life.compare import Comparison, Difference
 from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, Evidence, Rule, approved, decide
+from evergreen.life.fairness import Gap
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS
 from evergreen.params import Gate
 
@@ -18,6 +19,11 @@ TASKS = tuple(METRICS)
 NAN = float("nan")
 UNKNOWN = Difference(*[NAN] * 7)
 DEFAULT = Gate()
+
+
+def gap(low: float, value: float | None = None) -> Gap:
+    """A difference between groups that is surely as large as `low`."""
+    return Gap(low if value is None else value, low)
 
 
 def lead(metric: str, share: float = 0.02, **other: float) -> Difference:
@@ -46,7 +52,7 @@ def evidence(task: str = "binary", **changes: Any) -> Evidence:
         "champion": "3",
         "champion_age_days": 30.0,
         "calibration": (0.03, 0.02),
-        "groups": {"member": 0.04},
+        "groups": {"member": gap(0.04)},
         "reload": 0.0,
         "seeds_expected": 3,
     }
@@ -107,7 +113,7 @@ BROKEN = [
     ("better", {"whole": {"roc_auc": lead("roc_auc", probability=0.7)}}, "not better enough, less sure than 0.75"),
     ("slices", {"slices": {"place=ash": lead("roc_auc", -0.04)}}, "beyond its noise: place=ash: roc_auc 0.4600"),
     ("calibration", {"calibration": (0.03, 0.2)}, "calibration error 0.2000 (champion 0.0300), at most 0.1"),
-    ("groups", {"groups": {"member": 0.02, "age": 0.3}}, "0.300 by age, at most 0.1"),
+    ("groups", {"groups": {"member": gap(0.02), "age": gap(0.3)}}, "0.300 by age, surely 0.300, at most 0.1"),
     ("reload", {"reload": 1e-9}, "predicts otherwise, by up to 1e-09"),
 ]
 
@@ -126,7 +132,7 @@ def test_a_refusal_is_no_question_for_a_person(name, changes, reason):
 
 
 def test_every_broken_rule_is_told():
-    decision = decide(evidence(reload=1.0, groups={"member": 0.5}, calibration=(0.0, 0.3)), DEFAULT)
+    decision = decide(evidence(reload=1.0, groups={"member": gap(0.5)}, calibration=(0.0, 0.3)), DEFAULT)
     assert broken(decision) == {"reload", "groups", "calibration"}
     assert decision.reasons == tuple(rule["says"] for rule in decision.rules if not rule["met"])
 
@@ -258,7 +264,11 @@ def test_the_edges_of_calibration(champion, challenger, met):
 
 @pytest.mark.parametrize(("largest", "met"), [(0.1, True), (just(0.1, 1), False)])
 def test_the_edge_of_groups(largest, met):
-    assert broken(decide(evidence(groups={"member": largest}), DEFAULT)) == (set() if met else {"groups"})
+    assert broken(decide(evidence(groups={"member": gap(largest)}), DEFAULT)) == (set() if met else {"groups"})
+
+
+def test_a_difference_between_groups_that_may_be_noise_stops_nothing():
+    assert broken(decide(evidence(groups={"member": gap(0.05, value=0.4)}), DEFAULT)) == set()
 
 
 @pytest.mark.parametrize(("reload", "met"), [(0.0, True), (5e-324, False), (math.inf, False), (NAN, False)])
@@ -334,7 +344,7 @@ def test_age_does_not_count_where_it_is_switched_off():
 OFF = [
     ("slices", "slice_margin", {"slices": {"place=ash": lead("roc_auc", -0.4)}}),
     ("calibration", "max_calibration_error", {"calibration": (0.0, 0.9)}),
-    ("groups", "max_group_difference", {"groups": {"member": 1.0}}),
+    ("groups", "max_group_difference", {"groups": {"member": gap(1.0)}}),
     ("age", "max_age_days", {}),
 ]
 
@@ -380,9 +390,9 @@ def test_what_was_switched_off_before_is_told_of_a_promotion_and_of_a_refusal():
         ("better", {"whole": {"roc_auc": lead("roc_auc", probability=NAN)}}),
         ("calibration", {"calibration": (0.02, NAN)}),
         ("calibration", {"calibration": (NAN, 0.11)}),
-        ("groups", {"groups": {"member": NAN}}),
-        ("groups", {"groups": {"member": 0.01, "age": NAN}}),
-        ("groups", {"groups": {"age": NAN, "member": 0.01}}),
+        ("groups", {"groups": {"member": gap(NAN)}}),
+        ("groups", {"groups": {"member": gap(0.01), "age": gap(NAN)}}),
+        ("groups", {"groups": {"age": gap(NAN), "member": gap(0.01)}}),
         ("reload", {"reload": NAN}),
     ],
 )

@@ -14,6 +14,10 @@ from evergreen.life.fairness import find_group_differences
 Array = Any
 
 
+def differences(*args: Any) -> dict[str, float]:
+    return {kind: gap.value for kind, gap in find_group_differences(*args).items()}
+
+
 def rate(said: Array, where: Array) -> float:
     return float(said[where].mean())
 
@@ -52,7 +56,7 @@ def test_the_difference_is_what_counting_gives(task):
     @given(groups=st.integers(2, 4), threshold=st.floats(0.1, 0.9), seed=st.integers(0, 999))
     def check(groups, threshold, seed):
         y, p, group = draw(task, 200, groups, seed)
-        found = find_group_differences(task, y, p, {"place": group}, threshold)
+        found = differences(task, y, p, {"place": group}, threshold)
         assert found == {"place": pytest.approx(by_hand(task, y, p, group, threshold), rel=1e-5)}
 
     check()
@@ -79,7 +83,7 @@ def test_binary_is_the_larger_of_two_differences_in_rates(hit, called, expected)
         [np.r_[np.arange(20) < found, np.arange(20) < wrong] for found, wrong in zip(hit, called, strict=True)]
     )
     group = np.repeat(["ash", "bay"], 40)
-    found = find_group_differences("binary", y.astype(np.float32), p.astype(np.float32), {"place": group}, 0.5)
+    found = differences("binary", y.astype(np.float32), p.astype(np.float32), {"place": group}, 0.5)
     assert found == {"place": pytest.approx(expected)}
 
 
@@ -87,7 +91,7 @@ def test_multiclass_is_a_difference_in_accuracy():
     y = np.arange(80) % 3
     right = forty(30, 18)
     p = np.eye(3)[np.where(right, y, (y + 1) % 3)]
-    found = find_group_differences("multiclass", y, p, {"place": np.repeat(["ash", "bay"], 40)}, 0.5)
+    found = differences("multiclass", y, p, {"place": np.repeat(["ash", "bay"], 40)}, 0.5)
     assert found == {"place": pytest.approx(0.3)}
 
 
@@ -95,7 +99,7 @@ def test_multiclass_is_a_difference_in_accuracy():
 def test_regression_is_a_difference_in_errors_in_standard_deviations_of_the_label(unit):
     y = np.tile([-2.0, 2.0], 40) * unit  # standard deviation of 2
     p = y + np.repeat([0.5, -1.5], 40) * unit
-    found = find_group_differences("regression", y, p, {"place": np.repeat(["ash", "bay"], 40)}, 0.5)
+    found = differences("regression", y, p, {"place": np.repeat(["ash", "bay"], 40)}, 0.5)
     assert found == {"place": pytest.approx(0.5)}
 
 
@@ -103,7 +107,7 @@ def test_regression_is_a_difference_in_errors_in_standard_deviations_of_the_labe
 def test_a_prediction_at_the_threshold_counts_as_yes(threshold, expected):
     y, group = forty(20, 20).astype(float), np.repeat(["ash", "bay"], 40)
     p = np.where(group == "ash", 0.5, 0.4)
-    assert find_group_differences("binary", y, p, {"place": group}, threshold) == {"place": expected}
+    assert differences("binary", y, p, {"place": group}, threshold) == {"place": expected}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_only_groups_of_at_least_30_rows_are_compared(task, sizes, known):
     rows = sum(sizes)
     y, p, _ = draw(task, rows, 1, 0)
     group = np.repeat(["ash", "bay", "cove"][: len(sizes)], sizes)
-    found = find_group_differences(task, y, p, {"place": group}, 0.5)
+    found = differences(task, y, p, {"place": group}, 0.5)
     large = np.isin(group, [name for name, size in zip(["ash", "bay", "cove"], sizes, strict=False) if size >= 30])
     assert found == (
         {"place": pytest.approx(by_hand(task, y[large], p[large], group[large], 0.5), rel=1e-5)} if known else {}
@@ -126,35 +130,62 @@ def test_a_small_group_that_is_treated_badly_says_nothing():
     y = np.tile([0.0, 1.0], 64)
     group = np.r_[np.repeat(["ash", "bay"], 50), ["cove"] * 28]
     p = np.where(group == "cove", 1 - y, y)
-    assert find_group_differences("binary", y, p, {"place": group}, 0.5) == {"place": 0.0}
+    assert differences("binary", y, p, {"place": group}, 0.5) == {"place": 0.0}
 
 
 def test_each_kind_of_group_has_its_own_difference():
     y = forty(20, 20).astype(float)
     place, age = np.repeat(["ash", "bay"], 40), np.tile(["old", "young"], 40)
     p = np.where(place == "ash", y, 0.0)
-    found = find_group_differences("binary", y, p, {"place": place, "age": age, "all": np.full(80, "one")}, 0.5)
+    found = differences("binary", y, p, {"place": place, "age": age, "all": np.full(80, "one")}, 0.5)
     assert found == {"place": 1.0, "age": 0.0}
 
 
 def test_without_groups_there_are_no_differences():
-    assert find_group_differences("binary", np.zeros(80), np.zeros(80), {}, 0.5) == {}
+    assert differences("binary", np.zeros(80), np.zeros(80), {}, 0.5) == {}
 
 
 def test_a_group_without_a_yes_cannot_have_its_yes_found():
     """A perfect model treats nobody differently, whoever has no yes among the rows."""
     y, group = forty(20, 0).astype(float), np.repeat(["ash", "bay"], 40)
-    assert find_group_differences("binary", y, y, {"place": group}, 0.5) in ({"place": 0.0}, {})
+    assert differences("binary", y, y, {"place": group}, 0.5) in ({"place": 0.0}, {})
 
 
-@pytest.mark.xfail(strict=True, reason="differences between groups have no interval yet")
-def test_noise_is_no_difference_between_groups():
-    """Two groups of 50 rows that are treated alike: luck may pass a bound of 0.1 in one trial of ten at most."""
-    passed = []
-    for trial in range(20):
-        one = np.random.default_rng([5, trial])
-        p = one.random(100)
-        y = (one.random(100) < p).astype(float)
-        found = find_group_differences("binary", y, p, {"place": np.repeat(["ash", "bay"], 50)}, 0.5)
-        passed.append(found["place"] > 0.1)
-    assert np.mean(passed) <= 0.1
+def gap_of(p: Array, y: Array, group: Array, task: str = "binary") -> Any:
+    return find_group_differences(task, y, p, {"place": group}, 0.5)["place"]
+
+
+def two_groups(task: str, rows: int, seed: int, worse: float = 0.0) -> tuple[Array, Array, Array]:
+    """Two groups of `rows`; in the second a share `worse` of rows is predicted against its label."""
+    one = np.random.default_rng(seed)
+    group = np.repeat(["ash", "bay"], rows)
+    if task == "regression":
+        y = one.normal(size=2 * rows)
+        return y + one.normal(size=2 * rows) * (1 + worse * (group == "bay")), y, group
+    y = one.integers(0, 2, 2 * rows).astype(float)
+    wrong = one.random(2 * rows) < 0.2 + worse * (group == "bay")
+    said = np.where(wrong, 1 - y, y)
+    return (said if task == "binary" else np.column_stack([1 - said, said])), y, group
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_noise_is_no_difference_between_groups(task):
+    """Two small groups that are treated alike: a difference is sure in at most one trial of twenty."""
+    sure = [gap_of(*two_groups(task, 60, seed), task).low > 0 for seed in range(200)]
+    assert np.mean(sure) <= 0.05
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_real_difference_between_groups_is_sure_where_there_are_rows(task):
+    found = gap_of(*two_groups(task, 4000, 1, worse=0.4), task)
+    assert 0.25 < found.low < {"regression": 0.32}.get(task, 0.4)  # below the true difference
+    few = [gap_of(*two_groups(task, 40, seed, worse=0.1), task).low > 0.1 for seed in range(100)]
+    assert np.mean(few) <= 0.05
+
+
+def test_groups_that_differ_in_all_they_have_are_not_sure_beyond_their_number():
+    """Rates of 0 and 1 have no variance by themselves: 30 rows are still only 30 rows."""
+    y, group = np.ones(60), np.repeat(["ash", "bay"], 30)
+    found = gap_of((group == "ash").astype(float), y, group)
+    assert found.value == 1.0
+    assert 0.7 < found.low < 0.95

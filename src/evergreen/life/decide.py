@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from evergreen.life.compare import Comparison, Difference
+from evergreen.life.fairness import Gap
 from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.params import Gate
 
@@ -55,17 +56,17 @@ class Decision:
 class Evidence:
     """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
 
-    `calibration`: error of the champion (None without one) and of the challenger. `groups`: largest difference between
-    groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded from the
-    registry in a fresh process and what the trained one said. `notes`: checks that were switched off before. `faults`:
-    what kept the comparison from being made.
+    `calibration`: error of the champion (None without one) and of the challenger. `groups`: the largest difference
+    between two groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded
+    from the registry in a fresh process and what the trained one said. `notes`: checks that were switched off before.
+    `faults`: what kept the comparison from being made.
     """
 
     comparison: Comparison
     champion: str | None
     champion_age_days: float | None
     calibration: tuple[float | None, float]
-    groups: Mapping[str, float]
+    groups: Mapping[str, Gap]
     reload: float
     seeds_expected: int
     notes: tuple[str, ...] = ()
@@ -216,9 +217,12 @@ def _groups(evidence: Evidence, gate: Gate) -> Rule:
         return Rule("groups", met=True, says="SWITCHED OFF (gate.max_group_difference)")
     if not evidence.groups:
         return Rule("groups", met=True, says="no two groups of 30 rows to compare (GROUPS in dataset.py)")
-    name, largest = max(evidence.groups.items(), key=lambda item: math.inf if math.isnan(item[1]) else item[1])
-    says = f"largest difference between groups: {largest:.3f} by {name}, at most {gate.max_group_difference:g}"
-    return Rule("groups", met=largest <= gate.max_group_difference, says=says)
+    name, largest = max(evidence.groups.items(), key=lambda item: (math.isnan(item[1].low), item[1].low, item[1].value))
+    says = (
+        f"largest difference between groups: {largest.value:.3f} by {name}, surely {largest.low:.3f}, "
+        f"at most {gate.max_group_difference:g}"
+    )
+    return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
 
 
 def _unit(metric: str, one: Difference) -> float:
