@@ -157,6 +157,36 @@ class Gate(Section):
     approval: Literal["auto", "manual"] = "auto"
 
 
+class Drift(Section):
+    """When a batch counts as drifted, and when it is held back from training."""
+
+    smallest_shift: Annotated[float, Field(gt=0)] = 0.02
+    columns: dict[str, Annotated[float, Field(gt=0)]] = {}
+    smallest_auc: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    hold: Annotated[float, Field(gt=0)] | None = 0.5
+    accepted: tuple[str, ...] = ()
+
+
+class Retrain(Section):
+    """When monitoring asks for a new champion, or brings the one before back. All times are those of the data."""
+
+    windows: Annotated[int, Field(ge=1, le=100)] = 3
+    needed: Annotated[int, Field(ge=1, le=100)] = 2
+    min_loss: Share = 0.01
+    cooldown_days: Annotated[float, Field(ge=0)] = 20.0
+    min_new_rows: Count = 1000
+    budget: Annotated[int, Field(ge=0)] = 12
+    max_age_days: Annotated[float, Field(gt=0)] | None = 180.0
+    rollback: Literal["auto", "off"] = "auto"
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Retrain:
+        if self.needed > self.windows:
+            raise ValueError(f"needed ({self.needed}) of windows ({self.windows}) batches cannot be: lower 'needed'")
+        return self
+
+
 class Tracking(Section):
     """Names in MLflow."""
 
@@ -185,6 +215,8 @@ class Params(Section):
     leaks: Leaks = Leaks()
     bias: Bias = Bias()
     gate: Gate = Gate()
+    drift: Drift = Drift()
+    retrain: Retrain = Retrain()
     tracking: Tracking = Tracking()
     ports: Ports = Ports()
 
