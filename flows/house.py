@@ -1,4 +1,4 @@
-"""The whole house on one machine: Prefect with its pages, MLflow with its pages, and the deployments."""
+"""The whole house on one machine: Prefect and MLflow with their pages, the deployments, a worker and the watch."""
 
 from __future__ import annotations
 
@@ -21,13 +21,24 @@ from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
-from flows.server import LOOPBACK, PATIENCE, UP_LOCK, close_killed_runs, end_with_parent, fetch, is_prefect
+from flows.server import (
+    LOOPBACK,
+    PATIENCE,
+    UP_LOCK,
+    close_killed_runs,
+    end_with_parent,
+    is_prefect,
+    scoring_tag_of,
+    tag_of,
+    waiting_tag_of,
+)
 
-DEPLOYMENTS = "deployments"
+POOL = "evergreen"  # as in prefect.yaml
+AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
 
 
 def run_house(project: Project, params: Params) -> None:
-    """Serve both pages and the training deployment on this machine until Ctrl-C or SIGTERM.
+    """Serve both pages and every deployment of `prefect.yaml` on this machine until Ctrl-C or SIGTERM.
 
     Raises InputError where a port is taken, or a server does not start or stops by itself.
     """
@@ -43,7 +54,7 @@ def run_house(project: Project, params: Params) -> None:
     stores = ["--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}"]
     stores += ["--default-artifact-root", str(project.stores / "mlflow")]
     url = f"http://{LOOPBACK}:{params.ports.prefect}"
-    os.environ["PREFECT_API_URL"] = f"{url}/api"
+    os.environ |= {"PREFECT_API_URL": f"{url}/api", "EVERGREEN_PROJECT": tag_of(project)}
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -57,13 +68,17 @@ def run_house(project: Project, params: Params) -> None:
         _wait(project, "prefect", prefect, lambda: is_prefect(f"{url}/api"), stop)
         _wait(project, "mlflow", mlflow, lambda: not port_is_free(params.ports.mlflow), stop)
         _close_killed_runs(project)
-        deployments = start("deployments", DEPLOYMENTS)
-        served = f"{url}/api/deployments/name/training/training"
-        _wait(project, "deployments", deployments, lambda: fetch(served) is not None, stop)
+        _make_pool()
+        deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
+        worker = start(
+            "worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(AT_ONCE)
+        )
+        _finish(project, "deploy", deploying, stop)
+        watch = start("watch", "flows.watch")
         click.echo(f"Prefect  {url}  (runs and deployments)")
         click.echo(f"MLflow   http://{LOOPBACK}:{params.ports.mlflow}  (models, metrics, pictures)")
         click.echo("Ctrl-C stops everything; everything is kept")
-        servers = {"prefect": prefect, "mlflow": mlflow, "deployments": deployments}
+        servers = {"prefect": prefect, "mlflow": mlflow, "worker": worker, "watch": watch}
         while not stop.wait(1):
             for name, process in servers.items():
                 if process.poll() is not None:
@@ -85,7 +100,8 @@ def _check_ports(params: Params) -> None:
 
 def _close_killed_runs(project: Project) -> None:
     with suppress(InputError), project.lock():  # else a run is under way
-        close_killed_runs(project)
+        for tag in (tag_of(project), waiting_tag_of(project), scoring_tag_of(project)):
+            close_killed_runs(tag)
 
 
 @contextmanager
@@ -125,18 +141,36 @@ def _wait(
         time.sleep(0.2)
 
 
+def _make_pool() -> None:
+    """Make the work pool that `prefect.yaml` names, where it is not there yet."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
+def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop: Event) -> None:
+    """Wait for a command that ends by itself. Raises InputError where it fails."""
+    until = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < until and not stop.wait(0.2):
+        pass
+    if process.poll() and not stop.is_set():
+        raise InputError(f"prefect.yaml cannot be deployed: see {_log(project, name)}")
+
+
 def _log(project: Project, name: str) -> Path:
-    return project.stores / f"{name}-server.log"
+    return project.stores / f"{name}.log"
 
 
 def main() -> None:
     """Be a server that ends with its parent: `python -m flows.house MODULE [ARGUMENT...]`."""
     end_with_parent(_stop_children)
     sys.argv = sys.argv[1:]
-    if sys.argv[0] == DEPLOYMENTS:
-        serve_deployments()
-    else:
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def _stop_children() -> None:
@@ -148,15 +182,6 @@ def _stop_children() -> None:
             with suppress(psutil.NoSuchProcess):
                 getattr(child, how)()
         _, children = psutil.wait_procs(children, timeout=10)
-
-
-def serve_deployments() -> None:
-    """Serve the deployments of this project, with PREFECT_API_URL set."""
-    from prefect import serve
-
-    from flows.training import training
-
-    serve(training.to_deployment("training", concurrency_limit=1), limit=1, print_starting_message=False)
 
 
 if __name__ == "__main__":

@@ -79,8 +79,8 @@ def find_running(project: Project, params: Params) -> str | None:
     return own if is_up(project) and is_prefect(own) else None
 
 
-def close_killed_runs(project: Project, besides: str | None = None) -> int:
-    """Tell Prefect of runs of this project that have no process any more; returns how many.
+def close_killed_runs(tag: str, besides: str | None = None) -> int:
+    """Tell Prefect of runs with this tag that have no process any more; returns how many.
 
     Call it with the project's lock held: then no other run is alive. A run that stays "Running" for ever would keep the
     deployment's one place.
@@ -89,7 +89,7 @@ def close_killed_runs(project: Project, besides: str | None = None) -> int:
     from prefect.client.schemas.filters import FlowRunFilter
     from prefect.states import Crashed
 
-    alive = {"state": {"type": {"any_": ["RUNNING", "CANCELLING"]}}, "tags": {"all_": [tag_of(project)]}}
+    alive = {"state": {"type": {"any_": ["RUNNING", "CANCELLING"]}}, "tags": {"all_": [tag]}}
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200)
         dead = [run for run in runs if str(run.id) != besides]
@@ -101,6 +101,16 @@ def close_killed_runs(project: Project, besides: str | None = None) -> int:
 def tag_of(project: Project) -> str:
     """Return the tag of this project's runs, in a Prefect server that others may use too."""
     return f"{socket.gethostname()}:{project.root}"
+
+
+def waiting_tag_of(project: Project) -> str:
+    """Return the tag of a run that waits until another one lets go of the project: it is alive, and holds no lock."""
+    return f"waiting {tag_of(project)}"
+
+
+def scoring_tag_of(project: Project) -> str:
+    """Return the tag of a scoring, which needs no lock."""
+    return f"scoring {tag_of(project)}"
 
 
 def is_up(project: Project) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
@@ -14,9 +13,8 @@ from evergreen.life.decide import ASK, Decision
 from evergreen.model.device import count_cores
 from evergreen.registry import CHAMPION, Registered
 from flows import console
-from flows.server import close_killed_runs
 from flows.tasks import data, life, models
-from flows.tasks.job import Job, name_run, newest, show_again, skip, value
+from flows.tasks.job import Job, answer, name_run, newest, show_again, skip, value
 
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]
 Device = Literal["auto", "cpu", "cuda"] | None
@@ -35,34 +33,35 @@ class Outcome:
 
 
 @flow(name="training", task_runner=ThreadPoolTaskRunner(max_workers=count_cores()))
-def training(seeds: Seeds = None, device: Device = None, model: Model = None) -> Outcome:
+def training(seeds: Seeds = None, device: Device = None, model: Model = None, reason: str = "asked for") -> Outcome:
     """Bring data and model up to date: only what is new costs work, and an identical run is reused.
 
     Args:
+        reason: Why it runs; kept with the run.
         seeds: How many seeds; empty: as in params.yaml.
         device: Where to train; empty: as in params.yaml.
         model: Register the median seed or the mean of all; empty: as in params.yaml.
     """
     console.install()
     job = Job.open(sweep={"seeds": seeds, "model": model}, train={"device": device})
-    name_run(job)
-    with job.project.lock():
-        close_killed_runs(job.project, besides=flow_run.id)
+    name = f"{job.params.tracking.model}{{}}, {job.params.sweep.seeds} seeds"
+    with job.hold(name.format("")):
         done = {
             "ingest": value(data.ingest(job)),
             "validate": value(data.validate(job)),
             "prepare": value(data.prepare(job)),
         }
         steps = {name: "done" if result else "skipped" for name, result in done.items()}
-        name_run(job, newest(job))
+        name_run(name.format(newest(job)))
         plan = models.plan(job)
         if plan.finished:
             for step in ("train", "evaluate", "register", "decide"):
                 skip(step, f"an identical run is there: {plan.finished}")
                 steps[step] = "skipped"
             show_again(job, plan.finished)
+            answer(job, plan.finished)
             return Outcome(steps, plan.finished, plan.registered)
-        with job.tracker.open_run(plan.fingerprint, *models.describe(job, plan)) as run_id:
+        with job.tracker.open_run(plan.fingerprint, *models.describe(job, plan, reason)) as run_id:
             tables, notes = models.load(job)
             bias = data.bias(job)
             binned, known = models.matrix(job, plan, run_id, tables)
@@ -73,6 +72,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None) ->
             if registered.alias != CHAMPION:  # else a run that was killed after its promotion
                 judged = life.compare(job, registered, evaluation, notes)
                 registered, decision = life.settle(job, run_id, registered, judged)
+        answer(job, run_id)
         reused = sum(one.reused for one in trained)
         steps["train"] = f"{len(trained)} seeds, {reused} of them reused"
         steps |= {"evaluate": "done", "register": "done", "decide": decision.action if decision else "is champion"}

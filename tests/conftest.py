@@ -84,7 +84,7 @@ def copy_project(root: Path) -> None:
     )
     for name in listed.stdout.decode().split("\0"):
         if (
-            name.startswith(("src/", "flows/", "params.yaml", "dvc.yaml", ".dvc", ".gitignore"))
+            name.startswith(("src/", "flows/", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore"))
             and (ROOT / name).is_file()
         ):
             target = root / name

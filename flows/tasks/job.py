@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -10,18 +12,20 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import TaskRun
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
 from evergreen import params as parameters
 from evergreen.errors import explain
+from evergreen.journal import Journal
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
-from flows.server import tag_of
+from flows.server import close_killed_runs, tag_of, waiting_tag_of
 
 T = TypeVar("T")
+PATIENCE = 6 * 3600  # seconds that a run of a deployment waits for another one to end
 SHOWN = ".run"  # below reports/
 NAMES = {"train": "training", "validation": "early stopping", "holdout": "holdout"}
 
@@ -40,6 +44,18 @@ class Job:
         project = Project.find()
         params = parameters.load(project.params).override(**sections)
         return cls(project, params, Tracker(project, params))
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """Hold the project, as the run called `name`, and close what killed runs left open.
+
+        A run of a deployment waits for its turn; one that a person started is told at once that another is under way.
+        """
+        name_run(name, waiting_tag_of(self.project))
+        with self.project.lock(PATIENCE if deployment.id else 0):
+            name_run(name, tag_of(self.project))
+            close_killed_runs(tag_of(self.project), besides=flow_run.id)
+            yield
 
     @property
     def registry(self) -> Registry:
@@ -71,12 +87,12 @@ def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     return not (isinstance(error, BaseException) and explain(error))
 
 
-def name_run(job: Job, up_to: str = "") -> None:
-    """Call the flow's run after the model and the newest batch it knows, and mark it as this project's."""
-    name = f"{job.params.tracking.model}{up_to}, {job.params.sweep.seeds} seeds"
+def name_run(name: str, *tags: str) -> None:
+    """Call the flow's run by a name that says what it is about; with `tags`, give it these."""
     if flow_run.id:
+        given = {"tags": list(tags)} if tags else {}
         with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, name=name, tags=[tag_of(job.project)])
+            client.update_flow_run(flow_run.id, name=name, **given)
 
 
 def newest(job: Job) -> str:
@@ -97,6 +113,12 @@ def show_again(job: Job, run_id: str) -> None:
     if not shown.exists() or shown.read_text(encoding="utf-8") != run_id:
         job.tracker.fetch_files(run_id, job.project.reports)
         note_shown(job, run_id)
+
+
+def answer(job: Job, run_id: str) -> None:
+    """Note that the training run is what monitoring has asked for, where it has."""
+    for one in Journal(job.tracker).answer(run_id):
+        get_run_logger().info("made, as asked for after %s", one.batch)
 
 
 @task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)

@@ -58,13 +58,14 @@ class Seed:
         return f"{name} {best:.4f} after {self.trained.rounds} rounds, {how}"
 
 
-def describe(job: Job, plan: Plan) -> tuple[str, dict[str, Any]]:
+def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
     """Return the name of the training run in MLflow, and the facts it carries."""
     from evergreen.data.prepare import Split
 
     split = Split.read(job.project.features / "split.json")
     parts = {f"split.{role}": ", ".join(getattr(split, role).batches) for role in NAMES}
     facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
+    facts["reason"] = reason
     name = f"up to {split.holdout.batches[-1]}, {job.params.sweep.seeds} seeds, {job.params.sweep.model}"
     return name, facts | parts
 

@@ -110,7 +110,8 @@ def validate() -> None:
 @click.option("--seeds", type=int, help="How many seeds, in place of sweep.seeds.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train, in place of train.device.")
 @click.option("--model", type=click.Choice(["median", "mean"]), help="Which model comes out, in place of sweep.model.")
-def run(seeds: int | None, device: str | None, model: str | None) -> None:
+@click.option("--reason", default="asked for", help="Why; kept with the run.")
+def run(seeds: int | None, device: str | None, model: str | None, reason: str) -> None:
     """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register."""
     import time
 
@@ -128,10 +129,119 @@ def run(seeds: int | None, device: str | None, model: str | None) -> None:
     from flows.training import training
 
     console.install()
-    outcome = training(seeds=seeds, device=device, model=model)
+    outcome = training(seeds=seeds, device=device, model=model, reason=reason)
     _summary(project, params, outcome, time.monotonic() - began)
     if outcome.failed_seeds:
         sys.exit(3)
+
+
+@main.command()
+@click.argument("files", nargs=-1)
+@click.option("--batch", help="A batch of data/raw, in place of files.")
+@click.option("--name", help="What the batch is called, in place of its file's name.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write a copy of the predictions: .csv, .tsv or .parquet.")
+def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str | None) -> None:
+    """Predict with the champion for rows whose labels are not known yet.
+
+    FILES are read as source in params.yaml says (CSV, TSV, Parquet); each is one batch, kept in data/predictions.
+    """
+    from pathlib import Path
+
+    from evergreen.data.predictions import check_export, export, read
+    from evergreen.data.unlabelled import find_given
+    from evergreen.params import load
+    from evergreen.project import Project
+    from flows.server import connect
+
+    if bool(files) == bool(batch):
+        raise click.UsageError("name files to score, or a batch of data/raw with --batch")
+    if (name or out) and len(files) > 1:
+        raise click.UsageError("--name and --out are for one file at a time")
+    project = Project.find()
+    params = load(project.params)
+    paths = [str(project.raw / f"{batch}.parquet")] if batch else [_absolute(file) for file in files]
+    for path in paths:  # wrong names end here, before a server is started
+        find_given(project, path)
+    if out:
+        check_export(Path(out), paths)
+    connect(project, params, _load_scoring)
+    from flows import console
+    from flows.scoring import scoring
+
+    console.install()
+    rows = []
+    for path in paths:
+        done = scoring(path, name)
+        how = "scored now" if done.fresh else "scored before, nothing to do"
+        counts = [f"{done.rows:,}", f"{done.quarantined:,}"]
+        rows.append([done.batch, *counts, f"version {done.version}", how, str(done.path.relative_to(project.root))])
+    if out:
+        export(read(project, done.batch, done.version), Path(out))
+        rows[-1][-1] += f", {out}"
+    _table(["batch", "rows", "quarantined", "by", "", "predictions"], rows)
+
+
+@main.command()
+def monitor() -> None:
+    """Look at every new batch beside what the champion has learnt from, and ask for a retraining where it is time.
+
+    While `evergreen up` runs, that starts it; else `evergreen run` does.
+    """
+    from evergreen.params import load
+    from evergreen.project import Project
+    from flows.server import connect
+
+    project = Project.find()
+    params = load(project.params)
+    connect(project, params, _load_monitoring)
+    from flows import console
+    from flows.monitoring import monitoring
+
+    console.install()
+    seen = monitoring()
+    rows = [["champion", f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one"]]
+    rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
+    for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
+        if decision:
+            rows += [[what if at == 0 else "", text] for at, text in enumerate((decision.action, *decision.reasons))]
+    if seen.asked:
+        rows.append(
+            ["asked for", f"a retraining, after {seen.asked[-1]}: `evergreen run`, or `evergreen up` starts it"]
+        )
+    rows.append(["page", "reports/monitoring.html"])
+    _table(["what", "found"], rows)
+
+
+@main.command()
+@click.option("--until", metavar="BATCH", help="The last batch; default: the newest that the source has.")
+@click.option("--seeds", type=int, help="How many seeds, in place of sweep.seeds.")
+@click.option("--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="Batches between trainings.")
+def replay(until: str | None, seeds: int | None, every: int) -> None:
+    """Replay history under several retraining policies: what each would have gained and cost.
+
+    In a workspace of its own: the project's data and models stay as they are.
+    """
+    import importlib
+
+    from evergreen.life.courses import Options
+    from evergreen.life.replay import find_batches
+    from evergreen.params import load
+    from evergreen.project import Project
+    from flows.server import connect
+
+    project = Project.find()
+    params = load(project.params)
+    params.override(sweep={"seeds": seeds})  # wrong values end here, before a server is started
+    find_batches(params, Options(until=until))
+    connect(project, params, lambda: importlib.import_module("flows.replay"))
+    from flows import console
+    from flows import replay as flow
+
+    console.install()
+    found = flow.replay(until=until, seeds=seeds, every=every)
+    rows = found.as_table()
+    _table(list(rows[0]), [list(row.values()) for row in rows])
+    click.echo(f"\n{found.finding}\npicture and numbers: reports/replay.png, reports/replay.json")
 
 
 @main.command()
@@ -280,6 +390,12 @@ def _registry() -> Iterator[Registry]:
         yield registry
 
 
+def _absolute(file: str) -> str:
+    from pathlib import Path
+
+    return file if "://" in file else str(Path(file).resolve())
+
+
 def _moment(text: str) -> datetime:
     """Return a moment in UTC; a date alone means its end."""
     from datetime import UTC, datetime, timedelta
@@ -293,6 +409,19 @@ def _moment(text: str) -> datetime:
     if len(text) == len("2026-05-03"):
         moment += timedelta(days=1)
     return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+def _load_scoring() -> None:
+    """Import, while the server starts, what every scoring needs."""
+    import flows.scoring  # noqa: F401
+
+
+def _load_monitoring() -> None:
+    """Import, while the server starts, what every monitoring needs."""
+    import flows.monitoring  # noqa: F401
+    from evergreen import versions
+
+    versions.load_library()
 
 
 def _load_libraries(project: Project, params: Params) -> None:

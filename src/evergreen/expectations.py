@@ -5,6 +5,9 @@ Three kinds, told apart by what they are:
 - about rows with `mostly` below 1: a share is allowed to break it, no row is quarantined, the batch is bad beyond it;
 - about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the flow stops.
 
+Rows that are scored may be few and have no label yet: for them hold the rules about rows and about columns, less those
+that name a column of `KNOWN_LATER`.
+
 Schema, types and the uniqueness of `KEY` follow from `dataset.py` and need no line here.
 """
 

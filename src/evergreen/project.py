@@ -54,6 +54,10 @@ class Project:
         return self.root / "data" / "features"
 
     @property
+    def predictions(self) -> Path:
+        return self.root / "data" / "predictions"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -62,17 +66,17 @@ class Project:
         return self.root / "stores"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience: float = 0) -> Iterator[None]:
         """Hold the project: one run at a time changes data and models.
 
         The operating system drops the lock when its holder dies, however it dies.
-        Raises InputError where another process holds it.
+        Raises InputError where another process still holds it after `patience` seconds.
         """
         from filelock import FileLock, Timeout
 
         self.stores.mkdir(parents=True, exist_ok=True)
         owner = self.stores / "run.pid"
-        lock = FileLock(self.stores / "run.lock", timeout=0)
+        lock = FileLock(self.stores / "run.lock", timeout=patience)
         try:
             lock.acquire()
         except Timeout:

@@ -30,7 +30,7 @@ from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
 from evergreen.life.decide import ASK, Decision
 from evergreen.model.package import CHECKSUMS, Model, read_package
-from evergreen.tracking import FINGERPRINT, ROOT, Tracker
+from evergreen.tracking import FINGERPRINT, ROOT, Tracker, quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -208,7 +208,7 @@ class Registry:
         Returns a sentence for each.
         """
         told = []
-        for run in self._search(f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {_quoted(self.tracker.root)}"):
+        for run in self._search(f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.tracker.root)}"):
             event = _event(run)
             done = event.what in CHANGES and self.aliases().get(CHAMPION) == event.version
             if done:
@@ -309,7 +309,7 @@ class Registry:
         return list(self.client.search_runs([self._events], filter_string, max_results=50_000, order_by=newest_first))
 
     def _versions(self) -> list[ModelVersion]:
-        return list(self.client.search_model_versions(f"name = {_quoted(self.name)}"))
+        return list(self.client.search_model_versions(f"name = {quoted(self.name)}"))
 
     def _version(self, number: str) -> ModelVersion:
         from mlflow.exceptions import MlflowException
@@ -435,10 +435,6 @@ def _event(run: Run) -> Event:
 
 def _called(number: str | None) -> str:
     return f"version {number}" if number else "no champion"
-
-
-def _quoted(value: str) -> str:
-    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _signature(encoder: Encoder) -> Any:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +35,16 @@ if TYPE_CHECKING:
 LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT, SEED, ROOT = "evergreen.fingerprint", "evergreen.seed", "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
+HOLDOUT = "evergreen.split.holdout"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training run, and the batches that judged it."""
+
+    run_id: str
+    holdout: tuple[str, ...]
 
 
 class Tracker:
@@ -87,7 +96,7 @@ class Tracker:
 
     def recover(self) -> list[str]:
         """Close what a killed run of this project left open; call it with the project's lock held."""
-        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {_quoted(self.root)}"
+        mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.root)}"
         left = [run.info.run_id for run in self._search(mine)]
         for run_id in left:
             self.client.set_terminated(run_id, "KILLED")
@@ -121,6 +130,16 @@ class Tracker:
             self.client.set_terminated(run_id, "KILLED")
             raise
         self.client.set_terminated(run_id, "FINISHED")
+
+    def trainings(self) -> list[Training]:
+        """Return the finished training runs, oldest first."""
+        found = self._search(f"attributes.status = 'FINISHED' and tags.`{HOLDOUT}` != ''")
+        return [Training(str(run.info.run_id), tuple(run.data.tags[HOLDOUT].split(", "))) for run in reversed(found)]
+
+    def describe(self, run_id: str) -> tuple[dict[str, float], dict[str, str]]:
+        """Return the metrics and the tags of a run."""
+        data = self.client.get_run(run_id).data
+        return dict(data.metrics), dict(data.tags)
 
     def log_data(self, run_id: str, versions: Mapping[str, str], rows: Mapping[str, int]) -> None:
         """Record each data set with its DVC hash as an input of the run."""
@@ -292,7 +311,10 @@ class Tracker:
         return self._search(f"tags.`{FINGERPRINT}` = '{fingerprint}'")
 
     def _search(self, filter_string: str) -> list[Run]:
-        return list(self.client.search_runs([self.experiment], filter_string, order_by=["attributes.start_time DESC"]))
+        newest_first = ["attributes.start_time DESC"]
+        return list(
+            self.client.search_runs([self.experiment], filter_string, max_results=50_000, order_by=newest_first)
+        )
 
     def _child(self, parent: str, name: str, tags: dict[str, str]) -> str:
         run = self.client.create_run(self.experiment, run_name=name, tags={"mlflow.parentRunId": parent, **tags})
@@ -316,7 +338,8 @@ class Tracker:
                 self.client.log_artifact(run_id, str(self.project.root / name), "code")
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return `value` as MLflow's filters want it."""
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 

@@ -98,10 +98,10 @@ def test_same_rows_in_a_new_file_leave_the_batch_alone(filled: Any, snapshot: Ca
     before = snapshot(raw.parent)[str(raw)]
     (filled.inbox / "2013-01.parquet").unlink()
     few("2013-01").write_csv(filled.inbox / "2013-01.csv")
-    assert waiting(filled.project, filled.params()) == ["2013-01"]
+    assert [one.name for one in waiting(filled.project, filled.params())] == ["2013-01"]
     assert ingest(filled.project, filled.params()) == Ingested((), MONTHS)
     assert snapshot(raw.parent)[str(raw)] == before
-    assert waiting(filled.project, filled.params()) == []
+    assert [one.name for one in waiting(filled.project, filled.params())] == []
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
@@ -393,11 +393,11 @@ def test_ingest_from_a_query(make_project: Callable[..., Any], read_params: Call
 
 
 def test_waiting_names_new_and_changed_batches(filled: Any) -> None:
-    assert waiting(filled.project, filled.params()) == list(MONTHS)
+    assert [one.name for one in waiting(filled.project, filled.params())] == list(MONTHS)
     ingest(filled.project, filled.params(), ["2013-01", "2013-02"])
-    assert waiting(filled.project, filled.params()) == ["2013-03"]
+    assert [one.name for one in waiting(filled.project, filled.params())] == ["2013-03"]
     filled.deliver({"2013-02": few("2013-02", 5)})
-    assert waiting(filled.project, filled.params()) == ["2013-02", "2013-03"]
+    assert [one.name for one in waiting(filled.project, filled.params())] == ["2013-02", "2013-03"]
 
 
 def test_manifest_is_plain_sorted_json(filled: Any) -> None:

@@ -201,7 +201,8 @@ def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot
         after = snapshot(site.project.features)
         changed = {Path(path).name for path in after if before.get(path) != after[path]}
         name = MONTHS[count - 1]
-        assert changed == {f"{name}.parquet", f"{name}.json", "manifest.json", "split.json", "encoder.json"}
+        own = {f"{name}.parquet", f"{name}.json", f"{name}.npz"}
+        assert changed - {"held.json"} == own | {"manifest.json", "split.json", "encoder.json"}
 
 
 def test_features_are_the_same_bytes_in_any_company(site: Any, tmp_path: Path) -> None:
@@ -271,13 +272,26 @@ def with_dest(name: str, dest: str, count: int) -> pl.DataFrame:
 def test_encoder_knows_only_levels_of_training_batches(site: Any, place: int, known: bool) -> None:
     frames = {name: flown(name) for name in MONTHS[:4]} | {MONTHS[place]: with_dest(MONTHS[place], "QQQ", 50)}
     site.accept(frames)
-    prepare(site.project, site.params())
+    prepare(site.project, site.params(drift={"hold": None}))
     encoder = encoder_of(site)
     assert encoder.fitted_on == tuple(MONTHS[:2])
     assert ("QQQ" in encoder.levels["dest"]) is known
     new = pl.read_parquet(site.project.features / f"{MONTHS[place]}.parquet").filter(pl.col("dest") == "QQQ")
     codes = set(encoder.transform(new)[:, list(dataset.FEATURES).index("dest")])
     assert codes == {FIRST + encoder.levels["dest"].index("QQQ") if known else OTHER}
+
+
+@pytest.mark.parametrize(("hold", "holdout"), [(0.5, "2013-04"), (None, "2013-05")])
+def test_a_batch_that_is_unlike_all_others_is_in_no_part(site: Any, hold: float | None, holdout: str) -> None:
+    """A distance in another unit: every row may be valid by itself."""
+    months = {name: month(name) for name in MONTHS[:5]}
+    odd = months["2013-05"].with_columns((pl.col("distance") * 5).cast(pl.Int32))
+    site.accept(months | {"2013-05": odd})
+    done = prepare(site.project, site.params(drift={"hold": hold}))
+    parts = [getattr(done.split, role).batches for role in ROLES]
+    assert parts[-1] == (holdout,)
+    assert any("2013-05" in batches for batches in parts) is (hold is None)
+    assert {name: list(why) for name, why in done.held.items()} == ({"2013-05": ["distance"]} if hold else {})
 
 
 def test_level_becomes_known_when_its_batch_trains(site: Any) -> None:

@@ -250,6 +250,21 @@ def test_fresh_batch_passes_max_age() -> None:
     assert fault.startswith(f"newest {TIME}: at most 1.5 days old")
 
 
+# --- rows without labels (the rest: test_unlabelled.py) ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("labelled", "passes"), [(True, False), (False, True)])
+def test_only_labelled_rows_need_what_is_known_later(labelled: bool, passes: bool) -> None:
+    frame = month(JANUARY).drop(dataset.KNOWN_LATER).head(50)
+    outcome = check_batch(frame, JANUARY, Validate(), labelled=labelled)
+    assert (outcome.report.faults == ()) is passes
+    if passes:
+        assert outcome.valid.schema == dataset.COLUMNS
+        assert_frame_equal(outcome.valid.select(frame.columns), frame)
+    else:
+        assert "missing column(s) 'dep_time', 'dep_delay', 'arr_time'" in outcome.report.faults[0]
+
+
 # --- what expectations.py may hold ------------------------------------------------------------------------------------
 
 

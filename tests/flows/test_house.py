@@ -123,7 +123,7 @@ def sleeper(tmp_path: Path) -> Iterator[Project]:
 
 
 def is_up(project: Project) -> bool:
-    log = project.stores / "sleeper-server.log"
+    log = project.stores / "sleeper.log"
     return log.exists() and log.read_text().startswith("up")
 
 
@@ -139,7 +139,7 @@ def serving(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes]
 def test_a_server_ends_with_its_block(sleeper: Project) -> None:
     with serving(sleeper, "sleeper", "--port", "1") as process:
         assert eventually(lambda: is_up(sleeper), 20)
-        assert (sleeper.stores / "sleeper-server.log").read_text() == "up --port 1\n"
+        assert (sleeper.stores / "sleeper.log").read_text() == "up --port 1\n"
         assert len(at_work(sleeper)) == 2
     assert process.returncode is not None
     assert eventually(lambda: not at_work(sleeper), 3), at_work(sleeper)
@@ -164,7 +164,7 @@ def test_a_server_ends_with_a_killed_parent(sleeper: Project) -> None:
 
 
 def test_a_server_that_does_not_start_is_an_error_with_its_log(sleeper: Project) -> None:
-    log = sleeper.stores / "no_such_module-server.log"
+    log = sleeper.stores / "no_such_module.log"
     with serving(sleeper, "no_such_module") as process, pytest.raises(InputError) as caught:
         _wait(sleeper, "no_such_module", process, lambda: False, Event())
     assert str(caught.value) == f"the no_such_module server did not start: see {log}"

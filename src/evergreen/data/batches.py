@@ -64,11 +64,11 @@ def ingest(
     return Ingested(tuple(new), tuple(raw.in_order()))
 
 
-def waiting(project: Project, params: Params) -> list[str]:
+def waiting(project: Project, params: Params) -> list[Offer]:
     """Return the batches that `ingest` would look at: new to `data/raw/`, or changed in the source."""
     raw = Manifest(project.raw)
     offers = _wanted(open_source(params.source).offers(), params, raw, (), following=False)
-    return [one.name for one in offers if raw.entries.get(one.name, {}).get("origin") != one.origin]
+    return [one for one in offers if raw.entries.get(one.name, {}).get("origin") != one.origin]
 
 
 def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:

@@ -19,8 +19,10 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.encoder import as_class, fit_encoder
+from evergreen.data.hold import SKETCH, find_held
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.profile import Profile, profile
+from evergreen.data.sketch import sketch
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params
@@ -58,23 +60,25 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a preparation did: batches turned into features now, the split, and rows left out on purpose."""
+    """What a preparation did: batches turned into features now, the split, rows left out, batches held back."""
 
     new: tuple[str, ...]
     split: Split
     rows: int
     left_out: dict[str, int]
+    held: dict[str, dict[str, str]]  # batches held back: column -> why
 
 
 def prepare(project: Project, params: Params, *, check: bool = False) -> Prepared:
-    """Write `data/features/`: one file per batch, `split.json`, `encoder.json`; with `check`, altered files anew.
+    """Write `data/features/`: three files per batch, `split.json`, `encoder.json`; with `check`, altered files anew.
 
+    A batch that is too unlike those before it is in no part of the split (see `hold.py`).
     Raises InputError where the labels or the number of rows leave nothing to learn.
     """
     validated, done = Manifest(project.validated), Manifest(project.features)
     if check:
         done.forget_altered()
-    steps = [Path(__file__).with_name(name) for name in ("prepare.py", "encoder.py", "profile.py")]
+    steps = [Path(__file__).with_name(name) for name in ("prepare.py", "encoder.py", "profile.py", "sketch.py")]
     recipe = sha256_of(sha256_of_code([*steps, Path(dataset.__file__)]), params.task)
     stamps = {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
     new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
@@ -90,15 +94,17 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
             raise InputError(f"batch {name!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
         write_json(done.file(name, ".json"), asdict(summarize(features, left_out)))
-        files = (done.file(name), done.file(name, ".json"))
+        sketch(features.select(*dataset.FEATURES, LABEL), features[TIME]).write(done.file(name, SKETCH))
+        files = (done.file(name), done.file(name, ".json"), done.file(name, SKETCH))
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
-    split = split_by_time(done, batches, params.split.train_batches)
+    held = find_held(done, batches, params.drift)
+    split = split_by_time(done, [name for name in batches if name not in held], params.split.train_batches)
     _fit(done, split, params)
     write_json(project.features / "split.json", asdict(split))
     used = Profile.read(done.file(name, ".json") for name in _used(split))
     counts = {reason: one.rows for reason, one in used.left_out.items()}
-    return Prepared(tuple(new), split, used.kept.rows, counts)
+    return Prepared(tuple(new), split, used.kept.rows, counts, held)
 
 
 def _check_features() -> None:
@@ -119,22 +125,31 @@ def featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, in
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
-def _featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def featurize_unlabelled(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Return what `featurize` does, less the label, for rows whose labels are not known yet.
+
+    A row that would be left out for a reason known only later (KNOWN_LATER) stays in: nobody can tell yet.
+    """
+    _check_features()
+    features, left_out = _featurize(rows, None)
+    return features, {reason: one.height for reason, one in left_out.items()}
+
+
+def _featurize(rows: pl.DataFrame, task: str | None) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Return the features of `rows` and the rows left out; a `task` of None stands for rows without labels."""
     try:
-        kept, left_out = _leave_out(rows)
-        _check_label(kept.select(dataset.LABEL).to_series(), task)
-        target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
-        columns = [
-            *(pl.col(name).alias(KEY + name) for name in dataset.KEY),
-            pl.col(dataset.TIME).alias(TIME),
-            target.alias(LABEL),
-            *_columns(),
-        ]
+        kept, left_out = _leave_out(rows) if task else _leave_out_in_time(rows)
+        columns = [*(pl.col(name).alias(KEY + name) for name in dataset.KEY), pl.col(dataset.TIME).alias(TIME)]
+        if task:
+            _check_label(kept.select(dataset.LABEL).to_series(), task)
+            target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
+            columns.append(target.alias(LABEL))
+        columns += _columns()
         features = kept.select(columns)
         _check_row_by_row(features, kept, columns)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"dataset.py: LABEL, LEFT_OUT or FEATURES cannot be computed: {error}") from error
-    if task != "regression":
+    if task and task != "regression":
         features = features.with_columns(as_class(features[LABEL]))
     return _as_float32(features).sort(TIME, maintain_order=True), left_out
 
@@ -229,15 +244,27 @@ def _used(split: Split) -> list[str]:
 
 def _leave_out(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be learnt from, and the others by reason."""
-    left_out, kept = {}, rows
-    for reason, condition in dataset.LEFT_OUT.items():
-        unusable = kept.select(condition.fill_null(value=True)).to_series()
-        left_out[reason] = kept.filter(unusable)
-        kept = kept.filter(~unusable)
+    kept, left_out = _leave_out_for(rows, dataset.LEFT_OUT)
     unlabelled = kept.select(dataset.LABEL).to_series().is_null()
     if unlabelled.any():
         left_out["no label"] = kept.filter(unlabelled)
         kept = kept.filter(~unlabelled)
+    return kept, left_out
+
+
+def _leave_out_in_time(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Return the rows that can be scored, and those that are left out for what is known in time."""
+    later = set(dataset.KNOWN_LATER)
+    reasons = {why: one for why, one in dataset.LEFT_OUT.items() if not later & set(one.meta.root_names())}
+    return _leave_out_for(rows, reasons)
+
+
+def _leave_out_for(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    left_out, kept = {}, rows
+    for reason, condition in reasons.items():
+        unusable = kept.select(condition.fill_null(value=True)).to_series()
+        left_out[reason] = kept.filter(unusable)
+        kept = kept.filter(~unusable)
     return kept, left_out
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from sqlalchemy import Engine
 
-RESERVED = ("manifest", "split", "encoder")
+RESERVED = ("manifest", "split", "encoder", "held")
 # In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
 NULLS = ["", "NA", "NaN", "nan", "null", "NULL"]
 SUFFIXES = (".csv", ".tsv", ".parquet")

@@ -39,6 +39,7 @@ TYPE_NAMES = {
 }
 UNPARSED = " (text that is not {kind})"
 REASONS = "quarantine_reasons"
+ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
 PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
     "ExpectColumnValuesToBeBetween": "{min_value} to {max_value}",
@@ -161,22 +162,29 @@ def read_raw(path: Path) -> pl.DataFrame:
         raise InputError(f"{path} cannot be read ({error}): bring it back with `dvc checkout --force`") from None
 
 
-def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams) -> Outcome:
-    """Take one raw batch, shape (rows, columns as delivered), apart."""
+def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labelled: bool = True) -> Outcome:
+    """Take one raw batch, shape (rows, columns as delivered), apart.
+
+    Not `labelled`: rows to be scored, perhaps a few. What is known later is not looked at, and null in the valid rows;
+    of expectations.py holds what is about rows or columns and names none known later.
+    """
     from great_expectations.expectations import ExpectTableColumnsToMatchSet
 
+    later = () if labelled else dataset.KNOWN_LATER
+    columns = [name for name in dataset.COLUMNS if name not in later]
     schema = ExpectTableColumnsToMatchSet(
-        column_set=list(dataset.COLUMNS),
+        column_set=columns,
         exact_match=False,
         description="every column that dataset.py declares is there",
     )
     checks, broken = _run([schema], frame.head(1), frame.height)
     if not checks[0].passed:
-        missing = ", ".join(repr(name) for name in dataset.COLUMNS if name not in frame.columns)
+        missing = ", ".join(repr(name) for name in columns if name not in frame.columns)
         fault = f"missing column(s) {missing}; it has {', '.join(frame.columns)}"
         return _bad(batch, frame, checks, [fault])
-    parsed = _parsed(frame)
-    found, broken = _run([*_declared(parsed, params), *_expected(batch)], parsed, frame.height)
+    parsed = _parsed(frame.with_columns(pl.lit(None, dataset.COLUMNS[name]).alias(name) for name in later))
+    expected = [one for one in _expected(batch) if labelled or _holds_in_time(one)]
+    found, broken = _run([*_declared(parsed, params), *expected], parsed, frame.height)
     checks += found
     reasons = _reasons(broken, frame.height)
     rows_bad = sum(1 for one in reasons if one)
@@ -244,6 +252,16 @@ def _expected(batch: str) -> list[Expectation]:
     from evergreen.expectations import expectations
 
     return expectations(batch)
+
+
+def _holds_in_time(expectation: Expectation) -> bool:
+    """Say whether `expectation` is about rows or columns, and about none that is known later."""
+    kwargs = expectation.configuration.kwargs
+    named = {name for key, value in kwargs.items() if key.startswith("column") for name in _texts(value)}
+    condition = json.dumps(kwargs.get("row_condition"), default=str)
+    if any(name in named or re.search(rf"\b{re.escape(name)}\b", condition) for name in dataset.KNOWN_LATER):
+        return False
+    return _about_rows(expectation) or type(expectation).__name__.startswith(ABOUT_COLUMNS)
 
 
 def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tuple[list[Check], dict[str, list[int]]]:

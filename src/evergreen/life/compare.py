@@ -19,6 +19,7 @@ from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, Form, interval, re
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 30  # below, no metric of a slice means anything
+FEWEST_DAYS = 20  # fewer blocks make a poor bootstrap
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def compare(
 
     Raises InputError where `metric` is not defined on these rows.
     """
-    if not _defined(rows.task, rows.y):
+    if not is_defined(rows.task, rows.y):
         raise InputError(
             f"the {len(rows.y):,} rows of the comparison are too few, or of one class: {metric} needs more"
         )
@@ -145,13 +146,13 @@ def difference(
 ) -> Difference | None:
     """Return the challenger's lead in `metric` on the rows `at` (indices, or all); None where they say nothing."""
     y = rows.y if at is None else rows.y[at]
-    if not _defined(rows.task, y):
+    if not is_defined(rows.task, y):
         return None
     sides = (champion, challenger)
     members = [side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides]
     forms = [weighted(metric, y, one if at is None else one[at]) for group in members for one in group]
     blocks = rows.blocks if at is None or rows.blocks is None else rows.blocks[at]
-    draws = _resample(forms, len(y), blocks, how)
+    draws = resample_rows(forms, len(y), blocks, how)
     values = np.array([form(np.ones(len(y))) for form in forms])
     unknown = [bool(np.isnan(one).any()) for group in members for one in group]
     values[unknown] = draws[unknown] = np.nan  # a rank or a class would be found for what is no number
@@ -210,7 +211,7 @@ class _Noise:
         return np.asarray(self.draws[which, np.arange(self.draws.shape[1])])
 
 
-def _resample(forms: Sequence[Form], rows: int, blocks: Array | None, how: Resampling) -> Array:
+def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: Resampling) -> Array:
     """Return draws of each form; where there are blocks, whole ones are drawn: their rows are alike.
 
     Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8.
@@ -250,7 +251,8 @@ def _each(names: Iterable[str], find: Callable[[str], Difference | None]) -> dic
     return {name: found for name in names if (found := find(name)) is not None}
 
 
-def _defined(task: str, y: Array) -> bool:
+def is_defined(task: str, y: Array) -> bool:
+    """Say whether rows with labels `y` can judge a model: 30 of them, and 5 of either of two classes."""
     if len(y) < FEWEST_ROWS:
         return False
     return task != "binary" or bool(min((y == 1).sum(), (y != 1).sum()) >= 5)

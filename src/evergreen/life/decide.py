@@ -12,10 +12,15 @@ from evergreen.life.fairness import Gap
 from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.params import Gate
 
-Action = Literal["promote", "refuse", "ask"]
-PROMOTE: Final = "promote"
+Action = Literal["promote", "refuse", "ask", "retrain", "watch", "nothing", "rollback", "keep"]
+PROMOTE: Final = "promote"  # of the gate
 REFUSE: Final = "refuse"
 ASK: Final = "ask"
+RETRAIN: Final = "retrain"  # of monitoring
+WATCH: Final = "watch"
+NOTHING: Final = "nothing"
+ROLL_BACK: Final = "rollback"  # of the look back
+KEEP: Final = "keep"
 LEAST_SEEDS = 2  # fewer say nothing about luck
 
 
@@ -135,23 +140,23 @@ def _seeds(evidence: Evidence) -> Rule:
 def _baselines(found: Comparison) -> Iterator[Rule]:
     for name, one in found.baselines.items():
         sure = one.low > 0
-        says = f"{'better' if sure else 'not surely better'} than the {name} baseline: {_tell(found.metric, one)}"
+        says = f"{'better' if sure else 'not surely better'} than the {name} baseline: {tell(found.metric, one)}"
         yield Rule(f"baseline {name}", met=sure, says=says)
 
 
 def _no_worse(found: Comparison, gate: Gate) -> Rule:
     assert found.models
-    bound = gate.margin * _unit(found.metric, found.models)
-    says = f"the packaged model beside the champion's: {_tell(found.metric, found.models)}; margin {bound:.4g}"
+    bound = gate.margin * unit_of(found.metric, found.models)
+    says = f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin {bound:.4g}"
     return Rule("no worse", met=found.models.value >= -bound, says=says)
 
 
 def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
     for name, one in found.whole.items():
         if name != found.metric:
-            bound = gate.margin * _unit(name, one)
+            bound = gate.margin * unit_of(name, one)
             met = one.high >= -bound
-            says = f"{_tell(name, one)}; " + ("not surely worse" if met else "surely worse") + f" than by {bound:.4g}"
+            says = f"{tell(name, one)}; " + ("not surely worse" if met else "surely worse") + f" than by {bound:.4g}"
             yield Rule(f"no worse in {name}", met=met, says=says)
 
 
@@ -164,12 +169,12 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
         return Rule("better", met=False, says="there is neither a champion nor a baseline to compare with")
     if not one:
         return Rule("better", met=True, says="there is no champion that works: the first that passes becomes it")
-    bound, told = gate.min_gain * _unit(found.metric, one), _tell(found.metric, one)
+    bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
     if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
         return Rule("better", met=True, says=f"better beyond the noise: {told}")
     age = evidence.champion_age_days
     if gate.max_age_days is not None and age is not None and age > gate.max_age_days:
-        margin = gate.margin * _unit(found.metric, one)
+        margin = gate.margin * unit_of(found.metric, one)
         says = f"the champion's newest row is {age:.0f} days older (at most {gate.max_age_days:g}), "
         if one.low >= -margin:
             return Rule("better", met=True, says=f"{says}and the challenger is no worse: {told}")
@@ -189,16 +194,16 @@ def _slices(found: Comparison, gate: Gate) -> Rule:
     fallen = {  # what is not a number has fallen
         name: one
         for name, one in known.items()
-        if not (one.value >= -gate.slice_margin * _unit(found.metric, one) or one.high >= 0)
+        if not (one.value >= -gate.slice_margin * unit_of(found.metric, one) or one.high >= 0)
     }
     if fallen:
-        told = "; ".join(f"{name}: {_tell(found.metric, one)}" for name, one in fallen.items())
+        told = "; ".join(f"{name}: {tell(found.metric, one)}" for name, one in fallen.items())
         return Rule("slices", met=False, says=f"much worse on a part of the rows, beyond its noise: {told}")
     if not known:
         return Rule("slices", met=True, says="no slice to compare")
     name, worst = min(known.items(), key=lambda item: item[1].value)
     quiet = f"; {len(found.slices) - len(known)} too small to judge" if len(known) < len(found.slices) else ""
-    says = f"{len(known)} looked at{quiet}; the lowest, {name}: {_tell(found.metric, worst)}"
+    says = f"{len(known)} looked at{quiet}; the lowest, {name}: {tell(found.metric, worst)}"
     return Rule("slices", met=True, says=says)
 
 
@@ -225,7 +230,7 @@ def _groups(evidence: Evidence, gate: Gate) -> Rule:
     return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
 
 
-def _unit(metric: str, one: Difference) -> float:
+def unit_of(metric: str, one: Difference) -> float:
     """Return what margins count in: the metric itself, or for errors a share of the champion's."""
     return one.champion if metric in LOWER_IS_BETTER else 1.0
 
@@ -235,7 +240,8 @@ def _cell(says: str) -> str:
     return " ".join(says.split()).replace("|", "\\|")
 
 
-def _tell(metric: str, one: Difference) -> str:
+def tell(metric: str, one: Difference) -> str:
+    """Return a difference in words."""
     return (
         f"{metric} {one.challenger:.4f} against {one.champion:.4f}, better by {one.value:+.4f} "
         f"({one.low:+.4f} to {one.high:+.4f}), probability {one.probability:.2f}"

@@ -13,16 +13,16 @@ import polars as pl
 from evergreen.data.keys import hash_keys
 from evergreen.data.prepare import GROUP, KEY, LABEL, SLICE, TIME
 from evergreen.errors import InputError
-from evergreen.life.compare import FEWEST_ROWS, Resampling, Rows, Side, check_unseen, compare
-from evergreen.life.decide import Evidence
+from evergreen.life.compare import FEWEST_DAYS, FEWEST_ROWS, Resampling, Rows, Side, check_unseen, compare, difference
+from evergreen.life.decide import KEEP, Decision, Evidence
 from evergreen.life.fairness import find_group_differences
+from evergreen.life.rollback import decide_rollback
 from evergreen.model.evaluate import predict
 from evergreen.model.metrics import METRICS, calibration_error
 from evergreen.model.package import Model
 from evergreen.params import Params
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FEWEST_DAYS = 20  # fewer blocks make a poor bootstrap
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,25 @@ def judge(
     )
     seen = {"champion": other.prediction} if other else {}
     return Judged(evidence, y, seen | {"challenger": side.prediction})
+
+
+def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params) -> Decision:
+    """Return whether the champion `before` shall be back, by labelled `rows` that came after both.
+
+    Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be compared stays.
+    """
+    try:
+        keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+        check_unseen(keys, champion=present.model.learnt.keys)
+        old, new = _see_champion(rows, keys, before, present), present.see(rows)
+    except InputError as error:
+        return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
+    encoder = present.model.encoder
+    whole = Rows(encoder.task, encoder.transform_label(rows[LABEL]), {}, _days(rows))
+    how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
+    seeds = difference(whole, metric, new, old, how)
+    models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
+    return decide_rollback(seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric)
 
 
 def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None:

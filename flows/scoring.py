@@ -1,0 +1,61 @@
+"""From rows whose labels are not known yet to predictions: read, validate, score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from evergreen.data.predictions import Kept
+from flows import console
+from flows.server import scoring_tag_of
+from flows.tasks import scoring as steps
+from flows.tasks.job import Job, name_run, skip
+
+File = Annotated[str, Field(min_length=1)]
+Name = Annotated[str | None, Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Which batch was scored by which version, what came of its rows, where they are kept, and whether just now."""
+
+    batch: str
+    version: str
+    rows: int
+    quarantined: int
+    path: Path
+    fresh: bool
+
+    @classmethod
+    def of(cls, kept: Kept, *, fresh: bool) -> Scored:
+        """Return it in the words of what is kept."""
+        return cls(kept.batch, kept.scorer.version, kept.scored, kept.quarantined, kept.path, fresh)
+
+
+@flow(name="scoring")
+def scoring(path: File, name: Name = None) -> Scored:
+    """Predict with the champion for rows whose labels are not known yet; what it has scored before stays as it is.
+
+    The project's lock is not needed: a training may be under way.
+
+    Args:
+        path: A CSV, TSV or Parquet file, here or behind a URL; or the file of a batch in data/raw.
+        name: What the batch is called; empty: like its file.
+    """
+    console.install()
+    job = Job.open()
+    # Not the tag of a training: whoever trains would take this run for one that was killed.
+    name_run(name or path.rsplit("/", 1)[-1], scoring_tag_of(job.project))
+    plan = steps.read(job, path, name)
+    name_run(f"{plan.given.batch} by version {plan.scorer.version}")
+    if plan.kept:
+        for step in ("validate", "score"):
+            skip(step, f"version {plan.scorer.version} has scored these rows before: {plan.kept.path}")
+        return Scored.of(plan.kept, fresh=False)
+    checked = steps.validate(job, plan)
+    kept, fresh = steps.score(job, plan, checked)
+    return Scored.of(kept, fresh=fresh)

@@ -1,0 +1,102 @@
+"""The tasks that score a batch: read, validate, score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from evergreen.data.predictions import Kept, Scorer
+from evergreen.data.unlabelled import Given
+from evergreen.errors import InputError
+from evergreen.registry import CHAMPION
+from flows.tasks.job import Job, not_a_mistake
+
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The rows to score, the champion that does, and what is kept of these rows by it already, if any."""
+
+    given: Given
+    scorer: Scorer
+    kept: Kept | None = field(default=None, repr=False)
+
+
+@task(name="read", task_run_name="read", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+def read(job: Job, path: str, name: str | None) -> Plan:
+    """See who is champion, read the rows, and look whether it has scored them before."""
+    from evergreen.data.predictions import find
+    from evergreen.data.unlabelled import read_given
+
+    scorer = champion(job)
+    given = read_given(job.project, job.params.source, path, name)
+    get_run_logger().info("%s rows for version %s of %s", f"{given.rows.height:,}", scorer.version, scorer.model)
+    return Plan(given, scorer, find(job.project, given, scorer))
+
+
+def champion(job: Job) -> Scorer:
+    """Return the version that is live. Raises InputError where there is none."""
+    uri = job.tracker.uri
+    stored = not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()  # asking would make the database
+    number = job.registry.aliases().get(CHAMPION) if stored else None
+    if number is None:
+        raise InputError("there is no champion: `evergreen run` makes one")
+    return Scorer(job.registry.name, number, job.registry.run_of(number))
+
+
+@task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
+def validate(job: Job, plan: Plan) -> Any:
+    """Check the rows as any batch's, less what is known later; set bad rows aside, stop at a bad batch."""
+    from evergreen.data.unlabelled import check_given
+
+    checked = check_given(plan.given, job.params.validation)
+    report = checked.report
+    get_run_logger().info("%s rows valid, %s quarantined", f"{report.valid:,}", f"{report.quarantined:,}")
+    return checked
+
+
+@task(name="score", task_run_name="score", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
+    """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
+    from evergreen import dataset
+    from evergreen.data.predictions import keep
+    from evergreen.data.prepare import TIME
+    from evergreen.data.sketch import sketch
+    from evergreen.model.score import score_rows, summarize_scores
+
+    model = job.registry.open(plan.scorer.version)
+    scores = score_rows(model, checked.valid)
+    seen = sketch(scores.features.select(*dataset.FEATURES), scores.features[TIME])
+    bad = checked.quarantined
+    kept, fresh = keep(job.project, plan.given, plan.scorer, scores.predictions, seen, bad, scores.left_out)
+    table = tabulate(kept, summarize_scores(scores, model.encoder))
+    about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
+    create_table_artifact(table, key="scoring", description=about)
+    get_run_logger().info("%s rows scored by version %s: %s", f"{kept.scored:,}", kept.scorer.version, kept.path)
+    return kept, fresh
+
+
+def tabulate(kept: Kept, summary: Any) -> list[dict[str, Any]]:
+    """Return what the UI shows of a scoring: a line per count, prediction and category with unknown levels."""
+    counts: Mapping[str, int] = {
+        "rows scored": kept.scored,
+        "rows quarantined": kept.quarantined,
+        **{f"rows left out, {why}": rows for why, rows in kept.left_out.items()},
+        **{f"rows with a level of {name!r} unknown to the model": rows for name, rows in summary.unseen.items()},
+    }
+    numbers = {
+        f"{name}, {what}": f"{value:.4g}"
+        for name, shown in summary.predictions.items()
+        for what, value in shown.items()
+    }
+    return [{"what": what, "value": str(value)} for what, value in {**counts, **numbers}.items()]

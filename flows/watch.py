@@ -1,0 +1,86 @@
+"""Watch: tell Prefect of batches that wait in the source, so that monitoring starts.
+
+It looks at what is there, not at what was said: what was told to a server that was down is told again after the next
+start, since the batch still waits.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from evergreen.data.sources import Offer
+from evergreen.errors import explain
+from evergreen.project import Project
+from flows.server import tag_of
+
+ARRIVED, OPENED, DRIFTED = "evergreen.batch.arrived", "evergreen.house.opened", "evergreen.drift.detected"
+PAUSE = {"files": 10.0, "sql": 300.0, "example": 300.0}  # seconds between two looks
+PATIENCE = 3600.0  # seconds until what still waits is told again
+Tell = Callable[[str, Mapping[str, object]], None]
+
+
+class Watcher:
+    """What it has seen of the source, and what it has told of it."""
+
+    def __init__(
+        self, look: Callable[[], list[Offer]], tell: Tell, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._look, self._tell, self._clock = look, tell, clock
+        self._seen: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+        self._when = 0.0
+
+    def look(self) -> list[str]:
+        """Look once; return the batches that were told of.
+
+        A batch counts when two looks find it the same: a file that is still being written is left alone.
+        """
+        waiting = {one.name: one.origin for one in self._look()}
+        settled = {name: origin for name, origin in waiting.items() if self._seen.get(name) == origin}
+        self._seen = waiting
+        again = self._clock() - self._when > PATIENCE
+        if not settled or (settled == self._told and not again):
+            self._told = {name: origin for name, origin in self._told.items() if name in waiting}
+            return []
+        self._tell(ARRIVED, {"batches": sorted(settled)})
+        self._told, self._when = settled, self._clock()
+        return sorted(settled)
+
+
+def tell(project: Project, event: str, payload: Mapping[str, object]) -> None:
+    """Emit an event of this project; Prefect sends it from a thread, at the latest before the process ends."""
+    from prefect.events import emit_event
+
+    emit_event(event, resource={"prefect.resource.id": f"evergreen.project.{tag_of(project)}"}, payload=dict(payload))
+
+
+def main() -> None:
+    """Watch the source of the project around the working directory until told to stop."""
+    from evergreen.data.batches import waiting
+    from evergreen.params import load
+
+    project = Project.find()
+    params = load(project.params)
+    watcher = Watcher(lambda: waiting(project, params), lambda *said: tell(project, *said))
+    tell(project, OPENED, {})
+    told = ""
+    while True:
+        try:
+            params = load(project.params)  # a person may have changed it
+            if found := watcher.look():
+                print("told of", ", ".join(found), flush=True)
+            told = ""
+        except Exception as error:  # a source that is away comes back
+            said = explain(error)
+            if said is None:
+                raise
+            if str(said) != told:
+                print(said, file=sys.stderr, flush=True)
+            told = str(said)
+        time.sleep(PAUSE[params.source.kind])
+
+
+if __name__ == "__main__":
+    main()

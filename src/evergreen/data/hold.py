@@ -1,0 +1,79 @@
+"""Hold: batches so unlike those before them that nothing is trained, stopped or judged by them.
+
+One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck. Where the next one is
+unlike in the same columns, the world has changed, and both count; a person can vouch for one before (drift.accepted).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evergreen.data.manifest import Manifest
+from evergreen.data.sketch import Sketch
+from evergreen.data.suspects import find_suspects
+from evergreen.files import sha256_of, sha256_of_code, write_json
+from evergreen.params import Drift
+
+SKETCH = ".npz"
+BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
+CODE = ("hold.py", "shift.py", "sketch.py", "suspects.py")
+HELD = "held.json"  # in data/features: what was found of each batch
+
+
+def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str, dict[str, str]]:
+    """Return the batches that are held back, with a sentence for each column that is why; `batches` in order of time.
+
+    What was found of a batch is kept in `data/features/held.json`, and looked for again only where the batches before
+    it, the parameters or the code have changed.
+    """
+    known = _read(done)
+    code = sha256_of_code(
+        [Path(__file__).with_name(name) for name in ("hold.py", "shift.py", "sketch.py", "suspects.py")]
+    )
+    trusted: list[str] = []
+    held: dict[str, dict[str, str]] = {}
+    found: dict[str, Any] = {}
+    last = ""
+    for name in batches:
+        earlier = trusted[-BEFORE:]
+        versions = [_version(done, one) for one in (*earlier, name)]
+        stamp = sha256_of(versions, params.hold, params.confidence, code)
+        one = known.get(name, {})
+        if one.get("stamp") != stamp:
+            sketches = [Sketch.read(done.file(before, SKETCH)) for before in earlier]
+            suspects = find_suspects(Sketch.read(done.file(name, SKETCH)), sketches, params)
+            one = {"stamp": stamp, "why": suspects}
+        found[name], why = dict(one), one["why"]
+        if last in held and set(held[last]) & set(why):
+            trusted.append(last)
+            del held[last]
+            why = {}
+        if why and name not in params.accepted:
+            held[name] = why
+        else:
+            trusted.append(name)
+        last = name
+    for name, one in found.items():
+        one["held"] = name in held
+    if found != known:
+        write_json(done.folder / HELD, found)
+    return held
+
+
+def read_held(done: Manifest) -> dict[str, dict[str, str]]:
+    """Return what `find_held` found last."""
+    return {name: one["why"] for name, one in _read(done).items() if one["held"]}
+
+
+def _version(done: Manifest, name: str) -> str:
+    return str(done.entries[name]["files"][done.file(name, SKETCH).relative_to(done.folder.parent).as_posix()])
+
+
+def _read(done: Manifest) -> dict[str, Any]:
+    try:
+        return dict(json.loads((done.folder / HELD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}

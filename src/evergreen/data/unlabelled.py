@@ -1,0 +1,114 @@
+"""Unlabelled: rows that are to be scored, from a file or a batch of `data/raw/`, read and checked.
+
+What is known only later (KNOWN_LATER) may be there or not: it is never looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from evergreen import dataset
+from evergreen.data.batches import check_declared
+from evergreen.data.manifest import Manifest
+from evergreen.data.sources import SUFFIXES, Files, typed
+from evergreen.data.validate import Outcome, check_batch, read_raw
+from evergreen.errors import InputError
+from evergreen.params import Source as SourceParams
+from evergreen.params import Validate as ValidateParams
+from evergreen.project import Project
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"  # of a batch; it becomes a folder
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows to be scored, shape (rows, columns as delivered), and what their batch is called."""
+
+    batch: str
+    rows: pl.DataFrame = field(repr=False)
+
+
+def read_given(project: Project, source: SourceParams, path: str, name: str | None = None) -> Given:
+    """Read the rows of one file (CSV, TSV, Parquet; local or any fsspec URL) or of a batch's file in `data/raw/`.
+
+    Encoding and separator are those of `source`; the batch is called `name`, or like its file.
+    Raises InputError for a file that is not there, cannot be read whole or holds no row, and for an impossible name.
+    """
+    check_declared()
+    raw = find_given(project, path)
+    batch = name or path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    if not re.fullmatch(NAME, batch):
+        raise InputError(
+            f"{batch!r} cannot be the name of a batch: use letters, digits, '.', '_' and '-' only, at most 100; "
+            f"`evergreen score {path} --name NAME` gives another than the file's"
+        )
+    if raw:
+        raw.check(Path(path).stem)
+        rows = read_raw(Path(path))
+    else:
+        rows = typed(_File(source.model_copy(update={"path": path})).read(path), dataset.COLUMNS)
+    if rows.is_empty():
+        raise InputError(f"{path} has no rows: there is nothing to score; deliver it again")
+    return Given(batch, rows)
+
+
+def find_given(project: Project, path: str) -> Manifest | None:
+    """Return the manifest of `data/raw/` where `path` is a batch of it, else None.
+
+    Raises InputError where it can be no file to score; what is behind a URL is not asked.
+    """
+    local = None if "://" in path else Path(path)
+    if not path.endswith(SUFFIXES):
+        raise InputError(f"{path}: a file to score ends in {', '.join(SUFFIXES)}: rename it, or name another")
+    if local and local.resolve().parent == project.raw.resolve():
+        raw = Manifest(project.raw)
+        if local.stem not in raw.entries:
+            raise InputError(f"data/raw holds no batch {local.stem!r}; `evergreen status` says what it holds")
+        return raw
+    if local and not local.is_file():
+        raise InputError(f"{path}: there is no such file: name one that is there")
+    return None
+
+
+def check_given(given: Given, params: ValidateParams) -> Outcome:
+    """Take the rows apart as any batch's: valid rows, in declared types with nothing known later, and the others.
+
+    Raises InputError where the batch as a whole is bad.
+    """
+    if unknown := [name for name in (*dataset.KEY, dataset.TIME) if name in dataset.KNOWN_LATER]:
+        raise InputError(
+            f"dataset.py: {unknown[0]!r} is in KNOWN_LATER, but KEY or TIME needs it: rows cannot be scored without it"
+        )
+    outcome = check_batch(given.rows, given.batch, params, labelled=False)
+    if outcome.report.faults:
+        faults = "\n".join(f"  {fault}" for fault in outcome.report.faults)
+        raise InputError(
+            f"batch {given.batch!r} is bad, and no row of it was scored:\n{faults}\n"
+            "correct it and score it again, or change what is expected in dataset.py (COLUMNS), expectations.py or "
+            "params.yaml (validate)"
+        )
+    return outcome
+
+
+class _File(Files):
+    """One file, whatever it is called."""
+
+    def _files(self) -> tuple[AbstractFileSystem, dict[str, str]]:
+        import fsspec
+
+        try:
+            filesystem, path = fsspec.core.url_to_fs(self.path)
+            there = filesystem.isfile(path)
+        except Exception as error:  # whatever a remote file system raises
+            raise InputError(f"{self.path} cannot be read ({error})") from None
+        if not there:
+            raise InputError(f"{self.path}: there is no such file: name one that is there")
+        return filesystem, {self.path: path}

@@ -1,0 +1,112 @@
+"""Hold: one batch that is unlike all before it trains nothing; two alike are a change of the world."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from evergreen.data import hold
+from evergreen.data.hold import BEFORE, HELD, SKETCH, find_held, read_held
+from evergreen.data.manifest import Manifest
+from evergreen.data.sketch import sketch
+from evergreen.params import Drift
+
+ROWS = 1500
+
+
+def batch(at: int, scale: float = 1.0, fixed: bool = False, flipped: bool = False) -> pl.DataFrame:
+    draw = np.random.default_rng(at)
+    label = draw.random(ROWS) < 0.2
+    return pl.DataFrame(
+        {
+            "distance": draw.normal(100, 20, ROWS) * scale,
+            "place": np.where(fixed, "ash", draw.choice(["ash", "bay", "cove"], ROWS)),
+            "label": np.where(label ^ flipped, "yes", "no"),
+        }
+    )
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "distance": {"scale": 1.609}, "place": {"fixed": True}, "label": {"flipped": True},
+}  # fmt: skip
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Manifest:
+    return Manifest(tmp_path / "features")
+
+
+def fill(done: Manifest, batches: list[pl.DataFrame]) -> list[str]:
+    names = [f"{at:02}" for at in range(len(batches))]
+    for at, (name, rows) in enumerate(zip(names, batches, strict=True)):
+        moment = str(date(2013, 1, 1) + timedelta(days=30 * at))
+        sketch(rows, None).write(done.file(name, SKETCH))
+        done.record(name, done.file(name, SKETCH), rows=ROWS, start=moment, middle=moment, end=moment)
+    return names
+
+
+@pytest.mark.parametrize("column", ODD)
+def test_a_poisoned_batch_is_held_by_its_column_and_those_after_it_are_not(done: Manifest, column: str) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, **ODD[column]), batch(5), batch(6)])
+    held = find_held(done, names, Drift())
+    assert list(held) == ["04"]
+    assert list(held["04"]) == [column]
+    assert held["04"][column].startswith(column)
+    assert read_held(done) == held
+
+
+def test_ordinary_batches_are_not_held(done: Manifest) -> None:
+    assert find_held(done, fill(done, [*map(batch, range(10))]), Drift()) == {}
+
+
+@pytest.mark.parametrize("column", ODD)
+def test_two_in_a_row_that_are_odd_alike_are_a_change(done: Manifest, column: str) -> None:
+    odd = ODD[column]
+    names = fill(done, [*map(batch, range(4)), batch(4, **odd), batch(5, **odd), batch(6, **odd)])
+    assert list(find_held(done, names[:5], Drift())) == ["04"]
+    assert find_held(done, names[:6], Drift()) == {}
+    assert find_held(done, names, Drift()) == {}
+
+
+def test_two_in_a_row_that_are_odd_otherwise_are_both_held(done: Manifest) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609), batch(5, flipped=True)])
+    assert list(find_held(done, names, Drift())) == ["04", "05"]
+
+
+@pytest.mark.parametrize("params", [Drift(accepted=("04",)), Drift(hold=None)], ids=["accepted", "off"])
+def test_a_person_can_let_it_in(done: Manifest, params: Drift) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609), batch(5)])
+    assert find_held(done, names, params) == {}
+
+
+def test_the_first_batches_have_nothing_to_be_unlike(done: Manifest) -> None:
+    assert find_held(done, fill(done, [batch(0), batch(1), batch(2, scale=1.609)]), Drift()) == {}
+
+
+def test_a_new_batch_costs_itself(done: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = fill(done, [*map(batch, range(BEFORE + 6))])
+    find_held(done, names[:-1], Drift())
+    looked, real = [], hold.find_suspects
+    monkeypatch.setattr(hold, "find_suspects", lambda *args: looked.append(args) or real(*args))
+    find_held(done, names, Drift())
+    ((_, earlier, _),) = looked
+    assert len(earlier) == BEFORE
+    find_held(done, names, Drift())
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609)])
+    first = find_held(done, names, Drift())
+    whole = (done.folder / HELD).read_bytes()
+    (done.folder / HELD).write_text(content)
+    assert find_held(done, names, Drift()) == first
+    assert (done.folder / HELD).read_bytes() == whole
+    assert json.loads(whole)["04"]["held"] is True

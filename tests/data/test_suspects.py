@@ -1,0 +1,105 @@
+"""Suspects: faults are named by their column, seasons are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from evergreen import dataset
+from evergreen.data.prepare import LABEL, TIME, featurize
+from evergreen.data.sketch import Sketch, sketch
+from evergreen.data.suspects import find_suspects
+from evergreen.params import Drift
+
+ROWS = 10_000
+DRAW = np.random.default_rng(0)
+RAIN = np.where(DRAW.random(ROWS) < 0.9, 0.0, DRAW.gamma(0.5, size=ROWS))
+ONES, LEVELS = np.ones(ROWS), np.array(["a", "b", "c"])[DRAW.integers(0, 3, ROWS)]
+
+
+def of(values: Any) -> Sketch:
+    return sketch(pl.DataFrame({"x": values}), None)
+
+
+@cache
+def features(name: str) -> pl.DataFrame:
+    return featurize(dataset.read_example(name), "binary")[0]
+
+
+def real(frame: pl.DataFrame) -> Sketch:
+    return sketch(frame.select(LABEL, *dataset.FEATURES), frame[TIME])
+
+
+@cache
+def months() -> list[Sketch]:
+    return [real(features(name)) for name in dataset.example_batches()]
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_no_real_month_is_suspected(at: int) -> None:
+    """Seasons are no fault: each month against those before it, all rows."""
+    assert find_suspects(months()[at], months()[:at], Drift()) == {}
+
+
+FLIPPED = pl.when(pl.col(LABEL) == "true").then(pl.lit("false")).otherwise(pl.lit("true")).alias(LABEL)
+FAULTS: dict[str, tuple[pl.Expr, str]] = {
+    "kilometres": (pl.col("distance") * 1.609344, "distance has median 1333, 888 before"),
+    "constant": (pl.lit(500.0).alias("distance"), "distance is 500.0 in every row that has it, and varied in each"),
+    "one level": (pl.lit("UA").alias("carrier"), "carrier is UA in every row"),
+    "lost": (pl.lit(None, pl.Float32).alias("temp"), "temp is missing in every row"),
+    "half lost": (pl.when(pl.col("departure_minute") < 800).then("distance"), "distance is missing in 52.9% of"),
+    "flipped": (FLIPPED, "label is 'false' in 22.0% of the rows, 75.8% before"),
+    "hours": (pl.col("departure_minute") / 60, "departure_minute has median"),
+    "other names": (pl.col("carrier").str.to_lowercase(), "carrier is"),
+    "inches": (pl.col("pressure") * 0.02953, "pressure has median"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_suspected(fault: str) -> None:
+    change, why = FAULTS[fault]
+    frame = features("2013-05").with_columns(change)
+    found = find_suspects(real(frame), months()[:4], Drift())
+    assert len(found) == 1
+    assert next(iter(found.values())).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("params", "earlier"), [(Drift(hold=None), 4), (Drift(), 2), (Drift(), 0), (Drift(hold=50.0), 4)]
+)
+def test_nothing_is_suspected_where_nothing_is_asked_or_known(params: Drift, earlier: int) -> None:
+    frame = features("2013-05").with_columns(FAULTS["kilometres"][0])
+    assert find_suspects(real(frame), months()[:earlier], params) == {}
+
+
+Change = Callable[[Any], Any]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "new", "suspected"),
+    [
+        ([ONES, RAIN, RAIN, RAIN], ONES, False),  # it was so before
+        ([ONES * 3] * 4, ONES * 3, False),  # never varied
+        ([np.full(ROWS, np.nan)] * 4, np.full(ROWS, np.nan), False),
+        ([RAIN] * 4, np.full(ROWS, np.nan), True),
+        ([RAIN] * 4, np.full(ROWS, np.inf), True),
+        ([RAIN] * 4, np.zeros(20), False),  # a few dry hours
+        ([RAIN] * 4, np.zeros(200), True),
+        ([LEVELS] * 4, np.array(["a"] * 4), False),
+        ([LEVELS] * 4, np.array(["a"] * 40), True),
+    ],
+)
+def test_columns_that_do_not_vary(earlier: list[Any], new: Any, suspected: bool) -> None:
+    found = find_suspects(of(new), [of(one) for one in earlier], Drift())
+    assert bool(found) is suspected, found
+
+
+def test_a_thinned_month_is_not_suspected_either() -> None:
+    """Few rows have wide intervals."""
+    small = [real(features(name).gather_every(90)) for name in dataset.example_batches()]
+    assert [find_suspects(small[at], small[:at], Drift()) for at in (3, 6, 11)] == [{}] * 3

@@ -1,0 +1,237 @@
+"""Scoring as a user does it: rows of a month that is not over yet, by the champion of the months before."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from conftest import MONTHS, ROOT, SMALL, copy_project, environment, month
+
+from evergreen import dataset, params
+from evergreen.data.predictions import join_labels, known, read
+from evergreen.data.prepare import KEY, LABEL, featurize
+from evergreen.data.validate import REASONS
+from evergreen.project import Project
+from evergreen.registry import Registry
+from evergreen.tracking import Tracker
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+NEW = "2013-08"
+KEYS = [KEY + name for name in dataset.KEY]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a champion; tests give their batches names of their own."""
+    folder = tmp_path_factory.mktemp("scoring")
+    project = Project(folder / "project")
+    copy_project(project.root)
+    (folder / "inbox").mkdir()
+    for name in MONTHS:
+        month(name).write_parquet(folder / "inbox" / f"{name}.parquet")
+    content = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
+        "source": {"kind": "files", "path": str(folder / "inbox")}
+    }
+    for section, values in SMALL.items():
+        content[section] |= values
+    project.params.write_text(yaml.safe_dump(content))
+    done = subprocess.run(
+        [sys.executable, "-m", "evergreen.cli", "run"],
+        cwd=project.root,
+        env=environment(project.root),
+        capture_output=True,
+        text=True,
+    )
+    assert "version 1 is champion" in done.stdout, done.stdout + done.stderr
+    return project
+
+
+def in_time(frame: pl.DataFrame) -> pl.DataFrame:
+    """What is known of rows when they are scored."""
+    return frame.drop(dataset.KNOWN_LATER)
+
+
+def few() -> pl.DataFrame:
+    return in_time(month(NEW)).head(60)
+
+
+def files(project: Project) -> dict[str, bytes]:
+    found = (path for path in project.predictions.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in sorted(found)}
+
+
+def assert_one_error(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    assert done.stderr.count("error: ") - done.stderr.count(" error: ") == 1, done.stderr
+    message = done.stderr[done.stderr.index("error: ") :]
+    assert [part for part in said if part not in message] == [], message
+
+
+def assert_free(project: Project) -> None:
+    from filelock import FileLock
+
+    for name in ("predictions.lock", "run.lock"):
+        with FileLock(project.stores / name, timeout=0):
+            pass
+    assert not list(project.root.rglob(".part-*"))
+
+
+def test_a_month_without_labels_then_again_then_with_labels(project: Project, evergreen: Run, tmp_path: Path) -> None:
+    rows = month(NEW).with_columns(origin=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("ORD")).otherwise("origin"))
+    in_time(rows).write_csv(tmp_path / f"{NEW}.csv")
+    out = tmp_path / "out" / "said.csv"
+    first = evergreen(project, "score", str(tmp_path / f"{NEW}.csv"), "--out", str(out))
+    assert first.returncode == 0, first.stderr
+    shown = first.stdout.splitlines()[-1].split()
+    assert shown[:5] == [NEW, f"{rows.height - 1:,}", "1", "version", "1"]
+    said = read(project, NEW, "1")
+    assert pl.read_csv(out).columns == said.columns
+    assert pl.read_csv(out).height == said.height
+    kept = pl.read_parquet(project.predictions / NEW / "1.quarantine.parquet")
+    assert kept[REASONS].to_list() == [["origin: one of EWR, JFK, LGA"]]
+
+    tracker = Tracker(project, params.load(project.params))
+    champion = Registry(tracker).open("1")
+    labelled, _ = featurize(month(NEW), "binary")  # those that flew, once that is known
+    whole = labelled.with_columns(pl.Series("expected", champion.predict_rows(labelled)))
+    joined = join_labels(said, whole.select(*KEYS, LABEL, "expected"))
+    assert joined.height in (labelled.height - 1, labelled.height)  # the row that was set aside may not have flown
+    assert joined["prediction"].to_numpy().tobytes() == joined["expected"].to_numpy().tobytes()
+    assert said.height > labelled.height  # flights that will be cancelled are scored too
+    assert "up to date" in dvc_status(project)
+
+    before = files(project)
+    rows.write_parquet(tmp_path / f"{NEW}.parquet")  # the same rows, their labels have come
+    again = evergreen(project, "score", str(tmp_path / f"{NEW}.parquet"))
+    assert again.returncode == 0, again.stderr
+    assert "scored before, nothing to do" in again.stdout
+    assert files(project) == before
+
+    few().write_csv(tmp_path / f"{NEW}.csv")
+    said_now = (repr(NEW), f"{rows.height:,} rows by version 1", "now 60", "--name")
+    assert_one_error(evergreen(project, "score", str(tmp_path / f"{NEW}.csv")), *said_now)
+    assert files(project) == before
+    assert_free(project)
+
+
+def dvc_status(project: Project) -> str:
+    command = [sys.executable, "-m", "dvc", "status"]
+    return subprocess.run(
+        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True
+    ).stdout
+
+
+def test_a_batch_of_raw_and_files_while_a_training_holds_the_project(
+    project: Project, evergreen: Run, tmp_path: Path
+) -> None:
+    few().write_csv(tmp_path / "one.csv")
+    few().tail(20).write_csv(tmp_path / "two.tsv", separator="\t")
+    with project.lock():
+        done = evergreen(project, "score", "--batch", MONTHS[-1])
+        assert done.returncode == 0, done.stderr
+        more = evergreen(project, "score", str(tmp_path / "one.csv"), str(tmp_path / "two.tsv"))
+        assert more.returncode == 0, more.stderr
+    assert [line.split()[:2] for line in more.stdout.splitlines()[-2:]] == [["one", "60"], ["two", "20"]]
+    assert {(MONTHS[-1], "1"), ("one", "1"), ("two", "1")} <= set(known(project))
+    features = pl.read_parquet(project.features / f"{MONTHS[-1]}.parquet")
+    joined = join_labels(read(project, MONTHS[-1], "1"), features.select(*KEYS, LABEL))
+    assert joined.height == features.height
+
+
+def column_gone(path: Path) -> None:
+    few().drop("temp").write_csv(path)
+
+
+def cut_short(path: Path) -> None:
+    few().write_csv(path)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "column": (column_gone, ("'column' is bad", "missing column(s) 'temp'")),
+    "cut": (cut_short, ("cut.csv cannot be read as CSV", "deliver it again")),
+    "empty": (Path.touch, ("empty.csv is empty (0 bytes)", "deliver it again")),
+    "none": (lambda _: None, ("none.csv: there is no such file",)),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_cannot_be_scored_is_one_error(name: str, project: Project, evergreen: Run, tmp_path: Path) -> None:
+    path, before = tmp_path / f"{name}.csv", files(project)
+    spoil, said = SPOILT[name]
+    spoil(path)
+    assert_one_error(evergreen(project, "score", str(path)), *said)
+    assert files(project) == before
+    assert_free(project)
+
+
+def test_without_a_champion(make_project: Callable[..., Project], evergreen: Run, tmp_path: Path) -> None:
+    project = make_project()
+    few().write_csv(tmp_path / "rows.csv")
+    done = evergreen(project, "score", str(tmp_path / "rows.csv"))
+    assert_one_error(done, "there is no champion: `evergreen run` makes one")
+    assert_one_error(evergreen(project, "score", "--batch", "2013-05"), "data/raw holds no batch '2013-05'")
+    assert not (project.root / "data").exists()
+    assert not (project.stores / "mlflow.db").exists()
+    assert not (project.stores / "predictions.lock").exists()
+
+
+KILLER = """
+import os, signal, sys
+from evergreen.data import predictions
+def deadly(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+predictions.write_json = deadly
+from evergreen.cli import main
+main()
+"""
+
+
+def test_a_killed_scoring_is_finished_by_the_next(project: Project, evergreen: Run, tmp_path: Path) -> None:
+    few().write_csv(tmp_path / "killed.csv")
+    command = [sys.executable, "-c", KILLER, "score", str(tmp_path / "killed.csv")]
+    killed = subprocess.run(command, cwd=project.root, env=environment(project.root), capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    assert (project.predictions / "killed" / "1.parquet").exists()
+    assert ("killed", "1") not in known(project)
+    assert_free(project)
+    done = evergreen(project, "score", str(tmp_path / "killed.csv"))
+    assert done.returncode == 0, done.stderr
+    assert "scored now" in done.stdout
+    assert read(project, "killed", "1").height == 60
+
+
+def test_an_altered_champion_scores_nothing(project: Project, evergreen: Run, tmp_path: Path) -> None:
+    few().write_csv(tmp_path / "altered.csv")
+    encoders = list(project.stores.glob("mlflow/**/package/encoder.json"))
+    assert encoders
+    before = files(project)
+    for path in encoders:
+        path.write_bytes(path.read_bytes() + b" ")
+    try:
+        assert_one_error(evergreen(project, "score", str(tmp_path / "altered.csv")), "was changed after", "do not use")
+    finally:
+        for path in encoders:
+            path.write_bytes(path.read_bytes()[:-1])
+    assert files(project) == before
+
+
+def test_scoring_beside_a_run(project: Project, evergreen: Run, tmp_path: Path) -> None:
+    few().write_csv(tmp_path / "beside.csv")
+    command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "4"]
+    with subprocess.Popen(
+        command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as running:
+        done = evergreen(project, "score", str(tmp_path / "beside.csv"))
+        output, _ = running.communicate(timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert running.returncode == 0, output.decode()
+    assert "scored now" in done.stdout

@@ -1,0 +1,93 @@
+"""Scoring: the flow takes a file and a name, needs a champion, and minds no training that is under way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from conftest import ROOT, month
+from prefect.exceptions import ParameterTypeError
+
+from evergreen.data.predictions import Kept, Scorer, keep
+from evergreen.data.sketch import sketch
+from evergreen.data.unlabelled import Given
+from evergreen.errors import InputError
+from evergreen.project import Project
+from flows import scoring as flow
+from flows.scoring import Scored, scoring
+from flows.tasks.scoring import Plan
+
+ASKED: list[tuple[dict[str, Any], bool]] = [
+    ({"path": "rows.csv"}, True),
+    ({"path": "s3://bucket/rows.csv", "name": "today"}, True),
+    ({"path": "rows.csv", "name": None}, True),
+    ({}, False),
+    ({"path": None}, False),
+    ({"path": ""}, False),
+    ({"path": "rows.csv", "name": ""}, False),
+    ({"path": "rows.csv", "version": "1"}, False),
+]
+
+
+@pytest.mark.parametrize(("given", "allowed"), ASKED)
+def test_what_the_flow_may_be_asked_for(given: dict[str, Any], allowed: bool) -> None:
+    if allowed:
+        assert scoring.validate_parameters(given).items() >= given.items()
+        return
+    with pytest.raises((ParameterTypeError, TypeError)):
+        scoring.validate_parameters(given)
+
+
+def test_every_parameter_is_explained_on_prefects_page() -> None:
+    shown = scoring.parameters.properties
+    assert [name for name, one in shown.items() if not one.get("description")] == []
+
+
+def test_outside_a_project_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no project here"):
+        scoring.fn("rows.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+def kept_of(project: Project) -> Kept:
+    rows = month("2013-04").head(3)
+    made = pl.DataFrame({"prediction": [0.5, 0.25, 0.75]}, schema={"prediction": pl.Float32})
+    seen = sketch(made, None)
+    return keep(project, Given("april", rows), Scorer("flights", "7", "run"), made, seen, rows.head(1), {})[0]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["scored before", "new"])
+def test_what_was_scored_before_is_told_and_left(
+    before: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the project's lock held by a training all the while."""
+    kept = kept_of(project)
+    plan = Plan(Given("april", pl.DataFrame()), kept.scorer, kept if before else None)
+    done: list[str] = []
+    steps = SimpleNamespace(
+        read=lambda *_: plan,
+        validate=lambda *_: done.append("validated"),
+        score=lambda *_: (kept, True),
+    )
+    monkeypatch.setattr(flow, "steps", steps)
+    monkeypatch.setattr(flow, "name_run", lambda *words: done.append(" ".join(words).split(":")[0]))
+    monkeypatch.setattr(flow, "skip", lambda step, why: done.append(f"{step}: {why}"))
+    with project.lock():
+        scored = scoring.fn("april.csv")
+    assert scored == Scored("april", "7", 3, 1, kept.path, fresh=not before)
+    told = f"version 7 has scored these rows before: {kept.path}"
+    after = [f"validate: {told}", f"score: {told}"] if before else ["validated"]
+    assert done[1:] == ["april by version 7", *after]
+    assert done[0].startswith("april.csv scoring ")  # the tag tells it from a training

@@ -1,0 +1,73 @@
+"""Watch: a batch is told of once it is whole, not twice, and again after a while if it still waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from evergreen.data.sources import Offer
+from evergreen.project import Project
+from flows import watch
+from flows.server import tag_of
+from flows.watch import ARRIVED, PATIENCE, Watcher
+
+MAY = ("2013-05", "size 1")
+GROWN = ("2013-05", "size 2")
+JUNE = ("2013-06", "size 1")
+
+CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {  # what each look finds; what each look tells
+    "nothing": ([[], []], [[], []]),
+    "there twice": ([[MAY], [MAY]], [[], ["2013-05"]]),
+    "told once": ([[MAY]] * 5, [[], ["2013-05"], [], [], []]),
+    "still growing": ([[MAY], [GROWN], [GROWN]], [[], [], ["2013-05"]]),
+    "gone before it was whole": ([[MAY], [], [MAY], [MAY]], [[], [], [], ["2013-05"]]),
+    "a second one": ([[MAY], [MAY], [MAY, JUNE], [MAY, JUNE]], [[], ["2013-05"], [], ["2013-05", "2013-06"]]),
+    "taken, then the next": ([[MAY], [MAY], [], [JUNE], [JUNE]], [[], ["2013-05"], [], [], ["2013-06"]]),
+    "changed after it was told": ([[MAY], [MAY], [GROWN], [GROWN]], [[], ["2013-05"], [], ["2013-05"]]),
+}
+
+
+def watcher(looks: list[list[tuple[str, str]]], clock: list[float] | None = None) -> tuple[Watcher, list[Any]]:
+    left, told = iter(looks), []
+    times = iter(clock or [0.0] * 1000)
+    found = Watcher(lambda: [Offer(*one) for one in next(left)], lambda *said: told.append(said), lambda: next(times))
+    return found, told
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_told(case: str) -> None:
+    looks, expected = CASES[case]
+    one, told = watcher(looks)
+    assert [one.look() for _ in looks] == expected
+    assert told == [(ARRIVED, {"batches": batches}) for batches in expected if batches]
+
+
+def test_what_still_waits_is_told_again_after_a_while() -> None:
+    """The event, or the run that it started, may have been lost."""
+    clock = [PATIENCE + 1.0] * 2 + [PATIENCE + 2.0, 2 * PATIENCE + 2.0] + [2 * PATIENCE + 3.0] * 2
+    one, _ = watcher([[MAY]] * 4, clock)
+    assert [one.look() for _ in range(4)].count(["2013-05"]) == 2
+
+
+def test_a_source_that_fails_is_not_taken_for_an_empty_one() -> None:
+    one, told = watcher([[MAY], [MAY]])
+    broken = Watcher(lambda: 1 / 0, one._tell)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ZeroDivisionError):
+        broken.look()
+    assert told == []
+
+
+def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr("prefect.events.emit_event", lambda event, **what: sent.append((event, what)))
+    watch.tell(Project(tmp_path), ARRIVED, {"batches": ["2013-05"]})
+    assert sent == [
+        (
+            ARRIVED,
+            {
+                "resource": {"prefect.resource.id": f"evergreen.project.{tag_of(Project(tmp_path))}"},
+                "payload": {"batches": ["2013-05"]},
+            },
+        )
+    ]

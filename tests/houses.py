@@ -1,0 +1,97 @@
+"""`evergreen up` as a person has it: started, asked by the API that Prefect's page itself uses, and stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from conftest import environment
+
+from evergreen import params
+from evergreen.project import Project
+
+PATIENCE = 300  # seconds, on a busy machine
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Page:
+    """What a person does on Prefect's page, by the API that the page itself uses."""
+
+    def __init__(self, port: int) -> None:
+        self.api = f"http://127.0.0.1:{port}/api"
+
+    def ask(self, path: str, content: dict[str, Any] | None = None) -> Any:
+        body = None if content is None else json.dumps(content).encode()
+        asked = urllib.request.Request(f"{self.api}{path}", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+    def start(self) -> str:
+        deployment = self.ask("/deployments/name/training/training")
+        return str(self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"])
+
+    def wait(self, run_id: str, *states: str) -> str:
+        until = time.monotonic() + PATIENCE
+        while (state := self.ask(f"/flow_runs/{run_id}")["state"]["type"]) not in states:
+            assert time.monotonic() < until, f"still {state}"
+            assert state not in ("FAILED", "CRASHED"), self.ask(f"/flow_runs/{run_id}")["state"]
+            time.sleep(0.5)
+        return state
+
+    def runs(self, flow: str) -> list[Any]:
+        """The runs of a flow that are not merely planned, oldest first."""
+        asked = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        return [run for run in self.ask("/flow_runs/filter", asked) if not run["auto_scheduled"]]
+
+    def until(self, holds: Callable[[], Any], what: str) -> Any:
+        """Wait for what is to come by itself."""
+        until = time.monotonic() + PATIENCE
+        while not (found := holds()):
+            told = [(run["name"], run["state"]["type"], run["state"]["message"]) for flow in ("monitoring", "training")
+                    for run in self.runs(flow)]  # fmt: skip
+            assert time.monotonic() < until, f"{what} did not come: {told}"
+            time.sleep(1)
+        return found
+
+    def tasks(self, run_id: str) -> set[str]:
+        asked = {"flow_runs": {"id": {"any_": [run_id]}}}
+        return {run["name"] for run in self.ask("/task_runs/filter", asked)}
+
+
+@contextmanager
+def house(project: Project) -> Iterator[Page]:
+    """Serve the project until the end of the block; it must stop by itself then."""
+    command = [sys.executable, "-m", "evergreen.cli", "up"]
+    with subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=environment(project.root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        said = ""
+        while "Ctrl-C stops everything" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        try:
+            yield Page(params.load(project.params).ports.prefect)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=120)
+    assert process.returncode == 0
