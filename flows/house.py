@@ -49,7 +49,7 @@ def run_house(project: Project, params: Params) -> None:
     except Timeout:
         raise InputError("`evergreen up` of this project is running already: use that one, or stop it first") from None
     _check_ports(params)
-    Tracker(project, params).experiment  # noqa: B018  (makes the database before a server opens it)
+    pages = Tracker(project, params).link()  # makes the database before a server opens it
     bind = ["--host", LOOPBACK, "--port"]
     stores = ["--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}"]
     stores += ["--default-artifact-root", str(project.stores / "mlflow")]
@@ -76,7 +76,7 @@ def run_house(project: Project, params: Params) -> None:
         _finish(project, "deploy", deploying, stop)
         watch = start("watch", "flows.watch")
         click.echo(f"Prefect  {url}  (runs and deployments)")
-        click.echo(f"MLflow   http://{LOOPBACK}:{params.ports.mlflow}  (models, metrics, pictures)")
+        click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
         click.echo("Ctrl-C stops everything; everything is kept")
         servers = {"prefect": prefect, "mlflow": mlflow, "worker": worker, "watch": watch}
         while not stop.wait(1):

@@ -33,7 +33,7 @@ class Page:
     def __init__(self, port: int) -> None:
         self.api = f"http://127.0.0.1:{port}/api"
 
-    def ask(self, path: str, content: dict[str, Any] | None = None) -> Any:
+    def ask(self, path: str, content: Any = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
         asked = urllib.request.Request(f"{self.api}{path}", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(asked, timeout=30) as answer:

@@ -207,7 +207,10 @@ def test_where_a_run_is_shown(uri, start, open_tracker, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     tracker = open_tracker(ports={"mlflow": 5123})
     tracker.__dict__["experiment"] = "7"
-    assert tracker.link("abc") == f"{start}experiments/7/runs/abc"
+    models = "?workflowType=machine_learning"
+    assert tracker.link("abc") == f"{start}experiments/7/runs/abc{models}"
+    assert tracker.link("abc", "artifacts") == f"{start}experiments/7/runs/abc/artifacts{models}"
+    assert tracker.link() == f"{start}experiments/7/runs{models}"
 
 
 def test_data_sets_are_inputs_of_the_run(tracker):

@@ -92,9 +92,12 @@ def prepare(job: Job) -> Any:
     lines += ["", "Rows left out on purpose:", ""] + [
         f"- {count:,} rows, {why}" for why, count in done.left_out.items()
     ]
+    lines += ["", *(f"**Held back, {name}**: {'; '.join(why.values())}" for name, why in done.held.items())]
     create_markdown_artifact("\n".join(["| part | batches |", "|---|---|", *lines]), key="split")
     for why, count in done.left_out.items():
         get_run_logger().info("left out on purpose: %s rows, %s", f"{count:,}", why)
+    for name, reasons in done.held.items():
+        get_run_logger().warning("held back: %s: %s", name, "; ".join(reasons.values()))
     return done
 
 

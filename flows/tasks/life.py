@@ -97,12 +97,11 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
 
 def show_links(job: Job, run_id: str, registered: Registered) -> None:
     """Show in the UI where to look next."""
-    run = job.tracker.link(run_id)
     lines = [
         f"**{registered.name} version {registered.version} is {registered.alias}.**",
         "",
-        f"- [the run in MLflow]({run})",
-        f"- [its pictures and the validation page]({run}/artifacts)",
+        f"- [the run in MLflow]({job.tracker.link(run_id)})",
+        f"- [its pictures and the validation page]({job.tracker.link(run_id, 'artifacts')})",
         f"- on disk: `{job.project.reports}`",
         f"- the data: `{json.dumps(data_versions(job.project))}`",
     ]

@@ -37,6 +37,7 @@ FINGERPRINT, SEED, ROOT = "evergreen.fingerprint", "evergreen.seed", "evergreen.
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
+FOR_MODELS = "workflowType=machine_learning"  # the same, of a link
 
 
 @dataclass(frozen=True)
@@ -291,10 +292,11 @@ class Tracker:
             if not one.is_dir:
                 self.client.download_artifacts(run_id, one.path, str(folder))
 
-    def link(self, run_id: str) -> str:
-        """Return where the run is shown once the MLflow server is up."""
+    def link(self, run_id: str = "", part: str = "") -> str:
+        """Return where all runs, a run, or a part of it ("artifacts", say) is shown once the MLflow server is up."""
         base = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
-        return f"{base}/#/experiments/{self.experiment}/runs/{run_id}"
+        place = "/".join(one for one in ("runs", run_id, part) if one)
+        return f"{base}/#/experiments/{self.experiment}/{place}?{FOR_MODELS}"
 
     @property
     def root(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from conftest import month
@@ -14,6 +16,8 @@ from evergreen.journal import Journal
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
+from flows.server import tag_of
+from flows.watch import DRIFTED
 
 pytestmark = pytest.mark.slow
 EAGER = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0}
@@ -36,6 +40,14 @@ def decided(project: Project) -> list[tuple[str, str]]:
     return [(event.version, event.what) for event in found.history()]
 
 
+def flood(page: Page, project: Project) -> None:
+    """Tell of the same drift many times at once."""
+    resource = {"prefect.resource.id": f"evergreen.project.{tag_of(project)}"}
+    now = datetime.now(UTC).isoformat()
+    said = {"event": DRIFTED, "resource": resource, "payload": {"reason": "a flood"}, "occurred": now}
+    page.ask("/events", [said | {"id": str(uuid4())} for _ in range(30)])
+
+
 def test_a_batch_that_lands_is_watched_and_retrained_upon_also_when_the_house_was_closed_meanwhile(
     make_project: Callable[..., Project],
 ) -> None:
@@ -56,6 +68,10 @@ def test_a_batch_that_lands_is_watched_and_retrained_upon_also_when_the_house_wa
     deliver(project, "2013-09")  # while the house is closed
     with house(project) as page:
         page.until(lambda: len(finished(page, "training")) == 3, "a retraining after the house was opened again")
+        assert [version for version, _ in decided(project)] == ["1", "2", "3"]
+        flood(page, project)  # one run, and it finds nothing to do
+        page.until(lambda: len(finished(page, "training")) == 4, "a run after a flood of events")
+        assert len(page.runs("training")) == 4
         assert [version for version, _ in decided(project)] == ["1", "2", "3"]
     journal = Journal(Tracker(project, params.load(project.params)))
     assert [one.batch for one in journal.entries()] == ["2013-08", "2013-09"]

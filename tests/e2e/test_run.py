@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import MONTHS, environment, month
+from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
 from evergreen.project import Project
@@ -149,41 +150,30 @@ def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], evergreen
     assert "up to date" in dvc(clone, "status")
 
 
-# What the killed process was about to do -> the attribute that is replaced by a kill, and at which call.
-MOMENTS = {
-    "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
-    "ingest: manifest": ("evergreen.data.batches", "Manifest.record", 2),
-    "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
-    "validate: second batch": ("evergreen.data.validate", "_keep", 2),
-    "validate: DVC's record": ("dvc.stage", "Stage.commit", 2),
-    "prepare: encoder": ("evergreen.data.encoder", "Encoder.write", 1),
-    "train: second seed": ("evergreen.tracking", "Tracker._record_seed", 2),
-    "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
-    "evaluate": ("evergreen.tracking", "Tracker.record_evaluation", 1),
-    "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
-    "register: before the alias": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 1),
-    "compare": ("evergreen.life.judge", "judge", 1),
-    "decide: before the champion": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 2),
-    "decide: after the champion": ("evergreen.registry", "Registry._tidy", 1),
+# What the killed process was about to do -> the attribute that is replaced by a kill, and at which call. The kills of
+# one chain hit one project, one after the other.
+CHAINS: dict[str, dict[str, Moment]] = {
+    "data": {
+        "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
+        "ingest: manifest": ("evergreen.data.batches", "Manifest.record", 2),
+        "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
+        "validate: second batch": ("evergreen.data.validate", "_keep", 2),
+        "validate: DVC's record": ("dvc.stage", "Stage.commit", 1),
+        "prepare: encoder": ("evergreen.data.encoder", "Encoder.write", 1),
+    },
+    "model": {
+        "train: second seed": ("evergreen.tracking", "Tracker._record_seed", 2),
+        "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
+        "evaluate": ("evergreen.tracking", "Tracker.record_evaluation", 1),
+    },
+    "life": {
+        "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
+        "register: before the alias": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 1),
+        "compare": ("evergreen.life.judge", "judge", 1),
+        "decide: before the champion": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 2),
+        "decide: after the champion": ("evergreen.registry", "Registry._tidy", 1),
+    },
 }
-KILLER = """
-import importlib, os, signal, sys
-module, attribute, call = sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
-*path, name = attribute.split(".")
-owner = importlib.import_module(module)
-for part in path:
-    owner = getattr(owner, part)
-real, calls = getattr(owner, name), []
-def deadly(*args, **kwargs):
-    calls.append(1)
-    if len(calls) == call:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args, **kwargs)
-setattr(owner, name, deadly)
-if __name__ == "__main__":
-    from evergreen.cli import main
-    main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -192,17 +182,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {}
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("chain", CHAINS)
 def test_killed_anywhere_the_next_run_finishes(
-    moment: str, make_project: Callable[..., Project], evergreen: Run, undisturbed: dict[str, str]
+    chain: str, make_project: Callable[..., Project], evergreen: Run, undisturbed: dict[str, str]
 ) -> None:
     project = make_project()
-    module, attribute, call = MOMENTS[moment]
-    command = [sys.executable, "-c", KILLER, module, attribute, str(call), "run"]
-    killed = subprocess.run(
-        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True, timeout=240
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    for name, moment in CHAINS[chain].items():
+        killed = kill_at(project, moment, "run")
+        assert killed.returncode == -signal.SIGKILL, name + killed.stdout + killed.stderr
 
     done = evergreen(project, "run")
     assert done.returncode == 0, done.stderr
@@ -222,7 +209,7 @@ def test_killed_anywhere_the_next_run_finishes(
 def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
     project = make_project()
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLER, "evergreen.data.batches", "waiting", "1", "run"],
+        killer(("evergreen.data.batches", "waiting", 1), "run"),
         cwd=project.root,
         env=environment(project.root),
         stdout=subprocess.DEVNULL,

@@ -29,10 +29,11 @@ svg .estimated { stroke: var(--soft); fill: none; stroke-dasharray: 2 3; }
 svg polyline { fill: none; stroke-width: 2.5; }
 svg .band { fill: var(--good); opacity: .12; } svg .whisker { stroke-width: 1.5; opacity: .7; }
 .heat th, .heat td { padding: .25rem .4rem; text-align: center; white-space: nowrap; }
-.heat tbody th { text-align: left; position: sticky; left: 0; background: var(--card); }
+.heat th:first-child { text-align: left; position: sticky; left: 0; background: var(--card); }
 .heat td { border: 1px solid var(--card); border-radius: 4px; min-width: 3.2rem; }
 .legend b { display: inline-block; padding: 0 .5rem; border-radius: 4px; font-weight: 400; margin-right: .4rem; }
-.log th { white-space: nowrap; } .log td { min-width: 6rem; }
+.log th { white-space: nowrap; } .log td { min-width: 6rem; } header + .note { margin: .75rem 0 0; }
+header + .note::first-letter { text-transform: uppercase; }
 """
 SHADES = ((0.5, "e7f0ea"), (1.0, "cfe3d6"), (1.5, "f6dcb4"), (2.5, "efb27a"), (math.inf, "dd7a5f"))
 INK = "#1c2922"  # on the shades, whatever the theme

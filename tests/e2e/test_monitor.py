@@ -1,0 +1,76 @@
+"""Monitoring from the command line: killed anywhere it repeats safely; a poisoned batch reaches no champion."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+from conftest import month
+from killing import kill_at
+
+from evergreen import params
+from evergreen.data.prepare import Split
+from evergreen.journal import Journal
+from evergreen.project import Project
+from evergreen.registry import Registry
+from evergreen.tracking import Tracker
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+MOMENTS = {
+    "before the entry": ("evergreen.journal", "Journal.write", 1),
+    "entry half written": ("mlflow.tracking", "MlflowClient.log_dict", 2),
+    "page": ("evergreen.report.monitoring_page", "write_monitoring_page", 1),
+}
+
+
+def deliver(project: Project, name: str, rows: pl.DataFrame) -> None:
+    rows.write_parquet(project.root.parent / "inbox" / f"{name}.parquet")
+
+
+def test_killed_anywhere_it_is_repeated_and_asks_once(make_project: Callable[..., Project], evergreen: Run) -> None:
+    retrain = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0}
+    project = make_project(retrain=retrain)
+    assert "version 1 is champion" in evergreen(project, "run").stdout
+    deliver(project, "2013-08", month("2013-08"))
+    for moment, where in MOMENTS.items():
+        killed = kill_at(project, where, "monitor")
+        assert killed.returncode == -signal.SIGKILL, moment + killed.stdout + killed.stderr
+    done = evergreen(project, "monitor")
+    assert done.returncode == 0, done.stderr
+    assert "retrain" in done.stdout
+    assert "asked for" in done.stdout
+    journal = Journal(Tracker(project, params.load(project.params)))
+    assert [(one.batch, one.action) for one in journal.entries()] == [("2013-08", "retrain")]
+    assert [one.batch for one in journal.asked()] == ["2013-08"]
+    assert {run.info.status for run in journal._search("")} <= {"FINISHED", "KILLED"}
+    evergreen(project, "run")
+    assert journal.asked() == []
+    again = evergreen(project, "monitor")
+    assert "nothing new" in again.stdout
+
+
+def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(
+    make_project: Callable[..., Project], evergreen: Run
+) -> None:
+    """Its rows are valid one by one; what gives it away is what months are usually like."""
+    project = make_project(months=("2013-01", "2013-02", "2013-03", "2013-04"))
+    deliver(project, "2013-05", month("2013-05").with_columns(distance=pl.lit(500, pl.Int32)))
+    done = evergreen(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "held back: 2013-05: distance is 500.0 in every row that has it" in done.stdout + done.stderr
+    split = Split.read(project.features / "split.json")
+    assert [split.train.batches, split.validation.batches, split.holdout.batches] == [
+        ("2013-01", "2013-02"), ("2013-03",), ("2013-04",),
+    ]  # fmt: skip
+    registry = Registry(Tracker(project, params.load(project.params)))
+    assert {event.batch for event in registry.history()} == {"2013-04"}
+    seen = evergreen(project, "monitor")
+    assert "2013-05 is not fit to train on: distance is 500.0" in seen.stdout, seen.stdout + seen.stderr
+    deliver(project, "2013-06", month("2013-06"))
+    assert evergreen(project, "run").returncode == 0
+    split = Split.read(project.features / "split.json")
+    assert "2013-05" not in {*split.train.batches, *split.validation.batches, *split.holdout.batches}
