@@ -66,7 +66,8 @@ def test_a_model_of_shuffled_labels_is_refused(task, world, settle):
     for champion in (world.champion(task), None):
         _, decision = settle(task, challenger, champion)
         assert decision.action == REFUSE
-        assert "not surely better than the linear baseline" in broken(decision)["baseline linear"]
+        how = "probably" if champion else "surely"
+        assert f"not {how} better than the linear baseline" in broken(decision)["baseline linear"]
         assert champion is None or "not better enough" in broken(decision)["better"]
         assert champion is None or "no worse" in broken(decision)
 
@@ -150,8 +151,8 @@ def test_a_model_that_treats_a_group_otherwise_is_refused_by_its_name(world, set
     held = (pl.col(f"{GROUP}member") == "them") & (pl.int_range(pl.len()) % 3 > 0)
     rows = rows.with_columns(pl.when(held).then(pl.lit("no")).otherwise(pl.col(LABEL)).alias(LABEL))
     judged, decision = settle("binary", world.learn("binary", rows), None, groups=True)
-    assert "by member, at most 0.1" in broken(decision)["groups"]
-    assert judged.evidence.groups["member"] > 0.3
+    assert "by member, surely 0." in broken(decision)["groups"]
+    assert judged.evidence.groups["member"].low > 0.3
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ BROKEN = [
     ("seeds", {"by_seed": {"champion": (0.5,), "challenger": (0.5, 0.5, 0.5)}}, "the champion has 1 trained seed(s)"),
     ("seeds", {"by_seed": {"champion": (0.5, 0.5), "challenger": ()}, "seeds_expected": 0}, "the challenger has 0"),
     ("seeds", {"seeds_expected": 5}, "2 of 5 seeds failed"),
-    ("baseline linear", {"baselines": {"linear": lead("roc_auc", -0.01)}}, "not surely better than the linear"),
+    ("baseline linear", {"baselines": {"linear": lead("roc_auc", -0.01)}}, "not probably better than the linear"),
     ("no worse", {"models": lead("roc_auc", -0.01)}, "margin 0.005"),
     ("no worse in brier", {"whole": {"roc_auc": lead("roc_auc"), "brier": lead("brier", -0.1)}}, "brier 0.5500 ag"),
     ("better", {"whole": {"roc_auc": lead("roc_auc", 0.0)}}, "not better enough, less than 0.001"),
@@ -293,12 +293,20 @@ def test_a_first_model_of_one_seed_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "chance", "met"),
-    [(0.001, 1e-9, 0.99, True), (0.0, -0.004, 0.5, False), (-0.1, -0.2, 0.0, False), (0.1, -0.1, just(0.75, 0), False)],
+    ("value", "low", "probability", "beside", "first"),
+    [
+        (0.001, 1e-9, 0.99, True, True),
+        (0.02, -0.01, 0.75, True, False),  # a champion that is worse than a baseline must not stay for that
+        (0.02, -0.01, just(0.75, 0), False, False),
+        (0.0, -0.004, 0.75, False, False),
+        (-0.1, -0.2, 0.99, False, False),
+    ],
 )
-def test_every_baseline_must_be_beaten(value, low, chance, met):
-    one = replace(lead("roc_auc"), value=value, low=low, chance_better=chance)
-    for build in (evidence, alone):
+def test_every_baseline_must_be_beaten_surely_by_a_first_model_and_probably_by_any(
+    value, low, probability, beside, first
+):
+    one = replace(lead("roc_auc"), value=value, low=low, probability=probability)
+    for build, met in ((evidence, beside), (alone, first)):
         found = decide(build(baselines={"constant": lead("roc_auc"), "linear": one}), DEFAULT)
         assert broken(found) == (set() if met else {"baseline linear"})
 

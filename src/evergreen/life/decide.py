@@ -104,7 +104,7 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     for fault in evidence.faults:
         yield Rule("comparable", met=False, says=fault)
     yield _seeds(evidence)
-    yield from _baselines(evidence.comparison)
+    yield from _baselines(evidence.comparison, gate)
     if evidence.comparison.models:
         yield _no_worse(evidence.comparison, gate)
         yield from _other_metrics(evidence.comparison, gate)
@@ -137,11 +137,17 @@ def _seeds(evidence: Evidence) -> Rule:
     return Rule("seeds", met=not few and not missing, says=says)
 
 
-def _baselines(found: Comparison) -> Iterator[Rule]:
+def _baselines(found: Comparison, gate: Gate) -> Iterator[Rule]:
+    """Yield a rule per baseline: to be beaten surely by a first model, and probably by one that has to beat a champion.
+
+    Were it surely there too, a champion worse than the baseline would stay wherever no challenger is sure of it.
+    """
+    word = "probably" if found.whole else "surely"
     for name, one in found.baselines.items():
-        sure = one.low > 0
-        says = f"{'better' if sure else 'not surely better'} than the {name} baseline: {tell(found.metric, one)}"
-        yield Rule(f"baseline {name}", met=sure, says=says)
+        likely = bool(found.whole) and one.value > 0 and one.probability >= gate.min_probability
+        met = one.low > 0 or likely
+        how = f"{word} better" if met else f"not {word} better"
+        yield Rule(f"baseline {name}", met=met, says=f"{how} than the {name} baseline: {tell(found.metric, one)}")
 
 
 def _no_worse(found: Comparison, gate: Gate) -> Rule:
