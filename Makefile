@@ -8,7 +8,7 @@ up: setup           ## the Prefect and MLflow pages of this project, until Ctrl-
 	@$(EVERGREEN) up
 
 unit: dev           ## the quick tests
-	@.venv/bin/pytest -q -m "not slow and not gpu"
+	@.venv/bin/pytest -q -n 2 -m "not slow and not gpu"
 
 test: dev           ## all tests
 	@.venv/bin/pytest -q -n 2 --dist worksteal -m "not gpu"

@@ -11,6 +11,7 @@ import pytest
 from evergreen.journal import Entry, Journal
 from evergreen.life.decide import Decision
 
+pytestmark = pytest.mark.slow  # real stores and servers
 FACTS = {"batch": "2013-07", "real": {"roc_auc": {"value": 0.7, "low": 0.69, "high": 0.71}}, "text": "é | \n 'quoted'"}
 
 

@@ -30,6 +30,7 @@ from evergreen.project import Project
 from evergreen.registry import ASKED, REFUSED, Registered, Registry, main, promotable
 from evergreen.tracking import Tracker
 
+pytestmark = pytest.mark.slow  # real stores and servers
 TASKS = ("binary", "multiclass", "regression")
 ROWS = pl.DataFrame(
     {

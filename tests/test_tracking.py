@@ -27,6 +27,9 @@ fit = partial(fit_task, "binary")
 METRICS = {"roc_auc": 0.71, "log_loss": 0.43, "brier": 0.2}
 
 
+pytestmark = pytest.mark.slow  # real stores and servers
+
+
 @pytest.fixture
 def tracker(open_tracker):
     return open_tracker()

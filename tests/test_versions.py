@@ -22,6 +22,7 @@ from evergreen.errors import InputError
 from evergreen.project import Project
 from evergreen.versions import STAGES, changed_stages, data_versions, run_stage
 
+pytestmark = pytest.mark.slow  # real stores and servers
 OUTPUTS = {
     "ingest": ("raw",),
     "validate": ("quarantine", "validated", "validation"),

@@ -23,6 +23,7 @@ from evergreen.errors import InputError
 from evergreen.project import Project
 from flows.server import UP_LOCK, connect, find_running, is_prefect, set_environment
 
+pytestmark = pytest.mark.slow  # real stores and servers
 HEALTHY = (200, b"true")
 NOBODY = "http://127.0.0.1:9/api"  # a port for servers that discard what they get, which nobody runs
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from evergreen.life.courses import NOTHING, Course, Options, Replay, Step
+from evergreen.life.courses import NOTHING, POLICIES, Course, Options, Replay, Step
 from evergreen.model.metrics import Estimate
 from evergreen.params import Params
 from evergreen.project import Project
@@ -21,7 +22,10 @@ from flows.tasks.job import Job
 STEP = Step("2013-04", 900, 0.7, 0.68, 0.72, "2013-03", NOTHING, "never retrains")
 UNKNOWN = Step("2013-05", 12, float("nan"), float("nan"), float("nan"), "2013-03", NOTHING, "never retrains")
 COURSE = Course("never", (STEP, UNKNOWN), 0, 0, 0.0, Estimate(0.7, 0.68, 0.72), Estimate(0, 0, 0), np.zeros(3))
-FOUND = Replay("roc_auc", 0.95, ("2013-04", "2013-05"), (), (), {}, (COURSE,))
+TITLES = [Options().title(one) for one in POLICIES]
+FOUND = Replay(
+    "roc_auc", 0.95, ("2013-04", "2013-05"), (), (), {}, tuple(replace(COURSE, policy=one) for one in TITLES)
+)
 
 
 @pytest.fixture
@@ -56,10 +60,10 @@ def test_each_policy_is_told_of(running: Any, said: list[str]) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "2013-04: the first champion"),
-        ({"tracks": []}, "2013-04: history for the first champion"),
-        ({"tracks": [], "refused": ("too weak",)}, "2013-04: no champion yet: too weak"),
-        ({"left_out": {"2013-04": "empty"}}, "2013-04: left out: empty"),
+        ({}, "the first champion"),
+        ({"tracks": []}, "history for the first champion"),
+        ({"tracks": [], "refused": ("too weak",)}, "no champion yet: too weak"),
+        ({"left_out": {"2013-04": "empty"}}, "left out: empty"),
     ],
 )
 def test_a_batch_that_measures_nothing_is_explained(changes: Any, told: str, running: Any, said: list[str]) -> None:
@@ -90,8 +94,8 @@ def test_what_came_of_it_is_drawn_written_and_recorded(
     assert json.loads((job.project.reports / "replay.json").read_text())["courses"][0]["steps"][1]["value"] is None
     (run,) = tracker.client.search_runs([tracker.experiment_called("evergreen replay")])
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["never.roc_auc"] == 0.7
-    assert run.data.metrics["never.mean"] == 0.7
+    for title in TITLES:
+        assert run.data.metrics[f"{title}.roc_auc"] == run.data.metrics[f"{title}.mean"] == 0.7
     assert {one.path for one in tracker.client.list_artifacts(run.info.run_id)} == {
         "params.json",
         "replay.json",
