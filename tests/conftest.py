@@ -53,20 +53,49 @@ def make_project(tmp_path: Path) -> Callable[..., Project]:
     """Make a project whose source is a folder of small Parquet files; keyword arguments replace sections of params."""
 
     def make(months: tuple[str, ...] = MONTHS, rows: int = 1500, **sections: dict[str, Any]) -> Project:
-        root = tmp_path / "project"
-        copy_project(root)
-        inbox = tmp_path / "inbox"
-        inbox.mkdir()
-        for name in months:
-            month(name, rows).write_parquet(inbox / f"{name}.parquet")
-        content = yaml.safe_load((ROOT / "params.yaml").read_text())
-        content["source"] = {"kind": "files", "path": str(inbox)}
-        for section, values in {**SMALL, **sections}.items():
-            content[section] = content.get(section, {}) | values if isinstance(values, dict) else values
-        (root / "params.yaml").write_text(yaml.safe_dump(content))
-        return Project(root)
+        return small_project(tmp_path, months, rows, **sections)
 
     return make
+
+
+def small_project(folder: Path, months: tuple[str, ...], rows: int, **sections: dict[str, Any]) -> Project:
+    """Make a project in `folder`, with an inbox beside it."""
+    root = folder / "project"
+    copy_project(root)
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    for name in months:
+        month(name, rows).write_parquet(inbox / f"{name}.parquet")
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["source"] = {"kind": "files", "path": "../inbox"}  # from where the commands run: a copy reads its own
+    for section, values in {**SMALL, **sections}.items():
+        content[section] = content.get(section, {}) | values if isinstance(values, dict) else values
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a small project after some commands ("validate", or "run"), made once; not to be changed."""
+    made: dict[str, Path] = {}
+
+    def settle(upto: str) -> Path:
+        if upto not in made:
+            folder = made[upto] = tmp_path_factory.mktemp(f"after-{upto}")
+            project = small_project(folder, MONTHS, 1500)
+            for command in ("ingest", "validate") if upto == "validate" else (upto,):
+                done = run_evergreen(project, command)
+                assert done.returncode == 0, done.stdout + done.stderr
+        return made[upto]
+
+    return settle
+
+
+@pytest.fixture
+def validated_project(settled: Callable[[str], Path], tmp_path: Path) -> Project:
+    """A small project whose batches are ingested and validated, free to change."""
+    shutil.copytree(settled("validate"), tmp_path, dirs_exist_ok=True, symlinks=True)
+    return Project(tmp_path / "project")
 
 
 @pytest.fixture
@@ -106,19 +135,19 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 @pytest.fixture
 def evergreen() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an `evergreen` command in a project, as a user would."""
+    return run_evergreen
 
-    def run(project: Project, *args: str, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "evergreen.cli", *args]
-        return subprocess.run(
-            command,
-            cwd=project.root,
-            env=environment(project.root, **env),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
 
-    return run
+def run_evergreen(project: Project, *args: str, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "evergreen.cli", *args]
+    return subprocess.run(
+        command,
+        cwd=project.root,
+        env=environment(project.root, **env),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 # --- empty stores -----------------------------------------------------------------------------------------------------
