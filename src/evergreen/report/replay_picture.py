@@ -1,0 +1,169 @@
+"""The picture of a replay: what each policy gained, batch by batch and in all, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.life.courses import HELD, PROMOTED, REFUSED, STOPPED, UNGATED, WATCH, Course, Replay
+from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.report.comparison import RED, SLATE
+from evergreen.report.plots import AMBER, DARK, GREEN, GREY, LEAF, Panel, draw_interval, draw_panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {
+    "never": "#8b949e",
+    "every batch": AMBER,
+    "on drift": GREEN,
+    UNGATED: LEAF,
+}  # of policies; a schedule has another
+MARKS: dict[str, dict[str, Any]] = {  # what a policy did at a batch
+    PROMOTED: {"marker": "D", "ms": 10},
+    REFUSED: {"marker": "o", "ms": 9, "mfc": "white", "mew": 1.8},
+    STOPPED: {"marker": "X", "ms": 9, "mfc": RED, "mec": RED},
+    WATCH: {"marker": "|", "ms": 9, "mew": 1.8},
+}
+WORDS = {
+    PROMOTED: "retrained: new champion",
+    REFUSED: "retrained: the gate refused it",
+    STOPPED: "stopped by an error",
+    WATCH: "warned only",
+}
+APART = 0.07  # between the policies' points of one batch, in batches
+
+
+def draw_replay(found: Replay, path: Path) -> Path:
+    """Draw the metric per batch, what each policy did, and in all: gain over never, retrainings, seconds."""
+    panels: list[Panel] = [
+        lambda axes: _metric(axes, found),
+        lambda axes: _deeds(axes, found),
+        lambda axes: _gains(axes, found),
+        lambda axes: _retrainings(axes, found.courses),
+        lambda axes: _seconds(axes, found.courses),
+    ]
+    rows = len(found.courses)
+    heights = (4.2, 0.9 + 0.38 * rows, 1.3 + 0.42 * rows)
+    size = (12.5, sum(heights) + 0.35 * (2 + found.finding.count("\n")))
+    return draw_panels(panels, _capital(found.finding), path, grid="AAA;BBB;CDE", size=size, heights=heights)
+
+
+def _colour(course: Course) -> str:
+    return COLOURS.get(course.policy, SLATE)
+
+
+def _capital(words: str) -> str:
+    return "\n".join(line[:1].upper() + line[1:] for line in words.splitlines())
+
+
+# --- batch by batch ---------------------------------------------------------------------------------------------------
+
+
+def _metric(axes: Axes, found: Replay) -> None:
+    """Draw the metric of each policy's champion; a diamond where it met its first batch."""
+    middle = (len(found.courses) - 1) / 2
+    for number, course in enumerate(found.courses):
+        x = np.arange(len(course.steps)) + (number - middle) * APART
+        y = [one.value for one in course.steps]
+        colour = _colour(course)
+        axes.plot(x, y, "o-", color=colour, lw=1.8, ms=4, label=course.policy, zorder=2)
+        axes.vlines(
+            x, [one.low for one in course.steps], [one.high for one in course.steps], color=colour, lw=1, alpha=0.5
+        )
+        new = [at for at, one in enumerate(course.steps) if at and one.champion != course.steps[at - 1].champion]
+        axes.plot(x[new], [y[at] for at in new], "D", color=colour, ms=9, mec="white", zorder=3)
+    axes.plot([], [], "D", color=DARK, ms=8, mec="white", label="first batch of a new champion")
+    _batches(axes, found, names=True)
+    axes.set_ylabel(f"{found.metric}, better is up")
+    if found.metric in LOWER_IS_BETTER:
+        axes.invert_yaxis()
+    axes.set_title(f"Each batch as its champion met it, before any retraining; {found.confidence:.0%} intervals")
+    axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=len(found.courses) + 2)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.12 * (high - low), high)  # room for the legend
+
+
+def _deeds(axes: Axes, found: Replay) -> None:
+    """Draw when each policy retrained, and whether a new champion came of it."""
+    seen: set[str] = set()
+    for row, course in enumerate(found.courses):
+        axes.axhline(row, color=GREY, lw=0.8, alpha=0.6, zorder=0)
+        for at, one in enumerate(course.steps):
+            if one.action in MARKS:
+                style = {"color": _colour(course), "ls": "", **MARKS[one.action]}
+                axes.plot(at, row, zorder=2, **style)
+                seen.add(one.action)
+    for action in (one for one in MARKS if one in seen):
+        axes.plot([], [], label=WORDS[action], **{"color": DARK, "ls": "", **MARKS[action], "ms": 7})
+    _batches(axes, found)
+    axes.set_yticks(range(len(found.courses)), [one.policy for one in found.courses])
+    axes.set(ylim=(len(found.courses) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_title("What each policy did then")
+    if seen:
+        axes.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(seen), borderaxespad=0.1)
+
+
+def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
+    """Name the batches below, and shade those held back."""
+    for at, name in enumerate(found.batches):
+        if name in found.held:
+            axes.axvspan(at - 0.5, at + 0.5, color=AMBER, alpha=0.16, lw=0, zorder=0)
+            if names:
+                where = axes.get_xaxis_transform()
+                axes.text(at, 0.97, HELD, transform=where, fontsize=8.5, color=AMBER, ha="center", va="top")
+    shown = range(0, len(found.batches), max(1, len(found.batches) // 14))
+    axes.set_xticks(list(shown), [found.batches[at] for at in shown])
+    axes.set_xlim(-0.5, len(found.batches) - 0.5)
+
+
+# --- in all -----------------------------------------------------------------------------------------------------------
+
+
+def _gains(axes: Axes, found: Replay) -> None:
+    """Draw the gain of each mean over that of never retraining."""
+    for row, course in enumerate(found.courses):
+        edges, colour = (course.gain.low, course.gain.value, course.gain.high), _colour(course)
+        if course is not found.courses[0] and all(isfinite(one) for one in edges):
+            draw_interval(axes, row, edges, colour)
+        told = f"mean {course.mean.value:.4f}"
+        axes.annotate(told, (1.0, row), xycoords=axes.get_yaxis_transform(), fontsize=8.5, va="center", ha="right")
+    axes.axvline(0, color=DARK, lw=0.8, zorder=0)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high + 0.8 * (high - low))  # room for the means
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel(f"{found.metric} gained over never, more is better")
+    _policies(axes, found.courses, f"Gain, {found.confidence:.0%} interval")
+
+
+def _retrainings(axes: Axes, courses: Sequence[Course]) -> None:
+    for row, course in enumerate(courses):
+        axes.barh(row, course.promotions, color=_colour(course), height=0.6)
+        rest = course.retrainings - course.promotions
+        axes.barh(row, rest, left=course.promotions, color=_colour(course), height=0.6, alpha=0.35)
+        told = f" {course.retrainings}" + (f", {course.promotions} promoted" if course.retrainings else "")
+        axes.annotate(told, (course.retrainings, row), fontsize=8.5, va="center")
+    axes.set_xlim(0, 1.5 * max([1, *(one.retrainings for one in courses)]))
+    axes.locator_params(axis="x", integer=True)
+    _policies(axes, courses, "Retrainings (full colour: promoted)")
+
+
+def _seconds(axes: Axes, courses: Sequence[Course]) -> None:
+    for row, course in enumerate(courses):
+        axes.barh(row, course.seconds, color=_colour(course), height=0.6)
+        axes.annotate(f" {course.seconds:,.0f} s", (course.seconds, row), fontsize=8.5, va="center")
+    axes.set_xlim(0, 1.3 * max([1.0, *(one.seconds for one in courses)]))
+    _policies(axes, courses, "Compute")
+
+
+def _policies(axes: Axes, courses: Sequence[Course], title: str) -> None:
+    axes.set_yticks(range(len(courses)), [one.policy for one in courses])
+    axes.set(ylim=(len(courses) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(title)

@@ -1,0 +1,143 @@
+"""The picture of a replay: every policy, every batch and every number of the result can be read off it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import image
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from evergreen.life.courses import HELD, NOTHING, PROMOTED, REFUSED, STOPPED, UNGATED, WATCH, Course, Replay, Step
+from evergreen.model.metrics import Estimate
+from evergreen.report import replay_picture as module
+from evergreen.report.replay_picture import COLOURS, WORDS, draw_replay
+
+BATCHES = ("2013-05", "2013-06", "2013-07", "2013-08")
+ACTIONS = {
+    "never": (NOTHING, NOTHING, HELD, NOTHING),
+    "every batch": (PROMOTED, REFUSED, HELD, STOPPED),
+    "every 3 batches": (NOTHING, NOTHING, HELD, PROMOTED),
+    "on drift": (WATCH, PROMOTED, HELD, NOTHING),
+    UNGATED: (PROMOTED, PROMOTED, HELD, PROMOTED),
+}
+METRIC, DEEDS, GAINS, RETRAININGS, SECONDS = range(5)
+
+
+def course_of(policy, actions, gain=0.0):
+    champion, steps = "2013-04", []
+    for at, (batch, action) in enumerate(zip(BATCHES, actions, strict=True)):
+        value = 0.7 + 0.01 * at + gain * (champion != "2013-04")
+        steps.append(Step(batch, 100, value, value - 0.01, value + 0.01, champion, action, f"{action} of {batch}"))
+        champion = batch if action == PROMOTED else champion
+    trained = [one for one in actions if one in (PROMOTED, REFUSED, STOPPED)]
+    mean = float(np.mean([one.value for one in steps]))
+    draws = mean + np.linspace(-0.01, 0.01, 50)
+    return Course(policy, tuple(steps), len(trained), trained.count(PROMOTED), 12.5 * len(trained),
+                  Estimate(mean, mean - 0.01, mean + 0.01), Estimate(0, 0, 0), draws)  # fmt: skip
+
+
+def replay_of(metric="roc_auc", gain=0.03, policies=tuple(ACTIONS)):
+    courses = [course_of(one, ACTIONS[one], gain) for one in policies]
+    found = Replay(metric, 0.95, BATCHES, ("2013-07",), (), {}, tuple(courses))
+    return replace(found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses))
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Draw one panel of the picture by its number, and paint nothing."""
+
+    def draw(found, number):
+        axes = Figure().add_subplot()
+        monkeypatch.setattr(module, "draw_panels", lambda panels, *_, **__: panels[number](axes))
+        draw_replay(found, Path("none"))
+        return axes
+
+    return draw
+
+
+@pytest.fixture(autouse=True)
+def _without_pyplot(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its figures would live as long as the process
+
+
+def labels(axes):
+    return [one.get_text() for one in axes.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "rmse"])
+@pytest.mark.parametrize("policies", [("never",), ("never", "on drift"), tuple(ACTIONS)])
+def test_every_replay_can_be_drawn(metric, policies, tmp_path):
+    path = draw_replay(replay_of(metric, policies=policies), tmp_path / "reports" / "replay.png")
+    assert image.imread(path).shape[1] == round(12.5 * 110)
+
+
+def test_the_title_is_the_finding(monkeypatch):
+    told = []
+    monkeypatch.setattr(module, "draw_panels", lambda _, title, *__, **___: told.append(title))
+    found = replay_of()
+    draw_replay(found, Path("none"))
+    assert told[0].lower() == found.finding.lower()
+
+
+def test_each_policy_is_a_line_of_its_own_colour(seen):
+    axes = seen(replay_of(), METRIC)
+    lines = {line.get_label(): line for line in axes.get_lines() if line.get_label() in ACTIONS}
+    assert list(lines) == list(ACTIONS)
+    assert {name: to_hex(lines[name].get_color()) for name in COLOURS} == COLOURS
+    assert len({to_hex(line.get_color()) for line in lines.values()}) == len(ACTIONS)
+    for name, line in lines.items():
+        assert list(line.get_ydata()) == [one.value for one in course_of(name, ACTIONS[name], 0.03).steps]
+
+
+def test_a_new_champion_is_marked_where_it_met_its_first_batch(seen):
+    axes = seen(replay_of(), METRIC)
+    marks = [line for line in axes.get_lines() if line.get_marker() == "D" and line.get_label().startswith("_")]
+    assert [[round(at) for at in line.get_xdata()] for line in marks] == [[], [1], [], [2], [1, 2]]
+
+
+@pytest.mark.parametrize("panel", [METRIC, DEEDS])
+def test_a_held_batch_is_shaded(panel, seen):
+    (shade,) = seen(replay_of(), panel).patches
+    assert (shade.get_x(), shade.get_x() + shade.get_width()) == (1.5, 2.5)
+
+
+def test_better_is_up(seen):
+    for metric, turned in (("roc_auc", False), ("rmse", True)):
+        assert bool(seen(replay_of(metric), METRIC).yaxis_inverted()) is turned
+
+
+def test_what_a_policy_did_is_marked_and_explained(seen):
+    axes = seen(replay_of(), DEEDS)
+    single = [line for line in axes.get_lines() if line.get_linestyle() == "None" and np.size(line.get_xdata())]
+    marks = {(int(line.get_xdata()[0]), int(line.get_ydata()[0])) for line in single}
+    acts = ACTIONS.values()
+    assert marks == {(at, row) for row, one in enumerate(acts) for at, action in enumerate(one) if action in WORDS}
+    assert labels(axes) == list(WORDS.values())
+    assert [one.get_text() for one in axes.get_yticklabels()] == list(ACTIONS)
+
+
+def test_only_what_happened_is_explained(seen):
+    assert labels(seen(replay_of(policies=("never", "every 3 batches")), DEEDS)) == [WORDS[PROMOTED]]
+    assert seen(replay_of(policies=("never",)), DEEDS).get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("panel", "told"),
+    [
+        (RETRAININGS, [" 0", " 3, 1 promoted", " 1, 1 promoted", " 1, 1 promoted", " 3, 3 promoted"]),
+        (SECONDS, [" 0 s", " 38 s", " 12 s", " 12 s", " 38 s"]),
+        (GAINS, ["mean 0.7150", "mean 0.7375", "mean 0.7150", "mean 0.7300", "mean 0.7375"]),
+    ],
+)
+def test_the_totals_are_told(panel, told, seen):
+    assert [one.get_text() for one in seen(replay_of(), panel).texts] == told
+
+
+def test_the_gain_of_never_is_no_finding(seen):
+    axes = seen(replay_of(), GAINS)
+    assert sorted({float(y) for line in axes.get_lines() for y in line.get_ydata()} - {0.0}) == [1.0, 2.0, 3.0, 4.0]
