@@ -7,9 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
+from conftest import ROOT
+
+from evergreen.project import Project
 
 HOME = tempfile.mkdtemp(prefix="evergreen-prefect-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
@@ -22,3 +26,12 @@ def _environment() -> Iterator[None]:
     with mock.patch.dict(os.environ):
         os.environ.pop("PREFECT_API_URL", None)
         yield
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project without data, around the working directory."""
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,14 +53,6 @@ class Steps:
 
     def ask_for_first(self, job: Job) -> None:
         self.called.append("ask for the first")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    monkeypatch.chdir(tmp_path)
-    return Project(tmp_path)
 
 
 def run(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> Watch:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import ROOT, month
+from conftest import month
 from prefect.exceptions import ParameterTypeError
 
 from evergreen.data.predictions import Kept, Scorer, keep
@@ -51,14 +51,6 @@ def test_outside_a_project_nothing_is_started(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InputError, match="no project here"):
         scoring.fn("rows.csv")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    monkeypatch.chdir(tmp_path)
-    return Project(tmp_path)
 
 
 def kept_of(project: Project) -> Kept:

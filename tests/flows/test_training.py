@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from prefect.exceptions import ParameterTypeError
 
 from evergreen import cli, params
@@ -73,10 +72,7 @@ def test_outside_a_project_nothing_is_started(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_whoever_starts_a_second_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    monkeypatch.chdir(tmp_path)
-    with Project(tmp_path).lock(), pytest.raises(InputError, match=f"another run .* under way .process {os.getpid()}"):
+def test_whoever_starts_a_second_run_is_refused(project: Project) -> None:
+    with project.lock(), pytest.raises(InputError, match=f"another run .* under way .process {os.getpid()}"):
         training.fn()
-    assert not (tmp_path / "data").exists()
+    assert not (project.root / "data").exists()
