@@ -107,10 +107,10 @@ def first(rows: int, seed: int, name: str) -> int:
     return len(asked) if asked[-1] else MOST + 1
 
 
-def main() -> None:
+def main(*sizes: str) -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as workers:
         print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining")
-        for rows in (10_000, 1_000_000):
+        for rows in map(int, sizes or ("10000", "1000000")):
             asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
             print(f"  {rows:>9,} rows   {np.mean(asked):.1%}", flush=True)
         print(f"\nbatches of 10,000 rows until a retraining is asked for: median (range) of {RUNS} runs")
@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(*sys.argv[1:])
