@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from evergreen.data.sources import Offer
 from evergreen.errors import explain
+from evergreen.files import sha256_of
 from evergreen.project import Project
 from flows.server import tag_of
 
@@ -50,10 +51,19 @@ class Watcher:
 
 
 def tell(project: Project, event: str, payload: Mapping[str, object]) -> None:
-    """Emit an event of this project; Prefect sends it from a thread, at the latest before the process ends."""
+    """Emit an event of this project; Prefect sends it from a thread, at the latest before the process ends.
+
+    Events that say the same within a minute start one run, others one each: `prefect.yaml` looks at `evergreen.about`.
+    """
     from prefect.events import emit_event
 
-    emit_event(event, resource={"prefect.resource.id": f"evergreen.project.{tag_of(project)}"}, payload=dict(payload))
+    emit_event(event, resource=resource_of(project, payload), payload=dict(payload))
+
+
+def resource_of(project: Project, payload: Mapping[str, object]) -> dict[str, str]:
+    """Return what the triggers know the project by, and a fingerprint of what is said."""
+    about = {"evergreen.about": sha256_of(dict(payload))}
+    return {"prefect.resource.id": f"evergreen.project.{tag_of(project)}"} | about
 
 
 def main() -> None:

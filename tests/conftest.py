@@ -67,7 +67,7 @@ def small_project(folder: Path, months: tuple[str, ...], rows: int, **sections: 
     for name in months:
         month(name, rows).write_parquet(inbox / f"{name}.parquet")
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["source"] = {"kind": "files", "path": "../inbox"}  # from where the commands run: a copy reads its own
+    content["source"] = {"kind": "files", "path": str(inbox)}
     for section, values in {**SMALL, **sections}.items():
         content[section] = content.get(section, {}) | values if isinstance(values, dict) else values
     (root / "params.yaml").write_text(yaml.safe_dump(content))
@@ -82,7 +82,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def settle(upto: str) -> Path:
         if upto not in made:
             folder = made[upto] = tmp_path_factory.mktemp(f"after-{upto}")
-            project = small_project(folder, MONTHS, 1500)
+            project = small_project(folder, MONTHS, 1500, source={"path": "../inbox"})  # so that a copy reads its own
             for command in ("ingest", "validate") if upto == "validate" else (upto,):
                 done = run_evergreen(project, command)
                 assert done.returncode == 0, done.stdout + done.stderr

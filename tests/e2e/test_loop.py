@@ -16,8 +16,7 @@ from evergreen.journal import Journal
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
-from flows.server import tag_of
-from flows.watch import DRIFTED
+from flows.watch import DRIFTED, resource_of
 
 pytestmark = pytest.mark.slow
 EAGER = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0}
@@ -42,9 +41,8 @@ def decided(project: Project) -> list[tuple[str, str]]:
 
 def flood(page: Page, project: Project) -> None:
     """Tell of the same drift many times at once."""
-    resource = {"prefect.resource.id": f"evergreen.project.{tag_of(project)}"}
-    now = datetime.now(UTC).isoformat()
-    said = {"event": DRIFTED, "resource": resource, "payload": {"reason": "a flood"}, "occurred": now}
+    payload, now = {"reason": "a flood"}, datetime.now(UTC).isoformat()
+    said = {"event": DRIFTED, "resource": resource_of(project, payload), "payload": payload, "occurred": now}
     page.ask("/events", [said | {"id": str(uuid4())} for _ in range(30)])
 
 

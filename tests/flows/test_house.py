@@ -258,7 +258,7 @@ def test_up_serves_this_machine_until_it_is_told_to_stop(
         process.terminate()
         assert process.wait(timeout=60) == 0
         assert process.stdout
-        assert process.stdout.read() == "stopped\n"
+        assert process.stdout.read().splitlines()[-1] == "stopped"
         assert all(port_is_free(port) for port in (chosen.prefect, chosen.mlflow))
         assert eventually(lambda: not at_work(house), 5), at_work(house)
 

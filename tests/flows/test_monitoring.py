@@ -120,6 +120,7 @@ def test_what_is_emitted_is_what_starts_a_run_of_this_project_only(name: str, ev
     (trigger,) = deployments()[name]["triggers"]
     assert trigger["expect"] == events
     assert trigger["match"] == {"prefect.resource.id": "evergreen.project.{{ $EVERGREEN_PROJECT }}"}
+    assert trigger["for_each"] == ["evergreen.about"]
     assert trigger["threshold"] == 1
     assert trigger["within"] > 0  # a flood starts one run
     assert len(deployments()[name]["schedules"]) == 1

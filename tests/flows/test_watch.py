@@ -10,7 +10,7 @@ from evergreen.data.sources import Offer
 from evergreen.project import Project
 from flows import watch
 from flows.server import tag_of
-from flows.watch import ARRIVED, PATIENCE, Watcher
+from flows.watch import ARRIVED, PATIENCE, Watcher, resource_of
 
 MAY = ("2013-05", "size 1")
 GROWN = ("2013-05", "size 2")
@@ -66,8 +66,18 @@ def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPat
         (
             ARRIVED,
             {
-                "resource": {"prefect.resource.id": f"evergreen.project.{tag_of(Project(tmp_path))}"},
+                "resource": resource_of(Project(tmp_path), {"batches": ["2013-05"]}),
                 "payload": {"batches": ["2013-05"]},
             },
         )
     ]
+
+
+def test_what_says_the_same_is_about_the_same(tmp_path: Any) -> None:
+    """A second retraining that is asked for within the minute must not be lost as a repetition of the first."""
+    one, same, other = (resource_of(Project(tmp_path), {"reason": reason}) for reason in ("first", "first", "second"))
+    assert one == same
+    assert (
+        one["prefect.resource.id"] == other["prefect.resource.id"] == f"evergreen.project.{tag_of(Project(tmp_path))}"
+    )
+    assert one["evergreen.about"] != other["evergreen.about"]
