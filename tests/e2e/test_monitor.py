@@ -57,20 +57,22 @@ def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(
     make_project: Callable[..., Project], evergreen: Run
 ) -> None:
     """Its rows are valid one by one; what gives it away is what months are usually like."""
-    project = make_project(months=("2013-01", "2013-02", "2013-03", "2013-04"))
-    deliver(project, "2013-05", month("2013-05").with_columns(distance=pl.lit(500, pl.Int32)))
+    project = make_project(months=("2013-04", "2013-05", "2013-06", "2013-07"))
+    deliver(project, "2013-08", month("2013-08").with_columns(distance=pl.lit(500, pl.Int32)))
     done = evergreen(project, "run")
     assert done.returncode == 0, done.stderr
-    assert "held back: 2013-05: distance is 500.0 in every row that has it" in done.stdout + done.stderr
+    assert "held back: 2013-08: distance is 500.0 in every row that has it" in done.stdout + done.stderr
     split = Split.read(project.features / "split.json")
     assert [split.train.batches, split.validation.batches, split.holdout.batches] == [
-        ("2013-01", "2013-02"), ("2013-03",), ("2013-04",),
+        ("2013-04", "2013-05"), ("2013-06",), ("2013-07",),
     ]  # fmt: skip
     registry = Registry(Tracker(project, params.load(project.params)))
-    assert {event.batch for event in registry.history()} == {"2013-04"}
+    assert {event.batch for event in registry.history()} == {"2013-07"}
+    if not registry.champion():  # so few rows may make none that passes
+        assert evergreen(project, "promote", "--override", "--reason", "one to be watched").returncode == 0
     seen = evergreen(project, "monitor")
-    assert "2013-05 is not fit to train on: distance is 500.0" in seen.stdout, seen.stdout + seen.stderr
-    deliver(project, "2013-06", month("2013-06"))
+    assert "2013-08 is not fit to train on: distance is 500.0" in seen.stdout, seen.stdout + seen.stderr
+    deliver(project, "2013-09", month("2013-09"))
     assert evergreen(project, "run").returncode == 0
     split = Split.read(project.features / "split.json")
-    assert "2013-05" not in {*split.train.batches, *split.validation.batches, *split.holdout.batches}
+    assert "2013-08" not in {*split.train.batches, *split.validation.batches, *split.holdout.batches}
