@@ -24,7 +24,7 @@ from evergreen.journal import Entry, Journal
 from evergreen.life import monitor
 from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
 from evergreen.life.judge import judge_rollback
-from evergreen.life.retrain import Life, decide_retraining
+from evergreen.life.retrain import decide_retraining
 from evergreen.registry import CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
 from flows.watch import DRIFTED, tell
@@ -160,20 +160,14 @@ def read_facts(watched: Watched) -> list[dict[str, Any]]:
 
 def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> Decision:
     """Return what the policy says after all that was seen under this champion."""
-    features, metric, newest = Manifest(job.project.features), watched.metric, watched.newest
+    features, metric = Manifest(job.project.features), watched.metric
     trained = [
         features.entries[one.holdout[-1]]["end"]
         for one in job.tracker.trainings()
         if one.holdout[-1] in features.entries
     ]
-    life = Life(
-        version=watched.reference.version,
-        learnt_until=datetime.fromisoformat(newest),
-        expected=watched.reference.expected[metric],
-        metric=metric,
-        retrainings=tuple(datetime.fromisoformat(end) for end in trained),
-        new_rows=sum(one["rows"] for one in features.entries.values() if one["end"] > newest),
-    )
+    retrainings = [datetime.fromisoformat(end) for end in trained]
+    life = monitor.life_of(watched.reference, metric, retrainings, features)
     windows = [monitor.window_of(one, metric) for one in facts if not one["answered"]]
     return decide_retraining(windows, life, job.params.retrain)
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import LABEL, TIME
 from evergreen.data.sketch import Sketch, pool, sketch
 from evergreen.life.drift import PREDICTION, DriftReport, find_drift, find_usual_auc
 from evergreen.life.performance import Calibration, adjust, estimate, fit_calibration, measure_live
-from evergreen.life.retrain import Window
+from evergreen.life.retrain import Life, Window
 from evergreen.model.metrics import METRICS, Estimate
 from evergreen.model.package import Model
 from evergreen.params import Params
@@ -140,6 +141,19 @@ def say(model: Model, rows: pl.DataFrame) -> Array:
         return model.predict_rows(rows)
     said = rows.select(names).to_numpy()
     return said[:, 0] if names == [PREDICTION] else said
+
+
+def life_of(reference: Reference, metric: str, retrainings: Sequence[datetime], features: Manifest) -> Life:
+    """Return what the policy must know of the champion; `features`: all batches that there are."""
+    newest = reference.model.learnt.newest
+    return Life(
+        version=reference.version,
+        learnt_until=datetime.fromisoformat(newest),
+        expected=reference.expected[metric],
+        metric=metric,
+        retrainings=tuple(retrainings),
+        new_rows=sum(one["rows"] for one in features.entries.values() if one["end"] > newest),
+    )
 
 
 def window_of(seen: Mapping[str, Any], metric: str) -> Window:

@@ -303,16 +303,7 @@ class Replayer:
         return decision.action, " ".join(decision.reasons)
 
     def _life(self, track: Track) -> Life:
-        champion = track.champion
-        newest = champion.candidate.model.learnt.newest
-        return Life(
-            version=champion.batch,
-            learnt_until=datetime.fromisoformat(newest),
-            expected=champion.reference.expected[self.metric],
-            metric=self.metric,
-            retrainings=tuple(track.trained),
-            new_rows=sum(one["rows"] for one in self._features().entries.values() if one["end"] > newest),
-        )
+        return monitor.life_of(track.champion.reference, self.metric, track.trained, self._features())
 
     # --- a retraining -------------------------------------------------------------------------------------------------
 
