@@ -90,7 +90,7 @@ def judge(
         known = ", ".join(METRICS[encoder.task])
         raise InputError(f"gate.metric: there is no {metric!r} for task {encoder.task}; there are {known}")
     how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
-    found = compare(Rows(encoder.task, y, _slices(rows), _days(rows)), other, side, baselines, metric, how)
+    found = compare(Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how)
     declared = [name for name in rows.columns if name.startswith(GROUP)]
     groups = {name.removeprefix(GROUP): rows[name].fill_null("missing").to_numpy() for name in declared}
     evidence = Evidence(
@@ -123,7 +123,7 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
     except InputError as error:
         return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
     encoder = present.model.encoder
-    whole = Rows(encoder.task, encoder.transform_label(rows[LABEL]), {}, _days(rows))
+    whole = Rows(encoder.task, encoder.transform_label(rows[LABEL]), {}, days_of(rows))
     how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
     seeds = difference(whole, metric, new, old, how)
     models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
@@ -156,7 +156,7 @@ def _see_champion(rows: pl.DataFrame, keys: Array, champion: Candidate, challeng
     return champion.see(rows)
 
 
-def _days(rows: pl.DataFrame) -> Array | None:
+def days_of(rows: pl.DataFrame) -> Array | None:
     """Return the day of each row: weather, strikes and sales make the rows of a day alike. None where days are few."""
     days = rows[TIME].dt.date().to_physical().to_numpy()
     return days if len(np.unique(days)) >= FEWEST_DAYS else None

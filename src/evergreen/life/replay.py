@@ -49,7 +49,7 @@ from evergreen.life.courses import (
     Step,
 )
 from evergreen.life.decide import PROMOTE, RETRAIN, Decision, decide
-from evergreen.life.judge import Candidate, _days, judge
+from evergreen.life.judge import Candidate, days_of, judge
 from evergreen.life.leaks import check_leaks
 from evergreen.life.retrain import Life, decide_retraining
 from evergreen.model.baselines import predict_baselines
@@ -287,7 +287,7 @@ class Replayer:
         form = weighted(self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows))
         seed = params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
         how = Resampling(params.evaluate.resamples, params.evaluate.confidence, seed)
-        return champion.facts[-1], resample_rows([form], rows.height, _days(rows), how)[0]
+        return champion.facts[-1], resample_rows([form], rows.height, days_of(rows), how)[0]
 
     def _ask(self, track: Track, name: str) -> tuple[str, str]:
         """Return what the policy wants after the batch `name`, and why."""
