@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from evergreen import dataset
+from evergreen import dataset, flights
 from evergreen.data.encoder import fit_encoder
 from evergreen.data.prepare import LABEL, featurize, summarize
 from evergreen.life.compare import Resampling, Rows, Side, compare
@@ -82,7 +82,7 @@ def main(trials: str = str(TRIALS)) -> None:
 
 
 def make_world() -> World:
-    months = {name: featurize(dataset.read_example(name), "binary")[0] for name in dataset.example_batches()[:8]}
+    months = {name: featurize(flights.read(name), "binary")[0] for name in flights.batches()[:8]}
     learn = pl.concat([months[f"2013-0{number}"] for number in (1, 2, 3)])
     counts = summarize(learn, {})
     levels = {name: rows for name, rows in counts.kept.levels.items() if name in dataset.FEATURES}

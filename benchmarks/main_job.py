@@ -85,11 +85,11 @@ def recording(folder: Path) -> Sequence[str]:
 
 def validation() -> Sequence[str]:
     """(d) Great Expectations over a million rows: split into valid and quarantined, reasons and all."""
-    from evergreen import dataset
+    from evergreen import dataset, flights
     from evergreen.data.validate import check_batch
     from evergreen.params import Validate
 
-    year = pl.concat([dataset.read_example(name) for name in dataset.example_batches()])
+    year = pl.concat([flights.read(name) for name in flights.batches()])
     time_column = pl.col(dataset.TIME)
     million = pl.concat([year.with_columns(time_column.dt.offset_by(f"{years}y")) for years in range(3)])
     check_batch(year.head(2000), "warm-up", Validate())

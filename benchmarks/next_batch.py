@@ -17,7 +17,7 @@ import polars as pl
 import yaml
 
 from benchmarks.main_job import new_project
-from evergreen import dataset, params
+from evergreen import dataset, flights, params
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
 from evergreen.data.validate import validate
@@ -44,7 +44,7 @@ def make(folder: Path, batches: int) -> Project:
     project = Project(new_project(folder / "project"))
     inbox = folder / "inbox"
     inbox.mkdir()
-    year = pl.concat([dataset.read_example(name) for name in dataset.example_batches()]).sort(dataset.TIME)
+    year = pl.concat([flights.read(name) for name in flights.batches()]).sort(dataset.TIME)
     year = year.drop_nulls(["arr_delay", "tailnum", "temp"])  # a storm's thousand rows would rightly stop the flow
     for number in range(batches):  # beyond a year's rows: the same flights, years later
         lap, start = divmod(number * ROWS, year.height - ROWS)

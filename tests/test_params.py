@@ -34,7 +34,7 @@ def refusal(folder: Path, text: str | bytes, *parts: str) -> str:
 
 def test_file_of_the_project_is_valid() -> None:
     params = load(ROOT / "params.yaml")
-    assert (params.task, params.source.kind, params.source.until) == ("binary", "example", "2013-06")
+    assert (params.task, params.source.kind, params.source.until) == ("binary", "python", "2013-06")
 
 
 def test_file_of_the_project_names_every_parameter() -> None:
@@ -85,9 +85,10 @@ def test_unknown_key_is_named_with_the_nearest_one(tmp_path: Path, text: str, pa
 
 WRONG = [
     ("task: ranking", ("task", "'binary', 'multiclass' or 'regression'", "'ranking'")),
-    ("source: {kind: ftp}", ("source.kind", "'example', 'files' or 'sql'", "'ftp'")),
+    ("source: {kind: ftp}", ("source.kind", "'files', 'sql' or 'python'", "'ftp'")),
     ("source: {kind: files}", ("source", "'files' needs 'path'", "inbox/*.csv")),
     ("source: {kind: files, path: ''}", ("source", "'files' needs 'path'")),
+    ("source: {kind: python, module: null}", ("source", "'python' needs 'module'", "read(name)")),
     ("source: {kind: sql, url: x}", ("source", "'sql' needs 'url' and 'query'")),
     ("source: {kind: sql, query: x}", ("source", "'sql' needs 'url' and 'query'")),
     ("source: {period: hour}", ("source.period", "'day', 'week', 'month' or 'year'", "'hour'")),
@@ -221,7 +222,7 @@ def test_missing_file_says_how_to_restore_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["train: {rounds: 5}\ntrain: {max_depth: 3}\n", "source:\n  kind: example\n  kind: files\n  path: x\n"]
+    "text", ["train: {rounds: 5}\ntrain: {max_depth: 3}\n", "source:\n  kind: python\n  kind: files\n  path: x\n"]
 )
 def test_value_written_twice_is_not_dropped_in_silence(tmp_path: Path, text: str) -> None:
     refusal(tmp_path, text)

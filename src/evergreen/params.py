@@ -40,7 +40,8 @@ class Section(BaseModel):
 class Source(Section):
     """Where batches come from."""
 
-    kind: Literal["example", "files", "sql"] = "example"
+    kind: Literal["files", "sql", "python"] = "python"
+    module: str | None = "evergreen.flights"
     until: str | None = None
     path: str | None = None
     encoding: str = "utf-8"
@@ -65,6 +66,8 @@ class Source(Section):
                 raise ValueError(f"{key!r} holds a password: put it into the environment, and write ${{NAME}} here")
         if self.kind == "files" and not self.path:
             raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")
+        if self.kind == "python" and not self.module:
+            raise ValueError("kind 'python' needs 'module': one with batches(), read(name) and origin()")
         if self.kind == "sql" and not (self.url and self.query):
             raise ValueError("kind 'sql' needs 'url' and 'query'")
         return self

@@ -16,7 +16,7 @@ import pytest
 from conftest import month
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
+from evergreen import dataset, flights
 from evergreen.data.batches import Ingested, check_unchanged, ingest, waiting
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
@@ -84,9 +84,9 @@ def test_again_changes_nothing(filled: Any, snapshot: Callable[..., Any], names:
 
 
 def test_example_again_changes_nothing(site: Any, snapshot: Callable[..., Any]) -> None:
-    params = site.params(source={"kind": "example", "until": "2013-01"})
+    params = site.params(source={"kind": "python", "until": "2013-01"})
     assert ingest(site.project, params).new == ("2013-01",)
-    assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), dataset.read_example("2013-01"))
+    assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), flights.read("2013-01"))
     before = snapshot(site.project.raw)
     assert ingest(site.project, params).new == ()
     assert snapshot(site.project.raw) == before

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
+from evergreen import dataset, flights
 from evergreen.data.encoder import FIRST, OTHER, Encoder
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import (
@@ -77,7 +77,7 @@ def refusal(site: Any, *parts: str, **sections: Any) -> str:
 
 @pytest.mark.parametrize("name", ["2013-01", "2013-02", "2013-07"])
 def test_dropped_rows_are_counted_by_reason(name: str) -> None:
-    frame = dataset.read_example(name)
+    frame = flights.read(name)
     features, left_out = featurize(frame, "binary")
     never, lost = dataset.LEFT_OUT
     assert left_out == {

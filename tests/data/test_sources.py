@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from evergreen import dataset, params
+from evergreen import dataset, flights, params
 from evergreen.data.sources import open_source, parse, typed
 from evergreen.errors import InputError
 from evergreen.params import Source
@@ -179,15 +179,54 @@ def test_iso_times_are_read_to_the_microsecond(moments: list[datetime], sign: st
     assert parse(written, MOMENT).to_list() == moments
 
 
-# --- the example ------------------------------------------------------------------------------------------------------
+# --- a module in Python -----------------------------------------------------------------------------------------------
 
 
 def test_example_offers_its_months_in_order() -> None:
     source = open_source(Source())
     offers = source.offers()
     assert [one.name for one in offers] == [f"2013-{number:02}" for number in range(1, 13)]
-    assert {one.origin for one in offers} == {dataset.example_origin()}
-    assert_frame_equal(source.read("2013-02"), dataset.read_example("2013-02"))
+    assert all(one.origin.startswith(f"{flights.origin()} ") for one in offers)
+    assert_frame_equal(source.read("2013-02"), flights.read("2013-02"))
+
+
+WHOLE = """
+def batches(): return ["b", "a"]
+def origin(): return "today"
+def read(name): return name
+"""
+
+
+def test_own_module_is_read_and_another_code_is_another_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_source.py").write_text(WHOLE)
+    first = open_source(Source(module="own_source"))
+    assert [one.name for one in first.offers()] == ["a", "b"]
+    assert first.read("a") == "a"
+    before = first.offers()[0].origin
+    (tmp_path / "own_source.py").write_text(WHOLE + "# changed\n")
+    assert before.startswith("today ")
+    assert first.offers()[0].origin != before
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (None, ("'own_source_not_there' cannot be imported",)),
+        (WHOLE.replace("def read", "def write"), ("no function read()",)),
+        ("import nothing_of_that_name", ("cannot be imported", "nothing_of_that_name")),
+    ],
+)
+def test_module_that_is_no_source_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str | None, said: tuple[str, ...]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = "own_source_not_there" if code is None else f"own_source_{abs(hash(code))}"
+    if code is not None:
+        (tmp_path / f"{name}.py").write_text(code)
+    with pytest.raises(InputError) as caught:
+        open_source(Source(module=name))
+    assert [part for part in said if part not in str(caught.value)] == []
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

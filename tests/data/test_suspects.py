@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen import dataset
+from evergreen import dataset, flights
 from evergreen.data.prepare import LABEL, TIME, featurize
 from evergreen.data.sketch import Sketch, sketch
 from evergreen.data.suspects import find_suspects
@@ -28,7 +28,7 @@ def of(values: Any) -> Sketch:
 
 @cache
 def features(name: str) -> pl.DataFrame:
-    return featurize(dataset.read_example(name), "binary")[0]
+    return featurize(flights.read(name), "binary")[0]
 
 
 def real(frame: pl.DataFrame) -> Sketch:
@@ -37,7 +37,7 @@ def real(frame: pl.DataFrame) -> Sketch:
 
 @cache
 def months() -> list[Sketch]:
-    return [real(features(name)) for name in dataset.example_batches()]
+    return [real(features(name)) for name in flights.batches()]
 
 
 @pytest.mark.parametrize("at", range(12))
@@ -101,5 +101,5 @@ def test_columns_that_do_not_vary(earlier: list[Any], new: Any, suspected: bool)
 
 def test_a_thinned_month_is_not_suspected_either() -> None:
     """Few rows have wide intervals."""
-    small = [real(features(name).gather_every(90)) for name in dataset.example_batches()]
+    small = [real(features(name).gather_every(90)) for name in flights.batches()]
     assert [find_suspects(small[at], small[:at], Drift()) for at in (3, 6, 11)] == [{}] * 3

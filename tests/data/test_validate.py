@@ -12,7 +12,7 @@ import pytest
 from conftest import month
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
+from evergreen import dataset, flights
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
 from evergreen.data.validate import (
@@ -152,7 +152,7 @@ def test_report_survives_json(outcome: Outcome) -> None:
 
 
 def test_whole_real_month_passes() -> None:
-    frame = dataset.read_example("2013-02")
+    frame = flights.read("2013-02")
     outcome = check_batch(frame, "2013-02", Validate(max_bad_rows=0))
     assert outcome.report.faults == ()
     assert outcome.quarantined.is_empty()

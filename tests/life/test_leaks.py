@@ -13,7 +13,7 @@ from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen import dataset, params
+from evergreen import dataset, flights, params
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import prepare
 from evergreen.errors import InputError
@@ -303,7 +303,7 @@ def prepared(root: Any, task: str, rows: int = 2000) -> Tables:
     project = Project(root / "project")
     project.validated.mkdir(parents=True)
     done = Manifest(project.validated)
-    for name in dataset.example_batches()[:6]:
+    for name in flights.batches()[:6]:
         frame = month(name, rows)
         frame.write_parquet(done.file(name))
         done.record(name, done.file(name), stamp=name, rows=frame.height, **when(frame[dataset.TIME]))

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen import dataset, params
+from evergreen import dataset, flights, params
 from evergreen.data import validate as validation
 from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import Split
@@ -50,7 +50,7 @@ SECTIONS: dict[str, Any] = {
 @cache
 def january(part: int, rows: int = 1100) -> pl.DataFrame:
     """Some of the flights of the first 28 days of January that took place; no two parts share one."""
-    days = dataset.read_example("2013-01").filter(
+    days = flights.read("2013-01").filter(
         pl.col("scheduled_departure").dt.day() <= 28, pl.col("arr_delay").is_not_null()
     )
     return days.gather_every(len(BATCHES) * max(1, days.height // len(BATCHES) // rows), part)

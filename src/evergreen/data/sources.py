@@ -1,8 +1,9 @@
-"""The places batches come from: the example, a folder of files, a SQL query. A new kind is one class here."""
+"""The places batches come from: a folder of files, a SQL query, a module in Python. A new kind is one class here."""
 
 from __future__ import annotations
 
 import codecs
+import importlib
 import io
 import os
 import re
@@ -10,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from evergreen import dataset
 from evergreen.errors import InputError
+from evergreen.files import sha256_of_code
 from evergreen.params import Source as SourceParams
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ class Source(Protocol):
 
 def open_source(params: SourceParams) -> Source:
     """Return the source that `params.yaml` names."""
-    kinds: dict[str, type[Example | Files | Sql]] = {"example": Example, "files": Files, "sql": Sql}
+    kinds: dict[str, type[Files | Sql | Python]] = {"files": Files, "sql": Sql, "python": Python}
     return kinds[params.kind](params)
 
 
@@ -109,20 +112,6 @@ def _unchanged(before: pl.Series, after: pl.Series) -> pl.Series:
     """Return `after`, null where it does not lead back to `before`."""
     back = after.cast(before.dtype, strict=False)
     return pl.select(pl.when(back == before).then(after)).to_series().alias(after.name)
-
-
-class Example:
-    """The reference data of `dataset.py`."""
-
-    def __init__(self, params: SourceParams) -> None:
-        pass
-
-    def offers(self) -> list[Offer]:
-        origin = dataset.example_origin()
-        return [Offer(name, origin) for name in sorted(dataset.example_batches())]
-
-    def read(self, name: str) -> pl.DataFrame:
-        return dataset.read_example(name)
 
 
 class Files:
@@ -307,6 +296,31 @@ class Sql:
         if lacking := re.findall(r"[$][{](\w+)[}]", url):
             raise InputError(f"source.url: the environment lacks {', '.join(lacking)}")
         return create_engine(url)
+
+
+class Python:
+    """A module with three functions: `batches()` names what there is, `read(name)` returns the rows of one as a frame.
+
+    `origin()` says what tells this copy of the data from another (a version, a date); the module's code counts as well.
+    """
+
+    def __init__(self, params: SourceParams) -> None:
+        name = params.module or ""
+        try:
+            self.module = importlib.import_module(name)
+        except ImportError as error:
+            raise InputError(f"source.module: {name!r} cannot be imported ({_first_line(error)})") from None
+        lacking = [one for one in ("batches", "read", "origin") if not callable(getattr(self.module, one, None))]
+        if lacking:
+            raise InputError(f"source.module: {name!r} has no function {lacking[0]}(): see src/evergreen/flights.py")
+
+    def offers(self) -> list[Offer]:
+        code = sha256_of_code([Path(str(self.module.__file__))])
+        return [Offer(name, f"{self.module.origin()} {code}") for name in sorted(self.module.batches())]
+
+    def read(self, name: str) -> pl.DataFrame:
+        frame: pl.DataFrame = self.module.read(name)
+        return frame
 
 
 def _first_line(error: object) -> str:
