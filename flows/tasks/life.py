@@ -34,7 +34,7 @@ class Approval(RunInput):
       cache_policy=NO_CACHE)  # fmt: skip
 def compare(job: Job, registered: Registered, evaluation: Any, notes: tuple[str, ...]) -> Judged:
     """Judge the challenger beside the champion, on the newest rows, as both are loaded from the registry."""
-    from evergreen.data.prepare import Split, read_part
+    from evergreen.data.split import Split, read_part
     from evergreen.life.judge import judge
     from evergreen.model.evaluate import MODEL
 
@@ -54,7 +54,7 @@ def compare(job: Job, registered: Registered, evaluation: Any, notes: tuple[str,
 @task(name="decide", task_run_name="decide", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
 def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tuple[Registered, Decision]:
     """Decide by the gate's rules, do what it says, and write it down."""
-    from evergreen.data.prepare import Split
+    from evergreen.data.split import Split
     from evergreen.report.comparison import draw_comparison
 
     decision = decide(judged.evidence, job.params.gate)

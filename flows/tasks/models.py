@@ -60,7 +60,7 @@ class Seed:
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
     """Return the name of the training run in MLflow, and the facts it carries."""
-    from evergreen.data.prepare import Split
+    from evergreen.data.split import Split
 
     split = Split.read(job.project.features / "split.json")
     parts = {f"split.{role}": ", ".join(getattr(split, role).batches) for role in NAMES}
@@ -225,11 +225,11 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     """Return the report with what the model, which has not seen the holdout's labels, says of them."""
     from evergreen import dataset
     from evergreen.data.label_noise import Predicted, find_label_noise
-    from evergreen.data.prepare import KEY, Split, read_part
+    from evergreen.data.split import CONTENT, KEY, Split, read_part
     from evergreen.model.evaluate import MODEL
 
     holdout = Split.read(job.project.features / "split.json").holdout
-    keys = read_part(job.project, holdout, [KEY + name for name in dataset.KEY])
+    keys = read_part(job.project, holdout, [KEY + name for name in dataset.KEY] or [CONTENT])
     predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout")
     return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
 
@@ -260,7 +260,7 @@ def register(
     import tempfile
     from pathlib import Path
 
-    from evergreen.data.prepare import Split
+    from evergreen.data.split import Split
     from evergreen.model.package import Learnt, write_package
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds if one.trained.seed in chosen}

@@ -14,10 +14,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen import dataset
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.manifest import Manifest
-from evergreen.data.prepare import KEY, LABEL, TIME
 from evergreen.data.sketch import Sketch
+from evergreen.data.split import KEY, LABEL, TIME
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code
 from evergreen.journal import Entry, Journal
@@ -76,11 +77,8 @@ def know_champion(job: Job) -> Watched | None:
             f"batches that the champion, version {live}, knows are gone from data/features ({learnt[0]} to "
             f"{holdout[-1]}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
-    newest = datetime.fromisoformat(model.learnt.newest)
-    rows = pl.concat([pl.read_parquet(features.file(name)) for name in holdout]).filter(pl.col(TIME) >= newest)
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
-    past = [Sketch.read(features.file(name, SKETCH)) for name in there]
-    reference = monitor.Reference.of(live, model, past, rows, job.params, next(iter(known), None))
+    reference = monitor.gather(live, model, features, there, holdout, job.params, next(iter(known), None))
     metric = monitor.metric_of(job.params, model.encoder.task)
     if metric not in reference.expected:
         raise InputError(
@@ -144,6 +142,8 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
+    if not dataset.TIME:  # then it says when rows were scored, and labels come in any later batch
+        first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
     keys = [name for name in rows.columns if name.startswith(KEY)]
     columns = [*keys, LABEL]

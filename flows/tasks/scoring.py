@@ -70,8 +70,8 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
     from evergreen import dataset
     from evergreen.data.predictions import keep
-    from evergreen.data.prepare import TIME
     from evergreen.data.sketch import sketch
+    from evergreen.data.split import TIME
     from evergreen.model.score import score_rows, summarize_scores
 
     model = job.registry.open(plan.scorer.version)

@@ -299,7 +299,8 @@ def test_nested_columns_end_in_no_other_error(site: Any, column: pl.Series) -> N
 @pytest.mark.parametrize("name", ["manifest", "split", "encoder"])
 def test_names_of_the_projects_own_files_do_no_harm(site: Any, name: str) -> None:
     """A store often holds a manifest.csv beside the data; later stages keep files of these names."""
-    from evergreen.data.prepare import Split, prepare
+    from evergreen.data.prepare import prepare
+    from evergreen.data.split import Split
 
     site.deliver({"2013-01": few("2013-01", 60), name: few("2013-02", 60)})
     said = said_by(lambda: ingest(site.project, site.params()))

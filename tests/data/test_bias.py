@@ -15,8 +15,9 @@ from evergreen import dataset
 from evergreen.data.bias import BINS, FEWEST_ROWS, BiasReport, Evidence, check_bias, find_bias, list_faults
 from evergreen.data.finding import Finding
 from evergreen.data.label_noise import Predicted
-from evergreen.data.prepare import GROUP, KEY, LABEL, SLICE, TIME, prepare
+from evergreen.data.prepare import prepare
 from evergreen.data.profile import Profile, profile
+from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.params import Bias
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from evergreen import dataset
 from evergreen.data.encoder import FIRST, MISSING, OTHER, Encoder, as_class, fit_encoder
-from evergreen.data.prepare import LABEL, featurize, summarize
+from evergreen.data.prepare import featurize, summarize
+from evergreen.data.split import LABEL
 from evergreen.errors import InputError
 
 ENCODER = Encoder("binary", ("colour", "size"), {"colour": ("blue", "red")}, ("false", "true"), ("2013-01",))

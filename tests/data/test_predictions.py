@@ -30,8 +30,8 @@ from evergreen.data.predictions import (
     read,
     read_sketch,
 )
-from evergreen.data.prepare import KEY, LABEL, TIME
 from evergreen.data.sketch import sketch
+from evergreen.data.split import KEY, LABEL, TIME
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.project import Project
@@ -262,7 +262,7 @@ REFUSED: dict[str, tuple[pl.DataFrame, pl.DataFrame, str]] = {
         labelled(ROWS).with_columns(pl.col(KEY + "flight").cast(pl.String)),
         "keys of different types",
     ),
-    "no key": (said().drop(KEYS), labelled(ROWS).drop(KEYS), "KEY is empty"),
+    "no key": (said().drop(KEYS), labelled(ROWS).drop(KEYS), "carry no key"),
 }
 
 

@@ -20,21 +20,9 @@ from polars.testing import assert_frame_equal
 from evergreen import dataset, flights
 from evergreen.data.encoder import FIRST, OTHER, Encoder
 from evergreen.data.manifest import Manifest, when
-from evergreen.data.prepare import (
-    KEY,
-    LABEL,
-    ROLES,
-    SLICE,
-    TIME,
-    Prepared,
-    Split,
-    featurize,
-    prepare,
-    read_part,
-    split_by_time,
-    summarize,
-)
+from evergreen.data.prepare import Prepared, featurize, prepare, split_rows, summarize
 from evergreen.data.profile import Profile
+from evergreen.data.split import KEY, LABEL, ROLES, SLICE, TIME, Split, read_part
 from evergreen.errors import InputError
 from evergreen.project import Project
 
@@ -502,7 +490,7 @@ def split_of(
         frame = pl.DataFrame({TIME: times, "batch": number, "place": range(len(times))})
         frame.cast({TIME: pl.Datetime("us")}).write_parquet(done.file(name))
         done.record(name, done.file(name), **when(frame[TIME]))
-    split = split_by_time(done, list(done.in_order()), window)
+    split = split_rows(done, list(done.in_order()), window)
     parts = {role: read_part(project, getattr(split, role), ["batch", "place", TIME]) for role in ROLES}
     bounds = [(part[TIME].min(), part[TIME].max()) for part in parts.values()]
     for (_, newest), (oldest, _) in pairwise(bounds):

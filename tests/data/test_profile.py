@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from evergreen import dataset
 from evergreen.data import prepare as step
 from evergreen.data.manifest import Manifest
-from evergreen.data.prepare import GROUP, SLICE, featurize, prepare
+from evergreen.data.prepare import featurize, prepare
 from evergreen.data.profile import Profile, Sums, profile
+from evergreen.data.split import GROUP, SLICE
 from evergreen.errors import InputError
 from evergreen.files import write_json
 

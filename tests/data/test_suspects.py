@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from evergreen import dataset, flights
-from evergreen.data.prepare import LABEL, TIME, featurize
+from evergreen.data.prepare import featurize
 from evergreen.data.sketch import Sketch, sketch
+from evergreen.data.split import LABEL, TIME
 from evergreen.data.suspects import find_suspects
 from evergreen.params import Drift
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -80,14 +81,18 @@ def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
 
 def check_declared() -> None:
     """Raise InputError where `dataset.py` names a key or a time that is no column."""
-    for name, columns in (("KEY", dataset.KEY), ("TIME", (dataset.TIME,)), ("KNOWN_LATER", dataset.KNOWN_LATER)):
+    for name, columns in (
+        ("KEY", dataset.KEY),
+        ("TIME", (dataset.TIME,) if dataset.TIME else ()),
+        ("KNOWN_LATER", dataset.KNOWN_LATER),
+    ):
         if isinstance(columns, str):
             raise InputError(f"dataset.py: {name} must be a tuple, such as ({columns!r},): mind the comma")
         if unknown := [one for one in columns if one not in dataset.COLUMNS]:
             near = difflib.get_close_matches(str(unknown[0]), dataset.COLUMNS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; COLUMNS holds {', '.join(dataset.COLUMNS)}"
             raise InputError(f"dataset.py: {name} names {unknown[0]!r}, which is no column{hint}")
-    if not dataset.COLUMNS[dataset.TIME].is_temporal():
+    if dataset.TIME and not dataset.COLUMNS[dataset.TIME].is_temporal():
         raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {dataset.COLUMNS[dataset.TIME]}, no time")
 
 
@@ -139,7 +144,8 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
             raw.write()
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
-    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(_moments(frame)))
+    times = _moments(frame) if dataset.TIME else pl.Series([known["start"] if known else _arrival(raw)])
+    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(times))
     return True
 
 
@@ -148,6 +154,12 @@ def _same(path: Path, frame: pl.DataFrame) -> bool:
     if before.schema != frame.schema:  # COLUMNS may have changed since
         before = typed(before, dataset.COLUMNS)
     return before.schema == frame.schema and before.equals(frame)
+
+
+def _arrival(raw: Manifest) -> str:
+    """Return the time of a batch whose rows have none: now (UTC), and later than every batch that is there."""
+    ends = [datetime.fromisoformat(one["end"]) + timedelta(microseconds=1) for one in raw.entries.values()]
+    return str(max([datetime.now(UTC).replace(tzinfo=None), *ends]))
 
 
 def _moments(frame: pl.DataFrame) -> pl.Series:

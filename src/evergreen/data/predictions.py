@@ -21,8 +21,8 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.hold import SKETCH
 from evergreen.data.keys import hash_keys
-from evergreen.data.prepare import KEY
 from evergreen.data.sketch import Sketch
+from evergreen.data.split import CONTENT, KEY
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole
@@ -164,11 +164,15 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     """Return the rows of `predictions` whose labels have arrived, with the columns of `labelled` that they lack.
 
     `labelled`: rows of a features file, with the keys and whatever is asked for, such as the label. Raises InputError
-    where two rows of `labelled` share a key, and where rows have none (KEY in dataset.py is empty).
+    where two rows of `labelled` share a key. Rows without one (KEY in dataset.py is empty) are known by what they hold;
+    those that hold the same as others cannot be told apart, and are not joined.
     """
     keys = [name for name in predictions.columns if name.startswith(KEY)]
     if not keys:
-        raise InputError("dataset.py: KEY is empty: predictions cannot be matched with labels that arrive later")
+        raise InputError("these predictions carry no key: they cannot be matched with labels that arrive later")
+    if keys == [CONTENT]:
+        predictions = predictions.filter(predictions[CONTENT].is_unique())
+        labelled = labelled.filter(labelled[CONTENT].is_unique())
     twice = labelled.filter(labelled.select(keys).is_duplicated())
     if not twice.is_empty():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Prepare: turn each validated batch into features, split batches by time, fit the encoder on training rows only.
+"""Prepare: turn each validated batch into features, split the rows, fit the encoder on training rows only.
 
 What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the encoder) comes from
 the profile kept per batch, so it never reads history again.
@@ -7,11 +7,10 @@ the profile kept per batch, so it never reads history again.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +19,17 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.encoder import as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
+from evergreen.data.keys import hash_keys
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.profile import Profile, profile
 from evergreen.data.sketch import sketch
+from evergreen.data.split import CONTENT, GROUP, KEY, LABEL, SHARES, SLICE, TIME, Part, Split, split_rows, within
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
-ROLES = ("train", "validation", "holdout")
 ALONE = 20  # rows that are computed each by itself
-TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
-KEY, SLICE, GROUP = "key_", "slice_", "group_"  # what the names of others begin with
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rows of one role: those of `batches` whose event time is at least `start` and before `end`."""
-
-    batches: tuple[str, ...]
-    start: str | None
-    end: str | None
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which rows train, which stop training early, and which neither has seen."""
-
-    train: Part
-    validation: Part
-    holdout: Part
-
-    @classmethod
-    def read(cls, path: Path) -> Split:
-        """Read a split back from JSON."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{role: Part(tuple(one["batches"]), one["start"], one["end"]) for role, one in content.items()})
 
 
 @dataclass(frozen=True)
@@ -87,22 +61,23 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     for name in new:
         validated.check(name)
         try:
-            features, left_out = _featurize(pl.read_parquet(validated.file(name)), params.task)
+            arrived = datetime.fromisoformat(validated.entries[name]["start"]) if not dataset.TIME else None
+            features, left_out = _featurize(pl.read_parquet(validated.file(name)), params.task, arrived)
         except InputError as error:
             raise InputError(f"batch {name!r}: {error}") from error
         if features.is_empty():
             raise InputError(f"batch {name!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
-        write_json(done.file(name, ".json"), asdict(summarize(features, left_out)))
+        write_json(done.file(name, ".json"), _summaries(features, left_out))
         sketch(features.select(*dataset.FEATURES, LABEL), features[TIME]).write(done.file(name, SKETCH))
         files = (done.file(name), done.file(name, ".json"), done.file(name, SKETCH))
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     held = find_held(done, batches, params.drift)
-    split = split_by_time(done, [name for name in batches if name not in held], params.split.train_batches)
+    split = split_rows(done, [name for name in batches if name not in held], params.split.train_batches)
     _fit(done, split, params)
     write_json(project.features / "split.json", asdict(split))
-    used = Profile.read(done.file(name, ".json") for name in _used(split))
+    used = Profile.read(done.file(name, ".json") for name in split.batches())
     counts = {reason: one.rows for reason, one in used.left_out.items()}
     return Prepared(tuple(new), split, used.kept.rows, counts, held)
 
@@ -116,12 +91,13 @@ def _check_features() -> None:
             )
 
 
-def featurize(rows: pl.DataFrame, task: str) -> tuple[pl.DataFrame, dict[str, int]]:
+def featurize(rows: pl.DataFrame, task: str, arrived: datetime | None = None) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return key, time, label and features of `rows`, and how many rows were left out for which reason.
 
-    Row by row: no row's features depend on another row. Sorted by event time.
+    Row by row: no row's features depend on another row. Sorted by event time; `arrived` stands for it where no column
+    of dataset.py says when (the present, where not given). Rows without a key are known by what they hold.
     """
-    features, left_out = _featurize(rows, task)
+    features, left_out = _featurize(rows, task, arrived)
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
@@ -135,11 +111,15 @@ def featurize_unlabelled(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, in
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
-def _featurize(rows: pl.DataFrame, task: str | None) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _featurize(
+    rows: pl.DataFrame, task: str | None, arrived: datetime | None = None
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the features of `rows` and the rows left out; a `task` of None stands for rows without labels."""
+    moment = pl.lit(arrived or datetime.now(UTC).replace(tzinfo=None), pl.Datetime("us"))
     try:
         kept, left_out = _leave_out(rows) if task else _leave_out_in_time(rows)
-        columns = [*(pl.col(name).alias(KEY + name) for name in dataset.KEY), pl.col(dataset.TIME).alias(TIME)]
+        columns = [pl.col(name).alias(KEY + name) for name in dataset.KEY]
+        columns.append((pl.col(dataset.TIME) if dataset.TIME else moment).alias(TIME))
         if task:
             _check_label(kept.select(dataset.LABEL).to_series(), task)
             target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
@@ -149,6 +129,9 @@ def _featurize(rows: pl.DataFrame, task: str | None) -> tuple[pl.DataFrame, dict
         _check_row_by_row(features, kept, columns)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"dataset.py: LABEL, LEFT_OUT or FEATURES cannot be computed: {error}") from error
+    if not dataset.KEY:
+        known = [name for name in dataset.COLUMNS if name not in dataset.KNOWN_LATER]
+        features.insert_column(0, pl.Series(CONTENT, hash_keys(kept, known)))
     if task and task != "regression":
         features = features.with_columns(as_class(features[LABEL]))
     return _as_float32(features).sort(TIME, maintain_order=True), left_out
@@ -161,65 +144,6 @@ def summarize(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> P
     return profile(values, features[LABEL], {why: _describe(rows) for why, rows in left_out.items()}, groups)
 
 
-def split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
-    """Return the split: the newest batch is the holdout, the one before stops training early, those before train.
-
-    With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than the start of the next
-    part never trains, whatever batch it came in; where batches overlap in time, the next part starts where the fewest
-    rows are lost to both.
-    """
-    if not batches:
-        raise InputError("no batch is validated yet: run `evergreen ingest` and `evergreen validate` first")
-    if len(batches) >= 3:
-        *earlier, middle, newest = batches
-        train = tuple(earlier if train_batches is None else earlier[-train_batches:])
-        first = _cut(done, train, middle, "")
-        cuts = [first, _cut(done, (middle,), newest, first)]
-        groups: tuple[tuple[str, ...], ...] = (train, (middle,), (newest,))
-    else:
-        times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[TIME].sort()
-        if times.n_unique() < 3:
-            raise InputError(
-                f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
-            )
-        cuts = [str(times[math.ceil(share * (len(times) - 1))]) for share in (0.70, 0.85)]
-        if not str(times[0]) < cuts[0] < cuts[1]:
-            raise InputError(f"{len(times)} rows cannot be split by time, too many share one moment: add batches")
-        groups = (tuple(batches),) * 3
-    return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
-
-
-def read_part(project: Project, part: Part, columns: Iterable[str] | None = None) -> pl.DataFrame:
-    """Return the rows of one part of the split, in order of batch and time."""
-    files = [project.features / f"{name}.parquet" for name in part.batches]
-    rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
-    for edge, keep in ((part.start, pl.col(TIME).ge), (part.end, pl.col(TIME).lt)):
-        if edge is not None:
-            rows = rows.filter(keep(pl.lit(datetime.fromisoformat(edge))))
-    return (rows if columns is None else rows.select(*columns)).collect()
-
-
-def _cut(done: Manifest, before: tuple[str, ...], after: str, beyond: str) -> str:
-    first = str(done.entries[after]["start"])
-    if first > beyond and all(done.entries[name]["end"] < first for name in before):
-        return first
-    earlier = pl.concat([pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in before]).sort()
-    later = pl.read_parquet(done.file(after), columns=[TIME])[TIME].sort()
-    candidates = later.unique(maintain_order=True)
-    if beyond:
-        candidates = candidates.filter(candidates > datetime.fromisoformat(beyond))
-    if candidates.is_empty():
-        raise InputError(
-            f"no row of batch {after!r} is later than batch {before[-1]!r} begins: they cannot be split by time"
-        )
-    lost = (
-        len(earlier)
-        - earlier.search_sorted(candidates, side="left")
-        + later.search_sorted(candidates, side="left").cast(pl.Int64)
-    )
-    return str(candidates[int(lost.arg_min() or 0)])
-
-
 def _fit(done: Manifest, split: Split, params: Params) -> None:
     batches = split.train.batches
     train = Profile.of(*(_summary(done, name, split.train) for name in batches))
@@ -230,16 +154,20 @@ def _fit(done: Manifest, split: Split, params: Params) -> None:
     encoder.write(done.folder / "encoder.json")
 
 
+def _summaries(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """Return the profile of a batch as plain values; where rows are split by key, with that of its training rows."""
+    whole = asdict(summarize(features, left_out))
+    if dataset.TIME:
+        return whole
+    return whole | {"train": asdict(summarize(features.filter(within(features, SHARES["train"])), {}))}
+
+
 def _summary(done: Manifest, name: str, train: Part) -> dict[str, Any]:
-    if done.entries[name]["end"] < str(train.end):
+    if train.shares or done.entries[name]["end"] < str(train.end):
         content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
-        return content
+        return content["train"] if train.shares else content
     rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(str(train.end)))
     return asdict(summarize(rows, {}))
-
-
-def _used(split: Split) -> list[str]:
-    return list(dict.fromkeys([*split.train.batches, *split.validation.batches, *split.holdout.batches]))
 
 
 def _leave_out(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:

@@ -231,6 +231,11 @@ class Sql:
 
     def __init__(self, params: SourceParams) -> None:
         self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
+        if not dataset.TIME:
+            raise InputError(
+                "source.kind: 'sql' cuts rows into batches by time: name a column as TIME in dataset.py, or export the "
+                "rows to files, one for each batch (kind: files)"
+            )
 
     def offers(self) -> list[Offer]:
         return [Offer(name, f"{self.period} {name}", may_be_empty=True) for name in self._periods()]

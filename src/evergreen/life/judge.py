@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evergreen import dataset
 from evergreen.data.keys import hash_keys
-from evergreen.data.prepare import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import FEWEST_DAYS, FEWEST_ROWS, Resampling, Rows, Side, check_unseen, compare, difference
 from evergreen.life.decide import KEEP, Decision, Evidence
@@ -116,6 +117,8 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
 
     Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be compared stays.
     """
+    if not dataset.TIME:  # rows that hold the same as one that was learnt from tell nothing
+        rows = before.model.unseen(present.model.unseen(rows))
     try:
         keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
         check_unseen(keys, champion=present.model.learnt.keys)
@@ -136,7 +139,7 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
     if not len(learnt.keys):
         raise InputError("the challenger does not say which rows it has learnt from")
     first = rows[TIME].cast(pl.Datetime("us")).min()
-    if isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
+    if dataset.TIME and isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
         raise InputError(f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by")
     whole = np.mean(side.seeds, axis=0) if side.averaged else None
     known = [whole] if whole is not None else side.seeds

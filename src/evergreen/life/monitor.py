@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evergreen import dataset
+from evergreen.data.hold import SKETCH
 from evergreen.data.manifest import Manifest
-from evergreen.data.prepare import LABEL, TIME
 from evergreen.data.sketch import Sketch, pool, sketch
+from evergreen.data.split import LABEL, TIME
 from evergreen.life.drift import PREDICTION, DriftReport, find_drift, find_usual_auc
 from evergreen.life.performance import Calibration, adjust, estimate, fit_calibration, measure_live
 from evergreen.life.retrain import Life, Window
@@ -63,6 +65,25 @@ class Reference:
             fit_calibration(task, y, p),
             measure_live(task, y, p, _days(holdout), params.evaluate, seed),
         )
+
+
+def gather(
+    version: str,
+    model: Model,
+    features: Manifest,
+    learnt: Sequence[str],
+    holdout: Sequence[str],
+    params: Params,
+    usual_auc: float | None = None,
+) -> Reference:
+    """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by."""
+    past = [Sketch.read(features.file(name, SKETCH)) for name in learnt]
+    rows = pl.concat([pl.read_parquet(features.file(name)) for name in holdout])
+    if dataset.TIME:
+        rows = rows.filter(pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest))
+    else:
+        rows = model.unseen(rows)
+    return Reference.of(version, model, past, rows, params, usual_auc)
 
 
 @dataclass(frozen=True)

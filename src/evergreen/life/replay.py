@@ -27,9 +27,10 @@ import polars as pl
 from evergreen.data import batches
 from evergreen.data.hold import SKETCH
 from evergreen.data.manifest import Manifest
-from evergreen.data.prepare import LABEL, TIME, Prepared, Split, prepare, read_part
+from evergreen.data.prepare import Prepared, prepare
 from evergreen.data.sketch import Sketch
 from evergreen.data.sources import open_source
+from evergreen.data.split import LABEL, Split, read_part
 from evergreen.data.validate import BadBatchError, validate
 from evergreen.errors import InputError
 from evergreen.life import monitor
@@ -215,7 +216,7 @@ class Replayer:
                 self.held.append(name)
             now = Once()
             return tuple(self._live(track, name, prepared, now) for track in self.tracks)
-        if name not in prepared.held and _batches(prepared.split) >= FEWEST - 1:
+        if name not in prepared.held and len(prepared.split.batches()) >= FEWEST - 1:
             self._begin(name, prepared.split)
         return ()
 
@@ -336,10 +337,7 @@ class Replayer:
     def _crown(self, challenger: Challenger, split: Split) -> Champion:
         """Gather what the champion is known by, as monitoring does."""
         name, features, model = split.holdout.batches[-1], self._features(), challenger.candidate.model
-        past = [Sketch.read(features.file(one, SKETCH)) for one in split.train.batches]
-        newest = datetime.fromisoformat(model.learnt.newest)
-        rows = pl.concat([pl.read_parquet(features.file(one)) for one in split.holdout.batches])
-        reference = monitor.Reference.of(name, model, past, rows.filter(pl.col(TIME) >= newest), self.params)
+        reference = monitor.gather(name, model, features, split.train.batches, split.holdout.batches, self.params)
         return Champion(name, challenger.candidate, reference)
 
     def _end(self, split: Split) -> datetime:
@@ -375,8 +373,3 @@ def _as_then(params: Params, options: Options) -> Params:
     source = chosen.source.model_copy(update={"until": options.until})
     rules = chosen.validation.model_copy(update={"max_age_days": None})
     return chosen.model_copy(update={"source": source, "validation": rules})
-
-
-def _batches(split: Split) -> int:
-    """Return how many batches the split is made of."""
-    return len({*split.train.batches, *split.validation.batches, *split.holdout.batches})

@@ -59,7 +59,7 @@ def load_tables(project: Project) -> Tables:
     """Read `data/features/` and encode it."""
     from evergreen.data.encoder import Encoder
     from evergreen.data.keys import hash_keys
-    from evergreen.data.prepare import KEY, LABEL, ROLES, Split, read_part
+    from evergreen.data.split import KEY, LABEL, ROLES, Split, read_part
 
     encoder = Encoder.read(project.features / "encoder.json")
     split = Split.read(project.features / "split.json")

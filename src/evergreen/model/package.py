@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.data.encoder import Encoder
-from evergreen.data.keys import Hashes
+from evergreen.data.keys import Hashes, hash_keys
+from evergreen.data.split import KEY
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.model.train import load_booster
@@ -56,6 +57,11 @@ class Model:
         """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
         return np.asarray(np.mean([one.inplace_predict(x) for one in self._boosters], axis=0))
+
+    def unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return those rows of a features file whose keys it has not learnt from."""
+        hashes = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+        return rows.filter(~np.isin(hashes, self.learnt.keys))
 
     def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> Array:
         """Return predictions for a pandas frame of features: what MLflow calls."""

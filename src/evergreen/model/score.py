@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from evergreen.data.predictions import PREDICTION
-from evergreen.data.prepare import KEY, TIME, featurize_unlabelled
+from evergreen.data.prepare import featurize_unlabelled
+from evergreen.data.split import KEY, TIME
 from evergreen.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,0 +1,145 @@
+"""Split: which rows train, which stop training early, and which neither has seen.
+
+By time, where a column says when (TIME in dataset.py): the newest batch judges. Else by a hash of the key: a row has
+its part for ever, whatever comes later, so no champion has learnt from what another is judged by.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from evergreen import dataset
+from evergreen.data.keys import hash_keys
+from evergreen.data.manifest import Manifest
+from evergreen.errors import InputError
+from evergreen.project import Project
+
+ROLES = ("train", "validation", "holdout")
+SHARES = {"train": (0.0, 0.70), "validation": (0.70, 0.85), "holdout": (0.85, 1.0)}  # of rows, where there is no time
+TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
+KEY, SLICE, GROUP = "key_", "slice_", "group_"  # what the names of others begin with
+CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one role: those of `batches` whose event time is at least `start` and before `end`.
+
+    With `shares`: those whose key hashes to a share of at least the first and below the second; `end` is then when the
+    newest of the batches arrived.
+    """
+
+    batches: tuple[str, ...]
+    start: str | None
+    end: str | None
+    shares: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows train, which stop training early, and which neither has seen."""
+
+    train: Part
+    validation: Part
+    holdout: Part
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Read a split back from JSON."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for one in content.values():
+            one["batches"], one["shares"] = tuple(one["batches"]), tuple(one["shares"]) if one["shares"] else None
+        return cls(**{role: Part(**one) for role, one in content.items()})
+
+    def batches(self) -> list[str]:
+        """Return the batches that its parts are made of, each once."""
+        return list(dict.fromkeys([*self.train.batches, *self.validation.batches, *self.holdout.batches]))
+
+
+def split_rows(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
+    """Return the split of the rows in `batches`, which are in order; at most so many of them train.
+
+    Raises InputError where there are too few batches or moments to split by.
+    """
+    if not batches:
+        raise InputError("no batch is validated yet: run `evergreen ingest` and `evergreen validate` first")
+    if dataset.TIME:
+        return _split_by_time(done, batches, train_batches)
+    chosen = tuple(batches if train_batches is None else batches[-train_batches:])
+    end = done.entries[chosen[-1]]["end"]
+    return Split(*(Part(chosen, None, end, SHARES[role]) for role in ROLES))
+
+
+def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
+    """The newest batch is the holdout, the one before stops training early, those before train.
+
+    With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than the start of the next
+    part never trains, whatever batch it came in; where batches overlap in time, the next part starts where the fewest
+    rows are lost to both.
+    """
+    if len(batches) >= 3:
+        *earlier, middle, newest = batches
+        train = tuple(earlier if train_batches is None else earlier[-train_batches:])
+        first = _cut(done, train, middle, "")
+        cuts = [first, _cut(done, (middle,), newest, first)]
+        groups: tuple[tuple[str, ...], ...] = (train, (middle,), (newest,))
+    else:
+        times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[TIME].sort()
+        if times.n_unique() < 3:
+            raise InputError(
+                f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
+            )
+        cuts = [str(times[math.ceil(share * (len(times) - 1))]) for share in (0.70, 0.85)]
+        if not str(times[0]) < cuts[0] < cuts[1]:
+            raise InputError(f"{len(times)} rows cannot be split by time, too many share one moment: add batches")
+        groups = (tuple(batches),) * 3
+    return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
+
+
+def read_part(project: Project, part: Part, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """Return the rows of one part of the split, in order of batch and time."""
+    files = [project.features / f"{name}.parquet" for name in part.batches]
+    rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
+    if part.shares:
+        whole = rows.collect()
+        rows = whole.filter(within(whole, part.shares)).lazy()
+        return (rows if columns is None else rows.select(*columns)).collect()
+    for edge, keep in ((part.start, pl.col(TIME).ge), (part.end, pl.col(TIME).lt)):
+        if edge is not None:
+            rows = rows.filter(keep(pl.lit(datetime.fromisoformat(edge))))
+    return (rows if columns is None else rows.select(*columns)).collect()
+
+
+def within(rows: pl.DataFrame, shares: tuple[float, float]) -> pl.Series:
+    """Return which rows of a features file have a key that hashes to a share of [0, 1) within `shares`."""
+    hashes = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+    share = pl.Series((hashes >> 32) / 2**32)
+    return (share >= shares[0]) & (share < shares[1])
+
+
+def _cut(done: Manifest, before: tuple[str, ...], after: str, beyond: str) -> str:
+    first = str(done.entries[after]["start"])
+    if first > beyond and all(done.entries[name]["end"] < first for name in before):
+        return first
+    earlier = pl.concat([pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in before]).sort()
+    later = pl.read_parquet(done.file(after), columns=[TIME])[TIME].sort()
+    candidates = later.unique(maintain_order=True)
+    if beyond:
+        candidates = candidates.filter(candidates > datetime.fromisoformat(beyond))
+    if candidates.is_empty():
+        raise InputError(
+            f"no row of batch {after!r} is later than batch {before[-1]!r} begins: they cannot be split by time"
+        )
+    lost = (
+        len(earlier)
+        - earlier.search_sorted(candidates, side="left")
+        + later.search_sorted(candidates, side="left").cast(pl.Int64)
+    )
+    return str(candidates[int(lost.arg_min() or 0)])

@@ -1,0 +1,143 @@
+"""The split of rows that no column says the time of: by a hash of the key, for ever."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from evergreen import dataset
+from evergreen.data.batches import ingest
+from evergreen.data.manifest import Manifest
+from evergreen.data.prepare import featurize, featurize_unlabelled, prepare
+from evergreen.data.split import CONTENT, KEY, LABEL, ROLES, SHARES, TIME, Split, read_part, within
+from evergreen.data.validate import validate
+from evergreen.errors import InputError
+
+COLUMNS = {"id": pl.Int64(), "x": pl.Float64(), "place": pl.String(), "y": pl.Boolean()}
+
+
+@pytest.fixture(params=[("id",), ()], ids=["key", "no key"])
+def timeless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """A dataset without a time, with a key or without one."""
+    declared = {
+        "COLUMNS": COLUMNS, "KEY": request.param, "TIME": "", "LABEL": pl.col("y"), "KNOWN_LATER": ("y",),
+        "LEFT_OUT": {}, "FEATURES": {"x": pl.col("x"), "place": pl.col("place")}, "SLICES": {}, "GROUPS": {},
+    }  # fmt: skip
+    for name, value in declared.items():
+        monkeypatch.setattr(dataset, name, value)
+    monkeypatch.setattr("evergreen.expectations.expectations", lambda batch: [])
+    key: tuple[str, ...] = request.param
+    return key
+
+
+def table(first: int, rows: int = 400) -> pl.DataFrame:
+    """Rows `first` to `first + rows`, no two of them alike."""
+    number = pl.int_range(first, first + rows, eager=True)
+    place = pl.Series(["north", "south", "east", "west"][one % 4] for one in number)
+    return pl.DataFrame({"id": number, "x": number * 0.5, "place": place, "y": number % 3 == 0})
+
+
+def deliver(site: Any, **frames: pl.DataFrame) -> None:
+    site.deliver(frames)
+    ingest(site.project, site.params())
+    validate(site.project, site.params())
+    prepare(site.project, site.params())
+
+
+def parts_of(site: Any) -> dict[str, pl.DataFrame]:
+    split = Split.read(site.project.features / "split.json")
+    return {role: read_part(site.project, getattr(split, role)) for role in ROLES}
+
+
+def keys_of(part: pl.DataFrame) -> set[Any]:
+    return set(part.select(name for name in part.columns if name.startswith(KEY)).to_series())
+
+
+@pytest.mark.usefixtures("great_expectations", "timeless")
+def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
+    deliver(site, a=table(0))
+    before = parts_of(site)
+    deliver(site, b=table(400), c=table(800))
+    after = parts_of(site)
+    assert sum(part.height for part in before.values()) == 400
+    assert sum(part.height for part in after.values()) == 1200
+    for role in ROLES:
+        low, high = SHARES[role]
+        assert after[role].height / 1200 == pytest.approx(high - low, abs=0.03)
+        assert keys_of(before[role]) < keys_of(after[role])
+    assert keys_of(after["train"]).isdisjoint(keys_of(after["validation"]) | keys_of(after["holdout"]))
+    assert keys_of(after["validation"]).isdisjoint(keys_of(after["holdout"]))
+
+
+@pytest.mark.usefixtures("great_expectations", "timeless")
+def test_the_encoder_knows_training_rows_only(site: Any) -> None:
+    nowhere = table(0).with_columns(place=pl.lit("nowhere"))
+    unseen = ~within(featurize(nowhere, "binary")[0], SHARES["train"])
+    deliver(site, a=table(0).with_columns(place=pl.when(unseen).then(pl.lit("nowhere")).otherwise("place")))
+    content = (site.project.features / "encoder.json").read_text()
+    assert "nowhere" not in content
+    assert "north" in content
+
+
+@pytest.mark.usefixtures("great_expectations", "timeless")
+def test_batches_are_in_order_of_arrival(site: Any) -> None:
+    deliver(site, z=table(0), y=table(400))
+    deliver(site, a=table(800))
+    assert list(Manifest(site.project.features).in_order()) == ["y", "z", "a"]
+    entries = Manifest(site.project.raw).entries
+    assert entries["y"]["start"] < entries["z"]["start"] < entries["a"]["start"]
+    split = Split.read(site.project.features / "split.json")
+    assert (split.train.batches, split.holdout.end) == (("y", "z", "a"), entries["a"]["start"])
+    assert set(parts_of(site)["train"][TIME].cast(pl.String)) <= {
+        str(datetime.fromisoformat(one["start"])) for one in entries.values()
+    }
+
+
+@pytest.mark.usefixtures("great_expectations")
+def test_replacing_a_batch_does_not_move_it(site: Any, timeless: tuple[str, ...]) -> None:
+    deliver(site, a=table(0), b=table(400))
+    before = Manifest(site.project.raw).entries["a"]["start"]
+    site.deliver({"a": table(0).with_columns(x=pl.col("x") + 1)})
+    ingest(site.project, site.params(), ["a"], replace=True)
+    assert Manifest(site.project.raw).entries["a"]["start"] == before
+
+
+@pytest.mark.usefixtures("great_expectations", "timeless")
+def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
+    site.deliver({"a": table(0)})
+    wanted = site.params(validate={"max_age_days": 3})
+    ingest(site.project, wanted)
+    with pytest.raises(InputError, match=r"max_age_days .* TIME in dataset.py"):
+        validate(site.project, wanted)
+
+
+@pytest.mark.usefixtures("timeless")
+def test_a_query_cannot_be_cut_without_a_time(site: Any) -> None:
+    with pytest.raises(InputError, match="name a column as TIME"):
+        ingest(site.project, site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}))
+
+
+def test_rows_without_a_key_are_known_by_what_they_hold(timeless: tuple[str, ...]) -> None:
+    rows = table(0, 30)
+    labelled, early = (
+        featurize(rows, "binary")[0],
+        featurize_unlabelled(rows.with_columns(y=pl.lit(None, pl.Boolean)))[0],
+    )
+    key = KEY + timeless[0] if timeless else CONTENT
+    assert labelled[key].to_list() == early[key].to_list()
+    assert labelled[key].n_unique() == 30
+    assert_frame_equal(early.drop(TIME), labelled.drop(LABEL, TIME))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(), min_size=1, unique=True))
+def test_every_row_has_one_part(numbers: list[int]) -> None:
+    rows = pl.DataFrame({KEY + "id": [str(one) for one in numbers]})
+    found = pl.DataFrame({role: within(rows, SHARES[role]).cast(pl.Int8) for role in ROLES})
+    assert set(found.sum_horizontal()) == {1}
