@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 
 from evergreen import dataset, flights
 from evergreen.data.encoder import fit_encoder
-from evergreen.data.prepare import LABEL, featurize, summarize
+from evergreen.data.prepare import featurize, summarize
+from evergreen.data.split import LABEL
 from evergreen.life.compare import Resampling, Rows, Side, compare
 from evergreen.life.decide import PROMOTE, Evidence, decide
 from evergreen.model.evaluate import predict

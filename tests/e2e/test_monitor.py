@@ -12,7 +12,7 @@ from conftest import month
 from killing import kill_at
 
 from evergreen import params
-from evergreen.data.prepare import Split
+from evergreen.data.split import Split
 from evergreen.journal import Journal
 from evergreen.project import Project
 from evergreen.registry import Registry

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from evergreen.data.keys import hash_keys
-from evergreen.data.prepare import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
 from evergreen.life.decide import PROMOTE, REFUSE

@@ -18,7 +18,7 @@ import pytest
 from evergreen import dataset, flights, params
 from evergreen.data import validate as validation
 from evergreen.data.manifest import Manifest
-from evergreen.data.prepare import Split
+from evergreen.data.split import Split
 from evergreen.data.validate import BatchReport, Outcome
 from evergreen.errors import InputError
 from evergreen.life import replay as module
