@@ -16,13 +16,13 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from benchmarks.main_job import new_project
 from evergreen import dataset, flights, params
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
 from evergreen.data.validate import validate
 from evergreen.project import Project
 from evergreen.versions import run_stage
+from benchmarks.main_job import new_project
 
 ROWS, REPEATS = 1000, 5
 

@@ -47,7 +47,7 @@ def run_house(project: Project, params: Params) -> None:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError("`evergreen up` of this project is running already: use that one, or stop it first") from None
+        raise InputError("`evergreen up` runs here already: use that one, or stop it first") from None
     _check_ports(params)
     pages = Tracker(project, params).link()  # makes the database before a server opens it
     bind = ["--host", LOOPBACK, "--port"]

@@ -90,7 +90,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             folder = made[upto] = tmp_path_factory.mktemp(f"after-{upto}")
             project = small_project(folder, MONTHS, 1500, source={"path": "../inbox"})  # so that a copy reads its own
             for command in ("ingest", "validate") if upto == "validate" else (upto,):
-                done = run_evergreen(project, command)
+                done = run_cli(project, command)
                 assert done.returncode == 0, done.stdout + done.stderr
         return made[upto]
 
@@ -141,12 +141,12 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def evergreen() -> Callable[..., subprocess.CompletedProcess[str]]:
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an `evergreen` command in a project, as a user would."""
-    return run_evergreen
+    return run_cli
 
 
-def run_evergreen(project: Project, *args: str, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
+def run_cli(project: Project, *args: str, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "evergreen.cli", *args]
     return subprocess.run(
         command,

@@ -30,7 +30,7 @@ def _environment(tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def evergreen(folder: Path, *words: str) -> Result:
+def ask(folder: Path, *words: str) -> Result:
     """Run a command in this process, in `folder`."""
     before = Path.cwd()
     os.chdir(folder)
@@ -57,7 +57,8 @@ def test_help_answers_in_under_a_second() -> None:
     took = []
     for _ in range(3):
         began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "evergreen.cli", "--help"], env=environment(ROOT), cwd=ROOT)
+        command = [sys.executable, "-m", "evergreen.cli", "--help"]
+        done = subprocess.run(command, env=environment(ROOT), cwd=ROOT)
         took.append(time.perf_counter() - began)
         assert done.returncode == 0
     assert min(took) < 1
@@ -106,7 +107,7 @@ def test_the_readme_names_every_command_and_no_other() -> None:
 
 @pytest.mark.parametrize("command", [*WORK, "doctor"])
 def test_outside_a_project(command: str, tmp_path: Path) -> None:
-    said = error_of(evergreen(tmp_path, *command.split()))
+    said = error_of(ask(tmp_path, *command.split()))
     assert said == f"no project here: neither {tmp_path} nor a folder above it holds params.yaml and dvc.yaml"
     assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +129,7 @@ FAULTS = {  # what params.yaml holds -> what each line of the error says
 def test_faults_in_params_are_one_error_with_a_line_each(command: str, content: str, tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "params.yaml").write_text(content)
-    said = error_of(evergreen(tmp_path, *command.split())).splitlines()
+    said = error_of(ask(tmp_path, *command.split())).splitlines()
     assert len(said) == len(FAULTS[content])
     assert [part for part, line in zip(FAULTS[content], said, strict=True) if part not in line] == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dvc.yaml", "params.yaml"]
@@ -159,7 +160,7 @@ MISTAKES = {  # what is asked -> what the error says
 
 @pytest.mark.parametrize("command", MISTAKES)
 def test_wrong_wishes_are_one_error(command: str, settled: Project) -> None:
-    said = error_of(evergreen(settled.root, *command.split()))
+    said = error_of(ask(settled.root, *command.split()))
     assert [part for part in MISTAKES[command] if part not in said] == []
     assert not list(settled.raw.glob("*.parquet"))
     assert not (settled.stores / "prefect").exists()
@@ -171,7 +172,7 @@ def test_wrong_wishes_are_one_error(command: str, settled: Project) -> None:
      "ingest --replace", "ingest --drop"],
 )  # fmt: skip
 def test_what_is_no_command_is_told_before_anything_is_looked_at(words: str, tmp_path: Path) -> None:
-    done = evergreen(tmp_path, *words.split())
+    done = ask(tmp_path, *words.split())
     assert done.exit_code == 2
     assert "\nError: " in done.stderr
     assert "no project here" not in done.stderr
@@ -190,7 +191,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(
 ) -> None:
     bug = ZeroDivisionError("a bug")
     monkeypatch.setattr(Project, "find", failing(bug))
-    done = evergreen(tmp_path, *command.split())
+    done = ask(tmp_path, *command.split())
     assert done.exception is bug
     assert done.exit_code == 1
 
@@ -200,14 +201,14 @@ def test_who_stops_a_command_is_told_how_to_go_on(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Project, "find", failing(KeyboardInterrupt()))
-    done = evergreen(tmp_path, *command.split())
+    done = ask(tmp_path, *command.split())
     assert (done.exit_code, done.output) == (130, "stopped; run again to go on where it was\n")
 
 
 @pytest.mark.parametrize("command", ["ingest", "validate", "stage ingest"])
 def test_a_project_that_is_held_is_left_alone(command: str, settled: Project) -> None:
     with settled.lock():
-        said = error_of(evergreen(settled.root, *command.split()))
+        said = error_of(ask(settled.root, *command.split()))
     assert said.startswith(f"another run of this project is under way (process {os.getpid()})")
     assert not list(settled.raw.glob("*.parquet"))
 
@@ -219,7 +220,7 @@ def test_ingest_and_status_say_what_is_there(make_project: Callable[..., Project
     project = make_project(("2013-01", "2013-02", "2013-03"), rows=50, source={"until": "2013-02"})
 
     def say(*words: str) -> str:
-        done = evergreen(project.root, *words)
+        done = ask(project.root, *words)
         assert (done.exit_code, done.stderr) == (0, ""), done.stderr
         return done.stdout
 

@@ -16,7 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen.files import sha256_of, sha256_of_code, sha256_of_file, sweep_parts, write_json, write_whole
+from evergreen.files import (
+    sha256_of,
+    sha256_of_code,
+    sha256_of_file,
+    sweep_parts,
+    write_json,
+    write_whole,
+)
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 

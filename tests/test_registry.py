@@ -134,7 +134,11 @@ def test_registering_makes_a_challenger_once(registry, tmp_path):
     assert (registry.aliases(), registry.champion(), registry.history()) == ({}, None, [])
     steps = [
         ("one", Registered("evergreen", "1", "challenger"), {"challenger": "1"}),
-        ("one", Registered("evergreen", "1", "challenger"), {"challenger": "1"}),  # an interrupted run, again
+        (
+            "one",
+            Registered("evergreen", "1", "challenger"),
+            {"challenger": "1"},
+        ),  # an interrupted run, again
         ("two", Registered("evergreen", "2", "challenger"), {"challenger": "2"}),
         ("one", Registered("evergreen", "1", "challenger"), {"challenger": "1"}),
     ]
@@ -142,7 +146,8 @@ def test_registering_makes_a_challenger_once(registry, tmp_path):
         assert add(registry, fingerprint, folder) == registered
         assert registry.aliases() == aliases
     registry.promote("1", None, YES)
-    assert add(registry, "one", folder) == Registered("evergreen", "1", "champion")  # and no challenger to itself
+    again = add(registry, "one", folder)
+    assert again == Registered("evergreen", "1", "champion")  # and no challenger to itself
     assert registry.aliases() == {"champion": "1"}
     assert add(registry, "two", folder) == Registered("evergreen", "2", "challenger")
     assert len(registry.client.search_model_versions("name = 'evergreen'")) == 2

@@ -85,7 +85,7 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
     try:
         said = pause_flow_run(wait_for_input=form, timeout=PATIENCE)
     except FlowPauseTimeout:
-        get_run_logger().warning("nobody answered; version %s still waits: `evergreen promote --approve`", number)
+        get_run_logger().warning("nobody answered; version %s waits: `evergreen promote --approve`", number)
         return registered
     if not said.promote:
         get_run_logger().info("version %s was not approved: %s", number, said.reason)
@@ -105,7 +105,7 @@ def show_links(job: Job, run_id: str, registered: Registered) -> None:
         f"- on disk: `{job.project.reports}`",
         f"- the data: `{json.dumps(data_versions(job.project))}`",
     ]
-    create_markdown_artifact("\n".join(lines), key="links", description="MLflow is up while `evergreen up` runs")
+    create_markdown_artifact("\n".join(lines), key="links", description="MLflow is up with `evergreen up`")
 
 
 def _called(number: str | None) -> str:

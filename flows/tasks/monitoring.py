@@ -194,7 +194,7 @@ def look_back(job: Job, watched: Watched) -> Decision | None:
 def ask_for_first(job: Job) -> None:
     """Ask for a training where there is no champion yet."""
     tell(job.project, DRIFTED, {"reason": "there is no champion yet"})
-    get_run_logger().warning("there is no champion yet: a training was asked for (`evergreen run` makes one as well)")
+    get_run_logger().warning("no champion yet: a training was asked for (`evergreen run` makes one as well)")
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:

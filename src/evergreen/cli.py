@@ -66,7 +66,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
     with _project() as (project, params):
         if drop:
             run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True)
-            click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if the source still has them")
+            click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered")
             return
         done = run_stage(
             project,
@@ -199,14 +199,22 @@ def monitor() -> None:
 
     console.install()
     seen = monitoring()
-    rows = [["champion", f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one"]]
+    rows = [
+        [
+            "champion",
+            f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one",
+        ]
+    ]
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
     for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
         if decision:
             rows += [[what if at == 0 else "", text] for at, text in enumerate((decision.action, *decision.reasons))]
     if seen.asked:
         rows.append(
-            ["asked for", f"a retraining, after {seen.asked[-1]}: `evergreen run`, or `evergreen up` starts it"]
+            [
+                "asked for",
+                f"a retraining, after {seen.asked[-1]}: `evergreen run`, or `evergreen up` starts it",
+            ]
         )
     rows.append(["page", "reports/monitoring.html"])
     _table(["what", "found"], rows)
@@ -286,7 +294,7 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
         decision = promotable(registry, number, override=override)
         click.echo(decision.as_markdown())
         if not (approve or override):
-            click.echo(f"\nversion {number} waits for approval; `evergreen promote {number} --approve` promotes it")
+            click.echo(f"\nversion {number} waits for approval: `evergreen promote {number} --approve`")
             return
         held = registry.aliases().get("champion")
         event = registry.promote(number, held, approved(decision, reason, override=override))
@@ -314,7 +322,7 @@ def history(at: str | None) -> None:
         else:
             events = registry.history()
         if not events:
-            click.echo("there was no champion then" if at else "nothing was decided yet: `evergreen run` does")
+            click.echo("there was no champion then" if at else "nothing is decided: `evergreen run` does")
             return
         for one in events:
             before = f" in place of {one.before}" if one.before and one.what in ("promoted", "rolled back") else ""
@@ -418,17 +426,17 @@ def _load_scoring() -> None:
 
 def _load_monitoring() -> None:
     """Import, while the server starts, what every monitoring needs."""
-    import flows.monitoring  # noqa: F401
     from evergreen import versions
+    import flows.monitoring  # noqa: F401
 
     versions.load_library()
 
 
 def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
-    import flows.training  # noqa: F401
     from evergreen import versions
     from evergreen.tracking import Tracker
+    import flows.training  # noqa: F401
 
     versions.load_library()
     _ = Tracker(project, params).experiment
@@ -458,7 +466,10 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
         rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
     rows.append(["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"])
     rows.append(
-        ["MLflow", tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (while `evergreen up` runs)")]
+        [
+            "MLflow",
+            tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (with `evergreen up`)"),
+        ]
     )
     rows.append(["took", f"{seconds:.0f} s"])
     _table(["step", "what happened"], rows)

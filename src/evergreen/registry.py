@@ -149,7 +149,15 @@ class Registry:
         with tempfile.TemporaryDirectory() as folder:
             given, found = Path(folder, "rows.parquet"), Path(folder, "predictions.npy")
             rows.write_parquet(given)
-            command = [sys.executable, "-m", "evergreen.registry", self.name, number, str(given), str(found)]
+            command = [
+                sys.executable,
+                "-m",
+                "evergreen.registry",
+                self.name,
+                number,
+                str(given),
+                str(found),
+            ]
             done = subprocess.run(
                 command, env=os.environ | {"MLFLOW_TRACKING_URI": self.tracker.uri}, capture_output=True, text=True
             )
@@ -191,7 +199,7 @@ class Registry:
             raise InputError(f"version {target} is the champion already")
         self._version(target)
         if not any(one.version == target and one.what == PROMOTED for one in self.history()):
-            raise InputError(f"version {target} was never champion: promote it, `evergreen promote {target}`")
+            raise InputError(f"version {target} was never champion: `evergreen promote {target}`")
         self.open(target)
         return self._change(ROLLED_BACK, target, now, self._before(target), reason)
 

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
-FINGERPRINT, SEED, ROOT = "evergreen.fingerprint", "evergreen.seed", "evergreen.root"
+FINGERPRINT, SEED, ROOT = (
+    "evergreen.fingerprint",
+    "evergreen.seed",
+    "evergreen.root",
+)
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
@@ -255,7 +259,11 @@ class Tracker:
 
     def record_failure(self, parent: str, seed: int, error: str) -> None:
         """Record a seed that could not be trained; its sweep counts as unfinished and is continued by the next run."""
-        run_id = self._child(parent, f"seed {seed}", {SEED: str(seed), ROOT: self.root, "evergreen.error": error[:500]})
+        run_id = self._child(
+            parent,
+            f"seed {seed}",
+            {SEED: str(seed), ROOT: self.root, "evergreen.error": error[:500]},
+        )
         self.client.set_terminated(run_id, "FAILED")
 
     # --- evaluation ---------------------------------------------------------------------------------------------------
@@ -275,7 +283,10 @@ class Tracker:
         for name, spread in evaluation.spread.items():
             values |= {f"seeds.{name}.mean": spread.mean, f"seeds.{name}.deviation": spread.deviation}
         known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]  # NaN is no finding
-        tags = {"evergreen.chosen_seeds": json.dumps(evaluation.chosen), FAILED_SEEDS: json.dumps(list(failed_seeds))}
+        tags = {
+            "evergreen.chosen_seeds": json.dumps(evaluation.chosen),
+            FAILED_SEEDS: json.dumps(list(failed_seeds)),
+        }
         tags["mlflow.note.content"] = evaluation.as_markdown()
         self.client.log_batch(run_id, known, tags=[RunTag(key, value) for key, value in tags.items()])
         self.attach(run_id, files)
@@ -331,7 +342,10 @@ class Tracker:
 
         tags = {f"evergreen.{key}": str(value) for key, value in facts.items()}
         commit, changes = git_state(self.project.root)
-        tags |= {"mlflow.source.git.commit": commit, "evergreen.git.dirty": str(bool(changes)).lower()}
+        tags |= {
+            "mlflow.source.git.commit": commit,
+            "evergreen.git.dirty": str(bool(changes)).lower(),
+        }
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         if changes:
             self.client.log_text(run_id, changes, "code/uncommitted.diff")

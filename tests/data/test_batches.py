@@ -216,7 +216,12 @@ def test_other_content_under_a_known_name_is_refused(
     changed = change(few("2013-01"))
     filled.deliver({"2013-01": changed})
     refusal(
-        filled, "'2013-01'", "30 rows then", f"{changed.height} now", "evergreen ingest 2013-01 --replace", names=names
+        filled,
+        "'2013-01'",
+        "30 rows then",
+        f"{changed.height} now",
+        "evergreen ingest 2013-01 --replace",
+        names=names,
     )
     assert snapshot(filled.project.raw) == before
 

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen import dataset
-from evergreen.data.bias import BINS, FEWEST_ROWS, BiasReport, Evidence, check_bias, find_bias, list_faults
+from evergreen.data.bias import (
+    BINS,
+    FEWEST_ROWS,
+    BiasReport,
+    Evidence,
+    check_bias,
+    find_bias,
+    list_faults,
+)
 from evergreen.data.finding import Finding
 from evergreen.data.label_noise import Predicted
 from evergreen.data.prepare import prepare

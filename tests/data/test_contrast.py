@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen.data.contrast import contrast, contrast_categories, contrast_counts, contrast_numbers, size, standardise
+from evergreen.data.contrast import (
+    contrast,
+    contrast_categories,
+    contrast_counts,
+    contrast_numbers,
+    size,
+    standardise,
+)
 from evergreen.data.profile import Sample, Sums, profile
 
 INF, NAN = float("inf"), float("nan")

@@ -10,7 +10,16 @@ from conftest import month
 
 from evergreen import dataset
 from evergreen.data.prepare import featurize
-from evergreen.data.sketch import POINTS, SAMPLE, Levels, Numbers, Sketch, design_effect, pool, sketch
+from evergreen.data.sketch import (
+    POINTS,
+    SAMPLE,
+    Levels,
+    Numbers,
+    Sketch,
+    design_effect,
+    pool,
+    sketch,
+)
 from evergreen.errors import InputError
 
 ROWS = 20_000

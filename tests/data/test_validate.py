@@ -215,9 +215,8 @@ def test_bad_batch_says_what_is_wrong(
 ) -> None:
     outcome = check_batch(change(month(JANUARY)), JANUARY, Validate(**options))
     said = str(BadBatchError(outcome.report))
-    assert [part for part in (*parts, "'2013-01'", "evergreen ingest 2013-01 --replace") if part not in said] == [], (
-        said
-    )
+    wanted = (*parts, "'2013-01'", "evergreen ingest 2013-01 --replace")
+    assert [part for part in wanted if part not in said] == [], said
     assert outcome.valid.is_empty()
     assert outcome.quarantined.is_empty()
     assert (outcome.report.valid, outcome.report.quarantined) == (0, 0)

@@ -82,16 +82,16 @@ def assert_one_error(done: subprocess.CompletedProcess[str], *said: str) -> None
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_batch_stops_before_anything_downstream_changes(
-    name: str, validated_project: Project, evergreen: Run
+    name: str, validated_project: Project, cli: Run
 ) -> None:
     spoil, said = BROKEN[name]
     project = validated_project
     kept = ("data/validated", "data/quarantine", "data/validation")
     before = tree(project, *kept)
     spoil(project.root.parent / "inbox")
-    done = evergreen(project, "ingest")
+    done = cli(project, "ingest")
     if done.returncode == 0:
-        done = evergreen(project, "validate")
+        done = cli(project, "validate")
     assert_one_error(done, *said)
     assert tree(project, *kept) == before
     assert not list(project.root.rglob(".part-*"))
@@ -99,59 +99,59 @@ def test_a_broken_batch_stops_before_anything_downstream_changes(
         assert sorted(path.stem for path in project.raw.glob("*.parquet")) == ["2013-05", "2013-06", "2013-07"]
         return
     parquet(lambda frame: frame)(project.root.parent / "inbox")  # delivered again, mended
-    assert evergreen(project, "ingest", NEW, "--replace").returncode == 0
-    mended = evergreen(project, "validate")
+    assert cli(project, "ingest", NEW, "--replace").returncode == 0
+    mended = cli(project, "validate")
     assert mended.returncode == 0, mended.stderr
     assert NEW in mended.stdout
 
 
-def test_the_flow_stops_at_a_bad_batch_too(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_the_flow_stops_at_a_bad_batch_too(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     parquet(lambda frame: frame.drop("dest"))(project.root.parent / "inbox")
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert_one_error(done, NEW, "missing column(s) 'dest'", "reports/validation.html")
     assert not project.validated.exists() or not tree(project, "data/validated")
     assert "missing column(s)" in (project.reports / "validation.html").read_text()
 
 
-def test_a_bad_batch_can_be_left_out(validated_project: Project, evergreen: Run) -> None:
+def test_a_bad_batch_can_be_left_out(validated_project: Project, cli: Run) -> None:
     project = validated_project
     parquet(lambda frame: frame.drop("dest"))(project.root.parent / "inbox")
-    assert evergreen(project, "ingest").returncode == 0
-    assert_one_error(evergreen(project, "validate"), NEW, f"evergreen ingest {NEW} --drop")
+    assert cli(project, "ingest").returncode == 0
+    assert_one_error(cli(project, "validate"), NEW, f"evergreen ingest {NEW} --drop")
     assert "missing column(s)" in (project.reports / "validation.html").read_text()
     (project.root.parent / "inbox" / f"{NEW}.parquet").unlink()
-    assert evergreen(project, "ingest", NEW, "--drop").returncode == 0
-    assert evergreen(project, "validate").returncode == 0
-    assert_one_error(evergreen(project, "ingest", "2012-01", "--drop"), "no batch '2012-01'")
+    assert cli(project, "ingest", NEW, "--drop").returncode == 0
+    assert cli(project, "validate").returncode == 0
+    assert_one_error(cli(project, "ingest", "2012-01", "--drop"), "no batch '2012-01'")
 
 
-def test_a_tampered_raw_batch_is_refused(validated_project: Project, evergreen: Run) -> None:
+def test_a_tampered_raw_batch_is_refused(validated_project: Project, cli: Run) -> None:
     project = validated_project
     path = project.raw / "2013-05.parquet"
     pl.read_parquet(path).with_columns(arr_delay=pl.lit(200, pl.Int32)).write_parquet(path)
     said = ("2013-05.parquet was changed after it was ingested", "dvc checkout")
-    assert_one_error(evergreen(project, "validate"), *said)
-    assert_one_error(evergreen(project, "ingest", "2013-07", "--replace"), *said)
-    assert_one_error(evergreen(project, "run"), *said)
+    assert_one_error(cli(project, "validate"), *said)
+    assert_one_error(cli(project, "ingest", "2013-07", "--replace"), *said)
+    assert_one_error(cli(project, "run"), *said)
 
 
-def test_a_damaged_champion_is_made_again(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_damaged_champion_is_made_again(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
-    assert evergreen(project, "run").returncode == 0
+    assert cli(project, "run").returncode == 0
     (model,) = project.stores.glob("mlflow/**/package/seed-*.ubj")
     model.write_bytes(model.read_bytes()[:-1] + b"?")
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert done.returncode == 0, done.stderr
     assert "gone or damaged" in done.stdout + done.stderr
     assert "version 2 is champion" in done.stdout
     assert "3 seeds, 3 of them reused" in done.stdout
 
 
-def test_all_labels_equal(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_all_labels_equal(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     equal_labels(project.root.parent / "inbox")
-    assert_one_error(evergreen(project, "run"), "training labels are false", "LABEL in dataset.py")
+    assert_one_error(cli(project, "run"), "training labels are false", "LABEL in dataset.py")
 
 
 PARAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -165,13 +165,13 @@ PARAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", PARAMS)
 @pytest.mark.parametrize("command", ["run", "ingest"])
-def test_faults_in_params(name: str, command: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_faults_in_params(name: str, command: str, make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     right, wrong, said = PARAMS[name]
     text = project.params.read_text()
     assert right in text
     project.params.write_text(text.replace(right, wrong))
-    assert_one_error(evergreen(project, command), *said)
+    assert_one_error(cli(project, command), *said)
     assert not (project.root / "data").exists()
 
 
@@ -192,7 +192,7 @@ def in_namespace(project: Project, setup: str, *args: str) -> subprocess.Complet
 
 
 @pytest.mark.parametrize("size", ["100k", "260k"])
-def test_a_full_disk(size: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_full_disk(size: str, make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project(rows=4000)
     data = project.root / "data"
     data.mkdir()
@@ -201,22 +201,22 @@ def test_a_full_disk(size: str, make_project: Callable[..., Project], evergreen:
     full = in_namespace(project, setup, "ingest")
     assert_one_error(full, "no space left", "free some disk space")
     for step in ("ingest", "validate"):
-        done = evergreen(project, step)
+        done = cli(project, step)
         assert done.returncode == 0, done.stderr
     assert len(list(project.validated.glob("*.parquet"))) == 3
 
 
-def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     project.stores.mkdir()
     full = in_namespace(project, f"mount -t tmpfs -o size=400k disk {project.stores}", "run")
     assert_one_error(full)
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("folder", ["stores", "data", ".dvc"])
-def test_a_read_only_store(folder: str, validated_project: Project, evergreen: Run) -> None:
+def test_a_read_only_store(folder: str, validated_project: Project, cli: Run) -> None:
     project = validated_project
     before = tree(project, "data")
     place = project.root / folder
@@ -226,26 +226,26 @@ def test_a_read_only_store(folder: str, validated_project: Project, evergreen: R
     assert_one_error(done, "writable")
     assert tree(project, "data") == before or folder != "data"
     for step in ("run",) if folder == "stores" else ("ingest", "validate"):
-        again = evergreen(project, step)
+        again = cli(project, step)
         assert again.returncode == 0, again.stderr
     assert (project.validated / f"{NEW}.parquet").is_file()
 
 
-def test_a_port_in_use(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_port_in_use(make_project: Callable[..., Project], cli: Run) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         project = make_project(ports={"mlflow": port})
-        done = evergreen(project, "up")
+        done = cli(project, "up")
         assert_one_error(done, f"port {port} is in use", "ports.mlflow in params.yaml")
 
 
-def test_a_prefect_server_that_does_not_answer(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_prefect_server_that_does_not_answer(make_project: Callable[..., Project], cli: Run) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{other.getsockname()[1]}/api"
-    done = evergreen(make_project(), "run", PREFECT_API_URL=url)
+    done = cli(make_project(), "run", PREFECT_API_URL=url)
     assert_one_error(done, url, "unset the variable")
 
 
@@ -253,6 +253,10 @@ def test_outside_a_project(tmp_path: Path) -> None:
     env = environment(tmp_path)
     env["PYTHONPATH"] = ""
     done = subprocess.run(
-        [sys.executable, "-m", "evergreen.cli", "run"], cwd=tmp_path, env=env, capture_output=True, text=True
+        [sys.executable, "-m", "evergreen.cli", "run"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
     )
     assert_one_error(done, "no project here", str(tmp_path))

@@ -47,34 +47,34 @@ def refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_a_story(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_story(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
-    assert "nothing was decided yet" in evergreen(project, "history").stdout
-    refused(evergreen(project, "rollback", "--reason", "none"), "no earlier champion")
+    assert "nothing is decided" in cli(project, "history").stdout
+    refused(cli(project, "rollback", "--reason", "none"), "no earlier champion")
 
-    first = evergreen(project, "run")
+    first = cli(project, "run")
     assert "version 1 is champion" in first.stdout, first.stdout + first.stderr
     assert (project.reports / "comparison.png").stat().st_size > 10_000
     live = predictions(project)
     edit(project, "train", max_depth=1, rounds=2)  # a poor one
-    second = evergreen(project, "run")
+    second = cli(project, "run")
     assert second.returncode == 0, second.stderr
     assert "version 2 is challenger" in second.stdout
     assert "refuse" in second.stdout
     assert predictions(project).tobytes() == live.tobytes()
 
-    refused(evergreen(project, "promote", "--approve"), "version 2 is not to be promoted", "--override")
-    assert evergreen(project, "promote", "--override").returncode == 2  # without a reason
-    forced = evergreen(project, "promote", "--override", "--reason", "the auditors asked for a simple model")
+    refused(cli(project, "promote", "--approve"), "version 2 is not to be promoted", "--override")
+    assert cli(project, "promote", "--override").returncode == 2  # without a reason
+    forced = cli(project, "promote", "--override", "--reason", "the auditors asked for a simple model")
     assert "version 2 is champion in place of version 1" in forced.stdout, forced.stderr
     assert predictions(project).tobytes() != live.tobytes()
     between = datetime.now(UTC)
-    back = evergreen(project, "rollback", "--reason", "complaints")
+    back = cli(project, "rollback", "--reason", "complaints")
     assert "version 1 is champion again" in back.stdout, back.stderr
     assert predictions(project).tobytes() == live.tobytes()
-    refused(evergreen(project, "rollback", "--to", "7", "--reason", "x"), "no version 7", "1, 2")
+    refused(cli(project, "rollback", "--to", "7", "--reason", "x"), "no version 7", "1, 2")
 
-    lines = evergreen(project, "history").stdout.splitlines()
+    lines = cli(project, "history").stdout.splitlines()
     assert [line.split("  ")[1].split(",")[0] for line in lines if line[:2] == "20"] == [
         "version 1 promoted",
         "version 2 refused",
@@ -82,29 +82,35 @@ def test_a_story(make_project: Callable[..., Project], evergreen: Run) -> None:
         "version 1 rolled back in place of 2",
     ]
     assert "AGAINST THE GATE by a person: the auditors asked for a simple model" in "".join(lines)
-    then = evergreen(project, "history", "--at", between.isoformat()).stdout
+    then = cli(project, "history", "--at", between.isoformat()).stdout
     assert "version 2 promoted" in then
     assert "version 1" not in then.splitlines()[0]
-    before = evergreen(project, "history", "--at", str((between - timedelta(days=1)).date())).stdout
+    before = cli(project, "history", "--at", str((between - timedelta(days=1)).date())).stdout
     assert "there was no champion then" in before
-    refused(evergreen(project, "history", "--at", "yesterday"), "'yesterday' is no date")
+    refused(cli(project, "history", "--at", "yesterday"), "'yesterday' is no date")
 
-    again = evergreen(project, "run")  # the rollback stands: what was decided is not decided anew
+    again = cli(project, "run")  # the rollback stands: what was decided is not decided anew
     assert "version 2" in again.stdout
     assert registry(project).champion() == "1"
 
 
-def test_a_person_approves_and_two_at_once_make_one_champion(
-    make_project: Callable[..., Project], evergreen: Run
-) -> None:
+def test_a_person_approves_and_two_at_once_make_one_champion(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project(gate={"approval": "manual"})
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert "waits for approval" in done.stdout + done.stderr
     assert registry(project).champion() is None
-    shown = evergreen(project, "promote")
+    shown = cli(project, "promote")
     assert "| baseline linear | met |" in shown.stdout
     assert registry(project).champion() is None
-    command = [sys.executable, "-m", "evergreen.cli", "promote", "--approve", "--reason", "looks right"]
+    command = [
+        sys.executable,
+        "-m",
+        "evergreen.cli",
+        "promote",
+        "--approve",
+        "--reason",
+        "looks right",
+    ]
     both = [
         subprocess.Popen(
             command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -122,7 +128,7 @@ def test_a_person_approves_and_two_at_once_make_one_champion(
     assert "approved by a person: looks right" in found.history()[-1].reason
 
 
-def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     path = project.root / "src" / "evergreen" / "dataset.py"
     text = path.read_text().replace(
@@ -131,18 +137,20 @@ def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., P
     )
     assert "waited" in text
     path.write_text(text)
-    refused(evergreen(project, "run"), "'waited' reads 'dep_delay'", "KNOWN_LATER")
+    refused(cli(project, "run"), "'waited' reads 'dep_delay'", "KNOWN_LATER")
     path.write_text(text.replace('KNOWN_LATER = ("dep_time", "dep_delay", ', 'KNOWN_LATER = ("dep_time", '))
-    refused(evergreen(project, "run"), "feature 'waited' alone tells the label", "nothing was trained")
+    refused(cli(project, "run"), "feature 'waited' alone tells the label", "nothing was trained")
     assert registry(project).aliases() == {}
 
 
-def test_a_model_altered_after_registration_is_not_promoted(
-    make_project: Callable[..., Project], evergreen: Run
-) -> None:
+def test_a_model_altered_after_registration_is_not_promoted(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project(gate={"approval": "manual"})
-    assert evergreen(project, "run").returncode == 0
+    assert cli(project, "run").returncode == 0
     (model,) = project.stores.glob("mlflow/**/package/seed-*.ubj")
     model.write_bytes(model.read_bytes()[:-1] + b"?")
-    refused(evergreen(project, "promote", "--approve"), model.name, "changed after the model was packaged")
+    refused(
+        cli(project, "promote", "--approve"),
+        model.name,
+        "changed after the model was packaged",
+    )
     assert registry(project).champion() is None

@@ -31,15 +31,15 @@ def deliver(project: Project, name: str, rows: pl.DataFrame) -> None:
     rows.write_parquet(project.root.parent / "inbox" / f"{name}.parquet")
 
 
-def test_killed_anywhere_it_is_repeated_and_asks_once(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_killed_anywhere_it_is_repeated_and_asks_once(make_project: Callable[..., Project], cli: Run) -> None:
     retrain = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0}
     project = make_project(retrain=retrain)
-    assert "version 1 is champion" in evergreen(project, "run").stdout
+    assert "version 1 is champion" in cli(project, "run").stdout
     deliver(project, "2013-08", month("2013-08"))
     for moment, where in MOMENTS.items():
         killed = kill_at(project, where, "monitor")
         assert killed.returncode == -signal.SIGKILL, moment + killed.stdout + killed.stderr
-    done = evergreen(project, "monitor")
+    done = cli(project, "monitor")
     assert done.returncode == 0, done.stderr
     assert "retrain" in done.stdout
     assert "asked for" in done.stdout
@@ -47,19 +47,17 @@ def test_killed_anywhere_it_is_repeated_and_asks_once(make_project: Callable[...
     assert [(one.batch, one.action) for one in journal.entries()] == [("2013-08", "retrain")]
     assert [one.batch for one in journal.asked()] == ["2013-08"]
     assert {run.info.status for run in journal._search("")} <= {"FINISHED", "KILLED"}
-    evergreen(project, "run")
+    cli(project, "run")
     assert journal.asked() == []
-    again = evergreen(project, "monitor")
+    again = cli(project, "monitor")
     assert "nothing new" in again.stdout
 
 
-def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(
-    make_project: Callable[..., Project], evergreen: Run
-) -> None:
+def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(make_project: Callable[..., Project], cli: Run) -> None:
     """Its rows are valid one by one; what gives it away is what months are usually like."""
     project = make_project(months=("2013-04", "2013-05", "2013-06", "2013-07"))
     deliver(project, "2013-08", month("2013-08").with_columns(distance=pl.lit(500, pl.Int32)))
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert done.returncode == 0, done.stderr
     assert "held back: 2013-08: distance is 500.0 in every row that has it" in done.stdout + done.stderr
     split = Split.read(project.features / "split.json")
@@ -69,10 +67,10 @@ def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(
     registry = Registry(Tracker(project, params.load(project.params)))
     assert {event.batch for event in registry.history()} == {"2013-07"}
     if not registry.champion():  # so few rows may make none that passes
-        assert evergreen(project, "promote", "--override", "--reason", "one to be watched").returncode == 0
-    seen = evergreen(project, "monitor")
+        assert cli(project, "promote", "--override", "--reason", "one to be watched").returncode == 0
+    seen = cli(project, "monitor")
     assert "2013-08 is not fit to train on: distance is 500.0" in seen.stdout, seen.stdout + seen.stderr
     deliver(project, "2013-09", month("2013-09"))
-    assert evergreen(project, "run").returncode == 0
+    assert cli(project, "run").returncode == 0
     split = Split.read(project.features / "split.json")
     assert "2013-08" not in {*split.train.batches, *split.validation.batches, *split.holdout.batches}

@@ -62,11 +62,11 @@ def dvc(project: Project, *args: str) -> str:
     return done.stdout
 
 
-def test_first_run_again_and_one_more_month(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_first_run_again_and_one_more_month(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project((*MONTHS, "2013-08"), source={"until": "2013-07"})
     edit(project, "source", path=str(project.root.parent / "inbox"), kind="files")
 
-    first = evergreen(project, "run")
+    first = cli(project, "run")
     assert first.returncode == 0, first.stderr
     assert "version 1 is champion" in first.stdout
     assert seed_models(project).keys() == {"0", "1", "2"}
@@ -76,31 +76,31 @@ def test_first_run_again_and_one_more_month(make_project: Callable[..., Project]
     for picture in ("result.png", "curves.png", "validation.html"):
         assert (project.reports / picture).stat().st_size > 10_000
 
-    again = evergreen(project, "run")
+    again = cli(project, "run")
     assert again.returncode == 0, again.stderr
     steps = ("ingest", "validate", "prepare", "train", "evaluate", "register", "decide")
     assert [line.split()[1] for line in again.stdout.splitlines() if line.startswith(steps)] == ["skipped"] * 7
 
     before = {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[567].*")}
-    more = evergreen(project, "ingest", "--next")
+    more = cli(project, "ingest", "--next")
     assert more.returncode == 0, more.stderr
     assert "1 new: 2013-08" in more.stdout
-    checked = evergreen(project, "validate")
+    checked = cli(project, "validate")
     assert [line.split()[0] for line in checked.stdout.splitlines() if "checked now" in line] == ["2013-08"]
-    third = evergreen(project, "run")
+    third = cli(project, "run")
     assert third.returncode == 0, third.stderr
     assert "version 2 is ch" in third.stdout  # champion or challenger, as the gate sees it
     assert {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[567].*")} == before
     assert "up to date" in dvc(project, "status")
 
 
-def test_two_runs_from_scratch_give_equal_bytes(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_two_runs_from_scratch_give_equal_bytes(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     other = Project(project.root.with_name("other"))
     shutil.copytree(project.root, other.root)
-    one = evergreen(project, "run")
+    one = cli(project, "run")
     assert one.returncode == 0, one.stderr
-    two = evergreen(other, "run", OMP_NUM_THREADS="1")
+    two = cli(other, "run", OMP_NUM_THREADS="1")
     assert two.returncode == 0, two.stderr
     assert seed_models(project) == seed_models(other)
     assert len(seed_models(project)) == 3
@@ -115,15 +115,13 @@ CHANGES = [  # section, new values, the data stages that run, whether a model is
 ]
 
 
-def test_a_changed_parameter_reruns_its_stage_and_what_follows(
-    make_project: Callable[..., Project], evergreen: Run
-) -> None:
+def test_a_changed_parameter_reruns_its_stage_and_what_follows(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
-    assert evergreen(project, "run", "--seeds", "1").returncode == 0
+    assert cli(project, "run", "--seeds", "1").returncode == 0
     for section, values, expected, trained in CHANGES:
         edit(project, section, **values)
         assert changed_stages(project) == expected[:1], section
-        done = evergreen(project, "run", "--seeds", "1")
+        done = cli(project, "run", "--seeds", "1")
         assert done.returncode == 0, done.stderr
         steps = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line[:1].isalpha()}
         ran = [name for name in ("ingest", "validate", "prepare") if steps[name] == "done"]
@@ -131,10 +129,10 @@ def test_a_changed_parameter_reruns_its_stage_and_what_follows(
         assert (steps["train"] != "skipped") == trained, section
 
 
-def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], evergreen: Run, tmp_path: Path) -> None:
+def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], cli: Run, tmp_path: Path) -> None:
     project = make_project()
     for step in ("ingest", "validate"):
-        assert evergreen(project, step).returncode == 0
+        assert cli(project, step).returncode == 0
     dvc(project, "repro")
     dvc(project, "push")
     git = ["git", "-C", str(project.root), "-c", "user.name=t", "-c", "user.email=t@localhost"]
@@ -184,14 +182,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("chain", CHAINS)
 def test_killed_anywhere_the_next_run_finishes(
-    chain: str, make_project: Callable[..., Project], evergreen: Run, undisturbed: dict[str, str]
+    chain: str, make_project: Callable[..., Project], cli: Run, undisturbed: dict[str, str]
 ) -> None:
     project = make_project()
     for name, moment in CHAINS[chain].items():
         killed = kill_at(project, moment, "run")
         assert killed.returncode == -signal.SIGKILL, name + killed.stdout + killed.stderr
 
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert done.returncode == 0, done.stderr
     assert "version 1 is champion" in done.stdout
     assert statuses(project) <= {"FINISHED", "KILLED"}
@@ -235,16 +233,16 @@ def servers_of(project: Project) -> list[int]:
     return found
 
 
-def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     with project.lock():
-        done = evergreen(project, "ingest")
+        done = cli(project, "ingest")
     assert done.returncode == 1
     assert f"another run of this project is under way (process {os.getpid()})" in done.stderr
-    assert evergreen(project, "ingest").returncode == 0
+    assert cli(project, "ingest").returncode == 0
 
 
-def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     failing = KILLER.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError('out of luck')").replace(
         "len(calls) == call", "kwargs.get('seed', args[2] if len(args) > 2 else None) == call"
@@ -256,7 +254,7 @@ def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., P
     assert part.returncode == 3, part.stdout + part.stderr
     assert "2 seeds, 0 of them reused" in part.stdout
     assert "failed seeds  1; run again" in part.stdout
-    done = evergreen(project, "run")
+    done = cli(project, "run")
     assert done.returncode == 0, done.stderr
     assert "3 seeds, 2 of them reused" in done.stdout
 
@@ -274,7 +272,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project(task=task)
     label, metric = LABELS[task]
     code = project.root / "src/evergreen/dataset.py"
@@ -282,7 +280,7 @@ def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable
     old = 'pl.col("arr_delay") > 15'
     assert old in text
     code.write_text(text.replace(old, label))
-    done = evergreen(project, "run", "--model", "mean", "--seeds", "2")
+    done = cli(project, "run", "--model", "mean", "--seeds", "2")
     assert done.returncode == 0, done.stderr
     shown = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
     assert float(shown[metric][0]) > 0
@@ -337,24 +335,24 @@ def test_no_connection_beyond_this_machine(make_project: Callable[..., Project],
     assert "192.0.2.1" in tried.read_text()
 
 
-def test_help_answers_at_once(evergreen: Run, make_project: Callable[..., Project]) -> None:
+def test_help_answers_at_once(cli: Run, make_project: Callable[..., Project]) -> None:
     project = make_project()
-    evergreen(project, "--help")
+    cli(project, "--help")
     began = time.monotonic()
-    done = evergreen(project, "--help")
+    done = cli(project, "--help")
     assert done.returncode == 0
     assert time.monotonic() - began < 1
     for command in ("ingest", "validate", "run", "status", "doctor"):
         assert f"  {command} " in done.stdout
 
 
-def test_status_and_doctor(make_project: Callable[..., Project], evergreen: Run) -> None:
+def test_status_and_doctor(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
-    before = evergreen(project, "status")
+    before = cli(project, "status")
     assert before.returncode == 0, before.stderr
     assert "none yet" in before.stdout
     assert "3 batches" in before.stdout
-    healthy = evergreen(project, "doctor")
+    healthy = cli(project, "doctor")
     assert healthy.returncode == 0, healthy.stdout + healthy.stderr
     assert "WRONG" not in healthy.stdout
     inside = subprocess.run(
@@ -366,7 +364,7 @@ def test_status_and_doctor(make_project: Callable[..., Project], evergreen: Run)
     )
     assert inside.stdout == before.stdout
     edit(project, "source", path=str(project.root / "nowhere"))
-    sick = evergreen(project, "doctor")
+    sick = cli(project, "doctor")
     assert sick.returncode == 1
     assert "nowhere" in sick.stdout
 

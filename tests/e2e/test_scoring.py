@@ -85,11 +85,11 @@ def assert_free(project: Project) -> None:
     assert not list(project.root.rglob(".part-*"))
 
 
-def test_a_month_without_labels_then_again_then_with_labels(project: Project, evergreen: Run, tmp_path: Path) -> None:
+def test_a_month_without_labels_then_again_then_with_labels(project: Project, cli: Run, tmp_path: Path) -> None:
     rows = month(NEW).with_columns(origin=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("ORD")).otherwise("origin"))
     in_time(rows).write_csv(tmp_path / f"{NEW}.csv")
     out = tmp_path / "out" / "said.csv"
-    first = evergreen(project, "score", str(tmp_path / f"{NEW}.csv"), "--out", str(out))
+    first = cli(project, "score", str(tmp_path / f"{NEW}.csv"), "--out", str(out))
     assert first.returncode == 0, first.stderr
     shown = first.stdout.splitlines()[-1].split()
     assert shown[:5] == [NEW, f"{rows.height - 1:,}", "1", "version", "1"]
@@ -111,14 +111,14 @@ def test_a_month_without_labels_then_again_then_with_labels(project: Project, ev
 
     before = files(project)
     rows.write_parquet(tmp_path / f"{NEW}.parquet")  # the same rows, their labels have come
-    again = evergreen(project, "score", str(tmp_path / f"{NEW}.parquet"))
+    again = cli(project, "score", str(tmp_path / f"{NEW}.parquet"))
     assert again.returncode == 0, again.stderr
     assert "scored before, nothing to do" in again.stdout
     assert files(project) == before
 
     few().write_csv(tmp_path / f"{NEW}.csv")
     said_now = (repr(NEW), f"{rows.height:,} rows by version 1", "now 60", "--name")
-    assert_one_error(evergreen(project, "score", str(tmp_path / f"{NEW}.csv")), *said_now)
+    assert_one_error(cli(project, "score", str(tmp_path / f"{NEW}.csv")), *said_now)
     assert files(project) == before
     assert_free(project)
 
@@ -131,14 +131,14 @@ def dvc_status(project: Project) -> str:
 
 
 def test_a_batch_of_raw_and_files_while_a_training_holds_the_project(
-    project: Project, evergreen: Run, tmp_path: Path
+    project: Project, cli: Run, tmp_path: Path
 ) -> None:
     few().write_csv(tmp_path / "one.csv")
     few().tail(20).write_csv(tmp_path / "two.tsv", separator="\t")
     with project.lock():
-        done = evergreen(project, "score", "--batch", MONTHS[-1])
+        done = cli(project, "score", "--batch", MONTHS[-1])
         assert done.returncode == 0, done.stderr
-        more = evergreen(project, "score", str(tmp_path / "one.csv"), str(tmp_path / "two.tsv"))
+        more = cli(project, "score", str(tmp_path / "one.csv"), str(tmp_path / "two.tsv"))
         assert more.returncode == 0, more.stderr
     assert [line.split()[:2] for line in more.stdout.splitlines()[-2:]] == [["one", "60"], ["two", "20"]]
     assert {(MONTHS[-1], "1"), ("one", "1"), ("two", "1")} <= set(known(project))
@@ -165,21 +165,21 @@ SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_what_cannot_be_scored_is_one_error(name: str, project: Project, evergreen: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_scored_is_one_error(name: str, project: Project, cli: Run, tmp_path: Path) -> None:
     path, before = tmp_path / f"{name}.csv", files(project)
     spoil, said = SPOILT[name]
     spoil(path)
-    assert_one_error(evergreen(project, "score", str(path)), *said)
+    assert_one_error(cli(project, "score", str(path)), *said)
     assert files(project) == before
     assert_free(project)
 
 
-def test_without_a_champion(make_project: Callable[..., Project], evergreen: Run, tmp_path: Path) -> None:
+def test_without_a_champion(make_project: Callable[..., Project], cli: Run, tmp_path: Path) -> None:
     project = make_project()
     few().write_csv(tmp_path / "rows.csv")
-    done = evergreen(project, "score", str(tmp_path / "rows.csv"))
+    done = cli(project, "score", str(tmp_path / "rows.csv"))
     assert_one_error(done, "there is no champion: `evergreen run` makes one")
-    assert_one_error(evergreen(project, "score", "--batch", "2013-05"), "data/raw holds no batch '2013-05'")
+    assert_one_error(cli(project, "score", "--batch", "2013-05"), "data/raw holds no batch '2013-05'")
     assert not (project.root / "data").exists()
     assert not (project.stores / "mlflow.db").exists()
     assert not (project.stores / "predictions.lock").exists()
@@ -196,7 +196,7 @@ main()
 """
 
 
-def test_a_killed_scoring_is_finished_by_the_next(project: Project, evergreen: Run, tmp_path: Path) -> None:
+def test_a_killed_scoring_is_finished_by_the_next(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "killed.csv")
     command = [sys.executable, "-c", KILLER, "score", str(tmp_path / "killed.csv")]
     killed = subprocess.run(command, cwd=project.root, env=environment(project.root), capture_output=True, text=True)
@@ -204,13 +204,13 @@ def test_a_killed_scoring_is_finished_by_the_next(project: Project, evergreen: R
     assert (project.predictions / "killed" / "1.parquet").exists()
     assert ("killed", "1") not in known(project)
     assert_free(project)
-    done = evergreen(project, "score", str(tmp_path / "killed.csv"))
+    done = cli(project, "score", str(tmp_path / "killed.csv"))
     assert done.returncode == 0, done.stderr
     assert "scored now" in done.stdout
     assert read(project, "killed", "1").height == 60
 
 
-def test_an_altered_champion_scores_nothing(project: Project, evergreen: Run, tmp_path: Path) -> None:
+def test_an_altered_champion_scores_nothing(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "altered.csv")
     encoders = list(project.stores.glob("mlflow/**/package/encoder.json"))
     assert encoders
@@ -218,20 +218,24 @@ def test_an_altered_champion_scores_nothing(project: Project, evergreen: Run, tm
     for path in encoders:
         path.write_bytes(path.read_bytes() + b" ")
     try:
-        assert_one_error(evergreen(project, "score", str(tmp_path / "altered.csv")), "was changed after", "do not use")
+        assert_one_error(
+            cli(project, "score", str(tmp_path / "altered.csv")),
+            "was changed after",
+            "do not use",
+        )
     finally:
         for path in encoders:
             path.write_bytes(path.read_bytes()[:-1])
     assert files(project) == before
 
 
-def test_scoring_beside_a_run(project: Project, evergreen: Run, tmp_path: Path) -> None:
+def test_scoring_beside_a_run(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "beside.csv")
     command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "4"]
     with subprocess.Popen(
         command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as running:
-        done = evergreen(project, "score", str(tmp_path / "beside.csv"))
+        done = cli(project, "score", str(tmp_path / "beside.csv"))
         output, _ = running.communicate(timeout=240)
     assert done.returncode == 0, done.stderr
     assert running.returncode == 0, output.decode()

@@ -84,7 +84,7 @@ def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> N
         stack.enter_context(FileLock(project.stores / "up.lock"))
         if listens:
             stack.enter_context(socket.create_server(("127.0.0.1", prefect)))
-        with pytest.raises(InputError, match=r"`evergreen up` of this project is running already"):
+        with pytest.raises(InputError, match=r"`evergreen up` runs here already"):
             run_house(project, ports(prefect, mlflow))
 
 
@@ -237,7 +237,7 @@ def runs_at_once(port: int) -> int | None:
 
 @pytest.mark.slow
 def test_up_serves_this_machine_until_it_is_told_to_stop(
-    house: Project, evergreen: Callable[..., subprocess.CompletedProcess[str]]
+    house: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     chosen = params.load(house.params).ports
     with up(house) as process:
@@ -251,7 +251,7 @@ def test_up_serves_this_machine_until_it_is_told_to_stop(
             if socket_.status == psutil.CONN_LISTEN
         }
         assert hosts == {"127.0.0.1"}
-        second = evergreen(house, "up")
+        second = cli(house, "up")
         assert (second.returncode, second.stdout) == (1, "")
         assert second.stderr.startswith("error: ")
         assert second.stderr.count("\n") == 1

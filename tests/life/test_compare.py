@@ -9,7 +9,16 @@ import pytest
 from scipy.stats import norm, t
 
 from evergreen.errors import InputError
-from evergreen.life.compare import Comparison, Difference, Resampling, Rows, Side, check_unseen, compare, difference
+from evergreen.life.compare import (
+    Comparison,
+    Difference,
+    Resampling,
+    Rows,
+    Side,
+    check_unseen,
+    compare,
+    difference,
+)
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, measure
 
 pytestmark = pytest.mark.usefixtures("same_resamples")

@@ -22,7 +22,16 @@ from evergreen.data.split import Split
 from evergreen.data.validate import BatchReport, Outcome
 from evergreen.errors import InputError
 from evergreen.life import replay as module
-from evergreen.life.courses import HELD, NOTHING, PROMOTED, STOPPED, TRAINED, UNGATED, Options, Replay
+from evergreen.life.courses import (
+    HELD,
+    NOTHING,
+    PROMOTED,
+    STOPPED,
+    TRAINED,
+    UNGATED,
+    Options,
+    Replay,
+)
 from evergreen.life.replay import FEWEST, find_batches, open_replay, replay
 from evergreen.params import Params
 from evergreen.project import Project

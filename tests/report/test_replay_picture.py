@@ -12,7 +12,18 @@ from matplotlib import image
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from evergreen.life.courses import HELD, NOTHING, PROMOTED, REFUSED, STOPPED, UNGATED, WATCH, Course, Replay, Step
+from evergreen.life.courses import (
+    HELD,
+    NOTHING,
+    PROMOTED,
+    REFUSED,
+    STOPPED,
+    UNGATED,
+    WATCH,
+    Course,
+    Replay,
+    Step,
+)
 from evergreen.model.metrics import Estimate
 from evergreen.report import replay_picture as module
 from evergreen.report.replay_picture import COLOURS, WORDS, draw_replay

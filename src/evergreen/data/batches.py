@@ -103,7 +103,7 @@ def drop(project: Project, names: Sequence[str]) -> None:
     """
     raw = Manifest(project.raw)
     if unknown := [name for name in names if name not in raw.entries]:
-        raise InputError(f"data/raw holds no batch {unknown[0]!r}; `evergreen status` says what it holds")
+        raise InputError(f"data/raw holds no batch {unknown[0]!r}; `evergreen status` lists them")
     raw.drop(names)
 
 

@@ -23,7 +23,19 @@ from evergreen.data.keys import hash_keys
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.profile import Profile, profile
 from evergreen.data.sketch import sketch
-from evergreen.data.split import CONTENT, GROUP, KEY, LABEL, SHARES, SLICE, TIME, Part, Split, split_rows, within
+from evergreen.data.split import (
+    CONTENT,
+    GROUP,
+    KEY,
+    LABEL,
+    SHARES,
+    SLICE,
+    TIME,
+    Part,
+    Split,
+    split_rows,
+    within,
+)
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params

@@ -317,7 +317,7 @@ class Python:
             raise InputError(f"source.module: {name!r} cannot be imported ({_first_line(error)})") from None
         lacking = [one for one in ("batches", "read", "origin") if not callable(getattr(self.module, one, None))]
         if lacking:
-            raise InputError(f"source.module: {name!r} has no function {lacking[0]}(): see src/evergreen/flights.py")
+            raise InputError(f"source.module: {name!r} lacks {lacking[0]}(): see src/evergreen/flights.py")
 
     def offers(self) -> list[Offer]:
         code = sha256_of_code([Path(str(self.module.__file__))])

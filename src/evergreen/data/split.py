@@ -55,7 +55,8 @@ class Split:
         """Read a split back from JSON."""
         content = json.loads(path.read_text(encoding="utf-8"))
         for one in content.values():
-            one["batches"], one["shares"] = tuple(one["batches"]), tuple(one["shares"]) if one["shares"] else None
+            one["batches"] = tuple(one["batches"])
+            one["shares"] = tuple(one["shares"]) if one.get("shares") else None
         return cls(**{role: Part(**one) for role, one in content.items()})
 
     def batches(self) -> list[str]:
@@ -69,7 +70,7 @@ def split_rows(done: Manifest, batches: list[str], train_batches: int | None) ->
     Raises InputError where there are too few batches or moments to split by.
     """
     if not batches:
-        raise InputError("no batch is validated yet: run `evergreen ingest` and `evergreen validate` first")
+        raise InputError("no batch is validated yet: `evergreen ingest` and `validate` first")
     if dataset.TIME:
         return _split_by_time(done, batches, train_batches)
     chosen = tuple(batches if train_batches is None else batches[-train_batches:])

@@ -71,7 +71,7 @@ def find_given(project: Project, path: str) -> Manifest | None:
     if local and local.resolve().parent == project.raw.resolve():
         raw = Manifest(project.raw)
         if local.stem not in raw.entries:
-            raise InputError(f"data/raw holds no batch {local.stem!r}; `evergreen status` says what it holds")
+            raise InputError(f"data/raw holds no batch {local.stem!r}; `evergreen status` lists them")
         return raw
     if local and not local.is_file():
         raise InputError(f"{path}: there is no such file: name one that is there")

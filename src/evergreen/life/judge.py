@@ -14,7 +14,16 @@ from evergreen import dataset
 from evergreen.data.keys import hash_keys
 from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
 from evergreen.errors import InputError
-from evergreen.life.compare import FEWEST_DAYS, FEWEST_ROWS, Resampling, Rows, Side, check_unseen, compare, difference
+from evergreen.life.compare import (
+    FEWEST_DAYS,
+    FEWEST_ROWS,
+    Resampling,
+    Rows,
+    Side,
+    check_unseen,
+    compare,
+    difference,
+)
 from evergreen.life.decide import KEEP, Decision, Evidence
 from evergreen.life.fairness import find_group_differences
 from evergreen.life.rollback import decide_rollback

@@ -79,11 +79,9 @@ def gather(
     """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by."""
     past = [Sketch.read(features.file(name, SKETCH)) for name in learnt]
     rows = pl.concat([pl.read_parquet(features.file(name)) for name in holdout])
-    if dataset.TIME:
-        rows = rows.filter(pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest))
-    else:
-        rows = model.unseen(rows)
-    return Reference.of(version, model, past, rows, params, usual_auc)
+    later = pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest)
+    unseen = rows.filter(later) if dataset.TIME else model.unseen(rows)
+    return Reference.of(version, model, past, unseen, params, usual_auc)
 
 
 @dataclass(frozen=True)
