@@ -9,7 +9,7 @@ python=${PYTHON:-python3}
     echo "error: Python 3.11 or newer is needed, $python is $("$python" -V 2>&1): set PYTHON=/path/to/a/newer/python" >&2
     exit 1
 }
-wanted=$(cat setup.sh pyproject.toml requirements/build.txt requirements/run.txt "requirements/$kind.txt" | git hash-object --stdin)
+wanted=$(cat setup.sh pyproject.toml requirements/*.txt | git hash-object --stdin)
 for have in .venv/installed-dev ".venv/installed-$kind"; do
     [ -f "$have" ] && [ "$(cat "$have")" = "$wanted" ] && exit 0
 done
@@ -24,5 +24,8 @@ else
 fi
 install --require-hashes --no-deps -r requirements/build.txt
 install --require-hashes --no-deps --no-build-isolation $compile -r "requirements/$kind.txt"
+# template: begin template-only
+if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/template.txt; fi
+# template: end template-only
 install --no-build-isolation --no-deps --editable .
 echo "$wanted" > ".venv/installed-$kind"

@@ -6,3 +6,7 @@ compile() { uv pip compile pyproject.toml --quiet --universal --generate-hashes 
 uv pip compile --group build --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/build.txt
 compile --group build -o requirements/run.txt
 compile --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+# template: begin template-only
+uv pip compile --group template --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+    -c requirements/dev.txt -o requirements/template.txt
+# template: end template-only

@@ -353,6 +353,23 @@ def up() -> None:
         run_house(project, params)
 
 
+@main.command()
+@click.argument("words", nargs=-1, metavar="[REF] [QUESTION=ANSWER]...")
+def update(words: tuple[str, ...]) -> None:
+    """Merge what is new in the template this project was made from, at REF (a commit, tag or branch).
+
+    QUESTION=ANSWER gives another answer than the project was made with, such as ci=gitlab.
+    """
+    from evergreen.project import Project
+    from evergreen.update import update as step
+
+    refs = [word for word in words if "=" not in word]
+    if len(refs) > 1:
+        raise click.UsageError(f"one commit, tag or branch of the template, not {len(refs)}: {', '.join(refs)}")
+    answers = dict(word.split("=", 1) for word in words if "=" in word)
+    click.echo(step(Project.find().root, next(iter(refs), None), answers))
+
+
 @main.command(hidden=True)
 @click.argument("name", type=click.Choice(["ingest", "validate", "prepare"]))
 def stage(name: str) -> None:

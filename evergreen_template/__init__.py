@@ -1,0 +1,1 @@
+"""The template face of this repository: how a new project is made from it. Standard library only."""

@@ -1,0 +1,306 @@
+"""Bake a new project out of this repository, which is itself the reference project.
+
+    python bake.py TEMPLATE PROJECT [--start]
+
+PROJECT holds the answers, in `.template.json`, and gets everything else; `--start` makes it a git repository as well. No
+file of the project passes through Jinja: names are replaced in one pass, most specific first, and options only remove.
+Standard library only, since it runs in whatever environment cookiecutter does.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import keyword
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+Answers = Mapping[str, Any]
+ANSWERS = ".template.json"
+OVERLAY = "evergreen_template/overlay/"  # files that differ from those of the reference, below KEY=VALUE/
+EXAMPLE = ("dataset.py", "expectations.py", "flights.py")  # what tests run on, whatever the project is about
+TEMPLATE_ONLY = (
+    "{{cookiecutter.*",
+    "cookiecutter.json",
+    "hooks/*",
+    "evergreen_template/*",
+    "tests/template/*",
+    "requirements/template.txt",
+    "benchmarks/*",
+    "docs/numbers.md",
+    "docs/replay.*",
+    "docs/*.png",
+    ".git_archival.json",
+    ".gitattributes",
+)
+OPTIONAL: dict[str, Callable[[Answers], bool]] = {
+    "infra/*": lambda a: a["infra"] == "yes",
+    "tests/infra/*": lambda a: a["infra"] == "yes",
+    "requirements/server.txt": lambda a: a["infra"] == "yes",
+    ".github/*": lambda a: a["ci"] == "github",
+    ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
+    "src/evergreen/flights.py": lambda a: a["data"] == "flights",
+}
+BLOCKS: dict[str, Callable[[Answers], bool]] = {
+    "template-only": lambda a: False,
+    "infra": lambda a: a["infra"] == "yes",
+    "flights": lambda a: a["data"] == "flights",
+}
+MARK = re.compile(r"^[^\n]*\btemplate: (begin|end) ([\w-]+)[^\n]*\n?", re.MULTILINE)
+SPDX = {"Proprietary": "LicenseRef-Proprietary"}
+LABELS = {
+    "binary": 'pl.col("arr_delay") > 15',
+    "multiclass": 'pl.col("arr_delay").cut([0, 30], labels=["in time", "late", "very late"]).cast(pl.String)',
+    "regression": 'pl.col("arr_delay")',
+}
+QUESTIONS = {
+    "binary": "will it arrive over 15 minutes late?",
+    "multiclass": "in time, late or very late?",
+    "regression": "how many minutes late?",
+}
+IMPORTED_AS = (
+    "sklearn",
+    "yaml",
+    "gx",
+    "ruamel",
+    "flows",
+    "tests",
+    "conftest",
+    "houses",
+    "killing",
+    "hooks",
+    "docs",
+    "infra",
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Fill the project; where it cannot be, say why in one line and leave with an error."""
+    repo, project = (Path(one).resolve() for one in arguments[:2])
+    answers = json.loads((project / ANSWERS).read_text(encoding="utf-8"))
+    check(answers, repo)
+    record = json.dumps(provenance(repo, answers), indent=2, ensure_ascii=False) + "\n"
+    bake(repo, project, answers)
+    (project / ANSWERS).write_text(record, encoding="utf-8")
+    if "--start" in arguments:
+        start(project, answers)
+
+
+def bake(repo: Path, project: Path, answers: Answers) -> None:
+    """Write every file that the answers ask for below `project`."""
+    table = names(answers)
+    pattern = re.compile("|".join(f"({one})" for one, _ in table))
+
+    def rename(text: str) -> str:
+        return pattern.sub(lambda found: table[(found.lastindex or 1) - 1][1], text)
+
+    for path, (mode, source) in sorted(choose(repo, answers).items()):
+        if mode == "120000":
+            stop(f"{source} is a symbolic link: archives lose those, keep none in the project")
+        content = (repo / source).read_bytes()
+        if b"\0" not in content:
+            try:
+                text = content.decode("utf-8")
+            except UnicodeDecodeError:
+                stop(f"{source} is neither UTF-8 nor binary: the names in it would stay")
+            text = cut_blocks(text, answers, source)
+            if not path.startswith("tests/"):  # the example that tests run on stays as it is
+                text = settle(path, text, answers)
+            content = rename(text).encode("utf-8")
+        target = project / rename(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod(0o755 if mode == "100755" else 0o644)
+
+
+def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
+    """Return what ships: path in the new project, by its names here -> mode, path in this repository."""
+    chosen, over = {}, {}
+    for mode, path in tracked(repo):
+        if path.startswith(OVERLAY):
+            when, _, rest = path.removeprefix(OVERLAY).partition("/")
+            key, _, value = when.partition("=")
+            if answers[key] == value:
+                over[rest] = (mode, path)
+        elif not matches(path, TEMPLATE_ONLY):
+            example = path.removeprefix("src/evergreen/")
+            if example in EXAMPLE:
+                chosen[f"tests/example/{example}"] = (mode, path)
+            if all(keep(answers) for pattern, keep in OPTIONAL.items() if fnmatch.fnmatchcase(path, pattern)):
+                chosen[path] = (mode, path)
+    return chosen | over
+
+
+def names(answers: Answers) -> list[tuple[str, str]]:
+    """Return (pattern, what stands there instead); the first that matches wins, so the most specific come first."""
+    package = str(answers["package_name"])
+    camel = "".join(word.capitalize() for word in package.split("_"))
+    return [
+        (r"Evergreen Authors", answers["author"]),
+        (r"evergreen-pipeline", answers["project_slug"]),
+        (r"EVERGREEN", package.upper()),
+        (r"Evergreen(?=[A-Z])", camel),
+        (r"Evergreen", answers["project_name"]),
+        (r"evergreen", package),
+    ]
+
+
+INBOX = """\
+  kind: files                 # files | sql | python; `evergreen adopt` sets what your table needs
+  path: inbox                 # a local path or any fsspec URL; CSV, TSV or Parquet; one file = one batch
+  until: null                 # newest batch that `evergreen run` takes; null: all there are
+"""
+SETTLED: dict[
+    str, dict[str, Callable[[Answers], str | None]]
+] = {  # path -> pattern -> what stands there; None: as it is
+    "pyproject.toml": {r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'},
+    "README.md": {r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"])},
+    "params.yaml": {
+        r"^task: binary    ": lambda a: f"task: {a['task']:<10}",
+        r"^  kind: python .*\n  module: .*\n  until: .*\n": lambda a: INBOX if a["data"] == "none" else None,
+    },
+    "src/evergreen/dataset.py": {
+        r"(?<=^LABEL: pl\.Expr = ).*$": lambda a: LABELS[a["task"]] if a["data"] == "flights" else None,
+        r"(?<=asked at scheduled departure: ).*$": lambda a: QUESTIONS[a["task"]],
+    },
+}
+
+
+def settle(path: str, text: str, answers: Answers) -> str:
+    """Return the text of a file with what the answers say in place of what the reference says."""
+    for pattern, make in SETTLED.get(path, {}).items():
+        made = make(answers)
+        if made is not None:
+            text = re.sub(pattern, lambda _, made=made: made, text, flags=re.MULTILINE)  # type: ignore[misc]
+    return text
+
+
+def cut_blocks(text: str, answers: Answers, path: str) -> str:
+    """Return the text without the `template: begin X` and `end X` lines, and without blocks whose X does not hold."""
+    kept: list[str] = []
+    inside: list[str] = []
+    at = 0
+    for mark in MARK.finditer(text):
+        if all(BLOCKS[name](answers) for name in inside):
+            kept.append(text[at : mark.start()])
+        at = mark.end()
+        if mark[1] == "begin":
+            inside.append(mark[2])
+        elif not inside or inside.pop() != mark[2]:
+            stop(f"{path}: the mark {mark[0].strip()!r} closes no block")
+    if inside:
+        stop(f"{path}: the block {inside[-1]!r} is not closed")
+    return "".join(kept) + text[at:]
+
+
+def check(answers: Answers, repo: Path) -> None:
+    """Leave with an error at an answer that no project can be made from."""
+    package, slug = str(answers["package_name"]), str(answers["project_slug"])
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", package) or len(package) > 20 or keyword.iskeyword(package):
+        stop(f"package_name {package!r}: use lower-case letters, digits and single underscores, at most 20, no keyword")
+    if package in taken(repo):
+        stop(f"package_name {package!r} is a module of Python or of a library this project uses: choose another")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug) or len(slug) > 40:
+        stop(f"project_slug {slug!r}: use lower-case letters, digits and single hyphens, at most 40 characters")
+    for key in ("project_name", "author"):
+        value = str(answers[key])
+        if not value.strip() or len(value) > 60 or re.search(r'["\\`<>\x00-\x1f\x7f]|\{[{%#]', value):
+            stop(
+                f"{key} {value!r}: at most 60 characters, and no double quotes, backslashes, backticks, angle brackets, "
+                "control characters or {{"
+            )
+    for key, known in choices(repo).items():
+        if answers.get(key) not in known:
+            stop(f"{key} {answers.get(key)!r}: choose {', '.join(known)}")
+
+
+def taken(repo: Path) -> set[str]:
+    """Return names that a package must not have: Python's own modules, those of dependencies, folders of the project."""
+    pinned = re.findall(
+        r"^([A-Za-z0-9_.-]+)==", (repo / "requirements/dev.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {re.split(r"\.", one.lower().replace("-", "_"))[0] for one in pinned} | {
+        *sys.stdlib_module_names,
+        *IMPORTED_AS,
+    }
+
+
+def choices(repo: Path) -> dict[str, list[str]]:
+    """Return the questions that are a choice, with what there is to choose."""
+    asked = json.loads((repo / "cookiecutter.json").read_text(encoding="utf-8"))
+    return {key: value for key, value in asked.items() if isinstance(value, list) and not key.startswith("_")}
+
+
+def tracked(repo: Path) -> list[tuple[str, str]]:
+    """Return (mode, path) of each file that may ship: git's index; for an unpacked archive, what .gitignore leaves."""
+    if (repo / ".git").exists():
+        rows = [one.partition("\t") for one in git(repo, "ls-files", "-s", "-z").split("\0")[:-1]]
+        return [(facts[:6], path) for facts, _, path in rows if facts[:6] != "160000" and os.path.lexists(repo / path)]
+    with tempfile.TemporaryDirectory() as folder:  # an empty repository beside it, so that .gitignore counts
+        git(Path(folder), "init", "-q", "--bare")
+        paths = git(repo, f"--git-dir={folder}", f"--work-tree={repo}", "ls-files", "-o", "--exclude-standard", "-z")
+        return [
+            ("100755" if (repo / path).read_bytes()[:2] == b"#!" else "100644", path) for path in paths.split("\0")[:-1]
+        ]
+
+
+def provenance(repo: Path, answers: Answers) -> dict[str, Any]:
+    """Return the answers, which template they were given to, and at which commit: what an update starts from."""
+    kept = {key: value for key, value in answers.items() if not key.startswith("_")}
+    kept["_template"], kept["_commit"] = answers.get("_template"), answers.get("_commit")
+    if (repo / ".git").exists():
+        kept["_commit"] = git(repo, "rev-parse", "HEAD").strip()
+        wanted = answers.get("_checkout")
+        if wanted and git(repo, "rev-parse", f"{wanted}^{{commit}}").strip() != kept["_commit"]:
+            stop(f"cookiecutter did not check out {wanted}: it does so for a URL, not for a folder; check it out there")
+        if git(repo, "status", "--porcelain", "-uno").strip():
+            kept["_commit"] += "-dirty"
+        if "_repo_dir" in answers:  # cookiecutter; cruft tells both by itself
+            url = git(repo, "remote", "get-url", "origin") if "origin" in git(repo, "remote").split() else str(repo)
+            kept["_template"] = re.sub(r"^(https?://)[^/@]*@", r"\1", url.strip())  # never a password
+    elif (repo / ".git_archival.json").is_file():
+        commit = json.loads((repo / ".git_archival.json").read_text(encoding="utf-8"))["commit"]
+        kept["_commit"] = None if commit.startswith("$") else commit
+    return kept
+
+
+def start(project: Path, answers: Answers) -> None:
+    """Make the project a git repository of its own, with a first commit."""
+    git(project, "init", "-q", "-b", "main")
+    git(project, "add", "-A", "-f", ".")
+    who = ("-c", f"user.name={answers['author']}", "-c", "user.email=nobody@localhost")
+    known = subprocess.run(["git", "-C", str(project), "var", "GIT_AUTHOR_IDENT"], capture_output=True, check=False)
+    git(project, *(() if known.returncode == 0 else who), "commit", "-q", "--no-verify", "-m", "Start")
+
+
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    """Say whether one of the patterns matches the path."""
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Return what git prints."""
+    hidden = {"GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"}  # set where a hook of git's own runs this
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, env=environment, check=False)
+    except FileNotFoundError:
+        stop("git is needed, and is not there")
+    if done.returncode:
+        stop(f"git {arguments[0]} in {folder}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode()
+
+
+def stop(why: str) -> NoReturn:
+    """Leave with one line that says why."""
+    sys.exit(f"error: {why}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
