@@ -40,17 +40,12 @@ TEMPLATE_ONLY = (
     ".gitattributes",
 )
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
-    "infra/*": lambda a: a["infra"] == "yes",
-    "tests/infra/*": lambda a: a["infra"] == "yes",
-    "requirements/server.txt": lambda a: a["infra"] == "yes",
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
     "src/evergreen/flights.py": lambda a: a["data"] == "flights",
 }
 BLOCKS: dict[str, Callable[[Answers], bool]] = {
     "template-only": lambda a: False,
-    "infra": lambda a: a["infra"] == "yes",
-    "flights": lambda a: a["data"] == "flights",
 }
 MARK = re.compile(r"^[^\n]*\btemplate: (begin|end) ([\w-]+)[^\n]*\n?", re.MULTILINE)
 SPDX = {"Proprietary": "LicenseRef-Proprietary"}
@@ -76,7 +71,6 @@ IMPORTED_AS = (
     "killing",
     "hooks",
     "docs",
-    "infra",
 )
 
 

@@ -354,6 +354,37 @@ def up() -> None:
 
 
 @main.command()
+@click.argument("source")
+@click.option("--target", required=True, help="The column to predict.")
+@click.option("--time", help="The column that says when a row happened.")
+@click.option("--no-time", "timeless", is_flag=True, help="No column says when, whatever dates there are.")
+@click.option("--key", multiple=True, help="A column that names a row, or one of several that do so together.")
+@click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What kind of label it is.")
+@click.option("--table", help="The table, where SOURCE is a database.")
+@click.option("--period", type=click.Choice(["day", "week", "month", "year"]), help="What one batch spans.")
+@click.option("--max-bad-rows", type=click.FloatRange(0, 1), help="Share of rows that may be put aside as unreadable.")
+def adopt(source: str, table: str | None, **wishes: Any) -> None:
+    """Make this project about your own table: declare its columns, say what to expect of it, take it as batches.
+
+    SOURCE is a CSV, TSV or Parquet file, or a SQLAlchemy URL such as '${DATABASE_URL}'.
+    """
+    from evergreen.adopt.adopt import adopt as step
+    from evergreen.adopt.plan import Wishes
+    from evergreen.adopt.write import check_fresh, take_first_batches, write
+
+    with _project() as (project, params):
+        check_fresh(project)
+        found = step(project, params, source, Wishes(**wishes), table)
+        write(project, found)
+    click.echo(found.report)
+    click.echo(take_first_batches(project))
+    click.echo(
+        "\nwritten: src/evergreen/dataset.py, expectations.py, params.yaml, reports/adopt.md\n"
+        "next: read them, edit what you know better, then `evergreen run`"
+    )
+
+
+@main.command()
 @click.argument("words", nargs=-1, metavar="[REF] [QUESTION=ANSWER]...")
 def update(words: tuple[str, ...]) -> None:
     """Merge what is new in the template this project was made from, at REF (a commit, tag or branch).

@@ -46,6 +46,9 @@ class Source(Section):
     path: str | None = None
     encoding: str = "utf-8"
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    dates: tuple[str, ...] = ()
     url: str | None = None
     query: str | None = None
     period: Literal["day", "week", "month", "year"] = "month"
@@ -68,6 +71,10 @@ class Source(Section):
             raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")
         if self.kind == "python" and not self.module:
             raise ValueError("kind 'python' needs 'module': one with batches(), read(name) and origin()")
+        if self.decimal == self.thousands:
+            raise ValueError(f"'decimal' and 'thousands' are both {self.decimal!r}: one of them is another sign")
+        if odd := [one for one in self.dates if "%" not in one]:
+            raise ValueError(f"'dates' holds {odd[0]!r}: write formats as strptime does, such as %d.%m.%Y")
         if self.kind == "sql" and not (self.url and self.query):
             raise ValueError("kind 'sql' needs 'url' and 'query'")
         return self

@@ -213,7 +213,7 @@ def test_own_module_is_read_and_another_code_is_another_origin(tmp_path: Path, m
     ("code", "said"),
     [
         (None, ("'own_source_not_there' cannot be imported",)),
-        (WHOLE.replace("def read", "def write"), ("no function read()",)),
+        (WHOLE.replace("def read", "def write"), ("lacks read()",)),
         ("import nothing_of_that_name", ("cannot be imported", "nothing_of_that_name")),
     ],
 )

@@ -23,7 +23,7 @@ from evergreen_template import bake as engine
 BIN = Path(sys.executable).parent
 REFERENCE = {
     "project_name": "Evergreen", "project_slug": "evergreen-pipeline", "package_name": "evergreen",
-    "author": "Evergreen Authors", "license": "MIT", "task": "binary", "data": "flights", "ci": "github", "infra": "yes",
+    "author": "Evergreen Authors", "license": "MIT", "task": "binary", "data": "flights", "ci": "github",
 }  # fmt: skip
 NAMES = [
     {"project_name": "Churn Model"},
@@ -143,7 +143,6 @@ def verify(project: Path) -> None:
     package = answers["package_name"]
     assert os.access(project / "setup.sh", os.X_OK)
     assert (project / ".ci" / "run").exists()
-    assert (project / "infra").exists() == (answers["infra"] == "yes" and (ROOT / "infra").exists())
     assert (project / ".github").exists() == (answers["ci"] == "github")
     assert (project / ".gitlab-ci.yml").exists() == (answers["ci"] == "gitlab")
     assert (project / "src" / package / "flights.py").exists() == (answers["data"] == "flights")
@@ -204,19 +203,15 @@ def test_every_rule_is_alive(template: Path) -> None:
     whole = "\n".join(texts.values())
     dead = [one for one, _ in engine.names(REFERENCE) if not re.search(one, whole) and one != r"Evergreen(?=[A-Z])"]
     dead += [one for one in (*engine.TEMPLATE_ONLY, *engine.OPTIONAL) if not any(
-        engine.matches(path, (one,)) for _, path in engine.tracked(template)) and not one.startswith(INFRA)]  # fmt: skip
+        engine.matches(path, (one,)) for _, path in engine.tracked(template))]  # fmt: skip
     dead += [
         pattern
         for path, rules in engine.SETTLED.items()
         for pattern in rules
         if not re.search(pattern, texts[path], re.MULTILINE)
     ]
-    dead += [name for name in engine.BLOCKS if f"template: begin {name}" not in whole and name not in OPTIONAL_BLOCKS]
+    dead += [name for name in engine.BLOCKS if f"template: begin {name}" not in whole]
     assert dead == []
-
-
-INFRA = ("infra/", "tests/infra/", "requirements/server") if not (ROOT / "infra").exists() else ("nothing",)
-OPTIONAL_BLOCKS = ("infra", "flights")
 
 
 def test_nothing_that_ships_is_ignored_or_a_link(template: Path) -> None:
@@ -227,9 +222,9 @@ def test_nothing_that_ships_is_ignored_or_a_link(template: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a\n# template: begin infra\nb\n", "'infra' is not closed"),
-        ("a\n# template: end infra\nb\n", "closes no block"),
-        ("# template: begin infra\n# template: begin flights\n# template: end infra\n", "closes no block"),
+        ("a\n# template: begin template-only\nb\n", "'template-only' is not closed"),
+        ("a\n# template: end template-only\nb\n", "closes no block"),
+        ("# template: begin template-only\n# template: end another\n", "closes no block"),
     ],
 )
 def test_marks_must_be_in_pairs(text: str, said: str) -> None:
@@ -237,19 +232,9 @@ def test_marks_must_be_in_pairs(text: str, said: str) -> None:
         engine.cut_blocks(text, REFERENCE, "some file")
 
 
-def test_blocks_within_blocks() -> None:
-    text = (
-        "1\n# template: begin infra\n2\n<!-- template: begin flights -->\n3\n"
-        "<!-- template: end flights -->\n4\n# template: end infra\n5\n"
-    )
-    cut = {
-        (infra, data): engine.cut_blocks(text, {"infra": infra, "data": data}, "x").replace("\n", "")
-        for infra in ("yes", "no")
-        for data in ("flights", "none")
-    }
-    assert cut == {
-        ("yes", "flights"): "12345", ("yes", "none"): "1245", ("no", "flights"): "15", ("no", "none"): "15",
-    }  # fmt: skip
+def test_blocks_are_cut_with_their_marks() -> None:
+    text = "1\n<!-- template: begin template-only -->\n2\n<!-- template: end template-only -->\n3\n"
+    assert engine.cut_blocks(text, REFERENCE, "x") == "1\n3\n"
 
 
 # --- bad answers ------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from evergreen import dataset
+from evergreen.data.dialect import ISO_LIKE, Dialect
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_code
 from evergreen.params import Source as SourceParams
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 RESERVED = ("manifest", "split", "encoder", "held")
 # In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
-NULLS = ["", "NA", "NaN", "nan", "null", "NULL"]
+NULLS = ["", "-", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "None", "null", "NULL"]
 SUFFIXES = (".csv", ".tsv", ".parquet")
 PERIODS = {"day": ("1d", "%Y-%m-%d"), "week": ("1w", "%G-W%V"), "month": ("1mo", "%Y-%m"), "year": ("1y", "%Y")}
 
@@ -93,7 +94,8 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return column.str.to_time(strict=False)
     if not dtype.is_temporal():
         return column.cast(dtype, strict=False)
-    moments = column.str.to_datetime(strict=False, time_unit="us")
+    iso = pl.select(pl.when(column.str.contains(ISO_LIKE)).then(column)).to_series()  # no guess which way 03/04 is
+    moments = iso.str.to_datetime(strict=False, time_unit="us")
     finer = column.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")  # than microseconds: they would be cut
     moments = pl.select(pl.when(~finer).then(moments)).to_series().alias(column.name)
     if getattr(moments.dtype, "time_zone", None):
@@ -120,6 +122,7 @@ class Files:
     def __init__(self, params: SourceParams) -> None:
         self.path = params.path or ""
         self.encoding, self.separator = params.encoding, params.separator
+        self.dialect = Dialect(params.decimal, params.thousands, params.dates)
 
     def offers(self) -> list[Offer]:
         filesystem, files = self._files()
@@ -137,21 +140,18 @@ class Files:
         if not content:
             raise InputError(f"{path} is empty (0 bytes): deliver it again")
         if path.endswith(".parquet"):
-            return _read_parquet(content, path)
-        return _read_csv(self._as_utf8(content, path), path, "\t" if path.endswith(".tsv") else self.separator)
+            return read_parquet(content, path)
+        text = as_utf8(content, path, self.encoding)
+        return self._plain(read_csv(text, path, "\t" if path.endswith(".tsv") else self.separator))
 
-    def _as_utf8(self, content: bytes, path: str) -> bytes:
-        content = content.removeprefix(codecs.BOM_UTF8)
-        try:
-            return content.decode(self.encoding).encode()
-        except LookupError:
-            raise InputError(f"source.encoding: there is no encoding called {self.encoding!r}") from None
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise InputError(
-                f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {self.encoding}: "
-                "set source.encoding in params.yaml to the file's encoding, for instance cp1252 or latin-1"
-            ) from None
+    def _plain(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the fields of declared numbers and times as everybody writes them."""
+        columns = []
+        for name in (name for name in frame.columns if dataset.COLUMNS.get(name, pl.String()) != pl.String()):
+            column = frame[name].str.strip_chars().replace(dict.fromkeys(NULLS))
+            times = dataset.COLUMNS[name].is_temporal()
+            columns.append(self.dialect.read_times(column) if times else self.dialect.read_numbers(column))
+        return frame.with_columns(columns)
 
     def _files(self) -> tuple[AbstractFileSystem, dict[str, str]]:
         import fsspec
@@ -187,14 +187,30 @@ class Files:
         return filesystem, files
 
 
-def _read_parquet(content: bytes, path: str) -> pl.DataFrame:
+def as_utf8(content: bytes, path: str, encoding: str) -> bytes:
+    """Return text in UTF-8. Raises InputError where it is not in the encoding it is said to be in."""
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode(encoding).encode()
+    except LookupError:
+        raise InputError(f"source.encoding: there is no encoding called {encoding!r}") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not {encoding}: "
+            "set source.encoding in params.yaml to the file's encoding, for instance cp1252 or latin-1"
+        ) from None
+
+
+def read_parquet(content: bytes, path: str) -> pl.DataFrame:
+    """Return the rows of a Parquet file. Raises InputError where it cannot be read."""
     try:
         return pl.read_parquet(io.BytesIO(content))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(_damaged(path, "Parquet", error)) from None
 
 
-def _read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
+def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
     """Return the fields as text. Arrow's reader refuses a row with too few fields, where others fill in nulls."""
     from pyarrow import ArrowInvalid, csv, string
 
@@ -214,8 +230,7 @@ def _read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
     assert isinstance(frame, pl.DataFrame)
     if content.count(b'"') % 2 and any("\n" in str(field) for row in frame.tail(1).rows() for field in row):
         raise InputError(_damaged(path, "CSV", "a quote is opened and never closed"))
-    numbers = [name for name in frame.columns if dataset.COLUMNS.get(name, pl.String()) != pl.String()]
-    return frame.with_columns(pl.col(name).replace(dict.fromkeys(NULLS)) for name in numbers)
+    return frame
 
 
 def _damaged(path: str, kind: str, error: object) -> str:

@@ -1,0 +1,109 @@
+"""Declare: the text of `dataset.py`, as a colleague would have written it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import polars as pl
+
+from evergreen.adopt.code import column, group, keep, literal, section, spread
+from evergreen.adopt.doubt import Doubt, shown
+from evergreen.adopt.infer import MOMENT, Column, Inferred
+from evergreen.adopt.plan import Plan
+from evergreen.adopt.read import Table
+
+TYPES = {
+    pl.Int64(): "pl.Int64()",
+    pl.Float64(): "pl.Float64()",
+    pl.Boolean(): "pl.Boolean()",
+    MOMENT: 'pl.Datetime("us")',
+    pl.String(): "pl.String()",
+}
+OPENING = '''"""YOURS: what a row is, what is predicted, and from what.
+
+Written by `evergreen adopt` from {name} ({rows:,} rows), to be edited from here on; reports/adopt.md says what was seen
+and what was doubted.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+'''
+CLOSING = """\
+SLICES: dict[str, pl.Expr] = {}  # no value of these may get a much worse model, whatever the whole gains
+GROUPS: dict[str, pl.Expr] = {}  # groups of people, say: predictions may differ between them only within bounds
+"""
+TIMELESS = 'TIME = ""  # no column says when: batches are in order of arrival, rows split by a hash of their key'
+LONGEST = 105  # characters of a reason
+
+
+def declare(table: Table, found: Inferred, plan: Plan) -> str:
+    """Return the text of `dataset.py`."""
+    lines = [
+        section("what a row holds"), "", *_columns(found, plan), *_identity(plan), "",
+        section("what is predicted"), "", *_label(table, plan), "",
+        section("from what: each feature is an expression over one row; text becomes a category, the rest numbers"), "",
+        *_features(plan), *_left_out(plan), "",
+        section("who must not suffer: each an expression over one row, read as text"), "",
+    ]  # fmt: skip
+    name = re.sub(r"[^A-Za-z0-9._ -]", "_", table.name if table.kind == "sql" else table.origin)[:30]
+    text = OPENING.format(name=name, rows=table.rows.height) + "\n" + "\n".join(lines) + "\n" + CLOSING
+    comments = "".join(line for line in lines if line.startswith("#"))
+    return text if comments.isascii() else f"# ruff: noqa: RUF003\n{text}"  # of signs that look like others
+
+
+def _columns(found: Inferred, plan: Plan) -> Iterator[str]:
+    entries = [f"    {literal(name)}: {TYPES[found.columns[name].dtype]}," for name in plan.declared]
+    yield from keep(["COLUMNS: dict[str, pl.DataType] = {", *entries, "}"])
+
+
+def _identity(plan: Plan) -> Iterator[str]:
+    names = [literal(one) for one in plan.key]
+    why = "names a row; no two share it" if names else "no column names a row: rows are known by what they hold"
+    yield from keep(spread("KEY: tuple[str, ...] = (", names, ")", comment=f"  # {why}"))
+    when = f"TIME = {literal(plan.time)}  # when the event happened; orders rows and batches"
+    yield from keep([when if plan.time else TIMELESS])
+
+
+def _label(table: Table, plan: Plan) -> Iterator[str]:
+    target = column(plan.target.name)
+    if plan.target.dtype == pl.Float64() and table.kind in ("parquet", "sql"):
+        target += ".fill_nan(None)"
+    plain = plan.task != "binary" or plan.target.dtype == pl.Boolean()
+    yield from keep([f"LABEL: pl.Expr = {target if plain else f'{target} == {literal(plan.positive)}'}"])
+    comment = "  # the label may use these, no feature may"
+    later = [literal(one) for one in plan.later]
+    yield from keep(spread("KNOWN_LATER: tuple[str, ...] = (", later, ")", comment=comment))
+    comment = "  # rows that cannot be learnt from, and why"
+    if not plan.rare:
+        yield f"LEFT_OUT: dict[str, pl.Expr] = {{}}{comment}"
+        return
+    rare = group([literal(one) for one in plan.rare], "[]")
+    rule = f'    "too few rows of the class": {column(plan.target.name)}.is_in({rare}),'
+    yield from keep([f"LEFT_OUT: dict[str, pl.Expr] = {{{comment}", rule, "}"])
+
+
+def _features(plan: Plan) -> Iterator[str]:
+    entries = [f"    {literal(name)}: {_expression(one, plan)}," for name, one in plan.features.items()]
+    yield from keep(["FEATURES: dict[str, pl.Expr] = {", *entries, "}"])
+
+
+def _expression(one: Column, plan: Plan) -> str:
+    if one.dtype != MOMENT:
+        return column(one.name)
+    return f"({column(plan.time)} - {column(one.name)}).dt.total_days()"
+
+
+def _left_out(plan: Plan) -> Iterator[str]:
+    """Yield a comment for each column that is no feature, except key, time and label."""
+    told = [one for one in plan.doubts if one.out]
+    if not told:
+        return
+    yield "# Left out, and why (empty columns and personal data are not in COLUMNS either):"
+    yield from (f"# - {_reason(one)}" for one in told)
+
+
+def _reason(doubt: Doubt) -> str:
+    text = f"{shown(doubt.column, 50)} {doubt.says}"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -1,0 +1,250 @@
+"""Infer: what each column of a table is, and how its numbers and dates are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from evergreen.adopt.dates import find_dates, in_words
+from evergreen.adopt.doubt import Doubt
+from evergreen.adopt.read import Table
+from evergreen.data.dialect import Dialect
+from evergreen.data.sources import NULLS, parse
+from evergreen.errors import InputError
+
+ENOUGH = 0.8  # share of a column's values that make it a column of numbers, or of dates
+SOME = 0.2  # share of numbers in a column of text that is worth a word
+LOOKED_AT = 20_000  # rows, to find how numbers are written
+LARGEST = 1e38  # XGBoost counts in 32 bits
+DIALECTS = (
+    Dialect(),
+    Dialect(","),
+    Dialect(".", ","),
+    Dialect(",", "."),
+    Dialect(",", " "),
+    Dialect(".", " "),
+    Dialect(".", "'"),
+    Dialect(",", "'"),
+)
+NUMBER_LIKE = r"^[+-]?[\d.,][\d.,' \u{a0}\u{202f}\u{2009}eE+-]*$"
+SIGNS = {",": ",", ".": r"\.", " ": r"[ \u{a0}\u{202f}\u{2009}]", "'": "'"}
+UNITS = r"[%$€£¥]|\b(USD|EUR|GBP|kg|km|cm|mm)\b"
+MOMENT = pl.Datetime("us")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its type, its values in that type, and the rows whose value does not fit it."""
+
+    name: str
+    dtype: pl.DataType
+    values: pl.Series = field(repr=False)
+    broken: pl.Series = field(repr=False)  # true where there is a value that does not fit
+    nested: bool = False  # lists and the like: nothing can be made of them
+
+    @property
+    def known(self) -> pl.Series:
+        """The values that are there."""
+        return self.values.drop_nulls()
+
+    @property
+    def missing(self) -> float:
+        """The share of rows without a value."""
+        return self.values.null_count() / max(1, len(self.values))
+
+    @property
+    def levels(self) -> int:
+        """How many different values there are."""
+        return self.known.n_unique()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it holds numbers."""
+        return self.dtype.is_numeric()
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """The columns of a table by name, the dialect they are written in, and what is doubtful about that."""
+
+    columns: Mapping[str, Column]
+    dialect: Dialect
+    doubts: tuple[Doubt, ...]
+
+
+def infer(table: Table) -> Inferred:
+    """Return what the columns of `table` are: numbers, dates, yes or no, or text."""
+    if table.kind in ("parquet", "sql"):
+        found = [_of_type(one) for one in table.rows]
+        return _gather(found, Dialect(), [], table)
+    texts = [one.str.strip_chars().replace(dict.fromkeys(NULLS)) for one in table.rows]
+    dialect, doubts = _find_dialect([one.gather_every(max(1, len(one) // LOOKED_AT)) for one in texts])
+    found = [_of_text(one, dialect) for one in texts]
+    inferred = _gather(found, dialect, doubts, table)
+    _check_dates(inferred, texts)
+    return inferred
+
+
+Found = tuple[Column, list[str], list[Doubt]]  # a column, its formats of dates, what is doubtful
+
+
+def _gather(found: list[Found], dialect: Dialect, doubts: list[Doubt], table: Table) -> Inferred:
+    formats = dict.fromkeys(form for _, forms, _ in found for form in forms)
+    columns = {}
+    for one, _, told in found:
+        doubts += told
+        if one.dtype == pl.String() and one.levels and not one.nested and table.kind in ("csv", "tsv"):
+            one = replace(one, values=table.rows[one.name])  # in a column of text "NA" is a name like any other
+        columns[one.name] = one
+    said = (*table.doubts, *doubts, *_say_broken(columns))
+    return Inferred(columns, replace(dialect, dates=tuple(formats)), said)
+
+
+def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
+    """Raise InputError where the formats of one column read the dates of another in another way."""
+    for text in texts:
+        one = found.columns[text.name]
+        if one.dtype == MOMENT and not parse(found.dialect.read_times(text), MOMENT).equals(one.values):
+            formats = ", ".join(map(in_words, found.dialect.dates))
+            raise InputError(
+                f"column {text.name!r} has day and month the other way round than another column ({formats}): write the "
+                "dates of one of them as 2026-05-03"
+            )
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _find_dialect(texts: list[pl.Series]) -> tuple[Dialect, list[Doubt]]:
+    """Return the signs with which most columns are numbers; of equals, the one that people use more."""
+    texts = [one for one in texts if one.str.contains(NUMBER_LIKE).sum() >= ENOUGH * (len(one) - one.null_count())]
+    used = {sign for sign in SIGNS if any(one.str.contains(SIGNS[sign]).any() for one in texts)}
+    scores = {}
+    for dialect in (one for one in DIALECTS if {one.decimal, one.thousands} <= {".", None, *used}):
+        shares = [share for one in texts if (share := _share(_numbers(one, dialect), one)) >= ENOUGH]
+        scores[dialect] = (len(shares), round(sum(shares), 6))
+    best = max(scores.values())
+    equal = [one for one, score in scores.items() if score == best]
+    if Dialect() not in equal and Dialect(",") in equal and Dialect(".", ",") in equal:
+        says = "numbers such as '1,234' may be 1234 or 1.234: taken for 1234, with a comma between thousands"
+        return Dialect(".", ","), [Doubt("", "numbers", says)]
+    chosen, doubts = equal[0], []
+    if chosen.decimal != ".":
+        doubts.append(Doubt("", "numbers", f"numbers are written with {chosen.decimal!r} before decimals"))
+    if chosen.thousands:
+        doubts.append(Doubt("", "numbers", f"numbers are written with {chosen.thousands!r} between thousands"))
+    return chosen, doubts
+
+
+def _of_text(text: pl.Series, dialect: Dialect, *, foreign: bool = True) -> Found:
+    """Return what a column of text is; not `foreign`: dates count in ISO 8601 only."""
+    name, known = text.name, text.drop_nulls()
+    as_text = Column(name, pl.String(), text, _none(text))
+    if known.is_empty():
+        return as_text, [], []
+    if set(known.head(1000).str.to_lowercase()) <= {"true", "false"}:
+        truth = parse(text, pl.Boolean())
+        if truth.null_count() == text.null_count():
+            return Column(name, pl.Boolean(), truth, _none(text)), [], []
+    numbers = _numbers(text, dialect)
+    if (share := _share(numbers, text)) >= ENOUGH:
+        padded = known.filter(known.str.contains(r"^0\d"))
+        if len(padded) > 0.01 * len(known):
+            return (
+                as_text,
+                [],
+                [Doubt(name, "codes", f"holds numbers with a zero in front ({padded[0]!r}): taken for text")],
+            )
+        return _number(text, numbers, dialect)
+    formats, doubts = find_dates(text) if foreign else ([], [])
+    times = parse(Dialect(dates=tuple(formats)).read_times(text), MOMENT)
+    if _share(times, text) >= ENOUGH:
+        if formats:
+            doubts.append(Doubt(name, "dates as text", f"holds dates written {' and '.join(map(in_words, formats))}"))
+        return Column(name, MOMENT, times, times.is_null() & text.is_not_null()), formats, doubts
+    if share > SOME:
+        says = f"mixes numbers ({share:.0%}) with text such as {_first(text, numbers.is_null())!r}: taken for text"
+        return as_text, [], [Doubt(name, "mixed types", says)]
+    return as_text, [], _look_closer(text)
+
+
+def _number(text: pl.Series, numbers: pl.Series, dialect: Dialect) -> Found:
+    name, plain = text.name, dialect.read_numbers(text)
+    broken = numbers.is_null() & text.is_not_null()
+    if not plain.filter(~broken).drop_nulls().str.contains(r"^[+-]?\d+$").all():
+        return Column(name, pl.Float64(), numbers, broken), [], []
+    integers = parse(plain, pl.Int64())
+    if (integers.is_null() & numbers.is_not_null()).any():
+        says = "holds whole numbers beyond 64 bits: taken for text, since rounding would make different ones equal"
+        return Column(name, pl.String(), text, _none(text)), [], [Doubt(name, "huge numbers", says)]
+    return Column(name, pl.Int64(), integers, broken), [], []
+
+
+def _look_closer(text: pl.Series) -> list[Doubt]:
+    """Say of a column of text what would be numbers, were they written otherwise."""
+    known = text.drop_nulls().head(1000)
+    if not known.str.contains(UNITS).any():
+        return []
+    bare = known.str.replace_all(UNITS, "").str.strip_chars()
+    if max(_share(_numbers(bare, one), bare) for one in DIALECTS) < ENOUGH:
+        return []
+    says = f"would be numbers, were they not written as {known[0]!r}: taken for text; write plain numbers in the source"
+    return [Doubt(text.name, "numbers as text", says)]
+
+
+def _numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
+    """Return the finite numbers in `text`, of a size that XGBoost can count with."""
+    numbers = parse(dialect.read_numbers(text), pl.Float64())
+    return pl.select(pl.when(numbers.abs() < LARGEST).then(numbers)).to_series().alias(text.name)
+
+
+# --- columns that come with a type ------------------------------------------------------------------------------------
+
+
+def _of_type(column: pl.Series) -> Found:
+    """Return a column that came with a type, in one of the few types that are declared."""
+    dtype, nothing = column.dtype, _none(column)
+    if dtype in (pl.Categorical, pl.Enum):
+        column, dtype = column.cast(pl.String), pl.String()
+    if dtype == pl.String():
+        one, formats, doubts = _of_text(column, Dialect(), foreign=False)
+        return replace(one, values=column) if one.dtype == pl.String() else one, formats, doubts
+    if dtype == pl.Boolean():
+        return Column(column.name, pl.Boolean(), column, nothing), [], []
+    if dtype == pl.Date() or isinstance(dtype, pl.Datetime):
+        times = parse(column, MOMENT)
+        return Column(column.name, MOMENT, times, times.is_null() & column.is_not_null()), [], []
+    if dtype.is_integer() and (whole := parse(column, pl.Int64())).null_count() == column.null_count():
+        return Column(column.name, pl.Int64(), whole, nothing), [], []
+    if dtype.is_numeric():
+        numbers = column.cast(pl.Float64).fill_nan(None)
+        broken = numbers.is_not_null() & (numbers.abs() >= LARGEST)
+        kept = pl.select(pl.when(~broken).then(numbers)).to_series().alias(column.name)
+        return Column(column.name, pl.Float64(), kept, broken.fill_null(value=False)), [], []
+    empty = pl.Series(column.name, [None] * len(column), pl.String)
+    return Column(column.name, pl.String(), empty, nothing, nested=column.null_count() < len(column)), [], []
+
+
+def _say_broken(columns: Mapping[str, Column]) -> Iterator[Doubt]:
+    for name, one in columns.items():
+        if count := int(one.broken.sum()):
+            kind = "dates" if one.dtype == MOMENT else "numbers"
+            says = (
+                f"holds {count:,} values that are no {kind}, among {len(one.known):,} that are: such rows are put aside"
+            )
+            yield Doubt(name, "mixed types", says)
+
+
+def _none(column: pl.Series) -> pl.Series:
+    return pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
+
+
+def _share(parsed: pl.Series, text: pl.Series) -> float:
+    there = len(text) - text.null_count()
+    return (len(parsed) - parsed.null_count()) / there if there else 0.0
+
+
+def _first(text: pl.Series, chosen: pl.Series) -> str:
+    return str(text.filter(chosen & text.is_not_null())[0])

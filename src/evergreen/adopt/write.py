@@ -1,0 +1,98 @@
+"""Write: put what was adopted into the project, all of it or nothing, and make the first batches of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from evergreen.adopt.adopt import Adoption
+from evergreen.adopt.settle import INBOX
+from evergreen.data.manifest import Manifest
+from evergreen.errors import InputError
+from evergreen.files import write_whole
+from evergreen.project import Project
+
+OWN = ("src/evergreen/dataset.py", "src/evergreen/expectations.py", "params.yaml")
+FORGET = "`rm -rf data stores reports dvc.lock inbox` forgets all of it"
+
+
+def check_fresh(project: Project) -> None:
+    """Raise InputError where adopting would lose something: batches that are there, or changes that git does not have."""
+    if Manifest(project.raw).entries:
+        raise InputError(f"data/ holds batches already, of what dataset.py says now: {FORGET}; then adopt again")
+    inbox = project.root / INBOX
+    if inbox.exists() and (not inbox.is_dir() or any(inbox.iterdir())):
+        raise InputError(
+            f"{INBOX}/ holds files already, and adopting fills it: move them to another folder, or remove them"
+        )
+    asked = ["git", "-C", str(project.root), "status", "--porcelain", "--", *OWN]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InputError("git is needed, and is not there: adopting writes over files that it keeps") from None
+    if done.returncode:
+        raise InputError(
+            f"{project.root} is in no git repository, and adopting writes over files: `git init && git add -A && git "
+            "commit -m Start` keeps them"
+        )
+    if changed := [line[3:] for line in done.stdout.splitlines()]:
+        raise InputError(
+            f"{', '.join(changed)}: changed since the last commit, and adopting writes over it: `git commit` it, or `git "
+            "checkout` it to take the change back"
+        )
+
+
+def write(project: Project, adoption: Adoption) -> None:
+    """Write every file of `adoption`: each whole, all of them or none."""
+    paths = {project.root / name: text for name, text in adoption.texts.items()}
+    before = {path: path.read_bytes() if path.exists() else None for path in paths}
+    part = Path(tempfile.mkdtemp(dir=project.root, prefix=".adopt-"))
+    try:
+        for name, content in adoption.batches.items():
+            (part / Path(name).name).write_bytes(content)
+        for path, text in paths.items():
+            write_whole(path, lambda one, text=text: one.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+        if adoption.batches:
+            part.chmod(0o755)
+            part.replace(project.root / INBOX)
+    except BaseException:
+        _put_back(before)
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _put_back(before: Mapping[Path, bytes | None]) -> None:
+    for path, content in before.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        elif path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def take_first_batches(project: Project) -> str:
+    """Ingest and validate, in new processes that see the new dataset.py, and return what the last one said.
+
+    Raises InputError with what failed; what was written stays, to be edited.
+    """
+    said = ""
+    for command in ("ingest", "validate"):
+        done = subprocess.run(
+            [sys.executable, "-m", "evergreen.cli", command],
+            cwd=project.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            why = (done.stderr.strip() or done.stdout.strip()).rpartition("error: ")[2]
+            raise InputError(
+                f"the files are written, but `evergreen {command}` refused the table: {why}\n"
+                "edit dataset.py, expectations.py or params.yaml, then `evergreen run`"
+            )
+        said = done.stdout.strip()
+    return said

@@ -1,0 +1,146 @@
+"""Declare: the text of dataset.py declares what was planned, and the formatter would leave it as it is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from conftest import ROOT
+
+from evergreen.adopt.declare import declare
+from evergreen.adopt.expect import expect
+from evergreen.adopt.infer import MOMENT
+
+Through = Callable[..., Any]
+LONG = "How much did you spend in the last twelve months, all in all, taxes and everything else included, in your currency?"
+
+
+def cycle(*values: str) -> list[str]:
+    return [values[at % len(values)] for at in range(300)]
+
+
+TABLES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "timeless": {"timeless": True},
+    "no key": {"columns": {"customer_id": cycle("a", "b")}},
+    "classes": {"columns": {"churn": [*["a", "b", "c"] * 99, "d", "e", "f"]}},
+    "number": {"columns": {"churn": [f"{at / 7:.3f}" for at in range(300)]}},
+    "typed": {"kind": "parquet"},
+    "odd names": {
+        "columns": {'x"); import os #': cycle("1", "2"), "a\\b\nc": cycle("1", "2"), "l'été": cycle("1", "3")}
+    },
+    "look-alikes": {"columns": {"сора": ["3"] * 300}},
+    "long names": {"columns": {LONG: cycle("1.5", "2"), "地" * 60: cycle("a", "b"), "V" * 75: cycle("1", "2")}},
+    "many classes": {"columns": {"churn": cycle(*[f"a class of a long name, number {at}" for at in range(12)])}},
+    "many columns": {"columns": {f"x{at}": cycle("1", "2", "3") for at in range(60)}},
+    "doubtful": {
+        "columns": {
+            "nothing": [None] * 300,
+            "mail": [f"u{at}@mail.org" for at in range(300)],
+            "note": [f"called about {at} and {at * 3}" for at in range(300)],
+            "sometimes": ["1", *["2.5"] * 298, None],
+        }
+    },
+}
+
+
+def declared(text: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(text, names)
+    return names
+
+
+def test_a_plain_table_is_declared(work: Through) -> None:
+    one = work()
+    names = declared(declare(one.table, one.found, one.plan))
+    assert names["COLUMNS"] == {
+        "customer_id": pl.String(), "day": MOMENT, "spend": pl.Float64(), "visits": pl.Int64(), "place": pl.String(),
+        "churn": pl.String(),
+    }  # fmt: skip
+    assert (names["KEY"], names["TIME"], names["KNOWN_LATER"]) == (("customer_id",), "day", ("churn",))
+    assert list(names["FEATURES"]) == ["spend", "visits", "place"]
+    assert (names["LEFT_OUT"], names["SLICES"], names["GROUPS"]) == ({}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "labels"),
+    [
+        ({}, ["yes", "no", None], [True, False, None]),
+        ({"columns": {"churn": cycle("1", "0", "0")}}, [1, 0, None], [True, False, None]),
+        ({"columns": {"churn": cycle("true", "false")}}, [True, False, None], [True, False, None]),
+        ({"columns": {"churn": cycle("a", "b", "c")}}, ["a", "b", None], ["a", "b", None]),
+        (
+            {"kind": "parquet", "columns": {"churn": [1.0, 0.0, float("nan")] * 100}},
+            [1.0, 0.0, float("nan"), None],
+            [True, False, None, None],
+        ),
+    ],
+)
+def test_the_label_is_unknown_where_the_column_is(
+    table: dict[str, Any], values: list[Any], labels: list[Any], work: Through
+) -> None:
+    one = work(**table)
+    label = declared(declare(one.table, one.found, one.plan))["LABEL"]
+    assert pl.DataFrame({"churn": values}).select(label).to_series().to_list() == labels
+
+
+def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
+    one = work(**TABLES["classes"])
+    rules = declared(declare(one.table, one.found, one.plan))["LEFT_OUT"]
+    rule = rules["too few rows of the class"]
+    assert pl.DataFrame({"churn": ["a", "d", None]}).select(rule).to_series().to_list() == [False, True, None]
+
+
+def test_dates_become_days_before_the_time(work: Through) -> None:
+    before = [f"2022-{1 + at % 12:02}-05" for at in range(300)]
+    one = work(columns={"signup": before}, time="day")
+    feature = declared(declare(one.table, one.found, one.plan))["FEATURES"]["days since signup"]
+    rows = pl.DataFrame({"day": ["2023-01-05 08:30"], "signup": ["2022-12-31"]}).with_columns(
+        pl.all().str.to_datetime()
+    )
+    assert rows.select(feature).item() == 5
+
+
+def test_each_column_left_out_says_why(work: Through) -> None:
+    one = work(**TABLES["doubtful"])
+    text = declare(one.table, one.found, one.plan)
+    for line in (
+        "# - 'nothing' holds no value in any row",
+        "# - 'mail' holds e-mail addresses",
+        "# - 'note' holds 300",
+    ):
+        assert line in text
+    assert '"mail"' not in text
+
+
+def test_a_name_of_a_file_cannot_end_the_docstring(work: Through) -> None:
+    one = work(origin='a""" + open("x") #.csv')
+    assert "a___ _ open__x__ _.csv" in str(ast.get_docstring(ast.parse(declare(one.table, one.found, one.plan))))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("written")
+    (root / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    return root
+
+
+def test_the_formatter_and_the_linter_leave_both_files_as_they_are(work: Through, written: Path) -> None:
+    for name, table in TABLES.items():
+        one = work(**table)
+        folder = written / "src" / name.replace(" ", "_").replace("-", "_")
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text('"""A table."""\n')
+        (folder / "dataset.py").write_text(declare(one.table, one.found, one.plan))
+        (folder / "expectations.py").write_text(expect(one.found, one.plan, one.batches))
+    for command in (["format", "--diff", "-q"], ["check", "-q", "--no-cache"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "src"], cwd=written, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,107 @@
+"""Dialect: what is written in it is read, and nothing else is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evergreen.data.dialect import Dialect
+from evergreen.data.sources import open_source, parse
+from evergreen.params import Source
+
+GERMAN, SWISS, FRENCH, ENGLISH = Dialect(",", "."), Dialect(".", "'"), Dialect(",", " "), Dialect(".", ",")
+
+
+def number(dialect: Dialect, text: str) -> float | None:
+    found: float | None = parse(dialect.read_numbers(pl.Series("x", [text])), pl.Float64())[0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "expected"),
+    [
+        (Dialect(), "1234.5", 1234.5),
+        (Dialect(), "1,234.5", None),
+        (Dialect(","), "1234,5", 1234.5),
+        (Dialect(","), "1234.5", None),
+        (Dialect(","), "-,5", -0.5),
+        (GERMAN, "1.234,56", 1234.56),
+        (GERMAN, "1.234", 1234.0),
+        (GERMAN, "1234,56", 1234.56),
+        (GERMAN, "1.5", None),
+        (GERMAN, "12.34,5", None),
+        (GERMAN, "1,5e3", 1500.0),
+        (ENGLISH, "1,234.56", 1234.56),
+        (ENGLISH, "1,5", None),
+        (SWISS, "1'234.5", 1234.5),
+        (FRENCH, "1 234,5", 1234.5),
+        (FRENCH, "1\u00a0234\u202f567,5", 1234567.5),
+        (FRENCH, "12 34", None),
+        (GERMAN, "abc", None),
+        (GERMAN, "", None),
+    ],
+)
+def test_numbers_are_read_as_they_are_written(dialect: Dialect, text: str, expected: float | None) -> None:
+    assert number(dialect, text) == expected
+
+
+def test_what_is_no_number_stays_as_it_is_or_says_why() -> None:
+    assert GERMAN.read_numbers(pl.Series(["abc", "1.5", None])).to_list() == ["abc", "1.5 (decimal sign is ',')", None]
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 99), st.sampled_from([GERMAN, ENGLISH, SWISS, FRENCH]))
+@settings(max_examples=60, deadline=None)
+def test_any_number_survives_its_dialect(whole: int, cents: int, dialect: Dialect) -> None:
+    plain = f"{whole:_}.{cents:02}"
+    written = plain.replace(".", dialect.decimal).replace("_", str(dialect.thousands))
+    assert number(dialect, written) == float(plain.replace("_", ""))
+
+
+@pytest.mark.parametrize(
+    ("dates", "text", "expected"),
+    [
+        ((), "03.04.2024", None),  # nothing is guessed
+        ((), "03/04/2024", None),
+        (("%d.%m.%Y",), "03.04.2024", "2024-04-03"),
+        (("%d.%m.%Y",), "3.4.2024", "2024-04-03"),
+        (("%d.%m.%Y",), "03.04.24", None),  # no year 24
+        (("%d.%m.%y",), "03.04.24", "2024-04-03"),
+        (("%d.%m.%Y",), "2024-04-03", "2024-04-03"),
+        (("%d.%m.%Y",), "2024-04-03 08:30", "2024-04-03T08:30"),
+        (("%m/%d/%Y", "%d/%m/%Y"), "03/04/2024", "2024-03-04"),
+        (("%m/%d/%Y", "%d/%m/%Y"), "13/04/2024", "2024-04-13"),
+        (("%d.%m.%Y %H:%M",), "03.04.2024 08:30", "2024-04-03T08:30"),
+        (("%d.%m.%Y",), "31.02.2024", None),
+        (("%d %b %Y",), "3 Apr 2024", "2024-04-03"),
+        (("%m/%d/%Y %I:%M %p",), "04/03/2024 08:30 PM", "2024-04-03T20:30"),
+    ],
+)
+def test_dates_are_read_by_the_first_format_that_fits(dates: tuple[str, ...], text: str, expected: str | None) -> None:
+    column = pl.Series("x", ["2020-01-01", text, None])
+    found = parse(Dialect(dates=dates).read_times(column), pl.Datetime("us"))
+    assert found.to_list() == [
+        datetime.fromisoformat("2020-01-01"),
+        expected and datetime.fromisoformat(expected),
+        None,
+    ]
+
+
+def test_a_format_that_is_none_fits_nothing() -> None:
+    assert Dialect.parse(pl.Series(["01-!", "01"]), "%d-%!").to_list() == [None, None]
+
+
+def test_files_are_read_in_the_dialect_of_their_source(tmp_path: Path) -> None:
+    rows = ["2013-01-05 06:30;1.400;12,5", "05.01.2013 07:30;229;-3", "?;far;1.5", "NA;-;"]
+    (tmp_path / "a.csv").write_text("\n".join(["scheduled_departure;distance;temp", *rows, ""]))
+    source = open_source(
+        Source(kind="files", path=str(tmp_path), separator=";", decimal=",", thousands=".", dates=("%d.%m.%Y %H:%M",))
+    )
+    frame = source.read("a")
+    assert parse(frame["scheduled_departure"], pl.Datetime("us")).dt.hour().to_list() == [6, 7, None, None]
+    assert frame["distance"].to_list() == ["1400", "229", "far", None]
+    assert frame["temp"].to_list() == ["12.5", "-3", "1.5 (decimal sign is ',')", None]
