@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
     record = json.dumps(provenance(repo, answers), indent=2, ensure_ascii=False) + "\n"
     bake(repo, project, answers)
     (project / ANSWERS).write_text(record, encoding="utf-8")
-    if "--start" in arguments:
+    if "--start" in arguments and "_repo_dir" in answers:  # cruft, which lacks it, compares folders without history
         start(project, answers)
 
 

@@ -41,7 +41,8 @@ def rules(text: str) -> list[tuple[str, dict[str, Any]]]:
         line for line in text.splitlines() if not line.startswith(("import great", "from great", "from __future__"))
     ]
     names: dict[str, Any] = {"gxe": Gxe(), "Expectation": object}
-    exec("\n".join(lines).replace("from evergreen import dataset", "").replace("list[Expectation]", "list"), names)
+    code = "\n".join(lines).replace("from evergreen import dataset", "")
+    exec(code.replace("list[Expectation]", "list"), names)
     return list(names["expectations"]("any"))
 
 

@@ -119,7 +119,8 @@ def test_one_retraining_and_one_monitoring_at_a_time_and_the_next_waits() -> Non
 def test_what_is_emitted_is_what_starts_a_run_of_this_project_only(name: str, events: list[str]) -> None:
     (trigger,) = deployments()[name]["triggers"]
     assert trigger["expect"] == events
-    assert trigger["match"] == {"prefect.resource.id": "evergreen.project.{{ $EVERGREEN_PROJECT }}"}
+    about = "evergreen.project.{{ $EVERGREEN_PROJECT }}"
+    assert trigger["match"] == {"prefect.resource.id": about}
     assert trigger["for_each"] == ["evergreen.about"]
     assert trigger["threshold"] == 1
     assert trigger["within"] > 0  # a flood starts one run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_bake import bake, clone, git, template, verify  # noqa: F401
+from template.making import bake, git, verify
 
 from evergreen.errors import InputError
 from evergreen.update import update
@@ -14,7 +14,7 @@ MODULE = "src/churn_model/data/keys.py"
 
 
 @pytest.fixture
-def project(clone: Path, tmp_path: Path) -> Path:  # noqa: F811
+def project(clone: Path, tmp_path: Path) -> Path:
     """A project made from the clone, with an edit of its own."""
     made = bake(clone, tmp_path / "churn-model", project_name="Churn Model")
     answers = (made / ".template.json").read_text()
@@ -42,15 +42,20 @@ def test_nothing_new(project: Path) -> None:
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_what_is_new_comes_in_and_edits_stay(project: Path, clone: Path) -> None:  # noqa: F811
-    edit(clone, MODULE.replace("churn_model", "evergreen"), "eight bytes a row", "eight bytes of evergreen a row")
+def test_what_is_new_comes_in_and_edits_stay(project: Path, clone: Path) -> None:
+    edit(
+        clone,
+        MODULE.replace("churn_model", "evergreen"),
+        "The same on every machine",
+        "The same for evergreen on every machine",
+    )
     (clone / "docs" / "news.md").write_text("What is new in Evergreen.\n")
     (clone / "src/evergreen/data/finding.py").unlink()
     keep(clone, "newer")
     assert "files merged" in update(project)
     text = (project / MODULE).read_text()
     assert "Our own row keys" in text
-    assert "eight bytes of churn_model a row" in text
+    assert "The same for churn_model on every machine" in text
     assert (project / "docs" / "news.md").read_text() == "What is new in Churn Model.\n"
     assert not (project / "src/churn_model/data/finding.py").exists()
     assert git(clone, "rev-parse", "HEAD").strip() in (project / ".template.json").read_text()
@@ -59,16 +64,16 @@ def test_what_is_new_comes_in_and_edits_stay(project: Path, clone: Path) -> None
     assert "nothing new" in update(project)
 
 
-def test_a_file_that_was_renamed_here_gets_the_change(project: Path, clone: Path) -> None:  # noqa: F811
+def test_a_file_that_was_renamed_here_gets_the_change(project: Path, clone: Path) -> None:
     git(project, "mv", MODULE, MODULE.replace("keys", "row_keys"))
     keep(project, "renamed")
-    edit(clone, MODULE.replace("churn_model", "evergreen"), "eight bytes a row", "nine bytes a row")
+    edit(clone, MODULE.replace("churn_model", "evergreen"), "The same on every machine", "Equal on every machine")
     keep(clone, "newer")
     update(project)
-    assert "nine bytes a row" in (project / MODULE.replace("keys", "row_keys")).read_text()
+    assert "Equal on every machine" in (project / MODULE.replace("keys", "row_keys")).read_text()
 
 
-def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clone: Path) -> None:  # noqa: F811
+def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clone: Path) -> None:
     edit(clone, MODULE.replace("churn_model", "evergreen"), '"""Row keys', '"""Their row keys')
     keep(clone, "newer")
     with pytest.raises(InputError, match="both changed the same lines"):
@@ -81,7 +86,7 @@ def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clo
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_another_answer_and_an_older_commit(project: Path, clone: Path) -> None:  # noqa: F811
+def test_another_answer_and_an_older_commit(project: Path, clone: Path) -> None:
     git(clone, "tag", "v1")
     (clone / "docs" / "news.md").write_text("News.\n")
     keep(clone, "newer")
