@@ -82,7 +82,7 @@ def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
 def check_declared() -> None:
     """Raise InputError where `dataset.py` declares nothing, or names a key or a time that is no column."""
     if not dataset.COLUMNS:
-        raise InputError("dataset.py declares no columns yet: `evergreen adopt FILE --target COLUMN` writes it")
+        raise InputError("dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it")
     for name, columns in (
         ("KEY", dataset.KEY),
         ("TIME", (dataset.TIME,) if dataset.TIME else ()),
