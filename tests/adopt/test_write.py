@@ -11,12 +11,12 @@ import pytest
 
 from evergreen.adopt import write as module
 from evergreen.adopt.adopt import Adoption
-from evergreen.adopt.write import OWN, check_fresh, take_first_batches, write
+from evergreen.adopt.write import EXAMPLE, OWN, check_fresh, take_first_batches, write
 from evergreen.errors import InputError
 from evergreen.project import Project
 
 ADOPTION = Adoption(
-    {**{name: f"new {name}\n" for name in OWN}, "reports/adopt.md": "# seen\n"},
+    {**{name: f"new {name}\n" for name in OWN if "flights" not in name}, "reports/adopt.md": "# seen\n"},
     {"inbox/a.csv": b"a\n1\n", "inbox/b.csv": b"a\n2\n"},
     "seen",
     plan=None,  # type: ignore[arg-type]
@@ -48,7 +48,16 @@ def files(project: Project) -> dict[str, str]:
 def test_everything_is_written_and_nothing_else(project: Project) -> None:
     check_fresh(project)
     write(project, ADOPTION)
-    assert files(project) == {**ADOPTION.texts, "inbox/a.csv": "a\n1\n", "inbox/b.csv": "a\n2\n"}
+    example = {f"tests/example/{name}": f"old src/evergreen/{name}\n" for name in EXAMPLE}
+    assert files(project) == {**ADOPTION.texts, **example, "inbox/a.csv": "a\n1\n", "inbox/b.csv": "a\n2\n"}
+
+
+def test_an_example_that_is_set_aside_already_stays(project: Project) -> None:
+    (project.root / "tests" / "example").mkdir(parents=True)
+    (project.root / "tests" / "example" / "dataset.py").write_text("the example\n")
+    write(project, ADOPTION)
+    assert (project.root / "tests" / "example" / "dataset.py").read_text() == "the example\n"
+    assert not (project.root / "src" / "evergreen" / "flights.py").exists()
 
 
 def test_an_empty_inbox_is_filled(project: Project) -> None:

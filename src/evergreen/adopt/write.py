@@ -16,7 +16,10 @@ from evergreen.errors import InputError
 from evergreen.files import write_whole
 from evergreen.project import Project
 
-OWN = ("src/evergreen/dataset.py", "src/evergreen/expectations.py", "params.yaml")
+SOURCE = "src/evergreen"
+FLIGHTS = "flights.py"
+EXAMPLE = ("dataset.py", "expectations.py", FLIGHTS)  # what tests run on, whatever the project is about
+OWN = (*(f"{SOURCE}/{name}" for name in EXAMPLE), "params.yaml")
 FORGET = "`rm -rf data stores reports dvc.lock inbox` forgets all of it"
 
 
@@ -47,11 +50,18 @@ def check_fresh(project: Project) -> None:
 
 
 def write(project: Project, adoption: Adoption) -> None:
-    """Write every file of `adoption`: each whole, all of them or none."""
+    """Write every file of `adoption`: each whole, all of them or none.
+
+    The example goes to `tests/example/`, where tests look for it.
+    """
     paths = {project.root / name: text for name, text in adoption.texts.items()}
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
+    example = project.root / "tests" / "example"
+    set_aside = not example.exists() and (project.root / SOURCE / FLIGHTS).exists()
     part = Path(tempfile.mkdtemp(dir=project.root, prefix=".adopt-"))
     try:
+        if set_aside:
+            _copy_example(project.root / SOURCE, example)
         for name, content in adoption.batches.items():
             (part / Path(name).name).write_bytes(content)
         for path, text in paths.items():
@@ -59,11 +69,23 @@ def write(project: Project, adoption: Adoption) -> None:
         if adoption.batches:
             part.chmod(0o755)
             part.replace(project.root / INBOX)
+        (project.root / SOURCE / FLIGHTS).unlink(missing_ok=True)
     except BaseException:
         _put_back(before)
+        if set_aside:
+            shutil.rmtree(example, ignore_errors=True)
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy_example(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".example-"))
+    for name in EXAMPLE:
+        shutil.copy2(source / name, part / name)
+    part.chmod(0o755)
+    part.rename(target)
 
 
 def _put_back(before: Mapping[Path, bytes | None]) -> None:
