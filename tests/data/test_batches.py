@@ -436,3 +436,12 @@ def test_a_file_touched_after_a_column_was_declared_otherwise_is_the_same_batch(
     assert ingest(filled.project, filled.params()).new == ()
     few("2013-02").with_columns(pl.col("distance") + 1).write_parquet(filled.inbox / "2013-02.parquet")
     refusal(filled, "'2013-02'", "other content")
+
+
+@pytest.mark.parametrize("look", [ingest, waiting])
+def test_a_dataset_that_declares_nothing_asks_for_a_table(
+    site: Any, monkeypatch: pytest.MonkeyPatch, look: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(dataset, "COLUMNS", {})
+    with pytest.raises(InputError, match="`evergreen adopt FILE --target COLUMN`"):
+        look(site.project, site.params())

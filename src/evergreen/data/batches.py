@@ -67,6 +67,7 @@ def ingest(
 
 def waiting(project: Project, params: Params) -> list[Offer]:
     """Return the batches that `ingest` would look at: new to `data/raw/`, or changed in the source."""
+    check_declared()
     raw = Manifest(project.raw)
     offers = _wanted(open_source(params.source).offers(), params, raw, (), following=False)
     return [one for one in offers if raw.entries.get(one.name, {}).get("origin") != one.origin]
