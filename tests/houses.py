@@ -36,7 +36,7 @@ class Page:
     def ask(self, path: str, content: Any = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
         asked = urllib.request.Request(f"{self.api}{path}", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
             return json.loads(answer.read() or "null")
 
     def start(self) -> str:
