@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from template.making import BIN, CHOICES, bake, files, git, verify
 
+from evergreen import params
 from evergreen_template import bake as engine
 
 REFERENCE = {
@@ -260,3 +262,9 @@ def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
     assert cruft("check", cwd=project).returncode == 1
     assert cruft("update", "-y", cwd=project).returncode == 0
     assert "More of my_pipeline." in (project / "docs" / "loop.md").read_text()
+
+
+def test_the_parameters_of_the_reference_are_the_defaults() -> None:
+    given, defaults = (one.model_dump() for one in (params.load(ROOT / "params.yaml"), params.Params()))
+    assert given.pop("source") == defaults.pop("source") | {"until": "2013-06"}
+    assert given == defaults
