@@ -51,7 +51,14 @@ MARK = re.compile(r"^[^\n]*\btemplate: (begin|end) ([\w-]+)[^\n]*\n?", re.MULTIL
 SPDX = {"Proprietary": "LicenseRef-Proprietary"}
 LABELS = {
     "binary": 'pl.col("arr_delay") > 15',
-    "multiclass": 'pl.col("arr_delay").cut([0, 30], labels=["in time", "late", "very late"]).cast(pl.String)',
+    "multiclass": """(
+    pl.when(pl.col("arr_delay") > 30)
+    .then(pl.lit("very late"))
+    .when(pl.col("arr_delay") > 0)
+    .then(pl.lit("late"))
+    .when(pl.col("arr_delay") <= 0)
+    .then(pl.lit("in time"))
+)""",
     "regression": 'pl.col("arr_delay")',
 }
 QUESTIONS = {

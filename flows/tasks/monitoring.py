@@ -16,9 +16,10 @@ from prefect.logging import get_run_logger
 
 from evergreen import dataset
 from evergreen.data.hold import SKETCH, read_held
+from evergreen.data.keys import KEY
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch
-from evergreen.data.split import KEY, LABEL, TIME
+from evergreen.data.split import LABEL, TIME
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code
 from evergreen.journal import Entry, Journal

@@ -22,10 +22,11 @@ from evergreen.data.bias import (
     list_faults,
 )
 from evergreen.data.finding import Finding
+from evergreen.data.keys import KEY
 from evergreen.data.label_noise import Predicted
 from evergreen.data.prepare import prepare
 from evergreen.data.profile import Profile, profile
-from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.params import Bias
 

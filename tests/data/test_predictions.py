@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 from evergreen import dataset
 from evergreen.data import predictions
 from evergreen.data.hold import SKETCH
+from evergreen.data.keys import KEY
 from evergreen.data.predictions import (
     Kept,
     Scorer,
@@ -31,7 +32,7 @@ from evergreen.data.predictions import (
     read_sketch,
 )
 from evergreen.data.sketch import sketch
-from evergreen.data.split import KEY, LABEL, TIME
+from evergreen.data.split import LABEL, TIME
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.project import Project

@@ -19,10 +19,11 @@ from polars.testing import assert_frame_equal
 
 from evergreen import dataset, flights
 from evergreen.data.encoder import FIRST, OTHER, Encoder
+from evergreen.data.keys import KEY
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import Prepared, featurize, prepare, split_rows, summarize
 from evergreen.data.profile import Profile
-from evergreen.data.split import KEY, LABEL, ROLES, SLICE, TIME, Split, read_part
+from evergreen.data.split import LABEL, ROLES, SLICE, TIME, Split, read_part
 from evergreen.errors import InputError
 from evergreen.project import Project
 

@@ -13,9 +13,10 @@ from polars.testing import assert_frame_equal
 
 from evergreen import dataset
 from evergreen.data.batches import ingest
+from evergreen.data.keys import KEY
 from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import featurize, featurize_unlabelled, prepare
-from evergreen.data.split import CONTENT, KEY, LABEL, ROLES, SHARES, TIME, Split, read_part, within
+from evergreen.data.split import CONTENT, LABEL, ROLES, SHARES, TIME, Split, read_part, within
 from evergreen.data.validate import validate
 from evergreen.errors import InputError
 

@@ -14,9 +14,10 @@ import yaml
 from conftest import MONTHS, ROOT, SMALL, copy_project, environment, month
 
 from evergreen import dataset, params
+from evergreen.data.keys import KEY
 from evergreen.data.predictions import join_labels, known, read
 from evergreen.data.prepare import featurize
-from evergreen.data.split import KEY, LABEL
+from evergreen.data.split import LABEL
 from evergreen.data.validate import REASONS
 from evergreen.project import Project
 from evergreen.registry import Registry

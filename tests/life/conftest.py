@@ -15,8 +15,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evergreen.data.encoder import Encoder
-from evergreen.data.keys import hash_keys
-from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.life.compare import Side
 from evergreen.life.decide import Decision, decide
 from evergreen.life.judge import Candidate, Judged, judge

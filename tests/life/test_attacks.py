@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.data.keys import hash_keys
-from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
 from evergreen.life.decide import PROMOTE, REFUSE, Decision

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from evergreen.data.keys import KEY
 from evergreen.data.sketch import Sketch, sketch
-from evergreen.data.split import KEY, LABEL, TIME
+from evergreen.data.split import LABEL, TIME
 from evergreen.life.monitor import Reference, Seen, metric_of, say, see, window_of
 from evergreen.life.performance import measure_live
 from evergreen.model.metrics import METRICS, measure

@@ -10,10 +10,10 @@ import pytest
 from evergreen import dataset
 from evergreen.data.batches import ingest
 from evergreen.data.encoder import Encoder
-from evergreen.data.keys import hash_keys
+from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import prepare
-from evergreen.data.split import KEY, LABEL, Split, read_part
+from evergreen.data.split import LABEL, Split, read_part
 from evergreen.errors import InputError
 from evergreen.files import write_json
 from evergreen.model.matrix import Table, build_matrix, load_tables

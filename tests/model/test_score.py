@@ -14,8 +14,9 @@ from polars.testing import assert_frame_equal
 
 from evergreen import dataset
 from evergreen.data.encoder import Encoder
+from evergreen.data.keys import KEY
 from evergreen.data.prepare import featurize, featurize_unlabelled, summarize
-from evergreen.data.split import KEY, LABEL, TIME
+from evergreen.data.split import LABEL, TIME
 from evergreen.errors import InputError
 from evergreen.model.package import Learnt, Model
 from evergreen.model.score import score_rows, summarize_scores

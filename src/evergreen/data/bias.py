@@ -16,10 +16,11 @@ import polars as pl
 
 from evergreen.data.contrast import contrast
 from evergreen.data.finding import Finding, percent
+from evergreen.data.keys import KEY
 from evergreen.data.label_noise import Predicted, find_label_noise
 from evergreen.data.prepare import summarize
 from evergreen.data.profile import Counts, Profile, Sample
-from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME, Split, read_part
+from evergreen.data.split import GROUP, LABEL, SLICE, TIME, Split, read_part
 from evergreen.errors import InputError
 from evergreen.params import Bias
 from evergreen.project import Project

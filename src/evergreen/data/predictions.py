@@ -20,9 +20,9 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.hold import SKETCH
-from evergreen.data.keys import hash_keys
+from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.sketch import Sketch
-from evergreen.data.split import CONTENT, KEY
+from evergreen.data.split import CONTENT
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole

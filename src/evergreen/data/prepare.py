@@ -19,23 +19,11 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.encoder import as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
-from evergreen.data.keys import hash_keys
+from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.profile import Profile, profile
 from evergreen.data.sketch import sketch
-from evergreen.data.split import (
-    CONTENT,
-    GROUP,
-    KEY,
-    LABEL,
-    SHARES,
-    SLICE,
-    TIME,
-    Part,
-    Split,
-    split_rows,
-    within,
-)
+from evergreen.data.split import CONTENT, GROUP, LABEL, SHARES, SLICE, TIME, Part, Split, split_rows, within
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params

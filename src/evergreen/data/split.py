@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.keys import hash_keys
+from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
 from evergreen.project import Project
@@ -24,7 +24,7 @@ from evergreen.project import Project
 ROLES = ("train", "validation", "holdout")
 SHARES = {"train": (0.0, 0.70), "validation": (0.70, 0.85), "holdout": (0.85, 1.0)}  # of rows, where there is no time
 TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
-KEY, SLICE, GROUP = "key_", "slice_", "group_"  # what the names of others begin with
+SLICE, GROUP = "slice_", "group_"  # what the names of others begin with
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.keys import hash_keys
-from evergreen.data.split import GROUP, KEY, LABEL, SLICE, TIME
+from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import (
     FEWEST_DAYS,

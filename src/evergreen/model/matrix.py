@@ -58,8 +58,8 @@ class Matrix:
 def load_tables(project: Project) -> Tables:
     """Read `data/features/` and encode it."""
     from evergreen.data.encoder import Encoder
-    from evergreen.data.keys import hash_keys
-    from evergreen.data.split import KEY, LABEL, ROLES, Split, read_part
+    from evergreen.data.keys import KEY, hash_keys
+    from evergreen.data.split import LABEL, ROLES, Split, read_part
 
     encoder = Encoder.read(project.features / "encoder.json")
     split = Split.read(project.features / "split.json")

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.data.encoder import Encoder
-from evergreen.data.keys import Hashes, hash_keys
-from evergreen.data.split import KEY
+from evergreen.data.keys import KEY, Hashes, hash_keys
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.model.train import load_booster

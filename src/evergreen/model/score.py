@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from evergreen.data.keys import KEY
 from evergreen.data.predictions import PREDICTION
 from evergreen.data.prepare import featurize_unlabelled
-from evergreen.data.split import KEY, TIME
+from evergreen.data.split import TIME
 from evergreen.errors import InputError
 
 if TYPE_CHECKING:
