@@ -141,12 +141,10 @@ def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
 def names(answers: Answers) -> list[tuple[str, str]]:
     """Return (pattern, what stands there instead); the first that matches wins, so the most specific come first."""
     package = str(answers["package_name"])
-    camel = "".join(word.capitalize() for word in package.split("_"))
     return [
         (r"Evergreen Authors", answers["author"]),
         (r"evergreen-pipeline", answers["project_slug"]),
         (r"EVERGREEN", package.upper()),
-        (r"Evergreen(?=[A-Z])", camel),
         (r"Evergreen", answers["project_name"]),
         (r"evergreen", package),
     ]
@@ -157,9 +155,8 @@ INBOX = """\
   path: inbox                 # a local path or any fsspec URL; CSV, TSV or Parquet; one file = one batch
   until: null                 # newest batch that `evergreen run` takes; null: all there are
 """
-SETTLED: dict[
-    str, dict[str, Callable[[Answers], str | None]]
-] = {  # path -> pattern -> what stands there; None: as it is
+Settle = Callable[[Answers], str | None]  # what stands there; None: what does
+SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers make of it
     "pyproject.toml": {r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'},
     "README.md": {r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"])},
     "params.yaml": {

@@ -16,11 +16,9 @@ from evergreen.files import sha256_of
 from evergreen.project import Project
 from flows.server import tag_of
 
-ARRIVED, OPENED, DRIFTED = (
-    "evergreen.batch.arrived",
-    "evergreen.house.opened",
-    "evergreen.drift.detected",
-)
+ARRIVED = "evergreen.batch.arrived"
+OPENED = "evergreen.house.opened"
+DRIFTED = "evergreen.drift.detected"
 PAUSE = {"files": 10.0, "sql": 300.0, "python": 300.0}  # seconds between two looks
 PATIENCE = 3600.0  # seconds until what still waits is told again
 Tell = Callable[[str, Mapping[str, object]], None]

@@ -110,26 +110,32 @@ def read_params() -> Callable[[Project], params.Params]:
     return lambda project: params.load(project.params)
 
 
+def git(folder: Path, *words: str) -> str:
+    """Run git in `folder` as a tester, and return what it prints."""
+    who = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
+    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def copy_tracked(target: Path, *only: str) -> None:
+    """Copy what git would track of this repository, or what of it begins with one of `only`, into `target`."""
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if name.startswith(only or "") and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def begin(folder: Path) -> None:
+    """Make `folder` a repository of its own, with one commit."""
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        git(folder, *words)
+
+
 def copy_project(root: Path) -> None:
-    """Copy what git would track of this repository into `root`, and make it a repository of its own."""
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if (
-            name.startswith(("src/", "flows/", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore"))
-            and (ROOT / name).is_file()
-        ):
-            target = root / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
+    """Copy what a project runs on into `root`, and make it a repository of its own."""
+    copy_tracked(root, "src/", "flows/", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore")
     if EXAMPLE.is_dir():
         shutil.copytree(EXAMPLE, root / "src" / "evergreen", dirs_exist_ok=True)
-    git = ["git", "-C", str(root), "-c", "user.name=tester", "-c", "user.email=tester@localhost"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-        subprocess.run([*git, *command], check=True, capture_output=True)
+    begin(root)
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:

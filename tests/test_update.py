@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import begin, git
 
 from evergreen.errors import InputError
 from evergreen.update import ANSWERS, update
@@ -18,14 +18,8 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "README.md").write_text("mine\n")
-    git(folder, "init", "-q", "-b", "main")
-    commit(folder)
+    begin(folder)
     return folder
-
-
-def git(folder: Path, *words: str) -> str:
-    who = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
-    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def commit(folder: Path) -> None:

@@ -117,10 +117,13 @@ def publish_bias(job: Job, report: Any) -> Any:
     from evergreen.report.bias_page import write_bias_page
 
     page = write_bias_page(job.project, report, f"Data bias of {job.params.tracking.model}", job.params.bias)
-    values = ["not known" if one.value is None else f"{one.value:.4g}" for one in report.findings]
     table = [
-        {"what": one.name, "value": value, "meaning": one.says}
-        for one, value in zip(report.findings, values, strict=True)
+        {
+            "what": one.name,
+            "value": "not known" if one.value is None else f"{one.value:.4g}",
+            "meaning": one.says,
+        }
+        for one in report.findings
     ]
     create_table_artifact(table, key="bias", description="The training data; the full page: reports/bias.html")
     return page

@@ -223,14 +223,15 @@ def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: 
 
 def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     """Return the report with what the model, which has not seen the holdout's labels, says of them."""
-    from evergreen import dataset
+    from polars import selectors
+
     from evergreen.data.keys import KEY
     from evergreen.data.label_noise import Predicted, find_label_noise
-    from evergreen.data.split import CONTENT, Split, read_part
+    from evergreen.data.split import Split, read_part
     from evergreen.model.evaluate import MODEL
 
     holdout = Split.read(job.project.features / "split.json").holdout
-    keys = read_part(job.project, holdout, [KEY + name for name in dataset.KEY] or [CONTENT])
+    keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
     predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout")
     return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
 

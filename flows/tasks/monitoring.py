@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 
 from evergreen import dataset
 from evergreen.data.hold import SKETCH, read_held
-from evergreen.data.keys import KEY
+from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL, TIME
@@ -146,7 +146,7 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     if not dataset.TIME:  # then it says when rows were scored, and labels come in any later batch
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
-    keys = [name for name in rows.columns if name.startswith(KEY)]
+    keys = key_columns(rows)
     columns = [*keys, LABEL]
     labelled = [pl.read_parquet(features.file(name), columns=columns) for name in near]
     lived = join_labels(rows, pl.concat(labelled)) if labelled and keys else None

@@ -199,23 +199,15 @@ def monitor() -> None:
 
     console.install()
     seen = monitoring()
-    rows = [
-        [
-            "champion",
-            f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one",
-        ]
-    ]
+    champion = f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one"
+    rows = [["champion", champion]]
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
     for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
         if decision:
             rows += [[what if at == 0 else "", text] for at, text in enumerate((decision.action, *decision.reasons))]
     if seen.asked:
-        rows.append(
-            [
-                "asked for",
-                f"a retraining, after {seen.asked[-1]}: `evergreen run`, or `evergreen up` starts it",
-            ]
-        )
+        how = "`evergreen run`, or `evergreen up` starts it"
+        rows.append(["asked for", f"a retraining, after {seen.asked[-1]}: {how}"])
     rows.append(["page", "reports/monitoring.html"])
     _table(["what", "found"], rows)
 
@@ -513,12 +505,8 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     if outcome.failed_seeds:
         rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
     rows.append(["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"])
-    rows.append(
-        [
-            "MLflow",
-            tracker.link(outcome.run_id) + ("" if "://" in tracker.uri[:8] else "  (with `evergreen up`)"),
-        ]
-    )
+    where = "" if "://" in tracker.uri[:8] else "  (with `evergreen up`)"
+    rows.append(["MLflow", tracker.link(outcome.run_id) + where])
     rows.append(["took", f"{seconds:.0f} s"])
     _table(["step", "what happened"], rows)
 

@@ -24,6 +24,12 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&]password=[^&]+", re.IGNORECASE)
 
 
+def holds_password(url: str) -> bool:
+    """Say whether a password stands in a URL, other than by the name of a variable of the environment."""
+    found = SECRET.search(url)
+    return bool(found) and "$" not in found[0]  # type: ignore[index]
+
+
 class Section(BaseModel):
     """A part of `params.yaml`: closed (no unknown key) and frozen."""
 
@@ -65,7 +71,7 @@ class Source(Section):
     @model_validator(mode="after")
     def _complete(self) -> Source:
         for key, value in (("path", self.path), ("url", self.url)):
-            if value and (found := SECRET.search(value)) and "$" not in found[0]:
+            if value and holds_password(value):
                 raise ValueError(f"{key!r} holds a password: put it into the environment, and write ${{NAME}} here")
         if self.kind == "files" and not self.path:
             raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")

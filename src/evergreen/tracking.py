@@ -33,11 +33,9 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
-FINGERPRINT, SEED, ROOT = (
-    "evergreen.fingerprint",
-    "evergreen.seed",
-    "evergreen.root",
-)
+FINGERPRINT = "evergreen.fingerprint"
+SEED = "evergreen.seed"
+ROOT = "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import begin, git
 
 from evergreen.adopt import write as module
 from evergreen.adopt.adopt import Adoption
@@ -23,11 +24,6 @@ ADOPTION = Adoption(
 )
 
 
-def git(root: Path, *words: str) -> None:
-    who = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
-    subprocess.run(["git", "-C", str(root), *who, *words], check=True, capture_output=True)
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project that git has all of."""
@@ -35,8 +31,7 @@ def project(tmp_path: Path) -> Project:
     for name in OWN:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"old {name}\n")
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
-        git(root, *words)
+    begin(root)
     return Project(root)
 
 

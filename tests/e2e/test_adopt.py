@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from conftest import SMALL, copy_project
+from conftest import SMALL, copy_project, git
 
 from evergreen.params import Params
 from evergreen.project import Project
@@ -153,8 +153,7 @@ def fresh(tmp_path: Path) -> Project:
     for section, values in SMALL.items():
         content[section] = content[section] | values
     (root / "params.yaml").write_text(yaml.safe_dump(content))
-    who = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
-    subprocess.run(["git", "-C", str(root), *who, "commit", "-qam", "small"], check=True, capture_output=True)
+    git(root, "commit", "-qam", "small")
     return Project(root)
 
 

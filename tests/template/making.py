@@ -19,10 +19,6 @@ BIN = Path(sys.executable).parent
 CHOICES = engine.choices(ROOT)
 
 
-def git(folder: Path, *words: str) -> str:
-    return engine.git(folder, "-c", "user.name=tester", "-c", "user.email=tester@localhost", *words)
-
-
 def bake(template: Path, folder: Path, **answers: str) -> Path:
     """Fill `folder` by the engine alone, as an update does."""
     folder.mkdir(parents=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from template.making import bake, git, verify
+from conftest import begin, git
+from template.making import bake, verify
 
 from evergreen.errors import InputError
 from evergreen.update import update
@@ -19,8 +20,7 @@ def project(clone: Path, tmp_path: Path) -> Path:
     made = bake(clone, tmp_path / "churn-model", project_name="Churn Model")
     answers = (made / ".template.json").read_text()
     (made / ".template.json").write_text(answers.replace('"_template": null', f'"_template": "{clone}"'))
-    git(made, "init", "-q", "-b", "main")
-    keep(made, "start")
+    begin(made)
     edit(made, MODULE, '"""Row keys', '"""Our own row keys')
     keep(made, "mine")
     return made

@@ -15,12 +15,12 @@ from evergreen.adopt.infer import Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import IDENTIFIER, Table
 from evergreen.data.sources import PERIODS, RESERVED
-from evergreen.data.split import SHARES
+from evergreen.data.split import SHARES, cut_times
 from evergreen.errors import InputError
+from evergreen.life.compare import FEWEST_ROWS as TO_JUDGE
 
 FEWEST_BATCHES, FEWEST_ROWS = 5, 50  # at least so many, of so many rows in the median
-TO_JUDGE = 30  # labelled rows that a model is judged by, at least
-SURELY = 45  # as many, where chance says which they are
+SURELY = 45  # labelled rows that judge a model, as many as are needed at least where chance says which they are
 EXAMPLES = 3
 COLUMNS_SHOWN = 5
 
@@ -118,7 +118,7 @@ def _can_judge(rows: pl.Series, plan: Plan) -> bool:
 def _check_split(times: pl.Series, plan: Plan) -> None:
     """Raise InputError where one batch cannot be cut by time into three parts, as it will be."""
     known = times.drop_nulls().sort()
-    first, second = (known[math.ceil(share * (len(known) - 1))] for share in (0.70, 0.85))
+    first, second = cut_times(known)
     if not known[0] < first < second:
         raise InputError(
             f"{plan.time!r}: {len(known):,} rows at {known.n_unique():,} moments cannot be split by time, too many share "

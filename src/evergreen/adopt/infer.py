@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import polars as pl
 
@@ -44,7 +45,7 @@ class Column:
     broken: pl.Series = field(repr=False)  # true where there is a value that does not fit
     nested: bool = False  # lists and the like: nothing can be made of them
 
-    @property
+    @cached_property
     def known(self) -> pl.Series:
         """The values that are there."""
         return self.values.drop_nulls()
@@ -54,7 +55,7 @@ class Column:
         """The share of rows without a value."""
         return self.values.null_count() / max(1, len(self.values))
 
-    @property
+    @cached_property
     def levels(self) -> int:
         """How many different values there are."""
         return self.known.n_unique()
@@ -104,6 +105,8 @@ def _gather(found: list[Found], dialect: Dialect, doubts: list[Doubt], table: Ta
 
 def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
     """Raise InputError where the formats of one column read the dates of another in another way."""
+    if not found.dialect.dates:
+        return
     for text in texts:
         one = found.columns[text.name]
         if one.dtype == MOMENT and not parse(found.dialect.read_times(text), MOMENT).equals(one.values):

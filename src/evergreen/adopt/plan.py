@@ -13,6 +13,8 @@ from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.look import NAMES_ROWS, PEOPLE, look, plain_name
 from evergreen.adopt.suspect import suspect
+from evergreen.data.keys import KEY
+from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.params import Leaks, Task
 
@@ -20,8 +22,7 @@ CLASSES = 20  # whole numbers, at most, that count as classes
 FEWEST = 10  # rows of a class, below which it cannot be learnt and judged
 MOMENTS = 5  # different ones that a column must hold to say when
 YES = ("yes", "y", "true", "t", "1", "1.0", "positive", "pos", "si", "oui", "ja", "won", "churned", "default")
-RESERVED = ("event_time", "label")
-RESERVED_STARTS = ("key_", "slice_", "group_")
+RESERVED, RESERVED_STARTS = (TIME, LABEL), (KEY, SLICE, GROUP)  # of a features file
 
 
 @dataclass(frozen=True)

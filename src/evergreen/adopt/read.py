@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from evergreen.adopt.doubt import Doubt, listed, shown
-from evergreen.data.sources import as_utf8, read_csv, read_parquet
+from evergreen.data.sources import as_utf8, fill_in, read_csv, read_parquet
 from evergreen.errors import InputError
-from evergreen.params import SECRET
+from evergreen.params import holds_password
 
 SEPARATORS = (",", ";", "\t", "|")
 TEXTS = (".csv", ".tsv", ".tab", ".txt")
@@ -88,15 +87,16 @@ def _read_text(content: bytes, path: Path) -> Table:
     except UnicodeDecodeError:
         encoding = "cp1252"
         doubts.append(Doubt("", "encoding", "the file is not UTF-8: taken for cp1252 (Windows, Western European)"))
-    text = as_utf8(content, str(path), encoding)
-    separator = _find_separator(text.decode(), path)
-    _check_header(text.decode(), separator, path)
+    plain = as_utf8(content, str(path), encoding)
+    text = plain.decode()
+    separator = _find_separator(text, path)
+    _check_header(text, separator, path)
     try:
-        rows = read_csv(text, str(path), separator)
+        rows = read_csv(plain, str(path), separator)
     except InputError:
-        _check_fields(text.decode(), separator, path)
+        _check_fields(text, separator, path)
         raise
-    lines = len(text.rstrip(b"\r\n").splitlines()) == rows.height + 1
+    lines = len(plain.rstrip(b"\r\n").splitlines()) == rows.height + 1
     kind = "tsv" if separator == "\t" else "csv"
     return Table(rows, path.stem, kind, path.name, encoding, separator, content, lines, doubts=tuple(doubts))
 
@@ -150,7 +150,7 @@ def _read_table(url: str, table: str | None) -> Table:
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import SQLAlchemyError
 
-    if (found := SECRET.search(url)) and "$" not in found[0]:
+    if holds_password(url):
         raise InputError(
             "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, and name it as "
             "'${DATABASE_URL}' in single quotes"
@@ -159,9 +159,7 @@ def _read_table(url: str, table: str | None) -> Table:
         raise InputError("a database needs --table: the table or view to adopt")
     if not re.fullmatch(IDENTIFIER, table):
         raise InputError(f"--table {shown(table)}: name a table or view as NAME or SCHEMA.NAME")
-    real = os.path.expandvars(url)
-    if lacking := re.findall(r"[$][{](\w+)[}]", real):
-        raise InputError(f"the environment lacks {lacking[0]}, which {url} needs")
+    real = fill_in(url, url)
     try:
         with create_engine(real).connect() as connection:
             rows = pl.read_database(text(f"SELECT * FROM {table}"), connection, infer_schema_length=None)

@@ -10,6 +10,7 @@ import polars as pl
 
 from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.infer import MOMENT, Column
+from evergreen.life.leaks import stands_out
 from evergreen.params import Leaks, Task
 
 if TYPE_CHECKING:
@@ -61,13 +62,9 @@ def _too_good(score: float, second: float | None, task: Task, bound: float, stan
     measure = "R2" if task == "regression" else "AUC"
     if score > bound:
         return f"tells the label nearly by itself ({measure} {score:.3f})"
-    if second is not None and stand_out is not None and _skill(score, task) >= max(stand_out, 2 * _skill(second, task)):
+    if second is not None and stand_out is not None and stands_out(score, second, task, stand_out):
         return f"tells far more of the label than any other column ({measure} {score:.3f}, the next {second:.3f})"
     return ""
-
-
-def _skill(score: float, task: Task) -> float:
-    return score if task == "regression" else 2 * score - 1
 
 
 def _score(

@@ -13,6 +13,16 @@ KEY = "key_"  # what the columns of a features file that name a row begin with
 APART, MISSING = "\x1f", "\x1e"  # between the parts of a key, in place of one; control characters that no text holds
 
 
+def key_columns(rows: pl.DataFrame) -> list[str]:
+    """Return the columns of a features file, or of predictions, that name a row."""
+    return [name for name in rows.columns if name.startswith(KEY)]
+
+
+def hash_rows(rows: pl.DataFrame) -> Hashes:
+    """Return the hash of the key of each row of a features file, shape (rows,)."""
+    return hash_keys(rows, key_columns(rows))
+
+
 def hash_keys(rows: pl.DataFrame, columns: Iterable[str]) -> Hashes:
     """Return a 64-bit hash of the key in `columns` of each row, shape (rows,).
 

@@ -20,7 +20,7 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.hold import SKETCH
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import hash_keys, key_columns
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import CONTENT
 from evergreen.data.unlabelled import Given
@@ -167,7 +167,7 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     where two rows of `labelled` share a key. Rows without one (KEY in dataset.py is empty) are known by what they hold;
     those that hold the same as others cannot be told apart, and are not joined.
     """
-    keys = [name for name in predictions.columns if name.startswith(KEY)]
+    keys = key_columns(predictions)
     if not keys:
         raise InputError("these predictions carry no key: they cannot be matched with labels that arrive later")
     if keys == [CONTENT]:

@@ -312,10 +312,7 @@ class Sql:
     def _engine(self) -> Engine:
         from sqlalchemy import create_engine
 
-        url = os.path.expandvars(self.url)
-        if lacking := re.findall(r"[$][{](\w+)[}]", url):
-            raise InputError(f"source.url: the environment lacks {', '.join(lacking)}")
-        return create_engine(url)
+        return create_engine(fill_in(self.url, "source.url"))
 
 
 class Python:
@@ -341,6 +338,14 @@ class Python:
     def read(self, name: str) -> pl.DataFrame:
         frame: pl.DataFrame = self.module.read(name)
         return frame
+
+
+def fill_in(url: str, where: str) -> str:
+    """Return a URL with the environment's values in place of `${NAME}`. Raises InputError where one is not set."""
+    filled = os.path.expandvars(url)
+    if lacking := re.findall(r"[$][{](\w+)[}]", filled):
+        raise InputError(f"{where}: the environment lacks {', '.join(lacking)}")
+    return filled
 
 
 def _first_line(error: object) -> str:

@@ -12,17 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import KEY, hash_rows
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
 from evergreen.project import Project
 
 ROLES = ("train", "validation", "holdout")
-SHARES = {"train": (0.0, 0.70), "validation": (0.70, 0.85), "holdout": (0.85, 1.0)}  # of rows, where there is no time
+SHARES = {
+    "train": (0.0, 0.70),
+    "validation": (0.70, 0.85),
+    "holdout": (0.85, 1.0),
+}  # of rows, where batches do not split them
 TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
 SLICE, GROUP = "slice_", "group_"  # what the names of others begin with
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
@@ -97,14 +102,20 @@ def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None
             raise InputError(
                 f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
             )
-        cuts = [str(times[math.ceil(share * (len(times) - 1))]) for share in (0.70, 0.85)]
+        cuts = [str(one) for one in cut_times(times)]
         if not str(times[0]) < cuts[0] < cuts[1]:
             raise InputError(f"{len(times)} rows cannot be split by time, too many share one moment: add batches")
         groups = (tuple(batches),) * 3
     return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
 
 
-def read_part(project: Project, part: Part, columns: Iterable[str] | None = None) -> pl.DataFrame:
+def cut_times(times: pl.Series) -> tuple[Any, Any]:
+    """Return the moments at which rows are cut into three parts; `times`: of each row, sorted."""
+    first, second = (times[math.ceil(SHARES[role][1] * (len(times) - 1))] for role in ("train", "validation"))
+    return first, second
+
+
+def read_part(project: Project, part: Part, columns: Iterable[str | pl.Expr] | None = None) -> pl.DataFrame:
     """Return the rows of one part of the split, in order of batch and time."""
     files = [project.features / f"{name}.parquet" for name in part.batches]
     rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
@@ -120,8 +131,7 @@ def read_part(project: Project, part: Part, columns: Iterable[str] | None = None
 
 def within(rows: pl.DataFrame, shares: tuple[float, float]) -> pl.Series:
     """Return which rows of a features file have a key that hashes to a share of [0, 1) within `shares`."""
-    hashes = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
-    share = pl.Series((hashes >> 32) / 2**32)
+    share = pl.Series((hash_rows(rows) >> 32) / 2**32)
     return (share >= shares[0]) & (share < shares[1])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import (
@@ -82,7 +82,7 @@ def judge(
     """
     encoder = challenger.model.encoder
     y, side, faults = encoder.transform_label(rows[LABEL]), challenger.see(rows), []
-    keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+    keys = hash_rows(rows)
     other = None
     try:
         _check_claims(rows, challenger, side)
@@ -129,7 +129,7 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
     if not dataset.TIME:  # rows that hold the same as one that was learnt from tell nothing
         rows = before.model.unseen(present.model.unseen(rows))
     try:
-        keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
+        keys = hash_rows(rows)
         check_unseen(keys, champion=present.model.learnt.keys)
         old, new = _see_champion(rows, keys, before, present), present.see(rows)
     except InputError as error:

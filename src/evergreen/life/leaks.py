@@ -116,7 +116,7 @@ def _too_good(name: str, known: Mapping[str, float], task: str, params: Leaks) -
     if params.stand_out is None or not others:
         return None
     second = max(others, key=others.__getitem__)
-    if _skill(known[name], task) < max(params.stand_out, AHEAD * _skill(others[second], task)):
+    if not stands_out(known[name], others[second], task, params.stand_out):
         return None
     return f"where no other comes near ({second!r}: {others[second]:.3f}; leaks.stand_out)"
 
@@ -130,6 +130,11 @@ def _giving_away(name: str, score: Score, task: str, why: str) -> Leak:
         "that good, name it in leaks.trusted in params.yaml"
     )
     return Leak("feature", name, score.highest, says)
+
+
+def stands_out(score: float, second: float, task: str, least: float) -> bool:
+    """Say whether a score has the `least` skill, and far more of it than the `second` best."""
+    return _skill(score, task) >= max(least, AHEAD * _skill(second, task))
 
 
 def _skill(score: float, task: str) -> float:

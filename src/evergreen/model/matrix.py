@@ -58,7 +58,7 @@ class Matrix:
 def load_tables(project: Project) -> Tables:
     """Read `data/features/` and encode it."""
     from evergreen.data.encoder import Encoder
-    from evergreen.data.keys import KEY, hash_keys
+    from evergreen.data.keys import hash_rows
     from evergreen.data.split import LABEL, ROLES, Split, read_part
 
     encoder = Encoder.read(project.features / "encoder.json")
@@ -66,8 +66,7 @@ def load_tables(project: Project) -> Tables:
     parts = {}
     for role in ROLES:
         rows = read_part(project, getattr(split, role))
-        keys = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
-        parts[role] = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), keys)
+        parts[role] = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_rows(rows))
     task: Task = encoder.task  # type: ignore[assignment]  # checked when it was fitted
     return Tables(task, encoder.features, tuple(encoder.levels), encoder.classes, **parts, encoder=encoder)
 

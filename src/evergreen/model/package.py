@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.data.encoder import Encoder
-from evergreen.data.keys import KEY, Hashes, hash_keys
+from evergreen.data.keys import Hashes, hash_rows
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.model.train import load_booster
@@ -59,8 +59,7 @@ class Model:
 
     def unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those rows of a features file whose keys it has not learnt from."""
-        hashes = hash_keys(rows, [name for name in rows.columns if name.startswith(KEY)])
-        return rows.filter(~np.isin(hashes, self.learnt.keys))
+        return rows.filter(~np.isin(hash_rows(rows), self.learnt.keys))
 
     def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> Array:
         """Return predictions for a pandas frame of features: what MLflow calls."""

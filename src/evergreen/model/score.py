@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from evergreen.data.keys import KEY
+from evergreen.data.keys import key_columns
 from evergreen.data.predictions import PREDICTION
 from evergreen.data.prepare import featurize_unlabelled
 from evergreen.data.split import TIME
@@ -58,7 +58,7 @@ def score_rows(model: Model, rows: pl.DataFrame) -> Scores:
     if unknown := int(np.isnan(said).any(axis=1).sum()):
         raise InputError(f"the model predicts no number for {unknown:,} of {len(said):,} rows: do not use it")
     columns = [pl.Series(name, one) for name, one in zip(names, said.T, strict=True)]
-    keys = [name for name in features.columns if name.startswith(KEY)]
+    keys = key_columns(features)
     return Scores(features.select(*keys, TIME).with_columns(columns), features, left_out)
 
 
