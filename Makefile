@@ -1,3 +1,6 @@
+# template: begin infra
+.PHONY: stack
+# template: end infra
 .PHONY: run up update unit test check format lock setup dev
 EVERGREEN := .venv/bin/evergreen
 
@@ -7,6 +10,18 @@ run: setup          ## the main job: from raw flights to a champion model
 up: setup           ## the Prefect and MLflow pages of this project, until Ctrl-C
 	@$(EVERGREEN) up
 
+# template: begin infra
+stack: infra/.env   ## the same in containers, on PostgreSQL, until `docker compose -f infra/compose.yaml down`
+	@mkdir -p stores/artifacts
+	@docker compose -f infra/compose.yaml up --build --detach --wait
+	@echo "Prefect http://127.0.0.1:4200, MLflow http://127.0.0.1:5000; the login is in infra/.env"
+
+infra/.env:
+	@umask 077 && python3 -c 'import os, secrets; \
+	    [print(f"{one}={secrets.token_hex(24)}") for one in ("DATABASE_PASSWORD", "LOGIN_PASSWORD", "SESSION_KEY")]; \
+	    print(f"USER_ID={os.getuid()}\nGROUP_ID={os.getgid()}")' > $@.part && mv $@.part $@
+
+# template: end infra
 update: setup       ## merge what is new in the template this project was made from
 	@$(EVERGREEN) update
 

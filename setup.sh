@@ -24,6 +24,9 @@ else
 fi
 install --require-hashes --no-deps -r requirements/build.txt
 install --require-hashes --no-deps --no-build-isolation $compile -r "requirements/$kind.txt"
+# template: begin infra
+if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/server.txt; fi
+# template: end infra
 # template: begin template-only
 if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/template.txt; fi
 # template: end template-only

@@ -42,10 +42,15 @@ TEMPLATE_ONLY = (
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
+    "docs/servers.md": lambda a: a["infra"] == "compose",
+    "infra/*": lambda a: a["infra"] == "compose",
+    "tests/infra/*": lambda a: a["infra"] == "compose",
+    "requirements/server.txt": lambda a: a["infra"] == "compose",
     "src/evergreen/flights.py": lambda a: a["data"] == "flights",
 }
 BLOCKS: dict[str, Callable[[Answers], bool]] = {
     "template-only": lambda a: False,
+    "infra": lambda a: a["infra"] == "compose",
 }
 MARK = re.compile(r"^[^\n]*\btemplate: (begin|end) ([\w-]+)[^\n]*\n?", re.MULTILINE)
 SPDX = {"Proprietary": "LicenseRef-Proprietary"}
@@ -158,7 +163,10 @@ INBOX = """\
 Settle = Callable[[Answers], str | None]  # what stands there; None: what does
 SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers make of it
     "pyproject.toml": {r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'},
-    "README.md": {r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"])},
+    "README.md": {
+        r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"]),
+        r"^infra/ .*\n": lambda a: "" if a["infra"] == "none" else None,
+    },
     "params.yaml": {
         r"^task: binary    ": lambda a: f"task: {a['task']:<10}",
         r"^  kind: python .*\n  module: .*\n  until: .*\n": lambda a: INBOX if a["data"] == "none" else None,

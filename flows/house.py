@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
@@ -27,6 +27,7 @@ from flows.server import (
     UP_LOCK,
     close_killed_runs,
     end_with_parent,
+    find_running,
     is_prefect,
     scoring_tag_of,
     tag_of,
@@ -40,7 +41,8 @@ AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
 def run_house(project: Project, params: Params) -> None:
     """Serve both pages and every deployment of `prefect.yaml` on this machine until Ctrl-C or SIGTERM.
 
-    Raises InputError where a port is taken, or a server does not start or stops by itself.
+    Servers that PREFECT_API_URL and MLFLOW_TRACKING_URI name are used, not started. Raises InputError where a port is
+    taken, a named Prefect server does not answer, or a server does not start or stops by itself.
     """
     project.stores.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.stores / UP_LOCK, timeout=0)
@@ -48,13 +50,14 @@ def run_house(project: Project, params: Params) -> None:
         lock.acquire()
     except Timeout:
         raise InputError("`evergreen up` runs here already: use that one, or stop it first") from None
-    _check_ports(params)
+    servers = _servers_to_start(project, params)
+    _check_ports({name: getattr(params.ports, name) for name in servers})
+    if "prefect" not in servers:
+        find_running(project, params)
     pages = Tracker(project, params).link()  # makes the database before a server opens it
-    bind = ["--host", LOOPBACK, "--port"]
-    stores = ["--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}"]
-    stores += ["--default-artifact-root", str(project.stores / "mlflow")]
-    url = f"http://{LOOPBACK}:{params.ports.prefect}"
-    os.environ |= {"PREFECT_API_URL": f"{url}/api", "EVERGREEN_PROJECT": tag_of(project)}
+    url = os.environ.setdefault("PREFECT_API_URL", f"http://{LOOPBACK}:{params.ports.prefect}/api")
+    os.environ["EVERGREEN_PROJECT"] = tag_of(project)
+    ready = {"prefect": lambda: is_prefect(url), "mlflow": lambda: not port_is_free(params.ports.mlflow)}
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -63,36 +66,44 @@ def run_house(project: Project, params: Params) -> None:
         def start(name: str, *command: str) -> subprocess.Popen[bytes]:
             return stack.enter_context(_server(project, name, *command))
 
-        prefect = start("prefect", "prefect", "server", "start", *bind, str(params.ports.prefect))
-        mlflow = start("mlflow", "mlflow", "server", *bind, str(params.ports.mlflow), "--workers", "1", *stores)
-        _wait(project, "prefect", prefect, lambda: is_prefect(f"{url}/api"), stop)
-        _wait(project, "mlflow", mlflow, lambda: not port_is_free(params.ports.mlflow), stop)
+        running = {name: start(name, *command) for name, command in servers.items()}
+        for name, process in running.items():
+            _wait(project, name, process, ready[name], stop)
         _close_killed_runs(project)
         _make_pool()
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
-        worker = start(
+        running["worker"] = start(
             "worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(AT_ONCE)
         )
         _finish(project, "deploy", deploying, stop)
-        watch = start("watch", "flows.watch")
-        click.echo(f"Prefect  {url}  (runs and deployments)")
+        running["watch"] = start("watch", "flows.watch")
+        click.echo(f"Prefect  {url.removesuffix('/api')}  (runs and deployments)")
         click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
         click.echo("Ctrl-C stops everything; everything is kept")
-        servers = {"prefect": prefect, "mlflow": mlflow, "worker": worker, "watch": watch}
         while not stop.wait(1):
-            for name, process in servers.items():
+            for name, process in running.items():
                 if process.poll() is not None:
                     raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
         click.echo("stopping: runs are told to end, then the servers")
     click.echo("stopped")
 
 
-def _check_ports(params: Params) -> None:
-    ports = params.ports.model_dump()
+def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, ...]]:
+    """Return name -> command of each server that the environment does not name."""
+    bind = ("--host", LOOPBACK, "--port")
+    stores = ("--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}")
+    files = ("--default-artifact-root", str(project.stores / "mlflow"), "--workers", "1")
+    commands = {
+        "prefect": ("prefect", "server", "start", *bind, str(params.ports.prefect)),
+        "mlflow": ("mlflow", "server", *bind, str(params.ports.mlflow), *stores, *files),
+    }
+    named = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}
+    return {name: command for name, command in commands.items() if not os.environ.get(named[name])}
+
+
+def _check_ports(ports: Mapping[str, int]) -> None:
     if len(set(ports.values())) < len(ports):
-        raise InputError(
-            f"ports.prefect and ports.mlflow are both {params.ports.mlflow}: give each its own in params.yaml"
-        )
+        raise InputError(f"ports.prefect and ports.mlflow are both {ports['mlflow']}: give each its own in params.yaml")
     for name, port in ports.items():
         if not port_is_free(port):
             raise InputError(f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
@@ -30,12 +31,15 @@ def free_port() -> int:
 class Page:
     """What a person does on Prefect's page, by the API that the page itself uses."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, login: str = "") -> None:
         self.api = f"http://127.0.0.1:{port}/api"
+        self.headers = {"Content-Type": "application/json"}
+        if login:
+            self.headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
 
     def ask(self, path: str, content: Any = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
-        asked = urllib.request.Request(f"{self.api}{path}", body, {"Content-Type": "application/json"})
+        asked = urllib.request.Request(f"{self.api}{path}", body, self.headers)
         with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
             return json.loads(answer.read() or "null")
 
@@ -72,13 +76,13 @@ class Page:
 
 
 @contextmanager
-def house(project: Project) -> Iterator[Page]:
-    """Serve the project until the end of the block; it must stop by itself then."""
+def house(project: Project, **variables: str) -> Iterator[Page]:
+    """Serve the project, with these variables set, until the end of the block; it must stop by itself then."""
     command = [sys.executable, "-m", "evergreen.cli", "up"]
     with subprocess.Popen(
         command,
         cwd=project.root,
-        env=environment(project.root),
+        env=environment(project.root) | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

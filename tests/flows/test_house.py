@@ -23,7 +23,7 @@ from evergreen import params
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
 from evergreen.project import Project
-from flows.house import _check_ports, _server, _wait, run_house
+from flows.house import _check_ports, _server, _servers_to_start, _wait, run_house
 
 
 def free_ports(count: int) -> list[int]:
@@ -60,10 +60,10 @@ def ports(prefect: int, mlflow: int) -> params.Params:
 def test_a_taken_port_is_named(taken: str | None) -> None:
     chosen = dict(zip(("prefect", "mlflow"), free_ports(2), strict=True))
     if taken is None:
-        assert _check_ports(ports(**chosen)) is None
+        assert _check_ports(chosen) is None
         return
     with socket.create_server(("127.0.0.1", chosen[taken])), pytest.raises(InputError) as caught:
-        _check_ports(ports(**chosen))
+        _check_ports(chosen)
     said = f"port {chosen[taken]} is in use: stop what listens there, or change ports.{taken} in params.yaml"
     assert str(caught.value) == said
 
@@ -71,7 +71,18 @@ def test_a_taken_port_is_named(taken: str | None) -> None:
 def test_two_servers_need_two_ports() -> None:
     (port,) = free_ports(1)
     with pytest.raises(InputError, match=f"both {port}: give each its own in params.yaml"):
-        _check_ports(ports(port, port))
+        _check_ports({"prefect": port, "mlflow": port})
+
+
+def test_servers_that_are_named_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, both = Project(tmp_path), ports(1, 2)
+    assert list(_servers_to_start(project, both)) == ["prefect", "mlflow"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert list(_servers_to_start(project, both)) == ["prefect"]
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert list(_servers_to_start(project, both)) == []
+    with pytest.raises(InputError, match="no Prefect server answers at PREFECT_API_URL=http"):
+        run_house(project, both)
 
 
 @pytest.mark.parametrize("listens", [False, True], ids=["starting", "listening"])

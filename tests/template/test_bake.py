@@ -21,6 +21,7 @@ from evergreen_template import bake as engine
 REFERENCE = {
     "project_name": "Evergreen", "project_slug": "evergreen-pipeline", "package_name": "evergreen",
     "author": "Evergreen Authors", "license": "MIT", "task": "binary", "data": "flights", "ci": "github",
+    "infra": "compose",
 }  # fmt: skip
 NAMES = [
     {"project_name": "Churn Model"},

@@ -1,0 +1,281 @@
+"""The servers in containers: the file by its schema and by what must never be in it, and every command of it for real.
+
+No container engine is needed: the commands of `compose.yaml` run as they stand there, with its variables, on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, environment
+from houses import PATIENCE, Page, free_port, house
+
+from evergreen import params
+from evergreen.project import Project
+
+BIN = Path(sys.executable).parent
+INFRA = ROOT / "infra"
+TEXT = (INFRA / "compose.yaml").read_text()
+SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+LOGIN = yaml.safe_load(TEXT)["services"]["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"]
+VARIABLE = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
+
+
+def fill_in(value: object, known: Mapping[str, str]) -> str:
+    """Put variables in as Compose does: `${NAME:-default}`, and `${NAME:?why}`, which must be known."""
+    return VARIABLE.sub(lambda one: known.get(one[1]) or {"-": one[3]}[one[2]], str(value))
+
+
+def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(BIN / "check-jsonschema"), "--builtin-schema", f"vendor.{schema}", str(path)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_what_compose_reads() -> None:
+    done = check("compose-spec", INFRA / "compose.yaml")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("restart: unless-stopped", "restrat: unless-stopped"),
+        ("    image: postgres:17", "    image: [postgres, 17]"),
+        ("hostname: work", "hostname: {work: 1}"),
+        ("condition: service_healthy", "condition: service_fine"),
+    ],
+)
+def test_a_slip_in_the_file_is_found(tmp_path: Path, line: str, wrong: str) -> None:
+    assert line in TEXT
+    (tmp_path / "compose.yaml").write_text(TEXT.replace(line, wrong))
+    assert check("compose-spec", tmp_path / "compose.yaml").returncode == 1
+
+
+def test_only_this_machine_reaches_a_port() -> None:
+    published = [port for one in SERVICES.values() for port in one.get("ports", [])]
+    assert len(published) == 2
+    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert "ports" not in SERVICES["postgres"]
+    assert not any({"network_mode", "privileged", "pid", "ipc"} & set(one) for one in SERVICES.values())
+
+
+def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
+    secret = re.compile(r"PASSWORD|AUTH_STRING|SECRET")
+    for name, one in SERVICES.items():
+        for key, value in one.get("environment", {}).items():
+            if secret.search(key):
+                assert re.fullmatch(rf"({LOGIN}:)?\$\{{\w+:\?run make stack\}}", value), (name, key)
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+    assert not any("PASSWORD" in word for one in SERVICES.values() for word in one.get("command", []))
+
+
+def test_services_have_few_rights_and_start_in_order() -> None:
+    ours = {name: one for name, one in SERVICES.items() if "build" in one}
+    assert set(ours) == {"prefect", "mlflow", "work"}
+    for one in ours.values():
+        assert one["cap_drop"] == ["ALL"]
+        assert one["security_opt"] == ["no-new-privileges:true"]
+        assert one["user"].startswith("${USER_ID:?")
+        assert all(SERVICES[needed].get("healthcheck") for needed in one["depends_on"])
+        assert {how["condition"] for how in one["depends_on"].values()} == {"service_healthy"}
+    assert re.fullmatch(r"postgres:\d+", SERVICES["postgres"]["image"])
+
+
+def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
+    docker = (INFRA / "Dockerfile").read_text()
+    installs = re.findall(r"pip install (.*)", docker)
+    assert all(
+        "--require-hashes --no-deps" in one or one.startswith("--no-build-isolation --no-deps") for one in installs
+    )
+    named = re.findall(r"-r (requirements/\w+\.txt)", docker)
+    assert named == ["requirements/build.txt", "requirements/run.txt", "requirements/server.txt"]
+    assert all((ROOT / one).exists() for one in named)
+    users = re.findall(r"^USER (\d+):", docker, re.MULTILINE)
+    assert users, "it would run as root"
+    assert users[-1] != "0"
+    lines = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
+    kept = [one.removeprefix("!") for one in lines if one.startswith("!")]
+    assert lines[1] == "*"
+    assert all((ROOT / one).exists() for one in kept)
+    assert not {".git", "data", "stores", "infra", "infra/.env"} & set(kept)
+
+
+def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "infra").mkdir()
+    make = ["make", "--no-print-directory", "infra/.env"]
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    written = tmp_path / "infra" / ".env"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    known = dict(line.split("=") for line in written.read_text().splitlines())
+    needed = {one[1] for one in VARIABLE.finditer(TEXT) if one[2] == "?"}
+    assert set(known) == needed
+    secrets = [value for key, value in known.items() if key not in ("USER_ID", "GROUP_ID")]
+    assert all(re.fullmatch(r"[0-9a-f]{48}", one) for one in secrets)
+    assert len(set(secrets)) == len(secrets)
+    assert int(known["USER_ID"]) == os.getuid()
+    before = written.read_text()
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    assert written.read_text() == before
+
+
+# --- for real ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def postgres(folder: Path, password: str) -> Iterator[int]:
+    """Start PostgreSQL as the image does: a superuser with a password, a database of its own, then `databases.sql`."""
+    given = SERVICES["postgres"]["environment"]
+    user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
+    folder.mkdir()
+    if user:
+        shutil.chown(folder, user)
+        for above in folder.parents[:3]:
+            above.chmod(above.stat().st_mode | 0o011)
+    port = free_port()
+    secret = folder.parent / "password"
+    secret.write_text(password)
+    secret.chmod(0o644)
+    make = [
+        "initdb",
+        "-D",
+        str(folder / "db"),
+        "-U",
+        given["POSTGRES_USER"],
+        "--pwfile",
+        str(secret),
+        "-A",
+        "scram-sha-256",
+    ]
+    subprocess.run(make, check=True, capture_output=True, user=user, cwd=folder)
+    serve = ["postgres", "-D", str(folder / "db"), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
+    with (folder.parent / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(serve, stdout=log, stderr=log, user=user, cwd=folder)
+    try:
+        psql = ["psql", "-v", "ON_ERROR_STOP=1", "-q"]
+        env = os.environ | {
+            "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": given["POSTGRES_USER"], "PGPASSWORD": password,
+            "PGDATABASE": "postgres",
+        }  # fmt: skip
+        until = time.monotonic() + PATIENCE
+        while subprocess.run(
+            [*psql, "-c", f"CREATE DATABASE {given['POSTGRES_DB']}"], env=env, capture_output=True
+        ).returncode:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        subprocess.run([*psql, "-f", str(INFRA / "databases.sql")], env=env, check=True, capture_output=True)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+class Stack:
+    """The services of the file, as processes of this machine: only addresses and folders are others."""
+
+    def __init__(self, folder: Path, database: int, known: Mapping[str, str]) -> None:
+        self.folder, self.known = folder, known
+        self.ports = {"prefect": free_port(), "mlflow": free_port()}
+        self.others = {
+            "0.0.0.0": "127.0.0.1", "4200": str(self.ports["prefect"]), "=5000": f"={self.ports['mlflow']}",
+            "/artifacts": str(folder / "artifacts"), "/tmp/prefect": str(folder / "prefect"), "infra/mlflow.ini":
+            str(INFRA / "mlflow.ini"), "http://prefect": "http://127.0.0.1", "http://mlflow:5000":
+            f"http://127.0.0.1:{self.ports['mlflow']}",
+        }  # fmt: skip
+        self.database = {"PGHOST": "127.0.0.1", "PGPORT": str(database)}
+
+    def here(self, value: object) -> str:
+        text = fill_in(value, self.known)
+        for theirs, ours in self.others.items():
+            text = text.replace(theirs, ours)
+        return text
+
+    def variables(self, name: str) -> dict[str, str]:
+        given = {key: self.here(value) for key, value in SERVICES[name]["environment"].items()}
+        return given | (self.database if "PGHOST" in given else {})
+
+    @contextmanager
+    def serve(self, name: str) -> Iterator[int]:
+        port = self.ports[name]
+        command = [self.here(word) for word in SERVICES[name]["command"]]
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [str(BIN / command[0]), *command[1:]],
+                env=environment(ROOT) | self.variables(name),
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+        healthy = [self.here(word) for word in SERVICES[name]["healthcheck"]["test"][1:]]
+        healthy = [sys.executable, *healthy[1:-1], healthy[-1].replace(":5000", f":{port}")]
+        try:
+            until = time.monotonic() + PATIENCE
+            while subprocess.run(healthy, capture_output=True).returncode:
+                assert process.poll() is None, (self.folder / f"{name}.log").read_text()
+                assert time.monotonic() < until
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def status(url: str, content: object = None, **headers: str) -> int:
+    body = None if content is None else json.dumps(content).encode()
+    asked = urllib.request.Request(url, body, {"Content-Type": "application/json"} | headers)
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("initdb"), reason="PostgreSQL's initdb, postgres and psql are not on the PATH")
+def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
+    make_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = make_project()
+    needed = {one[1] for one in VARIABLE.finditer(TEXT) if one[2] == "?"}
+    known = {name: f"{name.lower()}0" for name in needed}
+    login = f"{LOGIN}:{known['LOGIN_PASSWORD']}"
+    with ExitStack() as stack:
+        database = stack.enter_context(postgres(tmp_path / "postgres", known["DATABASE_PASSWORD"]))
+        ours = Stack(tmp_path, database, known)
+        page = Page(stack.enter_context(ours.serve("prefect")), login)
+        mlflow = f"http://127.0.0.1:{stack.enter_context(ours.serve('mlflow'))}"
+        search = f"{mlflow}/api/2.0/mlflow/experiments/search"
+        authorized = {"Authorization": page.headers["Authorization"]}
+        assert status(f"{page.api}/flow_runs/filter", {}) == 401
+        assert status(search, {"max_results": 9}) == 401
+        assert status(search, {"max_results": 9}, **authorized) == 200
+        assert status(search, {"max_results": 9}, **authorized, Host="evil.example") == 403
+        with house(project, **ours.variables("work")):
+            run_id = page.until(lambda: [run["id"] for run in page.runs("training")], "a training")[0]
+            page.wait(run_id, "COMPLETED")
+        model = params.load(project.params).tracking.model
+        champion = f"{mlflow}/api/2.0/mlflow/registered-models/alias?name={model}&alias=champion"
+        assert status(champion, **authorized) == 200
+        assert [one.name for one in (tmp_path / "artifacts").iterdir()], "no file of a run is in the store"
+        assert not (project.stores / "mlflow.db").exists()
+        assert not (project.stores / "prefect" / "prefect.db").exists()
+    for log in [*tmp_path.glob("*.log"), *project.stores.glob("*.log")]:
+        assert not [secret for secret in known.values() if len(secret) > 12 and secret in log.read_text()], log.name
