@@ -250,7 +250,7 @@ def test_the_luck_of_seeds_is_students_t_of_their_mean():
         ("regression", 29, 10, False),
     ],
 )
-def test_rows_that_are_too_few_are_an_error_as_a_whole_and_unknown_as_a_slice(task, rows, positives, defined):
+def test_rows_that_are_too_few_say_nothing_as_a_whole_or_as_a_slice(task, rows, positives, defined):
     y, champion, challenger = draw_case(task, rows=rows + 300)
     part = np.arange(len(y)) < rows
     y[part] = np.arange(rows) < positives
@@ -259,8 +259,12 @@ def test_rows_that_are_too_few_are_an_error_as_a_whole_and_unknown_as_a_slice(ta
     if defined:
         assert run(task, *few, y[part]).rows == rows
         return
-    with pytest.raises(InputError, match=rf"the {rows} rows of the comparison are too few, or of one class: \w+ needs"):
-        run(task, *few, y[part])
+    found = run(task, *few, y[part])
+    assert (found.rows, found.whole, found.models, found.slices, found.baselines) == (rows, {}, None, {}, {})
+    assert {name: len(values) for name, values in found.by_seed.items()} == {
+        "champion": len(champion.seeds), "challenger": len(challenger.seeds)
+    }  # fmt: skip
+    assert np.isnan([value for values in found.by_seed.values() for value in values]).all()
 
 
 def test_a_metric_that_is_not_defined_is_not_a_number_and_not_above_zero():

@@ -21,6 +21,7 @@ from evergreen.life.judge import Candidate
 from evergreen.model.evaluate import predict
 from evergreen.model.metrics import METRICS, calibration_error, measure
 from evergreen.model.package import Learnt
+from evergreen.report.comparison import draw_comparison
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
 TASKS = tuple(METRICS)
@@ -262,9 +263,18 @@ def test_a_challenger_that_the_rows_do_not_suit_is_an_error(world, settle):
         settle("binary", challenger, world.champion("binary"), afresh=np.zeros(1500))
 
 
-def test_too_few_rows_are_an_error(world, settle):
-    with pytest.raises(InputError, match="the 29 rows of the comparison are too few"):
-        settle("regression", world.better("regression"), None, rows=world.holdout("regression")[:29], baselines={})
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("champion", [False, True])
+def test_too_few_rows_are_a_refusal_that_says_so(task, champion, world, settle, tmp_path):
+    rows = world.holdout(task)[:29]
+    judged, decision = settle(task, world.better(task), world.champion(task) if champion else None, rows=rows)
+    assert decision.action == REFUSE
+    assert "the 29 rows of the holdout are too few, or of one class; " in decision.reasons[0]
+    assert "wait for more rows" in decision.reasons[0]
+    assert {"comparable", "better"} <= broken(decision)
+    found = judged.evidence.comparison
+    assert (found.rows, found.whole, found.models, found.slices, found.baselines) == (29, {}, None, {}, {})
+    assert draw_comparison(judged, decision, "few", tmp_path / "few.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("who", ["champion", "challenger"])

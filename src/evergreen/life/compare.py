@@ -19,6 +19,7 @@ from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, Form, interval, re
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 30  # below, no metric of a slice means anything
+FEWEST_OF_CLASS = 5  # of either class of a binary label
 FEWEST_DAYS = 20  # fewer blocks make a poor bootstrap
 
 
@@ -110,13 +111,12 @@ def compare(
 ) -> Comparison:
     """Return how the challenger does beside the champion (None: there is none) and beside each baseline's predictions.
 
-    Raises InputError where `metric` is not defined on these rows.
+    Rows that cannot judge a model say nothing: then there is no difference in it, and no seed has a value.
     """
-    if not is_defined(rows.task, rows.y):
-        raise InputError(
-            f"the {len(rows.y):,} rows of the comparison are too few, or of one class: {metric} needs more"
-        )
     sides = {"challenger": challenger} | ({"champion": champion} if champion else {})
+    if not is_defined(rows.task, rows.y):
+        unknown = {name: (float("nan"),) * len(side.seeds) for name, side in sides.items()}
+        return Comparison(rows.task, metric, len(rows.y), {}, None, {}, {}, unknown)
     # Many slices are looked at: each interval is as much wider as keeps the chance of one false alarm where it was.
     apart = replace(how, confidence=1 - (1 - how.confidence) / max(1, len(rows.slices)))
     return Comparison(
@@ -255,7 +255,7 @@ def is_defined(task: str, y: Array) -> bool:
     """Say whether rows with labels `y` can judge a model: 30 of them, and 5 of either of two classes."""
     if len(y) < FEWEST_ROWS:
         return False
-    return task != "binary" or bool(min((y == 1).sum(), (y != 1).sum()) >= 5)
+    return task != "binary" or bool(min((y == 1).sum(), (y != 1).sum()) >= FEWEST_OF_CLASS)
 
 
 def _share_above(draws: Array) -> float:

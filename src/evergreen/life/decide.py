@@ -172,7 +172,10 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
     if not one and evidence.champion:
         return Rule("better", met=False, says=f"no {found.metric} beside the champion, version {evidence.champion}")
     if not one and not found.baselines:
-        return Rule("better", met=False, says="there is neither a champion nor a baseline to compare with")
+        none = (
+            "nothing was compared" if evidence.faults else "there is neither a champion nor a baseline to compare with"
+        )
+        return Rule("better", met=False, says=none)
     if not one:
         return Rule("better", met=True, says="there is no champion that works: the first that passes becomes it")
     bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)

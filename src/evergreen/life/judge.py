@@ -16,6 +16,7 @@ from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import (
     FEWEST_DAYS,
+    FEWEST_OF_CLASS,
     FEWEST_ROWS,
     Resampling,
     Rows,
@@ -23,6 +24,7 @@ from evergreen.life.compare import (
     check_unseen,
     compare,
     difference,
+    is_defined,
 )
 from evergreen.life.decide import KEEP, Decision, Evidence
 from evergreen.life.fairness import find_group_differences
@@ -93,12 +95,17 @@ def judge(
         other = _see_champion(rows, keys, champion, challenger) if champion else None
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
-    if faults:
-        other = None  # a number beside the fault would be read as if it held
     metric = params.gate.metric or METRICS[encoder.task][0]
     if metric not in METRICS[encoder.task]:
         known = ", ".join(METRICS[encoder.task])
         raise InputError(f"gate.metric: there is no {metric!r} for task {encoder.task}; there are {known}")
+    if not is_defined(encoder.task, y):
+        faults.append(
+            f"it cannot be compared: the {len(y):,} rows of the holdout are too few, or of one class; {metric} needs "
+            f"{FEWEST_ROWS} at least, of a binary label {FEWEST_OF_CLASS} of either class: wait for more rows"
+        )
+    if faults:
+        other = None  # a number beside the fault would be read as if it held
     how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
     found = compare(Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how)
     declared = [name for name in rows.columns if name.startswith(GROUP)]
