@@ -29,10 +29,10 @@ from evergreen.data.split import LABEL
 from evergreen.life.compare import Resampling, Rows, Side, compare
 from evergreen.life.decide import PROMOTE, Evidence, decide
 from evergreen.model.evaluate import predict
-from evergreen.model.matrix import Table, Tables, build_matrix
 from evergreen.model.metrics import calibration_error, measure
 from evergreen.model.sweep import choose
-from evergreen.model.train import train
+from evergreen.model.tables import Table, Tables
+from evergreen.model.train import build_matrix, train
 from evergreen.params import Gate, Train
 
 TRIALS, POOL, SWEEP, ROWS = 200, 60, 10, 5000
@@ -107,7 +107,7 @@ def make_world() -> World:
 def train_pool(tables: Tables) -> Pool:
     from concurrent.futures import ThreadPoolExecutor
 
-    matrix = build_matrix(tables, QUICK.max_bin)
+    matrix = build_matrix(tables, QUICK)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         trained = list(threads.map(lambda seed: train(matrix, QUICK, seed), range(POOL)))
     predictions = np.array([predict(one.booster, tables.holdout.x) for one in trained])

@@ -17,9 +17,9 @@ def main(way: str, root: str) -> None:
 
     from evergreen import params
     from evergreen.model.device import count_cores
-    from evergreen.model.matrix import Tables, build_matrix, load_tables
     from evergreen.model.sweep import share_cores
-    from evergreen.model.train import train
+    from evergreen.model.tables import Tables, load_tables
+    from evergreen.model.train import build_matrix, train
     from evergreen.project import Project
 
     project = Project(Path(root))
@@ -40,7 +40,7 @@ def main(way: str, root: str) -> None:
 
     began = time.perf_counter()
     if way == "sweep":
-        matrix = build_matrix(tables, chosen.train.max_bin)
+        matrix = build_matrix(tables, chosen.train)
         slots = share_cores(chosen.sweep, count_cores(), "cpu")
         with ThreadPoolExecutor(slots.jobs) as pool:
             trained = pool.map(lambda seed: train(matrix, chosen.train, seed, threads=slots.threads), seeds)

@@ -25,8 +25,8 @@ if EXAMPLE.is_dir():
     package.__path__.insert(0, str(EXAMPLE))
 
 from evergreen import flights, params
-from evergreen.model.matrix import Matrix, Table, Tables, build_matrix
-from evergreen.model.train import Trained, train
+from evergreen.model.tables import Table, Tables
+from evergreen.model.train import Matrix, Trained, build_matrix, train
 from evergreen.project import Project
 from evergreen.tracking import Tracker
 
@@ -138,12 +138,15 @@ def copy_project(root: Path) -> None:
     begin(root)
 
 
+SHARED: dict[str, str] = {}  # told to every command that a test runs: where a Prefect server is, say
+
+
 def environment(root: Path, **more: str) -> dict[str, str]:
     """The environment of a command run in the project at `root`, on that project's own code."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW", "DVC"))}
     bin_folder = str(Path(sys.executable).parent)
     path = {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": f"{bin_folder}{os.pathsep}{env['PATH']}"}
-    return env | path | more
+    return env | SHARED | path | more
 
 
 @pytest.fixture
@@ -240,7 +243,7 @@ def draw_tables(task: str, rows: tuple[int, int, int] = (600, 200, 200), seed: i
 
 @cache
 def draw_matrix(task: str) -> Matrix:
-    return build_matrix(draw_tables(task), QUICK.max_bin, threads=1)
+    return build_matrix(draw_tables(task), QUICK, threads=1)
 
 
 @cache

@@ -79,10 +79,12 @@ class Page:
 def house(project: Project, **variables: str) -> Iterator[Page]:
     """Serve the project, with these variables set, until the end of the block; it must stop by itself then."""
     command = [sys.executable, "-m", "evergreen.cli", "up"]
+    env = environment(project.root)
+    env.pop("PREFECT_API_URL", None)
     with subprocess.Popen(
         command,
         cwd=project.root,
-        env=environment(project.root) | variables,
+        env=env | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

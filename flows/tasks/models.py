@@ -103,7 +103,7 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
     """
     from evergreen.life.leaks import check_leaks
     from evergreen.model.evaluate import check_holdout
-    from evergreen.model.matrix import load_tables
+    from evergreen.model.tables import load_tables
 
     tables = load_tables(job.project)
     check_holdout(tables)
@@ -116,7 +116,7 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
 def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
     """Bin the rows once for all seeds, and recall the seeds that an earlier run trained."""
-    from evergreen.model.matrix import build_matrix
+    from evergreen.model.train import build_matrix
 
     parts = {role: len(getattr(tables, role)) for role in NAMES}
     job.tracker.log_data(run_id, data_versions(job.project), parts)
@@ -126,7 +126,7 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
         if (found := job.tracker.load_seed(run_id, seed_fingerprint(plan.data, job.params, plan.device, seed)))
     }
     whole = len(recalled) == job.params.sweep.seeds
-    binned = None if whole else build_matrix(tables, job.params.train.max_bin)
+    binned = None if whole else build_matrix(tables, job.params.train)
     rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items())
     get_run_logger().info("%s rows, %d features", rows, len(tables.features))
     return binned, recalled

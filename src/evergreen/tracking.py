@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.train import Trained
+from evergreen.model.train import SUFFIX, Trained
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -200,7 +200,7 @@ class Tracker:
             try:
                 folder = Path(self.client.download_artifacts(run_id, "seed", place))
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-                booster = (folder / "booster.ubj").read_bytes()
+                booster = (folder / f"booster{SUFFIX}").read_bytes()
                 if sha256_of(booster.hex()) != facts.pop("sha256"):
                     return None
                 facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
@@ -247,7 +247,7 @@ class Tracker:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder, "seed")
             place.mkdir()
-            (place / "booster.ubj").write_bytes(trained.booster)
+            (place / f"booster{SUFFIX}").write_bytes(trained.booster)
             facts = asdict(trained) | {"sha256": sha256_of(trained.booster.hex())}
             facts.pop("booster")
             (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")

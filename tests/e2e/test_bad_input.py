@@ -206,6 +206,7 @@ def test_a_full_disk(size: str, make_project: Callable[..., Project], cli: Run) 
     assert len(list(project.validated.glob("*.parquet"))) == 3
 
 
+@pytest.mark.usefixtures("own_server")
 def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     project.stores.mkdir()
@@ -215,6 +216,7 @@ def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: R
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("own_server")
 @pytest.mark.parametrize("folder", ["stores", "data", ".dvc"])
 def test_a_read_only_store(folder: str, validated_project: Project, cli: Run) -> None:
     project = validated_project

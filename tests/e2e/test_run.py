@@ -62,6 +62,7 @@ def dvc(project: Project, *args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.usefixtures("own_server")
 def test_first_run_again_and_one_more_month(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project((*MONTHS, "2013-08"), source={"until": "2013-07"})
     edit(project, "source", path=str(project.root.parent / "inbox"), kind="files")
@@ -204,6 +205,7 @@ def test_killed_anywhere_the_next_run_finishes(
     assert [run.info.status for run in parents] == ["FINISHED"]
 
 
+@pytest.mark.usefixtures("own_server")
 def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
     project = make_project()
     process = subprocess.Popen(
@@ -312,6 +314,7 @@ sys.addaudithook(watch)
 """
 
 
+@pytest.mark.usefixtures("own_server")
 def test_no_connection_beyond_this_machine(make_project: Callable[..., Project], tmp_path: Path) -> None:
     """With the network closed, and every attempt to leave the machine written down, also by child processes."""
     project = make_project()

@@ -22,10 +22,10 @@ from evergreen.life.decide import Decision, decide
 from evergreen.life.judge import Candidate, Judged, judge
 from evergreen.model import metrics
 from evergreen.model.baselines import predict_baselines
-from evergreen.model.matrix import Table, Tables, build_matrix
 from evergreen.model.package import Learnt, Model
 from evergreen.model.sweep import choose
-from evergreen.model.train import train
+from evergreen.model.tables import Table, Tables
+from evergreen.model.train import build_matrix, train
 from evergreen.params import Params, Train
 
 Spoil = Callable[[pl.DataFrame], pl.DataFrame]
@@ -95,7 +95,7 @@ def learn(
     encoder = encoder_of(task)
     parts = as_table(encoder, rows), as_table(encoder, draw_rows(task, 300, 0, "validation"))
     tables = Tables(task, FEATURES, ("place",), CLASSES[task], *parts, parts[1], encoder)
-    matrix = build_matrix(tables, params.max_bin, threads=1)
+    matrix = build_matrix(tables, params, threads=1)
     trained = {seed: train(matrix, params, seed) for seed in seeds}
     chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, model)
     learnt = Learnt.of(tables, str(STARTS["holdout"]))

@@ -22,9 +22,9 @@ from evergreen.life.decide import PROMOTE, REFUSE, Decision
 from evergreen.life.judge import Candidate
 from evergreen.life.leaks import check_leaks
 from evergreen.model.evaluate import predict
-from evergreen.model.matrix import Table, Tables
 from evergreen.model.metrics import METRICS
 from evergreen.model.package import Model, read_package, write_package
+from evergreen.model.tables import Table, Tables
 from evergreen.params import Leaks
 
 pytestmark = pytest.mark.usefixtures("same_resamples")

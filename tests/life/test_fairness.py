@@ -168,6 +168,7 @@ def two_groups(task: str, rows: int, seed: int, worse: float = 0.0) -> tuple[Arr
     return (said if task == "binary" else np.column_stack([1 - said, said])), y, group
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_noise_is_no_difference_between_groups(task):
     """Two small groups that are treated alike: a difference is sure in at most one trial of twenty."""
@@ -175,6 +176,7 @@ def test_noise_is_no_difference_between_groups(task):
     assert np.mean(sure) <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_real_difference_between_groups_is_sure_where_there_are_rows(task):
     found = gap_of(*two_groups(task, 4000, 1, worse=0.4), task)

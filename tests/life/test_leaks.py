@@ -19,7 +19,7 @@ from evergreen.data.prepare import prepare
 from evergreen.errors import InputError
 from evergreen.life.leaks import check_leaks, find_leaks
 from evergreen.life.single_scores import score_features
-from evergreen.model.matrix import Table, Tables, load_tables
+from evergreen.model.tables import Table, Tables, load_tables
 from evergreen.params import Leaks
 from evergreen.project import Project
 

@@ -160,6 +160,7 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
     assert (found["log_loss"], found["brier"]) == pytest.approx((sums["log_loss"], sums["brier"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "shift"), [("binary", 0.0), ("binary", 0.8), ("multiclass", 0.0), ("multiclass", 0.3)]
 )
@@ -174,6 +175,7 @@ def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_of
     assert min(held.values()) >= 21  # of 25 at 0.95: fewer has a chance of 1 in 100
 
 
+@pytest.mark.slow
 def test_the_interval_is_no_wider_than_noise_explains():
     """Real values of like batches spread about as far as the interval is wide."""
     calibration = calibration_of("binary", 100_000)

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evergreen.life.single_scores import BINS, Score, _cuts, score_features
-from evergreen.model.matrix import Table, Tables
+from evergreen.model.tables import Table, Tables
 
 TASKS = ("binary", "multiclass", "regression")
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}

@@ -9,8 +9,8 @@ import pytest
 
 from evergreen.model import baselines
 from evergreen.model.baselines import predict_baselines
-from evergreen.model.matrix import Table
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, measure
+from evergreen.model.tables import Table
 
 TASKS = ("binary", "multiclass", "regression")
 

@@ -11,9 +11,9 @@ import pytest
 from evergreen.errors import InputError
 from evergreen.model.baselines import predict_baselines
 from evergreen.model.evaluate import check_holdout, evaluate, measure_seed, predict
-from evergreen.model.matrix import Table
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, measure
 from evergreen.model.sweep import summarize
+from evergreen.model.tables import Table
 from evergreen.params import Evaluate
 
 TASKS = ("binary", "multiclass", "regression")

@@ -240,6 +240,7 @@ def test_a_shifted_model_has_a_shifted_interval():
     assert (below.low - zero.low, below.high - zero.high) == pytest.approx((2.0, 2.0), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", METRICS)
 def test_the_interval_is_that_of_a_plain_bootstrap(task):
     rows, few, many, confidence = 400, 400, 5000, 0.8  # resamples of scikit-learn, and ours
@@ -259,6 +260,7 @@ def test_the_interval_is_that_of_a_plain_bootstrap(task):
         assert (ours[name].low, ours[name].high) == pytest.approx(interval(values, confidence), abs=near), name
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     trials, confidence, truth = 200, 0.9, np.sqrt(2 / np.pi)  # E|y| of a standard normal
     covered = 0

@@ -20,8 +20,8 @@ from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.model.evaluate import predict
-from evergreen.model.matrix import Table
 from evergreen.model.package import Learnt, Model, read_package, write_package
+from evergreen.model.tables import Table
 
 TASKS = ("binary", "multiclass", "regression")
 LEVELS = ("amber", "blue", "coral", "délavé")

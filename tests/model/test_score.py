@@ -20,7 +20,7 @@ from evergreen.data.split import LABEL, TIME
 from evergreen.errors import InputError
 from evergreen.model.package import Learnt, Model
 from evergreen.model.score import score_rows, summarize_scores
-from evergreen.model.train import train
+from evergreen.model.train import build_matrix, train
 from evergreen.params import Train
 
 MONTH = "2013-06"
@@ -38,7 +38,7 @@ LABELS = {
 
 def model_of(task: str, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model of the first rows of a month."""
-    from evergreen.model.matrix import Table, Tables, build_matrix
+    from evergreen.model.tables import Table, Tables
 
     monkeypatch.setattr(dataset, "LABEL", LABELS[task])
     rows, _ = featurize(month("2013-05").head(600), task)
@@ -48,7 +48,7 @@ def model_of(task: str, monkeypatch: pytest.MonkeyPatch) -> Model:
     encoder = Encoder(task, tuple(dataset.FEATURES), known, classes, ("2013-05",))
     table = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]))
     tables = Tables(task, encoder.features, tuple(known), classes, table, table, table)  # type: ignore[arg-type]
-    matrix = build_matrix(tables, QUICK.max_bin, threads=1)
+    matrix = build_matrix(tables, QUICK, threads=1)
     boosters = {seed: train(matrix, QUICK, seed).booster for seed in (0, 1)}
     return Model(encoder, boosters, Learnt(np.array([1], np.uint64), "2013-05-31"))
 

@@ -11,8 +11,8 @@ import sklearn.metrics as skm
 import xgboost as xgb
 from pydantic import ValidationError
 
-from evergreen.model.matrix import build_matrix
-from evergreen.model.train import LOSSES, OBJECTIVES, load_booster, settings, train
+from evergreen.model.tables import Table
+from evergreen.model.train import LOSSES, OBJECTIVES, build_matrix, load, settings, train
 from evergreen.params import Train
 
 TASKS = ("binary", "multiclass", "regression")
@@ -45,7 +45,7 @@ def test_another_seed_gives_another_model(task, make_matrix, quick):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_matrix_built_anew_gives_the_same_bytes(task, make_tables, make_matrix, quick):
-    again = build_matrix(make_tables(task), quick.max_bin, threads=2)
+    again = build_matrix(make_tables(task), quick, threads=2)
     assert train(again, quick, 3).booster == train(make_matrix(task), quick, 3).booster
 
 
@@ -57,7 +57,7 @@ def test_the_rounds_up_to_the_best_are_kept(task, make_matrix, quick):
     assert len(done.history["train"]) == len(losses) <= quick.rounds
     assert done.rounds == int(np.argmin(losses)) + 1
     assert done.validation_loss == min(losses) == losses[done.rounds - 1]
-    assert load_booster(done.booster).num_boosted_rounds() == done.rounds
+    assert load(done.booster)._booster.num_boosted_rounds() == done.rounds
     assert done.seconds > 0
 
 
@@ -65,7 +65,7 @@ def test_the_rounds_up_to_the_best_are_kept(task, make_matrix, quick):
 def test_the_kept_model_has_the_loss_it_says(task, make_tables, make_matrix, quick):
     done = train(make_matrix(task), quick, 0)
     rows = make_tables(task).validation
-    p = load_booster(done.booster).inplace_predict(rows.x)
+    p = load(done.booster).predict(rows.x)
     loss = skm.root_mean_squared_error(rows.y, p) if task == "regression" else skm.log_loss(rows.y, p)
     assert loss == pytest.approx(done.validation_loss, rel=1e-5)
 
@@ -121,7 +121,7 @@ def test_more_bins_make_another_model(make_tables, quick):
     boosters = set()
     for bins in (4, 64):
         params = quick.model_copy(update={"max_bin": bins})
-        boosters.add(train(build_matrix(make_tables("regression"), bins), params, 0).booster)
+        boosters.add(train(build_matrix(make_tables("regression"), params), params, 0).booster)
     assert len(boosters) == 2
 
 
@@ -138,3 +138,38 @@ def test_what_xgboost_refuses_is_an_error(make_matrix, quick):
         train(make_matrix("binary"), quick.model_copy(update={"max_depth": -3}), 0)
     with pytest.raises(xgb.core.XGBoostError):
         train(replace(make_matrix("multiclass"), classes=2), quick, 0)  # labels go up to 2
+
+
+# --- the matrix -----------------------------------------------------------------------------------------------------------
+
+
+def binned(most: int) -> Train:
+    return Train(max_bin=most)
+
+
+def test_the_matrix_knows_its_rows_columns_and_classes(make_tables):
+    tables = make_tables("multiclass")
+    matrix = build_matrix(tables, binned(32))
+    assert (matrix.task, matrix.classes) == ("multiclass", 3)
+    for part, table in ((matrix.train, tables.train), (matrix.validation, tables.validation)):
+        assert (part.num_row(), part.num_col()) == table.x.shape
+        assert part.feature_names == list(tables.features)
+        np.testing.assert_array_equal(part.get_label(), table.y)
+
+
+@pytest.mark.parametrize("max_bin", [4, 32])
+def test_bins_come_from_the_training_rows(max_bin, make_tables):
+    tables = make_tables("binary")
+    wild = replace(tables, validation=Table(tables.validation.x * 100, tables.validation.y))
+    cuts = [build_matrix(one, binned(max_bin)).validation.get_quantile_cut() for one in (tables, wild)]
+    for (edges, values), (other_edges, other_values) in [cuts]:
+        np.testing.assert_array_equal(edges, other_edges)
+        np.testing.assert_array_equal(values, other_values)
+        assert np.diff(edges).max() <= max_bin + 1
+
+
+def test_threads_do_not_change_the_bins(make_tables):
+    cuts = [build_matrix(make_tables("binary"), binned(16), threads).train.get_quantile_cut() for threads in (1, 2, 0)]
+    for edges, values in cuts[1:]:
+        np.testing.assert_array_equal(edges, cuts[0][0])
+        np.testing.assert_array_equal(values, cuts[0][1])

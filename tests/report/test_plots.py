@@ -12,10 +12,10 @@ import pytest
 from matplotlib import image
 
 from evergreen.model.evaluate import Evaluation
-from evergreen.model.matrix import Table, Tables, build_matrix
 from evergreen.model.metrics import Estimate, bootstrap, measure
 from evergreen.model.sweep import summarize
-from evergreen.model.train import Trained, train
+from evergreen.model.tables import Table, Tables
+from evergreen.model.train import Trained, build_matrix, train
 from evergreen.params import Train
 from evergreen.report import plots
 from evergreen.report.plots import draw_curves, draw_result, feature_gain
@@ -172,7 +172,7 @@ def boosters_of(y, seeds, **options):
     table = Table(x, y(x).astype(np.float32))
     tables = Tables("regression", ("some", "most", "none"), (), (), table, table, table)
     params = Train(rounds=10, early_stopping_rounds=10, max_depth=3, max_bin=32, colsample_bytree=1, **options)
-    return {seed: train(build_matrix(tables, 32, threads=1), params, seed).booster for seed in range(seeds)}
+    return {seed: train(build_matrix(tables, params, threads=1), params, seed).booster for seed in range(seeds)}
 
 
 def test_gain_is_shared_by_what_the_model_uses():

@@ -18,6 +18,7 @@ from template.making import BIN, CHOICES, bake, files, verify
 from evergreen import params
 from evergreen_template import bake as engine
 
+pytestmark = pytest.mark.slow
 REFERENCE = {
     "project_name": "Evergreen", "project_slug": "evergreen-pipeline", "package_name": "evergreen",
     "author": "Evergreen Authors", "license": "MIT", "task": "binary", "data": "flights", "ci": "github",

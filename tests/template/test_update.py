@@ -11,6 +11,8 @@ from template.making import bake, verify
 from evergreen.errors import InputError
 from evergreen.update import update
 
+pytestmark = pytest.mark.slow
+
 MODULE = "src/churn_model/data/keys.py"
 
 

@@ -74,7 +74,7 @@ def _score(
     import numpy as np
 
     from evergreen.life.single_scores import score_features
-    from evergreen.model.matrix import Table, Tables
+    from evergreen.model.tables import Table, Tables
 
     y, classes = _as_codes(label, task, positive)
     x = np.column_stack([_as_numbers(one, rows) for one in features.values()])

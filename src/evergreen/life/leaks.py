@@ -18,7 +18,7 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.life.single_scores import FEWEST, MEASURES, Score, score_features
-from evergreen.model.matrix import Table, Tables
+from evergreen.model.tables import Table, Tables
 from evergreen.params import Leaks
 
 Array = np.ndarray[Any, np.dtype[Any]]

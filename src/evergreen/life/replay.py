@@ -56,11 +56,11 @@ from evergreen.life.retrain import Life, decide_retraining
 from evergreen.model.baselines import predict_baselines
 from evergreen.model.device import count_cores, pick_device
 from evergreen.model.evaluate import check_holdout
-from evergreen.model.matrix import build_matrix, load_tables
 from evergreen.model.metrics import Estimate, interval, weighted
 from evergreen.model.package import Learnt, Model, read_package, write_package
 from evergreen.model.sweep import choose, share_cores
-from evergreen.model.train import train
+from evergreen.model.tables import load_tables
+from evergreen.model.train import build_matrix, train
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -170,7 +170,7 @@ def challenge(workspace: Project, params: Params, device: str, version: str) -> 
     tables = load_tables(workspace)
     check_holdout(tables)
     notes = check_leaks(tables, params.leaks)
-    matrix, slots = build_matrix(tables, params.train.max_bin), share_cores(params.sweep, count_cores(), device)
+    matrix, slots = build_matrix(tables, params.train), share_cores(params.sweep, count_cores(), device)
     fit = partial(train, matrix, params.train, device=device, threads=slots.threads)
     with ThreadPoolExecutor(slots.jobs) as pool:
         trained = {one.seed: one for one in pool.map(fit, params.sweep.seed_list())}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.model.matrix import Tables
+from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Judge = Callable[[Array, Array], "Score"]  # of the cells of the training rows and of the validation rows

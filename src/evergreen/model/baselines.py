@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from evergreen.model.matrix import Tables
+    from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS = 100_000  # a linear model of some hundred weights learns nothing from more

@@ -11,11 +11,11 @@ import numpy as np
 from evergreen.errors import InputError
 from evergreen.model.metrics import Estimate, bootstrap, measure
 from evergreen.model.sweep import Spread, summarize
-from evergreen.model.train import load_booster
+from evergreen.model.train import load
 from evergreen.params import Evaluate as EvaluateParams
 
 if TYPE_CHECKING:
-    from evergreen.model.matrix import Tables
+    from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MODEL = "model"
@@ -48,7 +48,7 @@ class Evaluation:
 
 def predict(booster: bytes, x: Array) -> Array:
     """Return the predictions of one model for encoded rows, shape (rows,) or (rows, classes)."""
-    return np.asarray(load_booster(booster).inplace_predict(x))
+    return load(booster).predict(x)
 
 
 def measure_seed(tables: Tables, booster: bytes) -> dict[str, float]:

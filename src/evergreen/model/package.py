@@ -1,7 +1,7 @@
 """The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
 
-No pickle: the encoder is JSON, a booster is XGBoost's UBJSON. MLflow loads the folder through `_load_pyfunc`. With them
-lies what the model has learnt from, so that nobody judges it by rows that it knows.
+No pickle: the encoder is JSON, a booster what `train.py` writes (XGBoost's UBJSON). MLflow loads the folder through
+`_load_pyfunc`. With them lies what the model has learnt from, so that nobody judges it by rows that it knows.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from evergreen.data.encoder import Encoder
 from evergreen.data.keys import Hashes, hash_rows
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
-from evergreen.model.train import load_booster
+from evergreen.model.train import SUFFIX, load
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from evergreen.model.matrix import Tables
+    from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHECKSUMS, LEARNT = "checksums.json", "learnt.npy"
@@ -50,12 +50,12 @@ class Model:
     def __init__(self, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt) -> None:
         self.encoder, self.learnt = encoder, learnt
         self.seeds = tuple(sorted(boosters))
-        self._boosters = [load_booster(boosters[seed]) for seed in self.seeds]
+        self._boosters = [load(boosters[seed]) for seed in self.seeds]
 
     def predict_rows(self, rows: pl.DataFrame) -> Array:
         """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
-        return np.asarray(np.mean([one.inplace_predict(x) for one in self._boosters], axis=0))
+        return np.asarray(np.mean([one.predict(x) for one in self._boosters], axis=0))
 
     def unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those rows of a features file whose keys it has not learnt from."""
@@ -71,13 +71,13 @@ class Model:
 def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt) -> Path:
     """Write the model into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("seed-*.ubj"), *folder.glob("*.json"), *folder.glob("*.npy")):
+    for old in (*folder.glob(f"seed-*{SUFFIX}"), *folder.glob("*.json"), *folder.glob("*.npy")):
         old.unlink()
     encoder.write(folder / "encoder.json")
     write_json(folder / "learnt.json", {"newest": learnt.newest})
     np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
     for seed, content in boosters.items():
-        (folder / f"seed-{seed}.ubj").write_bytes(content)
+        (folder / f"seed-{seed}{SUFFIX}").write_bytes(content)
     sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
     write_json(folder / CHECKSUMS, sums)
     return folder
@@ -95,7 +95,7 @@ def read_package(folder: Path) -> Model:
             raise InputError(f"{path} is missing or was changed after the model was packaged: do not use this model")
     boosters = {
         int(path.stem.removeprefix("seed-")): path.read_bytes()
-        for path in folder.glob("seed-*.ubj")
+        for path in folder.glob(f"seed-*{SUFFIX}")
         if path.name in sums
     }
     newest = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))["newest"]

@@ -20,7 +20,7 @@ from evergreen.params import Sweep as SweepParams
 
 TRAINS = (
     "device.py",
-    "matrix.py",
+    "tables.py",
     "train.py",
     "../data/encoder.py",
     "../data/prepare.py",

@@ -1,4 +1,7 @@
-"""Train: one matrix and one seed in, one XGBoost model out."""
+"""Train: one matrix and one seed in, one model out. The only file that knows which learner it is: XGBoost.
+
+Another one puts `build_matrix`, `train` and `load` in their place (docs/make-it-yours.md).
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,46 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from evergreen.params import Task
 from evergreen.params import Train as TrainParams
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
-    from evergreen.model.matrix import Matrix
+    from evergreen.model.tables import Tables
 
 OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}  # what early stopping watches
+SUFFIX = ".ubj"  # of the file of one seed's model: XGBoost's UBJSON, which holds numbers and no code
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Training and validation rows as the learner takes them, made once for all seeds; bins come from training rows."""
+
+    task: Task
+    classes: int
+    train: xgb.QuantileDMatrix = field(repr=False)
+    validation: xgb.QuantileDMatrix = field(repr=False)
+
+
+def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matrix:
+    """Bin the rows once for all seeds; `threads` 0 means all cores."""
+    import xgboost as xgb
+
+    names = list(tables.features)
+    options: dict[str, Any] = {"max_bin": params.max_bin, "feature_names": names, "nthread": threads or None}
+    train = xgb.QuantileDMatrix(tables.train.x, tables.train.y, **options)
+    validation = xgb.QuantileDMatrix(tables.validation.x, tables.validation.y, ref=train, **options)
+    return Matrix(tables.task, len(tables.classes), train, validation)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The model of one seed, as the bytes of XGBoost's UBJSON, and how its loss fell."""
+    """The model of one seed, as bytes, and how its loss fell."""
 
     seed: int
     booster: bytes = field(repr=False)
@@ -69,10 +98,26 @@ def settings(matrix: Matrix, params: TrainParams, seed: int, device: str, thread
     return chosen | {"seed": seed, "device": device, "nthread": threads}
 
 
-def load_booster(content: bytes) -> xgb.Booster:
-    """Return the model in `content` (UBJSON)."""
+class Loaded:
+    """A model ready to predict."""
+
+    def __init__(self, booster: xgb.Booster) -> None:
+        self._booster = booster
+
+    def predict(self, x: Array) -> Array:
+        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+        return np.asarray(self._booster.inplace_predict(x))
+
+    def gains(self) -> dict[str, float]:
+        """Return how much each feature that was used lowered the loss, over all trees."""
+        found = self._booster.get_score(importance_type="total_gain")
+        return {name: float(gain) for name, gain in found.items()}  # type: ignore[arg-type]
+
+
+def load(content: bytes) -> Loaded:
+    """Return the model in `content`, as `train` gave it."""
     import xgboost as xgb
 
     booster = xgb.Booster()
     booster.load_model(bytearray(content))
-    return booster
+    return Loaded(booster)

@@ -58,14 +58,14 @@ def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
 
 def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict[str, float]:
     """Return each feature's share of the total gain in loss, mean over boosters, largest first."""
-    from evergreen.model.train import load_booster
+    from evergreen.model.train import load
 
     totals = dict.fromkeys(features, 0.0)
     for content in boosters.values():
-        gains = load_booster(content).get_score(importance_type="total_gain")
-        whole = sum(float(one) for one in gains.values()) or 1.0  # type: ignore[arg-type]
+        gains = load(content).gains()
+        whole = sum(gains.values()) or 1.0
         for name, gain in gains.items():
-            totals[name] += float(gain) / whole / len(boosters)  # type: ignore[arg-type]
+            totals[name] += gain / whole / len(boosters)
     return dict(sorted(totals.items(), key=lambda one: -one[1]))
 
 

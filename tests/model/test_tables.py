@@ -1,8 +1,6 @@
-"""Matrix: what `data/features/` holds arrives encoded and whole; the bins come from the training rows."""
+"""Tables: what `data/features/` holds arrives encoded and whole."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from evergreen.data.prepare import prepare
 from evergreen.data.split import LABEL, Split, read_part
 from evergreen.errors import InputError
 from evergreen.files import write_json
-from evergreen.model.matrix import Table, build_matrix, load_tables
+from evergreen.model.tables import load_tables
 
 
 def take_as_valid(project):
@@ -87,31 +85,3 @@ def test_a_class_that_no_training_row_has_is_an_error(prepared):
     write_json(path, {**encoder.__dict__, "classes": ["false", "never"]})
     with pytest.raises(InputError, match="label 'true' is in no training row"):
         load_tables(project)
-
-
-def test_the_matrix_knows_its_rows_columns_and_classes(make_tables):
-    tables = make_tables("multiclass")
-    matrix = build_matrix(tables, 32)
-    assert (matrix.task, matrix.classes) == ("multiclass", 3)
-    for part, table in ((matrix.train, tables.train), (matrix.validation, tables.validation)):
-        assert (part.num_row(), part.num_col()) == table.x.shape
-        assert part.feature_names == list(tables.features)
-        np.testing.assert_array_equal(part.get_label(), table.y)
-
-
-@pytest.mark.parametrize("max_bin", [4, 32])
-def test_bins_come_from_the_training_rows(max_bin, make_tables):
-    tables = make_tables("binary")
-    wild = replace(tables, validation=Table(tables.validation.x * 100, tables.validation.y))
-    cuts = [build_matrix(one, max_bin).validation.get_quantile_cut() for one in (tables, wild)]
-    for (edges, values), (other_edges, other_values) in [cuts]:
-        np.testing.assert_array_equal(edges, other_edges)
-        np.testing.assert_array_equal(values, other_values)
-        assert np.diff(edges).max() <= max_bin + 1
-
-
-def test_threads_do_not_change_the_bins(make_tables):
-    cuts = [build_matrix(make_tables("binary"), 16, threads).train.get_quantile_cut() for threads in (1, 2, 0)]
-    for edges, values in cuts[1:]:
-        np.testing.assert_array_equal(edges, cuts[0][0])
-        np.testing.assert_array_equal(values, cuts[0][1])

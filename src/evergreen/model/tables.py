@@ -1,4 +1,4 @@
-"""The training data as XGBoost holds it: encoded once, binned once, shared by all seeds."""
+"""The three parts of the split as arrays: what every learner and every metric starts from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy as np
 from evergreen.params import Task
 
 if TYPE_CHECKING:
-    import xgboost as xgb
-
     from evergreen.data.encoder import Encoder
     from evergreen.data.keys import Hashes
     from evergreen.project import Project
@@ -45,16 +43,6 @@ class Tables:
     encoder: Encoder | None = None  # what encoded them; packaged with the model
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """Binned training and validation rows; the bins come from the training rows."""
-
-    task: Task
-    classes: int
-    train: xgb.QuantileDMatrix = field(repr=False)
-    validation: xgb.QuantileDMatrix = field(repr=False)
-
-
 def load_tables(project: Project) -> Tables:
     """Read `data/features/` and encode it."""
     from evergreen.data.encoder import Encoder
@@ -69,14 +57,3 @@ def load_tables(project: Project) -> Tables:
         parts[role] = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_rows(rows))
     task: Task = encoder.task  # type: ignore[assignment]  # checked when it was fitted
     return Tables(task, encoder.features, tuple(encoder.levels), encoder.classes, **parts, encoder=encoder)
-
-
-def build_matrix(tables: Tables, max_bin: int, threads: int = 0) -> Matrix:
-    """Bin the rows once for all seeds; `threads` 0 means all cores."""
-    import xgboost as xgb
-
-    names = list(tables.features)
-    options: dict[str, Any] = {"max_bin": max_bin, "feature_names": names, "nthread": threads or None}
-    train = xgb.QuantileDMatrix(tables.train.x, tables.train.y, **options)
-    validation = xgb.QuantileDMatrix(tables.validation.x, tables.validation.y, ref=train, **options)
-    return Matrix(tables.task, len(tables.classes), train, validation)

@@ -1,0 +1,46 @@
+"""One Prefect server for the whole jobs of a test process: to start one takes longer than most of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import ROOT, SHARED, environment
+from houses import PATIENCE
+
+from flows.server import LOOPBACK, is_prefect
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that is there already."""
+    folder = tmp_path_factory.mktemp("prefect")
+    quiet = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    with (folder / "server.log").open("wb") as log, subprocess.Popen(
+        [sys.executable, "-m", "flows.server"], cwd=ROOT, env=environment(ROOT) | quiet, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=log,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        url = f"http://{LOOPBACK}:{process.stdout.readline().decode().strip()}/api"
+        until = time.monotonic() + PATIENCE
+        while not is_prefect(url):
+            assert process.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        yield url
+        process.stdin.close()
+
+
+@pytest.fixture
+def own_server() -> None:
+    """Ask for it where a run shall start, and end, a server of its own, as it does where there is none."""
+
+
+@pytest.fixture(autouse=True)
+def _shared_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "own_server" not in request.fixturenames:
+        monkeypatch.setitem(SHARED, "PREFECT_API_URL", request.getfixturevalue("prefect_server"))
