@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from conftest import environment
+from conftest import environment, runs_this_code
+from forking import FORKS
 
 from evergreen.project import Project
 
@@ -38,6 +39,10 @@ def killer(moment: Moment, *command: str) -> list[str]:
 
 def kill_at(project: Project, moment: Moment, *command: str) -> subprocess.CompletedProcess[str]:
     """Run `evergreen COMMAND` in a project until `moment`."""
+    if FORKS and runs_this_code(project.root):
+        module, attribute, call = moment
+        words = [module, attribute, str(call), *command]
+        return FORKS[0].run(words, project.root, environment(project.root), 240, KILLER)
     return subprocess.run(
         killer(moment, *command), cwd=project.root, env=environment(project.root), capture_output=True, text=True,
         timeout=240,

@@ -1,4 +1,4 @@
-"""One Prefect server for the whole jobs of a test process: to start one takes longer than most of them."""
+"""For whole jobs, one Prefect server and one process with all libraries loaded: to start them takes longer than most jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, SHARED, environment
+from conftest import ROOT, environment
+from forking import FORKS, SHARED, Forks
 from houses import PATIENCE
 
 from flows.server import LOOPBACK, is_prefect
@@ -35,12 +36,25 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def forks(prefect_server: str) -> Iterator[Forks]:
+    """A process that has loaded the libraries, for that server."""
+    process = Forks(ROOT, environment(ROOT, PREFECT_API_URL=prefect_server))
+    yield process
+    process.close()
+
+
 @pytest.fixture
 def own_server() -> None:
     """Ask for it where a run shall start, and end, a server of its own, as it does where there is none."""
 
 
 @pytest.fixture(autouse=True)
-def _shared_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "own_server" not in request.fixturenames:
-        monkeypatch.setitem(SHARED, "PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+def _shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if "own_server" in request.fixturenames:
+        yield
+        return
+    monkeypatch.setitem(SHARED, "PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+    FORKS.append(request.getfixturevalue("forks"))
+    yield
+    FORKS.clear()

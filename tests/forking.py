@@ -1,0 +1,134 @@
+"""Commands of a test in processes of their own that need not load the libraries first, which takes longer than the command.
+
+One process has loaded them all and done nothing else; it forks for each command. The child has the working directory, the
+environment and the output of its own that a shell would give it, runs `evergreen` from the code of this repository, and ends
+as any process does. What is told apart by libraries that are loaded anew (another server, edited code) is a real process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOADED = (
+    "great_expectations", "great_expectations.expectations", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store", "dvc.repo", "dvc.stage", "xgboost", "sklearn.linear_model", "sklearn.metrics",
+    "sklearn.preprocessing", "sklearn.pipeline", "scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg", "pandas",
+    "fairlearn.metrics", "evergreen.cli", "flows.training", "flows.monitoring", "flows.scoring", "flows.replay",
+)  # fmt: skip
+
+
+class Forks:
+    """The process that forks, for tests; to be closed."""
+
+    def __init__(self, root: Path, env: Mapping[str, str]) -> None:
+        command = [sys.executable, str(Path(__file__))]
+        self._process = subprocess.Popen(
+            command, cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float, code: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `evergreen WORDS`, or `code` with these arguments. Raises TimeoutExpired after `timeout` seconds."""
+        assert self._process.stdin
+        assert self._process.stdout
+        with tempfile.TemporaryDirectory() as folder:
+            said = {name: str(Path(folder, name)) for name in ("stdout", "stderr")}
+            asked = {"words": list(words), "cwd": str(cwd), "env": dict(env), "timeout": timeout, "code": code}
+            print(json.dumps(asked | said), file=self._process.stdin, flush=True)
+            returncode = int(self._process.stdout.readline())
+            out, err = (Path(path).read_text(errors="replace") for path in said.values())
+        if returncode == -signal.SIGALRM:
+            raise subprocess.TimeoutExpired(["evergreen", *words], timeout, out, err)
+        return subprocess.CompletedProcess(["evergreen", *words], returncode, out, err)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate(timeout=60)
+
+
+FORKS: list[Forks] = []  # where there is one, it runs the commands of a test
+SHARED: dict[str, str] = {}  # told to every command that a test runs: where a Prefect server is, say
+
+
+def serve() -> dict[str, Any]:
+    """Fork for each line of standard input, and say how each child ended; returns, in the child, what is asked of it."""
+    for line in sys.stdin:
+        asked: dict[str, Any] = json.loads(line)
+        child = os.fork()
+        if not child:
+            return asked
+        until = time.monotonic() + asked["timeout"]
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > until:
+                os.kill(child, signal.SIGALRM)
+            time.sleep(0.02)
+        print(os.waitstatus_to_exitcode(ended[1]), flush=True)
+    sys.exit()
+
+
+def begin(asked: Mapping[str, Any]) -> None:
+    """Be the process that was asked for."""
+    for number, path in ((0, os.devnull), (1, asked["stdout"]), (2, asked["stderr"])):
+        opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    sys.argv = ["evergreen" if not asked["code"] else "-c", *asked["words"]]
+
+
+def main() -> None:
+    """Load, serve, and in a child run what was asked for."""
+    import importlib
+    import warnings
+
+    importlib.import_module("conftest")  # where the tests' example is
+    from evergreen.project import Project
+    from flows.server import set_environment
+
+    set_environment(Project(Path(tempfile.gettempdir())))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in LOADED:
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    asked = serve()
+    begin(asked)
+    try:
+        if asked["code"]:
+            exec(asked["code"], {"__name__": "__main__"})
+        else:
+            from evergreen.cli import main as evergreen
+
+            evergreen()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # what a process does at its end, without taking all those libraries apart
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
