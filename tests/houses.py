@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,8 +41,17 @@ class Page:
     def ask(self, path: str, content: Any = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
         asked = urllib.request.Request(f"{self.api}{path}", body, self.headers)
-        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
-            return json.loads(answer.read() or "null")
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
+                    return json.loads(answer.read() or "null")
+            except urllib.error.HTTPError as error:
+                if (
+                    error.code != 503 or time.monotonic() > until
+                ):  # its SQLite is busy: Prefect's own client asks again too
+                    raise
+                time.sleep(0.5)
 
     def start(self) -> str:
         deployment = self.ask("/deployments/name/training/training")

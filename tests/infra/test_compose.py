@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -145,15 +146,10 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
     """Start PostgreSQL as the image does: a superuser with a password, a database of its own, then `databases.sql`."""
     given = SERVICES["postgres"]["environment"]
     user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
-    folder.mkdir()
-    if user:
-        shutil.chown(folder, user)
-        for above in folder.parents[:3]:
-            above.chmod(above.stat().st_mode | 0o011)
-    port = free_port()
-    secret = folder.parent / "password"
+    port, secret = free_port(), folder / "password"
     secret.write_text(password)
-    secret.chmod(0o644)
+    for path in (folder, secret):
+        shutil.chown(path, user or os.getuid())
     make = [
         "initdb",
         "-D",
@@ -167,7 +163,7 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
     ]
     subprocess.run(make, check=True, capture_output=True, user=user, cwd=folder)
     serve = ["postgres", "-D", str(folder / "db"), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
-    with (folder.parent / "postgres.log").open("wb") as log:
+    with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(serve, stdout=log, stderr=log, user=user, cwd=folder)
     try:
         psql = ["psql", "-v", "ON_ERROR_STOP=1", "-q"]
@@ -258,7 +254,10 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
     known = {name: f"{name.lower()}0" for name in needed}
     login = f"{LOGIN}:{known['LOGIN_PASSWORD']}"
     with ExitStack() as stack:
-        database = stack.enter_context(postgres(tmp_path / "postgres", known["DATABASE_PASSWORD"]))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="pg-"))
+        )  # whose user may not see `tmp_path`
+        database = stack.enter_context(postgres(folder, known["DATABASE_PASSWORD"]))
         ours = Stack(tmp_path, database, known)
         page = Page(stack.enter_context(ours.serve("prefect")), login)
         mlflow = f"http://127.0.0.1:{stack.enter_context(ours.serve('mlflow'))}"
