@@ -26,7 +26,7 @@ update: setup       ## merge what is new in the template this project was made f
 	@$(EVERGREEN) update
 
 unit: dev           ## the quick tests
-	@.venv/bin/pytest -q -n 2 -m "not slow and not gpu"
+	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test: dev           ## all tests
 	@.venv/bin/pytest -q -n 2 --dist worksteal -m "not gpu"

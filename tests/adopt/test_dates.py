@@ -26,6 +26,7 @@ FOUND = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("values", "formats", "says"), FOUND, ids=[str(one[0])[:40] for one in FOUND])
 def test_formats_are_found(values: Sequence[str | None], formats: list[str], says: str) -> None:
     found, doubts = find_dates(pl.Series("day", values, pl.String))

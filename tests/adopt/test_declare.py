@@ -131,6 +131,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_formatter_and_the_linter_leave_both_files_as_they_are(work: Through, written: Path) -> None:
     for name, table in TABLES.items():
         one = work(**table)

@@ -82,6 +82,7 @@ def test_missing_values_are_shares_of_all_rows() -> None:
     assert found.missing == (0.5, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "others", "nested"), [(50, 400, False), (300, 300, False), (100, 400, True)])
 def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool) -> None:
     """Numbers and categories; `nested`: the first sample is drawn from the second."""

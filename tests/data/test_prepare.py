@@ -357,6 +357,7 @@ def parts_of(site: Any) -> dict[str, pl.DataFrame]:
     return {role: read_part(site.project, getattr(split, role)) for role in ROLES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "window", "train"),
     [
@@ -500,6 +501,7 @@ def split_of(
     return split, {role: part.select("batch", "place").rows() for role, part in parts.items()}
 
 
+@pytest.mark.slow
 @given(batches=st.lists(HOURS, min_size=1, max_size=5), window=st.none() | st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
 def test_parts_follow_one_another_and_share_no_row(batches: list[list[int]], window: int | None) -> None:

@@ -151,6 +151,7 @@ def at_margin(margin: float) -> float:
     return float(brentq(psi, 0, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("margin", "rows", "others"), [(0.02, 2000, 2000), (0.02, 2000, 20_000), (0.5, 2000, 4000)])
 def test_one_in_twenty_alarms_at_the_margin(margin: float, rows: int, others: int) -> None:
     """Size: what is just allowed alarms in about 5 % of the batches; what is well below or above, never or always."""

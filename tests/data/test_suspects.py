@@ -41,6 +41,7 @@ def months() -> list[Sketch]:
     return [real(features(name)) for name in flights.batches()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(12))
 def test_no_real_month_is_suspected(at: int) -> None:
     """Seasons are no fault: each month against those before it, all rows."""

@@ -151,6 +151,7 @@ def test_report_survives_json(outcome: Outcome) -> None:
     assert BatchReport.from_json(json.loads(json.dumps(asdict(outcome.report)))) == outcome.report
 
 
+@pytest.mark.slow
 def test_whole_real_month_passes() -> None:
     frame = flights.read("2013-02")
     outcome = check_batch(frame, "2013-02", Validate(max_bad_rows=0))
@@ -484,6 +485,7 @@ def test_altered_file_is_made_anew_when_checked(
     assert Manifest(built.project.validated).altered() == []
 
 
+@pytest.mark.slow
 def test_altered_quarantine_is_made_anew_and_goes_with_its_rows(built: Any) -> None:
     path = built.project.quarantine / "2013-02.parquet"
     for frame, kept in ((with_value(month("2013-02"), "origin", 5, "LHR"), 1), (month("2013-02"), 0)):

@@ -165,6 +165,7 @@ def test_a_server_that_was_ended_holds_no_pipe(sleeper: Project) -> None:
     assert closed
 
 
+@pytest.mark.slow
 def test_a_server_ends_with_a_killed_parent(sleeper: Project) -> None:
     keeper = subprocess.Popen([sys.executable, "-c", KEEPER], cwd=sleeper.root, env=environment(ROOT))
     assert eventually(lambda: is_up(sleeper), 20)
@@ -174,6 +175,7 @@ def test_a_server_ends_with_a_killed_parent(sleeper: Project) -> None:
     assert eventually(lambda: not at_work(sleeper), 30), at_work(sleeper)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_an_error_with_its_log(sleeper: Project) -> None:
     log = sleeper.stores / "no_such_module.log"
     with serving(sleeper, "no_such_module") as process, pytest.raises(InputError) as caught:

@@ -27,7 +27,7 @@ from evergreen.model.package import Model, read_package, write_package
 from evergreen.model.tables import Table, Tables
 from evergreen.params import Leaks
 
-pytestmark = pytest.mark.usefixtures("same_resamples")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_resamples")]
 TASKS = tuple(METRICS)
 
 

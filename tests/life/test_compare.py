@@ -480,6 +480,7 @@ COVERAGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("population", "rows", "seeds", "scatter", "bounds"), COVERAGE)
 def test_the_interval_holds_the_truth_as_often_as_it_says(population, rows, seeds, scatter, bounds):
     aim, held = truth(population, scatter), []

@@ -263,6 +263,7 @@ def test_a_challenger_that_the_rows_do_not_suit_is_an_error(world, settle):
         settle("binary", challenger, world.champion("binary"), afresh=np.zeros(1500))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("champion", [False, True])
 def test_too_few_rows_are_a_refusal_that_says_so(task, champion, world, settle, tmp_path):

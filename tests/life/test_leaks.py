@@ -203,6 +203,7 @@ def copy_rows(tables: Tables, count: int, source: str = "train") -> Tables:
     return replace(tables, holdout=replace(tables.holdout, x=x, y=y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("source", ["train", "validation"])
 @pytest.mark.parametrize(
@@ -319,6 +320,7 @@ LABELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_known_later_is_stopped_by_name_and_else_by_what_it_does(task, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "LABEL", LABELS[task])

@@ -135,6 +135,7 @@ def test_regression_is_not_estimated():
 # --- without labels ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [(0.1, 0.3, 0.3, 0.8, 0.6, 0.2), (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)])
 def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
     """By hand: every set of labels of six rows, weighted by its probability; for ratios as ratio of means."""

@@ -36,6 +36,8 @@ from evergreen.life.replay import FEWEST, find_batches, open_replay, replay
 from evergreen.params import Params
 from evergreen.project import Project
 
+pytestmark = pytest.mark.slow
+
 BATCHES = tuple(f"batch-{number}" for number in range(1, 9))
 TURN, POISONED = "batch-4", "batch-7"
 ASK = {

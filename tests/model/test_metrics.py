@@ -120,6 +120,7 @@ def test_forms_equal_scikit_learn(way, task, dtype):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", RANKS)
 def test_forms_of_ranks_lean_as_scikit_learn_does(name, dtype):

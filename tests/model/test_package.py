@@ -85,6 +85,7 @@ def test_rows_are_predicted_one_by_one_as_together(packaged):
     assert single.tobytes() == model.predict_rows(rows).tobytes()
 
 
+@pytest.mark.slow
 def test_the_package_predicts_the_same_bits_in_another_process(packaged, tmp_path):
     folder, _, _ = packaged("multiclass")
     rows = rows_of()

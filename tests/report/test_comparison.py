@@ -177,6 +177,7 @@ def paint(monkeypatch, tmp_path):
     return draw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "champion", "slices", "told"),
     [
@@ -195,6 +196,7 @@ def test_the_picture_of_a_task(task, champion, slices, told, paint):
     assert figure.get_suptitle() == "PROMOTE: a title"
 
 
+@pytest.mark.slow
 def test_odd_names_are_printed_as_they_are(paint):
     figure = paint(judged_of("binary", gain=-0.2, slices=ODD, notes=("$ _{ a note " * 80,)))
     shown = texts(figure.axes[SLICES])

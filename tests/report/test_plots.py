@@ -79,6 +79,7 @@ def _without_pyplot(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its figures would live as long as the process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_pictures_of_a_task(task, tmp_path):
     evaluation = evaluation_of(task)
@@ -105,6 +106,7 @@ def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
     check_picture(draw_result(evaluation, trained_of(40), unused, "many", tmp_path / "result.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "rows", "classes"),
     [
@@ -130,6 +132,7 @@ def test_a_metric_that_is_not_defined(tmp_path):
     check_picture(draw_result(evaluation, trained_of(), IMPORTANCE, "no r2", tmp_path / "result.png"))
 
 
+@pytest.mark.slow
 def test_a_class_missing_in_the_holdout(tmp_path):
     evaluation = evaluation_of("multiclass")
     keep = evaluation.y != 1

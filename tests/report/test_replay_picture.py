@@ -80,6 +80,7 @@ def labels(axes):
     return [one.get_text() for one in axes.get_legend().get_texts()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["roc_auc", "rmse"])
 @pytest.mark.parametrize("policies", [("never",), ("never", "on drift"), tuple(ACTIONS)])
 def test_every_replay_can_be_drawn(metric, policies, tmp_path):

@@ -19,6 +19,8 @@ from evergreen.tracking import Tracker
 from flows.tasks import replay as tasks
 from flows.tasks.job import Job
 
+pytestmark = pytest.mark.slow
+
 STEP = Step("2013-04", 900, 0.7, 0.68, 0.72, "2013-03", NOTHING, "never retrains")
 UNKNOWN = Step("2013-05", 12, float("nan"), float("nan"), float("nan"), "2013-03", NOTHING, "never retrains")
 COURSE = Course("never", (STEP, UNKNOWN), 0, 0, 0.0, Estimate(0.7, 0.68, 0.72), Estimate(0, 0, 0), np.zeros(3))
