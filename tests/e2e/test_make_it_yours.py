@@ -1,0 +1,105 @@
+"""What `docs/make-it-yours.md` says to change, changed as it stands there; then one run shows all of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, environment
+
+from evergreen import params
+from evergreen.data.encoder import Encoder
+from evergreen.project import Project
+from evergreen.registry import Registry
+from evergreen.tracking import Tracker
+
+pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+PAGE = (ROOT / "docs" / "make-it-yours.md").read_text()
+
+
+def snippet(about: str) -> str:
+    """The code below a bold title of the page."""
+    found = re.search(rf"^\*\*{about}.*?```\w+\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, about
+    assert "**" not in found[1], about
+    return found[1]
+
+
+def put(path: Path, before: str, code: str) -> None:
+    text = path.read_text()
+    assert text.count(before) == 1, before
+    path.write_text(text.replace(before, code + before))
+
+
+def merge(params_file: Path, code: str, **replaced: str) -> None:
+    """Put sections into `params.yaml`; what a test cannot have is replaced."""
+    content = yaml.safe_load(params_file.read_text())
+    for section, values in yaml.safe_load(code).items():
+        assert section in content
+        content[section] |= {key: replaced.get(key, value) for key, value in values.items()}
+    params_file.write_text(yaml.safe_dump(content))
+
+
+def shell(project: Project, line: str) -> None:
+    done = subprocess.run(
+        line, shell=True, cwd=project.root, env=environment(project.root), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], cli: Run, tmp_path: Path) -> None:
+    project = make_project()
+    code = project.root / "src" / "evergreen"
+    first, rest = snippet("Another feature").split("    ...\n")
+    assert first in (code / "dataset.py").read_text()
+    (code / "dataset.py").write_text((code / "dataset.py").read_text().replace(first, first + rest))
+    rule = snippet("Another expectation")
+    put(
+        code / "expectations.py",
+        '        gxe.ExpectColumnValuesToBeBetween(column="dep_delay"',
+        f"        {rule.strip()},\n",
+    )
+    merge(project.params, snippet("Another source"), path=str(project.root.parent / "inbox" / "*.parquet"))
+    merge(project.params, snippet("Another metric"))
+    shutil.copytree(ROOT / "docs", project.root / "docs")
+    shell(project, snippet("Another model"))
+    trigger = snippet("Another trigger")
+    deployments = project.root / "prefect.yaml"
+    monthly = '    schedules:\n      - {slug: monthly, cron: "0 3 1 * *", timezone: UTC}\n'
+    put(deployments, monthly, "")
+    deployments.write_text(deployments.read_text().replace(monthly, trigger))
+    assert yaml.safe_load(deployments.read_text())["deployments"][0]["schedules"][0]["cron"] == "0 3 * * 1"
+
+    done = cli(project, "run")
+    assert done.returncode == 0, done.stderr
+    assert "version 1 is " in done.stdout
+    assert "evening" in Encoder.read(project.features / "encoder.json").features
+    page = (project.reports / "validation.html").read_text()
+    assert re.search(r"dest: [^<]*length", page), "the new expectation was not checked"
+    (package,) = project.stores.glob("mlflow/**/package")
+    assert {one.suffix for one in package.glob("seed-*")} == {".skops"}
+    registry = Registry(Tracker(project, params.load(project.params)))
+    decided = registry.last_decision("1")
+    assert decided
+    evidence = registry.evidence(decided)["evidence"]
+    assert [rule["says"] for rule in evidence["rules"] if rule["name"] == "reload" and not rule["met"]] == []
+    assert evidence["comparison"]["metric"] == "average_precision"
+
+    store = tmp_path / "elsewhere"
+    bin_folder = Path(sys.executable).parent
+    shell(
+        project, snippet("Another store").replace("s3://bucket/dvc", str(store)).replace("dvc ", f"{bin_folder}/dvc ")
+    )
+    assert any(path.is_file() for path in store.rglob("*"))
+
+
+def test_the_page_names_every_change_once() -> None:
+    titles = re.findall(r"^\*\*Another ([\w ]+?)(?: that decides)?\.?\*\*", PAGE, re.MULTILINE)
+    assert titles == ["table", "source", "feature", "expectation", "metric", "model", "store", "trigger"]
