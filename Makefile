@@ -1,8 +1,12 @@
 # template: begin infra
 .PHONY: stack
 # template: end infra
-.PHONY: run up update unit test check format lock setup dev
+.PHONY: run up update unit test gpu check format lock setup dev
 EVERGREEN := .venv/bin/evergreen
+TESTS := not gpu
+# template: begin template-only
+TESTS := not gpu and not long
+# template: end template-only
 
 run: setup          ## the main job: from raw flights to a champion model
 	@$(EVERGREEN) run
@@ -29,7 +33,10 @@ unit: dev           ## the quick tests
 	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test: dev           ## all tests
-	@.venv/bin/pytest -q -n 2 --dist worksteal -m "not gpu"
+	@.venv/bin/pytest -q -n 2 --dist worksteal -m "$(TESTS)"
+
+gpu: dev            ## what needs an NVIDIA GPU
+	@.venv/bin/pytest -q -m gpu
 
 check: dev          ## format, lint, types, import contracts
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
@@ -40,6 +47,9 @@ format: dev         ## write the format that `check` asks for
 # template: begin template-only
 bench: dev          ## what is said about speed, measured side by side
 	@.venv/bin/python -m benchmarks.main_job
+
+bakes: dev          ## two new projects pass all their own tests, an hour
+	@.venv/bin/pytest -q -m long
 
 new: dev            ## a new project, from this template, beside this folder
 	@.venv/bin/cookiecutter . -o ..

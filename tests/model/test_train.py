@@ -140,6 +140,19 @@ def test_what_xgboost_refuses_is_an_error(make_matrix, quick):
         train(replace(make_matrix("multiclass"), classes=2), quick, 0)  # labels go up to 2
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("task", TASKS)
+def test_a_gpu_learns_what_a_cpu_learns(task, make_tables, quick):
+    """Not the same bytes: other sums, other rounding. The model predicts without a GPU."""
+    tables = make_tables(task)
+    matrix = build_matrix(tables, quick)
+    on_cpu, on_gpu = (train(matrix, quick, 7, device=device) for device in ("cpu", "cuda"))
+    assert on_gpu.validation_loss == pytest.approx(on_cpu.validation_loss, rel=0.05)
+    p = load(on_gpu.booster).predict(tables.holdout.x)
+    assert p.shape == load(on_cpu.booster).predict(tables.holdout.x).shape
+    assert np.isfinite(p).all()
+
+
 # --- the matrix -----------------------------------------------------------------------------------------------------------
 
 

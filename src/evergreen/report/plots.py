@@ -181,6 +181,8 @@ def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("share of the gain in loss")
     axes.set_title("Features")
+    if not any(importance.values()):
+        axes.set_title("Features: this learner does not tell what each gains")
 
 
 def _binary_panels(evaluation: Evaluation) -> list[Panel]:
