@@ -13,7 +13,7 @@ from evergreen.data.predictions import Kept
 from flows import console
 from flows.server import scoring_tag_of
 from flows.tasks import scoring as steps
-from flows.tasks.job import Job, name_run, skip
+from flows.tasks.job import Job, name_run, skip, tell_prefect
 
 File = Annotated[str, Field(min_length=1)]
 Name = Annotated[str | None, Field(min_length=1)]
@@ -49,7 +49,7 @@ def scoring(path: File, name: Name = None) -> Scored:
     console.install()
     job = Job.open()
     # Not the tag of a training: whoever trains would take this run for one that was killed.
-    name_run(name or path.rsplit("/", 1)[-1], scoring_tag_of(job.project))
+    tell_prefect(name=name or path.rsplit("/", 1)[-1], tags=[scoring_tag_of(job.project)])
     plan = steps.read(job, path, name)
     name_run(f"{plan.given.batch} by version {plan.scorer.version}")
     if plan.kept:

@@ -50,12 +50,14 @@ class Job:
         """Hold the project, as the run called `name`, and close what killed runs left open.
 
         A run of a deployment waits for its turn; one that a person started is told at once that another is under way.
+        Before and after that it is alive without the project, and is known as such.
         """
-        name_run(name, waiting_tag_of(self.project))
+        tell_prefect(name=name, tags=[waiting_tag_of(self.project)])
         with self.project.lock(PATIENCE if deployment.id else 0):
-            name_run(name, tag_of(self.project))
+            tell_prefect(tags=[tag_of(self.project)])
             close_killed_runs(tag_of(self.project), besides=flow_run.id)
             yield
+            tell_prefect(tags=[waiting_tag_of(self.project)])
 
     @property
     def registry(self) -> Registry:
@@ -87,12 +89,16 @@ def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     return not (isinstance(error, BaseException) and explain(error))
 
 
-def name_run(name: str, *tags: str) -> None:
-    """Call the flow's run by a name that says what it is about; with `tags`, give it these."""
+def name_run(name: str) -> None:
+    """Call the flow's run by a name that says what it is about."""
+    tell_prefect(name=name)
+
+
+def tell_prefect(**about: Any) -> None:
+    """Change what Prefect knows about the flow's run."""
     if flow_run.id:
-        given = {"tags": list(tags)} if tags else {}
         with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, name=name, **given)
+            client.update_flow_run(flow_run.id, **about)
 
 
 def newest(job: Job) -> str:

@@ -74,7 +74,8 @@ def test_what_was_scored_before_is_told_and_left(
         score=lambda *_: (kept, True),
     )
     monkeypatch.setattr(flow, "steps", steps)
-    monkeypatch.setattr(flow, "name_run", lambda *words: done.append(" ".join(words).split(":")[0]))
+    monkeypatch.setattr(flow, "tell_prefect", lambda name, tags: done.append(f"{name} {tags[0]}"))
+    monkeypatch.setattr(flow, "name_run", done.append)
     monkeypatch.setattr(flow, "skip", lambda step, why: done.append(f"{step}: {why}"))
     with project.lock():
         scored = scoring.fn("april.csv")

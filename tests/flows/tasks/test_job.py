@@ -13,6 +13,7 @@ from prefect.states import Completed, Crashed, Failed
 
 from evergreen.errors import InputError
 from evergreen.project import Project
+from flows.server import tag_of
 from flows.tasks import data, job, life, models
 from flows.tasks.job import Job, not_a_mistake, note_shown, show_again, skipped, value
 
@@ -71,6 +72,28 @@ def test_no_task_is_cached_by_prefect_or_repeats_a_mistake() -> None:
     assert [name for name, one in TASKS.items() if one.cache_policy != NO_CACHE] == []
     assert [name for name, one in TASKS.items() if one.retries and one.retry_condition_fn is not not_a_mistake] == []
     assert {name for name, one in TASKS.items() if one.retries} >= {"ingest", "train", "register"}
+
+
+def test_a_run_is_known_to_hold_the_project_only_while_it_does(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another run, which does hold it, would take a live one for one that was killed."""
+    told: list[tuple[str, bool]] = []
+
+    def tell(**about: Any) -> None:
+        try:
+            with project.lock():
+                held = False
+        except InputError:
+            held = True
+        told.extend((tag.split()[0], held) for tag in about.get("tags", []))
+
+    monkeypatch.setattr(job, "tell_prefect", tell)
+    monkeypatch.setattr(job, "close_killed_runs", lambda *_, **__: told.append(("closes", True)))
+    with Job.open().hold("some name"):
+        told.append(("works", True))
+    own = tag_of(project).split()[0]
+    assert told == [("waiting", False), (own, True), ("closes", True), ("works", True), ("waiting", True)]
 
 
 @pytest.fixture
