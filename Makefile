@@ -18,12 +18,12 @@ up: setup           ## the Prefect and MLflow pages of this project, until Ctrl-
 stack: infra/.env   ## the same in containers, on PostgreSQL, until `docker compose -f infra/compose.yaml down`
 	@mkdir -p stores/artifacts
 	@docker compose -f infra/compose.yaml up --build --detach --wait
-	@echo "Prefect http://127.0.0.1:4200, MLflow http://127.0.0.1:5000; the login is in infra/.env"
+	@. infra/.env && echo "Prefect http://127.0.0.1:$${PREFECT_PORT:-4200}, MLflow http://127.0.0.1:$${MLFLOW_PORT:-5000}: the login is in infra/.env"
 
 infra/.env:
 	@umask 077 && python3 -c 'import os, secrets; \
 	    [print(f"{one}={secrets.token_hex(24)}") for one in ("DATABASE_PASSWORD", "LOGIN_PASSWORD", "SESSION_KEY")]; \
-	    print(f"USER_ID={os.getuid()}\nGROUP_ID={os.getgid()}")' > $@.part && mv $@.part $@
+	    here = os.stat("."); print(f"USER_ID={here.st_uid}\nGROUP_ID={here.st_gid}")' > $@.part && mv $@.part $@
 
 # template: end infra
 update: setup       ## merge what is new in the template this project was made from

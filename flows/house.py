@@ -77,7 +77,7 @@ def run_house(project: Project, params: Params) -> None:
         )
         _finish(project, "deploy", deploying, stop)
         running["watch"] = start("watch", "flows.watch")
-        click.echo(f"Prefect  {url.removesuffix('/api')}  (runs and deployments)")
+        click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")
         click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
         click.echo("Ctrl-C stops everything; everything is kept")
         while not stop.wait(1):

@@ -21,7 +21,9 @@ from evergreen.model.evaluate import Evaluation
 from evergreen.model.metrics import Estimate
 from evergreen.model.sweep import summarize
 from evergreen.model.train import Trained
-from evergreen.tracking import git_state
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.tracking import Tracker, git_state
 
 fit = partial(fit_task, "binary")
 METRICS = {"roc_auc": 0.71, "log_loss": 0.43, "brier": 0.2}
@@ -214,6 +216,22 @@ def test_where_a_run_is_shown(uri, start, open_tracker, monkeypatch):
     assert tracker.link("abc") == f"{start}experiments/7/runs/abc{models}"
     assert tracker.link("abc", "artifacts") == f"{start}experiments/7/runs/abc/artifacts{models}"
     assert tracker.link() == f"{start}experiments/7/runs{models}"
+    monkeypatch.setenv("EVERGREEN_MLFLOW_PAGE", "http://seen.example:9")
+    assert tracker.link() == f"http://seen.example:9/#/experiments/7/runs{models}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "there"), [("", False), ("sqlite:////elsewhere/mlflow.db", True), ("http://other:5000", True)]
+)
+def test_a_store_that_is_named_is_there_and_ones_own_once_it_is_made(
+    uri: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    tracker = Tracker(Project(tmp_path), Params())
+    assert tracker.is_there == there
+    tracker.project.stores.mkdir()
+    (tracker.project.stores / "mlflow.db").touch()
+    assert tracker.is_there
 
 
 def test_data_sets_are_inputs_of_the_run(tracker):

@@ -261,7 +261,8 @@ def status() -> None:
             rows.append([f"data/{name}", f"{len(batches)} batches", span])
         rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
-        held = Registry(Tracker(project, params)).aliases() if (project.stores / "mlflow.db").exists() else {}
+        tracker = Tracker(project, params)
+        held = Registry(tracker).aliases() if tracker.is_there else {}
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
         if not held:

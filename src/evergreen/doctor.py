@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import socket
@@ -143,9 +142,10 @@ def _mlflow(project: Project, params: Params) -> Finding:
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
-    if not (project.stores / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+    tracker = Tracker(project, params)
+    if not tracker.is_there:
         return Finding("MLflow", fine=True, found="no run yet")
-    held = Registry(Tracker(project, params)).aliases()
+    held = Registry(tracker).aliases()
     return Finding(
         "MLflow", fine=True, found=", ".join(f"{alias}: version {one}" for alias, one in held.items()) or "no model yet"
     )

@@ -58,6 +58,12 @@ class Tracker:
         self._writing = threading.Lock()  # SQLite takes one writer at a time
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.stores / 'mlflow.db'}"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a store: to look into the project's own would make one."""
+        own = self.project.stores / "mlflow.db"
+        return str(own) not in self.uri or own.exists()
+
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client; the database is created at the first call."""
@@ -303,7 +309,8 @@ class Tracker:
 
     def link(self, run_id: str = "", part: str = "") -> str:
         """Return where all runs, a run, or a part of it ("artifacts", say) is shown once the MLflow server is up."""
-        base = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        own = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        base = os.environ.get("EVERGREEN_MLFLOW_PAGE") or own  # a browser may know the server by another name
         place = "/".join(one for one in ("runs", run_id, part) if one)
         return f"{base}/#/experiments/{self.experiment}/{place}?{FOR_MODELS}"
 

@@ -95,7 +95,7 @@ def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], 
     store = tmp_path / "elsewhere"
     bin_folder = Path(sys.executable).parent
     shell(
-        project, snippet("Another store").replace("s3://bucket/dvc", str(store)).replace("dvc ", f"{bin_folder}/dvc ")
+        project, snippet("Another store").replace("/mnt/shared/dvc", str(store)).replace("dvc ", f"{bin_folder}/dvc ")
     )
     assert any(path.is_file() for path in store.rglob("*"))
 

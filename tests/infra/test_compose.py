@@ -112,6 +112,9 @@ def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
     users = re.findall(r"^USER (\d+):", docker, re.MULTILINE)
     assert users, "it would run as root"
     assert users[-1] != "0"
+    assert re.search(r"^ENV .*LOGNAME=\w+", docker, re.MULTILINE), (
+        "DVC asks for the name of a user that the image has not"
+    )
     lines = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
     kept = [one.removeprefix("!") for one in lines if one.startswith("!")]
     assert lines[1] == "*"
