@@ -310,7 +310,7 @@ class Tracker:
     def link(self, run_id: str = "", part: str = "") -> str:
         """Return where all runs, a run, or a part of it ("artifacts", say) is shown once the MLflow server is up."""
         own = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
-        base = os.environ.get("EVERGREEN_MLFLOW_PAGE") or own  # a browser may know the server by another name
+        base = os.environ.get("EVERGREEN_MLFLOW_PAGE") or own  # what a browser calls it
         place = "/".join(one for one in ("runs", run_id, part) if one)
         return f"{base}/#/experiments/{self.experiment}/{place}?{FOR_MODELS}"
 
