@@ -110,9 +110,12 @@ def _check_ports(ports: Mapping[str, int]) -> None:
 
 
 def _close_killed_runs(project: Project) -> None:
-    with suppress(InputError), project.lock():  # else a run is under way
-        for tag in (tag_of(project), waiting_tag_of(project), scoring_tag_of(project)):
-            close_killed_runs(tag)
+    for one in (project, project.workspace):
+        if not one.stores.exists():
+            continue
+        with suppress(InputError), one.lock():  # else a run is under way
+            for tag in (tag_of(one), waiting_tag_of(one), scoring_tag_of(one)):
+                close_killed_runs(tag)
 
 
 @contextmanager

@@ -65,6 +65,11 @@ class Project:
     def stores(self) -> Path:
         return self.root / "stores"
 
+    @property
+    def workspace(self) -> Project:
+        """Where a replay has data and a lock of its own."""
+        return Project(self.stores / "replay")
+
     @contextmanager
     def lock(self, patience: float = 0) -> Iterator[None]:
         """Hold the project: one run at a time changes data and models.

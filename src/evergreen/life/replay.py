@@ -194,7 +194,7 @@ class Replayer:
     """A history that is being replayed: `advance` with each of `names`, in order, then `result`."""
 
     def __init__(self, project: Project, params: Params, options: Options) -> None:
-        self.workspace = Project(project.stores / "replay")
+        self.workspace = project.workspace
         self.options, self.params = options, _as_then(params, options)
         self.metric = monitor.metric_of(self.params, params.task)
         self.names = find_batches(self.params, options)

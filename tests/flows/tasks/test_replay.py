@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from evergreen.model.metrics import Estimate
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
+from flows.server import tag_of
 from flows.tasks import replay as tasks
 from flows.tasks.job import Job
 
@@ -103,6 +105,22 @@ def test_what_came_of_it_is_drawn_written_and_recorded(
         "replay.json",
         "replay.png",
     }
+
+
+def test_a_replay_closes_killed_ones_and_is_known_by_its_workspace(
+    make_job: Callable[..., Job], tmp_path: Any, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    made = make_job(tmp_path)
+    running.workspace = made.project.workspace
+    monkeypatch.setattr(tasks, "open_replay", lambda *_: nullcontext(running))
+    monkeypatch.setattr(tasks, "tell_prefect", lambda **about: told.append(about["tags"]))
+    monkeypatch.setattr(tasks, "close_killed_runs", lambda tag, besides: told.append(tag))
+    with tasks.hold(made, Options()) as found:
+        assert found is running
+    own = tag_of(made.project.workspace)
+    assert told == [[own], own, [f"waiting {own}"]]
+    assert own != tag_of(made.project)
 
 
 def test_a_run_of_a_deployment_waits_for_its_turn(
