@@ -196,6 +196,8 @@ def cut_blocks(text: str, answers: Answers, path: str) -> str:
         if all(BLOCKS[name](answers) for name in inside):
             kept.append(text[at : mark.start()])
         at = mark.end()
+        if mark[2] not in BLOCKS:
+            stop(f"{path}: no block is called {mark[2]!r}; there are {', '.join(BLOCKS)}")
         if mark[1] == "begin":
             inside.append(mark[2])
         elif not inside or inside.pop() != mark[2]:

@@ -136,7 +136,8 @@ def test_nothing_that_ships_is_ignored_or_a_link(template: Path) -> None:
     [
         ("a\n# template: begin template-only\nb\n", "'template-only' is not closed"),
         ("a\n# template: end template-only\nb\n", "closes no block"),
-        ("# template: begin template-only\n# template: end another\n", "closes no block"),
+        ("# template: begin template-only\n# template: end infra\n", "closes no block"),
+        ("# template: begin another\n# template: end another\n", "no block is called 'another'"),
     ],
 )
 def test_marks_must_be_in_pairs(text: str, said: str) -> None:
