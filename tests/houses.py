@@ -54,7 +54,7 @@ class Page:
                 time.sleep(0.5)
 
     def start(self) -> str:
-        deployment = self.ask("/deployments/name/training/training")
+        deployment = self.ask("/deployments/name/training/evergreen-training")
         return str(self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"])
 
     def wait(self, run_id: str, *states: str) -> str:

@@ -243,7 +243,7 @@ def get(port: int, path: str) -> bytes:
 def runs_at_once(port: int) -> int | None:
     """Of the deployment of the training flow; None while there is none."""
     with suppress(OSError):
-        deployment = json.loads(get(port, "/api/deployments/name/training/training"))
+        deployment = json.loads(get(port, "/api/deployments/name/training/evergreen-training"))
         return int(deployment["global_concurrency_limit"]["limit"])
     return None
 
