@@ -10,8 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
-from conftest import MONTHS, ROOT, SMALL, copy_project, environment, month
+from conftest import MONTHS, environment, month, run_cli, small_project
 
 from evergreen import dataset, params
 from evergreen.data.keys import KEY
@@ -32,25 +31,8 @@ KEYS = [KEY + name for name in dataset.KEY]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a champion; tests give their batches names of their own."""
-    folder = tmp_path_factory.mktemp("scoring")
-    project = Project(folder / "project")
-    copy_project(project.root)
-    (folder / "inbox").mkdir()
-    for name in MONTHS:
-        month(name).write_parquet(folder / "inbox" / f"{name}.parquet")
-    content = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
-        "source": {"kind": "files", "path": str(folder / "inbox")}
-    }
-    for section, values in SMALL.items():
-        content[section] |= values
-    project.params.write_text(yaml.safe_dump(content))
-    done = subprocess.run(
-        [sys.executable, "-m", "evergreen.cli", "run"],
-        cwd=project.root,
-        env=environment(project.root),
-        capture_output=True,
-        text=True,
-    )
+    project = small_project(tmp_path_factory.mktemp("scoring"), MONTHS, 1500)
+    done = run_cli(project, "run")
     assert "version 1 is champion" in done.stdout, done.stdout + done.stderr
     return project
 
