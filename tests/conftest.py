@@ -48,6 +48,14 @@ QUICK = params.Train(
 )
 
 
+LONGEST = ("test_loop.py", "test_compose.py", "test_up.py", "test_house.py", "test_run.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker has it left when the others are done."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @cache
 def month(name: str, rows: int = 1500) -> pl.DataFrame:
     """A month of real flights, thinned to about `rows` rows over all its days."""
