@@ -91,7 +91,7 @@ def run_house(project: Project, params: Params) -> None:
 def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, ...]]:
     """Return name -> command of each server that the environment does not name."""
     bind = ("--host", LOOPBACK, "--port")
-    stores = ("--backend-store-uri", f"sqlite:///{project.stores / 'mlflow.db'}")
+    stores = ("--backend-store-uri", Tracker(project, params).uri)
     files = ("--default-artifact-root", str(project.stores / "mlflow"), "--workers", "1")
     commands = {
         "prefect": ("prefect", "server", "start", *bind, str(params.ports.prefect)),

@@ -33,16 +33,13 @@ if __name__ == "__main__":
 
 def killer(moment: Moment, *command: str) -> list[str]:
     """Return the command line of `evergreen COMMAND` that dies at `moment`."""
-    module, attribute, call = moment
-    return [sys.executable, "-c", KILLER, module, attribute, str(call), *command]
+    return [sys.executable, "-c", KILLER, *map(str, moment), *command]
 
 
 def kill_at(project: Project, moment: Moment, *command: str) -> subprocess.CompletedProcess[str]:
     """Run `evergreen COMMAND` in a project until `moment`."""
     if FORKS and runs_this_code(project.root):
-        module, attribute, call = moment
-        words = [module, attribute, str(call), *command]
-        return FORKS[0].run(words, project.root, environment(project.root), 240, KILLER)
+        return FORKS[0].run([*map(str, moment), *command], project.root, environment(project.root), 240, KILLER)
     return subprocess.run(
         killer(moment, *command), cwd=project.root, env=environment(project.root), capture_output=True, text=True,
         timeout=240,

@@ -53,11 +53,8 @@ class Job:
         Before and after that it is alive without the project, and is known as such.
         """
         tell_prefect(name=name, tags=[waiting_tag_of(self.project)])
-        with self.project.lock(PATIENCE if deployment.id else 0):
-            tell_prefect(tags=[tag_of(self.project)])
-            close_killed_runs(tag_of(self.project), besides=flow_run.id)
+        with self.project.lock(PATIENCE if deployment.id else 0), holding(self.project):
             yield
-            tell_prefect(tags=[waiting_tag_of(self.project)])
 
     @property
     def registry(self) -> Registry:
@@ -70,6 +67,15 @@ class Job:
 
         seeds = self.tracker.seeds_of(self.registry.run_of(number))
         return Candidate(number, self.registry.open(number), tuple(one.booster for one in seeds))
+
+
+@contextmanager
+def holding(project: Project, **about: Any) -> Iterator[None]:
+    """Be known as the run that holds the project, and close those that were killed so; call it with the lock held."""
+    tell_prefect(**about, tags=[tag_of(project)])
+    close_killed_runs(tag_of(project), besides=flow_run.id)
+    yield
+    tell_prefect(tags=[waiting_tag_of(project)])
 
 
 def value(result: T | State[T]) -> T:

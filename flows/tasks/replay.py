@@ -11,14 +11,13 @@ from prefect import task
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import deployment
 
 from evergreen.files import write_json
 from evergreen.life.courses import Options, Replay
 from evergreen.life.replay import Replayer, open_replay
 from evergreen.tracking import ROOT
-from flows.server import close_killed_runs, tag_of, waiting_tag_of
-from flows.tasks.job import PATIENCE, Job, tell_prefect
+from flows.tasks.job import PATIENCE, Job, holding
 
 
 @contextmanager
@@ -28,12 +27,9 @@ def hold(job: Job, options: Options) -> Iterator[Replayer]:
     A run of a deployment waits for its turn. Whoever has it closes what killed replays left open.
     """
     with open_replay(job.project, job.params, options, PATIENCE if deployment.id else 0) as running:
-        own = tag_of(running.workspace)
         name = f"replay of {running.names[0]} to {running.names[-1]}, {running.params.sweep.seeds} seeds"
-        tell_prefect(name=name, tags=[own])
-        close_killed_runs(own, besides=flow_run.id)
-        yield running
-        tell_prefect(tags=[waiting_tag_of(running.workspace)])
+        with holding(running.workspace, name=name):
+            yield running
 
 
 def walk(running: Replayer) -> None:

@@ -33,8 +33,9 @@ BIN = Path(sys.executable).parent
 INFRA = ROOT / "infra"
 TEXT = (INFRA / "compose.yaml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
-LOGIN = yaml.safe_load(TEXT)["services"]["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"]
+LOGIN = SERVICES["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"]
 VARIABLE = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
+NEEDED = {one[1] for one in VARIABLE.finditer(TEXT) if one[2] == "?"}
 
 
 def fill_in(value: object, known: Mapping[str, str]) -> str:
@@ -130,8 +131,7 @@ def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> N
     written = tmp_path / "infra" / ".env"
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     known = dict(line.split("=") for line in written.read_text().splitlines())
-    needed = {one[1] for one in VARIABLE.finditer(TEXT) if one[2] == "?"}
-    assert set(known) == needed
+    assert set(known) == NEEDED
     secrets = [value for key, value in known.items() if key not in ("USER_ID", "GROUP_ID")]
     assert all(re.fullmatch(r"[0-9a-f]{48}", one) for one in secrets)
     assert len(set(secrets)) == len(secrets)
@@ -253,8 +253,7 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:
     project = make_project()
-    needed = {one[1] for one in VARIABLE.finditer(TEXT) if one[2] == "?"}
-    known = {name: f"{name.lower()}0" for name in needed}
+    known = {name: f"{name.lower()}0" for name in NEEDED}
     login = f"{LOGIN}:{known['LOGIN_PASSWORD']}"
     with ExitStack() as stack:
         folder = Path(

@@ -18,6 +18,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
 from flows.server import tag_of
+from flows.tasks import job
 from flows.tasks import replay as tasks
 from flows.tasks.job import Job
 
@@ -114,8 +115,8 @@ def test_a_replay_closes_killed_ones_and_is_known_by_its_workspace(
     made = make_job(tmp_path)
     running.workspace = made.project.workspace
     monkeypatch.setattr(tasks, "open_replay", lambda *_: nullcontext(running))
-    monkeypatch.setattr(tasks, "tell_prefect", lambda **about: told.append(about["tags"]))
-    monkeypatch.setattr(tasks, "close_killed_runs", lambda tag, besides: told.append(tag))
+    monkeypatch.setattr(job, "tell_prefect", lambda **about: told.append(about["tags"]))
+    monkeypatch.setattr(job, "close_killed_runs", lambda tag, besides: told.append(tag))
     with tasks.hold(made, Options()) as found:
         assert found is running
     own = tag_of(made.project.workspace)
