@@ -33,7 +33,7 @@ unit: dev           ## the quick tests
 	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test: dev           ## all tests
-	@.venv/bin/pytest -q -n 2 --dist worksteal -m "$(TESTS)"
+	@.venv/bin/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "$(TESTS)"
 
 gpu: dev            ## what needs an NVIDIA GPU
 	@.venv/bin/pytest -q -m gpu

@@ -48,7 +48,10 @@ QUICK = params.Train(
 )
 
 
-LONGEST = ("test_loop.py", "test_compose.py", "test_up.py", "test_house.py", "test_run.py")
+LONGEST = (  # minutes, or most of one; each file is run by one worker
+    "test_run.py", "test_loop.py", "test_adopt.py", "test_bad_input.py", "test_compose.py", "test_up.py", "test_life.py",
+    "test_scoring.py", "test_monitor.py", "test_house.py", "test_replay.py", "test_make_it_yours.py", "test_bake.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

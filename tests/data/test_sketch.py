@@ -11,6 +11,7 @@ from conftest import month
 from evergreen import dataset
 from evergreen.data.prepare import featurize
 from evergreen.data.sketch import (
+    LOOKED_AT,
     POINTS,
     SAMPLE,
     Levels,
@@ -132,6 +133,27 @@ def test_rows_that_are_alike_in_a_day_are_noticed(values: Any, low: float, high:
     assert of(values, days // 5).rest.alike == 1.0, "eight days are too few to say"
     if np.isnan(values[-1]) if values.dtype.kind == "f" else False:
         assert of(values, days).rest.alike_missing > 100
+
+
+@pytest.mark.parametrize("kind", ["number", "category", "missing"])
+def test_of_many_rows_some_say_how_alike_a_day_is(kind: str) -> None:
+    """A fifth of the rows says what all would, to within the luck of 30 days; rows that are free still count."""
+    draw, rows = np.random.default_rng(2), 5 * LOOKED_AT
+    days = np.sort(draw.integers(0, 30, rows))
+    own = draw.normal(size=30)[days]
+    for weight in (0.0, 0.1):
+        values = weight * own + draw.normal(size=rows)
+        cells = values > 0.5
+        exact = design_effect(cells.astype(np.uint8), days)
+        column: Any = {
+            "number": cells.astype(float),
+            "category": np.where(cells, "a", "b"),
+            "missing": np.where(cells, np.nan, values),
+        }[kind]
+        rest = of(column, days).rest
+        found = rest.alike_missing if kind == "missing" else rest.alike
+        assert 1.0 <= found <= 3.0 if not weight else found == pytest.approx(exact, rel=0.1)
+        assert not weight or exact > 50
 
 
 def test_times_count_as_days_and_a_row_may_have_none() -> None:

@@ -37,9 +37,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def forks(prefect_server: str) -> Iterator[Forks]:
+def forks(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     """A process that has loaded the libraries, for that server."""
-    process = Forks(ROOT, environment(ROOT, PREFECT_API_URL=prefect_server))
+    process = Forks(ROOT, environment(ROOT, PREFECT_API_URL=prefect_server), tmp_path_factory.mktemp("empty"))
     yield process
     process.close()
 

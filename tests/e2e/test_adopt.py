@@ -95,8 +95,8 @@ def diabetes() -> bytes:
 
 
 def digits() -> bytes:
-    """Dates in three formats, constants, and tabs."""
-    frame = dataset("digits")
+    """Dates in three formats, constants, and tabs; every second row, for ten classes take their time."""
+    frame = dataset("digits").gather_every(2)
     return (
         frame.with_columns(days(frame.height, 170, "%Y-%m-%d", "%d.%m.%Y", "%d %b %Y"))
         .write_csv(separator="\t")

@@ -95,19 +95,6 @@ def test_first_run_again_and_one_more_month(make_project: Callable[..., Project]
     assert "up to date" in dvc(project, "status")
 
 
-def test_two_runs_from_scratch_give_equal_bytes(make_project: Callable[..., Project], cli: Run) -> None:
-    project = make_project()
-    other = Project(project.root.with_name("other"))
-    shutil.copytree(project.root, other.root)
-    one = cli(project, "run")
-    assert one.returncode == 0, one.stderr
-    two = cli(other, "run", OMP_NUM_THREADS="1")
-    assert two.returncode == 0, two.stderr
-    assert seed_models(project) == seed_models(other)
-    assert len(seed_models(project)) == 3
-    assert (project.root / "dvc.lock").read_bytes() == (other.root / "dvc.lock").read_bytes()
-
-
 CHANGES = [  # section, new values, the data stages that run, whether a model is trained
     ("validate", {"max_bad_rows": 0.03}, ["validate", "prepare"], False),  # the rows stay, and so does the model
     ("prepare", {"min_level_rows": 50}, ["prepare"], True),
@@ -315,9 +302,13 @@ sys.addaudithook(watch)
 
 
 @pytest.mark.usefixtures("own_server")
-def test_no_connection_beyond_this_machine(make_project: Callable[..., Project], tmp_path: Path) -> None:
-    """With the network closed, and every attempt to leave the machine written down, also by child processes."""
+def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
+    make_project: Callable[..., Project], cli: Run, tmp_path: Path
+) -> None:
+    """One of them with the network closed, and every attempt to leave the machine written down, also by children."""
     project = make_project()
+    other = Project(project.root.with_name("other"))
+    shutil.copytree(project.root, other.root)
     spy = tmp_path / "spy"
     spy.mkdir()
     tried = spy / "tried.txt"
@@ -328,14 +319,20 @@ def test_no_connection_beyond_this_machine(make_project: Callable[..., Project],
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
         shell = f"ip link set lo up 2>/dev/null; exec {' '.join(command)}"
         command = ["unshare", "-rn", "sh", "-c", shell]
-    done = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    assert "is champion" in done.stdout
+    one = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=240)
+    assert one.returncode == 0, one.stderr
+    assert "is champion" in one.stdout
     assert not tried.exists(), tried.read_text()
     probe = [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 80), 1)"]
     caught = subprocess.run(probe, env=env, capture_output=True, text=True)
     assert "PermissionError" in caught.stderr  # the spy does see what leaves
     assert "192.0.2.1" in tried.read_text()
+
+    two = cli(other, "run", OMP_NUM_THREADS="1")
+    assert two.returncode == 0, two.stderr
+    assert seed_models(project) == seed_models(other)
+    assert len(seed_models(project)) == 3
+    assert (project.root / "dvc.lock").read_bytes() == (other.root / "dvc.lock").read_bytes()
 
 
 def test_help_answers_at_once(cli: Run, make_project: Callable[..., Project]) -> None:

@@ -1,4 +1,4 @@
-"""Replay: policies on a made-up history, whose rule of being late turns round once, and that holds a poisoned batch."""
+"""Replay: policies on a made-up history, whose rule of being late changes once, and that holds a poisoned batch."""
 
 from __future__ import annotations
 
@@ -69,11 +69,12 @@ def january(part: int, rows: int = 1100) -> pl.DataFrame:
 
 @cache
 def history(name: str) -> pl.DataFrame:
-    """Flights that are late by the hour, in a way that no line can follow: even hours first, then odd ones."""
+    """Flights that are late by the hour, in a way that no line can follow: every other two hours first, then every other three."""
     part = BATCHES.index(name)
     rows = january(part).with_columns(pl.col("scheduled_departure").dt.offset_by(f"{part}mo"))
     luck = np.random.default_rng(part).random(rows.height) < 0.15
-    late = (rows["scheduled_departure"].dt.hour().to_numpy() // 2 % 2 == int(name >= TURN)) ^ luck
+    hours = rows["scheduled_departure"].dt.hour().to_numpy() // (2 if name < TURN else 3)
+    late = (hours % 2 == 0) ^ luck
     rows = rows.with_columns(pl.Series("arr_delay", np.where(late, 60, 0), dtype=pl.Int32))
     return rows.with_columns(temp=pl.lit(50.0)) if name == POISONED else rows
 

@@ -19,7 +19,7 @@ from evergreen.params import Drift
 
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
-CODE = ("hold.py", "shift.py", "sketch.py", "suspects.py")
+CODE = ("hold.py", "relations.py", "shift.py", "sketch.py", "suspects.py")  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
 
@@ -30,9 +30,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     it, the parameters or the code have changed.
     """
     known = _read(done)
-    code = sha256_of_code(
-        [Path(__file__).with_name(name) for name in ("hold.py", "shift.py", "sketch.py", "suspects.py")]
-    )
+    code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
     trusted: list[str] = []
     held: dict[str, dict[str, str]] = {}
     found: dict[str, Any] = {}

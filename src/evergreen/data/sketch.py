@@ -8,7 +8,7 @@ one. Rows of one day are often alike (one weather, one strike): how much so is m
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
@@ -27,6 +27,7 @@ POINTS = 1024  # values of a number that are kept
 CELLS = 10  # into which a column is cut to see how alike the rows of a day are
 SAMPLE = 4000  # rows kept as they are
 FEWEST_DAYS = 10  # below, a variance between days is luck
+LOOKED_AT = 200_000  # rows that say how alike the rows of a day are; more tell little, as days are what is few
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,24 @@ class Levels:
 
 
 Column = Numbers | Levels
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Rows that say how alike those of a day are: which ones, their days, and how many rows each stands for."""
+
+    rows: Array = field(repr=False)
+    day: Array = field(repr=False)
+    each: float
+
+    def alike(self, cell: Array, known: Array | None = None) -> float:
+        """Return the design effect of all rows, from the `cell` of each witness, or of those that are `known`.
+
+        It is 1 + (m - 1) r for m rows a day with correlation r within it (Kish, Survey sampling, 1965, section 5.4),
+        so what exceeds 1 grows with the rows.
+        """
+        day = self.day if known is None else self.day[known]
+        return 1.0 + (design_effect(cell if known is None else cell[known], day) - 1.0) * self.each
 
 
 @dataclass(frozen=True)
@@ -185,16 +204,30 @@ def sketch(columns: pl.DataFrame, days: pl.Series | None, seed: int = 0) -> Sket
     """
     if days is not None and len(days) != columns.height:
         raise InputError(f"{len(days):,} days for {columns.height:,} rows: give one for each row")
-    day = _number(days) if days is not None and days.n_unique() >= FEWEST_DAYS else None
-    found: dict[str, Column] = {
-        column.name: (_levels if column.dtype == pl.String() else _numbers)(column, day) for column in columns
-    }
-    rows = columns.height
-    draw = np.random.default_rng(seed)
+    rows, draw = columns.height, np.random.default_rng(seed)
     some = np.sort(draw.choice(rows, SAMPLE, replace=False)) if rows > SAMPLE else np.arange(rows)
+    witnesses, blocks = (None, some) if days is None else _call(days, some, draw)
+    found: dict[str, Column] = {
+        column.name: (_levels if column.dtype == pl.String() else _numbers)(column, witnesses) for column in columns
+    }
     numbers = [name for name, one in found.items() if isinstance(one, Numbers)]
     sample = columns[some].with_columns(pl.col(numbers).cast(pl.Float32).fill_null(float("nan")))
-    return Sketch(rows, found, sample, (some if day is None else day[some]).astype(np.int64))
+    return Sketch(rows, found, sample, blocks.astype(np.int64))
+
+
+def _call(days: pl.Series, some: Array, draw: np.random.Generator) -> tuple[Witnesses | None, Array]:
+    """Choose witnesses, one of so many neighbours so that each day has its share; and number the days of rows `some`.
+
+    No witnesses for fewer than 10 days, where each row is a block by itself.
+    """
+    each = max(1.0, len(days) / LOOKED_AT)
+    rows = (np.arange(min(len(days), LOOKED_AT)) * each).astype(np.intp)
+    if each > 1.0:
+        rows = np.minimum(rows + draw.integers(0, int(each), len(rows)), len(days) - 1)
+    day = _number(days.gather(np.concatenate([rows, some])))
+    if len(np.unique(day)) < FEWEST_DAYS:
+        return None, some
+    return Witnesses(rows, day[: len(rows)], each), day[len(rows) :]
 
 
 def pool(sketches: Sequence[Sketch]) -> Sketch:
@@ -244,28 +277,33 @@ def _shared(sketches: Sequence[Sketch]) -> dict[str, list[Column]]:
     return found
 
 
-def _numbers(column: pl.Series, day: Array | None) -> Numbers:
+def _numbers(column: pl.Series, witnesses: Witnesses | None) -> Numbers:
     values = column.to_physical().to_numpy() if column.dtype.is_float() else column.cast(pl.Float64).to_numpy()
     values = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
     ordered = np.sort(values)  # NaN comes last
     first, last, known = (int(np.searchsorted(ordered, edge, side)) for edge, side in _EDGES)
     finite = ordered[first:last]
-    changes = np.flatnonzero(finite[1:] != finite[:-1])
-    at = np.append(changes, len(finite) - 1) if len(changes) < POINTS else np.linspace(0, len(finite) - 1, POINTS)
-    points = np.unique(finite[at.astype(np.intp)]) if len(finite) else finite
+    points = np.unique(finite[_places(finite)]) if len(finite) else finite
     below, upto = (np.searchsorted(finite, points, side).astype(np.int64) for side in ("left", "right"))  # type: ignore[call-overload]
     found = Numbers(points.astype(np.float64) + 0.0, below, upto, Rest(len(values) - known, known - len(finite)))
-    if day is None or not found.values:
+    if witnesses is None or not found.values:
         return found
+    some = values[witnesses.rows]
+    cells = np.zeros(len(some), np.uint8)
+    for cut in _as(values.dtype, found.cuts(CELLS)):
+        cells += some > cut
+    finite_ones = None if found.values == len(values) else np.isfinite(some)
+    return replace(found, rest=_alike(found.rest, cells, witnesses, finite_ones))
 
-    def cell() -> Array:
-        cells = np.zeros(len(values), np.uint8)
-        for cut in _as(values.dtype, found.cuts(CELLS)):
-            cells += values > cut
-        return cells
 
-    whole = found.values == len(values)
-    return replace(found, rest=_alike(found.rest, cell, day, None if whole else np.isfinite(values)))
+def _places(ordered: Array) -> Array:
+    """Return where to read the points: the last of each value, or evenly spread where there are too many of them."""
+    spread = np.linspace(0, len(ordered) - 1, POINTS).astype(np.intp)
+    probe = ordered[:: max(1, len(ordered) // (4 * POINTS))]
+    if np.count_nonzero(probe[1:] != probe[:-1]) >= POINTS:
+        return spread
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1])
+    return np.append(changes, len(ordered) - 1) if len(changes) < POINTS else spread
 
 
 def _as(dtype: Any, cuts: Array) -> Array:
@@ -277,28 +315,22 @@ def _as(dtype: Any, cuts: Array) -> Array:
 _EDGES: tuple[tuple[float, Any], ...] = ((-np.inf, "right"), (np.inf, "left"), (np.nan, "left"))
 
 
-def _levels(column: pl.Series, day: Array | None) -> Levels:
+def _levels(column: pl.Series, witnesses: Witnesses | None) -> Levels:
     counted = column.drop_nulls().value_counts(name="rows").sort(column.name)
     counts: dict[str, Count] = dict(counted.iter_rows())
     rest = Rest(missing=column.null_count())
-    if day is None or not counts:
+    if witnesses is None or not counts:
         return Levels(counts, rest)
-
-    def cell() -> Array:
-        codes = column.cast(pl.Enum(list(counts))).to_physical().fill_null(0).to_numpy()
-        order = np.argsort(np.argsort(-counted["rows"].to_numpy(), kind="stable"))  # its place by number of rows
-        return np.asarray(np.minimum(order, CELLS - 1).astype(np.uint8)[codes])
-
-    return Levels(counts, _alike(rest, cell, day, column.is_not_null().to_numpy() if rest.missing else None))
+    some = column if witnesses.each == 1.0 else column.gather(witnesses.rows)
+    codes = some.cast(pl.Enum(list(counts))).to_physical().fill_null(0).to_numpy()
+    order = np.argsort(np.argsort(-counted["rows"].to_numpy(), kind="stable"))  # its place by number of rows
+    cells = np.minimum(order, CELLS - 1).astype(np.uint8)[codes]
+    return Levels(counts, _alike(rest, cells, witnesses, some.is_not_null().to_numpy() if rest.missing else None))
 
 
-def _alike(rest: Rest, cell: Callable[[], Array], day: Array, known: Array | None) -> Rest:
-    cells = cell()
-    missing = rest.alike_missing
-    if known is not None:
-        missing = design_effect(known.astype(np.uint8), day)
-        cells, day = cells[known], day[known]
-    return replace(rest, alike=design_effect(cells, day), alike_missing=missing)
+def _alike(rest: Rest, cells: Array, witnesses: Witnesses, known: Array | None) -> Rest:
+    missing = rest.alike_missing if known is None else witnesses.alike(known.astype(np.uint8))
+    return replace(rest, alike=witnesses.alike(cells, known), alike_missing=missing)
 
 
 def design_effect(cell: Array, day: Array) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evergreen.data.relations import find_odd
 from evergreen.data.shift import margin_of, measure, usual
 from evergreen.data.sketch import Column, Numbers, Sketch, pool
 from evergreen.params import Drift
@@ -19,8 +20,8 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
 
     A column that no longer varies, though it did in every earlier batch and so many rows do not agree by chance; one
     whose shift from the earlier batches is surely larger (by the lower bound of its interval) than is usual among them
-    and `params.hold` beyond. Empty as well where `hold` is None, or fewer than 3 batches came earlier: then nobody
-    knows what is usual.
+    and `params.hold` beyond; one that goes with the others as it never did (`relations.py`). Empty as well where `hold`
+    is None, or fewer than 3 batches came earlier: then nobody knows what is usual.
     """
     if params.hold is None or len(earlier) < FEWEST_BATCHES:
         return {}
@@ -39,7 +40,8 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
     known = usual(earlier, far) if far else {}
     margins = dict.fromkeys(far, params.hold) | {key: margin_of(one, params.hold) for key, one in known.items()}
     shifts = measure(batch, before, margins, params.confidence, far)
-    return fixed | {one.column: one.says for one in shifts if one.low > one.margin}
+    found = fixed | {one.column: one.says for one in shifts if one.low > one.margin}
+    return found | find_odd(batch, earlier, params, without=found)
 
 
 def _fixed(column: Column) -> str:
