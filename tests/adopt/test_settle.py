@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
+from ruamel.yaml import YAML
 from yaml import safe_dump
 
 from evergreen.adopt.settle import settle
@@ -126,3 +128,11 @@ def test_what_a_person_has_set_lower_stays(work: Through, tmp_path: Path) -> Non
     found, _, changes = settled(work(), tmp_path, DEFAULTS.replace("max_depth: 6", "max_depth: 2"))
     assert found.train.max_depth == 2
     assert not [one for one in changes if "max_depth" in one]
+
+
+def test_how_others_write_null_is_left_as_it_is(work: Through, tmp_path: Path) -> None:
+    """DVC's record is written by the same library, in the same process."""
+    settled(work(), tmp_path, EXAMPLE)
+    written = io.StringIO()
+    YAML().dump({"until": None}, written)
+    assert written.getvalue() == "until:\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from evergreen.adopt.cut import Batches
 from evergreen.adopt.infer import Inferred
@@ -22,13 +23,20 @@ ORDER = ("kind", "path", "encoding", "separator", "decimal", "thousands", "dates
 Changes = dict[str, dict[str, Any]]
 
 
+class Representer(RoundTripRepresenter):
+    """Writes null as the file does; a class of its own, as what is added to the library's holds for DVC too."""
+
+
+Representer.add_representer(type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 def settle(
     text: str, table: Table, found: Inferred, plan: Plan, batches: Batches, max_bad_rows: float | None
 ) -> tuple[str, list[str]]:
     """Return the text of `params.yaml` after the changes, and each change but the source's as `key: value`."""
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
-    yaml.representer.add_representer(type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.Representer = Representer
     content = yaml.load(text) or CommentedMap()
     before = parse(_plain(content), "params.yaml")
     content["task"] = plan.task

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     """
     known = _read(done)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
+    read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
     trusted: list[str] = []
     held: dict[str, dict[str, str]] = {}
     found: dict[str, Any] = {}
@@ -41,8 +43,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
         stamp = sha256_of(versions, params.hold, params.confidence, code)
         one = known.get(name, {})
         if one.get("stamp") != stamp:
-            sketches = [Sketch.read(done.file(before, SKETCH)) for before in earlier]
-            suspects = find_suspects(Sketch.read(done.file(name, SKETCH)), sketches, params)
+            suspects = find_suspects(read(name), [read(before) for before in earlier], params)
             one = {"stamp": stamp, "why": suspects}
         found[name], why = dict(one), one["why"]
         if last in held and set(held[last]) & set(why):

@@ -86,45 +86,47 @@ def _find(
     """Return every column that looks odd, and why."""
     (new, *before), targets = _as_rows([batch, *earlier], without)
     found = {}
-    for target in targets:
-        shift = _compare(new, before, target, hold, confidence)
+    for target, shift in zip(targets, _compare(new, before, targets, hold, confidence), strict=True):
         if target.name == LABEL and (turned := _turned(new, before, target, confidence)):
             found[target.name] = turned
         elif shift.low > hold:
-            apart = [_compare(one, others, target, 0.0, confidence).effect for one, others in _one_by_one(before)]
-            shift = _compare(new, before, target, margin_of(max(apart), hold), confidence)
-            if shift.low > shift.margin:
-                found[target.name] = shift.says
+            beside = [_compare(one, others, [target], 0.0, confidence)[0].effect for one, others in _one_by_one(before)]
+            (known,) = _compare(new, before, [target], margin_of(max(beside), hold), confidence)
+            if known.low > known.margin:
+                what = f"{target.name} less what the other columns tell of it, in deviations,"
+                found[target.name] = what + known.says.removeprefix(known.column)
     return found
 
 
 def _total(batch: Sketch, earlier: Sequence[Sketch], confidence: float, without: Collection[str]) -> float:
     """Return the sum of all shifts of what is left over."""
     (new, *before), targets = _as_rows([batch, *earlier], without)
-    return sum(_compare(new, before, one, 0.0, confidence).effect for one in targets)
+    return sum(one.effect for one in _compare(new, before, targets, 0.0, confidence))
 
 
 def _as_rows(sketches: Sequence[Sketch], without: Collection[str]) -> tuple[list[Rows], list[Target]]:
     """Return the rows that sketches kept, in deviations of those of all but the first, and what can be told."""
     names = [name for name in sketches[0].columns if name not in without]
-    earlier = pl.concat([one.sample.select(names) for one in sketches[1:]])
+    steps = [max(1, len(one.blocks) * (len(sketches) - 1) // MOST_ROWS) for one in sketches]
+    steps[0] = 1
+    parts = [one.sample.select(names).gather_every(step) for one, step in zip(sketches, steps, strict=True)]
+    whole = pl.concat(parts)
+    earlier = whole[parts[0].height :]
     columns = {f"{name} {at}": (name, one) for name in names for at, one in enumerate(_as_numbers(earlier[name]))}
     table = earlier.select(one.alias(key) for key, (_, one) in columns.items())
     mean, deviation = table.mean().row(0, named=True), table.std().row(0, named=True)
     varied = [key for key in columns if deviation[key]]
-    scaled = [
+    scaled = whole.select(
         ((columns[key][1] - mean[key]) / deviation[key]).clip(-FAR, FAR).fill_null(math.nan).alias(key)
         for key in varied
-    ]
-    each = MOST_ROWS // (len(sketches) - 1)
-    rows = []
-    for at, one in enumerate(sketches):
-        step = max(1, len(one.blocks) // each) if at else 1
-        rows.append(Rows(one.sample.select(scaled).gather_every(step).to_numpy(), one.blocks[::step]))
+    ).to_numpy()
+    ends = np.cumsum([one.height for one in parts])[:-1]
+    days = [one.blocks[::step] for one, step in zip(sketches, steps, strict=True)]
+    rows = [Rows(values, day) for values, day in zip(np.split(scaled, ends), days, strict=True)]
     owners = [columns[key][0] for key in varied]
     features = np.array([*(at for at, name in enumerate(owners) if name != LABEL), len(owners)])  # and the ones
-    numbers = {name for name in names if isinstance(sketches[0].columns[name], Numbers)} | {LABEL}
-    targets = [Target(name, at, features[features != at]) for at, name in enumerate(owners) if name in numbers]
+    told = {name for name in names if isinstance(sketches[0].columns[name], Numbers)} | {LABEL}
+    targets = [Target(name, at, features[features != at]) for at, name in enumerate(owners) if name in told]
     return rows, targets
 
 
@@ -142,31 +144,34 @@ def _one_by_one(before: Sequence[Rows]) -> list[tuple[Rows, list[Rows]]]:
     return [(one, [*before[:at], *before[at + 1 :]]) for at, one in enumerate(before)]
 
 
-def _tell(rows: Rows, before: Sequence[Rows], target: Target) -> Array:
-    """Return what the other columns tell of the target by a line learnt on `before`, shape (rows,)."""
+def _learn(before: Sequence[Rows], targets: Sequence[Target]) -> list[Array]:
+    """Return for each target the line that tells it from its others best, shape (others,): ridge regression."""
     products = np.sum([one.products for one in before], axis=0) / sum(len(one.days) for one in before)
-    square = products[np.ix_(target.others, target.others)] + RIDGE * np.eye(len(target.others))
-    line = np.linalg.solve(square, products[target.others, target.at])
-    return np.asarray(rows.filled[:, target.others] @ line)
+    products[np.diag_indices_from(products)] += RIDGE
+    return [np.linalg.solve(products[np.ix_(one.others, one.others)], products[one.others, one.at]) for one in targets]
 
 
-def _compare(new: Rows, before: Sequence[Rows], target: Target, margin: float, confidence: float) -> Shift:
-    """Return the shift of what a line learnt on `before` leaves over of the target."""
-    name = f"{target.name} less what the other columns tell of it, in deviations,"
+def _compare(
+    new: Rows, before: Sequence[Rows], targets: Sequence[Target], margin: float, confidence: float
+) -> list[Shift]:
+    """Return the shift of what lines learnt on `before` leave over of each target."""
+    if not targets:
+        return []
+    lines, names = _learn(before, targets), [str(one.at) for one in targets]
+    apart = max(int(one.days.max()) for one in (new, *before)) + 1  # no two batches share a day
 
     def left_over(*parts: Rows) -> Sketch:
-        grain = np.random.default_rng(0)
-        found, days = [], []
-        for at, one in enumerate(parts):
-            left = one.values[:, target.at] - _tell(one, before, target)
-            found.append(left + GRAIN * grain.standard_normal(len(left)))
-            days.append(one.days + at * (max(part.days.max() for part in parts) + 1))
-        return sketch(pl.DataFrame({name: np.concatenate(found)}), pl.Series(np.concatenate(days)))
+        values, filled = (np.concatenate([getattr(one, name) for one in parts]) for name in ("values", "filled"))
+        grain = GRAIN * np.random.default_rng(0).standard_normal(len(values))
+        left = {
+            name: values[:, one.at] - filled[:, one.others] @ line + grain
+            for name, one, line in zip(names, targets, lines, strict=True)
+        }
+        days = np.concatenate([one.days + at * apart for at, one in enumerate(parts)])
+        return sketch(pl.DataFrame(left), pl.Series(days))
 
-    (shift,) = (
-        one for one in measure(left_over(new), left_over(*before), {name: margin}, confidence) if one.kind == "number"
-    )
-    return shift
+    shifts = measure(left_over(new), left_over(*before), dict.fromkeys(names, margin), confidence)
+    return [one for one in shifts if one.kind == "number"]
 
 
 def _turned(new: Rows, before: Sequence[Rows], target: Target, confidence: float) -> str:
@@ -192,7 +197,8 @@ def _agreement(rows: Rows, before: Sequence[Rows], target: Target, confidence: f
     """
     from scipy.stats import norm
 
-    actual, told = rows.values[:, target.at], _tell(rows, before, target)
+    (line,) = _learn(before, [target])
+    actual, told = rows.values[:, target.at], rows.filled[:, target.others] @ line
     some = np.isfinite(actual)
     pair = np.column_stack([actual, told])[some]
     if not len(pair) or not (spread := pair.std(axis=0)).all():
