@@ -34,9 +34,11 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
         if not (force or altered or stage.changed_stage() or stage.changed_deps()):
             return None
         result = work(altered)
-        # The run cache is left to `dvc repro`: restoring from it after save() would bring back old outputs.
-        stage.save(run_cache=False)
-        stage.commit()
+        # As save() and commit() do, but each output's files are looked at once. The run cache is left to `dvc repro`:
+        # restoring from it would bring back old outputs.
+        stage.save_deps()
+        stage.add_outs()
+        stage.md5 = stage.compute_md5()
         stage.dump(update_pipeline=False)
         return result
 

@@ -144,7 +144,7 @@ CHAINS: dict[str, dict[str, Moment]] = {
         "ingest: manifest": ("evergreen.data.batches", "Manifest.record", 2),
         "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
         "validate: second batch": ("evergreen.data.validate", "_keep", 2),
-        "validate: DVC's record": ("dvc.stage", "Stage.commit", 1),
+        "validate: DVC's record": ("dvc.stage", "Stage.add_outs", 1),
         "prepare: encoder": ("evergreen.data.encoder", "Encoder.write", 1),
     },
     "model": {

@@ -32,6 +32,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     """
     known = _read(done)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
+    versions = {name: _version(done, name) for name in batches}
     read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
     trusted: list[str] = []
     held: dict[str, dict[str, str]] = {}
@@ -39,8 +40,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     last = ""
     for name in batches:
         earlier = trusted[-BEFORE:]
-        versions = [_version(done, one) for one in (*earlier, name)]
-        stamp = sha256_of(versions, params.hold, params.confidence, code)
+        stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, code)
         one = known.get(name, {})
         if one.get("stamp") != stamp:
             suspects = find_suspects(read(name), [read(before) for before in earlier], params)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen.data.shift import Shift, margin_of, measure
-from evergreen.data.sketch import Numbers, Sketch, sketch
+from evergreen.data.shift import measure, surely_far
+from evergreen.data.sketch import Numbers, Sketch, pool, sketch
 from evergreen.data.split import LABEL
 from evergreen.params import Drift
 
@@ -60,6 +60,11 @@ class Target:
     at: int
     others: Array = field(repr=False)
 
+    @property
+    def key(self) -> str:
+        """What it is called where each must have another name: a label of classes is told class by class."""
+        return f"{self.name} {self.at}"
+
 
 def find_odd(batch: Sketch, earlier: Sequence[Sketch], params: Drift, without: Collection[str] = ()) -> dict[str, str]:
     """Return column -> how it goes with the others otherwise than in `earlier` batches, a sentence each.
@@ -73,35 +78,52 @@ def find_odd(batch: Sketch, earlier: Sequence[Sketch], params: Drift, without: C
     if params.hold is None or min(len(one.blocks) for one in (batch, *earlier)) < FEWEST_ROWS:
         return {}
     found: dict[str, str] = {}
-    while odd := _find(batch, earlier, TIMES * params.hold, params.confidence, {*without, *found}):
-        left = {name: _total(batch, earlier, params.confidence, {*without, *found, name}) for name in odd}
+    while odd := _Leavings.of(batch, earlier, {*without, *found}).find(params.hold, params.confidence):
+        left = {name: _Leavings.of(batch, earlier, {*without, *found, name}).total(params.confidence) for name in odd}
         guilty = min(left, key=lambda name: left[name])
         found[guilty] = odd[guilty]
     return found
 
 
-def _find(
-    batch: Sketch, earlier: Sequence[Sketch], hold: float, confidence: float, without: Collection[str]
-) -> dict[str, str]:
-    """Return every column that looks odd, and why."""
-    (new, *before), targets = _as_rows([batch, *earlier], without)
-    found = {}
-    for target, shift in zip(targets, _compare(new, before, targets, hold, confidence), strict=True):
-        if target.name == LABEL and (turned := _turned(new, before, target, confidence)):
-            found[target.name] = turned
-        elif shift.low > hold:
-            beside = [_compare(one, others, [target], 0.0, confidence)[0].effect for one, others in _one_by_one(before)]
-            (known,) = _compare(new, before, [target], margin_of(max(beside), hold), confidence)
-            if known.low > known.margin:
+@dataclass(frozen=True)
+class _Leavings:
+    """What lines leave over of each target, in the new batch and in each earlier one, by lines that have not seen it."""
+
+    new: Rows
+    before: list[Rows]
+    targets: list[Target]
+    sketches: list[Sketch]  # the new batch's first
+
+    @classmethod
+    def of(cls, batch: Sketch, earlier: Sequence[Sketch], without: Collection[str]) -> _Leavings:
+        (new, *before), targets = _as_rows([batch, *earlier], without)
+        pairs = [(new, before), *_one_by_one(before)]
+        return cls(
+            new, before, targets, [_leave_over(one, others, targets) for one, others in pairs] if targets else []
+        )
+
+    def find(self, hold: float, confidence: float) -> dict[str, str]:
+        """Return every column that looks odd, and why."""
+        if not self.targets:
+            return {}
+        new, *earlier = self.sketches
+        far = {
+            one.column: one.says for one in surely_far(new, earlier, TIMES * hold, confidence) if one.kind == "number"
+        }
+        found = {}
+        for target in self.targets:
+            turned = _turned(self.new, self.before, target, confidence) if target.name == LABEL else ""
+            if turned or target.key in far:
                 what = f"{target.name} less what the other columns tell of it, in deviations,"
-                found[target.name] = what + known.says.removeprefix(known.column)
-    return found
+                found[target.name] = turned or what + far[target.key].removeprefix(target.key)
+        return found
 
-
-def _total(batch: Sketch, earlier: Sequence[Sketch], confidence: float, without: Collection[str]) -> float:
-    """Return the sum of all shifts of what is left over."""
-    (new, *before), targets = _as_rows([batch, *earlier], without)
-    return sum(one.effect for one in _compare(new, before, targets, 0.0, confidence))
+    def total(self, confidence: float) -> float:
+        """Return the sum of all shifts of what is left over."""
+        if not self.targets:
+            return 0.0
+        new, *earlier = self.sketches
+        return sum(one.effect for one in measure(new, pool(earlier), {}, confidence))
 
 
 def _as_rows(sketches: Sequence[Sketch], without: Collection[str]) -> tuple[list[Rows], list[Target]]:
@@ -151,27 +173,14 @@ def _learn(before: Sequence[Rows], targets: Sequence[Target]) -> list[Array]:
     return [np.linalg.solve(products[np.ix_(one.others, one.others)], products[one.others, one.at]) for one in targets]
 
 
-def _compare(
-    new: Rows, before: Sequence[Rows], targets: Sequence[Target], margin: float, confidence: float
-) -> list[Shift]:
-    """Return the shift of what lines learnt on `before` leave over of each target."""
-    if not targets:
-        return []
-    lines, names = _learn(before, targets), [str(one.at) for one in targets]
-    apart = max(int(one.days.max()) for one in (new, *before)) + 1  # no two batches share a day
-
-    def left_over(*parts: Rows) -> Sketch:
-        values, filled = (np.concatenate([getattr(one, name) for one in parts]) for name in ("values", "filled"))
-        grain = GRAIN * np.random.default_rng(0).standard_normal(len(values))
-        left = {
-            name: values[:, one.at] - filled[:, one.others] @ line + grain
-            for name, one, line in zip(names, targets, lines, strict=True)
-        }
-        days = np.concatenate([one.days + at * apart for at, one in enumerate(parts)])
-        return sketch(pl.DataFrame(left), pl.Series(days))
-
-    shifts = measure(left_over(new), left_over(*before), dict.fromkeys(names, margin), confidence)
-    return [one for one in shifts if one.kind == "number"]
+def _leave_over(rows: Rows, before: Sequence[Rows], targets: Sequence[Target]) -> Sketch:
+    """Return what lines learnt on `before` leave over of each target, as columns of a sketch."""
+    grain = GRAIN * np.random.default_rng(0).standard_normal(len(rows.days))
+    left = {
+        one.key: rows.values[:, one.at] - rows.filled[:, one.others] @ line + grain
+        for one, line in zip(targets, _learn(before, targets), strict=True)
+    }
+    return sketch(pl.DataFrame(left), pl.Series(rows.days))
 
 
 def _turned(new: Rows, before: Sequence[Rows], target: Target, confidence: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from evergreen.data.finding import percent
-from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, pool_others
+from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, pool, pool_others
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["number", "category", "missing"]
@@ -175,6 +175,22 @@ def margin_of(usual: float, smallest: float) -> float:
     smallest shift that matters.
     """
     return (math.sqrt(usual) + math.sqrt(smallest)) ** 2
+
+
+def surely_far(
+    batch: Sketch, earlier: Sequence[Sketch], smallest: float, confidence: float, names: Collection[str] | None = None
+) -> tuple[Shift, ...]:
+    """Return the shifts that are surely (by their lower bounds) beyond what is usual among `earlier` and `smallest`.
+
+    Of columns that all have, or of `names`.
+    """
+    before = pool(earlier)
+    # What is usual costs most, and matters only where a column would be far if nothing was.
+    far = {one.column for one in measure(batch, before, {}, confidence, names) if one.low > smallest}
+    if not far:
+        return ()
+    margins = dict.fromkeys(far, smallest) | {key: margin_of(one, smallest) for key, one in usual(earlier, far).items()}
+    return tuple(one for one in measure(batch, before, margins, confidence, far) if one.low > one.margin)
 
 
 def _pairs(

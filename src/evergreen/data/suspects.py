@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evergreen.data.relations import find_odd
-from evergreen.data.shift import margin_of, measure, usual
+from evergreen.data.shift import surely_far
 from evergreen.data.sketch import Column, Numbers, Sketch, pool
 from evergreen.params import Drift
 
@@ -34,13 +34,8 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
         and _chance(column, before.columns[name]) < LUCK
     }
     names = [name for name in batch.columns if name not in fixed]
-    # What is usual costs most, and matters only where a column would be suspected if nothing was.
-    far = {one.column for one in measure(batch, before, dict.fromkeys(names, params.hold), params.confidence, names)
-           if one.low > params.hold}  # fmt: skip
-    known = usual(earlier, far) if far else {}
-    margins = dict.fromkeys(far, params.hold) | {key: margin_of(one, params.hold) for key, one in known.items()}
-    shifts = measure(batch, before, margins, params.confidence, far)
-    found = fixed | {one.column: one.says for one in shifts if one.low > one.margin}
+    far = surely_far(batch, earlier, params.hold, params.confidence, names)
+    found = fixed | {one.column: one.says for one in far}
     return found | find_odd(batch, earlier, params, without=found)
 
 
