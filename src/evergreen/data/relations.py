@@ -71,9 +71,9 @@ def find_odd(batch: Sketch, earlier: Sequence[Sketch], params: Drift, without: C
 
     A column is odd where the shift of what is left over is surely larger than is usual among the earlier batches and
     twice `params.hold` beyond; the label also where it surely goes against what it surely went with in each of them,
-    and at least half as much. An odd
-    column makes those look odd that are told from it: named is the one without which the others shift least. `without`: columns to
-    leave out. Empty where `hold` is None or a batch kept fewer than 200 rows.
+    and at least half as much. An odd column makes those look odd that are told from it: named is the one without which
+    the others shift least. `without`: columns to leave out. Empty where `hold` is None or a batch kept fewer than 200
+    rows.
     """
     if params.hold is None or min(len(one.blocks) for one in (batch, *earlier)) < FEWEST_ROWS:
         return {}
@@ -128,7 +128,9 @@ class _Leavings:
 
 def _as_rows(sketches: Sequence[Sketch], without: Collection[str]) -> tuple[list[Rows], list[Target]]:
     """Return the rows that sketches kept, in deviations of those of all but the first, and what can be told."""
-    names = [name for name in sketches[0].columns if name not in without]
+    names = [
+        name for name in sketches[0].columns if name not in without and all(name in one.columns for one in sketches)
+    ]
     steps = [max(1, len(one.blocks) * (len(sketches) - 1) // MOST_ROWS) for one in sketches]
     steps[0] = 1
     parts = [one.sample.select(names).gather_every(step) for one, step in zip(sketches, steps, strict=True)]
