@@ -78,10 +78,11 @@ def find_odd(batch: Sketch, earlier: Sequence[Sketch], params: Drift, without: C
     if params.hold is None or min(len(one.blocks) for one in (batch, *earlier)) < FEWEST_ROWS:
         return {}
     found: dict[str, str] = {}
-    while odd := _Leavings.of(batch, earlier, {*without, *found}).find(params.hold, params.confidence):
-        left = {name: _Leavings.of(batch, earlier, {*without, *found, name}).total(params.confidence) for name in odd}
-        guilty = min(left, key=lambda name: left[name])
-        found[guilty] = odd[guilty]
+    leavings = _Leavings.of(batch, earlier, without)
+    while odd := leavings.find(params.hold, params.confidence):
+        left = {name: _Leavings.of(batch, earlier, {*without, *found, name}) for name in odd}
+        guilty = min(left, key=lambda name: left[name].total(params.confidence))
+        found[guilty], leavings = odd[guilty], left[guilty]
     return found
 
 
