@@ -18,9 +18,9 @@ from evergreen.life.decide import ASK, PROMOTE, Decision, approved, decide
 from evergreen.life.judge import Judged
 from evergreen.registry import ASKED, REFUSED, Registered
 from evergreen.versions import data_versions
-from flows.tasks.job import Job, not_a_mistake
+from flows.tasks.job import PATIENCE, Job, not_a_mistake
 
-PATIENCE = 24 * 3600  # seconds that a flow waits for a person
+ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 
 
 class Approval(RunInput):
@@ -83,14 +83,14 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
         return registered
     form = Approval.with_initial_data(description=decision.as_markdown())
     try:
-        said = pause_flow_run(wait_for_input=form, timeout=PATIENCE)
+        said = pause_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN)
     except FlowPauseTimeout:
         get_run_logger().warning("nobody answered; version %s waits: `evergreen promote --approve`", number)
         return registered
     if not said.promote:
         get_run_logger().info("version %s was not approved: %s", number, said.reason)
         return registered
-    with job.project.lock():
+    with job.project.lock(PATIENCE):  # the next run may have begun meanwhile
         job.registry.promote(number, before, approved(decision, said.reason))
     return job.registry.registered(number)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,6 +73,31 @@ def test_a_person_is_asked_where_there_is_a_page(
         assert decision.reasons[0] == "approved by a person: looks right."
     else:
         assert registry.promoted == []
+
+
+def test_a_promotion_that_was_approved_waits_for_the_run_that_has_begun_meanwhile(
+    make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person's word is not lost because the next batch is being looked at."""
+    registry, job, other, told = Registry(), make_job(tmp_path), ExitStack(), []
+    promote = registry.promote
+
+    def end() -> None:
+        told.append("the other run ends")
+        other.close()
+
+    def begin(*_: Any, **__: Any) -> Any:
+        other.enter_context(job.project.lock())
+        threading.Timer(1, end).start()
+        return SimpleNamespace(promote=True, reason="looks right")
+
+    monkeypatch.setattr(life, "deployment", SimpleNamespace(id="id"))
+    monkeypatch.setattr(life, "pause_flow_run", begin)
+    monkeypatch.setattr(registry, "promote", lambda *what: (told.append("promoted"), promote(*what)))
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    with disable_run_logger():
+        assert life.wait_for_approval(job, WAITING, DECISION).alias == "champion"
+    assert told == ["the other run ends", "promoted"]
 
 
 def test_the_form_shows_every_rule_and_begins_with_no() -> None:
