@@ -21,6 +21,7 @@ from evergreen.files import (
     sha256_of_code,
     sha256_of_file,
     sweep_parts,
+    write_entries,
     write_json,
     write_whole,
 )
@@ -257,3 +258,20 @@ def test_fingerprint_of_code(tmp_path: Path) -> None:
     first.write_text("y = 3")
     second.write_text("x = 1")
     assert sha256_of_code([first, second]) != before
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.dictionaries(st.text(max_size=5), st.integers() | st.text() | st.none()))
+)
+@settings(max_examples=50)
+def test_entries_are_one_json_object_with_an_entry_a_line(entries: dict[str, dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "entries.json"
+        write_entries(path, entries)
+        text = path.read_text(encoding="utf-8")
+    assert json.loads(text) == entries
+    assert list(json.loads(text)) == sorted(entries)
+    if entries:
+        assert [json.loads("{" + line.rstrip(",") + "}") for line in text.split("\n")[1:-2]] == [
+            {name: entries[name]} for name in sorted(entries)
+        ]

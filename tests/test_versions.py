@@ -130,6 +130,23 @@ def test_a_changed_parameter_runs_a_stage_again_even_back_to_one_that_was_there(
     assert len(set(locks)) == 3
 
 
+@pytest.mark.parametrize("kind", ["copy", "hardlink", "symlink"])
+def test_files_are_linked_to_the_cache_as_a_person_has_set_it(kind, settled):
+    """By default they are files of their own, so that whoever edits one does not edit the cache."""
+    if kind != "copy":
+        subprocess.run([sys.executable, "-m", "dvc", "config", "cache.type", kind], cwd=settled.root, check=True)
+    edit(settled, "prepare", min_level_rows=7)
+    run_stage(settled, "prepare", work_of(settled, "prepare"))
+    part = settled.features / "part.txt"
+    (out,) = yaml.safe_load(lock_of(settled))["stages"]["prepare"]["outs"]
+    files = settled.root / ".dvc" / "cache" / "files" / "md5"
+    (entry,) = json.loads((files / out["md5"][:2] / out["md5"][2:]).read_text())
+    cached = files / entry["md5"][:2] / entry["md5"][2:]
+    assert cached.read_text() == part.read_text()
+    assert (part.is_symlink(), part.samefile(cached)) == (kind == "symlink", kind != "copy")
+    assert os.access(part, os.W_OK) or kind != "copy"
+
+
 @pytest.mark.parametrize("how", ["altered", "added", "gone"])
 def test_work_is_told_that_outputs_were_altered(how, settled):
     part = settled.features / "part.txt"

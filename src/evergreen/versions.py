@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
         # As save() and commit() do, but each output's files are looked at once. The run cache is left to `dvc repro`:
         # restoring from it would bring back old outputs.
         stage.save_deps()
-        stage.add_outs()
+        stage.add_outs(relink=_links(repo))
         stage.md5 = stage.compute_md5()
         stage.dump(update_pipeline=False)
         return result
@@ -74,6 +75,11 @@ def _stage(repo: Repo, name: str) -> Any:
     return repo.stage.load_one(str(Path(repo.root_dir) / "dvc.yaml"), name)
 
 
+def _links(repo: Repo) -> bool:
+    """Say whether files are links into DVC's cache, not copies of their own: only links are ever made again."""
+    return not {"hardlink", "symlink"}.isdisjoint(repo.cache.local.cache_types)
+
+
 @contextmanager
 def _opened(project: Project) -> Iterator[Repo]:
     from dvc.exceptions import DvcException
@@ -82,6 +88,8 @@ def _opened(project: Project) -> Iterator[Repo]:
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # DVC makes so many objects that at Python's 700 all libraries are searched for garbage again and again, 0.2 s a time.
+    gc.set_threshold(10_000)
     _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
     try:
         repo = Repo(str(project.root))

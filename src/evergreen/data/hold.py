@@ -15,7 +15,7 @@ from typing import Any
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch
 from evergreen.data.suspects import find_suspects
-from evergreen.files import sha256_of, sha256_of_code, write_json
+from evergreen.files import sha256_of, sha256_of_code, write_entries
 from evergreen.params import Drift
 
 SKETCH = ".npz"
@@ -32,7 +32,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     """
     known = _read(done)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
-    versions = {name: _version(done, name) for name in batches}
+    versions = {name: done.version(name, SKETCH) for name in batches}
     read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
     trusted: list[str] = []
     held: dict[str, dict[str, str]] = {}
@@ -58,17 +58,13 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     for name, one in found.items():
         one["held"] = name in held
     if found != known:
-        write_json(done.folder / HELD, found)
+        write_entries(done.folder / HELD, found)
     return held
 
 
 def read_held(done: Manifest) -> dict[str, dict[str, str]]:
     """Return what `find_held` found last."""
     return {name: one["why"] for name, one in _read(done).items() if one["held"]}
-
-
-def _version(done: Manifest, name: str) -> str:
-    return str(done.entries[name]["files"][done.file(name, SKETCH).relative_to(done.folder.parent).as_posix()])
 
 
 def _read(done: Manifest) -> dict[str, Any]:

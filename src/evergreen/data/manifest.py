@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_json
+from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_entries
 
 Entry = dict[str, Any]
 
@@ -54,9 +54,9 @@ class Manifest:
         for name in (name for entry in gone for name in entry["files"]):
             (self.folder.parent / name).unlink(missing_ok=True)
 
-    def version(self, batch: str) -> str:
+    def version(self, batch: str, suffix: str = ".parquet") -> str:
         """Return the checksum of the batch's own file."""
-        return str(self.entries[batch]["files"][self.file(batch).relative_to(self.folder.parent).as_posix()])
+        return str(self.entries[batch]["files"][f"{self.folder.name}/{batch}{suffix}"])
 
     def altered(self, besides: Collection[str] = ()) -> list[Path]:
         """Return the files, `besides` these batches', that are missing or not as they were recorded."""
@@ -75,7 +75,7 @@ class Manifest:
     def write(self) -> None:
         """Put the entries on disk, whole or not at all."""
         sweep_parts(self.folder)
-        write_json(self.path, self.entries)
+        write_entries(self.path, self.entries)
 
     def _altered(self, batch: str) -> list[Path]:
         entry = dict(self.entries[batch])
