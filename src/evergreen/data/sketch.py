@@ -225,7 +225,7 @@ def _call(days: pl.Series, some: Array, draw: np.random.Generator) -> tuple[Witn
     if each > 1.0:
         rows = np.minimum(rows + draw.integers(0, int(each), len(rows)), len(days) - 1)
     day = _number(days.gather(np.concatenate([rows, some])))
-    if len(np.unique(day)) < FEWEST_DAYS:
+    if day.max(initial=-1) + 1 < FEWEST_DAYS:  # they are numbered without gaps
         return None, some
     return Witnesses(rows, day[: len(rows)], each), day[len(rows) :]
 
@@ -342,7 +342,7 @@ def design_effect(cell: Array, day: Array) -> float:
     1 for fewer than 10 days. Days are taken as independent of one another.
     """
     size = int(cell.max(initial=0)) + 1
-    table = np.bincount(day.astype(np.intp) * size + cell, minlength=(int(day.max(initial=0)) + 1) * size)
+    table = np.bincount(day.astype(np.intp, copy=False) * size + cell, minlength=(int(day.max(initial=0)) + 1) * size)
     table = table.reshape(-1, size)
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     days, cells = table.shape

@@ -192,7 +192,7 @@ def _encode(batch: Sketch, reference: Sketch, features: Collection[str]) -> Arra
     whole = pl.concat([one.sample.select(features) for one in (batch, reference)])
     text = [name for name, dtype in whole.schema.items() if dtype == pl.String()]
     codes = whole.with_columns(pl.col(text).rank("dense")).select(pl.all().cast(pl.Float32).fill_null(math.nan))
-    x = codes.to_numpy()
+    x = codes.to_numpy(order="c")
     return np.where(np.isfinite(x), x, np.float32(np.nan))
 
 
