@@ -11,7 +11,7 @@ TESTS := not gpu and not long
 run: setup          ## the main job: from raw flights to a champion model
 	@$(EVERGREEN) run
 
-up: setup           ## the Prefect and MLflow pages of this project, until Ctrl-C
+up: setup           ## it runs by itself: pages, schedules, triggers, a worker, until Ctrl-C
 	@$(EVERGREEN) up
 
 # template: begin infra
@@ -32,7 +32,7 @@ update: setup       ## merge what is new in the template this project was made f
 unit: dev           ## the quick tests
 	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
-test: dev           ## all tests
+test: dev           ## all tests but those of `make gpu`
 	@.venv/bin/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "$(TESTS)"
 
 gpu: dev            ## what needs an NVIDIA GPU

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "squared error / 2"}
 SUFFIX = ".skops"
+LIBRARIES = ("scikit-learn", "skops")
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 Array = np.ndarray[Any, np.dtype[Any]]
 

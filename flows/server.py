@@ -8,6 +8,7 @@ starts while the run's own libraries load, and ends when the pipe to its parent 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import socket
 import subprocess
@@ -195,6 +196,7 @@ def main() -> None:
 
     end_with_parent(stop)
     server.run(sockets=[listener])
+    gc.freeze()  # as the command line does at its end
 
 
 def end_with_parent(stop: Callable[[], object]) -> None:

@@ -111,7 +111,8 @@ def predict_here(registry: Any, number: str, rows: Any) -> Any:
 
     from evergreen.errors import InputError
 
-    registry._package(registry._version(number))
+    with registry._package(registry._version(number)):
+        pass
     mlflow.set_tracking_uri(registry.tracker.uri)
     try:
         return np.asarray(mlflow.pyfunc.load_model(f"models:/{registry.name}/{number}").predict(rows.to_pandas()))

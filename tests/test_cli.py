@@ -213,6 +213,14 @@ def test_a_project_that_is_held_is_left_alone(command: str, settled: Project) ->
     assert not list(settled.raw.glob("*.parquet"))
 
 
+def test_history_is_told_while_a_run_is_under_way(settled: Project) -> None:
+    with settled.lock():
+        done = ask(settled.root, "history")
+        said = error_of(ask(settled.root, "rollback", "--reason", "why not"))
+    assert (done.exit_code, done.output) == (0, "nothing is decided: `evergreen run` does\n")
+    assert said.startswith("another run of this project is under way")
+
+
 # --- what commands say ------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,8 @@ import numpy as np
 import polars as pl
 import pytest
 from conftest import CLASSES, FEATURES, fit, forget_mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
@@ -367,6 +369,35 @@ def test_an_altered_version_is_refused(how, registry, tmp_path, monkeypatch):
     assert registry.aliases() == {"champion": "2", "previous-champion": "1"}
     assert past(registry) == PAST[:2]
     assert add(registry, "one", folder) == Registered("evergreen", "3", "challenger")  # it is made again
+
+
+@pytest.mark.parametrize("what", ["get_registered_model", "get_model_version", "get_logged_model", "the files"])
+def test_a_store_that_does_not_answer_is_not_one_without_a_champion(what, registry, tmp_path, monkeypatch):
+    """Else a busy database would let the next challenger be promoted with nothing to beat."""
+    add(registry, "one", package(tmp_path / "package"))
+    registry.promote("1", None, YES)
+
+    def busy(*_, **__):
+        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+    if what == "the files":
+        monkeypatch.setattr("mlflow.artifacts.download_artifacts", busy)
+    else:
+        monkeypatch.setattr(type(registry.client), what, busy)
+    with pytest.raises(MlflowException, match="locked"):
+        registry.champion()
+
+
+def test_what_is_opened_leaves_no_copy_behind(registry, tmp_path, monkeypatch):
+    add(registry, "one", package(tmp_path / "package"))
+    event = registry.promote("1", None, YES)
+    place = tmp_path / "copies"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    assert registry.open("1").seeds == (0,)
+    assert registry.champion() == "1"
+    assert registry.evidence(event)["action"] == "promote"
+    assert list(place.iterdir()) == []
 
 
 # --- promotion --------------------------------------------------------------------------------------------------------

@@ -74,8 +74,10 @@ def holding(project: Project, **about: Any) -> Iterator[None]:
     """Be known as the run that holds the project, and close those that were killed so; call it with the lock held."""
     tell_prefect(**about, tags=[tag_of(project)])
     close_killed_runs(tag_of(project), besides=flow_run.id)
-    yield
-    tell_prefect(tags=[waiting_tag_of(project)])
+    try:
+        yield
+    finally:
+        tell_prefect(tags=[waiting_tag_of(project)])
 
 
 def value(result: T | State[T]) -> T:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from evergreen.life.decide import ASK, PROMOTE, Decision, approved, decide
 from evergreen.life.judge import Judged
-from evergreen.registry import ASKED, REFUSED, Registered
+from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
 from flows.tasks.job import PATIENCE, Job, not_a_mistake
 
@@ -59,11 +59,15 @@ def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tup
 
     decision = decide(judged.evidence, job.params.gate)
     number = registered.version
+    for told in job.registry.recover():  # where this task is tried again
+        get_run_logger().warning(told)
     title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
     batch = Split.read(job.project.features / "split.json").holdout.batches[-1]
     files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
     job.tracker.attach(run_id, files)
-    if decision.action == PROMOTE:
+    if job.registry.aliases().get(CHAMPION) == number:
+        get_run_logger().info("version %s is the champion by now", number)
+    elif decision.action == PROMOTE:
         job.registry.promote(number, job.registry.aliases().get("champion"), decision, batch, files)
     else:
         job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, batch, files)

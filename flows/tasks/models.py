@@ -74,7 +74,9 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
 def plan(job: Job) -> Plan:
     """Close what a killed run left open, and see what is to be trained."""
     from evergreen.model.device import count_cores, pick_device
+    from evergreen.model.metrics import pick_metric
 
+    pick_metric(job.params.gate.metric, job.params.task)  # a wrong one is told before anything is trained
     for run_id in job.tracker.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
     device = pick_device(job.params.train.device)

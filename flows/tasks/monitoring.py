@@ -27,7 +27,8 @@ from evergreen.life import monitor
 from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
 from evergreen.life.judge import judge_rollback
 from evergreen.life.retrain import decide_retraining
-from evergreen.registry import CHANGES, PREVIOUS
+from evergreen.model.metrics import pick_metric
+from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
 from flows.watch import DRIFTED, tell
 
@@ -65,6 +66,8 @@ def know_champion(job: Job) -> Watched | None:
     """Gather what the champion is known by; None where there is none."""
     journal = Journal(job.tracker)
     journal.recover()
+    for told in job.registry.recover():
+        get_run_logger().warning(told)
     live = job.registry.champion()
     if not live:
         return None
@@ -80,10 +83,11 @@ def know_champion(job: Job) -> Watched | None:
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
     reference = monitor.gather(live, model, features, there, holdout, job.params, next(iter(known), None))
-    metric = monitor.metric_of(job.params, model.encoder.task)
+    metric = pick_metric(job.params.gate.metric, model.encoder.task)
     if metric not in reference.expected:
         raise InputError(
-            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect"
+            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a new "
+            "champion with `evergreen run` when there are more"
         )
     get_run_logger().info("version %s has learnt from %s to %s", live, learnt[0], learnt[-1])
     return Watched(reference, journal, holdout, metric)
@@ -176,14 +180,22 @@ def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> De
 @task(name="look back", task_run_name="look back", **ONCE)
 def look_back(job: Job, watched: Watched) -> Decision | None:
     """Bring the champion before this one back where it does better on rows that came since; None: none to compare."""
-    before, features = job.registry.aliases().get(PREVIOUS), Manifest(job.project.features)
+    for told in job.registry.recover():  # where this task is tried again
+        get_run_logger().warning(told)
+    held, features = job.registry.aliases(), Manifest(job.project.features)
+    before = held.get(PREVIOUS) if held.get(CHAMPION) == watched.reference.version else None
     fit = [one["batch"] for one in read_facts(watched) if one["labelled"] and not one["unfit"] and not one["answered"]]
     batches = [name for name in fit if name in features.entries][-job.params.retrain.windows :]
     if not before or not batches:
         return None
     rows = pl.concat([pl.read_parquet(features.file(name)) for name in batches])
     present = job.candidate(watched.reference.version)
-    decision = judge_rollback(rows, present, job.candidate(before), watched.metric, job.params)
+    try:
+        earlier = job.candidate(before)
+    except InputError as error:
+        get_run_logger().warning("not compared with the champion before: %s", error)
+        return None
+    decision = judge_rollback(rows, present, earlier, watched.metric, job.params)
     if decision.action == ROLL_BACK:
         job.registry.rollback(f"by evidence of {', '.join(batches)}: {' '.join(decision.reasons)}", before)
     create_markdown_artifact(decision.as_markdown(), key="rollback", description="This champion beside the one before")
@@ -199,7 +211,7 @@ def ask_for_first(job: Job) -> None:
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:
-    """Ask, by an event, for each retraining that was decided upon and not made; an event lost before is sent again."""
+    """Ask, by an event, for the newest retraining that was decided upon and not made; one lost before is sent again."""
     open_entries = watched.journal.asked()
     for one in open_entries[-1:]:
         payload = {

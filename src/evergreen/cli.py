@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,6 +48,7 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="evergreen")
 def main() -> None:
     """A machine-learning pipeline whose model stays fresh."""
+    atexit.register(gc.freeze)  # else Python ends by looking through all libraries for garbage, which takes a second
 
 
 @main.command()
@@ -112,7 +115,7 @@ def validate() -> None:
 @click.option("--model", type=click.Choice(["median", "mean"]), help="Which model comes out, in place of sweep.model.")
 @click.option("--reason", default="asked for", help="Why; kept with the run.")
 def run(seeds: int | None, device: str | None, model: str | None, reason: str) -> None:
-    """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register."""
+    """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register, compare, decide."""
     import time
 
     from evergreen.params import load
@@ -208,7 +211,8 @@ def monitor() -> None:
     if seen.asked:
         how = "`evergreen run`, or `evergreen up` starts it"
         rows.append(["asked for", f"a retraining, after {seen.asked[-1]}: {how}"])
-    rows.append(["page", "reports/monitoring.html"])
+    if seen.version:
+        rows.append(["page", "reports/monitoring.html"])
     _table(["what", "found"], rows)
 
 
@@ -282,7 +286,7 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
 
     if override and not reason:
         raise click.UsageError("--override needs --reason: it is kept in the history")
-    with _registry() as registry:
+    with _registry(reading=not (approve or override)) as registry:
         number = registry.pick(version)
         decision = promotable(registry, number, override=override)
         click.echo(decision.as_markdown())
@@ -308,7 +312,7 @@ def rollback(to: str | None, reason: str) -> None:
 @click.option("--at", metavar="DATE", help="Only who was champion then, such as 2026-05-03 or 2026-05-03T08:30 (UTC).")
 def history(at: str | None) -> None:
     """Say which model was live when, and why; and which challengers were refused."""
-    with _registry() as registry:
+    with _registry(reading=True) as registry:
         if at:
             event = registry.live_at(_moment(at))
             events = [event] if event else []
@@ -339,7 +343,7 @@ def doctor() -> None:
 
 @main.command()
 def up() -> None:
-    """Serve the Prefect and MLflow pages of this project on this machine, until Ctrl-C."""
+    """Let the project run by itself: Prefect and MLflow pages, schedules, triggers and a worker, until Ctrl-C."""
     from flows.house import run_house
 
     with _project(lock=False) as (project, params):
@@ -428,14 +432,22 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
 
 
 @contextmanager
-def _registry() -> Iterator[Registry]:
+def _registry(*, reading: bool = False) -> Iterator[Registry]:
+    """Hold the project, as far as a run under way leaves it where the registry is only read, and finish what was cut."""
+    from evergreen.errors import InputError
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
-    with _project() as (project, params):
+    with _project(lock=False) as (project, params), ExitStack() as held:
         registry = Registry(Tracker(project, params))
-        for told in registry.recover():
-            click.echo(told, err=True)
+        try:
+            held.enter_context(project.lock())
+        except InputError:
+            if not reading:
+                raise
+        else:
+            for told in registry.recover():
+                click.echo(told, err=True)
         yield registry
 
 
@@ -476,11 +488,14 @@ def _load_monitoring() -> None:
 def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
     from evergreen import versions
+    from evergreen.data import validate
     from evergreen.tracking import Tracker
     import flows.training  # noqa: F401
 
     versions.load_library()
     _ = Tracker(project, params).experiment
+    if not project.validated.exists():  # a first run: its server takes longer, and there is something to validate
+        validate.load_library()
 
 
 def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> None:

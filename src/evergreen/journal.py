@@ -6,7 +6,6 @@ monitoring leaves nothing that counts and the next one writes it anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,8 +85,7 @@ class Journal:
 
     def facts(self, entry: Entry) -> dict[str, Any]:
         """Return what was seen, as `write` was given it."""
-        path = self.client.download_artifacts(entry.run_id, FACTS)
-        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return self.tracker.read_json(entry.run_id, FACTS)
 
     def attach(self, entry: Entry, files: Sequence[Path]) -> None:
         """Keep `files` with an entry."""

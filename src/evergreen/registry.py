@@ -8,7 +8,7 @@ leaves the old champion or the new one, and `recover` knows which.
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import subprocess
 import sys
@@ -30,12 +30,14 @@ from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
 from evergreen.life.decide import ASK, Decision
 from evergreen.model.package import CHECKSUMS, Model, read_package
+from evergreen.model.train import LIBRARIES
 from evergreen.tracking import FINGERPRINT, ROOT, Tracker, quoted
 
 if TYPE_CHECKING:
     import polars as pl
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.exceptions import MlflowException
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous-champion"
@@ -101,7 +103,9 @@ class Registry:
         try:
             aliases = self.client.get_registered_model(self.name).aliases
             return {alias: str(number) for alias, number in aliases.items()}
-        except MlflowException:
+        except MlflowException as error:
+            if not _is_absent(error):  # a store that does not answer is no store without a champion
+                raise
             return {}
 
     def champion(self) -> str | None:
@@ -138,15 +142,16 @@ class Registry:
 
         Raises InputError where the version is not there, or its files are not as they were registered.
         """
-        return read_package(self._package(self._version(number)))
+        with self._package(self._version(number)) as folder:
+            return read_package(folder)
 
     def predict_afresh(self, number: str, rows: pl.DataFrame) -> Array:
         """Return what a version predicts for `rows` in a new process that loads it from the registry as any user would.
 
         Raises InputError where it cannot be loaded or does not predict.
         """
-        self._package(self._version(number))  # the new process compares files with their list, not the list itself
-        with tempfile.TemporaryDirectory() as folder:
+        with self._package(self._version(number)), tempfile.TemporaryDirectory() as folder:
+            # The new process compares files with their list; the list itself is compared by now.
             given, found = Path(folder, "rows.parquet"), Path(folder, "predictions.npy")
             rows.write_parquet(given)
             command = [
@@ -245,14 +250,8 @@ class Registry:
 
     def evidence(self, event: Event) -> dict[str, Any]:
         """Return the decision behind an event as plain values; empty where a person acted alone."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return dict(
-                json.loads(Path(self.client.download_artifacts(event.run_id, "decision.json")).read_text("utf-8"))
-            )
-        except (MlflowException, OSError):
-            return {}
+        there = any(one.path == "decision.json" for one in self.client.list_artifacts(event.run_id))
+        return self.tracker.read_json(event.run_id, "decision.json") if there else {}
 
     # --- details ------------------------------------------------------------------------------------------------------
 
@@ -324,7 +323,9 @@ class Registry:
 
         try:
             return self.client.get_model_version(self.name, number)
-        except MlflowException:
+        except MlflowException as error:
+            if not _is_absent(error):
+                raise
             known = ", ".join(sorted((str(one.version) for one in self._versions()), key=int)) or "none"
             raise InputError(f"there is no version {number} of {self.name!r}; there are: {known}") from None
 
@@ -333,26 +334,36 @@ class Registry:
         held = {version: alias for alias, version in sorted(self.aliases().items(), reverse=True)}
         return Registered(self.name, number, held.get(number, ""))
 
-    def _package(self, found: ModelVersion) -> Path:
-        """Return the folder of the package, its list of checksums compared with the one that was registered."""
-        from mlflow.artifacts import download_artifacts
+    @contextmanager
+    def _package(self, found: ModelVersion) -> Iterator[Path]:
+        """Bring the package into a folder for a while, its list of checksums compared with the one that was registered.
+
+        Raises InputError where files are gone or were changed; a store that does not answer raises its own error.
+        """
+        from mlflow.artifacts import download_artifacts, list_artifacts
         from mlflow.exceptions import MlflowException
 
+        what, store = f"version {found.version} of {self.name!r}", self.tracker.uri
         try:
-            model = self.client.get_logged_model(str(found.source).removeprefix("models:/"))
-            folder = Path(download_artifacts(artifact_uri=model.artifact_location, tracking_uri=self.tracker.uri))
-        except (MlflowException, OSError) as error:
-            raise InputError(f"the files of version {found.version} of {self.name!r} are gone: {error}") from None
-        sums = next(iter(folder.rglob(CHECKSUMS)), None)
-        if sums is None or sha256_of_file(sums) != found.tags.get(PACKAGE):
-            raise InputError(
-                f"version {found.version} of {self.name!r} was changed after it was registered: do not use it"
-            )
-        return sums.parent
+            place = self.client.get_logged_model(str(found.source).removeprefix("models:/")).artifact_location
+            there = list_artifacts(artifact_uri=place, tracking_uri=store)
+        except MlflowException as error:
+            if not _is_absent(error):
+                raise
+            there = []
+        if not there:
+            raise InputError(f"the files of {what} are gone: bring them back, or make another with `evergreen run`")
+        with tempfile.TemporaryDirectory() as folder:
+            download_artifacts(artifact_uri=place, tracking_uri=store, dst_path=folder)
+            sums = next(iter(Path(folder).rglob(CHECKSUMS)), None)
+            if sums is None or sha256_of_file(sums) != found.tags.get(PACKAGE):
+                raise InputError(f"{what} was changed after it was registered: do not use it")
+            yield sums.parent
 
     def _is_intact(self, found: ModelVersion) -> bool:
         try:
-            read_package(self._package(found))
+            with self._package(found) as folder:
+                read_package(folder)
         except (InputError, ValueError):
             return False
         return True
@@ -362,7 +373,9 @@ class Registry:
 
         try:
             self.client.get_registered_model(self.name)
-        except MlflowException:
+        except MlflowException as error:
+            if not _is_absent(error):
+                raise
             self.client.create_registered_model(self.name)
 
     def _add_version(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> str:
@@ -382,7 +395,7 @@ class Registry:
                 data_path=str(folder),
                 signature=_signature(encoder),
                 pip_requirements=[
-                    f"{library}=={version_of_library(library)}" for library in ("xgboost", "numpy", "polars", "pandas")
+                    f"{library}=={version_of_library(library)}" for library in (*LIBRARIES, "numpy", "polars", "pandas")
                 ],
             )
             tags = {FINGERPRINT: fingerprint, PACKAGE: sha256_of_file(folder / CHECKSUMS)}
@@ -409,6 +422,13 @@ class Registry:
                 os.environ.pop(name, None)
                 if was is not None:
                     os.environ[name] = was
+
+
+def _is_absent(error: MlflowException) -> bool:
+    """Say whether the store answered that it has no such thing, or can have none."""
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    return error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
 
 
 def promotable(registry: Registry, number: str, *, override: bool = False) -> Decision:
@@ -465,4 +485,6 @@ def main(name: str, number: str, rows: str, predictions: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a process of seconds: looking through libraries for garbage would be a third of it
     main(*sys.argv[1:])
+    gc.freeze()

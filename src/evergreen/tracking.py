@@ -1,4 +1,4 @@
-"""The runs of a project in MLflow: a parent per training run, a child per seed. With registry.py the only caller of it.
+"""The runs of a project in MLflow: a parent per training run, a child per seed. With registry.py and journal.py its only callers.
 
 Run ids are passed as values, never by MLflow's "active run", so that tasks in threads cannot mix them up.
 """
@@ -299,6 +299,12 @@ class Tracker:
         """Record `files` as artifacts of a run."""
         for path in files:
             self.client.log_artifact(run_id, str(path))
+
+    def read_json(self, run_id: str, path: str) -> dict[str, Any]:
+        """Return what the JSON file `path` among a run's artifacts holds."""
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(self.client.download_artifacts(run_id, path, place))
+            return dict(json.loads(file.read_text(encoding="utf-8")))
 
     def fetch_files(self, run_id: str, folder: Path) -> None:
         """Bring the files that lie beside each other in a run's artifacts into `folder`; folders stay there."""

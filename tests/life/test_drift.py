@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from evergreen.data.shift import margin_of, measure, usual
 from evergreen.data.sketch import Sketch, pool, sketch
+from evergreen.errors import InputError
 from evergreen.life import drift
 from evergreen.life.drift import DriftReport, auc_of, find_drift, find_usual_auc, tell_apart
 from evergreen.params import Drift
@@ -209,3 +210,8 @@ def test_awkward_rows_go_through_the_trees() -> None:
 def test_no_columns_at_all() -> None:
     found = find_drift(sketch(pl.DataFrame({"a": [1.0]}), None), sketch(pl.DataFrame({"b": [1.0]}), None), [], PARAMS)
     assert (found.columns, found.says) == ((), "None of 0 columns drifted.")
+
+
+def test_a_margin_for_a_column_that_is_none_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"drift.columns: there is no 'n9'; there are c0, c1, label, n0,"):
+        report(draw(0), Drift(columns={"n0": 0.1, "n9": 0.1}))

@@ -14,10 +14,9 @@ import pytest
 from evergreen.data.keys import KEY
 from evergreen.data.sketch import Sketch, sketch
 from evergreen.data.split import LABEL, TIME
-from evergreen.life.monitor import Reference, Seen, metric_of, say, see, window_of
+from evergreen.life.monitor import Reference, Seen, say, see, window_of
 from evergreen.life.performance import measure_live
 from evergreen.model.metrics import METRICS, measure
-from evergreen.params import Params
 
 TASKS = tuple(METRICS)
 
@@ -127,11 +126,6 @@ def test_what_a_model_says_is_taken_as_it_was_kept(world: Any) -> None:
     kept = pl.DataFrame({f"prediction_{name}": said[:, at] for at, name in enumerate(model.encoder.classes)})
     assert say(model, kept).tolist() == said.tolist()
     assert say(model, rows).tolist() == model.predict_rows(rows).tolist()
-
-
-@pytest.mark.parametrize(("metric", "expected"), [(None, "roc_auc"), ("brier", "brier")])
-def test_the_metric_that_decides_is_the_gates(metric: str | None, expected: str) -> None:
-    assert metric_of(Params(gate={"metric": metric}), "binary") == expected
 
 
 def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from evergreen.errors import InputError
 from evergreen.model import metrics
 from evergreen.model.metrics import (
     LOWER_IS_BETTER,
@@ -21,6 +22,7 @@ from evergreen.model.metrics import (
     calibration_error,
     interval,
     measure,
+    pick_metric,
     resample,
     weighted,
 )
@@ -434,3 +436,13 @@ def test_an_honest_model_has_a_small_calibration_error_and_a_boastful_one_a_larg
 def test_the_order_of_rows_does_not_change_the_calibration_error():
     y, p = np.repeat([0.0, 1.0], 50), np.full(100, 0.5)  # half of the rows are positive, as predicted
     assert calibration_error("binary", y, p) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("name", "expected"), [(None, "roc_auc"), ("brier", "brier")])
+def test_the_metric_that_decides(name, expected):
+    assert pick_metric(name, "binary") == expected
+
+
+def test_a_metric_of_another_task_is_an_error():
+    with pytest.raises(InputError, match=r"gate\.metric: there is no 'accuracy' for task binary; there are roc_auc, "):
+        pick_metric("accuracy", "binary")

@@ -141,6 +141,11 @@ def validate(project: Project, params: Params, *, check: bool = False) -> Valida
     return Validated(tuple(new), tuple(read_reports(project)), batches=len(stamps))
 
 
+def load_library() -> None:
+    """Import Great Expectations, which takes two seconds."""
+    import great_expectations.expectations  # noqa: F401
+
+
 def contract(params: Params) -> str:
     """Return a fingerprint of what is expected of any batch: code and parameters."""
     here = Path(__file__).parent

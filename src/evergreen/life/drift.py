@@ -16,6 +16,7 @@ import numpy as np
 
 from evergreen.data.shift import Shift, margin_of, measure, usual
 from evergreen.data.sketch import Sketch, pool
+from evergreen.errors import InputError
 from evergreen.params import Drift
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -76,8 +77,11 @@ def find_drift(
     `past`: batches that count as usual; the margin of a column is how far they were from one another and, beyond that,
     `params.columns` or `params.smallest_shift`. `usual_auc`: the same for features as a whole, from `find_usual_auc`.
     A column has drifted where its p-value, corrected for the number of columns (Benjamini and Hochberg, Controlling the
-    false discovery rate, 1995), is at most 1 - confidence.
+    false discovery rate, 1995), is at most 1 - confidence. Raises InputError for a name in `params.columns` that is none.
     """
+    there = sorted({*reference.columns, *batch.columns, LABEL, PREDICTION})
+    if unknown := sorted(set(params.columns) - set(there)):
+        raise InputError(f"drift.columns: there is no {unknown[0]!r}; there are {', '.join(there)}")
     far = usual(past)
     names = [name for name in batch.columns if name in reference.columns]
     margins: dict[str, float] = {}

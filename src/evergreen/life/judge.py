@@ -30,7 +30,7 @@ from evergreen.life.decide import KEEP, Decision, Evidence
 from evergreen.life.fairness import find_group_differences
 from evergreen.life.rollback import decide_rollback
 from evergreen.model.evaluate import predict
-from evergreen.model.metrics import METRICS, calibration_error
+from evergreen.model.metrics import calibration_error, pick_metric
 from evergreen.model.package import Model
 from evergreen.params import Params
 
@@ -95,10 +95,7 @@ def judge(
         other = _see_champion(rows, keys, champion, challenger) if champion else None
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
-    metric = params.gate.metric or METRICS[encoder.task][0]
-    if metric not in METRICS[encoder.task]:
-        known = ", ".join(METRICS[encoder.task])
-        raise InputError(f"gate.metric: there is no {metric!r} for task {encoder.task}; there are {known}")
+    metric = pick_metric(params.gate.metric, encoder.task)
     if not is_defined(encoder.task, y):
         faults.append(
             f"it cannot be compared: the {len(y):,} rows of the holdout are too few, or of one class; {metric} needs "

@@ -22,7 +22,7 @@ from evergreen.data.split import LABEL, TIME
 from evergreen.life.drift import PREDICTION, DriftReport, find_drift, find_usual_auc
 from evergreen.life.performance import Calibration, adjust, estimate, fit_calibration, measure_live
 from evergreen.life.retrain import Life, Window
-from evergreen.model.metrics import METRICS, Estimate
+from evergreen.model.metrics import Estimate
 from evergreen.model.package import Model
 from evergreen.params import Params
 
@@ -191,11 +191,6 @@ def window_of(seen: Mapping[str, Any], metric: str) -> Window:
         estimated=_estimate(seen["adjusted"].get(metric)),
         unfit=tuple(seen["unfit"]),
     )
-
-
-def metric_of(params: Params, task: str) -> str:
-    """Return the metric that decides."""
-    return params.gate.metric or METRICS[task][0]
 
 
 def _past(earlier: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[Estimate, Estimate]]:

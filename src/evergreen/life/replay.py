@@ -56,7 +56,7 @@ from evergreen.life.retrain import Life, decide_retraining
 from evergreen.model.baselines import predict_baselines
 from evergreen.model.device import count_cores, pick_device
 from evergreen.model.evaluate import check_holdout
-from evergreen.model.metrics import Estimate, interval, weighted
+from evergreen.model.metrics import Estimate, interval, pick_metric, weighted
 from evergreen.model.package import Learnt, Model, read_package, write_package
 from evergreen.model.sweep import choose, share_cores
 from evergreen.model.tables import load_tables
@@ -196,7 +196,7 @@ class Replayer:
     def __init__(self, project: Project, params: Params, options: Options) -> None:
         self.workspace = project.workspace
         self.options, self.params = options, _as_then(params, options)
-        self.metric = monitor.metric_of(self.params, params.task)
+        self.metric = pick_metric(self.params.gate.metric, params.task)
         self.names = find_batches(self.params, options)
         self.device = pick_device(self.params.train.device)
         self.tracks: list[Track] = []

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.errors import InputError
 from evergreen.model.device import count_cores
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -52,6 +53,16 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 LOWER_IS_BETTER = ("log_loss", "brier", "rmse", "mae")
 EPSILON = float(np.finfo(np.float32).eps)  # as scikit-learn clips float32 probabilities
+
+
+def pick_metric(name: str | None, task: str) -> str:
+    """Return the metric that decides: the one called `name` (gate.metric), or the task's first.
+
+    Raises InputError where the task has no such metric.
+    """
+    if name is not None and name not in METRICS[task]:
+        raise InputError(f"gate.metric: there is no {name!r} for task {task}; there are {', '.join(METRICS[task])}")
+    return name or METRICS[task][0]
 
 
 def measure(task: str, y: Array, p: Array) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Train: one matrix and one seed in, one model out. The only file that knows which learner it is: XGBoost.
+"""Train: one matrix and one seed in, one model out. The only file that knows which learner the model is: XGBoost.
 
 Another one puts `build_matrix`, `train` and `load` in their place (docs/make-it-yours.md).
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}  # what early stopping watches
 SUFFIX = ".ubj"  # of the file of one seed's model: XGBoost's UBJSON, which holds numbers and no code
+LIBRARIES = ("xgboost",)  # that a registered model needs to predict
 Array = np.ndarray[Any, np.dtype[Any]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ def test_no_task_is_cached_by_prefect_or_repeats_a_mistake() -> None:
     assert {name for name, one in TASKS.items() if one.retries} >= {"ingest", "train", "register"}
 
 
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_run_is_known_to_hold_the_project_only_while_it_does(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    fails: bool, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else another run, which does hold it, would take a live one for one that was killed."""
     told: list[tuple[str, bool]] = []
@@ -90,8 +92,10 @@ def test_a_run_is_known_to_hold_the_project_only_while_it_does(
 
     monkeypatch.setattr(job, "tell_prefect", tell)
     monkeypatch.setattr(job, "close_killed_runs", lambda *_, **__: told.append(("closes", True)))
-    with Job.open().hold("some name"):
+    with pytest.raises(ValueError, match="a bug") if fails else nullcontext(), Job.open().hold("some name"):
         told.append(("works", True))
+        if fails:
+            raise ValueError("a bug")
     own = tag_of(project).split()[0]
     assert told == [("waiting", False), (own, True), ("closes", True), ("works", True), ("waiting", True)]
 

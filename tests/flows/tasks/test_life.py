@@ -13,7 +13,7 @@ import pytest
 from prefect.exceptions import FlowPauseTimeout
 from prefect.logging import disable_run_logger
 
-from evergreen.life.decide import ASK, Decision
+from evergreen.life.decide import ASK, PROMOTE, Decision
 from evergreen.registry import Registered
 from flows.tasks import life
 from flows.tasks.job import Job
@@ -98,6 +98,39 @@ def test_a_promotion_that_was_approved_waits_for_the_run_that_has_begun_meanwhil
     with disable_run_logger():
         assert life.wait_for_approval(job, WAITING, DECISION).alias == "champion"
     assert told == ["the other run ends", "promoted"]
+
+
+@pytest.mark.parametrize("champion", [None, "2"], ids=["for the first time", "again, as it failed after that"])
+def test_a_decision_that_is_tried_again_promotes_once(
+    champion: str | None, make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    class Half(Registry):
+        def recover(self) -> list[str]:
+            done.append("recovered")
+            return ["version 2 was being promoted when the process was killed: it is champion"] if champion else []
+
+        def aliases(self) -> dict[str, str]:
+            return {"champion": champion} if champion else {}
+
+        def promote(self, *what: Any) -> None:
+            done.append("promoted")
+
+    tracker = SimpleNamespace(attach=lambda *_: None)
+    job = Job(make_job(tmp_path).project, make_job(tmp_path).params, tracker)  # type: ignore[arg-type]
+    split = SimpleNamespace(holdout=SimpleNamespace(batches=("2013-06",)))
+    monkeypatch.setattr(life, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []}))
+    monkeypatch.setattr(life, "show_links", lambda *_: None)
+    monkeypatch.setattr(life, "create_markdown_artifact", lambda *_, **__: None)
+    monkeypatch.setattr("evergreen.data.split.Split.read", lambda _: split)
+    monkeypatch.setattr("evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png")
+    monkeypatch.setattr(Job, "registry", property(lambda _: Half()))
+    judged: Any = SimpleNamespace(evidence=SimpleNamespace(champion=None))
+    with disable_run_logger():
+        _, decision = life.settle.fn(job, "run", WAITING, judged)
+    assert decision.action == PROMOTE
+    assert done == ["recovered", *([] if champion else ["promoted"])]
 
 
 def test_the_form_shows_every_rule_and_begins_with_no() -> None:

@@ -14,6 +14,7 @@ from prefect.logging import disable_run_logger
 
 from evergreen.data.manifest import Manifest
 from evergreen.data.predictions import Kept, Scorer
+from evergreen.errors import InputError
 from evergreen.journal import Entry
 from evergreen.life.decide import Decision
 from evergreen.model.metrics import Estimate
@@ -131,6 +132,9 @@ class Registry:
     def __init__(self, before: str | None) -> None:
         self.before, self.back = before, ""
 
+    def recover(self) -> list[str]:
+        return []
+
     def aliases(self) -> dict[str, str]:
         return {"champion": "3"} | ({"previous-champion": self.before} if self.before else {})
 
@@ -168,6 +172,38 @@ def test_the_champion_before_comes_back_where_the_evidence_says_so(
         found = look_back.fn(job, watched(Journal(*entries, facts={one["batch"]: one for one in facts})))
     assert (found and found.action) == action
     assert registry.back == back
+
+
+@pytest.mark.parametrize("why", ["the one before is damaged", "a rollback was cut short before"])
+def test_nobody_comes_back_where_there_is_nothing_to_compare(
+    why: str, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry("2")
+
+    def candidate(self: Job, number: str) -> str:
+        if number == "2":
+            raise InputError("the files of version 2 are gone")
+        return number
+
+    def recover() -> list[str]:
+        """The alias was set, and then the task was tried again: 2 is champion now, after 1."""
+        registry.aliases = lambda: {"champion": "2", "previous-champion": "1"}  # type: ignore[method-assign]
+        return ["version 2 was being rolled back"]
+
+    def judge(*_: Any) -> Decision:
+        raise AssertionError("nothing to judge")
+
+    if why == "the one before is damaged":
+        monkeypatch.setattr(Job, "candidate", candidate)
+    else:
+        monkeypatch.setattr(registry, "recover", recover)
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(monitoring, "judge_rollback", judge)
+    with disable_run_logger():
+        assert (
+            look_back.fn(job, watched(Journal(Entry("2013-04", "3", ""), facts={"2013-04": seen("2013-04")}))) is None
+        )
+    assert registry.back == ""
 
 
 def test_what_was_asked_for_is_told_again_until_it_is_made(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
