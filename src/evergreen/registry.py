@@ -352,7 +352,7 @@ class Registry:
                 raise
             there = []
         if not there:
-            raise InputError(f"the files of {what} are gone: bring them back, or make another with `evergreen run`")
+            raise InputError(f"the files of {what} are gone: bring them back, or `evergreen run`")
         with tempfile.TemporaryDirectory() as folder:
             download_artifacts(artifact_uri=place, tracking_uri=store, dst_path=folder)
             sums = next(iter(Path(folder).rglob(CHECKSUMS)), None)
