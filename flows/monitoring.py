@@ -41,7 +41,7 @@ def monitoring() -> Watch:
         decision = None
         for one in waiting:
             decision = steps.look(job, watched, one, last=one is waiting[-1])
-        back = steps.look_back(job, watched) if waiting else None
+        back = steps.look_back(job, watched)
         if not waiting:
             skip("look", "every batch was looked at before")
         steps.write_page(job, watched)

@@ -72,7 +72,8 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
             if registered.alias != CHAMPION:  # else a run that was killed after its promotion
                 judged = life.compare(job, registered, evaluation, notes)
                 registered, decision = life.settle(job, run_id, registered, judged)
-        answer(job, run_id)
+        if not failed:  # else nothing was judged: what was asked for still is
+            answer(job, run_id)
         reused = sum(one.reused for one in trained)
         steps["train"] = f"{len(trained)} seeds, {reused} of them reused"
         steps |= {"evaluate": "done", "register": "done", "decide": decision.action if decision else "is champion"}

@@ -94,3 +94,16 @@ def test_another_projects_open_entry_is_left_alone(open_tracker: Any) -> None:
     made = mine.client.create_run(mine._place, tags={"evergreen.root": "elsewhere"})
     mine.recover()
     assert mine.client.get_run(made.info.run_id).info.status == "RUNNING"
+
+
+def test_what_was_seen_is_looked_back_at_once(journal: Journal) -> None:
+    """So a look that a kill cut off is made by the next monitoring, though no batch waits any more."""
+    assert journal.looked_back("1")
+    write(journal, "2013-07")
+    write(journal, "2013-07", version="2")
+    assert not journal.looked_back("1")
+    assert journal.looked_back("1", done=True)
+    assert journal.looked_back("1")
+    assert not journal.looked_back("2")
+    write(journal, "2013-08")
+    assert not journal.looked_back("1")

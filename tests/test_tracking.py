@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import fit as fit_task
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from evergreen.errors import InputError
 from evergreen.model.evaluate import Evaluation
@@ -491,3 +493,18 @@ def test_a_single_seed_has_no_deviation_to_record(tracker):
     found = tracker.client.get_run(run_id).data.metrics
     assert found["seeds.roc_auc.mean"] == 0.7
     assert "seeds.roc_auc.deviation" not in found
+
+
+def test_a_store_that_does_not_answer_is_no_damaged_seed(tracker, monkeypatch):
+    with tracker.open_run("print", "a run", {}) as parent:
+        run_id = tracker.record_seed(parent, fit(3), METRICS, "seed print")
+
+    def busy(*_, **__):
+        raise MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+    for name in ("list_artifacts", "download_artifacts"):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(tracker.client), name, busy)
+            with pytest.raises(MlflowException, match="locked"):
+                tracker.read_seed(run_id)
+    assert tracker.read_seed(run_id).seed == 3

@@ -429,3 +429,28 @@ def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_pa
     assert run_all(other) == [None, None, None]  # each takes the other's record for its own
     shutil.copytree(project.root, other.root, symlinks=True, dirs_exist_ok=True)
     assert repro().count("didn't change, skipping") == 3
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first record", "a later one"])
+def test_a_record_that_was_cut_as_it_was_written_is_undone(first, fresh, settled, monkeypatch):
+    """DVC empties dvc.lock before it writes it: a kill in between leaves a file that it cannot read."""
+    project, name = (fresh, "ingest") if first else (settled, "prepare")
+    before = None if first else lock_of(project)
+    if not first:
+        edit(project, "prepare", min_level_rows=7)
+
+    def cut(self, **_):
+        (project.root / "dvc.lock").write_bytes(b"")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dvc.stage.PipelineStage.dump", cut)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(project, name, work_of(project, name))
+    assert lock_of(project) == b""
+    assert name in changed_stages(project)
+    assert ((project.root / "dvc.lock").exists(), data_versions(project) != {}) == (not first, not first)
+    if before:
+        assert lock_of(project) == before
+    assert run_stage(project, name, work_of(project, name)) == f"{name} done"
+    assert name not in changed_stages(project)

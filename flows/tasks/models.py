@@ -22,7 +22,7 @@ from prefect.utilities.annotations import quote
 from evergreen.errors import explain
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
 from evergreen.model.train import Trained
-from evergreen.registry import Registered
+from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions
 from flows.tasks.data import publish_bias
 from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown, skipped
@@ -88,6 +88,12 @@ def plan(job: Job) -> Plan:
     registered = job.registry.version_of(finished.info.run_id) if finished else None
     if finished and not registered:
         get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)
+        job.tracker.reopen(finished.info.run_id)
+        finished = None
+    held = job.registry.aliases().get(CHAMPION)
+    if finished and registered and held and held != registered.version and not job.registry.champion():
+        get_run_logger().warning("the champion, version %s, is gone or damaged: version %s is judged again", held,
+                                 registered.version)  # fmt: skip
         job.tracker.reopen(finished.info.run_id)
         finished = None
     slots = share_cores(job.params.sweep, count_cores(), device)

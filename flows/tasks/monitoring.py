@@ -107,9 +107,10 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
     life = Path(monitor.__file__).parent
     how = (params, watched.reference.version, sha256_of_code(life / name for name in CODE))
     features, newest = Manifest(job.project.features), watched.newest
+    held = read_held(features)
     later = {name: one for name, one in features.entries.items() if one["end"] > newest and name not in watched.holdout}
     for name, entry in later.items():
-        yield Waiting(name, sha256_of(features.version(name), how), entry["end"], scored=False)
+        yield Waiting(name, sha256_of(features.version(name), how, held.get(name)), entry["end"], scored=False)
     for name, version in known(job.project):
         if version == watched.reference.version and name not in features.entries:
             kept = Kept.read(job.project.predictions / name / f"{version}.json")
@@ -179,7 +180,19 @@ def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> De
 
 @task(name="look back", task_run_name="look back", **ONCE)
 def look_back(job: Job, watched: Watched) -> Decision | None:
-    """Bring the champion before this one back where it does better on rows that came since; None: none to compare."""
+    """Bring the champion before this one back where it does better on rows that came since.
+
+    None: there is none to compare, or nothing was seen since the last time.
+    """
+    version = watched.reference.version
+    if watched.journal.looked_back(version):
+        return None
+    decision = _look_back(job, watched)
+    watched.journal.looked_back(version, done=True)
+    return decision
+
+
+def _look_back(job: Job, watched: Watched) -> Decision | None:
     for told in job.registry.recover():  # where this task is tried again
         get_run_logger().warning(told)
     held, features = job.registry.aliases(), Manifest(job.project.features)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 SEEN = "evergreen.seen"
-ASKED, ANSWERED = f"{SEEN}.asked", f"{SEEN}.answered"
+ASKED, ANSWERED, BACK = f"{SEEN}.asked", f"{SEEN}.answered", f"{SEEN}.back"
 FACTS = "facts.json"
 LONGEST = 5000  # characters of a tag, which every database of MLflow holds
 
@@ -95,6 +95,14 @@ class Journal:
         """Return the entries that ask for a retraining which has not been made, oldest first."""
         found = self._search(f"attributes.status = 'FINISHED' and tags.`{ASKED}` = 'true'")
         return [_entry(run) for run in found if ANSWERED not in run.data.tags]
+
+    def looked_back(self, version: str, *, done: bool = False) -> bool:
+        """Say whether every entry under a champion was part of a look at the one before; `done`: they are from now on."""
+        found = self._search(f"attributes.status = 'FINISHED' and tags.`{SEEN}.version` = '{version}'")
+        missing = [run for run in found if BACK not in run.data.tags]
+        for run in missing if done else ():
+            self.client.set_tag(run.info.run_id, BACK, "true")
+        return done or not missing
 
     def answer(self, run_id: str) -> list[Entry]:
         """Note that the training run `run_id` was what the open entries ask for; returns these."""

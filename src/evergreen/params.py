@@ -58,6 +58,7 @@ class Source(Section):
     url: str | None = None
     query: str | None = None
     period: Literal["day", "week", "month", "year"] = "month"
+    lag_hours: Annotated[float, Field(ge=0)] = 24.0
 
     @field_validator("until", mode="before")
     @classmethod
@@ -91,6 +92,7 @@ class Validate(Section):
 
     max_bad_rows: Share = 0.02
     max_age_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    max_future_days: Annotated[float, Field(gt=0, le=36_500)] | None = 1.0
 
 
 class Prepare(Section):
@@ -192,7 +194,7 @@ class Retrain(Section):
     min_loss: Share = 0.01
     cooldown_days: Annotated[float, Field(ge=0)] = 20.0
     min_new_rows: Count = 1000
-    budget: Annotated[int, Field(ge=0)] = 12
+    budget: Annotated[int, Field(ge=0)] = 24
     max_age_days: Annotated[float, Field(gt=0)] | None = 180.0
     rollback: Literal["auto", "off"] = "auto"
 

@@ -199,19 +199,22 @@ class Tracker:
         return sorted(found.values(), key=lambda one: one.seed)
 
     def read_seed(self, run_id: str) -> Trained | None:
-        """Return the model that a seed's run holds, or None where it is missing or not as it was recorded."""
-        from mlflow.exceptions import MlflowException
+        """Return the model that a seed's run holds, or None where it is missing or not as it was recorded.
 
+        A store that does not answer raises its own error.
+        """
+        if not self.client.list_artifacts(run_id, "seed"):
+            return None
         with tempfile.TemporaryDirectory() as place:
+            folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
-                folder = Path(self.client.download_artifacts(run_id, "seed", place))
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
                 booster = (folder / f"booster{SUFFIX}").read_bytes()
                 if sha256_of(booster.hex()) != facts.pop("sha256"):
                     return None
                 facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
                 return Trained(booster=booster, **facts)
-            except (MlflowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
                 return None
 
     def record_seed(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from evergreen.errors import InputError
+from evergreen.files import write_whole
 from evergreen.project import Project
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
     from altered ones; DVC's lock is held meanwhile. Returns None, and calls nothing, where nothing changed (unless
     `force`). Raises InputError where DVC cannot work.
     """
-    with _opened(project) as repo, repo.lock:
+    with _opened(project) as repo:
         stage = _stage(repo, name)
         altered = stage.changed_outs()
         if not (force or altered or stage.changed_stage() or stage.changed_deps()):
@@ -40,13 +41,14 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
         stage.save_deps()
         stage.add_outs(relink=_links(repo))
         stage.md5 = stage.compute_md5()
-        stage.dump(update_pipeline=False)
+        with _undoable(project):
+            stage.dump(update_pipeline=False)
         return result
 
 
 def is_altered(project: Project, name: str) -> bool:
     """Say whether the outputs of the stage `name` are not as DVC recorded them."""
-    with _opened(project) as repo, repo.lock:
+    with _opened(project) as repo:
         return bool(_stage(repo, name).changed_outs())
 
 
@@ -57,7 +59,7 @@ def load_library() -> None:
 
 def changed_stages(project: Project) -> list[str]:
     """Return the stages that a run would not skip for DVC's reasons."""
-    with _opened(project) as repo, repo.lock:
+    with _opened(project) as repo:
         return [name for name in STAGES if _stage(repo, name).changed()]
 
 
@@ -66,7 +68,7 @@ def data_versions(project: Project) -> dict[str, str]:
     lock = project.root / "dvc.lock"
     if not lock.exists():
         return {}
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
+    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
@@ -81,7 +83,33 @@ def _links(repo: Repo) -> bool:
 
 
 @contextmanager
+def _undoable(project: Project) -> Iterator[None]:
+    """Keep `dvc.lock` as it is while DVC rewrites it, emptied first: a kill in between would leave nothing to read."""
+    lock, before = project.root / "dvc.lock", _before(project)
+    content = lock.read_bytes() if lock.exists() else b""
+    write_whole(before, lambda part: part.write_bytes(content))
+    yield
+    before.unlink()
+
+
+def _undo_cut(project: Project) -> None:
+    """Bring `dvc.lock` back to what it was before a process was killed, or failed, as it wrote it."""
+    before = _before(project)
+    if before.exists():
+        if content := before.read_bytes():
+            write_whole(project.root / "dvc.lock", lambda part: part.write_bytes(content))
+        else:
+            (project.root / "dvc.lock").unlink(missing_ok=True)
+        before.unlink()
+
+
+def _before(project: Project) -> Path:
+    return project.root / ".dvc" / "tmp" / "dvc.lock.before"
+
+
+@contextmanager
 def _opened(project: Project) -> Iterator[Repo]:
+    """Open DVC here with its lock held."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
@@ -96,7 +124,9 @@ def _opened(project: Project) -> Iterator[Repo]:
     except DvcException as error:
         raise InputError(f"DVC cannot open {project.root}: {error}") from None
     try:
-        yield repo
+        with repo.lock:
+            _undo_cut(project)
+            yield repo
     except LockError:
         raise InputError(
             "DVC is busy with this project: wait until the other dvc command ends, then run again"

@@ -47,9 +47,10 @@ def test_category_codes(value: str | None, code: int) -> None:
         (pl.Series([3, None], dtype=pl.Int64), [3, np.nan]),
         (pl.Series([True, None]), [1, np.nan]),
         (pl.Series([None, None], dtype=pl.Null), [np.nan, np.nan]),
-        (pl.Series([np.inf, np.nan]), [np.inf, np.nan]),
+        (pl.Series([np.inf, -np.inf]), [np.nan, np.nan]),
+        (pl.Series([1e300, np.nan]), [np.nan, np.nan]),  # more than a float32 holds
     ],
-    ids=["float", "integer", "boolean", "nothing", "not finite"],
+    ids=["float", "integer", "boolean", "nothing", "infinite", "not finite"],
 )
 def test_numbers_stay_what_they_are(size: pl.Series, expected: list[float]) -> None:
     x = ENCODER.transform(pl.DataFrame({"colour": ["red", "red"], "size": size}))

@@ -110,3 +110,16 @@ def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
     assert find_held(done, names, Drift()) == first
     assert (done.folder / HELD).read_bytes() == whole
     assert json.loads(whole)["04"]["held"] is True
+
+
+def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest) -> None:
+    """Else labels turned round would come in beside a new sensor."""
+    new = {"scale": 1.609}
+    names = fill(done, [*map(batch, range(4)), batch(4, **new), batch(5, **new, flipped=True), batch(6, **new)])
+    held = find_held(done, names, Drift())
+    assert {name: list(why) for name, why in held.items()} == {"05": ["label"]}
+
+
+def test_a_part_of_what_was_odd_vouches_for_none_of_it(done: Manifest) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609, flipped=True), batch(5, scale=1.609)])
+    assert list(find_held(done, names, Drift())) == ["04", "05"]

@@ -626,3 +626,11 @@ def test_a_batch_that_was_dropped_is_no_longer_prepared(site: Any) -> None:
     found = prepare(site.project, site.params())
     assert found.split.holdout.batches == ("2013-03",)
     assert not (site.project.features / "2013-04.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["group_size", "key_accounts", "slice_of", "label", "event_time"])
+def test_a_feature_cannot_be_called_as_other_columns_are(name: str, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feature that begins with key_ would be a part of every row's key."""
+    monkeypatch.setattr(dataset, "FEATURES", dataset.FEATURES | {name: pl.col("distance")})
+    site.accept({"2013-01": rows("2013-01")})
+    refusal(site, f"no feature can be called {name!r}")

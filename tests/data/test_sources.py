@@ -11,17 +11,20 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import fsspec
 import polars as pl
 import pytest
 from conftest import month
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
 from evergreen import dataset, flights, params
+from evergreen.data import sources
 from evergreen.data.sources import open_source, parse, typed
 from evergreen.errors import InputError
 from evergreen.params import Source
@@ -750,3 +753,40 @@ def test_database_that_cannot_be_reached_is_named(url: str) -> None:
 def test_origin_names_period_and_batch(tmp_path: Path) -> None:
     (offer,) = sql(table(tmp_path, [("2013-01-05 10:00:00", 7)]), period="year").offers()
     assert json.dumps([offer.name, offer.origin]) == '["2013", "year 2013"]'
+
+
+@pytest.mark.parametrize(("lag", "offered"), [(0.0, ["2013-01-05"]), (1e6, [])], ids=["at its end", "much later"])
+def test_a_period_without_a_later_row_is_finished_after_a_while(lag: float, offered: list[str], tmp_path: Path) -> None:
+    """Times without an offset may be those of any place, and rows may be loaded late."""
+    url = table(tmp_path, [("2013-01-05 10:00:00", 7)])
+    assert [one.name for one in sql(url, period="day", lag_hours=lag).offers()] == offered
+
+
+def test_a_file_is_left_alone_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SETTLED", 0.6)
+    path = tmp_path / "a.csv"
+    path.write_text("x\n1\n")
+
+    def go_on() -> None:
+        with path.open("a") as file:
+            file.write("2\n")
+
+    timer = Timer(0.3, go_on)
+    timer.start()
+    assert sources.Files(Source(kind="files", path=str(path))).read("a").height == 2
+    timer.join()
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x\n1\n")
+    whole = LocalFileSystem.cat_file
+
+    def cat(self: LocalFileSystem, *given: Any, **more: Any) -> Any:
+        content = whole(self, *given, **more)
+        path.write_text("x\n1\n2\n")
+        return content
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", cat)
+    with pytest.raises(InputError, match=r"a\.csv is still being written: wait until it is whole"):
+        sources.Files(Source(kind="files", path=str(path))).read("a")

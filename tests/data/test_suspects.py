@@ -105,3 +105,12 @@ def test_a_thinned_month_is_not_suspected_either() -> None:
     """Few rows have wide intervals."""
     small = [real(features(name).gather_every(90)) for name in flights.batches()]
     assert [find_suspects(small[at], small[:at], Drift()) for at in (3, 6, 11)] == [{}] * 3
+
+
+def test_missing_values_have_a_margin_of_their_own_though_none_were_missing_before() -> None:
+    """Seasons move the values of this column far, and lose none of them."""
+    draw = np.random.default_rng(1)
+    before = [sketch(pl.DataFrame({"x": draw.normal(3 * (at % 2), 1, 4000)}), None) for at in range(6)]
+    values = np.where(draw.random(4000) < 0.2, np.nan, draw.normal(0, 1, 4000))
+    found = find_suspects(sketch(pl.DataFrame({"x": values}), None), before, Drift())
+    assert found["x"].startswith("x is missing in 19.5% of the rows, 0% before")

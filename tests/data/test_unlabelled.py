@@ -91,6 +91,7 @@ FAULTS: dict[str, tuple[bytes | None, str]] = {
     "rows.xlsx": (b"PK", r"ends in .csv, .tsv, .parquet"),
     "empty.csv": (b"", r"is empty \(0 bytes\)"),
     "head.csv": (b"carrier,flight\n", "has no rows"),
+    "semicolons.csv": (b"carrier;flight\nAA;1\n", r"has none of the columns .*source.separator \(','\) the file's"),
     "cut.csv": (b"carrier,flight\nAA,1\nAA", "cannot be read as CSV"),
     "cut.parquet": (b"PAR1" * 9, "cannot be read as Parquet"),
 }
@@ -222,5 +223,7 @@ def test_which_rules_hold_for_rows_without_labels(rule: str, monkeypatch: pytest
     monkeypatch.setattr("evergreen.expectations.expectations", lambda _: expected)
     monkeypatch.setattr(dataset, "KEY", ())
     outcome = check(few())
-    assert len(outcome.report.checks) == 2 + holds  # all columns are there, and each row has a time
+    assert (
+        len(outcome.report.checks) == 3 + holds
+    )  # all columns are there, each row has a time, and none of those to come
     assert outcome.valid.height == 12

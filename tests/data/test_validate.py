@@ -524,3 +524,25 @@ def test_columns_of_odd_types_end_in_no_other_error(column: pl.Series) -> None:
     frame = month(JANUARY).with_columns(column)
     outcome = check_batch(frame, JANUARY, Validate())
     assert outcome.report.faults == () or "temp" in str(BadBatchError(outcome.report))
+
+
+@pytest.mark.usefixtures("great_expectations")
+def test_a_row_of_a_time_to_come_is_put_aside_unless_it_may_be() -> None:
+    """One of them would make every later batch look old."""
+    first, rows = pl.int_range(pl.len()) == 0, month(JANUARY)
+    late = datetime.fromisoformat("2062-01-01")
+    ahead = rows.with_columns(pl.when(first).then(pl.lit(late)).otherwise(TIME).alias(TIME))
+    found = check_batch(ahead, "batch", Validate())
+    assert found.quarantined[REASONS].to_list()[0][0] == f"{TIME}: at most 1 day(s) ahead of the clock"
+    assert found.quarantined.height == check_batch(rows, "batch", Validate()).quarantined.height + 1
+    said = [one.says for one in check_batch(ahead, "batch", Validate(max_future_days=None)).report.checks]
+    assert not any("ahead of the clock" in one for one in said)
+
+
+@pytest.mark.usefixtures("great_expectations")
+def test_a_row_without_its_only_key_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "KEY", ("flight",))
+    rows = month(JANUARY).with_columns(flight=pl.int_range(pl.len(), dtype=pl.Int32))
+    lost = rows.with_columns(flight=pl.when(pl.col("flight") > 1).then("flight"))
+    found = check_batch(lost, "batch", Validate())
+    assert sum("flight: is there" in why for why in found.quarantined[REASONS].to_list()) == 2

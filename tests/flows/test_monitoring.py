@@ -77,7 +77,7 @@ DATA = ["ingest", "validate", "prepare"]
     ("champion", "waiting", "called"),
     [
         (False, [], [*DATA, "ask for the first"]),
-        (True, [], [*DATA, "skip look", "page", "ask"]),
+        (True, [], [*DATA, "look back", "skip look", "page", "ask"]),
         (True, ["a"], [*DATA, "look at a, the last", "look back", "page", "ask"]),
         (True, ["a", "b"], [*DATA, "look at a", "look at b, the last", "look back", "page", "ask"]),
     ],

@@ -500,3 +500,14 @@ def test_the_interval_narrows_with_seeds_and_with_rows():
     by_seeds, by_rows = [wide(1000, seeds) for seeds in (2, 4, 32)], [wide(rows, 32) for rows in (50, 200, 1000)]
     assert by_seeds == sorted(by_seeds, reverse=True)
     assert by_rows == sorted(by_rows, reverse=True)
+
+
+@pytest.mark.parametrize(("days", "judged"), [(9, False), (10, True)])
+def test_a_slice_of_few_days_is_too_small_to_judge(days, judged):
+    """Of four days all are worse by chance in one of sixteen slices, however wide the interval is meant to be."""
+    y, champion, challenger = draw_case("binary")
+    blocks = np.arange(len(y)) % 30
+    rows = Rows("binary", y, {"some": blocks < days}, blocks)
+    found = compare(rows, champion, challenger, {}, "roc_auc", HOW)
+    assert (found.slices["some"] is not None) == judged
+    assert found.whole["roc_auc"]

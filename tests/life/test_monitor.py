@@ -135,3 +135,11 @@ def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> N
     days = rows[TIME].dt.date().to_physical().to_numpy()
     assert dict(reference.expected) == measure_live("binary", y, p, days, params.evaluate, params.sweep.first_seed)
     assert replace(reference, version="8").whole.columns.keys() >= {"first", "prediction", LABEL}
+
+
+def test_a_class_that_the_champion_never_met_does_not_stop_the_watch(known: Any, world: Any) -> None:
+    rows = later(world.draw_rows("multiclass", 1500, 9, "holdout"))
+    odd = rows.with_columns(pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("Delayd")).otherwise(LABEL).alias(LABEL))
+    seen = look(known, world, "multiclass", odd)
+    assert (seen.labelled, seen.rows) == (1499, 1500)
+    assert np.isfinite(seen.real["accuracy"].value)

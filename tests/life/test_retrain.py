@@ -199,10 +199,10 @@ def test_the_edge_of_age(until, limit, action):
         ({"retrainings": (day(70.01),)}, {}, "cooldown", "days since the last retraining, at least 20"),
         ({"new_rows": 999}, {}, "new rows", "999 labelled rows"),
         (
-            {"retrainings": tuple(day(-at) for at in range(12))},
+            {"retrainings": tuple(day(-at) for at in range(24))},
             {},
             "budget",
-            "12 retraining(s) within 365 days, at most 12",
+            "24 retraining(s) within 365 days, at most 24",
         ),
         ({}, {"budget": 0}, "budget", "SWITCHED OFF (retrain.budget is 0)"),
         ({"retrainings": (day(90),)}, {"cooldown_days": 0}, "order", "a retraining with 2013-09 was made already"),

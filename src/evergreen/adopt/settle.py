@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -14,12 +15,26 @@ from evergreen.adopt.cut import Batches
 from evergreen.adopt.infer import Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
+from evergreen.data.sources import PERIODS
 from evergreen.params import Params, parse
 
 SMALL = 2_000  # rows below which trees are kept small and rare categories count
 MEDIUM = 100_000  # rows below which all of history trains
 INBOX = "inbox"
-ORDER = ("kind", "path", "encoding", "separator", "decimal", "thousands", "dates", "url", "query", "period", "until")
+ORDER = (
+    "kind",
+    "path",
+    "encoding",
+    "separator",
+    "decimal",
+    "thousands",
+    "dates",
+    "url",
+    "query",
+    "period",
+    "lag_hours",
+    "until",
+)
 Changes = dict[str, dict[str, Any]]
 
 
@@ -98,6 +113,8 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
 
     if max_bad_rows is not None:
         changes["validate"] = {"max_bad_rows": max_bad_rows}
+    if batches.period and max(batches.rows) > datetime.now(UTC).strftime(PERIODS[batches.period][1]):
+        changes.setdefault("validate", {})["max_future_days"] = None  # times to come are what this table is about
     if rows < SMALL:
         at_most("prepare", "min_level_rows", 5)
         at_most("train", "max_depth", 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,11 @@ from evergreen import dataset
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
-from evergreen.files import write_whole
+from evergreen.files import write_entries, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
+
+EMPTY = "empty.json"  # in data/raw: batches without rows
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,22 @@ def ingest(
         check_unchanged(project, names if replace else ())
     source = open_source(params.source)
     offers = source.offers()
-    raw = Manifest(project.raw)
+    raw, empty = Manifest(project.raw), _read_empty(project)
     new = []
     for offer in _wanted(offers, params, raw, names, following):
         known = raw.entries.get(offer.name)
         if known and known["origin"] == offer.origin and not names and raw.file(offer.name).exists():
             continue
+        if offer.may_be_empty and empty.get(offer.name) == offer.origin and not names:
+            continue
         if _take(source, offer, raw, replace):
             new.append(offer.name)
             if following:
                 break
+        elif offer.may_be_empty and offer.name not in raw.entries:
+            empty[offer.name] = offer.origin
+    if empty != _read_empty(project):
+        write_entries(project.raw / EMPTY, empty)
     if not raw.entries:
         until = f" up to source.until ({params.source.until!r})" if params.source.until else ""
         raise InputError(f"the source holds no batch{until}: look at source in params.yaml")
@@ -70,7 +79,8 @@ def waiting(project: Project, params: Params) -> list[Offer]:
     check_declared()
     raw = Manifest(project.raw)
     offers = _wanted(open_source(params.source).offers(), params, raw, (), following=False)
-    return [one for one in offers if raw.entries.get(one.name, {}).get("origin") != one.origin]
+    known = _read_empty(project) | {name: one["origin"] for name, one in raw.entries.items()}
+    return [one for one in offers if known.get(one.name) != one.origin]
 
 
 def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
@@ -150,6 +160,14 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
     times = _moments(frame) if dataset.TIME else pl.Series([known["start"] if known else _arrival(raw)])
     raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(times))
     return True
+
+
+def _read_empty(project: Project) -> dict[str, str]:
+    """Return the batches in which nothing happened, with their origins: they are not asked for again and again."""
+    try:
+        return dict(json.loads((project.raw / EMPTY).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _same(path: Path, frame: pl.DataFrame) -> bool:

@@ -1,7 +1,7 @@
 """The fitted transformer: from features as read to the float32 columns that XGBoost sees.
 
 A category becomes its place in a dictionary fitted on training rows (0 missing, 1 other, then the levels in order);
-a number stays what it is, not scaled, missing as NaN. The dictionary is JSON: nothing to unpickle, and ONNX gets equal
+a number stays what it is, not scaled, missing or infinite as NaN. The dictionary is JSON: nothing to unpickle, and ONNX gets equal
 inputs.
 """
 
@@ -36,7 +36,7 @@ class Encoder:
     fitted_on: tuple[str, ...]  # batches
 
     def transform(self, frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the features of `frame` as float32, shape (rows, features).
+        """Return the features of `frame` as float32, shape (rows, features); what is not finite is missing.
 
         Raises InputError where a feature is missing or text stands where a number must.
         """
@@ -57,7 +57,9 @@ class Encoder:
                 columns.append(column.cast(pl.Float32).fill_null(float("nan")))
             else:
                 raise InputError(f"feature {name!r} must be a number, found {column.dtype}")
-        return np.column_stack([one.cast(pl.Float32).to_numpy() for one in columns])
+        x = np.column_stack([one.cast(pl.Float32).to_numpy() for one in columns])
+        x[np.isinf(x)] = np.nan
+        return x
 
     def transform_label(self, label: pl.Series) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return the label as float32, shape (rows,): a number, or the code of a class.

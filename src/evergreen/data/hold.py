@@ -1,7 +1,8 @@
 """Hold: batches so unlike those before them that nothing is trained, stopped or judged by them.
 
 One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck. Where the next one is
-unlike in the same columns, the world has changed, and both count; a person can vouch for one before (drift.accepted).
+unlike in all of these columns too, the world has changed, and both count, the new one unless it is unlike in others
+besides; a person can vouch for one before (drift.accepted).
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
             suspects = find_suspects(read(name), [read(before) for before in earlier], params)
             one = {"stamp": stamp, "why": suspects}
         found[name], why = dict(one), one["why"]
-        if last in held and set(held[last]) & set(why):
+        if last in held and set(held[last]) <= set(why):  # all that was odd is so again: the world has changed
+            why = {column: says for column, says in why.items() if column not in held[last]}
             trusted.append(last)
             del held[last]
-            why = {}
         if why and name not in params.accepted:
             held[name] = why
         else:

@@ -84,6 +84,11 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
 
 def _check_features() -> None:
     for name, expression in dataset.FEATURES.items():
+        if name in (TIME, LABEL) or name.startswith((KEY, SLICE, GROUP)):
+            raise InputError(
+                f"dataset.py: no feature can be called {name!r}: {LABEL!r}, {TIME!r} and what begins with {KEY!r}, "
+                f"{SLICE!r} or {GROUP!r} are other columns of a features file; call it otherwise"
+            )
         if later := sorted(set(expression.meta.root_names()) & set(dataset.KNOWN_LATER)):
             raise InputError(
                 f"dataset.py: feature {name!r} reads {later[0]!r}, which is known only later (KNOWN_LATER): a "

@@ -189,7 +189,10 @@ def surely_far(
     far = {one.column for one in measure(batch, before, {}, confidence, names) if one.low > smallest}
     if not far:
         return ()
-    margins = dict.fromkeys(far, smallest) | {key: margin_of(one, smallest) for key, one in usual(earlier, far).items()}
+    keys = [key for name in far for key in (name, key_of(name, "missing"))]
+    margins = dict.fromkeys(keys, smallest) | {
+        key: margin_of(one, smallest) for key, one in usual(earlier, far).items()
+    }
     return tuple(one for one in measure(batch, before, margins, confidence, far) if one.low > one.margin)
 
 

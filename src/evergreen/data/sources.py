@@ -7,9 +7,12 @@ import importlib
 import io
 import os
 import re
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 RESERVED = ("manifest", "split", "encoder", "held")
+SETTLED = 1.0  # seconds for which a local file has been left alone before it is read
 # In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
 NULLS = ["", "-", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "None", "null", "NULL"]
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -134,9 +138,14 @@ class Files:
             raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again")
         path = files[name]
         try:
+            _let_settle(path)
+            before = filesystem.ukey(path)
             content = filesystem.cat_file(path)
+            whole = filesystem.ukey(path) == before
         except Exception as error:  # whatever a remote file system raises
             raise InputError(f"{path} cannot be read ({_first_line(error)})") from error
+        if not whole:
+            raise InputError(f"{path} is still being written: wait until it is whole, then run again")
         if not content:
             raise InputError(f"{path} is empty (0 bytes): deliver it again")
         if path.endswith(".parquet"):
@@ -185,6 +194,13 @@ class Files:
                 raise InputError(f"{files[name]} and {one} would both be the batch {name!r}: rename one")
             files[name] = one
         return filesystem, files
+
+
+def _let_settle(path: str) -> None:
+    """Wait until a local file has been left alone for a moment: half of one reads like a whole one."""
+    with suppress(OSError):
+        while (age := time.time() - Path(path).stat().st_mtime) < SETTLED and age >= 0:
+            time.sleep(SETTLED - age)
 
 
 def as_utf8(content: bytes, path: str, encoding: str) -> bytes:
@@ -240,12 +256,13 @@ def _damaged(path: str, kind: str, error: object) -> str:
 class Sql:
     """One finished period (day, week, month, year) of a query's rows per batch, by the event time.
 
-    A period is finished when a later row is there, or the clock (UTC) has passed its end. It is taken once; rows that
+    A period is finished when a later row is there, or the clock (UTC) has passed its end by `lag_hours`. It is taken once; rows that
     come into it later are noticed by `evergreen ingest NAME`, which reads it again. Times with an offset become UTC.
     """
 
     def __init__(self, params: SourceParams) -> None:
         self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
+        self.lag = timedelta(hours=params.lag_hours)
         if not dataset.TIME:
             raise InputError(
                 "source.kind: 'sql' cuts rows into batches by time: name a column as TIME in dataset.py, or export the "
@@ -253,13 +270,12 @@ class Sql:
             )
 
     def offers(self) -> list[Offer]:
-        return [Offer(name, f"{self.period} {name}", may_be_empty=True) for name in self._periods()]
+        return [Offer(name, f"{self.period} {name}", may_be_empty=True) for name in self._periods]
 
     def read(self, name: str) -> pl.DataFrame:
-        periods = self._periods()
-        if name not in periods:
+        if name not in self._periods:
             raise InputError(f"source.query holds no finished {self.period} {name!r}")
-        start, end = periods[name]
+        start, end = self._periods[name]
         # SQLite keeps times as text, with or without an offset: a day more on each side, then cut by the time itself.
         room = timedelta(days=1) if self._engine().dialect.name == "sqlite" else timedelta()
         where = f"{dataset.TIME} >= :start AND {dataset.TIME} < :end"
@@ -270,25 +286,26 @@ class Sql:
             [name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns]
         )
 
+    @cached_property
     def _periods(self) -> dict[str, tuple[datetime, datetime]]:
-        time = dataset.TIME
+        moment = dataset.TIME
         edges = self._select(
-            f"MIN({time}) AS oldest, MAX({time}) AS newest, COUNT(*) - COUNT({time}) AS timeless "
+            f"MIN({moment}) AS oldest, MAX({moment}) AS newest, COUNT(*) - COUNT({moment}) AS timeless "
             f"FROM (\n{self.query}\n) AS batch"
         )
         if edges["timeless"].item():
             raise InputError(
-                f"source.query: {edges['timeless'].item():,} rows have no {time}, and would be in no batch: leave them "
-                f"out in the query, with WHERE {time} IS NOT NULL"
+                f"source.query: {edges['timeless'].item():,} rows have no {moment}, and would be in no batch: leave them "
+                f"out in the query, with WHERE {moment} IS NOT NULL"
             )
         oldest, newest = (parse(edges[name], pl.Datetime("us")).item() for name in ("oldest", "newest"))
         if oldest is None or newest is None:
-            raise InputError(f"source.query returns no row with a time in {time!r}")
+            raise InputError(f"source.query returns no row with a time in {moment!r}")
         every, form = PERIODS[self.period]
         starts = pl.select(
             pl.datetime_range(pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every)
         ).to_series()
-        finished = max(newest, datetime.now(UTC).replace(tzinfo=None))
+        finished = max(newest, datetime.now(UTC).replace(tzinfo=None) - self.lag)
         return {start.strftime(form): (start, end) for start, end in pairwise(starts) if end <= finished}
 
     def _select(self, what: str, **bounds: datetime) -> pl.DataFrame:

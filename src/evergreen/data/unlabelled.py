@@ -55,6 +55,11 @@ def read_given(project: Project, source: SourceParams, path: str, name: str | No
         rows = read_raw(Path(path))
     else:
         rows = typed(_File(source.model_copy(update={"path": path})).read(path), dataset.COLUMNS)
+    if not set(rows.columns) & set(dataset.COLUMNS):
+        raise InputError(
+            f"{path} has none of the columns that dataset.py declares, but {', '.join(rows.columns[:5])}: is "
+            f"source.separator ({source.separator!r}) the file's?"
+        )
     if rows.is_empty():
         raise InputError(f"{path} has no rows: there is nothing to score; deliver it again")
     return Given(batch, rows)

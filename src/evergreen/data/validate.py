@@ -111,8 +111,8 @@ class BadBatchError(InputError):
         faults = "\n".join(f"  {fault}" for fault in report.faults)
         super().__init__(
             f"batch {report.batch!r} is bad, and nothing after it was changed:\n{faults}\n"
-            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, leave it out with "
-            f"`evergreen ingest {report.batch} --drop`, or change what is expected in dataset.py (COLUMNS), "
+            f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, take it out of the source "
+            f"and then out with `evergreen ingest {report.batch} --drop`, or change what is expected in dataset.py (COLUMNS), "
             "expectations.py or params.yaml (validate); see reports/validation.html"
         )
 
@@ -246,15 +246,21 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
         yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.TIME, description=f"{dataset.TIME}: is there")
     unique = f"{', '.join(dataset.KEY)}: unique together"
     if len(dataset.KEY) == 1:
+        there = f"{dataset.KEY[0]}: is there"  # that it is unique is asked of the rows that have it
+        yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.KEY[0], description=there)
         yield gxe.ExpectColumnValuesToBeUnique(column=dataset.KEY[0], description=unique)
     elif dataset.KEY:
         yield gxe.ExpectCompoundColumnsToBeUnique(
             column_list=list(dataset.KEY), ignore_row_if="never", description=unique
         )
+    now = datetime.now(UTC).replace(tzinfo=None).timestamp()
+    if dataset.TIME and params.max_future_days is not None:  # one such row would make every later batch an old one
+        latest = datetime.fromtimestamp(now + params.max_future_days * 86_400, UTC).replace(tzinfo=None)
+        ahead = f"{dataset.TIME}: at most {params.max_future_days:g} day(s) ahead of the clock"
+        yield gxe.ExpectColumnValuesToBeBetween(column=dataset.TIME, max_value=latest, description=ahead)
     if params.max_age_days is not None and not dataset.TIME:
         raise InputError("validate.max_age_days needs a column that says when: name one as TIME in dataset.py")
     if params.max_age_days is not None:
-        now = datetime.now(UTC).replace(tzinfo=None).timestamp()
         oldest = datetime.fromtimestamp(now - params.max_age_days * 86_400, UTC).replace(tzinfo=None)
         fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
         yield gxe.ExpectColumnMaxToBeBetween(column=dataset.TIME, min_value=oldest, description=fresh)

@@ -21,6 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 30  # below, no metric of a slice means anything
 FEWEST_OF_CLASS = 5  # of either class of a binary label
 FEWEST_DAYS = 20  # fewer blocks make a poor bootstrap
+FEWEST_OF_SLICE = 10  # days; by chance all of four are worse in one of sixteen slices
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,12 @@ def difference(
     y = rows.y if at is None else rows.y[at]
     if not is_defined(rows.task, y):
         return None
+    blocks = rows.blocks if at is None or rows.blocks is None else rows.blocks[at]
+    if at is not None and blocks is not None and len(np.unique(blocks)) < FEWEST_OF_SLICE:
+        return None
     sides = (champion, challenger)
     members = [side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides]
     forms = [weighted(metric, y, one if at is None else one[at]) for group in members for one in group]
-    blocks = rows.blocks if at is None or rows.blocks is None else rows.blocks[at]
     draws = resample_rows(forms, len(y), blocks, how)
     values = np.array([form(np.ones(len(y))) for form in forms])
     unknown = [bool(np.isnan(one).any()) for group in members for one in group]

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from evergreen import dataset
+from evergreen.data.encoder import as_class
 from evergreen.data.hold import SKETCH
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch, pool, sketch
@@ -131,6 +132,8 @@ def see(
     p = say(model, rows)
     batch = replace(kept, columns=kept.columns | _predictions(model, p, rows[TIME]).columns)
     labelled = rows if LABEL in rows.columns else lived
+    if labelled is not None and task != "regression":  # a class that the champion never met is none it can be right in
+        labelled = labelled.filter(as_class(labelled[LABEL]).is_in(model.encoder.classes))
     real: dict[str, Estimate] = {}
     if labelled is not None and labelled.height:
         y = model.encoder.transform_label(labelled[LABEL])

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS = 100_000  # a linear model of some hundred weights learns nothing from more
+MOST_LEVELS = 200  # of a category, the most common; the others are one: each is a column of numbers
+AT_ONCE = 50_000  # rows that are encoded at a time
 
 
 def predict_baselines(tables: Tables, seed: int) -> dict[str, Array]:
@@ -43,9 +45,10 @@ def _linear(tables: Tables) -> Any:
 
     categories = [at for at, name in enumerate(tables.features) if name in tables.categories]
     numbers = [at for at, name in enumerate(tables.features) if name not in tables.categories]
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32, max_categories=MOST_LEVELS)
     encode = ColumnTransformer(
         [
-            ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32), categories),
+            ("categories", one_hot, categories),
             ("numbers", make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
         ]
     )
@@ -56,8 +59,11 @@ def _linear(tables: Tables) -> Any:
 
 
 def _predict(model: Any, tables: Tables) -> Array:
+    x = tables.holdout.x
+    say = model.predict if tables.task == "regression" else model.predict_proba
+    said = np.concatenate([say(x[at : at + AT_ONCE]) for at in range(0, max(1, len(x)), AT_ONCE)])
     if tables.task == "regression":
-        return np.asarray(model.predict(tables.holdout.x))
-    chances = np.zeros((len(tables.holdout), len(tables.classes)))
-    chances[:, model.classes_.astype(int)] = model.predict_proba(tables.holdout.x)
+        return said
+    chances = np.zeros((len(x), len(tables.classes)))
+    chances[:, model.classes_.astype(int)] = said
     return chances[:, 1] if tables.task == "binary" else chances

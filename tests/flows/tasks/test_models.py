@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Semaphore
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from prefect.logging import disable_run_logger
 
 from evergreen.model.sweep import Slots, seed_fingerprint
 from evergreen.model.train import Trained
+from evergreen.registry import Registered
 from flows.tasks import models
 from flows.tasks.job import Job, value
-from flows.tasks.models import Plan, Seed, describe
+from flows.tasks.models import Plan, Seed, describe, plan
 
 PLAN = Plan("cpu", Slots(2, 1), "fingerprint", "data.dir")
 
@@ -50,6 +52,29 @@ def test_a_run_is_named_after_its_holdout_and_carries_its_facts(make_job: Callab
         "split.validation": "2013-03",
         "split.holdout": "2013-04",
     }
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
+    damaged: bool, make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else there would be no champion for as long as the data stay as they are."""
+    reopened: list[str] = []
+    run = SimpleNamespace(info=SimpleNamespace(run_id="run"))
+    tracker: Any = SimpleNamespace(recover=list, find_finished=lambda _: run, reopen=reopened.append)
+    registry = SimpleNamespace(
+        recover=list,
+        version_of=lambda _: Registered("evergreen", "2", ""),
+        aliases=lambda: {"champion": "1"},
+        champion=lambda: None if damaged else "1",
+    )
+    made = make_job(tmp_path)
+    monkeypatch.setattr(models, "data_versions", lambda _: {"data/features": "data.dir"})
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    with disable_run_logger():
+        found = plan.fn(Job(made.project, made.params, tracker))
+    assert reopened == (["run"] if damaged else [])
+    assert found.finished == (None if damaged else "run")
 
 
 class Notes:

@@ -30,13 +30,17 @@ class Journal:
     """Entries in memory."""
 
     def __init__(self, *entries: Entry, facts: dict[str, Any] | None = None) -> None:
-        self.written, self.seen = list(entries), facts or {}
+        self.written, self.seen, self.back = list(entries), facts or {}, False
 
     def entries(self, version: str | None = None) -> list[Entry]:
         return [one for one in self.written if version in (None, one.version)]
 
     def facts(self, entry: Entry) -> dict[str, Any]:
         return dict(self.seen[entry.batch])
+
+    def looked_back(self, version: str, *, done: bool = False) -> bool:
+        self.back = self.back or done
+        return self.back
 
     def asked(self) -> list[Entry]:
         return [one for one in self.written if one.action == "retrain"]
@@ -169,9 +173,12 @@ def test_the_champion_before_comes_back_where_the_evidence_says_so(
     monkeypatch.setattr(monitoring, "create_markdown_artifact", lambda *given, **more: None)
     entries = [Entry(one["batch"], "3", "") for one in facts]
     with disable_run_logger():
-        found = look_back.fn(job, watched(Journal(*entries, facts={one["batch"]: one for one in facts})))
-    assert (found and found.action) == action
-    assert registry.back == back
+        journal = Journal(*entries, facts={one["batch"]: one for one in facts})
+        found = look_back.fn(job, watched(journal))
+        assert (found and found.action) == action
+        assert registry.back == back
+        assert look_back.fn(job, watched(journal)) is None  # once for what was seen
+    assert journal.back
 
 
 @pytest.mark.parametrize("why", ["the one before is damaged", "a rollback was cut short before"])
