@@ -69,17 +69,39 @@ def test_each_metric_is_that_of_scikit_learn_with_an_interval_around_it(task, da
     assert all(one.low < one.value < one.high for one in found.values())
 
 
-def test_days_whose_rows_are_alike_make_the_interval_wider_from_20_of_them_on():
+def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
     rng = np.random.default_rng(0)
     wide = {}
-    for days in (19, 20):
+    for days in (4, 5, 30):
         day = np.arange(4000) * days // 4000
         y = (rng.random(4000) < np.where(day % 3, 0.1, 0.9)).astype(int)
         p = np.where(day % 2, 0.7, 0.3) + rng.normal(size=4000) * 0.01
         whole, alone = (measure_live("binary", y, p, one, QUICK, 0)["brier"] for one in (day, None))
         wide[days] = (whole.high - whole.low) / (alone.high - alone.low)
-    assert wide[19] == 1
-    assert wide[20] > 3
+    assert wide[4] == 1
+    assert wide[5] > wide[30] > 3
+
+
+@pytest.mark.parametrize("days", [5, 7, 19])
+def test_the_interval_of_few_days_holds_the_truth(days):
+    """The Brier score over all days that might have been, of which a batch of a week shows seven."""
+    rng = np.random.default_rng(days)
+
+    def live(count, rows):
+        day = np.repeat(np.arange(count), rows)
+        y = (rng.random(len(day)) < 1 / (1 + np.exp(1 - rng.normal(0, 0.6, count)[day]))).astype(int)
+        return y, np.full(len(day), 0.3), day
+
+    y, p, _ = live(4000, 50)
+    truth = float(np.mean((y - p) ** 2))
+    held = {"days": 0, "rows": 0}
+    for seed in range(200):
+        y, p, day = live(days, 100)
+        for name, one in (("days", day), ("rows", None)):
+            found = measure_live("binary", y, p, one, QUICK, seed)["brier"]
+            held[name] += found.low <= truth <= found.high
+    assert held["days"] >= 180
+    assert held["rows"] < 140  # as if rows were independent
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, Form, interval, re
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 30  # below, no metric of a slice means anything
 FEWEST_OF_CLASS = 5  # of either class of a binary label
-FEWEST_DAYS = 20  # fewer blocks make a poor bootstrap
-FEWEST_OF_SLICE = 10  # days; by chance all of four are worse in one of sixteen slices
+FEWEST_DAYS = 5  # below, rows count as independent: how days differ cannot be seen
+MANY_DAYS = 20  # below, a bootstrap of whole days is too sure of itself
 
 
 @dataclass(frozen=True)
@@ -150,13 +150,15 @@ def difference(
     if not is_defined(rows.task, y):
         return None
     blocks = rows.blocks if at is None or rows.blocks is None else rows.blocks[at]
-    if at is not None and blocks is not None and len(np.unique(blocks)) < FEWEST_OF_SLICE:
+    if (
+        at is not None and blocks is not None and len(np.unique(blocks)) < FEWEST_DAYS
+    ):  # all of four are worse by chance in one of sixteen
         return None
     sides = (champion, challenger)
     members = [side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides]
     forms = [weighted(metric, y, one if at is None else one[at]) for group in members for one in group]
-    draws = resample_rows(forms, len(y), blocks, how)
     values = np.array([form(np.ones(len(y))) for form in forms])
+    draws = widen(resample_rows(forms, len(y), blocks, how), values[:, None], blocks, how.confidence)
     unknown = [bool(np.isnan(one).any()) for group in members for one in group]
     values[unknown] = draws[unknown] = np.nan  # a rank or a class would be found for what is no number
     cut = len(members[0])
@@ -227,6 +229,28 @@ def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: R
         for one in forms
     ]
     return resample(summed, len(names), resamples=how.resamples, seed=how.seed)
+
+
+def blocks_of(days: Array | None) -> Array | None:
+    """Return what rows are drawn by: their day, shape (rows,); None where each counts by itself, as days are too few."""
+    return days if days is not None and len(np.unique(days)) >= FEWEST_DAYS else None
+
+
+def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) -> Array:
+    """Return `draws` of `values`, farther from them where blocks are few: of b, by sqrt(b / (b - 1)) and Student's t.
+
+    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source: Hesterberg, What teachers
+    should know about the bootstrap, 2015, section 3.4.
+    """
+    from scipy.stats import norm, t
+
+    count = MANY_DAYS if blocks is None else len(np.unique(blocks))
+    if count >= MANY_DAYS:
+        return draws
+    edge = (1 + confidence) / 2
+    return np.asarray(
+        values + (draws - values) * (count / (count - 1)) ** 0.5 * t.ppf(edge, count - 1) / norm.ppf(edge)
+    )
 
 
 def _luck(old: _Noise, new: _Noise, draw: np.random.Generator) -> Array:

@@ -15,12 +15,12 @@ from evergreen.data.keys import hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import (
-    FEWEST_DAYS,
     FEWEST_OF_CLASS,
     FEWEST_ROWS,
     Resampling,
     Rows,
     Side,
+    blocks_of,
     check_unseen,
     compare,
     difference,
@@ -174,8 +174,7 @@ def _see_champion(rows: pl.DataFrame, keys: Array, champion: Candidate, challeng
 
 def days_of(rows: pl.DataFrame) -> Array | None:
     """Return the day of each row: weather, strikes and sales make the rows of a day alike. None where days are few."""
-    days = rows[TIME].dt.date().to_physical().to_numpy()
-    return days if len(np.unique(days)) >= FEWEST_DAYS else None
+    return blocks_of(rows[TIME].dt.date().to_physical().to_numpy())
 
 
 def _slices(rows: pl.DataFrame) -> dict[str, Array]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.life.compare import FEWEST_DAYS, FEWEST_ROWS, Resampling, is_defined, resample_rows
+from evergreen.life.compare import FEWEST_ROWS, Resampling, blocks_of, is_defined, resample_rows, widen
 from evergreen.model.metrics import METRICS, Estimate, Form, interval, measure, weighted
 from evergreen.params import Evaluate
 
@@ -121,16 +121,22 @@ def measure_live(task: str, y: Array, p: Array, days: Array | None, params: Eval
     """Return each metric of `task` with its bootstrap interval; {} for too few rows (30, and 5 of either class).
 
     `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes). `days`: the day of each row,
-    shape (rows,): from 20 days on whole days are drawn, for their rows are alike.
+    shape (rows,): from 5 days on whole days are drawn, for their rows are alike.
     """
     if not is_defined(task, y):
         return {}
     forms = [weighted(name, y, p) for name in METRICS[task]]
-    found = resample_rows(forms, len(y), _blocks(days), Resampling(params.resamples, params.confidence, seed))
+    blocks, values = blocks_of(days), measure(task, y, p)
+    found = resample_rows(forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed))
     draws, nothing = dict(zip(METRICS[task], found, strict=True)), (float("nan"), float("nan"))
+    edges = {
+        name: interval(widen(draws[name], np.asarray(value), blocks, params.confidence), params.confidence)
+        for name, value in values.items()
+        if np.isfinite(value)
+    }
     return {
-        name: Estimate(value, *(interval(draws[name], params.confidence) if np.isfinite(value) else nothing))
-        for name, value in measure(task, y, p).items()
+        name: Estimate(value, *(np.clip(edges[name], *_bounds(name)).tolist() if name in edges else nothing))
+        for name, value in values.items()
     }
 
 
@@ -170,7 +176,8 @@ def estimate(
         )
     draw = np.random.default_rng([seed, 2])
     expected = _expect(task, p, calibration.apply(p))
-    sums = _draw_rows([*expected.values()], _blocks(days), params, seed)
+    blocks = blocks_of(days)
+    sums = _draw_rows([*expected.values()], blocks, params, seed)
     moves = calibration.refit(p, np.concatenate([one.slopes for one in expected.values()], axis=2), draw)
     picks, found, start = draw.integers(0, REFITS, params.resamples), {}, 0
     for name, one in expected.items():
@@ -180,10 +187,15 @@ def estimate(
         value = float(one.of(whole[None])[0])
         bias = float(refits.mean()) - value
         drawn = one.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
-        most = np.inf if name == "log_loss" else 1.0
+        drawn = widen(drawn, np.asarray(value - bias), blocks, params.confidence)
         edges = (value - bias, *interval(drawn, params.confidence))
-        found[name] = Estimate(*(float(np.clip(edge, 0, most)) for edge in edges))
+        found[name] = Estimate(*np.clip(edges, *_bounds(name)).tolist())
     return found
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    """Return the least and the largest value of a metric: none lies beyond, though a widened interval might."""
+    return -np.inf if metric == "r2" else 0.0, np.inf if metric in ("log_loss", "rmse", "mae") else 1.0
 
 
 def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
@@ -340,10 +352,6 @@ def _bin(p: Array, happened: Array) -> Curve:
 
 def _by_curve(p: Array) -> list[Array]:
     return [p] if p.ndim == 1 else list((p / p.sum(axis=1, keepdims=True)).T)
-
-
-def _blocks(days: Array | None) -> Array | None:
-    return days if days is not None and len(np.unique(days)) >= FEWEST_DAYS else None
 
 
 def _known(past: Sequence[tuple[Estimate, Estimate]]) -> list[tuple[Estimate, Estimate]]:
