@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ TYPE_NAMES = {
     "numeric": "a number",
     "other": "a true or false",
 }
-UNPARSED = " (text that is not {kind})"
+UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
 REASONS = "quarantine_reasons"
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
@@ -192,6 +192,7 @@ def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labe
         fault = f"missing column(s) {missing}; it has {', '.join(frame.columns)}"
         return _bad(batch, frame, checks, [fault])
     parsed = _parsed(frame.with_columns(pl.lit(None, dataset.COLUMNS[name]).alias(name) for name in later))
+    parsed = _with_times_to_come(parsed, params)
     expected = [one for one in _expected(batch) if labelled or _holds_in_time(one)]
     found, broken = _run([*_declared(parsed, params), *expected], parsed, frame.height)
     checks += found
@@ -220,6 +221,24 @@ def _parsed(frame: pl.DataFrame) -> pl.DataFrame:
             unfit = pl.select(pl.when(columns[-1].is_null()).then(_as_text(frame[name]))).to_series()
             columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
     return pl.DataFrame([*columns, *(frame[name] for name in frame.columns if name not in dataset.COLUMNS)])
+
+
+def _with_times_to_come(parsed: pl.DataFrame, params: ValidateParams) -> pl.DataFrame:
+    """Return `parsed` and, where rows are ahead of the clock, a column of their times, which must be empty.
+
+    One such row would make every later batch an old one.
+    """
+    if not dataset.TIME or params.max_future_days is None:
+        return parsed
+    ahead = parsed[dataset.TIME].cast(pl.Datetime("us")) > _now() + timedelta(days=params.max_future_days)
+    if not ahead.any():
+        return parsed
+    times = pl.when(ahead).then(pl.col(dataset.TIME).cast(pl.String)).alias(dataset.TIME + AHEAD)
+    return parsed.with_columns(times)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _as_text(column: pl.Series) -> pl.Series:
@@ -253,15 +272,13 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
         yield gxe.ExpectCompoundColumnsToBeUnique(
             column_list=list(dataset.KEY), ignore_row_if="never", description=unique
         )
-    now = datetime.now(UTC).replace(tzinfo=None).timestamp()
-    if dataset.TIME and params.max_future_days is not None:  # one such row would make every later batch an old one
-        latest = datetime.fromtimestamp(now + params.max_future_days * 86_400, UTC).replace(tzinfo=None)
+    if dataset.TIME + AHEAD in parsed.columns:
         ahead = f"{dataset.TIME}: at most {params.max_future_days:g} day(s) ahead of the clock"
-        yield gxe.ExpectColumnValuesToBeBetween(column=dataset.TIME, max_value=latest, description=ahead)
+        yield gxe.ExpectColumnValuesToBeNull(column=dataset.TIME + AHEAD, description=ahead)
     if params.max_age_days is not None and not dataset.TIME:
         raise InputError("validate.max_age_days needs a column that says when: name one as TIME in dataset.py")
     if params.max_age_days is not None:
-        oldest = datetime.fromtimestamp(now - params.max_age_days * 86_400, UTC).replace(tzinfo=None)
+        oldest = _now() - timedelta(days=params.max_age_days)
         fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
         yield gxe.ExpectColumnMaxToBeBetween(column=dataset.TIME, min_value=oldest, description=fresh)
 
