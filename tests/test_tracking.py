@@ -154,6 +154,14 @@ def test_a_finished_run_with_failed_seeds_does_not_hide_a_whole_one(tracker):
     assert tracker.find_finished("print").info.run_id == whole
 
 
+def test_a_training_that_lost_a_seed_is_none_that_was_made(tracker):
+    """It could not be judged: what was asked for still is."""
+    for batch, failed in (("2013-05", []), ("2013-06", [1])):
+        with tracker.open_run(batch, "a run", {"split.holdout": batch}) as run_id:
+            tracker.record_evaluation(run_id, evaluation(), failed, [])
+    assert [one.holdout for one in tracker.trainings()] == [("2013-05",)]
+
+
 def test_what_a_killed_run_left_open_is_closed(tracker):
     done, left = begin(tracker, "one"), begin(tracker, "two")
     child = tracker.record_seed(left, fit(), METRICS, "seed print")

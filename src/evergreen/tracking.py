@@ -141,9 +141,13 @@ class Tracker:
         self.client.set_terminated(run_id, "FINISHED")
 
     def trainings(self) -> list[Training]:
-        """Return the finished training runs, oldest first."""
+        """Return the training runs that finished with all their seeds, oldest first: others could not be judged."""
         found = self._search(f"attributes.status = 'FINISHED' and tags.`{HOLDOUT}` != ''")
-        return [Training(str(run.info.run_id), tuple(run.data.tags[HOLDOUT].split(", "))) for run in reversed(found)]
+        return [
+            Training(str(run.info.run_id), tuple(run.data.tags[HOLDOUT].split(", ")))
+            for run in reversed(found)
+            if _complete(run)
+        ]
 
     def describe(self, run_id: str) -> tuple[dict[str, float], dict[str, str]]:
         """Return the metrics and the tags of a run."""
