@@ -27,6 +27,7 @@ from evergreen.data.split import LABEL, ROLES, SLICE, TIME, Split, read_part
 from evergreen.errors import InputError
 from evergreen.project import Project
 
+pytestmark = pytest.mark.slow  # projects that are ingested and validated first
 MONTHS = [f"2013-{number:02}" for number in range(1, 9)]
 START = datetime.fromisoformat("2013-01-01")
 

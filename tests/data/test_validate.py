@@ -29,7 +29,7 @@ from evergreen.data.validate import (
 from evergreen.errors import InputError
 from evergreen.params import Validate
 
-pytestmark = pytest.mark.usefixtures("great_expectations")
+pytestmark = [pytest.mark.usefixtures("great_expectations"), pytest.mark.slow]  # the real engine
 
 JANUARY = "2013-01"
 TIME = dataset.TIME

@@ -82,6 +82,7 @@ def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
     assert wide[5] > wide[30] > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [5, 7, 19])
 def test_the_interval_of_few_days_holds_the_truth(days):
     """The Brier score over all days that might have been, of which a batch of a week shows seven."""
