@@ -61,6 +61,11 @@ class Job:
         """The models of the project."""
         return Registry(self.tracker)
 
+    def finish_cut(self) -> None:
+        """Finish or drop what a killed process, or a task that failed, left half-way in the registry."""
+        for told in self.registry.recover():
+            get_run_logger().warning(told)
+
     def candidate(self, number: str) -> Any:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
         from evergreen.life.judge import Candidate

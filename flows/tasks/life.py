@@ -59,16 +59,16 @@ def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tup
 
     decision = decide(judged.evidence, job.params.gate)
     number = registered.version
-    for told in job.registry.recover():  # where this task is tried again
-        get_run_logger().warning(told)
+    job.finish_cut()  # where this task is tried again
+    held = job.registry.aliases().get(CHAMPION)
     title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
     batch = Split.read(job.project.features / "split.json").holdout.batches[-1]
     files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
     job.tracker.attach(run_id, files)
-    if job.registry.aliases().get(CHAMPION) == number:
+    if held == number:
         get_run_logger().info("version %s is the champion by now", number)
     elif decision.action == PROMOTE:
-        job.registry.promote(number, job.registry.aliases().get("champion"), decision, batch, files)
+        job.registry.promote(number, held, decision, batch, files)
     else:
         job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, batch, files)
     create_markdown_artifact(decision.as_markdown(), key="decision", description="Every rule of the gate")

@@ -83,17 +83,14 @@ def plan(job: Job) -> Plan:
     data = data_versions(job.project)["data/features"]
     fingerprint = sweep_fingerprint(data, job.params, device)
     finished = job.tracker.find_finished(fingerprint)
-    for told in job.registry.recover():
-        get_run_logger().warning(told)
+    job.finish_cut()
     registered = job.registry.version_of(finished.info.run_id) if finished else None
     if finished and not registered:
         get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)
         job.tracker.reopen(finished.info.run_id)
         finished = None
-    held = job.registry.aliases().get(CHAMPION)
-    if finished and registered and held and held != registered.version and not job.registry.champion():
-        get_run_logger().warning("the champion, version %s, is gone or damaged: version %s is judged again", held,
-                                 registered.version)  # fmt: skip
+    elif finished and registered and _lacks_champion(job, registered):
+        get_run_logger().warning("the champion is gone or damaged: version %s is judged again", registered.version)
         job.tracker.reopen(finished.info.run_id)
         finished = None
     slots = share_cores(job.params.sweep, count_cores(), device)
@@ -101,6 +98,12 @@ def plan(job: Job) -> Plan:
         "%d seeds on %s, %d at once with %d thread(s) each", job.params.sweep.seeds, device, slots.jobs, slots.threads
     )
     return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
+
+
+def _lacks_champion(job: Job, registered: Registered) -> bool:
+    """Say whether a version other than the `registered` one is champion, and cannot be."""
+    held = job.registry.aliases().get(CHAMPION)
+    return held is not None and held != registered.version and not job.registry.champion()
 
 
 @task(name="leaks", task_run_name="leaks", timeout_seconds=3600, cache_policy=NO_CACHE)

@@ -66,8 +66,7 @@ def know_champion(job: Job) -> Watched | None:
     """Gather what the champion is known by; None where there is none."""
     journal = Journal(job.tracker)
     journal.recover()
-    for told in job.registry.recover():
-        get_run_logger().warning(told)
+    job.finish_cut()
     live = job.registry.champion()
     if not live:
         return None
@@ -86,8 +85,8 @@ def know_champion(job: Job) -> Watched | None:
     metric = pick_metric(job.params.gate.metric, model.encoder.task)
     if metric not in reference.expected:
         raise InputError(
-            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a new "
-            "champion with `evergreen run` when there are more"
+            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
+            "new champion with `evergreen run` when there are more"
         )
     get_run_logger().info("version %s has learnt from %s to %s", live, learnt[0], learnt[-1])
     return Watched(reference, journal, holdout, metric)
@@ -193,8 +192,7 @@ def look_back(job: Job, watched: Watched) -> Decision | None:
 
 
 def _look_back(job: Job, watched: Watched) -> Decision | None:
-    for told in job.registry.recover():  # where this task is tried again
-        get_run_logger().warning(told)
+    job.finish_cut()  # where this task is tried again
     held, features = job.registry.aliases(), Manifest(job.project.features)
     before = held.get(PREVIOUS) if held.get(CHAMPION) == watched.reference.version else None
     fit = [one["batch"] for one in read_facts(watched) if one["labelled"] and not one["unfit"] and not one["answered"]]

@@ -433,7 +433,7 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
 
 @contextmanager
 def _registry(*, reading: bool = False) -> Iterator[Registry]:
-    """Hold the project, as far as a run under way leaves it where the registry is only read, and finish what was cut."""
+    """Hold the project and finish what was cut; only `reading`, a run under way is no obstacle."""
     from evergreen.errors import InputError
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker

@@ -97,7 +97,7 @@ class Journal:
         return [_entry(run) for run in found if ANSWERED not in run.data.tags]
 
     def looked_back(self, version: str, *, done: bool = False) -> bool:
-        """Say whether every entry under a champion was part of a look at the one before; `done`: they are from now on."""
+        """Say whether every entry under a champion was part of a look at the one before; `done`: now they are."""
         found = self._search(f"attributes.status = 'FINISHED' and tags.`{SEEN}.version` = '{version}'")
         missing = [run for run in found if BACK not in run.data.tags]
         for run in missing if done else ():

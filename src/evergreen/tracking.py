@@ -1,4 +1,6 @@
-"""The runs of a project in MLflow: a parent per training run, a child per seed. With registry.py and journal.py its only callers.
+"""The runs of a project in MLflow: a parent per training run, a child per seed.
+
+With registry.py and journal.py the only caller of it.
 
 Run ids are passed as values, never by MLflow's "active run", so that tasks in threads cannot mix them up.
 """

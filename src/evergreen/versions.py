@@ -116,7 +116,7 @@ def _opened(project: Project) -> Iterator[Repo]:
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # DVC makes so many objects that at Python's 700 all libraries are searched for garbage again and again, 0.2 s a time.
+    # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often, 0.2 s a time.
     gc.set_threshold(10_000)
     _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
     try:

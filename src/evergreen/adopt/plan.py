@@ -13,8 +13,7 @@ from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.look import NAMES_ROWS, PEOPLE, look, plain_name
 from evergreen.adopt.suspect import suspect
-from evergreen.data.keys import KEY
-from evergreen.data.split import GROUP, LABEL, SLICE, TIME
+from evergreen.data.split import TAKEN, TAKEN_STARTS
 from evergreen.errors import InputError
 from evergreen.params import Leaks, Task
 
@@ -22,7 +21,6 @@ CLASSES = 20  # whole numbers, at most, that count as classes
 FEWEST = 10  # rows of a class, below which it cannot be learnt and judged
 MOMENTS = 5  # different ones that a column must hold to say when
 YES = ("yes", "y", "true", "t", "1", "1.0", "positive", "pos", "si", "oui", "ja", "won", "churned", "default")
-RESERVED, RESERVED_STARTS = (TIME, LABEL), (KEY, SLICE, GROUP)  # of a features file
 
 
 @dataclass(frozen=True)
@@ -241,8 +239,8 @@ def _name_features(columns: Iterable[Column], time: str) -> list[str]:
     for one in columns:
         name = f"days since {one.name}" if one.dtype == MOMENT and time else one.name
         name = " ".join(name.translate({ord("["): "(", ord("]"): ")", ord("<"): " less "}).split())
-        if name in RESERVED or name.startswith(RESERVED_STARTS):
-            name = f"{name}_" if name in RESERVED else f"_{name}"
+        if name in TAKEN or name.startswith(TAKEN_STARTS):
+            name = f"{name}_" if name in TAKEN else f"_{name}"
         while name in names:
             name = f"{name}_"
         names.append(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,11 +14,11 @@ from evergreen import dataset
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
-from evergreen.files import write_entries, write_whole
+from evergreen.files import read_entries, write_entries, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
-EMPTY = "empty.json"  # in data/raw: batches without rows
+EMPTY = "empty.json"  # in data/raw: batches without rows, with their origins, so that nobody asks for them again
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ def ingest(
         check_unchanged(project, names if replace else ())
     source = open_source(params.source)
     offers = source.offers()
-    raw, empty = Manifest(project.raw), _read_empty(project)
+    raw, before = Manifest(project.raw), read_entries(project.raw / EMPTY)
+    empty = dict(before)
     new = []
     for offer in _wanted(offers, params, raw, names, following):
         known = raw.entries.get(offer.name)
@@ -66,7 +66,7 @@ def ingest(
                 break
         elif offer.may_be_empty and offer.name not in raw.entries:
             empty[offer.name] = offer.origin
-    if empty != _read_empty(project):
+    if empty != before:
         write_entries(project.raw / EMPTY, empty)
     if not raw.entries:
         until = f" up to source.until ({params.source.until!r})" if params.source.until else ""
@@ -79,7 +79,7 @@ def waiting(project: Project, params: Params) -> list[Offer]:
     check_declared()
     raw = Manifest(project.raw)
     offers = _wanted(open_source(params.source).offers(), params, raw, (), following=False)
-    known = _read_empty(project) | {name: one["origin"] for name, one in raw.entries.items()}
+    known = read_entries(project.raw / EMPTY) | {name: one["origin"] for name, one in raw.entries.items()}
     return [one for one in offers if known.get(one.name) != one.origin]
 
 
@@ -160,14 +160,6 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
     times = _moments(frame) if dataset.TIME else pl.Series([known["start"] if known else _arrival(raw)])
     raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(times))
     return True
-
-
-def _read_empty(project: Project) -> dict[str, str]:
-    """Return the batches in which nothing happened, with their origins: they are not asked for again and again."""
-    try:
-        return dict(json.loads((project.raw / EMPTY).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _same(path: Path, frame: pl.DataFrame) -> bool:

@@ -1,8 +1,8 @@
 """The fitted transformer: from features as read to the float32 columns that XGBoost sees.
 
 A category becomes its place in a dictionary fitted on training rows (0 missing, 1 other, then the levels in order);
-a number stays what it is, not scaled, missing or infinite as NaN. The dictionary is JSON: nothing to unpickle, and ONNX gets equal
-inputs.
+a number stays what it is, not scaled, missing or infinite as NaN. The dictionary is JSON: nothing to unpickle, and ONNX
+gets equal inputs.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ besides; a person can vouch for one before (drift.accepted).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch
 from evergreen.data.suspects import find_suspects
-from evergreen.files import sha256_of, sha256_of_code, write_entries
+from evergreen.files import read_entries, sha256_of, sha256_of_code, write_entries
 from evergreen.params import Drift
 
 SKETCH = ".npz"
@@ -31,7 +30,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     What was found of a batch is kept in `data/features/held.json`, and looked for again only where the batches before
     it, the parameters or the code have changed.
     """
-    known = _read(done)
+    known = read_entries(done.folder / HELD)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
     versions = {name: done.version(name, SKETCH) for name in batches}
     read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
@@ -65,11 +64,4 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
 
 def read_held(done: Manifest) -> dict[str, dict[str, str]]:
     """Return what `find_held` found last."""
-    return {name: one["why"] for name, one in _read(done).items() if one["held"]}
-
-
-def _read(done: Manifest) -> dict[str, Any]:
-    try:
-        return dict(json.loads((done.folder / HELD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
+    return {name: one["why"] for name, one in read_entries(done.folder / HELD).items() if one["held"]}

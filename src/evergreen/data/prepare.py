@@ -23,7 +23,20 @@ from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.profile import Profile, profile
 from evergreen.data.sketch import sketch
-from evergreen.data.split import CONTENT, GROUP, LABEL, SHARES, SLICE, TIME, Part, Split, split_rows, within
+from evergreen.data.split import (
+    CONTENT,
+    GROUP,
+    LABEL,
+    SHARES,
+    SLICE,
+    TAKEN,
+    TAKEN_STARTS,
+    TIME,
+    Part,
+    Split,
+    split_rows,
+    within,
+)
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params
@@ -84,7 +97,7 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
 
 def _check_features() -> None:
     for name, expression in dataset.FEATURES.items():
-        if name in (TIME, LABEL) or name.startswith((KEY, SLICE, GROUP)):
+        if name in TAKEN or name.startswith(TAKEN_STARTS):
             raise InputError(
                 f"dataset.py: no feature can be called {name!r}: {LABEL!r}, {TIME!r} and what begins with {KEY!r}, "
                 f"{SLICE!r} or {GROUP!r} are other columns of a features file; call it otherwise"

@@ -256,8 +256,9 @@ def _damaged(path: str, kind: str, error: object) -> str:
 class Sql:
     """One finished period (day, week, month, year) of a query's rows per batch, by the event time.
 
-    A period is finished when a later row is there, or the clock (UTC) has passed its end by `lag_hours`. It is taken once; rows that
-    come into it later are noticed by `evergreen ingest NAME`, which reads it again. Times with an offset become UTC.
+    A period is finished when a later row is there, or the clock (UTC) has passed its end by `lag_hours`. It is taken
+    once; rows that come into it later are noticed by `evergreen ingest NAME`, which reads it again. Times with an
+    offset become UTC.
     """
 
     def __init__(self, params: SourceParams) -> None:
@@ -295,8 +296,8 @@ class Sql:
         )
         if edges["timeless"].item():
             raise InputError(
-                f"source.query: {edges['timeless'].item():,} rows have no {moment}, and would be in no batch: leave them "
-                f"out in the query, with WHERE {moment} IS NOT NULL"
+                f"source.query: {edges['timeless'].item():,} rows have no {moment}, and would be in no batch: leave "
+                f"them out in the query, with WHERE {moment} IS NOT NULL"
             )
         oldest, newest = (parse(edges[name], pl.Datetime("us")).item() for name in ("oldest", "newest"))
         if oldest is None or newest is None:

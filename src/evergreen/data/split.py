@@ -30,6 +30,7 @@ SHARES = {
 }  # of rows, where batches do not split them
 TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
 SLICE, GROUP = "slice_", "group_"  # what the names of others begin with
+TAKEN, TAKEN_STARTS = (TIME, LABEL), (KEY, SLICE, GROUP)  # so no feature can be called that
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
 
 

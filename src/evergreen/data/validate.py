@@ -112,8 +112,8 @@ class BadBatchError(InputError):
         super().__init__(
             f"batch {report.batch!r} is bad, and nothing after it was changed:\n{faults}\n"
             f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, take it out of the source "
-            f"and then out with `evergreen ingest {report.batch} --drop`, or change what is expected in dataset.py (COLUMNS), "
-            "expectations.py or params.yaml (validate); see reports/validation.html"
+            f"and then out with `evergreen ingest {report.batch} --drop`, or change what is expected in "
+            "dataset.py (COLUMNS), expectations.py or params.yaml (validate); see reports/validation.html"
         )
 
 

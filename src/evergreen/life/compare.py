@@ -149,11 +149,11 @@ def difference(
     y = rows.y if at is None else rows.y[at]
     if not is_defined(rows.task, y):
         return None
-    blocks = rows.blocks if at is None or rows.blocks is None else rows.blocks[at]
-    if (
-        at is not None and blocks is not None and len(np.unique(blocks)) < FEWEST_DAYS
-    ):  # all of four are worse by chance in one of sixteen
-        return None
+    blocks = rows.blocks
+    if at is not None and blocks is not None:
+        blocks = blocks_of(blocks[at])
+        if blocks is None:  # of four days all are worse by chance in one of sixteen slices
+            return None
     sides = (champion, challenger)
     members = [side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides]
     forms = [weighted(metric, y, one if at is None else one[at]) for group in members for one in group]
@@ -232,15 +232,15 @@ def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: R
 
 
 def blocks_of(days: Array | None) -> Array | None:
-    """Return what rows are drawn by: their day, shape (rows,); None where each counts by itself, as days are too few."""
+    """Return what rows are drawn by: their day, shape (rows,); None where days are too few, and each counts by itself."""
     return days if days is not None and len(np.unique(days)) >= FEWEST_DAYS else None
 
 
 def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) -> Array:
     """Return `draws` of `values`, farther from them where blocks are few: of b, by sqrt(b / (b - 1)) and Student's t.
 
-    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source: Hesterberg, What teachers
-    should know about the bootstrap, 2015, section 3.4.
+    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source: Hesterberg, What
+    teachers should know about the bootstrap, 2015, section 3.4.
     """
     from scipy.stats import norm, t
 

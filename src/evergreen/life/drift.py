@@ -77,7 +77,8 @@ def find_drift(
     `past`: batches that count as usual; the margin of a column is how far they were from one another and, beyond that,
     `params.columns` or `params.smallest_shift`. `usual_auc`: the same for features as a whole, from `find_usual_auc`.
     A column has drifted where its p-value, corrected for the number of columns (Benjamini and Hochberg, Controlling the
-    false discovery rate, 1995), is at most 1 - confidence. Raises InputError for a name in `params.columns` that is none.
+    false discovery rate, 1995), is at most 1 - confidence. Raises InputError for a name in `params.columns` that is
+    none.
     """
     there = sorted({*reference.columns, *batch.columns, LABEL, PREDICTION})
     if unknown := sorted(set(params.columns) - set(there)):
