@@ -75,6 +75,7 @@ def main(rows: int, repeats: int, peer_runs: int, evidently: str | None, nannyml
         "sketch of the batch, no days": lambda: sketch(batch, None),
         "sketch of the batch, by day": lambda: sketch(batch, days),
         "every column beside a kept reference": lambda: measure(new, old, {}, 0.95),
+        "columns: sketch by day and compare": lambda: measure(sketch(batch, days), old, {}, 0.95),
         "the trees on 4,000 rows a side": lambda: tell_apart(new, old, names, 0.95),
         "all: sketch by day and find_drift": lambda: find_drift(sketch(batch, days), old, (), params),
         "all, and the reference's sketch too": lambda: find_drift(

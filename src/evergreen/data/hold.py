@@ -20,7 +20,7 @@ from evergreen.params import Drift
 
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
-CODE = ("hold.py", "relations.py", "shift.py", "sketch.py", "suspects.py")  # what is found depends on
+CODE = ("grid.py", "hold.py", "relations.py", "shift.py", "sketch.py", "suspects.py")  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
 

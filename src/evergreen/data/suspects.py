@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evergreen.data.grid import find_off_grid
 from evergreen.data.relations import find_odd
 from evergreen.data.shift import surely_far
 from evergreen.data.sketch import Column, Numbers, Sketch, pool
@@ -20,8 +21,9 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
 
     A column that no longer varies, though it did in every earlier batch and so many rows do not agree by chance; one
     whose shift from the earlier batches is surely larger (by the lower bound of its interval) than is usual among them
-    and `params.hold` beyond; one that goes with the others as it never did (`relations.py`). Empty as well where `hold`
-    is None, or fewer than 3 batches came earlier: then nobody knows what is usual.
+    and `params.hold` beyond; one that holds few values, and now others (`grid.py`); one that goes with the others as it
+    never did (`relations.py`). Empty as well where `hold` is None, or fewer than 3 batches came earlier: then nobody
+    knows what is usual.
     """
     if params.hold is None or len(earlier) < FEWEST_BATCHES:
         return {}
@@ -36,6 +38,7 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
     names = [name for name in batch.columns if name not in fixed]
     far = surely_far(batch, earlier, params.hold, params.confidence, names)
     found = fixed | {one.column: one.says for one in far}
+    found |= find_off_grid(batch, earlier, params.confidence, without=found)
     return found | find_odd(batch, earlier, params, without=found)
 
 

@@ -1,0 +1,97 @@
+"""Grid: columns that hold few values, the same ones batch after batch, and then others.
+
+Wind in knots instead of miles an hour moves a column by less than a season does; but anemometers tell whole knots, so
+in miles an hour there were 33 speeds, and none of them is left. So it is with rain in hundredths of an inch, prices
+that end in 99, and any other unit, rounding or code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from evergreen.data.finding import percent
+from evergreen.data.sketch import Column, Numbers, Sketch
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NEAR = 0.001  # standard deviations: a value no further from one that was seen was seen too, to any model
+FEWEST_ROWS = 20  # between the smallest and the largest value seen, below which a batch says nothing
+
+
+def find_off_grid(
+    batch: Sketch, earlier: Sequence[Sketch], confidence: float, without: Collection[str] = ()
+) -> dict[str, str]:
+    """Return column -> that most of its values are new, a sentence each; `without`: columns to leave out.
+
+    Of the rows of a number, those with its commonest value left aside, it is the share whose value no earlier batch
+    has. A column is off its grid where this share is surely more than halfway from what is usual, the largest of an
+    earlier batch beside the others, to all; and so is that of the rows between the smallest and the largest value seen,
+    as a record is new and yet on the grid. The interval is that of Clopper and Pearson (The use of confidence or
+    fiducial limits, 1934) for as many draws as there are values (six at least, then), as rows of one hour share theirs.
+    Only a column of which each sketch holds every value is asked; empty for fewer than two earlier batches.
+    """
+    found: dict[str, str] = {}
+    for name, column in batch.columns.items():
+        before = [one.columns.get(name) for one in earlier]
+        if name in without or len(before) < 2 or not all(map(_whole, (column, *before))):
+            continue
+        says = _compare(column, before, confidence)  # type: ignore[arg-type]
+        if says:
+            found[name] = f"{name} {says}"
+    return found
+
+
+def _whole(column: Column | None) -> bool:
+    """Say whether the sketch holds every value of the column."""
+    return isinstance(column, Numbers) and bool(column.values) and (column.upto - column.below).sum() == column.values
+
+
+def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> str:
+    """Say what is new, or nothing."""
+    points = np.concatenate([one.points for one in before])
+    rows = np.concatenate([one.upto - one.below for one in before])
+    near = NEAR * float(np.sqrt(np.average(np.square(points - np.average(points, weights=rows)), weights=rows)))
+    values, which = np.unique(points, return_inverse=True)
+    common = values[np.bincount(which, rows).argmax()]
+    usual = max(
+        _share_new(one, np.concatenate([*_points(before[:at]), *_points(before[at + 1 :])]), near, common)[0]
+        for at, one in enumerate(before)
+    )
+    share, low, inside = _share_new(column, values, near, common, confidence)
+    halfway = (1 + usual) / 2
+    if not (low > halfway and inside > halfway):
+        return ""
+    return (
+        f"has values that no earlier batch has in {percent(share)} of its rows (those of {common:.6g}, its commonest "
+        f"value, aside), {percent(usual)} at most is usual: has its unit changed?"
+    )
+
+
+def _share_new(
+    column: Numbers, seen: Array, near: float, common: float, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Return the share of rows with a new value, its lower bound, and the share of those in the range seen.
+
+    0 where there are no such rows, or in the range fewer than 20.
+    """
+    from scipy.stats import beta
+
+    seen = np.unique(seen)
+    right = np.searchsorted(seen, column.points).clip(max=len(seen) - 1)
+    gap = np.minimum(np.abs(seen[right] - column.points), np.abs(column.points - seen[np.maximum(right - 1, 0)]))
+    other = np.abs(column.points - common) > near
+    rows = np.where(other, column.upto - column.below, 0)
+    new = np.where(gap > near, rows, 0)
+    inside = (column.points >= seen[0]) & (column.points <= seen[-1])
+    if not rows.sum():
+        return 0.0, 0.0, 0.0
+    share, values = float(new.sum() / rows.sum()), int(other.sum())
+    low = float(beta.ppf((1 - confidence) / 2, share * values, values - share * values + 1)) if share else 0.0
+    enough = rows[inside].sum() >= FEWEST_ROWS
+    return share, low, float(new[inside].sum() / rows[inside].sum()) if enough else 0.0
+
+
+def _points(columns: Sequence[Numbers]) -> list[Array]:
+    return [one.points for one in columns]
