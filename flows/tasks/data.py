@@ -78,8 +78,11 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
 def prepare(job: Job) -> Any:
     """Turn validated batches into features, split them by time, fit the encoder on training rows."""
+    from evergreen.data.hold import check_accepted
+    from evergreen.data.manifest import Manifest
     from evergreen.data.prepare import prepare as make
 
+    check_accepted(job.params.drift, Manifest(job.project.raw).entries)
     done = run_stage(job.project, "prepare", lambda altered: make(job.project, job.params, check=altered))
     if done is None:
         return skipped("unchanged since it was prepared")

@@ -7,7 +7,8 @@ besides; a person can vouch for one before (drift.accepted).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch
 from evergreen.data.suspects import find_suspects
+from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, sha256_of_code, write_entries
 from evergreen.params import Drift
 
@@ -60,6 +62,15 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     if found != known:
         write_entries(done.folder / HELD, found)
     return held
+
+
+def check_accepted(params: Drift, batches: Collection[str]) -> None:
+    """Raise InputError where `drift.accepted` names a batch that is none of `batches`."""
+    for name in params.accepted:
+        if name not in batches:
+            near = difflib.get_close_matches(name, batches, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`evergreen status` lists them; take it out of params.yaml"
+            raise InputError(f"drift.accepted: data/raw holds no batch {name!r}: {hint}")
 
 
 def read_held(done: Manifest) -> dict[str, dict[str, str]]:

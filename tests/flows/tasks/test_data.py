@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from evergreen.data.validate import BatchReport, Check
+from evergreen.errors import InputError
+from evergreen.files import write_entries
 from flows.tasks import data
 from flows.tasks.job import Job
 
@@ -19,6 +21,13 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     monkeypatch.setattr(data, "create_table_artifact", lambda table, **about: shown.append({"table": table, **about}))
     return shown
+
+
+def test_a_batch_that_nobody_has_cannot_be_vouched_for(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    job = make_job(tmp_path, drift={"accepted": ["2013-05", "2013-5"]})
+    write_entries(tmp_path / "data" / "raw" / "manifest.json", {"2013-05": {}})
+    with pytest.raises(InputError, match=r"drift.accepted: data/raw holds no batch '2013-5': did you mean '2013-05'\?"):
+        data.prepare.fn(job)
 
 
 def test_the_table_of_validation_says_what_is_wrong(
