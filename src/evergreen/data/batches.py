@@ -128,9 +128,10 @@ def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[
     if names:
         return [by_name[name] for name in names]
     if following:
-        fresh = [offer for offer in offers if offer.name > max(raw.entries, default="")]
+        newest = max(raw.entries, default="")
+        fresh = [offer for offer in offers if offer.name > newest]
         if not fresh:
-            raise InputError(f"the source has no batch after {max(raw.entries, default='')!r}: nothing to ingest")
+            raise InputError(f"the source has no batch after {newest!r}: nothing to ingest")
         return fresh
     until = params.source.until
     return [offer for offer in offers if until is None or offer.name <= until]

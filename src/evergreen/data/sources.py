@@ -121,19 +121,20 @@ def _unchanged(before: pl.Series, after: pl.Series) -> pl.Series:
 
 
 class Files:
-    """One CSV, TSV or Parquet file per batch, in a local folder or behind any fsspec URL."""
+    """One CSV, TSV or Parquet file per batch, in a local folder or behind any fsspec URL, listed by `offers`."""
 
     def __init__(self, params: SourceParams) -> None:
         self.path = params.path or ""
         self.encoding, self.separator = params.encoding, params.separator
         self.dialect = Dialect(params.decimal, params.thousands, params.dates)
+        self._listed: tuple[AbstractFileSystem, dict[str, str]] | None = None
 
     def offers(self) -> list[Offer]:
-        filesystem, files = self._files()
+        self._listed = filesystem, files = self._files()
         return [Offer(name, filesystem.ukey(path)) for name, path in sorted(files.items())]
 
     def read(self, name: str) -> pl.DataFrame:
-        filesystem, files = self._files()
+        filesystem, files = self._listed or self._files()
         if name not in files:
             raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again")
         path = files[name]

@@ -299,7 +299,9 @@ class Replayer:
         if track.policy == "schedule":
             due = track.waited >= self.options.every
             return RETRAIN if due else NOTHING, f"{track.waited} of {self.options.every} batches since the last time"
-        windows = [monitor.window_of(one, self.metric) for one in track.champion.facts if not one["answered"]]
+        held = self._prepared.held if self._prepared else {}  # by now: the batch after one may have released it
+        facts = [one | {"unfit": [*held.get(one["batch"], {}).values()]} for one in track.champion.facts]
+        windows = [monitor.window_of(one, self.metric) for one in facts if not one["answered"]]
         decision = decide_retraining(windows, self._life(track), self.params.retrain)
         return decision.action, " ".join(decision.reasons)
 

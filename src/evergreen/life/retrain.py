@@ -27,7 +27,7 @@ class Window:
 
     `end`: time of its newest row. `labelled`: how many of its rows have labels. `drifted`: features that did;
     `together`: all of them as a whole. `real`: the metric that decides, by labels; `estimated`: without, adjusted.
-    `unfit`: why not to train on the batch; a reason that is about a column begins with its name.
+    `unfit`: why not to train on the batch.
     """
 
     batch: str
@@ -46,14 +46,6 @@ class Window:
     def inputs_drifted(self) -> bool:
         """Whether features did, or what the champion makes of them."""
         return bool(self.drifted) or self.together or self.prediction_drifted
-
-    @property
-    def columns(self) -> set[str]:
-        """Columns that drifted, by values or by missing ones."""
-        more = {"label": self.label_drifted, "prediction": self.prediction_drifted}
-        return {name.removesuffix(" (missing)") for name in self.drifted} | {
-            name for name, is_so in more.items() if is_so
-        }
 
 
 @dataclass(frozen=True)
@@ -140,26 +132,10 @@ class _Case:
         """The data's time of the last retraining."""
         return max(self.life.retrainings, default=None)
 
-    @property
-    def common(self) -> set[str]:
-        """Columns that drifted in so many of the newest batches that no fault of one batch explains it."""
-        recent = self.windows[-self.params.windows :]
-        shown = {name for one in recent for name in one.columns}
-        return {name for name in shown if sum(name in one.columns for one in recent) >= self.params.needed}
-
     def newest(self, of: Callable[[Window], bool] = lambda _: True) -> list[Window]:
         """Return the newest batches `of` a kind; without those that are unfit, which prove nothing."""
         found = [one for one in self.windows if of(one)][-self.params.windows :]
-        return [one for one in found if not self.faults(one)]
-
-    def faults(self, window: Window) -> list[str]:
-        """Return why a batch is unfit, but for what so many others show that it is a real change."""
-        known = self.common | window.columns
-
-        def about(reason: str) -> str:
-            return max((name for name in known if reason.startswith((f"{name} ", f"{name}:"))), key=len, default="")
-
-        return [reason for reason in window.unfit if about(reason) not in self.common]
+        return [one for one in found if not one.unfit]
 
     def loss(self, seen: Estimate | None) -> Loss | None:
         return find_loss(self.life.metric, self.life.expected, seen) if seen and _is_known(seen) else None
@@ -196,12 +172,8 @@ def _new(case: _Case, given: Sequence[Window]) -> Rule:
 
 def _fit(case: _Case) -> Rule:
     newest = case.windows[-1]
-    if faults := case.faults(newest):
-        return Rule("fit", met=False, says=f"{newest.batch} is not fit to train on: {'; '.join(faults)}")
     if newest.unfit:
-        names = ", ".join(sorted(case.common))
-        says = f"{newest.batch} was held back, but the newest batches show the same ({names}): a real change, no fault"
-        return Rule("fit", met=True, says=says)
+        return Rule("fit", met=False, says=f"{newest.batch} is not fit to train on: {'; '.join(newest.unfit)}")
     return Rule("fit", met=True, says=f"nothing speaks against training on {newest.batch}")
 
 
@@ -231,7 +203,7 @@ def _no_loss(case: _Case) -> Rule:
     )
     if len(lost) < case.params.needed:
         return Rule("no loss", met=True, says=says)
-    if not any(one.columns or one.together for one in (*known, *case.newest())):
+    if not any(one.inputs_drifted or one.label_drifted for one in (*known, *case.newest())):
         says += "; loss without drift: the relation itself has changed (concept drift)"
     return Rule("no loss", met=False, says=says)
 
