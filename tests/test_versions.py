@@ -15,6 +15,7 @@ import warnings
 import pytest
 import yaml
 from conftest import copy_project, environment
+from dvc.output import Output
 
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
@@ -38,7 +39,8 @@ def work_of(project, name, calls=None):
         for folder in OUTPUTS[name]:
             place = project.root / "data" / folder
             place.mkdir(parents=True, exist_ok=True)
-            (place / "part.txt").write_text(f"{name} by {project.params.read_text()}")
+            for file in ("part.txt", "manifest.json"):
+                (place / file).write_text(f"{name} by {project.params.read_text()}")
         if calls is not None:
             calls.append(altered)
         return f"{name} done"
@@ -140,23 +142,32 @@ def test_files_are_linked_to_the_cache_as_a_person_has_set_it(kind, settled):
     part = settled.features / "part.txt"
     (out,) = yaml.safe_load(lock_of(settled))["stages"]["prepare"]["outs"]
     files = settled.root / ".dvc" / "cache" / "files" / "md5"
-    (entry,) = json.loads((files / out["md5"][:2] / out["md5"][2:]).read_text())
+    entries = json.loads((files / out["md5"][:2] / out["md5"][2:]).read_text())
+    (entry,) = (one for one in entries if one["relpath"] == "part.txt")
     cached = files / entry["md5"][:2] / entry["md5"][2:]
     assert cached.read_text() == part.read_text()
     assert (part.is_symlink(), part.samefile(cached)) == (kind == "symlink", kind != "copy")
     assert os.access(part, os.W_OK) or kind != "copy"
 
 
-@pytest.mark.parametrize("how", ["altered", "added", "gone"])
-def test_work_is_told_that_outputs_were_altered(how, settled):
-    part = settled.features / "part.txt"
+@pytest.mark.parametrize("due", [False, True])
+@pytest.mark.parametrize("how", ["altered", "of the same size", "added", "gone", "recorded otherwise"])
+def test_work_is_told_that_outputs_were_altered(how, due, settled):
+    part, before = settled.features / "part.txt", lock_of(settled)
     if how == "altered":
         part.write_text("something else")
+    elif how == "of the same size":
+        part.write_text(part.read_text().swapcase())
     elif how == "added":
         (settled.features / "more.txt").write_text("more")
-    else:
+    elif how == "gone":
         shutil.rmtree(settled.features)
-    calls, before = [], lock_of(settled)
+    else:
+        version = data_versions(settled)["data/features"]
+        (settled.root / "dvc.lock").write_bytes(before.replace(version.encode(), b"0" * 32 + b".dir"))
+    if due:
+        edit(settled, "prepare", min_level_rows=9)
+    calls = []
 
     def work(altered):
         shutil.rmtree(settled.features, ignore_errors=True)
@@ -164,7 +175,17 @@ def test_work_is_told_that_outputs_were_altered(how, settled):
 
     assert run_stage(settled, "prepare", work) == "prepare done"
     assert calls == [True]
-    assert lock_of(settled) == before
+    assert due or lock_of(settled) == before
+
+
+def test_work_is_told_that_outputs_are_as_they_were_left_without_a_look_at_each(settled, monkeypatch):
+    looked, look, calls = [], Output.changed_checksum, []
+    monkeypatch.setattr(Output, "changed_checksum", lambda out: looked.append(str(out)) or look(out))
+    for rows in (9, 10):
+        edit(settled, "prepare", min_level_rows=rows)
+        run_stage(settled, "prepare", work_of(settled, "prepare", calls))
+    assert calls == [False, False]
+    assert looked.count("data/features") == 1, "the first time, as the project is a copy"
 
 
 def test_a_stage_that_leaves_out_an_output_is_an_error(fresh):
@@ -267,9 +288,11 @@ def test_the_task_changes_the_features(settled):
         ("src/evergreen/data/sources.py", ["ingest", "validate"]),
         ("src/evergreen/data/encoder.py", ["prepare"]),
         ("src/evergreen/model/train.py", []),
-        ("data/raw/part.txt", ["ingest", "validate"]),
+        ("data/raw/part.txt", ["ingest"]),  # whoever runs asks `ingest` first
+        ("data/raw/manifest.json", ["ingest", "validate"]),
         ("data/quarantine/part.txt", ["validate"]),
-        ("data/validated/part.txt", ["validate", "prepare"]),
+        ("data/validated/part.txt", ["validate"]),
+        ("data/validated/manifest.json", ["validate", "prepare"]),
         ("data/features/part.txt", ["prepare"]),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from evergreen.errors import InputError
-from evergreen.files import write_whole
+from evergreen.files import read_entries, sha256_of, write_entries, write_whole
 from evergreen.project import Project
 
 if TYPE_CHECKING:
@@ -26,14 +27,16 @@ STAGES = ("ingest", "validate", "prepare")
 def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: bool = False) -> T | None:
     """Run the stage `name` of `dvc.yaml` here if DVC says that it has changed, and record it as `dvc repro` would.
 
-    `work` is told whether the stage's outputs differ from what DVC recorded, so that it can tell finished files
-    from altered ones; DVC's lock is held meanwhile. Returns None, and calls nothing, where nothing changed (unless
+    `work` is told whether the stage's outputs differ from what was recorded, so that it can tell finished files from
+    altered ones; DVC's lock is held meanwhile. Returns None, and calls nothing, where nothing changed (unless
     `force`). Raises InputError where DVC cannot work.
     """
     with _opened(project) as repo:
         stage = _stage(repo, name)
-        altered = stage.changed_outs()
-        if not (force or altered or stage.changed_stage() or stage.changed_deps()):
+        due = force or stage.changed_stage() or stage.changed_deps()
+        untouched = due and read_entries(_left(project)).get(name) == _signature(stage)
+        altered = not untouched and stage.changed_outs()
+        if not (due or altered):
             return None
         result = work(altered)
         # As save() and commit() do, but each output's files are looked at once. The run cache is left to `dvc repro`:
@@ -43,6 +46,7 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
         stage.md5 = stage.compute_md5()
         with _undoable(project):
             stage.dump(update_pipeline=False)
+        write_entries(_left(project), read_entries(_left(project)) | {name: _signature(stage)})
         return result
 
 
@@ -75,6 +79,22 @@ def data_versions(project: Project) -> dict[str, str]:
 def _stage(repo: Repo, name: str) -> Any:
     # By absolute path: a bare name is looked up in the dvc.yaml of the working directory.
     return repo.stage.load_one(str(Path(repo.root_dir) / "dvc.yaml"), name)
+
+
+def _left(project: Project) -> Path:
+    """Return where it is kept how outputs were left: where nobody has touched them, DVC need not look at each file."""
+    return project.root / ".dvc" / "tmp" / "left.json"
+
+
+def _signature(stage: Any) -> str:
+    """Return what tells that outputs are as they were left: their recorded hash, and what DVC knows a file again by."""
+    files = [
+        (path := os.path.join(folder, name), (one := os.stat(path)).st_mtime_ns, one.st_size, one.st_ino)  # noqa: PTH116, PTH118
+        for out in stage.outs
+        for folder, _, names in os.walk(out.fs_path)
+        for name in names
+    ]
+    return sha256_of([str(out.hash_info) for out in stage.outs], sorted(files))
 
 
 def _links(repo: Repo) -> bool:
