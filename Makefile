@@ -1,6 +1,9 @@
 # template: begin infra
 .PHONY: stack
 # template: end infra
+# template: begin template-only
+.PHONY: bench bakes new
+# template: end template-only
 .PHONY: run up update unit test gpu check format lock setup dev
 EVERGREEN := .venv/bin/evergreen
 TESTS := not gpu
@@ -32,6 +35,9 @@ update: setup       ## merge what is new in the template this project was made f
 unit: dev           ## the quick tests
 	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
+# template: begin template-only
+# `make test` leaves out `make bakes` as well.
+# template: end template-only
 test: dev           ## all tests but those of `make gpu`
 	@.venv/bin/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "$(TESTS)"
 
@@ -55,7 +61,7 @@ new: dev            ## a new project, from this template, beside this folder
 	@.venv/bin/cookiecutter . -o ..
 
 # template: end template-only
-lock:               ## pin the newest versions that fit pyproject.toml (needs uv)
+lock:               ## pin what pyproject.toml asks for; pins that still fit stay (needs uv)
 	@requirements/lock.sh
 
 setup:

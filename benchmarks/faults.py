@@ -10,9 +10,10 @@ import polars as pl
 
 from evergreen import dataset, flights
 from evergreen.data.prepare import featurize
+from evergreen.data.shift import FEWEST_BATCHES
 from evergreen.data.sketch import Sketch, sketch
 from evergreen.data.split import LABEL, TIME
-from evergreen.data.suspects import FEWEST_BATCHES, find_suspects
+from evergreen.data.suspects import find_suspects
 from evergreen.params import Drift
 
 FAULTS: dict[str, pl.Expr | None] = {

@@ -1,4 +1,4 @@
-"""What the main job costs, each thing beside its alternative in the same session on the same rows: `make bench`.
+"""What the main job costs, each thing beside its alternative in the same run on the same rows: `make bench`.
 
 Seconds depend on the machine and on what else it does; the ratios are what to read.
 """

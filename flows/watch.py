@@ -19,7 +19,7 @@ from flows.server import tag_of
 ARRIVED = "evergreen.batch.arrived"
 OPENED = "evergreen.house.opened"
 DRIFTED = "evergreen.drift.detected"
-PAUSE = {"files": 10.0, "sql": 300.0, "python": 300.0}  # seconds between two looks
+PAUSE = {"files": 10.0, "sql": 300.0, "python": 60.0}  # seconds between two looks
 PATIENCE = 3600.0  # seconds until what still waits is told again
 Tell = Callable[[str, Mapping[str, object]], None]
 

@@ -219,7 +219,9 @@ def monitor() -> None:
 @main.command()
 @click.option("--until", metavar="BATCH", help="The last batch; default: the newest that the source has.")
 @click.option("--seeds", type=int, help="How many seeds, in place of sweep.seeds.")
-@click.option("--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="Batches between trainings.")
+@click.option(
+    "--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="Train after so many batches."
+)
 def replay(until: str | None, seeds: int | None, every: int) -> None:
     """Replay history under several retraining policies: what each would have gained and cost.
 

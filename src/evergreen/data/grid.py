@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from evergreen.data.finding import percent
-from evergreen.data.sketch import Column, Numbers, Sketch
+from evergreen.data.sketch import Numbers, Sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NEAR = 0.001  # standard deviations: a value no further from one that was seen was seen too, to any model
+MIDDLE = (0.05, 0.95)  # quantiles that say how wide a column is: tails and a 99999 do not
+WIDTH = 3.29  # standard deviations between these, of a normal distribution
 FEWEST_ROWS = 20  # between the smallest and the largest value seen, below which a batch says nothing
+FEWEST_VALUES = 6  # besides the commonest, below which an earlier batch does not say what is usual
 
 
 def find_off_grid(
@@ -30,34 +33,36 @@ def find_off_grid(
     earlier batch beside the others, to all; and so is that of the rows between the smallest and the largest value seen,
     as a record is new and yet on the grid. The interval is that of Clopper and Pearson (The use of confidence or
     fiducial limits, 1934) for as many draws as there are values (six at least, then), as rows of one hour share theirs.
-    Only a column of which each sketch holds every value is asked; empty for fewer than two earlier batches.
+    Earlier batches count whose sketch holds every value of the column; empty for fewer than two of them.
     """
     found: dict[str, str] = {}
     for name, column in batch.columns.items():
-        before = [one.columns.get(name) for one in earlier]
-        if name in without or len(before) < 2 or not all(map(_whole, (column, *before))):
+        before = [one.columns[name] for one in earlier if name in one.columns]
+        whole = [one for one in before if isinstance(one, Numbers) and _is_whole(one)]
+        if name in without or len(whole) < 2 or not isinstance(column, Numbers) or not column.values:
             continue
-        says = _compare(column, before, confidence)  # type: ignore[arg-type]
-        if says:
+        if says := _compare(column, whole, confidence):
             found[name] = f"{name} {says}"
     return found
 
 
-def _whole(column: Column | None) -> bool:
-    """Say whether the sketch holds every value of the column."""
-    return isinstance(column, Numbers) and bool(column.values) and (column.upto - column.below).sum() == column.values
+def _is_whole(column: Numbers) -> bool:
+    """Say whether the sketch holds every value of the column, and there are some."""
+    return bool(column.values) and (column.upto - column.below).sum() == column.values
 
 
 def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> str:
     """Say what is new, or nothing."""
     points = np.concatenate([one.points for one in before])
     rows = np.concatenate([one.upto - one.below for one in before])
-    near = NEAR * float(np.sqrt(np.average(np.square(points - np.average(points, weights=rows)), weights=rows)))
     values, which = np.unique(points, return_inverse=True)
-    common = values[np.bincount(which, rows).argmax()]
+    counts = np.bincount(which, rows)
+    common = float(values[counts.argmax()])
+    near = NEAR * _width(values, np.where(values == common, 0, counts))
+    rich = [at for at, one in enumerate(before) if (np.abs(one.points - common) > near).sum() >= FEWEST_VALUES]
     usual = max(
-        _share_new(one, np.concatenate([*_points(before[:at]), *_points(before[at + 1 :])]), near, common)[0]
-        for at, one in enumerate(before)
+        _share_new(before[at], np.concatenate([*_points(before[:at]), *_points(before[at + 1 :])]), near, common)[0]
+        for at in rich or range(len(before))
     )
     share, low, inside = _share_new(column, values, near, common, confidence)
     halfway = (1 + usual) / 2
@@ -67,6 +72,15 @@ def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> s
         f"has values that no earlier batch has in {percent(share)} of its rows (those of {common:.6g}, its commonest "
         f"value, aside), {percent(usual)} at most is usual: has its unit changed?"
     )
+
+
+def _width(values: Array, rows: Array) -> float:
+    """Return a standard deviation that tails do not move; 0 where there are no rows."""
+    upto = np.cumsum(rows)
+    if not upto[-1]:
+        return 0.0
+    low, high = values[np.searchsorted(upto, np.array(MIDDLE) * upto[-1])]
+    return float(high / WIDTH - low / WIDTH)
 
 
 def _share_new(
@@ -88,7 +102,8 @@ def _share_new(
     if not rows.sum():
         return 0.0, 0.0, 0.0
     share, values = float(new.sum() / rows.sum()), int(other.sum())
-    low = float(beta.ppf((1 - confidence) / 2, share * values, values - share * values + 1)) if share else 0.0
+    found = min(share * values, float(np.count_nonzero(new)))  # draws: not more than there are new values
+    low = float(beta.ppf((1 - confidence) / 2, found, values - found + 1)) if found else 0.0
     enough = rows[inside].sum() >= FEWEST_ROWS
     return share, low, float(new[inside].sum() / rows[inside].sum()) if enough else 0.0
 

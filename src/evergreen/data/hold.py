@@ -1,8 +1,8 @@
 """Hold: batches so unlike those before them that nothing is trained, stopped or judged by them.
 
 One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck. Where the next one is
-unlike in all of these columns too, the world has changed, and both count, the new one unless it is unlike in others
-besides; a person can vouch for one before (drift.accepted).
+unlike in all of these columns too, and like the first, the world has changed, and both count, the new one unless it is
+unlike in others besides; a person can vouch for one before (drift.accepted).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evergreen.data.manifest import Manifest
+from evergreen.data.shift import FEWEST_BATCHES, surely_far
 from evergreen.data.sketch import Sketch
 from evergreen.data.suspects import find_suspects
 from evergreen.errors import InputError
@@ -29,26 +30,37 @@ HELD = "held.json"  # in data/features: what was found of each batch
 def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str, dict[str, str]]:
     """Return the batches that are held back, with a sentence for each column that is why; `batches` in order of time.
 
-    What was found of a batch is kept in `data/features/held.json`, and looked for again only where the batches before
+    A batch is compared with those before it; where these are fewer than 3, as it came late or first, with the next ones
+    too. What was found of a batch is kept in `data/features/held.json`, and looked for again only where the batches beside
     it, the parameters or the code have changed.
     """
     known = read_entries(done.folder / HELD)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
     versions = {name: done.version(name, SKETCH) for name in batches}
     read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
+
+    def _is_alike(first: str, second: str) -> bool:
+        """Say whether the second batch shows the same again: later and other rows, no farther from the first."""
+        assert params.hold is not None
+        later = done.entries[second]["middle"] > done.entries[first]["end"]
+        if not later or versions[first] == versions[second]:
+            return False
+        return not surely_far(read(second), [read(first)], params.hold, params.confidence, list(held[first]))
+
     trusted: list[str] = []
     held: dict[str, dict[str, str]] = {}
     found: dict[str, Any] = {}
     last = ""
-    for name in batches:
+    for at, name in enumerate(batches):
         earlier = trusted[-BEFORE:]
+        earlier += batches[at + 1 :][: max(0, FEWEST_BATCHES - len(earlier))]
         stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, code)
         one = known.get(name, {})
         if one.get("stamp") != stamp:
             suspects = find_suspects(read(name), [read(before) for before in earlier], params)
             one = {"stamp": stamp, "why": suspects}
         found[name], why = dict(one), one["why"]
-        if last in held and set(held[last]) <= set(why):  # all that was odd is so again: the world has changed
+        if last in held and set(held[last]) <= set(why) and _is_alike(last, name):  # the world has changed
             why = {column: says for column, says in why.items() if column not in held[last]}
             trusted.append(last)
             del held[last]

@@ -23,6 +23,7 @@ from evergreen.params import Drift
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 200  # kept of each batch, below which no line is learnt
+FEWEST_BATCHES = 2  # earlier ones, below which none is told by a line that others taught
 COMMON = 0.02  # share of rows from which on a level tells something
 GRAIN = 0.1  # standard deviations of a column: what is left over below that matters to no model
 FAR = 10.0  # standard deviations at which a value is cut off, so that one row does not turn a line
@@ -71,11 +72,13 @@ def find_odd(batch: Sketch, earlier: Sequence[Sketch], params: Drift, without: C
 
     A column is odd where the shift of what is left over is surely larger than is usual among the earlier batches and
     twice `params.hold` beyond; the label also where it surely goes against what it surely went with in each of them,
-    and at least half as much. An odd column makes those look odd that are told from it: named is the one without which
-    the others shift least. `without`: columns to leave out. Empty where `hold` is None or a batch kept fewer than 200
-    rows.
+    and at least half as much (of K classes that change places, a K-1st of that). An odd column makes those look odd
+    that are told from it: named is the one without which the others shift least. `without`: columns to leave out.
+    Batches that kept fewer than 200 rows say nothing; empty where `hold` is None, or the batch, or all but one of the
+    earlier ones, say nothing.
     """
-    if params.hold is None or min(len(one.blocks) for one in (batch, *earlier)) < FEWEST_ROWS:
+    earlier = [one for one in earlier if len(one.blocks) >= FEWEST_ROWS]
+    if params.hold is None or len(batch.blocks) < FEWEST_ROWS or len(earlier) < FEWEST_BATCHES:
         return {}
     found: dict[str, str] = {}
     leavings = _Leavings.of(batch, earlier, without)
@@ -111,9 +114,9 @@ class _Leavings:
         far = {
             one.column: one.says for one in surely_far(new, earlier, TIMES * hold, confidence) if one.kind == "number"
         }
-        found = {}
+        found, classes = {}, max(2, sum(one.name == LABEL for one in self.targets))
         for target in self.targets:
-            turned = _turned(self.new, self.before, target, confidence) if target.name == LABEL else ""
+            turned = _turned(self.new, self.before, target, classes, confidence) if target.name == LABEL else ""
             if turned or target.key in far:
                 what = f"{target.name} less what the other columns tell of it, in deviations,"
                 found[target.name] = turned or what + far[target.key].removeprefix(target.key)
@@ -186,14 +189,14 @@ def _leave_over(rows: Rows, before: Sequence[Rows], targets: Sequence[Target]) -
     return sketch(pl.DataFrame(left), pl.Series(rows.days))
 
 
-def _turned(new: Rows, before: Sequence[Rows], target: Target, confidence: float) -> str:
+def _turned(new: Rows, before: Sequence[Rows], target: Target, classes: int, confidence: float) -> str:
     """Say how the target goes against what it went with in each earlier batch; empty where that is not sure."""
     now, low, high = _agreement(new, before, target, confidence)
     if not high < 0:
         return ""
     past = [_agreement(one, others, target, confidence) for one, others in _one_by_one(before)]
     middles = [r for r, _, _ in past]
-    if min(low for _, low, _ in past) <= 0 or -now < float(np.median(middles)) / 2:
+    if min(low for _, low, _ in past) <= 0 or -now < float(np.median(middles)) / 2 / (classes - 1):
         return ""
     return (
         f"{target.name} goes against the features (correlation {now:.2f}, {low:.2f} to {high:.2f}), and went with them "

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from evergreen.data.finding import percent
-from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, pool, pool_others
+from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, effect_of, pool, pool_others
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["number", "category", "missing"]
+FEWEST_BATCHES = 3  # below which nobody knows how much batches differ
 FEWEST = 5  # rows in a cell, below which cells are joined (Cochran, Some methods for strengthening chi-square, 1954)
 CERTAINLY_NEW = 15  # rows of a level that the reference has not, from which it is no rare one that was missed by chance
 MOST_LEVELS = 50  # of a category that are cells by themselves
@@ -182,7 +183,8 @@ def surely_far(
 ) -> tuple[Shift, ...]:
     """Return the shifts that are surely (by their lower bounds) beyond what is usual among `earlier` and `smallest`.
 
-    Of columns that all have, or of `names`.
+    Of columns that all have, or of `names`. Where a batch has too few days to tell how alike the rows of one are, they
+    count as being as alike as those of an earlier batch: a day has one weather, however many rows it has.
     """
     before = pool(earlier)
     # What is usual costs most, and matters only where a column would be far if nothing was.
@@ -193,7 +195,33 @@ def surely_far(
     margins = dict.fromkeys(keys, smallest) | {
         key: margin_of(one, smallest) for key, one in usual(earlier, far).items()
     }
+    columns = {
+        name: _as_alike(batch.columns[name], before.columns[name], [one.columns[name] for one in earlier])
+        for name in far
+    }
+    batch = replace(batch, columns=columns)
     return tuple(one for one in measure(batch, before, margins, confidence, far) if one.low > one.margin)
+
+
+def _as_alike(column: Column, whole: Column, earlier: Sequence[Column]) -> Column:
+    """Return the column with design effects of batches where it has none of days."""
+    rest = column.rest
+    if rest.alike == 1.0:
+        rest = replace(rest, alike=_between(whole, earlier))
+    if rest.alike_missing == 1.0:
+        missing = [[one.rest.missing, one.values + one.rest.infinite] for one in earlier]
+        rest = replace(rest, alike_missing=effect_of(np.array(missing, float), FEWEST_BATCHES))
+    return replace(column, rest=rest)
+
+
+def _between(whole: Column, earlier: Sequence[Column]) -> float:
+    """Return how many times the variance of shares between batches exceeds that of as many independent rows."""
+    if isinstance(whole, Numbers):
+        cuts = whole.cuts(CELLS)
+        table = [np.diff(one.count_upto(cuts), prepend=0, append=one.values) for one in earlier]  # type: ignore[union-attr]
+    else:
+        table = [[one.counts.get(name, 0) for name in whole.counts] for one in earlier]  # type: ignore[union-attr]
+    return effect_of(np.array(table, float).clip(0), FEWEST_BATCHES)
 
 
 def _pairs(

@@ -344,15 +344,19 @@ def design_effect(cell: Array, day: Array) -> float:
     """
     size = int(cell.max(initial=0)) + 1
     table = np.bincount(day.astype(np.intp, copy=False) * size + cell, minlength=(int(day.max(initial=0)) + 1) * size)
-    table = table.reshape(-1, size)
+    return effect_of(table.reshape(-1, size), FEWEST_DAYS)
+
+
+def effect_of(table: Array, fewest: int) -> float:
+    """Return the design effect from `table`, rows by group (day, batch) and cell; 1 for fewer than `fewest` groups."""
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    days, cells = table.shape
-    if days < FEWEST_DAYS or cells < 2:
+    groups, cells = table.shape
+    if groups < fewest or cells < 2:
         return 1.0
     total = table.sum()
     share = table.sum(axis=0) / total
     apart = np.square(table - table.sum(axis=1, keepdims=True) * share).sum(axis=0)
-    return max(1.0, float((apart / share).sum() / total / (cells - 1) * days / (days - 1)))
+    return max(1.0, float((apart / share).sum() / total / (cells - 1) * groups / (groups - 1)))
 
 
 def _number(days: pl.Series) -> Array:
