@@ -1,4 +1,4 @@
-"""In how many months is a fault noticed? `python -m benchmarks.faults` prints a line for each fault.
+"""In how many months is a fault noticed? `python -m benchmarks.faults` prints a line for each fault, and for shorter batches.
 
 Each month of flights from April on gets the fault, one at a time, and stands beside the true months before it, as
 `prepare` looks at a new batch. A month without a fault should never be held back.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from evergreen import dataset, flights
+from evergreen.data.hold import BEFORE
 from evergreen.data.prepare import featurize
 from evergreen.data.shift import FEWEST_BATCHES
 from evergreen.data.sketch import Sketch, sketch
@@ -49,6 +50,15 @@ def main() -> None:
         ]
         named = sorted(set.union(*found))
         print(f"{fault:32s}{sum(map(bool, found))} of {len(found)}  {', '.join(named)}", flush=True)
+    year = pl.concat(months).sort(TIME)
+    for span, most in (("2w", 99), ("1w", 99), ("1d", 150)):
+        parts = [of(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)][:most]
+        trusted, held = list[Sketch](), 0
+        for part in parts:
+            odd = find_suspects(part, trusted[-BEFORE:], Drift())
+            held += bool(odd)
+            trusted += [] if odd else [part]
+        print(f"{'none, in batches of ' + span:32s}{held} of {len(parts)}", flush=True)
 
 
 def of(rows: pl.DataFrame) -> Sketch:

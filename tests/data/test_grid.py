@@ -137,3 +137,48 @@ def test_a_column_that_others_lack_or_that_was_a_category_is_left_alone() -> Non
     draw = np.random.default_rng(5)
     others = [sketch(pl.DataFrame({"y": wind(draw)}), None), sketch(pl.DataFrame({"x": ["a", "b"] * 50}), None)]
     assert find_off_grid(of(wind(draw)), others * 2, 0.95) == {}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda draw: np.full(3000, np.nan),
+        lambda draw: np.array([3.456]),
+        lambda draw: wind(draw) + draw.random(3000),  # holds more values than a sketch
+        lambda draw: np.append(wind(draw), 99999.0),
+        lambda draw: np.append(np.zeros(2000), np.full(30, 7.77)),
+    ],
+    ids=["without values", "one row", "off the grid itself", "with a 99999", "calm but for one hour"],
+)
+def test_one_odd_earlier_batch_does_not_blind(odd: Callable[[Draw], Array]) -> None:
+    draw = np.random.default_rng(6)
+    before = [*(of(wind(draw)) for _ in range(6)), of(odd(draw))]
+    assert "x" in find_off_grid(of(wind(draw) / 1.15078), before, 0.95)
+
+
+def test_more_values_than_a_sketch_holds_are_off_a_grid() -> None:
+    draw = np.random.default_rng(7)
+    before = [of(wind(draw)) for _ in range(4)]
+    found = find_off_grid(of(wind(draw) + draw.random(3000)), before, 0.95)
+    assert "in 9" in found["x"]
+
+
+def test_a_few_dear_things_do_not_make_cents_alike() -> None:
+    draw = np.random.default_rng(8)
+    before = [of(np.ceil(draw.lognormal(3, 2, 900)) - 0.01) for _ in range(4)]
+    assert "x" in find_off_grid(of(np.round((np.ceil(draw.lognormal(3, 2, 900)) - 0.01) / 1.19, 2)), before, 0.95)
+
+
+def test_one_new_value_is_luck_however_many_rows_have_it() -> None:
+    """A storm of one hour in a dry month; a discount that has not been given before."""
+    draw = np.random.default_rng(9)
+    discounts = [np.where(draw.random(3000) < 0.94, 0.0, draw.integers(1, 25, 3000) / 20) for _ in range(9)]
+    new = np.where((discounts[-1] > 0) & (draw.random(3000) < 0.9), 0.17, discounts[-1])
+    assert find_off_grid(of(new), [of(one) for one in discounts[:-1]], 0.95) == {}
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e307, 1e-320])
+def test_very_large_and_very_small_numbers_are_numbers(unit: float) -> None:
+    draw = np.random.default_rng(10)
+    before = [of(draw.integers(1, 17, 500) * unit) for _ in range(4)]
+    assert find_off_grid(of(draw.integers(1, 17, 500) * unit), before, 0.95) == {}

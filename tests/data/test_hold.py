@@ -123,3 +123,31 @@ def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest
 def test_a_part_of_what_was_odd_vouches_for_none_of_it(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609, flipped=True), batch(5, scale=1.609)])
     assert list(find_held(done, names, Drift())) == ["04", "05"]
+
+
+OTHERWISE: dict[str, tuple[dict[str, Any], Any]] = {
+    "in another unit": ({"scale": 1.6}, {"scale": 0.001}),
+    "constant": ({"scale": 1.6}, pl.lit(500.0).alias("distance")),
+    "missing": ({"scale": 1.6}, pl.lit(None, pl.Float64).alias("distance")),
+    "one label": ({"flipped": True}, pl.lit("yes").alias("label")),
+}
+
+
+@pytest.mark.parametrize("other", OTHERWISE)
+def test_who_is_odd_otherwise_in_the_same_column_vouches_for_nobody(done: Manifest, other: str) -> None:
+    first, second = OTHERWISE[other]
+    last = batch(5, **second) if isinstance(second, dict) else batch(5).with_columns(second)
+    names = fill(done, [*map(batch, range(4)), batch(4, **first), last])
+    assert list(find_held(done, names, Drift())) == ["04", "05"]
+
+
+def test_the_same_rows_once_more_vouch_for_nobody(done: Manifest) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(4, scale=1.6)])
+    assert list(find_held(done, names, Drift())) == ["04", "05"]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_batch_that_comes_late_is_seen_beside_those_after_it(done: Manifest, place: int) -> None:
+    good = [*map(batch, range(6))]
+    names = fill(done, [*good[:place], batch(7, flipped=True), *good[place:], batch(8, flipped=True)])
+    assert list(find_held(done, names, Drift())) == [names[place], names[-1]]

@@ -148,3 +148,25 @@ def test_it_can_be_switched_off(params: Drift) -> None:
 def test_columns_can_be_left_out() -> None:
     new = of(batch(BATCHES).with_columns(pl.col("air") * 1.8 + 32))
     assert find_odd(new, past(), Drift(), without=["air"]) == {}
+
+
+@pytest.mark.parametrize("count", [3, 4, 6])
+@pytest.mark.parametrize("apart", [0.3, 1.0, 3.0])
+def test_classes_that_change_places_are_turned_round(count: int, apart: float) -> None:
+    def classes(seed: int, moved: int = 0) -> Sketch:
+        draw = np.random.default_rng(seed)
+        label = draw.integers(0, count, 4000)
+        x = apart * np.random.default_rng(count).normal(size=(count, 6))[label] + draw.normal(size=(4000, 6))
+        names = np.array([f"c{one}" for one in range(count)])[(label + moved) % count]
+        return of(pl.DataFrame({f"x{at}": x[:, at] for at in range(6)} | {LABEL: names}))
+
+    before = [classes(seed) for seed in range(4)]
+    assert find_odd(classes(5), before, Drift()) == {}
+    assert list(find_odd(classes(5, moved=1), before, Drift())) == [LABEL]
+
+
+def test_an_earlier_batch_of_few_rows_says_nothing_and_hides_nothing() -> None:
+    few = of(batch(9, rows=150))
+    found = find_odd(of(batch(BATCHES).with_columns(air=-pl.col("air"))), [*past(), few], Drift())
+    assert list(found) == ["air"]
+    assert find_odd(of(batch(BATCHES).with_columns(air=-pl.col("air"))), [past()[0], few], Drift()) == {}

@@ -116,3 +116,53 @@ def test_missing_values_have_a_margin_of_their_own_though_none_were_missing_befo
     values = np.where(draw.random(4000) < 0.2, np.nan, draw.normal(0, 1, 4000))
     found = find_suspects(sketch(pl.DataFrame({"x": values}), None), before, Drift())
     assert found["x"].startswith("x is missing in 19.5% of the rows, 0% before")
+
+
+def some(column: str, value: Any, share: float) -> pl.Expr:
+    """`value` in that share of the rows, spread over the month."""
+    return pl.when(pl.int_range(pl.len()) % round(1 / share) == 0).then(value).otherwise(column).alias(column)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("distance", pl.col("distance") * 1000), ("distance", pl.lit(-9999.0)), ("temp", pl.lit(9999.0))],
+)
+def test_absurd_values_in_some_rows_are_suspected(column: str, value: pl.Expr, share: float) -> None:
+    frame = features("2013-05").with_columns(some(column, value, share))
+    found = find_suspects(real(frame), months()[:4], Drift())
+    assert list(found) == [column]
+    assert found[column].startswith(f"{column} has values far beyond the ")
+
+
+@pytest.mark.parametrize("factor", [100, 254, 1000])
+def test_so_are_those_of_a_column_that_is_mostly_nothing(factor: int) -> None:
+    frame = features("2013-05").with_columns(pl.col("precip") * factor)
+    assert list(find_suspects(real(frame), months()[:4], Drift())) == ["precip"]
+
+
+def test_a_stray_row_far_beyond_is_not_suspected_nor_one_more_where_some_always_are() -> None:
+    draw = np.random.default_rng(6)
+    quiet = [of(draw.normal(size=5000)) for _ in range(5)]
+    assert find_suspects(of(np.append(draw.normal(size=5000), 1e6)), quiet, Drift()) == {}
+    wild = [of(np.append(draw.normal(size=5000), 10.0 ** (at + 3) * np.ones(50))) for at in range(5)]
+    assert find_suspects(of(np.append(draw.normal(size=5000), 1e9 * np.ones(40))), wild, Drift()) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("span", "most"), [("2w", 0), ("1w", 1)])
+def test_short_batches_of_the_real_year_are_hardly_suspected(span: str, most: int) -> None:
+    """A week without rain, or of frost, is no fault; the last week of the year really lacks most of its weather."""
+    year = pl.concat([features(name) for name in flights.batches()]).sort(TIME)
+    parts = [real(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)]
+    found = [find_suspects(parts[at], parts[max(0, at - 12) : at], Drift()) for at in range(len(parts))]
+    assert sum(map(bool, found)) <= most, [one for one in found if one]
+
+
+@pytest.mark.parametrize("rows", [1, 30, 400])
+def test_a_small_batch_among_the_earlier_ones_blinds_nobody(rows: int) -> None:
+    frame = features("2013-05").with_columns(FAULTS["knots"][0])
+    flipped = features("2013-05").with_columns(-pl.col("temp"))
+    small = real(features("2013-04").head(rows))
+    assert list(find_suspects(real(frame), [*months()[:4], small], Drift())) == ["wind_speed"]
+    assert list(find_suspects(real(flipped), [*months()[:4], small], Drift())) == ["temp"]

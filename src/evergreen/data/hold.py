@@ -81,7 +81,7 @@ def check_accepted(params: Drift, batches: Collection[str]) -> None:
     for name in params.accepted:
         if name not in batches:
             near = difflib.get_close_matches(name, batches, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "`evergreen status` lists them; take it out of params.yaml"
+            hint = f"did you mean {near[0]!r}?" if near else "take it out of params.yaml"
             raise InputError(f"drift.accepted: data/raw holds no batch {name!r}: {hint}")
 
 

@@ -17,7 +17,7 @@ from evergreen.params import Drift
 Array = np.ndarray[Any, np.dtype[Any]]
 SMALL = 0.1  # of the rows that batches usually have, below which an earlier one says nothing of what is usual
 LUCK = 0.001  # chance below which a column is not constant by luck
-BEYOND = 3.0  # times the width of all values seen, by which a value is beyond them
+BEYOND = 2.0  # times the width of all values seen, by which a value is beyond them
 BEYOND_SHARE, BEYOND_ROWS = 0.005, 20  # of the rows, and how many, from which on values beyond are no stray ones
 
 
