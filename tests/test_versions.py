@@ -39,8 +39,7 @@ def work_of(project, name, calls=None):
         for folder in OUTPUTS[name]:
             place = project.root / "data" / folder
             place.mkdir(parents=True, exist_ok=True)
-            for file in ("part.txt", "manifest.json"):
-                (place / file).write_text(f"{name} by {project.params.read_text()}")
+            (place / "part.txt").write_text(f"{name} by {project.params.read_text()}")
         if calls is not None:
             calls.append(altered)
         return f"{name} done"
@@ -188,6 +187,48 @@ def test_work_is_told_that_outputs_are_as_they_were_left_without_a_look_at_each(
     assert looked.count("data/features") == 1, "the first time, as the project is a copy"
 
 
+def test_what_was_edited_while_it_was_recorded_is_looked_at(settled, monkeypatch):
+    add = Output.add
+    for rows in (9, 10):
+        edit(settled, "prepare", min_level_rows=rows)
+        run_stage(settled, "prepare", work_of(settled, "prepare"))
+
+    def edited(out, *args, **kwargs):
+        done = add(out, *args, **kwargs)
+        (settled.features / "part.txt").write_text("edited")
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "add", edited)
+        edit(settled, "prepare", min_level_rows=11)
+        run_stage(settled, "prepare", work_of(settled, "prepare"))
+    calls = []
+    edit(settled, "prepare", min_level_rows=12)
+    run_stage(settled, "prepare", work_of(settled, "prepare", calls))
+    assert calls == [True]
+
+
+def test_links_into_a_cache_that_is_gone_are_looked_at(settled):
+    subprocess.run([sys.executable, "-m", "dvc", "config", "cache.type", "symlink"], cwd=settled.root, check=True)
+    for rows in (9, 10):
+        edit(settled, "prepare", min_level_rows=rows)
+        run_stage(settled, "prepare", work_of(settled, "prepare"))
+    shutil.rmtree(settled.root / ".dvc" / "cache")
+    calls = []
+
+    def work(altered):
+        shutil.rmtree(settled.features)
+        return work_of(settled, "prepare", calls)(altered)
+
+    for folder in (settled.raw, settled.validated):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "part.txt").write_text("once more")
+    edit(settled, "prepare", min_level_rows=11)
+    assert run_stage(settled, "prepare", work) == "prepare done"
+    assert calls == [True]
+
+
 def test_a_stage_that_leaves_out_an_output_is_an_error(fresh):
     with pytest.raises(InputError, match="data/raw"):
         run_stage(fresh, "ingest", lambda altered: "nothing written")
@@ -288,11 +329,9 @@ def test_the_task_changes_the_features(settled):
         ("src/evergreen/data/sources.py", ["ingest", "validate"]),
         ("src/evergreen/data/encoder.py", ["prepare"]),
         ("src/evergreen/model/train.py", []),
-        ("data/raw/part.txt", ["ingest"]),  # whoever runs asks `ingest` first
-        ("data/raw/manifest.json", ["ingest", "validate"]),
+        ("data/raw/part.txt", ["ingest", "validate"]),
         ("data/quarantine/part.txt", ["validate"]),
-        ("data/validated/part.txt", ["validate"]),
-        ("data/validated/manifest.json", ["validate", "prepare"]),
+        ("data/validated/part.txt", ["validate", "prepare"]),
         ("data/features/part.txt", ["prepare"]),
     ],
 )

@@ -34,19 +34,21 @@ def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: 
     with _opened(project) as repo:
         stage = _stage(repo, name)
         due = force or stage.changed_stage() or stage.changed_deps()
-        untouched = due and read_entries(_left(project)).get(name) == _signature(stage)
+        untouched = due and read_entries(_left(project)).get(name) == _signature(stage, _files(stage))
         altered = not untouched and stage.changed_outs()
         if not (due or altered):
             return None
         result = work(altered)
         # As save() and commit() do, but each output's files are looked at once. The run cache is left to `dvc repro`:
         # restoring from it would bring back old outputs.
+        files = _files(stage)
         stage.save_deps()
         stage.add_outs(relink=_links(repo))
         stage.md5 = stage.compute_md5()
         with _undoable(project):
             stage.dump(update_pipeline=False)
-        write_entries(_left(project), read_entries(_left(project)) | {name: _signature(stage)})
+        if files and files == _files(stage):  # else DVC may have seen what is no longer there
+            write_entries(_left(project), read_entries(_left(project)) | {name: _signature(stage, files)})
         return result
 
 
@@ -86,15 +88,24 @@ def _left(project: Project) -> Path:
     return project.root / ".dvc" / "tmp" / "left.json"
 
 
-def _signature(stage: Any) -> str:
-    """Return what tells that outputs are as they were left: their recorded hash, and what DVC knows a file again by."""
-    files = [
-        (path := os.path.join(folder, name), (one := os.stat(path)).st_mtime_ns, one.st_size, one.st_ino)  # noqa: PTH116, PTH118
+def _signature(stage: Any, files: list[Any]) -> str:
+    """Return what tells that outputs are as they were left: their recorded hash, and their files."""
+    return sha256_of([str(out.hash_info) for out in stage.outs], files)
+
+
+def _files(stage: Any) -> list[Any]:
+    """Return each file of the outputs and what DVC knows it again by: time, size, inode. Empty where one is unreadable."""
+    paths = [
+        os.path.join(folder, name)  # noqa: PTH118
         for out in stage.outs
         for folder, _, names in os.walk(out.fs_path)
         for name in names
     ]
-    return sha256_of([str(out.hash_info) for out in stage.outs], sorted(files))
+    try:
+        found = [(path, os.stat(path)) for path in sorted(paths)]  # noqa: PTH116
+    except OSError:  # a link to nothing
+        return []
+    return [[path, one.st_mtime_ns, one.st_size, one.st_ino] for path, one in found]
 
 
 def _links(repo: Repo) -> bool:

@@ -20,12 +20,16 @@ from evergreen.params import Drift
 ROWS = 1500
 
 
-def batch(at: int, scale: float = 1.0, fixed: bool = False, flipped: bool = False) -> pl.DataFrame:
+def batch(
+    at: int, scale: float = 1.0, fixed: bool = False, flipped: bool = False, few: float | None = None
+) -> pl.DataFrame:
     draw = np.random.default_rng(at)
-    label = draw.random(ROWS) < 0.2
+    label, distance = draw.random(ROWS) < 0.2, draw.normal(100, 20, ROWS) * scale
+    if few is not None:
+        distance[::20] = few
     return pl.DataFrame(
         {
-            "distance": draw.normal(100, 20, ROWS) * scale,
+            "distance": distance,
             "place": np.where(fixed, "ash", draw.choice(["ash", "bay", "cove"], ROWS)),
             "label": np.where(label ^ flipped, "yes", "no"),
         }
@@ -35,6 +39,7 @@ def batch(at: int, scale: float = 1.0, fixed: bool = False, flipped: bool = Fals
 ODD: dict[str, dict[str, Any]] = {
     "distance": {"scale": 1.609}, "place": {"fixed": True}, "label": {"flipped": True},
 }  # fmt: skip
+DAYS = pl.Series(np.arange(ROWS) * 30 // ROWS)
 
 
 @pytest.fixture
@@ -42,12 +47,12 @@ def done(tmp_path: Path) -> Manifest:
     return Manifest(tmp_path / "features")
 
 
-def fill(done: Manifest, batches: list[pl.DataFrame]) -> list[str]:
+def fill(done: Manifest, batches: list[pl.DataFrame], days: pl.Series | None = None) -> list[str]:
     names = [f"{at:02}" for at in range(len(batches))]
     for at, (name, rows) in enumerate(zip(names, batches, strict=True)):
         moment = str(date(2013, 1, 1) + timedelta(days=30 * at))
-        sketch(rows, None).write(done.file(name, SKETCH))
-        done.record(name, done.file(name, SKETCH), rows=ROWS, start=moment, middle=moment, end=moment)
+        sketch(rows, days).write(done.file(name, SKETCH))
+        done.record(name, done.file(name, SKETCH), rows=rows.height, start=moment, middle=moment, end=moment)
     return names
 
 
@@ -109,7 +114,7 @@ def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
     (done.folder / HELD).write_text(content)
     assert find_held(done, names, Drift()) == first
     assert (done.folder / HELD).read_bytes() == whole
-    assert json.loads(whole)["04"]["held"] is True
+    assert json.loads(whole)["04"]["held"] == first["04"]
 
 
 def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest) -> None:
@@ -118,6 +123,7 @@ def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest
     names = fill(done, [*map(batch, range(4)), batch(4, **new), batch(5, **new, flipped=True), batch(6, **new)])
     held = find_held(done, names, Drift())
     assert {name: list(why) for name, why in held.items()} == {"05": ["label"]}
+    assert read_held(done) == held
 
 
 def test_a_part_of_what_was_odd_vouches_for_none_of_it(done: Manifest) -> None:
@@ -130,6 +136,10 @@ OTHERWISE: dict[str, tuple[dict[str, Any], Any]] = {
     "constant": ({"scale": 1.6}, pl.lit(500.0).alias("distance")),
     "missing": ({"scale": 1.6}, pl.lit(None, pl.Float64).alias("distance")),
     "one label": ({"flipped": True}, pl.lit("yes").alias("label")),
+    "absurd on the other side": (
+        {"few": -9999.0},
+        pl.when(pl.int_range(pl.len()) % 20 == 0).then(1e6).otherwise("distance").alias("distance"),
+    ),
 }
 
 
@@ -151,3 +161,38 @@ def test_a_batch_that_comes_late_is_seen_beside_those_after_it(done: Manifest, p
     good = [*map(batch, range(6))]
     names = fill(done, [*good[:place], batch(7, flipped=True), *good[place:], batch(8, flipped=True)])
     assert list(find_held(done, names, Drift())) == [names[place], names[-1]]
+
+
+def test_a_new_unit_of_a_column_with_seasons_is_a_change(done: Manifest) -> None:
+    """Neighbours in time are as far apart as seasons are, in any unit."""
+
+    def season(at: int, celsius: bool = False) -> pl.DataFrame:
+        draw = np.random.default_rng(at)
+        warm = 55 - 25 * np.cos(at / 12 * 2 * np.pi) + 7 * draw.normal(size=30)[DAYS.to_numpy()]
+        temp = np.round(warm + 4 * draw.normal(size=ROWS))
+        return pl.DataFrame({"temp": (temp - 32) / 1.8 if celsius else temp, "label": batch(at)["label"]})
+
+    frames = [season(at, celsius=at >= 14) for at in range(17)]
+    names = fill(done, frames, DAYS)
+    assert list(find_held(done, names[:15], Drift())) == ["14"]
+    assert find_held(done, names[:16], Drift()) == {}
+    assert find_held(done, names, Drift()) == {}
+
+
+def test_a_row_of_an_odd_time_stops_nobody_from_vouching(done: Manifest) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609), batch(5, scale=1.609)])
+    done.entries["04"]["end"] = "2099-01-01"
+    assert find_held(done, names, Drift()) == {}
+
+
+def test_small_batches_blind_nobody(done: Manifest) -> None:
+    small = [batch(20 + at).head(20) for at in range(12)]
+    names = fill(done, [*map(batch, range(4)), *small, batch(16, flipped=True), batch(17)])
+    assert list(find_held(done, names, Drift())) == ["16"]
+
+
+def test_a_stray_value_does_not_make_it_a_usual_one(done: Manifest) -> None:
+    stray = batch(3)
+    stray[5, "distance"] = -9999.0
+    names = fill(done, [*map(batch, range(3)), stray, batch(4, few=-9999.0), batch(5)])
+    assert list(find_held(done, names, Drift())) == ["04"]

@@ -297,7 +297,7 @@ def test_level_becomes_known_when_its_batch_trains(site: Any) -> None:
 def test_level_is_forgotten_when_the_window_passes_it(site: Any) -> None:
     site.accept({MONTHS[0]: with_dest(MONTHS[0], "QQQ", 50)} | {name: flown(name) for name in MONTHS[1:4]})
     for window, known in ((2, True), (1, False)):
-        prepare(site.project, site.params(split={"train_batches": window}))
+        prepare(site.project, site.params(split={"train_batches": window}, drift={"hold": None}))
         assert ("QQQ" in encoder_of(site).levels["dest"]) is known
 
 

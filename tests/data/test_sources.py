@@ -339,6 +339,17 @@ def test_offers_come_by_name_and_tell_changed_files(tmp_path: Path, rows: pl.Dat
     assert [name for name in before if before[name] != after[name]] == ["b"]
 
 
+def test_a_file_that_is_gone_is_missed(tmp_path: Path, rows: pl.DataFrame) -> None:
+    write(tmp_path / "a.csv", rows)
+    write(tmp_path / "b.csv", rows)
+    source = files(tmp_path)
+    source.offers()
+    (tmp_path / "b.csv").unlink()
+    for name in ("b", "c"):
+        with pytest.raises(InputError, match=f"batch '{name}' is no longer in .*: deliver it again"):
+            source.read(name)
+
+
 def test_the_same_source_sees_files_that_come_later(tmp_path: Path, rows: pl.DataFrame) -> None:
     source = files(tmp_path)
     write(tmp_path / "a.csv", rows)

@@ -23,7 +23,7 @@ from evergreen.params import Drift
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 200  # kept of each batch, below which no line is learnt
-FEWEST_BATCHES = 2  # earlier ones, below which none is told by a line that others taught
+FEWEST_OTHERS = 2  # earlier ones, below which none is told by a line that others taught
 COMMON = 0.02  # share of rows from which on a level tells something
 GRAIN = 0.1  # standard deviations of a column: what is left over below that matters to no model
 FAR = 10.0  # standard deviations at which a value is cut off, so that one row does not turn a line
@@ -78,7 +78,7 @@ def find_odd(batch: Sketch, earlier: Sequence[Sketch], params: Drift, without: C
     earlier ones, say nothing.
     """
     earlier = [one for one in earlier if len(one.blocks) >= FEWEST_ROWS]
-    if params.hold is None or len(batch.blocks) < FEWEST_ROWS or len(earlier) < FEWEST_BATCHES:
+    if params.hold is None or len(batch.blocks) < FEWEST_ROWS or len(earlier) < FEWEST_OTHERS:
         return {}
     found: dict[str, str] = {}
     leavings = _Leavings.of(batch, earlier, without)

@@ -179,48 +179,61 @@ def margin_of(usual: float, smallest: float) -> float:
 
 
 def surely_far(
-    batch: Sketch, earlier: Sequence[Sketch], smallest: float, confidence: float, names: Collection[str] | None = None
+    batch: Sketch,
+    earlier: Sequence[Sketch],
+    smallest: float,
+    confidence: float,
+    names: Collection[str] | None = None,
+    past: Sequence[Sketch] | None = None,
 ) -> tuple[Shift, ...]:
     """Return the shifts that are surely (by their lower bounds) beyond what is usual among `earlier` and `smallest`.
 
-    Of columns that all have, or of `names`. Where a batch has too few days to tell how alike the rows of one are, they
-    count as being as alike as those of an earlier batch: a day has one weather, however many rows it has.
+    Of columns that all have, or of `names`. `past`: batches that say what is usual, if not the earlier ones. Where a
+    batch has too few days to tell how alike the rows of one are, they count as being as alike as those of a past batch:
+    a day has one weather, however many rows it has.
     """
     before = pool(earlier)
     # What is usual costs most, and matters only where a column would be far if nothing was.
     far = {one.column for one in measure(batch, before, {}, confidence, names) if one.low > smallest}
     if not far:
         return ()
+    past = earlier if past is None else past
     keys = [key for name in far for key in (name, key_of(name, "missing"))]
-    margins = dict.fromkeys(keys, smallest) | {
-        key: margin_of(one, smallest) for key, one in usual(earlier, far).items()
-    }
-    columns = {
-        name: _as_alike(batch.columns[name], before.columns[name], [one.columns[name] for one in earlier])
-        for name in far
-    }
-    batch = replace(batch, columns=columns)
+    margins = dict.fromkeys(keys, smallest) | {key: margin_of(one, smallest) for key, one in usual(past, far).items()}
+    batch, before = _as_alike(batch, past, far), _as_alike(before, past, far, len(earlier))
     return tuple(one for one in measure(batch, before, margins, confidence, far) if one.low > one.margin)
 
 
-def _as_alike(column: Column, whole: Column, earlier: Sequence[Column]) -> Column:
-    """Return the column with design effects of batches where it has none of days."""
-    rest = column.rest
-    if rest.alike == 1.0:
-        rest = replace(rest, alike=_between(whole, earlier))
-    if rest.alike_missing == 1.0:
-        missing = [[one.rest.missing, one.values + one.rest.infinite] for one in earlier]
-        rest = replace(rest, alike_missing=effect_of(np.array(missing, float), FEWEST_BATCHES))
-    return replace(column, rest=rest)
+def scale_effect(effect: float, rows: float, to: float) -> float:
+    """Return the design effect of groups of `to` rows, from that of groups of `rows`: Kish's 1 + (m - 1) r for both."""
+    return 1.0 + (effect - 1.0) * max(0.0, to - 1) / (rows - 1) if rows > 1 else effect
 
 
-def _between(whole: Column, earlier: Sequence[Column]) -> float:
+def _as_alike(sketch: Sketch, past: Sequence[Sketch], names: Collection[str], batches: int = 1) -> Sketch:
+    """Return the sketch of so many batches, where it knows no days, with the design effects of batches."""
+    if sketch.knows_days:
+        return sketch
+    columns = dict(sketch.columns)
+    for name in (name for name in names if all(name in one.columns for one in past)):
+        column, others = columns[name], [one.columns[name] for one in past]
+        rows = [one.values + one.rest.infinite + one.rest.missing for one in (column, *others)]
+        missing = np.array([[one.rest.missing, one.values + one.rest.infinite] for one in others], float)
+        effects = (_between(column, others), effect_of(missing, FEWEST_BATCHES))
+        alike, alike_missing = (scale_effect(one, float(np.mean(rows[1:])), rows[0] / batches) for one in effects)
+        columns[name] = replace(column, rest=replace(column.rest, alike=alike, alike_missing=alike_missing))
+    return replace(sketch, columns=columns)
+
+
+def _between(column: Column, others: Sequence[Column]) -> float:
     """Return how many times the variance of shares between batches exceeds that of as many independent rows."""
-    if isinstance(whole, Numbers):
-        cuts = whole.cuts(CELLS)
-        table = [np.diff(one.count_upto(cuts), prepend=0, append=one.values) for one in earlier]  # type: ignore[union-attr]
+    if isinstance(column, Numbers):
+        numbers = [one for one in others if isinstance(one, Numbers)]
+        cuts = max(numbers, key=lambda one: one.values).cuts(CELLS)
+        table = [np.diff(one.count_upto(cuts), prepend=0, append=one.values) for one in numbers]
     else:
-        table = [[one.counts.get(name, 0) for name in whole.counts] for one in earlier]  # type: ignore[union-attr]
+        levels = [one.counts for one in others if isinstance(one, Levels)]
+        names = sorted({name for one in levels for name in one})
+        table = [np.array([one.get(name, 0) for name in names]) for one in levels]
     return effect_of(np.array(table, float).clip(0), FEWEST_BATCHES)
 
 

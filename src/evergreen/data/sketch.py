@@ -133,6 +133,11 @@ class Sketch:
     sample: pl.DataFrame = field(repr=False)
     blocks: Array = field(repr=False)
 
+    @property
+    def knows_days(self) -> bool:
+        """Whether rows are known to belong together: each is a block by itself where there were too few days."""
+        return len(np.unique(self.blocks)) < len(self.blocks)
+
     def write(self, path: Path) -> None:
         """Write one file, whole or not at all; equal sketches give equal bytes. NumPy's .npz without objects."""
         numbers = {name: one for name, one in self.columns.items() if isinstance(one, Numbers)}

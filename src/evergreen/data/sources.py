@@ -135,14 +135,16 @@ class Files:
 
     def read(self, name: str) -> pl.DataFrame:
         filesystem, files = self._listed or self._files()
-        if name not in files:
-            raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again")
-        path = files[name]
+        path = files.get(name, "")
         try:
+            if not path:
+                raise FileNotFoundError
             _let_settle(path)
             before = filesystem.ukey(path)
             content = filesystem.cat_file(path)
             whole = filesystem.ukey(path) == before
+        except FileNotFoundError:
+            raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again") from None
         except Exception as error:  # whatever a remote file system raises
             raise InputError(f"{path} cannot be read ({_first_line(error)})") from error
         if not whole:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from evergreen.data.finding import percent
 from evergreen.data.grid import find_off_grid
 from evergreen.data.relations import find_odd
-from evergreen.data.shift import FEWEST_BATCHES, surely_far
-from evergreen.data.sketch import Column, Numbers, Sketch
+from evergreen.data.shift import FEWEST_BATCHES, scale_effect, surely_far
+from evergreen.data.sketch import Column, Numbers, Sketch, effect_of
 from evergreen.params import Drift
 
-Array = np.ndarray[Any, np.dtype[Any]]
 SMALL = 0.1  # of the rows that batches usually have, below which an earlier one says nothing of what is usual
 LUCK = 0.001  # chance below which a column is not constant by luck
 BEYOND = 2.0  # times the width of all values seen, by which a value is beyond them
+SEEN = (0.001, 0.999)  # quantiles between which values were seen: a stray one was not
 BEYOND_SHARE, BEYOND_ROWS = 0.005, 20  # of the rows, and how many, from which on values beyond are no stray ones
+
+
+def not_small(rows: Sequence[int]) -> list[bool]:
+    """Return which batches, of so many rows, say what is usual."""
+    return [one >= SMALL * float(np.median(rows)) for one in rows]
 
 
 def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> dict[str, str]:
@@ -30,27 +34,50 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
     were seen; one that goes with the others as it never did (`relations.py`). Empty as well where `hold` is None, or
     fewer than 3 batches came earlier that are not small beside the others: then nobody knows what is usual.
     """
-    enough = SMALL * float(np.median([one.rows for one in earlier])) if earlier else 0.0
-    earlier = [one for one in earlier if one.rows >= enough]
+    earlier = [one for one, says in zip(earlier, not_small([one.rows for one in earlier]), strict=True) if says]
     if params.hold is None or len(earlier) < FEWEST_BATCHES:
         return {}
-    fixed = {
-        name: f"{name} {why}, and varied in each of {len(earlier)} earlier batches"
-        for name, column in batch.columns.items()
-        if (why := _fixed(column))
-        and all(name in one.columns and not _fixed(one.columns[name]) for one in earlier)
-        and _chance(column, [one.columns[name] for one in earlier]) < LUCK
-    }
+    fixed = _find_fixed(batch, earlier)
     names = [name for name in batch.columns if name not in fixed]
     far = surely_far(batch, earlier, params.hold, params.confidence, names)
     found = fixed | {one.column: one.says for one in far}
     found |= find_off_grid(batch, earlier, params.confidence, without=found)
-    found |= {
+    found |= _find_beyond(batch, earlier, found)
+    return found | find_odd(batch, earlier, params, without=found)
+
+
+def is_alike(batch: Sketch, first: Sketch, past: Sequence[Sketch], params: Drift, names: Collection[str]) -> bool:
+    """Say whether in columns `names`, in which both are odd beside `past`, the batch shows the same as the first one.
+
+    It is no farther from it than batches usually are and `hold` beyond, and odd beside it in no other way.
+    """
+    assert params.hold is not None
+    only, twice = [name for name in batch.columns if name not in names], [first, first]
+    return not (
+        surely_far(batch, [first], params.hold, params.confidence, names, past)
+        or set(_find_fixed(batch, twice)) & set(names)
+        or find_off_grid(batch, twice, params.confidence, without=only)
+        or _find_beyond(batch, twice, only)
+    )
+
+
+def _find_fixed(batch: Sketch, earlier: Sequence[Sketch]) -> dict[str, str]:
+    return {
+        name: f"{name} {why}, and varied in each of {len(earlier)} earlier batches"
+        for name, column in batch.columns.items()
+        if (why := _fixed(column))
+        and all(name in one.columns and not _fixed(one.columns[name]) for one in earlier)
+        and _chance(column, [one.columns[name] for one in earlier], days=batch.knows_days) < LUCK
+    }
+
+
+def _find_beyond(batch: Sketch, earlier: Sequence[Sketch], without: Collection[str]) -> dict[str, str]:
+    return {
         name: f"{name} {why}"
         for name, column in batch.columns.items()
-        if name not in found and (why := _beyond(column, [one.columns[name] for one in earlier if name in one.columns]))
+        if name not in without
+        and (why := _beyond(column, [one.columns[name] for one in earlier if name in one.columns]))
     }
-    return found | find_odd(batch, earlier, params, without=found)
 
 
 def _fixed(column: Column) -> str:
@@ -61,18 +88,22 @@ def _fixed(column: Column) -> str:
     return "" if len(held) > 1 or column.rest.infinite else f"is {held[0]!s} in every row that has it"
 
 
-def _chance(column: Column, earlier: Sequence[Column]) -> float:
+def _chance(column: Column, earlier: Sequence[Column], *, days: bool) -> float:
     """Return the chance that as many rows as `column` has all draw its one value, or are all missing, as before.
 
-    Rows are worth as many independent ones as the design effect says, that of days or that of batches, which the latter
-    have too where they are too short to have one of days: a week without rain is no fault.
+    Rows are worth as many independent ones as the design effect of days says, or where no `days` are known that of
+    batches: a week without rain is no fault.
     """
     missing = not column.values
     rows = np.array([one.values + (one.rest.infinite + one.rest.missing if missing else 0) for one in earlier], float)
+    drawn = np.array([one.rest.missing if missing else _drawn(column, one) for one in earlier], float)
     alike = [one.rest.alike_missing if missing else one.rest.alike for one in earlier]
-    share, effect = _share([one.rest.missing if missing else _drawn(column, one) for one in earlier], rows)
-    drawn = column.rest.missing if missing else column.values
-    return float(share ** (drawn / max(effect, float(np.average(alike, weights=rows)))))
+    now = column.rest.missing if missing else column.values
+    effect = float(np.average(alike, weights=rows))
+    if not days:
+        between = effect_of(np.column_stack([drawn, rows - drawn]), FEWEST_BATCHES)
+        effect = max(effect, scale_effect(between, float(rows.mean()), now))
+    return float((drawn.sum() / rows.sum()) ** (now / effect))
 
 
 def _drawn(column: Column, before: Column) -> float:
@@ -83,36 +114,23 @@ def _drawn(column: Column, before: Column) -> float:
     return float(max(before.counts.get(name, 0) for name in column.counts))  # type: ignore[union-attr]
 
 
-def _share(drawn: Sequence[float], rows: Array) -> tuple[float, float]:
-    """Return the share of all rows, and how many times its variance between batches exceeds that of free rows."""
-    share = float(sum(drawn) / rows.sum())
-    free = share * (1 - share) * rows.sum()
-    apart = float(np.square(np.array(drawn) - share * rows).sum()) * len(rows) / (len(rows) - 1)
-    return share, apart / free if free else 1.0
-
-
 def _beyond(column: Column, earlier: Sequence[Column]) -> str:
-    """Say how many rows are far beyond every value seen, or nothing; a share that was usual is none."""
+    """Say how many rows are far beyond the values seen, or nothing; a share that was usual is none."""
     before = [one for one in earlier if isinstance(one, Numbers) and one.values]
-    if not isinstance(column, Numbers) or not column.values or len(before) < FEWEST_BATCHES:
+    if not isinstance(column, Numbers) or not column.values or not before:
         return ""
-    share, low, high = _far_out(column, before)
-    usual = max(_far_out(one, [*before[:at], *before[at + 1 :]])[0] for at, one in enumerate(before))
-    if share * column.values < BEYOND_ROWS or share < BEYOND_SHARE or share <= usual:
+    points = np.concatenate([one.points for one in before])
+    rows = np.concatenate([np.diff(one.upto, prepend=0) for one in before])
+    low, high = np.quantile(points, SEEN, weights=rows, method="inverted_cdf")
+    with np.errstate(over="ignore"):
+        edges = np.array([np.nextafter(low - BEYOND * (high - low), -np.inf), high + BEYOND * (high - low)])
+    if low == high or not np.isfinite(edges).all():
+        return ""
+    share, *usual = (float(np.diff(one.count_upto(edges))[0]) for one in (column, *before))
+    share, *usual = (1 - inside / one.values for inside, one in zip((share, *usual), (column, *before), strict=True))
+    if share * column.values < BEYOND_ROWS or share < BEYOND_SHARE or share <= max(usual):
         return ""
     return (
         f"has values far beyond the {low:.4g} to {high:.4g} of {len(before)} earlier batches in {percent(share)} of the "
         f"rows that have it ({column.points[0]:.4g} to {column.points[-1]:.4g})"
     )
-
-
-def _far_out(column: Numbers, seen: Sequence[Numbers]) -> tuple[float, float, float]:
-    """Return the share of rows further outside what was seen than so many times its width, and from where to where."""
-    low, high = min(float(one.points[0]) for one in seen), max(float(one.points[-1]) for one in seen)
-    with np.errstate(over="ignore"):
-        wide = np.float64(BEYOND) * (np.float64(high) - np.float64(low))
-        edges = np.array([np.nextafter(low - wide, -np.inf), high + wide])
-    if not 0 < wide < np.inf:
-        return 0.0, low, high
-    below, upto = column.count_upto(edges)
-    return float(below + column.values - upto) / column.values, low, high
