@@ -23,6 +23,7 @@ from evergreen.params import Drift
 
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
+RECENT = 5 * BEFORE  # batches among which the small ones are told
 CODE = ("grid.py", "hold.py", "relations.py", "shift.py", "sketch.py", "suspects.py")  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
@@ -43,9 +44,9 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     found: dict[str, Any] = {}
     last = ""
     for at, name in enumerate(batches):
-        earlier = _telling(trusted, done)[-BEFORE:]
+        earlier = _telling(trusted[-RECENT:], done)[-BEFORE:]
         if len(earlier) < FEWEST_BATCHES:
-            earlier += _telling(batches[at + 1 :], done)[: FEWEST_BATCHES - len(earlier)]
+            earlier += _telling(batches[at + 1 : at + 1 + BEFORE], done)[: FEWEST_BATCHES - len(earlier)]
         stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, code)
         one = known.get(name, {})
         if one.get("stamp") != stamp:

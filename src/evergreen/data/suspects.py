@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from statistics import median
 
 import numpy as np
 
@@ -22,7 +23,8 @@ BEYOND_SHARE, BEYOND_ROWS = 0.005, 20  # of the rows, and how many, from which o
 
 def not_small(rows: Sequence[int]) -> list[bool]:
     """Return which batches, of so many rows, say what is usual."""
-    return [one >= SMALL * float(np.median(rows)) for one in rows]
+    enough = SMALL * median(rows) if rows else 0
+    return [one >= enough for one in rows]
 
 
 def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> dict[str, str]:
