@@ -196,3 +196,15 @@ def test_a_stray_value_does_not_make_it_a_usual_one(done: Manifest) -> None:
     stray[5, "distance"] = -9999.0
     names = fill(done, [*map(batch, range(3)), stray, batch(4, few=-9999.0), batch(5)])
     assert list(find_held(done, names, Drift())) == ["04"]
+
+
+def test_prices_that_hardly_ever_come_again_can_change_for_good(done: Manifest) -> None:
+    """Of 1,500 among 40,000 prices few are those of the month before, in any currency."""
+
+    def prices(at: int, rate: float = 1.0) -> pl.DataFrame:
+        price = np.round(np.random.default_rng(at).integers(1, 40_000, ROWS) / 100, 2) * rate
+        return batch(at).with_columns(pl.Series("distance", price)).head(900)
+
+    names = fill(done, [prices(at, 3.7 if at > 5 else 1.0) for at in range(8)])
+    assert list(find_held(done, names[:7], Drift())) == ["06"]
+    assert find_held(done, names, Drift()) == {}

@@ -51,16 +51,21 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
 def is_alike(batch: Sketch, first: Sketch, past: Sequence[Sketch], params: Drift, names: Collection[str]) -> bool:
     """Say whether in columns `names`, in which both are odd beside `past`, the batch shows the same as the first one.
 
-    It is no farther from it than batches usually are and `hold` beyond, and odd beside it in no other way.
+    It is no farther from it than batches usually are and `hold` beyond, and odd beside it in no way that the newest two
+    of the past are not as well.
     """
     assert params.hold is not None
+    if surely_far(batch, [first], params.hold, params.confidence, names, past):
+        return False
+    usual = _differ(past[-1], past[-2], params, names) if len(past) > 1 else set()
+    return _differ(batch, first, params, names) <= usual
+
+
+def _differ(batch: Sketch, first: Sketch, params: Drift, names: Collection[str]) -> set[str]:
+    """Return the columns of `names` in which a batch is odd beside a single one."""
     only, twice = [name for name in batch.columns if name not in names], [first, first]
-    return not (
-        surely_far(batch, [first], params.hold, params.confidence, names, past)
-        or set(_find_fixed(batch, twice)) & set(names)
-        or find_off_grid(batch, twice, params.confidence, without=only)
-        or _find_beyond(batch, twice, only)
-    )
+    off = find_off_grid(batch, twice, params.confidence, without=only)
+    return {*off, *_find_beyond(batch, twice, only), *(name for name in _find_fixed(batch, twice) if name in names)}
 
 
 def _find_fixed(batch: Sketch, earlier: Sequence[Sketch]) -> dict[str, str]:
