@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MONTHS, environment, month, run_cli, small_project
+from conftest import MONTHS, ROOT, environment, month, run_cli, small_project
 
 from evergreen import dataset, params
 from evergreen.data.keys import KEY
@@ -66,6 +67,22 @@ def assert_free(project: Project) -> None:
         with FileLock(project.stores / name, timeout=0):
             pass
     assert not list(project.root.rglob(".part-*"))
+
+
+def test_the_champion_predicts_in_code_of_others_as_the_docs_say(project: Project, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "make-it-yours.md").read_text()
+    found = re.search(
+        r"^\*\*The champion in code of yours.*?`MLFLOW_TRACKING_URI=(\S+)`.*?```python\n(.*?)```",
+        page,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert found
+    rows, _ = featurize(month(NEW), params.load(project.params).task)
+    rows.head(60).select(*dataset.FEATURES).to_pandas().to_parquet(tmp_path / "frame.parquet")
+    code = f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({found[2].strip()}))"
+    env = environment(project.root, MLFLOW_TRACKING_URI=found[1])
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, env=env, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("60"), done.stderr
 
 
 def test_a_month_without_labels_then_again_then_with_labels(project: Project, cli: Run, tmp_path: Path) -> None:
