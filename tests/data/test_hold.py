@@ -208,3 +208,14 @@ def test_prices_that_hardly_ever_come_again_can_change_for_good(done: Manifest) 
     names = fill(done, [prices(at, 3.7 if at > 5 else 1.0) for at in range(8)])
     assert list(find_held(done, names[:7], Drift())) == ["06"]
     assert find_held(done, names, Drift()) == {}
+
+
+def test_who_vouched_for_whom_is_not_asked_again(done: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a run would cost what history holds of changes."""
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5, scale=1.6), batch(6, scale=1.6)])
+    assert find_held(done, names[:6], Drift()) == {}
+    looked, real = [], hold.is_alike
+    monkeypatch.setattr(hold, "is_alike", lambda *args: looked.append(args) or real(*args))
+    for count in (6, 7, 7):
+        assert find_held(done, names[:count], Drift()) == {}
+    assert looked == []

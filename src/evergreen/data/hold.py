@@ -53,8 +53,12 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
             one = {"stamp": stamp, "why": find_suspects(read(name), [*map(read, earlier)], params)}
         found[name], why = {"stamp": stamp, "why": one["why"]}, one["why"]
         if last in held and set(held[last]) <= set(why) and versions[last] != versions[name]:
-            past = [read(before) for before in earlier if before != last]
-            if is_alike(read(name), read(last), past, params, held[last]):  # the world has changed
+            beside = found[last]["stamp"]
+            if one.get("beside") != beside:
+                past = [read(before) for before in earlier if before != last]
+                one |= {"beside": beside, "alike": is_alike(read(name), read(last), past, params, held[last])}
+            found[name] |= {"beside": beside, "alike": one["alike"]}
+            if one["alike"]:  # the world has changed
                 why = {column: says for column, says in why.items() if column not in held[last]}
                 trusted.append(last)
                 del held[last]
