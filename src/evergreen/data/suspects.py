@@ -133,8 +133,7 @@ def _beyond(column: Column, earlier: Sequence[Column]) -> str:
         edges = np.array([np.nextafter(low - BEYOND * (high - low), -np.inf), high + BEYOND * (high - low)])
     if low == high or not np.isfinite(edges).all():
         return ""
-    share, *usual = (float(np.diff(one.count_upto(edges))[0]) for one in (column, *before))
-    share, *usual = (1 - inside / one.values for inside, one in zip((share, *usual), (column, *before), strict=True))
+    share, *usual = (1 - float(np.diff(one.count_upto(edges))[0]) / one.values for one in (column, *before))
     if share * column.values < BEYOND_ROWS or share < BEYOND_SHARE or share <= max(usual):
         return ""
     return (
