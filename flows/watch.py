@@ -70,12 +70,22 @@ def resource_of(project: Project, payload: Mapping[str, object]) -> dict[str, st
 
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
-    from evergreen.data.batches import waiting
+    from evergreen.data.batches import look
     from evergreen.params import load
 
     project = Project.find()
     params = load(project.params)
-    watcher = Watcher(lambda: waiting(project, params), lambda *said: tell(project, *said))
+    passed: tuple[str, ...] = ()
+
+    def look_for_batches() -> list[Offer]:
+        nonlocal passed
+        seen = look(project, params)
+        if new := [file for file in seen.passed_over if file not in passed]:
+            print("passed over:", ", ".join(new), file=sys.stderr, flush=True)
+        passed = seen.passed_over
+        return list(seen.offers)
+
+    watcher = Watcher(look_for_batches, lambda *said: tell(project, *said))
     tell(project, OPENED, {})
     told = ""
     while True:

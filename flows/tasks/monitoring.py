@@ -18,6 +18,7 @@ from evergreen import dataset
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
+from evergreen.data.naming import natural
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL, TIME
 from evergreen.errors import InputError
@@ -95,7 +96,7 @@ def know_champion(job: Job) -> Watched | None:
 def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
     """Return the batches newer than all that the champion knows which it has not been watched on yet, oldest first."""
     seen = {one.batch: one for one in watched.journal.entries(watched.reference.version)}
-    found = sorted(_offers(job, watched), key=lambda one: (one.end, one.name))
+    found = sorted(_offers(job, watched), key=lambda one: (one.end, natural(one.name)))
     return [one for one in found if not (one.name in seen and seen[one.name].stamp == one.stamp)]
 
 

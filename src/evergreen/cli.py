@@ -62,6 +62,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
     Without BATCHES: all that are new, up to source.until in params.yaml.
     """
     from evergreen.data import batches as step
+    from evergreen.data.listing import few
     from evergreen.versions import run_stage
 
     if (replace or drop) and not batches:
@@ -79,6 +80,8 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
         )
         assert done is not None
         click.echo(f"{len(done.new)} new: {', '.join(done.new) or 'none'}; {len(done.batches)} batches in data/raw")
+        if done.passed_over:
+            click.echo(f"passed over in the source: {few(done.passed_over)}")
 
 
 @main.command()
@@ -253,7 +256,8 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 @main.command()
 def status() -> None:
     """Say which data and which model are there, and what a run would do."""
-    from evergreen.data.batches import waiting
+    from evergreen.data.batches import look
+    from evergreen.data.listing import few
     from evergreen.data.manifest import Manifest
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
@@ -265,7 +269,10 @@ def status() -> None:
             batches = list(Manifest(folder).in_order())
             span = f"{batches[0]} to {batches[-1]}" if batches else "none"
             rows.append([f"data/{name}", f"{len(batches)} batches", span])
-        rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
+        seen = look(project, params)
+        rows.append(["new in the source", f"{len(seen.offers)} batches", ""])
+        if seen.passed_over:
+            rows.append(["passed over there", f"{len(seen.passed_over)} files", few(seen.passed_over)])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
         tracker = Tracker(project, params)
         held = Registry(tracker).aliases() if tracker.is_there else {}
@@ -361,6 +368,7 @@ def up() -> None:
 @click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What kind of label it is.")
 @click.option("--table", help="The table, where SOURCE is a database.")
 @click.option("--period", type=click.Choice(["day", "week", "month", "year"]), help="What one batch spans.")
+@click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A text that says that there is no value.")
 @click.option("--max-bad-rows", type=click.FloatRange(0, 1), help="Share of rows that may be put aside as unreadable.")
 def adopt(source: str, table: str | None, **wishes: Any) -> None:
     """Make this project about your own table: declare its columns, say what to expect of it, take it as batches.

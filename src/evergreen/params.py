@@ -55,6 +55,7 @@ class Source(Section):
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'"] | None = None
     dates: tuple[str, ...] = ()
+    nulls: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     url: str | None = None
     query: str | None = None
     period: Literal["day", "week", "month", "year"] = "month"
@@ -68,6 +69,16 @@ class Source(Section):
         if isinstance(value, (int, float)):  # YAML has read it as a number: 1.10 is 1.1 by now
             raise ValueError(f"put the batch's name in quotes: until: '{value}'")
         return str(value) if isinstance(value, date) else value
+
+    @field_validator("nulls", mode="before")
+    @classmethod
+    def _as_texts(cls, value: object) -> object:
+        """Take -999 for "-999"; what YAML reads as no text at all stands in quotes."""
+        if not isinstance(value, (list, tuple)):
+            raise ValueError("write a list of texts, such as ['\\N', '.']")
+        if odd := [one for one in value if one is None or isinstance(one, (bool, list, dict))]:
+            raise ValueError(f"put each text in quotes: {odd[0]!r} is none")
+        return [str(one).strip() for one in value]
 
     @model_validator(mode="after")
     def _complete(self) -> Source:

@@ -117,8 +117,9 @@ def test_a_table_of_a_database_is_read(database: str, monkeypatch: pytest.Monkey
     ("url", "table", "says"),
     [
         ("{}", None, "needs --table"),
-        ("{}", "gone", "table gone: no such table: gone"),
-        ("{}", "sales; DROP TABLE sales", "name a table or view as NAME"),
+        ("{}", "gone", "table gone: there is no such table or view (NAME or SCHEMA.NAME); there are 'sales'"),
+        ("{}", "sales; DROP TABLE sales", "there is no such table or view (NAME or SCHEMA.NAME); there are 'sales'"),
+        ("{}", "sales%", "a name with %, : or"),
         ("${NOT_THERE}", "sales", "the environment lacks NOT_THERE"),
         ("postgresql://me:secret@host/db", "sales", "holds a password"),
         ("nothing://host/db", "sales", "nothing://host/db, table sales"),

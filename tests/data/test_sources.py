@@ -61,6 +61,21 @@ FITTING = [
     ("2013-01-05", pl.Date(), date(2013, 1, 5)),
     ("12:30:00", pl.Time(), time(12, 30)),
     ("True", pl.Boolean(), True),
+    ("23.0", pl.Int32(), 23),
+    ("23.", pl.Int32(), 23),
+    ("-7.00", pl.Int32(), -7),
+    ("+5", pl.Int32(), 5),
+    (" 5 ", pl.Int32(), 5),
+    ("2.3e1", pl.Int32(), 23),
+    ("1E+03", pl.Int32(), 1000),
+    ("9007199254740993.0", pl.Int64(), 9007199254740993),
+    ("TRUE", pl.Boolean(), True),
+    ("1.0", pl.Boolean(), True),
+    ("0.0", pl.Boolean(), False),
+    ("t", pl.Boolean(), True),
+    ("F", pl.Boolean(), False),
+    ("yes", pl.Boolean(), True),
+    ("No", pl.Boolean(), False),
     ("0", pl.Boolean(), False),
     (3.0, pl.Int32(), 3),
     (3, pl.Float64(), 3.0),
@@ -78,7 +93,19 @@ UNFIT = [
     ("99999999999", pl.Int32()),
     ("", pl.Int32()),
     ("1,5", pl.Float64()),
-    ("yes", pl.Boolean()),
+    ("maybe", pl.Boolean()),
+    ("2", pl.Boolean()),
+    ("0.5", pl.Boolean()),
+    ("23.5", pl.Int32()),
+    ("1e-3", pl.Int32()),
+    ("1e10", pl.Int32()),
+    ("1e20", pl.Int64()),
+    ("9007199254740993e0", pl.Int64()),  # beyond what a float tells apart
+    ("1.000.000", pl.Int32()),
+    ("23.0.0", pl.Int32()),
+    (".", pl.Int32()),
+    ("inf", pl.Int32()),
+    ("0x10", pl.Int32()),
     ("yesterday", MOMENT),
     ("2013-02-30 00:00:00", MOMENT),
     ("2013-01-05 25:00:00", MOMENT),
@@ -364,7 +391,7 @@ def test_batch_is_called_like_its_file(tmp_path: Path, name: str) -> None:
     assert [one.name for one in files(tmp_path).offers()] == [name]
 
 
-@pytest.mark.parametrize("name", ["two words", "-rf", ".hidden", "ä", "a'b", "a;b", "a\nb", "$(x)", ""])
+@pytest.mark.parametrize("name", ["two words", "-rf", "_a", "ä", "a'b", "a;b", "a\nb", "$(x)"])
 def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.csv").write_text("x\n1\n")
     refusal(files(tmp_path).offers, f"{name}.csv", "letters, digits")

@@ -33,7 +33,7 @@ def adopt(project: Project, params: Params, source: str, wishes: Wishes, table: 
 
     Raises InputError where the table cannot be read, or a wish cannot be met.
     """
-    rows = read(source, table)
+    rows = read(source, table, wishes.nulls)
     found = infer(rows)
     planned = plan(found, wishes, params.leaks)
     allowed = params.validation.max_bad_rows if wishes.max_bad_rows is None else wishes.max_bad_rows

@@ -13,8 +13,9 @@ import polars as pl
 from evergreen.adopt.doubt import Doubt, shown
 from evergreen.adopt.infer import Inferred
 from evergreen.adopt.plan import Plan
-from evergreen.adopt.read import IDENTIFIER, Table
-from evergreen.data.sources import PERIODS, RESERVED
+from evergreen.adopt.read import Table
+from evergreen.data.listing import RESERVED
+from evergreen.data.sources import PERIODS
 from evergreen.data.split import SHARES, cut_times
 from evergreen.errors import InputError
 from evergreen.life.compare import FEWEST_ROWS as TO_JUDGE
@@ -53,8 +54,6 @@ def cut(table: Table, found: Inferred, plan: Plan, allowed: float, wished: str |
             "rows of a database are cut into batches by time: name the column that says when with --time, or export the "
             "table as CSV or Parquet, and adopt the file"
         )
-    if times is not None and table.kind == "sql" and not re.fullmatch(IDENTIFIER, plan.time):
-        raise InputError(f"--time {plan.time!r}: a database needs a name without quotes there; rename it in a view")
     if times is not None:
         bad = bad | times.is_null()
     if times is None and wished:
@@ -141,7 +140,8 @@ def _check_broken(
     listing = "\n".join(f"  {one}" for one in (*told[:COLUMNS_SHOWN], *more))
     raise InputError(
         f"{whole}{where}, more than validate.max_bad_rows ({allowed:.1%}):\n{listing}\n"
-        f"correct the file, or put such rows aside with --max-bad-rows {min(1.0, least):g}"
+        "correct the file; or name a text that says that there is no value with --null TEXT (source.nulls in params.yaml); "
+        f"or put such rows aside with --max-bad-rows {min(1.0, least):g}"
     )
 
 

@@ -34,6 +34,7 @@ class Wishes:
     timeless: bool = False
     period: str | None = None
     max_bad_rows: float | None = None
+    nulls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

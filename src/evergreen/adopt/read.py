@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from evergreen.adopt.doubt import Doubt, listed, shown
-from evergreen.data.sources import as_utf8, fill_in, read_csv, read_parquet
+from evergreen.adopt.nulls import find_nulls, told
+from evergreen.data.cells import to_frame
+from evergreen.data.dialect import blank
+from evergreen.data.listing import form_of, special
+from evergreen.data.memory import check_size, check_text
+from evergreen.data.sources import as_utf8, open_engine, read_csv, read_parquet, unpacked
 from evergreen.errors import InputError
 from evergreen.params import holds_password
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 SEPARATORS = (",", ";", "\t", "|")
-TEXTS = (".csv", ".tsv", ".tab", ".txt")
 FEWEST = 30  # rows
 LOOKED_AT = 200  # lines, to find the separator
-IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?"
 URL = r"\w+(\+\w+)?://|.*\$\{"
 PATTERN = r"\*|\^.*\$"  # names that polars takes for a pattern of names
 
@@ -30,7 +39,7 @@ class Table:
     """Rows, shape (rows, columns), text where they came as text; where from, and how they were written.
 
     `name`: what the file or table is called. `kind`: csv, tsv, parquet or sql. `content`: the bytes of the file.
-    `lines`: row r stands in line r + 2 of it.
+    `lines`: row r stands in line r + 2 of it. `nulls`: texts that say that there is no value; `rows` lacks them.
     """
 
     rows: pl.DataFrame = field(repr=False)
@@ -41,7 +50,8 @@ class Table:
     separator: str = ","
     content: bytes = field(repr=False, default=b"")
     lines: bool = False
-    table: str = ""  # in a database
+    table: str = ""  # in a database, as SQL names it
+    nulls: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
 
     def place(self, row: int) -> str:
@@ -49,9 +59,10 @@ class Table:
         return f"line {row + 2:,}" if self.lines else f"row {row + 1:,}"
 
 
-def read(source: str, table: str | None = None) -> Table:
+def read(source: str, table: str | None = None, nulls: Sequence[str] = ()) -> Table:
     """Read a CSV, TSV or Parquet file, or with `table` a table of the database whose SQLAlchemy URL `source` is.
 
+    `nulls`: texts that say that there is no value, besides those that are found.
     Raises InputError where there is no such thing, where it cannot be read whole, and for fewer than 30 rows.
     """
     found = _read_table(source, table) if table or re.match(URL, source) else _read_file(Path(source))
@@ -60,27 +71,37 @@ def read(source: str, table: str | None = None) -> Table:
         raise InputError(f"{source}: a column cannot be called {odd_names[0]!r}, which stands for a pattern: rename it")
     if found.rows.height < FEWEST:
         raise InputError(f"{source} has {found.rows.height} rows: at least {FEWEST} are needed to learn from")
-    return found
+    nulls = tuple(dict.fromkeys([text.strip() for text in nulls if text.strip()] + find_nulls(found.rows)))
+    rows = blank(found.rows, nulls)
+    return replace(found, rows=rows, nulls=nulls, doubts=(*found.doubts, *told(found.rows, rows, nulls)))
 
 
 def _read_file(path: Path) -> Table:
+    if wrong := special(str(path)):
+        raise InputError(
+            f"{path} is a folder: name one file of it; later ones must have the same columns"
+            if path.is_dir()
+            else f"{path} is {wrong}, and no file that can be read: write the table to a file, and adopt that"
+        )
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name one file of it; later ones must have the same columns")
-    content = path.read_bytes()
+    check_size(path.stat().st_size, str(path))
+    content, form = path.read_bytes(), form_of(path.name)
+    if form and form.packed:
+        content = unpacked(content, str(path), form.packed)
     if not content.strip():
         raise InputError(f"{path} is empty ({len(content)} bytes)")
-    if content[:4] == b"PAR1" or path.suffix == ".parquet":
-        return Table(read_parquet(content, str(path)), path.stem, "parquet", path.name, content=content)
+    name = form.batch if form else path.stem
+    if content[:4] == b"PAR1" or (form and form.kind == "parquet"):
+        return Table(read_parquet(content, str(path)), name, "parquet", path.name, content=content)
     if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
         raise InputError(f"{path} is a spreadsheet or an archive: export the table as CSV (UTF-8), and adopt that")
-    if b"\0" in content or path.suffix.lower() not in TEXTS:
+    if b"\0" in content or not form:
         raise InputError(f"{path} is no CSV, TSV or Parquet file: export the table as CSV (UTF-8), and adopt that")
-    return _read_text(content, path)
+    return _read_text(content, path, name)
 
 
-def _read_text(content: bytes, path: Path) -> Table:
+def _read_text(content: bytes, path: Path, name: str) -> Table:
     encoding, doubts = "utf-8", []
     try:
         content.decode("utf-8")
@@ -91,6 +112,7 @@ def _read_text(content: bytes, path: Path) -> Table:
     text = plain.decode()
     separator = _find_separator(text, path)
     _check_header(text, separator, path)
+    check_text(plain, separator, str(path))
     try:
         rows = read_csv(plain, str(path), separator)
     except InputError:
@@ -98,7 +120,7 @@ def _read_text(content: bytes, path: Path) -> Table:
         raise
     lines = len(plain.rstrip(b"\r\n").splitlines()) == rows.height + 1
     kind = "tsv" if separator == "\t" else "csv"
-    return Table(rows, path.stem, kind, path.name, encoding, separator, content, lines, doubts=tuple(doubts))
+    return Table(rows, name, kind, path.name, encoding, separator, content, lines, doubts=tuple(doubts))
 
 
 def _find_separator(text: str, path: Path) -> str:
@@ -147,7 +169,7 @@ def _check_fields(text: str, separator: str, path: Path) -> None:
 
 
 def _read_table(url: str, table: str | None) -> Table:
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     if holds_password(url):
@@ -157,13 +179,37 @@ def _read_table(url: str, table: str | None) -> Table:
         )
     if not table:
         raise InputError("a database needs --table: the table or view to adopt")
-    if not re.fullmatch(IDENTIFIER, table):
-        raise InputError(f"--table {shown(table)}: name a table or view as NAME or SCHEMA.NAME")
-    real = fill_in(url, url)
     try:
-        with create_engine(real).connect() as connection:
-            rows = pl.read_database(text(f"SELECT * FROM {table}"), connection, infer_schema_length=None)
-    except (SQLAlchemyError, ImportError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
+        with open_engine(url, f"{url}, table {table}").connect() as connection:
+            schema, name = _find_table(connection, table)
+            quote = connection.dialect.identifier_preparer.quote
+            in_sql = ".".join(quote(part) for part in (schema, name) if part)
+            result = connection.execute(text(f"SELECT * FROM {in_sql}"))
+            rows = to_frame(list(result.keys()), result.fetchall())
+    except (SQLAlchemyError, ImportError, ValueError, TypeError, InputError) as error:
         said = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{url}, table {table}: {said.replace(real, url)}") from None
-    return Table(rows, table.split(".")[-1], "sql", url, table=table)
+        raise InputError(said if url in said else f"{url}, table {table}: {said}") from None
+    return Table(rows, name, "sql", url, table=in_sql)
+
+
+def _find_table(connection: Connection, table: str) -> tuple[str | None, str]:
+    """Return schema and name of a table or view: as it is written, else in capitals or not.
+
+    Raises InputError where there is none, and for a name that SQL takes for something else.
+    """
+    from sqlalchemy import inspect
+
+    if re.search(r"[%:\\]", table):
+        raise InputError("a name with %, : or \\ cannot be asked for: make a view of it")
+    known = inspect(connection)
+    schema, _, name = table.rpartition(".")
+    candidates: list[tuple[str | None, str]] = [(None, table), *([(schema, name)] if schema else [])]
+    for candidate in candidates:
+        if known.has_table(candidate[1], candidate[0]):
+            return candidate
+    there = [*known.get_table_names(), *known.get_view_names()]
+    if len(alike := [one for one in there if one.lower() == table.lower()]) == 1:
+        return None, alike[0]
+    near = difflib.get_close_matches(table, there, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {listed([shown(one) for one in there], 10) or 'none'}"
+    raise InputError(f"there is no such table or view (NAME or SCHEMA.NAME); {hint}")

@@ -29,6 +29,7 @@ ORDER = (
     "decimal",
     "thousands",
     "dates",
+    "nulls",
     "url",
     "query",
     "period",
@@ -71,22 +72,19 @@ def settle(
 
 
 def _source(table: Table, found: Inferred, batches: Batches) -> dict[str, Any]:
+    source: dict[str, Any]
     if table.kind == "sql":
-        name = table.table
-        return {
-            "kind": "sql",
-            "url": table.origin,
-            "query": f"SELECT * FROM {name}",
-            "period": batches.period or "month",
-            "until": None,
-        }
-    source: dict[str, Any] = {"kind": "files", "path": INBOX}
+        source = {"kind": "sql", "url": table.origin, "query": f"SELECT * FROM {table.table}"}
+        source |= {"nulls": list(table.nulls)} if table.nulls else {}
+        return source | {"period": batches.period or "month", "until": batches.until}
+    source = {"kind": "files", "path": INBOX}
     if table.kind != "parquet":
         source |= {"encoding": table.encoding} if table.encoding != "utf-8" else {}
         source |= {"separator": table.separator} if table.kind == "csv" and table.separator != "," else {}
         source |= {"decimal": found.dialect.decimal} if found.dialect.decimal != "." else {}
         source |= {"thousands": found.dialect.thousands} if found.dialect.thousands else {}
         source |= {"dates": list(found.dialect.dates)} if found.dialect.dates else {}
+    source |= {"nulls": list(table.nulls)} if table.nulls else {}
     return source | {"until": batches.until}
 
 

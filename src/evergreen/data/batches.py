@@ -12,6 +12,7 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.naming import natural
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
 from evergreen.files import read_entries, write_entries, write_whole
@@ -23,10 +24,22 @@ EMPTY = "empty.json"  # in data/raw: batches without rows, with their origins, s
 
 @dataclass(frozen=True)
 class Ingested:
-    """What an ingest did: the batches it took, and all that `data/raw/` now holds, by event time."""
+    """What an ingest did: the batches it took, and all that `data/raw/` now holds, by event time.
+
+    `passed_over`: the files of the source that are no batch, each with why.
+    """
 
     new: tuple[str, ...]
     batches: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What an ingest would look at: batches new to `data/raw/`, or changed in the source; and what it passes over."""
+
+    offers: tuple[Offer, ...]
+    passed_over: tuple[str, ...]
 
 
 def ingest(
@@ -71,23 +84,31 @@ def ingest(
     if not raw.entries:
         until = f" up to source.until ({params.source.until!r})" if params.source.until else ""
         raise InputError(f"the source holds no batch{until}: look at source in params.yaml")
-    return Ingested(tuple(new), tuple(raw.in_order()))
+    return Ingested(tuple(new), tuple(raw.in_order()), source.passed_over)
 
 
 def waiting(project: Project, params: Params) -> list[Offer]:
     """Return the batches that `ingest` would look at: new to `data/raw/`, or changed in the source."""
+    return list(look(project, params).offers)
+
+
+def look(project: Project, params: Params) -> Waiting:
+    """Return what `ingest` would look at, and what it would pass over."""
     check_declared()
-    raw = Manifest(project.raw)
-    offers = _wanted(open_source(params.source).offers(), params, raw, (), following=False)
-    known = read_entries(project.raw / EMPTY) | {name: one["origin"] for name, one in raw.entries.items()}
-    return [one for one in offers if known.get(one.name) != one.origin]
+    raw, source = Manifest(project.raw), open_source(params.source)
+    offers = _wanted(source.offers(), params, raw, (), following=False)
+    known = read_entries(project.raw / EMPTY) | {name: entry["origin"] for name, entry in raw.entries.items()}
+    return Waiting(tuple(one for one in offers if known.get(one.name) != one.origin), source.passed_over)
 
 
 def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
     """Raise InputError where a file of `data/raw/`, `besides` these batches, is not what was ingested."""
-    for path in Manifest(project.raw).altered(besides):
+    for batch, path in Manifest(project.raw).altered_by_batch(besides):
         how = "was changed after it was ingested" if path.exists() else "is missing"
-        raise InputError(f"{path} {how}: bring it back with `dvc checkout --force` (or `dvc pull`)")
+        raise InputError(
+            f"{path} {how} (batch {batch!r}): bring it back with `dvc checkout --force data/raw` (or `dvc pull`), or take "
+            f"the batch again with `evergreen ingest {batch} --replace`"
+        )
 
 
 def check_declared() -> None:
@@ -128,13 +149,13 @@ def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[
     if names:
         return [by_name[name] for name in names]
     if following:
-        newest = max(raw.entries, default="")
-        fresh = [offer for offer in offers if offer.name > newest]
+        newest = max(raw.entries, key=natural, default="")
+        fresh = [offer for offer in offers if natural(offer.name) > natural(newest)]
         if not fresh:
             raise InputError(f"the source has no batch after {newest!r}: nothing to ingest")
         return fresh
     until = params.source.until
-    return [offer for offer in offers if until is None or offer.name <= until]
+    return [offer for offer in offers if until is None or natural(offer.name) <= natural(until)]
 
 
 def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
@@ -152,10 +173,8 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
                 f"{frame.height:,} now): batches do not change; deliver it under a new name, or take it in place of "
                 f"the old one with `evergreen ingest {offer.name} --replace`"
             )
-        changed = known["origin"] != offer.origin
-        known["origin"] = offer.origin
-        if changed:
-            raw.write()
+        if known["origin"] != offer.origin:
+            raw.update(offer.name, origin=offer.origin)
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
     times = _moments(frame) if dataset.TIME else pl.Series([known["start"] if known else _arrival(raw)])

@@ -6,6 +6,7 @@ What is not written so stays as it is, and validation names it: nothing is guess
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,6 +14,7 @@ import polars as pl
 ISO = "%Y-%m-%d %H:%M:%S%.f"
 ISO_LIKE = r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)"
 DIGITS = {"%Y": r"\d{4}", "%y": r"\d{2}", "%b": r"\p{L}{3}", "%B": r"\p{L}{3,}", "%p": r"[AaPp][Mm]"}
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 SPACES = r"[\u{a0}\u{202f}\u{2009}]"  # that stand between thousands, and do not break a line
 
 
@@ -60,3 +62,21 @@ class Dialect:
         if "%H" in form or "%I" in form:
             return fitting.str.to_datetime(form, strict=False, time_unit="us")
         return fitting.str.to_date(form, strict=False).cast(pl.Datetime("us"))
+
+
+def blank(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
+    """Return `frame` without the values that say that there is none: texts, or numbers written as `nulls` are."""
+    if not nulls:
+        return frame
+    numbers = [float(text) for text in nulls if re.fullmatch(NUMBER, text)]
+    texts = "|".join(re.escape(text) + (r"(\.0*)?" if re.fullmatch(r"[+-]?\d+", text) else "") for text in nulls)
+    columns = []
+    for column in frame:
+        if column.dtype == pl.String():
+            said = column.str.strip_chars().str.contains(rf"^(?:{texts})$")
+        elif column.dtype.is_numeric() and numbers:
+            said = column.cast(pl.Float64).is_in(numbers)
+        else:
+            continue
+        columns.append(pl.select(pl.when(~said).then(column)).to_series().alias(column.name))
+    return frame.with_columns(columns)

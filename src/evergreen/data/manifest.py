@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from evergreen.data.naming import natural
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_entries
 
@@ -29,11 +30,11 @@ class Manifest:
             try:
                 self.entries = json.loads(self.path.read_text(encoding="utf-8"))
             except ValueError:
-                raise InputError(f"{self.path} is damaged: restore the folder with `dvc checkout --force`") from None
+                raise InputError(f"{self.path} is damaged: restore the folder with `{self._checkout()}`") from None
 
     def in_order(self) -> dict[str, Entry]:
         """Return the entries by event time, oldest first; a few rows far from the others do not move a batch."""
-        return dict(sorted(self.entries.items(), key=lambda one: (one[1]["middle"], one[0])))
+        return dict(sorted(self.entries.items(), key=lambda one: (one[1]["middle"], natural(one[0]))))
 
     def file(self, batch: str, suffix: str = ".parquet") -> Path:
         """Return where `batch` lies in this folder."""
@@ -42,7 +43,14 @@ class Manifest:
     def record(self, batch: str, *files: Path, **facts: object) -> None:
         """Note that `batch` is complete in `files`, and write the manifest."""
         sums = {path.relative_to(self.folder.parent).as_posix(): sha256_of_file(path) for path in files}
-        entry = {"files": sums, **facts}
+        self._put(batch, {"files": sums, **facts})
+
+    def update(self, batch: str, **facts: object) -> None:
+        """Note other facts about `batch`, whose files stay as they are, and write the manifest."""
+        entry = {key: value for key, value in self.entries[batch].items() if key != "sum"}
+        self._put(batch, entry | facts)
+
+    def _put(self, batch: str, entry: Entry) -> None:
         self.entries[batch] = entry | {"sum": sha256_of(entry)}
         self.write()
 
@@ -60,7 +68,12 @@ class Manifest:
 
     def altered(self, besides: Collection[str] = ()) -> list[Path]:
         """Return the files, `besides` these batches', that are missing or not as they were recorded."""
-        return [path for batch in self.entries if batch not in besides for path in self._altered(batch)]
+        return [path for _, path in self.altered_by_batch(besides)]
+
+    def altered_by_batch(self, besides: Collection[str] = ()) -> Iterator[tuple[str, Path]]:
+        """Yield each such file, and the batch it is of."""
+        for batch in (batch for batch in self.entries if batch not in besides):
+            yield from ((batch, path) for path in self._altered(batch))
 
     def forget_altered(self) -> None:
         """Drop the batches with such files, so that they are made anew."""
@@ -70,12 +83,15 @@ class Manifest:
         """Raise InputError where the batch's own file is not as it was recorded."""
         path = self.file(batch)
         if not path.is_file() or sha256_of_file(path) != self.version(batch):
-            raise InputError(f"{path} is missing or was changed: bring it back with `dvc checkout --force`")
+            raise InputError(f"{path} is missing or was changed: bring it back with `{self._checkout()}`")
 
     def write(self) -> None:
         """Put the entries on disk, whole or not at all."""
         sweep_parts(self.folder)
         write_entries(self.path, self.entries)
+
+    def _checkout(self) -> str:
+        return f"dvc checkout --force {self.folder.parent.name}/{self.folder.name}"
 
     def _altered(self, batch: str) -> list[Path]:
         entry = dict(self.entries[batch])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import importlib
 import io
+import lzma
 import os
 import re
 import time
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,25 +17,34 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.dialect import ISO_LIKE, Dialect
+from evergreen.data.cells import to_frame
+from evergreen.data.dialect import ISO_LIKE, NUMBER, Dialect, blank
+from evergreen.data.listing import READ, Listing, few, form_of, is_local, open_packed, separator_of, sort_out, special
+from evergreen.data.memory import check_parquet, check_size, check_text, unpack
+from evergreen.data.naming import natural
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_code
 from evergreen.params import Source as SourceParams
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnClause, Engine, FromClause, Select
 
-RESERVED = ("manifest", "split", "encoder", "held")
 SETTLED = 1.0  # seconds for which a local file has been left alone before it is read
 # In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
-NULLS = ["", "-", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "None", "null", "NULL"]
-SUFFIXES = (".csv", ".tsv", ".parquet")
+NULLS = ["", "-", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NaT", "None", "null", "NULL"]
+TRUTHS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "1.0": True,
+          "false": False, "f": False, "no": False, "n": False, "0": False, "0.0": False}  # fmt: skip
+EPOCHS = {
+    "postgresql": "to_timestamp({})",
+    "sqlite": "datetime({}, 'unixepoch')",
+    "mysql": "FROM_UNIXTIME({})",
+}  # how seconds since 1970 become times
 PERIODS = {"day": ("1d", "%Y-%m-%d"), "week": ("1w", "%G-W%V"), "month": ("1mo", "%Y-%m"), "year": ("1y", "%Y")}
 
 
@@ -47,7 +58,9 @@ class Offer:
 
 
 class Source(Protocol):
-    """Delivers batches by name."""
+    """Delivers batches by name. `passed_over`: what `offers` found besides, each with why it is no batch."""
+
+    passed_over: tuple[str, ...]
 
     def offers(self) -> list[Offer]:
         """Return what there is to take, in order of name."""
@@ -92,10 +105,11 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return column
     column = column.str.strip_chars()
     if dtype == pl.Boolean():
-        words = {"true": True, "1": True, "false": False, "0": False}
-        return column.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+        return column.str.to_lowercase().replace_strict(TRUTHS, default=None, return_dtype=pl.Boolean)
     if dtype == pl.Time():
         return column.str.to_time(strict=False)
+    if dtype.is_integer():
+        return _parse_whole(column, dtype)
     if not dtype.is_temporal():
         return column.cast(dtype, strict=False)
     iso = pl.select(pl.when(column.str.contains(ISO_LIKE)).then(column)).to_series()  # no guess which way 03/04 is
@@ -105,6 +119,18 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     if getattr(moments.dtype, "time_zone", None):
         moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     return _unchanged(moments, moments.cast(dtype, strict=False))
+
+
+def _parse_whole(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return whole numbers, also where they are written as others are: 23.0, 1e3."""
+    bare = column.str.replace(r"\.0*$", "")
+    exact = bare.cast(dtype, strict=False)
+    if exact.null_count() == column.null_count():
+        return exact
+    number = pl.select(pl.when(column.str.contains(f"^(?:{NUMBER})$")).then(column.cast(pl.Float64, strict=False)))
+    whole = number.to_series().alias(column.name)
+    small = pl.select(pl.when(whole.abs() < 2**53).then(whole)).to_series()  # larger ones may have been rounded
+    return pl.select(pl.coalesce(exact, _unchanged(small, small.cast(dtype, strict=False)))).to_series()
 
 
 def _parse_value(column: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -125,13 +151,15 @@ class Files:
 
     def __init__(self, params: SourceParams) -> None:
         self.path = params.path or ""
-        self.encoding, self.separator = params.encoding, params.separator
+        self.encoding, self.separator, self.nulls = params.encoding, params.separator, params.nulls
         self.dialect = Dialect(params.decimal, params.thousands, params.dates)
-        self._listed: tuple[AbstractFileSystem, dict[str, str]] | None = None
+        self.passed_over: tuple[str, ...] = ()
+        self._listed: tuple[AbstractFileSystem, Mapping[str, str]] | None = None
 
     def offers(self) -> list[Offer]:
         self._listed = filesystem, files = self._files()
-        return [Offer(name, filesystem.ukey(path)) for name, path in sorted(files.items())]
+        origins = {name: _origin(filesystem, files[name]) for name in sorted(files, key=natural)}
+        return [Offer(name, origin) for name, origin in origins.items() if origin is not None]
 
     def read(self, name: str) -> pl.DataFrame:
         filesystem, files = self._listed or self._files()
@@ -139,22 +167,47 @@ class Files:
         try:
             if not path:
                 raise FileNotFoundError
-            _let_settle(path)
-            before = filesystem.ukey(path)
-            content = filesystem.cat_file(path)
-            whole = filesystem.ukey(path) == before
+            return blank(self._read(filesystem, path), self.nulls)
         except FileNotFoundError:
             raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again") from None
+        except MemoryError:
+            raise InputError(
+                f"{path} does not fit into memory: cut it into smaller files, one for each batch"
+            ) from None
+
+    def _read(self, filesystem: AbstractFileSystem, path: str) -> pl.DataFrame:
+        content, form = self._content(filesystem, path), form_of(path)
+        assert form
+        if form.packed:
+            content = unpacked(content, path, form.packed)
+        if form.kind == "parquet":
+            return read_parquet(content, path)
+        text = as_utf8(content, path, self.encoding)
+        separator = "\t" if form.kind == "tsv" else self.separator
+        if form.kind == "txt":
+            separator = separator_of(text, "utf-8") or separator
+        check_text(text, separator, path)
+        return self._plain(read_csv(text, path, separator))
+
+    def _content(self, filesystem: AbstractFileSystem, path: str) -> bytes:
+        """Return the bytes of a file that nobody writes to meanwhile."""
+        if is_local(filesystem) and (wrong := special(path)):
+            raise InputError(f"{path} is {wrong}, and no file that can be read: take it out of the source")
+        try:
+            _let_settle(path)
+            before = filesystem.ukey(path)
+            check_size(filesystem.size(path) or 0, path)
+            content: bytes = filesystem.cat_file(path)
+            whole = filesystem.ukey(path) == before
+        except (FileNotFoundError, InputError, MemoryError):
+            raise
         except Exception as error:  # whatever a remote file system raises
             raise InputError(f"{path} cannot be read ({_first_line(error)})") from error
         if not whole:
             raise InputError(f"{path} is still being written: wait until it is whole, then run again")
         if not content:
             raise InputError(f"{path} is empty (0 bytes): deliver it again")
-        if path.endswith(".parquet"):
-            return read_parquet(content, path)
-        text = as_utf8(content, path, self.encoding)
-        return self._plain(read_csv(text, path, "\t" if path.endswith(".tsv") else self.separator))
+        return content
 
     def _plain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the fields of declared numbers and times as everybody writes them."""
@@ -165,7 +218,7 @@ class Files:
             columns.append(self.dialect.read_times(column) if times else self.dialect.read_numbers(column))
         return frame.with_columns(columns)
 
-    def _files(self) -> tuple[AbstractFileSystem, dict[str, str]]:
+    def _files(self) -> tuple[AbstractFileSystem, Mapping[str, str]]:
         import fsspec
 
         try:
@@ -181,22 +234,30 @@ class Files:
                 os.path.expandvars(self.path), self.path
             )  # what ${NAME} holds stays there
             raise InputError(f"source.path: {self.path!r} cannot be listed ({said})") from None
-        found = [str(one) for one in entries if str(one).endswith(SUFFIXES)]
-        if folders := [one for one in found if entries[one]["type"] == "directory"]:
-            raise InputError(f"source.path: {folders[0]} is a folder, not a file: rename it, or move it away")
-        if not found:
-            raise InputError(f"source.path: {self.path!r} holds no file that ends in {', '.join(SUFFIXES)}")
-        files: dict[str, str] = {}
-        for one in found:
-            name = one.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-                raise InputError(f"{one}: a batch is called like its file: use letters, digits, '.', '_' and '-' only")
-            if name in RESERVED:
-                raise InputError(f"{one}: a batch cannot be called {name!r}, a file of the project is: rename it")
-            if name in files:
-                raise InputError(f"{files[name]} and {one} would both be the batch {name!r}: rename one")
-            files[name] = one
-        return filesystem, files
+        found: Listing = sort_out(filesystem, {str(path): entry for path, entry in entries.items()}, self.encoding)
+        self.passed_over = found.passed_over
+        if not found.files:
+            besides = f"; passed over: {few(found.passed_over)}" if found.passed_over else ""
+            raise InputError(f"source.path: {self.path!r} holds no file that ends in {READ}{besides}")
+        return filesystem, found.files
+
+
+def _origin(filesystem: AbstractFileSystem, path: str) -> str | None:
+    """Return what tells this content of a file from another; None where it has gone since it was listed."""
+    try:
+        return str(filesystem.ukey(path))
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whatever a remote file system raises
+        raise InputError(f"{path} cannot be looked at ({_first_line(error)})") from None
+
+
+def unpacked(content: bytes, path: str, packed: str) -> bytes:
+    """Return what is in a packed file. Raises InputError where it is damaged, or too large for the memory."""
+    try:
+        return unpack(open_packed(io.BytesIO(content), packed), path)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(_damaged(path, packed, error)) from None
 
 
 def _let_settle(path: str) -> None:
@@ -223,6 +284,7 @@ def as_utf8(content: bytes, path: str, encoding: str) -> bytes:
 
 def read_parquet(content: bytes, path: str) -> pl.DataFrame:
     """Return the rows of a Parquet file. Raises InputError where it cannot be read."""
+    check_parquet(content, path)
     try:
         return pl.read_parquet(io.BytesIO(content))
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -264,7 +326,10 @@ class Sql:
     offset become UTC.
     """
 
+    passed_over: tuple[str, ...] = ()
+
     def __init__(self, params: SourceParams) -> None:
+        self.nulls = params.nulls
         self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
         self.lag = timedelta(hours=params.lag_hours)
         if not dataset.TIME:
@@ -277,34 +342,29 @@ class Sql:
         return [Offer(name, f"{self.period} {name}", may_be_empty=True) for name in self._periods]
 
     def read(self, name: str) -> pl.DataFrame:
+        from sqlalchemy import literal_column, select
+
         if name not in self._periods:
             raise InputError(f"source.query holds no finished {self.period} {name!r}")
         start, end = self._periods[name]
-        # SQLite keeps times as text, with or without an offset: a day more on each side, then cut by the time itself.
-        room = timedelta(days=1) if self._engine().dialect.name == "sqlite" else timedelta()
-        where = f"{dataset.TIME} >= :start AND {dataset.TIME} < :end"
-        rows = self._select(f"* FROM (\n{self.query}\n) AS batch WHERE {where}", start=start - room, end=end + room)
+        # A database compares times in its own zone, and SQLite as text, with or without an offset: a day more on each
+        # side, then cut by the time itself.
+        room, batch = timedelta(days=1), self._batch()
+        moment = batch.c[dataset.TIME]
+        around = (moment >= self._edge(start - room)) & (moment < self._edge(end + room))
+        rows = self._select(select(literal_column("*")).select_from(batch).where(around))
         times = parse(rows[dataset.TIME], pl.Datetime("us"))
         inside = (times >= start) & (times < end)
-        return rows.filter(inside.fill_null(value=True)).sort(
-            [name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns]
+        return blank(
+            rows.filter(inside.fill_null(value=True)).sort(
+                [name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns]
+            ),
+            self.nulls,
         )
 
     @cached_property
     def _periods(self) -> dict[str, tuple[datetime, datetime]]:
-        moment = dataset.TIME
-        edges = self._select(
-            f"MIN({moment}) AS oldest, MAX({moment}) AS newest, COUNT(*) - COUNT({moment}) AS timeless "
-            f"FROM (\n{self.query}\n) AS batch"
-        )
-        if edges["timeless"].item():
-            raise InputError(
-                f"source.query: {edges['timeless'].item():,} rows have no {moment}, and would be in no batch: leave "
-                f"them out in the query, with WHERE {moment} IS NOT NULL"
-            )
-        oldest, newest = (parse(edges[name], pl.Datetime("us")).item() for name in ("oldest", "newest"))
-        if oldest is None or newest is None:
-            raise InputError(f"source.query returns no row with a time in {moment!r}")
+        oldest, newest = (self._moment(name) for name in ("oldest", "newest"))
         every, form = PERIODS[self.period]
         starts = pl.select(
             pl.datetime_range(pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every)
@@ -312,28 +372,80 @@ class Sql:
         finished = max(newest, datetime.now(UTC).replace(tzinfo=None) - self.lag)
         return {start.strftime(form): (start, end) for start, end in pairwise(starts) if end <= finished}
 
-    def _select(self, what: str, **bounds: datetime) -> pl.DataFrame:
-        from sqlalchemy import text
+    @cached_property
+    def _edges(self) -> pl.DataFrame:
+        """The oldest and the newest time of the rows, and how many have none."""
+        from sqlalchemy import func, select
+
+        batch = self._batch()
+        moment = batch.c[dataset.TIME]
+        oldest, newest = func.min(moment).label("oldest"), func.max(moment).label("newest")
+        edges = self._select(
+            select(oldest, newest, (func.count() - func.count(moment)).label("timeless")).select_from(batch)
+        )
+        if edges["timeless"].item():
+            raise InputError(
+                f"source.query: {edges['timeless'].item():,} rows have no {dataset.TIME}, and would be in no batch: leave "
+                f"them out in the query, with WHERE {self._quoted(dataset.TIME)} IS NOT NULL"
+            )
+        return edges
+
+    def _moment(self, name: str) -> datetime:
+        """Return the oldest or the newest time in UTC."""
+        value = self._edges[name].item()
+        if value is None:
+            raise InputError(f"source.query returns no row with a time in {dataset.TIME!r}")
+        moment: datetime | None = parse(self._edges[name], pl.Datetime("us")).item()
+        if moment is None:
+            column, dialect = self._quoted(dataset.TIME), self._engine().dialect.name
+            made = (
+                EPOCHS.get(dialect, EPOCHS["postgresql"])
+                if isinstance(value, (int, float))
+                else "CAST({} AS TIMESTAMP)"
+            )
+            raise InputError(
+                f"source.query returns no times in {dataset.TIME!r}, but {value!r}: make times of them in the query, such "
+                f"as {made.format(column)} AS {column}"
+            )
+        return moment
+
+    def _edge(self, moment: datetime) -> Any:
+        """Return a moment as the time column has it: text (an ISO date sorts before all of its day), date or time."""
+        from sqlalchemy import literal
+
+        oldest = self._edges["oldest"].item()
+        if isinstance(oldest, str):
+            return literal(moment.strftime("%Y-%m-%d"))
+        aware = isinstance(oldest, datetime) and oldest.tzinfo is not None
+        return literal(moment.replace(tzinfo=UTC) if aware else moment)
+
+    def _batch(self) -> FromClause:
+        """Return the query as a table called `batch`, whose time column is quoted as the database does it."""
+        from sqlalchemy import column, quoted_name, text
+
+        folds = self._engine().dialect.requires_name_normalize  # lower case stands for upper case, unquoted
+        moment: ColumnClause[Any] = column(quoted_name(dataset.TIME, None if folds else True))
+        return text(f"\n{self.query}\n").columns(moment).subquery("batch")
+
+    def _quoted(self, name: str) -> str:
+        return str(self._engine().dialect.identifier_preparer.quote(name))
+
+    def _select(self, statement: Select[Any]) -> pl.DataFrame:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            engine = self._engine()
-            # An ISO date, as text, sorts right before every moment of its day.
-            as_text = engine.dialect.name == "sqlite"
-            given = {key: at.strftime("%Y-%m-%d") if as_text else at for key, at in bounds.items()}
-            statement = text(f"SELECT {what}")
-            options = {"parameters": given}
-            with engine.connect() as connection:
-                return pl.read_database(statement, connection, execute_options=options, infer_schema_length=None)
-        except (SQLAlchemyError, ImportError, ValueError) as error:
+            with self._engine().connect() as connection:
+                result = connection.execute(statement)
+                names, rows = list(result.keys()), result.fetchall()
+        except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
             raise InputError(f"source.query failed: {_first_line(getattr(error, 'orig', None) or error)}") from None
-        except (pl.exceptions.PolarsError, TypeError) as error:
-            raise InputError(f"source.query: a column mixes kinds of values ({_first_line(error)}): cast it") from None
+        try:
+            return to_frame(names, rows)
+        except InputError as error:
+            raise InputError(f"source.query: {error}") from None
 
     def _engine(self) -> Engine:
-        from sqlalchemy import create_engine
-
-        return create_engine(fill_in(self.url, "source.url"))
+        return open_engine(self.url, "source.url")
 
 
 class Python:
@@ -341,6 +453,8 @@ class Python:
 
     `origin()` says what tells this copy of the data from another (a version, a date); the module's code counts as well.
     """
+
+    passed_over: tuple[str, ...] = ()
 
     def __init__(self, params: SourceParams) -> None:
         name = params.module or ""
@@ -354,11 +468,29 @@ class Python:
 
     def offers(self) -> list[Offer]:
         code = sha256_of_code([Path(str(self.module.__file__))])
-        return [Offer(name, f"{self.module.origin()} {code}") for name in sorted(self.module.batches())]
+        names = sorted(self.module.batches(), key=natural)
+        return [Offer(name, f"{self.module.origin()} {code}") for name in names]
 
     def read(self, name: str) -> pl.DataFrame:
         frame: pl.DataFrame = self.module.read(name)
         return frame
+
+
+def open_engine(url: str, where: str) -> Engine:
+    """Return the database behind a URL that may name variables of the environment.
+
+    Raises InputError, with no part of what these hold.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    filled = fill_in(url, where)
+    try:
+        return create_engine(filled)
+    except (SQLAlchemyError, ImportError) as error:
+        raise InputError(f"{where}: {_first_line(error).replace(filled, url)}") from None
+    except (ValueError, TypeError):  # their words may hold a part of a password
+        raise InputError(f"{where}: {url!r} is no URL of a database: write %40 for @, %3A for :, %2F for /") from None
 
 
 def fill_in(url: str, where: str) -> str:

@@ -6,6 +6,7 @@ What is known only later (KNOWN_LATER) may be there or not: it is never looked a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.batches import check_declared
+from evergreen.data.listing import READ, form_of
 from evergreen.data.manifest import Manifest
-from evergreen.data.sources import SUFFIXES, Files, typed
+from evergreen.data.sources import Files, typed
 from evergreen.data.validate import Outcome, check_batch, read_raw
 from evergreen.errors import InputError
 from evergreen.params import Source as SourceParams
@@ -44,7 +46,8 @@ def read_given(project: Project, source: SourceParams, path: str, name: str | No
     """
     check_declared()
     raw = find_given(project, path)
-    batch = name or path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    form = form_of(path)
+    batch = name or (form.batch if form else path)
     if not re.fullmatch(NAME, batch):
         raise InputError(
             f"{batch!r} cannot be the name of a batch: use letters, digits, '.', '_' and '-' only, at most 100; "
@@ -71,8 +74,8 @@ def find_given(project: Project, path: str) -> Manifest | None:
     Raises InputError where it can be no file to score; what is behind a URL is not asked.
     """
     local = None if "://" in path else Path(path)
-    if not path.endswith(SUFFIXES):
-        raise InputError(f"{path}: a file to score ends in {', '.join(SUFFIXES)}: rename it, or name another")
+    if not form_of(path):
+        raise InputError(f"{path}: a file to score ends in {READ}: rename it, or name another")
     if local and local.resolve().parent == project.raw.resolve():
         raw = Manifest(project.raw)
         if local.stem not in raw.entries:
@@ -106,7 +109,7 @@ def check_given(given: Given, params: ValidateParams) -> Outcome:
 class _File(Files):
     """One file, whatever it is called."""
 
-    def _files(self) -> tuple[AbstractFileSystem, dict[str, str]]:
+    def _files(self) -> tuple[AbstractFileSystem, Mapping[str, str]]:
         import fsspec
 
         try:

@@ -21,6 +21,7 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.memory import check_parquet
 from evergreen.data.sources import parse
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, sweep_parts, write_json, write_whole
@@ -39,6 +40,7 @@ TYPE_NAMES = {
     "other": "a true or false",
 }
 UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
+DELIVERED = " (as delivered)"  # of a column of which some values do not fit: those are not missing
 REASONS = "quarantine_reasons"
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
@@ -164,11 +166,14 @@ def read_reports(project: Project) -> list[BatchReport]:
 
 
 def read_raw(path: Path) -> pl.DataFrame:
-    """Read one raw batch. Raises InputError where the file is damaged."""
+    """Read one raw batch. Raises InputError where the file is damaged, or too large for the memory."""
+    check_parquet(path, str(path))
     try:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path} cannot be read ({error}): bring it back with `dvc checkout --force`") from None
+        raise InputError(
+            f"{path} cannot be read ({error}): bring it back with `dvc checkout --force data/raw`"
+        ) from None
 
 
 def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labelled: bool = True) -> Outcome:
@@ -194,7 +199,8 @@ def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labe
     parsed = _parsed(frame.with_columns(pl.lit(None, dataset.COLUMNS[name]).alias(name) for name in later))
     parsed = _with_times_to_come(parsed, params)
     expected = [one for one in _expected(batch) if labelled or _holds_in_time(one)]
-    found, broken = _run([*_declared(parsed, params), *expected], parsed, frame.height)
+    expected = [_of_delivered(one, parsed) for one in (*_declared(parsed, params), *expected)]
+    found, broken = _run(expected, parsed, frame.height)
     checks += found
     reasons = _reasons(broken, frame.height)
     rows_bad = sum(1 for one in reasons if one)
@@ -220,6 +226,7 @@ def _parsed(frame: pl.DataFrame) -> pl.DataFrame:
         if columns[-1].null_count() > frame[name].null_count():
             unfit = pl.select(pl.when(columns[-1].is_null()).then(_as_text(frame[name]))).to_series()
             columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
+            columns.append(_as_text(frame[name]).alias(name + DELIVERED))
     return pl.DataFrame([*columns, *(frame[name] for name in frame.columns if name not in dataset.COLUMNS)])
 
 
@@ -281,6 +288,15 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
         oldest = _now() - timedelta(days=params.max_age_days)
         fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
         yield gxe.ExpectColumnMaxToBeBetween(column=dataset.TIME, min_value=oldest, description=fresh)
+
+
+def _of_delivered(expectation: Expectation, parsed: pl.DataFrame) -> Expectation:
+    """Return `expectation`; one that values are there, of the column as delivered: what does not fit is not missing."""
+    kwargs = expectation.configuration.kwargs
+    name = f"{kwargs.get('column')}{DELIVERED}"
+    if type(expectation).__name__ != "ExpectColumnValuesToNotBeNull" or name not in parsed.columns:
+        return expectation
+    return expectation.copy(update={"column": name, "description": _says(expectation)})
 
 
 def _expected(batch: str) -> list[Expectation]:
@@ -441,12 +457,14 @@ def _fault(check: Check, rows: int) -> str:
 def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> list[str]:
     share = min(bad / rows, 0.999) if bad < rows else 1.0  # not "100.0%" of a batch with good rows
     worst = sorted((check for check in checks if check.scope == "rows" and check.broken), key=lambda one: -one.broken)
+    unfit = any(one.says.endswith(tuple(f": is {kind}" for kind in TYPE_NAMES.values())) for one in worst[:3])
     return [
         f"{bad:,} of {rows:,} rows ({share:.1%}) are bad, more than validate.max_bad_rows ({allowed:.1%})",
         *(
             f"{one.says}: broken by {one.broken:,} rows" + (f", such as {one.examples[0]!r}" if one.examples else "")
             for one in worst[:3]
         ),
+        *(["a text that says that there is no value is named in params.yaml (source.nulls)"] if unfit else []),
     ]
 
 

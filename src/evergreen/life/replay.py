@@ -27,6 +27,7 @@ import polars as pl
 from evergreen.data import batches
 from evergreen.data.hold import SKETCH
 from evergreen.data.manifest import Manifest
+from evergreen.data.naming import natural
 from evergreen.data.prepare import Prepared, prepare
 from evergreen.data.sketch import Sketch
 from evergreen.data.sources import open_source
@@ -152,7 +153,7 @@ def open_replay(project: Project, params: Params, options: Options, patience: fl
 def find_batches(params: Params, options: Options) -> tuple[str, ...]:
     """Return the batches of the source that a replay goes through. Raises InputError for fewer than 4."""
     names = (one.name for one in open_source(params.source).offers())
-    found = tuple(name for name in names if options.until is None or name <= options.until)
+    found = tuple(name for name in names if options.until is None or natural(name) <= natural(options.until))
     if len(found) < FEWEST:
         upto = f" up to {options.until!r}" if options.until else ""
         raise InputError(

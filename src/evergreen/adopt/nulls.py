@@ -1,0 +1,37 @@
+"""Nulls: texts that say "no value" in the columns of a table, as databases and statistics packages write them."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from evergreen.adopt.doubt import Doubt, listed, shown
+from evergreen.data.sources import NULLS
+
+SURE = ("\\N", "(null)", "[NULL]", "<null>")  # MySQL and COPY; tools that show what a database returned
+# SAS, Stata and the World Bank; spreadsheets; tables of offices. A category may be called so.
+MARKS = (".", "..", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "--", "---", "n.a.", "N.A.", "k.A.", ":", "*", "**")
+LIKE_VALUES = r"^[+-]?[\d.,]*\d[\d.,' \u{a0}\u{202f}\u{2009}eE+-]*$|^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"  # numbers, dates
+ENOUGH = 0.5  # share of numbers or dates in a column whose marks count
+
+
+def find_nulls(rows: pl.DataFrame) -> list[str]:
+    """Return the marks in columns of text: the sure ones, and those that stand among numbers or dates and nowhere else."""
+    found, names = set[str](), set[str]()
+    for column in (column for column in rows if column.dtype == pl.String()):
+        known = column.str.strip_chars().replace(dict.fromkeys(NULLS)).drop_nulls()
+        marks = set(known.filter(known.is_in([*SURE, *MARKS])))
+        values = int(known.str.contains(LIKE_VALUES).sum()) >= max(1, ENOUGH * len(known))
+        found |= marks if values else marks & {*SURE}
+        names |= set() if values else marks - {*SURE}
+    return [mark for mark in (*SURE, *MARKS) if mark in found - names]
+
+
+def told(before: pl.DataFrame, after: pl.DataFrame, nulls: tuple[str, ...]) -> list[Doubt]:
+    """Say which columns lost values to `nulls`, or that none did."""
+    if not nulls:
+        return []
+    names = [column.name for column in before if after[column.name].null_count() > column.null_count()]
+    where = f"in {listed([shown(name) for name in names])}" if names else "in no column"
+    marks = ", ".join(shown(mark) for mark in nulls)
+    says = f"{marks} says that there is no value, {where}: source.nulls in params.yaml"
+    return [Doubt("", "no value", says)]

@@ -1,0 +1,85 @@
+"""Memory: whether a table fits into what is free, asked before it is made: a small file may hold a large one."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from evergreen.errors import InputError
+
+COPIES = 3  # of a table at once: as it was read, in declared types, while its rules are asked
+TEXT = 16  # bytes of a text in a table of polars, besides its letters
+FIELD = TEXT + 8  # bytes of a field of a CSV file besides its letters: in Arrow's table and in polars'
+TIMES = 4  # a text is there so often: as it was delivered, as UTF-8, in Arrow's table and in polars'
+WIDTHS = {"BOOLEAN": 1 / 8, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8}
+CONTAINER = Path("/sys/fs/cgroup")  # says what a container may use
+STEP = 2**22  # bytes that are unpacked at once
+
+
+def free_memory() -> float:
+    """Return how many bytes this process may still take: of the machine, the container, the shell (`ulimit -v`)."""
+    import psutil
+
+    return min(psutil.virtual_memory().available, *_limits())
+
+
+def check_size(needed: float, path: str) -> None:
+    """Raise InputError where a table of `needed` bytes, out of the file at `path`, does not fit."""
+    if needed > (free := free_memory()):
+        raise InputError(
+            f"{path} takes {needed / 1e9:,.1f} GB of memory or more as a table, and {free / 1e9:,.1f} GB are free: cut "
+            "it into smaller files, one for each batch, or take it on a larger machine"
+        )
+
+
+def check_text(content: bytes, separator: str, path: str) -> None:
+    """Raise InputError where the fields of a CSV file do not fit."""
+    fields = content.count(separator.encode()) + content.count(b"\n")
+    check_size(TIMES * len(content) + FIELD * fields, path)
+
+
+def check_parquet(source: bytes | Path, path: str) -> None:
+    """Raise InputError where the values of a Parquet file do not fit; its pages say little, as they are packed."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            about = file.metadata
+    except (ArrowException, OSError):
+        return  # damaged: who reads it says so
+    size = 0.0
+    for part in (about.row_group(at) for at in range(about.num_row_groups)):
+        for column in (part.column(at) for at in range(part.num_columns)):
+            width = WIDTHS.get(column.physical_type)
+            size += column.num_values * (width or TEXT) + (0 if width else column.total_uncompressed_size)
+    check_size(COPIES * size, path)
+
+
+def unpack(file: BinaryIO, path: str) -> bytes:
+    """Return all that a stream of unpacked bytes holds. Raises InputError where it does not fit."""
+    parts, size = [], 0
+    while part := file.read(STEP):
+        parts.append(part)
+        size += len(part)
+        check_size(TIMES * size, path)
+    return b"".join(parts)
+
+
+def _limits() -> Iterator[float]:
+    import psutil
+
+    yield math.inf
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            yield max(0, limit - psutil.Process().memory_info().vms)
+    with suppress(OSError, ValueError):  # "max": there is no limit
+        used = int((CONTAINER / "memory.current").read_text(encoding="ascii"))
+        yield max(0, int((CONTAINER / "memory.max").read_text(encoding="ascii")) - used)
