@@ -17,7 +17,7 @@ from conftest import month
 from polars.testing import assert_frame_equal
 
 from evergreen import dataset, flights
-from evergreen.data.batches import Ingested, check_unchanged, ingest, waiting
+from evergreen.data.batches import Ingested, Waiting, check_unchanged, ingest, look, waiting
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
@@ -124,6 +124,59 @@ def test_raw_keeps_what_does_not_fit_and_what_is_not_declared(site: Any) -> None
     assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), frame.drop("visib"))
 
 
+@pytest.mark.parametrize("how", ["touched", "written anew", "in another format"])
+@pytest.mark.parametrize("names", [(), ("2013-02",)], ids=["all", "by name"])
+def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(filled: Any, how: str, names: tuple[str, ...]) -> None:
+    """Copies, restores and rsync do that; what is there is then still what was ingested."""
+    ingest(filled.project, filled.params())
+    path = filled.inbox / "2013-02.parquet"
+    if how == "touched":
+        os.utime(path, (0, 0))
+    elif how == "written anew":
+        path.write_bytes(path.read_bytes())
+    else:
+        path.unlink()
+        few("2013-02").write_csv(path.with_suffix(".csv"))
+    assert ingest(filled.project, filled.params(), names).new == ()
+    check_unchanged(filled.project)
+    assert waiting(filled.project, filled.params()) == []
+    assert ingest(filled.project, filled.params(), ["2013-02"], replace=True, check=True).new == ("2013-02",)
+    assert ingest(filled.project, filled.params(), check=True) == Ingested((), MONTHS)
+
+
+def test_a_source_of_other_code_that_delivers_the_same_is_the_same(
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from evergreen import flights\nread = lambda name: flights.read(name).head(9)\norigin = lambda: 'a'\n"
+    (tmp_path / "own_months.py").write_text(code + "batches = lambda: ['2013-1', '2013-10', '2013-2']\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    params = site.params(source={"kind": "python", "module": "own_months"})
+    assert ingest(site.project, params).new == ("2013-1", "2013-2", "2013-10")
+    with (tmp_path / "own_months.py").open("a") as file:
+        file.write("# other code\n")
+    assert ingest(site.project, params, check=True).new == ()
+    check_unchanged(site.project)
+
+
+def test_a_broken_file_after_a_touched_one_stops_and_then_is_gone(filled: Any) -> None:
+    ingest(filled.project, filled.params())
+    (filled.inbox / "2013-02.parquet").touch()
+    (filled.inbox / "2013-04.csv").write_text("a,b\n1\n")
+    refusal(filled, "2013-04.csv", "CSV", check=True)
+    (filled.inbox / "2013-04.csv").unlink()
+    assert ingest(filled.project, filled.params(), check=True) == Ingested((), MONTHS)
+
+
+def test_a_changed_manifest_names_the_batch_and_the_way_back(filled: Any) -> None:
+    ingest(filled.project, filled.params())
+    path = filled.project.raw / "manifest.json"
+    path.write_text(path.read_text().replace('"rows": 30', '"rows": 31', 1))
+    with pytest.raises(InputError, match=r"manifest.json was changed .*batch '2013-01'.*dvc checkout --force data/raw"):
+        check_unchanged(filled.project)
+    assert ingest(filled.project, filled.params(), ["2013-01"], replace=True, check=True).new == ("2013-01",)
+    check_unchanged(filled.project)
+
+
 # --- which batches ----------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +198,47 @@ def test_next_takes_one_at_a_time_and_past_until(filled: Any) -> None:
     for place, name in enumerate(MONTHS):
         assert ingest(filled.project, params, following=True) == Ingested((name,), MONTHS[: place + 1])
     refusal(filled, "no batch after '2013-03'", following=True)
+
+
+NUMBERED = [f"orders-{number}" for number in range(1, 13)]
+
+
+@pytest.fixture
+def numbered(site: Any) -> Any:
+    """An inbox with twelve batches named by number, all from one month."""
+    site.deliver({name: few("2013-01", 5) for name in NUMBERED})
+    return site
+
+
+def test_until_counts_as_people_do(numbered: Any) -> None:
+    for until, taken in (("orders-9", 9), ("orders-10", 10), (None, 12)):
+        source = {"kind": "files", "path": str(numbered.inbox), "until": until}
+        assert list(ingest(numbered.project, numbered.params(source=source)).batches) == NUMBERED[:taken]
+
+
+def test_next_counts_as_people_do(numbered: Any) -> None:
+    params = numbered.params()
+    for name in NUMBERED:
+        assert ingest(numbered.project, params, following=True).new == (name,)
+    refusal(numbered, "no batch after 'orders-12'", following=True)
+
+
+def test_batches_without_a_time_arrive_in_the_order_of_their_numbers(
+    numbered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "TIME", "")
+    assert ingest(numbered.project, numbered.params()).new == tuple(NUMBERED)
+    assert list(Manifest(numbered.project.raw).in_order()) == NUMBERED
+
+
+def test_files_that_are_passed_over_are_told(filled: Any) -> None:
+    (filled.inbox / "2013-04.xlsx").write_bytes(b"PK")
+    os.mkfifo(filled.inbox / "2013-05.csv")
+    told = ("2013-04.xlsx (a spreadsheet: export it as CSV)", "2013-05.csv (a named pipe)")
+    assert look(filled.project, filled.params()).passed_over == told
+    done = ingest(filled.project, filled.params())
+    assert (done.new, done.passed_over) == (MONTHS, told)
+    assert look(filled.project, filled.params()) == Waiting((), told)
 
 
 def test_names_choose_batches(filled: Any) -> None:
@@ -446,10 +540,10 @@ def test_a_file_touched_after_a_column_was_declared_otherwise_is_the_same_batch(
     refusal(filled, "'2013-02'", "other content")
 
 
-@pytest.mark.parametrize("look", [ingest, waiting])
+@pytest.mark.parametrize("step", [ingest, waiting])
 def test_a_dataset_that_declares_nothing_asks_for_a_table(
-    site: Any, monkeypatch: pytest.MonkeyPatch, look: Callable[..., Any]
+    site: Any, monkeypatch: pytest.MonkeyPatch, step: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(dataset, "COLUMNS", {})
     with pytest.raises(InputError, match="`evergreen adopt FILE --target COLUMN`"):
-        look(site.project, site.params())
+        step(site.project, site.params())

@@ -52,11 +52,27 @@ def test_order_among_equal_times_is_by_name(folder: Path) -> None:
     assert list(manifest.in_order()) == ["A", "B", "a", "b"]
 
 
+def test_an_update_keeps_the_entry_whole(folder: Path) -> None:
+    Manifest(folder).update("a", origin="elsewhere")
+    again = Manifest(folder)
+    assert again.entries["a"]["origin"] == "elsewhere"
+    assert again.entries["a"]["rows"] == 1
+    assert again.altered() == []
+
+
+def test_batches_of_one_time_are_in_the_order_people_count(folder: Path) -> None:
+    manifest = Manifest(folder)
+    for name in ("orders-10", "orders-9"):
+        manifest.record(name, manifest.file("b"), middle="2014-01-01 00:00:00")
+    assert list(manifest.in_order())[-2:] == ["orders-9", "orders-10"]
+
+
 def test_an_edited_entry_is_altered(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace("2013-02-01", "2013-01-15"))
     manifest = Manifest(folder)
     assert manifest.altered() == [path]
+    assert list(manifest.altered_by_batch()) == [("b", path)]
     manifest.forget_altered()
     assert list(manifest.entries) == ["a"]
 

@@ -19,9 +19,10 @@ def find_nulls(rows: pl.DataFrame) -> list[str]:
     found, names = set[str](), set[str]()
     for column in (column for column in rows if column.dtype == pl.String()):
         known = column.str.strip_chars().replace(dict.fromkeys(NULLS)).drop_nulls()
-        marks = set(known.filter(known.is_in([*SURE, *MARKS])))
-        values = int(known.str.contains(LIKE_VALUES).sum()) >= max(1, ENOUGH * len(known))
-        found |= marks if values else marks & {*SURE}
+        marked = known.is_in([*SURE, *MARKS])
+        marks, others = set(known.filter(marked)), known.filter(~marked)
+        values = int(others.str.contains(LIKE_VALUES).sum()) >= ENOUGH * len(others)
+        found |= marks if values and len(others) else marks & {*SURE}
         names |= set() if values else marks - {*SURE}
     return [mark for mark in (*SURE, *MARKS) if mark in found - names]
 

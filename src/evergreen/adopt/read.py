@@ -102,6 +102,7 @@ def _read_file(path: Path) -> Table:
 
 
 def _read_text(content: bytes, path: Path, name: str) -> Table:
+    check_text(content, ",", str(path))
     encoding, doubts = "utf-8", []
     try:
         content.decode("utf-8")
@@ -112,7 +113,6 @@ def _read_text(content: bytes, path: Path, name: str) -> Table:
     text = plain.decode()
     separator = _find_separator(text, path)
     _check_header(text, separator, path)
-    check_text(plain, separator, str(path))
     try:
         rows = read_csv(plain, str(path), separator)
     except InputError:

@@ -11,6 +11,7 @@ import polars as pl
 
 from evergreen.errors import InputError
 
+ALIKE = ((bool, int, float, Decimal), (str,), (bytes, memoryview, bytearray), (date,), (time,), (timedelta,))
 SCALARS = (bool, int, float, str, bytes, date, time, timedelta)  # a datetime is a date
 DIGITS = 38  # of a decimal number in polars, at most
 
@@ -28,7 +29,9 @@ def to_frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pl.DataFram
 
 def _column(name: str, values: list[Any]) -> pl.Series:
     kinds = {type(value) for value in values} - {type(None)}
-    if Decimal in kinds:
+    if len({at for at, alike in enumerate(ALIKE) for kind in kinds if issubclass(kind, alike)}) > 1:
+        values = [None if value is None else _as_text(name, value) for value in values]
+    elif Decimal in kinds:
         values = _decimals(values)
     elif not all(issubclass(kind, SCALARS) for kind in kinds):
         values = [_plain(value) for value in values]
@@ -40,6 +43,12 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     if column.dtype == pl.Object or column.null_count() > sum(value is None for value in values):
         raise InputError(f"column {name!r} mixes kinds of values that no column can hold: cast it in the query")
     return column
+
+
+def _as_text(name: str, value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise InputError(f"column {name!r} mixes bytes with other values: cast it in the query")
+    return str(value)
 
 
 def _decimals(values: list[Any]) -> list[Any]:

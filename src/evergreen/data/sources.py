@@ -182,12 +182,11 @@ class Files:
             content = unpacked(content, path, form.packed)
         if form.kind == "parquet":
             return read_parquet(content, path)
-        text = as_utf8(content, path, self.encoding)
         separator = "\t" if form.kind == "tsv" else self.separator
         if form.kind == "txt":
-            separator = separator_of(text, "utf-8") or separator
-        check_text(text, separator, path)
-        return self._plain(read_csv(text, path, separator))
+            separator = separator_of(content, self.encoding) or separator
+        check_text(content, separator, path)
+        return self._plain(read_csv(as_utf8(content, path, self.encoding), path, separator))
 
     def _content(self, filesystem: AbstractFileSystem, path: str) -> bytes:
         """Return the bytes of a file that nobody writes to meanwhile."""
@@ -398,14 +397,11 @@ class Sql:
         moment: datetime | None = parse(self._edges[name], pl.Datetime("us")).item()
         if moment is None:
             column, dialect = self._quoted(dataset.TIME), self._engine().dialect.name
-            made = (
-                EPOCHS.get(dialect, EPOCHS["postgresql"])
-                if isinstance(value, (int, float))
-                else "CAST({} AS TIMESTAMP)"
-            )
+            seconds = EPOCHS.get(dialect, EPOCHS["postgresql"]).format(column)
+            how = f"{seconds} AS {column}" if isinstance(value, (int, float)) else "2024-05-03 08:30"
             raise InputError(
                 f"source.query returns no times in {dataset.TIME!r}, but {value!r}: make times of them in the query, such "
-                f"as {made.format(column)} AS {column}"
+                f"as {how}"
             )
         return moment
 
