@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from evergreen.data.batches import Waiting
 from evergreen.data.sources import Offer
 from evergreen.errors import explain
 from evergreen.files import sha256_of
@@ -68,6 +69,21 @@ def resource_of(project: Project, payload: Mapping[str, object]) -> dict[str, st
     return {"prefect.resource.id": f"evergreen.project.{tag_of(project)}"} | about
 
 
+def tell_once(look: Callable[[], Waiting], say: Callable[[str], object]) -> Callable[[], list[Offer]]:
+    """Return a look at what waits that says of each file once, as long as it is there, that it is passed over."""
+    before: tuple[str, ...] = ()
+
+    def look_and_say() -> list[Offer]:
+        nonlocal before
+        seen = look()
+        if new := [file for file in seen.passed_over if file not in before]:
+            say(f"passed over in the source: {', '.join(new)}")
+        before = seen.passed_over
+        return list(seen.offers)
+
+    return look_and_say
+
+
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
     from evergreen.data.batches import look
@@ -75,17 +91,8 @@ def main() -> None:
 
     project = Project.find()
     params = load(project.params)
-    passed: tuple[str, ...] = ()
-
-    def look_for_batches() -> list[Offer]:
-        nonlocal passed
-        seen = look(project, params)
-        if new := [file for file in seen.passed_over if file not in passed]:
-            print("passed over:", ", ".join(new), file=sys.stderr, flush=True)
-        passed = seen.passed_over
-        return list(seen.offers)
-
-    watcher = Watcher(look_for_batches, lambda *said: tell(project, *said))
+    looked = tell_once(lambda: look(project, params), lambda said: print(said, file=sys.stderr, flush=True))
+    watcher = Watcher(looked, lambda *said: tell(project, *said))
     tell(project, OPENED, {})
     told = ""
     while True:

@@ -100,6 +100,10 @@ WRONG = [
     ("source: {separator: ''}", ("source.separator", "at least 1 character")),
     ("source: {decimal: ';'}", ("source.decimal", "';'")),
     ("source: {thousands: '.'}", ("source", "'decimal' and 'thousands' are both '.'")),
+    ("source: {nulls: NA}", ("source.nulls", "write a list of texts, such as ['\\N', '.']", "'NA'")),
+    ("source: {nulls: [null]}", ("source.nulls", "put each text in quotes")),
+    ("source: {nulls: [true]}", ("source.nulls", "put each text in quotes")),
+    ("source: {nulls: ['']}", ("source.nulls", "at least 1 character")),
     ("source: {dates: [DD.MM.YYYY]}", ("source", "'dates' holds 'DD.MM.YYYY'", "such as %d.%m.%Y")),
     ("validate: {max_bad_rows: 2}", ("validate.max_bad_rows", "less than or equal to 1", "given: 2")),
     ("validate: {max_bad_rows: -0.1}", ("validate.max_bad_rows", "greater than or equal to 0", "-0.1")),
@@ -154,6 +158,7 @@ RIGHT = [
     ("sweep: {jobs: null}", "sweep", "jobs", None),
     ('source: {separator: "\\t"}', "source", "separator", "\t"),
     ("source: {kind: files, path: inbox}", "source", "path", "inbox"),
+    ("source: {nulls: [\\N, ., -999, 'null']}", "source", "nulls", ("\\N", ".", "-999", "null")),
     ("source: {kind: sql, url: 'sqlite://', query: SELECT 1}", "source", "query", "SELECT 1"),
     ("tracking: {model: a-b_c.d}", "tracking", "model", "a-b_c.d"),
 ]

@@ -19,10 +19,16 @@ from flows.tasks.job import NAMES, Job, not_a_mistake, skipped
 def ingest(job: Job) -> Any:
     """Take new batches from the source into data/raw/."""
     from evergreen.data import batches
+    from evergreen.data.listing import few
 
-    waiting = batches.waiting(job.project, job.params)
+    seen = batches.look(job.project, job.params)
+    if seen.passed_over:
+        get_run_logger().warning("passed over in the source: %s", few(seen.passed_over))
     done = run_stage(
-        job.project, "ingest", lambda check: batches.ingest(job.project, job.params, check=check), force=bool(waiting)
+        job.project,
+        "ingest",
+        lambda check: batches.ingest(job.project, job.params, check=check),
+        force=bool(seen.offers),
     )
     if done is None or not done.new:
         return skipped("no new batch")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +15,7 @@ import polars as pl
 import pytest
 
 from evergreen.adopt.read import read
+from evergreen.data import memory
 from evergreen.errors import InputError
 
 ROWS = 40
@@ -45,6 +51,42 @@ def test_text_is_read_in_the_dialect_it_is_written_in(
     assert found.place(3) == "line 5"
     assert [one.kind for one in found.doubts] == (["encoding"] if encoding != "utf-8" else [])
     assert found.content == content
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("packing", PACK)
+def test_a_packed_file_is_read_and_kept_unpacked(packing: str, tmp_path: Path) -> None:
+    (tmp_path / f"a.CSV.{packing}").write_bytes(PACK[packing](text().encode()))
+    found = read(str(tmp_path / f"a.CSV.{packing}"))
+    assert (found.name, found.kind, found.content) == ("a", "csv", text().encode())
+
+
+def test_texts_that_say_that_there_is_no_value_are_found_or_named(tmp_path: Path) -> None:
+    content = text().replace("7,1.75", "7,\\N").replace("8,2.0", "8,-999")
+    (tmp_path / "a.csv").write_text(content)
+    for named, missing in (((), [7]), (("-999",), [7, 8])):
+        found = read(str(tmp_path / "a.csv"), nulls=named)
+        assert found.nulls == (*named, "\\N")
+        assert found.rows["größe"].is_null().arg_true().to_list() == missing
+        assert [one.kind for one in found.doubts] == ["no value"]
+        assert found.content == content.encode()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(InputError, match=r"a\.csv is a named pipe, and no file that can be read"):
+        read(str(tmp_path / "a.csv"))
+
+
+def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 10_000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text().encode() * 100))
+    pl.DataFrame({"x": pl.zeros(10**6, eager=True)}).write_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv.gz", "a.parquet"):
+        with pytest.raises(InputError, match=rf"{name} takes .* GB of memory or more"):
+            read(str(tmp_path / name))
 
 
 def test_fields_with_line_breaks_make_rows_of_lines(tmp_path: Path) -> None:
@@ -130,6 +172,26 @@ def test_a_database_that_cannot_be_read_is_refused(url: str, table: str | None, 
         read(url.replace("{}", database), table)
     assert says in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+NAMES = ("camelCase", "order", "two words", "größe", 'a"b', "sales")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("schema", ["", "main."])
+def test_a_table_of_any_name_is_read(name: str, schema: str, tmp_path: Path) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE {quoted} (id INTEGER, day TEXT)")
+        connection.executemany(f"INSERT INTO {quoted} VALUES (?, ?)", [(at, "2024-01-05") for at in range(ROWS)])
+    found = read(f"sqlite:///{tmp_path}/shop.db", schema + name)
+    assert (found.name, found.rows.height) == (name, ROWS)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        assert len(connection.execute(f"SELECT * FROM {found.table}").fetchall()) == ROWS
+
+
+def test_a_name_in_other_capitals_is_the_tables(database: str) -> None:
+    assert read(database, "Sales").rows.height == ROWS
 
 
 def test_no_error_shows_what_the_environment_holds(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,11 @@ SOURCES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"kind": "sql", "origin": "${URL}", "table": "a.sales", "period": "week", "rows": 600, "days": 60},
         {"kind": "sql", "url": "${URL}", "query": "SELECT * FROM a.sales", "period": "week", "path": None},
     ),
+    "marks for no value": ({"nulls": ("\\N", "#NULL!")}, {"nulls": ("\\N", "#NULL!")}),
+    "marks in a database": (
+        {"kind": "sql", "origin": "${URL}", "table": "sales", "nulls": (".",), "rows": 600, "days": 60},
+        {"kind": "sql", "nulls": (".",)},
+    ),
 }
 
 
@@ -110,6 +116,18 @@ def test_later_files_are_read_the_same_way(case: str, work: Through, tmp_path: P
     found, _, _ = settled(work(**table), tmp_path)
     assert {key: getattr(found.source, key) for key in expected} == expected
     assert found.source.module in ("evergreen.flights", None)
+
+
+@pytest.mark.parametrize("kind", ["csv", "sql"])
+def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
+    kind: str, work: Through, tmp_path: Path
+) -> None:
+    given = {"origin": "${URL}", "table": "sales"} if kind == "sql" else {}
+    days = [datetime(2023, 1, 1) + timedelta(days=at // 10) for at in range(1820)]  # noqa: DTZ001
+    made = work(1820, kind=kind, columns={"day": [f"{day:%Y-%m-%d}" for day in days]}, **given)
+    found, _, _ = settled(made, tmp_path)
+    assert (found.source.kind, found.source.until) == ("sql" if kind == "sql" else "files", made.batches.until)
+    assert made.batches.until == "2023-06"
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,9 @@ def test_raw_keeps_what_does_not_fit_and_what_is_not_declared(site: Any) -> None
 
 @pytest.mark.parametrize("how", ["touched", "written anew", "in another format"])
 @pytest.mark.parametrize("names", [(), ("2013-02",)], ids=["all", "by name"])
-def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(filled: Any, how: str, names: tuple[str, ...]) -> None:
+def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(
+    filled: Any, how: str, names: tuple[str, ...]
+) -> None:
     """Copies, restores and rsync do that; what is there is then still what was ingested."""
     ingest(filled.project, filled.params())
     path = filled.inbox / "2013-02.parquet"

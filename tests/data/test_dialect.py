@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen.data.dialect import Dialect
+from evergreen.data.dialect import Dialect, blank
 from evergreen.data.sources import open_source, parse
 from evergreen.params import Source
 
@@ -93,6 +94,35 @@ def test_dates_are_read_by_the_first_format_that_fits(dates: tuple[str, ...], te
 
 def test_a_format_that_is_none_fits_nothing() -> None:
     assert Dialect.parse(pl.Series(["01-!", "01"]), "%d-%!").to_list() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("nulls", "values", "left"),
+    [
+        ((), ["\\N", "."], ["\\N", "."]),
+        (("\\N", "."), ["\\N", " . ", "..", "a.b", None], [None, None, "..", "a.b", None]),
+        (("*",), ["*", "**", "a"], [None, "**", "a"]),
+        (("-999",), ["-999", "-999.0", "-999.5", "999", "-9990"], [None, None, "-999.5", "999", "-9990"]),
+        (("NA",), ["NA", "Na", "NAM"], [None, "Na", "NAM"]),
+        (("-999", "x"), [-999, 999, None], [None, 999, None]),
+        (("-999",), [-999.0, 0.5], [None, 0.5]),
+        (("\\N",), [1, 2], [1, 2]),
+        (("1",), [True, False], [True, False]),
+    ],
+)
+def test_what_says_that_there_is_no_value_is_none(nulls: tuple[str, ...], values: list[Any], left: list[Any]) -> None:
+    frame = pl.DataFrame({"x": values, "y": ["kept"] * len(values)})
+    found = blank(frame, nulls)
+    assert found["x"].to_list() == left
+    assert found.schema == frame.schema
+    assert found["y"].null_count() == 0
+
+
+def test_files_are_read_without_the_texts_that_say_so(tmp_path: Path) -> None:
+    rows = ["\\N,12,NA", "2013-01-05 06:30,-999.0,\\N", "NA,NA,EWR"]  # NA is a name where there is text
+    (tmp_path / "a.csv").write_text("\n".join(["scheduled_departure,distance,origin", *rows, ""]))
+    frame = open_source(Source(kind="files", path=str(tmp_path), nulls=("\\N", "-999"))).read("a")
+    assert frame.rows() == [(None, "12", "NA"), ("2013-01-05 06:30", None, None), (None, None, "EWR")]
 
 
 def test_files_are_read_in_the_dialect_of_their_source(tmp_path: Path) -> None:

@@ -788,6 +788,54 @@ def test_database_that_cannot_be_reached_is_named(url: str) -> None:
     refusal(sql(url).offers, "source.")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["orderedAt", "end", "order", "group", "two words", "größe", 'a"b', "a%b", "a:b", "select", "plain", "UPPER"],
+)
+def test_a_time_column_of_any_name_is_asked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "TIME", name)
+    quoted = '"' + name.replace('"', '""') + '"'
+    values = [(f"2013-0{month}-05 10:00:00", month) for month in (1, 2, 3)]
+    source = sql(table(tmp_path, values, f"{quoted} TEXT, amount"))
+    assert amounts(source) == {"2013-01": [1], "2013-02": [2], "2013-03": [3]}
+
+
+@pytest.mark.parametrize("name", ["orderedAt", "end", "two words", 'a"b'])
+def test_names_are_quoted_as_each_database_does_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlalchemy import select
+    from sqlalchemy.dialects import mysql, postgresql
+
+    monkeypatch.setattr(dataset, "TIME", name)
+    source = sql("sqlite://")
+    statement = select(source._batch().c[name])
+    said = str(statement.compile(dialect=postgresql.dialect()))
+    assert 'batch."{}"'.format(name.replace('"', '""')) in said
+    assert f"batch.`{name}`" in str(statement.compile(dialect=mysql.dialect()))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (1356998400, f"returns no times in '{TIME}', but 1356998400: .* such as datetime"),
+        ("05.01.2013", "but '05.01.2013': make times of them in the query, such as 2024-05-03 08:30"),
+    ],
+)
+def test_a_time_of_another_kind_says_what_to_do(value: object, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=says):
+        sql(table(tmp_path, [(value, 1)], f"{TIME}, amount")).offers()
+
+
+def test_what_says_that_there_is_no_value_is_none_in_a_database_too(tmp_path: Path) -> None:
+    source = sql(table(tmp_path, [("2013-01-05 10:00:00", 7), ("2013-01-05 11:00:00", -999)]), nulls=["-999"])
+    assert source.read("2013-01")["amount"].to_list() == [7, None]
+
+
+def test_a_password_with_signs_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("postgresql+psycopg://me:hunter2@x:hunter2@host:port/db", "postgresql://me:p/hunter2:x@host/db"):
+        monkeypatch.setenv("SALES_URL", url)
+        assert "hunter2" not in refusal(sql("${SALES_URL}").offers, "source.url")
+
+
 def test_origin_names_period_and_batch(tmp_path: Path) -> None:
     (offer,) = sql(table(tmp_path, [("2013-01-05 10:00:00", 7)]), period="year").offers()
     assert json.dumps([offer.name, offer.origin]) == '["2013", "year 2013"]'

@@ -174,6 +174,31 @@ def nulls(frame: pl.DataFrame, column: str, rows: int) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.int_range(pl.len()) >= rows).then(pl.col(column)).alias(column))
 
 
+def test_what_does_not_fit_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, great_expectations: None) -> None:
+    import great_expectations.expectations as gxe
+
+    expect(monkeypatch, gxe.ExpectColumnValuesToNotBeNull(column="distance"),
+           gxe.ExpectColumnValuesToNotBeNull(column="distance", mostly=0.5))  # fmt: skip
+    frame = nulls(month(JANUARY).with_columns(distance=pl.lit("\\N")), "distance", 3)
+    (fault, *worst) = check_batch(frame, JANUARY, Validate()).report.faults
+    assert fault.startswith("1,501 of 1,501 rows")
+    assert worst == [
+        "distance: is a whole number: broken by 1,498 rows, such as '\\\\N'",
+        "distance: not missing: broken by 3 rows",
+        "a text that says that there is no value is named in params.yaml (source.nulls)",
+    ]
+
+
+def test_whole_numbers_written_as_others_are_whole_numbers(great_expectations: None) -> None:
+    """So pandas writes a column of them that lacks one value."""
+    rows = month(JANUARY)
+    written = rows.with_columns(pl.col("distance").cast(pl.Float64).cast(pl.String))
+    assert written["distance"].str.ends_with(".0").all()
+    found = check_batch(written, JANUARY, Validate())
+    assert found.report.quarantined == 0
+    assert_frame_equal(found.valid, rows)
+
+
 BAD_BATCHES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, Any], tuple[str, ...]]] = {
     "a column less": (lambda frame: frame.drop("temp"), {}, ("missing column(s) 'temp'", "it has scheduled_departure")),
     "columns renamed": (

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from evergreen.data.batches import Waiting
 from evergreen.data.sources import Offer
 from evergreen.project import Project
 from flows import watch
@@ -56,6 +57,15 @@ def test_a_source_that_fails_is_not_taken_for_an_empty_one() -> None:
     with pytest.raises(ZeroDivisionError):
         broken.look()
     assert told == []
+
+
+def test_a_file_that_is_passed_over_is_told_once() -> None:
+    looks = iter([Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx", "b.zip")),
+                  Waiting((Offer(*MAY),), ()), Waiting((), ("a.xlsx",))])  # fmt: skip
+    said: list[str] = []
+    look = watch.tell_once(lambda: next(looks), said.append)
+    assert [look() for _ in range(5)] == [[], [], [], [Offer(*MAY)], []]
+    assert said == [f"passed over in the source: {name}" for name in ("a.xlsx", "b.zip", "a.xlsx")]
 
 
 def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
