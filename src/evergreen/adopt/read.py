@@ -17,10 +17,11 @@ import polars as pl
 from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.nulls import find_nulls, told
 from evergreen.data.cells import to_frame
+from evergreen.data.database import open_engine
 from evergreen.data.dialect import blank
 from evergreen.data.listing import form_of, special
 from evergreen.data.memory import check_size, check_text
-from evergreen.data.sources import as_utf8, open_engine, read_csv, read_parquet, unpacked
+from evergreen.data.sources import as_utf8, read_csv, read_parquet, unpacked
 from evergreen.errors import InputError
 from evergreen.params import holds_password
 

@@ -1,4 +1,4 @@
-"""The places batches come from: a folder of files, a SQL query, a module in Python. A new kind is one class here."""
+"""The places batches come from: a folder of files, a SQL query (database.py), a module in Python."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ import importlib
 import io
 import lzma
 import os
-import re
 import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.cells import to_frame
 from evergreen.data.dialect import ISO_LIKE, NUMBER, Dialect, blank
 from evergreen.data.listing import READ, Listing, few, form_of, is_local, open_packed, separator_of, sort_out, special
 from evergreen.data.memory import check_parquet, check_size, check_text, unpack
@@ -33,18 +28,12 @@ from evergreen.params import Source as SourceParams
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
-    from sqlalchemy import ColumnClause, Engine, FromClause, Select
 
 SETTLED = 1.0  # seconds for which a local file has been left alone before it is read
 # In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
 NULLS = ["", "-", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NaT", "None", "null", "NULL"]
 TRUTHS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "1.0": True,
           "false": False, "f": False, "no": False, "n": False, "0": False, "0.0": False}  # fmt: skip
-EPOCHS = {
-    "postgresql": "to_timestamp({})",
-    "sqlite": "datetime({}, 'unixepoch')",
-    "mysql": "FROM_UNIXTIME({})",
-}  # how seconds since 1970 become times
 PERIODS = {"day": ("1d", "%Y-%m-%d"), "week": ("1w", "%G-W%V"), "month": ("1mo", "%Y-%m"), "year": ("1y", "%Y")}
 
 
@@ -71,8 +60,15 @@ class Source(Protocol):
 
 def open_source(params: SourceParams) -> Source:
     """Return the source that `params.yaml` names."""
+    from evergreen.data.database import Sql  # which reads values as this module does
+
     kinds: dict[str, type[Files | Sql | Python]] = {"files": Files, "sql": Sql, "python": Python}
     return kinds[params.kind](params)
+
+
+def first_line(error: object) -> str:
+    """Return what an error says, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def typed(frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -201,7 +197,7 @@ class Files:
         except (FileNotFoundError, InputError, MemoryError):
             raise
         except Exception as error:  # whatever a remote file system raises
-            raise InputError(f"{path} cannot be read ({_first_line(error)})") from error
+            raise InputError(f"{path} cannot be read ({first_line(error)})") from error
         if not whole:
             raise InputError(f"{path} is still being written: wait until it is whole, then run again")
         if not content:
@@ -229,9 +225,7 @@ class Files:
                 raise FileNotFoundError("there is nothing of that name")
             entries = filesystem.glob(path, detail=True)
         except Exception as error:  # whatever a remote file system raises
-            said = _first_line(error).replace(
-                os.path.expandvars(self.path), self.path
-            )  # what ${NAME} holds stays there
+            said = first_line(error).replace(os.path.expandvars(self.path), self.path)  # what ${NAME} holds stays there
             raise InputError(f"source.path: {self.path!r} cannot be listed ({said})") from None
         found: Listing = sort_out(filesystem, {str(path): entry for path, entry in entries.items()}, self.encoding)
         self.passed_over = found.passed_over
@@ -248,7 +242,7 @@ def _origin(filesystem: AbstractFileSystem, path: str) -> str | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever a remote file system raises
-        raise InputError(f"{path} cannot be looked at ({_first_line(error)})") from None
+        raise InputError(f"{path} cannot be looked at ({first_line(error)})") from None
 
 
 def unpacked(content: bytes, path: str, packed: str) -> bytes:
@@ -314,134 +308,7 @@ def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
 
 
 def _damaged(path: str, kind: str, error: object) -> str:
-    return f"{path} cannot be read as {kind} ({_first_line(error)}): it is cut short or damaged; deliver it again"
-
-
-class Sql:
-    """One finished period (day, week, month, year) of a query's rows per batch, by the event time.
-
-    A period is finished when a later row is there, or the clock (UTC) has passed its end by `lag_hours`. It is taken
-    once; rows that come into it later are noticed by `evergreen ingest NAME`, which reads it again. Times with an
-    offset become UTC.
-    """
-
-    passed_over: tuple[str, ...] = ()
-
-    def __init__(self, params: SourceParams) -> None:
-        self.nulls = params.nulls
-        self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
-        self.lag = timedelta(hours=params.lag_hours)
-        if not dataset.TIME:
-            raise InputError(
-                "source.kind: 'sql' cuts rows into batches by time: name a column as TIME in dataset.py, or export the "
-                "rows to files, one for each batch (kind: files)"
-            )
-
-    def offers(self) -> list[Offer]:
-        return [Offer(name, f"{self.period} {name}", may_be_empty=True) for name in self._periods]
-
-    def read(self, name: str) -> pl.DataFrame:
-        from sqlalchemy import literal_column, select
-
-        if name not in self._periods:
-            raise InputError(f"source.query holds no finished {self.period} {name!r}")
-        start, end = self._periods[name]
-        # A database compares times in its own zone, and SQLite as text, with or without an offset: a day more on each
-        # side, then cut by the time itself.
-        room, batch = timedelta(days=1), self._batch()
-        moment = batch.c[dataset.TIME]
-        around = (moment >= self._edge(start - room)) & (moment < self._edge(end + room))
-        rows = self._select(select(literal_column("*")).select_from(batch).where(around))
-        times = parse(rows[dataset.TIME], pl.Datetime("us"))
-        inside = (times >= start) & (times < end)
-        return blank(
-            rows.filter(inside.fill_null(value=True)).sort(
-                [name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns]
-            ),
-            self.nulls,
-        )
-
-    @cached_property
-    def _periods(self) -> dict[str, tuple[datetime, datetime]]:
-        oldest, newest = (self._moment(name) for name in ("oldest", "newest"))
-        every, form = PERIODS[self.period]
-        starts = pl.select(
-            pl.datetime_range(pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every)
-        ).to_series()
-        finished = max(newest, datetime.now(UTC).replace(tzinfo=None) - self.lag)
-        return {start.strftime(form): (start, end) for start, end in pairwise(starts) if end <= finished}
-
-    @cached_property
-    def _edges(self) -> pl.DataFrame:
-        """The oldest and the newest time of the rows, and how many have none."""
-        from sqlalchemy import func, select
-
-        batch = self._batch()
-        moment = batch.c[dataset.TIME]
-        oldest, newest = func.min(moment).label("oldest"), func.max(moment).label("newest")
-        edges = self._select(
-            select(oldest, newest, (func.count() - func.count(moment)).label("timeless")).select_from(batch)
-        )
-        if edges["timeless"].item():
-            raise InputError(
-                f"source.query: {edges['timeless'].item():,} rows have no {dataset.TIME}, and would be in no batch: leave "
-                f"them out in the query, with WHERE {self._quoted(dataset.TIME)} IS NOT NULL"
-            )
-        return edges
-
-    def _moment(self, name: str) -> datetime:
-        """Return the oldest or the newest time in UTC."""
-        value = self._edges[name].item()
-        if value is None:
-            raise InputError(f"source.query returns no row with a time in {dataset.TIME!r}")
-        moment: datetime | None = parse(self._edges[name], pl.Datetime("us")).item()
-        if moment is None:
-            column, dialect = self._quoted(dataset.TIME), self._engine().dialect.name
-            seconds = EPOCHS.get(dialect, EPOCHS["postgresql"]).format(column)
-            how = f"{seconds} AS {column}" if isinstance(value, (int, float)) else "2024-05-03 08:30"
-            raise InputError(
-                f"source.query returns no times in {dataset.TIME!r}, but {value!r}: make times of them in the query, such "
-                f"as {how}"
-            )
-        return moment
-
-    def _edge(self, moment: datetime) -> Any:
-        """Return a moment as the time column has it: text (an ISO date sorts before all of its day), date or time."""
-        from sqlalchemy import literal
-
-        oldest = self._edges["oldest"].item()
-        if isinstance(oldest, str):
-            return literal(moment.strftime("%Y-%m-%d"))
-        aware = isinstance(oldest, datetime) and oldest.tzinfo is not None
-        return literal(moment.replace(tzinfo=UTC) if aware else moment)
-
-    def _batch(self) -> FromClause:
-        """Return the query as a table called `batch`, whose time column is quoted as the database does it."""
-        from sqlalchemy import column, quoted_name, text
-
-        folds = self._engine().dialect.requires_name_normalize  # lower case stands for upper case, unquoted
-        moment: ColumnClause[Any] = column(quoted_name(dataset.TIME, None if folds else True))
-        return text(f"\n{self.query}\n").columns(moment).subquery("batch")
-
-    def _quoted(self, name: str) -> str:
-        return str(self._engine().dialect.identifier_preparer.quote(name))
-
-    def _select(self, statement: Select[Any]) -> pl.DataFrame:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            with self._engine().connect() as connection:
-                result = connection.execute(statement)
-                names, rows = list(result.keys()), result.fetchall()
-        except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
-            raise InputError(f"source.query failed: {_first_line(getattr(error, 'orig', None) or error)}") from None
-        try:
-            return to_frame(names, rows)
-        except InputError as error:
-            raise InputError(f"source.query: {error}") from None
-
-    def _engine(self) -> Engine:
-        return open_engine(self.url, "source.url")
+    return f"{path} cannot be read as {kind} ({first_line(error)}): it is cut short or damaged; deliver it again"
 
 
 class Python:
@@ -457,7 +324,7 @@ class Python:
         try:
             self.module = importlib.import_module(name)
         except ImportError as error:
-            raise InputError(f"source.module: {name!r} cannot be imported ({_first_line(error)})") from None
+            raise InputError(f"source.module: {name!r} cannot be imported ({first_line(error)})") from None
         lacking = [one for one in ("batches", "read", "origin") if not callable(getattr(self.module, one, None))]
         if lacking:
             raise InputError(f"source.module: {name!r} lacks {lacking[0]}(): see src/evergreen/flights.py")
@@ -470,32 +337,3 @@ class Python:
     def read(self, name: str) -> pl.DataFrame:
         frame: pl.DataFrame = self.module.read(name)
         return frame
-
-
-def open_engine(url: str, where: str) -> Engine:
-    """Return the database behind a URL that may name variables of the environment.
-
-    Raises InputError, with no part of what these hold.
-    """
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import SQLAlchemyError
-
-    filled = fill_in(url, where)
-    try:
-        return create_engine(filled)
-    except (SQLAlchemyError, ImportError) as error:
-        raise InputError(f"{where}: {_first_line(error).replace(filled, url)}") from None
-    except (ValueError, TypeError):  # their words may hold a part of a password
-        raise InputError(f"{where}: {url!r} is no URL of a database: write %40 for @, %3A for :, %2F for /") from None
-
-
-def fill_in(url: str, where: str) -> str:
-    """Return a URL with the environment's values in place of `${NAME}`. Raises InputError where one is not set."""
-    filled = os.path.expandvars(url)
-    if lacking := re.findall(r"[$][{](\w+)[}]", filled):
-        raise InputError(f"{where}: the environment lacks {', '.join(lacking)}")
-    return filled
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
