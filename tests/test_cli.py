@@ -246,6 +246,19 @@ def test_ingest_and_status_say_what_is_there(make_project: Callable[..., Project
     assert ["champion", "none yet", "`evergreen run` makes one"] in rows
 
 
+def test_ingest_and_status_name_the_files_that_are_passed_over(make_project: Callable[..., Project]) -> None:
+    project = make_project(("2013-01",), rows=50)
+    (project.root.parent / "inbox" / "2013-02.xlsx").write_bytes(b"PK")
+    os.mkfifo(project.root.parent / "inbox" / "2013-03.csv")
+    told = "2013-02.xlsx (a spreadsheet: export it as CSV), 2013-03.csv (a named pipe)"
+    assert (
+        f"1 new: 2013-01; 1 batches in data/raw\npassed over in the source: {told}\n"
+        in ask(project.root, "ingest").stdout
+    )
+    rows = [re.split(r"  +", line) for line in ask(project.root, "status").stdout.splitlines()]
+    assert ["passed over there", "2 files", told] in rows
+
+
 def test_a_table_lines_up(capsys: pytest.CaptureFixture[str]) -> None:
     cli._table(["what", "how many"], [["a", "12"], ["longer than it", ""], ["é", "1"]])
     assert capsys.readouterr().out.splitlines() == ["what            how many", "a               12", "longer than it",

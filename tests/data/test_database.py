@@ -283,7 +283,7 @@ def test_a_password_with_signs_is_in_no_message(monkeypatch: pytest.MonkeyPatch)
     for password in ("hunter2@x:hunter2", "p/hunter2:x", "p@hunter2", "x:y@hunter2"):
         url = f"postgresql+psycopg://me:{password}@127.0.0.1:1/db"
         monkeypatch.setenv("SALES_URL", url)
-        assert "hunter2" not in refusal(sql("${SALES_URL}").offers, "source.url")
+        assert "hunter2" not in refusal(sql("${SALES_URL}").offers, "source.")
 
 
 def test_origin_names_period_and_batch(tmp_path: Path) -> None:

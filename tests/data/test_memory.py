@@ -31,13 +31,18 @@ def packed(frame: pl.DataFrame) -> bytes:
 
 def test_there_is_memory_and_no_more_than_the_limits_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert free_memory() > SIZE
-    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.current").write_text("800\n")
+    (tmp_path / "memory.stat").write_text("file 200\ninactive_file 100\nactive_file 100\n")
     monkeypatch.setattr(memory, "CONTAINER", tmp_path)
     for limit, free in (("1000\n", 300), ("500\n", 0)):
         (tmp_path / "memory.max").write_text(limit)
         assert free_memory() == free
     (tmp_path / "memory.max").write_text("max\n")
     assert free_memory() > SIZE
+    (tmp_path / "memory").mkdir()
+    for name, text in (("limit_in_bytes", "900"), ("usage_in_bytes", "700"), ("stat", "total_inactive_file 50\n")):
+        (tmp_path / "memory" / f"memory.{name}").write_text(text)
+    assert free_memory() == 250
 
 
 def test_a_limit_of_the_shell_counts(monkeypatch: pytest.MonkeyPatch) -> None:

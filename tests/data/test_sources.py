@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -557,6 +558,23 @@ def test_files_in_s3(bucket: Any, rows: pl.DataFrame) -> None:
     assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
     for path in ("s3://inbox/nothing", "s3://absent/flights"):
         refusal(files(path).offers, "source.path", path)
+
+
+@pytest.mark.slow
+def test_a_prefix_of_s3_is_taken_as_a_folder_is(bucket: Any, rows: pl.DataFrame) -> None:
+    for key, body in {
+        "all/2013-01.CSV": rows.write_csv().encode(),
+        "all/2013-02.csv.gz": gzip.compress(rows.write_csv().encode()),
+        "all/notes.txt": b"no data",
+        "all/2013-03.json": b"{}",
+        "all/old/2012-01.csv": b"x\n1\n",
+    }.items():
+        bucket.put_object(Bucket="inbox", Key=key, Body=body)
+    source = files("s3://inbox/all/")
+    assert [one.name for one in source.offers()] == ["2013-01", "2013-02"]
+    assert [said.partition(" ")[0] for said in source.passed_over] == ["2013-03.json", "notes.txt", "old"]
+    for name in ("2013-01", "2013-02"):
+        assert_frame_equal(typed(source.read(name), dataset.COLUMNS), rows)
 
 
 @pytest.mark.slow

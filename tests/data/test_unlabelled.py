@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -58,6 +60,19 @@ def test_encoding_and_separator_are_those_of_the_source(site: Any, tmp_path: Pat
     assert_frame_equal(given.rows, frame)
     with pytest.raises(InputError, match=r"old.csv, line 2: byte 0xe9 is not utf-8"):
         read_given(site.project, SOURCE, str(tmp_path / "old.csv"))
+
+
+def test_a_packed_file_is_called_like_what_is_in_it(site: Any, tmp_path: Path) -> None:
+    (tmp_path / "day-1.CSV.gz").write_bytes(gzip.compress(few().write_csv().encode()))
+    given = read_given(site.project, SOURCE, str(tmp_path / "day-1.CSV.gz"))
+    assert given.batch == "day-1"
+    assert_frame_equal(given.rows, few())
+
+
+def test_a_pipe_is_not_waited_for(site: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(InputError, match="there is no such file"):
+        read_given(site.project, SOURCE, str(tmp_path / "rows.csv"))
 
 
 def test_a_batch_of_raw_is_read_where_it_is_as_it_was_ingested(built: Any) -> None:

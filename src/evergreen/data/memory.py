@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,10 @@ FIELD = TEXT + 8  # bytes of a field of a CSV file besides its letters: in Arrow
 TIMES = 4  # a text is there so often: as it was delivered, as UTF-8, in Arrow's table and in polars'
 WIDTHS = {"BOOLEAN": 1 / 8, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8}
 CONTAINER = Path("/sys/fs/cgroup")  # says what a container may use
+LIMITS = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)  # of the second and the first version of Linux' control groups
 STEP = 2**22  # bytes that are unpacked at once
 
 
@@ -77,9 +82,11 @@ def _limits() -> Iterator[float]:
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if limit != resource.RLIM_INFINITY:
-            yield max(0, limit - psutil.Process().memory_info().vms)
-    with suppress(OSError, ValueError):  # "max": there is no limit
-        used = int((CONTAINER / "memory.current").read_text(encoding="ascii"))
-        yield max(0, int((CONTAINER / "memory.max").read_text(encoding="ascii")) - used)
+        room, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if room != resource.RLIM_INFINITY:
+            yield max(0, room - psutil.Process().memory_info().vms)
+    for names in LIMITS:
+        with suppress(OSError, ValueError):  # "max": there is no limit
+            told = [(CONTAINER / name).read_text(encoding="ascii") for name in names]
+            files = re.search(r"^(?:total_)?inactive_file (\d+)$", told[2], re.MULTILINE)  # given back when needed
+            yield max(0, int(told[0]) - int(told[1]) + int(files[1] if files else 0))
