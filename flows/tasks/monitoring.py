@@ -218,7 +218,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
 def ask_for_first(job: Job) -> None:
     """Ask for a training where there is no champion yet."""
     tell(job.project, DRIFTED, {"reason": "there is no champion yet"})
-    get_run_logger().warning("no champion yet: a training was asked for (`evergreen run` makes one as well)")
+    get_run_logger().warning("no champion yet, so a training was asked for: %s", job.registry.why_no_champion())
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:
@@ -263,7 +263,7 @@ def write_page(job: Job, watched: Watched) -> Path:
     marks: dict[str, list[str]] = {}
     for event in job.registry.history():
         if event.what in CHANGES:
-            marks.setdefault(event.batch, []).append(f"version {event.version} {event.what}")
+            marks.setdefault(event.batch.rpartition(" ")[2], []).append(f"version {event.version} {event.what}")
     expected = watched.reference.expected[watched.metric]
     newest = max(one["end"] for one in Manifest(job.project.features).entries.values())
     age = datetime.fromisoformat(newest) - datetime.fromisoformat(watched.newest)

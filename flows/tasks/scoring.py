@@ -15,7 +15,7 @@ from prefect.logging import get_run_logger
 from evergreen.data.predictions import Kept, Scorer
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
-from evergreen.registry import CHAMPION
+from evergreen.registry import CHAMPION, FIRST
 from flows.tasks.job import Job, not_a_mistake
 
 SQLITE = "sqlite:///"
@@ -49,7 +49,7 @@ def champion(job: Job) -> Scorer:
     stored = not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()  # asking would make the database
     number = job.registry.aliases().get(CHAMPION) if stored else None
     if number is None:
-        raise InputError("there is no champion: `evergreen run` makes one")
+        raise InputError(f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}")
     return Scorer(job.registry.name, number, job.registry.run_of(number))
 
 
@@ -69,6 +69,7 @@ def validate(job: Job, plan: Plan) -> Any:
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
     from evergreen import dataset
+    from evergreen.data.places import number_rows
     from evergreen.data.predictions import keep
     from evergreen.data.sketch import sketch
     from evergreen.data.split import TIME
@@ -78,7 +79,8 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     scores = score_rows(model, checked.valid)
     seen = sketch(scores.features.select(*dataset.FEATURES), scores.features[TIME])
     bad = checked.quarantined
-    kept, fresh = keep(job.project, plan.given, plan.scorer, scores.predictions, seen, bad, scores.left_out)
+    said = scores.predictions if dataset.KEY else number_rows(scores.predictions, checked.valid, bad)
+    kept, fresh = keep(job.project, plan.given, plan.scorer, said, seen, bad, scores.left_out)
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
     create_table_artifact(table, key="scoring", description=about)

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from evergreen import dataset
+from evergreen.data.finding import count, span
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
@@ -123,8 +124,8 @@ def drop(project: Project, names: Sequence[str]) -> None:
 def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool) -> list[Offer]:
     by_name = {offer.name: offer for offer in offers}
     if unknown := [name for name in names if name not in by_name]:
-        have = f"{offers[0].name} to {offers[-1].name}" if offers else "nothing"
-        raise InputError(f"the source has no batch {unknown[0]!r}; it holds {len(offers)} batches, {have}")
+        have = f"{count(len(offers), 'batch', 'batches')}, {span([one.name for one in offers])}" if offers else "none"
+        raise InputError(f"the source has no batch {unknown[0]!r}; it holds {have}")
     if names:
         return [by_name[name] for name in names]
     if following:

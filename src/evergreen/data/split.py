@@ -69,6 +69,20 @@ class Split:
         """Return the batches that its parts are made of, each once."""
         return list(dict.fromkeys([*self.train.batches, *self.validation.batches, *self.holdout.batches]))
 
+    @property
+    def newest_judges(self) -> bool:
+        """Whether the holdout is the newest batch, and not some of the rows of batches that train as well."""
+        return not set(self.holdout.batches) & set(self.train.batches)
+
+    def judging_rows(self) -> str:
+        """Return what the holdout is in words, the name of its newest batch last."""
+        newest = self.holdout.batches[-1]
+        if self.newest_judges:
+            return newest
+        start, end = self.holdout.shares or SHARES["holdout"]
+        some = f"{end - start:.0%} of the rows" if self.holdout.shares else "the newest rows"
+        return f"{some} {'of' if len(self.holdout.batches) == 1 else 'up to'} {newest}"
+
 
 def split_rows(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
     """Return the split of the rows in `batches`, which are in order; at most so many of them train.

@@ -39,7 +39,7 @@ TYPE_NAMES = {
     "other": "a true or false",
 }
 UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
-REASONS = "quarantine_reasons"
+REASONS, QUARANTINE_ROW = "quarantine_reasons", "quarantine_row"  # why, and which row of the batch it was, from 1 on
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
 PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
@@ -208,7 +208,10 @@ def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labe
     return Outcome(
         report,
         parsed.filter(good).select(*dataset.COLUMNS),
-        frame.with_columns(pl.Series(REASONS, reasons, dtype=pl.List(pl.String))).filter(~good),
+        frame.with_columns(
+            pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
+            pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(QUARANTINE_ROW),
+        ).filter(~good),
     )
 
 
