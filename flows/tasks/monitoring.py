@@ -14,10 +14,10 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from evergreen import dataset
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
+from evergreen.data.moments import has_column
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL, TIME
 from evergreen.errors import InputError
@@ -147,7 +147,7 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
-    if not dataset.TIME:  # then it says when rows were scored, and labels come in any later batch
+    if not has_column():  # then it says when rows were scored, and labels come in any later batch
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
     keys = key_columns(rows)

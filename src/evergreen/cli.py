@@ -371,7 +371,10 @@ def up() -> None:
 @main.command()
 @click.argument("source")
 @click.option("--target", required=True, help="The column to predict.")
-@click.option("--time", help="The column that says when a row happened.")
+@click.option(
+    "--time", help="The column that says when a row happened; `order`: the order of rows, and of later files."
+)
+@click.option("--dates", multiple=True, metavar="FORMAT", help="How dates are written, such as %d.%m.%Y, or epoch_ms.")
 @click.option("--no-time", "timeless", is_flag=True, help="No column says when, whatever dates there are.")
 @click.option("--key", multiple=True, help="A column that names a row, or one of several that do so together.")
 @click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What kind of label it is.")

@@ -9,6 +9,7 @@ from evergreen.adopt.doubt import listed, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
+from evergreen.data.moments import ORDER
 
 
 def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]) -> str:
@@ -56,10 +57,15 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
     yield f"from: {len(plan.features)} features: {listed([shown(one) for one in plan.features], 8)}"
     yield f"key: {listed([shown(one) for one in plan.key]) or 'none; rows are known by what they hold'}"
     names = list(batches.rows)
-    if plan.time:
+    if plan.time == ORDER:
+        yield "time: the order of rows, and of later files; the newest rows judge the model"
+    elif plan.time:
         yield f"time: {shown(plan.time)}; the newest rows judge the model"
     else:
-        yield "time: none; 70% of the rows train, 15% stop training, 15% judge, chosen by a hash of their key"
+        yield (
+            "time: none, so chance splits the rows (by a hash of their key): 70% train, 15% say when training stops, 15% "
+            "judge the model"
+        )
     if batches.period:
         yield f"batches: {len(names)}, one for each {batches.period}, {names[0]} to {names[-1]}"
     else:

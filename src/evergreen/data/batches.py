@@ -13,6 +13,7 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.finding import count, span
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.moments import has_column, has_dates, moments
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
 from evergreen.files import read_entries, write_entries, write_whole
@@ -97,7 +98,7 @@ def check_declared() -> None:
         raise InputError("dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it")
     for name, columns in (
         ("KEY", dataset.KEY),
-        ("TIME", (dataset.TIME,) if dataset.TIME else ()),
+        ("TIME", (dataset.TIME,) if has_column() else ()),
         ("KNOWN_LATER", dataset.KNOWN_LATER),
     ):
         if isinstance(columns, str):
@@ -106,8 +107,9 @@ def check_declared() -> None:
             near = difflib.get_close_matches(str(unknown[0]), dataset.COLUMNS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; COLUMNS holds {', '.join(dataset.COLUMNS)}"
             raise InputError(f"dataset.py: {name} names {unknown[0]!r}, which is no column{hint}")
-    if dataset.TIME and not dataset.COLUMNS[dataset.TIME].is_temporal():
-        raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {dataset.COLUMNS[dataset.TIME]}, no time")
+    if has_column() and not (has_dates() or dataset.COLUMNS[dataset.TIME].is_numeric()):
+        kind = dataset.COLUMNS[dataset.TIME]
+        raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {kind}, neither a time nor a number")
 
 
 def drop(project: Project, names: Sequence[str]) -> None:
@@ -159,8 +161,8 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
             raw.write()
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
-    times = _moments(frame) if dataset.TIME else pl.Series([known["start"] if known else _arrival(raw)])
-    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(times))
+    arrived = datetime.fromisoformat(known["start"]) if known and not has_column() else _arrival(raw)
+    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(moments(frame, arrived)))
     return True
 
 
@@ -171,13 +173,10 @@ def _same(path: Path, frame: pl.DataFrame) -> bool:
     return before.schema == frame.schema and before.equals(frame)
 
 
-def _arrival(raw: Manifest) -> str:
+def _arrival(raw: Manifest) -> datetime:
     """Return the time of a batch whose rows have none: now (UTC), and later than every batch that is there."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    if has_column():
+        return now
     ends = [datetime.fromisoformat(one["end"]) + timedelta(microseconds=1) for one in raw.entries.values()]
-    return str(max([datetime.now(UTC).replace(tzinfo=None), *ends]))
-
-
-def _moments(frame: pl.DataFrame) -> pl.Series:
-    if dataset.TIME in frame.columns:
-        return frame[dataset.TIME].drop_nulls()
-    return pl.Series([""])  # validation says which column is missing
+    return max([now, *ends])

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from evergreen.data.places import ROW
-from evergreen.data.split import CONTENT
+from evergreen.data.split import AT, CONTENT
 from evergreen.errors import InputError
 from evergreen.files import write_whole
 from evergreen.params import Source
@@ -69,7 +69,7 @@ def export(predictions: pl.DataFrame, path: Path, given: pl.DataFrame | None = N
 
 
 def _with_given(predictions: pl.DataFrame, given: pl.DataFrame) -> pl.DataFrame:
-    said = predictions.drop(CONTENT, strict=False)
+    said = predictions.drop(CONTENT, AT, strict=False)
     names = {name: name if name not in said.columns else f"{name}_" for name in given.columns}
     nested = [name for name, kind in given.schema.items() if kind.is_nested()]
     rows = given.drop(nested).rename(names, strict=False).with_row_index(ROW, 1)

@@ -23,7 +23,7 @@ from evergreen.data.hold import SKETCH
 from evergreen.data.keys import hash_keys, key_columns
 from evergreen.data.places import ROW
 from evergreen.data.sketch import Sketch
-from evergreen.data.split import CONTENT
+from evergreen.data.split import AT, CONTENT
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole
@@ -168,7 +168,8 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     where two rows of `labelled` share a key. Rows without one (KEY in dataset.py is empty) are known by what they hold;
     those that hold the same as others cannot be told apart, and are not joined.
     """
-    keys, predictions = key_columns(predictions), predictions.drop(ROW, strict=False)
+    predictions = predictions.drop(ROW, AT, strict=False)
+    keys = key_columns(predictions)
     if not keys:
         raise InputError("these predictions carry no key: they cannot be matched with labels that arrive later")
     if keys == [CONTENT]:
@@ -179,7 +180,7 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
         raise InputError(
             f"{twice.height:,} labelled rows share a key, such as {twice.select(keys).row(0)}: give each one"
         )
-    more = [name for name in labelled.columns if name not in predictions.columns]
+    more = [name for name in labelled.columns if name not in (*predictions.columns, AT)]
     try:
         return predictions.join(labelled.select(*keys, *more), on=keys, nulls_equal=True, maintain_order="left")
     except pl.exceptions.PolarsError as error:  # the types of KEY are others now

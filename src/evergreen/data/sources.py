@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.dialect import ISO_LIKE, Dialect
+from evergreen.data.dialect import Dialect, read_iso
+from evergreen.data.moments import has_dates
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_code
 from evergreen.params import Source as SourceParams
@@ -98,12 +99,7 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return column.str.to_time(strict=False)
     if not dtype.is_temporal():
         return column.cast(dtype, strict=False)
-    iso = pl.select(pl.when(column.str.contains(ISO_LIKE)).then(column)).to_series()  # no guess which way 03/04 is
-    moments = iso.str.to_datetime(strict=False, time_unit="us")
-    finer = column.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")  # than microseconds: they would be cut
-    moments = pl.select(pl.when(~finer).then(moments)).to_series().alias(column.name)
-    if getattr(moments.dtype, "time_zone", None):
-        moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    moments = read_iso(column)
     return _unchanged(moments, moments.cast(dtype, strict=False))
 
 
@@ -152,7 +148,7 @@ class Files:
         if not content:
             raise InputError(f"{path} is empty (0 bytes): deliver it again")
         if path.endswith(".parquet"):
-            return read_parquet(content, path)
+            return self._timed(read_parquet(content, path))
         text = as_utf8(content, path, self.encoding)
         return self._plain(read_csv(text, path, "\t" if path.endswith(".tsv") else self.separator))
 
@@ -164,6 +160,15 @@ class Files:
             times = dataset.COLUMNS[name].is_temporal()
             columns.append(self.dialect.read_times(column) if times else self.dialect.read_numbers(column))
         return frame.with_columns(columns)
+
+    def _timed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the texts and numbers of declared times as everybody writes times."""
+        told = [
+            self.dialect.read_times(frame[name].cast(pl.String))
+            for name, dtype in frame.schema.items()
+            if dataset.COLUMNS.get(name, dtype).is_temporal() and (dtype == pl.String() or dtype.is_numeric())
+        ]
+        return frame.with_columns(told) if self.dialect.dates else frame
 
     def _files(self) -> tuple[AbstractFileSystem, dict[str, str]]:
         import fsspec
@@ -267,9 +272,9 @@ class Sql:
     def __init__(self, params: SourceParams) -> None:
         self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
         self.lag = timedelta(hours=params.lag_hours)
-        if not dataset.TIME:
+        if not has_dates():
             raise InputError(
-                "source.kind: 'sql' cuts rows into batches by time: name a column as TIME in dataset.py, or export the "
+                "source.kind: 'sql' cuts rows into batches by time: name a column of times as TIME in dataset.py, or export the "
                 "rows to files, one for each batch (kind: files)"
             )
 

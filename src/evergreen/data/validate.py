@@ -21,6 +21,7 @@ import polars as pl
 
 from evergreen import dataset
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.moments import has_column, has_dates, moments
 from evergreen.data.sources import parse
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, sweep_parts, write_json, write_whole
@@ -231,7 +232,7 @@ def _with_times_to_come(parsed: pl.DataFrame, params: ValidateParams) -> pl.Data
 
     One such row would make every later batch an old one.
     """
-    if not dataset.TIME or params.max_future_days is None:
+    if not has_dates() or params.max_future_days is None:
         return parsed
     ahead = parsed[dataset.TIME].cast(pl.Datetime("us")) > _now() + timedelta(days=params.max_future_days)
     if not ahead.any():
@@ -264,7 +265,7 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
         name = column + UNPARSED.format(kind=_kind(dtype))
         if name in parsed.columns:
             yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {_kind(dtype)}")
-    if dataset.TIME:
+    if has_column():
         yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.TIME, description=f"{dataset.TIME}: is there")
     unique = f"{', '.join(dataset.KEY)}: unique together"
     if len(dataset.KEY) == 1:
@@ -278,8 +279,8 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
     if dataset.TIME + AHEAD in parsed.columns:
         ahead = f"{dataset.TIME}: at most {params.max_future_days:g} day(s) ahead of the clock"
         yield gxe.ExpectColumnValuesToBeNull(column=dataset.TIME + AHEAD, description=ahead)
-    if params.max_age_days is not None and not dataset.TIME:
-        raise InputError("validate.max_age_days needs a column that says when: name one as TIME in dataset.py")
+    if params.max_age_days is not None and not has_dates():
+        raise InputError("validate.max_age_days needs a column of times: name one as TIME in dataset.py")
     if params.max_age_days is not None:
         oldest = _now() - timedelta(days=params.max_age_days)
         fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
@@ -460,7 +461,7 @@ def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]
 
 def _keep(project: Project, outcome: Outcome, done: Manifest, stamp: str, raw: Mapping[str, Any]) -> None:
     name = outcome.report.batch
-    times = outcome.valid[dataset.TIME] if dataset.TIME else pl.Series([raw["start"]])
+    times = moments(outcome.valid, _now()) if has_column() else pl.Series([raw["start"]])
     valid, report, bad_rows = (
         done.file(name),
         project.validation / f"{name}.json",
