@@ -82,7 +82,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "fractions": ({"churn": cycle("1.5", "2", "3")}, {"task": "multiclass"}, "holds fractions such as 1.5"),
     "too few of each": ({"churn": [*["a"] * 292, *["b"] * 4, *["c"] * 4]}, {}, "fewer than two have 10 rows"),
     "time of words": ({}, {"time": "place"}, "--time 'place' holds no dates, but"),
-    "time of few": ({"day": cycle("2024-01-05", "2024-01-06")}, {"time": "day"}, "holds 2 different moment(s)"),
+    "time of few": (
+        {"day": cycle("2024-01-05", "2024-01-06")},
+        {"time": "day"},
+        "holds 2 moments: rows cannot be split by so few",
+    ),
     "time that is the target": ({}, {"time": "churn"}, "is the target"),
     "no such time": ({}, {"time": "dya"}, "--time: there is no column 'dya'; did you mean 'day'?"),
     "key not unique": ({}, {"key": ("place",)}, "--key place: 300 rows share it with another, such as"),
