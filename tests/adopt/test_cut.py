@@ -121,5 +121,5 @@ def test_a_database_needs_a_time(work: Through) -> None:
 
 def test_a_period_needs_a_time(work: Through) -> None:
     found = work(timeless=True)
-    with pytest.raises(InputError, match="--period week: no column says when"):
+    with pytest.raises(InputError, match="--period week: no column of dates says when"):
         cut(found.table, found.found, found.plan, 0.02, "week")

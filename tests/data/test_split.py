@@ -121,7 +121,7 @@ def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
 
 @pytest.mark.usefixtures("timeless")
 def test_a_query_cannot_be_cut_without_a_time(site: Any) -> None:
-    with pytest.raises(InputError, match="name a column as TIME"):
+    with pytest.raises(InputError, match="name a column of times as TIME"):
         ingest(site.project, site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}))
 
 

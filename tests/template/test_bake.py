@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, git
+from conftest import ROOT, environment, git
 from template.making import BIN, CHOICES, bake, files, verify
 
 from evergreen import params
@@ -276,11 +278,7 @@ def test_the_parameters_of_the_reference_are_the_defaults() -> None:
 def test_in_a_project_without_data_its_own_tests_see_its_own_dataset(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path / "made", data="none")
     own = project / "src" / "churn_model" / "dataset.py"
-    own.write_text(
-        own.read_text().replace(
-            "COLUMNS: dict[str, pl.DataType] = {", 'COLUMNS: dict[str, pl.DataType] = {"mine": pl.Int64(), ', 1
-        )
-    )
+    own.write_text(own.read_text().replace("pl.DataType] = {}", 'pl.DataType] = {"mine": pl.Int64()}', 1))
     test = "from churn_model import dataset\n\ndef test_mine():\n    assert list(dataset.COLUMNS) == ['mine']\n"
     (project / "tests" / "project" / "test_mine.py").write_text(test)
     env = environment(project) | {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project)])}
