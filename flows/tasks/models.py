@@ -97,7 +97,11 @@ def plan(job: Job) -> Plan:
         finished = None
     slots = share_cores(job.params.sweep, count_cores(), device)
     get_run_logger().info(
-        "%d seeds on %s, %d at once with %d thread(s) each", job.params.sweep.seeds, device, slots.jobs, slots.threads
+        "%s on %s, %d at once with %s each",
+        count(job.params.sweep.seeds, "seed"),
+        device,
+        slots.jobs,
+        count(slots.threads, "thread"),
     )
     return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
 
@@ -141,7 +145,7 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
     whole = len(recalled) == job.params.sweep.seeds
     binned = None if whole else build_matrix(tables, job.params.train)
     rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items())
-    get_run_logger().info("%s rows, %d features", rows, len(tables.features))
+    get_run_logger().info("%s rows, %s", rows, count(len(tables.features), "feature"))
     return binned, recalled
 
 

@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen.data.finding import span
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
@@ -77,8 +78,8 @@ def know_champion(job: Job) -> Watched | None:
     there = [name for name in learnt if name in features.entries]
     if not there or not set(holdout) <= set(features.entries):
         raise InputError(
-            f"batches that the champion, version {live}, knows are gone from data/features ({learnt[0]} to "
-            f"{holdout[-1]}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
+            f"batches that the champion, version {live}, knows are gone from data/features ("
+            f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
     reference = monitor.gather(live, model, features, there, holdout, job.params, next(iter(known), None))
@@ -88,7 +89,7 @@ def know_champion(job: Job) -> Watched | None:
             f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
             "new champion with `evergreen run` when there are more"
         )
-    get_run_logger().info("version %s has learnt from %s to %s", live, learnt[0], learnt[-1])
+    get_run_logger().info("version %s has learnt from %s", live, span(learnt))
     return Watched(reference, journal, holdout, metric)
 
 

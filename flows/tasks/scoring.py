@@ -12,6 +12,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen.data.finding import count
 from evergreen.data.predictions import Kept, Scorer
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
@@ -39,7 +40,7 @@ def read(job: Job, path: str, name: str | None) -> Plan:
 
     scorer = champion(job)
     given = read_given(job.project, job.params.source, path, name)
-    get_run_logger().info("%s rows for version %s of %s", f"{given.rows.height:,}", scorer.version, scorer.model)
+    get_run_logger().info("%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model)
     return Plan(given, scorer, find(job.project, given, scorer))
 
 
@@ -60,7 +61,7 @@ def validate(job: Job, plan: Plan) -> Any:
 
     checked = check_given(plan.given, job.params.validation)
     report = checked.report
-    get_run_logger().info("%s rows valid, %s quarantined", f"{report.valid:,}", f"{report.quarantined:,}")
+    get_run_logger().info("%s valid, %s quarantined", count(report.valid, "row"), f"{report.quarantined:,}")
     return checked
 
 
@@ -84,7 +85,7 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
     create_table_artifact(table, key="scoring", description=about)
-    get_run_logger().info("%s rows scored by version %s: %s", f"{kept.scored:,}", kept.scorer.version, kept.path)
+    get_run_logger().info("%s scored by version %s: %s", count(kept.scored, "row"), kept.scorer.version, kept.path)
     return kept, fresh
 
 

@@ -521,10 +521,16 @@ def _load_libraries(project: Project, params: Params) -> None:
 
 
 def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> None:
+    from evergreen.data.split import Split
     from evergreen.tracking import Tracker
 
-    tracker = Tracker(project, params)
+    tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
     rows = [[step, how] for step, how in outcome.steps.items()]
+    by_chance = (
+        ', chosen by chance; if batches come in the order of time, TIME = "<order>" in dataset.py lets the newest judge'
+    )
+    hint = by_chance if split.holdout.shares and len(split.holdout.batches) > 1 else ""
+    rows.append(["judged on", split.judging_rows() + hint])
     metrics = tracker.client.get_run(outcome.run_id).data.metrics
     name = next(iter(_metrics(params)))
     if name in metrics:
