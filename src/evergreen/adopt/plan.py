@@ -171,15 +171,13 @@ def _find_time(found: Inferred, wishes: Wishes, target: str) -> tuple[str, list[
     dated = [one for one in columns.values() if one.dtype == MOMENT and one.name != target]
     usable = [one for one in dated if not _why_not(one)]
     if len(usable) == 1:
-        says = "is taken for when a row happened (--no-time: it is not)"
+        says = "says when each row happened (if it does not: --no-time)"
         return usable[0].name, [Doubt(usable[0].name, "time", says)]
     if usable:
         names = listed([shown(one.name) for one in usable])
         return "", [Doubt("", "time", f"{names} hold dates: name the one that says when a row happened with --time")]
     doubts = [
-        Doubt(
-            one.name, "time", f"holds dates, but {_why_not(one)}: --time {one.name!r} takes it for when a row happened"
-        )
+        Doubt(one.name, "time", f"holds dates, but {_why_not(one)}: --time {one.name!r} takes it all the same")
         for one in dated
     ]
     doubts += [
