@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from evergreen.data.finding import count
 from evergreen.life.decide import ASK, Decision
 from evergreen.model.device import count_cores
 from evergreen.registry import CHAMPION, Registered
@@ -44,7 +45,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
     """
     console.install()
     job = Job.open(sweep={"seeds": seeds, "model": model}, train={"device": device})
-    name = f"{job.params.tracking.model}{{}}, {job.params.sweep.seeds} seeds"
+    name = f"{job.params.tracking.model}{{}}, {count(job.params.sweep.seeds, 'seed')}"
     with job.hold(name.format("")):
         done = {
             "ingest": value(data.ingest(job)),
@@ -75,7 +76,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
         if not failed:  # else nothing was judged: what was asked for still is
             answer(job, run_id)
         reused = sum(one.reused for one in trained)
-        steps["train"] = f"{len(trained)} seeds, {reused} of them reused"
+        steps["train"] = f"{count(len(trained), 'seed')}, {reused} of them reused"
         steps |= {"evaluate": "done", "register": "done", "decide": decision.action if decision else "is champion"}
     if decision and decision.action == ASK:
         registered = life.wait_for_approval(job, registered, decision)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,22 @@ from forking import FORKS, SHARED
 import evergreen as package
 
 EXAMPLE = Path(__file__).parent / "example"  # the flights, where the project itself is about something else
-if EXAMPLE.is_dir():
-    package.__path__.insert(0, str(EXAMPLE))
+OWN = Path(__file__).parent / "project"  # tests of what the project itself declares, in a process of their own
+OWN_DATASET = "OWN_DATASET"  # in the environment of that process, and of its workers
+
+
+def asks_for_own(words: Sequence[str]) -> bool:
+    """Say whether every path among the words of a command is one of the project's own tests."""
+    paths = [Path(word.partition("::")[0]).resolve() for word in words if not word.startswith("-")]
+    paths = [path for path in paths if path.exists()]
+    return bool(paths) and all(path.is_relative_to(OWN) for path in paths)
+
+
+if asks_for_own(sys.argv[1:]):
+    os.environ[OWN_DATASET] = "1"
+if EXAMPLE.is_dir():  # one process has one dataset: the example first, or the project's own, and the flights behind it
+    package.__path__.insert(len(package.__path__) if OWN_DATASET in os.environ else 0, str(EXAMPLE))
+    collect_ignore = [] if OWN_DATASET in os.environ else [OWN.name]
 
 from evergreen import flights, params
 from evergreen.data import sources

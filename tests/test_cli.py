@@ -243,7 +243,7 @@ def test_ingest_and_status_say_what_is_there(make_project: Callable[..., Project
     assert ["data/raw", "3 batches", "2013-01 to 2013-03"] in rows
     assert ["data/features", "0 batches", "none"] in rows
     assert ["stages to run", "validate, prepare"] in [row[:2] for row in rows]
-    assert ["champion", "none yet", "`evergreen run` makes one"] in rows
+    assert ["champion", "none yet", "`evergreen run` trains one, or says what stands in the way"] in rows
 
 
 def test_ingest_and_status_name_the_files_that_are_passed_over(make_project: Callable[..., Project]) -> None:

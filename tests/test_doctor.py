@@ -58,7 +58,7 @@ def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
     found = {one.what: one for one in examine(project)}
     assert list(found)[: len(PARTS)] == PARTS
     assert [one for one in found.values() if not one.fine or one.advice] == []
-    assert found["source"].found == "1 batches, 2013-01 to 2013-01"
+    assert found["source"].found == "1 batch, 2013-01"
     assert found["DVC"].found == "stages to run: ingest, validate, prepare"
     assert found["MLflow"].found == "no run yet"
     assert [one.found for name, one in found.items() if name.startswith("port ")] == ["free", "free"]

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import pickletools
+import re
 import shutil
 import subprocess
 import sys
@@ -438,6 +439,12 @@ def test_what_is_not_promoted_is_written_down_as_well(what, said, lived, tmp_pat
     assert (event.batch, event.reason) == ("2013-06", said.reasons[0])
     assert lived.evidence(event) == json.loads(json.dumps(said.as_plain()))
     assert {one.path for one in lived.client.list_artifacts(event.run_id)} == {"comparison.png", "decision.json"}
+    way = (
+        "the gate refused version 4 .*promote 4 --override"
+        if what == REFUSED
+        else "version 4 waits.*promote 4 --approve"
+    )
+    assert re.match(way, lived.why_no_champion())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen.data.finding import count, span
 from evergreen.versions import run_stage
 from flows.tasks.job import NAMES, Job, not_a_mistake, skipped
 
@@ -32,7 +33,7 @@ def ingest(job: Job) -> Any:
     )
     if done is None or not done.new:
         return skipped("no new batch")
-    get_run_logger().info("%d new batches, %s to %s", len(done.new), done.new[0], done.new[-1])
+    get_run_logger().info("%s, %s", count(len(done.new), "new batch", "new batches"), span(done.new))
     return done
 
 
@@ -52,9 +53,8 @@ def validate(job: Job) -> Any:
     publish_validation(job, done.reports)
     new = [one for one in done.reports if one.batch in done.new]
     bad = sum(one.quarantined for one in new)
-    get_run_logger().info(
-        "%d batches valid, %s rows, %s quarantined", len(done.new), f"{sum(one.rows for one in new):,}", f"{bad:,}"
-    )
+    rows = count(sum(one.rows for one in new), "row")
+    get_run_logger().info("%s valid, %s, %s quarantined", count(len(done.new), "batch", "batches"), rows, f"{bad:,}")
     return done
 
 
@@ -93,18 +93,18 @@ def prepare(job: Job) -> Any:
     if done is None:
         return skipped("unchanged since it was prepared")
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
-    shown = ", ".join(
-        f"{name} {batches[0]}" + (f" to {batches[-1]}" if len(batches) > 1 else "") for name, batches in parts.items()
-    )
+    shown = ", ".join(f"{name} {span(batches)}" for name, batches in parts.items())
+    if not done.split.newest_judges:
+        shown = f"{span(done.split.holdout.batches)}, split {'by chance' if done.split.holdout.shares else 'by time'}"
     get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
     lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
     lines += ["", "Rows left out on purpose:", ""] + [
-        f"- {count:,} rows, {why}" for why, count in done.left_out.items()
+        f"- {count(rows, 'row')}, {why}" for why, rows in done.left_out.items()
     ]
     lines += ["", *(f"**Held back, {name}**: {'; '.join(why.values())}" for name, why in done.held.items())]
     create_markdown_artifact("\n".join(["| part | batches |", "|---|---|", *lines]), key="split")
-    for why, count in done.left_out.items():
-        get_run_logger().info("left out on purpose: %s rows, %s", f"{count:,}", why)
+    for why, rows in done.left_out.items():
+        get_run_logger().info("left out on purpose: %s, %s", count(rows, "row"), why)
     for name, reasons in done.held.items():
         get_run_logger().warning("held back: %s: %s", name, "; ".join(reasons.values()))
     return done

@@ -62,15 +62,15 @@ def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tup
     job.finish_cut()  # where this task is tried again
     held = job.registry.aliases().get(CHAMPION)
     title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
-    batch = Split.read(job.project.features / "split.json").holdout.batches[-1]
+    judging = Split.read(job.project.features / "split.json").judging_rows()
     files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
     job.tracker.attach(run_id, files)
     if held == number:
         get_run_logger().info("version %s is the champion by now", number)
     elif decision.action == PROMOTE:
-        job.registry.promote(number, held, decision, batch, files)
+        job.registry.promote(number, held, decision, judging, files)
     else:
-        job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, batch, files)
+        job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, judging, files)
     create_markdown_artifact(decision.as_markdown(), key="decision", description="Every rule of the gate")
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)

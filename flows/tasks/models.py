@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Semaphore
 from typing import Any
 
@@ -19,6 +20,7 @@ from prefect.futures import as_completed
 from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
+from evergreen.data.finding import count
 from evergreen.errors import explain
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
 from evergreen.model.train import Trained
@@ -66,7 +68,7 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
     parts = {f"split.{role}": ", ".join(getattr(split, role).batches) for role in NAMES}
     facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
     facts["reason"] = reason
-    name = f"up to {split.holdout.batches[-1]}, {job.params.sweep.seeds} seeds, {job.params.sweep.model}"
+    name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
     return name, facts | parts
 
 
@@ -95,7 +97,11 @@ def plan(job: Job) -> Plan:
         finished = None
     slots = share_cores(job.params.sweep, count_cores(), device)
     get_run_logger().info(
-        "%d seeds on %s, %d at once with %d thread(s) each", job.params.sweep.seeds, device, slots.jobs, slots.threads
+        "%s on %s, %d at once with %s each",
+        count(job.params.sweep.seeds, "seed"),
+        device,
+        slots.jobs,
+        count(slots.threads, "thread"),
     )
     return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
 
@@ -139,7 +145,7 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
     whole = len(recalled) == job.params.sweep.seeds
     binned = None if whole else build_matrix(tables, job.params.train)
     rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items())
-    get_run_logger().info("%s rows, %d features", rows, len(tables.features))
+    get_run_logger().info("%s rows, %s", rows, count(len(tables.features), "feature"))
     return binned, recalled
 
 
@@ -174,7 +180,7 @@ def sweep(
         train.submit(job, plan, run_id, quote(tables), quote(binned), seed, known.get(seed), limit): seed
         for seed in seeds
     }
-    progress = create_progress_artifact(0.0, key="sweep-progress", description=f"{len(seeds)} seeds")
+    progress = create_progress_artifact(0.0, key="sweep-progress", description=count(len(seeds), "seed"))
     trained, failed = {}, {}
     for number, future in enumerate(as_completed(list(futures)), 1):
         result, seed = future.result(raise_on_failure=False), futures[future]
@@ -206,7 +212,7 @@ def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: 
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed)
     evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate)
-    title = f"{job.params.tracking.model}: {len(seeds)} seeds, holdout of {evaluation.rows:,} rows"
+    title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
     gain = feature_gain(chosen, tables.features)
     reports = job.project.reports
     files = [
@@ -236,14 +242,17 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     """Return the report with what the model, which has not seen the holdout's labels, says of them."""
     from polars import selectors
 
+    from evergreen import dataset
     from evergreen.data.keys import KEY
     from evergreen.data.label_noise import Predicted, find_label_noise
+    from evergreen.data.places import tell_rows
     from evergreen.data.split import Split, read_part
     from evergreen.model.evaluate import MODEL
 
     holdout = Split.read(job.project.features / "split.json").holdout
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
-    predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout")
+    tell = None if dataset.KEY else partial(tell_rows, job.project, holdout)
+    predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell)
     return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
 
 

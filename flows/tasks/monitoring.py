@@ -14,10 +14,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from evergreen import dataset
+from evergreen.data.finding import span
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
+from evergreen.data.moments import has_column
 from evergreen.data.naming import natural
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL, TIME
@@ -78,8 +79,8 @@ def know_champion(job: Job) -> Watched | None:
     there = [name for name in learnt if name in features.entries]
     if not there or not set(holdout) <= set(features.entries):
         raise InputError(
-            f"batches that the champion, version {live}, knows are gone from data/features ({learnt[0]} to "
-            f"{holdout[-1]}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
+            f"batches that the champion, version {live}, knows are gone from data/features ("
+            f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
     reference = monitor.gather(live, model, features, there, holdout, job.params, next(iter(known), None))
@@ -89,7 +90,7 @@ def know_champion(job: Job) -> Watched | None:
             f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
             "new champion with `evergreen run` when there are more"
         )
-    get_run_logger().info("version %s has learnt from %s to %s", live, learnt[0], learnt[-1])
+    get_run_logger().info("version %s has learnt from %s", live, span(learnt))
     return Watched(reference, journal, holdout, metric)
 
 
@@ -148,7 +149,7 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
-    if not dataset.TIME:  # then it says when rows were scored, and labels come in any later batch
+    if not has_column():  # then it says when rows were scored, and labels come in any later batch
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
     keys = key_columns(rows)
@@ -219,7 +220,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
 def ask_for_first(job: Job) -> None:
     """Ask for a training where there is no champion yet."""
     tell(job.project, DRIFTED, {"reason": "there is no champion yet"})
-    get_run_logger().warning("no champion yet: a training was asked for (`evergreen run` makes one as well)")
+    get_run_logger().warning("no champion yet, so a training was asked for: %s", job.registry.why_no_champion())
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:
@@ -264,7 +265,7 @@ def write_page(job: Job, watched: Watched) -> Path:
     marks: dict[str, list[str]] = {}
     for event in job.registry.history():
         if event.what in CHANGES:
-            marks.setdefault(event.batch, []).append(f"version {event.version} {event.what}")
+            marks.setdefault(event.batch.rpartition(" ")[2], []).append(f"version {event.version} {event.what}")
     expected = watched.reference.expected[watched.metric]
     newest = max(one["end"] for one in Manifest(job.project.features).entries.values())
     age = datetime.fromisoformat(newest) - datetime.fromisoformat(watched.newest)

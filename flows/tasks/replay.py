@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 
+from evergreen.data.finding import count, span
 from evergreen.files import write_json
 from evergreen.life.courses import Options, Replay
 from evergreen.life.replay import Replayer, open_replay
@@ -27,7 +28,7 @@ def hold(job: Job, options: Options) -> Iterator[Replayer]:
     A run of a deployment waits for its turn. Whoever has it closes what killed replays left open.
     """
     with open_replay(job.project, job.params, options, PATIENCE if deployment.id else 0) as running:
-        name = f"replay of {running.names[0]} to {running.names[-1]}, {running.params.sweep.seeds} seeds"
+        name = f"replay of {span(running.names)}, {count(running.params.sweep.seeds, 'seed')}"
         with holding(running.workspace, name=name):
             yield running
 
@@ -80,7 +81,7 @@ def record(job: Job, found: Replay, running: Replayer, files: Sequence[Path]) ->
     client = job.tracker.client
     place = job.tracker.experiment_called(f"{job.params.tracking.experiment} replay")
     tags = {ROOT: job.tracker.root, "mlflow.note.content": found.finding}
-    name = f"{found.batches[0]} to {found.batches[-1]}, {running.params.sweep.seeds} seeds"
+    name = f"{span(found.batches)}, {count(running.params.sweep.seeds, 'seed')}"
     run_id = str(client.create_run(place, run_name=name, tags=tags).info.run_id)
     for course in found.courses:
         totals: dict[str, Any] = {"mean": course.mean.value, "gain": course.gain.value, "gain.low": course.gain.low}

@@ -12,10 +12,11 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen.data.finding import count
 from evergreen.data.predictions import Kept, Scorer
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
-from evergreen.registry import CHAMPION
+from evergreen.registry import CHAMPION, FIRST
 from flows.tasks.job import Job, not_a_mistake
 
 SQLITE = "sqlite:///"
@@ -39,7 +40,7 @@ def read(job: Job, path: str, name: str | None) -> Plan:
 
     scorer = champion(job)
     given = read_given(job.project, job.params.source, path, name)
-    get_run_logger().info("%s rows for version %s of %s", f"{given.rows.height:,}", scorer.version, scorer.model)
+    get_run_logger().info("%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model)
     return Plan(given, scorer, find(job.project, given, scorer))
 
 
@@ -49,7 +50,7 @@ def champion(job: Job) -> Scorer:
     stored = not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()  # asking would make the database
     number = job.registry.aliases().get(CHAMPION) if stored else None
     if number is None:
-        raise InputError("there is no champion: `evergreen run` makes one")
+        raise InputError(f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}")
     return Scorer(job.registry.name, number, job.registry.run_of(number))
 
 
@@ -60,7 +61,7 @@ def validate(job: Job, plan: Plan) -> Any:
 
     checked = check_given(plan.given, job.params.validation)
     report = checked.report
-    get_run_logger().info("%s rows valid, %s quarantined", f"{report.valid:,}", f"{report.quarantined:,}")
+    get_run_logger().info("%s valid, %s quarantined", count(report.valid, "row"), f"{report.quarantined:,}")
     return checked
 
 
@@ -69,6 +70,7 @@ def validate(job: Job, plan: Plan) -> Any:
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
     from evergreen import dataset
+    from evergreen.data.places import number_rows
     from evergreen.data.predictions import keep
     from evergreen.data.sketch import sketch
     from evergreen.data.split import TIME
@@ -78,11 +80,12 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     scores = score_rows(model, checked.valid)
     seen = sketch(scores.features.select(*dataset.FEATURES), scores.features[TIME])
     bad = checked.quarantined
-    kept, fresh = keep(job.project, plan.given, plan.scorer, scores.predictions, seen, bad, scores.left_out)
+    said = scores.predictions if dataset.KEY else number_rows(scores.predictions, checked.valid, bad)
+    kept, fresh = keep(job.project, plan.given, plan.scorer, said, seen, bad, scores.left_out)
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
     create_table_artifact(table, key="scoring", description=about)
-    get_run_logger().info("%s rows scored by version %s: %s", f"{kept.scored:,}", kept.scorer.version, kept.path)
+    get_run_logger().info("%s scored by version %s: %s", count(kept.scored, "row"), kept.scorer.version, kept.path)
     return kept, fresh
 
 

@@ -62,6 +62,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
     Without BATCHES: all that are new, up to source.until in params.yaml.
     """
     from evergreen.data import batches as step
+    from evergreen.data.finding import count
     from evergreen.data.listing import few
     from evergreen.versions import run_stage
 
@@ -79,7 +80,8 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
             force=True,
         )
         assert done is not None
-        click.echo(f"{len(done.new)} new: {', '.join(done.new) or 'none'}; {len(done.batches)} batches in data/raw")
+        there = count(len(done.batches), "batch", "batches")
+        click.echo(f"{len(done.new)} new: {', '.join(done.new) or 'none'}; {there} in data/raw")
         if done.passed_over:
             click.echo(f"passed over in the source: {few(done.passed_over)}")
 
@@ -146,15 +148,19 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
 @click.option("--batch", help="A batch of data/raw, in place of files.")
 @click.option("--name", help="What the batch is called, in place of its file's name.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write a copy of the predictions: .csv, .tsv or .parquet.")
-def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str | None) -> None:
+@click.option("--escape", is_flag=True, help="With --out: a quote before text that a spreadsheet takes for a formula.")
+def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str | None, escape: bool) -> None:
     """Predict with the champion for rows whose labels are not known yet.
 
     FILES are read as source in params.yaml says (CSV, TSV, Parquet); each is one batch, kept in data/predictions.
     """
     from pathlib import Path
 
-    from evergreen.data.predictions import check_export, export, read
-    from evergreen.data.unlabelled import find_given
+    from evergreen import dataset
+    from evergreen.data.export import check_export, export
+    from evergreen.data.finding import count
+    from evergreen.data.predictions import read
+    from evergreen.data.unlabelled import find_given, read_given
     from evergreen.params import load
     from evergreen.project import Project
     from flows.server import connect
@@ -169,7 +175,7 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
     for path in paths:  # wrong names end here, before a server is started
         find_given(project, path)
     if out:
-        check_export(Path(out), paths)
+        check_export(project, params.source, Path(out), paths)
     connect(project, params, _load_scoring)
     from flows import console
     from flows.scoring import scoring
@@ -181,10 +187,16 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
         how = "scored now" if done.fresh else "scored before, nothing to do"
         counts = [f"{done.rows:,}", f"{done.quarantined:,}"]
         rows.append([done.batch, *counts, f"version {done.version}", how, str(done.path.relative_to(project.root))])
+    formulas = 0
     if out:
-        export(read(project, done.batch, done.version), Path(out))
+        given = None if dataset.KEY else read_given(project, params.source, paths[0], name).rows
+        formulas = export(read(project, done.batch, done.version), Path(out), given, escape=escape)
         rows[-1][-1] += f", {out}"
     _table(["batch", "rows", "quarantined", "by", "", "predictions"], rows)
+    if formulas and not escape:
+        click.echo(
+            f"{out}: a spreadsheet would take {count(formulas, 'value')} for formulas: --escape makes text of them"
+        )
 
 
 @main.command()
@@ -205,7 +217,10 @@ def monitor() -> None:
 
     console.install()
     seen = monitoring()
-    champion = f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one"
+    champion = f"version {seen.version}"
+    if not seen.version:
+        with _registry(reading=True) as registry:
+            champion = f"none yet: {registry.why_no_champion()}"
     rows = [["champion", champion]]
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
     for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
@@ -257,9 +272,10 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 def status() -> None:
     """Say which data and which model are there, and what a run would do."""
     from evergreen.data.batches import look
+    from evergreen.data.finding import count, span
     from evergreen.data.listing import few
     from evergreen.data.manifest import Manifest
-    from evergreen.registry import Registry
+    from evergreen.registry import CHAMPION, FIRST, Registry
     from evergreen.tracking import Tracker
     from evergreen.versions import changed_stages
 
@@ -267,19 +283,19 @@ def status() -> None:
         rows = []
         for name, folder in (("raw", project.raw), ("validated", project.validated), ("features", project.features)):
             batches = list(Manifest(folder).in_order())
-            span = f"{batches[0]} to {batches[-1]}" if batches else "none"
-            rows.append([f"data/{name}", f"{len(batches)} batches", span])
+            rows.append([f"data/{name}", count(len(batches), "batch", "batches"), span(batches)])
         seen = look(project, params)
-        rows.append(["new in the source", f"{len(seen.offers)} batches", ""])
+        rows.append(["new in the source", count(len(seen.offers), "batch", "batches"), ""])
         if seen.passed_over:
-            rows.append(["passed over there", f"{len(seen.passed_over)} files", few(seen.passed_over)])
+            rows.append(["passed over there", count(len(seen.passed_over), "file"), few(seen.passed_over)])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
         tracker = Tracker(project, params)
-        held = Registry(tracker).aliases() if tracker.is_there else {}
+        registry = Registry(tracker) if tracker.is_there else None
+        held = registry.aliases() if registry else {}
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
-        if not held:
-            rows.append(["champion", "none yet", "`evergreen run` makes one"])
+        if CHAMPION not in held:
+            rows.append(["champion", "none yet", registry.why_no_champion() if registry else FIRST])
         _table(["what", "how many", "which"], rows)
 
 
@@ -362,7 +378,10 @@ def up() -> None:
 @main.command()
 @click.argument("source")
 @click.option("--target", required=True, help="The column to predict.")
-@click.option("--time", help="The column that says when a row happened.")
+@click.option(
+    "--time", help="The column that says when a row happened; `order`: the order of rows, and of later files."
+)
+@click.option("--dates", multiple=True, metavar="FORMAT", help="How dates are written, such as %d.%m.%Y, or epoch_ms.")
 @click.option("--no-time", "timeless", is_flag=True, help="No column says when, whatever dates there are.")
 @click.option("--key", multiple=True, help="A column that names a row, or one of several that do so together.")
 @click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What kind of label it is.")
@@ -414,6 +433,7 @@ def stage(name: str) -> None:
     """Do what `dvc repro` asks for: one stage, without DVC's own bookkeeping."""
     from evergreen.data import batches, prepare
     from evergreen.data import validate as validation
+    from evergreen.data.finding import count
 
     steps: dict[str, Callable[..., Any]] = {
         "ingest": batches.ingest,
@@ -422,7 +442,7 @@ def stage(name: str) -> None:
     }
     with _project() as (project, params):
         done = steps[name](project, params, check=True)
-        click.echo(f"{name}: {len(done.new)} new batches")
+        click.echo(f"{name}: {count(len(done.new), 'new batch', 'new batches')}")
 
 
 @contextmanager
@@ -509,10 +529,16 @@ def _load_libraries(project: Project, params: Params) -> None:
 
 
 def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> None:
+    from evergreen.data.split import Split
     from evergreen.tracking import Tracker
 
-    tracker = Tracker(project, params)
+    tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
     rows = [[step, how] for step, how in outcome.steps.items()]
+    by_chance = (
+        ', chosen by chance; if batches come in the order of time, TIME = "<order>" in dataset.py lets the newest judge'
+    )
+    hint = by_chance if split.holdout.shares and len(split.holdout.batches) > 1 else ""
+    rows.append(["judged on", split.judging_rows() + hint])
     metrics = tracker.client.get_run(outcome.run_id).data.metrics
     name = next(iter(_metrics(params)))
     if name in metrics:

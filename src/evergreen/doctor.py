@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from evergreen.data.finding import count, span
 from evergreen.errors import InputError, explain
 from evergreen.model.device import count_cores, count_gpus, pick_device
 from evergreen.params import Params, load
@@ -110,17 +111,18 @@ def _git(project: Project) -> Finding:
 
 def _device(_: Project, params: Params) -> Finding:
     device = pick_device(params.train.device)
-    return Finding("device", fine=True, found=f"{device}: {count_cores()} cores, {count_gpus()} GPUs")
+    return Finding("device", fine=True, found=f"{device}: {count(count_cores(), 'core')}, {count(count_gpus(), 'GPU')}")
 
 
 def _source(project: Project, params: Params) -> Finding:
     from evergreen.data.sources import open_source
 
     offers = open_source(params.source).offers()
+    names = span([one.name for one in offers])
     if not offers:
         advice = "wait until a period is over, or choose a shorter source.period; a run needs one batch at least"
         return Finding("source", fine=False, found="no finished batch", advice=advice)
-    return Finding("source", fine=True, found=f"{len(offers)} batches, {offers[0].name} to {offers[-1].name}")
+    return Finding("source", fine=True, found=f"{count(len(offers), 'batch', 'batches')}, {names}")
 
 
 def _stores(project: Project, _: Params) -> Finding:

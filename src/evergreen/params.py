@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from evergreen.errors import InputError
 
+EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")  # formats of dates in source.dates that strptime lacks
 Task = Literal["binary", "multiclass", "regression"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -91,8 +92,11 @@ class Source(Section):
             raise ValueError("kind 'python' needs 'module': one with batches(), read(name) and origin()")
         if self.decimal == self.thousands:
             raise ValueError(f"'decimal' and 'thousands' are both {self.decimal!r}: one of them is another sign")
-        if odd := [one for one in self.dates if "%" not in one]:
-            raise ValueError(f"'dates' holds {odd[0]!r}: write formats as strptime does, such as %d.%m.%Y")
+        if odd := [one for one in self.dates if "%" not in one and one not in EPOCHS]:
+            raise ValueError(
+                f"'dates' holds {odd[0]!r}: write formats as strptime does, such as %d.%m.%Y, or {', '.join(EPOCHS)} for "
+                "numbers since 1970"
+            )
         if self.kind == "sql" and not (self.url and self.query):
             raise ValueError("kind 'sql' needs 'url' and 'query'")
         return self

@@ -45,6 +45,7 @@ PACKAGE = "evergreen.package"  # tag of a version: SHA-256 of the package's list
 EVENT = "evergreen.event"
 PROMOTED, REFUSED, ASKED, ROLLED_BACK = "promoted", "refused", "waits for approval", "rolled back"
 CHANGES = (PROMOTED, ROLLED_BACK)
+FIRST = "`evergreen run` trains one, or says what stands in the way"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Event:
     what: str
     version: str
     before: str | None
-    batch: str  # newest batch that the version was judged on
+    batch: str  # the rows that the version was judged on: the newest batch, or words that end in its name
     reason: str
     run_id: str
 
@@ -247,6 +248,19 @@ class Registry:
     def last_decision(self, number: str) -> Event | None:
         """Return the newest event about a version."""
         return next((one for one in reversed(self.history()) if one.version == number), None)
+
+    def why_no_champion(self) -> str:
+        """Return, where there is no champion, what was decided last and what a person can do."""
+        for event in self.history()[-1:]:
+            number = event.version
+            if event.what == ASKED:
+                return f"version {number} waits for approval: `evergreen promote {number} --approve`"
+            if event.what == REFUSED:
+                return (
+                    f"the gate refused version {number} (`evergreen history` says why): `evergreen run` tries again once "
+                    f"data or parameters have changed, `evergreen promote {number} --override --reason WHY` takes it as it is"
+                )
+        return FIRST
 
     def evidence(self, event: Event) -> dict[str, Any]:
         """Return the decision behind an event as plain values; empty where a person acted alone."""

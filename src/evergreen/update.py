@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evergreen.data.finding import count
 from evergreen.errors import InputError
 
 ANSWERS = ".template.json"
@@ -49,7 +50,7 @@ def update(root: Path, ref: str | None = None, answers: Mapping[str, str] | None
             "the template and this project both changed the same lines: resolve them (`git status` names the files), then "
             "commit; or give up with `git reset --merge`"
         )
-    return f"{len(changed)} files merged into the working tree: look (`git diff --cached`), run `make test`, commit"
+    return f"{count(len(changed), 'file')} merged into the working tree: look (`git diff --cached`), run `make test`, commit"
 
 
 def _read_answers(root: Path) -> dict[str, Any]:

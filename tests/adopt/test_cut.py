@@ -40,6 +40,19 @@ def test_without_a_time_there_is_one_batch(work: Through) -> None:
     assert (found.period, list(found.rows)) == (None, ["customers"])
 
 
+@pytest.mark.parametrize("time", ["visits", "order"])
+def test_numbers_and_the_order_of_rows_cut_no_batches(time: str, work: Through) -> None:
+    found = work(1200, 360, time=time).batches
+    assert (found.period, list(found.rows)) == (None, ["customers"])
+    with pytest.raises(InputError, match=r"--period month: no column of dates"):
+        work(1200, 360, time=time, period="month")
+
+
+def test_a_number_that_most_rows_share_cannot_split_them(work: Through) -> None:
+    with pytest.raises(InputError, match=r"cannot be split by time"):
+        work(time="visits", columns={"visits": ["3"] * 280 + ["4", "5"] * 10})
+
+
 @pytest.mark.parametrize(
     ("name", "batch"), [("Kunden März 2024", "Kunden-M-rz-2024"), ("_.x", "x"), ("客户", "table"), ("split", "split-1")]
 )
@@ -108,5 +121,5 @@ def test_a_database_needs_a_time(work: Through) -> None:
 
 def test_a_period_needs_a_time(work: Through) -> None:
     found = work(timeless=True)
-    with pytest.raises(InputError, match="--period week: no column says when"):
+    with pytest.raises(InputError, match="--period week: no column of dates says when"):
         cut(found.table, found.found, found.plan, 0.02, "week")

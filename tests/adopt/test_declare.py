@@ -16,6 +16,7 @@ from conftest import ROOT
 from evergreen.adopt.declare import declare
 from evergreen.adopt.expect import expect
 from evergreen.adopt.infer import MOMENT
+from evergreen.data.moments import ORDER
 
 Through = Callable[..., Any]
 LONG = "How much did you spend in the last twelve months, all in all, taxes and everything else included, in your currency?"
@@ -54,6 +55,13 @@ def declared(text: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(text, names)
     return names
+
+
+@pytest.mark.parametrize(("time", "declares"), [("visits", "visits"), ("order", ORDER)])
+def test_numbers_and_the_order_of_rows_may_say_when(time: str, declares: str, work: Through) -> None:
+    one = work(time=time, columns={"day": ["x"] * 300})
+    names = declared(declare(one.table, one.found, one.plan))
+    assert (names["TIME"], "visits" in names["FEATURES"]) == (declares, time == "order")
 
 
 def test_a_plain_table_is_declared(work: Through) -> None:

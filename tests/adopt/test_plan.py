@@ -10,6 +10,7 @@ import pytest
 
 from evergreen.adopt.infer import infer
 from evergreen.adopt.plan import Plan, Wishes, plan
+from evergreen.data.moments import ORDER
 from evergreen.errors import InputError
 from evergreen.params import Leaks
 
@@ -82,7 +83,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "fractions": ({"churn": cycle("1.5", "2", "3")}, {"task": "multiclass"}, "holds fractions such as 1.5"),
     "too few of each": ({"churn": [*["a"] * 292, *["b"] * 4, *["c"] * 4]}, {}, "fewer than two have 10 rows"),
     "time of words": ({}, {"time": "place"}, "--time 'place' holds no dates, but"),
-    "time of few": ({"day": cycle("2024-01-05", "2024-01-06")}, {"time": "day"}, "holds 2 different moment(s)"),
+    "time of few": (
+        {"day": cycle("2024-01-05", "2024-01-06")},
+        {"time": "day"},
+        "holds 2 moments: rows cannot be split by so few",
+    ),
     "time that is the target": ({}, {"time": "churn"}, "is the target"),
     "no such time": ({}, {"time": "dya"}, "--time: there is no column 'dya'; did you mean 'day'?"),
     "key not unique": ({}, {"key": ("place",)}, "--key place: 300 rows share it with another, such as"),
@@ -134,6 +139,56 @@ def test_of_two_dates_none_is_taken_unless_named(planned: Planner) -> None:
 )
 def test_a_date_that_says_nothing_is_no_time(values: list[str | None], planned: Planner) -> None:
     assert planned({"day": values}).time == ""
+
+
+TIMES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {  # the time, and what is said of it
+    "none": (
+        {"day": cycle("a", "b")},
+        {},
+        "",
+        "no column surely says when: where rows, and later files, come in the order",
+    ),
+    "a date with gaps": (
+        {"day": [*days(1)[:150], *[None] * 150]},
+        {},
+        "",
+        "holds dates, but 50.0% of the rows have none",
+    ),
+    "a few moments": (
+        {"day": cycle("2024-01-05", "2024-03-05")},
+        {},
+        "",
+        "but there are only 2 moments: --time 'day' takes",
+    ),
+    "one day": ({"day": [f"2024-01-05 08:{at % 60:02}" for at in range(N)]}, {}, "", "they span no more than a day"),
+    "a way unknown": (
+        {"day": [f"{1 + at % 28}. März 2024" for at in range(N)]},
+        {},
+        "",
+        "looks like a time that cannot be",
+    ),
+    "a number": ({"day": [str(at % 40) for at in range(N)]}, {}, "", "may say when: where its numbers grow with time"),
+    "a number, named": ({"day": [str(at % 40) for at in range(N)]}, {"time": "day"}, "day", ""),
+    "the order": ({"day": cycle("a", "b")}, {"time": "order"}, ORDER, ""),
+    "the order, as it is declared": ({}, {"time": ORDER}, ORDER, ""),
+    "a column called so": ({"order": days(1)}, {"time": "order"}, "order", ""),
+    "not wished": ({"day": cycle("a", "b")}, {"timeless": True}, "", ""),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+def test_the_time_is_found_or_asked_for(case: str, planned: Planner) -> None:
+    columns, wishes, time, says = TIMES[case]
+    found = planned(columns, **wishes)
+    told = [str(one) for one in found.doubts if one.kind == "time"]
+    assert found.time == time
+    assert any(says in one for one in told) if says else not told
+    assert time not in [one.name for one in found.features.values()]
+
+
+def test_a_date_of_birth_is_never_asked_about(planned: Planner) -> None:
+    found = planned({"day": cycle("a", "b"), "birth_date": [f"{1 + at % 28}. März 1984" for at in range(N)]})
+    assert "1984" not in " ".join(str(one) for one in found.doubts if one.kind == "time")
 
 
 KEYS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {

@@ -20,7 +20,7 @@ def test_the_report_says_what_was_seen(work: Through) -> None:
         "- key: 'customer_id'",
         "- time: 'day'; the newest rows judge the model",
         "- batches: one, customers",
-        "## No features, and why\n\n- 'note' holds 300 different texts in 300 rows",
+        "## Left out of the features, and why\n\n- 'note' holds 300 different texts in 300 rows",
         "- 'sex' tells groups of people apart",
         "## Set in params.yaml, besides source and task\n\n- train.max_depth: 4",
     ):

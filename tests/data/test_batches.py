@@ -523,7 +523,7 @@ def test_manifest_is_plain_sorted_json(filled: Any) -> None:
         ("KEY", ("flihgt",), ("KEY names 'flihgt'", "did you mean 'flight'?")),
         ("KNOWN_LATER", ("dep_time", "nothing"), ("KNOWN_LATER names 'nothing'", "no column")),
         ("TIME", "departure", ("TIME names 'departure'", "did you mean")),
-        ("TIME", "carrier", ("TIME is 'carrier'", "no time")),
+        ("TIME", "carrier", ("TIME is 'carrier'", "neither a time nor a number")),
     ],
 )
 def test_a_declaration_that_cannot_be_is_named_before_anything_is_taken(filled, monkeypatch, name, value, said):

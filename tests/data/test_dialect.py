@@ -92,6 +92,83 @@ def test_dates_are_read_by_the_first_format_that_fits(dates: tuple[str, ...], te
     ]
 
 
+NOON = "2024-03-05T12:30"
+WRITTEN = [  # as systems do it
+    ("%d %b %Y %H:%M:%S %z", "Tue, 05 Mar 2024 13:30:00 +0100", NOON),
+    ("%d %b %Y %H:%M:%S %z", "Tue, 05 Mar 2024 12:30:00 GMT", NOON),
+    ("%b %d %H:%M:%S %Y", "Tue Mar  5 12:30:00 2024", NOON),
+    ("%b %d %H:%M:%S %z %Y", "Tue Mar  5 12:30:00 UTC 2024", NOON),
+    ("%b %d %Y %H:%M:%S %z", "Tue Mar 05 2024 13:30:00 GMT+0100 (Central European Time)", NOON),
+    ("%d/%b/%Y:%H:%M:%S %z", "05/Mar/2024:13:30:00 +0100", NOON),
+    ("%m/%d/%Y %I:%M %p", "3/5/2024, 12:30pm", NOON),
+    ("%m/%d/%Y %I:%M %p", "3/5/2024 12:30 p.m.", NOON),
+    ("%Y-%m-%d %I:%M %p", "2024-03-05 12:30 PM", NOON),
+    ("%d.%m.%Y %H:%M:%S%.f", "05.03.2024 12:30:00,000", NOON),
+    ("%d %B %Y", "5th March 2024", "2024-03-05"),
+    ("%Y%m%d", "20240305", "2024-03-05"),
+    ("%Y%m%d", "2024305", None),
+    ("%Y%m%d%H%M", "202403051230", NOON),
+    ("%Y%m", "202403", "2024-03-01"),
+    ("%Y-%m", "2024-03", "2024-03-01"),
+    ("%m/%Y", "13/2024", None),
+    ("%B %Y", "March 2024", "2024-03-01"),
+    ("%YQ%q", "2024Q3", "2024-07-01"),
+    ("Q%q %Y", "Q5 2024", None),
+    ("%G-W%V", "2024-W05", "2024-01-29"),
+    ("%G-W%V-%u", "2024-W05-3", "2024-01-31"),
+    ("%Y-%j", "2024-065", "2024-03-05"),
+    ("%Y", "2024", "2024-01-01"),
+    ("epoch_s", "1709641800", NOON),
+    ("epoch_s", "1709641800.0", NOON),
+    ("epoch_s", "1.7096418e9", NOON),
+    ("epoch_s", "1709641800000", None),  # of another unit
+    ("epoch_ms", "1709641800000", NOON),
+    ("epoch_us", "1709641800000000", NOON),
+    ("epoch_ns", "1709641800000000999", NOON),
+    ("epoch_s", "20240305", None),
+]
+
+
+@pytest.mark.parametrize(("form", "text", "expected"), WRITTEN)
+def test_times_are_read_however_systems_write_them(form: str, text: str, expected: str | None) -> None:
+    column = pl.Series("x", ["2024-03-05 12:30", text, None])
+    found = parse(Dialect(dates=(form,)).read_times(column), pl.Datetime("us"))
+    assert found.to_list() == [datetime.fromisoformat(NOON), expected and datetime.fromisoformat(expected), None]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-03-05 12:30:00 UTC", NOON),
+        ("2024-03-05T12:30:00Z", NOON),
+        ("2024-03-05T12:30Z", NOON),
+        ("2024-03-05T13:30:00+01:00", NOON),
+        ("2024-03-05T13:30:00+0100", NOON),
+        ("2024-03-05 13:30:00.000+01", NOON),
+        ("2024-03-05T13:30:00+01:00[Europe/Berlin]", NOON),
+        ("2024-03-05 12:30:00,000", NOON),
+        ("2024-03-05 12:30:00 CET", None),  # which of them?
+        ("2024-03-05T12:30:00.123456789Z", None),  # would be cut
+        ("2024-03-05 and more", None),
+    ],
+)
+def test_what_says_its_zone_becomes_utc(text: str, expected: str | None) -> None:
+    """Whatever the other values are: no value is read by what stands beside it."""
+    for others in ([], ["2024-01-01"], ["2024-01-01T00:00:00+02:00"], ["soon"]):
+        found = parse(pl.Series("x", [*others, text, None]), pl.Datetime("us"))
+        assert found.to_list()[-2:] == [expected and datetime.fromisoformat(expected), None]
+
+
+def test_parquet_files_are_read_in_the_formats_of_their_source(tmp_path: Path) -> None:
+    pl.DataFrame({"scheduled_departure": [1_709_641_800_000, None], "distance": [1, 2]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    frame = open_source(Source(kind="files", path=str(tmp_path), dates=("epoch_ms",))).read("a")
+    assert parse(frame["scheduled_departure"], pl.Datetime("us")).to_list() == [datetime.fromisoformat(NOON), None]
+    plain = open_source(Source(kind="files", path=str(tmp_path))).read("a")
+    assert plain["scheduled_departure"].dtype == pl.Int64()
+
+
 def test_a_format_that_is_none_fits_nothing() -> None:
     assert Dialect.parse(pl.Series(["01-!", "01"]), "%d-%!").to_list() == [None, None]
 

@@ -1,10 +1,10 @@
-"""Findings: a share never rounds to nothing or to all."""
+"""Findings: a share never rounds to nothing or to all, and nouns go with their numbers."""
 
 from __future__ import annotations
 
 import pytest
 
-from evergreen.data.finding import percent
+from evergreen.data.finding import count, percent, span
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ from evergreen.data.finding import percent
 )
 def test_percent(share: float, said: str) -> None:
     assert percent(share) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (1234, "1,234 rows")])
+def test_count(number: int, said: str) -> None:
+    assert count(number, "row") == said
+    assert count(number, "batch", "batches").endswith("batch" if number == 1 else "batches")
+
+
+@pytest.mark.parametrize(("names", "said"), [([], "none"), (["auto"], "auto"), (["a", "b", "c"], "a to c")])
+def test_span(names: list[str], said: str) -> None:
+    assert span(names) == said

@@ -21,8 +21,6 @@ from evergreen.data.keys import KEY
 from evergreen.data.predictions import (
     Kept,
     Scorer,
-    check_export,
-    export,
     find,
     fingerprint,
     join_labels,
@@ -271,30 +269,3 @@ REFUSED: dict[str, tuple[pl.DataFrame, pl.DataFrame, str]] = {
 def test_labels_that_cannot_be_joined_are_an_error(one: pl.DataFrame, other: pl.DataFrame, why: str) -> None:
     with pytest.raises(InputError, match=why):
         join_labels(one, other)
-
-
-# --- copies for others ------------------------------------------------------------------------------------------------
-
-READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    "said.csv": lambda path: pl.read_csv(path, try_parse_dates=True),
-    "said.tsv": lambda path: pl.read_csv(path, separator="\t", try_parse_dates=True),
-    "said.parquet": pl.read_parquet,
-}
-
-
-@pytest.mark.parametrize("name", READERS)
-def test_a_copy_holds_the_same(name: str, project: Project, tmp_path: Path) -> None:
-    put(project)
-    path, whole = tmp_path / "new" / name, read(project, "april", "1")
-    check_export(path, [])
-    export(whole, path)
-    copy = READERS[name](path)
-    assert copy.columns == whole.columns
-    assert_frame_equal(copy.select(*KEYS, "prediction"), whole.select(*KEYS, "prediction"), check_dtypes=False)
-
-
-def test_a_copy_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"said.xlsx: predictions are written as .csv, .tsv, .parquet"):
-        check_export(tmp_path / "said.xlsx", [])
-    with pytest.raises(InputError, match=r"rows.csv is the file to be scored"):
-        check_export(tmp_path / "rows.csv", [str(tmp_path / "rows.csv")])

@@ -13,10 +13,11 @@ from polars.testing import assert_frame_equal
 
 from evergreen import dataset
 from evergreen.data.batches import ingest
+from evergreen.data.bias import Evidence, find_bias
 from evergreen.data.keys import KEY
 from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import featurize, featurize_unlabelled, prepare
-from evergreen.data.split import CONTENT, LABEL, ROLES, SHARES, TIME, Split, read_part, within
+from evergreen.data.split import CONTENT, LABEL, ROLES, SHARES, TIME, Part, Split, read_part, within
 from evergreen.data.validate import validate
 from evergreen.errors import InputError
 
@@ -120,7 +121,7 @@ def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
 
 @pytest.mark.usefixtures("timeless")
 def test_a_query_cannot_be_cut_without_a_time(site: Any) -> None:
-    with pytest.raises(InputError, match="name a column as TIME"):
+    with pytest.raises(InputError, match="name a column of times as TIME"):
         ingest(site.project, site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}))
 
 
@@ -142,3 +143,45 @@ def test_every_row_has_one_part(numbers: list[int]) -> None:
     rows = pl.DataFrame({KEY + "id": [str(one) for one in numbers]})
     found = pl.DataFrame({role: within(rows, SHARES[role]).cast(pl.Int8) for role in ROLES})
     assert set(found.sum_horizontal()) == {1}
+
+
+# --- what the holdout is called ---------------------------------------------------------------------------------------
+
+ALL = ("a", "b", "c")
+PARTS: dict[str, tuple[Split, str]] = {
+    "the newest batch": (Split(Part(("a",), None, "2"), Part(("b",), "2", "3"), Part(("c",), "3", None)), "c"),
+    "by time": (
+        Split(Part(("a", "b"), None, "1"), Part(("a", "b"), "1", "2"), Part(("a", "b"), "2", None)),
+        "the newest rows up to b",
+    ),
+    "by time, one batch": (
+        Split(Part(("a",), None, "1"), Part(("a",), "1", "2"), Part(("a",), "2", None)),
+        "the newest rows of a",
+    ),
+    "by key": (Split(*(Part(ALL, None, "3", SHARES[role]) for role in ROLES)), "15% of the rows up to c"),
+    "by key, one batch": (Split(*(Part(("a",), None, "3", SHARES[role]) for role in ROLES)), "15% of the rows of a"),
+}
+
+
+@pytest.mark.parametrize(("split", "said"), PARTS.values(), ids=PARTS)
+def test_the_holdout_is_called_a_batch_only_where_it_is_one(split: Split, said: str) -> None:
+    assert split.judging_rows() == said
+    assert said.rpartition(" ")[2] == split.holdout.batches[-1]
+    assert split.newest_judges == (said == "c")
+
+
+@pytest.mark.usefixtures("great_expectations", "timeless")
+def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> None:
+    """The holdout by key holds rows of every batch, and is not called the newest."""
+    deliver(site, a=table(0))
+    alone = Evidence.read(site.project)
+    assert alone.alone
+    assert alone.latest.kept.rows == parts_of(site)["holdout"].height
+    assert "training beside the holdout · label" in {one.name for one in find_bias(alone).findings}
+    late = table(400).with_columns(y=pl.lit(value=True))
+    deliver(site, b=late)
+    found = Evidence.read(site.project)
+    assert (found.newest, found.alone, found.history) == ("b", False, None)
+    assert found.latest.classes == {"true": late.height}
+    names = {one.name for one in find_bias(found).findings if one.topic == "sampling"}
+    assert "training beside the newest batch, b · label" in names

@@ -16,6 +16,7 @@ from evergreen import dataset, flights
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
 from evergreen.data.validate import (
+    QUARANTINE_ROW,
     REASONS,
     BadBatchError,
     BatchReport,
@@ -116,8 +117,8 @@ def test_rows_of_one_key_are_all_set_aside(outcome: Outcome) -> None:
 
 
 def test_quarantine_holds_the_rows_as_they_were_delivered(outcome: Outcome, raw: pl.DataFrame) -> None:
-    assert_frame_equal(outcome.quarantined.drop(REASONS), raw[BAD_PLACES])
-    assert outcome.quarantined.columns == [*raw.columns, REASONS]
+    assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), raw[BAD_PLACES])
+    assert outcome.quarantined.columns == [*raw.columns, REASONS, QUARANTINE_ROW]
 
 
 def test_valid_rows_are_the_others_in_declared_types(outcome: Outcome) -> None:
@@ -360,7 +361,7 @@ def test_any_rule_about_rows_finds_its_rows(
     outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1))
     expected = month(JANUARY).filter(breaks.fill_null(value=False))
     if not expected.is_empty():
-        assert_frame_equal(outcome.quarantined.drop(REASONS), expected)
+        assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), expected)
     assert_frame_equal(outcome.valid, month(JANUARY).filter(~breaks.fill_null(value=False)))
 
 
@@ -374,7 +375,7 @@ def test_rule_on_a_condition_finds_its_rows(monkeypatch: pytest.MonkeyPatch) -> 
     breaks = (pl.col("origin") == "JFK") & (pl.col("distance") < 500)
     outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1))
     assert_frame_equal(outcome.valid, month(JANUARY).filter(~breaks))
-    assert_frame_equal(outcome.quarantined.drop(REASONS), month(JANUARY).filter(breaks))
+    assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), month(JANUARY).filter(breaks))
 
 
 def test_two_rules_of_one_description_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,7 +454,7 @@ def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(built: Any, snapshot:
         path: content for path, content in before.items() if "manifest" not in path
     }
     kept = pl.read_parquet(built.project.quarantine / "2013-03.parquet")
-    assert_frame_equal(kept.drop(REASONS), frame[[3, 5]])
+    assert_frame_equal(kept.drop(REASONS, QUARANTINE_ROW), frame[[3, 5]])
     assert kept[REASONS].to_list() == [["temp: is a number"], ["origin: one of EWR, JFK, LGA"]]
     assert pl.read_parquet(built.project.validated / "2013-03.parquet").height == frame.height - 2
     assert "quarantine/2013-03.parquet" in Manifest(built.project.validated).entries["2013-03"]["files"]

@@ -186,7 +186,7 @@ def test_later_files_of_the_same_system_are_read_the_same_way(fresh: Project, cl
     first, later = lines[::2], lines[1::2]
     (fresh.root.parent / "wine.csv").write_bytes("\n".join([header, *first, ""]).encode("cp1252"))
     told = (
-        "text: cp1252, fields end at ';'",
+        "file: cp1252, fields separated by ';'",
         "numbers are written with ',' before decimals",
         "'barcode' holds whole numbers beyond 64 bits",
         "few rows",

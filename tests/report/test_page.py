@@ -7,7 +7,7 @@ import re
 import pytest
 from report.pages import Page
 
-from evergreen.report.page import POLICY, count, faults, header, lay_out, share, text, tiles
+from evergreen.report.page import POLICY, faults, header, lay_out, share, text, tiles
 
 ATTACK = '<script>alert(\'1\')</script>" onclick="x"&\x00\u202e'
 
@@ -59,8 +59,3 @@ def test_text(value: str, shown: str) -> None:
 )
 def test_share(part: int, whole: int, said: str) -> None:
     assert share(part, whole) == said
-
-
-@pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (1234, "1,234 rows")])
-def test_count(number: int, said: str) -> None:
-    assert count(number, "row", "rows") == said

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, git
+from conftest import ROOT, environment, git
 from template.making import BIN, CHOICES, bake, files, verify
 
 from evergreen import params
@@ -271,3 +273,15 @@ def test_the_parameters_of_the_reference_are_the_defaults() -> None:
     given, defaults = (one.model_dump() for one in (params.load(ROOT / "params.yaml"), params.Params()))
     assert given.pop("source") == defaults.pop("source") | {"until": "2013-06"}
     assert given == defaults
+
+
+def test_in_a_project_without_data_its_own_tests_see_its_own_dataset(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path / "made", data="none")
+    own = project / "src" / "churn_model" / "dataset.py"
+    own.write_text(own.read_text().replace("pl.DataType] = {}", 'pl.DataType] = {"mine": pl.Int64()}', 1))
+    test = "from churn_model import dataset\n\ndef test_mine():\n    assert list(dataset.COLUMNS) == ['mine']\n"
+    (project / "tests" / "project" / "test_mine.py").write_text(test)
+    env = environment(project) | {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project)])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/project"]
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -14,6 +14,7 @@ from evergreen.adopt.plan import Plan, Wishes, plan
 from evergreen.adopt.read import Table, read
 from evergreen.adopt.settle import INBOX, settle
 from evergreen.adopt.tell import tell, tell_columns
+from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -34,7 +35,9 @@ def adopt(project: Project, params: Params, source: str, wishes: Wishes, table: 
     Raises InputError where the table cannot be read, or a wish cannot be met.
     """
     rows = read(source, table, wishes.nulls)
-    found = infer(rows)
+    found = infer(rows, wishes.time, wishes.dates)
+    if unused := [form for form in wishes.dates if form not in found.dialect.dates]:
+        raise InputError(f"--dates {unused[0]!r} fits no column: write it as strptime does, such as %d.%m.%Y %H:%M")
     planned = plan(found, wishes, params.leaks)
     allowed = params.validation.max_bad_rows if wishes.max_bad_rows is None else wishes.max_bad_rows
     batches = cut(rows, found, planned, allowed, wishes.period)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from evergreen.adopt.doubt import Doubt, shown
-from evergreen.adopt.infer import Inferred
+from evergreen.adopt.infer import MOMENT, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.data.listing import RESERVED
@@ -48,7 +48,11 @@ def cut(table: Table, found: Inferred, plan: Plan, allowed: float, wished: str |
     bad = pl.Series([False] * table.rows.height)
     for name in plan.declared:
         bad = bad | found.columns[name].broken
-    times = found.columns[plan.time].values if plan.time else None
+    when = found.columns.get(plan.time)
+    if when is not None and when.dtype != MOMENT:
+        bad = bad | when.values.is_null()
+        _check_split(when.values, plan)
+    times = when.values if when is not None and when.dtype == MOMENT else None
     if times is None and table.kind == "sql":
         raise InputError(
             "rows of a database are cut into batches by time: name the column that says when with --time, or export the "
@@ -57,7 +61,7 @@ def cut(table: Table, found: Inferred, plan: Plan, allowed: float, wished: str |
     if times is not None:
         bad = bad | times.is_null()
     if times is None and wished:
-        raise InputError(f"--period {wished}: no column says when a row happened; name one with --time")
+        raise InputError(f"--period {wished}: no column of dates says when a row happened; name one with --time")
     period = wished or (_find_period(times.filter(~bad)) if times is not None else None)
     rows = _cut(times, period) if times is not None and period else {_name(table.name): _positions(table.rows.height)}
     _check_broken(table, found, plan, rows, bad, allowed)

@@ -12,6 +12,7 @@ from evergreen.adopt.doubt import Doubt, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
+from evergreen.data.moments import ORDER
 
 TYPES = {
     pl.Int64(): "pl.Int64()",
@@ -35,6 +36,7 @@ SLICES: dict[str, pl.Expr] = {}  # no value of these may get a much worse model,
 GROUPS: dict[str, pl.Expr] = {}  # groups of people, say: predictions may differ between them only within bounds
 """
 TIMELESS = 'TIME = ""  # no column says when: batches are in order of arrival, rows split by a hash of their key'
+IN_ORDER = f'TIME = "{ORDER}"  # no column says when, but rows and batches come in the order of time: the newest judge'
 LONGEST = 105  # characters of a reason
 
 
@@ -63,7 +65,7 @@ def _identity(plan: Plan) -> Iterator[str]:
     why = "names a row; no two share it" if names else "no column names a row: rows are known by what they hold"
     yield from keep(spread("KEY: tuple[str, ...] = (", names, ")", comment=f"  # {why}"))
     when = f"TIME = {literal(plan.time)}  # when the event happened; orders rows and batches"
-    yield from keep([when if plan.time else TIMELESS])
+    yield from keep([IN_ORDER if plan.time == ORDER else when if plan.time else TIMELESS])
 
 
 def _label(table: Table, plan: Plan) -> Iterator[str]:

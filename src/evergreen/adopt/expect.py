@@ -102,7 +102,7 @@ def _named(name: str, columns: list[str]) -> list[str]:
 
 def _numbers(columns: list[Column], found: Inferred, plan: Plan, batches: Batches) -> list[str]:
     """Return ranges for numbers: what was seen, widened to round figures."""
-    time = found.columns[plan.time].values if plan.time else None
+    time = found.columns[plan.time].values if plan.time in found.columns else None
     entries = []
     counted = {*plan.key, *(doubt.column for doubt in plan.doubts if doubt.kind == "ID")}
     for one in columns:
@@ -167,7 +167,7 @@ def _trends(one: Column, time: pl.Series | None) -> bool:
     """Say whether a number grows or falls with time, as counters do."""
     if time is None:
         return False
-    found = pl.select(pl.corr(one.values, time.dt.epoch("us"), method="spearman")).item()
+    found = pl.select(pl.corr(one.values, time.to_physical(), method="spearman")).item()
     return found is not None and abs(found) > TRENDING
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
 
-from evergreen.adopt.dates import find_dates, in_words
+from evergreen.adopt.dates import as_digits, find_dates, find_number_format, in_words, looks_like_time
 from evergreen.adopt.doubt import Doubt
+from evergreen.adopt.names import DONE, MOMENTS, NAMES_ROWS, TIMELY, plain_name
 from evergreen.adopt.read import Table
 from evergreen.data.dialect import Dialect
 from evergreen.data.sources import NULLS, parse
 from evergreen.errors import InputError
+from evergreen.params import EPOCHS
 
 ENOUGH = 0.8  # share of a column's values that make it a column of numbers, or of dates
 SOME = 0.2  # share of numbers in a column of text that is worth a word
@@ -33,6 +35,7 @@ NUMBER_LIKE = r"^[+-]?[\d.,][\d.,' \u{a0}\u{202f}\u{2009}eE+-]*$"
 SIGNS = {",": ",", ".": r"\.", " ": r"[ \u{a0}\u{202f}\u{2009}]", "'": "'"}
 UNITS = r"[%$€£¥]|\b(USD|EUR|GBP|kg|km|cm|mm)\b"
 MOMENT = pl.Datetime("us")
+EXCEL = (32_874, 54_789)  # days since 1900 that a spreadsheet may mean: 1990 to 2049
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,28 @@ class Column:
 
 @dataclass(frozen=True)
 class Inferred:
-    """The columns of a table by name, the dialect they are written in, and what is doubtful about that."""
+    """The columns of a table by name, the dialect they are written in, and what is doubtful about that.
+
+    `maybe`: what looks like a time and is not certain to be one -> how to say that it is.
+    """
 
     columns: Mapping[str, Column]
     dialect: Dialect
     doubts: tuple[Doubt, ...]
+    maybe: Mapping[str, str] = field(default_factory=dict)
 
 
-def infer(table: Table) -> Inferred:
-    """Return what the columns of `table` are: numbers, dates, yes or no, or text."""
+def infer(table: Table, time: str | None = None, formats: Sequence[str] = ()) -> Inferred:
+    """Return what the columns of `table` are: numbers, dates, yes or no, or text.
+
+    `time`: the column that a person says tells when. `formats`: those of dates besides the known ones.
+    """
     if table.kind in ("parquet", "sql"):
-        found = [_of_type(one) for one in table.rows]
+        found = [_of_type(one, table.kind, time, formats) for one in table.rows]
         return _gather(found, Dialect(), [], table)
     texts = [one.str.strip_chars().replace(dict.fromkeys(NULLS)) for one in table.rows]
     dialect, doubts = _find_dialect([one.gather_every(max(1, len(one) // LOOKED_AT)) for one in texts])
-    found = [_of_text(one, dialect) for one in texts]
+    found = [_of_text(one, dialect, time, formats) for one in texts]
     inferred = _gather(found, dialect, doubts, table)
     _check_dates(inferred, texts)
     return inferred
@@ -100,7 +110,40 @@ def _gather(found: list[Found], dialect: Dialect, doubts: list[Doubt], table: Ta
             one = replace(one, values=table.rows[one.name])  # in a column of text "NA" is a name like any other
         columns[one.name] = one
     said = (*table.doubts, *doubts, *_say_broken(columns))
-    return Inferred(columns, replace(dialect, dates=tuple(formats)), said)
+    known = replace(dialect, dates=tuple(formats))
+    return Inferred(columns, known, said, dict(_suppose(columns.values(), table.kind)))
+
+
+def _suppose(columns: Iterable[Column], kind: str) -> Iterator[tuple[str, str]]:
+    """Yield each column that looks like a time and is none so far, and why it is none, for a person."""
+    elsewhere = "in a view of the database" if kind == "sql" else "in the source, or name its format with --dates"
+    for one in columns:
+        if one.dtype == pl.String() and (example := looks_like_time(one.values)):
+            yield (
+                one.name,
+                f"looks like a time that cannot be read, such as {example!r}: write it as 2026-05-03 08:30 {elsewhere}",
+            )
+        elif one.dtype in (pl.Int64(), pl.Float64()):
+            form, _ = find_number_format(one.name, one.values)
+            if form and kind == "sql":
+                yield one.name, f"may be {in_words(form)}: make a timestamp of it in a view of the database"
+            elif form:
+                yield one.name, f"may be {in_words(form)}: --time {one.name!r} takes it so"
+            elif says := _suppose_order(one):
+                yield one.name, says.format(f"--time {one.name!r} puts the rows in their order")
+
+
+def _suppose_order(one: Column) -> str:
+    """Return why a column of numbers may order the rows in time, or nothing."""
+    name = plain_name(one.name)
+    if one.levels < MOMENTS or NAMES_ROWS.search(name) or one.missing:
+        return ""
+    called, rising = bool(TIMELY.search(name)), one.values.is_sorted()
+    if one.values.is_between(*EXCEL).all() and (called or DONE.search(name) or rising):
+        return "may be days as a spreadsheet counts them: {}"
+    if rising:
+        return "never falls from one row to the next, as a time would: {}"
+    return "may say when: where its numbers grow with time, {}" if called else ""
 
 
 def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
@@ -141,7 +184,9 @@ def _find_dialect(texts: list[pl.Series]) -> tuple[Dialect, list[Doubt]]:
     return chosen, doubts
 
 
-def _of_text(text: pl.Series, dialect: Dialect, *, foreign: bool = True) -> Found:
+def _of_text(
+    text: pl.Series, dialect: Dialect, time: str | None = None, formats: Sequence[str] = (), *, foreign: bool = True
+) -> Found:
     """Return what a column of text is; not `foreign`: dates count in ISO 8601 only."""
     name, known = text.name, text.drop_nulls()
     as_text = Column(name, pl.String(), text, _none(text))
@@ -160,17 +205,39 @@ def _of_text(text: pl.Series, dialect: Dialect, *, foreign: bool = True) -> Foun
                 [],
                 [Doubt(name, "codes", f"holds numbers with a zero in front ({padded[0]!r}): taken for text")],
             )
-        return _number(text, numbers, dialect)
-    formats, doubts = find_dates(text) if foreign else ([], [])
-    times = parse(Dialect(dates=tuple(formats)).read_times(text), MOMENT)
+        number = _number(text, numbers, dialect)
+        return _counted(number, text, time, formats) if foreign else number
+    found, doubts = _find_formats(text, formats) if foreign else ([], [])
+    times = parse(Dialect(dates=tuple(found)).read_times(text), MOMENT)
     if _share(times, text) >= ENOUGH:
-        if formats:
-            doubts.append(Doubt(name, "dates as text", f"holds dates written {' and '.join(map(in_words, formats))}"))
-        return Column(name, MOMENT, times, times.is_null() & text.is_not_null()), formats, doubts
+        if found:
+            doubts.append(Doubt(name, "dates as text", f"holds dates written {' and '.join(map(in_words, found))}"))
+        return Column(name, MOMENT, times, times.is_null() & text.is_not_null()), found, doubts
     if share > SOME:
         says = f"mixes numbers ({share:.0%}) with text such as {_first(text, numbers.is_null())!r}: taken for text"
         return as_text, [], [Doubt(name, "mixed types", says)]
     return as_text, [], _look_closer(text)
+
+
+def _find_formats(text: pl.Series, given: Sequence[str]) -> tuple[list[str], list[Doubt]]:
+    """Return the formats in which a column tells dates; those that a person has given come first."""
+    fitting = [form for form in given if _share(Dialect.parse(text, form), text) >= ENOUGH]
+    return (fitting, []) if fitting else find_dates(text)
+
+
+def _counted(found: Found, text: pl.Series, time: str | None, formats: Sequence[str]) -> Found:
+    """Return a column of numbers as dates where they surely are, or where a person says so."""
+    number, _, doubts = found
+    if number.dtype == pl.String():
+        return found
+    fitting = [form for form in formats if _share(Dialect.parse(text, form), text) >= ENOUGH]
+    form, certain = (fitting[0], True) if fitting else find_number_format(number.name, number.values)
+    if not form or not (certain or number.name == time):
+        return found
+    times = Dialect.parse(as_digits(number.values), form)
+    says = f"holds {'counts of ' if form in EPOCHS else 'dates written '}{in_words(form)}: read as dates"
+    column = Column(number.name, MOMENT, times.alias(number.name), times.is_null() & text.is_not_null())
+    return column, [form], [*doubts, Doubt(number.name, "dates as numbers", says)]
 
 
 def _number(text: pl.Series, numbers: pl.Series, dialect: Dialect) -> Found:
@@ -206,14 +273,21 @@ def _numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
 # --- columns that come with a type ------------------------------------------------------------------------------------
 
 
-def _of_type(column: pl.Series) -> Found:
-    """Return a column that came with a type, in one of the few types that are declared."""
+def _of_type(column: pl.Series, kind: str, time: str | None = None, formats: Sequence[str] = ()) -> Found:
+    """Return a column that came with a type, in one of the few types that are declared; a database's stays its type."""
+    found = _of_plain_type(column, kind, formats)
+    if kind == "sql" or not found[0].is_number:
+        return found
+    return _counted(found, as_digits(found[0].values), time, formats)
+
+
+def _of_plain_type(column: pl.Series, kind: str, formats: Sequence[str]) -> Found:
     dtype, nothing = column.dtype, _none(column)
     if dtype in (pl.Categorical, pl.Enum):
         column, dtype = column.cast(pl.String), pl.String()
     if dtype == pl.String():
-        one, formats, doubts = _of_text(column, Dialect(), foreign=False)
-        return replace(one, values=column) if one.dtype == pl.String() else one, formats, doubts
+        one, found, doubts = _of_text(column, Dialect(), None, formats, foreign=kind == "parquet")
+        return replace(one, values=column) if one.dtype == pl.String() else one, found, doubts
     if dtype == pl.Boolean():
         return Column(column.name, pl.Boolean(), column, nothing), [], []
     if dtype == pl.Date() or isinstance(dtype, pl.Datetime):

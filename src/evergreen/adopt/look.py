@@ -9,11 +9,9 @@ import polars as pl
 
 from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.infer import MOMENT, Column
+from evergreen.adopt.names import NAMES_ROWS, plain_name
 
 ID_LIKE = re.compile(r"(^|[_\W])(id|key|nr|no|uuid|guid|code|index|idx|row)$|number$|^unnamed", re.IGNORECASE)
-NAMES_ROWS = re.compile(
-    r"(^|[_\W])(id|key|uuid|guid)$", re.IGNORECASE
-)  # and is no count of rows, begun anew in each file
 PEOPLE = re.compile(
     r"(^|[_\W])(e_?mails?|phone|telephone|telefon|mobile|handy|surname|(first|last|full|middle|maiden|customer|client|patient|"
     r"employee|contact|user)_?names?|vorname|nachname|prenom|nombre|apellidos?|address|adresse|street|strasse|ssn|iban|"
@@ -43,11 +41,6 @@ def look(one: Column, *, is_key: bool, time: Column | None) -> list[Doubt]:
         if doubt.out:
             break
     return found
-
-
-def plain_name(name: str) -> str:
-    """Return `customerID` as `customer_id`, as the patterns here expect names."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).lower()
 
 
 def _of_people(one: Column) -> Iterator[Doubt]:

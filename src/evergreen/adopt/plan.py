@@ -11,15 +11,18 @@ import polars as pl
 
 from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
-from evergreen.adopt.look import NAMES_ROWS, PEOPLE, look, plain_name
+from evergreen.adopt.look import PEOPLE, look
+from evergreen.adopt.names import MOMENTS, NAMES_ROWS, plain_name
 from evergreen.adopt.suspect import suspect
+from evergreen.data.finding import count
+from evergreen.data.moments import ORDER
 from evergreen.data.split import TAKEN, TAKEN_STARTS
 from evergreen.errors import InputError
 from evergreen.params import Leaks, Task
 
+IN_ORDER = "order"  # what people say for ORDER
 CLASSES = 20  # whole numbers, at most, that count as classes
 FEWEST = 10  # rows of a class, below which it cannot be learnt and judged
-MOMENTS = 5  # different ones that a column must hold to say when
 YES = ("yes", "y", "true", "t", "1", "1.0", "positive", "pos", "si", "oui", "ja", "won", "churned", "default")
 
 
@@ -34,6 +37,7 @@ class Wishes:
     timeless: bool = False
     period: str | None = None
     max_bad_rows: float | None = None
+    dates: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
 
 
@@ -65,14 +69,15 @@ def plan(found: Inferred, wishes: Wishes, leaks: Leaks) -> Plan:
     columns = found.columns
     target = _find_target(columns, wishes)
     task, positive, rare, doubts = _find_task(target, wishes.task)
-    time, told = _find_time(columns, wishes, target.name)
+    time, told = _find_time(found, wishes, target.name)
     key = _find_key(columns, wishes, target.name, time)
     others = {name: one for name, one in columns.items() if name not in (target.name, time)}
-    told += [doubt for one in others.values() for doubt in look(one, is_key=one.name in key, time=columns.get(time))]
+    when = columns[time] if time in columns and columns[time].dtype == MOMENT else None
+    told += [doubt for one in others.values() for doubt in look(one, is_key=one.name in key, time=when)]
     told = [replace(doubt, out=doubt.out and doubt.column not in key) for doubt in told]
     out = {doubt.column: doubt.says for doubt in told if doubt.out}
     kept = [one for name, one in others.items() if name not in out and name not in key]
-    features = dict(zip(_name_features(kept, time), kept, strict=True))
+    features = dict(zip(_name_features(kept, when), kept, strict=True))
     suspected = suspect(features, target, task, positive, leaks)
     doubts = [*doubts, *told, *suspected.doubts]
     out = {doubt.column: doubt.says for doubt in doubts if doubt.out}
@@ -156,39 +161,61 @@ def _check_task(target: Column, task: Task, *, whole: bool) -> None:
 # --- time and key -----------------------------------------------------------------------------------------------------
 
 
-def _find_time(columns: Mapping[str, Column], wishes: Wishes, target: str) -> tuple[str, list[Doubt]]:
+def _find_time(found: Inferred, wishes: Wishes, target: str) -> tuple[str, list[Doubt]]:
+    columns = found.columns
     if wishes.timeless:
         return "", []
+    if wishes.time in (ORDER, IN_ORDER) and wishes.time not in columns:
+        return ORDER, []
     if wishes.time:
-        one = columns[_column(columns, wishes.time, "--time")]
-        if one.name == target:
-            raise InputError(f"--time {one.name!r} is the target: name the column that says when a row happened")
-        if one.dtype != MOMENT:
-            raise InputError(
-                f"--time {one.name!r} holds no dates, but {_few(one.known)}: write them as 2026-05-03 08:30"
-            )
-        if one.levels < 3:
-            raise InputError(
-                f"--time {one.name!r} holds {one.levels} different moment(s): rows cannot be split by them"
-            )
-        return one.name, []
+        return _check_time(found, wishes.time, target), []
     dated = [one for one in columns.values() if one.dtype == MOMENT and one.name != target]
-    usable = [one for one in dated if _says_when(one)]
+    usable = [one for one in dated if not _why_not(one)]
     if len(usable) == 1:
-        says = "is taken for when a row happened (--no-time: it is not)"
+        says = "says when each row happened (if it does not: --no-time)"
         return usable[0].name, [Doubt(usable[0].name, "time", says)]
     if usable:
         names = listed([shown(one.name) for one in usable])
         return "", [Doubt("", "time", f"{names} hold dates: name the one that says when a row happened with --time")]
-    return "", []
+    doubts = [
+        Doubt(one.name, "time", f"holds dates, but {_why_not(one)}: --time {one.name!r} takes it all the same")
+        for one in dated
+    ]
+    doubts += [
+        Doubt(name, "time", says)
+        for name, says in found.maybe.items()
+        if name != target and not PEOPLE.search(plain_name(name))
+    ]
+    says = "no column surely says when: where rows, and later files, come in the order of time, say --time order"
+    return "", [*doubts, Doubt("", "time", says)]
 
 
-def _says_when(one: Column) -> bool:
+def _check_time(found: Inferred, name: str, target: str) -> str:
+    """Return the column that a person says tells when. Raises InputError where it cannot."""
+    one = found.columns[_column(found.columns, name, "--time")]
+    if one.name == target:
+        raise InputError(f"--time {one.name!r} is the target: name the column that says when a row happened")
+    if one.dtype != MOMENT and not one.is_number:
+        raise InputError(
+            f"--time {one.name!r} holds no dates, but {_few(one.known)}: write them as 2026-05-03 08:30, or say how they "
+            "are written with --dates, such as --dates '%d.%m.%Y'"
+        )
+    if one.levels < 3:
+        raise InputError(f"--time {one.name!r} holds {count(one.levels, 'moment')}: rows cannot be split by so few")
+    return one.name
+
+
+def _why_not(one: Column) -> str:
+    """Return why a column of dates is not taken for when a row happened, or nothing."""
     times = one.known.sort()
-    if one.missing > 0.01 or PEOPLE.search(plain_name(one.name)) or one.levels < MOMENTS:
-        return False
+    if one.missing > 0.01:
+        return f"{one.missing:.1%} of the rows have none"
+    if PEOPLE.search(plain_name(one.name)):
+        return "sounds like a person's"
+    if one.levels < MOMENTS:
+        return f"there are only {count(one.levels, 'moment')}"
     span: timedelta = times[-1] - times[0]
-    return span > timedelta(days=1)
+    return "" if span > timedelta(days=1) else "they span no more than a day"
 
 
 def _find_key(columns: Mapping[str, Column], wishes: Wishes, target: str, time: str) -> tuple[str, ...]:
@@ -208,7 +235,7 @@ def _find_key(columns: Mapping[str, Column], wishes: Wishes, target: str, time: 
         if name not in (target, time) and not one.missing and not one.broken.any() and _may_be_key(one)
     ]
     candidates: list[tuple[str, ...]] = [(one,) for one in named]
-    candidates += [(time, one) for one in named if time and not columns[time].missing]
+    candidates += [(time, one) for one in named if time in columns and not columns[time].missing]
     return next((one for one in candidates if not _count_twice(columns, one)), ())
 
 
@@ -234,7 +261,7 @@ def _count_twice(columns: Mapping[str, Column], key: tuple[str, ...]) -> tuple[i
 # --- features ---------------------------------------------------------------------------------------------------------
 
 
-def _name_features(columns: Iterable[Column], time: str) -> list[str]:
+def _name_features(columns: Iterable[Column], time: Column | None) -> list[str]:
     """Return a name for each column that XGBoost takes and no file of features uses for something else."""
     names: list[str] = []
     for one in columns:

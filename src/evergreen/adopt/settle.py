@@ -83,7 +83,7 @@ def _source(table: Table, found: Inferred, batches: Batches) -> dict[str, Any]:
         source |= {"separator": table.separator} if table.kind == "csv" and table.separator != "," else {}
         source |= {"decimal": found.dialect.decimal} if found.dialect.decimal != "." else {}
         source |= {"thousands": found.dialect.thousands} if found.dialect.thousands else {}
-        source |= {"dates": list(found.dialect.dates)} if found.dialect.dates else {}
+    source |= {"dates": list(found.dialect.dates)} if found.dialect.dates else {}
     source |= {"nulls": list(table.nulls)} if table.nulls else {}
     return source | {"until": batches.until}
 

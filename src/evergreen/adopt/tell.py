@@ -9,6 +9,8 @@ from evergreen.adopt.doubt import listed, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
+from evergreen.data.finding import span
+from evergreen.data.moments import ORDER
 
 
 def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]) -> str:
@@ -19,7 +21,7 @@ def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: l
         "\n".join(f"- {line}" for line in _facts(table, plan, batches)),
     ]
     for title, told in (
-        ("No features, and why", [str(one) for one in doubts if one.out]),
+        ("Left out of the features, and why", [str(one) for one in doubts if one.out]),
         ("Look at these", [str(one) for one in doubts if not one.out]),
         ("Set in params.yaml, besides source and task", changes),
     ):
@@ -54,19 +56,24 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
         kind = f"{plan.target.levels - len(plan.rare)} classes" if plan.task == "multiclass" else "a number"
         yield f"predicted: {target}, {kind} (task: {plan.task})"
     yield f"from: {len(plan.features)} features: {listed([shown(one) for one in plan.features], 8)}"
-    yield f"key: {listed([shown(one) for one in plan.key]) or 'none; rows are known by what they hold'}"
+    yield f"key: {listed([shown(one) for one in plan.key]) or 'none, so a row is told by its number in the file'}"
     names = list(batches.rows)
-    if plan.time:
+    if plan.time == ORDER:
+        yield "time: the order of rows, and of later files; the newest rows judge the model"
+    elif plan.time:
         yield f"time: {shown(plan.time)}; the newest rows judge the model"
     else:
-        yield "time: none; 70% of the rows train, 15% stop training, 15% judge, chosen by a hash of their key"
+        yield (
+            "time: none, so chance splits the rows (by a hash of their key): 70% train, 15% say when training stops, 15% "
+            "judge the model"
+        )
     if batches.period:
-        yield f"batches: {len(names)}, one for each {batches.period}, {names[0]} to {names[-1]}"
+        yield f"batches: {len(names)}, one for each {batches.period}, {span(names)}"
     else:
-        yield f"batches: one, {names[0]}"
+        yield f"batches: one, {names[0]}" + ("" if table.kind == "sql" else "; each later file in inbox/ is another")
     if table.kind in ("csv", "tsv"):
         separator = {"\t": "tab"}.get(table.separator, table.separator)
-        yield f"text: {table.encoding}, fields end at {separator!r}"
+        yield f"file: {table.encoding}, fields separated by {separator!r}"
     if bad := int(batches.bad.sum()):
         yield f"{bad:,} rows ({bad / len(batches.bad):.1%}) cannot be read: validation puts them aside"
 

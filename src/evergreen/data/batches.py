@@ -11,7 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from evergreen import dataset
+from evergreen.data.finding import count, span
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.moments import has_column, has_dates, moments
 from evergreen.data.naming import natural
 from evergreen.data.sources import Offer, Source, open_source, typed
 from evergreen.errors import InputError
@@ -117,7 +119,7 @@ def check_declared() -> None:
         raise InputError("dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it")
     for name, columns in (
         ("KEY", dataset.KEY),
-        ("TIME", (dataset.TIME,) if dataset.TIME else ()),
+        ("TIME", (dataset.TIME,) if has_column() else ()),
         ("KNOWN_LATER", dataset.KNOWN_LATER),
     ):
         if isinstance(columns, str):
@@ -126,8 +128,9 @@ def check_declared() -> None:
             near = difflib.get_close_matches(str(unknown[0]), dataset.COLUMNS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; COLUMNS holds {', '.join(dataset.COLUMNS)}"
             raise InputError(f"dataset.py: {name} names {unknown[0]!r}, which is no column{hint}")
-    if dataset.TIME and not dataset.COLUMNS[dataset.TIME].is_temporal():
-        raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {dataset.COLUMNS[dataset.TIME]}, no time")
+    if has_column() and not (has_dates() or dataset.COLUMNS[dataset.TIME].is_numeric()):
+        kind = dataset.COLUMNS[dataset.TIME]
+        raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {kind}, neither a time nor a number")
 
 
 def drop(project: Project, names: Sequence[str]) -> None:
@@ -144,8 +147,8 @@ def drop(project: Project, names: Sequence[str]) -> None:
 def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool) -> list[Offer]:
     by_name = {offer.name: offer for offer in offers}
     if unknown := [name for name in names if name not in by_name]:
-        have = f"{offers[0].name} to {offers[-1].name}" if offers else "nothing"
-        raise InputError(f"the source has no batch {unknown[0]!r}; it holds {len(offers)} batches, {have}")
+        have = f"{count(len(offers), 'batch', 'batches')}, {span([one.name for one in offers])}" if offers else "none"
+        raise InputError(f"the source has no batch {unknown[0]!r}; it holds {have}")
     if names:
         return [by_name[name] for name in names]
     if following:
@@ -177,8 +180,8 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
             raw.update(offer.name, origin=offer.origin)
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
-    times = _moments(frame) if dataset.TIME else pl.Series([known["start"] if known else _arrival(raw)])
-    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(times))
+    arrived = datetime.fromisoformat(known["start"]) if known and not has_column() else _arrival(raw)
+    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(moments(frame, arrived)))
     return True
 
 
@@ -189,13 +192,10 @@ def _same(path: Path, frame: pl.DataFrame) -> bool:
     return before.schema == frame.schema and before.equals(frame)
 
 
-def _arrival(raw: Manifest) -> str:
+def _arrival(raw: Manifest) -> datetime:
     """Return the time of a batch whose rows have none: now (UTC), and later than every batch that is there."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    if has_column():
+        return now
     ends = [datetime.fromisoformat(one["end"]) + timedelta(microseconds=1) for one in raw.entries.values()]
-    return str(max([datetime.now(UTC).replace(tzinfo=None), *ends]))
-
-
-def _moments(frame: pl.DataFrame) -> pl.Series:
-    if dataset.TIME in frame.columns:
-        return frame[dataset.TIME].drop_nulls()
-    return pl.Series([""])  # validation says which column is missing
+    return max([now, *ends])

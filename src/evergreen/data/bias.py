@@ -52,7 +52,8 @@ class Evidence:
     """What the report is made from: rows and profile of the training part, and profiles of what it is compared with.
 
     `train`: as in the features files, shape (rows, key + time + label + groups + features). `window`: the training
-    batches, with the rows they left out. `history`: all batches before the newest one, if any are.
+    batches, with the rows they left out. `history`: all batches before the newest one, if any are. `latest`: the newest
+    batch, or the holdout where there is only one (`alone`).
     """
 
     task: str
@@ -63,6 +64,7 @@ class Evidence:
     window: Profile = field(repr=False)
     history: Profile | None = field(repr=False)
     latest: Profile = field(repr=False)
+    alone: bool = False
 
     @classmethod
     def read(cls, project: Project) -> Evidence:
@@ -71,18 +73,23 @@ class Evidence:
         from evergreen.data.manifest import Manifest
 
         done, split = Manifest(project.features), Split.read(project.features / "split.json")
-        order = list(done.in_order())
-        before = order[: order.index(split.holdout.batches[0])]
+        order, newest = list(done.in_order()), split.holdout.batches[-1]
+        before = order[: order.index(newest)] if split.newest_judges else []  # else some of the newest trains as well
+        alone = split.batches() == [newest]
         train = read_part(project, split.train)
+        whole = not split.newest_judges and not alone
         return cls(
             task=Encoder.read(project.features / "encoder.json").task,
             batches=split.train.batches,
-            newest=split.holdout.batches[-1],
+            newest=newest,
             train=train,
             trained=summarize(train, {}),
             window=Profile.read(done.file(name, ".json") for name in split.train.batches),
             history=Profile.read(done.file(name, ".json") for name in before) if before else None,
-            latest=summarize(read_part(project, split.holdout), {}),
+            latest=Profile.read([done.file(newest, ".json")])
+            if whole
+            else summarize(read_part(project, split.holdout), {}),
+            alone=alone,
         )
 
 
@@ -151,9 +158,10 @@ def _lost(kept: Sample, left_out: Sample) -> set[str]:
 
 def _sampling(evidence: Evidence) -> Iterator[Finding]:
     newest = evidence.newest
+    beside = "the holdout" if evidence.alone else f"the newest batch, {newest}"
     for about, name, other in (
         (f"training beside all history before {newest}", f"history before {newest}", evidence.history),
-        (f"training beside the newest batch, {newest}", newest, evidence.latest),
+        (f"training beside {beside}", "the holdout" if evidence.alone else newest, evidence.latest),
     ):
         if other is None:
             continue

@@ -14,6 +14,7 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.cells import to_frame
 from evergreen.data.dialect import blank
+from evergreen.data.moments import has_dates
 from evergreen.data.sources import PERIODS, Offer, first_line, parse
 from evergreen.errors import InputError
 from evergreen.params import Source as SourceParams
@@ -42,9 +43,9 @@ class Sql:
         self.nulls = params.nulls
         self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
         self.lag = timedelta(hours=params.lag_hours)
-        if not dataset.TIME:
+        if not has_dates():
             raise InputError(
-                "source.kind: 'sql' cuts rows into batches by time: name a column as TIME in dataset.py, or export the "
+                "source.kind: 'sql' cuts rows into batches by time: name a column of times as TIME in dataset.py, or export the "
                 "rows to files, one for each batch (kind: files)"
             )
 

@@ -7,15 +7,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import polars as pl
 
+from evergreen.params import EPOCHS
+
 ISO = "%Y-%m-%d %H:%M:%S%.f"
 ISO_LIKE = r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)"
-DIGITS = {"%Y": r"\d{4}", "%y": r"\d{2}", "%b": r"\p{L}{3}", "%B": r"\p{L}{3,}", "%p": r"[AaPp][Mm]"}
+ISO_PLAIN = r"^\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
+ZONE = r"(?:UTC|GMT|[Zz]|[+-]\d{2}(?::?\d{2})?)"
+ISO_ZONED = rf"^(\d{{4}}-\d{{1,2}}-\d{{1,2}})[T ](\d{{2}}:\d{{2}})(:\d{{2}}(?:[.,]\d+)?)? ?({ZONE})(?:\[[\w/+-]+\])?$"
+FRACTION = r"(:\d{2}),(\d+)"  # of a second, as a log writes it
+UNITS = dict(zip(EPOCHS, (1_000_000.0, 1_000.0, 1.0, 0.001), strict=True))  # microseconds in one of each
+SINCE_1970 = (31_536_000_000_000, 7_258_118_400_000_000)  # 1971 to 2200: no number counts in two of these units
+DIGITS = {"Y": r"\d{4}", "G": r"\d{4}", "y": r"\d{2}", "b": r"\p{L}{3}", "B": r"\p{L}{3,}", "p": r"[AaPp][Mm]", "f": r"(\.\d+)?",
+          "z": r"[+-]\d{2}:?\d{2}", "q": "[1-4]", "V": r"\d{2}", "u": "[1-7]", "j": r"\d{3}"}  # fmt: skip
+PLAIN = (  # what people write around the same date -> how it is read
+    (r"^(?i)(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +", ""),
+    (r" +\([\p{L} ]+\)$", ""),  # a zone in words after its offset
+    (r"(?:UTC|GMT)([+-]\d)", "$1"),
+    (r"(:\d{2}(?:\.\d+)?) ?(?:UTC|GMT|Z)\b", "$1 +0000"),
+    (FRACTION, "$1.$2"),
+    (r"(?i)(:\d{2}) ?([ap])\.?m\.?$", "$1 ${2}m"),
+    (r"(?i)\b(\d{1,2})(?:st|nd|rd|th)\b", "$1"),
+    (r"(\d),? +(\d{1,2}:\d{2})", "$1 $2"),
+    (r" {2,}", " "),
+)
+QUARTERS = {"Q1": "01", "Q2": "04", "Q3": "07", "Q4": "10"}  # their first months
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 SPACES = r"[\u{a0}\u{202f}\u{2009}]"  # that stand between thousands, and do not break a line
+MOMENT = pl.Datetime("us")
 
 
 @dataclass(frozen=True)
@@ -50,18 +73,32 @@ class Dialect:
         if not self.dates:
             return column
         text = column.str.strip_chars()
-        known = pl.when(text.str.contains(ISO_LIKE)).then(text)
+        known = pl.when(read_iso(text).is_not_null()).then(text)
         told = [self.parse(text, form).dt.strftime(ISO) for form in self.dates]
         return pl.select(pl.coalesce(known, *told, column)).to_series().alias(column.name)
 
     @staticmethod
     def parse(text: pl.Series, form: str) -> pl.Series:
-        """Return the moments that `text` tells in the format `form`; null where it does not fit, to the digit."""
-        shape = re.sub(r"%\\?(\w)", lambda one: DIGITS.get(f"%{one[1]}", r"\d{1,2}"), re.escape(form))
-        fitting = pl.select(pl.when(text.str.contains(f"^{shape}$")).then(text)).to_series()  # %Y would take "24"
+        """Return the moments that `text` tells in the format `form`; null where it does not fit, to the digit.
+
+        Formats are those of strptime; `%q` besides is a quarter, and `EPOCHS` are numbers. What lacks a day is its first;
+        what has a zone becomes UTC.
+        """
+        if form in UNITS:
+            return _since_1970(text, UNITS[form])
+        text = plain_times(text)
+        fitting = pl.select(pl.when(text.str.contains(shape_of(form))).then(text)).to_series()  # %Y would take "24"
+        if "%q" in form:
+            fitting, form = fitting.str.replace_many(QUARTERS), form.replace("Q%q", "%m")
+        for lacking, first, day in (("dejsVu", "-01", "-%d"), ("u", "-1", "-%u")):
+            if not any(f"%{sign}" in form for sign in lacking) and (lacking != "u" or "%V" in form):
+                month = "" if any(f"%{sign}" in form for sign in "mbBV") else "-01"
+                fitting, form = fitting + month + first, form + ("-%m" if month else "") + day
         if "%H" in form or "%I" in form:
-            return fitting.str.to_datetime(form, strict=False, time_unit="us")
-        return fitting.str.to_date(form, strict=False).cast(pl.Datetime("us"))
+            found = fitting.str.to_datetime(form, strict=False, time_unit="us")
+            zoned = "%z" in form
+            return found.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zoned else found
+        return fitting.str.to_date(form, strict=False).cast(MOMENT)
 
 
 def blank(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
@@ -80,3 +117,56 @@ def blank(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
             continue
         columns.append(pl.select(pl.when(~said).then(column)).to_series().alias(column.name))
     return frame.with_columns(columns)
+
+
+def plain_times(text: pl.Series) -> pl.Series:
+    """Return dates and times without what people write around them: weekdays, ordinals, zones in words."""
+    for written, plain in PLAIN:
+        text = text.str.replace_all(written, plain)
+    return text
+
+
+def shape_of(form: str) -> str:
+    """Return the pattern of what is written in a format, for `plain_times`."""
+    close = re.search(r"%\w%\w", form)  # digits without anything between: two for each
+    few = r"\d{2}" if close else r"\d{1,2}"
+    shape = re.sub(r"%(?:\\\.)?(\w)", lambda one: DIGITS.get(one[1], few), re.escape(form))
+    return f"^{shape}$"
+
+
+def read_iso(text: pl.Series) -> pl.Series:
+    """Return the moments in ISO 8601 that `text` tells, those with an offset or in UTC as UTC; null for the others.
+
+    Nothing is cut: what is finer than microseconds is no such moment.
+    """
+    text = text.str.replace(FRACTION, "$1.$2")
+    finer = text.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")
+    iso = pl.select(pl.when(text.str.contains(ISO_LIKE) & ~finer).then(text)).to_series()  # no guess which way 03/04 is
+    zoned = iso.str.contains(ISO_ZONED).fill_null(value=False)
+    plain = pl.select(pl.when(iso.str.contains(ISO_PLAIN)).then(iso)).to_series()
+    found = pl.Series([None] * len(text), dtype=MOMENT)
+    with suppress(pl.exceptions.ComputeError):  # none can be read
+        found = plain.str.to_datetime(strict=False, time_unit="us")
+    if zoned.any():
+        found = pl.select(pl.coalesce(_read_zoned(pl.select(pl.when(zoned).then(iso)).to_series()), found)).to_series()
+    return found.alias(text.name)
+
+
+def _read_zoned(text: pl.Series) -> pl.Series:
+    parts = [text.str.extract(ISO_ZONED, group) for group in range(1, 5)]
+    day, minute, second, zone = parts
+    offset = zone.str.replace("UTC|GMT|[Zz]", "+0000").str.replace(":", "").str.replace(r"^([+-]\d{2})$", "${1}00")
+    whole = day + "T" + minute + second.fill_null(":00") + offset
+    found = whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us")
+    return found.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+
+
+def _since_1970(text: pl.Series, unit: float) -> pl.Series:
+    """Return moments counted since 1970 in units of so many microseconds; finer parts than these are cut."""
+    whole = text.str.replace(r"^(\d+)\.0*$", "$1").cast(pl.Int64, strict=False)
+    exact = whole // round(1 / unit) if unit < 1 else whole * round(unit)
+    rough = (text.cast(pl.Float64, strict=False) * unit).round()
+    low, high = SINCE_1970
+    fits = rough.is_between(low, high)
+    chosen = pl.when(fits & whole.is_not_null()).then(exact).when(fits).then(rough.cast(pl.Int64, strict=False))
+    return pl.select(chosen.cast(MOMENT)).to_series().alias(text.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,6 +27,18 @@ class Finding:
     columns: dict[str, Kind] = field(default_factory=dict)
     rows: tuple[tuple[Cell, ...], ...] = ()
     drawn: str = ""
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return `number` with the right form of its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def span(names: Sequence[str]) -> str:
+    """Return the first and the last of names in order, as people say it."""
+    if not names:
+        return "none"
+    return names[0] if names[0] == names[-1] else f"{names[0]} to {names[-1]}"
 
 
 def percent(share: float) -> str:

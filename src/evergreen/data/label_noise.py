@@ -6,6 +6,7 @@ by labels that are right. How many such surprises its own probabilities foretell
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +25,8 @@ class Predicted:
     """Labels, and what a model that has not learnt from these rows predicts for them.
 
     `y`: labels or codes of `classes`, shape (rows,). `p`: predicted numbers, or probabilities, shape (rows,) of the
-    second class or (rows, classes). `keys`: what names the rows, shape (rows, parts of the key), if known.
-    `where`: what to call these rows.
+    second class or (rows, classes). `keys`: what names the rows, shape (rows, parts of the key), if known; `tell`: how
+    to name those at some places otherwise. `where`: what to call these rows.
     """
 
     y: Array = field(repr=False)
@@ -33,6 +34,7 @@ class Predicted:
     classes: tuple[str, ...] = ()
     keys: pl.DataFrame | None = field(repr=False, default=None)
     where: str = "the holdout"
+    tell: Callable[[list[int]], list[str]] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def _most_surprising(task: str, predicted: Predicted, suspects: Suspects) -> Fin
     keys = pl.DataFrame({"row": at}) if predicted.keys is None else predicted.keys[at]
     parts = pl.all().cast(pl.String).fill_null("").str.replace(r"\.0+$", "")
     named = keys.select(pl.concat_str(parts, separator=" · ")).to_series().to_list()
+    if predicted.tell:
+        named = predicted.tell(at.tolist())
     surprise = suspects.surprise[:SHOWN].tolist()
 
     def tell(values: Array) -> list[Cell]:

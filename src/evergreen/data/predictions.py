@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,9 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.hold import SKETCH
 from evergreen.data.keys import hash_keys, key_columns
+from evergreen.data.places import ROW
 from evergreen.data.sketch import Sketch
-from evergreen.data.split import CONTENT
+from evergreen.data.split import AT, CONTENT
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole
@@ -31,7 +32,6 @@ from evergreen.project import Project
 PREDICTION = "prediction"  # the column; with several classes one column a class: "prediction_" and its name
 MODEL, VERSION, SCORED_AT = "model", "version", "scored_at"
 PATIENCE = 60  # seconds for another scoring that writes
-EXPORTS = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def keep(
     quarantined: pl.DataFrame,
     left_out: Mapping[str, int],
 ) -> tuple[Kept, bool]:
-    """Keep `predictions` (key, event time, prediction) of a batch, the sketch of its features, the rows not scored.
+    """Keep `predictions` (key, event time, prediction; `row` without a key) of a batch, the sketch of its features, the rows not scored.
 
     Says whether it is new: what is kept already stays as it is. Raises InputError as `find` does.
     """
@@ -142,8 +142,9 @@ def keep(
 def read(project: Project, batch: str, version: str) -> pl.DataFrame:
     """Return the predictions of a batch by a version, by event time.
 
-    Columns: each of KEY as `key_…`, `event_time`, `prediction` (or `prediction_<class>` for each class) as float32,
-    `model`, `version`, `scored_at` (UTC). Raises InputError where there are none, or not as they were kept.
+    Columns: each of KEY as `key_…`, or without any `key_content` and `row` (its number in the batch), `event_time`,
+    `prediction` (or `prediction_<class>` for each class) as float32, `model`, `version`, `scored_at` (UTC). Raises
+    InputError where there are none, or not as they were kept.
     """
     return pl.read_parquet(_unaltered(project, batch, version, ".parquet"))
 
@@ -167,6 +168,7 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     where two rows of `labelled` share a key. Rows without one (KEY in dataset.py is empty) are known by what they hold;
     those that hold the same as others cannot be told apart, and are not joined.
     """
+    predictions = predictions.drop(ROW, AT, strict=False)
     keys = key_columns(predictions)
     if not keys:
         raise InputError("these predictions carry no key: they cannot be matched with labels that arrive later")
@@ -178,28 +180,11 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
         raise InputError(
             f"{twice.height:,} labelled rows share a key, such as {twice.select(keys).row(0)}: give each one"
         )
-    more = [name for name in labelled.columns if name not in predictions.columns]
+    more = [name for name in labelled.columns if name not in (*predictions.columns, AT)]
     try:
         return predictions.join(labelled.select(*keys, *more), on=keys, nulls_equal=True, maintain_order="left")
     except pl.exceptions.PolarsError as error:  # the types of KEY are others now
         raise InputError(f"predictions and labelled rows have keys of different types: {error}") from None
-
-
-def check_export(path: Path, given: Collection[str]) -> None:
-    """Raise InputError where no copy can be written to `path`: an ending unknown, or a file that is to be scored."""
-    if path.suffix not in EXPORTS:
-        raise InputError(f"{path}: predictions are written as {', '.join(EXPORTS)}: choose one of these endings")
-    if str(path.resolve()) in given:
-        raise InputError(f"{path} is the file to be scored: choose another for its predictions")
-
-
-def export(predictions: pl.DataFrame, path: Path) -> None:
-    """Write a copy of `predictions` for others, as the suffix of `path` says (see `check_export`)."""
-    if path.suffix == ".parquet":
-        write_whole(path, predictions.write_parquet)
-    else:
-        separator = "\t" if path.suffix == ".tsv" else ","
-        write_whole(path, lambda part: predictions.write_csv(part, separator=separator))
 
 
 def fingerprint(rows: pl.DataFrame) -> str:

@@ -21,9 +21,11 @@ from evergreen.data.encoder import as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
 from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.manifest import Manifest, when
+from evergreen.data.moments import ORDER, PLACE, has_column, moment
 from evergreen.data.profile import Profile, profile
 from evergreen.data.sketch import sketch
 from evergreen.data.split import (
+    AT,
     CONTENT,
     GROUP,
     LABEL,
@@ -74,7 +76,7 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     for name in new:
         validated.check(name)
         try:
-            arrived = datetime.fromisoformat(validated.entries[name]["start"]) if not dataset.TIME else None
+            arrived = None if has_column() else datetime.fromisoformat(validated.entries[name]["start"])
             features, left_out = _featurize(pl.read_parquet(validated.file(name)), params.task, arrived)
         except InputError as error:
             raise InputError(f"batch {name!r}: {error}") from error
@@ -133,11 +135,11 @@ def _featurize(
     rows: pl.DataFrame, task: str | None, arrived: datetime | None = None
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the features of `rows` and the rows left out; a `task` of None stands for rows without labels."""
-    moment = pl.lit(arrived or datetime.now(UTC).replace(tzinfo=None), pl.Datetime("us"))
+    rows = rows.with_row_index(PLACE) if dataset.TIME == ORDER else rows
     try:
         kept, left_out = _leave_out(rows) if task else _leave_out_in_time(rows)
         columns = [pl.col(name).alias(KEY + name) for name in dataset.KEY]
-        columns.append((pl.col(dataset.TIME) if dataset.TIME else moment).alias(TIME))
+        columns.append(moment(arrived or datetime.now(UTC).replace(tzinfo=None)).alias(TIME))
         if task:
             _check_label(kept.select(dataset.LABEL).to_series(), task)
             target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
@@ -150,6 +152,8 @@ def _featurize(
     if not dataset.KEY:
         known = [name for name in dataset.COLUMNS if name not in dataset.KNOWN_LATER]
         features.insert_column(0, pl.Series(CONTENT, hash_keys(kept, known)))
+        if dataset.TIME == ORDER:
+            features.insert_column(1, features[TIME].alias(AT))
     if task and task != "regression":
         features = features.with_columns(as_class(features[LABEL]))
     return _as_float32(features).sort(TIME, maintain_order=True), left_out

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from evergreen import dataset
-from evergreen.data.dialect import ISO_LIKE, NUMBER, Dialect, blank
+from evergreen.data.dialect import NUMBER, Dialect, blank, read_iso
 from evergreen.data.listing import READ, Listing, few, form_of, is_local, open_packed, separator_of, sort_out, special
 from evergreen.data.memory import check_parquet, check_size, check_text, unpack
 from evergreen.data.naming import natural
@@ -108,12 +108,7 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return _parse_whole(column, dtype)
     if not dtype.is_temporal():
         return column.cast(dtype, strict=False)
-    iso = pl.select(pl.when(column.str.contains(ISO_LIKE)).then(column)).to_series()  # no guess which way 03/04 is
-    moments = iso.str.to_datetime(strict=False, time_unit="us")
-    finer = column.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")  # than microseconds: they would be cut
-    moments = pl.select(pl.when(~finer).then(moments)).to_series().alias(column.name)
-    if getattr(moments.dtype, "time_zone", None):
-        moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    moments = read_iso(column)
     return _unchanged(moments, moments.cast(dtype, strict=False))
 
 
@@ -177,7 +172,7 @@ class Files:
         if form.packed:
             content = unpacked(content, path, form.packed)
         if form.kind == "parquet":
-            return read_parquet(content, path)
+            return self._timed(read_parquet(content, path))
         separator = "\t" if form.kind == "tsv" else self.separator
         if form.kind == "txt":
             separator = separator_of(content, self.encoding) or separator
@@ -212,6 +207,15 @@ class Files:
             times = dataset.COLUMNS[name].is_temporal()
             columns.append(self.dialect.read_times(column) if times else self.dialect.read_numbers(column))
         return frame.with_columns(columns)
+
+    def _timed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the texts and numbers of declared times as everybody writes times."""
+        told = [
+            self.dialect.read_times(frame[name].cast(pl.String))
+            for name, dtype in frame.schema.items()
+            if dataset.COLUMNS.get(name, dtype).is_temporal() and (dtype == pl.String() or dtype.is_numeric())
+        ]
+        return frame.with_columns(told) if self.dialect.dates else frame
 
     def _files(self) -> tuple[AbstractFileSystem, Mapping[str, str]]:
         import fsspec

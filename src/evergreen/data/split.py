@@ -1,6 +1,6 @@
 """Split: which rows train, which stop training early, and which neither has seen.
 
-By time, where a column says when (TIME in dataset.py): the newest batch judges. Else by a hash of the key: a row has
+By time, where TIME in dataset.py says when (`moments.py`): the newest batch judges. Else by a hash of the key: a row has
 its part for ever, whatever comes later, so no champion has learnt from what another is judged by.
 """
 
@@ -32,6 +32,7 @@ TIME, LABEL = "event_time", "label"  # columns of a features file beside the fea
 SLICE, GROUP = "slice_", "group_"  # what the names of others begin with
 TAKEN, TAKEN_STARTS = (TIME, LABEL), (KEY, SLICE, GROUP)  # so no feature can be called that
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
+AT = KEY + "at"  # and with it the moment, where rows come in the order of time: the same may happen again
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,20 @@ class Split:
     def batches(self) -> list[str]:
         """Return the batches that its parts are made of, each once."""
         return list(dict.fromkeys([*self.train.batches, *self.validation.batches, *self.holdout.batches]))
+
+    @property
+    def newest_judges(self) -> bool:
+        """Whether the holdout is the newest batch, and not some of the rows of batches that train as well."""
+        return not set(self.holdout.batches) & set(self.train.batches)
+
+    def judging_rows(self) -> str:
+        """Return what the holdout is in words, the name of its newest batch last."""
+        newest = self.holdout.batches[-1]
+        if self.newest_judges:
+            return newest
+        start, end = self.holdout.shares or SHARES["holdout"]
+        some = f"{end - start:.0%} of the rows" if self.holdout.shares else "the newest rows"
+        return f"{some} {'of' if len(self.holdout.batches) == 1 else 'up to'} {newest}"
 
 
 def split_rows(done: Manifest, batches: list[str], train_batches: int | None) -> Split:

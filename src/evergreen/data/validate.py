@@ -22,6 +22,7 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.memory import check_parquet
+from evergreen.data.moments import has_column, has_dates, moments
 from evergreen.data.sources import parse
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code, sweep_parts, write_json, write_whole
@@ -41,7 +42,7 @@ TYPE_NAMES = {
 }
 UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
 DELIVERED = " (as delivered)"  # of a column of which some values do not fit: those are not missing
-REASONS = "quarantine_reasons"
+REASONS, QUARANTINE_ROW = "quarantine_reasons", "quarantine_row"  # why, and which row of the batch it was, from 1 on
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
 PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
@@ -214,7 +215,10 @@ def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labe
     return Outcome(
         report,
         parsed.filter(good).select(*dataset.COLUMNS),
-        frame.with_columns(pl.Series(REASONS, reasons, dtype=pl.List(pl.String))).filter(~good),
+        frame.with_columns(
+            pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
+            pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(QUARANTINE_ROW),
+        ).filter(~good),
     )
 
 
@@ -235,7 +239,7 @@ def _with_times_to_come(parsed: pl.DataFrame, params: ValidateParams) -> pl.Data
 
     One such row would make every later batch an old one.
     """
-    if not dataset.TIME or params.max_future_days is None:
+    if not has_dates() or params.max_future_days is None:
         return parsed
     ahead = parsed[dataset.TIME].cast(pl.Datetime("us")) > _now() + timedelta(days=params.max_future_days)
     if not ahead.any():
@@ -268,7 +272,7 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
         name = column + UNPARSED.format(kind=_kind(dtype))
         if name in parsed.columns:
             yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {_kind(dtype)}")
-    if dataset.TIME:
+    if has_column():
         yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.TIME, description=f"{dataset.TIME}: is there")
     unique = f"{', '.join(dataset.KEY)}: unique together"
     if len(dataset.KEY) == 1:
@@ -282,8 +286,8 @@ def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectat
     if dataset.TIME + AHEAD in parsed.columns:
         ahead = f"{dataset.TIME}: at most {params.max_future_days:g} day(s) ahead of the clock"
         yield gxe.ExpectColumnValuesToBeNull(column=dataset.TIME + AHEAD, description=ahead)
-    if params.max_age_days is not None and not dataset.TIME:
-        raise InputError("validate.max_age_days needs a column that says when: name one as TIME in dataset.py")
+    if params.max_age_days is not None and not has_dates():
+        raise InputError("validate.max_age_days needs a column of times: name one as TIME in dataset.py")
     if params.max_age_days is not None:
         oldest = _now() - timedelta(days=params.max_age_days)
         fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
@@ -475,7 +479,7 @@ def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]
 
 def _keep(project: Project, outcome: Outcome, done: Manifest, stamp: str, raw: Mapping[str, Any]) -> None:
     name = outcome.report.batch
-    times = outcome.valid[dataset.TIME] if dataset.TIME else pl.Series([raw["start"]])
+    times = moments(outcome.valid, _now()) if has_column() else pl.Series([raw["start"]])
     valid, report, bad_rows = (
         done.file(name),
         project.validation / f"{name}.json",

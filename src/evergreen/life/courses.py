@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from evergreen.data.finding import count
 from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -115,7 +116,7 @@ class Replay:
             return f"Never retraining: {self.metric} {never.mean.value:.4f} over {len(self.batches)} batches"
         if not any(one.promotions for one in others):
             tried = max(one.retrainings for one in others)
-            return f"No policy gains: the gate lets none of {tried} challengers pass in {len(self.batches)} batches"
+            return f"No policy gains: the gate lets none of {count(tried, 'challenger')} pass in {len(self.batches)} batches"
         sure = [one for one in others if one.gain.low > 0]
         best = max(sure or others, key=lambda one: one.gain.value)
         if not sure:

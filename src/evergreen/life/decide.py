@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from evergreen.data.finding import count
 from evergreen.life.compare import Comparison, Difference
 from evergreen.life.fairness import Gap
 from evergreen.model.metrics import LOWER_IS_BETTER
@@ -126,14 +127,14 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
 
 def _seeds(evidence: Evidence) -> Rule:
     counts = {name: len(values) for name, values in evidence.comparison.by_seed.items()}
-    few = [f"the {name} has {count}" for name, count in counts.items() if count < LEAST_SEEDS]
+    few = [f"the {name} has {number}" for name, number in counts.items() if number < LEAST_SEEDS]
     missing = evidence.seeds_expected - counts["challenger"]
     if few:
         says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
     elif missing:
         says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
     else:
-        says = ", ".join(f"{name}: {count} seeds" for name, count in counts.items())
+        says = ", ".join(f"{name}: {count(number, 'seed')}" for name, number in counts.items())
     return Rule("seeds", met=not few and not missing, says=says)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.data.finding import count
 from evergreen.data.shift import Shift, margin_of, measure, usual
 from evergreen.data.sketch import Sketch, pool
 from evergreen.errors import InputError
@@ -217,10 +218,10 @@ def _correct(shifts: Sequence[Shift], confidence: float) -> tuple[ColumnDrift, .
 def _say(moved: Sequence[ColumnDrift], columns: int, together: bool, auc: float) -> str:
     as_whole = f"as a whole its rows can be told from earlier ones (AUC {auc:.3f})"
     if not moved:
-        return f"None of {columns} columns drifted" + (f", but {as_whole}." if together else ".")
+        return f"None of {count(columns, 'column')} drifted" + (f", but {as_whole}." if together else ".")
     most = max(moved, key=lambda one: one.shift.effect / one.shift.margin)
     also = f"; {as_whole}" if together else ""
-    return f"{len(moved)} of {columns} columns drifted, most of all {most.shift.says}{also}."
+    return f"{len(moved)} of {count(columns, 'column')} drifted, most of all {most.shift.says}{also}."
 
 
 def _plain(value: Any) -> Any:

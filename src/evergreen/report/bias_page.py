@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evergreen.data.bias import BiasReport, list_faults
-from evergreen.data.finding import Cell, Finding, Kind, percent
+from evergreen.data.finding import Cell, Finding, Kind, count, percent
 from evergreen.files import write_whole
 from evergreen.params import Bias
 from evergreen.project import Project
 from evergreen.report import page
-from evergreen.report.page import count, text
+from evergreen.report.page import text
 
 LONGEST = 25  # rows of a table that is open from the start
 CHANCE = "by chance"

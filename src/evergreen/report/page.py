@@ -101,8 +101,3 @@ def share(part: int, whole: int) -> str:
         return ""
     percent = 100 * part / whole
     return f"{percent:.0f}%" if part in (0, whole) else f"{min(max(percent, 0.01), 99.99):.2f}%"
-
-
-def count(number: int, one: str, many: str) -> str:
-    """Return `number` with the right form of its noun."""
-    return f"{number:,} {one if number == 1 else many}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.data.finding import count
 from evergreen.files import write_whole
 from evergreen.model.evaluate import MODEL, Evaluation
 from evergreen.model.metrics import LOWER_IS_BETTER
@@ -150,7 +151,7 @@ def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> Non
     low, high = min(spread.values), max(spread.values)
     room = (high - low) or 0.01
     axes.set_ylim(low - 0.2 * room, high + 0.45 * room)
-    axes.set_title(f"{len(seeds)} seeds: {spread.mean:.4f} ± {spread.deviation:.4f}")
+    axes.set_title(f"{count(len(seeds), 'seed')}: {spread.mean:.4f} ± {spread.deviation:.4f}")
     axes.legend(fontsize=8.5, loc="upper right")
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evergreen.data.finding import count
 from evergreen.files import write_whole
 from evergreen.project import Project
 from evergreen.report import page
-from evergreen.report.page import count, share, text
+from evergreen.report.page import share, text
 
 if TYPE_CHECKING:
     from evergreen.data.validate import BatchReport, Check

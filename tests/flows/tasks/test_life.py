@@ -119,7 +119,7 @@ def test_a_decision_that_is_tried_again_promotes_once(
 
     tracker = SimpleNamespace(attach=lambda *_: None)
     job = Job(make_job(tmp_path).project, make_job(tmp_path).params, tracker)  # type: ignore[arg-type]
-    split = SimpleNamespace(holdout=SimpleNamespace(batches=("2013-06",)))
+    split = SimpleNamespace(judging_rows=lambda: "2013-06")
     monkeypatch.setattr(life, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []}))
     monkeypatch.setattr(life, "show_links", lambda *_: None)
     monkeypatch.setattr(life, "create_markdown_artifact", lambda *_, **__: None)

@@ -10,7 +10,9 @@ import polars as pl
 
 COLUMNS: dict[str, pl.DataType] = {}  # what a row holds: column -> type
 KEY: tuple[str, ...] = ()  # names a row; no two share it. Empty: rows are known by what they hold
-TIME = ""  # when the event happened; orders rows and batches. "": no column says so, batches are in order of arrival
+TIME = (
+    ""  # when the event happened, a time or a number; "<order>": rows and batches come in its order; "": nothing says
+)
 
 LABEL: pl.Expr = pl.lit(None, pl.Boolean)  # what is predicted
 KNOWN_LATER: tuple[str, ...] = ()  # the label may use these, no feature may
