@@ -68,7 +68,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
         raise click.UsageError("--replace and --drop need the names of the batches")
     with _project() as (project, params):
         if drop:
-            run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True)
+            run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True, params=params.text)
             click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered")
             return
         done = run_stage(
@@ -76,6 +76,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
             "ingest",
             lambda check: step.ingest(project, params, batches, following=following, replace=replace, check=check),
             force=True,
+            params=params.text,
         )
         assert done is not None
         click.echo(f"{len(done.new)} new: {', '.join(done.new) or 'none'}; {len(done.batches)} batches in data/raw")
@@ -85,7 +86,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
 def validate() -> None:
     """Check the batches that are new, or whose expectations have changed."""
     from evergreen.data.batches import check_unchanged
-    from evergreen.data.validate import BadBatchError, read_reports
+    from evergreen.data.validate import BadBatchError, read_reports, stale
     from evergreen.data.validate import validate as step
     from evergreen.report.validation_page import write_validation_page
     from evergreen.versions import is_altered, run_stage
@@ -94,7 +95,13 @@ def validate() -> None:
         if is_altered(project, "ingest"):
             check_unchanged(project)
         try:
-            done = run_stage(project, "validate", lambda check: step(project, params, check=check))
+            done = run_stage(
+                project,
+                "validate",
+                lambda check: step(project, params, check=check),
+                force=bool(stale(project, params)),
+                params=params.text,
+            )
         except BadBatchError as error:
             write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
             raise

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from evergreen import code
+
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, then put it in place in one step.
@@ -73,5 +75,5 @@ def sha256_of(*parts: object) -> str:
 
 
 def sha256_of_code(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 for the source files at `paths`, whatever their order."""
-    return sha256_of(*sorted((path.name, sha256_of_file(path)) for path in paths))
+    """Return one SHA-256 for the source files at `paths` as this process runs them, whatever their order."""
+    return sha256_of(*sorted((path.name, hashlib.sha256(code.read(path)).hexdigest()) for path in paths))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from evergreen import dataset
+from evergreen.code import with_imports
 from evergreen.data.dialect import ISO_LIKE, Dialect
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_code
@@ -353,7 +354,7 @@ class Python:
             raise InputError(f"source.module: {name!r} lacks {lacking[0]}(): see src/evergreen/flights.py")
 
     def offers(self) -> list[Offer]:
-        code = sha256_of_code([Path(str(self.module.__file__))])
+        code = sha256_of_code(with_imports(str(self.module.__file__)))
         return [Offer(name, f"{self.module.origin()} {code}") for name in sorted(self.module.batches())]
 
     def read(self, name: str) -> pl.DataFrame:
