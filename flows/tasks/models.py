@@ -23,7 +23,7 @@ from evergreen.errors import explain
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
 from evergreen.model.train import Trained
 from evergreen.registry import CHAMPION, Registered
-from evergreen.versions import data_versions
+from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
 from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown, skipped
 
@@ -58,8 +58,8 @@ class Seed:
         return f"{name} {best:.4f} after {self.trained.rounds} rounds, {how}"
 
 
-def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
-    """Return the name of the training run in MLflow, and the facts it carries."""
+def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
     from evergreen.data.split import Split
 
     split = Split.read(job.project.features / "split.json")
@@ -67,7 +67,8 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
     facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
     facts["reason"] = reason
     name = f"up to {split.holdout.batches[-1]}, {job.params.sweep.seeds} seeds, {job.params.sweep.model}"
-    return name, facts | parts
+    texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
+    return name, facts | parts, texts
 
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)

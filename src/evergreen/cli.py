@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evergreen import __version__
+from evergreen import __version__, code
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +40,7 @@ class Commands(click.Group):
             if said is None:
                 raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(str(said), err=True)
+            click.echo(str(said) + _logged(error), err=True)
             sys.exit(1)
 
 
@@ -413,6 +413,7 @@ def stage(name: str) -> None:
     """Do what `dvc repro` asks for: one stage, without DVC's own bookkeeping."""
     from evergreen.data import batches, prepare
     from evergreen.data import validate as validation
+    from evergreen.errors import InputError
 
     steps: dict[str, Callable[..., Any]] = {
         "ingest": batches.ingest,
@@ -421,6 +422,8 @@ def stage(name: str) -> None:
     }
     with _project() as (project, params):
         done = steps[name](project, params, check=True)
+        if code.changed() or project.params.read_bytes() != params.text:  # DVC would record what did not run
+            raise InputError(f"code or params.yaml was edited while {name} ran: run it again")
         click.echo(f"{name}: {len(done.new)} new batches")
 
 
@@ -458,6 +461,18 @@ def _registry(*, reading: bool = False) -> Iterator[Registry]:
             for told in registry.recover():
                 click.echo(told, err=True)
         yield registry
+
+
+def _logged(error: BaseException) -> str:
+    """Keep where an explained error came from; return where that is to be read, for the end of the message."""
+    from evergreen.errors import LOG, InputError, log_traceback
+    from evergreen.project import Project
+
+    try:
+        stores = Project.find().stores
+    except (InputError, OSError):  # a folder that is gone
+        return ""
+    return f" (where it happened: {stores.name}/{LOG})" if log_traceback(error, stores) else ""
 
 
 def _absolute(file: str) -> str:

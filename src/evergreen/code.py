@@ -10,7 +10,7 @@ import ast
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -45,6 +45,12 @@ def changed() -> list[Path]:
 def ran(path: str | Path) -> bytes | None:
     """Return the source that this process took from `path`; None where it took none."""
     return _KEPT.get(os.path.realpath(path))
+
+
+def is_own(path: str) -> bool:
+    """Say whether the file at `path` is of the project, not of a library."""
+    real = os.path.realpath(path)
+    return real in _KEPT or (real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real)
 
 
 def with_imports(path: str | Path) -> list[Path]:
@@ -84,9 +90,9 @@ class _Finder:
     """Finds what Python would find; the project's own modules are loaded from what was read."""
 
     @staticmethod
-    def find_spec(name: str, path: list[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target) or _removed(name)
-        if spec and type(spec.loader) is SourceFileLoader and _is_own(spec.origin or ""):
+        if spec and type(spec.loader) is SourceFileLoader and is_own(spec.origin or ""):
             spec.loader = _Loader(spec.name, spec.loader.path)
         return spec
 
@@ -99,11 +105,6 @@ def _removed(name: str) -> ModuleSpec | None:
             loader = SourceFileLoader(name, path)
             return spec_from_file_location(name, path, loader=loader, submodule_search_locations=folders)
     return None
-
-
-def _is_own(path: str) -> bool:
-    real = os.path.realpath(path)
-    return real in _KEPT or (real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real)
 
 
 def _read(path: str) -> bytes:

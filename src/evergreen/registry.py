@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen import code
 from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
@@ -164,7 +165,10 @@ class Registry:
                 str(found),
             ]
             done = subprocess.run(
-                command, env=os.environ | {"MLFLOW_TRACKING_URI": self.tracker.uri}, capture_output=True, text=True
+                command,
+                env=os.environ | code.environment(Path(folder, "code")) | {"MLFLOW_TRACKING_URI": self.tracker.uri},
+                capture_output=True,
+                text=True,
             )
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -111,7 +111,8 @@ def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
     from dvc_data.hashfile.hash_info import HashInfo
 
     if isinstance(dep, ParamsDependency):
-        return HashInfo("params", _values(dep.params, params)) if params else None
+        values: Any = _values(dep.params, params) if params else None
+        return HashInfo("params", values) if params else None
     content = code.ran(dep.fs_path)
     return None if content is None else HashInfo("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
 
