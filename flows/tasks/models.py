@@ -271,7 +271,6 @@ def register(
     job: Job, plan: Plan, run_id: str, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]
 ) -> Registered:
     """Package the model made of the `chosen` seeds and put it into the registry."""
-    import tempfile
     from pathlib import Path
 
     from evergreen.data.split import Split
@@ -280,7 +279,7 @@ def register(
     boosters = {one.trained.seed: one.trained.booster for one in seeds if one.trained.seed in chosen}
     split = Split.read(job.project.features / "split.json")
     learnt = Learnt.of(tables, str(split.validation.end))
-    with tempfile.TemporaryDirectory() as folder:
+    with job.project.temporary() as folder:
         place = write_package(Path(folder, "package"), tables.encoder, boosters, learnt)
         registered = job.registry.register(run_id, plan.fingerprint, place, tables.encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias)

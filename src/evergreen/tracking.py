@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,7 +216,7 @@ class Tracker:
         """
         if not self.client.list_artifacts(run_id, "seed"):
             return None
-        with tempfile.TemporaryDirectory() as place:
+        with self.project.temporary() as place:
             folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
@@ -265,7 +264,7 @@ class Tracker:
         params = [Param(name, str(value)) for name, value in self.params.train.model_dump().items()]
         for start in range(0, len(entries), 1000):  # MLflow takes at most 1,000 at once
             self.client.log_batch(run_id, entries[start : start + 1000], params if start == 0 else ())
-        with tempfile.TemporaryDirectory() as folder:
+        with self.project.temporary() as folder:
             place = Path(folder, "seed")
             place.mkdir()
             (place / f"booster{SUFFIX}").write_bytes(trained.booster)
@@ -317,7 +316,7 @@ class Tracker:
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any]:
         """Return what the JSON file `path` among a run's artifacts holds."""
-        with tempfile.TemporaryDirectory() as place:
+        with self.project.temporary() as place:
             file = Path(self.client.download_artifacts(run_id, path, place))
             return dict(json.loads(file.read_text(encoding="utf-8")))
 

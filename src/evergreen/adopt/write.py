@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def write(project: Project, adoption: Adoption) -> None:
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
     example = project.root / "tests" / "example"
     set_aside = not example.exists() and (project.root / SOURCE / FLIGHTS).exists()
-    part = Path(tempfile.mkdtemp(dir=project.root, prefix=".adopt-"))
+    part = Path(tempfile.mkdtemp(dir=project.root, prefix=f".part-{os.getpid()}-"))
     try:
         if set_aside:
             _copy_example(project.root / SOURCE, example)
@@ -81,7 +82,7 @@ def write(project: Project, adoption: Adoption) -> None:
 
 def _copy_example(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".example-"))
+    part = Path(tempfile.mkdtemp(dir=target.parents[1], prefix=f".part-{os.getpid()}-"))
     for name in EXAMPLE:
         shutil.copy2(source / name, part / name)
     part.chmod(0o755)
