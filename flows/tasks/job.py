@@ -113,7 +113,8 @@ def skipped(why: str, result: Any = None) -> State[Any]:
 def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Retry only what trying again can mend."""
     error = state.result(raise_on_failure=False)
-    return not (isinstance(error, BaseException) and explain(error))
+    known = isinstance(error, BaseException) and explain(error)
+    return isinstance(error, MemoryError) or not known  # another task may have given its memory back
 
 
 def name_run(name: str) -> None:

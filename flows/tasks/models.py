@@ -188,7 +188,7 @@ def sweep(
         told = "failed" if seed in failed else trained[seed].tell()
         get_run_logger().info("seed %d: %s (%d of %d)", seed, told, number, len(seeds))
     for error in failed.values():
-        if explain(error) or not trained:
+        if not trained or (explain(error) and not isinstance(error, MemoryError)):
             raise error
     return [trained[seed] for seed in sorted(trained)], sorted(failed)
 

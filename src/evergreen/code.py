@@ -50,7 +50,9 @@ def ran(path: str | Path) -> bytes | None:
 def is_own(path: str) -> bool:
     """Say whether the file at `path` is of the project, not of a library."""
     real = os.path.realpath(path)
-    return real in _KEPT or (real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real)
+    return real in _KEPT or (
+        real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real
+    )
 
 
 def with_imports(path: str | Path) -> list[Path]:
