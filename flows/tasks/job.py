@@ -15,9 +15,8 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
-from evergreen import code
 from evergreen import params as parameters
-from evergreen.commit import Commit, read_commit
+from evergreen.commit import Commit, first_commit
 from evergreen.errors import explain
 from evergreen.journal import Journal
 from evergreen.params import Params
@@ -48,13 +47,10 @@ class Job:
         return cls(project, params, Tracker(project, params))
 
     def note_commit(self) -> None:
-        """Read which commit and changes this run is of, before anything is edited; where that cannot be told, say so."""
-        found = read_commit(self.project.root)
-        edited = [str(path.relative_to(code.HOME)) for path in code.changed()]
-        if self.project.params.read_bytes() != self.params.text:
-            edited.append(self.project.params.name)
-        if edited:
-            found = Commit(why=f"{', '.join(edited[:3])} was edited while the run started: run again when it is done")
+        """Note which commit and changes this run is of; where that cannot be told, say so."""
+        found, params = first_commit(self.project.root)
+        if params != self.params.text:
+            found = Commit(why="params.yaml was edited while the run started: run again when it is done")
         if found.why:
             get_run_logger().warning("no commit is recorded: %s", found.why)
         self.tracker.commit = found

@@ -125,12 +125,14 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register, compare, decide."""
     import time
 
+    from evergreen.commit import first_commit
     from evergreen.params import load
     from evergreen.project import Project
     from flows.server import connect
 
     began = time.monotonic()
     project = Project.find()
+    first_commit(project.root)
     params = load(project.params)
     # Wrong values end here, before a server is started.
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})

@@ -6,7 +6,10 @@ import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from evergreen import code
 
 LARGEST = 5_000_000  # bytes of a diff that are kept
 PATIENCE = 60  # seconds
@@ -22,6 +25,19 @@ class Commit:
     name: str = "none"
     changes: str = ""
     why: str = ""
+
+
+@cache
+def first_commit(root: Path) -> tuple[Commit, bytes]:
+    """Return the commit of the code that this process runs, and `params.yaml`, as they were when this was first asked.
+
+    Call it early: where code was edited before, no commit is known.
+    """
+    found, params = read_commit(root), (root / "params.yaml").read_bytes()
+    if edited := code.changed():
+        names = ", ".join(os.path.relpath(path, code.HOME) for path in edited[:3])
+        found = Commit(why=f"{names} was edited while the run started: run again when it is done")
+    return found, params
 
 
 def read_commit(root: Path) -> Commit:

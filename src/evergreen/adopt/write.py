@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evergreen.adopt.adopt import Adoption
 from evergreen.adopt.settle import INBOX
+from evergreen.commit import read_commit
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
 from evergreen.files import write_whole
@@ -39,10 +40,8 @@ def check_fresh(project: Project) -> None:
     except FileNotFoundError:
         raise InputError("git is needed, and is not there: adopting writes over files that it keeps") from None
     if done.returncode:
-        raise InputError(
-            f"{project.root} is in no git repository, and adopting writes over files: `git init && git add -A && git "
-            "commit -m Start` keeps them"
-        )
+        why = read_commit(project.root).why or f"git fails ({done.stderr.strip()})"
+        raise InputError(f"adopting writes over files that git keeps, and {why}")
     if changed := [line[3:] for line in done.stdout.splitlines()]:
         raise InputError(
             f"{', '.join(changed)}: changed since the last commit, and adopting writes over it: `git commit` it, or `git "

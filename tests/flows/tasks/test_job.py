@@ -13,7 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import disable_run_logger
 from prefect.states import Completed, Crashed, Failed
 
-from evergreen.commit import Commit
+from evergreen import code
+from evergreen.commit import Commit, first_commit
 from evergreen.errors import InputError
 from evergreen.project import Project
 from flows.server import tag_of
@@ -152,7 +153,7 @@ def note(project: Project) -> Commit:
 @pytest.fixture
 def committed(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """That project, in git, run by a process whose code nobody has edited."""
-    monkeypatch.setattr(job.code, "changed", list)
+    monkeypatch.setattr(code, "changed", list)
     begin(project.root)
     return project
 
@@ -162,10 +163,17 @@ def test_a_run_is_of_the_commit_at_its_start(committed: Project) -> None:
     assert (found.name, found.changes) == (git(committed.root, "rev-parse", "HEAD").strip(), "")
 
 
+def test_what_is_edited_later_does_not_count(committed: Project) -> None:
+    first_commit(committed.root)  # as the command does, at once
+    (committed.root / "dvc.yaml").write_text("stages: {}")
+    git(committed.root, "commit", "-qam", "later")
+    assert note(committed).name == git(committed.root, "rev-parse", "HEAD~").strip()
+
+
 def test_what_was_edited_while_a_run_started_is_of_no_commit(
     committed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job.code, "changed", lambda: [job.code.HOME / "src" / "helper.py"])
+    monkeypatch.setattr(code, "changed", lambda: [code.HOME / "src" / "helper.py"])
     found = note(committed)
     assert found.name == "none"
     assert found.why.startswith("src/helper.py was edited while the run started")
