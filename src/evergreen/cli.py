@@ -262,11 +262,12 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 @main.command()
 def status() -> None:
     """Say which data and which model are there, and what a run would do."""
+    from evergreen.data import prepare, validate
     from evergreen.data.batches import waiting
     from evergreen.data.manifest import Manifest
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
-    from evergreen.versions import changed_stages
+    from evergreen.versions import STAGES, changed_stages
 
     with _project(lock=False) as (project, params):
         rows = []
@@ -275,7 +276,10 @@ def status() -> None:
             span = f"{batches[0]} to {batches[-1]}" if batches else "none"
             rows.append([f"data/{name}", f"{len(batches)} batches", span])
         rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
-        rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
+        changed = changed_stages(project)
+        stale = {"validate": validate.stale(project, params), "prepare": prepare.stale(project, params)}
+        due = [name for name in STAGES if name in changed or stale.get(name)]
+        rows.append(["stages to run", ", ".join(due) or "none", ""])
         tracker = Tracker(project, params)
         held = Registry(tracker).aliases() if tracker.is_there else {}
         for alias, number in sorted(held.items()):
