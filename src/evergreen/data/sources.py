@@ -252,7 +252,7 @@ def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
         if table.column_names != names:
             raise ArrowInvalid(f"the header reads {', '.join(names)} and {', '.join(table.column_names)}")
     except (ArrowInvalid, ValueError) as error:
-        raise InputError(_damaged(path, "CSV", error)) from None
+        raise InputError(_damaged(path, "CSV", str(error).removeprefix("CSV parse error: "))) from None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     if content.count(b'"') % 2 and any("\n" in str(field) for row in frame.tail(1).rows() for field in row):
