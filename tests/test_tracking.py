@@ -104,7 +104,7 @@ def test_a_run_carries_where_it_came_from(tracker):
         "evergreen.fingerprint": "print",
         "evergreen.device": "cpu",
         "evergreen.seeds": "[0, 1]",
-        "evergreen.git.dirty": "false",
+        "evergreen.git.dirty": "not known",
         "mlflow.runName": "a run",
         "mlflow.source.git.commit": "none",
     }
