@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
-from evergreen.errors import explain
+from evergreen.errors import InputError, explain, log_traceback
+from evergreen.project import Project
 
 QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")  # ends are told by the steps themselves
 
@@ -15,6 +17,8 @@ class Plain(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether `record` is shown, after taking out what only a developer reads."""
         if record.exc_info and record.exc_info[1] and (said := explain(record.exc_info[1])):
+            with suppress(InputError):  # no project: nothing to keep it in
+                log_traceback(record.exc_info[1], Project.find().stores)
             record.exc_info = record.exc_text = None
             record.msg, record.args, record.explained = f"failed: {said}", (), True
         return not record.getMessage().startswith(QUIET)

@@ -173,7 +173,9 @@ def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop:
     while process.poll() is None and time.monotonic() < until and not stop.wait(0.2):
         pass
     if process.poll() and not stop.is_set():
-        raise InputError(f"prefect.yaml cannot be deployed: see {_log(project, name)}")
+        raise InputError(
+            f"prefect.yaml cannot be deployed: see {_log(project, name)}; `git checkout prefect.yaml` brings back what was committed"
+        )
 
 
 def _log(project: Project, name: str) -> Path:

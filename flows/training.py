@@ -46,6 +46,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
     console.install()
     job = Job.open(sweep={"seeds": seeds, "model": model}, train={"device": device})
     name = f"{job.params.tracking.model}{{}}, {count(job.params.sweep.seeds, 'seed')}"
+    job.note_commit()
     with job.hold(name.format("")):
         done = {
             "ingest": value(data.ingest(job)),

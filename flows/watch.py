@@ -6,10 +6,13 @@ start, since the batch still waits.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 
+from evergreen import code
 from evergreen.data.batches import Waiting
 from evergreen.data.sources import Offer
 from evergreen.errors import explain
@@ -22,6 +25,7 @@ OPENED = "evergreen.house.opened"
 DRIFTED = "evergreen.drift.detected"
 PAUSE = {"files": 10.0, "sql": 300.0, "python": 60.0}  # seconds between two looks
 PATIENCE = 3600.0  # seconds until what still waits is told again
+_REFUSED: dict[str, int] = {}  # edited files that could not be imported, and when they were edited
 Tell = Callable[[str, Mapping[str, object]], None]
 
 
@@ -84,6 +88,27 @@ def tell_once(look: Callable[[], Waiting], say: Callable[[str], object]) -> Call
     return look_and_say
 
 
+def restart_if_edited(project: Project) -> None:
+    """Begin anew in this process where code was edited, so that what is watched is what a run would take.
+
+    Code that cannot be imported is told, and waited for.
+    """
+    edited = {str(path): path.stat().st_mtime_ns if path.exists() else 0 for path in code.changed()}
+    if not edited or edited == _REFUSED:
+        return
+    command = [sys.executable, "-c", "import evergreen.data.batches, flows.watch"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        print("begun anew with what was edited:", ", ".join(edited), flush=True)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    print(
+        f"{', '.join(edited)}: {last}: correct it; until then the code from before is used", file=sys.stderr, flush=True
+    )
+    _REFUSED.clear()
+    _REFUSED.update(edited)
+
+
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
     from evergreen.data.batches import look
@@ -96,6 +121,7 @@ def main() -> None:
     tell(project, OPENED, {})
     told = ""
     while True:
+        restart_if_edited(project)
         try:
             params = load(project.params)  # a person may have changed it
             if found := watcher.look():

@@ -221,6 +221,14 @@ def test_history_is_told_while_a_run_is_under_way(settled: Project) -> None:
     assert said.startswith("another run of this project is under way")
 
 
+def test_a_stage_that_dvc_asked_for_fails_where_code_was_edited_meanwhile(
+    make_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(("2013-01",), rows=50)
+    monkeypatch.setattr("evergreen.code.changed", lambda: [Path("dataset.py")])
+    assert "was edited while ingest ran: run it again" in error_of(ask(project.root, "stage", "ingest"))
+
+
 # --- what commands say ------------------------------------------------------------------------------------------------
 
 

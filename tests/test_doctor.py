@@ -101,7 +101,7 @@ def without_dvc(project: Project) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Project], None], str, tuple[str, ...]]] = {
-    "no git": (without_git, "git", ("`git init`", "commit")),
+    "no git": (without_git, "git", ("git init", "commit")),
     "no source": (without_source, "source", ("source.path", "nowhere")),
     "no finished batch": (unfinished_month, "source", ("batch",)),
     "unknown driver": (unknown_driver, "source", ("source.", "nosuch")),

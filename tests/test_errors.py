@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from evergreen.data.validate import BadBatchError, BatchReport
-from evergreen.errors import InputError, explain
+from evergreen.errors import LARGEST, LOG, InputError, explain, log_traceback
 
 
 def raised(error: BaseException) -> BaseException:
@@ -76,7 +76,6 @@ def test_system_errors_say_where_and_what_to_do(number: int, parts: tuple[str, .
         IsADirectoryError(errno.EISDIR, "Is a directory", "/x"),
         BlockingIOError(errno.EAGAIN, "try again"),
         OSError("no number"),
-        MemoryError(),
         KeyboardInterrupt(),
         sqlite3.OperationalError("no such table: runs"),
         sqlite3.OperationalError("database is locked"),
@@ -176,3 +175,38 @@ def test_a_fault_of_the_program_inside_such_a_file_stays_one(tmp_path):
     with pytest.raises(KeyError) as caught:
         space["read"]()
     assert explain(caught.value) is None
+
+
+# --- where it came from -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("what(): std::bad_alloc")], ids=repr)
+def test_too_little_memory_is_one_sentence(error: BaseException) -> None:
+    told = explain(raised(error))
+    assert isinstance(told, InputError)
+    assert [part for part in ("not enough memory", "split.train_batches", "sweep.jobs") if part not in str(told)] == []
+
+
+def test_where_an_error_of_the_system_came_from_is_kept_once(tmp_path: Path) -> None:
+    error = raised(PermissionError(errno.EACCES, "Permission denied", "/x"))
+    assert log_traceback(error, tmp_path / "stores")
+    assert log_traceback(error, tmp_path / "stores")
+    text = (tmp_path / "stores" / LOG).read_text()
+    assert text.count("Traceback (most recent call last)") == 1
+    assert "in raised" in text
+
+
+def test_a_mistake_is_not_kept(tmp_path: Path) -> None:
+    assert not log_traceback(raised(InputError("params.yaml: wrong")), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_kept_does_not_grow_for_ever(tmp_path: Path) -> None:
+    (tmp_path / LOG).write_bytes(b"x" * (LARGEST + 1))
+    assert log_traceback(raised(PermissionError()), tmp_path)
+    assert (tmp_path / LOG).stat().st_size < LARGEST
+
+
+def test_where_nothing_can_be_kept_the_error_is_told_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "stores").write_text("")
+    assert not log_traceback(raised(PermissionError()), tmp_path / "stores")

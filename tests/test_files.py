@@ -20,6 +20,7 @@ from evergreen.files import (
     sha256_of,
     sha256_of_code,
     sha256_of_file,
+    sweep_left,
     sweep_parts,
     write_entries,
     write_json,
@@ -148,6 +149,29 @@ def test_killed_writer_leaves_the_old_content_and_a_part_to_sweep(tmp_path: Path
     assert len(names(tmp_path)) == 2
     sweep_parts(tmp_path)
     assert names(tmp_path) == ["x.parquet"]
+
+
+def test_what_live_processes_write_is_left_alone(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    folder = tmp_path / f".part-{dead.pid}-folder"
+    folder.mkdir()
+    (folder / "big").write_text("")
+    for name in (f".part-{os.getpid()}-x.json", f".part-{dead.pid}-y.json", ".part-old", "x.part-4"):
+        (tmp_path / name).write_text("")
+    (tmp_path / f".part-{dead.pid}-link").symlink_to(tmp_path / "x.part-4")
+    sweep_left(tmp_path)
+    assert names(tmp_path) == [f".part-{os.getpid()}-x.json", "x.part-4"]
+    sweep_left(tmp_path / "nowhere")
+
+
+def test_a_number_that_another_process_has_now_protects_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f".part-{os.getpid()}-x.json").write_text("")
+    monkeypatch.setattr("psutil.Process.create_time", lambda _: 4e9)  # began after the file was made
+    sweep_left(tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_sweep_takes_parts_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,45 @@ def test_file_of_the_project_names_every_parameter() -> None:
             assert [key for key in keys if f" {key}:" not in text] == []
 
 
-@pytest.mark.parametrize("text", ["", "\n# nothing set\n", "---\n", "{}", "\ufeff"])
-def test_empty_file_means_defaults(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["{}", "task: binary", "# all as shipped\n{}\n"])
+def test_what_is_not_written_has_its_default(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == Params()
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing set\n", "---\n", "\ufeff", "null"])
+def test_empty_file_is_no_wish_for_defaults(tmp_path: Path, text: str) -> None:
+    refusal(tmp_path, text, "is empty", "git checkout params.yaml", "write {} into it")
+
+
+LAUGHS = "a: &a [x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij"))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (LAUGHS, ("line 2", "*a", "write out")),
+        ("a: &a {x: 1}\nb: {<<: *a}\n", ("line 2", "*a")),
+        ("task: &t [*t]\n", ("line 1", "*t")),
+        ("task: " + "[" * 3000 + "]" * 3000, ("nested too deeply",)),
+        ("task: " + "{a: " * 3000 + "}" * 3000, ("nested too deeply",)),
+        ("source:\n" + "".join(f"{' ' * n}- \n" for n in range(1, 400)), ()),
+        ("task: binary\n" + "#" * 2_000_000, ("2,000,013 bytes", "git checkout")),
+        ("source: {until: 2024-13-45}", ("cannot be read", "month must be in 1..12")),
+        ("sweep: {seeds: " + "9" * 5000 + "}", ("cannot be read",)),
+        ("a: 1\n---\nb: 2\n", ("not valid YAML",)),
+        ("a: 1\na: 2\n", ("not valid YAML", "duplicate key")),
+        ("a: \x00", ("not valid YAML",)),
+    ],
+)
+def test_file_that_would_be_too_much_is_refused_at_once(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+    refusal(tmp_path, text, *parts)
+
+
+def test_parameters_know_the_text_they_were_read_from(tmp_path: Path) -> None:
+    params = read(tmp_path, "task: regression  # euros\n")
+    (tmp_path / "params.yaml").write_text("task: binary\n")
+    assert params.text == params.override(sweep={"seeds": 2}).text == b"task: regression  # euros\n"
+    assert Params().text == b""
 
 
 def test_values_of_the_file_replace_defaults(tmp_path: Path) -> None:

@@ -167,3 +167,24 @@ def test_unknown_holder_is_said_to_be_unknown(root: Path) -> None:
         (root / "stores" / "run.pid").unlink()
         with pytest.raises(InputError, match="process unknown"), Project(root).lock():
             pytest.fail("two runs at once")
+
+
+# --- temporary folders ------------------------------------------------------------------------------------------------
+
+LEAVE = "import os, sys; from pathlib import Path; from evergreen.project import Project; p = Project(Path(sys.argv[1])); \
+left = p.temporary(); left.__enter__(); p.reports.mkdir(); (p.reports / f'.part-{os.getpid()}-x.png').write_text(''); os._exit(1)"
+
+
+def test_a_temporary_folder_goes_with_the_block(root: Path) -> None:
+    with Project(root).temporary() as folder:
+        assert Path(folder).parent == root / "stores"
+        with Project(root).lock():  # of another command, say
+            assert Path(folder).is_dir()
+    assert list((root / "stores").glob(".part-*")) == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:
+    subprocess.run([sys.executable, "-c", LEAVE, str(root)], env=os.environ | {"PYTHONPATH": str(SRC)}, check=False)
+    assert len([*root.rglob(".part-*")]) == 2
+    with Project(root).lock():
+        assert [*root.rglob(".part-*")] == []

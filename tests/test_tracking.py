@@ -18,6 +18,7 @@ from conftest import fit as fit_task
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
+from evergreen.commit import Commit
 from evergreen.errors import InputError
 from evergreen.model.evaluate import Evaluation
 from evergreen.model.metrics import Estimate
@@ -25,7 +26,7 @@ from evergreen.model.sweep import summarize
 from evergreen.model.train import Trained
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.tracking import Tracker, git_state
+from evergreen.tracking import Tracker
 
 fit = partial(fit_task, "binary")
 METRICS = {"roc_auc": 0.71, "log_loss": 0.43, "brier": 0.2}
@@ -47,9 +48,9 @@ def tags(tracker, run_id):
     return tracker.client.get_run(run_id).data.tags
 
 
-def begin(tracker, fingerprint="print", facts=None):
+def begin(tracker, fingerprint="print", facts=None, texts=None):
     """A run that has ended well."""
-    with tracker.open_run(fingerprint, "a run", facts or {}) as run_id:
+    with tracker.open_run(fingerprint, "a run", facts or {}, texts) as run_id:
         pass
     return run_id
 
@@ -103,7 +104,7 @@ def test_a_run_carries_where_it_came_from(tracker):
         "evergreen.fingerprint": "print",
         "evergreen.device": "cpu",
         "evergreen.seeds": "[0, 1]",
-        "evergreen.git.dirty": "false",
+        "evergreen.git.dirty": "not known",
         "mlflow.runName": "a run",
         "mlflow.source.git.commit": "none",
     }
@@ -272,52 +273,36 @@ def code_of(tracker, run_id):
 def test_uncommitted_changes_are_kept_beside_the_run(make_project, open_tracker, tmp_path):
     project = make_project(months=())
     git(project.root, "commit", "-qam", "params")
-    clean = open_tracker(project)
-    first = begin(clean, "clean")
+    tracker = open_tracker(project)
+    first = begin(tracker, "clean")
     with project.params.open("a") as file:
         file.write("# changed\n")
-    second = begin(clean, "dirty")
+    second = begin(tracker, "dirty")
     head = git(project.root, "rev-parse", "HEAD")
     for run_id, dirty in ((first, "false"), (second, "true")):
-        assert tags(clean, run_id)["mlflow.source.git.commit"] == head
-        assert tags(clean, run_id)["evergreen.git.dirty"] == dirty
-    assert code_of(clean, first) == ["params.yaml"]
-    assert code_of(clean, second) == ["params.yaml", "uncommitted.diff"]
-    diff = Path(clean.client.download_artifacts(second, "code/uncommitted.diff", str(tmp_path))).read_text()
+        assert tags(tracker, run_id)["mlflow.source.git.commit"] == head
+        assert tags(tracker, run_id)["evergreen.git.dirty"] == dirty
+        assert tags(tracker, run_id)["evergreen.git.no_commit"] == ""
+    assert code_of(tracker, first) == []
+    assert code_of(tracker, second) == ["uncommitted.diff"]
+    diff = Path(tracker.client.download_artifacts(second, "code/uncommitted.diff", str(tmp_path))).read_text()
     assert "+# changed" in diff
-    kept = Path(clean.client.download_artifacts(second, "code/params.yaml", str(tmp_path))).read_text()
-    assert kept == project.params.read_text()
 
 
-def test_the_state_of_git(tmp_path):
-    assert git_state(tmp_path) == ("none", "")
-    git(tmp_path, "init", "-q")
-    assert git_state(tmp_path) == ("none", "")  # no commit yet
-    (tmp_path / "file").write_text("one\n")
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-qm", "start")
-    commit, changes = git_state(tmp_path)
-    assert (commit, changes) == (git(tmp_path, "rev-parse", "HEAD"), "")
-    (tmp_path / "file").write_text("two\n")
-    git(tmp_path, "add", "-A")  # staged changes count as well
-    assert git_state(tmp_path)[0] == commit
-    assert "+two" in git_state(tmp_path)[1]
+def test_a_run_is_of_the_commit_and_the_files_it_began_with(tracker, tmp_path):
+    texts = {"params.yaml": "task: binary  # größer\n", "dvc.lock": "stages: {}\n"}
+    tracker.commit = Commit("abc", "+before")
+    run_id = begin(tracker, texts=texts)
+    assert tags(tracker, run_id)["mlflow.source.git.commit"] == "abc"
+    folder = Path(tracker.client.download_artifacts(run_id, "code", str(tmp_path)))
+    assert {path.name: path.read_text() for path in folder.iterdir()} == texts | {"uncommitted.diff": "+before"}
 
 
-def test_a_file_that_is_new_to_git_counts_as_a_change(tmp_path):
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "start")
-    (tmp_path / "new.py").write_text("value = 1\n")
-    assert "new.py" in git_state(tmp_path)[1]
-
-
-def test_changes_that_are_not_utf8(tmp_path):
-    git(tmp_path, "init", "-q")
-    (tmp_path / "notes.txt").write_bytes("größe\n".encode("latin-1"))
-    git(tmp_path, "add", "-A")
-    git(tmp_path, "commit", "-qm", "start")
-    (tmp_path / "notes.txt").write_bytes("größer\n".encode("latin-1"))
-    assert "+gr" in git_state(tmp_path)[1]
+def test_why_there_is_no_commit_is_kept(tracker):
+    tracker.commit = Commit(why="git refuses it")
+    run_id = begin(tracker)
+    names = ("mlflow.source.git.commit", "evergreen.git.dirty", "evergreen.git.no_commit")
+    assert [tags(tracker, run_id)[name] for name in names] == ["none", "not known", "git refuses it"]
 
 
 # --- seeds ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -17,12 +18,13 @@ import yaml
 from conftest import copy_project, environment
 from dvc.output import Output
 
+from evergreen import code
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
 from evergreen.data.validate import validate
 from evergreen.errors import InputError
 from evergreen.project import Project
-from evergreen.versions import STAGES, changed_stages, data_versions, run_stage
+from evergreen.versions import STAGES, changed_stages, data_versions, read_lock, run_stage
 
 pytestmark = pytest.mark.slow  # real stores and servers
 OUTPUTS = {
@@ -516,3 +518,103 @@ def test_a_record_that_was_cut_as_it_was_written_is_undone(first, fresh, settled
         assert lock_of(project) == before
     assert run_stage(project, name, work_of(project, name)) == f"{name} done"
     assert name not in changed_stages(project)
+
+
+# --- what runs, and what lies there by now ----------------------------------------------------------------------------
+
+
+def dep_of(lock, stage, name):
+    """The hash that is recorded of a dependency."""
+    return next(one["md5"] for one in yaml.safe_load(lock)["stages"][stage]["deps"] if one["path"].endswith(name))
+
+
+def runs(monkeypatch, project, **sources):
+    """Let this process have taken these sources of the project's at its start."""
+    package = next(project.root.glob("src/*/dataset.py")).parent
+    for name, content in sources.items():
+        monkeypatch.setitem(code._KEPT, os.path.realpath(package / f"{name}.py"), content)
+    return package
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def test_of_code_that_was_edited_since_what_ran_is_recorded(settled, monkeypatch):
+    path = next(settled.root.glob("src/*/dataset.py"))
+    old, recorded = path.read_bytes(), lock_of(settled)
+    runs(monkeypatch, settled, dataset=old)
+    path.write_bytes(b"# another branch\n")
+    assert run_stage(settled, "prepare", work_of(settled, "prepare")) is None  # for this process nothing has changed
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"), force=True)
+    assert lock_of(settled) == recorded
+    assert "prepare" in changed_stages(settled)  # for the next one it has
+    monkeypatch.undo()
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"))
+    assert dep_of(lock_of(settled), "prepare", "dataset.py") == md5(path)
+    assert "prepare" not in changed_stages(settled)
+
+
+def test_code_that_runs_and_is_not_there_any_more(settled, monkeypatch):
+    path = next(settled.root.glob("src/*/dataset.py"))
+    recorded = lock_of(settled)
+    runs(monkeypatch, settled, dataset=path.read_bytes())
+    path.unlink()
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"), force=True)
+    assert lock_of(settled) == recorded
+
+
+def test_of_code_that_runs_and_is_not_what_was_recorded(settled, monkeypatch):
+    """An older process on a newer `dvc.lock`, as after a checkout."""
+    runs(monkeypatch, settled, dataset=b"old = 1\n")
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"))
+    assert dep_of(lock_of(settled), "prepare", "dataset.py") == hashlib.md5(b"old = 1\n").hexdigest()
+
+
+def test_parameters_count_as_they_were_read(settled):
+    params, recorded = settled.params.read_bytes(), lock_of(settled)
+    edit(settled, "prepare", min_level_rows=7)
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"), params=params) is None
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"), params=params, force=True)
+    stage = yaml.safe_load(lock_of(settled))["stages"]["prepare"]
+    assert stage["params"] == yaml.safe_load(recorded)["stages"]["prepare"]["params"]
+    assert run_stage(settled, "prepare", work_of(settled, "prepare"), params=settled.params.read_bytes())
+    assert (
+        yaml.safe_load(lock_of(settled))["stages"]["prepare"]["params"]["params.yaml"]["prepare"]["min_level_rows"] == 7
+    )
+
+
+def test_parameters_that_are_not_written_are_named(settled):
+    with pytest.raises(InputError, match=r"lacks drift\.accepted, which dvc\.yaml names: write it, or restore"):
+        run_stage(settled, "prepare", work_of(settled, "prepare"), params=b"task: binary\nsource: {}\ndrift: {}\n")
+
+
+def test_a_dvc_lock_that_is_checked_out_meanwhile_is_not_what_ran(settled):
+    run_stage(settled, "prepare", work_of(settled, "prepare"), force=True)
+    expected, lock = data_versions(settled), lock_of(settled)
+    (settled.root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
+    assert data_versions(settled) == expected
+    assert read_lock(settled) == lock
+
+
+DAMAGED = {
+    "dvc.lock": [b"", b"<<<<<<< HEAD\n", b"\xff", b"[]", b"stages: {}"],
+    "dvc.yaml": [b"", b"stages: [ingest", b"\xff", b"stages: {}"],
+    ".dvc/config": [b"[core", b"\xff\xfe\x00", b"[core]\nnonsense = 1\n"],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_told_with_what_to_do(name, settled):
+    for content in DAMAGED[name]:
+        (settled.root / name).write_bytes(content)
+        with pytest.raises(InputError, match=re.escape(f"`git checkout {name}`")):
+            run_stage(settled, "ingest", work_of(settled, "ingest"))
+
+
+def test_without_dvc_lock_what_is_there_is_recorded_anew(settled):
+    recorded = lock_of(settled)
+    (settled.root / "dvc.lock").unlink()
+    for name in STAGES:
+        assert run_stage(settled, name, work_of(settled, name))
+    assert lock_of(settled) == recorded

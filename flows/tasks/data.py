@@ -30,6 +30,7 @@ def ingest(job: Job) -> Any:
         "ingest",
         lambda check: batches.ingest(job.project, job.params, check=check),
         force=bool(seen.offers),
+        params=job.params.text,
     )
     if done is None or not done.new:
         return skipped("no new batch")
@@ -40,11 +41,17 @@ def ingest(job: Job) -> Any:
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def validate(job: Job) -> Any:
     """Check new batches; quarantine bad rows, stop at a bad batch."""
-    from evergreen.data.validate import BadBatchError, read_reports
+    from evergreen.data.validate import BadBatchError, read_reports, stale
     from evergreen.data.validate import validate as check
 
     try:
-        done = run_stage(job.project, "validate", lambda altered: check(job.project, job.params, check=altered))
+        done = run_stage(
+            job.project,
+            "validate",
+            lambda altered: check(job.project, job.params, check=altered),
+            force=bool(stale(job.project, job.params)),
+            params=job.params.text,
+        )
     except BadBatchError as error:
         publish_validation(job, [*read_reports(job.project), error.report])
         raise
@@ -87,9 +94,16 @@ def prepare(job: Job) -> Any:
     from evergreen.data.hold import check_accepted
     from evergreen.data.manifest import Manifest
     from evergreen.data.prepare import prepare as make
+    from evergreen.data.prepare import stale
 
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
-    done = run_stage(job.project, "prepare", lambda altered: make(job.project, job.params, check=altered))
+    done = run_stage(
+        job.project,
+        "prepare",
+        lambda altered: make(job.project, job.params, check=altered),
+        force=bool(stale(job.project, job.params)),
+        params=job.params.text,
+    )
     if done is None:
         return skipped("unchanged since it was prepared")
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}

@@ -16,6 +16,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
 from evergreen import params as parameters
+from evergreen.commit import Commit, first_commit
 from evergreen.errors import explain
 from evergreen.journal import Journal
 from evergreen.params import Params
@@ -44,6 +45,15 @@ class Job:
         project = Project.find()
         params = parameters.load(project.params).override(**sections)
         return cls(project, params, Tracker(project, params))
+
+    def note_commit(self) -> None:
+        """Note which commit and changes this run is of; where that cannot be told, say so."""
+        found, params = first_commit(self.project.root)
+        if params != self.params.text:
+            found = Commit(why="params.yaml was edited while the run started: run again when it is done")
+        if found.why:
+            get_run_logger().warning("no commit is recorded: %s", found.why)
+        self.tracker.commit = found
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:
@@ -99,7 +109,8 @@ def skipped(why: str, result: Any = None) -> State[Any]:
 def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Retry only what trying again can mend."""
     error = state.result(raise_on_failure=False)
-    return not (isinstance(error, BaseException) and explain(error))
+    known = isinstance(error, BaseException) and explain(error)
+    return isinstance(error, MemoryError) or not known  # another task may have given its memory back
 
 
 def name_run(name: str) -> None:

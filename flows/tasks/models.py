@@ -25,7 +25,7 @@ from evergreen.errors import explain
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
 from evergreen.model.train import Trained
 from evergreen.registry import CHAMPION, Registered
-from evergreen.versions import data_versions
+from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
 from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown, skipped
 
@@ -60,8 +60,8 @@ class Seed:
         return f"{name} {best:.4f} after {self.trained.rounds} rounds, {how}"
 
 
-def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
-    """Return the name of the training run in MLflow, and the facts it carries."""
+def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
     from evergreen.data.split import Split
 
     split = Split.read(job.project.features / "split.json")
@@ -69,7 +69,8 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any]]:
     facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
     facts["reason"] = reason
     name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
-    return name, facts | parts
+    texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
+    return name, facts | parts, texts
 
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
@@ -193,7 +194,7 @@ def sweep(
         told = "failed" if seed in failed else trained[seed].tell()
         get_run_logger().info("seed %d: %s (%d of %d)", seed, told, number, len(seeds))
     for error in failed.values():
-        if explain(error) or not trained:
+        if not trained or (explain(error) and not isinstance(error, MemoryError)):
             raise error
     return [trained[seed] for seed in sorted(trained)], sorted(failed)
 
@@ -279,7 +280,6 @@ def register(
     job: Job, plan: Plan, run_id: str, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]
 ) -> Registered:
     """Package the model made of the `chosen` seeds and put it into the registry."""
-    import tempfile
     from pathlib import Path
 
     from evergreen.data.split import Split
@@ -288,7 +288,7 @@ def register(
     boosters = {one.trained.seed: one.trained.booster for one in seeds if one.trained.seed in chosen}
     split = Split.read(job.project.features / "split.json")
     learnt = Learnt.of(tables, str(split.validation.end))
-    with tempfile.TemporaryDirectory() as folder:
+    with job.project.temporary() as folder:
         place = write_package(Path(folder, "package"), tables.encoder, boosters, learnt)
         registered = job.registry.register(run_id, plan.fingerprint, place, tables.encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias)

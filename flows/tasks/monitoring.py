@@ -35,7 +35,20 @@ from flows.tasks.job import Job, not_a_mistake
 from flows.watch import DRIFTED, tell
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
-CODE = ("compare.py", "drift.py", "monitor.py", "performance.py", "retrain.py", "../data/shift.py", "../data/sketch.py")
+CODE = (
+    "compare.py",
+    "decide.py",
+    "drift.py",
+    "monitor.py",
+    "performance.py",
+    "retrain.py",
+    "../data/encoder.py",
+    "../data/finding.py",
+    "../data/shift.py",
+    "../data/sketch.py",
+    "../model/metrics.py",
+    "../model/package.py",
+)  # what is seen of a batch depends on
 
 
 @dataclass(frozen=True)

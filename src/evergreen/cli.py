@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evergreen import __version__
+from evergreen import __version__, code
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +40,7 @@ class Commands(click.Group):
             if said is None:
                 raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(str(said), err=True)
+            click.echo(str(said) + _logged(error), err=True)
             sys.exit(1)
 
 
@@ -70,7 +70,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
         raise click.UsageError("--replace and --drop need the names of the batches")
     with _project() as (project, params):
         if drop:
-            run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True)
+            run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True, params=params.text)
             click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered")
             return
         done = run_stage(
@@ -78,6 +78,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
             "ingest",
             lambda check: step.ingest(project, params, batches, following=following, replace=replace, check=check),
             force=True,
+            params=params.text,
         )
         assert done is not None
         there = count(len(done.batches), "batch", "batches")
@@ -90,7 +91,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
 def validate() -> None:
     """Check the batches that are new, or whose expectations have changed."""
     from evergreen.data.batches import check_unchanged
-    from evergreen.data.validate import BadBatchError, read_reports
+    from evergreen.data.validate import BadBatchError, read_reports, stale
     from evergreen.data.validate import validate as step
     from evergreen.report.validation_page import write_validation_page
     from evergreen.versions import is_altered, run_stage
@@ -99,7 +100,13 @@ def validate() -> None:
         if is_altered(project, "ingest"):
             check_unchanged(project)
         try:
-            done = run_stage(project, "validate", lambda check: step(project, params, check=check))
+            done = run_stage(
+                project,
+                "validate",
+                lambda check: step(project, params, check=check),
+                force=bool(stale(project, params)),
+                params=params.text,
+            )
         except BadBatchError as error:
             write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
             raise
@@ -123,12 +130,14 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register, compare, decide."""
     import time
 
+    from evergreen.commit import first_commit
     from evergreen.params import load
     from evergreen.project import Project
     from flows.server import connect
 
     began = time.monotonic()
     project = Project.find()
+    first_commit(project.root)
     params = load(project.params)
     # Wrong values end here, before a server is started.
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
@@ -271,13 +280,14 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 @main.command()
 def status() -> None:
     """Say which data and which model are there, and what a run would do."""
+    from evergreen.data import prepare, validate
     from evergreen.data.batches import look
     from evergreen.data.finding import count, span
     from evergreen.data.listing import few
     from evergreen.data.manifest import Manifest
     from evergreen.registry import CHAMPION, FIRST, Registry
     from evergreen.tracking import Tracker
-    from evergreen.versions import changed_stages
+    from evergreen.versions import STAGES, changed_stages
 
     with _project(lock=False) as (project, params):
         rows = []
@@ -288,7 +298,10 @@ def status() -> None:
         rows.append(["new in the source", count(len(seen.offers), "batch", "batches"), ""])
         if seen.passed_over:
             rows.append(["passed over there", count(len(seen.passed_over), "file"), few(seen.passed_over)])
-        rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
+        changed = changed_stages(project)
+        stale = {"validate": validate.stale(project, params), "prepare": prepare.stale(project, params)}
+        due = [name for name in STAGES if name in changed or stale.get(name)]
+        rows.append(["stages to run", ", ".join(due) or "none", ""])
         tracker = Tracker(project, params)
         registry = Registry(tracker) if tracker.is_there else None
         held = registry.aliases() if registry else {}
@@ -434,6 +447,7 @@ def stage(name: str) -> None:
     from evergreen.data import batches, prepare
     from evergreen.data import validate as validation
     from evergreen.data.finding import count
+    from evergreen.errors import InputError
 
     steps: dict[str, Callable[..., Any]] = {
         "ingest": batches.ingest,
@@ -442,6 +456,8 @@ def stage(name: str) -> None:
     }
     with _project() as (project, params):
         done = steps[name](project, params, check=True)
+        if code.changed() or project.params.read_bytes() != params.text:  # DVC would record what did not run
+            raise InputError(f"code or params.yaml was edited while {name} ran: run it again")
         click.echo(f"{name}: {count(len(done.new), 'new batch', 'new batches')}")
 
 
@@ -479,6 +495,18 @@ def _registry(*, reading: bool = False) -> Iterator[Registry]:
             for told in registry.recover():
                 click.echo(told, err=True)
         yield registry
+
+
+def _logged(error: BaseException) -> str:
+    """Keep where an explained error came from; return where that is to be read, for the end of the message."""
+    from evergreen.errors import LOG, InputError, log_traceback
+    from evergreen.project import Project
+
+    try:
+        stores = Project.find().stores
+    except (InputError, OSError):  # a folder that is gone
+        return ""
+    return f" (where it happened: {stores.name}/{LOG})" if log_traceback(error, stores) else ""
 
 
 def _absolute(file: str) -> str:

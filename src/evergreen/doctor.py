@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from evergreen.commit import read_commit
 from evergreen.data.finding import count, span
 from evergreen.errors import InputError, explain
 from evergreen.model.device import count_cores, count_gpus, pick_device
@@ -99,14 +99,10 @@ def _disk(project: Project) -> Finding:
 
 
 def _git(project: Project) -> Finding:
-    try:
-        command = ["git", "-C", str(project.root), "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return Finding(
-            "git", fine=False, found="no commit", advice="`git init`, then commit: runs record which code made them"
-        )
-    return Finding("git", fine=True, found=f"at {commit}")
+    commit = read_commit(project.root)
+    if commit.why:
+        return Finding("git", fine=False, found="no commit", advice=f"{commit.why}: runs record which code made them")
+    return Finding("git", fine=True, found=f"at {commit.name[:8]}")
 
 
 def _device(_: Project, params: Params) -> Finding:

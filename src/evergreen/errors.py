@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import errno
 import traceback
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
+from evergreen import code
+
 OWN = ("dataset.py", "expectations.py")  # files that a person writes
+LOG = "errors.log"  # below stores/: where an error came from that the system gave the reason for
+LARGEST = 1_000_000  # bytes of it
+LOGGED = f"kept in {LOG}"
 
 
 class InputError(Exception):
@@ -31,19 +38,48 @@ def explain(error: BaseException) -> InputError | None:
     return None
 
 
+def log_traceback(error: BaseException, stores: Path) -> bool:
+    """Append where `error` came from to `errors.log` in `stores`, unless a mistake is all it is; say whether it did.
+
+    A full disk or a missing permission can also be the program's fault, and only this tells.
+    """
+    if isinstance(error, InputError):
+        return False
+    if LOGGED in getattr(error, "__notes__", ()):
+        return True
+    path = stores / LOG
+    with suppress(OSError):
+        stores.mkdir(exist_ok=True)
+        too_long = path.exists() and path.stat().st_size > LARGEST
+        with path.open("w" if too_long else "a", encoding="utf-8", errors="replace") as file:
+            file.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{''.join(traceback.format_exception(error))}\n")
+        error.add_note(LOGGED)
+        return True
+    return False
+
+
 def _of_declarations(error: BaseException) -> str | None:
-    """Return what is wrong with a file of the person's own that cannot even be loaded."""
-    if isinstance(error, SyntaxError) and Path(error.filename or "").name in OWN:
+    """Return what is wrong with a file of the project, a person's most likely, that cannot even be loaded."""
+    if isinstance(error, SyntaxError) and _is_own(error.filename or ""):
         return f"{Path(error.filename or '').name}, line {error.lineno}: {error.msg}: correct it"
     last = traceback.extract_tb(error.__traceback__)[-1:]
-    if last and Path(last[0].filename).name in OWN and last[0].name == "<module>":
+    if last and last[0].name == "<module>" and _is_own(last[0].filename):
         where = f"{Path(last[0].filename).name}, line {last[0].lineno}"
         return f"{where}: {type(error).__name__}: {' '.join(str(error).split())}: correct it"
     return None
 
 
+def _is_own(path: str) -> bool:
+    return Path(path).name in OWN or code.is_own(path)
+
+
 def _of_system(error: BaseException) -> str | None:
     text = str(error)
+    if isinstance(error, MemoryError) or "std::bad_alloc" in text:
+        return (
+            "not enough memory: close other programs, train on fewer batches (split.train_batches) or fewer seeds at once "
+            "(sweep.jobs in params.yaml), or cut the source into smaller batches"
+        )
     if isinstance(error, OSError):
         where = error.filename or "a store of the project"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

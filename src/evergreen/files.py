@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from evergreen import code
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -17,7 +20,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     A crash or a full disk leaves what was at `path` before, and no other trace that counts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".part-{os.getpid()}-", suffix=path.suffix)
     os.close(handle)
     part = Path(name)
     try:
@@ -35,6 +38,31 @@ def sweep_parts(folder: Path) -> None:
     """Remove what a killed `write_whole` left in `folder`."""
     for part in folder.glob(".part-*"):
         part.unlink(missing_ok=True)
+
+
+def sweep_left(folder: Path) -> None:
+    """Remove what processes that were killed have left in `folder`; what begins with `.part-` and names a live one stays.
+
+    Temporary files and folders are called `.part-`, the number of their process, and something more.
+    """
+    for part in folder.glob(".part-*"):
+        number = part.name.split("-")[1]
+        if number.isdigit() and _made_by_live(int(number), part):
+            continue
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _made_by_live(number: int, path: Path) -> bool:
+    """Say whether the process that made `path` still runs: another one may have been given its number since."""
+    import psutil
+
+    try:
+        return float(psutil.Process(number).create_time()) <= path.stat().st_ctime
+    except (psutil.NoSuchProcess, OSError):
+        return False
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -73,5 +101,5 @@ def sha256_of(*parts: object) -> str:
 
 
 def sha256_of_code(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 for the source files at `paths`, whatever their order."""
-    return sha256_of(*sorted((path.name, sha256_of_file(path)) for path in paths))
+    """Return one SHA-256 for the source files at `paths` as this process runs them, whatever their order."""
+    return sha256_of(*sorted((path.name, hashlib.sha256(code.read(path)).hexdigest()) for path in paths))

@@ -8,9 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import AliasToken
 
 from evergreen.errors import InputError
 
@@ -20,6 +21,7 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+LARGEST = 1_000_000  # bytes of the file
 
 
 SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&]password=[^&]+", re.IGNORECASE)
@@ -253,6 +255,18 @@ class Params(Section):
     tracking: Tracking = Tracking()
     ports: Ports = Ports()
 
+    _text: bytes = PrivateAttr(default=b"")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Params) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def text(self) -> bytes:
+        """The file that this was read from, as it was then; empty where it was read from none."""
+        return self._text
+
     def override(self, **sections: dict[str, Any]) -> Params:
         """Return a copy with some values replaced, checked like the file; None means 'as in the file'.
 
@@ -261,7 +275,7 @@ class Params(Section):
         content = self.model_dump(by_alias=True)
         for section, values in sections.items():
             content[section] |= {key: value for key, value in values.items() if value is not None}
-        return parse(content, "the flow's parameters")
+        return parse(content, "the flow's parameters", self.text)
 
 
 def load(path: Path) -> Params:
@@ -269,26 +283,52 @@ def load(path: Path) -> Params:
 
     Raises InputError that names each wrong key or value.
     """
+    restore = f"restore it, for instance with `git checkout {path.name}`"
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: restore it, for instance with `git checkout {path.name}`") from None
+        raise InputError(f"{path} is missing: {restore}") from None
+    if len(content) > LARGEST:
+        raise InputError(f"{path} holds {len(content):,} bytes, too much for a file of parameters: {restore}")
+    try:
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None
+    found = read_yaml(text, path)
+    if found is None:
+        raise InputError(
+            f"{path} is empty: {restore}, or write {{}} into it where all values shall be the default ones"
+        )
+    return parse(found, path.name, content)
+
+
+def read_yaml(text: str, path: Path) -> Any:
+    """Return what `text`, read from `path`, says as YAML; an alias, which can stand for gigabytes, is refused."""
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            if isinstance(token, AliasToken):
+                line = token.start_mark.line + 1
+                raise InputError(f"{path}, line {line}: *{token.value} is not read: write out what it stands for")
+        return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return parse({} if content is None else content, path.name)
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply: no parameter is; correct it") from None
+    except (ValueError, OverflowError) as error:  # a date that the calendar lacks, a number of 5,000 digits
+        raise InputError(f"{path} holds a value that cannot be read: {error}") from None
 
 
-def parse(content: object, where: str) -> Params:
-    """Check `content` (as read from YAML); `where` names it in errors."""
+def parse(content: object, where: str, text: bytes = b"") -> Params:
+    """Check `content` (as read from YAML `text`); `where` names it in errors."""
     if not isinstance(content, dict):
         raise InputError(f"{where} must hold keys and values, not {type(content).__name__}")
     try:
-        return Params.model_validate(content)
+        found = Params.model_validate(content)
     except ValidationError as error:
         faults = "\n".join(f"  {_fault(one)}" for one in error.errors())
         raise InputError(f"{where} has {error.error_count()} wrong value(s):\n{faults}") from None
+    found._text = text  # noqa: SLF001
+    return found
 
 
 def _fault(one: Any) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from evergreen.errors import InputError
+from evergreen.files import sweep_left
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,13 @@ class Project:
         return Project(self.stores / "replay")
 
     @contextmanager
+    def temporary(self) -> Iterator[str]:
+        """Make a folder below `stores/` for as long as the block takes; the next run removes one that a kill has left."""
+        self.stores.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.stores, prefix=f".part-{os.getpid()}-") as folder:
+            yield folder
+
+    @contextmanager
     def lock(self, patience: float = 0) -> Iterator[None]:
         """Hold the project: one run at a time changes data and models.
 
@@ -91,6 +100,8 @@ class Project:
             ) from None
         try:
             owner.write_text(str(os.getpid()))
+            for folder in (self.root, self.reports, self.stores, self.root / ".dvc" / "tmp"):
+                sweep_left(folder)
             yield
         finally:
             lock.release()

@@ -12,7 +12,6 @@ import gc
 import os
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen import code
 from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
@@ -151,7 +151,7 @@ class Registry:
 
         Raises InputError where it cannot be loaded or does not predict.
         """
-        with self._package(self._version(number)), tempfile.TemporaryDirectory() as folder:
+        with self._package(self._version(number)), self.tracker.project.temporary() as folder:
             # The new process compares files with their list; the list itself is compared by now.
             given, found = Path(folder, "rows.parquet"), Path(folder, "predictions.npy")
             rows.write_parquet(given)
@@ -165,7 +165,10 @@ class Registry:
                 str(found),
             ]
             done = subprocess.run(
-                command, env=os.environ | {"MLFLOW_TRACKING_URI": self.tracker.uri}, capture_output=True, text=True
+                command,
+                env=os.environ | code.environment(Path(folder, "code")) | {"MLFLOW_TRACKING_URI": self.tracker.uri},
+                capture_output=True,
+                text=True,
             )
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -367,7 +370,7 @@ class Registry:
             there = []
         if not there:
             raise InputError(f"the files of {what} are gone: bring them back, or `evergreen run`")
-        with tempfile.TemporaryDirectory() as folder:
+        with self.tracker.project.temporary() as folder:
             download_artifacts(artifact_uri=place, tracking_uri=store, dst_path=folder)
             sums = next(iter(Path(folder).rglob(CHECKSUMS)), None)
             if sums is None or sha256_of_file(sums) != found.tags.get(PACKAGE):

@@ -11,8 +11,6 @@ import json
 import os
 import platform
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen.commit import Commit, read_commit
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
@@ -57,6 +56,7 @@ class Tracker:
 
     def __init__(self, project: Project, params: Params) -> None:
         self.project, self.params = project, params
+        self.commit: Commit | None = None  # of the code that runs, where it was read at the start
         self._writing = threading.Lock()  # SQLite takes one writer at a time
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.stores / 'mlflow.db'}"
 
@@ -122,8 +122,13 @@ class Tracker:
         self.client.set_terminated(run_id, "KILLED")
 
     @contextmanager
-    def open_run(self, fingerprint: str, name: str, facts: Mapping[str, Any]) -> Iterator[str]:
-        """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, and as it does."""
+    def open_run(
+        self, fingerprint: str, name: str, facts: Mapping[str, Any], texts: Mapping[str, str] | None = None
+    ) -> Iterator[str]:
+        """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, and as it does.
+
+        `texts`: what is kept as a file below code/, by name.
+        """
         left = next((run for run in self._with(fingerprint) if self._is_free(run) and not _complete(run)), None)
         if left:
             run_id = str(left.info.run_id)
@@ -132,7 +137,7 @@ class Tracker:
             tags = {FINGERPRINT: fingerprint, ROOT: self.root, **self._about_code()}
             run_id = str(self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id)
         try:
-            self._describe(run_id, facts)
+            self._describe(run_id, facts, texts or {})
             yield run_id
         except Exception:
             self.client.set_terminated(run_id, "FAILED")
@@ -211,7 +216,7 @@ class Tracker:
         """
         if not self.client.list_artifacts(run_id, "seed"):
             return None
-        with tempfile.TemporaryDirectory() as place:
+        with self.project.temporary() as place:
             folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
@@ -259,7 +264,7 @@ class Tracker:
         params = [Param(name, str(value)) for name, value in self.params.train.model_dump().items()]
         for start in range(0, len(entries), 1000):  # MLflow takes at most 1,000 at once
             self.client.log_batch(run_id, entries[start : start + 1000], params if start == 0 else ())
-        with tempfile.TemporaryDirectory() as folder:
+        with self.project.temporary() as folder:
             place = Path(folder, "seed")
             place.mkdir()
             (place / f"booster{SUFFIX}").write_bytes(trained.booster)
@@ -311,7 +316,7 @@ class Tracker:
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any]:
         """Return what the JSON file `path` among a run's artifacts holds."""
-        with tempfile.TemporaryDirectory() as place:
+        with self.project.temporary() as place:
             file = Path(self.client.download_artifacts(run_id, path, place))
             return dict(json.loads(file.read_text(encoding="utf-8")))
 
@@ -357,21 +362,22 @@ class Tracker:
         tags = {f"library.{name}": version(name) for name in LIBRARIES} | {"library.python": platform.python_version()}
         return tags | {"mlflow.source.name": "evergreen run", "mlflow.source.type": "PROJECT"}
 
-    def _describe(self, run_id: str, facts: Mapping[str, Any]) -> None:
+    def _describe(self, run_id: str, facts: Mapping[str, Any], texts: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
         tags = {f"evergreen.{key}": str(value) for key, value in facts.items()}
-        commit, changes = git_state(self.project.root)
+        commit = self.commit or read_commit(self.project.root)
+        changes = commit.changes
         tags |= {
-            "mlflow.source.git.commit": commit,
-            "evergreen.git.dirty": str(bool(changes)).lower(),
+            "mlflow.source.git.commit": commit.name,
+            "evergreen.git.dirty": "not known" if commit.why else str(bool(changes)).lower(),
+            "evergreen.git.no_commit": commit.why,
         }
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         if changes:
             self.client.log_text(run_id, changes, "code/uncommitted.diff")
-        for name in ("params.yaml", "dvc.lock"):
-            if (self.project.root / name).exists():
-                self.client.log_artifact(run_id, str(self.project.root / name), "code")
+        for name, text in texts.items():
+            self.client.log_text(run_id, text, f"code/{name}")
 
 
 def quoted(value: str) -> str:
@@ -381,22 +387,3 @@ def quoted(value: str) -> str:
 
 def _complete(run: Run) -> bool:
     return bool(run.info.status == "FINISHED" and run.data.tags.get(FAILED_SEEDS, "[]") == "[]")
-
-
-def git_state(root: Path) -> tuple[str, str]:
-    """Return the commit that `root` is at and its uncommitted changes as a diff; ("none", "") outside git.
-
-    New files are named, not shown. `dvc.lock` does not count: the run itself writes it, and it is recorded whole.
-    """
-
-    def git(*args: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, check=True, timeout=60)
-        return done.stdout.decode(errors="replace")
-
-    only = ("--", ".", ":!dvc.lock")
-    try:
-        new = git("ls-files", "--others", "--exclude-standard", *only)
-        changes = git("diff", "HEAD", *only) + "".join(f"new file: {name}\n" for name in new.splitlines())
-        return git("rev-parse", "HEAD").strip(), changes
-    except (OSError, subprocess.SubprocessError):
-        return "none", ""

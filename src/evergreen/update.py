@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evergreen.commit import read_commit
 from evergreen.data.finding import count
 from evergreen.errors import InputError
 
@@ -109,21 +110,25 @@ def _bake(root: Path, template: Path, commit: str, answers: Mapping[str, Any], f
 def _git(folder: Path, *arguments: str, **environment: str) -> str:
     done = _run(folder, *arguments, **environment)
     if done.returncode:
-        raise InputError(f"git {arguments[0]}: {_last(done.stderr)}")
+        raise InputError(f"git {arguments[0]}: {read_commit(folder).why or _last(done.stderr)}")
     return done.stdout
 
 
 def _run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run git as nobody in particular: what it commits here is on no branch."""
     who = ("-c", "user.name=template", "-c", "user.email=template@localhost")
-    return subprocess.run(
-        ["git", *who, *arguments],
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            ["git", *who, *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise InputError("git is needed, and is not there: install it") from None
 
 
 def _last(said: str) -> str:

@@ -3,50 +3,66 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from evergreen import code
 from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, write_entries, write_whole
+from evergreen.params import read_yaml
 from evergreen.project import Project
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc_data.hashfile.hash_info import HashInfo
 
 T = TypeVar("T")
 STAGES = ("ingest", "validate", "prepare")
+DAMAGED = (
+    "dvc.lock is damaged: restore it with `git checkout dvc.lock`, or remove it, and the next run records anew what is "
+    "there"
+)
+_LOCKS: dict[Path, bytes] = {}  # of each project: dvc.lock as this process left it
 
 
-def run_stage(project: Project, name: str, work: Callable[[bool], T], *, force: bool = False) -> T | None:
+def run_stage(
+    project: Project, name: str, work: Callable[[bool], T], *, force: bool = False, params: bytes = b""
+) -> T | None:
     """Run the stage `name` of `dvc.yaml` here if DVC says that it has changed, and record it as `dvc repro` would.
 
     `work` is told whether the stage's outputs differ from what was recorded, so that it can tell finished files from
-    altered ones; DVC's lock is held meanwhile. Returns None, and calls nothing, where nothing changed (unless
-    `force`). Raises InputError where DVC cannot work.
+    altered ones; DVC's lock is held meanwhile. Of code and of `params.yaml` (the text that `work` goes by, where
+    given) that which runs is compared and recorded, not what was edited since. Returns None, and calls nothing, where
+    nothing changed (unless `force`). Raises InputError where DVC cannot work.
     """
     with _opened(project) as repo:
         stage = _stage(repo, name)
-        due = force or stage.changed_stage() or stage.changed_deps()
+        ran = {id(dep): found for dep in stage.deps if (found := _what_runs(dep, params))}
+        due = force or stage.changed_stage() or _changed_deps(stage, ran)
         untouched = due and read_entries(_left(project)).get(name) == _signature(stage, _files(stage))
         altered = not untouched and stage.changed_outs()
         if not (due or altered):
+            _keep_lock(project)
             return None
         result = work(altered)
         # As save() and commit() do, but each output's files are looked at once. The run cache is left to `dvc repro`:
         # restoring from it would bring back old outputs.
         files = _files(stage)
-        stage.save_deps()
+        for dep in stage.deps:
+            _save(dep, ran.get(id(dep)))
         stage.add_outs(relink=_links(repo))
         stage.md5 = stage.compute_md5()
         with _undoable(project):
             stage.dump(update_pipeline=False)
+        _keep_lock(project)
         if files and files == _files(stage):  # else DVC may have seen what is no longer there
             write_entries(_left(project), read_entries(_left(project)) | {name: _signature(stage, files)})
         return result
@@ -71,11 +87,73 @@ def changed_stages(project: Project) -> list[str]:
 
 def data_versions(project: Project) -> dict[str, str]:
     """Return path -> DVC hash of every output in `dvc.lock`; empty before the first run."""
+    try:
+        stages = (yaml.safe_load(read_lock(project)) or {}).get("stages", {})
+        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+        raise InputError(DAMAGED) from None
+
+
+def read_lock(project: Project) -> bytes:
+    """Return `dvc.lock` as this process left it: a checkout meanwhile brings another's. Empty before the first run."""
     lock = project.root / "dvc.lock"
-    if not lock.exists():
-        return {}
-    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    return _LOCKS.get(project.root) or (lock.read_bytes() if lock.exists() else b"")
+
+
+def _keep_lock(project: Project) -> None:
+    lock = project.root / "dvc.lock"
+    _LOCKS[project.root] = lock.read_bytes() if lock.exists() else b""
+
+
+def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
+    """Return DVC's hash of a dependency that is code or parameters, as this process runs it; None for data."""
+    from dvc.dependency.param import ParamsDependency
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    if isinstance(dep, ParamsDependency):
+        values: Any = _values(dep.params, params) if params else None
+        return HashInfo("params", values) if params else None
+    content = code.ran(dep.fs_path)
+    return None if content is None else HashInfo("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+def _values(keys: Iterable[str], params: bytes) -> dict[str, Any]:
+    """Return what the text of `params.yaml` holds under each of `keys`, such as `drift.hold`."""
+    found = {}
+    for key in keys:
+        value = read_yaml(params.decode(), Path("params.yaml"))
+        for part in key.split("."):
+            if not isinstance(value, dict) or part not in value:
+                raise InputError(
+                    f"params.yaml lacks {key}, which dvc.yaml names: write it, or restore the file with `git checkout "
+                    "params.yaml`"
+                )
+            value = value[part]
+        found[key] = value
+    return found
+
+
+def _changed_deps(stage: Any, ran: Mapping[int, HashInfo]) -> bool:
+    """Say whether a dependency is not as it was recorded: of data what is there, of the rest what `ran`."""
+    from dvc.stage.decorators import rwlocked
+
+    @rwlocked(read=["deps"])
+    def compare(stage: Any) -> bool:
+        known = ((dep, ran.get(id(dep))) for dep in stage.deps)
+        return any(dep.hash_info != found if found else dep.changed() for dep, found in known)
+
+    return not stage.frozen and bool(compare(stage))
+
+
+def _save(dep: Any, ran: HashInfo | None) -> None:
+    """Record a dependency: code and parameters as they ran."""
+    if ran is None or dep.exists:
+        dep.save()
+    if ran and dep.hash_info != ran:  # edited since
+        from dvc_data.hashfile.meta import Meta
+
+        content = code.ran(dep.fs_path)
+        dep.hash_info, dep.meta = ran, Meta(size=len(content)) if content else dep.meta
 
 
 def _stage(repo: Repo, name: str) -> Any:
@@ -153,7 +231,7 @@ def _opened(project: Project) -> Iterator[Repo]:
     try:
         repo = Repo(str(project.root))
     except DvcException as error:
-        raise InputError(f"DVC cannot open {project.root}: {error}") from None
+        raise InputError(f"DVC cannot open {project.root}: {_said(error)}") from None
     try:
         with repo.lock:
             _undo_cut(project)
@@ -163,9 +241,22 @@ def _opened(project: Project) -> Iterator[Repo]:
             "DVC is busy with this project: wait until the other dvc command ends, then run again"
         ) from None
     except DvcException as error:
-        raise InputError(f"DVC: {error}") from error
+        raise InputError(f"DVC: {_said(error)}") from error
     finally:
         repo.close()
+
+
+def _said(error: Exception) -> str:
+    """Return what DVC says, and how to bring a file of its own back that it cannot read."""
+    said = " ".join(str(error).split())
+    name = next((name for name in ("dvc.lock", "dvc.yaml", ".dvc/config", "config") if name in said), "")
+    if name == "dvc.lock":
+        return f"{said}: {DAMAGED}"
+    return (
+        f"{said}: restore it, for instance with `git checkout {'.dvc/config' if name == 'config' else name}`"
+        if name
+        else said
+    )
 
 
 def _drop_stale_locks(path: Path) -> None:

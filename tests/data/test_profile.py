@@ -207,6 +207,21 @@ def test_a_changed_profile_is_a_reason_to_prepare_anew(site: Any, monkeypatch: p
     assert read >= {"prepare.py", "profile.py", "encoder.py", "sketch.py", "dataset.py"}
 
 
+def test_a_changed_helper_is_a_reason_to_prepare_anew(
+    site: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    helper, known = tmp_path / "helper.py", step.with_imports
+    helper.write_text("RATE = 1\n")
+    monkeypatch.setattr(step, "with_imports", lambda path: [*known(path), helper])  # as if dataset.py imported it
+    site.accept({"2013-01": month("2013-01"), "2013-02": month("2013-02")})
+    assert step.stale(site.project, site.params()) == ["2013-01", "2013-02"]
+    prepare(site.project, site.params())
+    assert step.stale(site.project, site.params()) == []
+    helper.write_text("RATE = 2\n")
+    assert step.stale(site.project, site.params()) == ["2013-01", "2013-02"]
+    assert prepare(site.project, site.params()).new == ("2013-01", "2013-02")
+
+
 def test_left_out_rows_change_nothing_of_the_features(built: Any) -> None:
     for name in Manifest(built.project.features).entries:
         features, _ = featurize(month(name), "binary")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from conftest import month
 from polars.testing import assert_frame_equal
 
 from evergreen import dataset, flights
+from evergreen.data import validate as step
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
 from evergreen.data.validate import (
@@ -490,6 +492,16 @@ def test_changed_parameter_checks_all_batches_again(built: Any) -> None:
     strict = built.params(validate={"max_bad_rows": 0.001})
     assert validate(built.project, strict).new == ("2013-01", "2013-02")
     assert validate(built.project, strict).new == ()
+
+
+def test_changed_helper_of_expectations_checks_all_batches_again(
+    built: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    helper, known = tmp_path / "helper.py", step.with_imports
+    helper.write_text("MOST = 1\n")
+    assert step.stale(built.project, built.params()) == []
+    monkeypatch.setattr(step, "with_imports", lambda path: [*known(path), helper])
+    assert step.stale(built.project, built.params()) == ["2013-01", "2013-02"]
 
 
 def test_stricter_parameter_that_fails_keeps_what_there_was(built: Any, snapshot: Callable[..., Any]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +94,64 @@ def test_what_says_the_same_is_about_the_same(tmp_path: Any) -> None:
     assert one["prefect.resource.id"] == other["prefect.resource.id"]
     assert one["prefect.resource.id"] == f"evergreen.project.{tag_of(Project(tmp_path))}"
     assert one["evergreen.about"] != other["evergreen.about"]
+
+
+# --- edited code ------------------------------------------------------------------------------------------------------
+
+
+class Restarted(Exception):  # noqa: N818
+    """Stands for a process that was replaced."""
+
+
+@pytest.fixture
+def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file of the project that was edited since this process began."""
+    path = tmp_path / "helper.py"
+    path.write_text("new = 1")
+
+    def replace(program: str, words: list[str]) -> None:
+        raise Restarted(words[1:])
+
+    monkeypatch.setattr(watch.os, "execv", replace)
+    monkeypatch.setattr(watch.code, "changed", lambda: [path])
+    monkeypatch.setattr(watch, "_REFUSED", {})
+    return path
+
+
+def imports(monkeypatch: pytest.MonkeyPatch, returncode: int) -> list[int]:
+    """Let an attempt to import the code end so; returns what counts the attempts."""
+    tried: list[int] = []
+
+    def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        tried.append(1)
+        return subprocess.CompletedProcess(words, returncode, "", "Traceback\nNameError: name 'x' is not defined\n")
+
+    monkeypatch.setattr(watch.subprocess, "run", run)
+    return tried
+
+
+def test_it_begins_anew_with_edited_code(edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    imports(monkeypatch, 0)
+    with pytest.raises(Restarted) as caught:
+        watch.restart_if_edited(Project(tmp_path))
+    assert caught.value.args[0] == sys.orig_argv[1:]
+
+
+def test_code_that_cannot_be_imported_is_told_once_and_tried_again_when_edited(
+    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = imports(monkeypatch, 1)
+    for _ in range(3):
+        watch.restart_if_edited(Project(tmp_path))
+    said = capsys.readouterr().err
+    assert len(tried) == said.count("NameError: name 'x' is not defined: correct it") == 1
+    os.utime(edited, (1, 1))
+    imports(monkeypatch, 0)
+    with pytest.raises(Restarted):
+        watch.restart_if_edited(Project(tmp_path))
+
+
+def test_it_goes_on_where_nothing_was_edited(edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(watch.code, "changed", list)
+    assert imports(monkeypatch, 1) == []
+    watch.restart_if_edited(Project(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from evergreen.adopt.adopt import Adoption
 from evergreen.adopt.settle import INBOX
+from evergreen.commit import read_commit
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
 from evergreen.files import write_whole
@@ -38,10 +40,8 @@ def check_fresh(project: Project) -> None:
     except FileNotFoundError:
         raise InputError("git is needed, and is not there: adopting writes over files that it keeps") from None
     if done.returncode:
-        raise InputError(
-            f"{project.root} is in no git repository, and adopting writes over files: `git init && git add -A && git "
-            "commit -m Start` keeps them"
-        )
+        why = read_commit(project.root).why or f"git fails ({done.stderr.strip()})"
+        raise InputError(f"adopting writes over files that git keeps, and {why}")
     if changed := [line[3:] for line in done.stdout.splitlines()]:
         raise InputError(
             f"{', '.join(changed)}: changed since the last commit, and adopting writes over it: `git commit` it, or `git "
@@ -58,7 +58,7 @@ def write(project: Project, adoption: Adoption) -> None:
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
     example = project.root / "tests" / "example"
     set_aside = not example.exists() and (project.root / SOURCE / FLIGHTS).exists()
-    part = Path(tempfile.mkdtemp(dir=project.root, prefix=".adopt-"))
+    part = Path(tempfile.mkdtemp(dir=project.root, prefix=f".part-{os.getpid()}-"))
     try:
         if set_aside:
             _copy_example(project.root / SOURCE, example)
@@ -81,7 +81,7 @@ def write(project: Project, adoption: Adoption) -> None:
 
 def _copy_example(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".example-"))
+    part = Path(tempfile.mkdtemp(dir=target.parents[1], prefix=f".part-{os.getpid()}-"))
     for name in EXAMPLE:
         shutil.copy2(source / name, part / name)
     part.chmod(0o755)

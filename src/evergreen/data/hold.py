@@ -24,7 +24,15 @@ from evergreen.params import Drift
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
 RECENT = 5 * BEFORE  # batches among which the small ones are told
-CODE = ("grid.py", "hold.py", "relations.py", "shift.py", "sketch.py", "suspects.py")  # what is found depends on
+CODE = (
+    "finding.py",
+    "grid.py",
+    "hold.py",
+    "relations.py",
+    "shift.py",
+    "sketch.py",
+    "suspects.py",
+)  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
 

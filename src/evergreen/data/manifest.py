@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ class Manifest:
     def forget_altered(self) -> None:
         """Drop the batches with such files, so that they are made anew."""
         self.entries = {batch: entry for batch, entry in self.entries.items() if not self._altered(batch)}
+
+    def not_stamped(self, stamps: Mapping[str, str]) -> list[str]:
+        """Return which of the batches in `stamps` are not here, or were made from something else."""
+        return [name for name, stamp in stamps.items() if self.entries.get(name, {}).get("stamp") != stamp]
 
     def check(self, batch: str) -> None:
         """Raise InputError where the batch's own file is not as it was recorded."""

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from evergreen import dataset
+from evergreen.code import with_imports
 from evergreen.data.encoder import as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
 from evergreen.data.keys import KEY, hash_keys
@@ -44,6 +45,14 @@ from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
+CODE = (
+    "encoder.py",
+    "keys.py",
+    "prepare.py",
+    "profile.py",
+    "sketch.py",
+    "split.py",
+)  # what is made of a batch depends on
 ALONE = 20  # rows that are computed each by itself
 
 
@@ -67,10 +76,8 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     validated, done = Manifest(project.validated), Manifest(project.features)
     if check:
         done.forget_altered()
-    steps = [Path(__file__).with_name(name) for name in ("prepare.py", "encoder.py", "profile.py", "sketch.py")]
-    recipe = sha256_of(sha256_of_code([*steps, Path(dataset.__file__)]), params.task)
-    stamps = {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
-    new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
+    stamps = _stamps(validated, params)
+    new = done.not_stamped(stamps)
     _check_features()
     done.drop([name for name in done.entries if name not in stamps])
     for name in new:
@@ -95,6 +102,17 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     used = Profile.read(done.file(name, ".json") for name in split.batches())
     counts = {reason: one.rows for reason, one in used.left_out.items()}
     return Prepared(tuple(new), split, used.kept.rows, counts, held)
+
+
+def stale(project: Project, params: Params) -> list[str]:
+    """Return the batches that have no features yet, or others': also where DVC knows no file that changed."""
+    return Manifest(project.features).not_stamped(_stamps(Manifest(project.validated), params))
+
+
+def _stamps(validated: Manifest, params: Params) -> dict[str, str]:
+    steps = [Path(__file__).with_name(name) for name in CODE]
+    recipe = sha256_of(sha256_of_code([*steps, *with_imports(dataset.__file__)]), params.task)
+    return {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
 
 
 def _check_features() -> None:

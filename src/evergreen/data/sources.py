@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import importlib
 import io
 import lzma
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from evergreen import dataset
+from evergreen.code import with_imports
 from evergreen.data.dialect import NUMBER, Dialect, blank, read_iso
 from evergreen.data.listing import READ, Listing, few, form_of, is_local, open_packed, separator_of, sort_out, special
 from evergreen.data.memory import check_parquet, check_size, check_text, unpack
@@ -289,26 +291,41 @@ def read_parquet(content: bytes, path: str) -> pl.DataFrame:
 
 
 def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
-    """Return the fields as text. Arrow's reader refuses a row with too few fields, where others fill in nulls."""
-    from pyarrow import ArrowInvalid, csv, string
+    """Return the fields as text. Arrow's reader refuses a row with too few fields, where others fill in nulls.
+
+    In one thread: others of Arrow's may still run when a mistake ends the process, which then aborts now and then.
+    """
+    from pyarrow import ArrowInvalid, BufferReader, string
+    from pyarrow import csv as arrow
 
     content += b"" if content.endswith(b"\n") else b"\n"
-    parsing = csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+    parsing = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
     try:
-        with csv.open_csv(io.BytesIO(content), parse_options=parsing) as reader:
-            names = reader.schema.names
+        names = _header(content, separator)
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"{path}: the header names {repeated[0]!r} twice: rename one")
         columns = dict.fromkeys(names, string())
-        texts = csv.ConvertOptions(column_types=columns, null_values=[""], strings_can_be_null=True)
-        table = csv.read_csv(io.BytesIO(content), parse_options=parsing, convert_options=texts)
-    except ArrowInvalid as error:
-        raise InputError(_damaged(path, "CSV", error)) from None
+        texts = arrow.ConvertOptions(column_types=columns, null_values=[""], strings_can_be_null=True)
+        alone = arrow.ReadOptions(use_threads=False)
+        table = arrow.read_csv(BufferReader(content), alone, parse_options=parsing, convert_options=texts)
+        if table.column_names != names:
+            raise ArrowInvalid(f"the header reads {', '.join(names)} and {', '.join(table.column_names)}")
+    except (ArrowInvalid, ValueError) as error:
+        raise InputError(_damaged(path, "CSV", str(error).removeprefix("CSV parse error: "))) from None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     if content.count(b'"') % 2 and any("\n" in str(field) for row in frame.tail(1).rows() for field in row):
         raise InputError(_damaged(path, "CSV", "a quote is opened and never closed"))
     return frame
+
+
+def _header(content: bytes, separator: str) -> list[str]:
+    """Return the names in the first line that is not empty."""
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    try:
+        return next((fields for fields in csv.reader(text, delimiter=separator) if fields), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
 
 
 def _damaged(path: str, kind: str, error: object) -> str:
@@ -334,7 +351,7 @@ class Python:
             raise InputError(f"source.module: {name!r} lacks {lacking[0]}(): see src/evergreen/flights.py")
 
     def offers(self) -> list[Offer]:
-        code = sha256_of_code([Path(str(self.module.__file__))])
+        code = sha256_of_code(with_imports(str(self.module.__file__)))
         names = sorted(self.module.batches(), key=natural)
         return [Offer(name, f"{self.module.origin()} {code}") for name in names]
 

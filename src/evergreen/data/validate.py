@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from evergreen import dataset
+from evergreen.code import with_imports
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.memory import check_parquet
 from evergreen.data.moments import has_column, has_dates, moments
@@ -43,6 +44,9 @@ TYPE_NAMES = {
 UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
 DELIVERED = " (as delivered)"  # of a column of which some values do not fit: those are not missing
 REASONS, QUARANTINE_ROW = "quarantine_reasons", "quarantine_row"  # why, and which row of the batch it was, from 1 on
+CODE = (  # what is found of a batch depends on, beside a person's own
+    "cells.py", "database.py", "dialect.py", "listing.py", "moments.py", "naming.py", "sources.py", "validate.py",
+)  # fmt: skip
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
 PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
@@ -129,9 +133,8 @@ def validate(project: Project, params: Params, *, check: bool = False) -> Valida
     raw, done = Manifest(project.raw), Manifest(project.validated)
     if check:
         done.forget_altered()
-    expected = contract(params)
-    stamps = {name: sha256_of(raw.version(name), expected) for name in raw.in_order()}
-    new = [name for name, stamp in stamps.items() if done.entries.get(name, {}).get("stamp") != stamp]
+    stamps = _stamps(raw, params)
+    new = done.not_stamped(stamps)
     outcomes = []
     for name in new:
         raw.check(name)
@@ -142,6 +145,16 @@ def validate(project: Project, params: Params, *, check: bool = False) -> Valida
     for outcome in outcomes:
         _keep(project, outcome, done, stamps[outcome.report.batch], raw.entries[outcome.report.batch])
     return Validated(tuple(new), tuple(read_reports(project)), batches=len(stamps))
+
+
+def stale(project: Project, params: Params) -> list[str]:
+    """Return the batches that were not checked yet, or by another contract: also where DVC knows no file that changed."""
+    return Manifest(project.validated).not_stamped(_stamps(Manifest(project.raw), params))
+
+
+def _stamps(raw: Manifest, params: Params) -> dict[str, str]:
+    expected = contract(params)
+    return {name: sha256_of(raw.version(name), expected) for name in raw.in_order()}
 
 
 def load_library() -> None:
@@ -155,8 +168,11 @@ def contract(params: Params) -> str:
     expected = find_spec("evergreen.expectations")  # importing it takes seconds
     assert expected
     assert expected.origin
-    code = (here / "sources.py", here / "validate.py", Path(dataset.__file__), Path(expected.origin))
-    return sha256_of(sha256_of_code(code), params.validation.model_dump())
+    own = (dataset.__file__, expected.origin)
+    return sha256_of(
+        sha256_of_code([*(here / name for name in CODE), *(path for one in own for path in with_imports(one))]),
+        params.validation.model_dump(),
+    )
 
 
 def read_reports(project: Project) -> list[BatchReport]:

@@ -10,7 +10,6 @@ every policy that asked for it. The real loop also brings an earlier champion ba
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -179,7 +178,7 @@ def challenge(workspace: Project, params: Params, device: str, version: str) -> 
     split = Split.read(workspace.features / "split.json")
     boosters, learnt = {seed: trained[seed].booster for seed in chosen}, Learnt.of(tables, str(split.validation.end))
     assert tables.encoder
-    with tempfile.TemporaryDirectory() as folder:
+    with workspace.temporary() as folder:
         model = read_package(write_package(Path(folder, "package"), tables.encoder, boosters, learnt))
     rows = read_part(workspace, split.holdout)
     return Challenger(

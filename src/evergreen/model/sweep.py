@@ -23,7 +23,9 @@ TRAINS = (
     "tables.py",
     "train.py",
     "../data/encoder.py",
+    "../data/keys.py",
     "../data/prepare.py",
+    "../data/split.py",
 )  # code that a seed's model depends on
 JUDGES = (
     "baselines.py",
@@ -31,10 +33,16 @@ JUDGES = (
     "metrics.py",
     "package.py",
     "sweep.py",
+    "../data/bias.py",
+    "../data/finding.py",
+    "../data/label_noise.py",
     "../life/compare.py",
     "../life/decide.py",
+    "../life/fairness.py",
     "../life/judge.py",
     "../life/leaks.py",
+    "../life/rollback.py",
+    "../life/single_scores.py",
 )  # and a sweep's, beside these
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import begin, git
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import disable_run_logger
 from prefect.states import Completed, Crashed, Failed
 
+from evergreen import code
+from evergreen.commit import Commit, first_commit
 from evergreen.errors import InputError
 from evergreen.project import Project
 from flows.server import tag_of
@@ -134,3 +137,52 @@ def test_the_pictures_shown_are_those_of_the_run_that_is_told_of(project: Projec
     for run_id, content in (("newest", "the newest"), ("older", "older"), ("newest", "newest")):
         show_again(one, run_id)
         assert picture.read_text() == f"picture of {content}"
+
+
+# --- which code a run is of -------------------------------------------------------------------------------------------
+
+
+def note(project: Project) -> Commit:
+    one = Job.open()
+    with disable_run_logger():
+        one.note_commit()
+    assert one.tracker.commit
+    return one.tracker.commit
+
+
+@pytest.fixture
+def committed(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """That project, in git, run by a process whose code nobody has edited."""
+    monkeypatch.setattr(code, "changed", list)
+    begin(project.root)
+    return project
+
+
+def test_a_run_is_of_the_commit_at_its_start(committed: Project) -> None:
+    found = note(committed)
+    assert (found.name, found.changes) == (git(committed.root, "rev-parse", "HEAD").strip(), "")
+
+
+def test_what_is_edited_later_does_not_count(committed: Project) -> None:
+    first_commit(committed.root)  # as the command does, at once
+    (committed.root / "dvc.yaml").write_text("stages: {}")
+    git(committed.root, "commit", "-qam", "later")
+    assert note(committed).name == git(committed.root, "rev-parse", "HEAD~").strip()
+
+
+def test_what_was_edited_while_a_run_started_is_of_no_commit(
+    committed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code, "changed", lambda: [code.HOME / "src" / "helper.py"])
+    found = note(committed)
+    assert found.name == "none"
+    assert found.why.startswith("src/helper.py was edited while the run started")
+
+
+def test_so_are_parameters(committed: Project) -> None:
+    one = Job.open()
+    committed.params.write_text("sweep: {seeds: 5}\n")
+    with disable_run_logger():
+        one.note_commit()
+    assert one.tracker.commit
+    assert one.tracker.commit.why.startswith("params.yaml was edited")

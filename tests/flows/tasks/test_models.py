@@ -40,7 +40,9 @@ def test_a_run_is_named_after_its_holdout_and_carries_its_facts(make_job: Callab
     parts = {"train": ["2013-01", "2013-02"], "validation": ["2013-03"], "holdout": ["2013-04"]}
     split = {role: {"batches": batches, "start": None, "end": None} for role, batches in parts.items()}
     (one.project.features / "split.json").write_text(json.dumps(split))
-    name, facts = describe(one, PLAN, "drift of temp")
+    (one.project.root / "dvc.lock").write_text("stages: {}")
+    name, facts, texts = describe(one, PLAN, "drift of temp")
+    assert texts == {"params.yaml": one.params.text.decode(), "dvc.lock": "stages: {}"}
     assert name == "up to 2013-04, 3 seeds, median"
     assert facts == {
         "device": "cpu",

@@ -1,0 +1,148 @@
+"""The code of this process, read once when the package is first imported, so that a run is of one code.
+
+Every module of the project is imported from what was read then, and every fingerprint is of that: what is edited or
+checked out meanwhile counts from the next process on.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = Path(__file__).resolve().parent
+HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
+_KEPT: dict[str, bytes] = {}  # path without links -> content
+
+
+def keep() -> None:
+    """Read the project's Python files, and have them imported from there; call it before any other is imported."""
+    for folder in (PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE, HOME / "flows"):
+        for path in folder.rglob("*.py"):
+            with suppress(OSError):  # a link to nothing, as editors leave them
+                _read(str(path))
+    sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder)
+
+
+def read(path: Path) -> bytes:
+    """Return the source at `path` as this process runs it, or would: what lies there now may be newer."""
+    kept = ran(path)
+    return path.read_bytes() if kept is None else kept
+
+
+def changed() -> list[Path]:
+    """Return the files of the project that are no longer what this process runs."""
+    return [Path(path) for path, content in sorted(_KEPT.items()) if _on_disk(path) != content]
+
+
+def ran(path: str | Path) -> bytes | None:
+    """Return the source that this process took from `path`; None where it took none."""
+    return _KEPT.get(os.path.realpath(path))
+
+
+def is_own(path: str) -> bool:
+    """Say whether the file at `path` is of the project, not of a library."""
+    real = os.path.realpath(path)
+    return real in _KEPT or (
+        real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real
+    )
+
+
+def with_imports(path: str | Path) -> list[Path]:
+    """Return `path` and the project's own modules that it imports, directly or through one another, sorted."""
+    found, ahead = set(), {Path(os.path.realpath(path))}
+    while ahead:
+        found |= ahead
+        ahead = {imported for one in ahead for imported in _imports(one)} - found
+    return sorted(found)
+
+
+def environment(folder: Path) -> Mapping[str, str]:
+    """Return what makes a new Python process run this process's code: a copy of it in `folder`, where files differ now."""
+    if not changed():
+        return {}
+    for path, content in _KEPT.items():
+        if Path(path).is_relative_to(PACKAGE):
+            copy = folder / Path(path).relative_to(PACKAGE.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
+    others = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *([others] if others else [])])}
+
+
+class _Loader(SourceFileLoader):
+    """Loads what was read, and knows compiled files by its content: by time and size they can be of another."""
+
+    def path_stats(self, path: str) -> Mapping[str, int]:
+        content = _read(path)
+        return {"mtime": zlib.crc32(content), "size": len(content)}
+
+    def get_data(self, path: str) -> bytes:
+        return _read(path) if path.endswith(".py") else super().get_data(path)
+
+
+class _Finder:
+    """Finds what Python would find; the project's own modules are loaded from what was read."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) or _removed(name)
+        if spec and type(spec.loader) is SourceFileLoader and is_own(spec.origin or ""):
+            spec.loader = _Loader(spec.name, spec.loader.path)
+        return spec
+
+
+def _removed(name: str) -> ModuleSpec | None:
+    """Return where a module of the project lay that is gone by now, as after a checkout."""
+    stem = PACKAGE.parent.joinpath(*name.split("."))
+    for path, folders in ((f"{stem}.py", None), (str(stem / "__init__.py"), [str(stem)])):
+        if path in _KEPT:
+            loader = SourceFileLoader(name, path)
+            return spec_from_file_location(name, path, loader=loader, submodule_search_locations=folders)
+    return None
+
+
+def _read(path: str) -> bytes:
+    real = os.path.realpath(path)
+    if real not in _KEPT:
+        _KEPT[real] = Path(real).read_bytes()
+    return _KEPT[real]
+
+
+def _on_disk(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:  # gone
+        return None
+
+
+def _imports(path: Path) -> Iterator[Path]:
+    """Yield the project's own modules that the source at `path` names in its imports."""
+    folder = path.parent
+    for node in ast.walk(ast.parse(read(path), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _files(alias.name, (PACKAGE.parent, HOME))
+        elif isinstance(node, ast.ImportFrom):
+            up = folder.joinpath(*[".."] * (node.level - 1)).resolve()
+            places = (up,) if node.level else (PACKAGE.parent, HOME)
+            for alias in node.names:
+                yield from _files(".".join(filter(None, (node.module, alias.name))), places)
+
+
+def _files(name: str, places: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield the file of the module `name`, and of each package it is in, as far as they lie in `places`."""
+    parts = [part for part in name.split(".") if part]
+    for place in places:
+        for count in range(1, len(parts) + 1):
+            stem = place.joinpath(*parts[:count])
+            for path in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py"):
+                if path != PACKAGE / "__init__.py" and path.is_file():
+                    yield path.resolve()

@@ -1,0 +1,92 @@
+"""Which commit of git a folder is at, what is not committed there, and why none is known where git does not say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from evergreen import code
+
+LARGEST = 5_000_000  # bytes of a diff that are kept
+PATIENCE = 60  # seconds
+READ = ["-c", "color.ui=false", "-c", "core.fsmonitor=false", "--no-optional-locks"]  # a `git commit` meanwhile goes on
+
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")  # what a hook of git sets, of its own place
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The commit, "none" where it is not known, then `why` with what to do; what is not committed, as a diff."""
+
+    name: str = "none"
+    changes: str = ""
+    why: str = ""
+
+
+@cache
+def first_commit(root: Path) -> tuple[Commit, bytes]:
+    """Return the commit of the code that this process runs, and `params.yaml`, as they were when this was first asked.
+
+    Call it early: where code was edited before, no commit is known.
+    """
+    found, params = read_commit(root), (root / "params.yaml").read_bytes()
+    if edited := code.changed():
+        names = ", ".join(os.path.relpath(path, code.HOME) for path in edited[:3])
+        found = Commit(why=f"{names} was edited while the run started: run again when it is done")
+    return found, params
+
+
+def read_commit(root: Path) -> Commit:
+    """Return the commit that `root` is at and its uncommitted changes.
+
+    New files are named, not shown. `dvc.lock` does not count: a run itself writes it, and it is recorded whole.
+    """
+    only = ("--", ".", ":!dvc.lock")
+    try:
+        name = _git(root, "rev-parse", "--verify", "HEAD").strip()
+        changes = _git(root, "diff", "--no-ext-diff", "--no-textconv", "HEAD", *only)
+        new = _git(root, "ls-files", "--others", "--exclude-standard", *only)
+    except subprocess.CalledProcessError as error:
+        return Commit(why=_explain(root, error.stderr))
+    except subprocess.TimeoutExpired:
+        return Commit(why=f"git does not answer within {PATIENCE} seconds: see what `git status` says")
+    except OSError:
+        return Commit(why="git is not installed, or cannot be started: install it")
+    return Commit(name, changes + "".join(f"new file: {path}\n" for path in new.splitlines()))
+
+
+def _git(root: Path, *words: str) -> str:
+    """Return what git prints, of more than is kept the beginning. Raises CalledProcessError where it fails."""
+    env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    with tempfile.TemporaryFile() as told:  # not in memory: a diff can be as large as the files
+        command = ["git", *READ, "-C", str(root), *words]
+        done = subprocess.run(
+            command, stdout=told, stderr=subprocess.PIPE, timeout=PATIENCE, env=env | {"LC_ALL": "C"}, check=False
+        )
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, command, stderr=done.stderr.decode(errors="replace"))
+        size = os.fstat(told.fileno()).st_size
+        told.seek(0)
+        text = told.read(LARGEST).decode(errors="replace")
+    return text if size <= LARGEST else f"{text}\n[cut: {size:,} bytes in all]\n"
+
+
+def _explain(root: Path, said: str) -> str:
+    """Return why git knows no commit, and what to do."""
+    if "dubious ownership" in said:
+        return (
+            f"git refuses {root}, which belongs to another user: `git config --global --add safe.directory {root}`, or "
+            "run as its owner"
+        )
+    if "not a git repository" in said:
+        return f"{root} is in no git repository: `git init && git add -A && git commit -m Start`"
+    if "Needed a single revision" in said or "bad revision 'HEAD'" in said:
+        return "nothing is committed yet: `git add -A && git commit -m Start`"
+    if "must be run in a work tree" in said:
+        return f"{root} is a bare git repository: work in a clone of it"
+    first = next((line for line in said.splitlines() if line.startswith("fatal:")), said.strip())
+    return f"git fails ({first.removeprefix('fatal: ') or 'no message'}): see what `git status` and `git fsck` say"
