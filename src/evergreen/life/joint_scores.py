@@ -52,7 +52,9 @@ def find_joint(tables: Tables, names: Sequence[str]) -> Joint | None:
     search = _Search(tables, tuple(tables.features.index(name) for name in numbers))
     if not numbers or not search.enough:
         return None
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it: small fits only wait for one another
+
+    with threadpool_limits(1), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a fit that has not settled is no finding
         return max(filter(None, map(search.run, search.forms)), key=lambda one: -len(one.names), default=None)
 

@@ -17,16 +17,17 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.life.joint_scores import find_joint
-from evergreen.life.near_copies import find_copies, find_near_copies
+from evergreen.life.near_copies import BLOCKS, find_copies, find_near_copies
 from evergreen.life.single_scores import FEWEST, MEASURES, Score, score_features
 from evergreen.model.tables import Tables
 from evergreen.params import Leaks
 
 PARTS = {"train": "training", "validation": "validation", "holdout": "holdout"}
 NEARLY = "have, but for one feature and for rounding, the features and the label of"
-LUCK = 3  # standard errors that the share of near copies may be above what coincidence explains
+LUCK = 3  # standard errors that a share of copies may be above what coincidence explains
 STRONG = 0.98  # AUC or R2 of a feature that a person should look at
 REMEDY = "take it out of FEATURES and add its columns to KNOWN_LATER in dataset.py"
+FEWEST_ROWS = 30  # of a holdout, and of a block of training rows, that near copies are looked for in
 AHEAD = 2.0  # a feature stands out if it has so many times the skill of the next best
 
 
@@ -206,23 +207,20 @@ def _look_at_copies(tables: Tables, bound: float | None) -> _Found:
     if not len(tables.holdout):
         return _Found()
     exact = _judge_copies(*find_copies(tables), len(tables.holdout), bound, "have the features and the label of")
-    if exact.leaks or not tables.features[1:]:  # of one feature nothing is left to be alike
+    if exact.leaks or len(tables.features) < 2 or min(len(tables.holdout), len(tables.train) // BLOCKS) < FEWEST_ROWS:
         return exact
-    near = _judge_copies(*find_near_copies(tables), len(tables.holdout), bound, NEARLY, luck=LUCK)
+    near = _judge_copies(*find_near_copies(tables), len(tables.holdout), bound, NEARLY)
     return _Found(near.leaks, exact.notes)
 
 
-def _judge_copies(count: int, expected: float, rows: int, bound: float, how: str, luck: float = 0.0) -> _Found:
-    """Hold the `count` of holdout rows that repeat others against the bound and the share `expected` by coincidence.
-
-    `luck`: so many standard errors of that share count for nothing.
-    """
+def _judge_copies(count: int, expected: float, rows: int, bound: float, how: str) -> _Found:
+    """Hold the `count` of holdout rows that repeat others against the bound and the share `expected` by coincidence."""
     share = count / rows
     if share <= bound:
         return _Found()
     told = f"{count:,} of {rows:,} holdout rows ({share:.1%}) {how} an earlier row"
-    error = (max(expected, 1 / rows) * (1 - expected) / rows) ** 0.5
-    if share - expected <= bound + luck * error:
+    error = (expected * (1 - expected) / rows) ** 0.5
+    if share - expected <= bound + LUCK * error:
         note = (
             f"{told}; up to {expected:.1%} of a block of earlier rows have so too, as where features have few values: "
             "if no two rows should be alike, look for copies in the source"

@@ -11,7 +11,8 @@ from evergreen.model.tables import Table, Tables
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BLOCKS = 10  # of the rows before the holdout
-CELLS = (64, 8)  # that a number is rounded to: a little change seldom leaves its cell
+CELLS = (None, 64, 8)  # that a number is rounded to, or none: a little change seldom leaves its cell
+FEW = 4  # features up to which coarse cells would be alike in all rows
 ROWS = 200_000  # before the holdout at most, the newest, that near copies are looked for among
 
 
@@ -28,13 +29,13 @@ def find_copies(tables: Tables) -> tuple[int, float]:
 def find_near_copies(tables: Tables) -> tuple[int, float]:
     """Return the same for rows that equal an earlier one but for one feature, and for rounding of all numbers.
 
-    Numbers are rounded to 64 and to 8 cells of equal size: of both and of every feature left aside, the most telling
-    counts, the one with the most rows beyond what coincidence explains.
+    Numbers are left as they are, or rounded to 64 and to 8 cells of equal size: what counts is the rounding that has most
+    rows beyond what coincidence explains.
     """
     train, validation, holdout = tables.train, tables.validation, tables.holdout
     x, y = np.concatenate([train.x, validation.x])[-ROWS:], np.concatenate([train.y, validation.y])[-ROWS:]
     best = (0, 0.0)
-    for cells in CELLS:
+    for cells in CELLS if len(tables.features) > FEW else CELLS[:2]:
         pool, met = _sums(tables, x, y, x, cells), _sums(tables, holdout.x, holdout.y, x, cells)
         found, among = np.zeros(len(met[0]), dtype=bool), np.zeros(len(y), dtype=bool)
         for column in range(len(tables.features)):
@@ -47,18 +48,19 @@ def find_near_copies(tables: Tables) -> tuple[int, float]:
     return best
 
 
-def _sums(tables: Tables, x: Array, y: Array, known: Array, cells: int) -> tuple[Array, Array]:
+def _sums(tables: Tables, x: Array, y: Array, known: Array, cells: int | None) -> tuple[Array, Array]:
     """Return a hash of each row, shape (rows,), and what each feature adds to it, shape (rows, features)."""
     import polars as pl
 
     columns = []
     for at, name in enumerate(tables.features):
         values = x[:, at]
-        if name not in tables.categories:
-            met = known[~np.isnan(known[:, at]), at]
-            cuts = np.unique(np.quantile(met, np.arange(1, cells) / cells)) if len(met) else met
+        if cells and name not in tables.categories:
+            met = np.sort(known[~np.isnan(known[:, at]), at])
+            inner = met[np.arange(cells) * len(met) // cells] if len(met) else met  # the first is the smallest
+            cuts = np.unique([*inner, *np.nextafter(met[-1:], np.float32(np.inf))])  # beyond them nothing is known
             values = np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
-        columns.append(pl.Series(values.astype(np.float32)).hash(seed=at).to_numpy())
+        columns.append(pl.Series(values.astype(np.float32) + np.float32(0)).hash(seed=at).to_numpy())
     parts = np.column_stack(columns)
     labels = pl.Series(y).hash(seed=len(columns)).to_numpy()
     return parts.sum(axis=1, dtype=np.uint64) + labels, parts
