@@ -142,7 +142,7 @@ def _strong(scores: Mapping[str, Score], named: Collection[str], task: str, leas
         others = {other: value for other, value in known.items() if other not in (name, *named)}
         second = max(others, key=others.__getitem__, default=None)
         alone = second is not None and least is not None and stands_out(score, others[second], task, least)
-        if not alone and score < STRONG:
+        if not alone and not scores[name].sure >= STRONG:
             continue
         beside = f", where no other comes near ({second!r}: {others[second]:.3f})" if alone and second else ""
         notes.append(

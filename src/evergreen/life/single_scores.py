@@ -17,7 +17,7 @@ MEASURES = {"binary": "ROC AUC", "multiclass": "mean one-vs-rest AUC", "regressi
 BINS = 64  # of a number
 FEWEST = 10  # rows of a class, or labels of a regression, below which a score is luck
 ENOUGH = 100  # below, luck still carries a good feature to a perfect score
-FINE = 1_000  # training rows from which neighbouring values are looked at, besides bins
+FINE = 200  # training rows from which neighbouring values are looked at, besides bins
 NEWEST = 200_000  # training rows at most whose values are looked at one by one
 
 

@@ -34,7 +34,10 @@ JUDGES = (
     "../life/compare.py",
     "../life/decide.py",
     "../life/judge.py",
+    "../life/joint_scores.py",
     "../life/leaks.py",
+    "../life/near_copies.py",
+    "../life/single_scores.py",
 )  # and a sweep's, beside these
 
 
