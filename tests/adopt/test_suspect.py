@@ -82,7 +82,7 @@ def test_columns_of_which_the_label_is_made_are_out(what: str) -> None:
         ("First", True),
         ("Second", True),
     }
-    assert "with 'First' and 'Second'" in found[-1].says or "with 'First', 'Second'" in found[-1].says
+    assert [one.says.split(" tells")[0] for one in found] == ["together with 'Second'", "together with 'First'"]
 
 
 def test_unlabelled_rows_say_nothing() -> None:

@@ -57,10 +57,15 @@ def _together(features: Mapping[str, Column], tables: Tables, exact: list[str]) 
     found = find_joint(tables, [name for name in features if name not in exact])
     if found is None:
         return []
-    names = listed([shown(features[name].name) for name in found.names])
-    how = f"with {names} tells" if len(found.names) > 1 else "tells"
-    says = f"{how} the label nearly exactly, as a formula of them does: one of them is known only afterwards"
-    return [Doubt(features[name].name, "suspected leak", says, out=True) for name in found.names]
+    doubts = []
+    for name in found.names:
+        others = listed([shown(features[other].name) for other in found.names if other != name])
+        says = (
+            f"{f'together with {others} ' if others else ''}tells the label nearly exactly, as the parts of a formula do: "
+            "put back into FEATURES what is known in time"
+        )
+        doubts.append(Doubt(features[name].name, "suspected leak", says, out=True))
+    return doubts
 
 
 def _strong(
