@@ -397,6 +397,9 @@ def up() -> None:
 @click.option("--dates", multiple=True, metavar="FORMAT", help="How dates are written, such as %d.%m.%Y, or epoch_ms.")
 @click.option("--no-time", "timeless", is_flag=True, help="No column says when, whatever dates there are.")
 @click.option("--key", multiple=True, help="A column that names a row, or one of several that do so together.")
+@click.option(
+    "--known-later", multiple=True, help="A column that is known only after the event: no feature. May be repeated."
+)
 @click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What kind of label it is.")
 @click.option("--table", help="The table, where SOURCE is a database.")
 @click.option("--period", type=click.Choice(["day", "week", "month", "year"]), help="What one batch spans.")

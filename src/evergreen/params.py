@@ -160,9 +160,9 @@ class Evaluate(Section):
 
 
 class Leaks(Section):
-    """What looks too good to be known at prediction time: it stops the run before training."""
+    """What looks too good to be known at prediction time: nearly exact, it stops the run; strong, it is asked about."""
 
-    max_single_score: Annotated[float, Field(gt=0.5, le=1)] | None = 0.98
+    max_single_score: Annotated[float, Field(gt=0.5, le=1)] | None = 0.999
     stand_out: Share | None = 0.7
     trusted: tuple[str, ...] = ()
     max_duplicates: Share | None = 0.05

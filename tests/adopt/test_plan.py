@@ -70,6 +70,12 @@ def test_what_is_odd_about_the_label_is_said(planned: Planner) -> None:
     assert "is 'yes' in only 10 of 300 rows (3.3%)" in [one.says for one in skewed.doubts]
 
 
+def test_what_a_person_knows_to_be_late_is_no_feature(planned: Planner) -> None:
+    found = planned(known_later=("spend",))
+    assert list(found.features) == ["visits", "place"]
+    assert found.later == ("churn", "spend")
+
+
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "another name": ({}, {"target": "Churn"}, "there is no column 'Churn'; did you mean 'churn'?"),
     "a slip": ({}, {"target": "chrun"}, "did you mean 'churn'?"),
@@ -93,6 +99,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "key not unique": ({}, {"key": ("place",)}, "--key place: 300 rows share it with another, such as"),
     "key that is the target": ({}, {"key": ("churn",)}, "is the target"),
     "no such key": ({}, {"key": ("customer",)}, "--key: there is no column 'customer'"),
+    "late that is the target": ({}, {"known_later": ("churn",)}, "--known-later churn: label, time and key"),
+    "no such late": (
+        {},
+        {"known_later": ("spent",)},
+        "--known-later: there is no column 'spent'; did you mean 'spend'?",
+    ),
     "no feature": (
         {name: ["1"] * N for name in ("spend", "visits", "place")},
         {},

@@ -1,4 +1,4 @@
-"""Suspect: what gives the label away is found, what is only good is trusted, noise is neither."""
+"""Suspect: what tells the label nearly exactly is out, what is strong stays and is asked about, noise is neither."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.infer import Column
-from evergreen.adopt.suspect import Suspected, suspect
+from evergreen.adopt.suspect import suspect
 from evergreen.params import Leaks, Task
 
 ROWS = 600
@@ -18,7 +19,7 @@ def column(name: str, values: object) -> Column:
     return Column(name, made.dtype, made, pl.Series([False] * len(made)))
 
 
-def search(task: Task, noise: float, bound: float = 0.98) -> Suspected:
+def search(task: Task, noise: float) -> tuple[Doubt, ...]:
     draw = np.random.default_rng(0)
     hidden = draw.normal(size=ROWS)
     label = {
@@ -33,38 +34,55 @@ def search(task: Task, noise: float, bound: float = 0.98) -> Suspected:
         "text": column("Text", draw.choice(["a", "b"], ROWS)),
         "noise": column("Noise", draw.normal(size=ROWS)),
     }
-    return suspect(features, column("y", label), task, "yes", Leaks(max_single_score=bound))
+    return suspect(features, column("y", label), task, "yes", Leaks())
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_what_tells_the_label_is_suspected(task: Task) -> None:
-    found = search(task, noise=0.0)
-    assert [(one.column, one.kind, one.out) for one in found.doubts] == [("Told", "suspected leak", True)]
-    assert found.trusted == ()
+def test_what_tells_the_label_nearly_exactly_is_out(task: Task) -> None:
+    assert [(one.column, one.kind, one.out) for one in search(task, noise=0.0)] == [("Told", "suspected leak", True)]
 
 
-def test_what_is_near_the_bound_is_trusted_by_name() -> None:
-    found = search("binary", noise=0.2)
-    assert found.trusted == ("told",)
-    assert [(one.column, one.kind, one.out) for one in found.doubts] == [("Told", "strong", False)]
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_what_is_strong_stays_and_is_asked_about(task: Task) -> None:
+    (doubt,) = search(task, noise=0.1)
+    assert (doubt.column, doubt.kind, doubt.out) == ("Told", "strong", False)
+    assert "LOOK AT THIS FIRST" in doubt.says
+    assert "`--known-later 'Told'` takes it out" in doubt.says
 
 
 def test_what_is_merely_good_is_nothing_to_tell_of() -> None:
-    assert search("binary", noise=0.6) == Suspected((), ())
+    assert search("binary", noise=0.6) == ()
 
 
-def test_what_stands_out_is_suspected_below_the_bound_too() -> None:
+def test_what_stands_out_is_asked_about() -> None:
     draw = np.random.default_rng(0)
     y = draw.integers(0, 2, ROWS)
     features = {
-        "told": column("told", y + 0.3 * draw.normal(size=ROWS)),
+        "told": column("told", y + 0.5 * draw.normal(size=ROWS)),
         "noise": column("noise", draw.normal(size=ROWS)),
     }
-    found = suspect(features, column("y", y), "binary", 1, Leaks(max_single_score=1.0))
-    assert [one.column for one in found.doubts if one.out] == ["told"]
-    assert "far more of the label than any other" in found.doubts[0].says
-    bold = suspect(features, column("y", y), "binary", 1, Leaks(max_single_score=1.0, stand_out=None))
-    assert [one.column for one in bold.doubts if one.out] == []
+    (doubt,) = suspect(features, column("y", y), "binary", 1, Leaks())
+    assert (doubt.column, doubt.out) == ("told", False)
+    assert ", the next 0." in doubt.says
+    assert suspect(features, column("y", y), "binary", 1, Leaks(stand_out=None)) == ()
+
+
+@pytest.mark.parametrize("what", ["sum", "product"])
+def test_columns_of_which_the_label_is_made_are_out(what: str) -> None:
+    draw = np.random.default_rng(0)
+    first, second = draw.lognormal(size=(2, ROWS))
+    made = {
+        "first": column("First", first),
+        "second": column("Second", second),
+        "noise": column("noise", draw.normal(size=ROWS)),
+    }
+    label = first + second if what == "sum" else first * second
+    found = suspect(made, column("y", label), "regression", None, Leaks())
+    assert {(one.column, one.out) for one in found if one.kind == "suspected leak"} == {
+        ("First", True),
+        ("Second", True),
+    }
+    assert [one.says.split(" tells")[0] for one in found] == ["together with 'Second'", "together with 'First'"]
 
 
 def test_unlabelled_rows_say_nothing() -> None:
@@ -73,4 +91,4 @@ def test_unlabelled_rows_say_nothing() -> None:
         "told": column("told", y.fill_null(7)),
         "noise": column("noise", np.random.default_rng(0).normal(size=ROWS)),
     }
-    assert [one.column for one in suspect(features, column("y", y), "binary", 1, Leaks()).doubts] == ["told"]
+    assert [one.column for one in suspect(features, column("y", y), "binary", 1, Leaks())] == ["told"]

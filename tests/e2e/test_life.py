@@ -139,7 +139,15 @@ def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., P
     path.write_text(text)
     refused(cli(project, "run"), "'waited' reads 'dep_delay'", "KNOWN_LATER")
     path.write_text(text.replace('KNOWN_LATER = ("dep_time", "dep_delay", ', 'KNOWN_LATER = ("dep_time", '))
-    refused(cli(project, "run"), "feature 'waited' alone tells the label", "nothing was trained")
+    made = text.replace(
+        '"waited": pl.col("dep_delay"),',
+        '"waited": pl.col("dep_delay"), "flown": pl.col("arr_delay") - pl.col("dep_delay"),',
+    )
+    made = made.replace('KNOWN_LATER = ("dep_time", "dep_delay", ', 'KNOWN_LATER = ("dep_time", ').replace(
+        '"arr_delay", ', "", 1
+    )
+    path.write_text(made)
+    refused(cli(project, "run"), "'waited'", "'flown'", "together tell the label nearly exactly", "nothing was trained")
     assert registry(project).aliases() == {}
 
 

@@ -16,7 +16,7 @@ from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
-from evergreen.life.decide import PROMOTE, REFUSE
+from evergreen.life.decide import ASK, PROMOTE, REFUSE
 from evergreen.life.judge import Candidate
 from evergreen.model.evaluate import predict
 from evergreen.model.metrics import METRICS, calibration_error, measure
@@ -394,3 +394,30 @@ def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, w
     judged, decision = settle("regression", challenger, world.champion("regression"), afresh=afresh)
     assert judged.evidence.reload == distance
     assert broken(decision) == (set() if isinstance(distance, float) and distance == 0 else {"reload"})
+
+
+# --- what only a person can answer ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("noise", "new", "asked"),
+    [(0.6, True, True), (0.6, False, False), (2.0, True, False)],
+    ids=["far more by a new feature", "far more by those known", "a little more by a new feature"],
+)
+def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(noise, new, asked, world, settle):
+    y = world.encoder("binary").transform_label(world.holdout("binary")[LABEL])
+    draw = np.random.default_rng(0)
+
+    def side(noise: float) -> Side:
+        said = [1 / (1 + np.exp(-(2 * y - 1 + noise * draw.normal(size=len(y))))) for _ in range(world.seeds)]
+        return Side(said[0].astype(np.float32), tuple(one.astype(np.float32) for one in said))
+
+    known = world.features[:1] + world.features[2:] if new else world.features
+    champion = world.tell("binary", side(3.0), version="1", encoder=world.encoder("binary", known))
+    bold = {"max_calibration_error": None, "slice_margin": None}
+    judged, decision = settle("binary", world.tell("binary", side(noise)), champion, **bold)
+    assert (decision.action == ASK) == asked
+    assert ["'second', which the champion lacks" in question for question in judged.evidence.questions] == [
+        True
+    ] * asked
+    assert not asked or "evergreen promote --approve" in " ".join(decision.reasons)

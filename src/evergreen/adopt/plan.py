@@ -39,6 +39,7 @@ class Wishes:
     max_bad_rows: float | None = None
     dates: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
+    known_later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,6 @@ class Plan:
 
     `positive`: the value of a binary label that counts as yes. `rare`: classes with too few rows to learn. `features`:
     name -> column. `later`: columns known only afterwards. `left_out`: column -> why. `declared`: all that a row holds.
-    `trusted`: features that are good, and not suspected.
     """
 
     task: Task
@@ -60,7 +60,6 @@ class Plan:
     later: tuple[str, ...]
     left_out: Mapping[str, str]
     declared: tuple[str, ...]
-    trusted: tuple[str, ...]
     doubts: tuple[Doubt, ...]
 
 
@@ -73,13 +72,22 @@ def plan(found: Inferred, wishes: Wishes, leaks: Leaks) -> Plan:
     key = _find_key(columns, wishes, target.name, time)
     others = {name: one for name, one in columns.items() if name not in (target.name, time)}
     when = columns[time] if time in columns and columns[time].dtype == MOMENT else None
-    told += [doubt for one in others.values() for doubt in look(one, is_key=one.name in key, time=when)]
+    late = {_column(columns, name, "--known-later") for name in wishes.known_later}
+    if target.name in late or time in late or late & {*key}:
+        raise InputError(f"--known-later {', '.join(sorted(late))}: label, time and key cannot be named here")
+    told += [Doubt(name, "known later", "is known only afterwards, as you say", out=True) for name in sorted(late)]
+    told += [
+        doubt
+        for one in others.values()
+        if one.name not in late
+        for doubt in look(one, is_key=one.name in key, time=when)
+    ]
     told = [replace(doubt, out=doubt.out and doubt.column not in key) for doubt in told]
     out = {doubt.column: doubt.says for doubt in told if doubt.out}
     kept = [one for name, one in others.items() if name not in out and name not in key]
     features = dict(zip(_name_features(kept, when), kept, strict=True))
     suspected = suspect(features, target, task, positive, leaks)
-    doubts = [*doubts, *told, *suspected.doubts]
+    doubts = [*doubts, *told, *suspected]
     out = {doubt.column: doubt.says for doubt in doubts if doubt.out}
     features = {name: one for name, one in features.items() if one.name not in out}
     if not features:
@@ -89,8 +97,13 @@ def plan(found: Inferred, wishes: Wishes, leaks: Leaks) -> Plan:
     gone = {doubt.column for doubt in doubts if doubt.kind in ("empty", "nested", "personal data")} - {*key}
     return Plan(
         task, target, positive, rare, time, key, features, (target.name, *later), out,
-        tuple(name for name in columns if name not in gone), suspected.trusted, (*found.doubts, *doubts),
+        tuple(name for name in columns if name not in gone), _strong_first((*found.doubts, *doubts)),
     )  # fmt: skip
+
+
+def _strong_first(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
+    """Return doubts with those first that a person should look at first."""
+    return tuple(sorted(doubts, key=lambda doubt: doubt.kind != "strong"))
 
 
 # --- the label --------------------------------------------------------------------------------------------------------

@@ -119,8 +119,8 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
         at_most("train", "min_child_weight", 1.0)
     if rows < MEDIUM and len(sizes) > 1 and before.split.train_batches is not None:
         changes["split"] = {"train_batches": None}
-    if plan.trusted or before.leaks.trusted:
-        changes["leaks"] = {"trusted": list(plan.trusted)}
+    if before.leaks.trusted:  # of another table: only a person vouches
+        changes["leaks"] = {"trusted": []}
     if before.drift.columns or before.drift.accepted:  # of another table
         changes["drift"] = {"columns": {}, "accepted": []}
     at_most("retrain", "min_new_rows", max(20, sorted(sizes)[len(sizes) // 2] // (1 if len(sizes) > 1 else 10)))

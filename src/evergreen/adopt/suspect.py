@@ -3,90 +3,117 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from evergreen.adopt.doubt import Doubt
+from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.infer import MOMENT, Column
-from evergreen.life.leaks import stands_out
+from evergreen.life.leaks import STRONG, stands_out
 from evergreen.params import Leaks, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from evergreen.model.tables import Tables
+
 LOOKED_AT = 50_000  # rows
-LUCK = 5_000  # rows below which chance can carry a score beyond the bound
-NEAR = 0.06  # of the bound
 
 
-@dataclass(frozen=True)
-class Suspected:
-    """`doubts`: about columns that give the label away. `trusted`: features so near that chance could stop a run."""
+def suspect(
+    features: Mapping[str, Column], target: Column, task: Task, positive: object, leaks: Leaks
+) -> tuple[Doubt, ...]:
+    """Return the columns that tell the label nearly exactly, alone or a few together, and those that are merely strong.
 
-    doubts: tuple[Doubt, ...]
-    trusted: tuple[str, ...]
-
-
-def suspect(features: Mapping[str, Column], target: Column, task: Task, positive: object, leaks: Leaks) -> Suspected:
-    """Return which columns tell the label all by themselves, by the bounds of the check before training."""
+    Only what is nearly exact is out (of a few that are so together, all). The bounds are those of
+    the check before training; what is strong is a question to the person, and stays.
+    """
     rows = target.values.is_not_null()
-    scores = _score(features, target.values.filter(rows), rows, task, positive) if features else {}
-    bound, found = leaks.max_single_score or 1.0, []
-    left = {name: score for name, score in scores.items() if score == score}
-    while left:
-        best, *others = sorted(left, key=left.__getitem__, reverse=True)
-        why = _too_good(left[best], left[others[0]] if others else None, task, bound, leaks.stand_out)
-        if not why:
-            break
-        del left[best]
-        says = f"{why}, as what is known only afterwards does"
-        found.append(Doubt(features[best].name, "suspected leak", says, out=True))
-    few = rows.sum() < LUCK
-    near = [name for name, score in left.items() if few and score > bound - NEAR]
-    told = [
+    if not features or not rows.any():
+        return ()
+    halves = _halves(features, target.values.filter(rows), rows, task, positive)
+    scores = _score(halves)
+    bound, measure = leaks.max_single_score or 1.0, "R2" if task == "regression" else "AUC"
+    exact = [name for name, score in scores.items() if score > bound]
+    doubts = [
         Doubt(
             features[name].name,
-            "strong",
-            f"tells much by itself ({left[name]:.3f}); on so few rows chance may carry it over {bound}, so it is in "
-            "leaks.trusted: take it out there if it may be known only afterwards",
+            "suspected leak",
+            f"tells the label nearly by itself ({measure} {scores[name]:.3f}), as what is known only afterwards does",
+            out=True,
         )
-        for name in near
+        for name in exact
     ]
-    return Suspected((*found, *told), tuple(near))
+    doubts += _together(features, halves[0], exact)
+    gone = {doubt.column for doubt in doubts}
+    left = {name: score for name, score in scores.items() if features[name].name not in gone}
+    return (*_strong(features, left, task, measure, leaks.stand_out), *doubts)
 
 
-def _too_good(score: float, second: float | None, task: Task, bound: float, stand_out: float | None) -> str:
-    """Say why a score is not believed; nothing where it is."""
-    measure = "R2" if task == "regression" else "AUC"
-    if score > bound:
-        return f"tells the label nearly by itself ({measure} {score:.3f})"
-    if second is not None and stand_out is not None and stands_out(score, second, task, stand_out):
-        return f"tells far more of the label than any other column ({measure} {score:.3f}, the next {second:.3f})"
-    return ""
+def _together(features: Mapping[str, Column], tables: Tables, exact: list[str]) -> list[Doubt]:
+    """Return a doubt for each of a few columns of which the label is made; they are out, as nobody knows which is late."""
+    from evergreen.life.joint_scores import find_joint
+
+    found = find_joint(tables, [name for name in features if name not in exact])
+    if found is None:
+        return []
+    doubts = []
+    for name in found.names:
+        others = listed([shown(features[other].name) for other in found.names if other != name])
+        says = (
+            f"{f'together with {others} ' if others else ''}tells the label nearly exactly, as the parts of a formula do: "
+            "put back into FEATURES what is known in time"
+        )
+        doubts.append(Doubt(features[name].name, "suspected leak", says, out=True))
+    return doubts
 
 
-def _score(
+def _strong(
+    features: Mapping[str, Column], scores: Mapping[str, float], task: Task, measure: str, least: float | None
+) -> list[Doubt]:
+    """Return a question for each column that tells much by itself, and stays."""
+    known, told = {name: score for name, score in scores.items() if score == score}, []
+    for name, score in known.items():
+        second = max((other for key, other in known.items() if key != name), default=None)
+        alone = second is not None and least is not None and stands_out(score, second, task, least)
+        if alone or score >= STRONG:
+            beside = f", the next {second:.3f}" if alone else ""
+            says = (
+                f"tells much of the label by itself ({measure} {score:.3f}{beside}): LOOK AT THIS FIRST. It stays a "
+                f"feature; if it is known only after the event, `--known-later {shown(features[name].name)}` takes it out"
+            )
+            told.append(Doubt(features[name].name, "strong", says))
+    return told
+
+
+def _halves(
     features: Mapping[str, Column], label: pl.Series, rows: pl.Series, task: Task, positive: object
-) -> dict[str, float]:
-    """Return how well each feature tells the label of one half of the rows after the other half, both ways."""
+) -> tuple[Tables, Tables]:
+    """Return the rows as tables, one half of which trains and the other validates; and the other way round."""
     import numpy as np
 
-    from evergreen.life.single_scores import score_features
     from evergreen.model.tables import Table, Tables
 
     y, classes = _as_codes(label, task, positive)
     x = np.column_stack([_as_numbers(one, rows) for one in features.values()])
     text = tuple(name for name, one in features.items() if one.dtype == pl.String())
     order = np.random.default_rng(0).permutation(len(y))[:LOOKED_AT]
-    halves = [Table(np.ascontiguousarray(x[at]), y[at]) for at in np.array_split(order, 2)]
-    nothing = Table(x[:0], y[:0])
-    both = [
-        score_features(Tables(task, tuple(features), text, classes, fitted, met, nothing))
-        for fitted, met in (halves, halves[::-1])
-    ]
-    return {name: float(np.mean([one[name].validation for one in both])) for name in features}
+    first, second = (Table(np.ascontiguousarray(x[at]), y[at]) for at in np.array_split(order, 2))
+    names, nothing = tuple(features), Table(x[:0], y[:0])
+    return (
+        Tables(task, names, text, classes, first, second, nothing),
+        Tables(task, names, text, classes, second, first, nothing),
+    )
+
+
+def _score(halves: tuple[Tables, Tables]) -> dict[str, float]:
+    """Return how well each feature tells the label of one half of the rows after the other half, both ways."""
+    import numpy as np
+
+    from evergreen.life.single_scores import score_features
+
+    both = [score_features(tables) for tables in halves]
+    return {name: float(np.mean([found[name].validation for found in both])) for name in halves[0].features}
 
 
 def _as_codes(label: pl.Series, task: Task, positive: object) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:

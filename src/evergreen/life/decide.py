@@ -65,7 +65,7 @@ class Evidence:
     `calibration`: error of the champion (None without one) and of the challenger. `groups`: the largest difference
     between two groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded
     from the registry in a fresh process and what the trained one said. `notes`: checks that were switched off before.
-    `faults`: what kept the comparison from being made.
+    `faults`: what kept the comparison from being made. `questions`: what only a person can answer before it is promoted.
     """
 
     comparison: Comparison
@@ -77,10 +77,11 @@ class Evidence:
     seeds_expected: int
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
-    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person where `approval` is manual.
+    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person where `approval` is manual or there is a question.
 
     It is promoted only where every rule is met.
     """
@@ -91,7 +92,8 @@ def decide(evidence: Evidence, gate: Gate) -> Decision:
         return Decision(REFUSE, tuple(broken), plain)
     lead = next(rule.says for rule in rules if rule.name == "better")
     off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
-    return Decision(ASK if gate.approval == "manual" else PROMOTE, (lead, *off, *evidence.notes), plain)
+    action: Action = ASK if gate.approval == "manual" or evidence.questions else PROMOTE
+    return Decision(action, (lead, *evidence.questions, *off, *evidence.notes), plain)
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from evergreen.errors import InputError
 from evergreen.life.compare import (
     FEWEST_OF_CLASS,
     FEWEST_ROWS,
+    Comparison,
     Resampling,
     Rows,
     Side,
@@ -28,6 +29,7 @@ from evergreen.life.compare import (
 )
 from evergreen.life.decide import KEEP, Decision, Evidence
 from evergreen.life.fairness import find_group_differences
+from evergreen.life.leaks import listed_names, stands_out
 from evergreen.life.rollback import decide_rollback
 from evergreen.model.evaluate import predict
 from evergreen.model.metrics import calibration_error, pick_metric
@@ -35,6 +37,7 @@ from evergreen.model.package import Model
 from evergreen.params import Params
 
 Array = np.ndarray[Any, np.dtype[Any]]
+LEAP = 0.5  # skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring unasked
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,29 @@ def judge(
         seeds_expected=params.sweep.seeds,
         notes=notes,
         faults=tuple(faults),
+        questions=_questions(found, challenger, champion, params.leaks.trusted),
     )
     seen = {"champion": other.prediction} if other else {}
     return Judged(evidence, y, seen | {"challenger": side.prediction})
+
+
+def _questions(
+    found: Comparison, challenger: Candidate, champion: Candidate | None, trusted: Collection[str]
+) -> tuple[str, ...]:
+    """Return what a person must say of features that the champion lacks, and that make far more of it than it knew."""
+    one = found.whole.get("roc_auc" if found.task == "binary" else "r2")
+    if champion is None or one is None or not stands_out(one.challenger, one.champion, found.task, LEAP):
+        return ()
+    known = {*champion.model.encoder.features, *trusted}
+    new = [name for name in challenger.model.encoder.features if name not in known]
+    if not new:
+        return ()
+    says = (
+        f"with {listed_names(new)}, which the champion lacks, it knows far more than the champion: are they known when a "
+        "prediction is asked for? If not, take them out of FEATURES; if they are, `evergreen promote --approve`, or name "
+        "them in leaks.trusted in params.yaml"
+    )
+    return (says,)
 
 
 def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params) -> Decision:

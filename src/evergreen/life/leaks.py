@@ -1,30 +1,33 @@
 """Leaks: what looks too good to be known at prediction time stops the run before anything is trained.
 
-Three things are looked at: what each feature tells of the label by itself, rows that two parts of the split share by
-key, and rows of the holdout that earlier rows repeat, features and label alike. What is known only later is refused by
-name already in `data/prepare.py`; here it is found by what it does, whatever it is called.
+Looked at are: what each feature tells of the label by itself; what a few numbers tell together; rows that two parts of
+the split share by key; and rows of the holdout that earlier rows repeat, features and label, all or nearly. What tells
+the label nearly exactly stops the run; what is merely strong is asked about, for only a person knows when it is known.
+What is known only later is refused by name already in `data/prepare.py`.
 
-What this cannot see: a leak that takes two features together (arrival time and scheduled arrival time, each harmless
-alone), and a leak so noisy that an honest feature of another project does as well.
+What this cannot see: a leak as noisy as an honest feature is, and texts that tell the label only together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from evergreen.errors import InputError
+from evergreen.life.joint_scores import find_joint
+from evergreen.life.near_copies import BLOCKS, find_copies, find_near_copies
 from evergreen.life.single_scores import FEWEST, MEASURES, Score, score_features
-from evergreen.model.tables import Table, Tables
+from evergreen.model.tables import Tables
 from evergreen.params import Leaks
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
 PARTS = {"train": "training", "validation": "validation", "holdout": "holdout"}
-BLOCKS = 10  # of the rows before the holdout
+NEARLY = "have, but for one feature and for rounding, the features and the label of"
+LUCK = 3  # standard errors that a share of copies may be above what coincidence explains
+STRONG = 0.98  # AUC or R2 of a feature that a person should look at
+REMEDY = "take it out of FEATURES and add its columns to KNOWN_LATER in dataset.py"
+FEWEST_ROWS = 30  # of a holdout, and of a block of training rows, that near copies are looked for in
 AHEAD = 2.0  # a feature stands out if it has so many times the skill of the next best
 
 
@@ -34,12 +37,14 @@ class Leak:
 
     `kind`: "feature", "key" or "duplicate". `name`: the column, or the parts of the split whose rows these are.
     `value`: the score, the number of rows, or the share of rows. `says`: all of it in words, with bound and remedy.
+    `columns`: the features that it is about.
     """
 
     kind: str
     name: str
     value: float
     says: str
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def _look(tables: Tables, params: Leaks) -> tuple[_Found, ...]:
     return (
         _look_at_features(tables, params),
         _look_at_keys(tables),
-        _look_at_duplicates(tables, params.max_duplicates),
+        _look_at_copies(tables, params.max_duplicates),
     )
 
 
@@ -82,17 +87,16 @@ def _look_at_features(tables: Tables, params: Leaks) -> _Found:
     notes = [
         f"leaks.{name} is null: no feature was checked for {what}"
         for name, what, bound in (
-            ("max_single_score", "giving the label away by itself", params.max_single_score),
+            ("max_single_score", "giving the label away", params.max_single_score),
             ("stand_out", "knowing far more than every other", params.stand_out),
         )
         if bound is None
     ]
     notes += [f"feature {name!r} is trusted (leaks.trusted): it was not checked" for name in params.trusted]
-    if len(notes) - len(params.trusted) == 2:
+    if params.max_single_score is None and params.stand_out is None:
         return _Found(notes=tuple(notes))
-    scores = score_features(tables)
-    known = {name: one.highest for name, one in scores.items() if np.isfinite(one.highest)}
-    if not known:
+    scores = {name: score for name, score in score_features(tables).items() if np.isfinite(score.highest)}
+    if not scores:
         what = (
             f"{FEWEST} labels that differ" if tables.task == "regression" else f"{FEWEST} rows of each of two classes"
         )
@@ -100,36 +104,63 @@ def _look_at_features(tables: Tables, params: Leaks) -> _Found:
             f"no feature could be checked for giving the label away: validation rows lack {what}, training rows too"
         )
         return _Found(notes=(*notes, lacking))
-    leaks = [
-        _giving_away(name, scores[name], tables.task, why)
-        for name in known
-        if name not in params.trusted and (why := _too_good(name, known, tables.task, params))
-    ]
-    return _Found(tuple(leaks), tuple(notes))
+    exact = [name for name, score in scores.items() if score.sure > (params.max_single_score or np.inf)]
+    leaks = [_giving_away(name, scores[name], tables.task, params) for name in exact if name not in params.trusted]
+    if params.max_single_score is not None:
+        leaks += _look_at_formulas(tables, exact, params.trusted)
+    named = {*exact, *params.trusted, *(name for leak in leaks for name in leak.columns)}
+    return _Found(tuple(leaks), (*_strong(scores, named, tables.task, params.stand_out), *notes))
 
 
-def _too_good(name: str, known: Mapping[str, float], task: str, params: Leaks) -> str | None:
-    """Say why the score of a feature is not believed; None where it is."""
-    if params.max_single_score is not None and known[name] > params.max_single_score:
-        return f"beyond {params.max_single_score} (leaks.max_single_score)"
-    others = {other: score for other, score in known.items() if other != name}
-    if params.stand_out is None or not others:
-        return None
-    second = max(others, key=others.__getitem__)
-    if not stands_out(known[name], others[second], task, params.stand_out):
-        return None
-    return f"where no other comes near ({second!r}: {others[second]:.3f}; leaks.stand_out)"
+def _look_at_formulas(tables: Tables, exact: Collection[str], trusted: Collection[str]) -> list[Leak]:
+    """Look for features that together tell the label nearly exactly, besides those that do so alone."""
+    found = find_joint(tables, [name for name in tables.features if name not in exact])
+    if found is None or set(found.names) <= set(trusted):
+        return []
+    names = listed_names(found.names)
+    how = "alone tells" if len(found.names) == 1 else "together tell"
+    says = (
+        f"feature{'s' if found.names[1:] else ''} {names} {how} the label nearly exactly, as a formula of numbers, their "
+        f"logarithms and products does ({MEASURES[tables.task]} {found.score:.4f}): if one of them is known only after "
+        f"the event, {REMEDY}; if all are known in time, name each in leaks.trusted in params.yaml"
+    )
+    return [Leak("feature", " and ".join(found.names), found.score, says, found.names)]
 
 
-def _giving_away(name: str, score: Score, task: str, why: str) -> Leak:
+def listed_names(names: Sequence[str]) -> str:
+    """Return names in quotes, as a sentence lists them."""
+    *others, last = (repr(name) for name in names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _strong(scores: Mapping[str, Score], named: Collection[str], task: str, least: float | None) -> list[str]:
+    """Return a question for each feature that is strong, and not nearly exact: a person knows whether it may be."""
+    known, notes = {name: score.highest for name, score in scores.items()}, []
+    for name, score in known.items():
+        if name in named:
+            continue
+        others = {other: value for other, value in known.items() if other not in (name, *named)}
+        second = max(others, key=others.__getitem__, default=None)
+        alone = second is not None and least is not None and stands_out(score, others[second], task, least)
+        if not alone and not scores[name].sure >= STRONG:
+            continue
+        beside = f", where no other comes near ({second!r}: {others[second]:.3f})" if alone and second else ""
+        notes.append(
+            f"LOOK AT THIS FIRST: feature {name!r} alone tells the label with {MEASURES[task]} {score:.3f}{beside}: is it "
+            f"known when a prediction is asked for? If not, {REMEDY}; if it is, name it in leaks.trusted in params.yaml"
+        )
+    return notes
+
+
+def _giving_away(name: str, score: Score, task: str, params: Leaks) -> Leak:
     newer = score.validation == score.highest
     says = (
         f"feature {name!r} alone tells the label with {MEASURES[task]} {score.highest:.3f} on "
-        f"{'validation rows' if newer else 'training rows (one half told by the other)'}, {why}: if it is known only "
-        "after the event, take it out of FEATURES and add its columns to KNOWN_LATER in dataset.py; if it is honestly "
-        "that good, name it in leaks.trusted in params.yaml"
+        f"{'validation rows' if newer else 'training rows (one half told by the other)'}, beyond "
+        f"{params.max_single_score} (leaks.max_single_score): if it is known only after the event, {REMEDY}; if it is "
+        "honestly that good, name it in leaks.trusted in params.yaml"
     )
-    return Leak("feature", name, score.highest, says)
+    return Leak("feature", name, score.highest, says, (name,))
 
 
 def stands_out(score: float, second: float, task: str, least: float) -> bool:
@@ -151,7 +182,7 @@ def _look_at_keys(tables: Tables) -> _Found:
         known, keys = getattr(tables, earlier).keys, getattr(tables, later).keys
         if known is None or keys is None:
             return _Found(notes=("the rows carry no keys: none was looked for that is in two parts of the split",))
-        if shared := _count_in(keys, known):
+        if shared := int(np.isin(keys, known).sum()):
             leaks.append(_shared(shared, len(keys), PARTS[earlier], PARTS[later]))
     return _Found(tuple(leaks))
 
@@ -164,25 +195,32 @@ def _shared(shared: int, rows: int, earlier: str, later: str) -> Leak:
     return Leak("key", f"{earlier} and {later}", shared, says)
 
 
-def _look_at_duplicates(tables: Tables, bound: float | None) -> _Found:
-    """Look for holdout rows whose features and label, all of them, an earlier row has as well (missing equals missing).
+def _look_at_copies(tables: Tables, bound: float | None) -> _Found:
+    """Look for holdout rows whose features and label an earlier row has as well, all of them or nearly.
 
-    Where features have few values, equal rows are no copies: a flight like any other. How many to expect is seen in the
-    rows before the holdout, cut by time into ten blocks: the largest share of a block's rows that other blocks repeat.
-    Only what the holdout has beyond that counts against the bound, so nothing is found where earlier blocks repeat one
-    another as much; a note says so then. Rows that equal one another within a block count nowhere.
+    Where features have few values, equal rows are no copies: a flight like any other. Only what the holdout has beyond
+    what earlier blocks repeat of one another counts against the bound; a note says so then.
     """
     if bound is None:
         note = "leaks.max_duplicates is null: no holdout row was compared with the rows that a model learns from"
         return _Found(notes=(note,))
-    pool, rows = np.concatenate([_hash(tables.train), _hash(tables.validation)]), _hash(tables.holdout)
-    repeated = _count_in(rows, pool)
-    share = repeated / max(1, len(rows))
+    if not len(tables.holdout):
+        return _Found()
+    exact = _judge_copies(*find_copies(tables), len(tables.holdout), bound, "have the features and the label of")
+    if exact.leaks or len(tables.features) < 2 or min(len(tables.holdout), len(tables.train) // BLOCKS) < FEWEST_ROWS:
+        return exact
+    near = _judge_copies(*find_near_copies(tables), len(tables.holdout), bound, NEARLY)
+    return _Found(near.leaks, exact.notes)
+
+
+def _judge_copies(count: int, expected: float, rows: int, bound: float, how: str) -> _Found:
+    """Hold the `count` of holdout rows that repeat others against the bound and the share `expected` by coincidence."""
+    share = count / rows
     if share <= bound:
         return _Found()
-    expected = _share_by_chance(pool)
-    told = f"{repeated:,} of {len(rows):,} holdout rows ({share:.1%}) have the features and the label of an earlier row"
-    if share - expected <= bound:
+    told = f"{count:,} of {rows:,} holdout rows ({share:.1%}) {how} an earlier row"
+    error = (expected * (1 - expected) / rows) ** 0.5
+    if share - expected <= bound + LUCK * error:
         note = (
             f"{told}; up to {expected:.1%} of a block of earlier rows have so too, as where features have few values: "
             "if no two rows should be alike, look for copies in the source"
@@ -194,28 +232,3 @@ def _look_at_duplicates(tables: Tables, bound: float | None) -> _Found:
         "params.yaml"
     )
     return _Found((Leak("duplicate", "holdout", share, says),))
-
-
-def _share_by_chance(pool: Array) -> float:
-    """Return the largest share of a block's rows that another block has as well; `pool`: hashes, in order of time."""
-    blocks = np.arange(len(pool)) * BLOCKS // max(1, len(pool))
-    distinct, at, which = np.unique(pool, return_index=True, return_inverse=True)
-    last = np.zeros(len(distinct), dtype=blocks.dtype)
-    last[which] = blocks  # blocks ascend: the last one stays
-    elsewhere = blocks[at][which] != last[which]
-    shares = np.bincount(blocks, elsewhere) / np.maximum(np.bincount(blocks), 1)
-    return float(shares.max(initial=0))
-
-
-def _count_in(rows: Array, known: Array) -> int:
-    """Return how many of `rows` are among `known`; a sort of `known` is all it costs."""
-    ordered = np.sort(known)
-    found = np.searchsorted(ordered, rows, side="left") < np.searchsorted(ordered, rows, side="right")
-    return int(found.sum())
-
-
-def _hash(table: Table) -> Array:
-    """Return a 64-bit hash of each row's features and label, shape (rows,); NaN equals NaN, and 0 equals -0."""
-    import polars as pl
-
-    return pl.from_numpy(table.x).with_columns(label=pl.Series(table.y)).hash_rows().to_numpy()

@@ -40,7 +40,9 @@ JUDGES = (
     "../life/decide.py",
     "../life/fairness.py",
     "../life/judge.py",
+    "../life/joint_scores.py",
     "../life/leaks.py",
+    "../life/near_copies.py",
     "../life/rollback.py",
     "../life/single_scores.py",
 )  # and a sweep's, beside these
