@@ -20,8 +20,8 @@ from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
 from evergreen.errors import explain
+from evergreen.model.learner import Trained, find_learner
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
-from evergreen.model.train import Trained
 from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions
 from flows.tasks.data import publish_bias
@@ -127,8 +127,6 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
 def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
     """Bin the rows once for all seeds, and recall the seeds that an earlier run trained."""
-    from evergreen.model.train import build_matrix
-
     parts = {role: len(getattr(tables, role)) for role in NAMES}
     job.tracker.log_data(run_id, data_versions(job.project), parts)
     recalled = {
@@ -137,7 +135,7 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
         if (found := job.tracker.load_seed(run_id, seed_fingerprint(plan.data, job.params, plan.device, seed)))
     }
     whole = len(recalled) == job.params.sweep.seeds
-    binned = None if whole else build_matrix(tables, job.params.train)
+    binned = None if whole else find_learner(job.params.train.learner).build_matrix(tables, job.params.train)
     rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items())
     get_run_logger().info("%s rows, %d features", rows, len(tables.features))
     return binned, recalled
@@ -149,13 +147,14 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
 def train(job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, seed: int, known: Any, limit: Semaphore) -> Any:
     """Train one seed and record it at once, so that a killed sweep keeps it."""
     from evergreen.model.evaluate import measure_seed
-    from evergreen.model.train import train as fit
 
+    name = job.params.train.learner
     if known is not None:
-        return skipped("trained by an earlier run", Seed(known, measure_seed(tables, known.booster), reused=True))
+        return skipped("trained by an earlier run", Seed(known, measure_seed(tables, known.booster, name), reused=True))
     with limit:
-        trained = fit(binned, job.params.train, seed, device=plan.device, threads=plan.slots.threads)
-        metrics = measure_seed(tables, trained.booster)
+        learner, slots = find_learner(name), plan.slots
+        trained = learner.train(binned, job.params.train, seed, device=plan.device, threads=slots.threads)
+        metrics = measure_seed(tables, trained.booster, name)
     fingerprint = seed_fingerprint(plan.data, job.params, plan.device, seed)
     job.tracker.record_seed(run_id, trained, metrics, fingerprint)
     return Seed(trained, metrics, reused=False)
@@ -205,12 +204,13 @@ def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: 
     losses = {one.trained.seed: one.trained.validation_loss for one in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed)
-    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate)
+    learner = job.params.train.learner
+    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner)
     title = f"{job.params.tracking.model}: {len(seeds)} seeds, holdout of {evaluation.rows:,} rows"
-    gain = feature_gain(chosen, tables.features)
+    gain = feature_gain(chosen, tables.features, learner)
     reports = job.project.reports
     files = [
-        draw_result(evaluation, [one.trained for one in seeds], gain, title, reports / "result.png"),
+        draw_result(evaluation, [one.trained for one in seeds], gain, title, reports / "result.png", learner),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
     bias = add_label_noise(job, bias, evaluation)
@@ -280,7 +280,7 @@ def register(
     split = Split.read(job.project.features / "split.json")
     learnt = Learnt.of(tables, str(split.validation.end))
     with tempfile.TemporaryDirectory() as folder:
-        place = write_package(Path(folder, "package"), tables.encoder, boosters, learnt)
+        place = write_package(Path(folder, "package"), tables.encoder, boosters, learnt, job.params.train.learner)
         registered = job.registry.register(run_id, plan.fingerprint, place, tables.encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias)
     return registered

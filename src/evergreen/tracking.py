@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.train import SUFFIX, Trained
+from evergreen.model.learner import XGBOOST, Trained, find_learner
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
+LIBRARIES = ("scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT = "evergreen.fingerprint"
 SEED = "evergreen.seed"
 ROOT = "evergreen.root"
@@ -215,7 +215,8 @@ class Tracker:
             folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-                booster = (folder / f"booster{SUFFIX}").read_bytes()
+                suffix = find_learner(facts.pop("learner", XGBOOST)).SUFFIX  # at first there was no other
+                booster = (folder / f"booster{suffix}").read_bytes()
                 if sha256_of(booster.hex()) != facts.pop("sha256"):
                     return None
                 facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
@@ -262,8 +263,9 @@ class Tracker:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder, "seed")
             place.mkdir()
-            (place / f"booster{SUFFIX}").write_bytes(trained.booster)
-            facts = asdict(trained) | {"sha256": sha256_of(trained.booster.hex())}
+            learner = self.params.train.learner
+            (place / f"booster{find_learner(learner).SUFFIX}").write_bytes(trained.booster)
+            facts = asdict(trained) | {"learner": learner, "sha256": sha256_of(trained.booster.hex())}
             facts.pop("booster")
             (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")
             self.client.log_artifacts(run_id, folder)
@@ -354,7 +356,8 @@ class Tracker:
         return str(run.info.run_id)
 
     def _about_code(self) -> dict[str, str]:
-        tags = {f"library.{name}": version(name) for name in LIBRARIES} | {"library.python": platform.python_version()}
+        used = dict.fromkeys((*find_learner(self.params.train.learner).LIBRARIES, *LIBRARIES))
+        tags = {f"library.{name}": version(name) for name in used} | {"library.python": platform.python_version()}
         return tags | {"mlflow.source.name": "evergreen run", "mlflow.source.type": "PROJECT"}
 
     def _describe(self, run_id: str, facts: Mapping[str, Any]) -> None:

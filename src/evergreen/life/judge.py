@@ -51,7 +51,7 @@ class Candidate:
         Raises InputError where they lack a feature that it needs, or a prediction is no number.
         """
         x = self.model.encoder.transform(rows)
-        seeds = tuple(predict(one, x) for one in self.seeds)
+        seeds = tuple(predict(one, x, self.model.learner) for one in self.seeds)
         packaged = self.model.predict_rows(rows)
         for one in (packaged, *seeds):
             if unknown := int(np.isnan(one).reshape(len(one), -1).any(axis=1).sum()):

@@ -12,8 +12,8 @@ import numpy as np
 
 from evergreen.files import write_whole
 from evergreen.model.evaluate import MODEL, Evaluation
+from evergreen.model.learner import XGBOOST, Trained, find_learner
 from evergreen.model.metrics import LOWER_IS_BETTER
-from evergreen.model.train import LOSSES, Trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +37,16 @@ class Seen:
 
 
 def draw_result(
-    evaluation: Evaluation, trained: Sequence[Trained], importance: Mapping[str, float], title: str, path: Path
-) -> Path:
+    evaluation: Evaluation, trained: Sequence[Trained], importance: Mapping[str, float], title: str, path: Path,
+    learner: str = XGBOOST,
+) -> Path:  # fmt: skip
     """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature."""
+    loss = find_learner(learner).LOSSES[evaluation.task]
     chosen = [one for one in trained if one.seed in evaluation.chosen]
     panels: list[Panel] = [
         lambda axes: _against_baselines(axes, evaluation),
         lambda axes: _over_seeds(axes, evaluation, [one.seed for one in trained]),
-        lambda axes: _learning(axes, trained, chosen, LOSSES[evaluation.task]),
+        lambda axes: _learning(axes, trained, chosen, loss),
         lambda axes: _importance(axes, importance),
     ]
     return draw_panels(panels, title, path)
@@ -56,10 +58,9 @@ def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
     return draw_panels(panels[evaluation.task](evaluation), title, path)
 
 
-def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict[str, float]:
-    """Return each feature's share of the total gain in loss, mean over boosters, largest first."""
-    from evergreen.model.train import load
-
+def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
+    """Return each feature's share of the total gain in loss, mean over boosters of `learner`, largest first."""
+    load = find_learner(learner).load
     totals = dict.fromkeys(features, 0.0)
     for content in boosters.values():
         gains = load(content).gains()
