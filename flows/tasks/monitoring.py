@@ -33,7 +33,10 @@ from flows.tasks.job import Job, not_a_mistake
 from flows.watch import DRIFTED, tell
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
-CODE = ("compare.py", "drift.py", "monitor.py", "performance.py", "retrain.py", "../data/shift.py", "../data/sketch.py")
+CODE = (
+    "compare.py", "drift.py", "monitor.py", "performance.py", "retrain.py",
+    "../data/shift.py", "../data/sketch.py", "../model/expected.py", "../model/metrics.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
 from evergreen.model.learner import XGBOOST, Trained, find_learner
+from evergreen.model.metrics import METRICS
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -189,7 +190,7 @@ class Tracker:
             if trained is None:
                 continue
             if run.data.tags.get("mlflow.parentRunId") != parent:
-                metrics = {k: v for k, v in run.data.metrics.items() if not k.endswith("_loss") or k == "log_loss"}
+                metrics = {k: v for k, v in run.data.metrics.items() if k in METRICS[self.params.task]}
                 self.record_seed(parent, trained, metrics, fingerprint, reused_from=run.info.run_id)
             return trained
         return None

@@ -183,7 +183,7 @@ def test_a_package_is_loaded_by_the_learner_that_made_it(packaged, monkeypatch):
 
     known = {"other": Other, "xgboost": train}
     monkeypatch.setattr("evergreen.model.package.find_learner", known.__getitem__)
-    folder, encoder, boosters = packaged()
+    folder, encoder, _ = packaged()
     other = write_package(folder.with_name("other"), encoder, {0: b"1", 4: b"3"}, LEARNT, "other")
     assert read_package(other).predict_rows(rows_of(3)).tolist() == [2.0, 2.0, 2.0]
     assert read_package(folder).predict_rows(rows_of()).shape == (100,)  # the one before it as well
@@ -229,7 +229,7 @@ def test_a_package_without_a_booster_is_refused(named, packaged):
     if not named:
         (folder / "made.json").unlink()
     seal(folder)
-    with pytest.raises(InputError, match="without a booster|does not say"):
+    with pytest.raises(InputError, match=r"without a booster|does not say"):
         read_package(folder)
     with pytest.raises(InputError, match="without a booster"):
         Model(encoder, {}, LEARNT)

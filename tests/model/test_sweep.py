@@ -1,6 +1,7 @@
 """Sweep: shared cores, honest spreads, the middle seed, and fingerprints that change with what they stand for."""
 
 from __future__ import annotations
+
 from types import SimpleNamespace
 
 import numpy as np

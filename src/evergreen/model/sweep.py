@@ -29,6 +29,7 @@ TRAINS = (
 JUDGES = (
     "baselines.py",
     "evaluate.py",
+    "expected.py",
     "metrics.py",
     "package.py",
     "sweep.py",

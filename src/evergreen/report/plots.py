@@ -13,7 +13,7 @@ import numpy as np
 from evergreen.files import write_whole
 from evergreen.model.evaluate import MODEL, Evaluation
 from evergreen.model.learner import XGBOOST, Trained, find_learner
-from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.model.metrics import LOWER_IS_BETTER, OF_CURVES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,17 +188,17 @@ def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
 
 def _binary_panels(evaluation: Evaluation) -> list[Panel]:
     return [
-        lambda axes: draw_roc(axes, evaluation.y, _ranked(evaluation, "roc_auc")),
-        lambda axes: draw_precision_recall(axes, evaluation.y, _ranked(evaluation, "average_precision")),
+        lambda axes: draw_roc(axes, evaluation.y, _ranked(evaluation, "roc")),
+        lambda axes: draw_precision_recall(axes, evaluation.y, _ranked(evaluation, "precision_recall")),
         lambda axes: draw_calibration(axes, evaluation.y, [_grouped(evaluation)]),
         lambda axes: _scores(axes, evaluation),
     ]
 
 
-def _ranked(evaluation: Evaluation, metric: str) -> list[Seen]:
-    found = {name: evaluation.estimates[name][metric] for name in ("linear", MODEL)}
-    told = {name: f"{name}: {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for name, one in found.items()}
-    return [Seen(told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
+def _ranked(evaluation: Evaluation, curve: str) -> list[Seen]:
+    found = {name: evaluation.estimates[name].get(OF_CURVES[curve]) for name in ("linear", MODEL)}
+    told = {name: f": {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else "" for name, one in found.items()}
+    return [Seen(name + told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
 
 
 def _grouped(evaluation: Evaluation) -> Seen:
