@@ -273,6 +273,7 @@ def register(
     import tempfile
     from pathlib import Path
 
+    from evergreen.data.definition import Definition
     from evergreen.data.split import Split
     from evergreen.model.package import Learnt, write_package
 
@@ -280,7 +281,10 @@ def register(
     split = Split.read(job.project.features / "split.json")
     learnt = Learnt.of(tables, str(split.validation.end))
     with tempfile.TemporaryDirectory() as folder:
-        place = write_package(Path(folder, "package"), tables.encoder, boosters, learnt, job.params.train.learner)
+        definition = Definition.present(job.params.task)
+        place = write_package(
+            Path(folder, "package"), tables.encoder, boosters, learnt, job.params.train.learner, definition
+        )
         registered = job.registry.register(run_id, plan.fingerprint, place, tables.encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias)
     return registered

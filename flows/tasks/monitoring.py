@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen import dataset
+from evergreen.data.definition import Definition
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
@@ -27,7 +28,7 @@ from evergreen.life import monitor
 from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
 from evergreen.life.judge import judge_rollback
 from evergreen.life.retrain import decide_retraining
-from evergreen.model.metrics import pick_metric
+from evergreen.model.metrics import METRICS, pick_metric
 from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
 from flows.watch import DRIFTED, tell
@@ -84,8 +85,12 @@ def know_champion(job: Job) -> Watched | None:
             f"{holdout[-1]}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
-    reference = monitor.gather(live, model, features, there, holdout, job.params, next(iter(known), None))
-    metric = pick_metric(job.params.gate.metric, model.encoder.task)
+    for change in check_definition(live, model.definition, Definition.present(job.params.task)):
+        get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
+    auc = next(iter(known), None)
+    reference = monitor.gather(live, model, features, there, holdout, job.params, auc, job.rows_of(model))
+    of_task = job.params.gate.metric in METRICS[model.encoder.task]  # another task may be wanted by now
+    metric = pick_metric(job.params.gate.metric if of_task else None, model.encoder.task)
     if metric not in reference.expected:
         raise InputError(
             f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
@@ -93,6 +98,19 @@ def know_champion(job: Job) -> Watched | None:
         )
     get_run_logger().info("version %s has learnt from %s to %s", live, learnt[0], learnt[-1])
     return Watched(reference, journal, holdout, metric)
+
+
+def check_definition(version: str, was: Definition, now: Definition) -> list[str]:
+    """Return what dataset.py says otherwise than when the champion was made.
+
+    Raises InputError where it cannot be told any more which rows the champion has learnt from.
+    """
+    if was.time not in (None, now.time):
+        raise InputError(
+            f"the champion, version {version}, cannot be watched: {' '.join(was.changes(now))}; train another with "
+            "`evergreen run`, and take it with `evergreen promote --approve`"
+        )
+    return list(was.changes(now))
 
 
 def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
@@ -144,9 +162,9 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
     from evergreen.data.predictions import join_labels, read, read_sketch
 
-    features = Manifest(job.project.features)
+    features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
     if not one.scored:
-        return pl.read_parquet(features.file(one.name)), Sketch.read(features.file(one.name, SKETCH)), None
+        return own(pl.read_parquet(features.file(one.name))), Sketch.read(features.file(one.name, SKETCH)), None
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
@@ -154,9 +172,11 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
     keys = key_columns(rows)
-    columns = [*keys, LABEL]
-    labelled = [pl.read_parquet(features.file(name), columns=columns) for name in near]
-    lived = join_labels(rows, pl.concat(labelled)) if labelled and keys else None
+    found = [own(pl.read_parquet(features.file(name))) for name in near]
+    labelled = [
+        frame.select(*keys, LABEL) for frame in found if keys and key_columns(frame) == keys
+    ]  # or KEY is another
+    lived = join_labels(rows, pl.concat(labelled)) if labelled else None
     return rows, read_sketch(job.project, one.name, version), lived
 
 

@@ -348,7 +348,7 @@ COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_b
 @pytest.mark.parametrize(
     ("metric", "inside"),
     [
-        (COST, lambda one: one.low < 2.5 < one.value < one.high),
+        (COST, lambda one: 2 < one.low < one.value < one.high),
         (replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]), lambda one: one.high < -2),
         (replace(COST, high=1), lambda one: one.high == 1),
     ],

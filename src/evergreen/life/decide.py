@@ -64,7 +64,8 @@ class Evidence:
     `calibration`: error of the champion (None without one) and of the challenger. `groups`: the largest difference
     between two groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded
     from the registry in a fresh process and what the trained one said. `notes`: checks that were switched off before.
-    `faults`: what kept the comparison from being made.
+    `faults`: what kept the comparison from being made. `changed`: what was changed in dataset.py since the champion was
+    made, so that none can be made.
     """
 
     comparison: Comparison
@@ -76,12 +77,14 @@ class Evidence:
     seeds_expected: int
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
-    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person where `approval` is manual.
+    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person.
 
-    It is promoted only where every rule is met.
+    It is promoted only where every rule is met. A person is asked where `approval` is manual, and where dataset.py was
+    changed so that the champion cannot be compared.
     """
     rules = [*_rules(evidence, gate)]
     broken = [rule.says for rule in rules if not rule.met]
@@ -90,7 +93,8 @@ def decide(evidence: Evidence, gate: Gate) -> Decision:
         return Decision(REFUSE, tuple(broken), plain)
     lead = next(rule.says for rule in rules if rule.name == "better")
     off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
-    return Decision(ASK if gate.approval == "manual" else PROMOTE, (lead, *off, *evidence.notes), plain)
+    asks = gate.approval == "manual" or evidence.changed
+    return Decision(ASK if asks else PROMOTE, (lead, *off, *evidence.notes), plain)
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
@@ -169,6 +173,12 @@ def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
 def _better(evidence: Evidence, gate: Gate) -> Rule:
     found = evidence.comparison
     one = found.whole.get(found.metric)
+    if evidence.changed:
+        why = "; ".join(evidence.changed)
+        says = (
+            f"not compared with the champion, version {evidence.champion}: {why}; only a person can say that it is to "
+        )
+        return Rule("better", met=not evidence.faults, says=says + "go (`evergreen promote --approve`)")
     if not one and evidence.champion:
         return Rule("better", met=False, says=f"no {found.metric} beside the champion, version {evidence.champion}")
     if not one and not found.baselines:

@@ -1,8 +1,8 @@
 """The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
 
 No pickle: the encoder is JSON, a booster what its learner writes (XGBoost's UBJSON). MLflow loads the folder through
-`_load_pyfunc`. With them lies which learner made it, and what it has learnt from, so that nobody judges it by rows that
-it knows.
+`_load_pyfunc`. With them lies which learner made it, what `dataset.py` said then, and what it has learnt from, so that
+nobody judges it by rows that it knows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.data.definition import Definition
 from evergreen.data.encoder import Encoder
 from evergreen.data.keys import Hashes, hash_rows
 from evergreen.errors import InputError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
-CHECKSUMS, LEARNT, MADE = "checksums.json", "learnt.npy", "made.json"
+CHECKSUMS, LEARNT, MADE, SAID = "checksums.json", "learnt.npy", "made.json", "definition.json"
 SEED = "seed-"  # what the name of a booster's file begins with
 
 
@@ -49,14 +50,23 @@ class Learnt:
 class Model:
     """An encoder and one or more boosters of one learner; the prediction is the mean over boosters.
 
-    Raises InputError where there is no booster, or the learner is not there.
+    `definition`: what dataset.py said when it was made; None: not known. Raises InputError where there is no booster, or
+    the learner is not there.
     """
 
-    def __init__(self, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt, learner: str = XGBOOST) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        boosters: Mapping[int, bytes],
+        learnt: Learnt,
+        learner: str = XGBOOST,
+        definition: Definition | None = None,
+    ) -> None:
         if not boosters:
             raise InputError("a model without a booster predicts nothing: do not use it")
         load = find_learner(learner).load
         self.encoder, self.learnt, self.learner = encoder, learnt, learner
+        self.definition = definition or Definition(encoder.task, None, dict.fromkeys(encoder.features))
         self.seeds = tuple(sorted(boosters))
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
 
@@ -77,7 +87,12 @@ class Model:
 
 
 def write_package(
-    folder: Path, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt, learner: str = XGBOOST
+    folder: Path,
+    encoder: Encoder,
+    boosters: Mapping[int, bytes],
+    learnt: Learnt,
+    learner: str = XGBOOST,
+    definition: Definition | None = None,
 ) -> Path:
     """Write the model of `learner` into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +102,8 @@ def write_package(
     encoder.write(folder / "encoder.json")
     write_json(folder / "learnt.json", {"newest": learnt.newest})
     write_json(folder / MADE, {"learner": learner, "seeds": sorted(boosters)})
+    if definition:
+        definition.write(folder / SAID)
     np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
     for seed, content in boosters.items():
         (folder / f"{SEED}{seed}{suffix}").write_bytes(content)
@@ -110,7 +127,8 @@ def read_package(folder: Path) -> Model:
     newest = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))["newest"]
     learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), newest)
     learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, named=MADE in sums)
-    return Model(Encoder.read(folder / "encoder.json"), boosters, learnt, learner)
+    definition = Definition.read(folder / SAID) if SAID in sums else None
+    return Model(Encoder.read(folder / "encoder.json"), boosters, learnt, learner, definition)
 
 
 def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], *, named: bool) -> str:
