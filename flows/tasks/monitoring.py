@@ -50,6 +50,12 @@ class Watched:
     metric: str
 
     @property
+    def label(self) -> str | None:
+        """What the champion predicts; None where it does not say."""
+        label = self.reference.model.definition.label
+        return label.says if label else None
+
+    @property
     def newest(self) -> str:
         """The time of the newest row that the champion has learnt from, ISO 8601."""
         return str(self.reference.model.learnt.newest)
@@ -145,7 +151,11 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
     why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
     seen = monitor.see(one.name, *_read(job, watched, one), watched.reference, job.params, others, why)
-    facts = seen.as_plain() | {"usual_auc": watched.reference.usual_auc, "metric": watched.metric}
+    facts = seen.as_plain() | {
+        "usual_auc": watched.reference.usual_auc,
+        "metric": watched.metric,
+        "label": watched.label,
+    }
     decision = decide(job, watched, [*others, facts])
     metrics = {f"{how}.{name}": x.value for how in ("real", "estimated") for name, x in getattr(seen, how).items()}
     metrics |= {"drifted_columns": float(len(seen.drift.drifted)), "rows": float(seen.rows)}
@@ -281,7 +291,9 @@ def write_page(job: Job, watched: Watched) -> Path:
     from evergreen.report.monitoring_page import Story, write_monitoring_page
 
     entries = {one.batch: one for one in watched.journal.entries()}  # under the champion of its time: the newest entry
-    seen = sorted((watched.journal.facts(one) for one in entries.values()), key=lambda one: (one["end"], one["batch"]))
+    facts = (watched.journal.facts(one) for one in entries.values())
+    same = (one for one in facts if one.get("label") in (None, watched.label))  # other labels are on another scale
+    seen = sorted(same, key=lambda one: (one["end"], one["batch"]))
     decided = [(one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen]
     marks: dict[str, list[str]] = {}
     for event in job.registry.history():

@@ -268,9 +268,12 @@ def status() -> None:
         rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
         tracker = Tracker(project, params)
-        held = Registry(tracker).aliases() if tracker.is_there else {}
+        registry = Registry(tracker)
+        held = registry.aliases() if tracker.is_there else {}
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
+            if alias == "champion":
+                rows += [["", "", said] for said in _doubts(registry, number, params.task)]
         if not held:
             rows.append(["champion", "none yet", "`evergreen run` makes one"])
         _table(["what", "how many", "which"], rows)
@@ -527,6 +530,17 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     rows.append(["MLflow", tracker.link(outcome.run_id) + where])
     rows.append(["took", f"{seconds:.0f} s"])
     _table(["step", "what happened"], rows)
+
+
+def _doubts(registry: Registry, number: str, task: str) -> list[str]:
+    """Return why a version cannot be used, or what it was made for that is otherwise by now."""
+    from evergreen.data.definition import Definition
+    from evergreen.errors import InputError
+
+    try:
+        return list(registry.open(number).definition.changes(Definition.present(task)))
+    except (InputError, ValueError) as error:
+        return [str(error)]
 
 
 def _metrics(params: Params) -> tuple[str, ...]:
