@@ -17,6 +17,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from evergreen.data.definition import Definition, Written
 from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
@@ -218,6 +219,15 @@ def test_a_package_that_nothing_can_load_is_refused(change, says, packaged):
     seal(folder)
     with pytest.raises(InputError, match=says):
         read_package(folder)
+
+
+def test_what_dataset_py_said_comes_back(packaged):
+    folder, encoder, boosters = packaged(seeds=(0,))
+    old = read_package(folder).definition  # of a package that does not say
+    assert (old.label, old.key, dict(old.features)) == (None, None, dict.fromkeys(encoder.features))
+    said = Definition("binary", Written.of(pl.col("late") > 15), {"first": Written.of(pl.col("a") + 1)}, ("id",), "day")
+    write_package(folder, encoder, boosters, LEARNT, definition=said)
+    assert read_package(folder).definition == said
 
 
 @pytest.mark.parametrize("named", [True, False])
