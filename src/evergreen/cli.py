@@ -534,11 +534,14 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
 
 def _doubts(registry: Registry, number: str, task: str) -> list[str]:
     """Return why a version cannot be used, or what it was made for that is otherwise by now."""
-    from evergreen.data.definition import Definition
+    from evergreen import dataset
+    from evergreen.data.definition import Definition, check_columns
     from evergreen.errors import InputError
 
     try:
-        return list(registry.open(number).definition.changes(Definition.present(task)))
+        made = registry.open(number).definition
+        check_columns(made.expressions(), list(dataset.COLUMNS))
+        return list(made.changes(Definition.present(task)))
     except (InputError, ValueError) as error:
         return [str(error)]
 

@@ -155,7 +155,7 @@ CHANGES = {
     "a column and its feature lost": Change(
         {FILE: {'    "power": pl.col("power"),\n': "", '    "power": pl.Float64(),\n': ""}},
         dict.fromkeys(("monitor", ASKED, "run"), (1, "needs the column 'power' .for power., which is not there"))
-        | {"run": (0, "decide +(ask|refuse)")},
+        | {"run": (0, "needs the column 'power'"), "status": (0, "needs the column 'power'")},
         batch=lambda rows: rows.drop("power"),
     ),
     "a column gained": Change(

@@ -271,7 +271,9 @@ def test_a_champion_that_answers_another_question_goes_by_a_persons_word_only(ch
     assert judged.evidence.comparison.whole == {}  # no number that would be read as if it held
     assert "champion" not in judged.predictions
     worse = world.learn("binary", world.draw_rows("binary", 30, 5), version="3")
-    assert settle("binary", worse, champion)[1].action == REFUSE  # it has to beat the baselines, as a first one
+    refused = settle("binary", worse, champion)[1]
+    assert refused.action == REFUSE  # it has to beat the baselines, as a first one
+    assert any(one.startswith("nothing was compared with the champion: ") for one in refused.reasons)
 
 
 def definition(**changes: Any) -> Definition:

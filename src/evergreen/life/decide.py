@@ -90,7 +90,8 @@ def decide(evidence: Evidence, gate: Gate) -> Decision:
     broken = [rule.says for rule in rules if not rule.met]
     plain = {"rules": [asdict(rule) for rule in rules], **asdict(evidence), "gate": gate.model_dump()}
     if broken:
-        return Decision(REFUSE, tuple(broken), plain)
+        not_compared = [f"nothing was compared with the champion: {why}" for why in evidence.changed]
+        return Decision(REFUSE, (*broken, *not_compared), plain)
     lead = next(rule.says for rule in rules if rule.name == "better")
     off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
     asks = gate.approval == "manual" or evidence.changed
