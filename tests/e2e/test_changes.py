@@ -175,7 +175,10 @@ CHANGES = {
         {FILE: {LABEL: 'LABEL: pl.Expr = pl.col("use") > 10'}, "params.yaml": {"task: regression": "task: binary"}},
         dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS,
     ),
-    "no time any more": Change({FILE: {'TIME = "day"': 'TIME = ""'}}),
+    "no time any more": Change(
+        {FILE: {'TIME = "day"': 'TIME = ""'}},
+        {"monitor": (1, "cannot be watched: TIME was 'day'"), "run": (0, "compared with the champion.*TIME was 'day'")},
+    ),
     "another learner": Change({"params.yaml": {"learner: xgboost": "learner: another_model"}}, JUDGED),
 }
 
