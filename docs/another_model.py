@@ -1,7 +1,7 @@
-"""Another learner: scikit-learn's histogram gradient boosting in place of XGBoost.
+"""Another learner: scikit-learn's histogram gradient boosting beside XGBoost.
 
-Copy it over `src/evergreen/model/train.py`: whatever defines these names is the learner. What is kept of a model must be
-readable without pickle: skops writes plain data, and reads no type but those that are named here.
+Copy it into `src/evergreen/model/`, and name it in `params.yaml`: `train.learner: another_model`. What is kept of a
+model must be readable without pickle: skops writes plain data, and reads no type but those that are named here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.model.learner import Trained
 from evergreen.params import Task
 from evergreen.params import Train as TrainParams
 
@@ -37,18 +38,6 @@ class Matrix:
 def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matrix:
     """Return the rows; this learner bins them anew for each seed."""
     return Matrix(tables.task, tables.train, tables.validation)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The model of one seed, as bytes, and how its loss fell."""
-
-    seed: int
-    booster: bytes = field(repr=False)
-    rounds: int
-    validation_loss: float
-    history: dict[str, tuple[float, ...]] = field(repr=False)
-    seconds: float = 0.0
 
 
 def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:

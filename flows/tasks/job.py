@@ -80,8 +80,14 @@ class Job:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
         from evergreen.life.judge import Candidate
 
-        seeds = self.tracker.seeds_of(self.registry.run_of(number))
-        return Candidate(number, self.registry.open(number), tuple(one.booster for one in seeds))
+        seeds, model = self.tracker.seeds_of(self.registry.run_of(number)), self.registry.open(number)
+        return Candidate(number, model, tuple(one.booster for one in seeds), self.rows_of(model))
+
+    def rows_of(self, model: Any) -> Any:
+        """Return what gives rows of features files the features and the label that `model` was made for."""
+        from evergreen.data.prepare import features_of
+
+        return lambda rows: features_of(self.project, rows, model.definition, self.params.task)
 
 
 @contextmanager

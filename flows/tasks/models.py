@@ -22,8 +22,8 @@ from prefect.utilities.annotations import quote
 
 from evergreen.data.finding import count
 from evergreen.errors import explain
+from evergreen.model.learner import Trained, find_learner
 from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
-from evergreen.model.train import Trained
 from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
@@ -134,8 +134,6 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
 def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
     """Bin the rows once for all seeds, and recall the seeds that an earlier run trained."""
-    from evergreen.model.train import build_matrix
-
     parts = {role: len(getattr(tables, role)) for role in NAMES}
     job.tracker.log_data(run_id, data_versions(job.project), parts)
     recalled = {
@@ -144,7 +142,7 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
         if (found := job.tracker.load_seed(run_id, seed_fingerprint(plan.data, job.params, plan.device, seed)))
     }
     whole = len(recalled) == job.params.sweep.seeds
-    binned = None if whole else build_matrix(tables, job.params.train)
+    binned = None if whole else find_learner(job.params.train.learner).build_matrix(tables, job.params.train)
     rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items())
     get_run_logger().info("%s rows, %s", rows, count(len(tables.features), "feature"))
     return binned, recalled
@@ -156,13 +154,14 @@ def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
 def train(job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, seed: int, known: Any, limit: Semaphore) -> Any:
     """Train one seed and record it at once, so that a killed sweep keeps it."""
     from evergreen.model.evaluate import measure_seed
-    from evergreen.model.train import train as fit
 
+    name = job.params.train.learner
     if known is not None:
-        return skipped("trained by an earlier run", Seed(known, measure_seed(tables, known.booster), reused=True))
+        return skipped("trained by an earlier run", Seed(known, measure_seed(tables, known.booster, name), reused=True))
     with limit:
-        trained = fit(binned, job.params.train, seed, device=plan.device, threads=plan.slots.threads)
-        metrics = measure_seed(tables, trained.booster)
+        learner, slots = find_learner(name), plan.slots
+        trained = learner.train(binned, job.params.train, seed, device=plan.device, threads=slots.threads)
+        metrics = measure_seed(tables, trained.booster, name)
     fingerprint = seed_fingerprint(plan.data, job.params, plan.device, seed)
     job.tracker.record_seed(run_id, trained, metrics, fingerprint)
     return Seed(trained, metrics, reused=False)
@@ -212,12 +211,13 @@ def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: 
     losses = {one.trained.seed: one.trained.validation_loss for one in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed)
-    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate)
+    learner = job.params.train.learner
+    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner)
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
-    gain = feature_gain(chosen, tables.features)
+    gain = feature_gain(chosen, tables.features, learner)
     reports = job.project.reports
     files = [
-        draw_result(evaluation, [one.trained for one in seeds], gain, title, reports / "result.png"),
+        draw_result(evaluation, [one.trained for one in seeds], gain, title, reports / "result.png", learner),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
     bias = add_label_noise(job, bias, evaluation)
@@ -282,14 +282,18 @@ def register(
     """Package the model made of the `chosen` seeds and put it into the registry."""
     from pathlib import Path
 
+    from evergreen.data.definition import Definition
     from evergreen.data.split import Split
     from evergreen.model.package import Learnt, write_package
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds if one.trained.seed in chosen}
     split = Split.read(job.project.features / "split.json")
     learnt = Learnt.of(tables, str(split.validation.end))
+    definition = Definition.present(job.params.task)
     with job.project.temporary() as folder:
-        place = write_package(Path(folder, "package"), tables.encoder, boosters, learnt)
+        place = write_package(
+            Path(folder, "package"), tables.encoder, boosters, learnt, job.params.train.learner, definition
+        )
         registered = job.registry.register(run_id, plan.fingerprint, place, tables.encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias)
     return registered

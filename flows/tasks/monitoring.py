@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen.data.definition import Definition
 from evergreen.data.finding import span
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
@@ -29,7 +30,7 @@ from evergreen.life import monitor
 from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
 from evergreen.life.judge import judge_rollback
 from evergreen.life.retrain import decide_retraining
-from evergreen.model.metrics import pick_metric
+from evergreen.model.metrics import METRICS, pick_metric
 from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
 from flows.watch import DRIFTED, tell
@@ -46,6 +47,7 @@ CODE = (
     "../data/finding.py",
     "../data/shift.py",
     "../data/sketch.py",
+    "../model/expected.py",
     "../model/metrics.py",
     "../model/package.py",
 )  # what is seen of a batch depends on
@@ -59,6 +61,12 @@ class Watched:
     journal: Journal = field(repr=False)
     holdout: tuple[str, ...]
     metric: str
+
+    @property
+    def label(self) -> str | None:
+        """What the champion predicts; None where it does not say."""
+        label = self.reference.model.definition.label
+        return label.says if label else None
 
     @property
     def newest(self) -> str:
@@ -96,8 +104,12 @@ def know_champion(job: Job) -> Watched | None:
             f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
-    reference = monitor.gather(live, model, features, there, holdout, job.params, next(iter(known), None))
-    metric = pick_metric(job.params.gate.metric, model.encoder.task)
+    for change in check_definition(live, model.definition, Definition.present(job.params.task)):
+        get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
+    auc = next(iter(known), None)
+    reference = monitor.gather(live, model, features, there, holdout, job.params, auc, job.rows_of(model))
+    of_task = job.params.gate.metric in METRICS[model.encoder.task]  # another task may be wanted by now
+    metric = pick_metric(job.params.gate.metric if of_task else None, model.encoder.task)
     if metric not in reference.expected:
         raise InputError(
             f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
@@ -105,6 +117,19 @@ def know_champion(job: Job) -> Watched | None:
         )
     get_run_logger().info("version %s has learnt from %s", live, span(learnt))
     return Watched(reference, journal, holdout, metric)
+
+
+def check_definition(version: str, was: Definition, now: Definition) -> list[str]:
+    """Return what dataset.py says otherwise than when the champion was made.
+
+    Raises InputError where it cannot be told any more which rows the champion has learnt from.
+    """
+    if was.time not in (None, now.time):
+        raise InputError(
+            f"the champion, version {version}, cannot be watched: {' '.join(was.changes(now))}; train another with "
+            "`evergreen run`, and take it with `evergreen promote --approve`"
+        )
+    return list(was.changes(now))
 
 
 def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
@@ -139,7 +164,11 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
     why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
     seen = monitor.see(one.name, *_read(job, watched, one), watched.reference, job.params, others, why)
-    facts = seen.as_plain() | {"usual_auc": watched.reference.usual_auc, "metric": watched.metric}
+    facts = seen.as_plain() | {
+        "usual_auc": watched.reference.usual_auc,
+        "metric": watched.metric,
+        "label": watched.label,
+    }
     decision = decide(job, watched, [*others, facts])
     metrics = {f"{how}.{name}": x.value for how in ("real", "estimated") for name, x in getattr(seen, how).items()}
     metrics |= {"drifted_columns": float(len(seen.drift.drifted)), "rows": float(seen.rows)}
@@ -156,9 +185,9 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
     from evergreen.data.predictions import join_labels, read, read_sketch
 
-    features = Manifest(job.project.features)
+    features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
     if not one.scored:
-        return pl.read_parquet(features.file(one.name)), Sketch.read(features.file(one.name, SKETCH)), None
+        return own(pl.read_parquet(features.file(one.name))), Sketch.read(features.file(one.name, SKETCH)), None
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
@@ -166,9 +195,11 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
     keys = key_columns(rows)
-    columns = [*keys, LABEL]
-    labelled = [pl.read_parquet(features.file(name), columns=columns) for name in near]
-    lived = join_labels(rows, pl.concat(labelled)) if labelled and keys else None
+    found = [own(pl.read_parquet(features.file(name))) for name in near]
+    labelled = [
+        frame.select(*keys, LABEL) for frame in found if keys and key_columns(frame) == keys
+    ]  # or KEY is another
+    lived = join_labels(rows, pl.concat(labelled)) if labelled else None
     return rows, read_sketch(job.project, one.name, version), lived
 
 
@@ -273,7 +304,9 @@ def write_page(job: Job, watched: Watched) -> Path:
     from evergreen.report.monitoring_page import Story, write_monitoring_page
 
     entries = {one.batch: one for one in watched.journal.entries()}  # under the champion of its time: the newest entry
-    seen = sorted((watched.journal.facts(one) for one in entries.values()), key=lambda one: (one["end"], one["batch"]))
+    facts = (watched.journal.facts(one) for one in entries.values())
+    same = (one for one in facts if one.get("label") in (None, watched.label))  # other labels are on another scale
+    seen = sorted(same, key=lambda one: (one["end"], one["batch"]))
     decided = [(one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen]
     marks: dict[str, list[str]] = {}
     for event in job.registry.history():

@@ -70,15 +70,22 @@ def validate(job: Job, plan: Plan) -> Any:
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
     from evergreen import dataset
+    from evergreen.data.definition import Definition
     from evergreen.data.places import number_rows
     from evergreen.data.predictions import keep
+    from evergreen.data.prepare import featurize_unlabelled
     from evergreen.data.sketch import sketch
     from evergreen.data.split import TIME
     from evergreen.model.score import score_rows, summarize_scores
 
     model = job.registry.open(plan.scorer.version)
     scores = score_rows(model, checked.valid)
-    seen = sketch(scores.features.select(*dataset.FEATURES), scores.features[TIME])
+    now = Definition.present(job.params.task)
+    for change in model.definition.changes(now):
+        get_run_logger().warning("version %s: %s", plan.scorer.version, change)
+    same = model.definition.is_present(job.params.task)  # else drift is looked for in the features of today
+    features = scores.features if same else featurize_unlabelled(checked.valid)[0]
+    seen = sketch(features.select(*dataset.FEATURES), features[TIME])
     bad = checked.quarantined
     said = scores.predictions if dataset.KEY else number_rows(scores.predictions, checked.valid, bad)
     kept, fresh = keep(job.project, plan.given, plan.scorer, said, seen, bad, scores.left_out)

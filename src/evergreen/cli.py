@@ -307,6 +307,8 @@ def status() -> None:
         held = registry.aliases() if registry else {}
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
+            if registry and alias == CHAMPION:
+                rows += [["", "", said] for said in _doubts(registry, number, params.task)]
         if CHAMPION not in held:
             rows.append(["champion", "none yet", registry.why_no_champion() if registry else FIRST])
         _table(["what", "how many", "which"], rows)
@@ -592,6 +594,20 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     rows.append(["MLflow", tracker.link(outcome.run_id) + where])
     rows.append(["took", f"{seconds:.0f} s"])
     _table(["step", "what happened"], rows)
+
+
+def _doubts(registry: Registry, number: str, task: str) -> list[str]:
+    """Return why a version cannot be used, or what it was made for that is otherwise by now."""
+    from evergreen import dataset
+    from evergreen.data.definition import Definition, check_columns
+    from evergreen.errors import InputError
+
+    try:
+        made = registry.open(number).definition
+        check_columns(made.expressions(), list(dataset.COLUMNS))
+        return list(made.changes(Definition.present(task)))
+    except (InputError, ValueError) as error:
+        return [str(error)]
 
 
 def _metrics(params: Params) -> tuple[str, ...]:

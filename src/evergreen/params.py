@@ -125,8 +125,9 @@ class Split(Section):
 
 
 class Train(Section):
-    """XGBoost's parameters, the same for every seed."""
+    """The learner and its parameters, the same for every seed."""
 
+    learner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "xgboost"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     rounds: Count = 2000
     early_stopping_rounds: Count = 50

@@ -29,8 +29,8 @@ from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
 from evergreen.life.decide import ASK, Decision
+from evergreen.model.learner import find_learner
 from evergreen.model.package import CHECKSUMS, Model, read_package
-from evergreen.model.train import LIBRARIES
 from evergreen.tracking import FINGERPRINT, ROOT, Tracker, quoted
 
 if TYPE_CHECKING:
@@ -399,6 +399,8 @@ class Registry:
         import mlflow.pyfunc
         from mlflow.models import Model as MlflowModel
 
+        learner = find_learner(self.tracker.params.train.learner)
+        libraries = (*learner.LIBRARIES, "numpy", "polars", "pandas")
         with self._as_default(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared
             experiment = self.tracker.experiment
@@ -411,9 +413,7 @@ class Registry:
                 loader_module="evergreen.model.package",
                 data_path=str(folder),
                 signature=_signature(encoder),
-                pip_requirements=[
-                    f"{library}=={version_of_library(library)}" for library in (*LIBRARIES, "numpy", "polars", "pandas")
-                ],
+                pip_requirements=[f"{library}=={version_of_library(library)}" for library in libraries],
             )
             tags = {FINGERPRINT: fingerprint, PACKAGE: sha256_of_file(folder / CHECKSUMS)}
             made = self.client.create_model_version(

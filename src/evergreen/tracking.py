@@ -25,7 +25,8 @@ from evergreen.commit import Commit, read_commit
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.train import SUFFIX, Trained
+from evergreen.model.learner import XGBOOST, Trained, find_learner
+from evergreen.model.metrics import METRICS
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-LIBRARIES = ("xgboost", "scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
+LIBRARIES = ("scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT = "evergreen.fingerprint"
 SEED = "evergreen.seed"
 ROOT = "evergreen.root"
@@ -194,7 +195,7 @@ class Tracker:
             if trained is None:
                 continue
             if run.data.tags.get("mlflow.parentRunId") != parent:
-                metrics = {k: v for k, v in run.data.metrics.items() if not k.endswith("_loss") or k == "log_loss"}
+                metrics = {k: v for k, v in run.data.metrics.items() if k in METRICS[self.params.task]}
                 self.record_seed(parent, trained, metrics, fingerprint, reused_from=run.info.run_id)
             return trained
         return None
@@ -220,7 +221,8 @@ class Tracker:
             folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-                booster = (folder / f"booster{SUFFIX}").read_bytes()
+                suffix = find_learner(facts.pop("learner", XGBOOST)).SUFFIX  # at first there was no other
+                booster = (folder / f"booster{suffix}").read_bytes()
                 if sha256_of(booster.hex()) != facts.pop("sha256"):
                     return None
                 facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
@@ -267,8 +269,9 @@ class Tracker:
         with self.project.temporary() as folder:
             place = Path(folder, "seed")
             place.mkdir()
-            (place / f"booster{SUFFIX}").write_bytes(trained.booster)
-            facts = asdict(trained) | {"sha256": sha256_of(trained.booster.hex())}
+            learner = self.params.train.learner
+            (place / f"booster{find_learner(learner).SUFFIX}").write_bytes(trained.booster)
+            facts = asdict(trained) | {"learner": learner, "sha256": sha256_of(trained.booster.hex())}
             facts.pop("booster")
             (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")
             self.client.log_artifacts(run_id, folder)
@@ -359,7 +362,8 @@ class Tracker:
         return str(run.info.run_id)
 
     def _about_code(self) -> dict[str, str]:
-        tags = {f"library.{name}": version(name) for name in LIBRARIES} | {"library.python": platform.python_version()}
+        used = dict.fromkeys((*find_learner(self.params.train.learner).LIBRARIES, *LIBRARIES))
+        tags = {f"library.{name}": version(name) for name in used} | {"library.python": platform.python_version()}
         return tags | {"mlflow.source.name": "evergreen run", "mlflow.source.type": "PROJECT"}
 
     def _describe(self, run_id: str, facts: Mapping[str, Any], texts: Mapping[str, str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +20,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from evergreen import dataset, flights
+from evergreen.data.definition import Definition, LostError, Written
 from evergreen.data.encoder import FIRST, OTHER, Encoder
 from evergreen.data.keys import KEY
 from evergreen.data.manifest import Manifest, when
-from evergreen.data.prepare import Prepared, featurize, prepare, split_rows, summarize
+from evergreen.data.prepare import Prepared, features_of, featurize, prepare, split_rows, summarize
 from evergreen.data.profile import Profile
 from evergreen.data.split import LABEL, ROLES, SLICE, TIME, Split, read_part
 from evergreen.errors import InputError
@@ -635,3 +638,50 @@ def test_a_feature_cannot_be_called_as_other_columns_are(name: str, site: Any, m
     monkeypatch.setattr(dataset, "FEATURES", dataset.FEATURES | {name: pl.col("distance")})
     site.accept({"2013-01": rows("2013-01")})
     refusal(site, f"no feature can be called {name!r}")
+
+
+# --- rows as a model knows them ---------------------------------------------------------------------------------------
+
+
+def prepared(site: Any) -> pl.DataFrame:
+    """The newest rows of three months, in an order of their own, and what they were made by."""
+    split = start(site, MONTHS[:3]).split
+    return read_part(site.project, split.holdout).sample(fraction=1, shuffle=True, seed=0)
+
+
+def anew(site: Any, **sections: Any) -> None:
+    """Prepare all that there is, as an edited dataset.py does."""
+    shutil.rmtree(site.project.features)
+    prepare(site.project, site.params(**sections))
+
+
+def test_rows_are_given_the_features_of_then(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    was, definition = prepared(site), Definition.present("binary")
+    assert features_of(site.project, was, definition, "binary") is was
+    others = {name: one for name, one in dataset.FEATURES.items() if name != "distance"}
+    monkeypatch.setattr(dataset, "FEATURES", others | {"miles": pl.col("distance"), "temp": pl.col("temp") * 0})
+    anew(site)
+    now = read_part(site.project, Split.read(site.project.features / "split.json").holdout)
+    now = now.sample(fraction=1, shuffle=True, seed=0)
+    assert "distance" not in now.columns
+    found = features_of(site.project, now, definition, "binary")
+    assert_frame_equal(found, was, check_column_order=False)
+
+
+def test_rows_are_given_the_label_and_the_key_of_then(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    was, definition = prepared(site), Definition.present("binary")
+    monkeypatch.setattr(dataset, "LABEL", pl.col("arr_delay").cast(pl.Float64))
+    monkeypatch.setattr(dataset, "KEY", ())
+    anew(site, task="regression")
+    now = read_part(site.project, Split.read(site.project.features / "split.json").holdout)
+    found = features_of(site.project, now, definition, "regression")
+    assert_frame_equal(found, was, check_column_order=False, check_row_order=False)
+
+
+def test_rows_whose_columns_are_gone_are_told(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, definition = prepared(site), Definition.present("binary")
+    gone = {name: Written.of(pl.col("gone")) if name == "temp" else one for name, one in definition.features.items()}
+    with pytest.raises(LostError, match="needs the column 'gone'"):
+        features_of(site.project, now, replace(definition, features=gone), "binary")
+    with pytest.raises(LostError, match="'gone' is not there any more: which of them"):
+        features_of(site.project, now, replace(definition, key=("gone",)), "binary")

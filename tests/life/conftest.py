@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from threadpoolctl import threadpool_limits
 
+from evergreen.data.definition import Definition
 from evergreen.data.encoder import Encoder
 from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
@@ -144,7 +145,9 @@ class Told(Candidate):
 def tell(task: str, side: Side, version: str = "2", encoder: Encoder | None = None, learnt: Any = None) -> Told:
     """A candidate that says what `side` holds, whatever the rows; it has learnt from one row that is in no holdout."""
     learnt = learnt or Learnt(np.array([1], np.uint64), str(STARTS["holdout"]))
-    model: Any = SimpleNamespace(encoder=encoder or encoder_of(task), learnt=learnt, seeds=(0,))
+    model: Any = SimpleNamespace(
+        encoder=encoder or encoder_of(task), learnt=learnt, seeds=(0,), definition=Definition(task, None, {})
+    )
     return Told(version, model, (), side=side)
 
 

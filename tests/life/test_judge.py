@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from evergreen.data.definition import Definition, LostError, Written
 from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
-from evergreen.life.decide import ASK, PROMOTE, REFUSE
-from evergreen.life.judge import Candidate
+from evergreen.life.decide import ASK, KEEP, PROMOTE, REFUSE
+from evergreen.life.judge import Candidate, judge_rollback
 from evergreen.model.evaluate import predict
 from evergreen.model.metrics import METRICS, calibration_error, measure
 from evergreen.model.package import Learnt
@@ -34,17 +35,15 @@ def broken(decision: Any) -> set[str]:
 
 def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidate:
     """The same candidate, as if it had learnt from other rows."""
-    known = SimpleNamespace(encoder=candidate.model.encoder, seeds=candidate.model.seeds, learnt=Learnt(keys, newest),
+    known = SimpleNamespace(**vars(candidate.model) | {"learnt": Learnt(keys, newest)},
                             predict_rows=candidate.model.predict_rows)  # fmt: skip
     return replace(candidate, model=known)
 
 
 def with_encoder(candidate: Candidate, **changes: Any) -> Candidate:
     encoder = replace(candidate.model.encoder, **changes)
-    return replace(candidate, model=SimpleNamespace(
-        encoder=encoder, seeds=candidate.model.seeds, learnt=candidate.model.learnt,
-        predict_rows=lambda rows: encoder.transform(rows)[:, 0],
-    ))  # fmt: skip
+    known = vars(candidate.model) | {"encoder": encoder}
+    return replace(candidate, model=SimpleNamespace(**known, predict_rows=lambda rows: encoder.transform(rows)[:, 0]))
 
 
 # --- what is gathered -------------------------------------------------------------------------------------------------
@@ -242,10 +241,6 @@ def test_a_first_model_that_has_learnt_the_rows_is_refused(world, settle):
     [
         ({"features": ("first", "gone", "lost")}, "the rows lack the feature(s) gone, lost; the model was trained"),
         ({"features": ("place",), "levels": {}}, "feature 'place' must be a number, found String"),
-        ({"classes": ("no", "maybe", "yes")}, "predicts binary of no, maybe, yes, the challenger binary of no, yes"),
-        ({"classes": ("yes", "no")}, "the champion (version 1) predicts binary of yes, no"),
-        ({"task": "multiclass"}, "predicts multiclass of no, yes, the challenger binary of no, yes"),
-        ({"task": "regression", "classes": ()}, "predicts regression of a number, the challenger binary of no, yes"),
     ],
 )
 def test_a_champion_that_cannot_be_compared_is_a_fault_that_refuses(changes, reason, world, settle):
@@ -255,6 +250,79 @@ def test_a_champion_that_cannot_be_compared_is_a_fault_that_refuses(changes, rea
     assert decision.reasons[0].startswith("it cannot be compared: ")
     assert reason in decision.reasons[0]
     assert judged.evidence.champion == "1"  # it lives, and nobody took its place unseen
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"classes": ("no", "maybe", "yes")}, "predicts binary of no, maybe, yes, the challenger binary of no, yes"),
+        ({"classes": ("yes", "no")}, "it predicts binary of yes, no"),
+        ({"task": "multiclass"}, "predicts multiclass of no, yes, the challenger binary of no, yes"),
+        ({"task": "regression", "classes": ()}, "predicts regression of a number, the challenger binary of no, yes"),
+    ],
+)
+def test_a_champion_that_answers_another_question_goes_by_a_persons_word_only(changes, reason, world, settle):
+    champion = with_encoder(world.champion("binary"), **changes)
+    judged, decision = settle("binary", world.better("binary"), champion)
+    assert (decision.action, broken(decision)) == (ASK, set())
+    assert decision.reasons[0].startswith("not compared with the champion, version 1: ")
+    assert reason in decision.reasons[0]
+    assert "`evergreen promote --approve`" in decision.reasons[0]
+    assert judged.evidence.comparison.whole == {}  # no number that would be read as if it held
+    assert "champion" not in judged.predictions
+    worse = world.learn("binary", world.draw_rows("binary", 30, 5), version="3")
+    refused = settle("binary", worse, champion)[1]
+    assert refused.action == REFUSE  # it has to beat the baselines, as a first one
+    assert any(one.startswith("nothing was compared with the champion: ") for one in refused.reasons)
+
+
+def definition(**changes: Any) -> Definition:
+    said = {"task": "binary", "label": Written.of(pl.col("late") > 15), "features": {}, "key": ("id",), "time": "day"}
+    return Definition(**said | changes)
+
+
+@pytest.mark.parametrize(
+    ("was", "reason"),
+    [
+        ({}, None),
+        ({"key": ("other",)}, None),  # the rows that it has learnt from are known by the key of then
+        ({"label": Written.of(pl.col("late") > 60)}, 'it predicts [(col("late")) > (dyn int: 60)] (binary), and LABEL'),
+        ({"task": "regression"}, "(regression), and LABEL is"),
+        ({"time": ""}, "TIME was no column and is 'day' now"),
+    ],
+)
+def test_a_label_that_was_changed_is_seen(was, reason, world, settle):
+    def told(candidate: Candidate, **changes: Any) -> Candidate:
+        known = vars(candidate.model) | {"definition": definition(**changes)}
+        return replace(candidate, model=SimpleNamespace(**known, predict_rows=candidate.model.predict_rows))
+
+    champion, better = told(world.champion("binary"), **was), told(world.better("binary"))
+    _, decision = settle("binary", better, champion, afresh=better.model.predict_rows(world.holdout("binary")))
+    assert decision.action == (ASK if reason else PROMOTE)
+    assert (reason or "") in decision.reasons[0]
+    back = judge_rollback(world.holdout("binary"), better, champion, "roc_auc", world.params("binary"))
+    if reason:
+        assert (back.action, reason in back.reasons[0]) == (KEEP, True)
+
+
+def test_a_champion_whose_features_are_gone_goes_by_a_persons_word_only(world, settle):
+    def gone(rows: pl.DataFrame) -> pl.DataFrame:
+        raise LostError("the model needs the column 'first', which is not there any more")
+
+    champion = replace(world.champion("binary"), own=gone)
+    _, decision = settle("binary", world.better("binary"), champion)
+    assert decision.action == ASK
+    assert "needs the column 'first'" in decision.reasons[0]
+
+
+def test_a_champion_is_compared_by_its_own_features(world, settle):
+    """What it calls `first` is computed otherwise by now."""
+    champion, better = world.champion("binary"), world.better("binary")
+    same = settle("binary", better, champion)[0].evidence.comparison.whole
+    turned = replace(champion, own=lambda rows: rows.with_columns(-pl.col("first")))
+    other = settle("binary", better, turned)[0].evidence.comparison.whole
+    assert same["roc_auc"].challenger == other["roc_auc"].challenger
+    assert same["roc_auc"].champion > other["roc_auc"].champion
 
 
 def test_a_challenger_that_the_rows_do_not_suit_is_an_error(world, settle):
@@ -293,7 +361,7 @@ def test_predictions_that_are_no_numbers_are_told_not_judged(who, where, world, 
         sides[who].model.predict_rows = lambda rows: spoil(whole(rows))
     else:
         spoilt = set(sides[who].seeds)
-        said = lambda one, x: spoil(predict(one, x)) if one in spoilt else predict(one, x)  # noqa: E731
+        said = lambda one, x, _: spoil(predict(one, x)) if one in spoilt else predict(one, x)  # noqa: E731
         monkeypatch.setattr("evergreen.life.judge.predict", said)
     try:
         _, decision = settle("binary", sides["challenger"], sides["champion"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from evergreen.life.performance import (
     measure_live,
     measure_trust,
 )
-from evergreen.model.metrics import METRICS, Estimate, measure
+from evergreen.model.metrics import METRICS, TABLE, Estimate, Metric, measure
 from evergreen.params import Evaluate
 
 NAN = float("nan")
@@ -337,3 +338,40 @@ def test_trust_is_how_past_estimates_did():
     assert np.isnan([nothing.mean_error, nothing.typical_error, nothing.held]).all()
     with pytest.raises(AttributeError):
         Trust(0, 0.0, 0.0, 0.0).held = 1.0  # type: ignore[misc]
+
+
+# --- a metric of one's own --------------------------------------------------------------------------------------------
+
+COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_better=True, low=0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "inside"),
+    [
+        (COST, lambda one: 2 < one.low < one.value < one.high),
+        (replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]), lambda one: one.high < -2),
+        (replace(COST, high=1), lambda one: one.high == 1),
+    ],
+    ids=["above 1", "below 0", "within its bounds"],
+)
+def test_the_interval_of_a_metric_of_ones_own(metric: Metric, inside: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TABLE["regression"], "cost", metric)
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    found = measure_live("regression", y, y + 2 * rng.normal(size=400), None, Evaluate(resamples=200), 0)
+    assert inside(found["cost"]), found["cost"]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_mean_over_rows_is_expected_as_others_are(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of a metric under another name: the same estimate, without a line more."""
+    monkeypatch.setitem(TABLE[task], "own", Metric(TABLE[task]["log_loss"].losses))
+    y, p = draw(task, 2000, 0)
+    calibration = fit_calibration(task, y, p)
+    found = estimate(task, p, calibration, None, Evaluate(resamples=200), 0)
+    assert found["own"].value == pytest.approx(found["log_loss"].value)
+
+
+def test_a_metric_is_one_of_two_kinds() -> None:
+    with pytest.raises(ValueError, match="either losses"):
+        Metric()

@@ -33,6 +33,7 @@ from evergreen.life.courses import (
     Replay,
 )
 from evergreen.life.replay import FEWEST, find_batches, open_replay, replay
+from evergreen.model import train as learner
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -116,8 +117,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
     return make
 
 
-COUNTED = ("load_tables", "check_leaks", "build_matrix", "train", "choose", "write_package", "read_package", "judge",
-           "decide", "decide_retraining", "validate", "prepare")  # fmt: skip
+COUNTED = ("load_tables", "check_leaks", "choose", "write_package", "read_package", "judge", "decide",
+           "decide_retraining", "validate", "prepare")  # fmt: skip
+LEARNS = ("build_matrix", "train")  # of the learner
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +142,8 @@ def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory
     real_see = module.monitor.see
     root = tmp_path_factory.mktemp("project")
     counted = {one: counting(one, getattr(module, one)) for one in COUNTED}
-    with mock.patch.multiple(module, **counted), mock.patch.object(module.monitor, "see", see):
+    learns = mock.patch.multiple(learner, **{one: counting(one, getattr(learner, one)) for one in LEARNS})
+    with mock.patch.multiple(module, **counted), learns, mock.patch.object(module.monitor, "see", see):
         found = replay(Project(root), source(), Options(every=2))
     return Told(found, Project(root / "stores" / "replay"), calls, champions)
 

@@ -10,15 +10,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
+from evergreen.data.definition import Definition, Written
 from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
+from evergreen.model import train
 from evergreen.model.evaluate import predict
 from evergreen.model.package import Learnt, Model, read_package, write_package
 from evergreen.model.tables import Table
@@ -93,6 +96,7 @@ def test_the_package_predicts_the_same_bits_in_another_process(packaged, tmp_pat
     code = """
 import sys, numpy, polars
 from pathlib import Path
+from types import SimpleNamespace
 from evergreen.model.package import read_package
 folder, rows, out = map(Path, sys.argv[1:])
 numpy.save(out, read_package(folder).predict_rows(polars.read_parquet(rows)))
@@ -148,12 +152,97 @@ class Bomb:
 def test_a_pickle_in_place_of_what_was_learnt_is_not_read(packaged):
     folder, _, _ = packaged()
     np.save(folder / "learnt.npy", np.array([Bomb()], object), allow_pickle=True)
-    sums = {path.name: sha256_of_file(path) for path in folder.iterdir() if path.name != "checksums.json"}
-    write_json(folder / "checksums.json", sums)
+    seal(folder)
     with pytest.raises(ValueError, match="allow_pickle=False"):
         read_package(folder)
     with pytest.raises(SystemExit):
         np.load(folder / "learnt.npy", allow_pickle=True)  # it would have gone off
+
+
+# --- what made it -----------------------------------------------------------------------------------------------------
+
+
+def seal(folder):
+    """Write the checksums anew, as if the files had always been so."""
+    sums = {path.name: sha256_of_file(path) for path in folder.iterdir() if path.name != "checksums.json"}
+    write_json(folder / "checksums.json", sums)
+
+
+def test_a_package_names_its_learner_and_its_seeds(packaged):
+    folder, _, _ = packaged(seeds=(2, 0))
+    assert json.loads((folder / "made.json").read_text()) == {"learner": "xgboost", "seeds": [0, 2]}
+    assert read_package(folder).learner == "xgboost"
+
+
+def test_a_package_is_loaded_by_the_learner_that_made_it(packaged, monkeypatch):
+    class Other:
+        SUFFIX = ".other"
+
+        @staticmethod
+        def load(content):
+            return SimpleNamespace(predict=lambda x: np.full(len(x), float(content)))
+
+    known = {"other": Other, "xgboost": train}
+    monkeypatch.setattr("evergreen.model.package.find_learner", known.__getitem__)
+    folder, encoder, _ = packaged()
+    other = write_package(folder.with_name("other"), encoder, {0: b"1", 4: b"3"}, LEARNT, "other")
+    assert read_package(other).predict_rows(rows_of(3)).tolist() == [2.0, 2.0, 2.0]
+    assert read_package(folder).predict_rows(rows_of()).shape == (100,)  # the one before it as well
+    write_package(folder, encoder, {0: b"1"}, LEARNT, "other")
+    assert "seed-0.ubj" not in names(folder)
+
+
+def test_a_package_of_old_that_names_no_learner_is_xgboosts(packaged):
+    folder, _, _ = packaged()
+    said = read_package(folder).predict_rows(rows_of()).tobytes()
+    (folder / "made.json").unlink()
+    seal(folder)
+    assert read_package(folder).predict_rows(rows_of()).tobytes() == said
+    for path in folder.glob("seed-*"):
+        path.rename(path.with_suffix(".skops"))
+    seal(folder)
+    with pytest.raises(InputError, match="does not say which learner made it"):
+        read_package(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"learner": "lost"}, "there is no learner 'lost'"),
+        ({"seeds": [0, 2]}, r"holds seeds \[0, 2, 11\], not \[0, 2\]"),
+        ({"seeds": []}, r"holds seeds \[0, 2, 11\], not \[\]"),
+    ],
+)
+def test_a_package_that_nothing_can_load_is_refused(change, says, packaged):
+    folder, _, _ = packaged()
+    write_json(folder / "made.json", json.loads((folder / "made.json").read_text()) | change)
+    seal(folder)
+    with pytest.raises(InputError, match=says):
+        read_package(folder)
+
+
+def test_what_dataset_py_said_comes_back(packaged):
+    folder, encoder, boosters = packaged(seeds=(0,))
+    old = read_package(folder).definition  # of a package that does not say
+    assert (old.label, old.key, dict(old.features)) == (None, None, dict.fromkeys(encoder.features))
+    said = Definition("binary", Written.of(pl.col("late") > 15), {"first": Written.of(pl.col("a") + 1)}, ("id",), "day")
+    write_package(folder, encoder, boosters, LEARNT, definition=said)
+    assert read_package(folder).definition == said
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_package_without_a_booster_is_refused(named, packaged):
+    folder, encoder, _ = packaged()
+    for path in folder.glob("seed-*"):
+        path.unlink()
+    write_json(folder / "made.json", {"learner": "xgboost", "seeds": []})
+    if not named:
+        (folder / "made.json").unlink()
+    seal(folder)
+    with pytest.raises(InputError, match=r"without a booster|does not say"):
+        read_package(folder)
+    with pytest.raises(InputError, match="without a booster"):
+        Model(encoder, {}, LEARNT)
 
 
 # --- rows that are not as the training rows were ----------------------------------------------------------------------
@@ -214,7 +303,7 @@ def names(folder):
 
 def test_the_files_of_a_package(packaged):
     folder, _, boosters = packaged()
-    facts, seeds = ["checksums.json", "encoder.json", "learnt.json", "learnt.npy"], ["0", "11", "2"]
+    facts, seeds = ["checksums.json", "encoder.json", "learnt.json", "learnt.npy", "made.json"], ["0", "11", "2"]
     assert names(folder) == [*facts, *(f"seed-{seed}.ubj" for seed in seeds)]
     assert (folder / "seed-11.ubj").read_bytes() == boosters[11]
 
@@ -229,7 +318,7 @@ def test_nothing_in_a_package_is_a_pickle(packaged):
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder.json", "learnt.json", "learnt.npy", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"]
+    "name", ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"]
 )
 def test_an_altered_byte_is_found(name, packaged):
     folder, _, _ = packaged()
@@ -255,7 +344,9 @@ def test_an_altered_byte_of_the_checksums_is_found(packaged):
             read_package(folder)
 
 
-@pytest.mark.parametrize("name", ["encoder.json", "learnt.json", "learnt.npy", "seed-0.ubj", "checksums.json"])
+@pytest.mark.parametrize(
+    "name", ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "checksums.json"]
+)
 @pytest.mark.parametrize("how", ["gone", "empty", "cut"])
 def test_a_lost_file_is_found(name, how, packaged):
     folder, _, _ = packaged()

@@ -123,7 +123,7 @@ def test_a_feature_that_mixes_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -
 # --- what does not fit the model --------------------------------------------------------------------------------------
 
 CHANGES: dict[str, tuple[dict[str, pl.Expr], str]] = {
-    "gone": ({"temp": pl.lit(None)}, "lack the feature.* temp"),
+    "gone": ({"temp": pl.lit(None)}, "needs the feature 'temp', which dataset.py has no more"),
     "text": ({"weekday": pl.col("scheduled_departure").dt.strftime("%a")}, "'weekday' is text, and was a number"),
     "number": ({"origin": pl.col("distance")}, "'origin' is a number, and was text"),
 }

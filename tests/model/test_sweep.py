@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,7 +136,18 @@ OTHER = {
 
 
 def test_every_parameter_of_training_is_tried_here():
-    assert set(OTHER) | {"device"} == set(Train.model_fields)
+    assert set(OTHER) | {"device", "learner"} == set(Train.model_fields)
+
+
+def test_another_learner_and_another_code_of_it_make_another_model(monkeypatch, tmp_path):
+    mine, found = tmp_path / "mine.py", set()
+    learner = SimpleNamespace(LIBRARIES=("scikit-learn",), __file__=str(mine))
+    for code in ("a = 1", "a = 2"):
+        mine.write_text(code)
+        monkeypatch.setattr("evergreen.model.sweep.find_learner", lambda _: learner)
+        found.add(seed_fingerprint("data", changed("train", learner="mine"), "cpu", 0))
+    monkeypatch.undo()
+    assert len({*found, seed_fingerprint("data", BASE, "cpu", 0)}) == 3
 
 
 SEED_CHANGES = {

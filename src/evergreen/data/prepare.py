@@ -7,20 +7,22 @@ the profile kept per batch, so it never reads history again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from evergreen import dataset
 from evergreen.code import with_imports
+from evergreen.data.definition import Definition, LostError, check_columns
 from evergreen.data.encoder import as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import KEY, hash_keys, key_columns
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.moments import ORDER, PLACE, has_column, moment
 from evergreen.data.profile import Profile, profile
@@ -53,6 +55,7 @@ CODE = (
     "sketch.py",
     "split.py",
 )  # what is made of a batch depends on
+OWN = "own_"  # of a model: what the columns begin with by which it tells rows, where KEY is another by now
 ALONE = 20  # rows that are computed each by itself
 
 
@@ -139,42 +142,101 @@ def featurize(rows: pl.DataFrame, task: str, arrived: datetime | None = None) ->
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
-def featurize_unlabelled(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+def featurize_unlabelled(
+    rows: pl.DataFrame, definition: Definition | None = None
+) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return what `featurize` does, less the label, for rows whose labels are not known yet.
 
-    A row that would be left out for a reason known only later (KNOWN_LATER) stays in: nobody can tell yet.
+    `definition`: whose features, in place of dataset.py's. A row that would be left out for a reason known only later
+    (KNOWN_LATER) stays in: nobody can tell yet.
     """
     _check_features()
-    features, left_out = _featurize(rows, None)
+    features, left_out = _featurize(rows, None, None, definition)
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
+def features_of(project: Project, rows: pl.DataFrame, definition: Definition, task: str) -> pl.DataFrame:
+    """Return `rows` of features files of `task` with the features, label and key of `definition`, a model's.
+
+    They are computed from the validated rows, where dataset.py says otherwise by now; rows that have none of its labels
+    are left out. Raises LostError where the model needs what is not there any more.
+    """
+    if rows.is_empty() or definition.is_present(task):
+        return rows
+    done, validated, parts = Manifest(project.features), Manifest(project.validated), []
+    first, last = str(rows[TIME].min()), str(rows[TIME].max())
+    near = [
+        name for name in done.in_order() if done.entries[name]["start"] <= last and done.entries[name]["end"] >= first
+    ]
+    for name in near:
+        validated.check(name)
+        arrived = datetime.fromisoformat(validated.entries[name]["start"]) if not has_column() else None
+        parts.append(_featurize(pl.read_parquet(validated.file(name)), definition.task, arrived, definition)[0])
+    found = pl.concat(parts)
+    wanted, there = (hash_keys(frame, [*key_columns(frame), TIME]) for frame in (rows, found))
+    kept = np.isin(there, wanted)
+    found, there = found.filter(kept), there[kept]
+    if len(there) == len(wanted):  # in the order of `rows`
+        place = np.argsort(np.argsort(wanted, kind="stable"), kind="stable")
+        found = found[np.argsort(there, kind="stable")][place]
+    own = [name for name in found.columns if name.startswith(OWN)]
+    if own:
+        found = found.drop(key_columns(found)).rename({name: name.removeprefix(OWN) for name in own})
+    return found
+
+
+def _own_keys(rows: pl.DataFrame, definition: Definition, task: str) -> list[pl.Series]:
+    """Return what names each row by the `definition`, where dataset.py names it otherwise by now.
+
+    Raises LostError where a column that is needed for that is gone.
+    """
+    if definition.names_rows_as(Definition.present(task)):
+        return []
+    names = definition.key or definition.columns
+    if gone := [name for name in names if name not in rows.columns]:
+        raise LostError(
+            f"rows were told from one another by {', '.join(names)}, and {gone[0]!r} is not there any more: which of them "
+            "the model has learnt from cannot be told"
+        )
+    if definition.key:
+        return [rows[name].alias(OWN + KEY + name) for name in names]
+    return [pl.Series(OWN + CONTENT, hash_keys(rows, names))]
+
+
 def _featurize(
-    rows: pl.DataFrame, task: str | None, arrived: datetime | None = None
+    rows: pl.DataFrame, task: str | None, arrived: datetime | None = None, definition: Definition | None = None
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-    """Return the features of `rows` and the rows left out; a `task` of None stands for rows without labels."""
+    """Return the features of `rows` and the rows left out; a `task` of None stands for rows without labels.
+
+    `definition`: whose features and label, in place of dataset.py's.
+    """
     rows = rows.with_row_index(PLACE) if dataset.TIME == ORDER else rows
+    features = definition.expressions() if definition else dataset.FEATURES
+    label = definition.label_expression() if definition else dataset.LABEL
+    if definition:
+        check_columns(features | ({"the label": label} if task else {}), rows.columns)
     try:
-        kept, left_out = _leave_out(rows) if task else _leave_out_in_time(rows)
+        kept, left_out = _leave_out(rows, label) if task else _leave_out_in_time(rows)
         columns = [pl.col(name).alias(KEY + name) for name in dataset.KEY]
         columns.append(moment(arrived or datetime.now(UTC).replace(tzinfo=None)).alias(TIME))
         if task:
-            _check_label(kept.select(dataset.LABEL).to_series(), task)
-            target = dataset.LABEL.cast(pl.Float64) if task == "regression" else dataset.LABEL
-            columns.append(target.alias(LABEL))
-        columns += _columns()
-        features = kept.select(columns)
-        _check_row_by_row(features, kept, columns)
+            _check_label(kept.select(label).to_series(), task)
+            columns.append((label.cast(pl.Float64) if task == "regression" else label).alias(LABEL))
+        columns += _columns(features)
+        found = kept.select(columns)
+        _check_row_by_row(found, kept, columns)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"dataset.py: LABEL, LEFT_OUT or FEATURES cannot be computed: {error}") from error
     if not dataset.KEY:
         known = [name for name in dataset.COLUMNS if name not in dataset.KNOWN_LATER]
-        features.insert_column(0, pl.Series(CONTENT, hash_keys(kept, known)))
+        found.insert_column(0, pl.Series(CONTENT, hash_keys(kept, known)))
         if dataset.TIME == ORDER:
-            features.insert_column(1, features[TIME].alias(AT))
+            found.insert_column(1, found[TIME].alias(AT))
+    if definition and task:
+        found = found.with_columns(_own_keys(kept, definition, task))
     if task and task != "regression":
-        features = features.with_columns(as_class(features[LABEL]))
-    return _as_float32(features).sort(TIME, maintain_order=True), left_out
+        found = found.with_columns(as_class(found[LABEL]))
+    return _as_float32(found, features).sort(TIME, maintain_order=True), left_out
 
 
 def summarize(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> Profile:
@@ -210,10 +272,10 @@ def _summary(done: Manifest, name: str, train: Part) -> dict[str, Any]:
     return asdict(summarize(rows, {}))
 
 
-def _leave_out(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _leave_out(rows: pl.DataFrame, label: pl.Expr) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be learnt from, and the others by reason."""
     kept, left_out = _leave_out_for(rows, dataset.LEFT_OUT)
-    unlabelled = kept.select(dataset.LABEL).to_series().is_null()
+    unlabelled = kept.select(label).to_series().is_null()
     if unlabelled.any():
         left_out["no label"] = kept.filter(unlabelled)
         kept = kept.filter(~unlabelled)
@@ -236,29 +298,29 @@ def _leave_out_for(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> tuple[
     return kept, left_out
 
 
-def _columns() -> list[pl.Expr]:
+def _columns(features: Mapping[str, pl.Expr]) -> list[pl.Expr]:
     return [
         *(one.cast(pl.String).alias(SLICE + name) for name, one in dataset.SLICES.items()),
         *(one.cast(pl.String).alias(GROUP + name) for name, one in dataset.GROUPS.items()),
-        *(expression.alias(name) for name, expression in dataset.FEATURES.items()),
+        *(expression.alias(name) for name, expression in features.items()),
     ]
 
 
 def _describe(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the features of rows left out, less those that cannot be computed, as may be why they are left out."""
     try:
-        return _as_float32(rows.select(_columns()))
+        return _as_float32(rows.select(_columns(dataset.FEATURES)), dataset.FEATURES)
     except pl.exceptions.PolarsError:
         found = rows.drop(rows.columns)  # keeps the number of rows
-        for column in _columns():
+        for column in _columns(dataset.FEATURES):
             with suppress(pl.exceptions.PolarsError):
                 name = column.meta.output_name()
-                found = found.with_columns(_as_float32(rows.with_columns(column).select(name))[name])
+                found = found.with_columns(_as_float32(rows.with_columns(column).select(name), dataset.FEATURES)[name])
         return found
 
 
-def _as_float32(features: pl.DataFrame) -> pl.DataFrame:
-    numbers = [name for name in dataset.FEATURES if features.schema.get(name, pl.String()) != pl.String()]
+def _as_float32(features: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    numbers = [name for name in names if features.schema.get(name, pl.String()) != pl.String()]
     return features.with_columns(pl.col(numbers).cast(pl.Float32))
 
 

@@ -66,6 +66,7 @@ class Evidence:
     between two groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded
     from the registry in a fresh process and what the trained one said. `notes`: checks that were switched off before.
     `faults`: what kept the comparison from being made. `questions`: what only a person can answer before it is promoted.
+    `changed`: what was changed in dataset.py since the champion was made, so that no comparison can be made.
     """
 
     comparison: Comparison
@@ -78,22 +79,25 @@ class Evidence:
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
-    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person where `approval` is manual or there is a question.
+    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person.
 
-    It is promoted only where every rule is met.
+    It is promoted only where every rule is met. A person is asked where `approval` is manual, where there is a question
+    that data cannot answer, and where dataset.py was changed so that the champion cannot be compared.
     """
     rules = [*_rules(evidence, gate)]
     broken = [rule.says for rule in rules if not rule.met]
     plain = {"rules": [asdict(rule) for rule in rules], **asdict(evidence), "gate": gate.model_dump()}
     if broken:
-        return Decision(REFUSE, tuple(broken), plain)
+        not_compared = [f"nothing was compared with the champion: {why}" for why in evidence.changed]
+        return Decision(REFUSE, (*broken, *not_compared), plain)
     lead = next(rule.says for rule in rules if rule.name == "better")
     off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
-    action: Action = ASK if gate.approval == "manual" or evidence.questions else PROMOTE
-    return Decision(action, (lead, *evidence.questions, *off, *evidence.notes), plain)
+    asks = gate.approval == "manual" or evidence.changed or evidence.questions
+    return Decision(ASK if asks else PROMOTE, (lead, *evidence.questions, *off, *evidence.notes), plain)
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
@@ -172,6 +176,12 @@ def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
 def _better(evidence: Evidence, gate: Gate) -> Rule:
     found = evidence.comparison
     one = found.whole.get(found.metric)
+    if evidence.changed:
+        why = "; ".join(evidence.changed)
+        says = (
+            f"not compared with the champion, version {evidence.champion}: {why}; only a person can say that it is to "
+        )
+        return Rule("better", met=not evidence.faults, says=says + "go (`evergreen promote --approve`)")
     if not one and evidence.champion:
         return Rule("better", met=False, says=f"no {found.metric} beside the champion, version {evidence.champion}")
     if not one and not found.baselines:

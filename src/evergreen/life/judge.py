@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from evergreen import dataset
+from evergreen.data.definition import LostError
 from evergreen.data.keys import hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
@@ -42,11 +43,24 @@ LEAP = 0.5  # skill (2 AUC - 1, or R2), twice the champion's, that new features 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version of the registry: its packaged model, and the boosters of every seed of its sweep."""
+    """A version of the registry: its packaged model, and the boosters of every seed of its sweep.
+
+    `own`: gives rows of features files the features that it was made for, where dataset.py has others by now.
+    """
 
     version: str
     model: Model = field(repr=False)
     seeds: tuple[bytes, ...] = field(repr=False)
+    own: Callable[[pl.DataFrame], pl.DataFrame] = field(repr=False, default=lambda rows: rows)
+
+    def known(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return `rows` as it knows them. Raises LostError where it cannot know them all any more."""
+        found = self.own(rows)
+        if found.height != rows.height:
+            raise LostError(
+                f"{rows.height - found.height:,} of {rows.height:,} rows are none to version {self.version}"
+            )
+        return found
 
     def see(self, rows: pl.DataFrame) -> Side:
         """Return what it says of `rows`.
@@ -54,7 +68,7 @@ class Candidate:
         Raises InputError where they lack a feature that it needs, or a prediction is no number.
         """
         x = self.model.encoder.transform(rows)
-        seeds = tuple(predict(one, x) for one in self.seeds)
+        seeds = tuple(predict(one, x, self.model.learner) for one in self.seeds)
         packaged = self.model.predict_rows(rows)
         for one in (packaged, *seeds):
             if unknown := int(np.isnan(one).reshape(len(one), -1).any(axis=1).sum()):
@@ -83,19 +97,21 @@ def judge(
     """Return what `rows` (a features file's columns) say of the challenger beside the champion and the baselines.
 
     `afresh`: what the challenger predicts for them where a new process loads it from the registry. What keeps the
-    champion from being compared becomes a fault in the evidence, which no gate lets pass.
+    champion from being compared becomes a fault in the evidence, which no gate lets pass; but where dataset.py was
+    changed so that no comparison can ever be made, a person decides.
     """
     encoder = challenger.model.encoder
     y, side, faults = encoder.transform_label(rows[LABEL]), challenger.see(rows), []
-    keys = hash_rows(rows)
-    other = None
+    other, changed = None, _changes(champion, challenger) if champion else ()
     try:
         _check_claims(rows, challenger, side)
-        check_unseen(keys, challenger=challenger.model.learnt.keys)
+        check_unseen(hash_rows(rows), challenger=challenger.model.learnt.keys)
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
     try:
-        other = _see_champion(rows, keys, champion, challenger) if champion else None
+        other = _see_champion(rows, champion) if champion and not changed else None
+    except LostError as error:
+        changed = (str(error),)
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
     metric = pick_metric(params.gate.metric, encoder.task)
@@ -124,6 +140,7 @@ def judge(
         notes=notes,
         faults=tuple(faults),
         questions=_questions(found, challenger, champion, params.leaks.trusted),
+        changed=changed,
     )
     seen = {"champion": other.prediction} if other else {}
     return Judged(evidence, y, seen | {"challenger": side.prediction})
@@ -153,16 +170,17 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
 
     Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be compared stays.
     """
-    if not dataset.TIME:  # rows that hold the same as one that was learnt from tell nothing
-        rows = before.model.unseen(present.model.unseen(rows))
     try:
-        keys = hash_rows(rows)
-        check_unseen(keys, champion=present.model.learnt.keys)
-        old, new = _see_champion(rows, keys, before, present), present.see(rows)
+        if changed := _changes(before, present):
+            raise InputError("; ".join(changed))
+        for one in (present, before) if not dataset.TIME else ():  # rows that hold the same as one that was learnt from
+            seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
+            rows = rows.filter(~seen)  # tell nothing
+        old, new = _see_champion(rows, before), _see_champion(rows, present)
+        y = present.model.encoder.transform_label(present.known(rows)[LABEL])
     except InputError as error:
         return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
-    encoder = present.model.encoder
-    whole = Rows(encoder.task, encoder.transform_label(rows[LABEL]), {}, days_of(rows))
+    whole = Rows(present.model.encoder.task, y, {}, days_of(rows))
     how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
     seeds = difference(whole, metric, new, old, how)
     models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
@@ -183,15 +201,19 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
         raise InputError("the packaged model is none of its own sweep: its seeds predict otherwise")
 
 
-def _see_champion(rows: pl.DataFrame, keys: Array, champion: Candidate, challenger: Candidate) -> Side:
+def _changes(champion: Candidate, challenger: Candidate) -> tuple[str, ...]:
+    """Return why the two can never be compared: since they answer different questions, say."""
+    found = tuple(champion.model.definition.changes(challenger.model.definition))
     old, new = champion.model.encoder, challenger.model.encoder
-    if (old.task, old.classes) != (new.task, new.classes):
-        raise InputError(
-            f"the champion (version {champion.version}) predicts {old.task} of {', '.join(old.classes) or 'a number'}, "
-            f"the challenger {new.task} of {', '.join(new.classes) or 'a number'}; promote it by hand if that is meant "
-            "(`evergreen promote --override`)"
-        )
-    check_unseen(keys, champion=champion.model.learnt.keys)
+    if not found and (old.task, old.classes) != (new.task, new.classes):
+        was, now = (f"{one.task} of {', '.join(one.classes) or 'a number'}" for one in (old, new))
+        return (f"it predicts {was}, the challenger {now}",)
+    return found
+
+
+def _see_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
+    rows = champion.known(rows)
+    check_unseen(hash_rows(rows), champion=champion.model.learnt.keys)
     return champion.see(rows)
 
 

@@ -6,7 +6,7 @@ and those of the champion's holdout, from which estimates without labels learn w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -76,12 +76,16 @@ def gather(
     holdout: Sequence[str],
     params: Params,
     usual_auc: float | None = None,
+    own: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
 ) -> Reference:
-    """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by."""
+    """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by.
+
+    `own`: gives rows of features files the features, label and key that it was made for.
+    """
     past = [Sketch.read(features.file(name, SKETCH)) for name in learnt]
     rows = pl.concat([pl.read_parquet(features.file(name)) for name in holdout])
     later = pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest)
-    unseen = rows.filter(later) if dataset.TIME else model.unseen(rows)
+    unseen = own(rows.filter(later)) if dataset.TIME else model.unseen(own(rows))
     return Reference.of(version, model, past, unseen, params, usual_auc)
 
 

@@ -11,7 +11,7 @@ labels have shown to be wrong is trusted less from then on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -20,13 +20,13 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.life.compare import FEWEST_ROWS, Resampling, blocks_of, is_defined, resample_rows, widen
-from evergreen.model.metrics import METRICS, Estimate, Form, interval, measure, weighted
+from evergreen.model.expected import TINY, Expected
+from evergreen.model.metrics import TABLE, Estimate, Form, interval, measure
 from evergreen.params import Evaluate
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BINS = 200  # of equal row counts, that hold the rows of a calibration
 REFITS = 100  # of the calibration, behind its noise
-TINY = 1e-9
 GROUPS = 5000  # of rows drawn together where there are more rows: as good for an interval, and quick
 
 
@@ -125,17 +125,18 @@ def measure_live(task: str, y: Array, p: Array, days: Array | None, params: Eval
     """
     if not is_defined(task, y):
         return {}
-    forms = [weighted(name, y, p) for name in METRICS[task]]
+    metrics = TABLE[task]
+    forms = [one.weighted(y, p) for one in metrics.values()]
     blocks, values = blocks_of(days), measure(task, y, p)
     found = resample_rows(forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed))
-    draws, nothing = dict(zip(METRICS[task], found, strict=True)), (float("nan"), float("nan"))
+    draws, nothing = dict(zip(metrics, found, strict=True)), (float("nan"), float("nan"))
     edges = {
         name: interval(widen(draws[name], np.asarray(value), blocks, params.confidence), params.confidence)
         for name, value in values.items()
         if np.isfinite(value)
     }
     return {
-        name: Estimate(value, *(np.clip(edges[name], *_bounds(name)).tolist() if name in edges else nothing))
+        name: Estimate(value, *(metrics[name].clip(edges[name]) if name in edges else nothing))
         for name, value in values.items()
     }
 
@@ -159,13 +160,13 @@ def estimate(
 ) -> dict[str, Estimate]:
     """Return the metrics that the labels of the rows may be expected to show, for predictions `p` as in `measure_live`.
 
-    Binary: all four. Multiclass: accuracy and log_loss. {} for regression, without a calibration, or below 30 rows. The
-    interval holds three kinds of noise: which rows came (`days` as in `measure_live`), which labels they get, and which
-    rows the calibration was fitted on; so it is somewhat wide for the real value of just these rows. It assumes that
-    labels are independent given the predictions: where the rows of a day are late together it is too narrow, which
-    `adjust` learns from the past. For several classes it assumes more, that a class's own probability tells all of it:
-    there a strong shift of inputs is estimated worse. Raises InputError where the calibration is of another task or
-    other classes.
+    Each metric that can be expected. {} for regression, without a calibration, or below 30
+    rows. The interval holds three kinds of noise: which rows came (`days` as in `measure_live`), which labels they get,
+    and which rows the calibration was fitted on; so it is somewhat wide for the real value of just these rows. It
+    assumes that labels are independent given the predictions: where the rows of a day are late together it is too
+    narrow, which `adjust` learns from the past. For several classes it assumes more, that a class's own probability
+    tells all of it: there a strong shift of inputs is estimated worse. Raises InputError where the calibration is of
+    another task or other classes.
     """
     if calibration is None or task == "regression" or len(p) < FEWEST_ROWS:
         return {}
@@ -189,13 +190,8 @@ def estimate(
         drawn = one.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
         drawn = widen(drawn, np.asarray(value - bias), blocks, params.confidence)
         edges = (value - bias, *interval(drawn, params.confidence))
-        found[name] = Estimate(*np.clip(edges, *_bounds(name)).tolist())
+        found[name] = Estimate(*TABLE[task][name].clip(edges))
     return found
-
-
-def _bounds(metric: str) -> tuple[float, float]:
-    """Return the least and the largest value of a metric: none lies beyond, though a widened interval might."""
-    return -np.inf if metric == "r2" else 0.0, np.inf if metric in ("log_loss", "rmse", "mae") else 1.0
 
 
 def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
@@ -225,111 +221,13 @@ def adjust(estimate: Estimate, past: Sequence[tuple[Estimate, Estimate]], confid
     return Estimate(estimate.value, estimate.low - wide, estimate.high + wide)
 
 
-@dataclass(frozen=True)
-class _Expected:
-    """A metric of labels that are not known: what is summed of each row in the mean over its labels, (rows, sums).
-
-    `noise`: covariance of the sums that comes from the labels, (sums, sums). `slopes`: what a change of each curve of
-    the calibration adds to a row's, (rows, curves, sums). `of`: as in `Form`.
-    """
-
-    columns: Array
-    noise: Array
-    slopes: Array
-    of: Callable[[Array], Array]
+def _expect(task: str, p: Array, said: Array) -> dict[str, Expected]:
+    """Return each metric that can be expected of predictions `p` where the calibration says `said`, (rows, curves)."""
+    found = {name: metric.expected(p, said) for name, metric in TABLE[task].items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
-def _expect(task: str, p: Array, said: Array) -> dict[str, _Expected]:
-    """Return each metric of predictions `p` where the curves of the calibration say `said`, (rows, curves)."""
-    edge = float(np.finfo(p.dtype).eps)  # as in model.metrics
-    own = np.asarray(p, dtype=np.float64)
-    if task == "multiclass":
-        own = own / own.sum(axis=1, keepdims=True)
-        total = said.sum(axis=1, keepdims=True)
-        said, total = np.where(total > 0, said, own), np.where(total > 0, total, 1.0)  # no class was seen to happen
-        hits, losses = np.eye(own.shape[1])[own.argmax(axis=1)], -np.log(np.clip(own, edge, 1 - edge))
-        return {"accuracy": _mean_of(hits, said, total), "log_loss": _mean_of(losses, said, total)}
-    c, ones, sure = said[:, 0], np.ones(len(own)), np.clip(own, edge, 1 - edge)
-    return {
-        "roc_auc": _roc_auc(own, c),
-        "average_precision": _average_precision(own, c),
-        "log_loss": _of_labels(
-            np.column_stack([-np.log(sure), ones]), np.column_stack([-np.log(1 - sure), ones]), c, _ratio
-        ),
-        "brier": _of_labels(np.column_stack([(1 - own) ** 2, ones]), np.column_stack([own**2, ones]), c, _ratio),
-    }
-
-
-def _mean_of(losses: Array, said: Array, total: Array) -> _Expected:
-    """Return the mean of what each class would cost, `losses`, where it has the probability `said` / `total`."""
-    c = said / total
-    mean = (c * losses).sum(axis=1)
-    noise, slopes = np.zeros((2, 2)), np.zeros((*losses.shape, 2))
-    noise[0, 0] = float(((c * losses**2).sum(axis=1) - mean**2).sum())
-    slopes[:, :, 0] = (losses - mean[:, None]) / total
-    return _Expected(np.column_stack([mean, np.ones(len(mean))]), noise, slopes, _ratio)
-
-
-def _of_labels(yes: Array, no: Array, c: Array, of: Callable[[Array], Array]) -> _Expected:
-    """Return what sums to `yes` over positive rows and to `no` over others, both (rows, sums); `c` of them positive."""
-    apart = yes - no
-    return _Expected(no + c[:, None] * apart, (apart * (c * (1 - c))[:, None]).T @ apart, apart[:, None], of)
-
-
-def _ratio(sums: Array) -> Array:
-    return np.asarray(sums[:, 0] / sums[:, 1])
-
-
-def _roc_auc(p: Array, c: Array) -> _Expected:
-    """AUC is the share of pairs of a positive and a negative row in which the positive is ahead; a tie is half a pair.
-
-    With independent labels rows i and j are such a pair with probability c_i (1 - c_j), i being another row than j.
-    Weights of rows count to first order, as in `model.metrics`.
-    """
-    order = np.argsort(p, kind="stable")
-    first, last = (np.searchsorted(p[order], p[order], side=side) for side in ("left", "right"))
-    ranked, lost, ahead = c[order], np.empty(len(p)), np.empty(len(p))
-    below, above = (np.r_[0.0, np.cumsum(one)] for one in (1 - ranked, ranked))
-    lost[order] = (below[first] + below[last]) / 2  # negatives behind each row, itself by half
-    ahead[order] = above[-1] - (above[first] + above[last]) / 2
-    yes, no, itself = float(c.sum()), float((1 - c).sum()), float((c * (1 - c)).sum())
-    if not min(yes, no) > 0:
-        auc = means = float("nan")
-    else:
-        auc, means = (float(c @ lost) - itself / 2) / (yes * no - itself), float(c @ lost) / (yes * no)
-    none, ones = np.zeros(len(p)), np.ones(len(p))
-
-    def of(sums: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.clip(auc + sums[:, 0] / sums[:, 1] + sums[:, 2] / sums[:, 3] - 2 * means, 0, 1))
-
-    won = np.column_stack([lost / max(no, TINY), ones, none, none])
-    return _of_labels(won, np.column_stack([none, none, ahead / max(yes, TINY), ones]), c, of)
-
-
-def _average_precision(p: Array, c: Array) -> _Expected:
-    """AP is the mean over positives of the precision at their score; a positive row is surely one of its own hits.
-
-    Weights of rows count to first order, as in `model.metrics`.
-    """
-    order = np.argsort(-p, kind="stable")
-    ranked, chance = -p[order], c[order]
-    called = np.searchsorted(ranked, ranked, side="right")  # rows at or above each row's score
-    precision, total = (np.cumsum(chance)[called - 1] - chance + 1) / called, float(chance.sum())
-    value = float(chance @ precision / total) if total else float("nan")
-    first = np.searchsorted(ranked, ranked, side="left")
-    gain, cost = (np.cumsum((chance * one)[::-1])[::-1][first] for one in (1 / called, precision / called))
-    rest = float(np.mean(chance * (precision - value + gain) - cost))  # what a row leaves that is its own hit
-    yes, no, ones = np.empty(len(p)), np.empty(len(p)), np.ones(len(p))
-    yes[order], no[order] = precision - value + gain - cost - rest, -cost - rest
-    scale = len(p) / max(total, TINY)
-    return _of_labels(
-        np.column_stack([yes * scale, ones]), np.column_stack([no * scale, ones]), c,
-        lambda s: np.clip(value + s[:, 0] / s[:, 1], 0, 1),
-    )  # fmt: skip
-
-
-def _draw_rows(expected: Sequence[_Expected], blocks: Array | None, params: Evaluate, seed: int) -> Array:
+def _draw_rows(expected: Sequence[Expected], blocks: Array | None, params: Evaluate, seed: int) -> Array:
     """Return sums over resampled rows, shape (resamples, sums), of all metrics side by side."""
     columns = np.hstack([one.columns for one in expected])
     if blocks is None and len(columns) > GROUPS:

@@ -56,11 +56,11 @@ from evergreen.life.retrain import Life, decide_retraining
 from evergreen.model.baselines import predict_baselines
 from evergreen.model.device import count_cores, pick_device
 from evergreen.model.evaluate import check_holdout
+from evergreen.model.learner import find_learner
 from evergreen.model.metrics import Estimate, interval, pick_metric, weighted
 from evergreen.model.package import Learnt, Model, read_package, write_package
 from evergreen.model.sweep import choose, share_cores
 from evergreen.model.tables import load_tables
-from evergreen.model.train import build_matrix, train
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -170,8 +170,10 @@ def challenge(workspace: Project, params: Params, device: str, version: str) -> 
     tables = load_tables(workspace)
     check_holdout(tables)
     notes = check_leaks(tables, params.leaks)
-    matrix, slots = build_matrix(tables, params.train), share_cores(params.sweep, count_cores(), device)
-    fit = partial(train, matrix, params.train, device=device, threads=slots.threads)
+    name, slots = params.train.learner, share_cores(params.sweep, count_cores(), device)
+    learner = find_learner(name)
+    matrix = learner.build_matrix(tables, params.train)
+    fit = partial(learner.train, matrix, params.train, device=device, threads=slots.threads)
     with ThreadPoolExecutor(slots.jobs) as pool:
         trained = {one.seed: one for one in pool.map(fit, params.sweep.seed_list())}
     chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, params.sweep.model)
@@ -179,13 +181,13 @@ def challenge(workspace: Project, params: Params, device: str, version: str) -> 
     boosters, learnt = {seed: trained[seed].booster for seed in chosen}, Learnt.of(tables, str(split.validation.end))
     assert tables.encoder
     with workspace.temporary() as folder:
-        model = read_package(write_package(Path(folder, "package"), tables.encoder, boosters, learnt))
+        model = read_package(write_package(Path(folder, "package"), tables.encoder, boosters, learnt, name))
     rows = read_part(workspace, split.holdout)
     return Challenger(
         Candidate(version, model, tuple(one.booster for one in trained.values())),
         rows,
         predict_baselines(tables, params.sweep.first_seed),
-        Model(tables.encoder, boosters, learnt).predict_rows(rows),
+        Model(tables.encoder, boosters, learnt, name).predict_rows(rows),
         notes,
     )
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.errors import InputError
+from evergreen.model.learner import XGBOOST, find_learner
 from evergreen.model.metrics import Estimate, bootstrap, measure
 from evergreen.model.sweep import Spread, summarize
-from evergreen.model.train import load
 from evergreen.params import Evaluate as EvaluateParams
 
 if TYPE_CHECKING:
@@ -46,15 +46,15 @@ class Evaluation:
         return "\n".join([*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"])
 
 
-def predict(booster: bytes, x: Array) -> Array:
-    """Return the predictions of one model for encoded rows, shape (rows,) or (rows, classes)."""
-    return load(booster).predict(x)
+def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
+    """Return the predictions of one model of `learner` for encoded rows, shape (rows,) or (rows, classes)."""
+    return find_learner(learner).load(booster).predict(x)
 
 
-def measure_seed(tables: Tables, booster: bytes) -> dict[str, float]:
+def measure_seed(tables: Tables, booster: bytes, learner: str = XGBOOST) -> dict[str, float]:
     """Return the metrics of one seed's model on the holdout."""
     check_holdout(tables)
-    return measure(tables.task, tables.holdout.y, predict(booster, tables.holdout.x))
+    return measure(tables.task, tables.holdout.y, predict(booster, tables.holdout.x, learner))
 
 
 def check_holdout(tables: Tables) -> None:
@@ -75,13 +75,15 @@ def evaluate(
     seed_metrics: Sequence[Mapping[str, float]],
     baselines: Mapping[str, Array],
     params: EvaluateParams,
+    learner: str = XGBOOST,
 ) -> Evaluation:
-    """Judge the model made of `boosters` (by seed; several are averaged) on the holdout.
+    """Judge the model made of `boosters` (by seed, of `learner`; several are averaged) on the holdout.
 
     `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
     """
     check_holdout(tables)
-    predictions = {MODEL: np.mean([predict(one, tables.holdout.x) for one in boosters.values()], axis=0), **baselines}
+    said = [predict(one, tables.holdout.x, learner) for one in boosters.values()]
+    predictions = {MODEL: np.mean(said, axis=0), **baselines}
     estimates = bootstrap(
         tables.task,
         tables.holdout.y,

@@ -1,4 +1,4 @@
-"""The metrics of each task, and their bootstrap intervals.
+"""The metrics of each task, all in one `TABLE`, and their bootstrap intervals.
 
 scikit-learn owns each value. The bootstrap needs thousands of values of the same metric on other row weights, for which
 calling scikit-learn each time takes minutes; here all are one product of matrices, and tests hold the two equal.
@@ -16,6 +16,7 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.model.device import count_cores
+from evergreen.model.expected import Expected, expect_average_precision, expect_mean, expect_roc_auc
 
 Array = np.ndarray[Any, np.dtype[Any]]
 AT_ONCE = 8_000_000  # weights held at a time
@@ -46,13 +47,49 @@ class Estimate:
     high: float
 
 
-METRICS: dict[str, tuple[str, ...]] = {
-    "binary": ("roc_auc", "average_precision", "log_loss", "brier"),
-    "multiclass": ("accuracy", "balanced_accuracy", "log_loss"),
-    "regression": ("rmse", "mae", "r2"),
-}
-LOWER_IS_BETTER = ("log_loss", "brier", "rmse", "mae")
-EPSILON = float(np.finfo(np.float32).eps)  # as scikit-learn clips float32 probabilities
+@dataclass(frozen=True)
+class Metric:
+    """All that is to be known of a metric, of labels `y` and predictions `p` shaped as in `measure`.
+
+    A mean over rows needs its `losses` only: what each row adds to it, shape (rows,); `of` makes the metric of the sums
+    of losses and of rows. Any other gives its `form`, and `expect` where it can be estimated before labels come (`p`
+    and what the calibration says of it, shape (rows, curves)). `value`: by scikit-learn, which then owns it. No value
+    lies below `low` or above `high`.
+    """
+
+    losses: Callable[[Array, Array], Array] | None = None
+    lower_is_better: bool = False
+    low: float = -np.inf
+    high: float = np.inf
+    of: Callable[[Array], Array] = lambda sums: np.asarray(sums[:, 0] / sums[:, 1])
+    value: Callable[[Array, Array], float] | None = None
+    form: Callable[[Array, Array], Form] | None = None
+    expect: Callable[[Array, Array], Expected] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.losses is None) == (self.form is None):
+            raise ValueError("a metric has either losses, where it is a mean over rows, or a form")
+
+    def measure(self, y: Array, p: Array) -> float:
+        """Return the metric; NaN where it is not defined."""
+        return float(self.value(y, p)) if self.value else self.weighted(y, p)(np.ones(len(y)))
+
+    def weighted(self, y: Array, p: Array) -> Form:
+        """Return the metric as a function of row weights."""
+        if self.form:
+            return self.form(y, p)
+        assert self.losses
+        return Form(np.column_stack([self.losses(y, p), np.ones(len(y))]), self.of)
+
+    def expected(self, p: Array, said: Array) -> Expected | None:
+        """Return what it may be expected to be without labels; None where it does not say."""
+        if self.losses:
+            return expect_mean(self.losses, p, said, self.of)
+        return self.expect(p, said) if self.expect else None
+
+    def clip(self, edges: Sequence[float]) -> list[float]:
+        """Return `edges` within the bounds, beyond which a widened interval might reach."""
+        return [float(one) for one in np.clip(edges, self.low, self.high)]
 
 
 def pick_metric(name: str | None, task: str) -> str:
@@ -66,34 +103,12 @@ def pick_metric(name: str | None, task: str) -> str:
 
 
 def measure(task: str, y: Array, p: Array) -> dict[str, float]:
-    """Return each metric of `task` by scikit-learn.
+    """Return each metric of `task`.
 
     `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes) for multiclass. AUC is NaN
     where `y` holds one class only.
     """
-    import sklearn.metrics as skm
-
-    if task == "binary":
-        both = bool(y.min() < y.max())
-        return {
-            "roc_auc": float(skm.roc_auc_score(y, p)) if both else float("nan"),
-            "average_precision": float(skm.average_precision_score(y, p)) if both else float("nan"),
-            "log_loss": float(skm.log_loss(y, p, labels=[0, 1])),
-            "brier": float(skm.brier_score_loss(y, p, labels=[0, 1])),
-        }
-    if task == "multiclass":
-        top = p.argmax(axis=1)
-        p = p / p.sum(axis=1, keepdims=True)  # rounding leaves sums beside one
-        return {
-            "accuracy": float(skm.accuracy_score(y, top)),
-            "balanced_accuracy": float(skm.recall_score(y, top, average="macro", labels=np.unique(y), zero_division=0)),
-            "log_loss": float(skm.log_loss(y, p, labels=np.arange(p.shape[1]))),
-        }
-    return {
-        "rmse": float(skm.root_mean_squared_error(y, p)),
-        "mae": float(skm.mean_absolute_error(y, p)),
-        "r2": float(skm.r2_score(y, p)),
-    }
+    return {name: metric.measure(y, p) for name, metric in TABLE[task].items()}
 
 
 def calibration_error(task: str, y: Array, p: Array, bins: int = 10) -> float:
@@ -189,17 +204,7 @@ def weighted(name: str, y: Array, p: Array) -> Form:
     Exact, but for the two that depend on ranks: these are exact to first order around equal weights (for the AUC that
     is the method of DeLong et al., Comparing the areas under correlated ROC curves, 1988).
     """
-    whole: dict[str, Callable[[Array, Array], Form]] = {
-        "roc_auc": _roc_auc,
-        "average_precision": _average_precision,
-        "balanced_accuracy": _balanced_accuracy,
-        "r2": _r2,
-    }
-    if name in whole:
-        return whole[name](y, p)
-    losses = {"log_loss": _log_losses, "brier": _squares, "rmse": _squares, "mae": _distances, "accuracy": _hits}
-    rows = np.column_stack([losses[name](y, p), np.ones(len(y))])
-    return Form(rows, (lambda s: np.sqrt(s[:, 0] / s[:, 1])) if name == "rmse" else (lambda s: s[:, 0] / s[:, 1]))
+    return next(table[name] for table in TABLE.values() if name in table).weighted(y, p)
 
 
 def _log_losses(y: Array, p: Array) -> Array:
@@ -288,3 +293,74 @@ def _r2(y: Array, p: Array) -> Form:
         return np.where(spread > 1e-12 * square, 1 - error / spread, np.nan)  # below is what rounding leaves
 
     return Form(np.column_stack([squares, centred, centred**2, np.ones(len(y))]), of)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def _by_sklearn(name: str, **options: Any) -> Callable[[Array, Array], float]:
+    """Return scikit-learn's function of that name, imported where it is called."""
+
+    def value(y: Array, p: Array) -> float:
+        import sklearn.metrics as skm
+
+        return float(getattr(skm, name)(y, p, **options))
+
+    return value
+
+
+def _ranks(name: str) -> Callable[[Array, Array], float]:
+    of = _by_sklearn(name)
+    return lambda y, p: of(y, p) if y.min() < y.max() else float("nan")
+
+
+def _log_loss(y: Array, p: Array) -> float:
+    if p.ndim == 1:
+        return _by_sklearn("log_loss", labels=[0, 1])(y, p)
+    whole = p / p.sum(axis=1, keepdims=True)  # rounding leaves sums beside one
+    return _by_sklearn("log_loss", labels=np.arange(p.shape[1]))(y, whole)
+
+
+def _accuracy(y: Array, p: Array) -> float:
+    return _by_sklearn("accuracy_score")(y, p.argmax(axis=1))
+
+
+def _recall(y: Array, p: Array) -> float:
+    of = _by_sklearn("recall_score", average="macro", labels=np.unique(y), zero_division=0)
+    return of(y, p.argmax(axis=1))
+
+
+_LOG_LOSS = Metric(_log_losses, lower_is_better=True, low=0, value=_log_loss)
+TABLE: dict[str, dict[str, Metric]] = {  # by task; the first decides where gate.metric names none
+    "binary": {
+        "roc_auc": Metric(low=0, high=1, value=_ranks("roc_auc_score"), form=_roc_auc, expect=expect_roc_auc),
+        "average_precision": Metric(
+            low=0, high=1, value=_ranks("average_precision_score"), form=_average_precision,
+            expect=expect_average_precision,
+        ),
+        "log_loss": _LOG_LOSS,
+        "brier": Metric(
+            _squares, lower_is_better=True, low=0, high=1, value=_by_sklearn("brier_score_loss", labels=[0, 1])
+        ),
+    },
+    "multiclass": {
+        "accuracy": Metric(_hits, low=0, high=1, value=_accuracy),
+        "balanced_accuracy": Metric(low=0, high=1, value=_recall, form=_balanced_accuracy),
+        "log_loss": _LOG_LOSS,
+    },
+    "regression": {
+        "rmse": Metric(
+            _squares, lower_is_better=True, low=0, of=lambda sums: np.sqrt(sums[:, 0] / sums[:, 1]),
+            value=_by_sklearn("root_mean_squared_error"),
+        ),
+        "mae": Metric(_distances, lower_is_better=True, low=0, value=_by_sklearn("mean_absolute_error")),
+        "r2": Metric(high=1, value=_by_sklearn("r2_score"), form=_r2),
+    },
+}  # fmt: skip
+METRICS = {task: tuple(table) for task, table in TABLE.items()}
+LOWER_IS_BETTER = frozenset(name for table in TABLE.values() for name, one in table.items() if one.lower_is_better)
+OF_CURVES = {
+    "roc": "roc_auc",
+    "precision_recall": "average_precision",
+    "errors": "mae",
+}  # the metric that a curve shows

@@ -1,7 +1,8 @@
 """The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
 
-No pickle: the encoder is JSON, a booster what `train.py` writes (XGBoost's UBJSON). MLflow loads the folder through
-`_load_pyfunc`. With them lies what the model has learnt from, so that nobody judges it by rows that it knows.
+No pickle: the encoder is JSON, a booster what its learner writes (XGBoost's UBJSON). MLflow loads the folder through
+`_load_pyfunc`. With them lies which learner made it, what `dataset.py` said then, and what it has learnt from, so that
+nobody judges it by rows that it knows.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.data.definition import Definition
 from evergreen.data.encoder import Encoder
 from evergreen.data.keys import Hashes, hash_rows
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
-from evergreen.model.train import SUFFIX, load
+from evergreen.model.learner import XGBOOST, find_learner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
-CHECKSUMS, LEARNT = "checksums.json", "learnt.npy"
+CHECKSUMS, LEARNT, MADE, SAID = "checksums.json", "learnt.npy", "made.json", "definition.json"
+SEED = "seed-"  # what the name of a booster's file begins with
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,25 @@ class Learnt:
 
 
 class Model:
-    """An encoder and one or more boosters; the prediction is the mean over boosters."""
+    """An encoder and one or more boosters of one learner; the prediction is the mean over boosters.
 
-    def __init__(self, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt) -> None:
-        self.encoder, self.learnt = encoder, learnt
+    `definition`: what dataset.py said when it was made; None: not known. Raises InputError where there is no booster, or
+    the learner is not there.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        boosters: Mapping[int, bytes],
+        learnt: Learnt,
+        learner: str = XGBOOST,
+        definition: Definition | None = None,
+    ) -> None:
+        if not boosters:
+            raise InputError("a model without a booster predicts nothing: do not use it")
+        load = find_learner(learner).load
+        self.encoder, self.learnt, self.learner = encoder, learnt, learner
+        self.definition = definition or Definition(encoder.task, None, dict.fromkeys(encoder.features))
         self.seeds = tuple(sorted(boosters))
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
 
@@ -68,23 +86,34 @@ class Model:
         return self.predict_rows(pl.from_pandas(rows))
 
 
-def write_package(folder: Path, encoder: Encoder, boosters: Mapping[int, bytes], learnt: Learnt) -> Path:
-    """Write the model into `folder` with the checksum of each file; returns `folder`."""
+def write_package(
+    folder: Path,
+    encoder: Encoder,
+    boosters: Mapping[int, bytes],
+    learnt: Learnt,
+    learner: str = XGBOOST,
+    definition: Definition | None = None,
+) -> Path:
+    """Write the model of `learner` into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob(f"seed-*{SUFFIX}"), *folder.glob("*.json"), *folder.glob("*.npy")):
+    for old in (*folder.glob(f"{SEED}*"), *folder.glob("*.json"), *folder.glob("*.npy")):
         old.unlink()
+    suffix = find_learner(learner).SUFFIX
     encoder.write(folder / "encoder.json")
     write_json(folder / "learnt.json", {"newest": learnt.newest})
+    write_json(folder / MADE, {"learner": learner, "seeds": sorted(boosters)})
+    if definition:
+        definition.write(folder / SAID)
     np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
     for seed, content in boosters.items():
-        (folder / f"seed-{seed}{SUFFIX}").write_bytes(content)
+        (folder / f"{SEED}{seed}{suffix}").write_bytes(content)
     sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
     write_json(folder / CHECKSUMS, sums)
     return folder
 
 
 def read_package(folder: Path) -> Model:
-    """Load a model. Raises InputError where a file is not as it was written."""
+    """Load a model. Raises InputError where a file is not as it was written, or nothing can load it."""
     try:
         sums = dict(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -93,14 +122,25 @@ def read_package(folder: Path) -> Model:
         path = folder / name
         if not path.is_file() or sha256_of_file(path) != was:
             raise InputError(f"{path} is missing or was changed after the model was packaged: do not use this model")
-    boosters = {
-        int(path.stem.removeprefix("seed-")): path.read_bytes()
-        for path in folder.glob(f"seed-*{SUFFIX}")
-        if path.name in sums
-    }
+    files = {Path(name).stem.removeprefix(SEED): folder / name for name in sums if name.startswith(SEED)}
+    boosters = {int(seed): path.read_bytes() for seed, path in files.items()}
     newest = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))["newest"]
     learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), newest)
-    return Model(Encoder.read(folder / "encoder.json"), boosters, learnt)
+    learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, named=MADE in sums)
+    definition = Definition.read(folder / SAID) if SAID in sums else None
+    return Model(Encoder.read(folder / "encoder.json"), boosters, learnt, learner, definition)
+
+
+def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], *, named: bool) -> str:
+    """Return which learner made a package; the first packages did not say, and only XGBoost's suffix tells it."""
+    if not named:
+        if suffixes == {find_learner(XGBOOST).SUFFIX}:
+            return XGBOOST
+        raise InputError(f"{folder} does not say which learner made it: train a new model with `evergreen run`")
+    made = json.loads((folder / MADE).read_text(encoding="utf-8"))
+    if made["seeds"] != sorted(boosters):
+        raise InputError(f"{folder} holds seeds {sorted(boosters)}, not {made['seeds']}: do not use this model")
+    return str(made["learner"])
 
 
 def _load_pyfunc(path: str) -> Model:

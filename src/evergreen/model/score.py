@@ -47,10 +47,10 @@ class Summary:
 def score_rows(model: Model, rows: pl.DataFrame) -> Scores:
     """Return what `model` says of valid `rows`, shape (rows, COLUMNS), whose labels are not known yet.
 
-    Bit for bit what it says of the same rows once they are labelled. Raises InputError where dataset.py no longer gives
-    the features it was trained with, or a prediction is no number.
+    Bit for bit what it says of the same rows once they are labelled. Raises InputError where the features it was
+    trained with cannot be computed any more, or a prediction is no number.
     """
-    features, left_out = featurize_unlabelled(rows)
+    features, left_out = featurize_unlabelled(rows, model.definition)
     _check_kinds(features, model.encoder)
     several = model.encoder.task == "multiclass"
     names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]

@@ -15,13 +15,14 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code
+from evergreen.model.learner import find_learner
 from evergreen.params import Params
 from evergreen.params import Sweep as SweepParams
 
 TRAINS = (
     "device.py",
+    "learner.py",
     "tables.py",
-    "train.py",
     "../data/encoder.py",
     "../data/keys.py",
     "../data/prepare.py",
@@ -30,6 +31,7 @@ TRAINS = (
 JUDGES = (
     "baselines.py",
     "evaluate.py",
+    "expected.py",
     "metrics.py",
     "package.py",
     "sweep.py",
@@ -70,7 +72,9 @@ class Spread:
 def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
     """Return what stands for one seed's model: equal fingerprints on a CPU mean equal bytes."""
     chosen = params.train.model_dump(exclude={"device"})
-    return sha256_of(data, params.task, chosen, device, seed, version("xgboost"), _code(TRAINS))
+    learner = find_learner(params.train.learner)
+    versions = [version(library) for library in learner.LIBRARIES]
+    return sha256_of(data, params.task, chosen, device, seed, versions, _code((*TRAINS, learner.__file__)))
 
 
 def sweep_fingerprint(data: str, params: Params, device: str) -> str:

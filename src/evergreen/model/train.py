@@ -1,6 +1,6 @@
-"""Train: one matrix and one seed in, one model out. The only file that knows which learner the model is: XGBoost.
+"""Train: one matrix and one seed in, one model out, by XGBoost. The only file that knows what is XGBoost's.
 
-Another one puts `build_matrix`, `train` and `load` in their place (docs/make-it-yours.md).
+Another learner is a file of its own beside it (`learner.py`, docs/make-it-yours.md).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.model.learner import Trained
 from evergreen.params import Task
 from evergreen.params import Train as TrainParams
 
@@ -47,18 +48,6 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
     return Matrix(tables.task, len(tables.classes), train, validation)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The model of one seed, as bytes, and how its loss fell."""
-
-    seed: int
-    booster: bytes = field(repr=False)
-    rounds: int  # kept, up to and including the best
-    validation_loss: float  # at the best round
-    history: dict[str, tuple[float, ...]] = field(repr=False)  # "train" and "validation": loss after each round
-    seconds: float = 0.0
-
-
 def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
     """Boost trees until the validation loss has not fallen for `early_stopping_rounds`; keep the best round's trees.
 
@@ -92,7 +81,7 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
 
 def settings(matrix: Matrix, params: TrainParams, seed: int, device: str, threads: int) -> dict[str, Any]:
     """Return XGBoost's parameters for one seed."""
-    chosen = params.model_dump(exclude={"device", "rounds", "early_stopping_rounds"})
+    chosen = params.model_dump(exclude={"learner", "device", "rounds", "early_stopping_rounds"})
     chosen |= {"objective": OBJECTIVES[matrix.task], "eval_metric": LOSSES[matrix.task], "tree_method": "hist"}
     if matrix.task == "multiclass":
         chosen["num_class"] = matrix.classes

@@ -14,7 +14,7 @@ import numpy as np
 from evergreen.life.compare import Comparison, Difference
 from evergreen.life.decide import Decision
 from evergreen.life.judge import Judged
-from evergreen.model.metrics import LOWER_IS_BETTER, measure
+from evergreen.model.metrics import LOWER_IS_BETTER, OF_CURVES, measure
 from evergreen.report.plots import (
     AMBER,
     DARK,
@@ -269,17 +269,19 @@ def _seen(judged: Judged, told: Mapping[str, str]) -> list[Seen]:
 
 
 def _curves(judged: Judged, packaged: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> list[Panel]:
-    def models(metric: str, called: str = "") -> list[Seen]:
-        return _seen(judged, {name: f"{name}: {called}{_number(one[metric])}" for name, one in packaged.items()})
+    def models(curve: str, called: str = "") -> list[Seen]:
+        of = OF_CURVES[curve]
+        told = {name: f": {called}{_number(one[of])}" if of in one else "" for name, one in packaged.items()}
+        return _seen(judged, {name: name + text for name, text in told.items()})
 
     if judged.evidence.comparison.task == "binary":
         return [
-            lambda axes: draw_roc(axes, judged.y, models("roc_auc")),
-            lambda axes: draw_precision_recall(axes, judged.y, models("average_precision")),
+            lambda axes: draw_roc(axes, judged.y, models("roc")),
+            lambda axes: draw_precision_recall(axes, judged.y, models("precision_recall")),
         ]
     if judged.evidence.comparison.task == "multiclass":
         return [lambda axes: _recalls(axes, judged, classes)]
-    return [lambda axes: draw_errors(axes, judged.y, models("mae", "mean "))]
+    return [lambda axes: draw_errors(axes, judged.y, models("errors", "mean "))]
 
 
 def _recalls(axes: Axes, judged: Judged, classes: Sequence[str]) -> None:

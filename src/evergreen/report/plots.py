@@ -13,8 +13,8 @@ import numpy as np
 from evergreen.data.finding import count
 from evergreen.files import write_whole
 from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.metrics import LOWER_IS_BETTER
-from evergreen.model.train import LOSSES, Trained
+from evergreen.model.learner import XGBOOST, Trained, find_learner
+from evergreen.model.metrics import LOWER_IS_BETTER, OF_CURVES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,14 +38,16 @@ class Seen:
 
 
 def draw_result(
-    evaluation: Evaluation, trained: Sequence[Trained], importance: Mapping[str, float], title: str, path: Path
-) -> Path:
+    evaluation: Evaluation, trained: Sequence[Trained], importance: Mapping[str, float], title: str, path: Path,
+    learner: str = XGBOOST,
+) -> Path:  # fmt: skip
     """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature."""
+    loss = find_learner(learner).LOSSES[evaluation.task]
     chosen = [one for one in trained if one.seed in evaluation.chosen]
     panels: list[Panel] = [
         lambda axes: _against_baselines(axes, evaluation),
         lambda axes: _over_seeds(axes, evaluation, [one.seed for one in trained]),
-        lambda axes: _learning(axes, trained, chosen, LOSSES[evaluation.task]),
+        lambda axes: _learning(axes, trained, chosen, loss),
         lambda axes: _importance(axes, importance),
     ]
     return draw_panels(panels, title, path)
@@ -57,10 +59,9 @@ def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
     return draw_panels(panels[evaluation.task](evaluation), title, path)
 
 
-def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str]) -> dict[str, float]:
-    """Return each feature's share of the total gain in loss, mean over boosters, largest first."""
-    from evergreen.model.train import load
-
+def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
+    """Return each feature's share of the total gain in loss, mean over boosters of `learner`, largest first."""
+    load = find_learner(learner).load
     totals = dict.fromkeys(features, 0.0)
     for content in boosters.values():
         gains = load(content).gains()
@@ -188,17 +189,17 @@ def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
 
 def _binary_panels(evaluation: Evaluation) -> list[Panel]:
     return [
-        lambda axes: draw_roc(axes, evaluation.y, _ranked(evaluation, "roc_auc")),
-        lambda axes: draw_precision_recall(axes, evaluation.y, _ranked(evaluation, "average_precision")),
+        lambda axes: draw_roc(axes, evaluation.y, _ranked(evaluation, "roc")),
+        lambda axes: draw_precision_recall(axes, evaluation.y, _ranked(evaluation, "precision_recall")),
         lambda axes: draw_calibration(axes, evaluation.y, [_grouped(evaluation)]),
         lambda axes: _scores(axes, evaluation),
     ]
 
 
-def _ranked(evaluation: Evaluation, metric: str) -> list[Seen]:
-    found = {name: evaluation.estimates[name][metric] for name in ("linear", MODEL)}
-    told = {name: f"{name}: {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for name, one in found.items()}
-    return [Seen(told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
+def _ranked(evaluation: Evaluation, curve: str) -> list[Seen]:
+    found = {name: evaluation.estimates[name].get(OF_CURVES[curve]) for name in ("linear", MODEL)}
+    told = {name: f": {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else "" for name, one in found.items()}
+    return [Seen(name + told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
 
 
 def _grouped(evaluation: Evaluation) -> Seen:

@@ -94,7 +94,7 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
 ) -> None:
     model = Trained(1, b"model", 7, 0.4, {})
     monkeypatch.setattr("evergreen.model.train.train", lambda *_, **__: model)
-    monkeypatch.setattr("evergreen.model.evaluate.measure_seed", lambda _, booster: {"length": len(booster)})
+    monkeypatch.setattr("evergreen.model.evaluate.measure_seed", lambda _, booster, *__: {"length": len(booster)})
     notes, one = Notes(), make_job(tmp_path)
     one = Job(one.project, one.params, notes)  # type: ignore[arg-type]
     limit = Semaphore(1)
@@ -135,7 +135,7 @@ def fit(binned, params, seed, **_):
     return train.Trained(seed, b"x" * seed, 1, 0.1, {})
 
 train.train = fit
-evaluate.measure_seed = lambda tables, booster: {"length": float(len(booster))}
+evaluate.measure_seed = lambda tables, booster, learner: {"length": float(len(booster))}
 
 @flow
 def sweep(known):

@@ -13,6 +13,7 @@ from conftest import month
 from prefect.logging import disable_run_logger
 
 from evergreen import dataset
+from evergreen.data.definition import Definition
 from evergreen.data.predictions import Kept, Scorer, keep, read_sketch
 from evergreen.data.prepare import featurize_unlabelled
 from evergreen.data.sketch import sketch
@@ -46,7 +47,7 @@ class Registry:
 
     def open(self, number: str) -> Any:
         self.opened += 1
-        return SimpleNamespace(encoder=SimpleNamespace(levels={}))
+        return SimpleNamespace(encoder=SimpleNamespace(levels={}), definition=Definition.present("binary"))
 
 
 @pytest.fixture

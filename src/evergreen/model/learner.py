@@ -1,0 +1,83 @@
+"""Learner: what trains models and loads them again, chosen by name (`train.learner` in params.yaml).
+
+Each is a module beside this one that defines what `Learner` asks for; XGBoost, in `train.py`, comes with the project.
+A stored model names the learner that made it and is loaded by that one, whatever trains now.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from evergreen.errors import InputError
+
+if TYPE_CHECKING:
+    from evergreen.model.tables import Tables
+    from evergreen.params import Train
+
+Array = np.ndarray[Any, np.dtype[Any]]
+XGBOOST = "xgboost"
+MODULES = {XGBOOST: "train"}  # learners whose module has another name than they
+PARTS = ("SUFFIX", "LIBRARIES", "LOSSES", "build_matrix", "train", "load")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of one seed, as bytes, and how its loss fell."""
+
+    seed: int
+    booster: bytes = field(repr=False)
+    rounds: int  # kept, up to and including the best
+    validation_loss: float  # at the best round
+    history: dict[str, tuple[float, ...]] = field(repr=False)  # "train" and "validation": loss after each round
+    seconds: float = 0.0
+
+
+class Loaded(Protocol):
+    """A model ready to predict."""
+
+    def predict(self, x: Array) -> Array:
+        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+
+    def gains(self) -> dict[str, float]:
+        """Return how much each feature that was used lowered the loss; empty where the learner does not tell."""
+
+
+class Learner(Protocol):
+    """What a module has to define to be a learner."""
+
+    SUFFIX: str  # of the file of one seed's model
+    LIBRARIES: tuple[str, ...]  # that a registered model needs to predict
+    LOSSES: Mapping[str, str]  # task -> what early stopping watches
+    __file__: str
+
+    def build_matrix(self, tables: Tables, params: Train, threads: int = 0) -> Any:
+        """Return the rows as the learner takes them, made once for all seeds; `threads` 0 means all cores."""
+
+    def train(self, matrix: Any, params: Train, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
+        """Return the model of one seed; on a CPU the same input and seed give the same bytes."""
+
+    def load(self, content: bytes) -> Loaded:
+        """Return the model in `content`, as `train` gave it; no pickle may be read for that."""
+
+
+def find_learner(name: str) -> Learner:
+    """Return the learner called `name`. Raises InputError where there is none."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise InputError(f"{name!r} cannot be the name of a learner: it is that of a module, such as {XGBOOST!r}")
+    module = f"{__package__}.{MODULES.get(name, name)}"
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            place = "src/" + module.replace(".", "/")
+            raise InputError(f"there is no learner {name!r}: {place}.py is missing; bring it back") from None
+        raise InputError(f"the learner {name!r} needs the library {error.name!r}: install it") from None
+    if missing := [part for part in PARTS if not hasattr(found, part)]:
+        raise InputError(f"{found.__file__} is no learner: it does not define {', '.join(missing)}")
+    return cast("Learner", found)

@@ -1,0 +1,206 @@
+"""What a person changes in the first weeks, with a champion live: each goes through, or ends in a sentence that says how.
+
+One small project with a champion is made; every change is made in a copy of it, and then all commands are run.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from conftest import ROOT, SMALL, copy_project, environment
+
+from evergreen.params import Params
+from evergreen.project import Project
+
+pytestmark = pytest.mark.slow
+DATASET = """
+from __future__ import annotations
+import polars as pl
+
+COLUMNS: dict[str, pl.DataType] = {
+    "day": pl.Date(),
+    "seen": pl.Date(),
+    "id": pl.Int64(),
+    "plate": pl.String(),
+    "weight": pl.Float64(),
+    "power": pl.Float64(),
+    "place": pl.String(),
+    "use": pl.Float64(),
+}
+KEY: tuple[str, ...] = ("id",)
+TIME = "day"
+LABEL: pl.Expr = pl.col("use")
+KNOWN_LATER = ("use",)
+LEFT_OUT: dict[str, pl.Expr] = {}
+FEATURES: dict[str, pl.Expr] = {
+    "weight": pl.col("weight"),
+    "power": pl.col("power"),
+    "place": pl.col("place"),
+}
+SLICES: dict[str, pl.Expr] = {"place": pl.col("place")}
+GROUPS: dict[str, pl.Expr] = {}
+"""
+EXPECTATIONS = "def expectations(batch):\n    return []\n"
+ASKED = "score ../asked.csv"
+COMMANDS = ("monitor", ASKED, "run", "history", "status")
+MARK = "-- told --"
+DRIVER = f"""
+import sys, traceback
+from evergreen.cli import main
+for command in sys.argv[1:]:
+    try:
+        main(command.split(), standalone_mode=False)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 99
+    sys.stdout.flush()
+    sys.stderr.flush()
+    print("{MARK}", code, flush=True)
+"""
+
+
+def table(batch: int, rows: int = 220) -> pl.DataFrame:
+    """A batch: 60 days of cars, what they use per distance, and nothing that anybody could not know before."""
+    draw = np.random.default_rng(batch)
+    weight, power = draw.normal(1500, 300, rows), draw.normal(100, 25, rows)
+    place = draw.choice(["ash", "bay", "cove"], rows)
+    use = 2 * (weight > 1500) + weight / 600 + np.abs(power - 100) / 10 + 2 * (place == "bay") + draw.normal(size=rows)
+    start = datetime.fromisoformat("2024-01-01") + timedelta(days=60 * batch)
+    day = pl.Series("day", [(start + timedelta(days=60 * at / rows)).date() for at in range(rows)])
+    names = pl.Series("id", range(1000 * batch, 1000 * batch + rows))
+    columns = {"weight": weight, "power": power, "place": place, "use": use}
+    return pl.DataFrame([day, day.alias("seen"), names]).with_columns(
+        plate=pl.format("car {}", "id"), **{name: pl.Series(values) for name, values in columns.items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+    """The folder of a project with a champion and a batch that is new; not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    root, inbox = folder / "project", folder / "inbox"
+    copy_project(root)
+    inbox.mkdir()
+    (root / "src" / "evergreen" / "dataset.py").write_text(DATASET)
+    (root / "src" / "evergreen" / "expectations.py").write_text(EXPECTATIONS)
+    content = Params().model_dump(mode="json", by_alias=True)
+    content |= {"task": "regression", "source": {"kind": "files", "path": "../inbox"}}
+    for section, values in (SMALL | {"sweep": {"seeds": 2, "model": "mean"}}).items():
+        content[section] |= values
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    for batch in range(4):
+        table(batch).write_csv(inbox / f"cars_{batch}.csv")
+    ((_, code, said),) = drive(root, prefect_server, "run")
+    assert code == 0, said
+    assert "version 1 is champion" in said, said
+    return folder
+
+
+def drive(root: Path, server: str, *commands: str) -> list[tuple[str, int, str]]:
+    """Run commands in the project at `root`, one after another in one process; what each said, and its exit code."""
+    command = [sys.executable, "-W", "ignore", "-c", DRIVER, *commands]
+    env = environment(root, PREFECT_API_URL=server)
+    done = subprocess.run(
+        command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
+    )
+    said = re.split(rf"{MARK} (\d+)\n", done.stdout)
+    assert len(said) == 2 * len(commands) + 1, done.stdout
+    return list(zip(commands, map(int, said[1::2]), said[::2], strict=False))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is edited (file -> old text -> new text), what the next batches hold, and what each command has to say.
+
+    `says`: command -> exit code and pattern; a command that is not named ends with 0.
+    """
+
+    edits: dict[str, dict[str, str]]
+    says: dict[str, tuple[int, str]] = field(default_factory=dict)
+    batch: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
+
+
+FILE = "src/evergreen/dataset.py"
+OTHER = r'version 1.*: it predicts col\("use"\) \(regression\), and LABEL is'
+ASKS = {"run": (0, "decide +ask\n(.|\n)*only a person can say"), "status": (0, "it predicts col")}
+JUDGED = {"run": (0, "decide +(refuse|promote)\n(.|\n)*(better|worse).* against ")}
+LABEL = 'LABEL: pl.Expr = pl.col("use")'
+CHANGES = {
+    "features, a slice and the metric": Change(
+        {
+            FILE: {
+                '"weight": pl.col("weight")': '"mass": -pl.col("weight")',
+                '"power": pl.col("power")': '"power": (pl.col("power") // 10).cast(pl.String)',
+                '"place": pl.col("place"),': '"heavy": pl.col("weight") > 1500,',
+                '{"place": pl.col("place")}\n': "{}\n",
+            },
+            "params.yaml": {"metric: null": "metric: mae"},
+        },
+        JUDGED,
+    ),
+    "a column and its feature lost": Change(
+        {FILE: {'    "power": pl.col("power"),\n': "", '    "power": pl.Float64(),\n': ""}},
+        dict.fromkeys(("monitor", ASKED, "run"), (1, "needs the column 'power' .for power., which is not there"))
+        | {"run": (0, "needs the column 'power'"), "status": (0, "needs the column 'power'")},
+        batch=lambda rows: rows.drop("power"),
+    ),
+    "a column gained": Change(
+        {FILE: {'"use": pl.Float64(),': '"use": pl.Float64(),\n    "doors": pl.Int64(),'}},
+        dict.fromkeys(
+            ("monitor", "run"), (1, r"'cars_0' is bad.*\n.*missing column.*'doors'(.|\n)*dataset.py \(COLUMNS\)")
+        ),
+        batch=lambda rows: rows.with_columns(doors=pl.lit(4)),
+    ),
+    "another key, and a column that nobody declares": Change(
+        {FILE: {'= ("id",)': '= ("plate",)'}}, JUDGED, batch=lambda rows: rows.with_columns(doors=pl.lit(4))
+    ),
+    "another label": Change(
+        {FILE: {LABEL: 'LABEL: pl.Expr = 235.2 / pl.col("use")'}}, dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS
+    ),
+    "another task": Change(
+        {FILE: {LABEL: 'LABEL: pl.Expr = pl.col("use") > 10'}, "params.yaml": {"task: regression": "task: binary"}},
+        dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS,
+    ),
+    "no time any more": Change(
+        {FILE: {'TIME = "day"': 'TIME = ""'}},
+        {"monitor": (1, "cannot be watched: TIME was 'day'"), "run": (0, "compared with the champion.*TIME was 'day'")},
+    ),
+    "another learner": Change({"params.yaml": {"learner: xgboost": "learner: another_model"}}, JUDGED),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_goes_through_or_says_how(name: str, made: Path, tmp_path: Path, prefect_server: str) -> None:
+    change = CHANGES[name]
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
+    project = Project(tmp_path / "project")
+    shutil.copy(ROOT / "docs" / "another_model.py", project.root / "src" / "evergreen" / "model")
+    for file, edits in change.edits.items():
+        text = (project.root / file).read_text()
+        for old, new in edits.items():
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        (project.root / file).write_text(text)
+    change.batch(table(4)).write_csv(tmp_path / "inbox" / "cars_4.csv")
+    change.batch(table(5)).write_csv(tmp_path / "asked.csv")
+    told = drive(project.root, prefect_server, *COMMANDS)
+    for command, code, said in told:
+        print(f"----- {name}: {command}: {code}\n{said}")
+        assert "Traceback" not in said, f"{command}: {said}"
+        expected, pattern = change.says.get(command, (0, ""))
+        assert code == expected, f"{command}: {said}"
+        assert re.search(pattern, said), f"{command}: {said}"
