@@ -18,6 +18,7 @@ from prefect.states import Completed
 from evergreen import params as parameters
 from evergreen.errors import explain
 from evergreen.journal import Journal
+from evergreen.outside import warnings, write_down
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.registry import Registry
@@ -65,6 +66,12 @@ class Job:
         """Finish or drop what a killed process, or a task that failed, left half-way in the registry."""
         for told in self.registry.recover():
             get_run_logger().warning(told)
+        write_down(self.registry)
+
+    def warn(self) -> None:
+        """Say what was done to the models in MLflow, and what is wrong with the champion."""
+        for said in warnings(self.registry):
+            get_run_logger().warning(said)
 
     def candidate(self, number: str) -> Any:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""

@@ -67,6 +67,7 @@ def know_champion(job: Job) -> Watched | None:
     journal = Journal(job.tracker)
     journal.recover()
     job.finish_cut()
+    job.warn()
     live = job.registry.champion()
     if not live:
         return None
@@ -193,8 +194,8 @@ def look_back(job: Job, watched: Watched) -> Decision | None:
 
 def _look_back(job: Job, watched: Watched) -> Decision | None:
     job.finish_cut()  # where this task is tried again
-    held, features = job.registry.aliases(), Manifest(job.project.features)
-    before = held.get(PREVIOUS) if held.get(CHAMPION) == watched.reference.version else None
+    decided, features = job.registry.aliases(), Manifest(job.project.features)
+    before = decided.get(PREVIOUS) if decided.get(CHAMPION) == watched.reference.version else None
     fit = [one["batch"] for one in read_facts(watched) if one["labelled"] and not one["unfit"] and not one["answered"]]
     batches = [name for name in fit if name in features.entries][-job.params.retrain.windows :]
     if not before or not batches:
@@ -215,10 +216,13 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
     return decision
 
 
-def ask_for_first(job: Job) -> None:
-    """Ask for a training where there is no champion yet."""
-    tell(job.project, DRIFTED, {"reason": "there is no champion yet"})
-    get_run_logger().warning("no champion yet: a training was asked for (`evergreen run` makes one as well)")
+def ask_for_first(job: Job) -> str:
+    """Ask for a training where no champion is live; returns why."""
+    number = job.registry.decided()
+    why = f"version {number} cannot be used" if number else "none yet"
+    tell(job.project, DRIFTED, {"reason": f"there is no champion to watch: {why}"})
+    get_run_logger().warning("no champion to watch (%s): a training was asked for (`evergreen run` does it too)", why)
+    return f"{why}: `evergreen run` makes one"
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:

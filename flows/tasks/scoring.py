@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -15,10 +14,8 @@ from prefect.logging import get_run_logger
 from evergreen.data.predictions import Kept, Scorer
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
-from evergreen.registry import CHAMPION
+from evergreen.outside import remedy
 from flows.tasks.job import Job, not_a_mistake
-
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,13 @@ def read(job: Job, path: str, name: str | None) -> Plan:
 
 def champion(job: Job) -> Scorer:
     """Return the version that is live. Raises InputError where there is none."""
-    uri = job.tracker.uri
-    stored = not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()  # asking would make the database
-    number = job.registry.aliases().get(CHAMPION) if stored else None
-    if number is None:
+    event = job.registry.decision() if job.tracker.is_there else None  # asking would make the database
+    if event is None:
         raise InputError("there is no champion: `evergreen run` makes one")
-    return Scorer(job.registry.name, number, job.registry.run_of(number))
+    if fault := job.registry.fault(event):
+        raise InputError(f"the champion cannot be used ({fault}): {remedy(job.registry, event)}")
+    job.warn()
+    return Scorer(job.registry.name, event.version, job.registry.run_of(event.version))
 
 
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)

@@ -202,7 +202,7 @@ def monitor() -> None:
 
     console.install()
     seen = monitoring()
-    champion = f"version {seen.version}" if seen.version else "none yet: `evergreen run` makes one"
+    champion = f"version {seen.version}" if seen.version else seen.missing
     rows = [["champion", champion]]
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
     for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
@@ -255,6 +255,7 @@ def status() -> None:
     """Say which data and which model are there, and what a run would do."""
     from evergreen.data.batches import waiting
     from evergreen.data.manifest import Manifest
+    from evergreen.outside import warnings
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
     from evergreen.versions import changed_stages
@@ -268,12 +269,15 @@ def status() -> None:
         rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
         tracker = Tracker(project, params)
-        held = Registry(tracker).aliases() if tracker.is_there else {}
+        registry = Registry(tracker)
+        held = registry.aliases() if tracker.is_there else {}
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
         if not held:
             rows.append(["champion", "none yet", "`evergreen run` makes one"])
         _table(["what", "how many", "which"], rows)
+        for said in warnings(registry) if tracker.is_there else ():
+            _warn(said)
 
 
 @main.command()
@@ -304,10 +308,15 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
 @click.option("--to", metavar="VERSION", help="Which version; default: the champion before this one.")
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback(to: str | None, reason: str) -> None:
-    """Bring an earlier champion back."""
+    """Bring an earlier champion back; or undo what was done to the present one in MLflow."""
+    from evergreen.registry import PUT_BACK
+
     with _registry() as registry:
         event = registry.rollback(reason, to)
-        click.echo(f"version {event.version} is champion again, in place of version {event.before}")
+        if event.what == PUT_BACK:
+            click.echo(f"version {event.version}, which was decided upon, has the alias champion again")
+        else:
+            click.echo(f"version {event.version} is champion again, in place of version {event.before}")
 
 
 @main.command()
@@ -324,7 +333,8 @@ def history(at: str | None) -> None:
             click.echo("there was no champion then" if at else "nothing is decided: `evergreen run` does")
             return
         for one in events:
-            before = f" in place of {one.before}" if one.before and one.what in ("promoted", "rolled back") else ""
+            changed = one.what in ("promoted", "rolled back", "put back")
+            before = f" in place of {one.before}" if one.before and changed else ""
             judged = f", judged on {one.batch}" if one.batch else ""
             click.secho(f"{one.when:%Y-%m-%d %H:%M:%S}  version {one.version} {one.what}{before}{judged}", bold=True)
             click.echo(f"    {one.reason}")
@@ -437,6 +447,7 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
 def _registry(*, reading: bool = False) -> Iterator[Registry]:
     """Hold the project and finish what was cut; only `reading`, a run under way is no obstacle."""
     from evergreen.errors import InputError
+    from evergreen.outside import warnings, write_down
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
@@ -450,7 +461,15 @@ def _registry(*, reading: bool = False) -> Iterator[Registry]:
         else:
             for told in registry.recover():
                 click.echo(told, err=True)
+            write_down(registry)
+        for said in warnings(registry):
+            _warn(said)
         yield registry
+
+
+def _warn(said: str) -> None:
+    click.secho("warning: ", fg="yellow", bold=True, nl=False, err=True)
+    click.echo(said, err=True)
 
 
 def _absolute(file: str) -> str:

@@ -139,16 +139,17 @@ def _dvc(project: Project, _: Params) -> Finding:
 
 
 def _mlflow(project: Project, params: Params) -> Finding:
+    from evergreen.outside import warnings
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
     tracker = Tracker(project, params)
     if not tracker.is_there:
         return Finding("MLflow", fine=True, found="no run yet")
-    held = Registry(tracker).aliases()
-    return Finding(
-        "MLflow", fine=True, found=", ".join(f"{alias}: version {one}" for alias, one in held.items()) or "no model yet"
-    )
+    registry = Registry(tracker)
+    shown = [f"{alias}: version {number}" for alias, number in sorted(registry.aliases().items())]
+    said = warnings(registry)
+    return Finding("MLflow", not said, ", ".join(shown) or "no model yet", " ".join("; ".join(said).split()))
 
 
 def _ports(params: Params) -> Iterator[Finding]:
