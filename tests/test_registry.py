@@ -442,7 +442,9 @@ def test_nothing_beside_a_model_makes_the_project_run_code(age, data, loader, mo
     (beside / "code").mkdir()
     (beside / "code" / "mine.py").write_text(attack)
     (beside / "aaa").mkdir()
-    shutil.copy2(beside / "data" / "package" / "checksums.json", beside / "aaa")  # a list that comes first, without its files
+    shutil.copy2(
+        beside / "data" / "package" / "checksums.json", beside / "aaa"
+    )  # a list that comes first, without its files
     (beside / "MLmodel").write_text(MLMODEL.format(data=data, loader=loader, more=more, model=beside.parent.name))
     if age == "new":
         with pytest.raises(InputError, match="MLmodel of version 1 of 'evergreen' was changed"):

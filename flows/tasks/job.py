@@ -16,7 +16,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
 from evergreen import params as parameters
-from evergreen.errors import explain
+from evergreen.errors import BusyError, explain
 from evergreen.journal import Journal
 from evergreen.outside import warnings, write_down
 from evergreen.params import Params
@@ -106,7 +106,8 @@ def skipped(why: str, result: Any = None) -> State[Any]:
 def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Retry only what trying again can mend."""
     error = state.result(raise_on_failure=False)
-    return not (isinstance(error, BaseException) and explain(error))
+    said = explain(error) if isinstance(error, BaseException) else None
+    return said is None or isinstance(said, BusyError)
 
 
 def name_run(name: str) -> None:

@@ -16,6 +16,10 @@ class InputError(Exception):
     """
 
 
+class BusyError(InputError):
+    """A store is held by another process: trying again may mend it."""
+
+
 def explain(error: BaseException) -> InputError | None:
     """Return `error` as a message for a person, or None where it is a fault of the program.
 
@@ -25,6 +29,11 @@ def explain(error: BaseException) -> InputError | None:
     while seen is not None:
         if isinstance(seen, InputError):
             return seen
+        if "database is locked" in str(seen):
+            return BusyError(
+                "a database below stores/ is held by another process: wait until that is done, or stop it "
+                "(`fuser stores/mlflow.db stores/prefect/prefect.db` names it), then run again"
+            )
         if said := _of_declarations(seen) or _of_system(seen):
             return InputError(said)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
@@ -57,6 +66,11 @@ def _of_system(error: BaseException) -> str | None:
     if "attempt to write a readonly database" in text or "unable to open database file" in text:
         return (
             f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
+        )
+    if "database disk image is malformed" in text or "file is not a database" in text:
+        return (
+            f"a database below stores/ is damaged ({text.splitlines()[0]}): `evergreen doctor` says which; bring it "
+            "back from a backup, or move stores/ away to begin anew, without models and history"
         )
     if "database or disk is full" in text or "disk I/O error" in text:
         return "no space left to write the databases under stores/: free some disk space and run again"

@@ -64,8 +64,8 @@ def find_acts(registry: Registry) -> list[Act]:
 
 def remedy(registry: Registry, event: Event) -> str:
     """Return what to do about a champion that cannot be used."""
-    back = "" if not registry.aliases().get(PREVIOUS) else "`evergreen rollback --reason ...` (the one before), or "
-    return f"bring its files back, {back}`evergreen run` (a new one)"
+    back = "`evergreen rollback --reason ...` (the one before), " if registry.aliases().get(PREVIOUS) else ""
+    return f"bring its files back, or {back}`evergreen run` (a new one)"
 
 
 def _of_champion(registry: Registry, event: Event | None) -> Iterator[Act]:

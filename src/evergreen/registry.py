@@ -446,7 +446,7 @@ class Registry:
             there = []
         if not there:
             raise InputError(f"the files of {what} are gone: bring them back, or `evergreen run`")
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             try:
                 root = Path(download_artifacts(artifact_uri=place, tracking_uri=store, dst_path=folder))
             except OSError:  # a link to nowhere, or in a circle
@@ -458,7 +458,10 @@ class Registry:
             for name, was in json.loads(found.tags.get(BESIDE, "{}")).items():  # older versions have none
                 if not (root / name).is_file() or sha256_of_file(root / name) != was:
                     raise InputError(f"{name} of {what} was changed after it was registered: do not use it")
-            yield sums.parent
+            try:
+                yield sums.parent
+            except InputError as error:  # the copy is gone by the time that somebody reads this
+                raise InputError(f"{what}: {error}".replace(f"{root}/", "")) from None
 
     def _is_intact(self, found: ModelVersion) -> bool:
         try:

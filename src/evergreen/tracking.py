@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen import store
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.model.evaluate import MODEL, Evaluation
@@ -62,13 +63,27 @@ class Tracker:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a store: to look into the project's own would make one."""
-        own = self.project.stores / "mlflow.db"
-        return str(own) not in self.uri or own.exists()
+        """Whether there is a store, or was: to look into the project's own would make one."""
+        return not self._is_own or self._database.exists() or store.holds_files(self._artifacts)
+
+    @property
+    def _is_own(self) -> bool:
+        return str(self._database) in self.uri
+
+    @property
+    def _database(self) -> Path:
+        return self.project.stores / "mlflow.db"
+
+    @property
+    def _artifacts(self) -> Path:
+        return self.project.stores / "mlflow"
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's client; the database is created at the first call."""
+        """MLflow's client; the database is created at the first call.
+
+        Raises InputError where the project's own is damaged, gone, or held by another process.
+        """
         import logging
 
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -79,7 +94,17 @@ class Tracker:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks of what is raised
+        if not self._is_own:
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        store.prepare(self._database, self._artifacts)
+        try:
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        except Exception as error:
+            raise InputError(
+                f"MLflow cannot open {self._database} ({str(error).splitlines()[0]}): keep a copy of it, then "
+                f"`mlflow db upgrade {self.uri}`; or bring it back from a backup"
+            ) from error
 
     @cached_property
     def experiment(self) -> str:
@@ -97,7 +122,7 @@ class Tracker:
             )
         if found:
             return str(found.experiment_id)
-        place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self.project.stores / "mlflow")
+        place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self._artifacts)
         try:
             return str(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         except MlflowException as error:
