@@ -8,12 +8,7 @@ from threading import Semaphore
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 from prefect.logging import get_run_logger
@@ -26,6 +21,7 @@ from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions
 from flows.tasks.data import publish_bias
 from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown, skipped
+from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
@@ -30,6 +29,7 @@ from evergreen.life.retrain import decide_retraining
 from evergreen.model.metrics import pick_metric
 from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
+from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 from flows.watch import DRIFTED, tell
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
@@ -16,6 +15,7 @@ from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.outside import remedy
 from flows.tasks.job import Job, not_a_mistake
+from flows.tasks.shown import create_table_artifact
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="evergreen")
 def main() -> None:
     """A machine-learning pipeline whose model stays fresh."""
+    sys.excepthook = _say_without_secrets
     atexit.register(gc.freeze)  # else Python ends by looking through all libraries for garbage, which takes a second
 
 
@@ -120,6 +121,7 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
 
     from evergreen.params import load
     from evergreen.project import Project
+    from evergreen.redact import redact
     from flows.server import connect
 
     began = time.monotonic()
@@ -132,7 +134,7 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     from flows.training import training
 
     console.install()
-    outcome = training(seeds=seeds, device=device, model=model, reason=reason)
+    outcome = training(seeds=seeds, device=device, model=model, reason=redact(reason))
     _summary(project, params, outcome, time.monotonic() - began)
     if outcome.failed_seeds:
         sys.exit(3)
@@ -425,6 +427,14 @@ def stage(name: str) -> None:
     with _project() as (project, params):
         done = steps[name](project, params, check=True)
         click.echo(f"{name}: {len(done.new)} new batches")
+
+
+def _say_without_secrets(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    import traceback
+
+    from evergreen.redact import redact
+
+    click.echo(redact("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
 
 
 @contextmanager

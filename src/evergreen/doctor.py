@@ -15,6 +15,7 @@ from evergreen.errors import InputError, explain
 from evergreen.model.device import count_cores, count_gpus, pick_device
 from evergreen.params import Params, load
 from evergreen.project import Project
+from evergreen.redact import redact
 
 DISTRIBUTION = "evergreen-pipeline"
 ENOUGH_DISK = 1.0  # GB
@@ -57,7 +58,7 @@ def _guarded(check: Callable[[Project, Params], Finding], project: Project, para
     try:
         return check(project, params)
     except Exception as error:
-        said = explain(error) or error
+        said = explain(error) or redact(str(error))
         return Finding(check.__name__.strip("_"), fine=False, found="fails", advice=" ".join(str(said).split()))
 
 

@@ -6,14 +6,19 @@ import errno
 import traceback
 from pathlib import Path
 
+from evergreen.redact import redact
+
 OWN = ("dataset.py", "expectations.py")  # files that a person writes
 
 
 class InputError(Exception):
     """Something a person gave is wrong: data, a parameter, a store, a port.
 
-    The message names the wrong value, where it was, and what to do. It is shown without a traceback.
+    The message names the wrong value, where it was, and what to do. It is shown without a traceback, and holds no secret.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(redact(str(message)))
 
 
 class BusyError(InputError):

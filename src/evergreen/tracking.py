@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
 import tempfile
@@ -30,6 +31,7 @@ from evergreen.model.evaluate import MODEL, Evaluation
 from evergreen.model.train import SUFFIX, Trained
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.redact import redact, redact_all, redact_code
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -42,6 +44,7 @@ ROOT = "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
+SHOWN = ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml")  # settings whose changes are kept with a run
 FOR_MODELS = "workflowType=machine_learning"  # the same, of a link
 
 
@@ -96,10 +99,10 @@ class Tracker:
             logging.getLogger(name).setLevel(logging.WARNING)
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks of what is raised
         if not self._is_own:
-            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            return _redacting(MlflowClient)(tracking_uri=self.uri, registry_uri=self.uri)
         store.prepare(self._database, self._artifacts)
         try:
-            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            return _redacting(MlflowClient)(tracking_uri=self.uri, registry_uri=self.uri)
         except Exception as error:
             raise InputError(
                 f"MLflow cannot open {self._database} ({str(error).splitlines()[0]}): keep a copy of it, then "
@@ -349,7 +352,11 @@ class Tracker:
 
     def link(self, run_id: str = "", part: str = "") -> str:
         """Return where all runs, a run, or a part of it ("artifacts", say) is shown once the MLflow server is up."""
-        own = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        own = (
+            re.sub(r"://\S*@", "://", self.uri)
+            if self.uri.startswith("http")
+            else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        )
         base = os.environ.get("EVERGREEN_MLFLOW_PAGE") or own  # what a browser calls it
         place = "/".join(one for one in ("runs", run_id, part) if one)
         return f"{base}/#/experiments/{self.experiment}/{place}?{FOR_MODELS}"
@@ -396,7 +403,38 @@ class Tracker:
             self.client.log_text(run_id, changes, "code/uncommitted.diff")
         for name in ("params.yaml", "dvc.lock"):
             if (self.project.root / name).exists():
-                self.client.log_artifact(run_id, str(self.project.root / name), "code")
+                text = (self.project.root / name).read_text(encoding="utf-8", errors="replace")
+                self.client.log_text(run_id, redact_code(text), f"code/{name}")
+
+
+def _redacting(client: type[MlflowClient]) -> type[MlflowClient]:
+    """Return the kind of client that takes secrets out of every text before MLflow keeps it."""
+
+    class Redacting(client):  # type: ignore[valid-type, misc]
+        def create_run(self, *args: Any, **kwargs: Any) -> Any:
+            return super().create_run(*args, **_without_secrets(kwargs))
+
+        def set_tag(self, run_id: str, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().set_tag(run_id, key, redact(str(value)), *args, **kwargs)
+
+        def log_batch(self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **kwargs: Any) -> Any:
+            params, tags = ([type(one)(one.key, redact(one.value)) for one in given] for given in (params, tags))
+            return super().log_batch(run_id, metrics, params, tags, **kwargs)
+
+        def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+            super().log_text(run_id, redact(text), artifact_file)
+
+        def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
+            super().log_dict(run_id, redact_all(dictionary), artifact_file)
+
+    return Redacting
+
+
+def _without_secrets(about: Mapping[str, Any]) -> dict[str, Any]:
+    told = redact_all(about)
+    if ROOT in about.get("tags", {}):
+        told["tags"][ROOT] = about["tags"][ROOT]  # runs are found by it
+    return dict(told)
 
 
 def quoted(value: str) -> str:
@@ -411,7 +449,8 @@ def _complete(run: Run) -> bool:
 def git_state(root: Path) -> tuple[str, str]:
     """Return the commit that `root` is at and its uncommitted changes as a diff; ("none", "") outside git.
 
-    New files are named, not shown. `dvc.lock` does not count: the run itself writes it, and it is recorded whole.
+    Only code and settings are shown, without secrets; other files that changed, and new ones, are named. `dvc.lock` does
+    not count: the run itself writes it, and it is recorded whole.
     """
 
     def git(*args: str) -> str:
@@ -420,8 +459,13 @@ def git_state(root: Path) -> tuple[str, str]:
 
     only = ("--", ".", ":!dvc.lock")
     try:
-        new = git("ls-files", "--others", "--exclude-standard", *only)
-        changes = git("diff", "HEAD", *only) + "".join(f"new file: {name}\n" for name in new.splitlines())
-        return git("rev-parse", "HEAD").strip(), changes
+        new = git("ls-files", "--others", "--exclude-standard", *only).splitlines()
+        changed = git("diff", "--name-only", "--relative", "HEAD", *only).splitlines()
+        code = [name for name in changed if name.endswith(".py") or name in SHOWN]
+        diff = git("diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", *code) if code else ""
+        named = [f"new file: {name}\n" for name in new] + [
+            f"changed, not shown: {name}\n" for name in changed if name not in code
+        ]
+        return git("rev-parse", "HEAD").strip(), redact_code(diff + "".join(named))
     except (OSError, subprocess.SubprocessError):
         return "none", ""

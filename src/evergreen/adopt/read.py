@@ -14,7 +14,7 @@ import polars as pl
 from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.data.sources import as_utf8, fill_in, read_csv, read_parquet
 from evergreen.errors import InputError
-from evergreen.params import holds_password
+from evergreen.redact import holds_secret
 
 SEPARATORS = (",", ";", "\t", "|")
 TEXTS = (".csv", ".tsv", ".tab", ".txt")
@@ -150,7 +150,7 @@ def _read_table(url: str, table: str | None) -> Table:
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import SQLAlchemyError
 
-    if holds_password(url):
+    if holds_secret(url):
         raise InputError(
             "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, and name it as "
             "'${DATABASE_URL}' in single quotes"

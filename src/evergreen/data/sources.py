@@ -8,8 +8,8 @@ import io
 import os
 import re
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -24,6 +24,7 @@ from evergreen.data.dialect import ISO_LIKE, Dialect
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_code
 from evergreen.params import Source as SourceParams
+from evergreen.redact import expand, redact, redact_error
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -169,7 +170,7 @@ class Files:
         import fsspec
 
         try:
-            filesystem, path = fsspec.core.url_to_fs(os.path.expandvars(self.path))
+            filesystem, path = fsspec.core.url_to_fs(expand(self.path))
             filesystem.invalidate_cache()  # a listing kept from before would hide what is new
             if not any(sign in path for sign in "*?[") and filesystem.isdir(path):
                 path = path.rstrip("/") + "/*"
@@ -354,18 +355,38 @@ class Python:
 
     def offers(self) -> list[Offer]:
         code = sha256_of_code([Path(str(self.module.__file__))])
-        return [Offer(name, f"{self.module.origin()} {code}") for name in sorted(self.module.batches())]
+        with _without_secrets():
+            origin, names = redact(str(self.module.origin())), sorted(self.module.batches())
+        return [Offer(name, f"{origin} {code}") for name in names]
 
     def read(self, name: str) -> pl.DataFrame:
-        frame: pl.DataFrame = self.module.read(name)
+        with _without_secrets():
+            frame: pl.DataFrame = self.module.read(name)
         return frame
 
 
+@contextmanager
+def _without_secrets() -> Iterator[None]:
+    """Let errors of other people's code name no secret: they are shown and kept."""
+    try:
+        yield
+    except Exception as error:
+        redact_error(error)
+        raise
+
+
 def fill_in(url: str, where: str) -> str:
-    """Return a URL with the environment's values in place of `${NAME}`. Raises InputError where one is not set."""
-    filled = os.path.expandvars(url)
+    """Return a URL with the environment's values in place of `${NAME}`.
+
+    Raises InputError where one is not set, and where a driver would take a part of the password for the host.
+    """
+    filled = expand(url)
     if lacking := re.findall(r"[$][{](\w+)[}]", filled):
         raise InputError(f"{where}: the environment lacks {', '.join(lacking)}")
+    if filled.partition("://")[2].partition("?")[0].count("@") > 1:
+        raise InputError(
+            f"{where}: the name or password before the host holds '@': write %40 for it (%3A for :, %2F for /)"
+        )
     return filled
 
 
