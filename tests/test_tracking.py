@@ -293,12 +293,12 @@ def test_the_state_of_git(tmp_path):
     assert git_state(tmp_path) == ("none", "")
     git(tmp_path, "init", "-q")
     assert git_state(tmp_path) == ("none", "")  # no commit yet
-    (tmp_path / "file").write_text("one\n")
+    (tmp_path / "file.py").write_text("one\n")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "start")
     commit, changes = git_state(tmp_path)
     assert (commit, changes) == (git(tmp_path, "rev-parse", "HEAD"), "")
-    (tmp_path / "file").write_text("two\n")
+    (tmp_path / "file.py").write_text("two\n")
     git(tmp_path, "add", "-A")  # staged changes count as well
     assert git_state(tmp_path)[0] == commit
     assert "+two" in git_state(tmp_path)[1]
@@ -313,11 +313,58 @@ def test_a_file_that_is_new_to_git_counts_as_a_change(tmp_path):
 
 def test_changes_that_are_not_utf8(tmp_path):
     git(tmp_path, "init", "-q")
-    (tmp_path / "notes.txt").write_bytes("größe\n".encode("latin-1"))
+    (tmp_path / "notes.py").write_bytes("größe\n".encode("latin-1"))
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "start")
-    (tmp_path / "notes.txt").write_bytes("größer\n".encode("latin-1"))
+    (tmp_path / "notes.py").write_bytes("größer\n".encode("latin-1"))
     assert "+gr" in git_state(tmp_path)[1]
+
+
+def test_no_secret_goes_along_with_the_changes(tmp_path):
+    git(tmp_path, "init", "-q")
+    files = ("dataset.py", "params.yaml", ".env", "notes.txt", "keys.json")
+    for name in files:
+        (tmp_path / name).write_text("before\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "start")
+    for name in files:
+        (tmp_path / name).write_text("PASSWORD = 'hunter2'\nurl: postgresql://me:hunter2@host/db\nkept = 1\n")
+    (tmp_path / "new.py").write_text("PASSWORD = 'hunter2'\n")
+    changes = git_state(tmp_path)[1]
+    assert "hunter2" not in changes
+    assert changes.count("+kept = 1") == 2
+    assert [line for line in changes.splitlines() if line.endswith((".env", "notes.txt", "keys.json", "new.py"))] == [
+        "new file: new.py",
+        "changed, not shown: .env",
+        "changed, not shown: keys.json",
+        "changed, not shown: notes.txt",
+    ]
+
+
+def test_nothing_that_mlflow_keeps_holds_a_secret(make_project, open_tracker, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter2-hunter2")
+    project = make_project(months=())
+    with project.params.open("a") as file:
+        file.write("# once: postgresql://me:hunter2@host/db\n# password: hunter2\n")
+    tracker = open_tracker(project)
+    said = "https://host/x?sig=hunter2 and hunter2-hunter2"
+    with tracker.open_run("print", said, {"reason": said}) as run_id:
+        tracker.client.log_text(run_id, said, "a.txt")
+        tracker.client.log_dict(run_id, {"a": [said, {said: 1}]}, "a.json")
+        tracker.client.set_tag(run_id, "said", said)
+        tracker.record_failure(run_id, 1, said)
+    stored = [path for path in project.stores.rglob("*") if path.is_file()]
+    assert len(stored) > 4
+    assert [path for path in stored if b"hunter2" in path.read_bytes()] == []
+    assert tracker.client.get_run(run_id).data.tags["evergreen.root"] == tracker.root
+
+
+@pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:5000", "https://me:p@ss:w/hunter2@host"])
+def test_a_link_holds_no_login(uri, open_tracker, monkeypatch):
+    tracker = open_tracker()
+    monkeypatch.setattr(tracker, "uri", uri)
+    monkeypatch.setattr(type(tracker), "experiment", "1")
+    assert "hunter2" not in tracker.link("run")
 
 
 # --- seeds ------------------------------------------------------------------------------------------------------------
