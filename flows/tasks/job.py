@@ -66,7 +66,11 @@ class Job:
         """Finish or drop what a killed process, or a task that failed, left half-way in the registry."""
         for told in self.registry.recover():
             get_run_logger().warning(told)
+
+    def note_outside(self) -> None:
+        """Write down what was done to the models in MLflow, and say it; call it with the project's lock held."""
         write_down(self.registry)
+        self.warn()
 
     def warn(self) -> None:
         """Say what was done to the models in MLflow, and what is wrong with the champion."""

@@ -80,7 +80,7 @@ def plan(job: Job) -> Plan:
     fingerprint = sweep_fingerprint(data, job.params, device)
     finished = job.tracker.find_finished(fingerprint)
     job.finish_cut()
-    job.warn()
+    job.note_outside()
     registered = job.registry.version_of(finished.info.run_id) if finished else None
     if finished and not registered:
         get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)

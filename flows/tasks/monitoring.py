@@ -67,7 +67,7 @@ def know_champion(job: Job) -> Watched | None:
     journal = Journal(job.tracker)
     journal.recover()
     job.finish_cut()
-    job.warn()
+    job.note_outside()
     live = job.registry.champion()
     if not live:
         return None
@@ -218,11 +218,11 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
 
 def ask_for_first(job: Job) -> str:
     """Ask for a training where no champion is live; returns why."""
-    number = job.registry.decided()
-    why = f"version {number} cannot be used" if number else "none yet"
-    tell(job.project, DRIFTED, {"reason": f"there is no champion to watch: {why}"})
-    get_run_logger().warning("no champion to watch (%s): a training was asked for (`evergreen run` does it too)", why)
-    return f"{why}: `evergreen run` makes one"
+    number = job.registry.aliases().get(CHAMPION)
+    why = f"the champion, version {number}, cannot be used" if number else "there is no champion yet"
+    tell(job.project, DRIFTED, {"reason": why})
+    get_run_logger().warning("%s: a training was asked for (`evergreen run` makes one as well)", why)
+    return f"version {number} cannot be used" if number else "none yet: `evergreen run` makes one"
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:

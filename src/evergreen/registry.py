@@ -93,7 +93,11 @@ class Registry:
     @cached_property
     def _events(self) -> str:
         """The id of the experiment that holds the events."""
-        return self.tracker.experiment_called(f"{self.tracker.params.tracking.experiment} decisions")
+        return self.tracker.experiment_called(self._place)
+
+    @property
+    def _place(self) -> str:
+        return f"{self.tracker.params.tracking.experiment} decisions"
 
     # --- versions -----------------------------------------------------------------------------------------------------
 
@@ -113,8 +117,9 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Return alias -> version of the project's model, by what was decided; empty where nothing is registered."""
-        held, live = self.shown_aliases(), self.decided()
-        decided = {CHAMPION: live, PREVIOUS: self._before(live), CHALLENGER: self._challenger(held)}
+        held, live, events = self.shown_aliases(), self.decided(), self.history()
+        before, challenger = self._before(live, events), self._challenger(held, live, events)
+        decided = {CHAMPION: live, PREVIOUS: before, CHALLENGER: challenger}
         return {alias: number for alias, number in {**held, **decided}.items() if number}
 
     def decided(self) -> str | None:
@@ -349,18 +354,18 @@ class Registry:
         elif PREVIOUS in held:
             self.client.delete_registered_model_alias(self.name, PREVIOUS)
 
-    def _before(self, number: str | None) -> str | None:
+    def _before(self, number: str | None, events: Sequence[Event] | None = None) -> str | None:
         """Return who was champion before `number` was promoted."""
-        promotions = [one for one in self.history() if one.what == PROMOTED and one.version == number]
+        promotions = [one for one in events or self.history() if one.what == PROMOTED and one.version == number]
         return promotions[-1].before if promotions else None
 
-    def _challenger(self, held: Mapping[str, str]) -> str | None:
+    def _challenger(self, held: Mapping[str, str], live: str | None, events: Sequence[Event]) -> str | None:
         """Return the version that was registered as challenger last, unless it became champion since."""
         noted = {str(found.version): found.tags[CHALLENGED] for found in self._versions() if CHALLENGED in found.tags}
         number = max(noted, key=noted.__getitem__) if noted else held.get(CHALLENGER)
         since = datetime.fromisoformat(noted[number]) if number in noted else None
-        changes = [event for event in self.history() if event.what in CHANGES and event.version == number]
-        gone = changes and (changes[-1].when >= since if since else self.decided() == number)
+        changes = [event for event in events if event.what in CHANGES and event.version == number]
+        gone = changes and (changes[-1].when >= since if since else live == number)
         return None if gone else number
 
     def _is_mine(self, event: Event) -> bool:
@@ -400,6 +405,8 @@ class Registry:
         """Return runs of events, newest first, those that were deleted in MLflow as well."""
         from mlflow.entities import ViewType
 
+        if "_events" not in self.__dict__ and self.client.get_experiment_by_name(self._place) is None:
+            return []  # to look makes nothing
         how = {"run_view_type": ViewType.ALL, "max_results": 50_000, "order_by": ["attributes.start_time DESC"]}
         return list(self.client.search_runs([self._events], filter_string, **how))
 
