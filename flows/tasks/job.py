@@ -69,12 +69,11 @@ class Job:
 
     def note_outside(self) -> None:
         """Write down what was done to the models in MLflow, and say it; call it with the project's lock held."""
-        write_down(self.registry)
-        self.warn()
+        self.warn(*write_down(self.registry))
 
-    def warn(self) -> None:
+    def warn(self, *noted: str) -> None:
         """Say what was done to the models in MLflow, and what is wrong with the champion."""
-        for said in warnings(self.registry):
+        for said in dict.fromkeys([*noted, *warnings(self.registry)]):
             get_run_logger().warning(said)
 
     def candidate(self, number: str) -> Any:

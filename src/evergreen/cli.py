@@ -462,7 +462,7 @@ def _registry(*, reading: bool = False) -> Iterator[Registry]:
     from evergreen.tracking import Tracker
 
     with _project(lock=False) as (project, params), ExitStack() as held:
-        registry = Registry(Tracker(project, params))
+        registry, noted = Registry(Tracker(project, params)), list[str]()
         try:
             held.enter_context(project.lock())
         except InputError:
@@ -471,8 +471,8 @@ def _registry(*, reading: bool = False) -> Iterator[Registry]:
         else:
             for told in registry.recover():
                 click.echo(told, err=True)
-            write_down(registry)
-        for said in warnings(registry):
+            noted = write_down(registry)
+        for said in dict.fromkeys([*noted, *warnings(registry)]):
             _warn(said)
         yield registry
 
