@@ -147,7 +147,12 @@ def check_database(project: Project) -> None:
     One that a kill has cut off while it was made is finished by Prefect itself.
     """
     database = Path(os.environ.get("PREFECT_HOME", project.stores / "prefect"), "prefect.db")
-    if database.is_file() and database.stat().st_size:
+    if database.is_file() and not database.stat().st_size:
+        print(
+            f"{database} is empty: Prefect begins a new record of runs; models and decisions are in MLflow's",
+            file=sys.stderr,
+        )
+    elif database.is_file():
         how = f"it holds the record of past runs, no model and no decision: `mv {database} {database}.old`, then run again"
         store.check(database.resolve(), how)
 
