@@ -271,8 +271,9 @@ def provenance(repo: Path, answers: Answers) -> dict[str, Any]:
             kept["_commit"] += "-dirty"
         if "_repo_dir" in answers:  # cookiecutter; cruft tells both by itself
             url = git(repo, "remote", "get-url", "origin") if "origin" in git(repo, "remote").split() else str(repo)
-            kept["_template"] = re.sub(r"^(https?://)[^/@]*@", r"\1", url.strip())  # never a password
-    elif (repo / ".git_archival.json").is_file():
+            kept["_template"] = url.strip()
+    kept["_template"] = re.sub(r"^(https?://)\S*@", r"\1", str(kept["_template"] or "")) or None  # never a password
+    if not (repo / ".git").exists() and (repo / ".git_archival.json").is_file():
         commit = json.loads((repo / ".git_archival.json").read_text(encoding="utf-8"))["commit"]
         kept["_commit"] = None if commit.startswith("$") else commit
     return kept

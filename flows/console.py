@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from contextlib import suppress
 
 from evergreen.errors import InputError, explain, log_traceback
 from evergreen.project import Project
+from evergreen.redact import redact
 
 QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")  # ends are told by the steps themselves
 
 
 class Plain(logging.Filter):
-    """Drop Prefect's lines on ordinary ends, and the traceback of an explained error."""
+    """Drop Prefect's lines on ordinary ends, the traceback of an explained error, and secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether `record` is shown, after taking out what only a developer reads."""
@@ -21,6 +23,10 @@ class Plain(logging.Filter):
                 log_traceback(record.exc_info[1], Project.find().stores)
             record.exc_info = record.exc_text = None
             record.msg, record.args, record.explained = f"failed: {said}", (), True
+        record.msg, record.args = redact(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)))
+            record.exc_info = None
         return not record.getMessage().startswith(QUIET)
 
 

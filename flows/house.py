@@ -25,6 +25,7 @@ from flows.server import (
     LOOPBACK,
     PATIENCE,
     UP_LOCK,
+    check_database,
     close_killed_runs,
     end_with_parent,
     find_running,
@@ -55,6 +56,8 @@ def run_house(project: Project, params: Params) -> None:
     if "prefect" not in servers:
         find_running(project, params)
     pages = Tracker(project, params).link()  # makes the database before a server opens it
+    if "prefect" in servers:
+        check_database(project)
     url = os.environ.setdefault("PREFECT_API_URL", f"http://{LOOPBACK}:{params.ports.prefect}/api")
     os.environ["EVERGREEN_PROJECT"] = tag_of(project)
     ready = {"prefect": lambda: is_prefect(url), "mlflow": lambda: not port_is_free(params.ports.mlflow)}

@@ -22,6 +22,7 @@ class Watch:
     decision: Decision | None
     rollback: Decision | None
     asked: tuple[str, ...]
+    missing: str = ""  # why there is no champion
 
 
 @flow(name="monitoring")
@@ -35,8 +36,7 @@ def monitoring() -> Watch:
         name_run(f"monitoring{newest(job)}")
         watched = steps.know_champion(job)
         if not watched:
-            steps.ask_for_first(job)
-            return Watch((), None, None, None, ())
+            return Watch((), None, None, None, (), steps.ask_for_first(job))
         waiting = steps.find_waiting(job, watched)
         decision = None
         for one in waiting:

@@ -19,9 +19,11 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from evergreen import store
 from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
@@ -139,8 +141,25 @@ def fetch(url: str) -> bytes | None:
         return None
 
 
+def check_database(project: Project) -> None:
+    """Raise InputError where Prefect's database in the project is damaged or held for long: its server would not start.
+
+    One that a kill has cut off while it was made is finished by Prefect itself.
+    """
+    database = Path(os.environ.get("PREFECT_HOME", project.stores / "prefect"), "prefect.db")
+    if database.is_file() and not database.stat().st_size:
+        print(
+            f"{database} is empty: Prefect begins a new record of runs; models and decisions are in MLflow's",
+            file=sys.stderr,
+        )
+    elif database.is_file():
+        how = f"it holds the record of past runs, no model and no decision: `mv {database} {database}.old`, then run again"
+        store.check(database.resolve(), how)
+
+
 def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:
     project.stores.mkdir(parents=True, exist_ok=True)
+    check_database(project)
     log = project.stores / "prefect-server.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(

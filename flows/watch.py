@@ -17,12 +17,15 @@ from evergreen.data.batches import Waiting
 from evergreen.data.sources import Offer
 from evergreen.errors import explain
 from evergreen.files import sha256_of
+from evergreen.params import Params
 from evergreen.project import Project
 from flows.server import tag_of
 
 ARRIVED = "evergreen.batch.arrived"
 OPENED = "evergreen.house.opened"
 DRIFTED = "evergreen.drift.detected"
+TOUCHED = "evergreen.champion.touched"  # by a person in MLflow, or its files are damaged
+GUARDED = 60.0  # seconds between two looks at the models
 PAUSE = {"files": 10.0, "sql": 300.0, "python": 60.0}  # seconds between two looks
 PATIENCE = 3600.0  # seconds until what still waits is told again
 _REFUSED: dict[str, int] = {}  # edited files that could not be imported, and when they were edited
@@ -109,6 +112,32 @@ def restart_if_edited(project: Project) -> None:
     _REFUSED.update(edited)
 
 
+class Guard:
+    """What it has said of the models: each sentence once, until it is true no more."""
+
+    def __init__(self, look: Callable[[], list[str]], tell: Tell) -> None:
+        self._look, self._tell, self._told = look, tell, set[str]()
+
+    def look(self) -> list[str]:
+        """Look once; return what is new."""
+        found = self._look()
+        new = [said for said in found if said not in self._told]
+        for said in new:
+            self._tell(TOUCHED, {"what": said})
+        self._told = set(found)
+        return new
+
+
+def warnings_of(project: Project, params: Params) -> list[str]:
+    """Return what a person must be told of the project's models; nothing where there is none."""
+    from evergreen.outside import warnings
+    from evergreen.registry import Registry
+    from evergreen.tracking import Tracker
+
+    tracker = Tracker(project, params)
+    return warnings(Registry(tracker)) if tracker.is_there else []
+
+
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
     from evergreen.data.batches import look
@@ -116,16 +145,21 @@ def main() -> None:
 
     project = Project.find()
     params = load(project.params)
-    looked = tell_once(lambda: look(project, params), lambda said: print(said, file=sys.stderr, flush=True))
-    watcher = Watcher(looked, lambda *said: tell(project, *said))
+    see = tell_once(lambda: look(project, params), lambda said: print(said, file=sys.stderr, flush=True))
+    watcher = Watcher(see, lambda *said: tell(project, *said))
+    guard = Guard(lambda: warnings_of(project, params), lambda *said: tell(project, *said))
     tell(project, OPENED, {})
-    told = ""
+    told, looked = "", -GUARDED
     while True:
         restart_if_edited(project)
         try:
             params = load(project.params)  # a person may have changed it
             if found := watcher.look():
                 print("told of", ", ".join(found), flush=True)
+            if time.monotonic() - looked >= GUARDED:
+                looked = time.monotonic()
+                for what in guard.look():
+                    print(what, flush=True)
             told = ""
         except Exception as error:  # a source that is away comes back
             said = explain(error)

@@ -106,20 +106,18 @@ def copy_empty_stores(root: Path) -> None:
 
 def predict_here(registry: Any, number: str, rows: Any) -> Any:
     """Do what `Registry.predict_afresh` does, in this process."""
-    import mlflow.pyfunc
     import numpy as np
 
     from evergreen.errors import InputError
+    from evergreen.model.package import read_package
 
-    with registry._package(registry._version(number)):
-        pass
-    mlflow.set_tracking_uri(registry.tracker.uri)
-    try:
-        return np.asarray(mlflow.pyfunc.load_model(f"models:/{registry.name}/{number}").predict(rows.to_pandas()))
-    except Exception as error:
-        raise InputError(
-            f"version {number} of {registry.name!r} cannot be loaded from the registry: {error}"
-        ) from error
+    with registry._package(registry._version(number)) as package:
+        try:
+            return np.asarray(read_package(package).predict_rows(rows))
+        except Exception as error:
+            raise InputError(
+                f"version {number} of {registry.name!r} cannot be loaded from the registry: {error}"
+            ) from error
 
 
 def begin(asked: Mapping[str, Any]) -> None:

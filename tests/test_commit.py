@@ -174,3 +174,24 @@ def test_git_is_not_installed(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_git_does_not_answer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "PATIENCE", 0)
     assert_unknown(root, "does not answer", "git status")
+
+
+def test_no_secret_goes_along_with_the_changes(tmp_path):
+    git(tmp_path, "init", "-q")
+    files = ("dataset.py", "params.yaml", ".env", "notes.txt", "keys.json")
+    for name in files:
+        (tmp_path / name).write_text("before\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "start")
+    for name in files:
+        (tmp_path / name).write_text("PASSWORD = 'hunter2'\nurl: postgresql://me:hunter2@host/db\nkept = 1\n")
+    (tmp_path / "new.py").write_text("PASSWORD = 'hunter2'\n")
+    changes = read_commit(tmp_path).changes
+    assert "hunter2" not in changes
+    assert changes.count("+kept = 1") == 2
+    assert [line for line in changes.splitlines() if line.endswith((".env", "notes.txt", "keys.json", "new.py"))] == [
+        "new file: new.py",
+        "changed, not shown: .env",
+        "changed, not shown: keys.json",
+        "changed, not shown: notes.txt",
+    ]

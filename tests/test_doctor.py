@@ -145,6 +145,32 @@ def test_a_damaged_database_of_mlflow(project: Project) -> None:
     assert list(wrong(project)) == ["mlflow"]
 
 
+def test_what_was_done_to_the_models_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.stores.mkdir()
+    (project.stores / "mlflow.db").touch()
+    monkeypatch.setattr("evergreen.registry.Registry.aliases", lambda _: {"champion": "3"})
+    monkeypatch.setattr(
+        "evergreen.outside.warnings", lambda _: ["the alias champion was moved", "version 3\nis damaged"]
+    )
+    found = wrong(project)
+    assert list(found) == ["mlflow"]
+    assert (found["mlflow"].found, found["mlflow"].advice) == (
+        "champion: version 3",
+        "the alias champion was moved; version 3 is damaged",
+    )
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_models_whose_database_is_gone_are_no_new_project(there: bool, project: Project) -> None:
+    (project.stores / "mlflow" / "1").mkdir(parents=True)
+    (project.stores / "mlflow" / "1" / "MLmodel").touch()
+    if there:
+        (project.stores / "mlflow.db").touch()
+    found = wrong(project)
+    assert list(found) == ["mlflow"]
+    assert "mlflow holds what earlier runs made" in found["mlflow"].advice
+
+
 def test_cuda_demanded_in_vain(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "count_gpus", lambda: 0)
     edit(project, "train", device="cuda")

@@ -78,7 +78,6 @@ def test_system_errors_say_where_and_what_to_do(number: int, parts: tuple[str, .
         OSError("no number"),
         KeyboardInterrupt(),
         sqlite3.OperationalError("no such table: runs"),
-        sqlite3.OperationalError("database is locked"),
     ],
     ids=repr,
 )

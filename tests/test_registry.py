@@ -269,16 +269,13 @@ def test_a_version_is_opened_with_what_it_has_learnt(registry, tmp_path):
         registry.open("9")
 
 
-def in_this_process(command, env, **_):
+def in_this_process(command, **_):
     """Do what `python -m evergreen.registry` would do, without the seconds that a new process takes."""
     assert command[:3] == [sys.executable, "-m", "evergreen.registry"]
-    with pytest.MonkeyPatch.context() as patch:
-        forget_mlflow(patch)
-        patch.setenv("MLFLOW_TRACKING_URI", env["MLFLOW_TRACKING_URI"])
-        try:
-            main(*command[3:])
-        except Exception as error:
-            return subprocess.CompletedProcess(command, 1, "", f"Traceback\n{error}\n")
+    try:
+        main(*command[3:])
+    except Exception as error:
+        return subprocess.CompletedProcess(command, 1, "", f"Traceback\n{error}\n")
     return subprocess.CompletedProcess(command, 0, "", "")
 
 
@@ -331,6 +328,14 @@ def alter(folder, how):
         booster.write_bytes(fit("binary", 1).booster)
         sums = {path.name: sha256_of_file(path) for path in folder.iterdir() if path.name != "checksums.json"}
         write_json(folder / "checksums.json", sums)
+    elif how == "MLflow's own file":
+        told = folder.parents[1] / "MLmodel"
+        told.write_text(told.read_text().replace("evergreen.model.package", "mlflow.sklearn"))
+    elif how == "what MLflow would install":
+        (folder.parents[1] / "requirements.txt").write_text("another-package\n")
+    elif how == "a link in a circle":
+        booster.unlink()
+        booster.symlink_to(booster)
     else:
         package(folder, learnt=Learnt(LEARNT.keys[:1], LEARNT.newest))
     if "to match" in how:
@@ -343,6 +348,9 @@ ALTERED = (
     "a byte of a booster",
     "another model, and checksums to match",
     "fewer rows learnt from, and checksums to match",
+    "MLflow's own file",
+    "what MLflow would install",
+    "a link in a circle",
 )
 
 
@@ -399,6 +407,56 @@ def test_what_is_opened_leaves_no_copy_behind(registry, tmp_path, monkeypatch):
     assert registry.champion() == "1"
     assert registry.evidence(event)["action"] == "promote"
     assert list(place.iterdir()) == []
+
+
+MLMODEL = """
+flavors:
+  python_function:
+    data: {data}
+    env: {{conda: conda.yaml, virtualenv: python_env.yaml}}
+    loader_module: {loader}
+    python_version: 3.12.0
+{more}
+model_id: {model}
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "loader", "more"),
+    [
+        ("model.pkl", "mlflow.sklearn", ""),
+        ("../../outside/model.pkl", "mlflow.sklearn", ""),
+        ("data/package", "mine", "    code: code"),
+        ("data/package", "mlflow.pyfunc.model", "    python_model: model.pkl\n    cloudpickle_version: 3.0.0"),
+    ],
+)
+@pytest.mark.parametrize("age", ["new", "older"])
+def test_nothing_beside_a_model_makes_the_project_run_code(age, data, loader, more, registry, tmp_path):
+    """A version that was registered before MLflow's own files were noted is used by what its package holds alone."""
+    folder, ran = package(tmp_path / "package"), tmp_path / "ran"
+    add(registry, "one", folder)
+    if age == "older":
+        registry.client.delete_model_version_tag(registry.name, "1", "evergreen.beside")
+    beside = stored(registry, "1").parents[1]
+    attack = f"import pathlib; pathlib.Path({str(ran)!r}).touch()"
+    (beside / "model.pkl").write_bytes(f"c__builtin__\nexec\n(V{attack}\ntR.".encode())
+    (beside / "code").mkdir()
+    (beside / "code" / "mine.py").write_text(attack)
+    (beside / "aaa").mkdir()
+    shutil.copy2(
+        beside / "data" / "package" / "checksums.json", beside / "aaa"
+    )  # a list that comes first, without its files
+    (beside / "MLmodel").write_text(MLMODEL.format(data=data, loader=loader, more=more, model=beside.parent.name))
+    if age == "new":
+        with pytest.raises(InputError, match="MLmodel of version 1 of 'evergreen' was changed"):
+            registry.predict_afresh("1", ROWS)
+        assert registry.champion() is None
+        assert not ran.exists()
+        return
+    shutil.rmtree(beside / "aaa")
+    assert registry.predict_afresh("1", ROWS).tobytes() == read_package(folder).predict_rows(ROWS).tobytes()
+    registry.promote("1", None, YES)
+    assert (registry.champion(), registry.open("1").seeds, ran.exists()) == ("1", (0,), False)
 
 
 # --- promotion --------------------------------------------------------------------------------------------------------
@@ -746,7 +804,7 @@ def test_a_kill_leaves_the_old_champion_or_the_new_one(change, open_tracker, sto
         sentences = survivor.recover()
         assert len(sentences) == (begun and killed is not None), done
         assert all(("it is champion" if changed else "nothing was changed") in one for one in sentences), done
-        assert survivor.aliases() == (after if changed else before), done
+        assert survivor.aliases() == survivor.shown_aliases() == (after if changed else before), done
         assert past(survivor) == known + [event] * changed, done
         assert survivor.recover() == [], done
         outcomes.append(changed)
@@ -763,7 +821,7 @@ def test_a_kill_leaves_the_old_champion_or_the_new_one(change, open_tracker, sto
 def test_a_recovery_may_be_killed_as_well(open_tracker, stores):
     for at in itertools.count():
         registry = Registry(open_tracker(f"killed at {at}", store=stores.lived))
-        done, _ = kill(registry, 4, lambda one: one.promote("4", "3", YES))
+        done, _ = kill(registry, 5, lambda one: one.promote("4", "3", YES))
         assert done[-1] == "set_registered_model_alias"
         _, killed = kill(registry, at, Registry.recover)
         registry.recover()

@@ -305,6 +305,32 @@ def test_why_there_is_no_commit_is_kept(tracker):
     assert [tags(tracker, run_id)[name] for name in names] == ["none", "not known", "git refuses it"]
 
 
+def test_nothing_that_mlflow_keeps_holds_a_secret(make_project, open_tracker, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter2-hunter2")
+    project = make_project(months=())
+    with project.params.open("a") as file:
+        file.write("# once: postgresql://me:hunter2@host/db\n# password: hunter2\n")
+    tracker = open_tracker(project)
+    said = "https://host/x?sig=hunter2 and hunter2-hunter2"
+    with tracker.open_run("print", said, {"reason": said}) as run_id:
+        tracker.client.log_text(run_id, said, "a.txt")
+        tracker.client.log_dict(run_id, {"a": [said, {said: 1}]}, "a.json")
+        tracker.client.set_tag(run_id, "said", said)
+        tracker.record_failure(run_id, 1, said)
+    stored = [path for path in project.stores.rglob("*") if path.is_file()]
+    assert len(stored) > 4
+    assert [path for path in stored if b"hunter2" in path.read_bytes()] == []
+    assert tracker.client.get_run(run_id).data.tags["evergreen.root"] == tracker.root
+
+
+@pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:5000", "https://me:p@ss:w/hunter2@host"])
+def test_a_link_holds_no_login(uri, open_tracker, monkeypatch):
+    tracker = open_tracker()
+    monkeypatch.setattr(tracker, "uri", uri)
+    monkeypatch.setattr(type(tracker), "experiment", "1")
+    assert "hunter2" not in tracker.link("run")
+
+
 # --- seeds ------------------------------------------------------------------------------------------------------------
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen.data.finding import count, span
 from evergreen.versions import run_stage
 from flows.tasks.job import NAMES, Job, not_a_mistake, skipped
+from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 
 
 @task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,

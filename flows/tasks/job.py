@@ -17,8 +17,9 @@ from prefect.states import Completed
 
 from evergreen import params as parameters
 from evergreen.commit import Commit, first_commit
-from evergreen.errors import explain
+from evergreen.errors import BusyError, explain
 from evergreen.journal import Journal
+from evergreen.outside import warnings, write_down
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.registry import Registry
@@ -76,6 +77,15 @@ class Job:
         for told in self.registry.recover():
             get_run_logger().warning(told)
 
+    def note_outside(self) -> None:
+        """Write down what was done to the models in MLflow, and say it; call it with the project's lock held."""
+        self.warn(*write_down(self.registry))
+
+    def warn(self, *noted: str) -> None:
+        """Say what was done to the models in MLflow, and what is wrong with the champion."""
+        for said in dict.fromkeys([*noted, *warnings(self.registry)]):
+            get_run_logger().warning(said)
+
     def candidate(self, number: str) -> Any:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
         from evergreen.life.judge import Candidate
@@ -115,8 +125,8 @@ def skipped(why: str, result: Any = None) -> State[Any]:
 def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Retry only what trying again can mend."""
     error = state.result(raise_on_failure=False)
-    known = isinstance(error, BaseException) and explain(error)
-    return isinstance(error, MemoryError) or not known  # another task may have given its memory back
+    said = explain(error) if isinstance(error, BaseException) else None
+    return said is None or isinstance(said, BusyError) or isinstance(error, MemoryError)  # memory may be given back
 
 
 def name_run(name: str) -> None:

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from prefect import pause_flow_run, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import FlowPauseTimeout
 from prefect.input import RunInput
@@ -20,6 +19,7 @@ from evergreen.life.judge import Judged
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
 from flows.tasks.job import PATIENCE, Job, not_a_mistake
+from flows.tasks.shown import create_markdown_artifact
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 

@@ -9,12 +9,7 @@ from threading import Semaphore
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 from prefect.logging import get_run_logger
@@ -28,6 +23,7 @@ from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
 from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown, skipped
+from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 
 
 @dataclass(frozen=True)
@@ -87,6 +83,7 @@ def plan(job: Job) -> Plan:
     fingerprint = sweep_fingerprint(data, job.params, device)
     finished = job.tracker.find_finished(fingerprint)
     job.finish_cut()
+    job.note_outside()
     registered = job.registry.version_of(finished.info.run_id) if finished else None
     if finished and not registered:
         get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)

@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
@@ -33,6 +32,7 @@ from evergreen.life.retrain import decide_retraining
 from evergreen.model.metrics import METRICS, pick_metric
 from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
+from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 from flows.watch import DRIFTED, tell
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
@@ -90,6 +90,7 @@ def know_champion(job: Job) -> Watched | None:
     journal = Journal(job.tracker)
     journal.recover()
     job.finish_cut()
+    job.note_outside()
     live = job.registry.champion()
     if not live:
         return None
@@ -239,8 +240,8 @@ def look_back(job: Job, watched: Watched) -> Decision | None:
 
 def _look_back(job: Job, watched: Watched) -> Decision | None:
     job.finish_cut()  # where this task is tried again
-    held, features = job.registry.aliases(), Manifest(job.project.features)
-    before = held.get(PREVIOUS) if held.get(CHAMPION) == watched.reference.version else None
+    decided, features = job.registry.aliases(), Manifest(job.project.features)
+    before = decided.get(PREVIOUS) if decided.get(CHAMPION) == watched.reference.version else None
     fit = [one["batch"] for one in read_facts(watched) if one["labelled"] and not one["unfit"] and not one["answered"]]
     batches = [name for name in fit if name in features.entries][-job.params.retrain.windows :]
     if not before or not batches:
@@ -261,10 +262,13 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
     return decision
 
 
-def ask_for_first(job: Job) -> None:
-    """Ask for a training where there is no champion yet."""
-    tell(job.project, DRIFTED, {"reason": "there is no champion yet"})
-    get_run_logger().warning("no champion yet, so a training was asked for: %s", job.registry.why_no_champion())
+def ask_for_first(job: Job) -> str:
+    """Ask for a training where no champion is live; returns why."""
+    number = job.registry.aliases().get(CHAMPION)
+    why = f"version {number} cannot be used" if number else f"none yet: {job.registry.why_no_champion()}"
+    tell(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
+    get_run_logger().warning("champion: %s; a training was asked for", why)
+    return why
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:

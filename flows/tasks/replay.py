@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
@@ -19,6 +19,7 @@ from evergreen.life.courses import Options, Replay
 from evergreen.life.replay import Replayer, open_replay
 from evergreen.tracking import ROOT
 from flows.tasks.job import PATIENCE, Job, holding
+from flows.tasks.shown import create_table_artifact
 
 
 @contextmanager

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
@@ -16,10 +14,10 @@ from evergreen.data.finding import count
 from evergreen.data.predictions import Kept, Scorer
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
-from evergreen.registry import CHAMPION, FIRST
+from evergreen.outside import remedy
+from evergreen.registry import FIRST
 from flows.tasks.job import Job, not_a_mistake
-
-SQLITE = "sqlite:///"
+from flows.tasks.shown import create_table_artifact
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,14 @@ def read(job: Job, path: str, name: str | None) -> Plan:
 
 def champion(job: Job) -> Scorer:
     """Return the version that is live. Raises InputError where there is none."""
-    uri = job.tracker.uri
-    stored = not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()  # asking would make the database
-    number = job.registry.aliases().get(CHAMPION) if stored else None
-    if number is None:
+    stored = job.tracker.is_there  # asking would make the database
+    event = job.registry.decision() if stored else None
+    if event is None:
         raise InputError(f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}")
-    return Scorer(job.registry.name, number, job.registry.run_of(number))
+    if fault := job.registry.fault(event):
+        raise InputError(f"the champion cannot be used ({fault}): {remedy(job.registry, event)}")
+    job.warn()
+    return Scorer(job.registry.name, event.version, job.registry.run_of(event.version))
 
 
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)

@@ -48,6 +48,7 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="evergreen")
 def main() -> None:
     """A machine-learning pipeline whose model stays fresh."""
+    sys.excepthook = _say_without_secrets
     atexit.register(gc.freeze)  # else Python ends by looking through all libraries for garbage, which takes a second
 
 
@@ -133,6 +134,7 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     from evergreen.commit import first_commit
     from evergreen.params import load
     from evergreen.project import Project
+    from evergreen.redact import redact
     from flows.server import connect
 
     began = time.monotonic()
@@ -146,7 +148,7 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     from flows.training import training
 
     console.install()
-    outcome = training(seeds=seeds, device=device, model=model, reason=reason)
+    outcome = training(seeds=seeds, device=device, model=model, reason=redact(reason))
     _summary(project, params, outcome, time.monotonic() - began)
     if outcome.failed_seeds:
         sys.exit(3)
@@ -226,10 +228,7 @@ def monitor() -> None:
 
     console.install()
     seen = monitoring()
-    champion = f"version {seen.version}"
-    if not seen.version:
-        with _registry(reading=True) as registry:
-            champion = f"none yet: {registry.why_no_champion()}"
+    champion = f"version {seen.version}" if seen.version else seen.missing
     rows = [["champion", champion]]
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
     for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
@@ -285,6 +284,7 @@ def status() -> None:
     from evergreen.data.finding import count, span
     from evergreen.data.listing import few
     from evergreen.data.manifest import Manifest
+    from evergreen.outside import warnings
     from evergreen.registry import CHAMPION, FIRST, Registry
     from evergreen.tracking import Tracker
     from evergreen.versions import STAGES, changed_stages
@@ -312,6 +312,8 @@ def status() -> None:
         if CHAMPION not in held:
             rows.append(["champion", "none yet", registry.why_no_champion() if registry else FIRST])
         _table(["what", "how many", "which"], rows)
+        for said in warnings(registry) if registry else ():
+            _warn(said)
 
 
 @main.command()
@@ -342,10 +344,15 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
 @click.option("--to", metavar="VERSION", help="Which version; default: the champion before this one.")
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback(to: str | None, reason: str) -> None:
-    """Bring an earlier champion back."""
+    """Bring an earlier champion back; or undo what was done to the present one in MLflow."""
+    from evergreen.registry import PUT_BACK
+
     with _registry() as registry:
         event = registry.rollback(reason, to)
-        click.echo(f"version {event.version} is champion again, in place of version {event.before}")
+        if event.what == PUT_BACK:
+            click.echo(f"version {event.version}, which was decided upon, has the alias champion again")
+        else:
+            click.echo(f"version {event.version} is champion again, in place of version {event.before}")
 
 
 @main.command()
@@ -362,7 +369,8 @@ def history(at: str | None) -> None:
             click.echo("there was no champion then" if at else "nothing is decided: `evergreen run` does")
             return
         for one in events:
-            before = f" in place of {one.before}" if one.before and one.what in ("promoted", "rolled back") else ""
+            changed = one.what in ("promoted", "rolled back", "put back")
+            before = f" in place of {one.before}" if one.before and changed else ""
             judged = f", judged on {one.batch}" if one.batch else ""
             click.secho(f"{one.when:%Y-%m-%d %H:%M:%S}  version {one.version} {one.what}{before}{judged}", bold=True)
             click.echo(f"    {one.reason}")
@@ -466,6 +474,14 @@ def stage(name: str) -> None:
         click.echo(f"{name}: {count(len(done.new), 'new batch', 'new batches')}")
 
 
+def _say_without_secrets(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    import traceback
+
+    from evergreen.redact import redact
+
+    click.echo(redact("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
+
+
 @contextmanager
 def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
     from evergreen.params import load
@@ -486,11 +502,12 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
 def _registry(*, reading: bool = False) -> Iterator[Registry]:
     """Hold the project and finish what was cut; only `reading`, a run under way is no obstacle."""
     from evergreen.errors import InputError
+    from evergreen.outside import warnings, write_down
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
     with _project(lock=False) as (project, params), ExitStack() as held:
-        registry = Registry(Tracker(project, params))
+        registry, noted = Registry(Tracker(project, params)), list[str]()
         try:
             held.enter_context(project.lock())
         except InputError:
@@ -499,6 +516,9 @@ def _registry(*, reading: bool = False) -> Iterator[Registry]:
         else:
             for told in registry.recover():
                 click.echo(told, err=True)
+            noted = write_down(registry)
+        for said in dict.fromkeys([*noted, *warnings(registry)]):
+            _warn(said)
         yield registry
 
 
@@ -512,6 +532,11 @@ def _logged(error: BaseException) -> str:
     except (InputError, OSError):  # a folder that is gone
         return ""
     return f" (where it happened: {stores.name}/{LOG})" if log_traceback(error, stores) else ""
+
+
+def _warn(said: str) -> None:
+    click.secho("warning: ", fg="yellow", bold=True, nl=False, err=True)
+    click.echo(said, err=True)
 
 
 def _absolute(file: str) -> str:

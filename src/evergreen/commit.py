@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from evergreen import code
+from evergreen.redact import redact_code
 
+SHOWN = ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml")  # settings whose changes are kept with a run
 LARGEST = 5_000_000  # bytes of a diff that are kept
 PATIENCE = 60  # seconds
 READ = ["-c", "color.ui=false", "-c", "core.fsmonitor=false", "--no-optional-locks"]  # a `git commit` meanwhile goes on
@@ -41,14 +43,17 @@ def first_commit(root: Path) -> tuple[Commit, bytes]:
 
 
 def read_commit(root: Path) -> Commit:
-    """Return the commit that `root` is at and its uncommitted changes.
+    """Return the commit that `root` is at and its uncommitted changes, without secrets.
 
-    New files are named, not shown. `dvc.lock` does not count: a run itself writes it, and it is recorded whole.
+    Only code and settings are shown; other files that changed, and new ones, are named. `dvc.lock` does not count: a run
+    itself writes it, and it is recorded whole.
     """
     only = ("--", ".", ":!dvc.lock")
     try:
         name = _git(root, "rev-parse", "--verify", "HEAD").strip()
-        changes = _git(root, "diff", "--no-ext-diff", "--no-textconv", "HEAD", *only)
+        changed = _git(root, "diff", "--name-only", "--relative", "HEAD", *only).splitlines()
+        shown = [path for path in changed if path.endswith(".py") or path in SHOWN]
+        changes = _git(root, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", *shown) if shown else ""
         new = _git(root, "ls-files", "--others", "--exclude-standard", *only)
     except subprocess.CalledProcessError as error:
         return Commit(why=_explain(root, error.stderr))
@@ -56,7 +61,9 @@ def read_commit(root: Path) -> Commit:
         return Commit(why=f"git does not answer within {PATIENCE} seconds: see what `git status` says")
     except OSError:
         return Commit(why="git is not installed, or cannot be started: install it")
-    return Commit(name, changes + "".join(f"new file: {path}\n" for path in new.splitlines()))
+    named = [f"changed, not shown: {path}\n" for path in changed if path not in shown]
+    named += [f"new file: {path}\n" for path in new.splitlines()]
+    return Commit(name, redact_code(changes + "".join(named)))
 
 
 def _git(root: Path, *words: str) -> str:

@@ -16,6 +16,7 @@ from evergreen.errors import InputError, explain
 from evergreen.model.device import count_cores, count_gpus, pick_device
 from evergreen.params import Params, load
 from evergreen.project import Project
+from evergreen.redact import redact
 
 DISTRIBUTION = "evergreen-pipeline"
 ENOUGH_DISK = 1.0  # GB
@@ -58,7 +59,7 @@ def _guarded(check: Callable[[Project, Params], Finding], project: Project, para
     try:
         return check(project, params)
     except Exception as error:
-        said = explain(error) or error
+        said = explain(error) or redact(str(error))
         return Finding(check.__name__.strip("_"), fine=False, found="fails", advice=" ".join(str(said).split()))
 
 
@@ -137,16 +138,17 @@ def _dvc(project: Project, _: Params) -> Finding:
 
 
 def _mlflow(project: Project, params: Params) -> Finding:
+    from evergreen.outside import warnings
     from evergreen.registry import Registry
     from evergreen.tracking import Tracker
 
     tracker = Tracker(project, params)
     if not tracker.is_there:
         return Finding("MLflow", fine=True, found="no run yet")
-    held = Registry(tracker).aliases()
-    return Finding(
-        "MLflow", fine=True, found=", ".join(f"{alias}: version {one}" for alias, one in held.items()) or "no model yet"
-    )
+    registry = Registry(tracker)
+    shown = [f"{alias}: version {number}" for alias, number in sorted(registry.aliases().items())]
+    said = warnings(registry)
+    return Finding("MLflow", not said, ", ".join(shown) or "no model yet", " ".join("; ".join(said).split()))
 
 
 def _ports(params: Params) -> Iterator[Finding]:

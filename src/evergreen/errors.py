@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evergreen import code
+from evergreen.redact import redact
 
 OWN = ("dataset.py", "expectations.py")  # files that a person writes
 LOG = "errors.log"  # below stores/: where an error came from that the system gave the reason for
@@ -19,8 +20,15 @@ LOGGED = f"kept in {LOG}"
 class InputError(Exception):
     """Something a person gave is wrong: data, a parameter, a store, a port.
 
-    The message names the wrong value, where it was, and what to do. It is shown without a traceback.
+    The message names the wrong value, where it was, and what to do. It is shown without a traceback, and holds no secret.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(redact(str(message)))
+
+
+class BusyError(InputError):
+    """A store is held by another process: trying again may mend it."""
 
 
 def explain(error: BaseException) -> InputError | None:
@@ -32,6 +40,11 @@ def explain(error: BaseException) -> InputError | None:
     while seen is not None:
         if isinstance(seen, InputError):
             return seen
+        if "database is locked" in str(seen):
+            return BusyError(
+                "a database below stores/ is held by another process: wait until that is done, or stop it "
+                "(`fuser stores/mlflow.db stores/prefect/prefect.db` names it), then run again"
+            )
         if said := _of_declarations(seen) or _of_system(seen):
             return InputError(said)
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
@@ -52,7 +65,9 @@ def log_traceback(error: BaseException, stores: Path) -> bool:
         stores.mkdir(exist_ok=True)
         too_long = path.exists() and path.stat().st_size > LARGEST
         with path.open("w" if too_long else "a", encoding="utf-8", errors="replace") as file:
-            file.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{''.join(traceback.format_exception(error))}\n")
+            file.write(
+                f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{redact(''.join(traceback.format_exception(error)))}\n"
+            )
         error.add_note(LOGGED)
         return True
     return False
@@ -93,6 +108,11 @@ def _of_system(error: BaseException) -> str | None:
     if "attempt to write a readonly database" in text or "unable to open database file" in text:
         return (
             f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
+        )
+    if "database disk image is malformed" in text or "file is not a database" in text:
+        return (
+            f"a database below stores/ is damaged ({text.splitlines()[0]}): `evergreen doctor` says which; bring it "
+            "back from a backup, or move stores/ away to begin anew, without models and history"
         )
     if "database or disk is full" in text or "disk I/O error" in text:
         return "no space left to write the databases under stores/: free some disk space and run again"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from evergreen.errors import InputError
+from evergreen.redact import holds_secret
 
 EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")  # formats of dates in source.dates that strptime lacks
 Task = Literal["binary", "multiclass", "regression"]
@@ -22,15 +22,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 LARGEST = 1_000_000  # bytes of the file
-
-
-SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&]password=[^&]+", re.IGNORECASE)
-
-
-def holds_password(url: str) -> bool:
-    """Say whether a password stands in a URL, other than by the name of a variable of the environment."""
-    found = SECRET.search(url)
-    return bool(found) and "$" not in found[0]  # type: ignore[index]
 
 
 class Section(BaseModel):
@@ -85,9 +76,11 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Source:
-        for key, value in (("path", self.path), ("url", self.url)):
-            if value and holds_password(value):
-                raise ValueError(f"{key!r} holds a password: put it into the environment, and write ${{NAME}} here")
+        for key, value in (("path", self.path), ("url", self.url), ("query", self.query)):
+            if value and holds_secret(value):
+                raise ValueError(
+                    f"{key!r} holds a password or a token: put it into the environment, and write ${{NAME}} here"
+                )
         if self.kind == "files" and not self.path:
             raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")
         if self.kind == "python" and not self.module:

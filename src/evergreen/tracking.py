@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen import store
 from evergreen.commit import Commit, read_commit
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
@@ -29,6 +31,7 @@ from evergreen.model.learner import XGBOOST, Trained, find_learner
 from evergreen.model.metrics import METRICS
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.redact import redact, redact_all, redact_code
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -63,13 +66,27 @@ class Tracker:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a store: to look into the project's own would make one."""
-        own = self.project.stores / "mlflow.db"
-        return str(own) not in self.uri or own.exists()
+        """Whether there is a store, or was: to look into the project's own would make one."""
+        return not self._is_own or self._database.exists() or store.holds_files(self._artifacts)
+
+    @property
+    def _is_own(self) -> bool:
+        return str(self._database) in self.uri
+
+    @property
+    def _database(self) -> Path:
+        return self.project.stores / "mlflow.db"
+
+    @property
+    def _artifacts(self) -> Path:
+        return self.project.stores / "mlflow"
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's client; the database is created at the first call."""
+        """MLflow's client; the database is created at the first call.
+
+        Raises InputError where the project's own is damaged, gone, or held by another process.
+        """
         import logging
 
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -80,7 +97,17 @@ class Tracker:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks of what is raised
+        if not self._is_own:
+            return _redacting(MlflowClient)(tracking_uri=self.uri, registry_uri=self.uri)
+        store.prepare(self._database, self._artifacts)
+        try:
+            return _redacting(MlflowClient)(tracking_uri=self.uri, registry_uri=self.uri)
+        except Exception as error:
+            raise InputError(
+                f"MLflow cannot open {self._database} ({str(error).splitlines()[0]}): keep a copy of it, then "
+                f"`mlflow db upgrade {self.uri}`; or bring it back from a backup"
+            ) from error
 
     @cached_property
     def experiment(self) -> str:
@@ -98,7 +125,7 @@ class Tracker:
             )
         if found:
             return str(found.experiment_id)
-        place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self.project.stores / "mlflow")
+        place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self._artifacts)
         try:
             return str(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
         except MlflowException as error:
@@ -332,7 +359,11 @@ class Tracker:
 
     def link(self, run_id: str = "", part: str = "") -> str:
         """Return where all runs, a run, or a part of it ("artifacts", say) is shown once the MLflow server is up."""
-        own = self.uri if self.uri.startswith("http") else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        own = (
+            re.sub(r"://\S*@", "://", self.uri)
+            if self.uri.startswith("http")
+            else f"http://127.0.0.1:{self.params.ports.mlflow}"
+        )
         base = os.environ.get("EVERGREEN_MLFLOW_PAGE") or own  # what a browser calls it
         place = "/".join(one for one in ("runs", run_id, part) if one)
         return f"{base}/#/experiments/{self.experiment}/{place}?{FOR_MODELS}"
@@ -381,7 +412,37 @@ class Tracker:
         if changes:
             self.client.log_text(run_id, changes, "code/uncommitted.diff")
         for name, text in texts.items():
-            self.client.log_text(run_id, text, f"code/{name}")
+            self.client.log_text(run_id, redact_code(text), f"code/{name}")
+
+
+def _redacting(client: type[MlflowClient]) -> type[MlflowClient]:
+    """Return the kind of client that takes secrets out of every text before MLflow keeps it."""
+
+    class Redacting(client):  # type: ignore[valid-type, misc]
+        def create_run(self, *args: Any, **kwargs: Any) -> Any:
+            return super().create_run(*args, **_without_secrets(kwargs))
+
+        def set_tag(self, run_id: str, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().set_tag(run_id, key, redact(str(value)), *args, **kwargs)
+
+        def log_batch(self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **kwargs: Any) -> Any:
+            params, tags = ([type(one)(one.key, redact(one.value)) for one in given] for given in (params, tags))
+            return super().log_batch(run_id, metrics, params, tags, **kwargs)
+
+        def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+            super().log_text(run_id, redact(text), artifact_file)
+
+        def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
+            super().log_dict(run_id, redact_all(dictionary), artifact_file)
+
+    return Redacting
+
+
+def _without_secrets(about: Mapping[str, Any]) -> dict[str, Any]:
+    told = redact_all(about)
+    if ROOT in about.get("tags", {}):
+        told["tags"][ROOT] = about["tags"][ROOT]  # runs are found by it
+    return dict(told)
 
 
 def quoted(value: str) -> str:

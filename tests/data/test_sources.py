@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Timer
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -23,7 +24,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from evergreen import dataset, flights
 from evergreen.data import sources
-from evergreen.data.sources import open_source, parse, typed
+from evergreen.data.sources import Python, fill_in, open_source, parse, typed
 from evergreen.errors import InputError
 from evergreen.params import Source
 
@@ -626,3 +627,31 @@ def test_a_file_that_grows_while_it_is_read_is_not_taken(tmp_path: Path, monkeyp
     monkeypatch.setattr(LocalFileSystem, "cat_file", cat)
     with pytest.raises(InputError, match=r"a\.csv is still being written: wait until it is whole"):
         sources.Files(Source(kind="files", path=str(path))).read("a")
+
+
+@pytest.mark.parametrize("password", ["p@ss:w", "a@b@c"])
+def test_a_password_that_would_be_taken_for_a_host_is_not_shown(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAREHOUSE", f"postgresql://me:{password}@host/db")
+    with pytest.raises(
+        InputError, match=r"source.url: the name or password before the host holds '@': write %40"
+    ) as error:
+        fill_in("${WAREHOUSE}", "source.url")
+    assert password not in str(error.value)
+    monkeypatch.setenv("WAREHOUSE", "postgresql://me:p%40ss:w@host/db?user=a@b")
+    assert fill_in("${WAREHOUSE}", "source.url").endswith("@host/db?user=a@b")
+
+
+def test_what_a_module_of_a_person_says_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> None:
+        raise ConnectionError("no answer from https://host/x?sig=hunter2")
+
+    module = SimpleNamespace(
+        __file__=__file__, origin=lambda: "https://me:hunter2@host/1.0", batches=lambda: ["may"], read=read
+    )
+    monkeypatch.setattr("importlib.import_module", lambda _: module)
+    source = Python(Source(kind="python", module="mine"))
+    (offer,) = source.offers()
+    assert offer.origin.startswith("https://***@host/1.0 ")
+    with pytest.raises(ConnectionError) as error:
+        source.read("may")
+    assert str(error.value) == "no answer from https://host/x?sig=***"

@@ -16,10 +16,11 @@ from conftest import month
 from polars.testing import assert_frame_equal
 
 from evergreen import dataset
-from evergreen.data.unlabelled import Given, check_given, read_given
+from evergreen.data.unlabelled import Given, check_given, find_given, read_given
 from evergreen.data.validate import QUARANTINE_ROW, REASONS
 from evergreen.errors import InputError
 from evergreen.params import Source, Validate
+from evergreen.project import Project
 
 MONTH = "2013-03"
 SOURCE = Source()
@@ -240,3 +241,12 @@ def test_which_rules_hold_for_rows_without_labels(rule: str, monkeypatch: pytest
     outcome = check(few())
     assert len(outcome.report.checks) == 2 + holds  # all columns are there, and each row has a time
     assert outcome.valid.height == 12
+
+
+@pytest.mark.parametrize(
+    "path", ["https://me:hunter2@host/x.csv", "https://host/x.csv?sig=hunter2", "s3://k:s@bucket/x.csv"]
+)
+def test_an_address_with_a_secret_is_refused_before_it_is_kept_anywhere(path: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds a password or a token: put the address into the environment") as error:
+        find_given(Project(tmp_path), path)
+    assert "hunter2" not in str(error.value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from filelock import FileLock
 from evergreen import params
 from evergreen.errors import InputError
 from evergreen.project import Project
-from flows.server import UP_LOCK, connect, find_running, is_prefect, set_environment
+from flows.server import UP_LOCK, check_database, connect, find_running, is_prefect, set_environment
 
 pytestmark = pytest.mark.slow  # real stores and servers
 HEALTHY = (200, b"true")
@@ -335,3 +336,39 @@ def test_a_child_is_still_ended_by_signals() -> None:
     with child("well") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda content: content[: len(content) // 2],
+            r"prefect.db is damaged .*it holds the record of past runs.*`mv",
+        ),
+        (lambda _: b"no database" * 100, r"prefect.db is damaged"),
+        (lambda content: content, None),
+        (lambda _: b"", None),
+    ],
+)
+def test_a_database_of_prefect_that_no_server_could_open_is_named(
+    spoil: Callable[[bytes], bytes],
+    said: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    project = Project(tmp_path)
+    check_database(project)  # there is none yet
+    path = project.stores / "prefect" / "prefect.db"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE flow_run (name TEXT)")
+        connection.executemany("INSERT INTO flow_run VALUES (?)", [("x" * 100,)] * 1000)
+    path.write_bytes(spoil(path.read_bytes()))
+    if said:
+        with pytest.raises(InputError, match=said):
+            check_database(project)
+    else:
+        check_database(project)
+    assert ("is empty: Prefect begins a new record" in capsys.readouterr().err) is (path.stat().st_size == 0)

@@ -12,10 +12,11 @@ import pytest
 
 from evergreen.data.batches import Waiting
 from evergreen.data.sources import Offer
+from evergreen.params import Params
 from evergreen.project import Project
 from flows import watch
 from flows.server import tag_of
-from flows.watch import ARRIVED, PATIENCE, Watcher, resource_of
+from flows.watch import ARRIVED, PATIENCE, TOUCHED, Guard, Watcher, resource_of, warnings_of
 
 MAY = ("2013-05", "size 1")
 GROWN = ("2013-05", "size 2")
@@ -155,3 +156,16 @@ def test_it_goes_on_where_nothing_was_edited(edited: Path, monkeypatch: pytest.M
     monkeypatch.setattr(watch.code, "changed", list)
     assert imports(monkeypatch, 1) == []
     watch.restart_if_edited(Project(tmp_path))
+
+
+def test_what_is_wrong_with_the_models_is_told_once_and_again_when_it_comes_back() -> None:
+    found: list[list[str]] = [[], ["moved"], ["moved"], ["moved", "damaged"], [], ["moved"]]
+    looks, told = iter(found), list[Any]()
+    guard = Guard(lambda: next(looks), lambda event, payload: told.append((event, payload["what"])))
+    assert [guard.look() for _ in found] == [[], ["moved"], [], ["damaged"], [], ["moved"]]
+    assert told == [(TOUCHED, "moved"), (TOUCHED, "damaged"), (TOUCHED, "moved")]
+
+
+def test_a_project_without_models_is_not_looked_at(tmp_path: Path) -> None:
+    assert warnings_of(Project(tmp_path), Params()) == []
+    assert list(tmp_path.iterdir()) == []

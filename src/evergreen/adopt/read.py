@@ -23,7 +23,7 @@ from evergreen.data.listing import form_of, special
 from evergreen.data.memory import check_size, check_text
 from evergreen.data.sources import as_utf8, read_csv, read_parquet, unpacked
 from evergreen.errors import InputError
-from evergreen.params import holds_password
+from evergreen.redact import holds_secret
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -173,7 +173,7 @@ def _read_table(url: str, table: str | None) -> Table:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
-    if holds_password(url):
+    if holds_secret(url):
         raise InputError(
             "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, and name it as "
             "'${DATABASE_URL}' in single quotes"

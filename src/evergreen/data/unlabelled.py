@@ -23,6 +23,7 @@ from evergreen.errors import InputError
 from evergreen.params import Source as SourceParams
 from evergreen.params import Validate as ValidateParams
 from evergreen.project import Project
+from evergreen.redact import expand, holds_secret
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -73,7 +74,12 @@ def find_given(project: Project, path: str) -> Manifest | None:
 
     Raises InputError where it can be no file to score; what is behind a URL is not asked.
     """
-    local = None if "://" in path else Path(path)
+    if holds_secret(path):  # it would be shown and kept with the run
+        raise InputError(
+            f"{path} holds a password or a token: put the address into the environment (`export URL=...`), and name it "
+            "as '${URL}' in single quotes"
+        )
+    local = None if "://" in path or path.startswith("$") else Path(path)
     if not form_of(path):
         raise InputError(f"{path}: a file to score ends in {READ}: rename it, or name another")
     if local and local.resolve().parent == project.raw.resolve():
@@ -113,7 +119,7 @@ class _File(Files):
         import fsspec
 
         try:
-            filesystem, path = fsspec.core.url_to_fs(self.path)
+            filesystem, path = fsspec.core.url_to_fs(expand(self.path))
             there = filesystem.isfile(path)
         except Exception as error:  # whatever a remote file system raises
             raise InputError(f"{self.path} cannot be read ({error})") from None

@@ -10,6 +10,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from evergreen.redact import redact
+
 UNSEEN = r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]"  # no HTML allows them, or they reorder what follows
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
@@ -57,13 +59,14 @@ summary:focus-visible, .card:focus-visible { outline: 2px solid var(--good); out
 
 def lay_out(title: str, verdict: str, sections: Iterable[str], style: str = "") -> str:
     """Return a whole page; `sections` are HTML already, `style` is what it needs beside the common one."""
-    return (
+    page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)} · {text(verdict)}</title>\n<style>{STYLE}{style}</style>\n</head>\n"
         "<body>\n<main>\n" + "\n".join(sections) + "\n</main>\n</body>\n</html>\n"
     )
+    return redact(page)
 
 
 def header(kicker: str, verdict: str, kind: str) -> str:

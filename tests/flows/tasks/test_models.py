@@ -73,6 +73,7 @@ def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
     made = make_job(tmp_path)
     monkeypatch.setattr(models, "data_versions", lambda _: {"data/features": "data.dir"})
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(Job, "note_outside", lambda _: None)
     with disable_run_logger():
         found = plan.fn(Job(made.project, made.params, tracker))
     assert reopened == (["run"] if damaged else [])

@@ -229,6 +229,12 @@ def test_what_was_asked_for_is_told_again_until_it_is_made(job: Job, monkeypatch
 def test_without_a_champion_the_first_is_asked_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     monkeypatch.setattr(monitoring, "tell", lambda project, *said: told.append(said))
-    with disable_run_logger():
-        ask_for_first(job)
-    assert told == [(DRIFTED, {"reason": "there is no champion yet"})]
+    for aliases, why in (
+        ({}, "there is no champion yet"),
+        ({"champion": "3"}, "the champion, version 3, cannot be used"),
+    ):
+        registry = SimpleNamespace(aliases=lambda aliases=aliases: aliases)
+        monkeypatch.setattr(Job, "registry", property(lambda _, registry=registry: registry))
+        with disable_run_logger():
+            assert ask_for_first(job).startswith("version 3 cannot" if aliases else "none yet")
+        assert told.pop() == (DRIFTED, {"reason": why})

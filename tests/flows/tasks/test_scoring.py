@@ -32,6 +32,7 @@ class Registry:
     """A registry with or without a champion."""
 
     name = "flights"
+    broken: str | None = None
 
     def __init__(self, held: dict[str, str]) -> None:
         self.held, self.opened = held, 0
@@ -41,6 +42,12 @@ class Registry:
 
     def why_no_champion(self) -> str:
         return "version 2 was refused"
+
+    def decision(self) -> Any:
+        return SimpleNamespace(version=self.held["champion"]) if self.held else None
+
+    def fault(self, event: Any) -> str | None:
+        return self.broken
 
     def run_of(self, number: str) -> str:
         return f"run of {number}"
@@ -58,11 +65,19 @@ def job(make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.Monkey
     (made.project.stores / "mlflow.db").touch()
     registry = Registry({"champion": "3", "challenger": "4"})
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(Job, "warn", lambda _: None)
     return made
 
 
 def test_the_champion_scores(job: Job) -> None:
     assert scoring.champion(job) == ONE
+
+
+def test_a_damaged_champion_is_one_error_with_the_remedy(job: Job) -> None:
+    job.registry.broken = "version 3 was changed"  # type: ignore[misc]
+    said = r"^the champion cannot be used \(version 3 was changed\): bring its files back, or `evergreen run` \(a new one\)$"
+    with pytest.raises(InputError, match=said):
+        scoring.champion(job)
 
 
 @pytest.mark.parametrize("stored", [True, False])

@@ -1,0 +1,109 @@
+"""Redact: the one place that takes secrets out of text before it is shown, logged or stored.
+
+Three kinds are known: what an environment variable with a telling name (or one that stands in a URL of params.yaml)
+holds, what stands where URLs and connection strings keep secrets, and tokens of well-known shapes. Errors, pages, logs
+and whatever goes to MLflow or Prefect pass through here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+HIDDEN = "***"
+WORD = (
+    r"(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credentials?|signature|"
+    r"(?:api|access|account|private|secret|shared|signing|encryption|client|subscription)[_-]?(?:access[_-]?)?key(?:[_-]?id)?|"
+    r"sharedaccess\w*|(?<![a-z])(?:auth(?:orization)?|sig|sas|dsn)(?![a-z]))"
+)
+NAMES = re.compile(rf"{WORD}|(?<![a-z])(?:pass|pw|key|connection_string|database_url)(?![a-z])", re.IGNORECASE)
+NO_SECRETS = ("PWD", "OLDPWD", "SSH_AUTH_SOCK")
+USER = re.compile(
+    r"([a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
+)  # to the last @: a password may hold one
+BY_NAME = re.compile(
+    rf"((?:[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)", re.IGNORECASE
+)
+IN_CODE = re.compile(rf"({WORD}[\w-]*[\"']?\]?\s*(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)", re.IGNORECASE)
+SHAPES = re.compile(
+    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{20,}|hf_\w{20,}|"
+    r"xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|(?<=Bearer )\S+|(?<=Basic )\S+"
+)
+KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+QUOTED = re.compile(r"([\"'])(?=[^\"']*[0-9])(?=[^\"']*[a-z])(?=[^\"']*[A-Z])[\w+/=.~-]{20,}\1")  # drawn by a machine
+
+_named: set[str] = set()  # variables of the environment that stand in a URL
+
+
+def redact(text: str) -> str:
+    """Return `text` with *** in place of each secret, or with ${NAME} where a variable of the environment holds it."""
+    for value, name in _values():
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", lambda _, name=name: name, text)  # type: ignore[misc]
+    text = KEY_BLOCK.sub(HIDDEN, text)
+    text = USER.sub(lambda found: found[0] if _is_plain(found[2]) else f"{found[1]}{HIDDEN}@", text)
+    text = BY_NAME.sub(lambda found: found[0] if "$" in found[2] or HIDDEN in found[2] else found[1] + HIDDEN, text)
+    return SHAPES.sub(HIDDEN, text)
+
+
+def redact_code(text: str) -> str:
+    """Return source text or settings without secrets: also what is given to a telling name, and what looks drawn."""
+    lines = redact(text).split("\n")
+    return "\n".join(QUOTED.sub(HIDDEN, IN_CODE.sub(rf"\1{HIDDEN}", line)) for line in lines)
+
+
+def redact_all(value: Any) -> Any:
+    """Return plain values (texts, lists, mappings) with each text redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact_all(key): redact_all(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [redact_all(one) for one in value]
+    return value
+
+
+def redact_error(error: BaseException) -> None:
+    """Take secrets out of what an error of other people's code says, and those that led to it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.args = tuple(redact(one) if isinstance(one, str) else one for one in seen.args)
+        seen = seen.__cause__ or seen.__context__
+
+
+def holds_secret(url: str) -> bool:
+    """Say whether a password or a token stands in a URL, other than by the name of a variable of the environment."""
+    rest = url.partition("://")[2].partition("?")[0]
+    user = rest.rpartition("@")[0]
+    port = re.match(r"[^:@/]+:\d+(?:/|$)", rest)  # HOST:PORT/PATH@VERSION
+    secret = ":" in user.partition("/")[0] if not port else "@" in rest.partition("/")[0]
+    if secret and not _is_plain(user):
+        return True
+    return any("$" not in found[2] for found in BY_NAME.finditer(url)) or bool(SHAPES.search(url))
+
+
+def expand(text: str) -> str:
+    """Return `text` with the environment's values in place of ${NAME}; those in a URL are secrets from now on."""
+    filled = os.path.expandvars(text)
+    if "://" in filled:
+        _named.update(re.findall(r"[$][{]?(\w+)", text))
+    return filled
+
+
+def _is_plain(user: str) -> bool:
+    """Say whether the user of a URL is given without a password, or with ${NAME} for it."""
+    return bool(re.fullmatch(r"git|[^:@/\s]*:?[$][{]?\w+[}]?|[$][{]?\w+[}]?(:[$][{]?\w+[}]?)?", user))
+
+
+def _values() -> Iterator[tuple[str, str]]:
+    """Yield what the environment holds of secrets, longest first, and what is written in its place."""
+    found: dict[str, str] = {}
+    for name, value in os.environ.items():
+        if name in _named or (NAMES.search(name) and name not in NO_SECRETS and len(value) >= 8):
+            parts = [value, quote(value, safe="")]
+            if user := USER.search(value):  # a driver that takes the address apart shows a part of it
+                parts += re.split(r"[:@/]", user[2].partition(":")[2])
+            found |= {part: f"${{{name}}}" for part in parts if len(part) >= 4 and part not in found}
+    yield from sorted(found.items(), key=lambda pair: -len(pair[0]))

@@ -1,0 +1,104 @@
+"""The databases below stores/: MLflow's is made whole or not at all, and each is looked at before a library opens it.
+
+MLflow makes its tables in many steps that SQLite does not undo, so that a kill would leave a database which nobody can
+open: it is made under another name, and moved when it is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from evergreen.errors import BusyError, InputError
+
+PATIENCE = 20.0  # seconds for another process that holds a database
+
+
+def prepare(database: Path, artifacts: Path) -> None:
+    """Make MLflow's database where there is none yet.
+
+    Raises InputError where one is there that cannot be used, or is gone while what it knew of still lies in `artifacts`.
+    """
+    if database.is_file() and database.stat().st_size:
+        check(database, f"bring it back from a backup; or, without models and history: `mv {artifacts.parent} OLD`")
+        if not holds_files(artifacts) and is_half_made(database):
+            _remove(database)
+            make(database, artifacts)
+    else:
+        if holds_files(artifacts):
+            what = "empty (0 bytes)" if database.exists() else "missing"
+            raise InputError(
+                f"{database} is {what}, but {artifacts} holds what earlier runs made: bring the database back from a "
+                f"backup; or begin anew, without models and history: `mv {artifacts} {artifacts}.old`"
+            )
+        make(database, artifacts)
+
+
+def make(database: Path, artifacts: Path) -> None:
+    """Make an empty database of MLflow, complete or not at all; whoever comes second finds it made."""
+    from filelock import FileLock
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(database.with_suffix(".lock")):
+        if database.is_file() and database.stat().st_size:
+            return
+        part = database.with_name(f".part-{database.name}")
+        _remove(part)
+        _remove(database)  # an empty one, or the journal of one that is gone
+        SqlAlchemyStore(f"sqlite:///{part}", str(artifacts)).engine.dispose()
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(database)
+
+
+def is_half_made(database: Path) -> bool:
+    """Say whether MLflow was cut off while it made a database: no run and no model in it, and not all its tables."""
+    with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
+        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table in tables & {"runs", "registered_models", "logged_models"}:
+            if connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]:
+                return False
+        found = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else ()
+        revisions = [str(revision) for (revision,) in found]
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    return revisions != [_get_latest_schema_revision()]
+
+
+def check(database: Path, remedy: str) -> None:
+    """Raise InputError where a database of SQLite is damaged, cut short, or held by another process for long."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=PATIENCE)) as connection:
+            connection.execute("BEGIN")
+            connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # locks it against writers
+            pages, size = (connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+            whole = Path(f"{database}-wal").exists() or database.stat().st_size >= pages * size
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise BusyError(held(database)) from None
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{database} is damaged ({error}): {remedy}") from None
+    if not whole:
+        raise InputError(f"{database} is damaged (it is cut short): {remedy}")
+
+
+def held(database: Path | str) -> str:
+    """Return what to say of a database that another process holds."""
+    return (
+        f"{database} is held by another process: wait until that is done, or stop it (`fuser {database}` names it), "
+        "then run again"
+    )
+
+
+def holds_files(folder: Path) -> bool:
+    """Say whether a file lies anywhere below `folder`."""
+    return any(files for _, _, files in os.walk(folder))
+
+
+def _remove(database: Path) -> None:
+    for end in ("", "-journal", "-wal", "-shm"):
+        Path(f"{database}{end}").unlink(missing_ok=True)
