@@ -20,6 +20,7 @@ from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, effect
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["number", "category", "missing"]
 FEWEST_BATCHES = 3  # below which nobody knows how much batches differ
+FEWEST_ROWS = 100  # of a batch, below which it is too small to be held back, or to say what is usual
 FEWEST = 5  # rows in a cell, below which cells are joined (Cochran, Some methods for strengthening chi-square, 1954)
 CERTAINLY_NEW = 15  # rows of a level that the reference has not, from which it is no rare one that was missed by chance
 MOST_LEVELS = 50  # of a category that are cells by themselves
