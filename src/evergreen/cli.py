@@ -211,6 +211,7 @@ def monitor() -> None:
     if seen.asked:
         how = "`evergreen run`, or `evergreen up` starts it"
         rows.append(["asked for", f"a retraining, after {seen.asked[-1]}: {how}"])
+    rows += _held_back(project)
     if seen.version:
         rows.append(["page", "reports/monitoring.html"])
     _table(["what", "found"], rows)
@@ -265,6 +266,7 @@ def status() -> None:
             batches = list(Manifest(folder).in_order())
             span = f"{batches[0]} to {batches[-1]}" if batches else "none"
             rows.append([f"data/{name}", f"{len(batches)} batches", span])
+        rows += [[what, "", told] for what, told in _held_back(project)]
         rows.append(["new in the source", f"{len(waiting(project, params))} batches", ""])
         rows.append(["stages to run", ", ".join(changed_stages(project)) or "none", ""])
         tracker = Tracker(project, params)
@@ -520,6 +522,7 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     if outcome.registered:
         one = outcome.registered
         rows.append(["model", f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else "")])
+    rows += _held_back(project)
     if outcome.failed_seeds:
         rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
     rows.append(["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"])
@@ -527,6 +530,13 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     rows.append(["MLflow", tracker.link(outcome.run_id) + where])
     rows.append(["took", f"{seconds:.0f} s"])
     _table(["step", "what happened"], rows)
+
+
+def _held_back(project: Project) -> list[list[str]]:
+    from evergreen.data.hold import tell_held
+    from evergreen.data.manifest import Manifest
+
+    return [["held back" if at == 0 else "", told] for at, told in enumerate(tell_held(Manifest(project.features)))]
 
 
 def _metrics(params: Params) -> tuple[str, ...]:

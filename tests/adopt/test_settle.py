@@ -114,7 +114,7 @@ def test_later_files_are_read_the_same_way(case: str, work: Through, tmp_path: P
 
 @pytest.mark.parametrize(
     ("rows", "days", "depth", "window", "new_rows"),
-    [(300, 300, 4, 12, 30), (1200, 360, 4, None, 100), (6000, 360, 6, None, 500)],
+    [(300, 300, 4, None, 30), (1200, 360, 4, None, 100), (6000, 360, 6, None, 500)],
 )
 def test_small_tables_get_small_trees(
     rows: int, days: int, depth: int, window: int | None, new_rows: int, work: Through, tmp_path: Path

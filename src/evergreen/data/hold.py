@@ -87,6 +87,7 @@ def tell_held(done: Manifest) -> list[str]:
         f"{name} ({_rows([name], done):,} of {every:,} rows): {'; '.join(why.values())}; if it is right, add {name!r} to "
         "drift.accepted in params.yaml"
         for name, why in held.items()
+        if name in done.entries
     ]
 
 

@@ -1,7 +1,8 @@
 """Label rates: labels of some rows, or of all, that are called otherwise than they ever were.
 
-Some rows are a part: a level of a category, or a tenth of a number. Flights to one airport are late in 29% of the rows,
-and from one month on in all of them. Nothing here reads history: rows are those that sketches keep.
+Flights to one airport are late in 29% of the rows, and from one month on in all of them. Of a number no such part is
+looked at: its tenths are late more often in winter for what else winter brings. Nothing here reads history: rows are
+those that sketches keep.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import polars as pl
 
 from evergreen.data.finding import percent
 from evergreen.data.shift import FEWEST_BATCHES
-from evergreen.data.sketch import CELLS, Column, Levels, Sketch, design_effect, pool
+from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, design_effect, pool
 from evergreen.data.split import LABEL
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FEWEST, KNOWN = 20, 10  # rows of a part in the new batch, and in an earlier one that knows it
-JUMP = 0.25  # of the rows of a part, beyond all that was seen: no season does that
+FEWEST, KNOWN = 20, 10  # rows of a level, and besides it, in the new batch, and in an earlier one that knows it
+JUMP = 0.25  # of the rows of a level, beyond all that was seen: no season does that
 QUARTERS = 4  # into which a label that is a number is cut
 
 
@@ -44,6 +45,10 @@ class Rows:
         """How many rows each part has, shape (parts, 1)."""
         return np.asarray(self.counts.sum(axis=1, keepdims=True))
 
+    def known(self, fewest: int) -> Array:
+        """Say which parts have at least so many rows, and leave as many to the others, shape (parts, 1)."""
+        return np.asarray((self.rows >= fewest) & (len(self.label) - self.rows >= fewest))
+
     @cached_property
     def others(self) -> Array:
         """The rates of the rows that are not in a part, shape (parts, classes)."""
@@ -59,19 +64,21 @@ class Rows:
 def find_label_rates(batch: Sketch, earlier: Sequence[Sketch], confidence: float) -> str:
     """Return in a sentence which labels are called otherwise than in every one of `earlier` batches; empty for none.
 
-    Of a part: how far the rate of a class is above that of all other rows is surely beyond the most that it was, by the
+    Of a level of a category: how far the rate of a class is above that of all other rows is surely beyond the most that it was, by the
     whole range of what it was and by `JUMP` at least. The interval is that of Clopper and Pearson, for as many rows as
-    those of a day, which are alike, are worth; corrected for the number of parts (Bonferroni).
+    those of a day, which are alike, are worth; corrected for the number of levels (Bonferroni).
     Of all rows: labels surely go against what they went with in each earlier batch (`_turned`).
     """
     names, classes, (new, *before) = _divide(batch, earlier)
     if not names or len(classes) < 2:
         return ""
-    return _turned(new, before, classes, confidence) or _jumped(new, before, names, classes, confidence)
+    ordered = isinstance(batch.columns[LABEL], Numbers)
+    turned = _turned(new, before, [] if ordered else classes, confidence)
+    return turned or _jumped(new, before, names, classes, confidence)
 
 
 def _divide(batch: Sketch, earlier: Sequence[Sketch]) -> tuple[list[str], list[str], list[Rows]]:
-    """Return the parts and the classes, in words, and the rows of each batch, those of the new one first."""
+    """Return the parts (empty for those of numbers) and the classes, in words, and the rows of each batch, those of the new one first."""
     sketches, past = [batch, *earlier], pool(earlier).columns
     shared = [name for name in batch.columns if name in past and type(past[name]) is type(batch.columns[name])]
     cut = {name: _cut([one.sample[name] for one in sketches], past[name], name) for name in shared}
@@ -87,7 +94,9 @@ def _divide(batch: Sketch, earlier: Sequence[Sketch]) -> tuple[list[str], list[s
         pairs = (parts * len(classes) + label[:, None]).ravel()
         counts = np.bincount(pairs, minlength=starts[-1] * len(classes)).reshape(-1, len(classes))
         found.append(Rows(parts, label, one.blocks[some], counts[:, :-1]))
-    return [f"{name} {word}" for name, (words, _) in cut.items() for word in words], classes[:-1], found
+    levels = {name: isinstance(past[name], Levels) for name in cut}
+    names = [f"{name} {word}" if levels[name] else "" for name, (words, _) in cut.items() for word in words]
+    return names, classes[:-1], found
 
 
 def _cut(samples: Sequence[pl.Series], past: Column, name: str) -> tuple[list[str], list[Array]]:
@@ -110,8 +119,11 @@ def _jumped(new: Rows, before: Sequence[Rows], names: Sequence[str], classes: Se
     """Say of the part that is surely farthest beyond what it was; empty where none is."""
     from scipy.stats import beta
 
-    gaps = np.ma.stack([np.ma.array(one.gaps, mask=(one.rows < KNOWN) & (one.gaps <= np.inf)) for one in before])
-    known = (gaps.count(axis=0) >= FEWEST_BATCHES) & (new.rows >= FEWEST) & (new.rows < len(new.label))
+    gaps = np.ma.stack(
+        [np.ma.array(one.gaps, mask=np.broadcast_to(~one.known(KNOWN), one.gaps.shape)) for one in before]
+    )
+    level = np.array([bool(name) for name in names])[:, None]
+    known = level & new.known(FEWEST) & (gaps.count(axis=0) >= FEWEST_BATCHES)
     low, high = gaps.min(axis=0).filled(0.0), gaps.max(axis=0).filled(0.0)
     limit = high + np.maximum(JUMP, high - low)
     farthest, found = 0.0, ""
@@ -122,10 +134,13 @@ def _jumped(new: Rows, before: Sequence[Rows], names: Sequence[str], classes: Se
         least = beta.ppf((1 - confidence) / 2 / known.sum(), share * rows, (1 - share) * rows + 1)
         beyond = float(least) - new.others[part, kind] - limit[part, kind]
         if beyond > farthest:
-            past = [one.counts[part, kind] / one.rows[part, 0] for one in before if one.rows[part, 0] >= KNOWN]
-            farthest, found = beyond, (
-                f"{LABEL} is {classes[kind]} in {percent(share)} of the rows with {names[part]}, and was in "
-                f"{percent(min(past))} to {percent(max(past))} of them in {len(past)} earlier batches"
+            past = [one.counts[part, kind] / one.rows[part, 0] for one in before if one.known(KNOWN)[part, 0]]
+            farthest, found = (
+                beyond,
+                (
+                    f"{LABEL} is {classes[kind]} in {percent(share)} of the rows with {names[part]}, and was in "
+                    f"{percent(min(past))} to {percent(max(past))} of them in {len(past)} earlier batches"
+                ),
             )
     return found
 
@@ -133,35 +148,40 @@ def _jumped(new: Rows, before: Sequence[Rows], names: Sequence[str], classes: Se
 def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidence: float) -> str:
     """Say that labels go against what they went with in each earlier batch; empty where that is not sure.
 
-    A class goes with a row by as much as its rate is usually higher in the parts that the row is in. Against it, and
-    half as much as usual (of K classes that change places, a K-1st of that), is turned round.
+    A class (or a number, as its quarter, where there are no `classes`) goes with a row by as much as it usually is
+    higher in the parts that the row is in. Against it, and half as much as usual (of K classes that change places, a
+    K-1st of that), is turned round.
     """
-    for kind, name in enumerate(classes):
-        now, _, high = _agreement(new, before, kind, confidence)
+    for kind, name in enumerate(classes or [""]):
+        weights = np.eye(len(classes))[kind] if classes else np.arange(new.counts.shape[1], dtype=float)
+        now, _, high = _agreement(new, before, weights, confidence)
         if not high < 0:
             continue
-        past = [_agreement(one, [*before[:at], *before[at + 1 :]], kind, confidence) for at, one in enumerate(before)]
+        past = [
+            _agreement(one, [*before[:at], *before[at + 1 :]], weights, confidence) for at, one in enumerate(before)
+        ]
         middles = [r for r, _, _ in past]
-        if min(low for _, low, _ in past) > 0 and -now >= float(np.median(middles)) / 2 / (len(classes) - 1):
+        if min(low for _, low, _ in past) > 0 and -now >= float(np.median(middles)) / 2 / max(1, len(classes) - 1):
             return (
-                f"{LABEL} {name} goes against the features (correlation {now:.2f}), and went with them in each of "
-                f"{len(past)} earlier batches ({min(middles):.2f} to {max(middles):.2f}): is it turned round?"
+                f"{LABEL} {name} ".replace("  ", " ")
+                + f"goes against the features (correlation {now:.2f}), and went with "
+                f"them in each of {len(past)} earlier batches ({min(middles):.2f} to {max(middles):.2f}): is it turned round?"
             )
     return ""
 
 
-def _agreement(rows: Rows, others: Sequence[Rows], kind: int, confidence: float) -> tuple[float, float, float]:
-    """Return the correlation of a class with what other batches tell of it, and its interval, days being independent.
+def _agreement(rows: Rows, others: Sequence[Rows], weights: Array, confidence: float) -> tuple[float, float, float]:
+    """Return the correlation of the label with what other batches tell of it, and its interval, days being independent.
 
-    The variance is that of the correlation's linear part, rows of a day summed (Cochran, Sampling techniques, 1977,
-    section 6.3).
+    `weights`: what each class counts, shape (classes,). The variance is that of the correlation's linear part, rows of a
+    day summed (Cochran, Sampling techniques, 1977, section 6.3).
     """
     from scipy.stats import norm
 
     counts = np.sum([one.counts for one in others], axis=0)
-    whole = np.maximum(counts.sum(axis=1), 1)
-    usual = counts[:, kind] / whole - counts[:, kind].sum() / max(1, counts.sum())
-    pair = np.column_stack([rows.label == kind, usual[rows.parts].sum(axis=1)]).astype(float)
+    whole = counts.sum(axis=1)
+    usual = np.where(whole, counts @ weights / np.maximum(whole, 1) - counts.sum(axis=0) @ weights / counts.sum(), 0.0)
+    pair = np.column_stack([weights[rows.label], usual[rows.parts].sum(axis=1)])
     if not (spread := pair.std(axis=0)).all():
         return 0.0, 0.0, 0.0
     u, v = ((pair - pair.mean(axis=0)) / spread).T

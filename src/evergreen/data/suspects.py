@@ -58,15 +58,25 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
 
 
 def _is_known(name: str, earlier: Sequence[Sketch]) -> bool:
-    """Say whether 3 earlier batches hold values of a column, and these do not move on from batch to batch.
+    """Say whether 3 earlier batches hold values of a column, which vary and do not move on from batch to batch.
 
-    A number moves on where most values of a batch were time and again beside those of the batch before.
+    A number moves on where most values of a batch were time and again beside those of the batch before. Of one that never
+    varied (a month, a version) nobody knows what is usual, nor has a model learnt from it.
     """
     columns = [one.columns[name] for one in earlier if name in one.columns and one.columns[name].values]
     numbers = [one for one in columns if isinstance(one, Numbers)]
     spans = [one.points[np.searchsorted(one.upto, MIDDLE * one.values)] for one in numbers]
     apart = sum(low[1] < high[0] or high[1] < low[0] for low, high in pairwise(spans))
-    return len(columns) >= FEWEST_BATCHES and not (spans and 2 * apart >= len(spans) - 1)
+    moves = bool(spans) and 2 * apart >= len(spans) - 1
+    varies = len({value for one in columns for value in _some_values(one)}) > 1
+    return len(columns) >= FEWEST_BATCHES and varies and not moves
+
+
+def _some_values(column: Column) -> list[float] | list[str]:
+    """Return the least and the largest number, or the levels that have rows."""
+    if isinstance(column, Numbers):
+        return [float(column.points[0]), float(column.points[-1])]
+    return [level for level, rows in column.counts.items() if rows]
 
 
 def is_alike(batch: Sketch, first: Sketch, past: Sequence[Sketch], params: Drift, names: Collection[str]) -> bool:
