@@ -45,7 +45,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     held: dict[str, dict[str, str]] = {}
     found: dict[str, Any] = {}
     last = ""
-    for at, name in enumerate(batches):
+    for name in batches:
         earlier = _telling(trusted[-RECENT:], done)[-BEFORE:]
         stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, code)
         one = known.get(name, {})

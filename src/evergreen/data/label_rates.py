@@ -69,9 +69,10 @@ def find_label_rates(batch: Sketch, earlier: Sequence[Sketch], confidence: float
     those of a day, which are alike, are worth; corrected for the number of levels (Bonferroni).
     Of all rows: labels surely go against what they went with in each earlier batch (`_turned`).
     """
-    names, classes, (new, *before) = _divide(batch, earlier)
+    names, classes, rows = _divide(batch, earlier)
     if not names or len(classes) < 2:
         return ""
+    new, *before = rows
     ordered = isinstance(batch.columns[LABEL], Numbers)
     turned = _turned(new, before, [] if ordered else classes, confidence)
     return turned or _jumped(new, before, names, classes, confidence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,13 @@ from evergreen.data.sketch import Column, Numbers, Sketch, effect_of
 from evergreen.data.split import LABEL
 from evergreen.params import Drift
 
+Array = np.ndarray[Any, np.dtype[Any]]
+SHORT = 0.5  # of the rows that earlier batches usually have, below which a batch is not said to be far from them
 SMALL = 0.1  # of the rows that batches usually have, below which an earlier one says nothing of what is usual
 LUCK = 0.001  # chance below which no column of a batch is constant by luck
 MIDDLE = np.array([0.05, 0.95])  # quantiles between which a batch's values are, but for its tails
 BEYOND = 2.0  # times the width of all values seen, by which a value is beyond them
 SEEN = (0.001, 0.999)  # quantiles between which values were seen: a stray one was not
-GAP = 0.1  # of so many rows, between the values seen and those far beyond: more of them are a way there
 BEYOND_SHARE, BEYOND_ROWS = 0.005, 20  # of the rows, and how many, from which on values beyond are no stray ones
 
 
@@ -49,7 +51,9 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
     unknown = {name for name in batch.columns if not _is_known(name, earlier)}
     found = _find_fixed(batch, earlier, unknown)
     names = [name for name in batch.columns if name not in found and name not in unknown]
-    found |= {one.column: one.says for one in surely_far(batch, earlier, params.hold, params.confidence, names)}
+    short = batch.rows < SHORT * median(one.rows for one in earlier)  # a few days are no month
+    far = () if short else surely_far(batch, earlier, params.hold, params.confidence, names)
+    found |= {one.column: one.says for one in far}
     found |= find_off_grid(batch, earlier, params.confidence, without={*found, *unknown})
     found |= _find_beyond(batch, earlier, {*found, *unknown})
     if LABEL not in found and (says := find_label_rates(batch, earlier, params.confidence)):
@@ -60,14 +64,14 @@ def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> di
 def _is_known(name: str, earlier: Sequence[Sketch]) -> bool:
     """Say whether 3 earlier batches hold values of a column, which vary and do not move on from batch to batch.
 
-    A number moves on where most values of a batch were time and again beside those of the batch before. Of one that never
+    A number moves on where most values of a batch were time and again above those of the batch before (or below). Of one that never
     varied (a month, a version) nobody knows what is usual, nor has a model learnt from it.
     """
     columns = [one.columns[name] for one in earlier if name in one.columns and one.columns[name].values]
     numbers = [one for one in columns if isinstance(one, Numbers)]
     spans = [one.points[np.searchsorted(one.upto, MIDDLE * one.values)] for one in numbers]
-    apart = sum(low[1] < high[0] or high[1] < low[0] for low, high in pairwise(spans))
-    moves = bool(spans) and 2 * apart >= len(spans) - 1
+    ahead = sum(int(after[0] > before[1]) - int(after[1] < before[0]) for before, after in pairwise(spans))
+    moves = bool(spans) and 2 * abs(ahead) >= len(spans) - 1
     varies = len({value for one in columns for value in _some_values(one)}) > 1
     return len(columns) >= FEWEST_BATCHES and varies and not moves
 
@@ -156,7 +160,7 @@ def _drawn(column: Column, before: Column) -> float:
 def _beyond(column: Column, earlier: Sequence[Column]) -> str:
     """Say how many rows are far beyond the values seen, or nothing; a share that was usual is none.
 
-    Nor is one that what lies between leads to: prices that have grown ten times passed all values on their way.
+    Nor is one that other values lead up to: prices that have grown ten times passed all values on their way.
     """
     before = [one for one in earlier if isinstance(one, Numbers) and one.values]
     if not isinstance(column, Numbers) or not column.values or not before:
@@ -165,15 +169,24 @@ def _beyond(column: Column, earlier: Sequence[Column]) -> str:
     rows = np.concatenate([np.diff(one.upto, prepend=0) for one in before])
     low, high = np.quantile(points, SEEN, weights=rows, method="inverted_cdf")
     with np.errstate(over="ignore"):
-        edges = np.array([low - BEYOND * (high - low), low, high, high + BEYOND * (high - low)])
+        edges = np.array([low - BEYOND * (high - low), high + BEYOND * (high - low)])
     if low == high or not np.isfinite(edges).all():
         return ""
-    edges[:2] = np.nextafter(edges[:2], -np.inf)
-    share, *usual = (1 - float(np.diff(one.count_upto(edges[[0, 3]]))[0]) / one.values for one in (column, *before))
-    between = float(np.diff(column.count_upto(edges))[[0, 2]].sum()) / column.values
-    if share * column.values < BEYOND_ROWS or share < BEYOND_SHARE or share <= max(usual) or between > GAP * share:
+    outside = np.array([np.nextafter(edges[0], -np.inf), edges[1]])
+    share, *usual = (1 - float(np.diff(one.count_upto(outside))[0]) / one.values for one in (column, *before))
+    if share * column.values < BEYOND_ROWS or share < BEYOND_SHARE or share <= max(usual):
+        return ""
+    if not any(
+        _leaps(sign * column.points, sign * edge, high - low) for sign, edge in zip((-1, 1), edges, strict=True)
+    ):
         return ""
     return (
         f"has values far beyond the {low:.4g} to {high:.4g} of {len(before)} earlier batches in {percent(share)} of the "
-        f"rows that have it ({column.points[0]:.4g} to {column.points[-1]:.4g}), and hardly any between"
+        f"rows that have it ({column.points[0]:.4g} to {column.points[-1]:.4g})"
     )
+
+
+def _leaps(points: Array, edge: float, width: float) -> bool:
+    """Say whether there are points above the edge, and none for a width below the least of these."""
+    above, upto = points[points > edge], points[points <= edge]
+    return bool(len(above)) and (not len(upto) or above.min() - upto.max() >= width)
