@@ -35,6 +35,11 @@ FAULTS: dict[str, pl.Expr | None] = {
     "distance constant": pl.lit(500.0).alias("distance"),
     "temperature lost": pl.lit(None, pl.Float32).alias("temp"),
     "carriers in small letters": pl.col("carrier").str.to_lowercase(),
+    "one destination always late": pl.when(pl.col("dest") == "LAX").then(pl.lit("true")).otherwise(LABEL).alias(LABEL),
+    "60% of a carrier called late": pl.when((pl.col("carrier") == "UA") & (pl.int_range(pl.len()) % 5 < 3))
+    .then(pl.lit("true"))
+    .otherwise(LABEL)
+    .alias(LABEL),
 }
 
 

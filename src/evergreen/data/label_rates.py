@@ -83,7 +83,7 @@ def _divide(batch: Sketch, earlier: Sequence[Sketch]) -> tuple[list[str], list[s
     sketches, past = [batch, *earlier], pool(earlier).columns
     shared = [name for name in batch.columns if name in past and type(past[name]) is type(batch.columns[name])]
     cut = {name: _cut([one.sample[name] for one in sketches], past[name], name) for name in shared}
-    if LABEL not in cut:
+    if LABEL not in cut or len(cut) == 1:
         return [], [], []
     classes, labels = cut.pop(LABEL)
     starts = np.cumsum([0, *(len(words) for words, _ in cut.values())])
@@ -153,7 +153,7 @@ def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidenc
     higher in the parts that the row is in. Against it, and half as much as usual (of K classes that change places, a
     K-1st of that), is turned round.
     """
-    for kind, name in enumerate(classes or [""]):
+    for kind, what in enumerate([f"{LABEL} {name}" for name in classes] or [LABEL]):
         weights = np.eye(len(classes))[kind] if classes else np.arange(new.counts.shape[1], dtype=float)
         now, _, high = _agreement(new, before, weights, confidence)
         if not high < 0:
@@ -164,8 +164,7 @@ def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidenc
         middles = [r for r, _, _ in past]
         if min(low for _, low, _ in past) > 0 and -now >= float(np.median(middles)) / 2 / max(1, len(classes) - 1):
             return (
-                f"{LABEL} {name} ".replace("  ", " ")
-                + f"goes against the features (correlation {now:.2f}), and went with "
+                f"{what} goes against the features (correlation {now:.2f}), and went with "
                 f"them in each of {len(past)} earlier batches ({min(middles):.2f} to {max(middles):.2f}): is it turned round?"
             )
     return ""
