@@ -61,6 +61,8 @@ validate:
   max_bad_rows: 0.12
 prepare:
   min_level_rows: 5
+split:
+  train_batches: null
 retrain:
   min_new_rows: 30
 """

@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[pl.Expr, str]] = {
     "flipped": (FLIPPED, "label is 'false' in 22.0% of the rows, 75.8% before"),
     "hours": (pl.col("departure_minute") / 60, "departure_minute has median"),
     "other names": (pl.col("carrier").str.to_lowercase(), "carrier is"),
-    "inches": (pl.col("pressure") * 0.02953, "pressure has median"),
+    "inches": (pl.col("pressure") * 0.02953, "pressure has values far beyond the "),
     "knots": (pl.col("wind_speed") * 0.868976, "wind_speed has values that no earlier batch has in 95.6% of its rows"),
     "millimetres": (pl.col("precip") * 25.4, "precip has values that no earlier batch has in 100% of its rows"),
 }  # fmt: skip
