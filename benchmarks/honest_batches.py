@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from functools import cache
 from importlib.metadata import distribution
 from itertools import product
@@ -20,8 +21,8 @@ from scipy.stats import beta
 from sklearn import datasets
 
 from evergreen import dataset, flights
-from evergreen.data.hold import SKETCH, find_held
-from evergreen.data.manifest import Manifest
+from evergreen.data.hold import SHORTEST, SKETCH, find_held
+from evergreen.data.manifest import Entry, Manifest
 from evergreen.data.prepare import featurize
 from evergreen.data.shift import FEWEST_BATCHES, FEWEST_ROWS
 from evergreen.data.sketch import sketch
@@ -45,7 +46,7 @@ def main(names: Sequence[str]) -> None:
         total += found
         print(f"{name:16s}{found[0]:6,} batches, {found[1]:5,} looked at, {found[2]:3} held", flush=True)
     batches, looked, held = map(int, total)
-    most = [float(beta.ppf(0.95, held + 1, rows - held)) for rows in (batches, looked)]
+    most = [float(beta.ppf(0.95, held + 1, rows - held)) if rows else 1.0 for rows in (batches, looked)]
     print(f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below {most[1]:.2%})")
 
 
@@ -57,13 +58,21 @@ def look(name: str, count: int, cut: str, *, timed: bool) -> tuple[int, int, int
             batch = f"{at:03}"
             sketch(rows, days if timed else None).write(done.file(batch, SKETCH))
             files = {f"features/{batch}{SKETCH}": f"{at}"}
-            done.entries[batch] = {"files": files, "rows": rows.height, "middle": batch}
+            edges = (days[0], days[-1] + 1) if timed else (days[-1],) * 2  # without, when it arrived
+            start, end = (str(date(2013, 1, 1) + timedelta(days=day)) for day in edges)
+            done.entries[batch] = {"files": files, "rows": rows.height, "start": start, "end": end}
         held = find_held(done, [*done.entries], Drift())
         for why in held.values():
             print(f"    {name}, {count} {cut}{', days' if timed else ''}: {'; '.join(why.values())}")
         large = [one["rows"] >= FEWEST_ROWS for one in done.entries.values()]
-        looked = sum(now and sum(large[:at]) >= FEWEST_BATCHES for at, now in enumerate(large))
+        week = [one["start"] == one["end"] or _days(one) >= SHORTEST for one in done.entries.values()]
+        known = [sum(large[:at]) >= FEWEST_BATCHES for at in range(len(large))]
+        looked = sum(map(all, zip(large, week, known, strict=True)))
         return len(large), looked, len(held)
+
+
+def _days(entry: Entry) -> timedelta:
+    return date.fromisoformat(entry["end"]) - date.fromisoformat(entry["start"])
 
 
 def parts(name: str, count: int, cut: str) -> Iterator[tuple[pl.DataFrame, pl.Series]]:

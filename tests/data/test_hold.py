@@ -93,6 +93,14 @@ def test_more_rows_are_never_held_than_count(done: Manifest) -> None:
     assert list(find_held(done, names, Drift())) == ["04", "05", "06", "07"]
 
 
+@pytest.mark.parametrize(("last", "held"), [("2013-05-01", ["04"]), ("2013-05-04", []), ("2013-05-08", ["04"])])
+def test_a_few_days_are_like_no_others(done: Manifest, last: str, held: list[str]) -> None:
+    """Where no column says when, all rows have one time."""
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
+    done.entries["04"] |= {"start": "2013-05-01", "end": last}
+    assert list(find_held(done, names, Drift())) == held
+
+
 def table(first: int, last: int) -> pl.DataFrame:
     """Two rows for each of these days, as a number."""
     days, draw = np.repeat(np.arange(first, last + 1), 2), np.random.default_rng(first)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from evergreen.data.manifest import Manifest
+from evergreen.data.manifest import Entry, Manifest
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL
 from evergreen.data.suspects import find_suspects, is_alike, not_small
@@ -25,6 +26,7 @@ from evergreen.params import Drift
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
 RECENT = 5 * BEFORE  # batches among which the small ones are told
+SHORTEST = timedelta(days=6)  # from the first row to the last, where rows have a time: a week
 CODE = ("grid.py", "hold.py", "label_rates.py", "shift.py", "sketch.py", "suspects.py")  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
@@ -33,9 +35,10 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     """Return the batches that are held back, with a sentence for each column that is why; `batches` in order of time.
 
     A batch is compared with those before it, but for small ones; the first three, which nothing came before, count. So
-    does one with which more rows would be held than count: it is then rather the world. What was found of a batch is
-    kept in `data/features/held.json`, and looked for again only where the batches beside it, the parameters or the code
-    have changed.
+    does one with which more rows would be held than count: it is then rather the world; and one of less than a week: a
+    few days of rain are like no other days, and no fault. What was found of a batch is kept in
+    `data/features/held.json`, and looked for again only where the batches beside it, the parameters or the code have
+    changed.
     """
     known = read_entries(done.folder / HELD)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
@@ -63,7 +66,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
                 trusted.append(last)
                 del held[last]
         outweighs = _rows([*held, name], done) > _rows(trusted, done)
-        if why and name not in params.accepted and not outweighs:
+        if why and not outweighs and not _is_short(done.entries[name]) and name not in params.accepted:
             held[name] = why
         else:
             trusted.append(name)
@@ -110,6 +113,14 @@ def check_left(done: Manifest, used: Collection[str], learnt: Collection[str], l
         f"only {now:,} rows are left to learn from, and the champion has learnt from {before:,}: nothing is trained. "
         f"Missing: {remedy}; where fewer rows are meant, lower split.min_share ({least:g}) in params.yaml"
     )
+
+
+def _is_short(entry: Entry) -> bool:
+    """Say whether the rows have times, less than a week of them; without a column that says when, there is but one."""
+    if not entry["start"]:
+        return False
+    first, last = (datetime.fromisoformat(entry[edge]) for edge in ("start", "end"))
+    return first < last < first + SHORTEST
 
 
 def _rows(names: Iterable[str], done: Manifest) -> int:

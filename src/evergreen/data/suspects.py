@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evergreen.data.finding import percent
-from evergreen.data.grid import find_off_grid
+from evergreen.data.grid import FEWEST_VALUES, find_off_grid
 from evergreen.data.label_rates import find_label_rates
 from evergreen.data.shift import FEWEST_BATCHES, FEWEST_ROWS, scale_effect, surely_far
 from evergreen.data.sketch import Column, Numbers, Sketch, effect_of
@@ -170,7 +170,8 @@ def _beyond(column: Column, earlier: Sequence[Column]) -> str:
     low, high = np.quantile(points, SEEN, weights=rows, method="inverted_cdf")
     with np.errstate(over="ignore"):
         edges = np.array([low - BEYOND * (high - low), high + BEYOND * (high - low)])
-    if low == high or not np.isfinite(edges).all():
+    few = len(np.unique(points[(points >= low) & (points <= high)])) < FEWEST_VALUES  # dry days do not say what rain is
+    if few or not np.isfinite(edges).all():
         return ""
     outside = np.array([np.nextafter(edges[0], -np.inf), edges[1]])
     share, *usual = (1 - float(np.diff(one.count_upto(outside))[0]) / one.values for one in (column, *before))
