@@ -35,6 +35,11 @@ FAULTS: dict[str, pl.Expr | None] = {
     "distance constant": pl.lit(500.0).alias("distance"),
     "temperature lost": pl.lit(None, pl.Float32).alias("temp"),
     "carriers in small letters": pl.col("carrier").str.to_lowercase(),
+    "one destination always late": pl.when(pl.col("dest") == "LAX").then(pl.lit("true")).otherwise(LABEL).alias(LABEL),
+    "60% of a carrier called late": pl.when((pl.col("carrier") == "UA") & (pl.int_range(pl.len()) % 5 < 3))
+    .then(pl.lit("true"))
+    .otherwise(LABEL)
+    .alias(LABEL),
 }
 
 
@@ -51,8 +56,8 @@ def main() -> None:
         named = sorted(set.union(*found))
         print(f"{fault:32s}{sum(map(bool, found))} of {len(found)}  {', '.join(named)}", flush=True)
     year = pl.concat(months).sort(TIME)
-    for span, most in (("2w", 99), ("1w", 99), ("1d", 150)):
-        parts = [of(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)][:most]
+    for span in ("2w", "1w"):  # shorter batches are never held back
+        parts = [of(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)]
         trusted, held = list[Sketch](), 0
         for part in parts:
             odd = find_suspects(part, trusted[-BEFORE:], Drift())

@@ -91,7 +91,7 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
 def prepare(job: Job) -> Any:
     """Turn validated batches into features, split them by time, fit the encoder on training rows."""
-    from evergreen.data.hold import check_accepted
+    from evergreen.data.hold import check_accepted, tell_held
     from evergreen.data.manifest import Manifest
     from evergreen.data.prepare import prepare as make
     from evergreen.data.prepare import stale
@@ -104,6 +104,9 @@ def prepare(job: Job) -> Any:
         force=bool(stale(job.project, job.params)),
         params=job.params.text,
     )
+    held = tell_held(Manifest(job.project.features))
+    for told in held:
+        get_run_logger().warning("held back: %s", told)
     if done is None:
         return skipped("unchanged since it was prepared")
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
@@ -115,12 +118,10 @@ def prepare(job: Job) -> Any:
     lines += ["", "Rows left out on purpose:", ""] + [
         f"- {count(rows, 'row')}, {why}" for why, rows in done.left_out.items()
     ]
-    lines += ["", *(f"**Held back, {name}**: {'; '.join(why.values())}" for name, why in done.held.items())]
+    lines += ["", *(f"**Held back**: {told}" for told in held)]
     create_markdown_artifact("\n".join(["| part | batches |", "|---|---|", *lines]), key="split")
     for why, rows in done.left_out.items():
         get_run_logger().info("left out on purpose: %s, %s", count(rows, "row"), why)
-    for name, reasons in done.held.items():
-        get_run_logger().warning("held back: %s: %s", name, "; ".join(reasons.values()))
     return done
 
 

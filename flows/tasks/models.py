@@ -93,6 +93,8 @@ def plan(job: Job) -> Plan:
         get_run_logger().warning("the champion is gone or damaged: version %s is judged again", registered.version)
         job.tracker.reopen(finished.info.run_id)
         finished = None
+    if not finished:
+        _check_left(job)
     slots = share_cores(job.params.sweep, count_cores(), device)
     get_run_logger().info(
         "%s on %s, %d at once with %s each",
@@ -102,6 +104,20 @@ def plan(job: Job) -> Plan:
         count(slots.threads, "thread"),
     )
     return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
+
+
+def _check_left(job: Job) -> None:
+    """Raise InputError where little is left of what the champion has learnt from."""
+    from evergreen.data.hold import check_left
+    from evergreen.data.manifest import Manifest
+    from evergreen.data.split import Split
+
+    if not (live := job.registry.champion()):
+        return
+    _, tags = job.tracker.describe(job.registry.run_of(live))
+    used = Split.read(job.project.features / "split.json").train.batches
+    learnt = tags["evergreen.split.train"].split(", ")
+    check_left(Manifest(job.project.features), used, learnt, job.params.split.min_share)
 
 
 def _lacks_champion(job: Job, registered: Registered) -> bool:

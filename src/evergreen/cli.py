@@ -237,6 +237,7 @@ def monitor() -> None:
     if seen.asked:
         how = "`evergreen run`, or `evergreen up` starts it"
         rows.append(["asked for", f"a retraining, after {seen.asked[-1]}: {how}"])
+    rows += _held_back(project)
     if seen.version:
         rows.append(["page", "reports/monitoring.html"])
     _table(["what", "found"], rows)
@@ -294,6 +295,7 @@ def status() -> None:
         for name, folder in (("raw", project.raw), ("validated", project.validated), ("features", project.features)):
             batches = list(Manifest(folder).in_order())
             rows.append([f"data/{name}", count(len(batches), "batch", "batches"), span(batches)])
+        rows += [[what, "", told] for what, told in _held_back(project)]
         seen = look(project, params)
         rows.append(["new in the source", count(len(seen.offers), "batch", "batches"), ""])
         if seen.passed_over:
@@ -612,6 +614,7 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     if outcome.registered:
         one = outcome.registered
         rows.append(["model", f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else "")])
+    rows += _held_back(project)
     if outcome.failed_seeds:
         rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
     rows.append(["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"])
@@ -633,6 +636,13 @@ def _doubts(registry: Registry, number: str, task: str) -> list[str]:
         return list(made.changes(Definition.present(task)))
     except (InputError, ValueError) as error:
         return [str(error)]
+
+
+def _held_back(project: Project) -> list[list[str]]:
+    from evergreen.data.hold import tell_held
+    from evergreen.data.manifest import Manifest
+
+    return [["held back" if at == 0 else "", told] for at, told in enumerate(tell_held(Manifest(project.features)))]
 
 
 def _metrics(params: Params) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ class Split(Section):
     """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
 
     train_batches: Count | None = 12
+    min_share: Fraction | None = 0.5
 
 
 class Train(Section):

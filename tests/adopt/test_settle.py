@@ -62,6 +62,8 @@ validate:
   max_bad_rows: 0.12
 prepare:
   min_level_rows: 5
+split:
+  train_batches: null
 retrain:
   min_new_rows: 30
 """
@@ -132,7 +134,7 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
 
 @pytest.mark.parametrize(
     ("rows", "days", "depth", "window", "new_rows"),
-    [(300, 300, 4, 12, 30), (1200, 360, 4, None, 100), (6000, 360, 6, None, 500)],
+    [(300, 300, 4, None, 30), (1200, 360, 4, None, 100), (6000, 360, 6, None, 500)],
 )
 def test_small_tables_get_small_trees(
     rows: int, days: int, depth: int, window: int | None, new_rows: int, work: Through, tmp_path: Path

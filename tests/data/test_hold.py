@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import polars as pl
 import pytest
 
 from evergreen.data import hold
-from evergreen.data.hold import BEFORE, HELD, SKETCH, find_held, read_held
+from evergreen.data.hold import BEFORE, HELD, SKETCH, check_left, find_held, read_held, tell_held
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import sketch
+from evergreen.errors import InputError
 from evergreen.params import Drift
 
 ROWS = 1500
@@ -70,12 +72,56 @@ def test_ordinary_batches_are_not_held(done: Manifest) -> None:
     assert find_held(done, fill(done, [*map(batch, range(10))]), Drift()) == {}
 
 
-@pytest.mark.parametrize("column", ODD)
+@pytest.mark.parametrize("column", ["distance", "place"])
 def test_two_in_a_row_that_are_odd_alike_are_a_change(done: Manifest, column: str) -> None:
     odd = ODD[column]
     names = fill(done, [*map(batch, range(4)), batch(4, **odd), batch(5, **odd), batch(6, **odd)])
     assert list(find_held(done, names[:5], Drift())) == ["04"]
     assert find_held(done, names[:6], Drift()) == {}
+    assert find_held(done, names, Drift()) == {}
+
+
+def test_labels_wait_for_a_person_who_vouches_once(done: Manifest) -> None:
+    """Else two poisoned months would vouch for one another."""
+    names = fill(done, [*map(batch, range(4)), *(batch(at, flipped=True) for at in range(4, 8))])
+    assert list(find_held(done, names, Drift())) == ["04", "05", "06", "07"]
+    assert list(find_held(done, names, Drift(accepted=("05",)))) == ["04"]
+
+
+def test_more_rows_are_never_held_than_count(done: Manifest) -> None:
+    names = fill(done, [*map(batch, range(4)), *(batch(at, flipped=True) for at in range(4, 12))])
+    assert list(find_held(done, names, Drift())) == ["04", "05", "06", "07"]
+
+
+@pytest.mark.parametrize(("last", "held"), [("2013-05-01", ["04"]), ("2013-05-04", []), ("2013-05-08", ["04"])])
+def test_a_few_days_are_like_no_others(done: Manifest, last: str, held: list[str]) -> None:
+    """Where no column says when, all rows have one time."""
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
+    done.entries["04"] |= {"start": "2013-05-01", "end": last}
+    assert list(find_held(done, names, Drift())) == held
+
+
+def table(first: int, last: int) -> pl.DataFrame:
+    """Two rows for each of these days, as a number."""
+    days, draw = np.repeat(np.arange(first, last + 1), 2), np.random.default_rng(first)
+    x, z = draw.normal(size=len(days)), draw.random(len(days))
+    return pl.DataFrame({"day": days.astype(float), "x": x, "z": z, "label": 3 * x + z})
+
+
+@pytest.mark.parametrize("week", [15, 40, 60, 150])
+@pytest.mark.parametrize("history", [100, 300, 1500])
+def test_a_history_before_small_batches_is_never_held(done: Manifest, history: int, week: int) -> None:
+    """Its days are far from those of later batches, and theirs from one another."""
+    later = [table(history + 1 + at * week, history + (at + 1) * week) for at in range(14)]
+    names = fill(done, [table(1, history), *later])
+    for count in range(1, len(names) + 1):
+        assert find_held(done, names[:count], Drift()) == {}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_first_three_are_not_held_for_being_first(done: Manifest, place: int) -> None:
+    good = [*map(batch, range(6))]
+    names = fill(done, [*good[:place], batch(7, scale=1.6), *good[place:]])
     assert find_held(done, names, Drift()) == {}
 
 
@@ -156,13 +202,6 @@ def test_the_same_rows_once_more_vouch_for_nobody(done: Manifest) -> None:
     assert list(find_held(done, names, Drift())) == ["04", "05"]
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_batch_that_comes_late_is_seen_beside_those_after_it(done: Manifest, place: int) -> None:
-    good = [*map(batch, range(6))]
-    names = fill(done, [*good[:place], batch(7, flipped=True), *good[place:], batch(8, flipped=True)])
-    assert list(find_held(done, names, Drift())) == [names[place], names[-1]]
-
-
 def test_a_new_unit_of_a_column_with_seasons_is_a_change(done: Manifest) -> None:
     """Neighbours in time are as far apart as seasons are, in any unit."""
 
@@ -219,3 +258,37 @@ def test_who_vouched_for_whom_is_not_asked_again(done: Manifest, monkeypatch: py
     for count in (6, 7, 7):
         assert find_held(done, names[:count], Drift()) == {}
     assert looked == []
+
+
+def test_what_is_held_is_told_with_its_rows_and_what_to_do(done: Manifest) -> None:
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
+    assert tell_held(done) == []
+    find_held(done, names, Drift())
+    (told,) = tell_held(done)
+    assert told.startswith("04 (1,500 of 9,000 rows): distance has median ")
+    assert told.endswith("if it is right, add '04' to drift.accepted in params.yaml")
+    del done.entries["04"]
+    assert tell_held(done) == []
+
+
+LEFT: dict[str, tuple[list[int], float | None, str]] = {  # batches that are used, of 0 to 5, and why not
+    "all": ([0, 1, 2, 3, 4, 5], 0.5, ""),
+    "half": ([3, 4, 5], 0.5, ""),
+    "a third": ([4, 5], 0.5, "Missing: 00, 01, 02, 03: no longer among the newest split.train_batches"),
+    "all is asked for": ([1, 2, 3, 4, 5], 1.0, "only 7,500 rows are left to learn from, and the champion has learnt from 9,000"),
+    "one is held": ([0, 1, 2, 3, 5], 1.0, "Missing: 04: held back (`evergreen status` says why): name what is right in drift.accepted"),
+    "nobody asks": ([5], None, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_nothing_is_trained_where_little_is_left(done: Manifest, case: str) -> None:
+    used, least, says = LEFT[case]
+    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
+    if 4 not in used and case != "all is asked for":
+        find_held(done, names, Drift())
+    if not says:
+        check_left(done, [names[at] for at in used], [*names, "gone"], least)
+        return
+    with pytest.raises(InputError, match=re.escape(says)):
+        check_left(done, [names[at] for at in used], [*names, "gone"], least)

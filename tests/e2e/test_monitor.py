@@ -59,7 +59,9 @@ def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(make_project: Call
     deliver(project, "2013-08", month("2013-08").with_columns(distance=pl.lit(500, pl.Int32)))
     done = cli(project, "run")
     assert done.returncode == 0, done.stderr
-    assert "held back: 2013-08: distance is 500.0 in every row that has it" in done.stdout + done.stderr
+    printed = done.stdout + done.stderr
+    assert "held back: 2013-08 (" in printed
+    assert "rows): distance is 500.0 in every row that has it" in printed
     split = Split.read(project.features / "split.json")
     assert [split.train.batches, split.validation.batches, split.holdout.batches] == [
         ("2013-04", "2013-05"), ("2013-06",), ("2013-07",),

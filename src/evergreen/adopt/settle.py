@@ -117,8 +117,8 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
         at_most("prepare", "min_level_rows", 5)
         at_most("train", "max_depth", 4)
         at_most("train", "min_child_weight", 1.0)
-    if rows < MEDIUM and len(sizes) > 1 and before.split.train_batches is not None:
-        changes["split"] = {"train_batches": None}
+    if (rows < MEDIUM or len(sizes) == 1) and before.split.train_batches is not None:
+        changes["split"] = {"train_batches": None}  # else small files would push a first large one out
     if before.leaks.trusted:  # of another table: only a person vouches
         changes["leaks"] = {"trusted": []}
     if before.drift.columns or before.drift.accepted:  # of another table

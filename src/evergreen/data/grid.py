@@ -59,12 +59,14 @@ def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> s
     counts = np.bincount(which, rows)
     common = float(values[counts.argmax()])
     near = NEAR * _width(values, np.where(values == common, 0, counts))
+    share, low, inside = _share_new(column, values, near, common, confidence)
+    if min(low, inside) <= 0.5:  # halfway at least: what is usual need not be known
+        return ""
     rich = [at for at, one in enumerate(before) if (np.abs(one.points - common) > near).sum() >= FEWEST_VALUES]
     usual = max(
         _share_new(before[at], np.concatenate([*_points(before[:at]), *_points(before[at + 1 :])]), near, common)[0]
         for at in rich or range(len(before))
     )
-    share, low, inside = _share_new(column, values, near, common, confidence)
     halfway = (1 + usual) / 2
     if not (low > halfway and inside > halfway):
         return ""

@@ -2,20 +2,22 @@
 
 One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck. Where the next one is
 unlike in all of these columns too, and like the first, the world has changed, and both count, the new one unless it is
-unlike in others besides; a person can vouch for one before (drift.accepted).
+unlike in others besides; labels wait for a person, who can vouch for any batch (drift.accepted). What is held never has
+more rows than what counts.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from evergreen.data.manifest import Manifest
-from evergreen.data.shift import FEWEST_BATCHES
+from evergreen.data.manifest import Entry, Manifest
 from evergreen.data.sketch import Sketch
+from evergreen.data.split import LABEL
 from evergreen.data.suspects import find_suspects, is_alike, not_small
 from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, sha256_of_code, write_entries
@@ -24,24 +26,21 @@ from evergreen.params import Drift
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
 RECENT = 5 * BEFORE  # batches among which the small ones are told
+SHORTEST = timedelta(days=6)  # from the first row to the last, where rows have a time: a week
 CODE = (
-    "finding.py",
-    "grid.py",
-    "hold.py",
-    "relations.py",
-    "shift.py",
-    "sketch.py",
-    "suspects.py",
-)  # what is found depends on
+    "finding.py", "grid.py", "hold.py", "label_rates.py", "shift.py", "sketch.py", "suspects.py",
+)  # fmt: skip  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
 
 def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str, dict[str, str]]:
     """Return the batches that are held back, with a sentence for each column that is why; `batches` in order of time.
 
-    A batch is compared with those before it, but for small ones; where these are fewer than 3, as it came late or
-    first, with the next ones too. What was found of a batch is kept in `data/features/held.json`, and looked for again
-    only where the batches beside it, the parameters or the code have changed.
+    A batch is compared with those before it, but for small ones; the first three, which nothing came before, count. So
+    does one with which more rows would be held than count: it is then rather the world; and one of less than a week: a
+    few days of rain are like no other days, and no fault. What was found of a batch is kept in
+    `data/features/held.json`, and looked for again only where the batches beside it, the parameters or the code have
+    changed.
     """
     known = read_entries(done.folder / HELD)
     code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
@@ -51,16 +50,14 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     held: dict[str, dict[str, str]] = {}
     found: dict[str, Any] = {}
     last = ""
-    for at, name in enumerate(batches):
+    for name in batches:
         earlier = _telling(trusted[-RECENT:], done)[-BEFORE:]
-        if len(earlier) < FEWEST_BATCHES:
-            earlier += _telling(batches[at + 1 : at + 1 + BEFORE], done)[: FEWEST_BATCHES - len(earlier)]
         stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, code)
         one = known.get(name, {})
         if one.get("stamp") != stamp:
             one = {"stamp": stamp, "why": find_suspects(read(name), [*map(read, earlier)], params)}
         found[name], why = {"stamp": stamp, "why": one["why"]}, one["why"]
-        if last in held and set(held[last]) <= set(why) and versions[last] != versions[name]:
+        if LABEL not in held.get(last, [LABEL]) and set(held[last]) <= set(why) and versions[last] != versions[name]:
             beside = found[last]["stamp"]
             if one.get("beside") != beside:
                 past = [read(before) for before in earlier if before != last]
@@ -70,7 +67,8 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
                 why = {column: says for column, says in why.items() if column not in held[last]}
                 trusted.append(last)
                 del held[last]
-        if why and name not in params.accepted:
+        outweighs = _rows([*held, name], done) > _rows(trusted, done)
+        if why and not outweighs and not _is_short(done.entries[name]) and name not in params.accepted:
             held[name] = why
         else:
             trusted.append(name)
@@ -85,6 +83,50 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
 def read_held(done: Manifest) -> dict[str, dict[str, str]]:
     """Return what `find_held` found last."""
     return {name: one["held"] for name, one in read_entries(done.folder / HELD).items() if one["held"]}
+
+
+def tell_held(done: Manifest) -> list[str]:
+    """Return a sentence for each batch that is held back: its rows, why, and what a person can do."""
+    held, every = read_held(done), _rows(done.entries, done)
+    return [
+        f"{name} ({_rows([name], done):,} of {every:,} rows): {'; '.join(why.values())}; if it is right, add {name!r} to "
+        "drift.accepted in params.yaml"
+        for name, why in held.items()
+        if name in done.entries
+    ]
+
+
+def check_left(done: Manifest, used: Collection[str], learnt: Collection[str], least: float | None) -> None:
+    """Raise InputError where the batches `used` are less than a share `least` of those that the champion has learnt from.
+
+    By rows, of batches that are still there. A history that falls out of training takes what it taught with it.
+    """
+    now, before = (_rows([name for name in names if name in done.entries], done) for names in (used, learnt))
+    if least is None or now >= least * before:
+        return
+    held = [name for name in read_held(done) if name in learnt]
+    lost = sorted(set(learnt) & set(done.entries) - set(used))
+    remedy = (
+        f"{', '.join(held)}: held back (`evergreen status` says why): name what is right in drift.accepted"
+        if held
+        else f"{', '.join(lost)}: no longer among the newest split.train_batches: raise it, or null for all of history"
+    )
+    raise InputError(
+        f"only {now:,} rows are left to learn from, and the champion has learnt from {before:,}: nothing is trained. "
+        f"Missing: {remedy}; where fewer rows are meant, lower split.min_share ({least:g}) in params.yaml"
+    )
+
+
+def _is_short(entry: Entry) -> bool:
+    """Say whether the rows have times, less than a week of them; without a column that says when, there is but one."""
+    if not entry["start"]:
+        return False
+    first, last = (datetime.fromisoformat(entry[edge]) for edge in ("start", "end"))
+    return first < last < first + SHORTEST
+
+
+def _rows(names: Iterable[str], done: Manifest) -> int:
+    return sum(int(done.entries[name]["rows"]) for name in names)
 
 
 def _telling(names: Sequence[str], done: Manifest) -> list[str]:

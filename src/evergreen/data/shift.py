@@ -20,6 +20,8 @@ from evergreen.data.sketch import CELLS, Column, Levels, Numbers, Sketch, effect
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["number", "category", "missing"]
 FEWEST_BATCHES = 3  # below which nobody knows how much batches differ
+FEWEST_ROWS = 100  # of a batch, below which it is too small to be held back, or to say what is usual
+SPARE = 2.0  # times what is usual, for a batch that is surely far: of a few past ones the farthest is not the farthest
 FEWEST = 5  # rows in a cell, below which cells are joined (Cochran, Some methods for strengthening chi-square, 1954)
 CERTAINLY_NEW = 15  # rows of a level that the reference has not, from which it is no rare one that was missed by chance
 MOST_LEVELS = 50  # of a category that are cells by themselves
@@ -199,7 +201,9 @@ def surely_far(
         return ()
     past = earlier if past is None else past
     keys = [key for name in far for key in (name, key_of(name, "missing"))]
-    margins = dict.fromkeys(keys, smallest) | {key: margin_of(one, smallest) for key, one in usual(past, far).items()}
+    margins = dict.fromkeys(keys, smallest) | {
+        key: margin_of(SPARE * one, smallest) for key, one in usual(past, far).items()
+    }
     batch, before = _as_alike(batch, past, far), _as_alike(before, past, far, len(earlier))
     return tuple(one for one in measure(batch, before, margins, confidence, far) if one.low > one.margin)
 
