@@ -21,12 +21,14 @@ from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
+from flows.login import login_of, use_login
 from flows.server import (
     LOOPBACK,
     PATIENCE,
     UP_LOCK,
     close_killed_runs,
     end_with_parent,
+    ended_tag_of,
     find_running,
     is_prefect,
     scoring_tag_of,
@@ -52,7 +54,10 @@ def run_house(project: Project, params: Params) -> None:
         raise InputError("`evergreen up` runs here already: use that one, or stop it first") from None
     servers = _servers_to_start(project, params)
     _check_ports({name: getattr(params.ports, name) for name in servers})
-    if "prefect" not in servers:
+    if "prefect" in servers:
+        use_login(project)
+        os.environ.setdefault("PREFECT_UI_API_URL", "/api")  # the page's own origin, whatever a browser calls it
+    else:
         find_running(project, params)
     pages = Tracker(project, params).link()  # makes the database before a server opens it
     url = os.environ.setdefault("PREFECT_API_URL", f"http://{LOOPBACK}:{params.ports.prefect}/api")
@@ -79,6 +84,8 @@ def run_house(project: Project, params: Params) -> None:
         running["watch"] = start("watch", "flows.watch")
         click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")
         click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
+        if servers:
+            click.echo(f"login    {login_of(project)}  (user:password; Prefect wants it as one line)")
         click.echo("Ctrl-C stops everything; everything is kept")
         while not stop.wait(1):
             for name, process in running.items():
@@ -93,9 +100,10 @@ def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, 
     bind = ("--host", LOOPBACK, "--port")
     stores = ("--backend-store-uri", Tracker(project, params).uri)
     files = ("--default-artifact-root", str(project.stores / "mlflow"), "--workers", "1")
+    quiet = ("--log-level", "warning")
     commands = {
-        "prefect": ("prefect", "server", "start", *bind, str(params.ports.prefect)),
-        "mlflow": ("mlflow", "server", *bind, str(params.ports.mlflow), *stores, *files),
+        "prefect": ("uvicorn", "--factory", "flows.guard:prefect", *bind, str(params.ports.prefect), *quiet),
+        "mlflow": ("mlflow", "server", "--app-name", "guarded", *bind, str(params.ports.mlflow), *stores, *files),
     }
     named = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}
     return {name: command for name, command in commands.items() if not os.environ.get(named[name])}
@@ -114,7 +122,7 @@ def _close_killed_runs(project: Project) -> None:
         if not one.stores.exists():
             continue
         with suppress(InputError), one.lock():  # else a run is under way
-            for tag in (tag_of(one), waiting_tag_of(one), scoring_tag_of(one)):
+            for tag in (tag_of(one), waiting_tag_of(one), ended_tag_of(one), scoring_tag_of(one)):
                 close_killed_runs(tag)
 
 
