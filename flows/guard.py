@@ -98,6 +98,8 @@ def mlflow_accounts() -> Guard:
 
     create: Callable[[], ASGIApp] = auth.create_app
     return Guard(create())
+
+
 # template: end infra
 
 

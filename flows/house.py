@@ -38,6 +38,8 @@ from flows.server import (
 
 POOL = "evergreen"  # as in prefect.yaml
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
+REST = 10.0  # seconds until a watch that has crashed begins again
+LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
 
 
 def run_house(project: Project, params: Params) -> None:
@@ -62,6 +64,8 @@ def run_house(project: Project, params: Params) -> None:
     pages = Tracker(project, params).link()  # makes the database before a server opens it
     url = os.environ.setdefault("PREFECT_API_URL", f"http://{LOOPBACK}:{params.ports.prefect}/api")
     os.environ["EVERGREEN_PROJECT"] = tag_of(project)
+    for name in LOGS:
+        _log(project, name).unlink(missing_ok=True)
     ready = {"prefect": lambda: is_prefect(url), "mlflow": lambda: not port_is_free(params.ports.mlflow)}
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,11 +92,24 @@ def run_house(project: Project, params: Params) -> None:
             click.echo(f"login    {login_of(project)}  (user:password; Prefect wants it as one line)")
         click.echo("Ctrl-C stops everything; everything is kept")
         while not stop.wait(1):
-            for name, process in running.items():
-                if process.poll() is not None:
-                    raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+            _look_after(project, running, lambda: start("watch", "flows.watch"), stop)
         click.echo("stopping: runs are told to end, then the servers")
     click.echo("stopped")
+
+
+def _look_after(
+    project: Project,
+    running: dict[str, subprocess.Popen[bytes]],
+    watch: Callable[[], subprocess.Popen[bytes]],
+    stop: Event,
+) -> None:
+    """Raise InputError where something has stopped by itself; but the watch, which a source can crash, begins again."""
+    for name, process in running.items():
+        if process.poll() is not None and name != "watch":
+            raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+    if running["watch"].poll() is not None and not stop.wait(REST):
+        click.echo(f"watch stopped by itself, and begins again: see {_log(project, 'watch')}", err=True)
+        running["watch"] = watch()
 
 
 def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, ...]]:
@@ -128,7 +145,7 @@ def _close_killed_runs(project: Project) -> None:
 
 @contextmanager
 def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    with _log(project, name).open("wb") as sink:
+    with _log(project, name).open("ab") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.house", *command],
             stdin=subprocess.PIPE,

@@ -49,7 +49,7 @@ def _read(path: Path) -> str | None:
 def _make(path: Path) -> str:
     login = f"{USER}:{secrets.token_urlsafe(32)}"
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # whose mode is 0600
-    with open(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(login + "\n")
         file.flush()
         os.fsync(handle)

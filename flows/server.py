@@ -158,14 +158,16 @@ def _asks_for_login(url: str) -> bool:
 
 def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
     """Return status and content of what a server answers at `url`; None as status where none does."""
-    headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
     try:
+        asked = urllib.request.Request(url)  # noqa: S310
+        if login:  # which is for this server only, wherever it sends on to
+            asked.add_unredirected_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine
-        with direct.open(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+        with direct.open(asked, timeout=5) as answer:
             return answer.status, bytes(answer.read()).strip()
     except urllib.error.HTTPError as error:
         error.close()
-        return error.code, b""
+        return (error.code if error.url == url else None), b""
     except (OSError, ValueError, HTTPException):  # refused, timed out, not HTTP
         return None, b""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 
 from evergreen.data.sources import Offer
@@ -68,30 +69,41 @@ def resource_of(project: Project, payload: Mapping[str, object]) -> dict[str, st
     return {"prefect.resource.id": f"evergreen.project.{tag_of(project)}"} | about
 
 
+def look_once(watcher: Watcher, said: str = "") -> str:
+    """Look; print what was told, or what went wrong and was not `said` before; return what went wrong."""
+    try:
+        if found := watcher.look():
+            print("told of", ", ".join(found), flush=True)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a source that is away comes back; panics of polars and exits are no Exceptions
+        known = explain(error)
+        wrong = str(known or f"{type(error).__name__}: {error}")
+        if wrong != said:
+            print(wrong if known else traceback.format_exc(), file=sys.stderr, flush=True)
+        return wrong
+    return ""
+
+
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
     from evergreen.data.batches import waiting
     from evergreen.params import load
 
-    project = Project.find()
-    params = load(project.params)
-    watcher = Watcher(lambda: waiting(project, params), lambda *said: tell(project, *said))
+    project, kind = Project.find(), "files"
+
+    def look() -> list[Offer]:
+        nonlocal kind
+        params = load(project.params)  # a person may have changed it
+        kind = params.source.kind
+        return waiting(project, params)
+
+    watcher = Watcher(look, lambda *said: tell(project, *said))
     tell(project, OPENED, {})
-    told = ""
+    said = ""
     while True:
-        try:
-            params = load(project.params)  # a person may have changed it
-            if found := watcher.look():
-                print("told of", ", ".join(found), flush=True)
-            told = ""
-        except Exception as error:  # a source that is away comes back
-            said = explain(error)
-            if said is None:
-                raise
-            if str(said) != told:
-                print(said, file=sys.stderr, flush=True)
-            told = str(said)
-        time.sleep(PAUSE[params.source.kind])
+        said = look_once(watcher, said)
+        time.sleep(PAUSE[kind])
 
 
 if __name__ == "__main__":
