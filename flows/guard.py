@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Callable
 from hmac import compare_digest
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -91,16 +90,11 @@ def mlflow() -> Guard:
     return Guard(app, login_of(Project.find()))
 
 
-# template: begin infra
 def mlflow_accounts() -> Guard:
-    """Return MLflow's server with accounts of its own (infra/mlflow.ini)."""
-    from mlflow.server import auth
+    """Return MLflow's server for several people, which asks for accounts of its own."""
+    from mlflow.server.auth import create_app
 
-    create: Callable[[], ASGIApp] = auth.create_app
-    return Guard(create())
-
-
-# template: end infra
+    return Guard(create_app())
 
 
 def _name(host: str) -> str | None:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,23 @@ class Browser:
 
     def until(self, tab: str, code: str) -> Any:
         until = time.monotonic() + PATIENCE
-        while not (found := self.run(tab, code)):
-            assert time.monotonic() < until, (code, self.run(tab, "document.body.innerText"))
+        while True:
+            with suppress(LookupError):  # the page is about to be another
+                if found := self.run(tab, code):
+                    return found
+            assert time.monotonic() < until, code
             time.sleep(0.2)
-        return found
+
+    def until_said(self, tab: str, text: str) -> None:
+        self.until(tab, f"(document.body?.innerText ?? '').includes({json.dumps(text)})")
 
     def do(self, method: str, tab: str | None = None, **params: Any) -> Any:
         number = self._send(method, tab, params)
         while True:
             got = json.loads(self._socket.recv(timeout=PATIENCE))
             if got.get("id") == number:
-                assert "error" not in got, got
+                if "error" in got:
+                    raise LookupError(got["error"]["message"])
                 return got["result"]
             self._serve(got)
 

@@ -113,11 +113,11 @@ def log_in(browser: Browser, prefect: str, mlflow: str, login: str) -> str:
     browser.run(tab, "document.querySelector('input[type=password]').focus()")
     browser.do("Input.insertText", tab, text=login)
     browser.run(tab, "[...document.querySelectorAll('button')].pop().click()")
-    browser.until(tab, "document.body.innerText.includes('Flow Runs')")
+    browser.until_said(tab, "Flow Runs")
     name, _, password = login.partition(":")
     browser.login = (name, password)
     tab = browser.open(mlflow)
-    browser.until(tab, "document.body.innerText.includes('Experiments')")
+    browser.until_said(tab, "Experiments")
     return tab
 
 
@@ -141,13 +141,13 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
         asked = json.dumps(tries(prefect, mlflow, deployment, mark))
         for evil in (f"http://evil.example:{port}", f"http://localhost:{port}", f"http://127.0.0.1:{port}"):
             tab = browser.open(evil)
-            browser.until(tab, "document.body.innerText.includes('cats')")
+            browser.until_said(tab, "cats")
             assert browser.run(tab, f"{ATTACK}({asked})") == [], evil
             assert browser.run(tab, f"{SOCKET}('ws://127.0.0.1:{ports['prefect']}/api/events/in')") == "refused"
         for name, server in ports.items():  # whose name the attacker has led to this machine meanwhile
             rebound = f"http://evil.example:{server}"
             tab = browser.open(rebound)
-            browser.until(tab, "document.body.innerText.includes('refused')")
+            browser.until_said(tab, "refused")
             asked = json.dumps(tries(rebound, rebound, deployment, mark))
             assert browser.run(tab, f"{ATTACK}({asked})") == [], name
         assert unharmed(page, deployment)
