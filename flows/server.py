@@ -109,6 +109,7 @@ def close_killed_runs(tag: str, besides: str | None = None) -> int:
         runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200)
         dead = [run for run in runs if str(run.id) != besides]
         for run in dead:
+            client.update_flow_run(run.id, tags=[one.replace("waiting ", "ended ", 1) for one in run.tags])
             client.set_flow_run_state(run.id, Crashed(message="its process was killed; the next run goes on"))
     return len(dead)
 
