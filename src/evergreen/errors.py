@@ -58,6 +58,11 @@ def _of_system(error: BaseException) -> str | None:
         return (
             f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
         )
+    if "API request to endpoint" in text and "error code 401" in text:  # as MLflow's client words it
+        return (
+            "the MLflow server of MLFLOW_TRACKING_URI asks for a login: set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD"
+        )
     if "database or disk is full" in text or "disk I/O error" in text:
         return "no space left to write the databases under stores/: free some disk space and run again"
     return None
