@@ -90,7 +90,8 @@ def find_running(project: Project, params: Params) -> str | None:
     if not (is_up(project) and is_prefect(own)):
         return None
     if _asks_for_login(own):
-        raise InputError(f"{own} refuses the login in {project.stores / 'login'}: start `evergreen up` again")
+        kept = project.stores / "login"
+        raise InputError(f"{own} refuses the login in {kept}: start `evergreen up` again")
     return own
 
 

@@ -43,7 +43,10 @@ def test_a_login_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
     assert mode(kept) == 0o600
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"evergreen:", b"evergreen:short", b"\xff\xfe\x00", b"x" * 5000])
+DAMAGED = (b"", b"\n", b"evergreen:", b"evergreen:short", b"\xff\xfe\x00", b"x" * 5000)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_login_is_replaced_never_used(tmp_path: Path, content: bytes) -> None:
     """An empty one would open the servers to everybody."""
     kept = tmp_path / "stores" / "login"
