@@ -42,7 +42,6 @@ TEMPLATE_ONLY = (
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
-    "docs/servers.md": lambda a: a["infra"] == "compose",
     "infra/*": lambda a: a["infra"] == "compose",
     "tests/infra/*": lambda a: a["infra"] == "compose",
     "requirements/server.txt": lambda a: a["infra"] == "compose",

@@ -21,6 +21,7 @@ from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
+from flows.login import login_of, use_login
 from flows.server import (
     LOOPBACK,
     PATIENCE,
@@ -28,6 +29,7 @@ from flows.server import (
     check_database,
     close_killed_runs,
     end_with_parent,
+    ended_tag_of,
     find_running,
     is_prefect,
     scoring_tag_of,
@@ -37,6 +39,8 @@ from flows.server import (
 
 POOL = "evergreen"  # as in prefect.yaml
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
+REST = 10.0  # seconds until a watch that has crashed begins again
+LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
 
 
 def run_house(project: Project, params: Params) -> None:
@@ -53,13 +57,18 @@ def run_house(project: Project, params: Params) -> None:
         raise InputError("`evergreen up` runs here already: use that one, or stop it first") from None
     servers = _servers_to_start(project, params)
     _check_ports({name: getattr(params.ports, name) for name in servers})
-    if "prefect" not in servers:
+    if "prefect" in servers:
+        use_login(project)
+        os.environ.setdefault("PREFECT_UI_API_URL", "/api")  # the page's own origin, whatever a browser calls it
+    else:
         find_running(project, params)
     pages = Tracker(project, params).link()  # makes the database before a server opens it
     if "prefect" in servers:
         check_database(project)
     url = os.environ.setdefault("PREFECT_API_URL", f"http://{LOOPBACK}:{params.ports.prefect}/api")
     os.environ["EVERGREEN_PROJECT"] = tag_of(project)
+    for name in LOGS:
+        _log(project, name).unlink(missing_ok=True)
     ready = {"prefect": lambda: is_prefect(url), "mlflow": lambda: not port_is_free(params.ports.mlflow)}
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -82,13 +91,28 @@ def run_house(project: Project, params: Params) -> None:
         running["watch"] = start("watch", "flows.watch")
         click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")
         click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
+        if servers:
+            click.echo(f"login    {login_of(project)}  (user:password; Prefect wants it as one line)")
         click.echo("Ctrl-C stops everything; everything is kept")
         while not stop.wait(1):
-            for name, process in running.items():
-                if process.poll() is not None:
-                    raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+            _look_after(project, running, lambda: start("watch", "flows.watch"), stop)
         click.echo("stopping: runs are told to end, then the servers")
     click.echo("stopped")
+
+
+def _look_after(
+    project: Project,
+    running: dict[str, subprocess.Popen[bytes]],
+    watch: Callable[[], subprocess.Popen[bytes]],
+    stop: Event,
+) -> None:
+    """Raise InputError where something has stopped by itself; but the watch, which a source can crash, begins again."""
+    for name, process in running.items():
+        if process.poll() is not None and name != "watch":
+            raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+    if running["watch"].poll() is not None and not stop.wait(REST):
+        click.echo(f"watch stopped by itself, and begins again: see {_log(project, 'watch')}", err=True)
+        running["watch"] = watch()
 
 
 def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, ...]]:
@@ -96,9 +120,10 @@ def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, 
     bind = ("--host", LOOPBACK, "--port")
     stores = ("--backend-store-uri", Tracker(project, params).uri)
     files = ("--default-artifact-root", str(project.stores / "mlflow"), "--workers", "1")
+    quiet = ("--log-level", "warning")
     commands = {
-        "prefect": ("prefect", "server", "start", *bind, str(params.ports.prefect)),
-        "mlflow": ("mlflow", "server", *bind, str(params.ports.mlflow), *stores, *files),
+        "prefect": ("uvicorn", "--factory", "flows.guard:prefect", *bind, str(params.ports.prefect), *quiet),
+        "mlflow": ("mlflow", "server", "--app-name", "guarded", *bind, str(params.ports.mlflow), *stores, *files),
     }
     named = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}
     return {name: command for name, command in commands.items() if not os.environ.get(named[name])}
@@ -117,13 +142,13 @@ def _close_killed_runs(project: Project) -> None:
         if not one.stores.exists():
             continue
         with suppress(InputError), one.lock():  # else a run is under way
-            for tag in (tag_of(one), waiting_tag_of(one), scoring_tag_of(one)):
+            for tag in (tag_of(one), waiting_tag_of(one), ended_tag_of(one), scoring_tag_of(one)):
                 close_killed_runs(tag)
 
 
 @contextmanager
 def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    with _log(project, name).open("wb") as sink:
+    with _log(project, name).open("ab") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.house", *command],
             stdin=subprocess.PIPE,

@@ -15,7 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
@@ -27,6 +29,7 @@ from evergreen import store
 from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
+from flows.login import use_login
 
 LOOPBACK = "127.0.0.1"
 UP_LOCK = "up.lock"  # below stores/, held by `evergreen up`
@@ -56,10 +59,12 @@ def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -
 
     Takes the server of PREFECT_API_URL, or that of this project's `evergreen up`; else starts one that ends when this
     process does, after Prefect has sent it the last events. Raises InputError where PREFECT_API_URL is set and nothing
-    answers there.
+    answers there, or what answers refuses the login.
     """
     set_environment(project)
     project.stores.mkdir(parents=True, exist_ok=True)  # else Prefect warns that it cannot make its own folder there
+    if not os.environ.get("PREFECT_API_URL"):
+        use_login(project)
     url = find_running(project, params)
     wait = None
     if not url:
@@ -77,9 +82,19 @@ def find_running(project: Project, params: Params) -> str | None:
     if told:
         if not is_prefect(told):
             raise InputError(f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable")
+        if _asks_for_login(told):
+            raise InputError(
+                f"the Prefect server at PREFECT_API_URL={told} asks for a login: set PREFECT_API_AUTH_STRING "
+                "(that of this project's `evergreen up` is in stores/login)"
+            )
         return told
     own = f"http://{LOOPBACK}:{params.ports.prefect}/api"
-    return own if is_up(project) and is_prefect(own) else None
+    if not (is_up(project) and is_prefect(own)):
+        return None
+    if _asks_for_login(own):
+        kept = project.stores / "login"
+        raise InputError(f"{own} refuses the login in {kept}: start `evergreen up` again")
+    return own
 
 
 def close_killed_runs(tag: str, besides: str | None = None) -> int:
@@ -97,6 +112,7 @@ def close_killed_runs(tag: str, besides: str | None = None) -> int:
         runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200)
         dead = [run for run in runs if str(run.id) != besides]
         for run in dead:
+            client.update_flow_run(run.id, tags=[one.replace("waiting ", "ended ", 1) for one in run.tags])
             client.set_flow_run_state(run.id, Crashed(message="its process was killed; the next run goes on"))
     return len(dead)
 
@@ -107,8 +123,13 @@ def tag_of(project: Project) -> str:
 
 
 def waiting_tag_of(project: Project) -> str:
-    """Return the tag of a run that waits until another one lets go of the project: it is alive, and holds no lock."""
+    """Return the tag of a run that waits, for the project or for a person: it is alive, and holds no lock."""
     return f"waiting {tag_of(project)}"
+
+
+def ended_tag_of(project: Project) -> str:
+    """Return the tag of a run that has let go of the project, and has nothing left to wait for."""
+    return f"ended {tag_of(project)}"
 
 
 def scoring_tag_of(project: Project) -> str:
@@ -128,17 +149,31 @@ def is_up(project: Project) -> bool:
 
 def is_prefect(url: str) -> bool:
     """Say whether a Prefect API answers at `url`."""
-    return fetch(f"{url.rstrip('/')}/health") == b"true"
+    return ask(f"{url.rstrip('/')}/health") == (200, b"true")
 
 
-def fetch(url: str) -> bytes | None:
-    """Return what a server of this machine or network answers at `url`; None where none does, or not with success."""
+def _asks_for_login(url: str) -> bool:
+    """Say whether the API at `url` refuses the login that Prefect's client has from the environment."""
+    if os.environ.get("PREFECT_API_KEY"):
+        return False  # that of a service, which says so itself
+    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    return ask(f"{url.rstrip('/')}/admin/version", login)[0] == 401
+
+
+def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
+    """Return status and content of what a server answers at `url`; None as status where none does."""
     try:
+        asked = urllib.request.Request(url)  # noqa: S310
+        if login:  # which is for this server only, wherever it sends on to
+            asked.add_unredirected_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine
-        with direct.open(url, timeout=5) as answer:
-            return bytes(answer.read()).strip() if answer.status == 200 else None
+        with direct.open(asked, timeout=5) as answer:
+            return answer.status, bytes(answer.read()).strip()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return (error.code if error.url == url else None), b""
     except (OSError, ValueError, HTTPException):  # refused, timed out, not HTTP
-        return None
+        return None, b""
 
 
 def check_database(project: Project) -> None:
@@ -204,9 +239,10 @@ def main() -> None:
     print(listener.getsockname()[1], flush=True)
 
     import uvicorn
-    from prefect.server.api.server import create_app
 
-    app = create_app(ephemeral=True, final=True)
+    from flows import guard
+
+    app = guard.prefect(ephemeral=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5))
 
     def stop() -> None:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 
 from evergreen import code
@@ -19,6 +20,7 @@ from evergreen.errors import explain
 from evergreen.files import sha256_of
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.redact import redact
 from flows.server import tag_of
 
 ARRIVED = "evergreen.batch.arrived"
@@ -138,37 +140,59 @@ def warnings_of(project: Project, params: Params) -> list[str]:
     return warnings(Registry(tracker)) if tracker.is_there else []
 
 
+def look_once(watcher: Watcher, said: str = "") -> str:
+    """Look; print what was told, or what went wrong and was not `said` before; return what went wrong."""
+
+    def look() -> None:
+        if found := watcher.look():
+            print("told of", ", ".join(found), flush=True)
+
+    return survive(look, said)
+
+
+def survive(do: Callable[[], object], said: str = "") -> str:
+    """Do something; print what went wrong and was not `said` before; return what went wrong."""
+    try:
+        do()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a source that is away comes back; panics of polars and exits are no Exceptions
+        known = explain(error)
+        wrong = str(known or f"{type(error).__name__}: {error}")
+        if wrong != said:
+            print(wrong if known else redact(traceback.format_exc()), file=sys.stderr, flush=True)
+        return wrong
+    return ""
+
+
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
     from evergreen.data.batches import look
     from evergreen.params import load
 
-    project = Project.find()
-    params = load(project.params)
-    see = tell_once(lambda: look(project, params), lambda said: print(said, file=sys.stderr, flush=True))
-    watcher = Watcher(see, lambda *said: tell(project, *said))
-    guard = Guard(lambda: warnings_of(project, params), lambda *said: tell(project, *said))
+    project, kind = Project.find(), "files"
+
+    def see() -> Waiting:
+        nonlocal kind
+        params = load(project.params)  # a person may have changed it
+        kind = params.source.kind
+        return look(project, params)
+
+    def guard_models() -> None:
+        for what in guard.look():
+            print(what, flush=True)
+
+    looked = tell_once(see, lambda what: print(what, file=sys.stderr, flush=True))
+    watcher = Watcher(looked, lambda *said: tell(project, *said))
+    guard = Guard(lambda: warnings_of(project, load(project.params)), lambda *said: tell(project, *said))
     tell(project, OPENED, {})
-    told, looked = "", -GUARDED
+    said, wrong, guarded = "", "", -GUARDED
     while True:
         restart_if_edited(project)
-        try:
-            params = load(project.params)  # a person may have changed it
-            if found := watcher.look():
-                print("told of", ", ".join(found), flush=True)
-            if time.monotonic() - looked >= GUARDED:
-                looked = time.monotonic()
-                for what in guard.look():
-                    print(what, flush=True)
-            told = ""
-        except Exception as error:  # a source that is away comes back
-            said = explain(error)
-            if said is None:
-                raise
-            if str(said) != told:
-                print(said, file=sys.stderr, flush=True)
-            told = str(said)
-        time.sleep(PAUSE[params.source.kind])
+        said = look_once(watcher, said)
+        if time.monotonic() - guarded >= GUARDED:
+            guarded, wrong = time.monotonic(), survive(guard_models, wrong)
+        time.sleep(PAUSE[kind])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from conftest import environment
 
 from evergreen import params
 from evergreen.project import Project
+from flows.login import login_of
 
 PATIENCE = 300  # seconds, on a busy machine
 
@@ -106,7 +107,7 @@ def house(project: Project, **variables: str) -> Iterator[Page]:
             assert line, said
             said += line
         try:
-            yield Page(params.load(project.params).ports.prefect)
+            yield Page(params.load(project.params).ports.prefect, login_of(project))
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=120)

@@ -107,6 +107,15 @@ def test_sqlite_messages(message: str, parts: tuple[str, ...]) -> None:
         assert "\n" not in str(told)
 
 
+def test_a_server_of_mlflow_that_asks_for_a_login_is_named() -> None:
+    told = explain(
+        RuntimeError("API request to endpoint /api/2.0/x failed with error code 401 != 200. Body: 'log in\n'")
+    )
+    assert told is not None
+    assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in str(told)
+    assert explain(RuntimeError("API request to endpoint /api/2.0/x failed with error code 404 != 200.")) is None
+
+
 def test_real_read_only_database_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     sqlite3.connect(path).close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
-from flows.server import close_killed_runs, tag_of, waiting_tag_of
+from flows.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
 
 T = TypeVar("T")
 PATIENCE = 6 * 3600  # seconds that a run of a deployment waits for another one to end
@@ -63,8 +63,10 @@ class Job:
         A run of a deployment waits for its turn; one that a person started is told at once that another is under way.
         Before and after that it is alive without the project, and is known as such.
         """
-        tell_prefect(name=name, tags=[waiting_tag_of(self.project)])
-        with self.project.lock(PATIENCE if deployment.id else 0), holding(self.project):
+        with ExitStack() as stack:
+            with waiting(self.project, name=name):
+                stack.enter_context(self.project.lock(PATIENCE if deployment.id else 0))
+            stack.enter_context(holding(self.project))
             yield
 
     @property
@@ -108,7 +110,17 @@ def holding(project: Project, **about: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        tell_prefect(tags=[waiting_tag_of(project)])
+        tell_prefect(tags=[ended_tag_of(project)])
+
+
+@contextmanager
+def waiting(project: Project, **about: Any) -> Iterator[None]:
+    """Be known as a run that waits, as long as it does; call it without the lock."""
+    tell_prefect(**about, tags=[waiting_tag_of(project)])
+    try:
+        yield
+    finally:
+        tell_prefect(tags=[ended_tag_of(project)])
 
 
 def value(result: T | State[T]) -> T:

@@ -18,7 +18,7 @@ from evergreen.life.decide import ASK, PROMOTE, Decision, approved, decide
 from evergreen.life.judge import Judged
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
-from flows.tasks.job import PATIENCE, Job, not_a_mistake
+from flows.tasks.job import PATIENCE, Job, not_a_mistake, waiting
 from flows.tasks.shown import create_markdown_artifact
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
@@ -100,7 +100,8 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
         return registered
     form = Approval.with_initial_data(description=decision.as_markdown())
     try:
-        said = pause_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN)
+        with waiting(job.project):
+            said = pause_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN)
     except FlowPauseTimeout:
         get_run_logger().warning("nobody answered; version %s waits: `evergreen promote --approve`", number)
         return registered

@@ -88,32 +88,38 @@ def _is_own(path: str) -> bool:
     return Path(path).name in OWN or code.is_own(path)
 
 
+NO_SPACE = "no space left to write a file of the project: free some disk space and run again, finished work is kept"
+WORDS = {  # what libraries say that pass on no error of the system's -> what to do about it
+    ("std::bad_alloc",): (
+        "not enough memory: close other programs, train on fewer batches (split.train_batches) or fewer seeds at once "
+        "(sweep.jobs in params.yaml), or cut the source into smaller batches"
+    ),
+    ("No space left on device", "database or disk is full", "disk I/O error"): NO_SPACE,
+    ("Read-only file system", "Permission denied"): (
+        "a file of the project cannot be written: make it writable for this user and run again"
+    ),
+    ("attempt to write a readonly database", "unable to open database file"): (
+        "a database under stores/ cannot be written ({first}): make stores/ writable and run again"
+    ),
+    ("database disk image is malformed", "file is not a database"): (
+        "a database below stores/ is damaged ({first}): `evergreen doctor` says which; bring it back from a backup, or move "
+        "stores/ away to begin anew, without models and history"
+    ),
+    ("error code 401",): (
+        "the MLflow server of MLFLOW_TRACKING_URI asks for a login: set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD"
+    ),
+}
+
+
 def _of_system(error: BaseException) -> str | None:
-    text = str(error)
-    if isinstance(error, MemoryError) or "std::bad_alloc" in text:
-        return (
-            "not enough memory: close other programs, train on fewer batches (split.train_batches) or fewer seeds at once "
-            "(sweep.jobs in params.yaml), or cut the source into smaller batches"
-        )
+    text = "std::bad_alloc" if isinstance(error, MemoryError) else str(error)
     if isinstance(error, OSError):
         where = error.filename or "a store of the project"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return f"no space left to write {where}: free some disk space and run again, finished work is kept"
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return f"no permission to write or read {where}: make it writable for this user and run again"
-    if "No space left on device" in text:  # as libraries that are not Python word it
-        return "no space left to write a file of the project: free some disk space and run again, finished work is kept"
-    if "Read-only file system" in text or "Permission denied" in text:
-        return "a file of the project cannot be written: make it writable for this user and run again"
-    if "attempt to write a readonly database" in text or "unable to open database file" in text:
-        return (
-            f"a database under stores/ cannot be written ({text.splitlines()[0]}): make stores/ writable and run again"
-        )
-    if "database disk image is malformed" in text or "file is not a database" in text:
-        return (
-            f"a database below stores/ is damaged ({text.splitlines()[0]}): `evergreen doctor` says which; bring it "
-            "back from a backup, or move stores/ away to begin anew, without models and history"
-        )
-    if "database or disk is full" in text or "disk I/O error" in text:
-        return "no space left to write the databases under stores/: free some disk space and run again"
-    return None
+    found = (told for said, told in WORDS.items() if any(word in text for word in said))
+    told = next(found, None)
+    return told and told.replace("{first}", text.splitlines()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 import time
@@ -14,12 +15,17 @@ from houses import PATIENCE
 
 from flows.server import LOOPBACK, is_prefect
 
+LOGIN = f"tester:{secrets.token_hex(24)}"
+
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that is there already."""
     folder = tmp_path_factory.mktemp("prefect")
-    quiet = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    quiet = {
+        "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
+    }  # fmt: skip
     with (folder / "server.log").open("wb") as log, subprocess.Popen(
         [sys.executable, "-m", "flows.server"], cwd=ROOT, env=environment(ROOT) | quiet, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=log,
@@ -39,7 +45,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def forks(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     """A process that has loaded the libraries, for that server."""
-    process = Forks(ROOT, environment(ROOT, PREFECT_API_URL=prefect_server), tmp_path_factory.mktemp("empty"))
+    there = environment(ROOT, PREFECT_API_URL=prefect_server, PREFECT_API_AUTH_STRING=LOGIN)
+    process = Forks(ROOT, there, tmp_path_factory.mktemp("empty"))
     yield process
     process.close()
 
@@ -55,6 +62,7 @@ def _shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         yield
         return
     monkeypatch.setitem(SHARED, "PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+    monkeypatch.setitem(SHARED, "PREFECT_API_AUTH_STRING", LOGIN)
     FORKS.append(request.getfixturevalue("forks"))
     yield
     FORKS.clear()

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,9 @@ from evergreen import params
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
 from evergreen.project import Project
-from flows.house import _check_ports, _server, _servers_to_start, _wait, run_house
+from flows.house import _check_ports, _look_after, _server, _servers_to_start, _wait, run_house
+from flows.login import login_of
+from flows.server import ask
 
 
 def free_ports(count: int) -> list[int]:
@@ -192,6 +195,23 @@ def test_who_is_told_to_stop_waits_no_longer(sleeper: Project) -> None:
         assert process.poll() is None
 
 
+@pytest.mark.parametrize("name", ["prefect", "worker", "watch"])
+def test_only_the_watch_may_stop_by_itself_and_begins_again(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A source can crash it: a library of its own, or the memory that a file takes."""
+    monkeypatch.setattr("flows.house.REST", 0.0)
+    ended, alive = (SimpleNamespace(poll=lambda code=code: code) for code in (-11, None))
+    running: Any = dict.fromkeys(("prefect", "worker", "watch"), alive) | {name: ended}
+    if name != "watch":
+        with pytest.raises(InputError, match=f"{name} stopped by itself: see .*{name}.log"):
+            _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
+        return
+    _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
+    assert running["watch"] is alive
+    assert capsys.readouterr().err.startswith("watch stopped by itself, and begins again: see ")
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 
@@ -218,13 +238,14 @@ def up(project: Project) -> Iterator[subprocess.Popen[str]]:
     ):
         try:
             assert process.stdout
-            said = [process.stdout.readline() for _ in range(3)]
+            said = [process.stdout.readline() for _ in range(4)]
             chosen = params.load(project.params).ports
             pages = [f"http://127.0.0.1:{port}" for port in (chosen.prefect, chosen.mlflow)]
             assert all(line.split()[1].startswith(page) for line, page in zip(said, pages, strict=False)), (
                 errors.read_text()
             )
-            assert said[2].startswith("Ctrl-C")
+            assert said[2].split()[:2] == ["login", login_of(project)]
+            assert said[3].startswith("Ctrl-C")
             yield process
         finally:
             process.kill()
@@ -234,18 +255,11 @@ def up(project: Project) -> Iterator[subprocess.Popen[str]]:
     assert errors.read_text() == ""
 
 
-def get(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        content: bytes = answer.read()
-    return content
-
-
-def runs_at_once(port: int) -> int | None:
+def runs_at_once(project: Project) -> int | None:
     """Of the deployment of the training flow; None while there is none."""
-    with suppress(OSError):
-        deployment = json.loads(get(port, "/api/deployments/name/training/evergreen-training"))
-        return int(deployment["global_concurrency_limit"]["limit"])
-    return None
+    url = f"http://127.0.0.1:{params.load(project.params).ports.prefect}/api"
+    status, found = ask(f"{url}/deployments/name/training/evergreen-training", login_of(project))
+    return int(json.loads(found)["global_concurrency_limit"]["limit"]) if status == 200 else None
 
 
 @pytest.mark.slow
@@ -255,8 +269,8 @@ def test_up_serves_this_machine_until_it_is_told_to_stop(
     chosen = params.load(house.params).ports
     with up(house) as process:
         for port in (chosen.prefect, chosen.mlflow):
-            assert b"<html" in get(port, "/")
-        assert eventually(lambda: runs_at_once(chosen.prefect) == 1, 60)
+            assert b"<html" in ask(f"http://127.0.0.1:{port}/", login_of(house))[1]
+        assert eventually(lambda: runs_at_once(house) == 1, 60)
         hosts = {
             socket_.laddr.ip
             for one in at_work(house)

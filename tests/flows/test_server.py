@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,7 @@ from filelock import FileLock
 from evergreen import params
 from evergreen.errors import InputError
 from evergreen.project import Project
+from flows.login import login_of
 from flows.server import UP_LOCK, check_database, connect, find_running, is_prefect, set_environment
 
 pytestmark = pytest.mark.slow  # real stores and servers
@@ -30,12 +32,14 @@ NOBODY = "http://127.0.0.1:9/api"  # a port for servers that discard what they g
 
 
 @contextmanager
-def web(status: int, body: bytes) -> Iterator[str]:
-    """An API whose /health answers this; every other path is unknown."""
+def web(status: int, body: bytes, login: str = "") -> Iterator[str]:
+    """An API whose /health answers this; every other path is unknown, to whoever has the login."""
+    log_in = f"Basic {b64encode(login.encode()).decode()}" if login else None
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/api/health" else 404)
+            health = self.path == "/api/health"
+            self.send_response(status if health else 404 if self.headers["Authorization"] == log_in else 401)
             self.end_headers()
             self.wfile.write(body)
 
@@ -168,6 +172,35 @@ def test_an_address_at_which_nothing_answers_is_an_error(
     with web(*HEALTHY) as own, pytest.raises(InputError) as caught:
         find_running(house, at(own))
     assert f"PREFECT_API_URL={told}: start it, or unset the variable" in str(caught.value)
+
+
+def test_a_named_server_is_asked_with_the_login_of_its_user_and_never_told_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path)
+    with web(*HEALTHY, login="me:theirs") as told, web(*HEALTHY) as own:
+        monkeypatch.setenv("PREFECT_API_URL", told)
+        for wrong in (None, "me:another"):
+            if wrong:
+                monkeypatch.setenv("PREFECT_API_AUTH_STRING", wrong)
+            with pytest.raises(InputError, match="asks for a login: set PREFECT_API_AUTH_STRING"):
+                connect(project, at(own), lambda: None)
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", "me:theirs")
+        assert connect(project, at(own), lambda: None) == told
+    assert os.environ["PREFECT_API_AUTH_STRING"] == "me:theirs"
+    assert not (project.stores / "login").exists()
+
+
+def test_the_server_of_up_is_asked_with_the_login_of_the_project(
+    house: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "of:another server")
+    with web(*HEALTHY, login=login_of(house)) as own:
+        assert connect(house, at(own), lambda: None) == own
+        monkeypatch.delenv("PREFECT_API_URL")
+        (house.stores / "login").unlink()
+        with pytest.raises(InputError, match="refuses the login in"):
+            connect(house, at(own), lambda: None)
 
 
 @pytest.mark.parametrize("told", [None, ""])

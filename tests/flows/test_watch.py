@@ -12,6 +12,7 @@ import pytest
 
 from evergreen.data.batches import Waiting
 from evergreen.data.sources import Offer
+from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from flows import watch
@@ -71,6 +72,51 @@ def test_a_file_that_is_passed_over_is_told_once() -> None:
     look = watch.tell_once(lambda: next(looks), said.append)
     assert [look() for _ in range(5)] == [[], [], [], [Offer(*MAY)], []]
     assert said == [f"passed over in the source: {name}" for name in ("a.xlsx", "b.zip", "a.xlsx")]
+
+
+class PanicError(BaseException):
+    """As polars and other libraries of Rust raise it: no Exception."""
+
+
+FAULTS: dict[str, tuple[BaseException, str]] = {
+    "a mistake": (InputError("source.path names no folder"), "source.path names no folder\n"),
+    "a file that has vanished": (FileNotFoundError(2, "No such file", "inbox/a.csv"), "FileNotFoundError"),
+    "a link in a circle": (OSError(40, "Too many levels of symbolic links", "inbox/a.csv"), "OSError"),
+    "a fault of the program": (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero\n"),
+    "no memory": (MemoryError(), "MemoryError"),
+    "a panic": (PanicError("index out of bounds"), "PanicError: index out of bounds\n"),
+    "code that exits": (SystemExit(3), "SystemExit: 3\n"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_no_failure_of_a_look_ends_the_watch(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fault, expected = FAULTS[case]
+    looks: list[Any] = [fault, fault, [Offer(*MAY)], [Offer(*MAY)]]
+
+    def look() -> list[Offer]:
+        found = looks.pop(0)
+        if isinstance(found, BaseException):
+            raise found
+        return list(found)
+
+    one, said = Watcher(look, lambda *_: None), ""
+    errors = []
+    for _ in range(4):
+        said = watch.look_once(one, said)
+        errors.append(capsys.readouterr())
+    assert expected in errors[0].err
+    assert [printed.err for printed in errors[1:]] == [""] * 3  # what was said is not said again
+    assert errors[3].out == "told of 2013-05\n"
+    assert said == ""
+
+
+def test_the_watch_ends_when_it_is_told_to() -> None:
+    def look() -> list[Offer]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch.look_once(Watcher(look, lambda *_: None))
 
 
 def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

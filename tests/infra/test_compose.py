@@ -268,7 +268,9 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
         assert status(f"{page.api}/flow_runs/filter", {}) == 401
         assert status(search, {"max_results": 9}) == 401
         assert status(search, {"max_results": 9}, **authorized) == 200
-        assert status(search, {"max_results": 9}, **authorized, Host="evil.example") == 403
+        for url, content in ((search, {"max_results": 9}), (f"{page.api}/flow_runs/filter", {})):
+            assert status(url, content, **authorized, Host="evil.example") == 403
+            assert status(url, content, **authorized, Origin="http://localhost:8888") == 403
         with house(project, **ours.variables("work")):
             run_id = page.until(lambda: [run["id"] for run in page.runs("training")], "a training")[0]
             page.wait(run_id, "COMPLETED")

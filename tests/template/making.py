@@ -57,7 +57,7 @@ def verify(project: Path) -> None:
     assert (project / ".ci" / "run").exists()
     assert (project / ".github").exists() == (answers["ci"] == "github")
     assert (project / ".gitlab-ci.yml").exists() == (answers["ci"] == "gitlab")
-    for one in ("infra/compose.yaml", "tests/infra/test_compose.py", "requirements/server.txt", "docs/servers.md"):
+    for one in ("infra/compose.yaml", "tests/infra/test_compose.py", "requirements/server.txt"):
         assert (project / one).exists() == (answers["infra"] == "compose"), one
     if answers["infra"] == "none":
         assert not any(b"infra/" in one.read_bytes() for one in files(project))

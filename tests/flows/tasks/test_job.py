@@ -17,7 +17,7 @@ from evergreen import code
 from evergreen.commit import Commit, first_commit
 from evergreen.errors import InputError
 from evergreen.project import Project
-from flows.server import tag_of
+from flows.server import ended_tag_of, tag_of, waiting_tag_of
 from flows.tasks import data, job, life, models
 from flows.tasks.job import Job, not_a_mistake, note_shown, show_again, skipped, value
 
@@ -100,7 +100,16 @@ def test_a_run_is_known_to_hold_the_project_only_while_it_does(
         if fails:
             raise ValueError("a bug")
     own = tag_of(project).split()[0]
-    assert told == [("waiting", False), (own, True), ("closes", True), ("works", True), ("waiting", True)]
+    turn = [("waiting", False), ("ended", True), (own, True), ("closes", True)]
+    assert told == [*turn, ("works", True), ("ended", True)]
+
+
+def test_a_run_that_finds_another_under_way_waits_no_longer(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(job, "tell_prefect", lambda **about: told.extend(about["tags"]))
+    with project.lock(), pytest.raises(InputError, match="another run"), Job.open().hold("some name"):
+        pass
+    assert told == [waiting_tag_of(project), ended_tag_of(project)]
 
 
 @pytest.fixture

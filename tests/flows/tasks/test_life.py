@@ -15,7 +15,7 @@ from prefect.logging import disable_run_logger
 
 from evergreen.life.decide import ASK, PROMOTE, Decision
 from evergreen.registry import Registered
-from flows.tasks import life
+from flows.tasks import job, life
 from flows.tasks.job import Job
 
 WAITING = Registered("evergreen", "2", "challenger")
@@ -60,13 +60,15 @@ def test_a_person_is_asked_where_there_is_a_page(
     case: str, make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page, said, alias = CASES[case]
-    registry = Registry()
+    registry, tags = Registry(), []
+    monkeypatch.setattr(job, "tell_prefect", lambda **about: tags.extend(tag.split()[0] for tag in about["tags"]))
     monkeypatch.setattr(life, "deployment", SimpleNamespace(id=page))
     monkeypatch.setattr(life, "pause_flow_run", answer(said))
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     with disable_run_logger():
         found = life.wait_for_approval(make_job(tmp_path), WAITING, DECISION)
     assert found.alias == alias
+    assert tags == (["waiting", "ended"] if page else [])
     if alias == "champion":
         ((number, expected, decision),) = registry.promoted
         assert (number, expected) == ("2", "1")
