@@ -28,7 +28,7 @@ BEFORE = 12  # batches that a new one is compared with, so that its cost does no
 RECENT = 5 * BEFORE  # batches among which the small ones are told
 SHORTEST = timedelta(days=6)  # from the first row to the last, where rows have a time: a week
 CODE = (
-    "finding.py", "grid.py", "hold.py", "label_rates.py", "shift.py", "sketch.py", "suspects.py",
+    "finding.py", "grid.py", "hold.py", "label_rates.py", "naming.py", "shift.py", "sketch.py", "suspects.py",
 )  # fmt: skip  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 

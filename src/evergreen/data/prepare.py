@@ -48,8 +48,11 @@ from evergreen.params import Params
 from evergreen.project import Project
 
 CODE = (
+    "definition.py",
     "encoder.py",
     "keys.py",
+    "moments.py",
+    "naming.py",
     "prepare.py",
     "profile.py",
     "sketch.py",

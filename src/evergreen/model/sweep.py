@@ -24,7 +24,10 @@ TRAINS = (
     "learner.py",
     "tables.py",
     "../data/encoder.py",
+    "../data/definition.py",
     "../data/keys.py",
+    "../data/moments.py",
+    "../data/naming.py",
     "../data/prepare.py",
     "../data/split.py",
 )  # code that a seed's model depends on
@@ -38,6 +41,7 @@ JUDGES = (
     "../data/bias.py",
     "../data/finding.py",
     "../data/label_noise.py",
+    "../data/label_rates.py",
     "../life/compare.py",
     "../life/decide.py",
     "../life/fairness.py",
