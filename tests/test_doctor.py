@@ -149,9 +149,8 @@ def test_what_was_done_to_the_models_is_named(project: Project, monkeypatch: pyt
     project.stores.mkdir()
     (project.stores / "mlflow.db").touch()
     monkeypatch.setattr("evergreen.registry.Registry.aliases", lambda _: {"champion": "3"})
-    monkeypatch.setattr(
-        "evergreen.outside.warnings", lambda _: ["the alias champion was moved", "version 3\nis damaged"]
-    )
+    said = ["the alias champion was moved", "version 3\nis damaged"]
+    monkeypatch.setattr("evergreen.outside.warnings", lambda _: said)
     found = wrong(project)
     assert list(found) == ["mlflow"]
     assert (found["mlflow"].found, found["mlflow"].advice) == (

@@ -9,7 +9,7 @@ from test_registry import NO, REFUSED, WELL, YES, add, alter, package, stored, s
 
 from evergreen.errors import InputError
 from evergreen.outside import find_acts, warnings, write_down
-from evergreen.registry import ASKED, Registry, promotable
+from evergreen.registry import ASKED, PACKAGE, Registry, promotable
 
 pytestmark = pytest.mark.slow  # real stores
 _ = stores  # a fixture
@@ -169,7 +169,7 @@ def test_another_model_in_the_champions_place(open_tracker, tmp_path):
         add(registry, number, package(tmp_path / number, seeds=(seed,)))
     registry.promote("1", None, YES)
     tags = registry.client.get_model_version(registry.name, "2").tags
-    registry.client.set_model_version_tag(registry.name, "1", "evergreen.package", tags["evergreen.package"])
+    registry.client.set_model_version_tag(registry.name, "1", PACKAGE, tags[PACKAGE])
     (said,) = warnings(registry)
     assert "is not what was decided upon" in said
     assert registry.champion() is None

@@ -30,7 +30,7 @@ from evergreen.life.decide import Decision, approved
 from evergreen.model.package import Learnt, read_package, write_package
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.registry import ASKED, REFUSED, Registered, Registry, main, promotable
+from evergreen.registry import ASKED, BESIDE, REFUSED, Registered, Registry, main, promotable
 from evergreen.tracking import Tracker
 
 pytestmark = pytest.mark.slow  # real stores and servers
@@ -436,7 +436,7 @@ def test_nothing_beside_a_model_makes_the_project_run_code(age, data, loader, mo
     folder, ran = package(tmp_path / "package"), tmp_path / "ran"
     add(registry, "one", folder)
     if age == "older":
-        registry.client.delete_model_version_tag(registry.name, "1", "evergreen.beside")
+        registry.client.delete_model_version_tag(registry.name, "1", BESIDE)
     beside = stored(registry, "1").parents[1]
     attack = f"import pathlib; pathlib.Path({str(ran)!r}).touch()"
     (beside / "model.pkl").write_bytes(f"c__builtin__\nexec\n(V{attack}\ntR.".encode())
