@@ -62,6 +62,9 @@ def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(make_project: Call
     printed = done.stdout + done.stderr
     assert "held back: 2013-08 (" in printed
     assert "rows): distance is 500.0 in every row that has it" in printed
+    for told in (done, cli(project, "status"), cli(project, "run")):
+        assert "held back" in told.stdout
+        assert "add '2013-08' to drift.accepted in params.yaml" in told.stdout
     split = Split.read(project.features / "split.json")
     assert [split.train.batches, split.validation.batches, split.holdout.batches] == [
         ("2013-04", "2013-05"), ("2013-06",), ("2013-07",),
