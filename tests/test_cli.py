@@ -260,7 +260,7 @@ def test_ingest_and_status_name_the_files_that_are_passed_over(make_project: Cal
     os.mkfifo(project.root.parent / "inbox" / "2013-03.csv")
     told = "2013-02.xlsx (a spreadsheet: export it as CSV), 2013-03.csv (a named pipe)"
     assert (
-        f"1 new: 2013-01; 1 batches in data/raw\npassed over in the source: {told}\n"
+        f"1 new: 2013-01; 1 batch in data/raw\npassed over in the source: {told}\n"
         in ask(project.root, "ingest").stdout
     )
     rows = [re.split(r"  +", line) for line in ask(project.root, "status").stdout.splitlines()]

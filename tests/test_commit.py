@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
-    (folder / "file").write_text("before\n")
+    (folder / "file.py").write_text("before\n")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "start")
     return folder
@@ -61,7 +61,7 @@ def test_commit_and_changes(odd: Callable[[Path], None] | None, root: Path) -> N
     if odd:
         odd(root)
     assert read_commit(root) == Commit(head(root))
-    (root / "file").write_text("after\n")
+    (root / "file.py").write_text("after\n")
     (root / "new.py").write_text("value = 1\n")
     (root / "dvc.lock").write_text("")
     found = read_commit(root)
@@ -71,7 +71,7 @@ def test_commit_and_changes(odd: Callable[[Path], None] | None, root: Path) -> N
 
 
 def test_staged_changes_count(root: Path) -> None:
-    (root / "file").write_text("after\n")
+    (root / "file.py").write_text("after\n")
     git(root, "add", "-A")
     assert "+after" in read_commit(root).changes
 
@@ -89,7 +89,7 @@ def test_a_hook_of_another_repository_does_not_count(
 
 def test_a_folder_below_is_of_the_same_commit(root: Path) -> None:
     (root / "below").mkdir()
-    (root / "file").write_text("after\n")
+    (root / "file.py").write_text("after\n")
     assert read_commit(root / "below") == Commit(head(root))  # what is changed lies outside
 
 
@@ -103,13 +103,13 @@ def test_a_submodule_is_of_its_own_commit(root: Path, tmp_path: Path) -> None:
 
 
 def test_changes_that_are_not_utf8(root: Path) -> None:
-    (root / "file").write_bytes("größer\n".encode("latin-1"))
+    (root / "file.py").write_bytes("größer\n".encode("latin-1"))
     assert "+gr\ufffd\ufffder" in read_commit(root).changes
 
 
 def test_of_a_huge_diff_the_beginning_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "LARGEST", 1000)
-    (root / "file").write_text("much\n" * 1000)
+    (root / "file.py").write_text("much\n" * 1000)
     found = read_commit(root).changes
     assert found.startswith("diff --git")
     assert len(found) < 1100

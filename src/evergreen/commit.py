@@ -61,8 +61,8 @@ def read_commit(root: Path) -> Commit:
         return Commit(why=f"git does not answer within {PATIENCE} seconds: see what `git status` says")
     except OSError:
         return Commit(why="git is not installed, or cannot be started: install it")
-    named = [f"changed, not shown: {path}\n" for path in changed if path not in shown]
-    named += [f"new file: {path}\n" for path in new.splitlines()]
+    named = [f"new file: {path}\n" for path in new.splitlines()]
+    named += [f"changed, not shown: {path}\n" for path in changed if path not in shown]
     return Commit(name, redact_code(changes + "".join(named)))
 
 

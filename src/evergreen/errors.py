@@ -94,7 +94,10 @@ WORDS = {  # what libraries say that pass on no error of the system's -> what to
         "not enough memory: close other programs, train on fewer batches (split.train_batches) or fewer seeds at once "
         "(sweep.jobs in params.yaml), or cut the source into smaller batches"
     ),
-    ("No space left on device", "database or disk is full", "disk I/O error"): NO_SPACE,
+    ("No space left on device",): NO_SPACE,
+    ("database or disk is full", "disk I/O error"): NO_SPACE.replace(
+        "a file of the project", "the databases below stores/"
+    ),
     ("Read-only file system", "Permission denied"): (
         "a file of the project cannot be written: make it writable for this user and run again"
     ),

@@ -243,6 +243,7 @@ def test_database_that_cannot_be_reached_is_named(url: str) -> None:
 )
 def test_a_time_column_of_any_name_is_asked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset, "TIME", name)
+    monkeypatch.setitem(dataset.COLUMNS, name, pl.Datetime("us"))
     quoted = '"' + name.replace('"', '""') + '"'
     values = [(f"2013-0{month}-05 10:00:00", month) for month in (1, 2, 3)]
     source = sql(table(tmp_path, values, f"{quoted} TEXT, amount"))
@@ -255,6 +256,7 @@ def test_names_are_quoted_as_each_database_does_it(name: str, monkeypatch: pytes
     from sqlalchemy.dialects import mysql, postgresql
 
     monkeypatch.setattr(dataset, "TIME", name)
+    monkeypatch.setitem(dataset.COLUMNS, name, pl.Datetime("us"))
     source = sql("sqlite://")
     statement = select(source._batch().c[name])
     said = str(statement.compile(dialect=postgresql.dialect()))

@@ -24,7 +24,8 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from evergreen import dataset, flights
 from evergreen.data import sources
-from evergreen.data.sources import Python, fill_in, open_source, parse, typed
+from evergreen.data.database import fill_in
+from evergreen.data.sources import Python, open_source, parse, typed
 from evergreen.errors import InputError
 from evergreen.params import Source
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
+from prefect.logging import disable_run_logger
 
 from evergreen import cli, params
 from evergreen.errors import InputError
@@ -73,6 +74,10 @@ def test_outside_a_project_nothing_is_started(tmp_path: Path, monkeypatch: pytes
 
 
 def test_whoever_starts_a_second_run_is_refused(project: Project) -> None:
-    with project.lock(), pytest.raises(InputError, match=f"another run .* under way .process {os.getpid()}"):
+    with (
+        disable_run_logger(),
+        project.lock(),
+        pytest.raises(InputError, match=f"another run .* under way .process {os.getpid()}"),
+    ):
         training.fn()
     assert not (project.root / "data").exists()

@@ -83,7 +83,7 @@ FAULTS: dict[str, tuple[BaseException, str]] = {
     "a file that has vanished": (FileNotFoundError(2, "No such file", "inbox/a.csv"), "FileNotFoundError"),
     "a link in a circle": (OSError(40, "Too many levels of symbolic links", "inbox/a.csv"), "OSError"),
     "a fault of the program": (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero\n"),
-    "no memory": (MemoryError(), "MemoryError"),
+    "no memory": (MemoryError(), "not enough memory: "),
     "a panic": (PanicError("index out of bounds"), "PanicError: index out of bounds\n"),
     "code that exits": (SystemExit(3), "SystemExit: 3\n"),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,6 +17,7 @@ from evergreen.data.moments import has_dates
 from evergreen.data.sources import PERIODS, Offer, first_line, parse
 from evergreen.errors import InputError
 from evergreen.params import Source as SourceParams
+from evergreen.redact import expand
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Engine, FromClause, Select
@@ -157,10 +157,17 @@ class Sql:
 
 
 def fill_in(url: str, where: str) -> str:
-    """Return a URL with the environment's values in place of `${NAME}`. Raises InputError where one is not set."""
-    filled = os.path.expandvars(url)
+    """Return a URL with the environment's values in place of `${NAME}`.
+
+    Raises InputError where one is not set, and where a driver would take a part of the password for the host.
+    """
+    filled = expand(url)
     if lacking := re.findall(r"[$][{](\w+)[}]", filled):
         raise InputError(f"{where}: the environment lacks {', '.join(lacking)}")
+    if filled.partition("://")[2].partition("?")[0].count("@") > 1:
+        raise InputError(
+            f"{where}: the name or password before the host holds '@': write %40 for it (%3A for :, %2F for /)"
+        )
     return filled
 
 

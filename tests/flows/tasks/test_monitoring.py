@@ -231,9 +231,9 @@ def test_without_a_champion_the_first_is_asked_for(job: Job, monkeypatch: pytest
     monkeypatch.setattr(monitoring, "tell", lambda project, *said: told.append(said))
     for aliases, why in (
         ({}, "there is no champion yet"),
-        ({"champion": "3"}, "the champion, version 3, cannot be used"),
+        ({"champion": "3"}, "version 3 cannot be used"),
     ):
-        registry = SimpleNamespace(aliases=lambda aliases=aliases: aliases)
+        registry = SimpleNamespace(aliases=lambda aliases=aliases: aliases, why_no_champion=lambda: "it was refused")
         monkeypatch.setattr(Job, "registry", property(lambda _, registry=registry: registry))
         with disable_run_logger():
             assert ask_for_first(job).startswith("version 3 cannot" if aliases else "none yet")
