@@ -169,7 +169,7 @@ CHANGES = {
         {FILE: {'= ("id",)': '= ("plate",)'}}, JUDGED, batch=lambda rows: rows.with_columns(doors=pl.lit(4))
     ),
     "another label": Change(
-        {FILE: {LABEL: 'LABEL: pl.Expr = 235.2 / pl.col("use")'}}, dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS
+        {FILE: {LABEL: 'LABEL: pl.Expr = 100 - pl.col("use")'}}, dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS
     ),
     "another task": Change(
         {FILE: {LABEL: 'LABEL: pl.Expr = pl.col("use") > 10'}, "params.yaml": {"task: regression": "task: binary"}},
@@ -198,6 +198,12 @@ def test_a_change_goes_through_or_says_how(name: str, made: Path, tmp_path: Path
     change.batch(table(4)).write_csv(tmp_path / "inbox" / "cars_4.csv")
     change.batch(table(5)).write_csv(tmp_path / "asked.csv")
     told = drive(project.root, prefect_server, *COMMANDS)
+    if name == "another label":  # what the sentence says, and what follows
+        taken = drive(project.root, prefect_server, "promote --approve", "monitor", ASKED)
+        assert [code for _, code, _ in taken] == [0, 0, 0], taken
+        assert "version 2 is champion in place of version 1" in taken[0][2]
+        assert "version 2" in taken[2][2]
+        assert "it predicts" not in taken[1][2] + taken[2][2]
     for command, code, said in told:
         print(f"----- {name}: {command}: {code}\n{said}")
         assert "Traceback" not in said, f"{command}: {said}"

@@ -1,39 +1,58 @@
-"""Expected: the sums of a metric over labels that are not known are the means over the labels drawn."""
+"""Expected: what is said of labels that nobody knows is the mean over labels drawn by these probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from evergreen.model.expected import Expected, expect_average_precision, expect_mean, expect_roc_auc
-from evergreen.model.metrics import TABLE
+from evergreen.model.expected import Expected
+from evergreen.model.metrics import TABLE, measure
 
-ROWS, DRAWS = 400, 600
+ROWS, DRAWS = 400, 400
 
 
-def value(found: Expected) -> float:
+def draw(task: str) -> tuple[Any, Any, list[Any]]:
+    """Predictions, what they are worth by class, and labels drawn by that, many times."""
+    rng = np.random.default_rng(0)
+    if task == "binary":
+        p = rng.uniform(0.05, 0.95, ROWS)
+        chance = 0.2 + 0.6 * p
+        return p, chance[:, None], [(rng.random(ROWS) < chance).astype(int) for _ in range(DRAWS)]
+    p = rng.dirichlet([2, 3, 4], ROWS)
+    chance = 0.5 * p + 1 / 6
+    edges = chance.cumsum(axis=1)[:, :2]
+    return p, chance, [(rng.random((ROWS, 1)) > edges).sum(axis=1) for _ in range(DRAWS)]
+
+
+def value_of(found: Expected) -> float:
     return float(found.of(found.columns.sum(axis=0)[None])[0])
 
 
-@pytest.mark.parametrize(
-    ("name", "expect"),
-    [
-        (
-            "log_loss",
-            lambda p, c: expect_mean(TABLE["binary"]["log_loss"].losses, p, c, TABLE["binary"]["log_loss"].of),
-        ),
-        ("brier", lambda p, c: expect_mean(TABLE["binary"]["brier"].losses, p, c, TABLE["binary"]["brier"].of)),
-        ("roc_auc", expect_roc_auc),
-        ("average_precision", expect_average_precision),
-    ],
-)
-def test_what_is_expected_is_the_mean_over_labels_drawn(name: str, expect: Callable[[Any, Any], Expected]) -> None:
-    draw = np.random.default_rng(0)
-    p = draw.beta(1.5, 3, ROWS)
-    labels = draw.random((DRAWS, ROWS)) < p
-    drawn = np.array([TABLE["binary"][name].measure(y.astype(float), p) for y in labels])
-    expected = value(expect(p, p[:, None]))
-    assert expected == pytest.approx(drawn.mean(), abs=5 * drawn.std() / DRAWS**0.5 + 0.003)
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
+    p, chance, labels = draw(task)
+    drawn = [measure(task, y, p) for y in labels]
+    for name, metric in TABLE[task].items():
+        found = metric.expected(p, chance)
+        assert (found is None) == (name == "balanced_accuracy")
+        if found:
+            values = [one[name] for one in drawn]
+            assert value_of(found) == pytest.approx(np.mean(values), abs=0.003 + 5 * np.std(values) / DRAWS**0.5)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier"])
+def test_its_noise_is_that_of_the_labels(name: str) -> None:
+    p, chance, labels = draw("binary")
+    found = TABLE["binary"][name].expected(p, chance)
+    assert found
+    spread = np.std([measure("binary", y, p)[name] for y in labels])
+    assert np.sqrt(found.noise[0, 0]) / ROWS == pytest.approx(spread, rel=0.2)
+
+
+def test_a_class_that_was_never_seen_to_happen_goes_by_its_own_probability() -> None:
+    p, chance, _ = draw("multiclass")
+    found = TABLE["multiclass"]["accuracy"].expected(p, np.zeros_like(chance))
+    assert found
+    assert value_of(found) == pytest.approx(p.max(axis=1).mean())
