@@ -10,7 +10,7 @@ import pytest
 from evergreen.model.expected import Expected
 from evergreen.model.metrics import TABLE, measure
 
-ROWS, DRAWS = 400, 400
+ROWS, DRAWS = 200, 150
 
 
 def draw(task: str) -> tuple[Any, Any, list[Any]]:

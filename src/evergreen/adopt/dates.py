@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from itertools import product
 
 import polars as pl
@@ -89,11 +90,19 @@ def find_dates(text: pl.Series) -> tuple[list[str], list[Doubt]]:
 
 
 def _possible(values: pl.Series) -> list[str]:
-    """Return the formats in whose shape some of the values are; to try them all takes seconds."""
+    """Return the formats in whose shape some of the values are; to try them all on all values takes seconds."""
+    if values.is_empty():
+        return []
     plain = plain_times(values).alias("value").to_frame()
     kind = pl.col("value").str.replace_all(r"\d", "9").str.replace_all(r"\p{L}", "a")
-    some = plain.group_by(kind.alias("kind"), maintain_order=True).head(EXAMPLES)["value"]
-    return [form for form in FORMATS if some.str.contains(shape_of(form)).any()]
+    some = plain.group_by(kind.alias("kind"), maintain_order=True).head(EXAMPLES)["value"].to_list()
+    return [form for form, shape in _shapes().items() if any(map(shape.match, some))]
+
+
+@cache
+def _shapes() -> dict[str, re.Pattern[str]]:
+    """Return the shape of each format, for Python's expressions: ready ones, where polars would make each anew."""
+    return {form: re.compile(shape_of(form).replace(r"\p{L}", r"[^\W\d_]")) for form in FORMATS}
 
 
 def find_number_format(name: str, numbers: pl.Series) -> tuple[str, bool]:
