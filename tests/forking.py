@@ -14,6 +14,7 @@ import contextlib
 import gc
 import json
 import os
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -65,6 +66,7 @@ class Forks:
 
 
 FORKS: list[Forks] = []  # where there is one, it runs the commands of a test
+LOGIN = f"tester:{secrets.token_hex(24)}"  # of the Prefect server that tests share
 SHARED: dict[str, str] = {}  # told to every command that a test runs: where a Prefect server is, say
 
 

@@ -312,7 +312,8 @@ def test_nothing_that_mlflow_keeps_holds_a_secret(make_project, open_tracker, mo
         file.write("# once: postgresql://me:hunter2@host/db\n# password: hunter2\n")
     tracker = open_tracker(project)
     said = "https://host/x?sig=hunter2 and hunter2-hunter2"
-    with tracker.open_run("print", said, {"reason": said}) as run_id:
+    texts = {"params.yaml": project.params.read_text(), "dvc.lock": ""}
+    with tracker.open_run("print", said, {"reason": said}, texts) as run_id:
         tracker.client.log_text(run_id, said, "a.txt")
         tracker.client.log_dict(run_id, {"a": [said, {said: 1}]}, "a.json")
         tracker.client.set_tag(run_id, "said", said)

@@ -18,13 +18,14 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parent
+SOURCES = PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE  # modules beside the package count, in src/
 HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
 _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 
 def keep() -> None:
     """Read the project's Python files, and have them imported from there; call it before any other is imported."""
-    for folder in (PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE, HOME / "flows"):
+    for folder in (SOURCES, HOME / "flows"):
         for path in folder.rglob("*.py"):
             with suppress(OSError):  # a link to nothing, as editors leave them
                 _read(str(path))
@@ -69,7 +70,7 @@ def environment(folder: Path) -> Mapping[str, str]:
     if not changed():
         return {}
     for path, content in _KEPT.items():
-        if Path(path).is_relative_to(PACKAGE):
+        if Path(path).is_relative_to(SOURCES):
             copy = folder / Path(path).relative_to(PACKAGE.parent)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 import sys
 import time
@@ -10,12 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import ROOT, environment
-from forking import FORKS, SHARED, Forks
+from forking import FORKS, LOGIN, SHARED, Forks
 from houses import PATIENCE
 
 from flows.server import LOOPBACK, is_prefect
-
-LOGIN = f"tester:{secrets.token_hex(24)}"
 
 
 @pytest.fixture(scope="session")

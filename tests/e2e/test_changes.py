@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 import yaml
 from conftest import ROOT, SMALL, copy_project, environment
+from forking import LOGIN
 
 from evergreen.params import Params
 from evergreen.project import Project
@@ -113,7 +114,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
 def drive(root: Path, server: str, *commands: str) -> list[tuple[str, int, str]]:
     """Run commands in the project at `root`, one after another in one process; what each said, and its exit code."""
     command = [sys.executable, "-W", "ignore", "-c", DRIVER, *commands]
-    env = environment(root, PREFECT_API_URL=server)
+    env = environment(root, PREFECT_API_URL=server, PREFECT_API_AUTH_STRING=LOGIN)
     done = subprocess.run(
         command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
     )

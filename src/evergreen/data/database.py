@@ -176,12 +176,12 @@ def open_engine(url: str, where: str) -> Engine:
 
     Raises InputError, with no part of what these hold.
     """
-    from sqlalchemy import create_engine
+    from sqlalchemy import NullPool, create_engine
     from sqlalchemy.exc import SQLAlchemyError
 
     filled = fill_in(url, where)
     try:
-        engine = create_engine(filled)
+        engine = create_engine(filled, poolclass=NullPool)  # a connection is closed when its work is done
         if "@" in (engine.url.host or ""):  # the end of a password, which each error would tell
             raise ValueError
         return engine

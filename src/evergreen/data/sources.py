@@ -21,7 +21,17 @@ import polars as pl
 from evergreen import dataset
 from evergreen.code import with_imports
 from evergreen.data.dialect import NUMBER, Dialect, blank, read_iso
-from evergreen.data.listing import READ, Listing, few, form_of, is_local, open_packed, separator_of, sort_out, special
+from evergreen.data.listing import (
+    READ,
+    Listing,
+    few,
+    form_of,
+    is_local,
+    open_packed,
+    separator_of,
+    sort_out,
+    special,
+)
 from evergreen.data.memory import check_parquet, check_size, check_text, unpack
 from evergreen.data.naming import natural
 from evergreen.errors import InputError

@@ -136,7 +136,7 @@ def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes],
     if not named:
         if suffixes == {find_learner(XGBOOST).SUFFIX}:
             return XGBOOST
-        raise InputError(f"{folder} does not say which learner made it: train a new model with `evergreen run`")
+        raise InputError(f"{folder} does not say which learner made it: run `evergreen run`")
     made = json.loads((folder / MADE).read_text(encoding="utf-8"))
     if made["seeds"] != sorted(boosters):
         raise InputError(f"{folder} holds seeds {sorted(boosters)}, not {made['seeds']}: do not use this model")

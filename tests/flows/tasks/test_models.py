@@ -95,7 +95,8 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
 ) -> None:
     model = Trained(1, b"model", 7, 0.4, {})
     monkeypatch.setattr("evergreen.model.train.train", lambda *_, **__: model)
-    monkeypatch.setattr("evergreen.model.evaluate.measure_seed", lambda _, booster, *__: {"length": len(booster)})
+    told = lambda _, booster, *__: {"length": len(booster)}  # noqa: E731
+    monkeypatch.setattr("evergreen.model.evaluate.measure_seed", told)
     notes, one = Notes(), make_job(tmp_path)
     one = Job(one.project, one.params, notes)  # type: ignore[arg-type]
     limit = Semaphore(1)

@@ -120,7 +120,7 @@ def test_a_replay_closes_killed_ones_and_is_known_by_its_workspace(
     with tasks.hold(made, Options()) as found:
         assert found is running
     own = tag_of(made.project.workspace)
-    assert told == [[own], own, [f"waiting {own}"]]
+    assert told == [[own], own, [f"ended {own}"]]
     assert own != tag_of(made.project)
 
 

@@ -85,7 +85,8 @@ def test_no_champion_is_one_error_and_makes_no_database(stored: bool, job: Job) 
     job.registry.held.clear()  # type: ignore[attr-defined]
     if not stored:
         (job.project.stores / "mlflow.db").unlink()
-    said = "version 2 was refused" if stored else "`evergreen run` trains one, or says what stands in the way"
+    first = "`evergreen run` trains one, or says what stands in the way"
+    said = "version 2 was refused" if stored else first
     with pytest.raises(InputError, match=f"^there is no champion: {said}$"):
         scoring.champion(job)
     assert (job.project.stores / "mlflow.db").exists() is stored
