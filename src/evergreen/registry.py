@@ -330,8 +330,9 @@ class Registry:
                 return f"version {number} waits for approval: `evergreen promote {number} --approve`"
             if event.what == REFUSED:
                 return (
-                    f"the gate refused version {number} (`evergreen history` says why): `evergreen run` tries again once "
-                    f"data or parameters have changed, `evergreen promote {number} --override --reason WHY` takes it as it is"
+                    f"the gate refused version {number} (`evergreen history` says why): `evergreen run` tries again "
+                    f"once data or parameters have changed, `evergreen promote {number} --override --reason WHY` takes "
+                    "it as it is"
                 )
         return FIRST
 

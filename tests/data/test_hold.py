@@ -276,7 +276,10 @@ LEFT: dict[str, tuple[list[int], float | None, str]] = {  # batches that are use
     "half": ([3, 4, 5], 0.5, ""),
     "a third": ([4, 5], 0.5, "Missing: 00, 01, 02, 03: no longer among the newest split.train_batches"),
     "all is asked for": ([1, 2, 3, 4, 5], 1.0, "only 7,500 rows are left to learn from, and the champion has learnt from 9,000"),
-    "one is held": ([0, 1, 2, 3, 5], 1.0, "Missing: 04: held back (`evergreen status` says why): name what is right in drift.accepted"),
+    "one is held": (
+        [0, 1, 2, 3, 5], 1.0,
+        "Missing: 04: held back (`evergreen status` says why): name what is right in drift.accepted",
+    ),
     "nobody asks": ([5], None, ""),
 }  # fmt: skip
 
