@@ -41,6 +41,7 @@ if EXAMPLE.is_dir():  # one process has one dataset: the example first, or the p
 
 from evergreen import flights, params
 from evergreen.data import sources
+from evergreen.errors import InputError
 from evergreen.model.tables import Table, Tables
 from evergreen.model.train import Matrix, Trained, build_matrix, train
 from evergreen.project import Project
@@ -205,6 +206,15 @@ def run_cli(project: Project, *args: str, timeout: float = 240, **env: str) -> s
         text=True,
         timeout=timeout,
     )
+
+
+def refusal(work: Callable[[], object], *parts: str) -> str:
+    """What the InputError of `work` says; it must hold all `parts`."""
+    with pytest.raises(InputError) as caught:
+        work()
+    said = str(caught.value)
+    assert [part for part in parts if part not in said] == [], said
+    return said
 
 
 # --- empty stores -----------------------------------------------------------------------------------------------------

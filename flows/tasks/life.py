@@ -13,7 +13,6 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 from pydantic import Field
 
-from evergreen.errors import InputError
 from evergreen.life.decide import ASK, PROMOTE, Decision, approved, decide
 from evergreen.life.judge import Judged
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
@@ -45,23 +44,13 @@ def compare(job: Job, registered: Registered, evaluation: Any, notes: tuple[str,
     champion = job.candidate(live) if live and live != number else None
     held = job.registry.aliases().get("champion")
     if held and not live:
-        notes = (
-            *notes,
-            f"the champion, version {held}, is gone or damaged, nothing was compared with it: {_fault(job, held)}",
-        )
+        event = job.registry.decision()
+        fault = (event and job.registry.fault(event)) or "it came back meanwhile"
+        notes = (*notes, f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}")
         get_run_logger().warning(notes[-1])
     afresh = job.registry.predict_afresh(number, rows.select(challenger.model.encoder.features))
     baselines = {name: one for name, one in evaluation.predictions.items() if name != MODEL}
     return judge(rows, challenger, champion, baselines, afresh, job.params, notes)
-
-
-def _fault(job: Job, number: str) -> str:
-    """Return why a version cannot be used."""
-    try:
-        job.registry.open(number)
-    except (InputError, ValueError) as error:
-        return str(error)
-    return "it came back meanwhile"
 
 
 @task(name="decide", task_run_name="decide", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)

@@ -88,16 +88,14 @@ def _is_own(path: str) -> bool:
     return Path(path).name in OWN or code.is_own(path)
 
 
-NO_SPACE = "no space left to write a file of the project: free some disk space and run again, finished work is kept"
+NO_SPACE = "no space left to write {}: free some disk space and run again, finished work is kept"
 WORDS = {  # what libraries say that pass on no error of the system's -> what to do about it
     ("std::bad_alloc",): (
         "not enough memory: close other programs, train on fewer batches (split.train_batches) or fewer seeds at once "
         "(sweep.jobs in params.yaml), or cut the source into smaller batches"
     ),
-    ("No space left on device",): NO_SPACE,
-    ("database or disk is full", "disk I/O error"): NO_SPACE.replace(
-        "a file of the project", "the databases below stores/"
-    ),
+    ("No space left on device",): NO_SPACE.format("a file of the project"),
+    ("database or disk is full", "disk I/O error"): NO_SPACE.format("the databases below stores/"),
     ("Read-only file system", "Permission denied"): (
         "a file of the project cannot be written: make it writable for this user and run again"
     ),
@@ -120,7 +118,7 @@ def _of_system(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         where = error.filename or "a store of the project"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return f"no space left to write {where}: free some disk space and run again, finished work is kept"
+            return NO_SPACE.format(where)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return f"no permission to write or read {where}: make it writable for this user and run again"
     found = (told for said, told in WORDS.items() if any(word in text for word in said))

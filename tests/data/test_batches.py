@@ -17,7 +17,7 @@ from conftest import month
 from polars.testing import assert_frame_equal
 
 from evergreen import dataset, flights
-from evergreen.data.batches import Ingested, Waiting, check_unchanged, ingest, look, waiting
+from evergreen.data.batches import Ingested, Waiting, check_unchanged, ingest, look
 from evergreen.data.manifest import Manifest
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
@@ -98,10 +98,10 @@ def test_same_rows_in_a_new_file_leave_the_batch_alone(filled: Any, snapshot: Ca
     before = snapshot(raw.parent)[str(raw)]
     (filled.inbox / "2013-01.parquet").unlink()
     few("2013-01").write_csv(filled.inbox / "2013-01.csv")
-    assert [one.name for one in waiting(filled.project, filled.params())] == ["2013-01"]
+    assert [one.name for one in list(look(filled.project, filled.params()).offers)] == ["2013-01"]
     assert ingest(filled.project, filled.params()) == Ingested((), MONTHS)
     assert snapshot(raw.parent)[str(raw)] == before
-    assert [one.name for one in waiting(filled.project, filled.params())] == []
+    assert [one.name for one in list(look(filled.project, filled.params()).offers)] == []
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
@@ -141,7 +141,7 @@ def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(
         few("2013-02").write_csv(path.with_suffix(".csv"))
     assert ingest(filled.project, filled.params(), names).new == ()
     check_unchanged(filled.project)
-    assert waiting(filled.project, filled.params()) == []
+    assert list(look(filled.project, filled.params()).offers) == []
     assert ingest(filled.project, filled.params(), ["2013-02"], replace=True, check=True).new == ("2013-02",)
     assert ingest(filled.project, filled.params(), check=True) == Ingested((), MONTHS)
 
@@ -287,9 +287,9 @@ def test_periods_without_rows_are_passed_over(site: Any, tmp_path: Path) -> None
         connection.executemany(f"INSERT INTO sales VALUES ({', '.join('?' * rows.width)})", rows.rows())
     source = {"kind": "sql", "url": f"sqlite:///{tmp_path}/sales.db", "query": "SELECT * FROM sales", "period": "day"}
     params = site.params(source=source)
-    assert [one.name for one in waiting(site.project, params)] == ["2013-01-05", "2013-01-06", "2013-01-07"]
+    assert [one.name for one in list(look(site.project, params).offers)] == ["2013-01-05", "2013-01-06", "2013-01-07"]
     assert ingest(site.project, params).new == ("2013-01-05", "2013-01-07")
-    assert waiting(site.project, params) == []  # it is known that nothing happened on the 6th
+    assert list(look(site.project, params).offers) == []  # it is known that nothing happened on the 6th
     assert ingest(site.project, params).new == ()
     assert ingest(site.project, params, ["2013-01-06"]).batches == ("2013-01-05", "2013-01-07")
 
@@ -500,11 +500,11 @@ def test_ingest_from_a_query(make_project: Callable[..., Any], read_params: Call
 
 
 def test_waiting_names_new_and_changed_batches(filled: Any) -> None:
-    assert [one.name for one in waiting(filled.project, filled.params())] == list(MONTHS)
+    assert [one.name for one in list(look(filled.project, filled.params()).offers)] == list(MONTHS)
     ingest(filled.project, filled.params(), ["2013-01", "2013-02"])
-    assert [one.name for one in waiting(filled.project, filled.params())] == ["2013-03"]
+    assert [one.name for one in list(look(filled.project, filled.params()).offers)] == ["2013-03"]
     filled.deliver({"2013-02": few("2013-02", 5)})
-    assert [one.name for one in waiting(filled.project, filled.params())] == ["2013-02", "2013-03"]
+    assert [one.name for one in list(look(filled.project, filled.params()).offers)] == ["2013-02", "2013-03"]
 
 
 def test_manifest_is_plain_sorted_json(filled: Any) -> None:
@@ -542,7 +542,7 @@ def test_a_file_touched_after_a_column_was_declared_otherwise_is_the_same_batch(
     refusal(filled, "'2013-02'", "other content")
 
 
-@pytest.mark.parametrize("step", [ingest, waiting])
+@pytest.mark.parametrize("step", [ingest, look])
 def test_a_dataset_that_declares_nothing_asks_for_a_table(
     site: Any, monkeypatch: pytest.MonkeyPatch, step: Callable[..., Any]
 ) -> None:

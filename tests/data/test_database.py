@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import month
+from conftest import month, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -23,15 +23,6 @@ from evergreen.data.sources import open_source, typed
 from evergreen.errors import InputError
 
 TIME = dataset.TIME
-
-
-def refusal(work: Callable[[], object], *parts: str) -> str:
-    """What the InputError of `work` says; it must hold all `parts`."""
-    with pytest.raises(InputError) as caught:
-        work()
-    said = str(caught.value)
-    assert [part for part in parts if part not in said] == [], said
-    return said
 
 
 Values = Sequence[tuple[object, ...]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any
 import fsspec
 import polars as pl
 import pytest
-from conftest import month
+from conftest import month, refusal
 from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,15 +33,6 @@ MOMENT = pl.Datetime("us")
 NOON = datetime.fromisoformat("2013-01-05 12:30")
 MIDNIGHT = datetime.fromisoformat("2013-01-05")
 TIME = dataset.TIME
-
-
-def refusal(work: Callable[[], object], *parts: str) -> str:
-    """What the InputError of `work` says; it must hold all `parts`."""
-    with pytest.raises(InputError) as caught:
-        work()
-    said = str(caught.value)
-    assert [part for part in parts if part not in said] == [], said
-    return said
 
 
 # --- typed and parse --------------------------------------------------------------------------------------------------

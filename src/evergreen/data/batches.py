@@ -89,13 +89,8 @@ def ingest(
     return Ingested(tuple(new), tuple(raw.in_order()), source.passed_over)
 
 
-def waiting(project: Project, params: Params) -> list[Offer]:
-    """Return the batches that `ingest` would look at: new to `data/raw/`, or changed in the source."""
-    return list(look(project, params).offers)
-
-
 def look(project: Project, params: Params) -> Waiting:
-    """Return what `ingest` would look at, and what it would pass over."""
+    """Return what `ingest` would look at, new to `data/raw/` or changed in the source, and what it would pass over."""
     check_declared()
     raw, source = Manifest(project.raw), open_source(params.source)
     offers = _wanted(source.offers(), params, raw, (), following=False)

@@ -5,7 +5,6 @@ Another learner is a file of its own beside it (`learner.py`, docs/make-it-yours
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -98,8 +97,7 @@ class Loaded:
     def predict(self, x: Array) -> Array:
         """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
         if not len(x):  # of which newer versions give another shape
-            classes = int(json.loads(self._booster.save_config())["learner"]["learner_model_param"]["num_class"])
-            return np.empty((0, classes) if classes > 1 else 0, np.float32)
+            return self.predict(np.zeros((1, x.shape[1]), np.float32))[:0]
         return np.asarray(self._booster.inplace_predict(x))
 
     def gains(self) -> dict[str, float]:
