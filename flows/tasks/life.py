@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from prefect import pause_flow_run, task
@@ -13,11 +14,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 from pydantic import Field
 
-from evergreen.life.decide import ASK, PROMOTE, Decision, approved, decide
+from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, approved, decide
 from evergreen.life.judge import Judged
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
 from flows.tasks.job import PATIENCE, Job, not_a_mistake, waiting
+from flows.tasks.models import Made
 from flows.tasks.shown import create_markdown_artifact
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
@@ -32,25 +34,64 @@ class Approval(RunInput):
 
 @task(name="compare", task_run_name="compare", retries=1, retry_condition_fn=not_a_mistake, timeout_seconds=3600,
       cache_policy=NO_CACHE)  # fmt: skip
-def compare(job: Job, registered: Registered, evaluation: Any, notes: tuple[str, ...]) -> Judged:
-    """Judge the challenger beside the champion, on the newest rows, as both are loaded from the registry."""
+def compare(job: Job, trees: Made, linear: Made, evaluation: Any, notes: tuple[str, ...]) -> tuple[Made, Judged]:
+    """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
     from evergreen.data.split import Split, read_part
-    from evergreen.life.judge import judge
+    from evergreen.life.compare import Rows
+    from evergreen.life.judge import days_of, judge, resampling_of
+    from evergreen.life.simplest import pick
     from evergreen.model.evaluate import MODEL
+    from evergreen.model.metrics import pick_metric
 
     rows = read_part(job.project, Split.read(job.project.features / "split.json").holdout)
-    number, live = registered.version, job.registry.champion()
-    challenger = job.candidate(number)
-    champion = job.candidate(live) if live and live != number else None
+    live = job.registry.champion()
+    champion = job.candidate(live) if live else None
     held = job.registry.aliases().get("champion")
     if held and not live:
         event = job.registry.decision()
         fault = (event and job.registry.fault(event)) or "it came back meanwhile"
         notes = (*notes, f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}")
         get_run_logger().warning(notes[-1])
-    afresh = job.registry.predict_afresh(number, rows.select(challenger.model.encoder.features))
-    baselines = {name: one for name, one in evaluation.predictions.items() if name != MODEL}
-    return judge(rows, challenger, champion, baselines, afresh, job.params, notes)
+    params, baselines = job.params, {name: p for name, p in evaluation.predictions.items() if name != MODEL}
+    how = resampling_of(params)
+    known = Rows(evaluation.task, evaluation.y, blocks=days_of(rows))
+    metric, learner = pick_metric(params.gate.metric, evaluation.task), champion.model.learner if champion else None
+    picked = pick(known, trees.candidate("trees").see(rows), baselines, metric, how, learner)
+    get_run_logger().info(picked.says)
+    made = linear if picked.linear else trees
+    rivals = {"constant": baselines["constant"]} if picked.linear else baselines
+    refresh = champion is not None and champion.model.way == made.way
+    challenger = made.candidate("challenger")
+    judged = judge(rows, challenger, champion, rivals, params, notes, refresh=refresh, simplest=picked.says)
+    return made, judged
+
+
+@task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
+def compare_refit(job: Job, live: Made, judged: Made, evidence: Judged) -> Judged:
+    """Look at the model that goes live beside the one that was judged."""
+    from evergreen.data.split import Part, Split, read_part
+    from evergreen.life.judge import compare_refit as beside
+
+    split = Split.read(job.project.features / "split.json")
+    newest = split.before_holdout().batches[-1:]
+    earlier = read_part(job.project, Part(newest, None, split.holdout.start))
+    refit = beside(
+        live.model(), judged.model(), earlier, read_part(job.project, split.holdout), live.rounds, job.params
+    )
+    return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
+
+
+@task(name="reload", task_run_name="reload", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
+def reload(job: Job, registered: Registered, made: Made, judged: Judged) -> Judged:
+    """Look whether a new process that loads the model from the registry predicts the same."""
+    from evergreen.data.split import Split, read_part
+    from evergreen.life.judge import distance
+
+    model = made.model()
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").holdout)
+    afresh = job.registry.predict_afresh(registered.version, rows.select(model.encoder.features))
+    far = distance(afresh, model.predict_rows(rows))
+    return replace(judged, evidence=replace(judged.evidence, reload=far))
 
 
 @task(name="decide", task_run_name="decide", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
@@ -79,6 +120,11 @@ def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tup
     now = job.registry.registered(number)
     show_links(job, run_id, now)
     return now, decision
+
+
+def passes(job: Job, judged: Judged) -> bool:
+    """Return whether the gate lets what was judged pass, so that it is worth a refit."""
+    return decide(judged.evidence, job.params.gate).action != REFUSE
 
 
 def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> Registered:

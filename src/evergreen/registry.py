@@ -182,6 +182,12 @@ class Registry:
             raise InputError(f"version {chosen} is the champion already")
         return str(self._version(chosen).version)
 
+    def champion_of(self, fingerprint: str) -> Registered | None:
+        """Return the champion where it came out of the training run with this fingerprint."""
+        number = self.champion()
+        same = number and self._version(number).tags.get(FINGERPRINT) == fingerprint
+        return self.registered(number) if number and same else None
+
     def version_of(self, run_id: str) -> Registered | None:
         """Return the version that `run_id` registered; None where its files are gone or damaged."""
         for one in self._versions():
@@ -509,7 +515,7 @@ class Registry:
         import mlflow.pyfunc
         from mlflow.models import Model as MlflowModel
 
-        learner = find_learner(self.tracker.params.train.learner)
+        learner = find_learner(read_package(folder).learner)
         libraries = (*learner.LIBRARIES, "numpy", "polars", "pandas")
         with self._as_default(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared

@@ -78,9 +78,9 @@ def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
 
 
 @pytest.mark.usefixtures("great_expectations", "timeless")
-def test_the_encoder_knows_training_rows_only(site: Any) -> None:
+def test_the_encoder_knows_nothing_of_the_holdout(site: Any) -> None:
     nowhere = table(0).with_columns(place=pl.lit("nowhere"))
-    unseen = ~within(featurize(nowhere, "binary")[0], SHARES["train"])
+    unseen = within(featurize(nowhere, "binary")[0], SHARES["holdout"])
     deliver(site, a=table(0).with_columns(place=pl.when(unseen).then(pl.lit("nowhere")).otherwise("place")))
     content = (site.project.features / "encoder.json").read_text()
     assert "nowhere" not in content

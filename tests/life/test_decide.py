@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evergreen.life.compare import Comparison, Difference
-from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, Evidence, Rule, approved, decide
+from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, Evidence, Refit, Rule, approved, decide
 from evergreen.life.fairness import Gap
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS
 from evergreen.params import Gate
@@ -527,3 +527,61 @@ def test_values_are_frozen():
     for one, name in ((decision, "action"), (Rule("seeds", met=False, says=""), "met"), (evidence(), "reload")):
         with pytest.raises(AttributeError):
             setattr(one, name, True)
+
+
+# --- refresh, refit, and the model without luck -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("refresh", "value", "low", "action"),
+    [
+        (True, 0.0, -0.004, PROMOTE),  # newer data only: no worse is enough
+        (True, -0.002, -0.0099, PROMOTE),
+        (True, 0.0, -0.0101, REFUSE),  # it may be worse by more than the margin
+        (False, 0.0, -0.004, REFUSE),  # a change has to be better
+        (False, 0.0009, 0.0001, REFUSE),
+        (False, 0.02, 0.016, PROMOTE),
+        (True, 0.02, 0.016, PROMOTE),
+    ],
+)
+def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, action):
+    one = lead("roc_auc", value, low=low, high=value + 0.01)
+    decision = decide(evidence(whole={"roc_auc": one}, models=lead("roc_auc", value), refresh=refresh), DEFAULT)
+    assert decision.action == action
+    assert broken(decision) == (set() if action == PROMOTE else {"better"})
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("where", ["earlier", "holdout"])
+def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, task):
+    metric = METRICS[task][0]
+    fair = Refit(5000, "2013-04-30", 40, lead(metric, 0.0), lead(metric, 0.03))
+    assert decide(evidence(task, refit=fair), DEFAULT).action == PROMOTE
+    worse = lead(metric, -0.03, low=-0.05, high=-0.02)
+    decision = decide(evidence(task, refit=replace(fair, **{where: worse})), DEFAULT)
+    assert decision.action == REFUSE
+    assert broken(decision) == {"refit, earlier rows" if where == "earlier" else "refit, the holdout"}
+    assert "refit on 5,000 rows until 2013-04-30, 40 rounds" in decision.reasons[0]
+    unknown = decide(evidence(task, refit=replace(fair, **{where: UNKNOWN})), DEFAULT)
+    assert unknown.action == REFUSE  # what is no number is not registered
+
+
+def test_a_model_without_luck_needs_no_second_seed():
+    one = evidence(by_seed={"champion": (0.5, 0.51), "challenger": (0.52,)}, seedless=("challenger",))
+    decision = decide(one, DEFAULT)
+    assert decision.action == PROMOTE
+    assert says(decision, "seeds") == "champion: 2 seeds, challenger: no luck in its training"
+    assert decide(replace(one, seedless=()), DEFAULT).action == REFUSE
+
+
+def test_where_not_even_the_simplest_beats_a_constant_nothing_can_be_learnt():
+    nothing = alone(baselines={"constant": lead("roc_auc", 0.01, low=-0.01)}, simplest="the linear model: as good")
+    decision = decide(nothing, DEFAULT)
+    assert decision.action == REFUSE
+    assert "nothing can be learnt from these columns so far" in decision.reasons[0]
+    learnt = decide(replace(nothing, comparison=alone().comparison), DEFAULT)
+    assert learnt.reasons[1] == "the linear model: as good"
+
+
+def test_before_it_is_registered_nothing_is_said_of_reloading():
+    assert "reload" not in [rule["name"] for rule in decide(evidence(reload=None), DEFAULT).rules]

@@ -13,13 +13,14 @@ import polars as pl
 import pytest
 
 from evergreen.data.definition import Definition, LostError, Written
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import KEY, hash_keys, hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
 from evergreen.life.decide import ASK, KEEP, PROMOTE, REFUSE
-from evergreen.life.judge import Candidate, judge_rollback
+from evergreen.life.judge import Candidate, compare_refit, judge_rollback
 from evergreen.model.evaluate import predict
+from evergreen.model.held_out import HeldOut
 from evergreen.model.metrics import METRICS, calibration_error, measure
 from evergreen.model.package import Learnt
 from evergreen.report.comparison import draw_comparison
@@ -221,7 +222,8 @@ def test_rows_that_one_has_learnt_from_are_a_fault_that_names_it_and_counts_them
     sides = {"champion": world.champion(task), "challenger": world.better(task)}
     sides[who] = relearnt(sides[who], keys_of(world.holdout(task)[:7]))
     judged, decision = settle(task, sides["challenger"], sides["champion"])
-    expected = f"it cannot be compared: 7 of 1,500 rows of the comparison were learnt from by the {who}"
+    name = "model (1)" if who == "champion" else "challenger"
+    expected = f"it cannot be compared: 7 of 1,500 rows of the comparison were learnt from by the {name}"
     assert decision.action == REFUSE
     assert any(reason.startswith(expected) for reason in decision.reasons)
     assert len(judged.evidence.faults) == 1
@@ -361,8 +363,13 @@ def test_predictions_that_are_no_numbers_are_told_not_judged(who, where, world, 
         sides[who].model.predict_rows = lambda rows: spoil(whole(rows))
     else:
         spoilt = set(sides[who].seeds)
-        said = lambda one, x, _: spoil(predict(one, x)) if one in spoilt else predict(one, x)  # noqa: E731
-        monkeypatch.setattr("evergreen.life.judge.predict", said)
+
+        class Spoiling:
+            def load(self, content: bytes) -> Any:
+                said = lambda x: predict(content, x)  # noqa: E731
+                return SimpleNamespace(predict=lambda x: spoil(said(x)) if content in spoilt else said(x))
+
+        monkeypatch.setattr("evergreen.life.judge.find_learner", lambda _: Spoiling())
     try:
         _, decision = settle("binary", sides["challenger"], sides["champion"])
     except InputError as error:
@@ -462,6 +469,67 @@ def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, w
     judged, decision = settle("regression", challenger, world.champion("regression"), afresh=afresh)
     assert judged.evidence.reload == distance
     assert broken(decision) == (set() if isinstance(distance, float) and distance == 0 else {"reload"})
+
+
+# --- a model that has learnt from what judges ---------------------------------------------------------------------------
+
+
+def refit_of(judged: Candidate, rows: pl.DataFrame, world: Any) -> Candidate:
+    """The candidate trained on the holdout as well, and what was said of it before."""
+    said = judged.see(rows)
+    held_out = HeldOut.of(hash_rows(rows), said.prediction, said.seeds)
+    learnt = Learnt(np.concatenate([judged.model.learnt.keys, hash_rows(rows)]), "2013-05-01")
+    return replace(relearnt(judged, learnt.keys, learnt.newest), held_out=lambda: held_out)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_champion_that_has_learnt_the_rows_is_spoken_for_by_what_was_said_before(task, world, settle):
+    """The same decision, and the same numbers, as of the champion before its refit."""
+    champion, rows = world.champion(task), world.holdout(task)
+    before, _ = settle(task, world.better(task), champion)
+    after, decision = settle(task, world.better(task), refit_of(champion, rows, world))
+    assert decision.action == PROMOTE
+    assert after.evidence.comparison == before.evidence.comparison
+    np.testing.assert_array_equal(after.predictions["champion"], before.predictions["champion"])
+
+
+def test_rows_that_it_has_not_learnt_from_are_predicted_by_the_live_model(world):
+    rows = world.holdout("binary")
+    live = refit_of(world.champion("binary"), rows[:700], world)
+    side, whole = live.see(rows), live.say(rows)
+    np.testing.assert_array_equal(side.prediction, whole.prediction)  # here both are of the same boosters
+    shifted = replace(live.held_out(), packaged=live.held_out().packaged + 1)
+    moved = replace(live, held_out=lambda: shifted).see(rows)
+    np.testing.assert_array_equal(np.flatnonzero(moved.prediction != side.prediction), np.arange(700))
+
+
+def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, settle):
+    rows = world.holdout("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    few = HeldOut.of(hash_rows(rows)[:100], np.zeros(100), (np.zeros(100),))
+    judged, decision = settle("binary", world.better("binary"), replace(champion, held_out=lambda: few))
+    assert decision.action == REFUSE
+    assert (
+        "1,400 of 1,500 rows that it has learnt from are not among those that it was judged by" in decision.reasons[0]
+    )
+    assert judged.evidence.comparison.whole == {}
+
+
+@pytest.mark.parametrize(("spoilt", "worse"), [(False, False), (True, True)])
+def test_a_refit_is_compared_with_what_was_judged(spoilt, worse, world):
+    judged, rows = world.better("binary").model, world.holdout("binary")
+    live = world.learn("binary", spoil(world, spoilt)).model
+    found = compare_refit(live, judged, world.draw_rows("binary", 3000, 2), rows, 40, world.params("binary"))
+    assert (found.rows, found.rounds) == (len(live.learnt.keys), 40)
+    assert (found.earlier.high < -0.005 - found.slack) is worse
+    assert (found.holdout.high < 0) is worse
+    assert found.slack >= 0
+
+
+def spoil(world: Any, spoilt: bool) -> pl.DataFrame:
+    """Training rows with the holdout's beside them; or all with labels that say nothing."""
+    rows = pl.concat([world.draw_rows("binary", 3000, 2), world.holdout("binary")])
+    return rows.with_columns(pl.col(LABEL).shuffle(1)) if spoilt else rows
 
 
 # --- what only a person can answer ------------------------------------------------------------------------------------

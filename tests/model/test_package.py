@@ -170,7 +170,9 @@ def seal(folder):
 
 def test_a_package_names_its_learner_and_its_seeds(packaged):
     folder, _, _ = packaged(seeds=(2, 0))
-    assert json.loads((folder / "made.json").read_text()) == {"learner": "xgboost", "seeds": [0, 2]}
+    assert json.loads((folder / "made.json").read_text()) == {
+        "learner": "xgboost", "seeds": [0, 2], "way": "", "refit": False, "rounds": 1
+    }  # fmt: skip
     assert read_package(folder).learner == "xgboost"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from evergreen.data.prepare import prepare
 from evergreen.data.split import LABEL, Split, read_part
 from evergreen.errors import InputError
 from evergreen.files import write_json
-from evergreen.model.tables import load_tables
+from evergreen.model.tables import load_all, load_before_holdout, load_tables
 
 
 def take_as_valid(project):
@@ -85,3 +87,38 @@ def test_a_class_that_no_training_row_has_is_an_error(prepared):
     write_json(path, {**encoder.__dict__, "classes": ["false", "never"]})
     with pytest.raises(InputError, match="label 'true' is in no training row"):
         load_tables(project)
+
+
+def test_the_judged_model_learns_from_all_before_the_holdout_and_the_live_one_from_all(prepared):
+    project = prepared()
+    parts, before, whole = load_tables(project), load_before_holdout(project), load_all(project)
+    learnt = np.concatenate([parts.train.keys, parts.validation.keys])
+    assert sorted(before.train.keys.tolist()) == sorted(learnt.tolist())
+    assert not np.isin(before.train.keys, parts.holdout.keys).any()
+    assert sorted(whole.train.keys.tolist()) == sorted([*learnt.tolist(), *parts.holdout.keys.tolist()])
+    for tables in (before, whole):
+        assert len(tables.validation) == 0  # nothing stops a training early
+        np.testing.assert_array_equal(tables.holdout.y, parts.holdout.y)
+
+
+def test_where_nothing_says_when_the_holdout_stays_out(prepared, monkeypatch):
+    monkeypatch.setattr(dataset, "TIME", "")
+    project = prepared()
+    before, whole = load_before_holdout(project), load_all(project)
+    assert before.digest() == whole.digest()
+    assert not np.isin(whole.train.keys, whole.holdout.keys).any()
+
+
+def test_equal_rows_have_equal_digests(prepared):
+    project = prepared()
+    tables = load_tables(project)
+    assert tables.digest() == load_tables(project).digest() != load_before_holdout(project).digest()
+    other = replace(tables.train, y=1 - tables.train.y)
+    assert replace(tables, train=other).digest() != tables.digest()
+    assert replace(tables, holdout=other).digest() == tables.digest()  # what is not learnt from does not count
+
+
+def test_without_refit_the_encoder_is_that_of_the_training_rows(prepared):
+    project = prepared(train={"refit": "none"})
+    assert not (project.features / "live-encoder.json").exists()
+    assert Encoder.read(project.features / "encoder.json").fitted_on == ("2013-05",)

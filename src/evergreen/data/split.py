@@ -66,6 +66,17 @@ class Split:
             one["shares"] = tuple(one["shares"]) if one.get("shares") else None
         return cls(**{role: Part(**one) for role, one in content.items()})
 
+    def before_holdout(self) -> Part:
+        """Return the rows that are neither the holdout's nor later: what a model learns from before it is judged."""
+        batches = tuple(dict.fromkeys([*self.train.batches, *self.validation.batches]))
+        if self.train.shares and self.validation.shares:
+            return Part(batches, None, self.train.end, (self.train.shares[0], self.validation.shares[1]))
+        return Part(batches, None, self.validation.end)
+
+    def all_rows(self) -> Part:
+        """Return the rows that the live model learns from: all, but for a holdout that stays out for ever (by key)."""
+        return self.before_holdout() if self.holdout.shares else Part(tuple(self.batches()), None, None)
+
     def batches(self) -> list[str]:
         """Return the batches that its parts are made of, each once."""
         return list(dict.fromkeys([*self.train.batches, *self.validation.batches, *self.holdout.batches]))

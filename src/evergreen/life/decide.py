@@ -59,14 +59,34 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """The model that goes live beside the one that was judged, on rows that both have learnt from and on the holdout.
+
+    `earlier`, `holdout`: the difference in the metric that decides, more being better; None where they say nothing.
+    `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the less by heart.
+    """
+
+    rows: int  # that it has learnt from
+    until: str  # time of the newest
+    rounds: int
+    earlier: Difference | None
+    holdout: Difference | None
+    slack: float = 0.0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
 
     `calibration`: error of the champion (None without one) and of the challenger. `groups`: the largest difference
     between two groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded
-    from the registry in a fresh process and what the trained one said. `notes`: checks that were switched off before.
-    `faults`: what kept the comparison from being made. `questions`: what only a person can answer before it is promoted.
-    `changed`: what was changed in dataset.py since the champion was made, so that no comparison can be made.
+    from the registry in a fresh process and what the trained one said; None where it is not registered yet. `notes`:
+    checks that were switched off before. `faults`: what kept the comparison from being made. `questions`: what only a
+    person can answer before it is promoted. `changed`: what was changed in dataset.py since the champion was made, so
+    that no comparison can be made. `refresh`: the challenger is trained as the champion was, on newer data; else what
+    trains it has changed. `refit`: the model that goes live beside the one that was judged, None where that is the same
+    or not made yet. `seedless`: which of the two are trained without luck, so that one model is all there is.
+    `simplest`: why it is the linear model or the trees.
     """
 
     comparison: Comparison
@@ -74,12 +94,16 @@ class Evidence:
     champion_age_days: float | None
     calibration: tuple[float | None, float]
     groups: Mapping[str, Gap]
-    reload: float
+    reload: float | None
     seeds_expected: int
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    refresh: bool = False
+    refit: Refit | None = None
+    seedless: tuple[str, ...] = ()
+    simplest: str = ""
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
@@ -96,8 +120,10 @@ def decide(evidence: Evidence, gate: Gate) -> Decision:
         return Decision(REFUSE, (*broken, *not_compared), plain)
     lead = next(rule.says for rule in rules if rule.name == "better")
     off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
+    simplest = (evidence.simplest,) if evidence.simplest else ()
     asks = gate.approval == "manual" or evidence.changed or evidence.questions
-    return Decision(ASK if asks else PROMOTE, (lead, *evidence.questions, *off, *evidence.notes), plain)
+    why = (lead, *evidence.questions, *simplest, *off, *evidence.notes)
+    return Decision(ASK if asks else PROMOTE, why, plain)
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
@@ -111,6 +137,8 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     for fault in evidence.faults:
         yield Rule("comparable", met=False, says=fault)
     yield _seeds(evidence)
+    if evidence.simplest:
+        yield Rule("simplest", met=True, says=evidence.simplest)
     yield from _baselines(evidence.comparison, gate)
     if evidence.comparison.models:
         yield _no_worse(evidence.comparison, gate)
@@ -121,26 +149,30 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     yield _slices(evidence.comparison, gate)
     yield _calibration(evidence, gate)
     yield _groups(evidence, gate)
-    says = "the model loaded from the registry in a fresh process predicts "
-    yield Rule(
-        "reload",
-        met=evidence.reload == 0,
-        says=says + ("the same, bit for bit" if evidence.reload == 0 else f"otherwise, by up to {evidence.reload:.3g}"),
-    )
+    if evidence.refit:
+        yield from _refit(evidence.refit, evidence.comparison.metric, gate)
+    if evidence.reload is not None:
+        says = "the model loaded from the registry in a fresh process predicts "
+        same = evidence.reload == 0
+        says += "the same, bit for bit" if same else f"otherwise, by up to {evidence.reload:.3g}"
+        yield Rule("reload", met=same, says=says)
     for note in evidence.notes:
         yield Rule("switched off", met=True, says=note)
 
 
 def _seeds(evidence: Evidence) -> Rule:
-    counts = {name: len(values) for name, values in evidence.comparison.by_seed.items()}
+    by_seed = evidence.comparison.by_seed
+    counts = {name: len(values) for name, values in by_seed.items() if name not in evidence.seedless}
     few = [f"the {name} has {number}" for name, number in counts.items() if number < LEAST_SEEDS]
-    missing = evidence.seeds_expected - counts["challenger"]
+    missing = evidence.seeds_expected - counts["challenger"] if "challenger" in counts else 0
     if few:
         says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
     elif missing:
         says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
     else:
-        says = ", ".join(f"{name}: {count(number, 'seed')}" for name, number in counts.items())
+        told = {name: count(number, "seed") for name, number in counts.items()}
+        told |= dict.fromkeys(evidence.seedless, "no luck in its training")
+        says = ", ".join(f"{name}: {what}" for name, what in told.items())
     return Rule("seeds", met=not few and not missing, says=says)
 
 
@@ -154,6 +186,8 @@ def _baselines(found: Comparison, gate: Gate) -> Iterator[Rule]:
         likely = bool(found.whole) and one.value > 0 and one.probability >= gate.min_probability
         met = one.low > 0 or likely
         how = f"{word} better" if met else f"not {word} better"
+        if name == "constant" and not met and not found.whole:
+            how = f"nothing can be learnt from these columns so far: {how}"
         yield Rule(f"baseline {name}", met=met, says=f"{how} than the {name} baseline: {tell(found.metric, one)}")
 
 
@@ -171,6 +205,19 @@ def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
             met = one.high >= -bound
             says = f"{tell(name, one)}; " + ("not surely worse" if met else "surely worse") + f" than by {bound:.4g}"
             yield Rule(f"no worse in {name}", met=met, says=says)
+
+
+def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
+    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged."""
+    for where, one, slack in (("earlier rows", refit.earlier, refit.slack), ("the holdout", refit.holdout, 0.0)):
+        if one is None:
+            continue
+        bound = gate.margin * unit_of(metric, one) + slack
+        met = one.high >= -bound
+        says = (
+            f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
+        )
+        yield Rule(f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric, one)}")
 
 
 def _better(evidence: Evidence, gate: Gate) -> Rule:
@@ -192,6 +239,12 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
     if not one:
         return Rule("better", met=True, says="there is no champion that works: the first that passes becomes it")
     bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
+    if evidence.refresh:
+        margin = gate.refresh_margin * unit_of(found.metric, one)
+        met = one.low >= -margin
+        says = "a refresh (trained as the champion was, on newer data) "
+        says += f"is surely no worse than by {margin:.4g}" if met else f"may be worse by more than {margin:.4g}"
+        return Rule("better", met=met, says=f"{says}: {told}")
     if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
         return Rule("better", met=True, says=f"better beyond the noise: {told}")
     age = evidence.champion_age_days

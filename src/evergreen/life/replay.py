@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,7 +33,7 @@ from evergreen.data.split import LABEL, Split, read_part
 from evergreen.data.validate import BadBatchError, validate
 from evergreen.errors import InputError
 from evergreen.life import monitor
-from evergreen.life.compare import Resampling, resample_rows
+from evergreen.life.compare import Resampling, Rows, resample_rows
 from evergreen.life.courses import (
     HELD,
     NOTHING,
@@ -50,17 +49,20 @@ from evergreen.life.courses import (
     Step,
 )
 from evergreen.life.decide import PROMOTE, RETRAIN, Decision, decide
-from evergreen.life.judge import Candidate, days_of, judge
+from evergreen.life.judge import Candidate, days_of, judge, resampling_of
 from evergreen.life.leaks import check_leaks
 from evergreen.life.retrain import Life, decide_retraining
-from evergreen.model.baselines import predict_baselines
+from evergreen.life.simplest import CONSTANT, LINEAR, pick
+from evergreen.life.staleness import find_staleness
+from evergreen.model.baselines import fit_linear, predict_baselines
 from evergreen.model.device import count_cores, pick_device
-from evergreen.model.evaluate import check_holdout
-from evergreen.model.learner import find_learner
+from evergreen.model.evaluate import check_holdout, losses_of
+from evergreen.model.held_out import HeldOut
+from evergreen.model.learner import Trained, find_learner
 from evergreen.model.metrics import Estimate, interval, pick_metric, weighted
-from evergreen.model.package import Learnt, Model, read_package, write_package
-from evergreen.model.sweep import choose, share_cores
-from evergreen.model.tables import load_tables
+from evergreen.model.package import Learnt, Model
+from evergreen.model.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
+from evergreen.model.tables import Tables, load_all, load_before_holdout, load_tables
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -81,19 +83,32 @@ class Champion:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A model trained on what was known at some batch, and what the gate must know beside the champion."""
+    """What was trained on all that was known at some batch, and what the gate must know beside the champion.
 
-    candidate: Candidate
+    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how often to boost on so
+    many rows; None where the model that is judged is the one that goes live.
+    """
+
+    trees: Candidate
+    linear: Candidate
     rows: pl.DataFrame = field(repr=False)
     baselines: dict[str, Array] = field(repr=False)
-    afresh: Array = field(repr=False)
     notes: tuple[str, ...]
+    rounds: Callable[[int], int] | None = field(repr=False)
 
-    def face(self, champion: Champion | None, params: Params) -> Decision:
-        """Return what the gate says."""
-        beside = champion.candidate if champion else None
-        judged = judge(self.rows, self.candidate, beside, self.baselines, self.afresh, params, self.notes)
-        return decide(judged.evidence, params.gate)
+    def face(self, champion: Champion | None, params: Params) -> tuple[Candidate, HeldOut, Decision]:
+        """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
+        beside, encoder = champion.candidate if champion else None, self.trees.model.encoder
+        y = encoder.transform_label(self.rows[LABEL])
+        known, how = Rows(encoder.task, y, blocks=days_of(self.rows)), resampling_of(params)
+        metric = pick_metric(params.gate.metric, encoder.task)
+        trees, live = self.trees.see(self.rows), beside.model.learner if beside else None
+        picked = pick(known, trees, self.baselines, metric, how, live)
+        chosen = self.linear if picked.linear else self.trees
+        rivals = {CONSTANT: self.baselines[CONSTANT]} if picked.linear else self.baselines
+        refresh = beside is not None and beside.model.way == chosen.model.way
+        judged = judge(self.rows, chosen, beside, rivals, params, self.notes, refresh=refresh, simplest=picked.says)
+        return chosen, judged.held_out, decide(judged.evidence, params.gate)
 
 
 @dataclass
@@ -163,33 +178,66 @@ def find_batches(params: Params, options: Options) -> tuple[str, ...]:
 
 
 def challenge(workspace: Project, params: Params, device: str, version: str) -> Challenger:
-    """Train a challenger on the split that is prepared, as the training flow does, and read it back from its package.
+    """Train a challenger on the split that is prepared, as the training flow does.
 
     Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
     """
     tables = load_tables(workspace)
     check_holdout(tables)
-    notes = check_leaks(tables, params.leaks)
-    name, slots = params.train.learner, share_cores(params.sweep, count_cores(), device)
-    learner = find_learner(name)
-    matrix = learner.build_matrix(tables, params.train)
-    fit = partial(learner.train, matrix, params.train, device=device, threads=slots.threads)
-    with ThreadPoolExecutor(slots.jobs) as pool:
-        trained = {one.seed: one for one in pool.map(fit, params.sweep.seed_list())}
-    chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, params.sweep.model)
-    split = Split.read(workspace.features / "split.json")
-    boosters, learnt = {seed: trained[seed].booster for seed in chosen}, Learnt.of(tables, str(split.validation.end))
-    assert tables.encoder
-    with workspace.temporary() as folder:
-        model = read_package(write_package(Path(folder, "package"), tables.encoder, boosters, learnt, name))
-    rows = read_part(workspace, split.holdout)
-    return Challenger(
-        Candidate(version, model, tuple(one.booster for one in trained.values())),
-        rows,
-        predict_baselines(tables, params.sweep.first_seed),
-        Model(tables.encoder, boosters, learnt, name).predict_rows(rows),
-        notes,
+    notes, rounds = check_leaks(tables, params.leaks), None
+    split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
+    if params.train.refit == "all":
+        found = [one.rounds for one in fit_seeds(tables, params, device, seeds[:ROUND_SEEDS])]
+        rounds = partial(scale_rounds, found, len(tables.train), at_most=params.train.rounds)
+        tables = load_before_holdout(workspace)
+    trained = fit_seeds(tables, params, device, seeds, rounds(len(tables.train)) if rounds else None)
+    learnt = Learnt.of(tables, str(split.validation.end), split.before_holdout().batches)
+    trees, linear = (
+        make_candidate(version, tables, trained, params, learnt),
+        linear_candidate(version, tables, params, learnt),
     )
+    baselines = predict_baselines(tables, params.sweep.first_seed, linear.seeds[0])
+    rows = read_part(workspace, split.holdout)
+    return Challenger(trees, linear, rows, baselines, notes, None if split.holdout.shares else rounds)
+
+
+def fit_seeds(
+    tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
+) -> list[Trained]:
+    """Train some seeds side by side; `rounds`: how often to boost, where that is known."""
+    how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
+    learner, slots = find_learner(how.learner), share_cores(params.sweep, count_cores(), device)
+    fit = partial(learner.train, learner.build_matrix(tables, how), how, device=device, threads=slots.threads)
+    with ThreadPoolExecutor(slots.jobs) as pool:
+        return list(pool.map(fit, seeds))
+
+
+def make_candidate(
+    version: str, tables: Tables, trained: Sequence[Trained], params: Params, learnt: Learnt,
+    chosen: Sequence[int] = (), held_out: HeldOut | None = None,
+) -> Candidate:  # fmt: skip
+    """Return what the gate and monitoring know of a model.
+
+    Of a refit `chosen` are the seeds in its package, and `held_out` is what was said of the holdout before.
+    """
+    boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
+    chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
+    assert tables.encoder
+    packaged, way = {seed: boosters[seed] for seed in chosen}, way_of(params, learner)
+    rounds = int(np.median([one.rounds for one in trained]))
+    model = Model(tables.encoder, packaged, learnt, learner, way=way, refit=held_out is not None, rounds=rounds)
+    return Candidate(version, model, tuple(boosters.values()), (lambda: held_out) if held_out else None)
+
+
+def linear_candidate(
+    version: str, tables: Tables, params: Params, learnt: Learnt, held_out: HeldOut | None = None
+) -> Candidate:
+    """Return the linear model of the training rows as the gate sees it; `held_out`: as of `make_candidate`."""
+    seed, way = params.sweep.first_seed, way_of(params, LINEAR)
+    content = fit_linear(tables, seed)
+    assert tables.encoder
+    model = Model(tables.encoder, {seed: content}, learnt, LINEAR, way=way, refit=held_out is not None)
+    return Candidate(version, model, (content,), (lambda: held_out) if held_out else None)
 
 
 class Replayer:
@@ -259,10 +307,10 @@ class Replayer:
     def _begin(self, name: str, split: Split) -> None:
         """Make the first champion, the same for all policies; where the gate refuses it, the next batch tries again."""
         challenger = challenge(self.workspace, self.params, self.device, name)
-        decision = challenger.face(None, self.params)
+        chosen, held_out, decision = challenger.face(None, self.params)
         self.refused = () if decision.action == PROMOTE else decision.reasons
         if decision.action == PROMOTE:
-            champion, ends = self._crown(challenger, split), self._end(split)
+            champion, ends = self._crown(challenger, chosen, held_out, split), self._end(split)
             policies = ("never", *(one for one in POLICIES if one in self.options.policies and one != "never"))
             self.tracks = [Track(one, champion, [ends]) for one in policies]  # type: ignore[arg-type]
 
@@ -285,12 +333,17 @@ class Replayer:
         """Return what monitoring sees of the batch under the champion, and draws of the metric on its days."""
         features, model, params = self._features(), champion.candidate.model, self.params
         rows, kept = pl.read_parquet(features.file(name)), Sketch.read(features.file(name, SKETCH))
-        seen = monitor.see(name, rows, kept, None, champion.reference, params, champion.facts, why)
+        stale = None if why else self._find_staleness(champion, rows)
+        seen = monitor.see(name, rows, kept, None, champion.reference, params, champion.facts, why, stale)
         champion.facts.append(seen.as_plain())
         form = weighted(self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows))
         seed = params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
         how = Resampling(params.evaluate.resamples, params.evaluate.confidence, seed)
         return champion.facts[-1], resample_rows([form], rows.height, days_of(rows), how)[0]
+
+    def _find_staleness(self, champion: Champion, rows: pl.DataFrame) -> Estimate | None:
+        tables, live, how = load_before_holdout(self.workspace), champion.candidate, self.params
+        return find_staleness(live, tables, rows, self.metric, how, device=self.device, threads=count_cores())
 
     def _ask(self, track: Track, name: str) -> tuple[str, str]:
         """Return what the policy wants after the batch `name`, and why."""
@@ -319,17 +372,15 @@ class Replayer:
         track.trained.append(self._end(split))
         if isinstance(challenger, InputError):
             return STOPPED, str(challenger).splitlines()[0]
-        told = "promoted unseen"
-        if track.policy != "ungated":
-            judged = partial(challenger.face, track.champion, self.params)
-            decision, seconds = now(("face", track.champion.batch), judged)
-            track.seconds += seconds
-            told = " ".join(decision.reasons)
-            if decision.action != PROMOTE:
-                return REFUSED, told
-        track.champion, seconds = now("crown", partial(self._crown, challenger, split))
-        if track.policy == "drift":
-            track.seconds += seconds
+        judged = partial(challenger.face, track.champion, self.params)
+        (chosen, held_out, decision), seconds = now(("face", track.champion.batch), judged)
+        told = " ".join(decision.reasons) if track.policy != "ungated" else "promoted unseen"
+        track.seconds += seconds if track.policy != "ungated" else 0
+        if track.policy != "ungated" and decision.action != PROMOTE:
+            return REFUSED, told
+        crown = partial(self._crown, challenger, chosen, held_out, split)
+        track.champion, seconds = now(("crown", chosen.model.learner), crown)
+        track.seconds += seconds
         return PROMOTED, told
 
     def _try(self, name: str) -> Challenger | InputError:
@@ -338,11 +389,23 @@ class Replayer:
         except InputError as error:
             return error
 
-    def _crown(self, challenger: Challenger, split: Split) -> Champion:
-        """Gather what the champion is known by, as monitoring does."""
-        name, features, model = split.holdout.batches[-1], self._features(), challenger.candidate.model
-        reference = monitor.gather(name, model, features, split.train.batches, split.holdout.batches, self.params)
-        return Champion(name, challenger.candidate, reference)
+    def _crown(self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split) -> Champion:
+        """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
+        name, features, holdout = split.holdout.batches[-1], self._features(), split.holdout.batches
+        live = self._refit(challenger.rounds, judged, held_out, split) if challenger.rounds else judged
+        known = held_out if challenger.rounds else None
+        learnt = live.model.learnt.batches
+        reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)
+        return Champion(name, live, reference)
+
+    def _refit(self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut, split: Split) -> Candidate:
+        tables, params, entries = load_all(self.workspace), self.params, self._features().entries
+        batches = split.all_rows().batches
+        learnt = Learnt.of(tables, max(entries[name]["end"] for name in batches), batches)
+        if judged.model.learner == LINEAR:
+            return linear_candidate(judged.version, tables, params, learnt, held_out)
+        trained = fit_seeds(tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train)))
+        return make_candidate(judged.version, tables, trained, params, learnt, judged.model.seeds, held_out)
 
     def _end(self, split: Split) -> datetime:
         return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])

@@ -8,7 +8,7 @@ nobody judges it by rows that it knows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,23 +35,28 @@ SEED = "seed-"  # what the name of a booster's file begins with
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a model has learnt from or was stopped by: hashes of row keys, uint64, shape (rows,); the newest's time."""
+    """What a model has learnt from or was stopped by: hashes of row keys, uint64, shape (rows,); the newest's time.
+
+    `batches`: those that the rows are of; empty where a model of an earlier version does not say.
+    """
 
     keys: Hashes
     newest: str  # ISO 8601
+    batches: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tables: Tables, newest: str) -> Learnt:
+    def of(cls, tables: Tables, newest: str, batches: Sequence[str] = ()) -> Learnt:
         """Return what a model of `tables` has learnt from: its training rows, and those that stopped it."""
         parts = [part.keys for part in (tables.train, tables.validation) if part.keys is not None]
-        return cls(np.concatenate(parts), newest)
+        return cls(np.concatenate(parts), newest, tuple(batches))
 
 
 class Model:
     """An encoder and one or more boosters of one learner; the prediction is the mean over boosters.
 
-    `definition`: what dataset.py said when it was made; None: not known. Raises InputError where there is no booster, or
-    the learner is not there.
+    `definition`: what dataset.py said when it was made; None: not known. `way`: stands for how it was trained, rows
+    aside (`sweep.way_of`). `refit`: it has learnt from what judged the way of training as well. `rounds`: how often it
+    was boosted, the median over seeds. Raises InputError where there is no booster, or the learner is not there.
     """
 
     def __init__(
@@ -61,13 +66,18 @@ class Model:
         learnt: Learnt,
         learner: str = XGBOOST,
         definition: Definition | None = None,
+        *,
+        way: str = "",
+        refit: bool = False,
+        rounds: int = 1,
     ) -> None:
         if not boosters:
             raise InputError("a model without a booster predicts nothing: do not use it")
         load = find_learner(learner).load
         self.encoder, self.learnt, self.learner = encoder, learnt, learner
+        self.way, self.refit, self.rounds = way, refit, rounds
         self.definition = definition or Definition(encoder.task, None, dict.fromkeys(encoder.features))
-        self.seeds = tuple(sorted(boosters))
+        self.seeds, self.boosters = tuple(sorted(boosters)), dict(boosters)
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
 
     def predict_rows(self, rows: pl.DataFrame) -> Array:
@@ -93,6 +103,10 @@ def write_package(
     learnt: Learnt,
     learner: str = XGBOOST,
     definition: Definition | None = None,
+    *,
+    way: str = "",
+    refit: bool = False,
+    rounds: int = 1,
 ) -> Path:
     """Write the model of `learner` into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,8 +114,10 @@ def write_package(
         old.unlink()
     suffix = find_learner(learner).SUFFIX
     encoder.write(folder / "encoder.json")
-    write_json(folder / "learnt.json", {"newest": learnt.newest})
-    write_json(folder / MADE, {"learner": learner, "seeds": sorted(boosters)})
+    write_json(folder / "learnt.json", {"newest": learnt.newest, "batches": learnt.batches})
+    write_json(
+        folder / MADE, {"learner": learner, "seeds": sorted(boosters), "way": way, "refit": refit, "rounds": rounds}
+    )
     if definition:
         definition.write(folder / SAID)
     np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
@@ -124,11 +140,16 @@ def read_package(folder: Path) -> Model:
             raise InputError(f"{path} is missing or was changed after the model was packaged: do not use this model")
     files = {Path(name).stem.removeprefix(SEED): folder / name for name in sums if name.startswith(SEED)}
     boosters = {int(seed): path.read_bytes() for seed, path in files.items()}
-    newest = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))["newest"]
-    learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), newest)
+    said = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))
+    learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), said["newest"], tuple(said.get("batches", ())))
     learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, named=MADE in sums)
-    definition = Definition.read(folder / SAID) if SAID in sums else None
-    return Model(Encoder.read(folder / "encoder.json"), boosters, learnt, learner, definition)
+    made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
+    way, refit, rounds = str(made.get("way", "")), bool(made.get("refit")), int(made.get("rounds", 1))
+    encoder, definition = (
+        Encoder.read(folder / "encoder.json"),
+        Definition.read(folder / SAID) if SAID in sums else None,
+    )
+    return Model(encoder, boosters, learnt, learner, definition, way=way, refit=refit, rounds=rounds)
 
 
 def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], *, named: bool) -> str:
