@@ -66,7 +66,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
         with job.tracker.open_run(plan.fingerprint, *models.describe(job, plan, reason)) as run_id:
             tables, notes = models.load(job)
             bias = data.bias(job)
-            search = sweeps.find_rounds(job, run_id, tables, plan.device, plan.slots)
+            search = sweeps.find_rounds(job, run_id, plan.device, plan.slots)
             tables, trained, failed = models.train(job, plan, run_id, tables, search)
             linear = models.fit_linear(job, tables)
             curves = sweeps.curves_of(search, trained)
@@ -75,11 +75,11 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
             if not registered:  # else a run that was killed after its promotion
                 trees = models.trees_of(job, tables, trained, evaluation.chosen)
                 made, judged = life.compare(job, trees, models.linear_of(job, tables, linear), evaluation, notes)
-                if search and models.refits(job) and life.passes(job, judged):
+                if search and models.refits(job) and (made.tables.folds or life.passes(job, judged)):
                     job.tracker.record_held_out(run_id, judged.held_out)
                     live = models.refit(job, plan, run_id, search, made)
                     judged = life.compare_refit(job, live, made, judged)
-                    made = live if life.passes(job, judged) else made
+                    made = live if made.tables.folds or life.passes(job, judged) else made
                 registered = models.register(job, plan, run_id, made)
                 judged = life.reload(job, registered, made, judged)
                 registered, decision = life.settle(job, run_id, registered, judged)

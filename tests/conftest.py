@@ -103,6 +103,7 @@ def small_project(folder: Path, months: tuple[str, ...], rows: int, **sections: 
         month(name, rows).write_parquet(inbox / f"{name}.parquet")
     content = params.Params().model_dump(mode="json", by_alias=True)
     content["source"] = {"kind": "files", "path": str(inbox)}
+    content["split"]["cross_validate_below"] = None  # the newest batch judges, as it does of many rows
     for section, values in {**SMALL, **sections}.items():
         content[section] = content.get(section, {}) | values if isinstance(values, dict) else values
     (root / "params.yaml").write_text(yaml.safe_dump(content))

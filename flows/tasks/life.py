@@ -43,7 +43,7 @@ def compare(job: Job, trees: Made, linear: Made, evaluation: Any, notes: tuple[s
     from evergreen.model.evaluate import MODEL
     from evergreen.model.metrics import pick_metric
 
-    rows = read_part(job.project, Split.read(job.project.features / "split.json").holdout)
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
     live = job.registry.champion()
     champion = job.candidate(live) if live else None
     held = job.registry.aliases().get("champion")
@@ -73,11 +73,10 @@ def compare_refit(job: Job, live: Made, judged: Made, evidence: Judged) -> Judge
     from evergreen.life.judge import compare_refit as beside
 
     split = Split.read(job.project.features / "split.json")
-    newest = split.before_holdout().batches[-1:]
-    earlier = read_part(job.project, Part(newest, None, split.holdout.start))
-    refit = beside(
-        live.model(), judged.model(), earlier, read_part(job.project, split.holdout), live.rounds, job.params
-    )
+    newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
+    earlier = None if split.judged else read_part(job.project, newest)
+    rows, said = read_part(job.project, split.judging), evidence.predictions["challenger"]
+    refit = beside(live.model(), judged.model(), said, earlier, rows, live.rounds, job.params)
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
 
 
@@ -88,7 +87,7 @@ def reload(job: Job, registered: Registered, made: Made, judged: Judged) -> Judg
     from evergreen.life.judge import distance
 
     model = made.model()
-    rows = read_part(job.project, Split.read(job.project.features / "split.json").holdout)
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
     afresh = job.registry.predict_afresh(registered.version, rows.select(model.encoder.features))
     far = distance(afresh, model.predict_rows(rows))
     return replace(judged, evidence=replace(judged.evidence, reload=far))

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
@@ -17,13 +18,14 @@ from prefect.logging import get_run_logger
 from evergreen.data.finding import count
 from evergreen.errors import InputError
 from evergreen.life.simplest import LINEAR
+from evergreen.model.folds import part_bytes, predict_holdout
 from evergreen.model.learner import Trained
 from evergreen.model.sweep import JUDGED, LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
 from evergreen.project import Project
 from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
-from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown
+from flows.tasks.job import Job, not_a_mistake, note_shown
 from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 from flows.tasks.sweeps import Search, Seed, Sweep, run_sweep
 
@@ -45,7 +47,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Made:
-    """A model that is in no registry yet: the booster of each seed, those that are packaged, what they learnt from."""
+    """A model that is in no registry yet: the booster of each seed, those that are packaged, what they learnt from.
+
+    In a cross-validation a booster joins those of all folds; the model of the last fold stands for them.
+    """
 
     tables: Any = field(repr=False)
     boosters: Mapping[int, bytes] = field(repr=False)
@@ -67,7 +72,9 @@ class Made:
         """Return it as the gate sees it."""
         from evergreen.life.judge import Candidate
 
-        return Candidate(called, self.model(), tuple(self.boosters.values()))
+        return Candidate(
+            called, self.model(), tuple(self.boosters.values()), self._held_out if self.tables.folds else None
+        )
 
     @contextmanager
     def package(self, project: Project) -> Iterator[Path]:
@@ -84,7 +91,15 @@ class Made:
         return {"way": self.way, "refit": self.refit, "rounds": self.rounds}
 
     def _packaged(self) -> dict[int, bytes]:
-        return {seed: self.boosters[seed] for seed in self.chosen}
+        return {seed: part_bytes(self.tables, self.boosters[seed])[-1] for seed in self.chosen}
+
+    def _held_out(self) -> Any:
+        """Return what the models of the folds say of the rows that judge."""
+        from evergreen.model.held_out import HeldOut
+
+        said = {seed: predict_holdout(self.tables, one, self.learner) for seed, one in self.boosters.items()}
+        packaged = np.mean([said[seed] for seed in sorted(self.chosen)], axis=0)
+        return HeldOut.of(self.tables.holdout.keys, packaged, tuple(said.values()))
 
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
@@ -92,7 +107,8 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
     from evergreen.data.split import Split
 
     split = Split.read(job.project.features / "split.json")
-    parts = {f"split.{role}": ", ".join(getattr(split, role).batches) for role in NAMES}
+    roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
+    parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
     facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
     facts["reason"] = reason
     name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
@@ -178,16 +194,16 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
 
 
 def train(job: Job, plan: Plan, run_id: str, tables: Any, search: Search | None) -> tuple[Any, list[Seed], list[int]]:
-    """Train what the holdout judges: as what goes live will be, on all rows before the holdout.
+    """Train what the holdout judges as what goes live will be: on all rows before the holdout, or fold by fold.
 
     Returns the rows, the seeds that have a model, and those that failed.
     """
-    from evergreen.model.tables import load_before_holdout
+    from evergreen.model.tables import load_judged
 
     rounds = None
     if search:
-        tables = load_before_holdout(job.project)
-        rounds = search.rounds(len(tables.train), job.params.train.rounds)
+        tables = load_judged(job.project)
+        rounds = search.rounds(tables.rows_learnt(), job.params.train.rounds)
     sweep = Sweep.of(job, JUDGED, tables, plan.device, plan.slots, rounds)
     return tables, *run_sweep(job, sweep, run_id)
 
@@ -230,7 +246,8 @@ def evaluate(
     learner = job.params.train.learner
     evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner)
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
-    gain = feature_gain(chosen, tables.features, learner)
+    parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
+    gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
     files = [
         draw_result(evaluation, list(boosters), curves, gain, title, reports / "result.png", learner),
@@ -266,7 +283,7 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     from evergreen.data.split import Split, read_part
     from evergreen.model.evaluate import MODEL
 
-    holdout = Split.read(job.project.features / "split.json").holdout
+    holdout = Split.read(job.project.features / "split.json").judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
     tell = None if dataset.KEY else partial(tell_rows, job.project, holdout)
     predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell)
@@ -313,23 +330,32 @@ def _learnt_before(job: Job, tables: Any) -> Any:
     from evergreen.model.package import Learnt
 
     split = Split.read(job.project.features / "split.json")
+    if split.judged:  # what the models of the folds have learnt from together
+        return _learnt_all(job, tables)
     return Learnt.of(tables, str(split.validation.end), split.before_holdout().batches)
 
 
+def _learnt_all(job: Job, tables: Any) -> Any:
+    from evergreen.data.manifest import Manifest
+    from evergreen.data.split import Split
+    from evergreen.model.package import Learnt
+
+    batches = Split.read(job.project.features / "split.json").all_rows().batches
+    entries = Manifest(job.project.features).entries
+    return Learnt.of(tables, max(entries[name]["end"] for name in batches), batches)
+
+
 def refits(job: Job) -> bool:
-    """Return whether the live model learns from rows that the judged one lacks."""
+    """Return whether the live model learns from rows that a judged one lacks."""
     from evergreen.data.split import Split
 
-    by_time = Split.read(job.project.features / "split.json").holdout.shares is None
-    return by_time and job.params.train.refit == "all"
+    split = Split.read(job.project.features / "split.json")
+    return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
 
 
 def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Made) -> Made:
     """Train once more as the judged model was trained, on all rows: what goes live."""
-    from evergreen.data.manifest import Manifest
-    from evergreen.data.split import Split
     from evergreen.model import baselines
-    from evergreen.model.package import Learnt
     from evergreen.model.tables import load_all
 
     tables, rounds = load_all(job.project), 1
@@ -341,12 +367,9 @@ def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Made) -> Ma
         if failed:
             raise InputError(f"seed(s) {failed} could not be refit on all rows: run again to try them again")
         boosters = {one.trained.seed: one.trained.booster for one in seeds}
-    batches = Split.read(job.project.features / "split.json").all_rows().batches
-    entries = Manifest(job.project.features).entries
-    learnt = Learnt.of(tables, max(entries[name]["end"] for name in batches), batches)
-    job.tracker.tag(
-        run_id, {"refit.rounds": rounds, "refit.rows": len(tables.train), "refit.batches": ", ".join(batches)}
-    )
+    learnt = _learnt_all(job, tables)
+    facts = {"refit.rounds": rounds, "refit.rows": len(tables.train), "refit.batches": ", ".join(learnt.batches)}
+    job.tracker.tag(run_id, facts)
     return Made(
         tables, boosters, judged.chosen, learnt, judged.learner, judged.definition, judged.way, rounds, refit=True
     )

@@ -52,6 +52,7 @@ CODE = (
     "../data/shift.py",
     "../data/sketch.py",
     "../model/expected.py",
+    "../model/folds.py",
     "../model/held_out.py",
     "../model/learner.py",
     "../model/metrics.py",

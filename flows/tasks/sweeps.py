@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Semaphore
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
 from evergreen.errors import explain
+from evergreen.model.folds import join
 from evergreen.model.learner import Trained, find_learner
 from evergreen.model.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, scale_rounds, seed_fingerprint
 from evergreen.params import Params
@@ -74,13 +76,13 @@ class Search:
     rows: int
 
     def rounds(self, rows: int, at_most: int) -> int:
-        """Return how often to boost on so many rows."""
+        """Return how often to boost on `rows`, a number."""
         return scale_rounds([one.trained.rounds for one in self.seeds], self.rows, rows, at_most)
 
 
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
 def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
-    """Bin the rows once for all seeds, and recall the seeds that an earlier run trained."""
+    """Bin the rows of each part once for all seeds, and recall the seeds that an earlier run trained."""
     parts = {role: len(getattr(sweep.tables, role)) for role in NAMES}
     if sweep.role == JUDGED:
         job.tracker.log_data(run_id, data_versions(job.project), parts)
@@ -90,7 +92,8 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
         if (found := job.tracker.load_seed(run_id, sweep.fingerprint(seed), sweep.role))
     }
     learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
-    binned = None if whole else learner.build_matrix(sweep.tables, sweep.params.train)
+    parts_of = sweep.tables.parts()
+    binned = None if whole else [learner.build_matrix(one, sweep.params.train) for one in parts_of]
     rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
     get_run_logger().info("%s: %s rows, %d features", TITLES[sweep.role], rows, len(sweep.tables.features))
     return binned, recalled
@@ -110,7 +113,8 @@ def train(job: Job, sweep: Sweep, run_id: str, binned: Any, seed: int, known: An
         return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))
     with limit:
         params, threads = sweep.params.train, sweep.slots.threads
-        trained = find_learner(params.learner).train(binned, params, seed, device=sweep.device, threads=threads)
+        fit = partial(find_learner(params.learner).train, device=sweep.device, threads=threads)
+        trained = join([fit(one, params, seed) for one in binned])
         metrics = measure(trained)
     job.tracker.record_seed(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
     return Seed(trained, metrics, reused=False)
@@ -145,12 +149,15 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
     return [trained[seed] for seed in sorted(trained)], sorted(failed)
 
 
-def find_rounds(job: Job, run_id: str, tables: Any, device: str, slots: Slots) -> Search | None:
+def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | None:
     """Find by early stopping on some seeds how often to boost; None where every seed is stopped early by itself."""
+    from evergreen.model.tables import load_stopping
+
     if job.params.train.refit == "none":
         return None
+    tables = load_stopping(job.project)
     seeds, _ = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
-    return Search(tuple(seeds), len(tables.train))
+    return Search(tuple(seeds), tables.rows_learnt())
 
 
 def curves_of(search: Search | None, seeds: Sequence[Seed]) -> list[Trained]:

@@ -252,8 +252,8 @@ class Tracker:
             folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-                suffix = find_learner(facts.pop("learner", XGBOOST)).SUFFIX  # at first there was no other
-                booster = (folder / f"booster{suffix}").read_bytes()
+                learner = facts.pop("learner", XGBOOST)  # at first there was no other
+                booster = (folder / _file_of(learner, facts.get("folds", 1))).read_bytes()
                 if sha256_of(booster.hex()) != facts.pop("sha256"):
                     return None
                 facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
@@ -303,7 +303,7 @@ class Tracker:
             place = Path(folder, "seed")
             place.mkdir()
             learner = self.params.train.learner
-            (place / f"booster{find_learner(learner).SUFFIX}").write_bytes(trained.booster)
+            (place / _file_of(learner, trained.folds)).write_bytes(trained.booster)
             facts = asdict(trained) | {"learner": learner, "sha256": sha256_of(trained.booster.hex())}
             facts.pop("booster")
             (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -491,3 +491,8 @@ def quoted(value: str) -> str:
 
 def _complete(run: Run) -> bool:
     return bool(run.info.status == "FINISHED" and run.data.tags.get(FAILED_SEEDS, "[]") == "[]")
+
+
+def _file_of(learner: str, folds: int) -> str:
+    """Return what the file of a seed's model is called, or of its models, one for each fold of a cross-validation."""
+    return f"booster{find_learner(learner).SUFFIX}" if folds == 1 else "folds.json"

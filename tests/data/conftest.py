@@ -38,7 +38,8 @@ class Site:
             "prepare": {"min_level_rows": 5},
             "train": {"device": "cpu"},
         }
-        return params.parse(content | sections, "params.yaml")
+        split = {"cross_validate_below": None} | sections.pop("split", {})  # the newest batch judges, as of many rows
+        return params.parse(content | {"split": split} | sections, "params.yaml")
 
     def deliver(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Put one Parquet file per batch into the inbox."""

@@ -519,7 +519,8 @@ def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, s
 def test_a_refit_is_compared_with_what_was_judged(spoilt, worse, world):
     judged, rows = world.better("binary").model, world.holdout("binary")
     live = world.learn("binary", spoil(world, spoilt)).model
-    found = compare_refit(live, judged, world.draw_rows("binary", 3000, 2), rows, 40, world.params("binary"))
+    earlier, said = world.draw_rows("binary", 3000, 2), judged.predict_rows(rows)
+    found = compare_refit(live, judged, said, earlier, rows, 40, world.params("binary"))
     assert (found.rows, found.rounds) == (len(live.learnt.keys), 40)
     assert (found.earlier.high < -0.005 - found.slack) is worse
     assert (found.holdout.high < 0) is worse

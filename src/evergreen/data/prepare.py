@@ -103,7 +103,8 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     held = find_held(done, batches, params.drift)
-    split = split_rows(done, [name for name in batches if name not in held], params.split.train_batches)
+    few = params.split.cross_validate_below if params.train.refit == "all" else None
+    split = split_rows(done, [name for name in batches if name not in held], params.split.train_batches, few)
     _fit(done, split, params)
     write_json(project.features / "split.json", asdict(split))
     used = Profile.read(done.file(name, ".json") for name in split.batches())

@@ -289,21 +289,24 @@ def _age(rows: pl.DataFrame, champion: Candidate) -> float:
 
 
 def compare_refit(
-    live: Model, judged: Model, earlier: pl.DataFrame, holdout: pl.DataFrame, rounds: int, params: Params
-) -> Refit:
+    live: Model, judged: Model, said: Array, earlier: pl.DataFrame | None, holdout: pl.DataFrame, rounds: int,
+    params: Params,
+) -> Refit:  # fmt: skip
     """Return the model that goes live beside the one that was judged, on `earlier` rows that both have learnt from.
 
-    On the `holdout`, which only the live one has learnt from, it must not be worse either.
+    On the `holdout`, of which the judged one `said` something and only the live one has learnt from it, it must not be
+    worse either. `earlier`: None where each fold of a cross-validation has learnt from other rows.
     """
     task = judged.encoder.task
     metric = pick_metric(params.gate.metric, task)
     how = resampling_of(params)
 
-    def beside(rows: pl.DataFrame) -> Difference | None:
+    def beside(rows: pl.DataFrame, before: Array) -> Difference | None:
         whole = Rows(task, judged.encoder.transform_label(rows[LABEL]), {}, days_of(rows))
-        return difference(whole, metric, Side(judged.predict_rows(rows)), Side(live.predict_rows(rows)), how)
+        return difference(whole, metric, Side(before), Side(live.predict_rows(rows)), how)
 
-    old, new = beside(earlier), beside(holdout)
+    old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
+    new = beside(holdout, said)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     by_heart = sign * (old.champion - new.champion) if old and new else 0.0  # how much better on rows that it knows
     slack = max(0.0, by_heart) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.model import linear
+from evergreen.model.folds import join_bytes, predict_holdout
 from evergreen.params import Train
 
 if TYPE_CHECKING:
@@ -16,15 +17,17 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def fit_linear(tables: Tables, seed: int) -> bytes:
-    """Return the linear model of the training rows."""
-    return linear.train(linear.build_matrix(tables, Train()), Train(), seed).booster
+    """Return the linear model of the training rows; of each fold, where there are any."""
+    return join_bytes(
+        [linear.train(linear.build_matrix(part, Train()), Train(), seed).booster for part in tables.parts()]
+    )
 
 
 def predict_baselines(tables: Tables, seed: int, fitted: bytes | None = None) -> dict[str, Array]:
     """Return what a constant and the linear model (`fitted`, else one fitted now) predict for the holdout, by name."""
-    constant = _constant(tables.task).fit(tables.train.x, tables.train.y)
-    straight = linear.load(fitted or fit_linear(tables, seed))
-    return {"constant": _predict(constant, tables), "linear": straight.predict(tables.holdout.x)}
+    constant = [_predict(_constant(tables.task).fit(part.train.x, part.train.y), part) for part in tables.parts()]
+    straight = predict_holdout(tables, fitted or fit_linear(tables, seed), "linear")
+    return {"constant": tables.gather(constant), "linear": straight}
 
 
 def _constant(task: str) -> Any:

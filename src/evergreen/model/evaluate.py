@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.errors import InputError
+from evergreen.model.folds import predict_holdout
 from evergreen.model.learner import XGBOOST, find_learner
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, Estimate, bootstrap, measure
 from evergreen.model.sweep import Spread, summarize
@@ -54,7 +55,7 @@ def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
 def measure_seed(tables: Tables, booster: bytes, learner: str = XGBOOST) -> dict[str, float]:
     """Return the metrics of one seed's model on the holdout."""
     check_holdout(tables)
-    return measure(tables.task, tables.holdout.y, predict(booster, tables.holdout.x, learner))
+    return measure(tables.task, tables.holdout.y, predict_holdout(tables, booster, learner))
 
 
 def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
@@ -88,7 +89,7 @@ def evaluate(
     `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
     """
     check_holdout(tables)
-    said = [predict(one, tables.holdout.x, learner) for one in boosters.values()]
+    said = [predict_holdout(tables, one, learner) for one in boosters.values()]
     predictions = {MODEL: np.mean(said, axis=0), **baselines}
     estimates = bootstrap(
         tables.task,

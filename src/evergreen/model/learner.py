@@ -36,6 +36,7 @@ class Trained:
     validation_loss: float | None  # at the best round; None without validation rows
     history: dict[str, tuple[float, ...]] = field(repr=False)  # "train" and "validation": loss after each round
     seconds: float = 0.0
+    folds: int = 1  # how many models `booster` joins, one for each fold of a cross-validation
 
 
 class Loaded(Protocol):

@@ -23,6 +23,7 @@ from evergreen.params import Sweep as SweepParams
 
 TRAINS = (
     "device.py",
+    "folds.py",
     "learner.py",
     "tables.py",
     "../data/encoder.py",

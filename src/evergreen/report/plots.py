@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,11 +62,11 @@ def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
     return draw_panels(panels[evaluation.task](evaluation), title, path)
 
 
-def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
+def feature_gain(boosters: Collection[bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
     """Return each feature's share of the total gain in loss, mean over boosters of `learner`, largest first."""
     load = find_learner(learner).load
     totals = dict.fromkeys(features, 0.0)
-    for content in boosters.values():
+    for content in boosters:
         gains = load(content).gains()
         whole = sum(gains.values()) or 1.0
         for name, gain in gains.items():

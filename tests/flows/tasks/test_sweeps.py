@@ -46,10 +46,10 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
     limit = Semaphore(1)
     with disable_run_logger():
         fresh = sweeps.train.fn(
-            one, Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots), "run", None, 1, None, limit, "train"
+            one, Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots), "run", [None], 1, None, limit, "train"
         )
         known = sweeps.train.fn(
-            one, Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots), "run", None, 1, model, limit, "train"
+            one, Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots), "run", [None], 1, model, limit, "train"
         )
     assert fresh == Seed(model, {"length": 5}, reused=False)
     assert notes.seeds == [("run", model, {"length": 5}, seed_fingerprint("rows", one.params, "cpu", 1), JUDGED)]
@@ -94,7 +94,7 @@ def sweep(known):
         record_seed=lambda *_: None, record_failure=lambda run_id, seed, said, role: failures.update({seed: said})
     )
     job, sweep = jobs.Job(project, params, tracker), sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
-    sweeps.matrix = lambda *_: (None, known)
+    sweeps.matrix = lambda *_: ([None], known)
     return sweeps.run_sweep(job, sweep, "run")
 
 found = []
