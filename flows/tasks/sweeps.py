@@ -94,7 +94,8 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
     parts_of = sweep.tables.parts()
     binned = None if whole else [learner.build_matrix(one, sweep.params.train) for one in parts_of]
-    rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
+    folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
+    rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
     get_run_logger().info("%s: %s rows, %d features", TITLES[sweep.role], rows, len(sweep.tables.features))
     return binned, recalled
 

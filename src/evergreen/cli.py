@@ -602,12 +602,11 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     metrics = tracker.client.get_run(outcome.run_id).data.metrics
     name = next(iter(_metrics(params)))
     if name in metrics:
-        rows.append([name, f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"])
+        found = f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"
+        others = ", ".join(f"{other} {metrics[f'{other}.{name}']:.4f}" for other in ("linear", "constant"))
+        rows.append([name, f"{params.train.learner} {found}, {others}"])
         rows.append(
             ["over seeds", f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}"]
-        )
-        rows.append(
-            ["baselines", f"linear {metrics[f'linear.{name}']:.4f}, constant {metrics[f'constant.{name}']:.4f}"]
         )
     if outcome.decision:
         rows += [["why" if number == 0 else "", reason] for number, reason in enumerate(outcome.decision.reasons)]

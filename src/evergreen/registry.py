@@ -244,7 +244,7 @@ class Registry:
                 f"version {number} was compared with {_called(expected)}, but {_called(now)} is champion now: "
                 "run again, so that it is compared with that one"
             )
-        return self._change(PROMOTED, number, now, now, " ".join(decision.reasons), batch, decision, files)
+        return self._change(PROMOTED, number, now, now, "; ".join(decision.reasons), batch, decision, files)
 
     def rollback(self, reason: str, to: str | None = None) -> Event:
         """Make an earlier version the champion again: `to`, or the one before the present one.
@@ -269,7 +269,7 @@ class Registry:
 
     def record(self, number: str, what: str, decision: Decision, batch: str = "", files: Sequence[Path] = ()) -> Event:
         """Write down a decision that changes no alias: `REFUSED` or `ASKED`."""
-        run_id = self._begin(what, number, self.decided(), " ".join(decision.reasons), batch)
+        run_id = self._begin(what, number, self.decided(), "; ".join(decision.reasons), batch)
         self._attach(run_id, decision, files)
         self.client.set_terminated(run_id)
         return _event(self.client.get_run(run_id))

@@ -82,9 +82,7 @@ def test_what_is_said_of_the_holdout_comes_from_the_model_of_the_fold():
 def test_baselines_are_cross_validated_as_well():
     tables = tables_of(fold_by_key(KEYS, stopping=False))
     found = predict_baselines(tables, 0)
-    for fold in tables.folds:
-        means = tables.train.y[fold.train].mean()
-        np.testing.assert_allclose(found["constant"][fold.holdout], means, rtol=1e-5)
+    assert len(set(found["constant"])) == 1  # else what is nothing but constant would rank rows by their fold
     assert np.corrcoef(found["linear"], tables.holdout.y)[0, 1] > 0.9
 
 
