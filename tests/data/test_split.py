@@ -185,3 +185,49 @@ def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> No
     assert found.latest.classes == {"true": late.height}
     names = {one.name for one in find_bias(found).findings if one.topic == "sampling"}
     assert "training beside the newest batch, b · label" in names
+
+
+@pytest.mark.usefixtures("timeless")
+@pytest.mark.parametrize(("below", "few"), [(401, True), (400, False), (None, False)])
+def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool, site: Any) -> None:
+    deliver(site, first=table(0))
+    prepare(site.project, site.params(split={"cross_validate_below": below}))
+    split = Split.read(site.project.features / "split.json")
+    assert read_part(site.project, split.judging).height == (
+        400 if few else read_part(site.project, split.holdout).height
+    )
+    assert (read_part(site.project, split.all_rows()).height == 400) is few
+    assert split.judging_rows() == ("all rows up to first, by cross-validation" if few else "15% of the rows of first")
+
+
+@pytest.mark.usefixtures("timeless")
+def test_without_a_refit_no_row_is_judged_by_cross_validation(site: Any) -> None:
+    deliver(site, first=table(0))
+    found = prepare(
+        site.project, site.params(split={"cross_validate_below": 3000}, train={"device": "cpu", "refit": "none"})
+    )
+    assert found.split.judged is None
+
+
+@pytest.mark.usefixtures("timeless")
+@pytest.mark.parametrize("moments", [400, 30])
+def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(
+    moments: int, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = datetime(2024, 1, 1)  # noqa: DTZ001
+    monkeypatch.setattr(dataset, "COLUMNS", {**COLUMNS, "day": pl.Datetime("us")})
+    monkeypatch.setattr(dataset, "TIME", "day")
+    frames = {}
+    for at in range(4):
+        days = (pl.int_range(at * 100, at * 100 + 100, eager=True) * moments // 400).alias("day")
+        frames[f"b{at}"] = table(at * 100, 100).with_columns(day=pl.lit(start) + pl.duration(days=days))
+    deliver(site, **frames)
+    split = prepare(site.project, site.params(split={"cross_validate_below": 3000})).split
+    if moments < 40:
+        assert split.judged is None
+        return
+    rows = read_part(site.project, split.judging)
+    assert (rows.height, rows[TIME].min()) == (200, datetime(2024, 7, 19))  # noqa: DTZ001
+    assert read_part(site.project, split.all_rows()).height == 400
+    assert split.judging_rows() == "the newer half of the rows up to b3, by cross-validation"
+    assert not split.newest_judges

@@ -16,7 +16,7 @@ from evergreen.data.prepare import prepare
 from evergreen.data.split import LABEL, Split, read_part
 from evergreen.errors import InputError
 from evergreen.files import write_json
-from evergreen.model.tables import load_all, load_before_holdout, load_tables
+from evergreen.model.tables import load_all, load_before_holdout, load_judged, load_stopping, load_tables
 
 
 def take_as_valid(project):
@@ -122,3 +122,28 @@ def test_without_refit_the_encoder_is_that_of_the_training_rows(prepared):
     project = prepared(train={"refit": "none"})
     assert not (project.features / "live-encoder.json").exists()
     assert Encoder.read(project.features / "encoder.json").fitted_on == ("2013-05",)
+
+
+@pytest.mark.parametrize("time", [True, False])
+def test_of_few_rows_each_that_judges_is_left_out_of_its_own_models_rows(time, prepared, monkeypatch):
+    if not time:
+        monkeypatch.setattr(dataset, "TIME", "")
+    project = prepared(split={"cross_validate_below": 3000})
+    stopping, judged, whole = load_stopping(project), load_judged(project), load_all(project)
+    assert len(judged.train) == len(whole.train) > len(load_tables(project).train)
+    assert len(judged.holdout) == (len(judged.train) + 1) // 2 if time else len(judged.train)
+    parts = judged.parts()
+    assert len(parts) == 5
+    assert sum(len(part.holdout) for part in parts) == len(judged.holdout)
+    for part, before in zip(parts, stopping.parts(), strict=True):
+        assert not np.isin(part.train.keys, part.holdout.keys).any()
+        assert len(part.validation) == 0 < len(before.validation)
+        assert sorted(part.train.keys) == sorted([*before.train.keys, *before.validation.keys])
+    np.testing.assert_array_equal(judged.gather([part.holdout.y for part in parts]), judged.holdout.y)
+
+
+def test_of_many_rows_the_newest_batch_judges(prepared):
+    project = prepared()
+    assert load_judged(project).digest() == load_before_holdout(project).digest()
+    assert load_stopping(project).digest() == load_tables(project).digest()
+    assert load_judged(project).folds == ()
