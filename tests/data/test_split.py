@@ -197,7 +197,7 @@ def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool
         400 if few else read_part(site.project, split.holdout).height
     )
     assert (read_part(site.project, split.all_rows()).height == 400) is few
-    assert split.judging_rows() == ("all rows up to first, by cross-validation" if few else "15% of the rows of first")
+    assert split.judging_rows() == ("cross-validation of all rows up to first" if few else "15% of the rows of first")
 
 
 @pytest.mark.usefixtures("timeless")
@@ -229,5 +229,5 @@ def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(
     rows = read_part(site.project, split.judging)
     assert (rows.height, rows[TIME].min()) == (200, datetime(2024, 7, 19))  # noqa: DTZ001
     assert read_part(site.project, split.all_rows()).height == 400
-    assert split.judging_rows() == "the newer half of the rows up to b3, by cross-validation"
+    assert split.judging_rows() == "cross-validation of the newer half of the rows up to b3"
     assert not split.newest_judges

@@ -177,7 +177,7 @@ def test_an_odd_file_becomes_a_model(name: str, fresh: Project, cli: Run) -> Non
     assert not set(no_features) & set(names["FEATURES"])
     assert yaml.safe_load(fresh.params.read_text())["task"] == task
     done = cli(fresh, "run")
-    assert_fine(done, "evergreen version 1 is champion", "by cross-validation")
+    assert_fine(done, "evergreen version 1 is champion", "cross-validation of")
     assert not list(fresh.root.rglob(".part-*"))
 
 

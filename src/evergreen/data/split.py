@@ -98,14 +98,19 @@ class Split:
     @property
     def newest_judges(self) -> bool:
         """Whether the holdout is the newest batch, and not some of the rows of batches that train as well."""
-        return not self.judged and not set(self.holdout.batches) & set(self.train.batches)
+        return not self.judged and self.newest_apart
+
+    @property
+    def newest_apart(self) -> bool:
+        """Whether no row of the newest batch is among the training or validation rows."""
+        return not set(self.holdout.batches) & set(self.train.batches)
 
     def judging_rows(self) -> str:
         """Return what judges in words, the name of its newest batch last."""
         newest = self.judging.batches[-1]
         if self.judged:
             some = "all rows" if self.judged.shares else "the newer half of the rows"
-            return f"{some} up to {newest}, by cross-validation"
+            return f"cross-validation of {some} up to {newest}"
         if self.newest_judges:
             return newest
         start, end = self.holdout.shares or SHARES["holdout"]
