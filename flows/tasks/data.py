@@ -110,8 +110,10 @@ def prepare(job: Job) -> Any:
     if done is None:
         return skipped("unchanged since it was prepared")
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
+    if done.split.judged:
+        parts = {"training, judged by cross-validation:": done.split.judged.batches}
     shown = ", ".join(f"{name} {span(batches)}" for name, batches in parts.items())
-    if not done.split.newest_judges:
+    if not done.split.newest_judges and not done.split.judged:
         shown = f"{span(done.split.holdout.batches)}, split {'by chance' if done.split.holdout.shares else 'by time'}"
     get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
     lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
