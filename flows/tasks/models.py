@@ -66,7 +66,9 @@ class Made:
         """Return what is packaged, ready to predict."""
         from evergreen.model.package import Model
 
-        return Model(self.tables.encoder, self._packaged(), self.learnt, self.learner, self.definition, **self._how())
+        packaged = {seed: part_bytes(self.tables, self.boosters[seed])[-1] for seed in self.chosen}
+        how = (self.tables.encoder, packaged, self.learnt, self.learner, self.definition)
+        return Model(*how, way=self.way, refit=self.refit, rounds=self.rounds)
 
     def candidate(self, called: str) -> Any:
         """Return it as the gate sees it."""
@@ -82,16 +84,7 @@ class Made:
         from evergreen.model.package import write_package
 
         with project.temporary() as folder:
-            encoder, place = self.tables.encoder, Path(folder, "package")
-            yield write_package(
-                place, encoder, self._packaged(), self.learnt, self.learner, self.definition, **self._how()
-            )
-
-    def _how(self) -> dict[str, Any]:
-        return {"way": self.way, "refit": self.refit, "rounds": self.rounds}
-
-    def _packaged(self) -> dict[int, bytes]:
-        return {seed: part_bytes(self.tables, self.boosters[seed])[-1] for seed in self.chosen}
+            yield write_package(Path(folder, "package"), self.model())
 
     def _held_out(self) -> Any:
         """Return what the models of the folds say of the rows that judge."""

@@ -115,7 +115,7 @@ class Split(Section):
     """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
 
     train_batches: Count | None = 12
-    cross_validate_below: Count | None = 3000
+    cross_validate_below: Count | None = 5000
     min_share: Fraction | None = 0.5
 
 

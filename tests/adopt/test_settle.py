@@ -125,8 +125,8 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
     kind: str, work: Through, tmp_path: Path
 ) -> None:
     given = {"origin": "${URL}", "table": "sales"} if kind == "sql" else {}
-    days = [datetime(2023, 1, 1) + timedelta(days=at // 20) for at in range(3640)]  # noqa: DTZ001
-    made = work(3640, kind=kind, columns={"day": [f"{day:%Y-%m-%d}" for day in days]}, **given)
+    days = [datetime(2023, 1, 1) + timedelta(days=at // 30) for at in range(5440)]  # noqa: DTZ001
+    made = work(5440, kind=kind, columns={"day": [f"{day:%Y-%m-%d}" for day in days]}, **given)
     found, _, _ = settled(made, tmp_path)
     assert (found.source.kind, found.source.until) == ("sql" if kind == "sql" else "files", made.batches.until)
     assert made.batches.until == "2023-06"

@@ -193,7 +193,7 @@ def folder(world, tmp_path):
     """The package of the better model."""
     model = world.better("binary").model
     booster = world.better("binary").seeds[[*range(10, 14)].index(model.seeds[0])]
-    return write_package(tmp_path / "package", model.encoder, {model.seeds[0]: booster}, model.learnt)
+    return write_package(tmp_path / "package", Model(model.encoder, {model.seeds[0]: booster}, model.learnt))
 
 
 def test_a_package_that_is_as_it_was_says_the_same(folder, world, settle):
@@ -221,7 +221,7 @@ def test_an_altered_package_with_matching_checksums_is_refused(other, folder, wo
         boosters = {model.seeds[0]: world.champion("binary").seeds[0]}
     else:
         encoder = replace(encoder, levels={"place": ("ash", "bay", "cove", "deli")})
-    write_package(folder, encoder, boosters, model.learnt)
+    write_package(folder, Model(encoder, boosters, model.learnt))
     afresh = read_package(folder).predict_rows(world.holdout("binary"))
     _, decision = settle("binary", better, world.champion("binary"), afresh=afresh)
     assert list(broken(decision)) == ["reload"]

@@ -511,9 +511,9 @@ def test_a_level_with_a_bar_in_its_name_breaks_no_table():
 @pytest.mark.parametrize(
     ("override", "reason", "said"),
     [
-        (False, "looks right", "approved by a person: looks right."),
-        (False, "", "approved by a person: no reason given."),
-        (True, "outage", "AGAINST THE GATE by a person: outage."),
+        (False, "looks right", "approved by a person: looks right"),
+        (False, "", "approved by a person: no reason given"),
+        (True, "outage", "AGAINST THE GATE by a person: outage"),
     ],
 )
 def test_what_a_person_decides_keeps_what_the_gate_said(override, reason, said):

@@ -129,7 +129,7 @@ def decide(evidence: Evidence, gate: Gate) -> Decision:
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
     """Return the decision that a person made of one that was left to them, or (`override`) against the gate."""
     how = "AGAINST THE GATE by a person" if override else "approved by a person"
-    said = f"{how}: {reason or 'no reason given'}."
+    said = f"{how}: {reason or 'no reason given'}"
     return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
 
 

@@ -76,6 +76,7 @@ class Model:
         load = find_learner(learner).load
         self.encoder, self.learnt, self.learner = encoder, learnt, learner
         self.way, self.refit, self.rounds = way, refit, rounds
+        self.said = definition
         self.definition = definition or Definition(encoder.task, None, dict.fromkeys(encoder.features))
         self.seeds, self.boosters = tuple(sorted(boosters)), dict(boosters)
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
@@ -96,32 +97,26 @@ class Model:
         return self.predict_rows(pl.from_pandas(rows))
 
 
-def write_package(
-    folder: Path,
-    encoder: Encoder,
-    boosters: Mapping[int, bytes],
-    learnt: Learnt,
-    learner: str = XGBOOST,
-    definition: Definition | None = None,
-    *,
-    way: str = "",
-    refit: bool = False,
-    rounds: int = 1,
-) -> Path:
-    """Write the model of `learner` into `folder` with the checksum of each file; returns `folder`."""
+def write_package(folder: Path, model: Model) -> Path:
+    """Write the model into `folder` with the checksum of each file; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob(f"{SEED}*"), *folder.glob("*.json"), *folder.glob("*.npy")):
         old.unlink()
-    suffix = find_learner(learner).SUFFIX
-    encoder.write(folder / "encoder.json")
+    suffix, learnt = find_learner(model.learner).SUFFIX, model.learnt
+    model.encoder.write(folder / "encoder.json")
     write_json(folder / "learnt.json", {"newest": learnt.newest, "batches": learnt.batches})
-    write_json(
-        folder / MADE, {"learner": learner, "seeds": sorted(boosters), "way": way, "refit": refit, "rounds": rounds}
-    )
-    if definition:
-        definition.write(folder / SAID)
+    made = {
+        "learner": model.learner,
+        "seeds": model.seeds,
+        "way": model.way,
+        "refit": model.refit,
+        "rounds": model.rounds,
+    }
+    write_json(folder / MADE, made)
+    if model.said:
+        model.said.write(folder / SAID)
     np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
-    for seed, content in boosters.items():
+    for seed, content in model.boosters.items():
         (folder / f"{SEED}{seed}{suffix}").write_bytes(content)
     sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
     write_json(folder / CHECKSUMS, sums)
