@@ -97,3 +97,14 @@ def test_many_levels_are_few_columns_and_rows_are_predicted_in_parts(
     whole = model.predict(many.holdout.x)
     monkeypatch.setattr(linear, "AT_ONCE", 7)
     np.testing.assert_allclose(model.predict(many.holdout.x), whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("task", "label"), [("binary", 0), ("binary", 1), ("multiclass", 1)])
+def test_rows_of_one_class_teach_its_share(task: str, label: int, make_tables: Callable[..., Tables]) -> None:
+    tables = make_tables(task)
+    train = replace(tables.train, y=np.full_like(tables.train.y, label))
+    said = linear.load(fit(replace(tables, train=train))).predict(tables.holdout.x)
+    if task == "binary":
+        assert said == pytest.approx(abs(label - 1 / (len(train) + 2)), rel=1e-6)
+    else:
+        assert (said[:, label] == 1).all()

@@ -59,9 +59,12 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
     rows = np.arange(len(matrix.y))
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
-    with threadpool_limits(1):
-        fitted = _pipeline(matrix).fit(matrix.x[rows], matrix.y[rows])
-    content = json.dumps(_weights(matrix, fitted), sort_keys=True).encode()
+    if matrix.task != "regression" and len(np.unique(matrix.y[rows])) == 1:  # a fold of few rows
+        weights = _only_class(matrix, int(matrix.y[0]))
+    else:
+        with threadpool_limits(1):
+            weights = _weights(matrix, _pipeline(matrix).fit(matrix.x[rows], matrix.y[rows]))
+    content = json.dumps(weights, sort_keys=True).encode()
     return Trained(seed, content, rounds=1, validation_loss=None, history={}, seconds=time.perf_counter() - began)
 
 
@@ -126,6 +129,13 @@ def _pipeline(matrix: Matrix) -> Any:
         return make_pipeline(encode, RidgeCV(PENALTIES))
     solver = "newton-cholesky" if matrix.task == "binary" else "lbfgs"  # many rows, few columns
     return make_pipeline(encode, LogisticRegression(solver=solver, max_iter=200))
+
+
+def _only_class(matrix: Matrix, label: int) -> dict[str, Any]:
+    """Return the weights of a model that knows one class: its share, by Laplace's rule of succession."""
+    how = {"task": matrix.task, "classes": matrix.classes, "names": matrix.names, "present": [label]}
+    odds = float(np.log(len(matrix.y) + 1)) * (1 if label else -1)
+    return how | {"intercept": [odds], "levels": {}, "numbers": {}}
 
 
 def _weights(matrix: Matrix, fitted: Any) -> dict[str, Any]:
