@@ -159,8 +159,8 @@ def test_a_model_that_treats_a_group_otherwise_is_refused_by_its_name(world, set
 class Squared(Candidate):
     """A candidate whose probabilities are squared: their order stays."""
 
-    def see(self, rows: pl.DataFrame) -> Side:
-        side = super().see(rows)
+    def say(self, rows: pl.DataFrame) -> Side:
+        side = super().say(rows)
         return Side(side.prediction**2, tuple(one**2 for one in side.seeds))
 
 

@@ -117,8 +117,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
     return make
 
 
-COUNTED = ("load_tables", "check_leaks", "choose", "write_package", "read_package", "judge", "decide",
-           "decide_retraining", "validate", "prepare")  # fmt: skip
+COUNTED = ("load_tables", "check_leaks", "load_before_holdout", "load_all", "choose", "fit_linear", "pick", "judge",
+           "decide", "decide_retraining", "find_staleness", "validate", "prepare")  # fmt: skip
 LEARNS = ("build_matrix", "train")  # of the learner
 
 
@@ -218,13 +218,24 @@ def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
 def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) -> None:
     trained = {step.batch for one in told.found.courses for step in one.steps if step.action in TRAINED}
     sweeps = 1 + len(trained)
-    for name in ("load_tables", "check_leaks", "build_matrix", "choose", "write_package", "read_package"):
+    for name in ("load_tables", "check_leaks", "choose"):
         assert told.calls[name] == sweeps, name
-    assert told.calls["train"] == 2 * sweeps
+    live = 1 + len({step.batch for one in told.found.courses for step in one.steps if step.action == PROMOTED})
+    linear = told.calls["fit_linear"] - sweeps  # that went live
+    assert (told.calls["load_all"], linear >= 0) == (live, True)
+    scouts, seeds = len(stale(told.found)), 2
+    assert told.calls["build_matrix"] == 2 * sweeps + (live - linear) + scouts
+    assert told.calls["train"] == seeds * (2 * sweeps + (live - linear)) + scouts
     assert told.calls["validate"] == told.calls["prepare"] == len(BATCHES)
-    gated = [one for one in told.found.courses if one.policy != UNGATED]
-    pairs = {(step.champion, step.batch) for one in gated for step in one.steps if step.action in TRAINED}
-    assert told.calls["judge"] == told.calls["decide"] == 1 + len(pairs)
+    pairs = {(step.champion, step.batch) for one in told.found.courses for step in one.steps if step.action in TRAINED}
+    assert told.calls["pick"] == told.calls["judge"] == told.calls["decide"] == 1 + len(pairs)
+
+
+def stale(found: Replay) -> set[tuple[str, str]]:
+    """Each champion with each batch before which there was one that it has not learnt from: what that cost is measured."""
+    fit = [name for name in BATCHES if name != POISONED]
+    met = {(step.champion, step.batch) for one in found.courses for step in one.steps if step.batch in fit}
+    return {(champion, name) for champion, name in met if fit.index(name) - fit.index(champion) > 1}
 
 
 def test_monitoring_sees_each_batch_once_under_each_champion(told: Told) -> None:

@@ -80,6 +80,11 @@ class Champion:
     reference: monitor.Reference
     facts: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all other champions: of one batch there may be trees and a linear model."""
+        return self.batch, self.candidate.model.learner
+
 
 @dataclass(frozen=True)
 class Challenger:
@@ -317,7 +322,7 @@ class Replayer:
     def _live(self, track: Track, name: str, prepared: Prepared, now: Once) -> Step:
         """Measure the champion on the batch, ask the policy, do what it says."""
         champion, why = track.champion, tuple(prepared.held.get(name, {}).values())
-        (facts, draws), seconds = now(("see", champion.batch), partial(self._see, champion, name, why))
+        (facts, draws), seconds = now(("see", champion.key), partial(self._see, champion, name, why))
         action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
         if track.policy == "drift":
             track.seconds += seconds
@@ -373,7 +378,7 @@ class Replayer:
         if isinstance(challenger, InputError):
             return STOPPED, str(challenger).splitlines()[0]
         judged = partial(challenger.face, track.champion, self.params)
-        (chosen, held_out, decision), seconds = now(("face", track.champion.batch), judged)
+        (chosen, held_out, decision), seconds = now(("face", track.champion.key), judged)
         told = " ".join(decision.reasons) if track.policy != "ungated" else "promoted unseen"
         track.seconds += seconds if track.policy != "ungated" else 0
         if track.policy != "ungated" and decision.action != PROMOTE:

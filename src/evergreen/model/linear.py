@@ -78,9 +78,12 @@ class Linear:
         self.numbers = {int(at): one for at, one in content["numbers"].items()}
 
     def predict(self, x: Array) -> Array:
-        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+        """Return float32 predictions, as trees give them, for encoded rows of shape (rows, features).
+
+        Shape (rows,), or (rows, classes) for multiclass.
+        """
         parts = [self._predict(x[at : at + AT_ONCE]) for at in range(0, max(1, len(x)), AT_ONCE)]
-        return np.concatenate(parts)
+        return np.concatenate(parts).astype(np.float32)
 
     def gains(self) -> dict[str, float]:
         """Return how far each feature moves the prediction: the spread of its weights."""
