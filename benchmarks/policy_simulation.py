@@ -1,16 +1,18 @@
 """How often does the policy ask for a retraining? `python -m benchmarks.policy_simulation` prints two tables.
 
-Batches of six columns with a label and the champion's prediction go through the functions that monitoring uses: sketch,
-drift of every column and of all together, performance by labels, the default policy. Without drift a retraining is a
-false alarm. With it, what counts is after how many batches the first one is asked for. Days of the data move on, the
-champion is never too old, and no brake holds anything back: these have no part in the question.
+Batches of five columns with a label and the champion's prediction go through the functions that monitoring uses: sketch,
+drift of every column and of all together, performance by labels, the scout that says what staleness costs, the default
+policy. Without drift a retraining is a false alarm. With it, what counts is after how many batches the first one is asked
+for. Days of the data move on, the champion is never too old, and no brake holds anything back: these have no part in the
+question. Champion and scout learn from at most 20,000 rows of a batch: from more, chance would tell them less apart.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,17 +24,28 @@ import polars as pl
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from evergreen.data.encoder import Encoder
 from evergreen.data.sketch import Sketch, pool, sketch
+from evergreen.data.split import LABEL, TIME
 from evergreen.life.decide import RETRAIN
 from evergreen.life.drift import find_drift
+from evergreen.life.judge import Candidate
 from evergreen.life.performance import measure_live
 from evergreen.life.retrain import Life, Window, decide_retraining
-from evergreen.params import Drift, Evaluate, Retrain
+from evergreen.life.staleness import find_staleness
+from evergreen.model.metrics import Estimate
+from evergreen.model.package import Learnt, Model
+from evergreen.model.tables import Table, Tables
+from evergreen.model.train import build_matrix, train
+from evergreen.params import Drift, Params, Retrain, Train
 
 Array = np.ndarray[Any, np.dtype[Any]]
 START, PAST, BATCHES, RUNS, MOST = datetime(2013, 1, 1), 10, 200, 10, 12  # noqa: DTZ001
+LEARNT = 20_000  # rows of a batch
 POLICY = Retrain(cooldown_days=0.0, max_age_days=None, budget=1000)
-HOW = Evaluate(resamples=200)
+HOW = Params(evaluate={"resamples": 200}, train=Train(device="cpu", rounds=60, learning_rate=0.1, max_depth=4))
+PLACES = tuple(map(str, range(8)))
+ENCODER = Encoder("binary", ("n0", "n1", "n2", "n3", "place"), {"place": PLACES}, ("0", "1"), ("past",))
 
 
 @dataclass(frozen=True)
@@ -55,50 +68,76 @@ CHANGES = {
 
 
 class World:
-    """Draws batches, and what the champion says of them."""
+    """Draws batches of 30 days."""
 
     def __init__(self, rows: int, seed: int) -> None:
-        self.rows, self.draw = rows, np.random.default_rng([seed, rows])
+        self.rows, self.draw, self.drawn = rows, np.random.default_rng([seed, rows]), 0
 
-    def __call__(self, change: Change = Change()) -> tuple[Sketch, Array, Array]:
+    def __call__(self, change: Change = Change()) -> pl.DataFrame:
         x = self.draw.standard_normal((self.rows, 4), np.float32)
         x[:, :2] += change.shift
-        place = self.draw.integers(0, 8, self.rows)
+        place = self.draw.integers(0, len(PLACES), self.rows)
         known = x[:, 2] + 0.7 * x[:, 3]  # the columns that move have no part in the label
         truth = change.relation * known + (1 - change.relation) * x[:, 1] - 1.2 + change.odds
-        y = (self.draw.random(self.rows) < expit(truth)).astype(np.float32)
-        p = expit(known - 1.2).astype(np.float32)
-        columns = {f"n{at}": x[:, at] for at in range(4)}
-        frame = pl.DataFrame(
-            columns
-            | {"place": pl.Series(place).cast(pl.String), "prediction": p, "label": pl.Series(y).cast(pl.String)}
-        )
-        return sketch(frame, None), y, p
+        y = self.draw.random(self.rows) < expit(truth)
+        days = self.drawn * 30 + np.sort(self.draw.integers(0, 30, self.rows))
+        self.drawn += 1
+        columns = {TIME: pl.Series(np.datetime64(START, "us") + days * np.timedelta64(1, "D"))}
+        columns |= {f"n{at}": pl.Series(x[:, at]) for at in range(4)}
+        texts = {"place": place, LABEL: y.astype(int)}
+        return pl.DataFrame(columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()})
 
 
-def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[bool]:
-    """Return for each batch whether a retraining was asked for; with `stop`, until the first."""
+def as_tables(batches: Sequence[pl.DataFrame]) -> Tables:
+    """Return what a model learns from these batches; a row's key is its number."""
+    rows = pl.concat([one.head(LEARNT) if one.height <= LEARNT else one.sample(LEARNT, seed=0) for one in batches])
+    keys = np.arange(rows.height, dtype=np.uint64)
+    table = Table(ENCODER.transform(rows), ENCODER.transform_label(rows[LABEL]), keys)
+    none = table.none()
+    return Tables("binary", ENCODER.features, ("place",), ENCODER.classes, table, none, none, ENCODER)
+
+
+def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
+    tables, how = as_tables(past), HOW.train
+    trained = train(build_matrix(tables, how, threads=1), how, 0)
+    learnt = Learnt.of(tables, START.isoformat())
+    return Candidate("1", Model(ENCODER, {0: trained.booster}, learnt, rounds=trained.rounds), (trained.booster,))
+
+
+def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[str]:
+    """Return for each batch which rules asked for a retraining, none where it was not asked for; with `stop`, until the first."""
     world = World(rows, seed)
-    past = [world()[0] for _ in range(PAST)]
-    whole, (_, y, p) = pool(past), world()
-    expected = measure_live("binary", y, p, None, HOW, seed)["roc_auc"]
-    life = Life("1", START, expected, "roc_auc", (), 10**9)
+    history = [world() for _ in range(PAST)]
+    champion = champion_of(history)
+
+    def seen(batch: pl.DataFrame, seed: int) -> tuple[Sketch, Estimate]:
+        p, days = champion.model.predict_rows(batch), batch[TIME].dt.date().to_physical().to_numpy()
+        y = ENCODER.transform_label(batch[LABEL])
+        columns = batch.drop(TIME).rename({LABEL: "label"}).with_columns(prediction=pl.Series(p, dtype=pl.Float32))
+        return sketch(columns, None), measure_live("binary", y, p, days, HOW.evaluate, seed)["roc_auc"]
+
+    past = [seen(one, 0)[0] for one in history]
+    whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9)
     windows: list[Window] = []
-    asked: list[bool] = []
+    asked: list[str] = []
     for at in range(batches):
-        batch, y, p = world(change)
-        found = find_drift(batch, whole, past, Drift(), 0.5, seed)
-        real = measure_live("binary", y, p, None, HOW, at)["roc_auc"]
+        batch = world(change)
+        kept, real = seen(batch, at)
+        found = find_drift(kept, whole, past, Drift(), 0.5, seed)
+        stale = find_staleness(champion, as_tables(history), batch, "roc_auc", HOW, device="cpu", threads=1)
+        history.append(batch)
         end = START + timedelta(days=30 * (at + 1))
         windows.append(Window(f"{at:04}", end, rows, rows, found.drifted, found.together, found.label_drifted,
-                              found.prediction_drifted, real))  # fmt: skip
-        asked.append(decide_retraining(windows[-POLICY.windows :], life, POLICY).action == RETRAIN)
+                              found.prediction_drifted, real, staleness=stale))  # fmt: skip
+        decision = decide_retraining(windows[-POLICY.windows :], life, POLICY)
+        due = [one["name"] for one in decision.evidence["rules"] if not one["met"]]
+        asked.append(", ".join(due) if decision.action == RETRAIN else "")
         if stop and asked[-1]:
             break
     return asked
 
 
-def quiet(rows: int, seed: int) -> list[bool]:
+def quiet(rows: int, seed: int) -> list[str]:
     return run(rows, seed, BATCHES // RUNS, Change(), stop=False)
 
 
@@ -112,7 +151,8 @@ def main(*sizes: str) -> None:
         print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining")
         for rows in map(int, sizes or ("10000", "1000000")):
             asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
-            print(f"  {rows:>9,} rows   {np.mean(asked):.1%}", flush=True)
+            told = "; ".join(f"{count} x {rules}" for rules, count in Counter(filter(None, asked)).items())
+            print(f"  {rows:>9,} rows   {np.mean([*map(bool, asked)]):.1%}   {told}", flush=True)
         print(f"\nbatches of 10,000 rows until a retraining is asked for: median (range) of {RUNS} runs")
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))

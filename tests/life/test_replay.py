@@ -24,6 +24,7 @@ from evergreen.errors import InputError
 from evergreen.life import replay as module
 from evergreen.life.courses import (
     HELD,
+    HINDSIGHT,
     NOTHING,
     PROMOTED,
     STOPPED,
@@ -203,6 +204,23 @@ def test_a_new_champion_takes_over_with_the_next_batch(told: Told) -> None:
             expected = step.batch if step.action == PROMOTED else expected
 
 
+def test_hindsight_takes_of_each_batch_the_best_of_the_champions_made_before(told: Told) -> None:
+    best = course(told.found, HINDSIGHT)
+    for step in best.steps:
+        known = {one.champion: one.value for one in told.found.ages if one.batch == step.batch}
+        assert step.value == max(known.values()) == known[step.champion]
+        assert all(name < step.batch for name in known)
+    others = [one for one in told.found.courses if one is not best]
+    assert best.mean.value >= max(one.mean.value for one in others)
+
+
+def test_every_champion_meets_every_later_batch(told: Told) -> None:
+    made = {"batch-3"} | {step.batch for one in told.found.courses for step in one.steps if step.action == PROMOTED}
+    pairs = {(one.champion, one.batch) for one in told.found.ages}
+    assert pairs == {(one, name) for one in made for name in BATCHES if one < name}
+    assert all(int(one.batch[-1]) - int(one.champion[-1]) == one.age for one in told.found.ages)
+
+
 def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
     never, every = course(told.found, "never"), course(told.found, "every batch")
     assert (never.gain.value, never.gain.low, never.gain.high) == (0, 0, 0)
@@ -227,19 +245,22 @@ def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) ->
     assert told.calls["build_matrix"] == 2 * sweeps + (live - linear) + scouts
     assert told.calls["train"] == seeds * (2 * sweeps + (live - linear)) + scouts
     assert told.calls["validate"] == told.calls["prepare"] == len(BATCHES)
-    pairs = {(step.champion, step.batch) for one in told.found.courses for step in one.steps if step.action in TRAINED}
+    gated = [one for one in told.found.courses if one.policy not in (UNGATED, HINDSIGHT)]
+    pairs = {(step.champion, step.batch) for one in gated for step in one.steps if step.action in TRAINED}
     assert told.calls["pick"] == told.calls["judge"] == told.calls["decide"] == 1 + len(pairs)
 
 
 def stale(found: Replay) -> set[tuple[str, str]]:
-    """Each champion with each batch before which there was one that it has not learnt from: what that cost is measured."""
+    """Each champion on drift with each batch before which there was one that it has not learnt from: that is measured."""
     fit = [name for name in BATCHES if name != POISONED]
-    met = {(step.champion, step.batch) for one in found.courses for step in one.steps if step.batch in fit}
+    on_drift = next(one for one in found.courses if "drift" in one.policy)
+    met = {(step.champion, step.batch) for step in on_drift.steps if step.batch in fit}
     return {(champion, name) for champion, name in met if fit.index(name) - fit.index(champion) > 1}
 
 
 def test_monitoring_sees_each_batch_once_under_each_champion(told: Told) -> None:
-    met = {(step.champion, step.batch) for one in told.found.courses for step in one.steps}
+    policies = [one for one in told.found.courses if one.policy != HINDSIGHT]
+    met = {(step.champion, step.batch) for one in policies for step in one.steps}
     assert sorted((one, name) for one, names in told.champions.items() for name in names) == sorted(met)
 
 

@@ -371,8 +371,9 @@ STALE, FRESH = Estimate(0.006, 0.002, 0.01), Estimate(0.001, -0.002, 0.004)
         ([window(1), window(2, staleness=FRESH)], "nothing", None),
         ([window(1), window(2, staleness=Estimate(0.002, 0.001, 0.003))], "nothing", None),  # sure, and too small
         ([window(1), window(2, staleness=Estimate(0.009, -0.001, 0.02))], "nothing", None),  # large, and not sure
-        # a fresh model would lose as much: measured, so it is watched and no reason to train
-        ([window(1, **LOST), window(2, **LOST, staleness=FRESH)], "watch", None),
+        # a scout has seen little of a world that has just changed: a loss asks all the same
+        ([window(1, **LOST), window(2, **LOST, staleness=FRESH)], "retrain", "no loss"),
+        ([window(at, label_drifted=True, staleness=FRESH) for at in (1, 2)], "retrain", "no label drift"),
         ([window(1, **LOST), window(2, **LOST)], "retrain", "no loss"),  # not measured: the loss stands in
         ([window(1, staleness=STALE), window(2, staleness=FRESH)], "nothing", None),  # the newest batch counts
         ([window(1), window(2, staleness=STALE, unfit=("odd",))], "nothing", None),

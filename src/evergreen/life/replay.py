@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -36,12 +36,14 @@ from evergreen.life import monitor
 from evergreen.life.compare import Resampling, Rows, resample_rows
 from evergreen.life.courses import (
     HELD,
+    HINDSIGHT,
     NOTHING,
     POLICIES,
     PROMOTED,
     REFUSED,
     STOPPED,
     TRAINED,
+    Aged,
     Course,
     Options,
     Policy,
@@ -59,7 +61,7 @@ from evergreen.model.device import count_cores, pick_device
 from evergreen.model.evaluate import check_holdout, losses_of
 from evergreen.model.held_out import HeldOut
 from evergreen.model.learner import Trained, find_learner
-from evergreen.model.metrics import Estimate, interval, pick_metric, weighted
+from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
 from evergreen.model.package import Learnt, Model
 from evergreen.model.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
 from evergreen.model.tables import Tables, load_all, load_before_holdout, load_tables
@@ -259,6 +261,8 @@ class Replayer:
         self.left_out: dict[str, str] = {}
         self.refused: tuple[str, ...] = ()
         self._prepared: Prepared | None = None
+        self._made: dict[int, Champion] = {}  # every champion, under whichever policy
+        self._ages: list[Aged] = []
 
     def advance(self, name: str) -> tuple[Step, ...]:
         """Let the batch `name` arrive; return what it meant for each policy, nothing until there is a champion."""
@@ -270,6 +274,7 @@ class Replayer:
             if name in prepared.held:
                 self.held.append(name)
             now = Once()
+            self._ages += [self._meet(one, name, now) for one in self._made.values()]
             return tuple(self._live(track, name, prepared, now) for track in self.tracks)
         if name not in prepared.held and len(prepared.split.batches()) >= FEWEST - 1:
             self._begin(name, prepared.split)
@@ -282,10 +287,14 @@ class Replayer:
             raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
         held_still = self._prepared.held if self._prepared else {}
         uncounted = tuple(name for name in self.held if name in held_still)
-        courses = [self._course(track, uncounted) for track in self.tracks]
+        counts = partial(self._course, uncounted=uncounted)
+        courses = [counts(self.options.title(one.policy), one.steps, one.draws, one.seconds) for one in self.tracks]
+        if len(self._made) > 1:
+            courses.append(counts(HINDSIGHT, *self._best()))
         names = tuple(one.batch for one in courses[0].steps)
         how = (self.metric, self.params.evaluate.confidence)
-        found = Replay(*how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses))
+        ages = tuple(one for one in self._ages if one.batch in names)
+        found = Replay(*how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses), ages)
         return replace(found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses))
 
     # --- data ---------------------------------------------------------------------------------------------------------
@@ -322,32 +331,46 @@ class Replayer:
     def _live(self, track: Track, name: str, prepared: Prepared, now: Once) -> Step:
         """Measure the champion on the batch, ask the policy, do what it says."""
         champion, why = track.champion, tuple(prepared.held.get(name, {}).values())
-        (facts, draws), seconds = now(("see", champion.key), partial(self._see, champion, name, why))
-        action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
+        facts, seconds = now(("see", id(champion)), partial(self._see, champion, name, why))
         if track.policy == "drift":
             track.seconds += seconds
+        if track.policy == "drift" and not why:
+            stale, seconds = now(("scout", id(champion)), partial(self._find_staleness, champion, name))
+            facts["staleness"] = asdict(stale) if stale else None
+            track.seconds += seconds
+        action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
         if action == RETRAIN:
             action, told = self._retrain(track, name, prepared.split, now)
             reason = f"{reason} → {told}"
         real = facts["real"].get(self.metric) or dict.fromkeys(("value", "low", "high"), float("nan"))
         track.steps.append(Step(name, facts["labelled"], **real, champion=champion.batch, action=action, reason=reason))
-        track.draws.append(draws)
+        track.draws.append(self._meet(champion, name, now).draws)
         return track.steps[-1]
 
-    def _see(self, champion: Champion, name: str, why: Sequence[str]) -> tuple[dict[str, Any], Array]:
-        """Return what monitoring sees of the batch under the champion, and draws of the metric on its days."""
-        features, model, params = self._features(), champion.candidate.model, self.params
+    def _see(self, champion: Champion, name: str, why: Sequence[str]) -> dict[str, Any]:
+        """Return what monitoring sees of the batch under the champion."""
+        features = self._features()
         rows, kept = pl.read_parquet(features.file(name)), Sketch.read(features.file(name, SKETCH))
-        stale = None if why else self._find_staleness(champion, rows)
-        seen = monitor.see(name, rows, kept, None, champion.reference, params, champion.facts, why, stale)
+        seen = monitor.see(name, rows, kept, None, champion.reference, self.params, champion.facts, why)
         champion.facts.append(seen.as_plain())
-        form = weighted(self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows))
-        seed = params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
-        how = Resampling(params.evaluate.resamples, params.evaluate.confidence, seed)
-        return champion.facts[-1], resample_rows([form], rows.height, days_of(rows), how)[0]
+        return champion.facts[-1]
 
-    def _find_staleness(self, champion: Champion, rows: pl.DataFrame) -> Estimate | None:
-        tables, live, how = load_before_holdout(self.workspace), champion.candidate, self.params
+    def _meet(self, champion: Champion, name: str, now: Once) -> Aged:
+        """Return what the batch says of the champion, and draws of that on its days."""
+        return now(("meet", id(champion)), partial(self._measure, champion, name))[0]
+
+    def _measure(self, champion: Champion, name: str) -> Aged:
+        rows, model, how = pl.read_parquet(self._features().file(name)), champion.candidate.model, self.params.evaluate
+        form = weighted(self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows))
+        seed = self.params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
+        resampling = Resampling(how.resamples, how.confidence, seed)
+        draws = resample_rows([form], rows.height, days_of(rows), resampling)[0]
+        age = self.names.index(name) - self.names.index(champion.batch)
+        return Aged(champion.batch, name, age, rows.height, float(form(np.ones(rows.height))), draws)
+
+    def _find_staleness(self, champion: Champion, name: str) -> Estimate | None:
+        rows, tables = pl.read_parquet(self._features().file(name)), load_before_holdout(self.workspace)
+        live, how = champion.candidate, self.params
         return find_staleness(live, tables, rows, self.metric, how, device=self.device, threads=count_cores())
 
     def _ask(self, track: Track, name: str) -> tuple[str, str]:
@@ -378,7 +401,7 @@ class Replayer:
         if isinstance(challenger, InputError):
             return STOPPED, str(challenger).splitlines()[0]
         judged = partial(challenger.face, track.champion, self.params)
-        (chosen, held_out, decision), seconds = now(("face", track.champion.key), judged)
+        (chosen, held_out, decision), seconds = now(("face", id(track.champion)), judged)
         told = " ".join(decision.reasons) if track.policy != "ungated" else "promoted unseen"
         track.seconds += seconds if track.policy != "ungated" else 0
         if track.policy != "ungated" and decision.action != PROMOTE:
@@ -401,7 +424,8 @@ class Replayer:
         known = held_out if challenger.rounds else None
         learnt = live.model.learnt.batches
         reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)
-        return Champion(name, live, reference)
+        champion = Champion(name, live, reference)
+        return self._made.setdefault(id(champion), champion)
 
     def _refit(self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut, split: Split) -> Candidate:
         tables, params, entries = load_all(self.workspace), self.params, self._features().entries
@@ -417,25 +441,39 @@ class Replayer:
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def _course(self, track: Track, uncounted: Sequence[str]) -> Course:
-        known = [np.isfinite(one.value) and one.batch not in uncounted for one in track.steps]
+    def _best(self) -> tuple[list[Step], list[Array], float]:
+        """Return for each batch the best of all champions that were made before it."""
+        sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
+        steps, draws = list[Step](), list[Array]()
+        for met in self.tracks[0].steps:
+            of = [one for one in self._ages if one.batch == met.batch]
+            best = max(of, key=lambda one: sign * one.value if np.isfinite(one.value) else -np.inf)
+            edges = interval(best.draws, self.params.evaluate.confidence)
+            steps.append(Step(met.batch, met.rows, best.value, *edges, best.champion, NOTHING, "known afterwards only"))
+            draws.append(best.draws)
+        return steps, draws, 0.0
+
+    def _course(
+        self, policy: str, steps: Sequence[Step], draws: Sequence[Array], seconds: float, uncounted: Sequence[str]
+    ) -> Course:
+        known = [np.isfinite(one.value) and one.batch not in uncounted for one in steps]
         if not any(known):
             raise InputError(f"no batch after the first champion could measure {self.metric}: add batches")
-        steps = [one for one, is_so in zip(track.steps, known, strict=True) if is_so]
-        drawn = [one for one, is_so in zip(track.draws, known, strict=True) if is_so]
-        weights = np.array([one.rows for one in steps], float)
-        draws = np.average(drawn, axis=0, weights=weights)
-        value = float(np.average([one.value for one in steps], weights=weights))
-        actions = [one.action for one in track.steps]
+        counted = [one for one, is_so in zip(steps, known, strict=True) if is_so]
+        drawn = [one for one, is_so in zip(draws, known, strict=True) if is_so]
+        weights = np.array([one.rows for one in counted], float)
+        mean = np.average(drawn, axis=0, weights=weights)
+        value = float(np.average([one.value for one in counted], weights=weights))
+        actions = [one.action for one in steps]
         return Course(
-            policy=self.options.title(track.policy),
-            steps=tuple(track.steps),
+            policy=policy,
+            steps=tuple(steps),
             retrainings=sum(one in TRAINED for one in actions),
             promotions=actions.count(PROMOTED),
-            seconds=track.seconds,
-            mean=Estimate(value, *interval(draws, self.params.evaluate.confidence)),
+            seconds=seconds,
+            mean=Estimate(value, *interval(mean, self.params.evaluate.confidence)),
             gain=Estimate(0.0, 0.0, 0.0),
-            draws=draws,
+            draws=mean,
         )
 
 

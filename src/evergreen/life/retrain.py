@@ -91,8 +91,6 @@ def decide_retraining(windows: Sequence[Window], life: Life, params: Retrain) ->
     fit, triggers, warnings, brakes = _fit(case), [*_triggers(case)], [*_warnings(case)], [*_brakes(case)]
     rules = [first, fit, *triggers, *warnings, *brakes]
     due = [rule for rule in triggers if not rule.met]
-    if _is_known(case.windows[-1].staleness):  # measured: what else is lost, a fresh model would lose as well
-        due = [rule for rule in due if rule.name in (FRESH, AGE)]
     held = [rule for rule in brakes if not rule.met]
     if not fit.met:
         return _decision(NOTHING, rules, [fit.says], case)
