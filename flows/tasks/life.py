@@ -14,12 +14,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 from pydantic import Field
 
+from evergreen.life.contenders import Contender, face
 from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, approved, decide
 from evergreen.life.judge import Judged
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
 from flows.tasks.job import PATIENCE, Job, not_a_mistake, waiting
-from flows.tasks.models import Made
 from flows.tasks.shown import create_markdown_artifact
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
@@ -34,14 +34,12 @@ class Approval(RunInput):
 
 @task(name="compare", task_run_name="compare", retries=1, retry_condition_fn=not_a_mistake, timeout_seconds=3600,
       cache_policy=NO_CACHE)  # fmt: skip
-def compare(job: Job, trees: Made, linear: Made, evaluation: Any, notes: tuple[str, ...]) -> tuple[Made, Judged]:
+def compare(
+    job: Job, trees: Contender, linear: Contender, evaluation: Any, notes: tuple[str, ...]
+) -> tuple[Contender, Judged]:
     """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
     from evergreen.data.split import Split, read_part
-    from evergreen.life.compare import Rows
-    from evergreen.life.judge import days_of, judge, resampling_of
-    from evergreen.life.simplest import pick
     from evergreen.model.evaluate import MODEL
-    from evergreen.model.metrics import pick_metric
 
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
     live = job.registry.champion()
@@ -53,21 +51,14 @@ def compare(job: Job, trees: Made, linear: Made, evaluation: Any, notes: tuple[s
         notes = (*notes, f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}")
         get_run_logger().warning(notes[-1])
     params, baselines = job.params, {name: p for name, p in evaluation.predictions.items() if name != MODEL}
-    how = resampling_of(params)
-    known = Rows(evaluation.task, evaluation.y, blocks=days_of(rows))
-    metric, learner = pick_metric(params.gate.metric, evaluation.task), champion.model.learner if champion else None
-    picked = pick(known, trees.candidate("trees").see(rows), baselines, metric, how, learner)
-    get_run_logger().info(picked.says)
-    made = linear if picked.linear else trees
-    rivals = {"constant": baselines["constant"]} if picked.linear else baselines
-    refresh = champion is not None and champion.model.way == made.way
-    challenger = made.candidate("challenger")
-    judged = judge(rows, challenger, champion, rivals, params, notes, refresh=refresh, simplest=picked.says)
-    return made, judged
+    either = trees.candidate("trees"), linear.candidate("linear")
+    chosen, judged = face(rows, *either, baselines, champion, params, notes)
+    get_run_logger().info(judged.evidence.simplest)
+    return trees if chosen is either[0] else linear, judged
 
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
-def compare_refit(job: Job, live: Made, judged: Made, evidence: Judged) -> Judged:
+def compare_refit(job: Job, live: Contender, judged: Contender, evidence: Judged) -> Judged:
     """Look at the model that goes live beside the one that was judged."""
     from evergreen.data.split import Part, Split, read_part
     from evergreen.life.judge import compare_refit as beside
@@ -81,7 +72,7 @@ def compare_refit(job: Job, live: Made, judged: Made, evidence: Judged) -> Judge
 
 
 @task(name="reload", task_run_name="reload", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
-def reload(job: Job, registered: Registered, made: Made, judged: Judged) -> Judged:
+def reload(job: Job, registered: Registered, made: Contender, judged: Judged) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
     from evergreen.data.split import Split, read_part
     from evergreen.life.judge import distance

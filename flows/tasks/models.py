@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen.data.finding import count
 from evergreen.errors import InputError
+from evergreen.life.contenders import Contender, learnt_all, learnt_before
 from evergreen.life.simplest import LINEAR
-from evergreen.model.folds import part_bytes, predict_holdout
+from evergreen.model.folds import part_bytes
 from evergreen.model.learner import Trained
 from evergreen.model.sweep import JUDGED, LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
-from evergreen.project import Project
 from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
@@ -43,56 +40,6 @@ class Plan:
     data: str
     finished: str | None = None
     registered: Registered | None = None
-
-
-@dataclass(frozen=True)
-class Made:
-    """A model that is in no registry yet: the booster of each seed, those that are packaged, what they learnt from.
-
-    In a cross-validation a booster joins those of all folds; the model of the last fold stands for them.
-    """
-
-    tables: Any = field(repr=False)
-    boosters: Mapping[int, bytes] = field(repr=False)
-    chosen: tuple[int, ...]
-    learnt: Any = field(repr=False)
-    learner: str
-    definition: Any = field(repr=False)
-    way: str
-    rounds: int = 1
-    refit: bool = False
-
-    def model(self) -> Any:
-        """Return what is packaged, ready to predict."""
-        from evergreen.model.package import Model
-
-        packaged = {seed: part_bytes(self.tables, self.boosters[seed])[-1] for seed in self.chosen}
-        how = (self.tables.encoder, packaged, self.learnt, self.learner, self.definition)
-        return Model(*how, way=self.way, refit=self.refit, rounds=self.rounds)
-
-    def candidate(self, called: str) -> Any:
-        """Return it as the gate sees it."""
-        from evergreen.life.judge import Candidate
-
-        return Candidate(
-            called, self.model(), tuple(self.boosters.values()), self._held_out if self.tables.folds else None
-        )
-
-    @contextmanager
-    def package(self, project: Project) -> Iterator[Path]:
-        """Write the package into a folder that is there for a while."""
-        from evergreen.model.package import write_package
-
-        with project.temporary() as folder:
-            yield write_package(Path(folder, "package"), self.model())
-
-    def _held_out(self) -> Any:
-        """Return what the models of the folds say of the rows that judge."""
-        from evergreen.model.held_out import HeldOut
-
-        said = {seed: predict_holdout(self.tables, one, self.learner) for seed, one in self.boosters.items()}
-        packaged = np.mean([said[seed] for seed in sorted(self.chosen)], axis=0)
-        return HeldOut.of(self.tables.holdout.keys, packaged, tuple(said.values()))
 
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
@@ -299,43 +246,23 @@ def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapp
     create_table_artifact(table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}")
 
 
-def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Made:
+def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Contender:
     """Return the model of the sweep as the holdout judges it."""
     from evergreen.data.definition import Definition
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
     name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
     how = (name, Definition.present(job.params.task), way_of(job.params, name), rounds)
-    return Made(tables, boosters, tuple(chosen), _learnt_before(job, tables), *how)
+    return Contender(tables, boosters, tuple(chosen), learnt_before(job.project, tables), *how)
 
 
-def linear_of(job: Job, tables: Any, fitted: bytes) -> Made:
+def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
     """Return the linear model as the holdout judges it."""
     from evergreen.data.definition import Definition
 
     seed = job.params.sweep.first_seed
     how = (LINEAR, Definition.present(job.params.task), way_of(job.params, LINEAR))
-    return Made(tables, {seed: fitted}, (seed,), _learnt_before(job, tables), *how)
-
-
-def _learnt_before(job: Job, tables: Any) -> Any:
-    from evergreen.data.split import Split
-    from evergreen.model.package import Learnt
-
-    split = Split.read(job.project.features / "split.json")
-    if split.judged:  # what the models of the folds have learnt from together
-        return _learnt_all(job, tables)
-    return Learnt.of(tables, str(split.validation.end), split.before_holdout().batches)
-
-
-def _learnt_all(job: Job, tables: Any) -> Any:
-    from evergreen.data.manifest import Manifest
-    from evergreen.data.split import Split
-    from evergreen.model.package import Learnt
-
-    batches = Split.read(job.project.features / "split.json").all_rows().batches
-    entries = Manifest(job.project.features).entries
-    return Learnt.of(tables, max(entries[name]["end"] for name in batches), batches)
+    return Contender(tables, {seed: fitted}, (seed,), learnt_before(job.project, tables), *how)
 
 
 def refits(job: Job) -> bool:
@@ -346,7 +273,7 @@ def refits(job: Job) -> bool:
     return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
 
 
-def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Made) -> Made:
+def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) -> Contender:
     """Train once more as the judged model was trained, on all rows: what goes live."""
     from evergreen.model import baselines
     from evergreen.model.tables import load_all
@@ -360,19 +287,19 @@ def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Made) -> Ma
         if failed:
             raise InputError(f"seed(s) {failed} could not be refit on all rows: run again to try them again")
         boosters = {one.trained.seed: one.trained.booster for one in seeds}
-    learnt = _learnt_all(job, tables)
+    learnt = learnt_all(job.project, tables)
     facts = {"refit.rounds": rounds, "refit.rows": len(tables.train), "refit.batches": ", ".join(learnt.batches)}
     job.tracker.tag(run_id, facts)
-    return Made(
+    return Contender(
         tables, boosters, judged.chosen, learnt, judged.learner, judged.definition, judged.way, rounds, refit=True
     )
 
 
 @task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
       cache_policy=NO_CACHE)  # fmt: skip
-def register(job: Job, plan: Plan, run_id: str, made: Made) -> Registered:
+def register(job: Job, plan: Plan, run_id: str, made: Contender) -> Registered:
     """Put a model into the registry."""
     with made.package(job.project) as folder:
-        registered = job.registry.register(run_id, plan.fingerprint, folder, made.tables.encoder)
+        registered = job.registry.register(run_id, plan.fingerprint, folder, made.model().encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias or "registered")
     return registered

@@ -51,7 +51,7 @@ ASK = {
 SECTIONS: dict[str, Any] = {
     "train": {"device": "cpu", "rounds": 20, "early_stopping_rounds": 5, "learning_rate": 0.3, "max_depth": 4,
               "max_bin": 32, "colsample_bytree": 1.0},
-    "split": {"train_batches": 1},
+    "split": {"train_batches": 1, "cross_validate_below": None},
     "sweep": {"seeds": 2},
     "evaluate": {"resamples": 100},
     "leaks": {"stand_out": None},  # one feature tells much of the label here
@@ -118,7 +118,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
     return make
 
 
-COUNTED = ("load_tables", "check_leaks", "load_before_holdout", "load_all", "choose", "fit_linear", "pick", "judge",
+COUNTED = ("load_tables", "check_leaks", "load_judged", "load_all", "choose", "fit_linear", "face",
            "decide", "decide_retraining", "find_staleness", "validate", "prepare")  # fmt: skip
 LEARNS = ("build_matrix", "train")  # of the learner
 
@@ -247,7 +247,7 @@ def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) ->
     assert told.calls["validate"] == told.calls["prepare"] == len(BATCHES)
     gated = [one for one in told.found.courses if one.policy not in (UNGATED, HINDSIGHT)]
     pairs = {(step.champion, step.batch) for one in gated for step in one.steps if step.action in TRAINED}
-    assert told.calls["pick"] == told.calls["judge"] == told.calls["decide"] == 1 + len(pairs)
+    assert told.calls["face"] == told.calls["decide"] == 1 + len(pairs)
 
 
 def stale(found: Replay) -> set[tuple[str, str]]:

@@ -33,7 +33,8 @@ from evergreen.data.split import LABEL, Split, read_part
 from evergreen.data.validate import BadBatchError, validate
 from evergreen.errors import InputError
 from evergreen.life import monitor
-from evergreen.life.compare import Resampling, Rows, resample_rows
+from evergreen.life.compare import Resampling, resample_rows
+from evergreen.life.contenders import Contender, face, learnt_all, learnt_before
 from evergreen.life.courses import (
     HELD,
     HINDSIGHT,
@@ -51,20 +52,21 @@ from evergreen.life.courses import (
     Step,
 )
 from evergreen.life.decide import PROMOTE, RETRAIN, Decision, decide
-from evergreen.life.judge import Candidate, days_of, judge, resampling_of
+from evergreen.life.judge import Candidate, days_of
 from evergreen.life.leaks import check_leaks
 from evergreen.life.retrain import Life, decide_retraining
-from evergreen.life.simplest import CONSTANT, LINEAR, pick
+from evergreen.life.simplest import LINEAR
 from evergreen.life.staleness import find_staleness
 from evergreen.model.baselines import fit_linear, predict_baselines
 from evergreen.model.device import count_cores, pick_device
 from evergreen.model.evaluate import check_holdout, losses_of
+from evergreen.model.folds import join
 from evergreen.model.held_out import HeldOut
 from evergreen.model.learner import Trained, find_learner
 from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
-from evergreen.model.package import Learnt, Model
+from evergreen.model.package import Learnt
 from evergreen.model.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
-from evergreen.model.tables import Tables, load_all, load_before_holdout, load_tables
+from evergreen.model.tables import Tables, load_all, load_before_holdout, load_judged, load_stopping, load_tables
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -81,11 +83,6 @@ class Champion:
     candidate: Candidate
     reference: monitor.Reference
     facts: list[dict[str, Any]] = field(default_factory=list, repr=False)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from all other champions: of one batch there may be trees and a linear model."""
-        return self.batch, self.candidate.model.learner
 
 
 @dataclass(frozen=True)
@@ -105,16 +102,8 @@ class Challenger:
 
     def face(self, champion: Champion | None, params: Params) -> tuple[Candidate, HeldOut, Decision]:
         """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
-        beside, encoder = champion.candidate if champion else None, self.trees.model.encoder
-        y = encoder.transform_label(self.rows[LABEL])
-        known, how = Rows(encoder.task, y, blocks=days_of(self.rows)), resampling_of(params)
-        metric = pick_metric(params.gate.metric, encoder.task)
-        trees, live = self.trees.see(self.rows), beside.model.learner if beside else None
-        picked = pick(known, trees, self.baselines, metric, how, live)
-        chosen = self.linear if picked.linear else self.trees
-        rivals = {CONSTANT: self.baselines[CONSTANT]} if picked.linear else self.baselines
-        refresh = beside is not None and beside.model.way == chosen.model.way
-        judged = judge(self.rows, chosen, beside, rivals, params, self.notes, refresh=refresh, simplest=picked.says)
+        beside = champion.candidate if champion else None
+        chosen, judged = face(self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes)
         return chosen, judged.held_out, decide(judged.evidence, params.gate)
 
 
@@ -194,57 +183,52 @@ def challenge(workspace: Project, params: Params, device: str, version: str) -> 
     notes, rounds = check_leaks(tables, params.leaks), None
     split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
     if params.train.refit == "all":
-        found = [one.rounds for one in fit_seeds(tables, params, device, seeds[:ROUND_SEEDS])]
-        rounds = partial(scale_rounds, found, len(tables.train), at_most=params.train.rounds)
-        tables = load_before_holdout(workspace)
-    trained = fit_seeds(tables, params, device, seeds, rounds(len(tables.train)) if rounds else None)
-    learnt = Learnt.of(tables, str(split.validation.end), split.before_holdout().batches)
-    trees, linear = (
-        make_candidate(version, tables, trained, params, learnt),
-        linear_candidate(version, tables, params, learnt),
+        stopping = load_stopping(workspace)
+        found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
+        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
+        tables = load_judged(workspace)
+    trained = fit_seeds(tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None)
+    learnt = learnt_before(workspace, tables)
+    trees, linear = trees_of(tables, trained, params, learnt), linear_of(tables, params, learnt)
+    baselines = predict_baselines(tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed])
+    rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
+    return Challenger(
+        trees.candidate(version), linear.candidate(version), rows, baselines, notes, None if stays_out else rounds
     )
-    baselines = predict_baselines(tables, params.sweep.first_seed, linear.seeds[0])
-    rows = read_part(workspace, split.holdout)
-    return Challenger(trees, linear, rows, baselines, notes, None if split.holdout.shares else rounds)
 
 
 def fit_seeds(
     tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
 ) -> list[Trained]:
-    """Train some seeds side by side; `rounds`: how often to boost, where that is known."""
+    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
     how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
     learner, slots = find_learner(how.learner), share_cores(params.sweep, count_cores(), device)
-    fit = partial(learner.train, learner.build_matrix(tables, how), how, device=device, threads=slots.threads)
+    binned = [learner.build_matrix(part, how) for part in tables.parts()]
+
+    def fit(seed: int) -> Trained:
+        return join([learner.train(one, how, seed, device=device, threads=slots.threads) for one in binned])
+
     with ThreadPoolExecutor(slots.jobs) as pool:
         return list(pool.map(fit, seeds))
 
 
-def make_candidate(
-    version: str, tables: Tables, trained: Sequence[Trained], params: Params, learnt: Learnt,
-    chosen: Sequence[int] = (), held_out: HeldOut | None = None,
-) -> Candidate:  # fmt: skip
-    """Return what the gate and monitoring know of a model.
-
-    Of a refit `chosen` are the seeds in its package, and `held_out` is what was said of the holdout before.
-    """
+def trees_of(
+    tables: Tables, trained: Sequence[Trained], params: Params, learnt: Learnt,
+    chosen: Sequence[int] = (), *, refit: bool = False,
+) -> Contender:  # fmt: skip
+    """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
     boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
     chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
-    assert tables.encoder
-    packaged, way = {seed: boosters[seed] for seed in chosen}, way_of(params, learner)
     rounds = int(np.median([one.rounds for one in trained]))
-    model = Model(tables.encoder, packaged, learnt, learner, way=way, refit=held_out is not None, rounds=rounds)
-    return Candidate(version, model, tuple(boosters.values()), (lambda: held_out) if held_out else None)
+    how = (learner, None, way_of(params, learner), rounds, refit)
+    return Contender(tables, boosters, tuple(chosen), learnt, *how)
 
 
-def linear_candidate(
-    version: str, tables: Tables, params: Params, learnt: Learnt, held_out: HeldOut | None = None
-) -> Candidate:
-    """Return the linear model of the training rows as the gate sees it; `held_out`: as of `make_candidate`."""
-    seed, way = params.sweep.first_seed, way_of(params, LINEAR)
-    content = fit_linear(tables, seed)
-    assert tables.encoder
-    model = Model(tables.encoder, {seed: content}, learnt, LINEAR, way=way, refit=held_out is not None)
-    return Candidate(version, model, (content,), (lambda: held_out) if held_out else None)
+def linear_of(tables: Tables, params: Params, learnt: Learnt, *, refit: bool = False) -> Contender:
+    """Return the linear model of the training rows."""
+    seed = params.sweep.first_seed
+    boosters, way = {seed: fit_linear(tables, seed)}, way_of(params, LINEAR)
+    return Contender(tables, boosters, (seed,), learnt, LINEAR, None, way, refit=refit)
 
 
 class Replayer:
@@ -419,22 +403,23 @@ class Replayer:
 
     def _crown(self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split) -> Champion:
         """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
-        name, features, holdout = split.holdout.batches[-1], self._features(), split.holdout.batches
-        live = self._refit(challenger.rounds, judged, held_out, split) if challenger.rounds else judged
+        name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
+        live = self._refit(challenger.rounds, judged, held_out) if challenger.rounds else judged
         known = held_out if challenger.rounds else None
         learnt = live.model.learnt.batches
         reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)
         champion = Champion(name, live, reference)
         return self._made.setdefault(id(champion), champion)
 
-    def _refit(self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut, split: Split) -> Candidate:
-        tables, params, entries = load_all(self.workspace), self.params, self._features().entries
-        batches = split.all_rows().batches
-        learnt = Learnt.of(tables, max(entries[name]["end"] for name in batches), batches)
+    def _refit(self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut) -> Candidate:
+        tables, params = load_all(self.workspace), self.params
+        learnt = learnt_all(self.workspace, tables)
         if judged.model.learner == LINEAR:
-            return linear_candidate(judged.version, tables, params, learnt, held_out)
-        trained = fit_seeds(tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train)))
-        return make_candidate(judged.version, tables, trained, params, learnt, judged.model.seeds, held_out)
+            live = linear_of(tables, params, learnt, refit=True)
+        else:
+            trained = fit_seeds(tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train)))
+            live = trees_of(tables, trained, params, learnt, judged.model.seeds, refit=True)
+        return live.candidate(judged.version, held_out)
 
     def _end(self, split: Split) -> datetime:
         return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])

@@ -48,6 +48,7 @@ JUDGES = (
     "../data/label_noise.py",
     "../data/label_rates.py",
     "../life/compare.py",
+    "../life/contenders.py",
     "../life/decide.py",
     "../life/fairness.py",
     "../life/judge.py",
