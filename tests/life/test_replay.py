@@ -370,6 +370,21 @@ def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: P
 
 
 @pytest.mark.slow
+def test_few_rows_are_judged_by_cross_validation_as_in_a_run(source: Callable[..., Params], tmp_path: Path) -> None:
+    """Each champion has learnt from all rows, also those that judged its way of training."""
+    chosen = source(BATCHES[:5], split={"train_batches": None, "cross_validate_below": 100_000})
+    with open_replay(Project(tmp_path), chosen, Options(policies=("every",))) as running:
+        for name in running.names:
+            running.advance(name)
+            rows = sum(entry["rows"] for entry in Manifest(running.workspace.features).entries.values())
+            for track in running.tracks:
+                known = len(track.champion.candidate.model.learnt.keys)
+                assert (known == rows) is (track.champion.batch == name)
+        assert running.tracks[1].champion.batch != running.tracks[0].champion.batch
+        assert running.result().courses[0].policy == "never"
+
+
+@pytest.mark.slow
 def test_a_replay_says_the_same_twice(told: Told, source: Callable[..., Params], tmp_path: Path) -> None:
     again = replay(Project(tmp_path), source(), Options(every=2))
     one, other = ({**found.as_plain(), "courses": without_seconds(found)} for found in (told.found, again))
