@@ -50,7 +50,8 @@ def look(name: str, folder: Path) -> str:
     command(*git, "add", "-A")
     command(*git, "commit", "-qm", "start")
     TABLES[name]().to_csv(folder / f"{name}.csv", index=False)
-    options = ("--time", "date", "--period", "year") if name == "inflation" else ("--no-time",)
+    times = {"inflation": "date", "humidity": "time_hour"}
+    options = ("--time", times[name]) if name in times else ("--no-time",)
     evergreen(root, "adopt", str(folder / f"{name}.csv"), "--target", "target", *options)
     said = evergreen(root, "run")
     project = Project(root)
@@ -132,15 +133,20 @@ def inflation() -> pd.DataFrame:
     return frame.drop(columns=["year", "quarter"]).assign(date=dates).dropna()
 
 
+def engines() -> pd.DataFrame:
+    frame = flights13("planes", "engine", "tailnum", "model")
+    return frame[frame["target"].isin(["Turbo-fan", "Turbo-jet"])]
+
+
 TABLES: dict[str, Callable[[], pd.DataFrame]] = {
     "cancer": lambda: bundled("breast_cancer", classes=True),
     "diabetes": lambda: bundled("diabetes", classes=False),
     "digits": lambda: bundled("digits", classes=True),
     "votes": lambda: statsmodels("anes96", "vote", sep="\t", quotechar="'"),
     "schools": lambda: statsmodels("star98", lambda one: one["PR50M"] / one["MATHTOT"], "PR50M", "MATHTOT"),
-    "food": lambda: statsmodels("engel", "foodexp"),
+    "engines": engines,
     "affairs": lambda: statsmodels("fair", lambda one: one["affairs"] > 0, "affairs"),
-    "visits": lambda: statsmodels("randhie", "mdvis", every=4),
+    "humidity": lambda: flights13("weather", "humid").dropna(subset=["target"]).iloc[::4],
     "seats": lambda: flights13("planes", "seats", "tailnum", "model"),
     "inflation": inflation,
 }
