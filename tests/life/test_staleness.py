@@ -25,8 +25,11 @@ def turned(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(-pl.col("first"))
 
 
-def stale(world: Any, champion: Candidate, rows: pl.DataFrame, later: pl.DataFrame, task: str) -> Any:
-    params = world.params(task).model_copy(update={"train": world.quick})
+def stale(
+    world: Any, champion: Candidate, rows: pl.DataFrame, later: pl.DataFrame, task: str, probability: float = 0.75
+) -> Any:
+    retrain = {"min_probability": probability}
+    params = world.params(task).override(retrain=retrain).model_copy(update={"train": world.quick})
     metric = "rmse" if task == "regression" else "roc_auc"
     how: dict[str, Any] = {"device": "cpu", "threads": 1}
     return find_staleness(champion, tables_of(world, task, rows), later, metric, params, **how)
@@ -39,6 +42,14 @@ def test_what_the_champion_lacks_is_what_it_costs(task: str, world: Any) -> None
     found = stale(world, champion, newer, turned(world.holdout(task)), task)
     assert found.low > 0.05
     assert found.low < found.value < found.high
+
+
+def test_how_sure_it_has_to_be_is_how_wide_it_is(world: Any) -> None:
+    """Three quarters lie above the lower end of one interval, 97.5% above that of the other."""
+    champion, newer, later = world.champion("binary"), world.draw_rows("binary", 2000, 5), world.holdout("binary")
+    likely, sure = (stale(world, champion, newer, later, "binary", one) for one in (0.75, 0.975))
+    assert likely.value == sure.value
+    assert sure.value - sure.low == pytest.approx((likely.value - likely.low) * 1.96 / 0.674, rel=0.2)
 
 
 def test_where_the_world_is_the_same_little_is_lost(world: Any) -> None:

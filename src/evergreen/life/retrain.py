@@ -206,7 +206,9 @@ def _fresh(case: _Case) -> Rule:
     bound = case.params.max_staleness * (case.life.expected.value if metric in LOWER_IS_BETTER else 1.0)
     met = not (stale.value >= bound and stale.low > 0)
     says = f"on {newest.batch} a model that has learnt from all batches before would be better by {stale.value:+.4f} "
-    says += f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {bound:.4g} and surely some asks for a retraining"
+    says += (
+        f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {bound:.4g}, and probably some, asks for a retraining"
+    )
     return Rule(FRESH, met=met, says=says)
 
 

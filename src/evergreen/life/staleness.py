@@ -1,7 +1,9 @@
 """Staleness: what has it cost on a batch that the champion has not learnt from those before it?
 
 A scout of one seed is trained as the champion was, on everything before the batch, and both are asked about the batch.
-So the cost is measured, not inferred from drift, at the price of one training.
+So the cost is measured, not inferred from drift, at the price of one training. How sure it has to be follows from the price
+of being wrong: an alarm too many costs a training, and the gate stands behind it; one missed costs worse predictions until
+the next batch.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ def find_staleness(
 ) -> Estimate | None:
     """Return how much better a fresh model does on `rows`, more being worse for the champion, with its interval.
 
+    The champion is worse than the lower end with `retrain.min_probability`, and worse than the upper with the rest.
     `tables`: all rows before them, as training rows; `rows`: a features file, of which the champion has learnt none.
     None where the champion has learnt from all before already, or the rows cannot tell.
     """
@@ -55,5 +58,6 @@ def find_staleness(
     fresh = learner.load(scout.booster).predict(encoder.transform(rows))
     stale = learner.load(model.boosters[seed]).predict(model.encoder.transform(rows))
     known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
-    found = difference(known, metric, Side(stale), Side(fresh), resampling_of(params))
+    how_sure = replace(resampling_of(params), confidence=2 * params.retrain.min_probability - 1)
+    found = difference(known, metric, Side(stale), Side(fresh), how_sure)
     return Estimate(found.value, found.low, found.high) if found else None
