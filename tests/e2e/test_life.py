@@ -56,7 +56,8 @@ def test_a_story(make_project: Callable[..., Project], cli: Run) -> None:
     assert "version 1 is champion" in first.stdout, first.stdout + first.stderr
     assert (project.reports / "comparison.png").stat().st_size > 10_000
     live = predictions(project)
-    edit(project, "prepare", min_level_rows=100_000)  # a poor one: no category is told from another
+    edit(project, "prepare", min_level_rows=100_000)  # no category is told from another
+    edit(project, "gate", min_gain=0.5)
     second = cli(project, "run")
     assert second.returncode == 0, second.stderr
     assert "version 2 is challenger" in second.stdout
