@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -142,6 +144,13 @@ def validated_project(settled: Callable[[str], Path], tmp_path: Path) -> Project
 
 
 @pytest.fixture
+def champion_project(settled: Callable[[str], Path], tmp_path: Path) -> Project:
+    """A small project with a champion, free to change."""
+    shutil.copytree(settled("run"), tmp_path, dirs_exist_ok=True, symlinks=True)
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
 def read_params() -> Callable[[Project], params.Params]:
     """Read a project's parameters."""
     return lambda project: params.load(project.params)
@@ -169,10 +178,19 @@ def begin(folder: Path) -> None:
 
 def copy_project(root: Path) -> None:
     """Copy what a project runs on into `root`, and make it a repository of its own."""
+    shutil.copytree(project_files(), root, symlinks=True, dirs_exist_ok=True)
+
+
+@cache
+def project_files() -> Path:
+    """The folder of such a project, made once."""
+    root = Path(tempfile.mkdtemp(prefix="evergreen-project-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     copy_tracked(root, "src/", "flows/", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore")
     if EXAMPLE.is_dir():
         shutil.copytree(EXAMPLE, root / "src" / "evergreen", dirs_exist_ok=True)
     begin(root)
+    return root
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
