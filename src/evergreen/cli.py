@@ -95,19 +95,13 @@ def validate() -> None:
     from evergreen.data.validate import BadBatchError, read_reports, stale
     from evergreen.data.validate import validate as step
     from evergreen.report.validation_page import write_validation_page
-    from evergreen.versions import is_altered, run_stage
+    from evergreen.versions import is_altered, run_step
 
     with _project() as (project, params):
         if is_altered(project, "ingest"):
             check_unchanged(project)
         try:
-            done = run_stage(
-                project,
-                "validate",
-                lambda check: step(project, params, check=check),
-                force=bool(stale(project, params)),
-                params=params.text,
-            )
+            done = run_step(project, params, "validate", step, stale)
         except BadBatchError as error:
             write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
             raise

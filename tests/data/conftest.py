@@ -56,6 +56,14 @@ class Site:
             done.record(name, done.file(name), stamp=str(frame.hash_rows().sum()), rows=frame.height, **when(times))
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What checks rows with the real engine is slow: importing it alone takes seconds."""
+    for item in items:
+        if "great_expectations" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """An empty project with an empty inbox."""

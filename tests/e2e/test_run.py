@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import MONTHS, environment, month
+from forking import FORKS
 from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
@@ -103,13 +104,12 @@ CHANGES = [  # section, new values, the data stages that run, whether a model is
 ]
 
 
-def test_a_changed_parameter_reruns_its_stage_and_what_follows(make_project: Callable[..., Project], cli: Run) -> None:
-    project = make_project()
-    assert cli(project, "run", "--seeds", "1").returncode == 0
+def test_a_changed_parameter_reruns_its_stage_and_what_follows(champion_project: Project, cli: Run) -> None:
+    project = champion_project
     for section, values, expected, trained in CHANGES:
         edit(project, section, **values)
         assert changed_stages(project) == expected[:1], section
-        done = cli(project, "run", "--seeds", "1")
+        done = cli(project, "run")
         assert done.returncode == 0, done.stderr
         steps = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line[:1].isalpha()}
         ran = [name for name in ("ingest", "validate", "prepare") if steps[name] == "done"]
@@ -237,10 +237,8 @@ def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., P
         "len(calls) == call",
         "args[2] == call and args[0].validation is None",  # once the rounds are known
     )
-    command = [sys.executable, "-c", failing, "evergreen.model.train", "train", "1", "run"]
-    part = subprocess.run(
-        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True, timeout=240
-    )
+    words = ["evergreen.model.train", "train", "1", "run"]
+    part = FORKS[0].run(words, project.root, environment(project.root), 240, failing)
     assert part.returncode == 3, part.stdout + part.stderr
     assert "2 seeds, 0 of them reused" in part.stdout
     assert "failed seeds  1; run again" in part.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MONTHS, ROOT, environment, month, run_cli, small_project
+from conftest import MONTHS, ROOT, environment, month
+from forking import FORKS
 
 from evergreen import dataset, params
 from evergreen.data.keys import KEY
@@ -30,12 +32,11 @@ KEYS = [KEY + name for name in dataset.KEY]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(settled: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a champion; tests give their batches names of their own."""
-    project = small_project(tmp_path_factory.mktemp("scoring"), MONTHS, 1500)
-    done = run_cli(project, "run")
-    assert "version 1 is champion" in done.stdout, done.stdout + done.stderr
-    return project
+    folder = tmp_path_factory.mktemp("scoring")
+    shutil.copytree(settled("run"), folder, dirs_exist_ok=True, symlinks=True)
+    return Project(folder / "project")
 
 
 def in_time(frame: pl.DataFrame) -> pl.DataFrame:
@@ -199,8 +200,8 @@ main()
 
 def test_a_killed_scoring_is_finished_by_the_next(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "killed.csv")
-    command = [sys.executable, "-c", KILLER, "score", str(tmp_path / "killed.csv")]
-    killed = subprocess.run(command, cwd=project.root, env=environment(project.root), capture_output=True, text=True)
+    words = ["score", str(tmp_path / "killed.csv")]
+    killed = FORKS[0].run(words, project.root, environment(project.root), 240, KILLER)
     assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
     assert (project.predictions / "killed" / "1.parquet").exists()
     assert ("killed", "1") not in known(project)
