@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from typing import Any
@@ -80,7 +80,7 @@ class World:
         known = x[:, 2] + 0.7 * x[:, 3]  # the columns that move have no part in the label
         truth = change.relation * known + (1 - change.relation) * x[:, 1] - 1.2 + change.odds
         y = self.draw.random(self.rows) < expit(truth)
-        days = self.drawn * 30 + np.sort(self.draw.integers(0, 30, self.rows))
+        days = self.drawn * 30 + np.arange(self.rows) * 30 // self.rows
         self.drawn += 1
         columns = {TIME: pl.Series(np.datetime64(START, "us") + days * np.timedelta64(1, "D"))}
         columns |= {f"n{at}": pl.Series(x[:, at]) for at in range(4)}
@@ -88,9 +88,14 @@ class World:
         return pl.DataFrame(columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()})
 
 
+def taken(batch: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a batch that models learn from."""
+    return batch.sample(min(LEARNT, batch.height), seed=0)
+
+
 def as_tables(batches: Sequence[pl.DataFrame]) -> Tables:
     """Return what a model learns from these batches; a row's key is its number."""
-    rows = pl.concat([one.head(LEARNT) if one.height <= LEARNT else one.sample(LEARNT, seed=0) for one in batches])
+    rows = pl.concat(batches)
     keys = np.arange(rows.height, dtype=np.uint64)
     table = Table(ENCODER.transform(rows), ENCODER.transform_label(rows[LABEL]), keys)
     none = table.none()
@@ -104,60 +109,73 @@ def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
     return Candidate("1", Model(ENCODER, {0: trained.booster}, learnt, rounds=trained.rounds), (trained.booster,))
 
 
-def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[str]:
-    """Return for each batch which rules asked for a retraining, none where it was not asked for; with `stop`, until the first."""
-    world = World(rows, seed)
-    history = [world() for _ in range(PAST)]
+def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[tuple[str, str]]:
+    """Return for each batch which rules asked for a retraining, without the scout and with it; "" where none did.
+
+    With `stop`, until it is asked for without.
+    """
+    world, again = World(rows, seed), World(rows, seed)  # drawn twice: a million rows of each batch are not kept
+    history = [taken(world()) for _ in range(PAST)]
     champion = champion_of(history)
 
     def seen(batch: pl.DataFrame, seed: int) -> tuple[Sketch, Estimate]:
-        p, days = champion.model.predict_rows(batch), batch[TIME].dt.date().to_physical().to_numpy()
-        y = ENCODER.transform_label(batch[LABEL])
+        p, y = champion.model.predict_rows(batch), ENCODER.transform_label(batch[LABEL])
         columns = batch.drop(TIME).rename({LABEL: "label"}).with_columns(prediction=pl.Series(p, dtype=pl.Float32))
-        return sketch(columns, None), measure_live("binary", y, p, days, HOW.evaluate, seed)["roc_auc"]
+        return sketch(columns, None), measure_live("binary", y, p, None, HOW.evaluate, seed)["roc_auc"]
 
-    past = [seen(one, 0)[0] for one in history]
+    past = [seen(again(), 0)[0] for _ in range(PAST)]
     whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9)
     windows: list[Window] = []
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
     for at in range(batches):
         batch = world(change)
         kept, real = seen(batch, at)
         found = find_drift(kept, whole, past, Drift(), 0.5, seed)
         stale = find_staleness(champion, as_tables(history), batch, "roc_auc", HOW, device="cpu", threads=1)
-        history.append(batch)
+        history.append(taken(batch))
         end = START + timedelta(days=30 * (at + 1))
         windows.append(Window(f"{at:04}", end, rows, rows, found.drifted, found.together, found.label_drifted,
                               found.prediction_drifted, real, staleness=stale))  # fmt: skip
-        decision = decide_retraining(windows[-POLICY.windows :], life, POLICY)
-        due = [one["name"] for one in decision.evidence["rules"] if not one["met"]]
-        asked.append(", ".join(due) if decision.action == RETRAIN else "")
-        if stop and asked[-1]:
+        known = windows[-POLICY.windows :]
+        asked.append((_asked([replace(one, staleness=None) for one in known], life), _asked(known, life)))
+        if stop and asked[-1][0]:
             break
     return asked
 
 
-def quiet(rows: int, seed: int) -> list[str]:
+def _asked(windows: Sequence[Window], life: Life) -> str:
+    decision = decide_retraining(windows, life, POLICY)
+    due = [one["name"] for one in decision.rules if not one["met"]]
+    return ", ".join(due) if decision.action == RETRAIN else ""
+
+
+def quiet(rows: int, seed: int) -> list[tuple[str, str]]:
     return run(rows, seed, BATCHES // RUNS, Change(), stop=False)
 
 
-def first(rows: int, seed: int, name: str) -> int:
+def first(rows: int, seed: int, name: str) -> tuple[int, ...]:
     asked = run(rows, seed, MOST, CHANGES[name], stop=True)
-    return len(asked) if asked[-1] else MOST + 1
+    return tuple(next((at for at, one in enumerate(way, 1) if one), MOST + 1) for way in zip(*asked, strict=True))
 
 
 def main(*sizes: str) -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as workers:
-        print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining")
+        print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why")
         for rows in map(int, sizes or ("10000", "1000000")):
             asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
-            told = "; ".join(f"{count} x {rules}" for rules, count in Counter(filter(None, asked)).items())
-            print(f"  {rows:>9,} rows   {np.mean([*map(bool, asked)]):.1%}   {told}", flush=True)
-        print(f"\nbatches of 10,000 rows until a retraining is asked for: median (range) of {RUNS} runs")
+            for name, way in zip(("without the scout", "with it"), zip(*asked, strict=True), strict=True):
+                why = "; ".join(f"{rules}: {count}" for rules, count in Counter(filter(None, way)).items())
+                print(f"  {rows:>9,} rows, {name:18s}{np.mean([*map(bool, way)]):6.1%}  {why}", flush=True)
+        print(f"\nbatches of 10,000 rows until a retraining is asked for, without the scout and with it: {RUNS} runs")
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))
-            told: Callable[[float], str] = lambda at: f"over {MOST}" if at > MOST else f"{at:.0f}"  # noqa: E731
-            print(f"  {name:34s}{told(float(np.median(found))):>8s}  ({told(min(found))} to {told(max(found))})")
+            print(f"  {name:34s}{'   '.join(map(told, zip(*found, strict=True)))}", flush=True)
+
+
+def told(found: Sequence[int]) -> str:
+    """Return median and range in words."""
+    number: Callable[[float], str] = lambda at: f"over {MOST}" if at > MOST else f"{at:g}"  # noqa: E731
+    return f"{number(float(np.median(found))):>8s}  {f'({number(min(found))} to {number(max(found))})':20s}"
 
 
 if __name__ == "__main__":
