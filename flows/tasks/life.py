@@ -16,11 +16,13 @@ from pydantic import Field
 
 from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, approved, decide
 from evergreen.life.judge import Judged
+from evergreen.life.simplest import LINEAR
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
 from flows.tasks.job import PATIENCE, Job, not_a_mistake, waiting
-from flows.tasks.models import Made
+from flows.tasks.models import Made, Plan
 from flows.tasks.shown import create_markdown_artifact
+from flows.tasks.sweeps import Search
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 
@@ -67,8 +69,8 @@ def compare(job: Job, trees: Made, linear: Made, evaluation: Any, notes: tuple[s
 
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
-def compare_refit(job: Job, live: Made, judged: Made, evidence: Judged) -> Judged:
-    """Look at the model that goes live beside the one that was judged."""
+def compare_refit(job: Job, plan: Plan, live: Made, judged: Made, evidence: Judged, search: Search) -> Judged:
+    """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
     from evergreen.data.split import Part, Split, read_part
     from evergreen.life.judge import compare_refit as beside
 
@@ -78,7 +80,24 @@ def compare_refit(job: Job, live: Made, judged: Made, evidence: Judged) -> Judge
     refit = beside(
         live.model(), judged.model(), earlier, read_part(job.project, split.holdout), live.rounds, job.params
     )
+    refit = replace(refit, influence=_influence(job, plan, live.learner, search))
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
+
+
+def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
+    """Return what learning from the newest batch does on the rows before it, which no model has learnt from."""
+    from evergreen.data.split import Split, read_part
+    from evergreen.life.influence import find_influence, teach
+    from evergreen.model.tables import load_around, load_tables
+
+    around, params = load_around(job.project), job.params
+    rounds = search.rounds(len(around.train), params.train.rounds)
+    without = [one.trained.booster for one in search.seeds]
+    if learner == LINEAR:
+        without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
+    taught = teach(around, rounds, learner, params, plan.device, plan.slots)
+    between = read_part(job.project, Split.read(job.project.features / "split.json").validation)
+    return find_influence(around, between, without, taught, learner, params)
 
 
 @task(name="reload", task_run_name="reload", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)

@@ -49,6 +49,7 @@ JUDGES = (
     "../life/compare.py",
     "../life/decide.py",
     "../life/fairness.py",
+    "../life/influence.py",
     "../life/judge.py",
     "../life/joint_scores.py",
     "../life/leaks.py",

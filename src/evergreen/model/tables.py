@@ -30,6 +30,13 @@ class Table:
     def __len__(self) -> int:
         return len(self.y)
 
+    def with_rows(self, other: Table) -> Table:
+        """Return its rows and then those of another."""
+        assert self.keys is not None
+        assert other.keys is not None
+        x, y = np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y])
+        return Table(x, y, np.concatenate([self.keys, other.keys]))
+
     def none(self) -> Table:
         """Return a table of the same columns without a row."""
         return Table(self.x[:0], self.y[:0], None if self.keys is None else self.keys[:0])
@@ -75,6 +82,17 @@ def load_before_holdout(project: Project) -> Tables:
     from evergreen.data.encoder import ENCODER
 
     return _learnt(project, _encoder(project, ENCODER), _split(project).before_holdout())
+
+
+def load_around(project: Project) -> Tables:
+    """Read what shows the holdout's influence: training rows with the holdout's, and those between as the holdout."""
+    from evergreen.data.encoder import ENCODER
+    from evergreen.data.split import ROLES
+
+    encoder, split = _encoder(project, ENCODER), _split(project)
+    train, between, newest = (_encode(project, getattr(split, role), encoder) for role in ROLES)
+    both = train.with_rows(newest)
+    return _tables(encoder, {"train": both, "validation": both.none(), "holdout": between})
 
 
 def load_all(project: Project) -> Tables:
