@@ -78,7 +78,7 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
                 if search and models.refits(job) and (made.tables.folds or life.passes(job, judged)):
                     job.tracker.record_held_out(run_id, judged.held_out)
                     live = models.refit(job, plan, run_id, search, made)
-                    judged = life.compare_refit(job, live, made, judged)
+                    judged = life.compare_refit(job, plan, live, made, judged, search)
                     made = live if made.tables.folds or life.passes(job, judged) else made
                 registered = models.register(job, plan, run_id, made)
                 judged = life.reload(job, registered, made, judged)

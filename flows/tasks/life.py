@@ -17,10 +17,13 @@ from pydantic import Field
 from evergreen.life.contenders import Contender, face
 from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, approved, decide
 from evergreen.life.judge import Judged
+from evergreen.life.simplest import LINEAR
 from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
 from evergreen.versions import data_versions
 from flows.tasks.job import PATIENCE, Job, not_a_mistake, waiting
+from flows.tasks.models import Plan
 from flows.tasks.shown import create_markdown_artifact
+from flows.tasks.sweeps import Search
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 
@@ -58,17 +61,37 @@ def compare(
 
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
-def compare_refit(job: Job, live: Contender, judged: Contender, evidence: Judged) -> Judged:
-    """Look at the model that goes live beside the one that was judged."""
+def compare_refit(job: Job, plan: Plan, live: Contender, judged: Contender, evidence: Judged, search: Search) -> Judged:
+    """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
+    from evergreen.data.keys import hash_rows
     from evergreen.data.split import Part, Split, read_part
     from evergreen.life.judge import compare_refit as beside
 
     split = Split.read(job.project.features / "split.json")
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
     earlier = None if split.judged else read_part(job.project, newest)
-    rows, said = read_part(job.project, split.judging), evidence.predictions["challenger"]
+    rows, held_out = read_part(job.project, split.judging), evidence.held_out
+    said = held_out.packaged[held_out.find(hash_rows(rows))]
     refit = beside(live.model(), judged.model(), said, earlier, rows, live.rounds, job.params)
+    if not split.judged:  # else each fold has learnt from the newest rows but its own
+        refit = replace(refit, influence=_influence(job, plan, live.learner, search))
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
+
+
+def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
+    """Return what learning from the newest batch does on the rows before it, which no model has learnt from."""
+    from evergreen.data.split import Split, read_part
+    from evergreen.life.influence import find_influence, teach
+    from evergreen.model.tables import load_around, load_tables
+
+    around, params = load_around(job.project), job.params
+    rounds = search.rounds(len(around.train), params.train.rounds)
+    without = [one.trained.booster for one in search.seeds]
+    if learner == LINEAR:
+        without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
+    taught = teach(around, rounds, learner, params, plan.device, plan.slots)
+    between = read_part(job.project, Split.read(job.project.features / "split.json").validation)
+    return find_influence(around, between, without, taught, learner, params)
 
 
 @task(name="reload", task_run_name="reload", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)

@@ -545,8 +545,10 @@ def test_values_are_frozen():
     ],
 )
 def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, action):
-    one = lead("roc_auc", value, low=low, high=value + 0.01)
-    decision = decide(evidence(whole={"roc_auc": one}, models=lead("roc_auc", value), refresh=refresh), DEFAULT)
+    """A change by the noise of rows and seeds; a refresh, whose seeds are the champion's, by that of rows."""
+    one, other = lead("roc_auc", value, low=low, high=value + 0.01), lead("roc_auc", value, low=-1.0, high=1.0)
+    both = {"whole": {"roc_auc": other}, "models": one} if refresh else {"whole": {"roc_auc": one}, "models": other}
+    decision = decide(evidence(**both, refresh=refresh), DEFAULT)
     assert decision.action == action
     assert broken(decision) == (set() if action == PROMOTE else {"better"})
 
@@ -564,6 +566,26 @@ def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, tas
     assert "refit on 5,000 rows until 2013-04-30, 40 rounds" in decision.reasons[0]
     unknown = decide(evidence(task, refit=replace(fair, **{where: UNKNOWN})), DEFAULT)
     assert unknown.action == REFUSE  # what is no number is not registered
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("value", "high", "refused"),
+    [
+        (0.01, 0.02, False),
+        (-0.03, 0.001, False),  # it may be noise
+        (-0.001, -0.0005, False),  # sure, and too little to matter
+        (-0.03, -0.001, True),
+        (NAN, NAN, True),
+    ],
+)
+def test_a_newest_batch_that_teaches_wrong_things_is_not_learnt(value, high, refused, task):
+    metric = METRICS[task][0]
+    taught = lead(metric, value, low=value - 0.01, high=high)
+    refit = Refit(5000, "2013-04-30", 40, lead(metric, 0.01), lead(metric, 0.03), influence=taught)
+    decision = decide(evidence(task, refit=refit), DEFAULT)
+    assert decision.action == (REFUSE if refused else PROMOTE)
+    assert broken(decision) == ({"refit, newest batch"} if refused else set())
 
 
 def test_a_model_without_luck_needs_no_second_seed():

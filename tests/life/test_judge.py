@@ -17,7 +17,7 @@ from evergreen.data.keys import KEY, hash_keys, hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
-from evergreen.life.decide import ASK, KEEP, PROMOTE, REFUSE
+from evergreen.life.decide import ASK, KEEP, PROMOTE, REFUSE, ROLL_BACK
 from evergreen.life.judge import Candidate, compare_refit, judge_rollback
 from evergreen.model.evaluate import predict
 from evergreen.model.held_out import HeldOut
@@ -36,9 +36,8 @@ def broken(decision: Any) -> set[str]:
 
 def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidate:
     """The same candidate, as if it had learnt from other rows."""
-    known = SimpleNamespace(**vars(candidate.model) | {"learnt": Learnt(keys, newest)},
-                            predict_rows=candidate.model.predict_rows)  # fmt: skip
-    return replace(candidate, model=known)
+    changed = {"learnt": Learnt(keys, newest), "predict_rows": candidate.model.predict_rows}
+    return replace(candidate, model=SimpleNamespace(**vars(candidate.model) | changed))
 
 
 def with_encoder(candidate: Candidate, **changes: Any) -> Candidate:
@@ -513,6 +512,88 @@ def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, s
         "1,400 of 1,500 rows that it has learnt from are not among those that it was judged by" in decision.reasons[0]
     )
     assert judged.evidence.comparison.whole == {}
+
+
+def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_left_out_where_most_remain(world, settle):
+    """Late rows, and a cut by time that has moved: the comparison is that on the rows that both can be judged by."""
+    rows, challenger = world.holdout("binary"), world.better("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    said = champion.held_out()
+    kept = np.isin(hash_rows(rows), said.keys[::3], invert=True)  # of two rows in three it is known
+    some = HeldOut.of(hash_rows(rows)[kept], *(champion_said(champion, rows, kept)))
+    afresh = challenger.model.predict_rows(rows)[kept]
+    judged, decision = settle("binary", challenger, replace(champion, held_out=lambda: some), afresh=afresh)
+    assert decision.action == PROMOTE
+    assert "500 of 1,500 rows of the holdout are left out of the comparison" in decision.reasons[-1]
+    alone, _ = settle("binary", challenger, refit_of(world.champion("binary"), rows.filter(kept), world),
+                      rows=rows.filter(kept), baselines={})  # fmt: skip
+    assert judged.evidence.comparison.whole == alone.evidence.comparison.whole
+    assert len(judged.y) == len(judged.predictions["champion"]) == 1000
+    assert len(judged.held_out.keys) == 1500  # what goes live learns from all
+
+
+def champion_said(champion: Candidate, rows: pl.DataFrame, kept: Any) -> tuple[Any, tuple[Any, ...]]:
+    side = champion.say(rows)
+    return side.prediction[kept], tuple(one[kept] for one in side.seeds)
+
+
+def test_a_champion_that_has_learnt_from_rows_that_are_gone_is_judged_by_the_next_batch(world, settle):
+    """The batch that judged it was dropped: nothing is compared on older rows, which it knows, and then again all is."""
+    gone, older, later = (world.draw_rows("binary", 1500, seed, "holdout") for seed in (5, 6, 7))
+    champion = refit_of(world.champion("binary"), gone, world)
+    keys = np.concatenate([champion.model.learnt.keys, hash_rows(older)])
+    champion = replace(relearnt(champion, keys), held_out=champion.held_out)
+    _, decision = settle("binary", world.better("binary"), champion, rows=older)
+    assert decision.action == REFUSE
+    assert "`evergreen rollback`" in decision.reasons[0]
+    assert settle("binary", world.better("binary"), champion, rows=later)[1].action == PROMOTE
+
+
+def test_a_batch_whose_rows_were_replaced_is_judged_by_what_was_said_and_what_is_said_now(world, settle):
+    """Half of the rows have other keys now: of those the live model has learnt nothing."""
+    rows = world.holdout("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    replaced = pl.concat([rows[:750], world.draw_rows("binary", 750, 9, "holdout")])
+    judged, decision = settle("binary", world.better("binary"), champion, rows=replaced)
+    assert decision.action == PROMOTE
+    assert judged.evidence.notes == ()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_same_model_before_its_refit_is_a_refresh_that_is_no_worse_and_no_change(task, world, settle):
+    """Challenger and champion have learnt from the very same rows by the same seeds: not a row tells them apart."""
+    champion = world.better(task)
+    equal = replace(champion, version="2")
+    judged, decision = settle(task, equal, replace(champion, version="1"), refresh=True)
+    assert decision.action == PROMOTE
+    assert judged.evidence.comparison.models.value == 0
+    assert settle(task, equal, replace(champion, version="1"))[1].action == REFUSE
+
+
+def test_a_rerun_without_new_data_is_judged_by_what_was_said_before_the_refit(world, settle):
+    """The champion has learnt from the rows that judge, and would look far too good on them."""
+    judged = world.champion("binary")
+    live = world.learn("binary", pl.concat([world.draw_rows("binary", 400, 1), world.holdout("binary")]), version="1")
+    said = judged.see(world.holdout("binary"))
+    known = HeldOut.of(hash_rows(world.holdout("binary")), said.prediction, said.seeds)
+    champion = replace(live, held_out=lambda: known)
+    found, decision = settle("binary", world.better("binary"), champion)
+    assert decision.action == PROMOTE
+    assert settle("binary", world.better("binary"), live)[1].action == REFUSE  # of the old kind: rows in common
+    by_heart = measure("binary", found.y, live.model.predict_rows(world.holdout("binary")))["roc_auc"]
+    assert found.evidence.comparison.whole["roc_auc"].champion < by_heart - 0.02
+
+
+@pytest.mark.parametrize("old_kind", [True, False], ids=["it was never refit", "it was refit"])
+def test_a_rollback_finds_versions_of_either_kind(old_kind, world):
+    """On a batch that came after both: neither has learnt from it, so each speaks for itself."""
+    later = world.draw_rows("binary", 1500, 11, "holdout")
+    better, worse = world.better("binary"), world.champion("binary")
+    before, present = (better, refit_of(worse, world.holdout("binary"), world)) if old_kind else (
+        refit_of(better, world.holdout("binary"), world), worse)  # fmt: skip
+    decision = judge_rollback(later, present, before, "roc_auc", world.params("binary"))
+    assert decision.action == ROLL_BACK, decision.reasons
+    assert judge_rollback(later, before, present, "roc_auc", world.params("binary")).action == KEEP
 
 
 @pytest.mark.parametrize(("spoilt", "worse"), [(False, False), (True, True)])

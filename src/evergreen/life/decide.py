@@ -64,6 +64,7 @@ class Refit:
 
     `earlier`, `holdout`: the difference in the metric that decides, more being better; None where they say nothing.
     `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the less by heart.
+    `influence`: what learning from the newest batch does on rows before it that no model has learnt (`influence.py`).
     """
 
     rows: int  # that it has learnt from
@@ -72,6 +73,7 @@ class Refit:
     earlier: Difference | None
     holdout: Difference | None
     slack: float = 0.0
+    influence: Difference | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,10 @@ def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
 
 
 def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
-    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged."""
+    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged.
+
+    And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell that.
+    """
     for where, one, slack in (("earlier rows", refit.earlier, refit.slack), ("the holdout", refit.holdout, 0.0)):
         if one is None:
             continue
@@ -218,6 +223,12 @@ def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
             f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
         )
         yield Rule(f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric, one)}")
+    if (one := refit.influence) is not None:
+        bound = gate.margin * unit_of(metric, one)
+        met = one.value >= -bound or one.high >= 0
+        how = "does no harm" if met else f"does harm, by more than {bound:.4g} and beyond the noise"
+        says = f"learning from the newest batch {how}, on the rows before it: {tell(metric, one)}"
+        yield Rule("refit, newest batch", met=met, says=says)
 
 
 def _better(evidence: Evidence, gate: Gate) -> Rule:
@@ -238,13 +249,14 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
         return Rule("better", met=False, says=none)
     if not one:
         return Rule("better", met=True, says="there is no champion that works: the first that passes becomes it")
-    bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
-    if evidence.refresh:
-        margin = gate.refresh_margin * unit_of(found.metric, one)
+    if evidence.refresh and found.models:  # trained alike by the same seeds: their luck is on both sides
+        one = found.models
+        margin, told = gate.refresh_margin * unit_of(found.metric, one), tell(found.metric, one)
         met = one.low >= -margin
         says = "a refresh (trained as the champion was, on newer data) "
         says += f"is surely no worse than by {margin:.4g}" if met else f"may be worse by more than {margin:.4g}"
         return Rule("better", met=met, says=f"{says}: {told}")
+    bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
     if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
         return Rule("better", met=True, says=f"better beyond the noise: {told}")
     age = evidence.champion_age_days

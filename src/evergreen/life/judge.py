@@ -40,6 +40,7 @@ from evergreen.model.package import Model
 from evergreen.params import Params
 
 Array = np.ndarray[Any, np.dtype[Any]]
+FEWEST_SHARE = 0.5  # of the holdout's rows that both can be judged by; with fewer nothing is compared
 LEAP = 0.5  # skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring unasked
 
 
@@ -89,6 +90,12 @@ class Candidate:
             said[known] = before[at]
         return side
 
+    def can_see(self, rows: pl.DataFrame) -> Array:
+        """Return which `rows` can judge it: those that it has not learnt from, or that it was judged by before."""
+        keys = hash_rows(rows)
+        unseen = ~np.isin(keys, self.model.learnt.keys)
+        return unseen | np.isin(keys, self.held_out().keys) if self.held_out else unseen
+
     def say(self, rows: pl.DataFrame) -> Side:
         """Return what it predicts for `rows`, whether it has learnt from them or not.
 
@@ -137,13 +144,21 @@ def judge(
     encoder = challenger.model.encoder
     y, faults = encoder.transform_label(rows[LABEL]), []
     side = challenger.see(rows) if challenger.held_out else challenger.say(rows)
+    held_out = HeldOut.of(hash_rows(rows), side.prediction, side.seeds)
     other, changed = None, _changes(champion, challenger) if champion else ()
     try:
         _check_claims(rows, challenger, side)
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
     try:
-        other = _see_champion(rows, champion) if champion and not changed else None
+        if champion and not changed:
+            both = champion.can_see(champion.known(rows))
+            many = FEWEST_ROWS if challenger.held_out else FEWEST_SHARE * len(both)  # of few rows, all judge
+            if many <= both.sum() < len(both) and (champion.held_out or challenger.held_out):
+                notes = (*notes, _left_out(both))
+                rows, y, side = rows.filter(both), y[both], _some(side, both)
+                baselines = {name: said[both] for name, said in baselines.items()}
+            other = _see_champion(rows, champion)
     except LostError as error:
         changed = (str(error),)
     except InputError as error:
@@ -184,8 +199,18 @@ def judge(
         simplest=simplest,
     )
     seen = {"champion": other.prediction} if other else {}
-    held_out = HeldOut.of(hash_rows(rows), side.prediction, side.seeds)
     return Judged(evidence, y, seen | {"challenger": side.prediction}, held_out)
+
+
+def _left_out(both: Array) -> str:
+    return (
+        f"{int((~both).sum()):,} of {len(both):,} rows of the holdout are left out of the comparison: the champion has "
+        "learnt from them, and was not judged by them before"
+    )
+
+
+def _some(side: Side, mask: Array) -> Side:
+    return Side(side.prediction[mask], tuple(one[mask] for one in side.seeds), side.averaged)
 
 
 def _questions(

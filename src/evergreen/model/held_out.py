@@ -38,12 +38,12 @@ class HeldOut:
 
     def find(self, keys: Hashes) -> Array:
         """Return where the rows with these keys are. Raises InputError where one is not among them."""
-        at = np.minimum(np.searchsorted(self.keys, keys), max(0, len(self.keys) - 1))
-        if absent := int((self.keys[at] != keys).sum()) if len(self.keys) else len(keys):
+        if absent := int((~np.isin(keys, self.keys)).sum()):
             raise InputError(
-                f"{absent:,} of {len(keys):,} rows that it has learnt from are not among those that it was judged by"
+                f"{absent:,} of {len(keys):,} rows that it has learnt from are not among those that it was judged by: "
+                "wait for a newer batch, or bring an earlier champion back (`evergreen rollback`)"
             )
-        return np.asarray(at)
+        return np.searchsorted(self.keys, keys)
 
     def write(self, path: Path) -> None:
         """Write it as arrays of numbers."""

@@ -51,6 +51,7 @@ JUDGES = (
     "../life/contenders.py",
     "../life/decide.py",
     "../life/fairness.py",
+    "../life/influence.py",
     "../life/judge.py",
     "../life/joint_scores.py",
     "../life/leaks.py",

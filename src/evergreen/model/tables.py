@@ -40,6 +40,13 @@ class Table:
         """Return some of the rows."""
         return Table(self.x[places], self.y[places], None if self.keys is None else self.keys[places])
 
+    def with_rows(self, other: Table) -> Table:
+        """Return its rows and then those of another."""
+        assert self.keys is not None
+        assert other.keys is not None
+        x, y = np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y])
+        return Table(x, y, np.concatenate([self.keys, other.keys]))
+
     def none(self) -> Table:
         """Return a table of the same columns without a row."""
         return self.take(np.empty(0, np.intp))
@@ -136,6 +143,17 @@ def load_before_holdout(project: Project) -> Tables:
 
     split = _split(project)
     return _learnt(project, _encoder(project, ENCODER), split.before_holdout(), split.holdout)
+
+
+def load_around(project: Project) -> Tables:
+    """Read what shows the holdout's influence: training rows with the holdout's, and those between as the holdout."""
+    from evergreen.data.encoder import ENCODER
+    from evergreen.data.split import ROLES
+
+    encoder, split = _encoder(project, ENCODER), _split(project)
+    train, between, newest = (_encode(project, getattr(split, role), encoder) for role in ROLES)
+    both = train.with_rows(newest)
+    return _tables(encoder, {"train": both, "validation": both.none(), "holdout": between})
 
 
 def load_all(project: Project) -> Tables:
