@@ -58,6 +58,7 @@ source:           # where from
 train:
   max_depth: 3    # levels
   min_child_weight: 1.0
+  colsample_bytree: 0.8
 validate:
   max_bad_rows: 0.12
 prepare:

@@ -553,6 +553,14 @@ def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, ac
     assert broken(decision) == (set() if action == PROMOTE else {"better"})
 
 
+@pytest.mark.parametrize(
+    ("value", "few", "action"), [(-0.0049, True, PROMOTE), (-0.0101, True, REFUSE), (0.0, False, REFUSE)]
+)
+def test_of_few_rows_the_loss_itself_counts(value, few, action):
+    one = lead("roc_auc", value, low=value - 0.05, high=value + 0.05)
+    assert decide(evidence(models=one, refresh=True, cross_validated=few), DEFAULT).action == action
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("where", ["earlier", "holdout"])
 def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, task):

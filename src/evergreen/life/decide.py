@@ -88,7 +88,8 @@ class Evidence:
     that no comparison can be made. `refresh`: the challenger is trained as the champion was, on newer data; else what
     trains it has changed. `refit`: the model that goes live beside the one that was judged, None where that is the same
     or not made yet. `seedless`: which of the two are trained without luck, so that one model is all there is.
-    `simplest`: why it is the linear model or the trees.
+    `simplest`: why it is the linear model or the trees. `cross_validated`: rows are few, and all judge; their noise is
+    larger than what a refresh may lose, so the loss itself counts.
     """
 
     comparison: Comparison
@@ -106,6 +107,7 @@ class Evidence:
     refit: Refit | None = None
     seedless: tuple[str, ...] = ()
     simplest: str = ""
+    cross_validated: bool = False
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
@@ -252,9 +254,10 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
     if evidence.refresh and found.models:  # trained alike by the same seeds: their luck is on both sides
         one = found.models
         margin, told = gate.refresh_margin * unit_of(found.metric, one), tell(found.metric, one)
-        met = one.low >= -margin
+        met = (one.value if evidence.cross_validated else one.low) >= -margin
+        sure = "" if evidence.cross_validated else "surely "
         says = "a refresh (trained as the champion was, on newer data) "
-        says += f"is surely no worse than by {margin:.4g}" if met else f"may be worse by more than {margin:.4g}"
+        says += f"is {sure}no worse than by {margin:.4g}" if met else f"may be worse by more than {margin:.4g}"
         return Rule("better", met=met, says=f"{says}: {told}")
     bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
     if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:

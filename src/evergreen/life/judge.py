@@ -191,6 +191,7 @@ def judge(
         questions=_questions(found, challenger, champion, params.leaks.trusted),
         changed=changed,
         refresh=refresh and champion is not None,
+        cross_validated=challenger.held_out is not None,
         seedless=tuple(
             name
             for name, one in (("champion", champion), ("challenger", challenger))
