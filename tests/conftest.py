@@ -6,6 +6,7 @@ import atexit
 import gc
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,10 +69,18 @@ QUICK = params.Train(
 )
 
 
+ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
 LONGEST = (  # minutes, or most of one; each file is run by one worker
     "test_run.py", "test_loop.py", "test_adopt.py", "test_bad_input.py", "test_compose.py", "test_up.py", "test_life.py",
     "test_changes.py", "test_scoring.py", "test_monitor.py", "test_house.py", "test_replay.py", "test_make_it_yours.py", "test_bake.py",
 )  # fmt: skip
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import files of slow tests only, where those are not asked for: they load libraries that take seconds."""
+    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    return bool(ALL_SLOW.search(collection_path.read_text())) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
