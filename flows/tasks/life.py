@@ -80,7 +80,9 @@ def compare_refit(job: Job, plan: Plan, live: Made, judged: Made, evidence: Judg
     refit = beside(
         live.model(), judged.model(), earlier, read_part(job.project, split.holdout), live.rounds, job.params
     )
-    refit = replace(refit, influence=_influence(job, plan, live.learner, search))
+    champion = job.registry.champion()
+    same = champion is not None and live.model().says_same(job.registry.open(champion))
+    refit = replace(refit, influence=_influence(job, plan, live.learner, search), same=same)
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
 
 
