@@ -596,6 +596,14 @@ def test_a_newest_batch_that_teaches_wrong_things_is_not_learnt(value, high, ref
     assert broken(decision) == ({"refit, newest batch"} if refused else set())
 
 
+def test_what_is_the_champion_itself_does_not_replace_it():
+    refit = Refit(5000, "2013-04-30", 40, lead("roc_auc", 0.0), lead("roc_auc", 0.0))
+    assert decide(evidence(refit=refit, refresh=True), DEFAULT).action == PROMOTE
+    decision = decide(evidence(refit=replace(refit, same=True), refresh=True), DEFAULT)
+    assert broken(decision) == {"refit, new"}
+    assert "nothing new to learn from" in decision.reasons[0]
+
+
 def test_a_model_without_luck_needs_no_second_seed():
     one = evidence(by_seed={"champion": (0.5, 0.51), "challenger": (0.52,)}, seedless=("challenger",))
     decision = decide(one, DEFAULT)

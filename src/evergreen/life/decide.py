@@ -65,6 +65,7 @@ class Refit:
     `earlier`, `holdout`: the difference in the metric that decides, more being better; None where they say nothing.
     `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the less by heart.
     `influence`: what learning from the newest batch does on rows before it that no model has learnt (`influence.py`).
+    `same`: it is the champion, bit for bit.
     """
 
     rows: int  # that it has learnt from
@@ -74,6 +75,7 @@ class Refit:
     holdout: Difference | None
     slack: float = 0.0
     influence: Difference | None = None
+    same: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,9 @@ def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
 
     And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell that.
     """
+    if refit.same:
+        says = "what would go live is the champion itself, bit for bit: there is nothing new to learn from"
+        yield Rule("refit, new", met=False, says=says)
     for where, one, slack in (("earlier rows", refit.earlier, refit.slack), ("the holdout", refit.holdout, 0.0)):
         if one is None:
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,11 @@ class Model:
         """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
         return np.asarray(np.mean([one.predict(x) for one in self._boosters], axis=0))
+
+    def says_same(self, other: Model) -> bool:
+        """Return whether it is the other bit for bit, so that they predict the same of any rows."""
+        mine, its = ((replace(one.encoder, fitted_on=()), one.learner, one.boosters) for one in (self, other))
+        return mine == its
 
     def unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those rows of a features file whose keys it has not learnt from."""
