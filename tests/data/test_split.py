@@ -25,7 +25,9 @@ COLUMNS = {"id": pl.Int64(), "x": pl.Float64(), "place": pl.String(), "y": pl.Bo
 
 
 @pytest.fixture(params=[("id",), ()], ids=["key", "no key"])
-def timeless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+def timeless(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, great_expectations: None
+) -> tuple[str, ...]:
     """A dataset without a time, with a key or without one."""
     declared = {
         "COLUMNS": COLUMNS, "KEY": request.param, "TIME": "", "LABEL": pl.col("y"), "KNOWN_LATER": ("y",),
@@ -61,7 +63,7 @@ def keys_of(part: pl.DataFrame) -> set[Any]:
     return set(part.select(name for name in part.columns if name.startswith(KEY)).to_series())
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
     deliver(site, a=table(0))
     before = parts_of(site)
@@ -77,7 +79,7 @@ def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
     assert keys_of(after["validation"]).isdisjoint(keys_of(after["holdout"]))
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_the_encoder_knows_nothing_of_the_holdout(site: Any) -> None:
     nowhere = table(0).with_columns(place=pl.lit("nowhere"))
     unseen = within(featurize(nowhere, "binary")[0], SHARES["holdout"])
@@ -87,7 +89,7 @@ def test_the_encoder_knows_nothing_of_the_holdout(site: Any) -> None:
     assert "north" in content
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_batches_are_in_order_of_arrival(site: Any) -> None:
     deliver(site, z=table(0), y=table(400))
     deliver(site, a=table(800))
@@ -110,7 +112,7 @@ def test_replacing_a_batch_does_not_move_it(site: Any, timeless: tuple[str, ...]
     assert Manifest(site.project.raw).entries["a"]["start"] == before
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
     site.deliver({"a": table(0)})
     wanted = site.params(validate={"max_age_days": 3})
@@ -170,7 +172,7 @@ def test_the_holdout_is_called_a_batch_only_where_it_is_one(split: Split, said: 
     assert split.newest_judges == (said == "c")
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> None:
     """The holdout by key holds rows of every batch, and is not called the newest."""
     deliver(site, a=table(0))
