@@ -27,9 +27,9 @@ import polars as pl
 from evergreen.data.encoder import Encoder
 from evergreen.data.keys import KEY, hash_rows
 from evergreen.data.split import LABEL, TIME
-from evergreen.life.decide import PROMOTE, decide
+from evergreen.life.decide import PROMOTE, ROLL_BACK, decide
 from evergreen.life.influence import find_influence, teach
-from evergreen.life.judge import Candidate, compare_refit, judge
+from evergreen.life.judge import Candidate, compare_refit, judge, judge_rollback
 from evergreen.life.replay import fit_seeds, make_candidate
 from evergreen.model.held_out import HeldOut
 from evergreen.model.learner import XGBOOST
@@ -40,11 +40,13 @@ from evergreen.model.tables import Table, Tables
 from evergreen.params import Params
 
 TRIALS, BATCHES, ROWS, TRUTH, SEEDS = 200, 3, 2000, 20_000, 3
+HARM, LATER = 0.002, 3  # AUC; batches that monitoring looks back on at once (`retrain.windows`)
 PLACES = {"ash": 0.0, "bay": 0.7, "cove": -0.7, "dell": 1.4}  # what each adds to the score
 NUMBERS = ("first", "second", "third", "noise")
 ENCODER = Encoder("binary", (*NUMBERS, "place"), {"place": tuple(PLACES)}, ("no", "yes"), ("first batch",))
 QUICK: dict[str, Any] = {
-    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64
+    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64,
+    "colsample_bytree": 1.0,
 }  # fmt: skip
 SHARES = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)  # of the newest batch that are poisoned
 WEAKER = {"depth 2": {"max_depth": 2}, "few rounds": {"rounds": 8}, "depth 1": {"max_depth": 1, "rounds": 20}}
@@ -55,14 +57,17 @@ Batches = Sequence[pl.DataFrame]
 
 @dataclass(frozen=True)
 class Found:
-    """What came of one challenger: `cost` is true AUC lost by what goes live; `held`: an interval held the truth."""
+    """What came of one challenger: `cost` is true AUC lost by what goes live; `held`: an interval held the truth.
+
+    `lives`: of what goes live and costs more than `HARM`, for how many batches until the champion before is back.
+    """
 
     what: str
     share: float
     passes: bool
     cost: float
     held: bool = True
-    why: str = ""
+    lives: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,22 @@ def show(done: Sequence[Found]) -> None:
         table[one.what, one.share].append(one)
     for (what, share), found in table.items():
         passes, cost = [one.passes for one in found], [one.cost for one in found]
-        harm = np.mean([one.passes and one.cost > 0.002 for one in found])
+        harm = np.mean([one.passes and one.cost > HARM for one in found])
         held = np.mean([one.held for one in found])
         print(
             f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}           {held:.1%}"
         )
     grave = [one for one in done if one.share and one.cost >= 0.01]
+    for bound in (HARM, 0.005, 0.01):
+        lives = [one.lives for one in done if one.lives and one.cost > bound]
+        back = ", ".join(
+            f"{np.mean([one <= count for one in lives]):.0%} after {count}" for count in range(1, LATER + 1)
+        )
+        print(
+            f"of {len(lives)} that pass and cost more than {bound:g} the champion before is back: {back} batches"
+            if lives
+            else f"none passes that costs more than {bound:g}"
+        )
     print(f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass")
     draw(table)
 
@@ -120,21 +135,23 @@ def run_trial(trial: int) -> list[Found]:
     """Return what came of every challenger after one history."""
     batches = [draw_rows(ROWS, (trial, number), number) for number in range(BATCHES + 1)]
     old = batches[:-1]
-    first = Way.find(old)
+    seed = 1000 * trial  # luck is drawn anew as well
+    first = Way.find(old, seed)
     live = refit(first, old, first.fit(old[:-1], "1"))
     found = [
-        change("same rows", live, old, Way.find(old, seed=100)),
-        change("newer rows", live, batches, Way.find(batches, seed=100)),
+        change("same rows", live, old, Way.find(old, seed + 100)),
+        change("newer rows", live, batches, Way.find(batches, seed + 100)),
     ]
-    better = Way.find(batches)
+    better = Way.find(batches, seed)
     for name, weaker in WEAKER.items():
-        found.append(change(name, Way.find(old, **weaker).fit(old, "1"), batches, better))
+        found.append(change(name, Way.find(old, seed, **weaker).fit(old, "1"), batches, better))
     judged = better.fit(old, "2")
-    found.append(refresh("honest", 0.0, live, batches, better, judged))
+    later = [draw_rows(ROWS, (trial, number), number) for number in range(BATCHES + 1, BATCHES + 1 + LATER)]
+    found.append(refresh("honest", 0.0, live, batches, better, judged, later))
     for what, poison in POISON.items():
         for share in SHARES:
             spoilt = [*old, poison(batches[-1], share, np.random.default_rng(trial))]
-            found.append(refresh(what, share, live, spoilt, better, judged))
+            found.append(refresh(what, share, live, spoilt, better, judged, later))
     return found
 
 
@@ -148,7 +165,9 @@ def change(what: str, champion: Candidate, batches: Batches, way: Way) -> Found:
     return Found(what, 0.0, passes, cost, lead.low <= truth <= lead.high)
 
 
-def refresh(what: str, share: float, champion: Candidate, batches: Batches, way: Way, challenger: Candidate) -> Found:
+def refresh(
+    what: str, share: float, champion: Candidate, batches: Batches, way: Way, challenger: Candidate, later: Batches
+) -> Found:
     """Judge the champion's way by the newest batch, refit it, and look at the refit as the flow does."""
     newest, params = batches[-1], way.params
     judged = judge(newest, challenger, champion, {}, params, refresh=True)
@@ -162,8 +181,18 @@ def refresh(what: str, share: float, champion: Candidate, batches: Batches, way:
         influence = find_influence(around, batches[-2], way.stopped, taught, XGBOOST, params)
         refit = replace(beside, influence=influence)
         decision = decide(replace(judged.evidence, refit=refit), params.gate)
-    broken = ", ".join(rule["name"] for rule in decision.rules if not rule["met"])
-    return Found(what, share, decision.action == PROMOTE, cost, why=broken)
+    passes = decision.action == PROMOTE
+    return Found(
+        what, share, passes, cost, lives=live_for(live, champion, later, params) if passes and cost > HARM else 0
+    )
+
+
+def live_for(present: Candidate, before: Candidate, later: Batches, params: Params) -> int:
+    """Return after how many later batches monitoring brings the champion before back; one more than all: not so far."""
+    for count in range(1, len(later) + 1):
+        if judge_rollback(pl.concat(later[:count]), present, before, "roc_auc", params).action == ROLL_BACK:
+            return count
+    return len(later) + 1
 
 
 def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:

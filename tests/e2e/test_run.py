@@ -20,6 +20,7 @@ from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
 from evergreen.project import Project
+from evergreen.registry import Registry
 from evergreen.tracking import Tracker
 from evergreen.versions import changed_stages
 
@@ -41,6 +42,13 @@ def seed_models(project: Project) -> dict[str, str]:
             assert trained is not None
             models[run.data.tags["mlflow.runName"]] = hashlib.sha256(trained.booster).hexdigest()
     return models
+
+
+def champion_of(project: Project) -> dict[str, bytes]:
+    """The files of the champion's package."""
+    registry = Registry(tracker(project))
+    with registry._package(registry._version(str(registry.champion()))) as folder:
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def statuses(project: Project) -> set[str]:
@@ -331,6 +339,7 @@ def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
     assert two.returncode == 0, two.stderr
     assert seed_models(project) == seed_models(other)
     assert len(seed_models(project)) >= 6
+    assert champion_of(project) == champion_of(other)
     assert (project.root / "dvc.lock").read_bytes() == (other.root / "dvc.lock").read_bytes()
 
 
