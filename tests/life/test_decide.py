@@ -254,7 +254,8 @@ def test_what_is_said_of_few_slices(slices, told):
         (0.02, 0.1, True),
         (0.02, just(0.1, 1), False),
         (0.3, 0.3, True),  # the champion is no better
-        (0.3, just(0.3, 1), False),
+        (0.3, 0.005 + 0.3, True),  # nor by a margin that matters
+        (0.3, just(0.005 + 0.3, 1), False),
     ],
 )
 def test_the_edges_of_calibration(champion, challenger, met):
@@ -309,6 +310,19 @@ def test_every_baseline_must_be_beaten_surely_by_a_first_model_and_probably_by_a
     for build, met in ((evidence, beside), (alone, first)):
         found = decide(build(baselines={"constant": lead("roc_auc"), "linear": one}), DEFAULT)
         assert broken(found) == (set() if met else {"baseline linear"})
+
+
+@pytest.mark.parametrize(("low", "high", "met"), [(-0.04, 0.0, True), (0.01, 0.02, True), (-0.04, -1e-9, False)])
+def test_a_refresh_is_refused_only_where_it_is_surely_worse_than_the_linear_model(low, high, met):
+    """Else the same trees would stay, of older data."""
+    one = replace(lead("roc_auc"), value=(low + high) / 2, low=low, high=high, probability=0.3)
+    found = decide(evidence(baselines={"constant": lead("roc_auc"), "linear": one}, refresh=True), DEFAULT)
+    assert broken(found) == (set() if met else {"baseline linear"})
+
+
+def test_a_refresh_has_to_beat_the_constant_as_any_challenger():
+    one = replace(lead("roc_auc"), value=0.01, low=-0.01, probability=0.7)
+    assert broken(decide(evidence(baselines={"constant": one}, refresh=True), DEFAULT)) == {"baseline constant"}
 
 
 # --- an old champion --------------------------------------------------------------------------------------------------

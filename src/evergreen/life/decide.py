@@ -145,7 +145,7 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     yield _seeds(evidence)
     if evidence.simplest:
         yield Rule("simplest", met=True, says=evidence.simplest)
-    yield from _baselines(evidence.comparison, gate)
+    yield from _baselines(evidence, gate)
     if evidence.comparison.models:
         yield _no_worse(evidence.comparison, gate)
         yield from _other_metrics(evidence.comparison, gate)
@@ -182,13 +182,20 @@ def _seeds(evidence: Evidence) -> Rule:
     return Rule("seeds", met=not few and not missing, says=says)
 
 
-def _baselines(found: Comparison, gate: Gate) -> Iterator[Rule]:
+def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     """Yield a rule per baseline: to be beaten surely by a first model, and probably by one that has to beat a champion.
 
-    Were it surely there too, a champion worse than the baseline would stay wherever no challenger is sure of it.
+    Were it surely there too, a champion worse than the baseline would stay wherever no challenger is sure of it. A refresh
+    of trees need not even do that beside the linear model: refused, the same trees would stay, of older data.
     """
+    found = evidence.comparison
     word = "probably" if found.whole else "surely"
     for name, one in found.baselines.items():
+        if evidence.refresh and found.whole and name == "linear":
+            how = "not surely worse" if one.high >= 0 else "surely worse"
+            says = f"a refresh is {how} than the {name} baseline: {tell(found.metric, one)}"
+            yield Rule(f"baseline {name}", met=one.high >= 0, says=says)
+            continue
         likely = bool(found.whole) and one.value > 0 and one.probability >= gate.min_probability
         met = one.low > 0 or likely
         how = f"{word} better" if met else f"not {word} better"
@@ -306,7 +313,7 @@ def _calibration(evidence: Evidence, gate: Gate) -> Rule:
     champion, challenger = evidence.calibration
     if gate.max_calibration_error is None:
         return Rule("calibration", met=True, says="SWITCHED OFF (gate.max_calibration_error)")
-    met = challenger <= max(gate.max_calibration_error, champion or 0)
+    met = challenger <= max(gate.max_calibration_error, gate.margin + champion if champion else 0)
     beside = "" if champion is None else f" (champion {champion:.4f})"
     says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
     return Rule("calibration", met=met, says=says)
