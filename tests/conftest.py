@@ -8,11 +8,13 @@ import importlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -157,8 +159,22 @@ def validated_project(settled: Callable[[str], Path], tmp_path: Path) -> Project
 @pytest.fixture
 def champion_project(settled: Callable[[str], Path], tmp_path: Path) -> Project:
     """A small project with a champion, free to change."""
-    shutil.copytree(settled("run"), tmp_path, dirs_exist_ok=True, symlinks=True)
-    return Project(tmp_path / "project")
+    return copy_that_ran(settled("run"), tmp_path)
+
+
+def copy_that_ran(made: Path, folder: Path) -> Project:
+    """Copy a project that has run into `folder`; its store of MLflow then names the files of the copy."""
+    shutil.copytree(made, folder, dirs_exist_ok=True, symlinks=True)
+    project = Project(folder / "project")
+    with closing(sqlite3.connect(project.stores / "mlflow.db")) as store, store:
+        for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for _, column, kind, *_ in store.execute(f'PRAGMA table_info("{table}")').fetchall():
+                if kind.upper().startswith(("VARCHAR", "TEXT")):
+                    store.execute(
+                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)',
+                        (str(made), str(folder), str(made)),
+                    )
+    return project
 
 
 @pytest.fixture

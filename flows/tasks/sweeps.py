@@ -15,7 +15,7 @@ from prefect.futures import as_completed
 from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
-from evergreen.errors import explain
+from evergreen.errors import InputError, explain
 from evergreen.model.folds import join
 from evergreen.model.learner import Trained, find_learner
 from evergreen.model.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, scale_rounds, seed_fingerprint
@@ -157,7 +157,9 @@ def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | No
     if job.params.train.refit == "none":
         return None
     tables = load_stopping(job.project)
-    seeds, _ = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
+    seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
+    if failed:  # those left would find other rounds, and the same data another model
+        raise InputError(f"seed(s) {failed} could not tell how many rounds to train: run again to try them again")
     return Search(tuple(seeds), tables.rows_learnt())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MONTHS, ROOT, environment, month
+from conftest import MONTHS, ROOT, copy_that_ran, environment, month
 from forking import FORKS
 
 from evergreen import dataset, params
@@ -34,9 +33,7 @@ KEYS = [KEY + name for name in dataset.KEY]
 @pytest.fixture(scope="module")
 def project(settled: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a champion; tests give their batches names of their own."""
-    folder = tmp_path_factory.mktemp("scoring")
-    shutil.copytree(settled("run"), folder, dirs_exist_ok=True, symlinks=True)
-    return Project(folder / "project")
+    return copy_that_ran(settled("run"), tmp_path_factory.mktemp("scoring"))
 
 
 def in_time(frame: pl.DataFrame) -> pl.DataFrame:

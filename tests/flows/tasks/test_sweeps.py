@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT, environment
 from prefect.logging import disable_run_logger
 
+from evergreen.errors import InputError
 from evergreen.model.learner import Trained
 from evergreen.model.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, seed_fingerprint
 from flows.tasks import sweeps
@@ -167,3 +168,18 @@ def test_rounds_are_the_median_and_grow_with_the_rows() -> None:
         Seed(Trained(seed, b"", rounds, 0.1, {}), {}, reused=False) for seed, rounds in enumerate((20, 90, 40))
     )
     assert Search(seeds, 100).rounds(150, 2000) == 60
+
+
+def test_a_seed_that_cannot_tell_the_rounds_stops_the_run(
+    make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_tables: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr("evergreen.model.tables.load_stopping", lambda _: make_tables("binary"))
+    seed = Seed(Trained(0, b"", 20, 0.1, {}), {}, reused=False)
+    job = make_job(tmp_path)
+    monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], []))
+    found = sweeps.find_rounds(job, "run", "cpu", Slots(1, 1))
+    assert found is not None
+    assert found.rounds(found.rows, 2000) == 20
+    monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], [1, 2]))
+    with pytest.raises(InputError, match=r"seed\(s\) \[1, 2\] could not tell how many rounds"):
+        sweeps.find_rounds(job, "run", "cpu", Slots(1, 1))
