@@ -290,7 +290,8 @@ def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, fl
     if decision.action == PROMOTE:
         around = tables_of(pl.concat([earlier, newest]), world)
         taught = teach(around, champion.model.rounds, XGBOOST, params, "cpu", Slots(1, 1))
-        beside = compare_refit(live.model, champion.model, earlier, newest, 1, params)
+        said = champion.model.predict_rows(newest)
+        beside = compare_refit(live.model, champion.model, said, earlier, newest, 1, params)
         found = find_influence(around, between, champion.seeds, taught, XGBOOST, params)
         decision = decide(replace(judged.evidence, refit=replace(beside, influence=found)), params.gate)
     people = world.draw_rows(task, 20_000, 77, "holdout")
