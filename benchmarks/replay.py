@@ -37,7 +37,7 @@ def main() -> None:
 def tell(found: Replay) -> None:
     """Print what each policy gained, what each did when, what staleness costs, and how near the best calendar drift comes."""
     for row in found.as_table():
-        print("  ".join(cell.ljust(28) for cell in row.values()).rstrip())
+        print(f"| {' | '.join(row.values())} |")
     for course in found.courses:
         for step in course.steps:
             said = " ".join(step.reason.split())[:150]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,8 @@ def _metric(axes: Axes, found: Replay) -> None:
         axes.vlines(
             x, [one.low for one in course.steps], [one.high for one in course.steps], color=colour, lw=1, alpha=0.5
         )
-        new = [at for at, one in enumerate(course.steps) if at and one.champion != course.steps[at - 1].champion]
+        marked = course.steps if course.policy != HINDSIGHT else ()
+        new = [at for at, one in enumerate(marked) if at and one.champion != marked[at - 1].champion]
         axes.plot(x[new], [y[at] for at in new], "D", color=colour, ms=9, mec="white", zorder=3)
     axes.plot([], [], "D", color=DARK, ms=8, mec="white", label="first batch of a new champion")
     _batches(axes, found, names=True)
@@ -122,9 +123,9 @@ def _metric(axes: Axes, found: Replay) -> None:
     if found.metric in LOWER_IS_BETTER:
         axes.invert_yaxis()
     axes.set_title(f"Each batch as its champion met it, before any retraining; {found.confidence:.0%} intervals")
-    axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=len(found.courses) + 2)
+    axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4)
     low, high = axes.get_ylim()
-    axes.set_ylim(low - 0.12 * (high - low), high)  # room for the legend
+    axes.set_ylim(low - 0.2 * (high - low), high)  # room for the legend
 
 
 def _deeds(axes: Axes, found: Replay) -> None:
@@ -158,7 +159,7 @@ def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
             if names:
                 where = axes.get_xaxis_transform()
                 axes.text(at, 0.97, HELD, transform=where, fontsize=8.5, color=AMBER, ha="center", va="top")
-    shown = range(0, len(found.batches), max(1, len(found.batches) // 14))
+    shown = range(0, len(found.batches), max(1, ceil(len(found.batches) / 14)))
     axes.set_xticks(list(shown), [found.batches[at] for at in shown])
     axes.set_xlim(-0.5, len(found.batches) - 0.5)
 
@@ -176,7 +177,7 @@ def _gains(axes: Axes, found: Replay) -> None:
         axes.annotate(told, (1.0, row), xycoords=axes.get_yaxis_transform(), fontsize=8.5, va="center", ha="right")
     axes.axvline(0, color=DARK, lw=0.8, zorder=0)
     low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.8 * (high - low))  # room for the means
+    axes.set_xlim(low, high + 1.2 * (high - low))  # room for the means
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"{found.metric} gained over never, more is better")
     _policies(axes, found.courses, f"Gain, {found.confidence:.0%} interval")
