@@ -119,13 +119,10 @@ def show(done: Sequence[Found]) -> None:
     grave = [one for one in done if one.share and one.cost >= 0.01]
     for bound in (HARM, 0.005, 0.01):
         lives = [one.lives for one in done if one.lives and one.cost > bound]
-        back = ", ".join(
-            f"{np.mean([one <= count for one in lives]):.0%} after {count}" for count in range(1, LATER + 1)
-        )
+        shares = [f"{sum(one <= count for one in lives) / len(lives):.0%}" for count in range(1, LATER + 1) if lives]
         print(
-            f"of {len(lives)} that pass and cost more than {bound:g} the champion before is back: {back} batches"
-            if lives
-            else f"none passes that costs more than {bound:g}"
+            f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after 1, 2, 3 batches:",
+            *shares,
         )
     print(f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass")
     draw(table)

@@ -1,6 +1,6 @@
 """Killed at random moments of refit, registration and promotion: the champion is that of a run that nobody disturbs.
 
-`KILLS=30 .venv/bin/pytest -q tests/e2e/test_kills.py` does so 30 times, in a quarter of an hour; else it is 3 times.
+`KILLS=30 .venv/bin/pytest -q tests/e2e/test_kills.py` does so 30 times, in twenty minutes on a busy machine; else 3 times.
 """
 
 from __future__ import annotations

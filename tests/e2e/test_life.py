@@ -100,6 +100,7 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
     assert registry(project).champion() is None
     shown = cli(project, "promote")
     assert "| baseline constant | met |" in shown.stdout
+    assert "| refit, newest batch | met | learning from the newest batch does no harm" in shown.stdout
     assert registry(project).champion() is None
     model = next(project.stores.glob("mlflow/**/package/seed-*"))
     whole = model.read_bytes()

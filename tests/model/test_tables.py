@@ -16,7 +16,14 @@ from evergreen.data.prepare import prepare
 from evergreen.data.split import LABEL, Split, read_part
 from evergreen.errors import InputError
 from evergreen.files import write_json
-from evergreen.model.tables import load_all, load_before_holdout, load_judged, load_stopping, load_tables
+from evergreen.model.tables import (
+    load_all,
+    load_around,
+    load_before_holdout,
+    load_judged,
+    load_stopping,
+    load_tables,
+)
 
 
 def take_as_valid(project):
@@ -99,6 +106,17 @@ def test_the_judged_model_learns_from_all_before_the_holdout_and_the_live_one_fr
     for tables in (before, whole):
         assert len(tables.validation) == 0  # nothing stops a training early
         np.testing.assert_array_equal(tables.holdout.y, parts.holdout.y)
+
+
+def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_not_from_what_stops_training_early(prepared):
+    project = prepared()
+    parts, around = load_tables(project), load_around(project)
+    for name in ("x", "y", "keys"):
+        both = [getattr(part, name) for part in (parts.train, parts.holdout)]
+        np.testing.assert_array_equal(getattr(around.train, name), np.concatenate(both))
+        np.testing.assert_array_equal(getattr(around.holdout, name), getattr(parts.validation, name))
+    assert len(around.validation) == 0
+    assert around.encoder == parts.encoder
 
 
 def test_where_nothing_says_when_the_holdout_stays_out(prepared, monkeypatch):
