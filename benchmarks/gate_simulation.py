@@ -3,7 +3,7 @@
 A champion has learnt from three batches; a fourth comes, and everything is really trained: what stops early, what is
 judged, what goes live. A refresh has only the new batch to bring, honest or poisoned; a change is trained otherwise, or
 with other seeds only. The truth is the AUC of what goes live beside the champion's on 20,000 rows that nobody trains
-on. Rows are made up, so that batches are of one distribution, and small, so that 200 trials take half an hour.
+on. Rows are made up, so that batches are of one distribution, and few, so that 200 trials take an hour.
 """
 
 from __future__ import annotations
