@@ -30,7 +30,7 @@ from evergreen.data.split import LABEL, TIME
 from evergreen.life.decide import PROMOTE, ROLL_BACK, decide
 from evergreen.life.influence import find_influence, teach
 from evergreen.life.judge import Candidate, compare_refit, judge, judge_rollback
-from evergreen.life.replay import fit_seeds, make_candidate
+from evergreen.life.replay import fit_seeds, trees_of
 from evergreen.model.held_out import HeldOut
 from evergreen.model.learner import XGBOOST
 from evergreen.model.metrics import measure
@@ -93,7 +93,8 @@ class Way:
         tables = tables_of(batches)
         learnt = Learnt.of(tables, str(batches[-1][TIME].max()))
         trained = fit_seeds(tables, self.params, "cpu", self.params.sweep.seed_list(), self.rounds(len(tables.train)))
-        return make_candidate(version, tables, trained, self.params, learnt, self.params.sweep.seed_list(), held_out)
+        made = trees_of(tables, trained, self.params, learnt, self.params.sweep.seed_list(), refit=held_out is not None)
+        return made.candidate(version, held_out)
 
 
 def main(trials: str = str(TRIALS)) -> None:
@@ -176,7 +177,8 @@ def refresh(
     cost = auc(champion) - auc(live)
     decision = decide(judged.evidence, params.gate)
     if decision.action == PROMOTE:
-        beside = compare_refit(live.model, challenger.model, batches[-2], newest, live.model.rounds, params)
+        said = judged.predictions["challenger"]
+        beside = compare_refit(live.model, challenger.model, said, batches[-2], newest, live.model.rounds, params)
         around = replace(tables_of([*batches[:-2], newest]), holdout=table_of(batches[-2]))
         taught = teach(around, way.rounds(len(around.train)), XGBOOST, params, "cpu", Slots(1, 1))
         influence = find_influence(around, batches[-2], way.stopped, taught, XGBOOST, params)

@@ -567,6 +567,14 @@ def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, ac
     assert broken(decision) == (set() if action == PROMOTE else {"better"})
 
 
+@pytest.mark.parametrize(("useful", "action"), [("log_loss", PROMOTE), ("", REFUSE)])
+def test_of_a_first_model_a_proper_score_says_whether_its_probabilities_are_of_use(useful, action):
+    first = evidence(whole={}, models=None, champion=None, calibration=(None, 0.11), useful=useful)
+    decision = decide(first, DEFAULT)
+    assert decision.action == action
+    assert broken(decision) == (set() if useful else {"calibration"})
+
+
 @pytest.mark.parametrize(
     ("value", "few", "action"), [(-0.0049, True, PROMOTE), (-0.0101, True, REFUSE), (0.0, False, REFUSE)]
 )

@@ -639,3 +639,14 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
         True
     ] * asked
     assert not asked or "evergreen promote --approve" in " ".join(decision.reasons)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_first_model_is_of_use_where_a_constant_is_surely_worse(task, world, settle):
+    judged, _ = settle(task, world.better(task), None)
+    assert judged.evidence.useful == {"binary": "log_loss", "regression": "rmse"}[task]
+    assert settle(task, world.better(task), world.champion(task))[0].evidence.useful == ""
+    y = world.better(task).model.encoder.transform_label(world.holdout(task)["label"])
+    flat = {"constant": np.full(len(y), y.mean()), "linear": np.full(len(y), y.mean())}
+    wrong = np.asarray(0.99 - 0.98 * y if task == "binary" else y[::-1])
+    assert settle(task, world.tell(task, Side(wrong, (wrong, wrong))), None, baselines=flat)[0].evidence.useful == ""

@@ -91,7 +91,8 @@ class Evidence:
     trains it has changed. `refit`: the model that goes live beside the one that was judged, None where that is the same
     or not made yet. `seedless`: which of the two are trained without luck, so that one model is all there is.
     `simplest`: why it is the linear model or the trees. `cross_validated`: rows are few, and all judge; their noise is
-    larger than what a refresh may lose, so the loss itself counts.
+    larger than what a refresh may lose, so the loss itself counts. `useful`: where nothing is live, the loss (a proper
+    score, so of calibration too) in which the challenger is surely better than a constant, if it is.
     """
 
     comparison: Comparison
@@ -110,6 +111,7 @@ class Evidence:
     seedless: tuple[str, ...] = ()
     simplest: str = ""
     cross_validated: bool = False
+    useful: str = ""
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
@@ -316,6 +318,8 @@ def _calibration(evidence: Evidence, gate: Gate) -> Rule:
     met = challenger <= max(gate.max_calibration_error, gate.margin + champion if champion else 0)
     beside = "" if champion is None else f" (champion {champion:.4f})"
     says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
+    if not met and evidence.useful:
+        met, says = True, f"{says}: larger, but nothing is live, and a constant is surely worse in {evidence.useful}"
     return Rule("calibration", met=met, says=says)
 
 

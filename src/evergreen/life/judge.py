@@ -35,7 +35,7 @@ from evergreen.life.leaks import listed_names, stands_out
 from evergreen.life.rollback import decide_rollback
 from evergreen.model.held_out import HeldOut
 from evergreen.model.learner import find_learner, is_seedless
-from evergreen.model.metrics import LOWER_IS_BETTER, calibration_error, pick_metric
+from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, calibration_error, pick_metric
 from evergreen.model.package import Model
 from evergreen.params import Params
 
@@ -192,6 +192,7 @@ def judge(
         changed=changed,
         refresh=refresh and champion is not None,
         cross_validated=challenger.held_out is not None,
+        useful="" if champion or faults else _find_use(encoder.task, y, side, baselines, days_of(rows), how),
         seedless=tuple(
             name
             for name, one in (("champion", champion), ("challenger", challenger))
@@ -201,6 +202,17 @@ def judge(
     )
     seen = {"champion": other.prediction} if other else {}
     return Judged(evidence, y, seen | {"challenger": side.prediction}, held_out)
+
+
+def _find_use(
+    task: str, y: Array, side: Side, baselines: Mapping[str, Array], days: Array | None, how: Resampling
+) -> str:
+    """Return the loss in which the model is surely better than a constant; empty where it is not."""
+    loss = next(name for name in METRICS[task] if name in LOWER_IS_BETTER)  # type: ignore[index]  # checked before
+    if "constant" not in baselines:
+        return ""
+    lead = difference(Rows(task, y, blocks=days), loss, Side(baselines["constant"]), Side(side.prediction), how)
+    return loss if lead and lead.low > 0 else ""
 
 
 def _left_out(both: Array) -> str:
