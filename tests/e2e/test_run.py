@@ -163,7 +163,7 @@ CHAINS: dict[str, dict[str, Moment]] = {
     "life": {
         "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
         "register: before the alias": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 1),
-        "compare": ("evergreen.life.judge", "judge", 1),
+        "compare": ("evergreen.life.contenders", "pick", 1),
         "decide: before the champion": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 2),
         "decide: after the champion": ("evergreen.registry", "Registry._tidy", 1),
     },
@@ -279,7 +279,7 @@ def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable
     done = cli(project, "run", "--model", "mean", "--seeds", "2")
     assert done.returncode == 0, done.stderr
     shown = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
-    assert float(shown[metric][0]) > 0
+    assert float(shown[metric][1]) > 0
     found = tracker(project)
     (parent,) = [run for run in found._search("") if "mlflow.parentRunId" not in run.data.tags]
     assert parent.data.tags["evergreen.chosen_seeds"] == "[0, 1]"

@@ -131,8 +131,9 @@ def split_rows(
     split = (
         _split_by_time(done, batches, train_batches) if dataset.TIME else _split_by_key(done, batches, train_batches)
     )
-    rows = sum(done.entries[name]["rows"] for name in split.batches())
-    return replace(split, judged=_find_judged(done, split) if rows < (cross_validate_below or 0) else None)
+    if not cross_validate_below or sum(done.entries[name]["rows"] for name in split.batches()) >= cross_validate_below:
+        return split
+    return replace(split, judged=_find_judged(done, split))
 
 
 def _split_by_key(done: Manifest, batches: list[str], train_batches: int | None) -> Split:

@@ -66,7 +66,14 @@ from evergreen.model.learner import Trained, find_learner
 from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
 from evergreen.model.package import Learnt
 from evergreen.model.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
-from evergreen.model.tables import Tables, load_all, load_before_holdout, load_judged, load_stopping, load_tables
+from evergreen.model.tables import (
+    Tables,
+    load_all,
+    load_before_holdout,
+    load_judged,
+    load_stopping,
+    load_tables,
+)
 from evergreen.params import Params
 from evergreen.project import Project
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.life.courses import HELD, HINDSIGHT, PROMOTED, REFUSED, STOPPED, UNGATED, WATCH, Course, Replay
+from evergreen.life.courses import (
+    HELD,
+    HINDSIGHT,
+    PROMOTED,
+    REFUSED,
+    STOPPED,
+    UNGATED,
+    WATCH,
+    Course,
+    Replay,
+)
 from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.report.comparison import RED, SLATE
 from evergreen.report.plots import AMBER, DARK, GREEN, GREY, LEAF, Panel, draw_interval, draw_panels
