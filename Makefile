@@ -6,6 +6,7 @@
 # template: end template-only
 .PHONY: run up update unit test gpu check format lock setup dev
 EVERGREEN := .venv/bin/evergreen
+PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q
 TESTS := not gpu
 # template: begin template-only
 TESTS := not gpu and not long
@@ -33,16 +34,16 @@ update: setup       ## merge what is new in the template this project was made f
 	@$(EVERGREEN) update
 
 unit: dev           ## the quick tests
-	@.venv/bin/pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
+	@$(PYTEST) -n 2 --dist loadfile -m "not slow and not gpu"
 
 # template: begin template-only
 # `make test` leaves out `make bakes` as well.
 # template: end template-only
 test: dev           ## all tests but those of `make gpu`
-	@.venv/bin/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "$(TESTS)"
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "$(TESTS)"
 
 gpu: dev            ## what needs an NVIDIA GPU
-	@.venv/bin/pytest -q -m gpu
+	@$(PYTEST) -m gpu
 
 check: dev          ## format, lint, types, import contracts
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
@@ -55,7 +56,7 @@ bench: dev          ## what is said about speed, measured side by side
 	@.venv/bin/python -m benchmarks.main_job
 
 bakes: dev          ## two new projects pass all their own tests, an hour
-	@.venv/bin/pytest -q -m long
+	@$(PYTEST) -m long
 
 new: dev            ## a new project, from this template, beside this folder
 	@.venv/bin/cookiecutter . -o ..

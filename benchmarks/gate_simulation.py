@@ -1,172 +1,324 @@
-"""Does the gate mistake luck for progress? `python -m benchmarks.gate_simulation` prints a table, draws docs/gate.png.
+"""What does the gate let through? `python -m benchmarks.gate_simulation [TRIALS]` prints tables, draws docs/gate.png.
 
-Real flights, really trained: a champion from a few of the rows of January to March, and challengers from as many rows
-(no better in truth, only other seeds) or more (better, by an effect that is measured). Every sweep draws 10 seeds from
-a pool; every trial judges on rows drawn from June to August, as few as a small project has. The truth is the mean over
-all seeds of the pool on all 80,000 rows. Beside the gate, on the same trials, the rule that most pipelines ship:
-promote where the newest metric is at least the current one.
+A champion has learnt from three batches; a fourth comes, and everything is really trained: what stops early, what is
+judged, what goes live. A refresh has only the new batch to bring, honest or poisoned; a change is trained otherwise, or
+with other seeds only. The truth is the AUC of what goes live beside the champion's on 20,000 rows that nobody trains
+on. Rows are made up, so that batches are of one distribution, and few, so that 200 trials take an hour.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a process per core is enough
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
-from evergreen import dataset, flights
-from evergreen.data.encoder import fit_encoder
-from evergreen.data.prepare import featurize, summarize
-from evergreen.data.split import LABEL
-from evergreen.life.compare import Resampling, Rows, Side, compare
-from evergreen.life.decide import PROMOTE, Evidence, decide
-from evergreen.model.evaluate import predict
-from evergreen.model.metrics import calibration_error, measure
-from evergreen.model.sweep import choose
+from evergreen.data.encoder import Encoder
+from evergreen.data.keys import KEY, hash_rows
+from evergreen.data.split import LABEL, TIME
+from evergreen.life.decide import PROMOTE, ROLL_BACK, decide
+from evergreen.life.influence import find_influence, teach
+from evergreen.life.judge import Candidate, compare_refit, judge, judge_rollback
+from evergreen.life.replay import fit_seeds, trees_of
+from evergreen.model.held_out import HeldOut
+from evergreen.model.learner import XGBOOST
+from evergreen.model.metrics import measure
+from evergreen.model.package import Learnt
+from evergreen.model.sweep import ROUND_SEEDS, Slots, scale_rounds
 from evergreen.model.tables import Table, Tables
-from evergreen.model.train import build_matrix, train
-from evergreen.params import Gate, Train
+from evergreen.params import Params
 
-TRIALS, POOL, SWEEP, ROWS = 200, 60, 10, 5000
-SHARES = (0.04, 0.06, 0.1, 0.2, 1.0)  # of the training rows; the first is the champion's
-QUICK = Train(device="cpu", learning_rate=0.1, rounds=500, early_stopping_rounds=20)
+TRIALS, BATCHES, ROWS, TRUTH, SEEDS = 200, 3, 2000, 20_000, 3
+HARM, LATER = 0.002, 3  # AUC; batches that monitoring looks back on at once (`retrain.windows`)
+PLACES = {"ash": 0.0, "bay": 0.7, "cove": -0.7, "dell": 1.4}  # what each adds to the score
+NUMBERS = ("first", "second", "third", "noise")
+ENCODER = Encoder("binary", (*NUMBERS, "place"), {"place": tuple(PLACES)}, ("no", "yes"), ("first batch",))
+QUICK: dict[str, Any] = {
+    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64,
+    "colsample_bytree": 1.0,
+}  # fmt: skip
+SHARES = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)  # of the newest batch that are poisoned
+WEAKER = {"depth 2": {"max_depth": 2}, "few rounds": {"rounds": 8}, "depth 1": {"max_depth": 1, "rounds": 20}}
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "gate.png"
 Array = np.ndarray[Any, np.dtype[Any]]
+Batches = Sequence[pl.DataFrame]
 
 
 @dataclass(frozen=True)
-class Pool:
-    """All seeds of one way of training: predictions for the population, validation losses, AUC on the population."""
+class Found:
+    """What came of one challenger: `cost` is true AUC lost by what goes live; `held`: an interval held the truth.
 
-    predictions: Array
-    losses: Array
-    truth: float
+    `lives`: of what goes live and costs more than `HARM`, for how many batches until the champion before is back.
+    """
+
+    what: str
+    share: float
+    passes: bool
+    cost: float
+    held: bool = True
+    lives: int = 0
 
 
 @dataclass(frozen=True)
-class World:
-    """The rows that trials draw from, and the ways of training."""
+class Way:
+    """A way of training: the parameters, and how often early stopping on some batches lets it boost."""
 
-    y: Array
-    origin: Array
-    pools: Sequence[Pool]
+    params: Params
+    stopped: tuple[bytes, ...]
+    rounds: Callable[[int], int]
 
+    @classmethod
+    def find(cls, batches: Batches, seed: int = 0, **changes: Any) -> Way:
+        """Find the rounds on all but the newest two batches, stopped by the newer of these."""
+        sweep = {"seeds": SEEDS, "first_seed": seed, "jobs": 1}
+        params = Params(task="binary", sweep=sweep, evaluate={"resamples": 200}, train=QUICK | changes)
+        tables = tables_of(batches[:-2], batches[-2])
+        found = fit_seeds(tables, params, "cpu", params.sweep.seed_list()[:ROUND_SEEDS])
+        rounds = partial(scale_rounds, [one.rounds for one in found], len(tables.train), at_most=params.train.rounds)
+        return cls(params, tuple(one.booster for one in found), rounds)
 
-WORLD: World
+    def fit(self, batches: Batches, version: str, held_out: HeldOut | None = None) -> Candidate:
+        """Train on all of the batches: what is judged by the next, or with `held_out` what goes live."""
+        tables = tables_of(batches)
+        learnt = Learnt.of(tables, str(batches[-1][TIME].max()))
+        trained = fit_seeds(tables, self.params, "cpu", self.params.sweep.seed_list(), self.rounds(len(tables.train)))
+        made = trees_of(tables, trained, self.params, learnt, self.params.sweep.seed_list(), refit=held_out is not None)
+        return made.candidate(version, held_out)
 
 
 def main(trials: str = str(TRIALS)) -> None:
-    global WORLD
-    WORLD = make_world()
-    effects = [pool.truth - WORLD.pools[0].truth for pool in WORLD.pools]
-    jobs = [(number, trial) for number in range(len(SHARES)) for trial in range(int(trials))]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("fork"), threadpool_limits, (1,)) as workers:
-        done = np.array(list(workers.map(run_trial, *zip(*jobs, strict=True), chunksize=5)), dtype=float)
-    done = done.reshape(len(SHARES), int(trials), -1)
-    print(f"{int(trials)} trials each, {ROWS:,} rows, sweeps of {SWEEP} seeds")
-    print("true gain in AUC  gate promotes  newest >= current promotes  95% interval covers the truth  said gain")
-    for effect, found in zip(effects, done, strict=True):
-        promoted, naive, covered, said = found[:, 0], found[:, 1], found[:, 2], found[:, 3]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as workers:
+        show([one for found in workers.map(run_trial, range(int(trials))) for one in found])
+
+
+def show(done: Sequence[Found]) -> None:
+    """Print the tables and draw the picture."""
+    trials = sum(one.what == "honest" for one in done)
+    print(f"{trials} trials, {BATCHES} batches of {ROWS:,} rows and a new one, {SEEDS} seeds")
+    print("what           share  passes  harm let through  true cost in AUC  intervals that hold the truth")
+    table: dict[tuple[str, float], list[Found]] = {(one.what, one.share): [] for one in done}
+    for one in done:
+        table[one.what, one.share].append(one)
+    for (what, share), found in table.items():
+        passes, cost = [one.passes for one in found], [one.cost for one in found]
+        harm = np.mean([one.passes and one.cost > HARM for one in found])
+        held = np.mean([one.held for one in found])
         print(
-            f"{effect:+.4f}           {promoted.mean():6.1%}         {naive.mean():6.1%}                      "
-            f"{covered.mean():6.1%}                         {said.mean():+.4f}"
+            f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}           {held:.1%}"
         )
-    draw(effects, done)
+    grave = [one for one in done if one.share and one.cost >= 0.01]
+    for bound in (HARM, 0.005, 0.01):
+        lives = [one.lives for one in done if one.lives and one.cost > bound]
+        shares = [f"{sum(one <= count for one in lives) / len(lives):.0%}" for count in range(1, LATER + 1) if lives]
+        print(
+            f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after 1, 2, 3 batches:",
+            *shares,
+        )
+    print(f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass")
+    draw(table)
 
 
-def make_world() -> World:
-    months = {name: featurize(flights.read(name), "binary")[0] for name in flights.batches()[:8]}
-    learn = pl.concat([months[f"2013-0{number}"] for number in (1, 2, 3)])
-    counts = summarize(learn, {})
-    levels = {name: rows for name, rows in counts.kept.levels.items() if name in dataset.FEATURES}
-    encoder = fit_encoder("binary", list(dataset.FEATURES), levels, counts.classes, 20, ["2013-01"])
-
-    def table(rows: pl.DataFrame) -> Table:
-        return Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]))
-
-    population = pl.concat([months[f"2013-0{number}"] for number in (6, 7, 8)])
-    parts = table(learn), table(months["2013-04"]), table(population)
-    order = np.random.default_rng(0).permutation(len(parts[0]))
-    pools = []
-    for share in SHARES:
-        some = order[: int(share * len(order))]
-        rows = Table(parts[0].x[some], parts[0].y[some])
-        pools.append(train_pool(Tables("binary", encoder.features, (), encoder.classes, rows, *parts[1:])))
-        print(f"trained {POOL} seeds on {len(some):,} rows: AUC {pools[-1].truth:.4f}", file=sys.stderr)
-    return World(parts[2].y, population["origin"].to_numpy(), pools)
-
-
-def train_pool(tables: Tables) -> Pool:
-    from concurrent.futures import ThreadPoolExecutor
-
-    matrix = build_matrix(tables, QUICK)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        trained = list(threads.map(lambda seed: train(matrix, QUICK, seed), range(POOL)))
-    predictions = np.array([predict(one.booster, tables.holdout.x) for one in trained])
-    truth = float(np.mean([measure("binary", tables.holdout.y, one)["roc_auc"] for one in predictions]))
-    return Pool(predictions, np.array([one.validation_loss for one in trained]), truth)
+def run_trial(trial: int) -> list[Found]:
+    """Return what came of every challenger after one history."""
+    batches = [draw_rows(ROWS, (trial, number), number) for number in range(BATCHES + 1)]
+    old = batches[:-1]
+    seed = 1000 * trial  # luck is drawn anew as well
+    first = Way.find(old, seed)
+    before = first.fit(old[:-1], "1")
+    live = refit(first, old, before)
+    found = [
+        change("same rows", live, old, Way.find(old, seed + 100), before),
+        change("newer rows", live, batches, Way.find(batches, seed + 100)),
+    ]
+    better = Way.find(batches, seed)
+    for name, weaker in WEAKER.items():
+        found.append(change(name, Way.find(old, seed, **weaker).fit(old, "1"), batches, better))
+    judged = better.fit(old, "2")
+    later = [draw_rows(ROWS, (trial, number), number) for number in range(BATCHES + 1, BATCHES + 1 + LATER)]
+    found.append(refresh("honest", 0.0, live, batches, better, judged, later))
+    for what, poison in POISON.items():
+        for share in SHARES:
+            spoilt = [*old, poison(batches[-1], share, np.random.default_rng(trial))]
+            found.append(refresh(what, share, live, spoilt, better, judged, later))
+    return found
 
 
-def run_trial(number: int, trial: int) -> tuple[bool, bool, bool, float]:
-    """Return: the gate promotes, the common rule promotes, the interval holds the truth; and the lead."""
-    draw = np.random.default_rng([number, trial])
-    rows = draw.choice(len(WORLD.y), ROWS, replace=False)
-    first, second = draw.integers(0, POOL, (2, SWEEP))  # with replacement: as if the pool had no end
-    champion, challenger = side(WORLD.pools[0], first, rows), side(WORLD.pools[number], second, rows)
-    y = WORLD.y[rows]
-    slices = {f"origin={name}": WORLD.origin[rows] == name for name in np.unique(WORLD.origin)}
-    found = compare(Rows("binary", y, slices), champion, challenger, {}, "roc_auc", Resampling(500, 0.95, trial))
-    errors = [calibration_error("binary", y, one.prediction) for one in (champion, challenger)]
-    evidence = Evidence(found, "1", 30.0, (errors[0], errors[1]), {}, 0.0, SWEEP)
-    old, new = (measure("binary", y, one.prediction)["roc_auc"] for one in (champion, challenger))
-    lead, truth = found.whole["roc_auc"], WORLD.pools[number].truth - WORLD.pools[0].truth
-    return decide(evidence, Gate()).action == PROMOTE, new >= old, lead.low <= truth <= lead.high, lead.value
+def change(what: str, champion: Candidate, batches: Batches, way: Way, spoke: Candidate | None = None) -> Found:
+    """Judge another way of training than the champion's by the newest batch; what passes is refit.
+
+    `spoke`: for the champion, where it has learnt that batch since.
+    """
+    challenger = way.fit(batches[:-1], "2")
+    judged = judge(batches[-1], challenger, champion, {}, way.params)
+    lead, truth = judged.evidence.comparison.whole["roc_auc"], auc(challenger) - auc(spoke or champion)
+    passes = decide(judged.evidence, way.params.gate).action == PROMOTE
+    cost = auc(champion) - auc(way.fit(batches, "2", judged.held_out))
+    return Found(what, 0.0, passes, cost, lead.low <= truth <= lead.high)
 
 
-def side(pool: Pool, seeds: Array, rows: Array) -> Side:
-    chosen = choose({number: float(pool.losses[seed]) for number, seed in enumerate(seeds)}, "median")[0]
-    return Side(pool.predictions[seeds[chosen]][rows], tuple(pool.predictions[seed][rows] for seed in seeds))
+def refresh(
+    what: str, share: float, champion: Candidate, batches: Batches, way: Way, challenger: Candidate, later: Batches
+) -> Found:
+    """Judge the champion's way by the newest batch, refit it, and look at the refit as the flow does."""
+    newest, params = batches[-1], way.params
+    judged = judge(newest, challenger, champion, {}, params, refresh=True)
+    live = way.fit(batches, "2", judged.held_out)
+    cost = auc(champion) - auc(live)
+    decision = decide(judged.evidence, params.gate)
+    if decision.action == PROMOTE:
+        said = judged.predictions["challenger"]
+        beside = compare_refit(live.model, challenger.model, said, batches[-2], newest, live.model.rounds, params)
+        around = replace(tables_of([*batches[:-2], newest]), holdout=table_of(batches[-2]))
+        taught = teach(around, way.rounds(len(around.train)), XGBOOST, params, "cpu", Slots(1, 1))
+        influence = find_influence(around, batches[-2], way.stopped, taught, XGBOOST, params)
+        refit = replace(beside, influence=influence)
+        decision = decide(replace(judged.evidence, refit=refit), params.gate)
+    passes = decision.action == PROMOTE
+    return Found(
+        what, share, passes, cost, lives=live_for(live, champion, later, params) if passes and cost > HARM else 0
+    )
 
 
-def draw(effects: Sequence[float], done: Array) -> None:
+def live_for(present: Candidate, before: Candidate, later: Batches, params: Params) -> int:
+    """Return after how many later batches monitoring brings the champion before back; one more than all: not so far."""
+    for count in range(1, len(later) + 1):
+        if judge_rollback(pl.concat(later[:count]), present, before, "roc_auc", params).action == ROLL_BACK:
+            return count
+    return len(later) + 1
+
+
+def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
+    """Return the champion: trained on all, spoken for on the newest batch by what was judged by it."""
+    said = judged.say(batches[-1])
+    return way.fit(batches, judged.version, HeldOut.of(hash_rows(batches[-1]), said.prediction, said.seeds))
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
+    """Draw rows as a features file holds them, over 30 days; the score bends, and half of it is noise."""
+    draw = np.random.default_rng(seed)
+    numbers, place = draw.normal(size=(4, count)), draw.choice(list(PLACES), count)
+    first, second, third, _ = numbers
+    score = np.where(second > 0, 1.2 * first, -0.6 * first) - 0.6 * second + 0.5 * third * (first > 0)
+    score += np.array([PLACES[one] for one in place]) + 1.8 * draw.normal(size=count)
+    start = datetime.fromisoformat("2013-01-01") + timedelta(days=30 * month)
+    columns = {
+        f"{KEY}id": [f"{seed} {at}" for at in range(count)],
+        TIME: [start + timedelta(days=30 * at / count) for at in range(count)],
+        LABEL: np.where(score > 0.8, "yes", "no"),
+        "place": place,
+    }
+    columns |= {name: one.astype(np.float32) for name, one in zip(NUMBERS, numbers, strict=True)}
+    return pl.DataFrame(columns, schema_overrides={TIME: pl.Datetime("us")})
+
+
+def table_of(rows: pl.DataFrame) -> Table:
+    return Table(ENCODER.transform(rows), ENCODER.transform_label(rows[LABEL]), hash_rows(rows))
+
+
+def tables_of(learnt: Batches, stops: pl.DataFrame | None = None) -> Tables:
+    train = table_of(pl.concat(learnt))
+    later = table_of(stops) if stops is not None else train.none()
+    return Tables("binary", ENCODER.features, ("place",), ENCODER.classes, train, later, later, ENCODER)
+
+
+@cache
+def truth() -> pl.DataFrame:
+    return draw_rows(TRUTH, (1_000_000,), 0)
+
+
+def auc(one: Candidate) -> float:
+    y = ENCODER.transform_label(truth()[LABEL])
+    return float(measure("binary", y, one.model.predict_rows(truth()))["roc_auc"])
+
+
+# --- poison -----------------------------------------------------------------------------------------------------------
+
+TURNED = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
+
+
+def turn_labels(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
+    """Labels turned round, wherever it falls."""
+    wrong = pl.Series(draw.permutation(rows.height) < share * rows.height)
+    return rows.with_columns(pl.when(wrong).then(TURNED).otherwise(LABEL).alias(LABEL))
+
+
+def turn_corner(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
+    """Labels turned round where a feature is largest, so that the wrong can be learnt."""
+    wrong = pl.col("first") >= rows["first"].quantile(1 - share)
+    return rows.with_columns(pl.when(wrong).then(TURNED).otherwise(LABEL).alias(LABEL))
+
+
+def shift(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
+    """Numbers moved by two deviations."""
+    wrong = pl.Series(draw.permutation(rows.height) < share * rows.height)
+    return rows.with_columns(
+        pl.when(wrong).then(pl.col(name) + 2).otherwise(name).cast(pl.Float32).alias(name) for name in NUMBERS[:3]
+    )
+
+
+def repeat(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
+    """Five rows come again and again, under keys of their own."""
+    source = np.arange(rows.height)
+    again = draw.permutation(rows.height)[: int(share * rows.height)]
+    source[again] = draw.choice(draw.choice(rows.height, 5), len(again))
+    return rows[source].with_columns(rows[f"{KEY}id"], rows[TIME])
+
+
+POISON = {"labels turned": turn_labels, "corner turned": turn_corner, "shifted": shift, "repeated": repeat}
+
+
+# --- the picture ------------------------------------------------------------------------------------------------------
+
+
+def draw(table: dict[tuple[str, float], list[Found]]) -> None:
     from matplotlib.figure import Figure
 
     from evergreen.report.plots import AMBER, DARK, GREEN, GREY
 
+    def points(names: Sequence[str]) -> tuple[Array, Array]:
+        found = [(np.mean([o.cost for o in t]), [o.passes for o in t]) for (n, _), t in table.items() if n in names]
+        found.sort(key=lambda one: one[0])
+        return np.array([cost for cost, _ in found]), np.array([passes for _, passes in found], float)
+
     figure = Figure(figsize=(10, 4.2), dpi=110, layout="constrained")
-    power, cover = figure.subplots(1, 2)
-    for column, colour, label in ((1, AMBER, "newest metric ≥ current metric"), (0, GREEN, "the gate")):
-        power.errorbar(effects, done[:, :, column].mean(axis=1), binomial(done[:, :, column]), color=colour, marker="o",
-                       capsize=3, lw=2, label=label)  # fmt: skip
-    power.axhline(0.05, color=GREY, ls="--", lw=1)
-    power.text(max(effects), 0.06, "5%", color=DARK, ha="right", fontsize=8)
+    power, poison = figure.subplots(1, 2)
+    cost, passes = points(("same rows", "newer rows", *WEAKER))
+    bars: dict[str, Any] = {"marker": "o", "capsize": 3, "lw": 0, "elinewidth": 2}
+    power.errorbar(-cost, passes.mean(axis=1), binomial(passes), color=GREEN, label="a change", **bars)
+    cost, passes = points(("honest",))
+    power.errorbar(-cost, passes.mean(axis=1), binomial(passes), color=AMBER, label="a refresh", **bars)
     power.set(xlabel="true gain in AUC over the champion", ylabel="share of trials that promote", ylim=(0, 1.03))
     power.set_title("Who is promoted", loc="left", fontweight="bold")
-    power.legend(frameon=False)
-    cover.axhspan(0.90, 0.98, color=GREY, alpha=0.3, lw=0, label="90% to 98%")
-    cover.errorbar(
-        effects, done[:, :, 2].mean(axis=1), binomial(done[:, :, 2]), color=GREEN, marker="o", capsize=3, lw=2
-    )
-    cover.set(xlabel="true gain in AUC over the champion", ylabel="share of 95% intervals that hold the truth")
-    cover.set_ylim(0.8, 1.0)
-    cover.set_title("Whether intervals tell the truth", loc="left", fontweight="bold")
-    cover.legend(frameon=False, loc="lower right")
-    for axes in (power, cover):
+    for name, marker in zip(POISON, "osD^", strict=True):
+        cost, passes = points((name,))
+        poison.plot(cost, passes.mean(axis=1), marker=marker, color=DARK, lw=1, alpha=0.8, label=name)
+    poison.axvline(0.01, color=GREY, ls="--", lw=1)
+    poison.set(xlabel="true AUC lost, were it live", ylabel="share of trials that promote", ylim=(0, 1.03))
+    poison.set_title("A refresh whose newest batch is poisoned", loc="left", fontweight="bold")
+    for axes in (power, poison):
+        axes.axhline(0.05, color=GREY, ls="--", lw=1)
         axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
     figure.savefig(FIGURE)
     print(f"drawn: {FIGURE}")
 
 
 def binomial(found: Array) -> Array:
-    """Return how far Wilson's 95% interval reaches below and above each share, shape (2, effects)."""
+    """Return how far Wilson's 95% interval reaches below and above each share, shape (2, points)."""
     from scipy.stats import binomtest
 
     shares = found.mean(axis=1)

@@ -1,4 +1,7 @@
-"""The main job as a script does it by hand: read, merge, fit a model per seed, print metrics. Records nothing."""
+"""The main job as a script does it by hand: read, merge, fit a model per seed, print metrics of their mean, refit each.
+
+Records nothing.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +36,26 @@ def main() -> None:
         name: {level: code for code, level in enumerate(sorted(rows.loc[train, name].unique()))} for name in CATEGORIES
     }
     x = pd.concat([rows[name].map(codes[name]) for name in CATEGORIES] + [rows[NUMBERS]], axis=1).astype(np.float32)
-    results = []
+    everything = train | validation | holdout
+    judged, live = [], []
     for seed in range(SEEDS):
-        model = XGBClassifier(
-            n_estimators=2000, early_stopping_rounds=50, learning_rate=0.05, max_depth=6, min_child_weight=5.0,
-            subsample=0.8, colsample_bytree=0.5, tree_method="hist", random_state=seed,
-        )  # fmt: skip
+        how = {
+            "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8, "colsample_bytree": 0.5,
+            "tree_method": "hist", "random_state": seed,
+        }  # fmt: skip
+        model = XGBClassifier(n_estimators=2000, early_stopping_rounds=50, **how)
         model.fit(
             x[train],
             label[train],
             eval_set=[(x[train], label[train]), (x[validation], label[validation])],
             verbose=False,
         )
-        chance, truth = model.predict_proba(x[holdout])[:, 1], label[holdout]
-        scores = (roc_auc_score, average_precision_score, log_loss, brier_score_loss)
-        results.append([score(truth, chance) for score in scores])
-    print(np.mean(results, axis=0), np.std(results, axis=0, ddof=1))
+        judged.append(model.predict_proba(x[holdout])[:, 1])
+        rounds = round((model.best_iteration + 1) * everything.sum() / train.sum())
+        live.append(XGBClassifier(n_estimators=rounds, **how).fit(x, label))
+    chance, truth = np.mean(judged, axis=0), label[holdout]
+    print(*(score(truth, chance) for score in (roc_auc_score, average_precision_score, log_loss, brier_score_loss)))
+    print(f"live: the mean of {len(live)} models, {[one.n_estimators for one in live]} rounds")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 """How often does the policy ask for a retraining? `python -m benchmarks.policy_simulation` prints two tables.
 
-Batches of six columns with a label and the champion's prediction go through the functions that monitoring uses: sketch,
-drift of every column and of all together, performance by labels, the default policy. Without drift a retraining is a
-false alarm. With it, what counts is after how many batches the first one is asked for. Days of the data move on, the
-champion is never too old, and no brake holds anything back: these have no part in the question.
+Batches of five columns with a label and the champion's prediction go through the functions that monitoring uses: sketch,
+drift of every column and of all together, performance by labels, the scout that says what staleness costs, the default
+policy. Without drift a retraining is a false alarm. With it, what counts is after how many batches the first one is asked
+for. Days of the data move on, the champion is never too old, and no brake holds anything back: these have no part in the
+question. Champion and scout learn from at most 20,000 rows of a batch: from more, chance would tell them less apart.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from typing import Any
@@ -22,17 +24,28 @@ import polars as pl
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from evergreen.data.encoder import Encoder
 from evergreen.data.sketch import Sketch, pool, sketch
+from evergreen.data.split import LABEL, TIME
 from evergreen.life.decide import RETRAIN
 from evergreen.life.drift import find_drift
+from evergreen.life.judge import Candidate
 from evergreen.life.performance import measure_live
 from evergreen.life.retrain import Life, Window, decide_retraining
-from evergreen.params import Drift, Evaluate, Retrain
+from evergreen.life.staleness import find_staleness
+from evergreen.model.metrics import Estimate
+from evergreen.model.package import Learnt, Model
+from evergreen.model.tables import Table, Tables
+from evergreen.model.train import build_matrix, train
+from evergreen.params import Drift, Params, Retrain, Train
 
 Array = np.ndarray[Any, np.dtype[Any]]
 START, PAST, BATCHES, RUNS, MOST = datetime(2013, 1, 1), 10, 200, 10, 12  # noqa: DTZ001
+LEARNT = 20_000  # rows of a batch
 POLICY = Retrain(cooldown_days=0.0, max_age_days=None, budget=1000)
-HOW = Evaluate(resamples=200)
+HOW = Params(evaluate={"resamples": 200}, train=Train(device="cpu", rounds=60, learning_rate=0.1, max_depth=4))
+PLACES = tuple(map(str, range(8)))
+ENCODER = Encoder("binary", ("n0", "n1", "n2", "n3", "place"), {"place": PLACES}, ("0", "1"), ("past",))
 
 
 @dataclass(frozen=True)
@@ -55,69 +68,114 @@ CHANGES = {
 
 
 class World:
-    """Draws batches, and what the champion says of them."""
+    """Draws batches of 30 days."""
 
     def __init__(self, rows: int, seed: int) -> None:
-        self.rows, self.draw = rows, np.random.default_rng([seed, rows])
+        self.rows, self.draw, self.drawn = rows, np.random.default_rng([seed, rows]), 0
 
-    def __call__(self, change: Change = Change()) -> tuple[Sketch, Array, Array]:
+    def __call__(self, change: Change = Change()) -> pl.DataFrame:
         x = self.draw.standard_normal((self.rows, 4), np.float32)
         x[:, :2] += change.shift
-        place = self.draw.integers(0, 8, self.rows)
+        place = self.draw.integers(0, len(PLACES), self.rows)
         known = x[:, 2] + 0.7 * x[:, 3]  # the columns that move have no part in the label
         truth = change.relation * known + (1 - change.relation) * x[:, 1] - 1.2 + change.odds
-        y = (self.draw.random(self.rows) < expit(truth)).astype(np.float32)
-        p = expit(known - 1.2).astype(np.float32)
-        columns = {f"n{at}": x[:, at] for at in range(4)}
-        frame = pl.DataFrame(
-            columns
-            | {"place": pl.Series(place).cast(pl.String), "prediction": p, "label": pl.Series(y).cast(pl.String)}
-        )
-        return sketch(frame, None), y, p
+        y = self.draw.random(self.rows) < expit(truth)
+        days = self.drawn * 30 + np.arange(self.rows) * 30 // self.rows
+        self.drawn += 1
+        columns = {TIME: pl.Series(np.datetime64(START, "us") + days * np.timedelta64(1, "D"))}
+        columns |= {f"n{at}": pl.Series(x[:, at]) for at in range(4)}
+        texts = {"place": place, LABEL: y.astype(int)}
+        return pl.DataFrame(columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()})
 
 
-def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[bool]:
-    """Return for each batch whether a retraining was asked for; with `stop`, until the first."""
-    world = World(rows, seed)
-    past = [world()[0] for _ in range(PAST)]
-    whole, (_, y, p) = pool(past), world()
-    expected = measure_live("binary", y, p, None, HOW, seed)["roc_auc"]
-    life = Life("1", START, expected, "roc_auc", (), 10**9)
+def taken(batch: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of a batch that models learn from."""
+    return batch.sample(min(LEARNT, batch.height), seed=0)
+
+
+def as_tables(batches: Sequence[pl.DataFrame]) -> Tables:
+    """Return what a model learns from these batches; a row's key is its number."""
+    rows = pl.concat(batches)
+    keys = np.arange(rows.height, dtype=np.uint64)
+    table = Table(ENCODER.transform(rows), ENCODER.transform_label(rows[LABEL]), keys)
+    none = table.none()
+    return Tables("binary", ENCODER.features, ("place",), ENCODER.classes, table, none, none, ENCODER)
+
+
+def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
+    tables, how = as_tables(past), HOW.train
+    trained = train(build_matrix(tables, how, threads=1), how, 0)
+    learnt = Learnt.of(tables, START.isoformat())
+    return Candidate("1", Model(ENCODER, {0: trained.booster}, learnt, rounds=trained.rounds), (trained.booster,))
+
+
+def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[tuple[str, str]]:
+    """Return for each batch which rules asked for a retraining, without the scout and with it; "" where none did.
+
+    With `stop`, until it is asked for without.
+    """
+    world, again = World(rows, seed), World(rows, seed)  # drawn twice: a million rows of each batch are not kept
+    history = [taken(world()) for _ in range(PAST)]
+    champion = champion_of(history)
+
+    def seen(batch: pl.DataFrame, seed: int) -> tuple[Sketch, Estimate]:
+        p, y = champion.model.predict_rows(batch), ENCODER.transform_label(batch[LABEL])
+        columns = batch.drop(TIME).rename({LABEL: "label"}).with_columns(prediction=pl.Series(p, dtype=pl.Float32))
+        return sketch(columns, None), measure_live("binary", y, p, None, HOW.evaluate, seed)["roc_auc"]
+
+    past = [seen(again(), 0)[0] for _ in range(PAST)]
+    whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9)
     windows: list[Window] = []
-    asked: list[bool] = []
+    asked: list[tuple[str, str]] = []
     for at in range(batches):
-        batch, y, p = world(change)
-        found = find_drift(batch, whole, past, Drift(), 0.5, seed)
-        real = measure_live("binary", y, p, None, HOW, at)["roc_auc"]
+        batch = world(change)
+        kept, real = seen(batch, at)
+        found = find_drift(kept, whole, past, Drift(), 0.5, seed)
+        stale = find_staleness(champion, as_tables(history), batch, "roc_auc", HOW, device="cpu", threads=1)
+        history.append(taken(batch))
         end = START + timedelta(days=30 * (at + 1))
         windows.append(Window(f"{at:04}", end, rows, rows, found.drifted, found.together, found.label_drifted,
-                              found.prediction_drifted, real))  # fmt: skip
-        asked.append(decide_retraining(windows[-POLICY.windows :], life, POLICY).action == RETRAIN)
-        if stop and asked[-1]:
+                              found.prediction_drifted, real, staleness=stale))  # fmt: skip
+        known = windows[-POLICY.windows :]
+        asked.append((_asked([replace(one, staleness=None) for one in known], life), _asked(known, life)))
+        if stop and asked[-1][0]:
             break
     return asked
 
 
-def quiet(rows: int, seed: int) -> list[bool]:
+def _asked(windows: Sequence[Window], life: Life) -> str:
+    decision = decide_retraining(windows, life, POLICY)
+    due = [one["name"] for one in decision.rules if not one["met"]]
+    return ", ".join(due) if decision.action == RETRAIN else ""
+
+
+def quiet(rows: int, seed: int) -> list[tuple[str, str]]:
     return run(rows, seed, BATCHES // RUNS, Change(), stop=False)
 
 
-def first(rows: int, seed: int, name: str) -> int:
+def first(rows: int, seed: int, name: str) -> tuple[int, ...]:
     asked = run(rows, seed, MOST, CHANGES[name], stop=True)
-    return len(asked) if asked[-1] else MOST + 1
+    return tuple(next((at for at, one in enumerate(way, 1) if one), MOST + 1) for way in zip(*asked, strict=True))
 
 
 def main(*sizes: str) -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as workers:
-        print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining")
+        print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why")
         for rows in map(int, sizes or ("10000", "1000000")):
             asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
-            print(f"  {rows:>9,} rows   {np.mean(asked):.1%}", flush=True)
-        print(f"\nbatches of 10,000 rows until a retraining is asked for: median (range) of {RUNS} runs")
+            for name, way in zip(("without the scout", "with it"), zip(*asked, strict=True), strict=True):
+                why = "; ".join(f"{rules}: {count}" for rules, count in Counter(filter(None, way)).items())
+                print(f"  {rows:>9,} rows, {name:18s}{np.mean([*map(bool, way)]):6.1%}  {why}", flush=True)
+        print(f"\nbatches of 10,000 rows until a retraining is asked for, without the scout and with it: {RUNS} runs")
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))
-            told: Callable[[float], str] = lambda at: f"over {MOST}" if at > MOST else f"{at:.0f}"  # noqa: E731
-            print(f"  {name:34s}{told(float(np.median(found))):>8s}  ({told(min(found))} to {told(max(found))})")
+            print(f"  {name:34s}{'   '.join(map(told, zip(*found, strict=True)))}", flush=True)
+
+
+def told(found: Sequence[int]) -> str:
+    """Return median and range in words."""
+    number: Callable[[float], str] = lambda at: f"over {MOST}" if at > MOST else f"{at:g}"  # noqa: E731
+    return f"{number(float(np.median(found))):>8s}  {f'({number(min(found))} to {number(max(found))})':20s}"
 
 
 if __name__ == "__main__":

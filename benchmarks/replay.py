@@ -1,24 +1,80 @@
-"""A year of flights under several retraining policies: `python -m benchmarks.replay`; a table, and docs/replay.png."""
+"""A year of flights under several retraining policies: `python -m benchmarks.replay` prints tables, draws docs/replay.png, staleness.png.
+
+Twice: what goes live is trained on all rows (`train.refit: all`, as shipped), or is the model that was judged (`none`).
+"""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.main_job import ROOT, evergreen, new_project
+import numpy as np
+
+from evergreen import params
+from evergreen.life.courses import Options, Replay
+from evergreen.life.replay import replay
+from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.project import Project
+from evergreen.report.replay_picture import draw_replay, draw_staleness
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDES = {"refit on all rows": "all", "not refit": "none"}
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        root = new_project(Path(folder) / "replay")
-        print(evergreen(root, "replay", *sys.argv[1:]))
-        for course in json.loads((root / "reports" / "replay.json").read_text(encoding="utf-8"))["courses"]:
-            for step in course["steps"]:
-                print(f"{course['policy']}, {step['batch']}: {step['value']:.4f}, {step['action']}: {step['reason']}")
-        shutil.copy(root / "reports" / "replay.png", ROOT / "docs" / "replay.png")
+    found = {}
+    for side, refit in SIDES.items():
+        chosen = params.load(ROOT / "params.yaml").override(train={"refit": refit})
+        with tempfile.TemporaryDirectory() as folder:
+            found[side] = replay(Project(Path(folder)), chosen, Options())
+        print(f"\n{side}")
+        tell(found[side])
+    draw_replay(found["refit on all rows"], ROOT / "docs" / "replay.png")
+    draw_staleness(found, ROOT / "docs" / "staleness.png")
+
+
+def tell(found: Replay) -> None:
+    """Print what each policy gained, what each did when, what staleness costs, and how near the best calendar drift comes."""
+    for row in found.as_table():
+        print(f"| {' | '.join(row.values())} |")
+    for course in found.courses:
+        for step in course.steps:
+            said = " ".join(step.reason.split())[:150]
+            print(f"  {course.policy:26} {step.batch}  {step.value:.4f} by {step.champion}  {step.action}: {said}")
+    for cost in found.costs():
+        lost = cost.lost
+        print(
+            f"  {cost.age} batches old loses {lost.value:+.4f} ({lost.low:+.4f} to {lost.high:+.4f}), {cost.batches} times"
+        )
+    every, (gain, retrainings) = best_calendar(found)
+    drift = next(one for one in found.courses if one.policy == "on drift")
+    print(
+        f"  best calendar, without gate: every {every} batches, {gain:+.4f} over never with {retrainings} retrainings; on "
+        f"drift {drift.gain.value:+.4f} ({drift.gain.value / gain:.0%}) with {drift.retrainings}",
+        flush=True,
+    )
+
+
+def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
+    """Return every how many batches to retrain had gained most, with that gain over never and the retrainings it takes."""
+    sign = -1.0 if found.metric in LOWER_IS_BETTER else 1.0
+    batches = [name for name in found.batches if name not in found.uncounted]
+    value = {(one.champion, one.batch): one.value for one in found.ages}
+    rows = {one.batch: one.rows for one in found.ages}
+    made, never = {one.champion for one in found.ages}, found.courses[0]
+
+    def gain(every: int) -> tuple[float, int]:
+        live, trained, met = never.steps[0].champion, 0, []
+        for number, name in enumerate(batches, 1):
+            met.append(value[live, name])
+            if number % every == 0:
+                trained, live = trained + 1, name if name in made else live
+        mean = float(np.average(met, weights=[rows[name] for name in batches]))
+        return sign * (mean - never.mean.value), trained
+
+    gains = {every: gain(every) for every in range(1, len(batches))}
+    return max(gains.items(), key=lambda one: one[1])
 
 
 if __name__ == "__main__":

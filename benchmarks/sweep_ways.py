@@ -30,7 +30,7 @@ def main(way: str, root: str) -> None:
     def fit(seed: int, threads: int) -> float:
         from xgboost import XGBClassifier
 
-        options = chosen.train.model_dump(exclude={"device", "rounds", "max_bin"})
+        options = chosen.train.model_dump(exclude={"device", "learner", "refit", "rounds", "max_bin"})
         model = XGBClassifier(
             n_estimators=chosen.train.rounds, tree_method="hist", random_state=seed, n_jobs=threads, **options
         )

@@ -41,11 +41,11 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
 
 
 def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
-    """Boost trees until the validation loss has not fallen for `early_stopping_rounds`."""
+    """Boost trees until the validation loss has not fallen for `early_stopping_rounds`; without validation rows `rounds` times."""
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    began = time.perf_counter()
+    began, watch = time.perf_counter(), len(matrix.validation) > 0
     learner = HistGradientBoostingRegressor if matrix.task == "regression" else HistGradientBoostingClassifier
     model = learner(
         learning_rate=params.learning_rate,
@@ -54,18 +54,19 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
         max_features=params.colsample_bytree,
         max_bins=min(params.max_bin, 255),
         l2_regularization=params.reg_lambda,
-        early_stopping=True,
+        early_stopping=watch,
         n_iter_no_change=params.early_stopping_rounds,
         random_state=seed,
     )
-    model.fit(matrix.train.x, matrix.train.y, X_val=matrix.validation.x, y_val=matrix.validation.y)
-    scores = {"train": model.train_score_, "validation": model.validation_score_}  # losses, below zero
+    later = {"X_val": matrix.validation.x, "y_val": matrix.validation.y} if watch else {}
+    model.fit(matrix.train.x, matrix.train.y, **later)
+    scores = {"train": model.train_score_, "validation": model.validation_score_} if watch else {}  # below zero
     curves = {name: tuple(-float(one) for one in values[1:]) for name, values in scores.items()}
     return Trained(
         seed=seed,
         booster=skops.io.dumps(model),
         rounds=int(model.n_iter_),
-        validation_loss=curves["validation"][-1],
+        validation_loss=curves["validation"][-1] if curves else None,
         history=curves,
         seconds=time.perf_counter() - began,
     )

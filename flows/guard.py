@@ -75,11 +75,12 @@ class Guard:
 
 def prefect(*, ephemeral: bool = False) -> Guard:
     """Return Prefect's server, which asks for PREFECT_SERVER_API_AUTH_STRING by itself. Raises InputError without it."""
-    from prefect.server.api.server import create_app
     from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
 
     if not PREFECT_SERVER_API_AUTH_STRING.value():
         raise InputError("PREFECT_SERVER_API_AUTH_STRING is empty: the server would be open to everybody")
+    from prefect.server.api.server import create_app
+
     return Guard(create_app(ephemeral=ephemeral, final=True))
 
 

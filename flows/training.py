@@ -12,9 +12,9 @@ from pydantic import Field
 from evergreen.data.finding import count
 from evergreen.life.decide import ASK, Decision
 from evergreen.model.device import count_cores
-from evergreen.registry import CHAMPION, Registered
+from evergreen.registry import Registered
 from flows import console
-from flows.tasks import data, life, models
+from flows.tasks import data, life, models, sweeps
 from flows.tasks.job import Job, answer, name_run, newest, show_again, skip, value
 
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]
@@ -66,13 +66,22 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
         with job.tracker.open_run(plan.fingerprint, *models.describe(job, plan, reason)) as run_id:
             tables, notes = models.load(job)
             bias = data.bias(job)
-            binned, known = models.matrix(job, plan, run_id, tables)
-            trained, failed = models.sweep(job, plan, run_id, tables, binned, known)
-            evaluation = models.evaluate(job, run_id, tables, trained, failed, bias)
-            registered = models.register(job, plan, run_id, tables, trained, evaluation.chosen)
-            decision = None
-            if registered.alias != CHAMPION:  # else a run that was killed after its promotion
-                judged = life.compare(job, registered, evaluation, notes)
+            search = sweeps.find_rounds(job, run_id, plan.device, plan.slots)
+            tables, trained, failed = models.train(job, plan, run_id, tables, search)
+            linear = models.fit_linear(job, tables)
+            curves = sweeps.curves_of(search, trained)
+            evaluation = models.evaluate(job, run_id, tables, trained, failed, curves, bias, linear)
+            registered, decision = job.registry.champion_of(plan.fingerprint), None
+            if not registered:  # else a run that was killed after its promotion
+                trees = models.trees_of(job, tables, trained, evaluation.chosen)
+                made, judged = life.compare(job, trees, models.linear_of(job, tables, linear), evaluation, notes)
+                if search and models.refits(job) and (made.tables.folds or life.passes(job, judged)):
+                    job.tracker.record_held_out(run_id, judged.held_out)
+                    live = models.refit(job, plan, run_id, search, made)
+                    judged = life.compare_refit(job, plan, live, made, judged, search)
+                    made = live if made.tables.folds or life.passes(job, judged) else made
+                registered = models.register(job, plan, run_id, made)
+                judged = life.reload(job, registered, made, judged)
                 registered, decision = life.settle(job, run_id, registered, judged)
         if not failed:  # else nothing was judged: what was asked for still is
             answer(job, run_id)

@@ -4,7 +4,8 @@ One process has loaded them all and done nothing else; it forks for each command
 environment and the output of its own that a shell would give it, runs `evergreen` from the code of this repository, and ends
 as any process does. Two steps are shorter in it, each several seconds: an empty store is copied, not made by MLflow's
 migrations one by one; and the gate has the registered model loaded by this process, not by one more that loads the
-libraries. What is told apart by libraries that are loaded anew (another server, edited code) is a real process, with neither.
+libraries. A project with code of its own has that imported anew, and the model loaded by a process of its own. What is told
+apart by libraries that are loaded anew (another server, say) is a real process.
 """
 
 from __future__ import annotations
@@ -45,14 +46,31 @@ class Forks:
         )
 
     def run(
-        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float, code: str = ""
+        self,
+        words: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout: float,
+        code: str = "",
+        *,
+        own: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `evergreen WORDS`, or `code` with these arguments. Raises TimeoutExpired after `timeout` seconds."""
+        """Run `evergreen WORDS`, or `code` with these arguments. Raises TimeoutExpired after `timeout` seconds.
+
+        `own`: run the project's own code, not that of this repository.
+        """
         assert self._process.stdin
         assert self._process.stdout
         with tempfile.TemporaryDirectory() as folder:
             said = {name: str(Path(folder, name)) for name in ("stdout", "stderr")}
-            asked = {"words": list(words), "cwd": str(cwd), "env": dict(env), "timeout": timeout, "code": code}
+            asked = {
+                "words": list(words),
+                "cwd": str(cwd),
+                "env": dict(env),
+                "timeout": timeout,
+                "code": code,
+                "own": own,
+            }
             print(json.dumps(asked | said), file=self._process.stdin, flush=True)
             returncode = int(self._process.stdout.readline())
             out, err = (Path(path).read_text(errors="replace") for path in said.values())
@@ -122,6 +140,18 @@ def predict_here(registry: Any, number: str, rows: Any) -> Any:
             ) from error
 
 
+def import_anew(places: Sequence[str]) -> None:
+    """Forget this repository's code, as if none had been imported: what is imported next lies in `places`."""
+    import evergreen
+    import flows
+
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in (evergreen.__name__, flows.__name__):
+            del sys.modules[name]
+    sys.meta_path[:] = [one for one in sys.meta_path if one.__module__ != evergreen.code.__name__]
+    sys.path[:] = [*places, *sys.path]
+
+
 def begin(asked: Mapping[str, Any]) -> None:
     """Be the process that was asked for."""
     for number, path in ((0, os.devnull), (1, asked["stdout"]), (2, asked["stderr"])):
@@ -131,6 +161,8 @@ def begin(asked: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
+    if asked["own"]:
+        import_anew(asked["env"]["PYTHONPATH"].split(os.pathsep))
     sys.argv = ["evergreen" if not asked["code"] else "-c", *asked["words"]]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -34,9 +36,13 @@ def in_package(*names: str, base: str = "") -> set[str]:
     return {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in paths}
 
 
+imports_of = cache(lambda path, real=code._imports: tuple(real(path)))  # each file is parsed once for all lists
+
+
 def reached(*modules: str) -> set[str]:
     """What `modules` import, one through another, less bookkeeping."""
-    found = {path for module in modules for path in code.with_imports(PACKAGE / f"{module}.py")}
+    with mock.patch.object(code, "_imports", imports_of):
+        found = {path for module in modules for path in code.with_imports(PACKAGE / f"{module}.py")}
     inside = {path for path in found if path.is_relative_to(PACKAGE) and path.name != "__init__.py"}
     return in_package(*map(str, inside)) - BOOKKEEPING
 

@@ -27,7 +27,7 @@ from evergreen.data.encoder import Encoder
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.life.decide import Decision, approved
-from evergreen.model.package import Learnt, read_package, write_package
+from evergreen.model.package import Learnt, Model, read_package, write_package
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.registry import ASKED, BESIDE, REFUSED, Registered, Registry, main, promotable
@@ -53,8 +53,8 @@ def decision(action, *reasons):
 
 
 YES, NO, WELL = (
-    decision("promote", "better by 0.01.", "seeds agree."),
-    decision("refuse", "not better enough."),
+    decision("promote", "better by 0.01", "seeds agree"),
+    decision("refuse", "not better enough"),
     decision("ask", "better by 0.002."),
 )
 
@@ -64,7 +64,7 @@ def encoder_of(task="binary"):
 
 
 def package(folder, task="binary", seeds=(0,), learnt=LEARNT):
-    return write_package(folder, encoder_of(task), {seed: fit(task, seed).booster for seed in seeds}, learnt)
+    return write_package(folder, Model(encoder_of(task), {seed: fit(task, seed).booster for seed in seeds}, learnt))
 
 
 def train(registry, fingerprint):
@@ -473,7 +473,7 @@ def test_a_promotion_is_written_down_with_its_evidence(stocked, tmp_path):
     assert stocked.registered("2") == Registered("evergreen", "2", "previous-champion")
     assert stocked.champion() == "4"
     assert [told(first), told(event)] == [("promoted", "2", None), ("promoted", "4", "2")]
-    assert (event.batch, event.reason) == ("2013-06", "better by 0.01. seeds agree.")
+    assert (event.batch, event.reason) == ("2013-06", "better by 0.01; seeds agree")
     assert abs((event.when - began).total_seconds()) < 60
     assert stocked.history() == [first, event]
     assert stocked.evidence(event) == json.loads(json.dumps(YES.as_plain()))
@@ -482,7 +482,7 @@ def test_a_promotion_is_written_down_with_its_evidence(stocked, tmp_path):
     run = stocked.client.get_run(event.run_id)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "version 4 promoted (2013-06)"
-    assert "| better | met | seeds agree. |" in run.data.tags["mlflow.note.content"]
+    assert "| better | met | seeds agree |" in run.data.tags["mlflow.note.content"]
     assert Path(stocked.client.download_artifacts(event.run_id, "comparison.png")).read_bytes() == b"a picture"
 
 
@@ -552,7 +552,7 @@ def test_which_version_is_meant(held, number, expected, lived, monkeypatch):
 
 JUDGED = {
     "asked": (lambda one: [one.record("4", ASKED, WELL)], None, WELL),
-    "refused": (lambda one: [one.record("4", REFUSED, NO)], "not better enough. .* takes --override", NO),
+    "refused": (lambda one: [one.record("4", REFUSED, NO)], "not better enough.* takes --override", NO),
     "asked, then refused": (lambda one: [one.record("4", ASKED, WELL), one.record("4", REFUSED, NO)], "not better", NO),
     "refused, then asked": (lambda one: [one.record("4", REFUSED, NO), one.record("4", ASKED, WELL)], None, WELL),
     "another one asked for": (lambda one: [one.record("1", ASKED, WELL)], "not left it to a person", None),
@@ -586,8 +586,8 @@ def test_what_the_gate_left_to_a_person(case, lived):
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        (False, "approved by a person: I looked. not better enough."),
-        (True, "AGAINST THE GATE by a person: I looked. not better enough."),
+        (False, "approved by a person: I looked; not better enough"),
+        (True, "AGAINST THE GATE by a person: I looked; not better enough"),
     ],
 )
 def test_a_persons_reason_is_kept_beside_the_gates(override, reason, lived):

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen.data.finding import count, span
-from evergreen.versions import run_stage
+from evergreen.versions import run_stage, run_step
 from flows.tasks.job import NAMES, Job, not_a_mistake, skipped
 from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 
@@ -45,13 +45,7 @@ def validate(job: Job) -> Any:
     from evergreen.data.validate import validate as check
 
     try:
-        done = run_stage(
-            job.project,
-            "validate",
-            lambda altered: check(job.project, job.params, check=altered),
-            force=bool(stale(job.project, job.params)),
-            params=job.params.text,
-        )
+        done = run_step(job.project, job.params, "validate", check, stale)
     except BadBatchError as error:
         publish_validation(job, [*read_reports(job.project), error.report])
         raise
@@ -97,21 +91,17 @@ def prepare(job: Job) -> Any:
     from evergreen.data.prepare import stale
 
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
-    done = run_stage(
-        job.project,
-        "prepare",
-        lambda altered: make(job.project, job.params, check=altered),
-        force=bool(stale(job.project, job.params)),
-        params=job.params.text,
-    )
+    done = run_step(job.project, job.params, "prepare", make, stale)
     held = tell_held(Manifest(job.project.features))
     for told in held:
         get_run_logger().warning("held back: %s", told)
     if done is None:
         return skipped("unchanged since it was prepared")
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
+    if done.split.judged:
+        parts = {"training, judged by cross-validation:": done.split.judged.batches}
     shown = ", ".join(f"{name} {span(batches)}" for name, batches in parts.items())
-    if not done.split.newest_judges:
+    if not done.split.newest_judges and not done.split.judged:
         shown = f"{span(done.split.holdout.batches)}, split {'by chance' if done.split.holdout.shares else 'by time'}"
     get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
     lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from prefect import State, Task, task
@@ -19,6 +20,8 @@ from evergreen import params as parameters
 from evergreen.commit import Commit, first_commit
 from evergreen.errors import BusyError, explain
 from evergreen.journal import Journal
+from evergreen.model.learner import is_seedless
+from evergreen.model.sweep import JUDGED, LIVE
 from evergreen.outside import warnings, write_down
 from evergreen.params import Params
 from evergreen.project import Project
@@ -92,8 +95,14 @@ class Job:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
         from evergreen.life.judge import Candidate
 
-        seeds, model = self.tracker.seeds_of(self.registry.run_of(number)), self.registry.open(number)
-        return Candidate(number, model, tuple(one.booster for one in seeds), self.rows_of(model))
+        run_id, model = self.registry.run_of(number), self.registry.open(number)
+        own = tuple(model.boosters.values())
+        seeds = own if is_seedless(model.learner) else self._boosters(run_id, LIVE if model.refit else JUDGED)
+        held_out = partial(self.tracker.read_held_out, run_id) if model.refit else None
+        return Candidate(number, model, seeds, held_out, self.rows_of(model))
+
+    def _boosters(self, run_id: str, role: str) -> tuple[bytes, ...]:
+        return tuple(seed.booster for seed in self.tracker.seeds_of(run_id, role))
 
     def rows_of(self, model: Any) -> Any:
         """Return what gives rows of features files the features and the label that `model` was made for."""

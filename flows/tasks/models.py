@@ -1,29 +1,30 @@
-"""The tasks that make a model: plan, matrix, train, evaluate, register."""
+"""The tasks that make a model: plan, leaks, evaluate, refit, register; sweeps.py trains."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from threading import Semaphore
+from statistics import median
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
 from prefect.logging import get_run_logger
-from prefect.utilities.annotations import quote
 
 from evergreen.data.finding import count
-from evergreen.errors import explain
-from evergreen.model.learner import Trained, find_learner
-from evergreen.model.sweep import Slots, Spread, seed_fingerprint, share_cores, sweep_fingerprint
+from evergreen.errors import InputError
+from evergreen.life.contenders import Contender, learnt_all, learnt_before
+from evergreen.life.simplest import LINEAR
+from evergreen.model.folds import part_bytes
+from evergreen.model.learner import Trained
+from evergreen.model.sweep import JUDGED, LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
 from evergreen.registry import CHAMPION, Registered
 from evergreen.versions import data_versions, read_lock
 from flows.tasks.data import publish_bias
-from flows.tasks.job import NAMES, Job, not_a_mistake, note_shown, skipped
+from flows.tasks.job import Job, not_a_mistake, note_shown
 from flows.tasks.shown import create_markdown_artifact, create_table_artifact
+from flows.tasks.sweeps import Search, Seed, Sweep, run_sweep
 
 
 @dataclass(frozen=True)
@@ -41,27 +42,13 @@ class Plan:
     registered: Registered | None = None
 
 
-@dataclass(frozen=True)
-class Seed:
-    """What became of one seed."""
-
-    trained: Trained = field(repr=False)
-    metrics: Mapping[str, float]
-    reused: bool
-
-    def tell(self) -> str:
-        """Say it in a few words."""
-        name, best = next(iter(self.metrics.items()))
-        how = "from an earlier run" if self.reused else f"{self.trained.seconds:.1f} s"
-        return f"{name} {best:.4f} after {self.trained.rounds} rounds, {how}"
-
-
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
     from evergreen.data.split import Split
 
     split = Split.read(job.project.features / "split.json")
-    parts = {f"split.{role}": ", ".join(getattr(split, role).batches) for role in NAMES}
+    roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
+    parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
     facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
     facts["reason"] = reason
     name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
@@ -138,99 +125,72 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
 
     tables = load_tables(job.project)
     check_holdout(tables)
+    if not len(tables.validation):
+        raise InputError("the split leaves no row that says when to stop training: add batches")
     notes = check_leaks(tables, job.params.leaks)
     for note in notes:
         get_run_logger().warning(note)
     return tables, notes
 
 
-@task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
-def matrix(job: Job, plan: Plan, run_id: str, tables: Any) -> Any:
-    """Bin the rows once for all seeds, and recall the seeds that an earlier run trained."""
-    parts = {role: len(getattr(tables, role)) for role in NAMES}
-    job.tracker.log_data(run_id, data_versions(job.project), parts)
-    recalled = {
-        seed: found
-        for seed in job.params.sweep.seed_list()
-        if (found := job.tracker.load_seed(run_id, seed_fingerprint(plan.data, job.params, plan.device, seed)))
-    }
-    whole = len(recalled) == job.params.sweep.seeds
-    binned = None if whole else find_learner(job.params.train.learner).build_matrix(tables, job.params.train)
-    rows = ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items())
-    get_run_logger().info("%s rows, %s", rows, count(len(tables.features), "feature"))
-    return binned, recalled
+def train(job: Job, plan: Plan, run_id: str, tables: Any, search: Search | None) -> tuple[Any, list[Seed], list[int]]:
+    """Train what the holdout judges as what goes live will be: on all rows before the holdout, or fold by fold.
 
-
-@task(
-    name="train", task_run_name="train seed {seed}", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE
-)
-def train(job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, seed: int, known: Any, limit: Semaphore) -> Any:
-    """Train one seed and record it at once, so that a killed sweep keeps it."""
-    from evergreen.model.evaluate import measure_seed
-
-    name = job.params.train.learner
-    if known is not None:
-        return skipped("trained by an earlier run", Seed(known, measure_seed(tables, known.booster, name), reused=True))
-    with limit:
-        learner, slots = find_learner(name), plan.slots
-        trained = learner.train(binned, job.params.train, seed, device=plan.device, threads=slots.threads)
-        metrics = measure_seed(tables, trained.booster, name)
-    fingerprint = seed_fingerprint(plan.data, job.params, plan.device, seed)
-    job.tracker.record_seed(run_id, trained, metrics, fingerprint)
-    return Seed(trained, metrics, reused=False)
-
-
-def sweep(
-    job: Job, plan: Plan, run_id: str, tables: Any, binned: Any, known: Mapping[int, Any]
-) -> tuple[list[Seed], list[int]]:
-    """Train the seeds side by side, a task each; return those with a model, and the seeds that failed.
-
-    A seed that fails is reported and the rest goes on; what would fail every seed (a full disk, say) stops the sweep.
+    Returns the rows, the seeds that have a model, and those that failed.
     """
-    seeds = job.params.sweep.seed_list()
-    limit = Semaphore(plan.slots.jobs)
-    futures = {
-        train.submit(job, plan, run_id, quote(tables), quote(binned), seed, known.get(seed), limit): seed
-        for seed in seeds
-    }
-    progress = create_progress_artifact(0.0, key="sweep-progress", description=count(len(seeds), "seed"))
-    trained, failed = {}, {}
-    for number, future in enumerate(as_completed(list(futures)), 1):
-        result, seed = future.result(raise_on_failure=False), futures[future]
-        if isinstance(result, BaseException):
-            failed[seed] = result
-            job.tracker.record_failure(run_id, seed, str(result))
-        else:
-            trained[seed] = result
-        update_progress_artifact(progress, 100 * number / len(seeds))
-        told = "failed" if seed in failed else trained[seed].tell()
-        get_run_logger().info("seed %d: %s (%d of %d)", seed, told, number, len(seeds))
-    for error in failed.values():
-        if not trained or (explain(error) and not isinstance(error, MemoryError)):
-            raise error
-    return [trained[seed] for seed in sorted(trained)], sorted(failed)
+    from evergreen.model.tables import load_judged
+
+    rounds = None
+    if search:
+        tables = load_judged(job.project)
+        rounds = search.rounds(tables.rows_learnt(), job.params.train.rounds)
+    sweep = Sweep.of(job, JUDGED, tables, plan.device, plan.slots, rounds)
+    return tables, *run_sweep(job, sweep, run_id)
+
+
+@task(name="linear", task_run_name="linear", timeout_seconds=3600, cache_policy=NO_CACHE)
+def fit_linear(job: Job, tables: Any) -> bytes:
+    """Fit the linear model on the rows that the trees have learnt from."""
+    from evergreen.model import baselines
+
+    return baselines.fit_linear(tables, job.params.sweep.first_seed)
 
 
 @task(name="evaluate", task_run_name="evaluate", timeout_seconds=3600, cache_policy=NO_CACHE)
-def evaluate(job: Job, run_id: str, tables: Any, seeds: Sequence[Seed], failed: Sequence[int], bias: Any) -> Any:
-    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels."""
+def evaluate(
+    job: Job,
+    run_id: str,
+    tables: Any,
+    seeds: Sequence[Seed],
+    failed: Sequence[int],
+    curves: Sequence[Trained],
+    bias: Any,
+    linear: bytes,
+) -> Any:
+    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels.
+
+    `curves`: the trainings whose loss was looked at after each round. `linear`: the linear model.
+    """
     from evergreen.data.bias import check_bias
     from evergreen.model.baselines import predict_baselines
     from evergreen.model.evaluate import evaluate as judge
+    from evergreen.model.metrics import LOWER_IS_BETTER, METRICS
     from evergreen.model.sweep import choose
     from evergreen.report.plots import draw_curves, draw_result, feature_gain
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
-    losses = {one.trained.seed: one.trained.validation_loss for one in seeds}
+    loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
+    losses = {one.trained.seed: one.metrics[loss] for one in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
-    baselines = predict_baselines(tables, job.params.sweep.first_seed)
+    baselines = predict_baselines(tables, job.params.sweep.first_seed, linear)
     learner = job.params.train.learner
     evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner)
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
-    gain = feature_gain(chosen, tables.features, learner)
+    parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
+    gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
     files = [
-        draw_result(evaluation, [one.trained for one in seeds], gain, title, reports / "result.png", learner),
+        draw_result(evaluation, list(boosters), curves, gain, title, reports / "result.png", learner),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
     bias = add_label_noise(job, bias, evaluation)
@@ -263,7 +223,7 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     from evergreen.data.split import Split, read_part
     from evergreen.model.evaluate import MODEL
 
-    holdout = Split.read(job.project.features / "split.json").holdout
+    holdout = Split.read(job.project.features / "split.json").judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
     tell = None if dataset.KEY else partial(tell_rows, job.project, holdout)
     predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell)
@@ -276,7 +236,6 @@ def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapp
         {
             "seed": one.trained.seed,
             "rounds": one.trained.rounds,
-            "validation loss": round(one.trained.validation_loss, 5),
             **{name: round(number, 5) for name, number in one.metrics.items()},
             "seconds": round(one.trained.seconds, 1),
             "in the model": "yes" if one.trained.seed in chosen else "",
@@ -287,26 +246,60 @@ def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapp
     create_table_artifact(table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}")
 
 
+def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Contender:
+    """Return the model of the sweep as the holdout judges it."""
+    from evergreen.data.definition import Definition
+
+    boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
+    how = (name, Definition.present(job.params.task), way_of(job.params, name), rounds)
+    return Contender(tables, boosters, tuple(chosen), learnt_before(job.project, tables), *how)
+
+
+def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
+    """Return the linear model as the holdout judges it."""
+    from evergreen.data.definition import Definition
+
+    seed = job.params.sweep.first_seed
+    how = (LINEAR, Definition.present(job.params.task), way_of(job.params, LINEAR))
+    return Contender(tables, {seed: fitted}, (seed,), learnt_before(job.project, tables), *how)
+
+
+def refits(job: Job) -> bool:
+    """Return whether the live model learns from rows that a judged one lacks."""
+    from evergreen.data.split import Split
+
+    split = Split.read(job.project.features / "split.json")
+    return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
+
+
+def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) -> Contender:
+    """Train once more as the judged model was trained, on all rows: what goes live."""
+    from evergreen.model import baselines
+    from evergreen.model.tables import load_all
+
+    tables, rounds = load_all(job.project), 1
+    if judged.learner == LINEAR:
+        boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}
+    else:
+        rounds = search.rounds(len(tables.train), job.params.train.rounds)
+        seeds, failed = run_sweep(job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run_id)
+        if failed:
+            raise InputError(f"seed(s) {failed} could not be refit on all rows: run again to try them again")
+        boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    learnt = learnt_all(job.project, tables)
+    facts = {"refit.rounds": rounds, "refit.rows": len(tables.train), "refit.batches": ", ".join(learnt.batches)}
+    job.tracker.tag(run_id, facts)
+    return Contender(
+        tables, boosters, judged.chosen, learnt, judged.learner, judged.definition, judged.way, rounds, refit=True
+    )
+
+
 @task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
       cache_policy=NO_CACHE)  # fmt: skip
-def register(
-    job: Job, plan: Plan, run_id: str, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]
-) -> Registered:
-    """Package the model made of the `chosen` seeds and put it into the registry."""
-    from pathlib import Path
-
-    from evergreen.data.definition import Definition
-    from evergreen.data.split import Split
-    from evergreen.model.package import Learnt, write_package
-
-    boosters = {one.trained.seed: one.trained.booster for one in seeds if one.trained.seed in chosen}
-    split = Split.read(job.project.features / "split.json")
-    learnt = Learnt.of(tables, str(split.validation.end))
-    definition = Definition.present(job.params.task)
-    with job.project.temporary() as folder:
-        place = write_package(
-            Path(folder, "package"), tables.encoder, boosters, learnt, job.params.train.learner, definition
-        )
-        registered = job.registry.register(run_id, plan.fingerprint, place, tables.encoder)
-    get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias)
+def register(job: Job, plan: Plan, run_id: str, made: Contender) -> Registered:
+    """Put a model into the registry."""
+    with made.package(job.project) as folder:
+        registered = job.registry.register(run_id, plan.fingerprint, folder, made.model().encoder)
+    get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias or "registered")
     return registered

@@ -21,7 +21,7 @@ from evergreen.data.manifest import Manifest
 from evergreen.data.moments import has_column
 from evergreen.data.naming import natural
 from evergreen.data.sketch import Sketch
-from evergreen.data.split import LABEL, TIME
+from evergreen.data.split import LABEL, TIME, Split
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code
 from evergreen.journal import Entry, Journal
@@ -29,7 +29,7 @@ from evergreen.life import monitor
 from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
 from evergreen.life.judge import judge_rollback
 from evergreen.life.retrain import decide_retraining
-from evergreen.model.metrics import METRICS, pick_metric
+from evergreen.model.metrics import METRICS, Estimate, pick_metric
 from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
 from flows.tasks.job import Job, not_a_mistake
 from flows.tasks.shown import create_markdown_artifact, create_table_artifact
@@ -43,6 +43,7 @@ CODE = (
     "monitor.py",
     "performance.py",
     "retrain.py",
+    "staleness.py",
     "../data/definition.py",
     "../data/encoder.py",
     "../data/finding.py",
@@ -51,6 +52,8 @@ CODE = (
     "../data/shift.py",
     "../data/sketch.py",
     "../model/expected.py",
+    "../model/folds.py",
+    "../model/held_out.py",
     "../model/learner.py",
     "../model/metrics.py",
     "../model/package.py",
@@ -101,6 +104,8 @@ def know_champion(job: Job) -> Watched | None:
     model = job.registry.open(live)
     _, tags = job.tracker.describe(job.registry.run_of(live))
     learnt, holdout = (tuple(tags[f"evergreen.split.{role}"].split(", ")) for role in ("train", "holdout"))
+    learnt = model.learnt.batches if model.refit else learnt
+    held_out = job.tracker.read_held_out(job.registry.run_of(live)) if model.refit else None
     features = Manifest(job.project.features)
     there = [name for name in learnt if name in features.entries]
     if not there or not set(holdout) <= set(features.entries):
@@ -112,7 +117,8 @@ def know_champion(job: Job) -> Watched | None:
     for change in check_definition(live, model.definition, Definition.present(job.params.task)):
         get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
     auc = next(iter(known), None)
-    reference = monitor.gather(live, model, features, there, holdout, job.params, auc, job.rows_of(model))
+    own = job.rows_of(model)
+    reference = monitor.gather(live, model, held_out, features, there, holdout, job.params, auc, own)
     of_task = job.params.gate.metric in METRICS[model.encoder.task]  # another task may be wanted by now
     metric = pick_metric(job.params.gate.metric if of_task else None, model.encoder.task)
     if metric not in reference.expected:
@@ -168,7 +174,8 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     version = watched.reference.version
     others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
     why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
-    seen = monitor.see(one.name, *_read(job, watched, one), watched.reference, job.params, others, why)
+    stale = None if why or one.scored else _find_staleness(job, watched, one.name)
+    seen = monitor.see(one.name, *_read(job, watched, one), watched.reference, job.params, others, why, stale)
     facts = seen.as_plain() | {
         "usual_auc": watched.reference.usual_auc,
         "metric": watched.metric,
@@ -184,6 +191,21 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
         get_run_logger().info("%s: %s", decision.action, reason)
     _show(seen, decision)
     return decision
+
+
+def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
+    """Return what it costs on the newest batch that the champion lacks those before it; None of any other batch."""
+    from evergreen.life.staleness import find_staleness
+    from evergreen.model.device import count_cores, pick_device
+    from evergreen.model.tables import load_before_holdout
+
+    holdout = Split.read(job.project.features / "split.json").holdout
+    if holdout.shares or holdout.batches != (name,):
+        return None
+    rows = pl.read_parquet(Manifest(job.project.features).file(name))
+    champion, tables = job.candidate(watched.reference.version), load_before_holdout(job.project)
+    device, threads = pick_device(job.params.train.device), count_cores()
+    return find_staleness(champion, tables, rows, watched.metric, job.params, device=device, threads=threads)
 
 
 def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:

@@ -67,13 +67,14 @@ def _explain(running: Replayer, name: str) -> str:
 @task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 def publish(job: Job, found: Replay, running: Replayer) -> None:
     """Draw the picture, write the numbers, and show and record both."""
-    from evergreen.report.replay_picture import draw_replay
+    from evergreen.report.replay_picture import draw_replay, draw_staleness
 
     reports = job.project.reports
     picture, numbers = draw_replay(found, reports / "replay.png"), reports / "replay.json"
+    stale = [draw_staleness({"": found}, reports / "staleness.png")] if found.costs() else []
     write_json(numbers, found.as_plain())
     create_table_artifact(found.as_table(), key="replay", description=found.finding)
-    record(job, found, running, [picture, numbers])
+    record(job, found, running, [picture, *stale, numbers])
     get_run_logger().info("%s", found.finding)
 
 

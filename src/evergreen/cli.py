@@ -95,19 +95,13 @@ def validate() -> None:
     from evergreen.data.validate import BadBatchError, read_reports, stale
     from evergreen.data.validate import validate as step
     from evergreen.report.validation_page import write_validation_page
-    from evergreen.versions import is_altered, run_stage
+    from evergreen.versions import is_altered, run_step
 
     with _project() as (project, params):
         if is_altered(project, "ingest"):
             check_unchanged(project)
         try:
-            done = run_stage(
-                project,
-                "validate",
-                lambda check: step(project, params, check=check),
-                force=bool(stale(project, params)),
-                params=params.text,
-            )
+            done = run_step(project, params, "validate", step, stale)
         except BadBatchError as error:
             write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
             raise
@@ -602,12 +596,11 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     metrics = tracker.client.get_run(outcome.run_id).data.metrics
     name = next(iter(_metrics(params)))
     if name in metrics:
-        rows.append([name, f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"])
+        found = f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"
+        others = ", ".join(f"{other} {metrics[f'{other}.{name}']:.4f}" for other in ("linear", "constant"))
+        rows.append([name, f"{params.train.learner} {found}, {others}"])
         rows.append(
             ["over seeds", f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}"]
-        )
-        rows.append(
-            ["baselines", f"linear {metrics[f'linear.{name}']:.4f}, constant {metrics[f'constant.{name}']:.4f}"]
         )
     if outcome.decision:
         rows += [["why" if number == 0 else "", reason] for number, reason in enumerate(outcome.decision.reasons)]

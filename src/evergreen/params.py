@@ -115,6 +115,7 @@ class Split(Section):
     """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
 
     train_batches: Count | None = 12
+    cross_validate_below: Count | None = 5000
     min_share: Fraction | None = 0.5
 
 
@@ -122,6 +123,7 @@ class Train(Section):
     """The learner and its parameters, the same for every seed."""
 
     learner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "xgboost"
+    refit: Literal["all", "none"] = "all"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     rounds: Count = 2000
     early_stopping_rounds: Count = 50
@@ -140,7 +142,7 @@ class Sweep(Section):
     seeds: Annotated[int, Field(ge=1, le=1000)] = 10
     first_seed: Annotated[int, Field(ge=0, le=2**31 - 1001)] = 0
     jobs: Count | None = None
-    model: Literal["median", "mean"] = "median"
+    model: Literal["median", "mean"] = "mean"
 
     def seed_list(self) -> list[int]:
         """Return the seeds of the sweep, in order."""
@@ -179,6 +181,7 @@ class Gate(Section):
     min_gain: Share = 0.001
     margin: Share = 0.005
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = 0.75
+    refresh_margin: Share = 0.01
     max_age_days: Annotated[float, Field(gt=0)] | None = 180.0
     slice_margin: Share | None = 0.03
     max_calibration_error: Share | None = 0.1
@@ -203,6 +206,8 @@ class Retrain(Section):
 
     windows: Annotated[int, Field(ge=1, le=100)] = 3
     needed: Annotated[int, Field(ge=1, le=100)] = 2
+    max_staleness: Share = 0.003
+    min_probability: Annotated[float, Field(gt=0.5, lt=1)] = 0.75
     min_loss: Share = 0.01
     cooldown_days: Annotated[float, Field(ge=0)] = 20.0
     min_new_rows: Count = 1000

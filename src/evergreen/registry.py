@@ -182,6 +182,12 @@ class Registry:
             raise InputError(f"version {chosen} is the champion already")
         return str(self._version(chosen).version)
 
+    def champion_of(self, fingerprint: str) -> Registered | None:
+        """Return the champion where it came out of the training run with this fingerprint."""
+        number = self.champion()
+        same = number and self._version(number).tags.get(FINGERPRINT) == fingerprint
+        return self.registered(number) if number and same else None
+
     def version_of(self, run_id: str) -> Registered | None:
         """Return the version that `run_id` registered; None where its files are gone or damaged."""
         for one in self._versions():
@@ -238,7 +244,7 @@ class Registry:
                 f"version {number} was compared with {_called(expected)}, but {_called(now)} is champion now: "
                 "run again, so that it is compared with that one"
             )
-        return self._change(PROMOTED, number, now, now, " ".join(decision.reasons), batch, decision, files)
+        return self._change(PROMOTED, number, now, now, "; ".join(decision.reasons), batch, decision, files)
 
     def rollback(self, reason: str, to: str | None = None) -> Event:
         """Make an earlier version the champion again: `to`, or the one before the present one.
@@ -263,7 +269,7 @@ class Registry:
 
     def record(self, number: str, what: str, decision: Decision, batch: str = "", files: Sequence[Path] = ()) -> Event:
         """Write down a decision that changes no alias: `REFUSED` or `ASKED`."""
-        run_id = self._begin(what, number, self.decided(), " ".join(decision.reasons), batch)
+        run_id = self._begin(what, number, self.decided(), "; ".join(decision.reasons), batch)
         self._attach(run_id, decision, files)
         self.client.set_terminated(run_id)
         return _event(self.client.get_run(run_id))
@@ -509,7 +515,7 @@ class Registry:
         import mlflow.pyfunc
         from mlflow.models import Model as MlflowModel
 
-        learner = find_learner(self.tracker.params.train.learner)
+        learner = find_learner(read_package(folder).learner)
         libraries = (*learner.LIBRARIES, "numpy", "polars", "pandas")
         with self._as_default(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared

@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING, Any
 from evergreen import store
 from evergreen.commit import Commit, read_commit
 from evergreen.errors import InputError
-from evergreen.files import sha256_of
+from evergreen.files import sha256_of, sha256_of_file
 from evergreen.model.evaluate import MODEL, Evaluation
+from evergreen.model.held_out import HeldOut
 from evergreen.model.learner import XGBOOST, Trained, find_learner
 from evergreen.model.metrics import METRICS
+from evergreen.model.sweep import JUDGED
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.redact import redact, redact_all, redact_code
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT = "evergreen.fingerprint"
-SEED = "evergreen.seed"
+SEED, ROLE = "evergreen.seed", "evergreen.role"
+HELD_OUT = "held_out.npz"  # artifact of a run: what was said of the holdout before the live model learnt from it
 ROOT = "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
+HELD_OUT_SUM = "evergreen.held_out"  # tag of a run: SHA-256 of that artifact
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
 FOR_MODELS = "workflowType=machine_learning"  # the same, of a link
 
@@ -210,10 +214,10 @@ class Tracker:
 
     # --- seeds --------------------------------------------------------------------------------------------------------
 
-    def load_seed(self, parent: str, fingerprint: str) -> Trained | None:
+    def load_seed(self, parent: str, fingerprint: str, role: str = JUDGED) -> Trained | None:
         """Return the model that an earlier run trained with this fingerprint, or None; a damaged one does not count.
 
-        One that another parent holds is recorded below `parent` as well.
+        One that another parent holds is recorded below `parent` as well, with the `role` that it has there.
         """
         found = self._search(f"tags.`{SEED}.fingerprint` = '{fingerprint}' and attributes.status = 'FINISHED'")
         found.sort(key=lambda run: run.data.tags.get("mlflow.parentRunId") != parent)
@@ -223,16 +227,16 @@ class Tracker:
                 continue
             if run.data.tags.get("mlflow.parentRunId") != parent:
                 metrics = {k: v for k, v in run.data.metrics.items() if k in METRICS[self.params.task]}
-                self.record_seed(parent, trained, metrics, fingerprint, reused_from=run.info.run_id)
+                self.record_seed(parent, trained, metrics, fingerprint, role, reused_from=run.info.run_id)
             return trained
         return None
 
-    def seeds_of(self, parent: str) -> list[Trained]:
-        """Return the models of all seeds that a training run recorded, by seed; damaged ones are left out."""
+    def seeds_of(self, parent: str, role: str = JUDGED) -> list[Trained]:
+        """Return the models of all seeds that a training run recorded in a `role`, by seed; damaged ones are left out."""
         children = self._search(f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'FINISHED'")
         found: dict[str, Trained] = {}
         for run in children:  # newest first
-            seed = run.data.tags.get(SEED)
+            seed = run.data.tags.get(SEED) if run.data.tags.get(ROLE, JUDGED) == role else None
             if seed and seed not in found and (trained := self.read_seed(run.info.run_id)):
                 found[seed] = trained
         return sorted(found.values(), key=lambda one: one.seed)
@@ -248,8 +252,8 @@ class Tracker:
             folder = Path(self.client.download_artifacts(run_id, "seed", place))
             try:
                 facts = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-                suffix = find_learner(facts.pop("learner", XGBOOST)).SUFFIX  # at first there was no other
-                booster = (folder / f"booster{suffix}").read_bytes()
+                learner = facts.pop("learner", XGBOOST)  # at first there was no other
+                booster = (folder / _file_of(learner, facts.get("folds", 1))).read_bytes()
                 if sha256_of(booster.hex()) != facts.pop("sha256"):
                     return None
                 facts["history"] = {name: tuple(curve) for name, curve in facts["history"].items()}
@@ -263,11 +267,12 @@ class Tracker:
         trained: Trained,
         metrics: Mapping[str, float],
         fingerprint: str,
+        role: str = JUDGED,
         *,
         reused_from: str | None = None,
     ) -> str:
         """Record one seed as a child of `parent`: loss after each round, metrics on the holdout, the model."""
-        tags = {SEED: str(trained.seed), f"{SEED}.fingerprint": fingerprint, ROOT: self.root}
+        tags = {SEED: str(trained.seed), f"{SEED}.fingerprint": fingerprint, ROLE: role, ROOT: self.root}
         if reused_from:
             tags["evergreen.reused_from"] = reused_from
         with self._writing:
@@ -276,7 +281,7 @@ class Tracker:
     def _record_seed(self, parent: str, trained: Trained, metrics: Mapping[str, float], tags: dict[str, str]) -> str:
         from mlflow.entities import Metric, Param
 
-        run_id = self._child(parent, f"seed {trained.seed}", tags)
+        run_id = self._child(parent, name_of_seed(trained.seed, tags[ROLE]), tags)
         now = int(time.time() * 1000)
         curves = [
             Metric(f"{name}_loss", value, now, step)
@@ -286,9 +291,10 @@ class Tracker:
         finals = {
             **metrics,
             "rounds": trained.rounds,
-            "best_validation_loss": trained.validation_loss,
             "seconds": trained.seconds,
         }
+        if trained.validation_loss is not None:
+            finals["best_validation_loss"] = trained.validation_loss
         entries = curves + [Metric(name, float(value), now, 0) for name, value in finals.items()]
         params = [Param(name, str(value)) for name, value in self.params.train.model_dump().items()]
         for start in range(0, len(entries), 1000):  # MLflow takes at most 1,000 at once
@@ -297,7 +303,7 @@ class Tracker:
             place = Path(folder, "seed")
             place.mkdir()
             learner = self.params.train.learner
-            (place / f"booster{find_learner(learner).SUFFIX}").write_bytes(trained.booster)
+            (place / _file_of(learner, trained.folds)).write_bytes(trained.booster)
             facts = asdict(trained) | {"learner": learner, "sha256": sha256_of(trained.booster.hex())}
             facts.pop("booster")
             (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -305,14 +311,42 @@ class Tracker:
         self.client.set_terminated(run_id)
         return run_id
 
-    def record_failure(self, parent: str, seed: int, error: str) -> None:
+    def record_failure(self, parent: str, seed: int, error: str, role: str = JUDGED) -> None:
         """Record a seed that could not be trained; its sweep counts as unfinished and is continued by the next run."""
         run_id = self._child(
             parent,
-            f"seed {seed}",
-            {SEED: str(seed), ROOT: self.root, "evergreen.error": error[:500]},
+            name_of_seed(seed, role),
+            {SEED: str(seed), ROLE: role, ROOT: self.root, "evergreen.error": error[:500]},
         )
         self.client.set_terminated(run_id, "FAILED")
+
+    def tag(self, run_id: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to a run."""
+        for name, value in facts.items():
+            self.client.set_tag(run_id, f"evergreen.{name}", str(value))
+
+    # --- what was said of the holdout ---------------------------------------------------------------------------------
+
+    def record_held_out(self, run_id: str, held_out: HeldOut) -> None:
+        """Keep with the run what was said of the rows that judged, before a model goes live that has learnt from them."""
+        with self.project.temporary() as folder:
+            path = Path(folder, HELD_OUT)
+            held_out.write(path)
+            self.client.log_artifact(run_id, str(path))
+            self.client.set_tag(run_id, HELD_OUT_SUM, sha256_of_file(path))
+
+    def read_held_out(self, run_id: str) -> HeldOut:
+        """Return what was said of the rows that judged. Raises InputError where the file is gone or was changed."""
+        was = self.client.get_run(run_id).data.tags.get(HELD_OUT_SUM)
+        there = {one.path for one in self.client.list_artifacts(run_id)}
+        with self.project.temporary() as place:
+            path = Path(self.client.download_artifacts(run_id, HELD_OUT, place)) if HELD_OUT in there else None
+            if path is None or sha256_of_file(path) != was:
+                raise InputError(
+                    f"{HELD_OUT} of run {run_id}, what was said of its holdout, is gone or was changed: train a new "
+                    "champion with `evergreen run`"
+                )
+            return HeldOut.read(path)
 
     # --- evaluation ---------------------------------------------------------------------------------------------------
 
@@ -445,6 +479,11 @@ def _without_secrets(about: Mapping[str, Any]) -> dict[str, Any]:
     return dict(told)
 
 
+def name_of_seed(seed: int, role: str) -> str:
+    """Return what the run of a seed is called."""
+    return f"seed {seed}" if role == JUDGED else f"seed {seed}, {role}"
+
+
 def quoted(value: str) -> str:
     """Return `value` as MLflow's filters want it."""
     return f'"{value}"' if "'" in value else f"'{value}'"
@@ -452,3 +491,8 @@ def quoted(value: str) -> str:
 
 def _complete(run: Run) -> bool:
     return bool(run.info.status == "FINISHED" and run.data.tags.get(FAILED_SEEDS, "[]") == "[]")
+
+
+def _file_of(learner: str, folds: int) -> str:
+    """Return what the file of a seed's model is called, or of its models, one for each fold of a cross-validation."""
+    return f"booster{find_learner(learner).SUFFIX}" if folds == 1 else "folds.json"

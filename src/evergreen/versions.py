@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,7 @@ import yaml
 from evergreen import code
 from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, write_entries, write_whole
-from evergreen.params import read_yaml
+from evergreen.params import Params, read_yaml
 from evergreen.project import Project
 
 if TYPE_CHECKING:
@@ -66,6 +66,14 @@ def run_stage(
         if files and files == _files(stage):  # else DVC may have seen what is no longer there
             write_entries(_left(project), read_entries(_left(project)) | {name: _signature(stage, files)})
         return result
+
+
+def run_step(
+    project: Project, params: Params, name: str, step: Callable[..., T], stale: Callable[[Project, Params], Sized]
+) -> T | None:
+    """Run a stage as `run_stage` does; also where `stale` names batches that the step has not made as it would now."""
+    due = bool(stale(project, params))
+    return run_stage(project, name, lambda altered: step(project, params, check=altered), force=due, params=params.text)
 
 
 def is_altered(project: Project, name: str) -> bool:

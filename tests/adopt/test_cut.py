@@ -61,15 +61,17 @@ def test_a_batch_is_called_like_the_file_as_far_as_it_may(name: str, batch: str,
 
 
 def test_a_newest_batch_that_cannot_judge_waits(work: Through) -> None:
-    whole = work(1200, 360)
+    whole = work(6000, 360)
     assert whole.batches.until is None
-    days = [*whole.table.rows["day"].head(1195), *["2024-01-02"] * 5]
-    found = work(1200, 360, columns={"day": days}).batches
+    days = [*whole.table.rows["day"].head(5995), *["2024-01-02"] * 5]
+    found = work(6000, 360, columns={"day": days}).batches
     assert (found.until, list(found.rows)[-1]) == ("2023-12", "2024-01")
     assert "holds only 5 rows (2024-01)" in found.doubts[0].says
+    few = work(1200, 360, columns={"day": days[::5]}).batches
+    assert (few.until, list(few.rows)[-1]) == (None, "2024-01")  # cross-validation judges
 
 
-@pytest.mark.parametrize(("rows", "few"), [(100, True), (280, True), (320, False)])
+@pytest.mark.parametrize(("rows", "few"), [(40, True), (60, False)])
 def test_few_rows_to_judge_by_are_told_of(rows: int, few: bool, work: Through) -> None:
     assert [one.kind for one in work(rows, timeless=True).batches.doubts] == ["few rows"] * few
 

@@ -56,8 +56,9 @@ source:           # where from
   # kind: sql
 
 train:
-  max_depth: 4    # levels
+  max_depth: 3    # levels
   min_child_weight: 1.0
+  colsample_bytree: 0.8
 validate:
   max_bad_rows: 0.12
 prepare:
@@ -125,8 +126,8 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
     kind: str, work: Through, tmp_path: Path
 ) -> None:
     given = {"origin": "${URL}", "table": "sales"} if kind == "sql" else {}
-    days = [datetime(2023, 1, 1) + timedelta(days=at // 10) for at in range(1820)]  # noqa: DTZ001
-    made = work(1820, kind=kind, columns={"day": [f"{day:%Y-%m-%d}" for day in days]}, **given)
+    days = [datetime(2023, 1, 1) + timedelta(days=at // 30) for at in range(5440)]  # noqa: DTZ001
+    made = work(5440, kind=kind, columns={"day": [f"{day:%Y-%m-%d}" for day in days]}, **given)
     found, _, _ = settled(made, tmp_path)
     assert (found.source.kind, found.source.until) == ("sql" if kind == "sql" else "files", made.batches.until)
     assert made.batches.until == "2023-06"
@@ -134,7 +135,7 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
 
 @pytest.mark.parametrize(
     ("rows", "days", "depth", "window", "new_rows"),
-    [(300, 300, 4, None, 30), (1200, 360, 4, None, 100), (6000, 360, 6, None, 500)],
+    [(300, 300, 3, None, 30), (1200, 360, 3, None, 100), (6000, 360, 6, None, 500)],
 )
 def test_small_tables_get_small_trees(
     rows: int, days: int, depth: int, window: int | None, new_rows: int, work: Through, tmp_path: Path

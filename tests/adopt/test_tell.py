@@ -18,7 +18,7 @@ def test_the_report_says_what_was_seen(work: Through) -> None:
         "- predicted: 'churn', yes or no (",
         "- from: 4 features: 'spend', 'visits', 'place', 'sex'",
         "- key: 'customer_id'",
-        "- time: 'day'; the newest rows judge the model",
+        "- time: 'day'; the newer half judges, by models of what came before",
         "- batches: one, customers",
         "## Left out of the features, and why\n\n- 'note' holds 300 different texts in 300 rows",
         "- 'sex' tells groups of people apart",
@@ -37,7 +37,9 @@ def test_other_tables_are_told_of_too(work: Through) -> None:
     text = tell(bare.table, bare.found, bare.plan, bare.batches, [])
     assert "- predicted: 'churn', a number (task: regression)" in text
     assert "- key: none" in text
-    assert "- time: none" in text
+    assert "- time: none, so cross-validation judges" in text
+    many = work(6000, 360)
+    assert "'day'; the newest rows judge the model" in tell(many.table, many.found, many.plan, many.batches, [])
 
 
 def test_every_column_is_listed_and_nobody_shown(work: Through) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from evergreen.params import Drift
 ROWS = 1500
 
 
+@cache
 def batch(
     at: int, scale: float = 1.0, fixed: bool = False, flipped: bool = False, few: float | None = None
 ) -> pl.DataFrame:
@@ -108,7 +110,7 @@ def table(first: int, last: int) -> pl.DataFrame:
     return pl.DataFrame({"day": days.astype(float), "x": x, "z": z, "label": 3 * x + z})
 
 
-@pytest.mark.parametrize("week", [15, 40, 60, 150])
+@pytest.mark.parametrize("week", [15, *(pytest.param(one, marks=pytest.mark.slow) for one in (40, 60, 150))])
 @pytest.mark.parametrize("history", [100, 300, 1500])
 def test_a_history_before_small_batches_is_never_held(done: Manifest, history: int, week: int) -> None:
     """Its days are far from those of later batches, and theirs from one another."""
@@ -231,7 +233,7 @@ def test_small_batches_blind_nobody(done: Manifest) -> None:
 
 
 def test_a_stray_value_does_not_make_it_a_usual_one(done: Manifest) -> None:
-    stray = batch(3)
+    stray = batch(3).clone()
     stray[5, "distance"] = -9999.0
     names = fill(done, [*map(batch, range(3)), stray, batch(4, few=-9999.0), batch(5)])
     assert list(find_held(done, names, Drift())) == ["04"]

@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 
 from evergreen import dataset, flights
 from evergreen.data.definition import Definition, LostError, Written
-from evergreen.data.encoder import FIRST, OTHER, Encoder
+from evergreen.data.encoder import ENCODER, FIRST, LIVE_ENCODER, OTHER, Encoder
 from evergreen.data.keys import KEY
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import Prepared, features_of, featurize, prepare, split_rows, summarize
@@ -52,8 +52,8 @@ def start(site: Any, names: list[str], **sections: Any) -> Prepared:
     return prepare(site.project, site.params(**sections))
 
 
-def encoder_of(site: Any) -> Encoder:
-    return Encoder.read(site.project.features / "encoder.json")
+def encoder_of(site: Any, name: str = ENCODER) -> Encoder:
+    return Encoder.read(site.project.features / name)
 
 
 def refusal(site: Any, *parts: str, **sections: Any) -> str:
@@ -195,7 +195,7 @@ def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot
         changed = {Path(path).name for path in after if before.get(path) != after[path]}
         name = MONTHS[count - 1]
         own = {f"{name}.parquet", f"{name}.json", f"{name}.npz"}
-        assert changed - {"held.json"} == own | {"manifest.json", "split.json", "encoder.json"}
+        assert changed - {"held.json"} == own | {"manifest.json", "split.json", ENCODER, LIVE_ENCODER}
 
 
 def test_features_are_the_same_bytes_in_any_company(site: Any, tmp_path: Path) -> None:
@@ -261,17 +261,24 @@ def with_dest(name: str, dest: str, count: int) -> pl.DataFrame:
     return frame.with_columns(dest=pl.when(pl.int_range(pl.len()) < count).then(pl.lit(dest)).otherwise("dest"))
 
 
-@pytest.mark.parametrize(("place", "known"), [(0, True), (1, True), (2, False), (3, False)])
-def test_encoder_knows_only_levels_of_training_batches(site: Any, place: int, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("refit", "name", "batches"), [("all", ENCODER, 3), ("all", LIVE_ENCODER, 4), ("none", ENCODER, 2)]
+)
+@pytest.mark.parametrize("place", range(4))
+def test_encoder_knows_only_levels_of_batches_that_are_learnt_from(
+    site: Any, place: int, refit: str, name: str, batches: int
+) -> None:
+    """The judged model lacks the holdout, the live one nothing; without a refit the batch that stops early counts not."""
     frames = {name: flown(name) for name in MONTHS[:4]} | {MONTHS[place]: with_dest(MONTHS[place], "QQQ", 50)}
     site.accept(frames)
-    prepare(site.project, site.params(drift={"hold": None}))
-    encoder = encoder_of(site)
-    assert encoder.fitted_on == tuple(MONTHS[:2])
+    prepare(site.project, site.params(drift={"hold": None}, train={"refit": refit}))
+    encoder, known = encoder_of(site, name), place < batches
+    assert encoder.fitted_on == tuple(MONTHS[:batches])
     assert ("QQQ" in encoder.levels["dest"]) is known
     new = pl.read_parquet(site.project.features / f"{MONTHS[place]}.parquet").filter(pl.col("dest") == "QQQ")
     codes = set(encoder.transform(new)[:, list(dataset.FEATURES).index("dest")])
     assert codes == {FIRST + encoder.levels["dest"].index("QQQ") if known else OTHER}
+    assert (site.project.features / LIVE_ENCODER).exists() is (refit == "all")
 
 
 @pytest.mark.parametrize(("hold", "holdout"), [(0.5, "2013-04"), (None, "2013-05")])
@@ -288,10 +295,10 @@ def test_a_batch_that_is_unlike_all_others_is_in_no_part(site: Any, hold: float 
 
 
 def test_level_becomes_known_when_its_batch_trains(site: Any) -> None:
-    site.accept({name: flown(name) for name in MONTHS[:2]} | {MONTHS[2]: with_dest(MONTHS[2], "QQQ", 50)})
+    site.accept({name: flown(name) for name in MONTHS[:2]})
     knows = []
-    for name in MONTHS[3:6]:
-        site.accept({name: flown(name)})
+    for frames in ({MONTHS[2]: with_dest(MONTHS[2], "QQQ", 50)}, *({name: flown(name)} for name in MONTHS[3:5])):
+        site.accept(frames)
         prepare(site.project, site.params())
         knows.append("QQQ" in encoder_of(site).levels["dest"])
     assert knows == [False, True, True]
@@ -317,7 +324,7 @@ def test_rare_levels_are_other(site: Any, count: int, known: bool) -> None:
 def test_encoder_counts_every_training_row(site: Any) -> None:
     start(site, MONTHS[:4], prepare={"min_level_rows": 1})
     encoder, split = encoder_of(site), Split.read(site.project.features / "split.json")
-    train = read_part(site.project, split.train)
+    train = read_part(site.project, split.before_holdout())
     for name, levels in encoder.levels.items():
         assert list(levels) == sorted(train[name].drop_nulls().unique())
 
@@ -325,7 +332,7 @@ def test_encoder_counts_every_training_row(site: Any) -> None:
 # --- labels that cannot be learnt -------------------------------------------------------------------------------------
 
 LABELS: dict[str, tuple[str, pl.Expr, tuple[str, ...]]] = {
-    "all late": ("binary", pl.col("arr_delay") > -10_000, ("true", "2013-01 to 2013-01", "LABEL in dataset.py")),
+    "all late": ("binary", pl.col("arr_delay") > -10_000, ("true", "2013-01 to 2013-02", "LABEL in dataset.py")),
     "all one class": ("multiclass", pl.lit(7), ("7", "nothing to learn", "LABEL in dataset.py")),
     "three classes": ("binary", pl.col("origin"), ("binary", "3 classes", "EWR, JFK, LGA", "task: multiclass")),
     "infinite": ("regression", pl.col("arr_delay") / 0, ("'2013-01'", "infinite", "dataset.py")),
@@ -408,7 +415,9 @@ def test_encoder_of_few_batches_counts_training_rows_only(site: Any) -> None:
     prepare(site.project, site.params(prepare={"min_level_rows": 1}))
     levels = encoder_of(site).levels["dest"]
     assert "QQQ" not in levels
-    assert list(levels) == sorted(parts_of(site)["train"]["dest"].unique())
+    learnt = Split.read(site.project.features / "split.json").before_holdout()
+    assert list(levels) == sorted(read_part(site.project, learnt)["dest"].unique())
+    assert "QQQ" in encoder_of(site, LIVE_ENCODER).levels["dest"]
 
 
 def test_two_event_times_cannot_be_split(site: Any) -> None:
@@ -429,6 +438,7 @@ def moved(name: str, count: int, to: str) -> pl.DataFrame:
 
 @pytest.mark.parametrize("to", ["2013-03-15 12:00:00", "2013-04-20 12:00:00", "2013-12-01 00:00:00"])
 def test_late_rows_of_a_training_batch_never_train(site: Any, to: str) -> None:
+    """The model that is judged learns from what happened before the holdout, whatever batch it came in."""
     site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-02": moved("2013-02", 9, to)})
     found = prepare(site.project, site.params(prepare={"min_level_rows": 1}))
     assert found.split.train.batches == ("2013-01", "2013-02")
@@ -436,7 +446,11 @@ def test_late_rows_of_a_training_batch_never_train(site: Any, to: str) -> None:
     assert "QQQ" not in parts["train"]["dest"]
     assert parts["train"].height == flown("2013-01").height + flown("2013-02").height - 9
     assert parts["train"][TIME].max() < parts["validation"][TIME].min()
-    assert "QQQ" not in encoder_of(site).levels["dest"]
+    learnt = read_part(site.project, found.split.before_holdout())
+    known = to < str(parts["holdout"][TIME].min())
+    assert learnt.filter(pl.col("dest") == "QQQ").height == (9 if known else 0)
+    assert learnt[TIME].max() < parts["holdout"][TIME].min()
+    assert ("QQQ" in encoder_of(site).levels["dest"]) is known
 
 
 def test_batches_that_touch_are_cut_where_the_fewest_rows_are_lost(site: Any) -> None:

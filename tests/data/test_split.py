@@ -25,7 +25,9 @@ COLUMNS = {"id": pl.Int64(), "x": pl.Float64(), "place": pl.String(), "y": pl.Bo
 
 
 @pytest.fixture(params=[("id",), ()], ids=["key", "no key"])
-def timeless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+def timeless(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, great_expectations: None
+) -> tuple[str, ...]:
     """A dataset without a time, with a key or without one."""
     declared = {
         "COLUMNS": COLUMNS, "KEY": request.param, "TIME": "", "LABEL": pl.col("y"), "KNOWN_LATER": ("y",),
@@ -61,7 +63,7 @@ def keys_of(part: pl.DataFrame) -> set[Any]:
     return set(part.select(name for name in part.columns if name.startswith(KEY)).to_series())
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
     deliver(site, a=table(0))
     before = parts_of(site)
@@ -77,17 +79,17 @@ def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
     assert keys_of(after["validation"]).isdisjoint(keys_of(after["holdout"]))
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
-def test_the_encoder_knows_training_rows_only(site: Any) -> None:
+@pytest.mark.usefixtures("timeless")
+def test_the_encoder_knows_nothing_of_the_holdout(site: Any) -> None:
     nowhere = table(0).with_columns(place=pl.lit("nowhere"))
-    unseen = ~within(featurize(nowhere, "binary")[0], SHARES["train"])
+    unseen = within(featurize(nowhere, "binary")[0], SHARES["holdout"])
     deliver(site, a=table(0).with_columns(place=pl.when(unseen).then(pl.lit("nowhere")).otherwise("place")))
     content = (site.project.features / "encoder.json").read_text()
     assert "nowhere" not in content
     assert "north" in content
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_batches_are_in_order_of_arrival(site: Any) -> None:
     deliver(site, z=table(0), y=table(400))
     deliver(site, a=table(800))
@@ -110,7 +112,7 @@ def test_replacing_a_batch_does_not_move_it(site: Any, timeless: tuple[str, ...]
     assert Manifest(site.project.raw).entries["a"]["start"] == before
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
     site.deliver({"a": table(0)})
     wanted = site.params(validate={"max_age_days": 3})
@@ -170,7 +172,7 @@ def test_the_holdout_is_called_a_batch_only_where_it_is_one(split: Split, said: 
     assert split.newest_judges == (said == "c")
 
 
-@pytest.mark.usefixtures("great_expectations", "timeless")
+@pytest.mark.usefixtures("timeless")
 def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> None:
     """The holdout by key holds rows of every batch, and is not called the newest."""
     deliver(site, a=table(0))
@@ -185,3 +187,49 @@ def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> No
     assert found.latest.classes == {"true": late.height}
     names = {one.name for one in find_bias(found).findings if one.topic == "sampling"}
     assert "training beside the newest batch, b · label" in names
+
+
+@pytest.mark.usefixtures("timeless")
+@pytest.mark.parametrize(("below", "few"), [(401, True), (400, False), (None, False)])
+def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool, site: Any) -> None:
+    deliver(site, first=table(0))
+    prepare(site.project, site.params(split={"cross_validate_below": below}))
+    split = Split.read(site.project.features / "split.json")
+    assert read_part(site.project, split.judging).height == (
+        400 if few else read_part(site.project, split.holdout).height
+    )
+    assert (read_part(site.project, split.all_rows()).height == 400) is few
+    assert split.judging_rows() == ("cross-validation of all rows up to first" if few else "15% of the rows of first")
+
+
+@pytest.mark.usefixtures("timeless")
+def test_without_a_refit_no_row_is_judged_by_cross_validation(site: Any) -> None:
+    deliver(site, first=table(0))
+    found = prepare(
+        site.project, site.params(split={"cross_validate_below": 3000}, train={"device": "cpu", "refit": "none"})
+    )
+    assert found.split.judged is None
+
+
+@pytest.mark.usefixtures("timeless")
+@pytest.mark.parametrize("moments", [400, 30])
+def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(
+    moments: int, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = datetime(2024, 1, 1)  # noqa: DTZ001
+    monkeypatch.setattr(dataset, "COLUMNS", {**COLUMNS, "day": pl.Datetime("us")})
+    monkeypatch.setattr(dataset, "TIME", "day")
+    frames = {}
+    for at in range(4):
+        days = (pl.int_range(at * 100, at * 100 + 100, eager=True) * moments // 400).alias("day")
+        frames[f"b{at}"] = table(at * 100, 100).with_columns(day=pl.lit(start) + pl.duration(days=days))
+    deliver(site, **frames)
+    split = prepare(site.project, site.params(split={"cross_validate_below": 3000})).split
+    if moments < 40:
+        assert split.judged is None
+        return
+    rows = read_part(site.project, split.judging)
+    assert (rows.height, rows[TIME].min()) == (200, datetime(2024, 7, 19))  # noqa: DTZ001
+    assert read_part(site.project, split.all_rows()).height == 400
+    assert split.judging_rows() == "cross-validation of the newer half of the rows up to b3"
+    assert not split.newest_judges

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from conftest import ROOT, environment
@@ -53,13 +56,30 @@ def own_server() -> None:
     """Ask for it where a run shall start, and end, a server of its own, as it does where there is none."""
 
 
+@contextmanager
+def sharing(server: str, forks: Forks) -> Iterator[None]:
+    """Run commands by that process, and tell them of that server."""
+    with mock.patch.dict(SHARED, PREFECT_API_URL=server, PREFECT_API_AUTH_STRING=LOGIN):
+        FORKS.append(forks)
+        yield
+        FORKS.pop()
+
+
+@pytest.fixture(scope="session")
+def settled(settled: Callable[[str], Path], prefect_server: str, forks: Forks) -> Callable[[str], Path]:
+    """As everywhere; made by that process."""
+
+    def settle(upto: str) -> Path:
+        with sharing(prefect_server, forks):
+            return settled(upto)
+
+    return settle
+
+
 @pytest.fixture(autouse=True)
-def _shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _shared(request: pytest.FixtureRequest) -> Iterator[None]:
     if "own_server" in request.fixturenames:
         yield
         return
-    monkeypatch.setitem(SHARED, "PREFECT_API_URL", request.getfixturevalue("prefect_server"))
-    monkeypatch.setitem(SHARED, "PREFECT_API_AUTH_STRING", LOGIN)
-    FORKS.append(request.getfixturevalue("forks"))
-    yield
-    FORKS.clear()
+    with sharing(request.getfixturevalue("prefect_server"), request.getfixturevalue("forks")):
+        yield

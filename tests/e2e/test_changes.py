@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,7 +17,7 @@ import polars as pl
 import pytest
 import yaml
 from conftest import ROOT, SMALL, copy_project, environment
-from forking import LOGIN
+from forking import LOGIN, Forks
 
 from evergreen.params import Params
 from evergreen.project import Project
@@ -57,7 +55,9 @@ ASKED = "score ../asked.csv"
 COMMANDS = ("monitor", ASKED, "run", "history", "status")
 MARK = "-- told --"
 DRIVER = f"""
-import sys, traceback
+import os, sys, traceback, warnings
+os.dup2(1, 2)
+warnings.simplefilter("ignore")
 from evergreen.cli import main
 for command in sys.argv[1:]:
     try:
@@ -90,7 +90,7 @@ def table(batch: int, rows: int = 220) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str, forks: Forks) -> Path:
     """The folder of a project with a champion and a batch that is new; not to be changed."""
     folder = tmp_path_factory.mktemp("made")
     root, inbox = folder / "project", folder / "inbox"
@@ -105,19 +105,16 @@ def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     for batch in range(4):
         table(batch).write_csv(inbox / f"cars_{batch}.csv")
-    ((_, code, said),) = drive(root, prefect_server, "run")
+    ((_, code, said),) = drive(root, prefect_server, forks, "run")
     assert code == 0, said
     assert "version 1 is champion" in said, said
     return folder
 
 
-def drive(root: Path, server: str, *commands: str) -> list[tuple[str, int, str]]:
+def drive(root: Path, server: str, forks: Forks, *commands: str) -> list[tuple[str, int, str]]:
     """Run commands in the project at `root`, one after another in one process; what each said, and its exit code."""
-    command = [sys.executable, "-W", "ignore", "-c", DRIVER, *commands]
     env = environment(root, PREFECT_API_URL=server, PREFECT_API_AUTH_STRING=LOGIN)
-    done = subprocess.run(
-        command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
-    )
+    done = forks.run(commands, root, env, 900, DRIVER, own=True)
     said = re.split(rf"{MARK} (\d+)\n", done.stdout)
     assert len(said) == 2 * len(commands) + 1, done.stdout
     return list(zip(commands, map(int, said[1::2]), said[::2], strict=False))
@@ -185,7 +182,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_goes_through_or_says_how(name: str, made: Path, tmp_path: Path, prefect_server: str) -> None:
+def test_a_change_goes_through_or_says_how(
+    name: str, made: Path, tmp_path: Path, prefect_server: str, forks: Forks
+) -> None:
     change = CHANGES[name]
     shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
     project = Project(tmp_path / "project")
@@ -198,9 +197,9 @@ def test_a_change_goes_through_or_says_how(name: str, made: Path, tmp_path: Path
         (project.root / file).write_text(text)
     change.batch(table(4)).write_csv(tmp_path / "inbox" / "cars_4.csv")
     change.batch(table(5)).write_csv(tmp_path / "asked.csv")
-    told = drive(project.root, prefect_server, *COMMANDS)
+    told = drive(project.root, prefect_server, forks, *COMMANDS)
     if name == "another label":  # what the sentence says, and what follows
-        taken = drive(project.root, prefect_server, "promote --approve", "monitor", ASKED)
+        taken = drive(project.root, prefect_server, forks, "promote --approve", "monitor", ASKED)
         assert [code for _, code, _ in taken] == [0, 0, 0], taken
         assert "version 2 is champion in place of version 1" in taken[0][2]
         assert "version 2" in taken[2][2]

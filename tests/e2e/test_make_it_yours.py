@@ -75,8 +75,7 @@ def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], 
     assert "evening" in Encoder.read(project.features / "encoder.json").features
     page = (project.reports / "validation.html").read_text()
     assert re.search(r"dest: [^<]*length", page), "the new expectation was not checked"
-    (package,) = project.stores.glob("mlflow/**/package")
-    assert {one.suffix for one in package.glob("seed-*")} == {".skops"}
+    assert {one.suffix for one in project.stores.glob("mlflow/**/seed/booster.*")} == {".skops"}
     registry = Registry(Tracker(project, params.load(project.params)))
     decided = registry.last_decision("1")
     assert decided

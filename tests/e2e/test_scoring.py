@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MONTHS, ROOT, environment, month, run_cli, small_project
+from conftest import MONTHS, ROOT, copy_that_ran, environment, month
+from forking import FORKS
 
 from evergreen import dataset, params
 from evergreen.data.keys import KEY
@@ -30,12 +31,9 @@ KEYS = [KEY + name for name in dataset.KEY]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(settled: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a champion; tests give their batches names of their own."""
-    project = small_project(tmp_path_factory.mktemp("scoring"), MONTHS, 1500)
-    done = run_cli(project, "run")
-    assert "version 1 is champion" in done.stdout, done.stdout + done.stderr
-    return project
+    return copy_that_ran(settled("run"), tmp_path_factory.mktemp("scoring"))
 
 
 def in_time(frame: pl.DataFrame) -> pl.DataFrame:
@@ -199,8 +197,8 @@ main()
 
 def test_a_killed_scoring_is_finished_by_the_next(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "killed.csv")
-    command = [sys.executable, "-c", KILLER, "score", str(tmp_path / "killed.csv")]
-    killed = subprocess.run(command, cwd=project.root, env=environment(project.root), capture_output=True, text=True)
+    words = ["score", str(tmp_path / "killed.csv")]
+    killed = FORKS[0].run(words, project.root, environment(project.root), 240, KILLER)
     assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
     assert (project.predictions / "killed" / "1.parquet").exists()
     assert ("killed", "1") not in known(project)

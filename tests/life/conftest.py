@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from types import SimpleNamespace
@@ -16,11 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from evergreen.data.definition import Definition
 from evergreen.data.encoder import Encoder
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import KEY, hash_keys, hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
-from evergreen.life.compare import Side
+from evergreen.life.compare import Side, check_unseen
 from evergreen.life.decide import Decision, decide
-from evergreen.life.judge import Candidate, Judged, judge
+from evergreen.life.judge import Candidate, Judged, distance, judge
 from evergreen.model import metrics
 from evergreen.model.baselines import predict_baselines
 from evergreen.model.package import Learnt, Model
@@ -100,7 +100,8 @@ def learn(
     trained = {seed: train(matrix, params, seed) for seed in seeds}
     chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, model)
     learnt = Learnt.of(tables, str(STARTS["holdout"]))
-    packaged = Model(encoder, {seed: trained[seed].booster for seed in chosen}, learnt)
+    rounds = int(np.median([one.rounds for one in trained.values()]))
+    packaged = Model(encoder, {seed: trained[seed].booster for seed in chosen}, learnt, rounds=rounds)
     return Candidate(version, packaged, tuple(one.booster for one in trained.values()))
 
 
@@ -139,6 +140,10 @@ class Told(Candidate):
     side: Side = field(kw_only=True)
 
     def see(self, rows: pl.DataFrame) -> Side:
+        check_unseen(hash_rows(rows), **{f"model ({self.version})": self.model.learnt.keys})
+        return self.side
+
+    def say(self, rows: pl.DataFrame) -> Side:
         return self.side
 
 
@@ -146,7 +151,13 @@ def tell(task: str, side: Side, version: str = "2", encoder: Encoder | None = No
     """A candidate that says what `side` holds, whatever the rows; it has learnt from one row that is in no holdout."""
     learnt = learnt or Learnt(np.array([1], np.uint64), str(STARTS["holdout"]))
     model: Any = SimpleNamespace(
-        encoder=encoder or encoder_of(task), learnt=learnt, seeds=(0,), definition=Definition(task, None, {})
+        encoder=encoder or encoder_of(task),
+        learnt=learnt,
+        seeds=(0,),
+        definition=Definition(task, None, {}),
+        learner="xgboost",
+        way="",
+        refit=False,
     )
     return Told(version, model, (), side=side)
 
@@ -169,6 +180,7 @@ def settle() -> Callable[..., tuple[Judged, Decision]]:
         seeds: int = SEEDS,
         notes: tuple[str, ...] = (),
         groups: bool = False,
+        refresh: bool = False,
         **gate: Any,
     ) -> tuple[Judged, Decision]:
         rows = holdout_of(task) if rows is None else rows
@@ -178,7 +190,9 @@ def settle() -> Callable[..., tuple[Judged, Decision]]:
             afresh = challenger.model.predict_rows(rows) if real else challenger.see(rows).prediction
         baselines = baselines_of(task, rows.height) if baselines is None else baselines
         params = params_of(task, seeds, **gate)
-        judged = judge(rows, challenger, champion, baselines, afresh, params, notes)
+        judged = judge(rows, challenger, champion, baselines, params, notes, refresh=refresh)
+        far = distance(afresh, judged.predictions["challenger"])
+        judged = replace(judged, evidence=replace(judged.evidence, reload=far))
         return judged, decide(judged.evidence, params.gate)
 
     return run
@@ -190,7 +204,7 @@ def world() -> Any:
     return SimpleNamespace(
         draw_rows=draw_rows, learn=learn, tell=tell, holdout=holdout_of, champion=champion_of, better=better_of,
         encoder=encoder_of, baselines=baselines_of, params=params_of, quick=QUICK, seeds=SEEDS, features=FEATURES,
-        classes=CLASSES, places=tuple(PLACES), starts=STARTS,
+        classes=CLASSES, places=tuple(PLACES), starts=STARTS, keys=hash_rows,
     )  # fmt: skip
 
 

@@ -18,12 +18,15 @@ from evergreen.data.keys import KEY, hash_keys
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
-from evergreen.life.decide import PROMOTE, REFUSE, Decision
-from evergreen.life.judge import Candidate
+from evergreen.life.decide import PROMOTE, REFUSE, Decision, decide
+from evergreen.life.influence import find_influence, teach
+from evergreen.life.judge import Candidate, compare_refit
 from evergreen.life.leaks import check_leaks
 from evergreen.model.evaluate import predict
-from evergreen.model.metrics import METRICS
+from evergreen.model.learner import XGBOOST
+from evergreen.model.metrics import METRICS, measure
 from evergreen.model.package import Model, read_package, write_package
+from evergreen.model.sweep import Slots
 from evergreen.model.tables import Table, Tables
 from evergreen.params import Leaks
 
@@ -159,8 +162,8 @@ def test_a_model_that_treats_a_group_otherwise_is_refused_by_its_name(world, set
 class Squared(Candidate):
     """A candidate whose probabilities are squared: their order stays."""
 
-    def see(self, rows: pl.DataFrame) -> Side:
-        side = super().see(rows)
+    def say(self, rows: pl.DataFrame) -> Side:
+        side = super().say(rows)
         return Side(side.prediction**2, tuple(one**2 for one in side.seeds))
 
 
@@ -193,7 +196,7 @@ def folder(world, tmp_path):
     """The package of the better model."""
     model = world.better("binary").model
     booster = world.better("binary").seeds[[*range(10, 14)].index(model.seeds[0])]
-    return write_package(tmp_path / "package", model.encoder, {model.seeds[0]: booster}, model.learnt)
+    return write_package(tmp_path / "package", Model(model.encoder, {model.seeds[0]: booster}, model.learnt))
 
 
 def test_a_package_that_is_as_it_was_says_the_same(folder, world, settle):
@@ -221,7 +224,7 @@ def test_an_altered_package_with_matching_checksums_is_refused(other, folder, wo
         boosters = {model.seeds[0]: world.champion("binary").seeds[0]}
     else:
         encoder = replace(encoder, levels={"place": ("ash", "bay", "cove", "deli")})
-    write_package(folder, encoder, boosters, model.learnt)
+    write_package(folder, Model(encoder, boosters, model.learnt))
     afresh = read_package(folder).predict_rows(world.holdout("binary"))
     _, decision = settle("binary", better, world.champion("binary"), afresh=afresh)
     assert list(broken(decision)) == ["reload"]
@@ -248,6 +251,100 @@ def test_one_leaf_that_was_altered_is_enough(world, settle):
     afresh = altered.predict_rows(world.holdout("binary"))
     _, decision = settle("binary", better, world.champion("binary"), afresh=afresh)
     assert list(broken(decision)) == ["reload"]
+
+
+# --- a newest batch that is poisoned: what is judged has not learnt it, what goes live has ------------------------------
+
+
+def turned(rows: pl.DataFrame, wrong: pl.Expr) -> pl.DataFrame:
+    other = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
+    return rows.with_columns(pl.when(wrong).then(other).otherwise(LABEL).alias(LABEL))
+
+
+def wherever(share: float) -> pl.Expr:
+    return pl.int_range(pl.len()).shuffle(3) < share * pl.len()
+
+
+def spoilt(kind: str, share: float, rows: pl.DataFrame, world: Any) -> pl.DataFrame:
+    """The newest batch, a `share` of its rows made wrong."""
+    if kind == "labels turned round":
+        return turned(rows, wherever(share))
+    if kind == "labels of a corner turned round":
+        return turned(rows, pl.col("first") > pl.col("first").quantile(1 - share))
+    if kind == "shifted":
+        moved = [pl.when(wherever(share)).then(pl.col(name) + 3).otherwise(name) for name in ("first", "second")]
+        return rows.with_columns(
+            one.cast(pl.Float32).alias(name) for one, name in zip(moved, ("first", "second"), strict=True)
+        )
+    source = np.where(np.arange(rows.height) < share * rows.height, np.arange(rows.height) % 5, np.arange(rows.height))
+    return rows[source].with_columns(rows[f"{KEY}id"], rows[TIME])
+
+
+def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, float]:
+    """Let the newest batch refresh a champion as the flow does; returns what is decided, and the true AUC it brings."""
+    task, params = "binary", world.params("binary").model_copy(update={"train": world.quick})
+    earlier, between = world.draw_rows(task, 2000, 2), world.draw_rows(task, 1500, 0, "validation")
+    champion = world.learn(task, earlier, version="1", model="mean")
+    judged, decision = settle(task, replace(champion, version="2"), champion, rows=newest, baselines={}, refresh=True)
+    live = world.learn(task, pl.concat([earlier, newest]), model="mean")
+    if decision.action == PROMOTE:
+        around = tables_of(pl.concat([earlier, newest]), world)
+        taught = teach(around, champion.model.rounds, XGBOOST, params, "cpu", Slots(1, 1))
+        said = champion.model.predict_rows(newest)
+        beside = compare_refit(live.model, champion.model, said, earlier, newest, 1, params)
+        found = find_influence(around, between, champion.seeds, taught, XGBOOST, params)
+        decision = decide(replace(judged.evidence, refit=replace(beside, influence=found)), params.gate)
+    people = world.draw_rows(task, 20_000, 77, "holdout")
+    y = world.encoder(task).transform_label(people[LABEL])
+    new, old = (measure(task, y, one.model.predict_rows(people))["roc_auc"] for one in (live, champion))
+    return decision, new - old
+
+
+def tables_of(rows: pl.DataFrame, world: Any) -> Tables:
+    encoder = world.encoder("binary")
+    table = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_keys(rows, [f"{KEY}id"]))
+    return Tables("binary", encoder.features, ("place",), encoder.classes, table, table.none(), table.none(), encoder)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.03, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("kind", ["labels turned round", "labels of a corner turned round", "shifted", "repeated"])
+def test_a_poisoned_newest_batch_does_no_harm_that_matters(kind, share, world, settle):
+    """It is refused, or what goes live is worse by less than a hundredth."""
+    decision, gain = go_live(spoilt(kind, share, world.draw_rows("binary", 1500, 8, "holdout"), world), world, settle)
+    assert decision.action == REFUSE or gain > -0.01
+    if share <= 0.03:
+        assert decision.action == PROMOTE, decision.reasons
+
+
+def test_a_newest_batch_with_all_labels_turned_round_is_refused_for_what_it_teaches(world, settle):
+    """Whatever the champion is asked about it, the challenger answers the same: only the refit would know."""
+    rows = world.draw_rows("binary", 1500, 8, "holdout")
+    decision, gain = go_live(spoilt("labels turned round", 1.0, rows, world), world, settle)
+    assert gain < -0.05
+    assert "refit, newest batch" in broken(decision)
+    assert "refit, earlier rows" not in broken(decision)  # on rows that it knows it is as good as before
+
+
+@pytest.mark.parametrize("easy", [True, False])
+def test_a_newest_batch_of_easy_rows_only_does_no_harm_and_an_honest_goes_live(easy, world, settle):
+    """Easy: far from where yes and no meet, so that any model seems good there."""
+    rows = world.draw_rows("binary", 9000, 8, "holdout")
+    far = (pl.col("second") > 0) & (pl.col("first").abs() > 1)
+    decision, gain = go_live((rows.filter(far) if easy else rows)[:1500], world, settle)
+    assert decision.action == REFUSE or gain > -0.002
+    assert decision.action == PROMOTE or easy
+
+
+def test_near_copies_of_training_rows_in_half_of_the_newest_batch_stop_the_run_before_training(world):
+    encoder, holdout, train = world.encoder("binary"), world.holdout("binary"), world.draw_rows("binary", 3000, 2)
+    moved = pl.col("first") + pl.Series(np.random.default_rng(0).normal(size=750)).cast(pl.Float32)
+    copies = train[:750].with_columns(moved.alias("first"), holdout[:750][f"{KEY}id"], holdout[:750][TIME])
+    parts = [tables_of(rows, world).train for rows in (train, world.draw_rows("binary", 300, 0, "validation"))]
+    half = tables_of(pl.concat([copies, holdout[750:]]), world).train
+    tables = Tables("binary", encoder.features, ("place",), encoder.classes, *parts, half, encoder)
+    with pytest.raises(InputError, match="but for one feature"):
+        check_leaks(tables, Leaks())
+    check_leaks(replace(tables, holdout=tables_of(holdout, world).train), Leaks())
 
 
 # --- luck, over many trials -------------------------------------------------------------------------------------------

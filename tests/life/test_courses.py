@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.life.courses import PROMOTED, REFUSED, UNGATED, Course, Options, Replay, Step
+from evergreen.life.courses import HINDSIGHT, PROMOTED, REFUSED, UNGATED, Aged, Course, Options, Replay, Step
 from evergreen.model.metrics import Estimate
 
 NOISE = np.random.default_rng(0).normal(size=400) * 0.001
@@ -52,6 +52,7 @@ def test_more_is_better_whatever_the_metric() -> None:
 EVERY, DRIFT = course_of("every batch", 0.02, 4), course_of("on drift", 0.0199, 1, shared=False)
 LESS, UNSURE = course_of("on drift", 0.01, 1), course_of("on drift", 0.001, 1, shared=False)
 OPEN = course_of(UNGATED, 0.03, 4)
+BEST = course_of(HINDSIGHT, 0.04, 0)
 NONE = course_of("every batch", 0, 3, promotions=0)
 FINDINGS: list[tuple[str, tuple[Course, ...], str]] = [
     ("never alone", (NEVER,), "Never retraining: roc_auc 0.7000 over 4 batches$"),
@@ -83,6 +84,11 @@ FINDINGS: list[tuple[str, tuple[Course, ...], str]] = [
         (NEVER, EVERY, OPEN),
         "Retraining every batch pays: .*, 4 retrainings\nhad .* 4 retrainings$",
     ),
+    (
+        "nor is hindsight",
+        (NEVER, EVERY, BEST),
+        r"Retraining every batch pays: .*, 4 retrainings\nbest in hindsight: by \+0.0400 \(.*\)$",
+    ),
 ]
 
 
@@ -99,10 +105,38 @@ def test_the_table_has_a_row_for_each_policy() -> None:
     assert every["better than never by"] == "+0.0200 (+0.0200 to +0.0200)"
 
 
+def test_hindsight_retrains_nothing_that_could_be_told() -> None:
+    best = replay_of(NEVER, EVERY, BEST).as_table()[2]
+    assert (best["policy"], best["retrainings"], best["promotions"], best["seconds"]) == (HINDSIGHT, "", "", "")
+
+
+def aged(champion: int, batch: int, value: float, *, rows: int = 100) -> Aged:
+    return Aged(f"b{champion}", f"b{batch}", batch - champion, rows, value, value + NOISE)
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("roc_auc", -1), ("rmse", 1)])
+def test_age_costs_what_the_same_batch_lost_against_a_fresh_champion(metric: str, sign: int) -> None:
+    """Batches differ by far more than champions do: only pairs on one batch tell."""
+    ages = (aged(0, 1, 0.9), aged(0, 2, 0.5), aged(1, 2, 0.52), aged(0, 3, 0.7, rows=300), aged(1, 3, 0.73, rows=300),
+            aged(2, 3, 0.74, rows=300), aged(1, 4, 0.1))  # fmt: skip
+    found = replace(replay_of(NEVER, EVERY, metric=metric), ages=ages)
+    two, three = found.costs()
+    assert (two.age, two.batches, three.age, three.batches) == (2, 2, 3, 1)
+    assert two.lost.value == pytest.approx(sign * (100 * (0.5 - 0.52) + 300 * (0.73 - 0.74)) / 400)
+    assert three.lost.value == pytest.approx(sign * (0.7 - 0.74))
+    assert (two.lost.low, two.lost.high) == pytest.approx((two.lost.value,) * 2)  # the days are shared
+
+
+def test_a_batch_that_counts_in_no_mean_tells_nothing_of_age() -> None:
+    ages = (aged(0, 2, 0.5), aged(1, 2, 0.52))
+    assert replace(replay_of(NEVER), ages=ages, uncounted=("b2",)).costs() == ()
+
+
 def test_plain_values_are_json_without_draws() -> None:
     plain: dict[str, Any] = json.loads(json.dumps(replay_of(NEVER, EVERY).as_plain(), allow_nan=False))
     assert [one["policy"] for one in plain["courses"]] == ["never", "every batch"]
     assert "draws" not in plain["courses"][0]
+    assert plain["ages"] == plain["costs"] == []
     assert plain["courses"][0]["steps"][0]["high"] is None  # was not a number
     assert plain["finding"].startswith("Retraining every batch pays")
 

@@ -13,13 +13,14 @@ import polars as pl
 import pytest
 
 from evergreen.data.definition import Definition, LostError, Written
-from evergreen.data.keys import KEY, hash_keys
+from evergreen.data.keys import KEY, hash_keys, hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.life.compare import Side
-from evergreen.life.decide import ASK, KEEP, PROMOTE, REFUSE
-from evergreen.life.judge import Candidate, judge_rollback
+from evergreen.life.decide import ASK, KEEP, PROMOTE, REFUSE, ROLL_BACK
+from evergreen.life.judge import Candidate, compare_refit, judge_rollback
 from evergreen.model.evaluate import predict
+from evergreen.model.held_out import HeldOut
 from evergreen.model.metrics import METRICS, calibration_error, measure
 from evergreen.model.package import Learnt
 from evergreen.report.comparison import draw_comparison
@@ -35,9 +36,8 @@ def broken(decision: Any) -> set[str]:
 
 def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidate:
     """The same candidate, as if it had learnt from other rows."""
-    known = SimpleNamespace(**vars(candidate.model) | {"learnt": Learnt(keys, newest)},
-                            predict_rows=candidate.model.predict_rows)  # fmt: skip
-    return replace(candidate, model=known)
+    changed = {"learnt": Learnt(keys, newest), "predict_rows": candidate.model.predict_rows}
+    return replace(candidate, model=SimpleNamespace(**vars(candidate.model) | changed))
 
 
 def with_encoder(candidate: Candidate, **changes: Any) -> Candidate:
@@ -221,7 +221,8 @@ def test_rows_that_one_has_learnt_from_are_a_fault_that_names_it_and_counts_them
     sides = {"champion": world.champion(task), "challenger": world.better(task)}
     sides[who] = relearnt(sides[who], keys_of(world.holdout(task)[:7]))
     judged, decision = settle(task, sides["challenger"], sides["champion"])
-    expected = f"it cannot be compared: 7 of 1,500 rows of the comparison were learnt from by the {who}"
+    name = "model (1)" if who == "champion" else "challenger"
+    expected = f"it cannot be compared: 7 of 1,500 rows of the comparison were learnt from by the {name}"
     assert decision.action == REFUSE
     assert any(reason.startswith(expected) for reason in decision.reasons)
     assert len(judged.evidence.faults) == 1
@@ -361,8 +362,13 @@ def test_predictions_that_are_no_numbers_are_told_not_judged(who, where, world, 
         sides[who].model.predict_rows = lambda rows: spoil(whole(rows))
     else:
         spoilt = set(sides[who].seeds)
-        said = lambda one, x, _: spoil(predict(one, x)) if one in spoilt else predict(one, x)  # noqa: E731
-        monkeypatch.setattr("evergreen.life.judge.predict", said)
+
+        class Spoiling:
+            def load(self, content: bytes) -> Any:
+                said = lambda x: predict(content, x)  # noqa: E731
+                return SimpleNamespace(predict=lambda x: spoil(said(x)) if content in spoilt else said(x))
+
+        monkeypatch.setattr("evergreen.life.judge.find_learner", lambda _: Spoiling())
     try:
         _, decision = settle("binary", sides["challenger"], sides["champion"])
     except InputError as error:
@@ -464,6 +470,150 @@ def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, w
     assert broken(decision) == (set() if isinstance(distance, float) and distance == 0 else {"reload"})
 
 
+# --- a model that has learnt from what judges ---------------------------------------------------------------------------
+
+
+def refit_of(judged: Candidate, rows: pl.DataFrame, world: Any) -> Candidate:
+    """The candidate trained on the holdout as well, and what was said of it before."""
+    said = judged.see(rows)
+    held_out = HeldOut.of(hash_rows(rows), said.prediction, said.seeds)
+    learnt = Learnt(np.concatenate([judged.model.learnt.keys, hash_rows(rows)]), "2013-05-01")
+    return replace(relearnt(judged, learnt.keys, learnt.newest), held_out=lambda: held_out)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_champion_that_has_learnt_the_rows_is_spoken_for_by_what_was_said_before(task, world, settle):
+    """The same decision, and the same numbers, as of the champion before its refit."""
+    champion, rows = world.champion(task), world.holdout(task)
+    before, _ = settle(task, world.better(task), champion)
+    after, decision = settle(task, world.better(task), refit_of(champion, rows, world))
+    assert decision.action == PROMOTE
+    assert after.evidence.comparison == before.evidence.comparison
+    np.testing.assert_array_equal(after.predictions["champion"], before.predictions["champion"])
+
+
+def test_rows_that_it_has_not_learnt_from_are_predicted_by_the_live_model(world):
+    rows = world.holdout("binary")
+    live = refit_of(world.champion("binary"), rows[:700], world)
+    side, whole = live.see(rows), live.say(rows)
+    np.testing.assert_array_equal(side.prediction, whole.prediction)  # here both are of the same boosters
+    shifted = replace(live.held_out(), packaged=live.held_out().packaged + 1)
+    moved = replace(live, held_out=lambda: shifted).see(rows)
+    np.testing.assert_array_equal(np.flatnonzero(moved.prediction != side.prediction), np.arange(700))
+
+
+def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, settle):
+    rows = world.holdout("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    few = HeldOut.of(hash_rows(rows)[:100], np.zeros(100), (np.zeros(100),))
+    judged, decision = settle("binary", world.better("binary"), replace(champion, held_out=lambda: few))
+    assert decision.action == REFUSE
+    assert (
+        "1,400 of 1,500 rows that it has learnt from are not among those that it was judged by" in decision.reasons[0]
+    )
+    assert judged.evidence.comparison.whole == {}
+
+
+def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_left_out_where_most_remain(world, settle):
+    """Late rows, and a cut by time that has moved: the comparison is that on the rows that both can be judged by."""
+    rows, challenger = world.holdout("binary"), world.better("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    said = champion.held_out()
+    kept = np.isin(hash_rows(rows), said.keys[::3], invert=True)  # of two rows in three it is known
+    some = HeldOut.of(hash_rows(rows)[kept], *(champion_said(champion, rows, kept)))
+    afresh = challenger.model.predict_rows(rows)[kept]
+    judged, decision = settle("binary", challenger, replace(champion, held_out=lambda: some), afresh=afresh)
+    assert decision.action == PROMOTE
+    assert "500 of 1,500 rows of the holdout are left out of the comparison" in decision.reasons[-1]
+    alone, _ = settle("binary", challenger, refit_of(world.champion("binary"), rows.filter(kept), world),
+                      rows=rows.filter(kept), baselines={})  # fmt: skip
+    assert judged.evidence.comparison.whole == alone.evidence.comparison.whole
+    assert len(judged.y) == len(judged.predictions["champion"]) == 1000
+    assert len(judged.held_out.keys) == 1500  # what goes live learns from all
+
+
+def champion_said(champion: Candidate, rows: pl.DataFrame, kept: Any) -> tuple[Any, tuple[Any, ...]]:
+    side = champion.say(rows)
+    return side.prediction[kept], tuple(one[kept] for one in side.seeds)
+
+
+def test_a_champion_that_has_learnt_from_rows_that_are_gone_is_judged_by_the_next_batch(world, settle):
+    """The batch that judged it was dropped: nothing is compared on older rows, which it knows, and then again all is."""
+    gone, older, later = (world.draw_rows("binary", 1500, seed, "holdout") for seed in (5, 6, 7))
+    champion = refit_of(world.champion("binary"), gone, world)
+    keys = np.concatenate([champion.model.learnt.keys, hash_rows(older)])
+    champion = replace(relearnt(champion, keys), held_out=champion.held_out)
+    _, decision = settle("binary", world.better("binary"), champion, rows=older)
+    assert decision.action == REFUSE
+    assert "`evergreen rollback`" in decision.reasons[0]
+    assert settle("binary", world.better("binary"), champion, rows=later)[1].action == PROMOTE
+
+
+def test_a_batch_whose_rows_were_replaced_is_judged_by_what_was_said_and_what_is_said_now(world, settle):
+    """Half of the rows have other keys now: of those the live model has learnt nothing."""
+    rows = world.holdout("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    replaced = pl.concat([rows[:750], world.draw_rows("binary", 750, 9, "holdout")])
+    judged, decision = settle("binary", world.better("binary"), champion, rows=replaced)
+    assert decision.action == PROMOTE
+    assert judged.evidence.notes == ()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_same_model_before_its_refit_is_a_refresh_that_is_no_worse_and_no_change(task, world, settle):
+    """Challenger and champion have learnt from the very same rows by the same seeds: not a row tells them apart."""
+    champion = world.better(task)
+    equal = replace(champion, version="2")
+    judged, decision = settle(task, equal, replace(champion, version="1"), refresh=True)
+    assert decision.action == PROMOTE
+    assert judged.evidence.comparison.models.value == 0
+    assert settle(task, equal, replace(champion, version="1"))[1].action == REFUSE
+
+
+def test_a_rerun_without_new_data_is_judged_by_what_was_said_before_the_refit(world, settle):
+    """The champion has learnt from the rows that judge, and would look far too good on them."""
+    judged = world.champion("binary")
+    live = world.learn("binary", pl.concat([world.draw_rows("binary", 400, 1), world.holdout("binary")]), version="1")
+    said = judged.see(world.holdout("binary"))
+    known = HeldOut.of(hash_rows(world.holdout("binary")), said.prediction, said.seeds)
+    champion = replace(live, held_out=lambda: known)
+    found, decision = settle("binary", world.better("binary"), champion)
+    assert decision.action == PROMOTE
+    assert settle("binary", world.better("binary"), live)[1].action == REFUSE  # of the old kind: rows in common
+    by_heart = measure("binary", found.y, live.model.predict_rows(world.holdout("binary")))["roc_auc"]
+    assert found.evidence.comparison.whole["roc_auc"].champion < by_heart - 0.02
+
+
+@pytest.mark.parametrize("old_kind", [True, False], ids=["it was never refit", "it was refit"])
+def test_a_rollback_finds_versions_of_either_kind(old_kind, world):
+    """On a batch that came after both: neither has learnt from it, so each speaks for itself."""
+    later = world.draw_rows("binary", 1500, 11, "holdout")
+    better, worse = world.better("binary"), world.champion("binary")
+    before, present = (better, refit_of(worse, world.holdout("binary"), world)) if old_kind else (
+        refit_of(better, world.holdout("binary"), world), worse)  # fmt: skip
+    decision = judge_rollback(later, present, before, "roc_auc", world.params("binary"))
+    assert decision.action == ROLL_BACK, decision.reasons
+    assert judge_rollback(later, before, present, "roc_auc", world.params("binary")).action == KEEP
+
+
+@pytest.mark.parametrize(("spoilt", "worse"), [(False, False), (True, True)])
+def test_a_refit_is_compared_with_what_was_judged(spoilt, worse, world):
+    judged, rows = world.better("binary").model, world.holdout("binary")
+    live = world.learn("binary", spoil(world, spoilt)).model
+    earlier, said = world.draw_rows("binary", 3000, 2), judged.predict_rows(rows)
+    found = compare_refit(live, judged, said, earlier, rows, 40, world.params("binary"))
+    assert (found.rows, found.rounds) == (len(live.learnt.keys), 40)
+    assert (found.earlier.high < -0.005 - found.slack) is worse
+    assert (found.holdout.high < 0) is worse
+    assert found.slack >= 0
+
+
+def spoil(world: Any, spoilt: bool) -> pl.DataFrame:
+    """Training rows with the holdout's beside them; or all with labels that say nothing."""
+    rows = pl.concat([world.draw_rows("binary", 3000, 2), world.holdout("binary")])
+    return rows.with_columns(pl.col(LABEL).shuffle(1)) if spoilt else rows
+
+
 # --- what only a person can answer ------------------------------------------------------------------------------------
 
 
@@ -489,3 +639,14 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
         True
     ] * asked
     assert not asked or "evergreen promote --approve" in " ".join(decision.reasons)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_first_model_is_of_use_where_a_constant_is_surely_worse(task, world, settle):
+    judged, _ = settle(task, world.better(task), None)
+    assert judged.evidence.useful == {"binary": "log_loss", "regression": "rmse"}[task]
+    assert settle(task, world.better(task), world.champion(task))[0].evidence.useful == ""
+    y = world.better(task).model.encoder.transform_label(world.holdout(task)["label"])
+    flat = {"constant": np.full(len(y), y.mean()), "linear": np.full(len(y), y.mean())}
+    wrong = np.asarray(0.99 - 0.98 * y if task == "binary" else y[::-1])
+    assert settle(task, world.tell(task, Side(wrong, (wrong, wrong))), None, baselines=flat)[0].evidence.useful == ""

@@ -99,11 +99,11 @@ def test_the_interval_of_few_days_holds_the_truth(days):
     held = {"days": 0, "rows": 0}
     for seed in range(200):
         y, p, day = live(days, 100)
-        for name, one in (("days", day), ("rows", None)):
+        for name, one in (("days", day), ("rows", None))[: 2 if seed % 4 == 0 else 1]:
             found = measure_live("binary", y, p, one, QUICK, seed)["brier"]
             held[name] += found.low <= truth <= found.high
     assert held["days"] >= 180
-    assert held["rows"] < 140  # as if rows were independent
+    assert held["rows"] < 35  # of 50, as if rows were independent
 
 
 @pytest.mark.parametrize(

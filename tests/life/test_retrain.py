@@ -68,7 +68,7 @@ def says(decision: Decision, name: str) -> str:
 # --- all rules --------------------------------------------------------------------------------------------------------
 
 NAMES = [
-    "new batch", "fit", "no loss", "no label drift", "no expected loss", "age", "no drift", "no sign", "order",
+    "new batch", "fit", "fresh", "no loss", "no label drift", "no expected loss", "age", "no drift", "no sign", "order",
     "cooldown", "new rows", "budget",
 ]  # fmt: skip
 
@@ -357,3 +357,35 @@ def test_values_are_frozen():
     for one, name in ((window(1), "rows"), (life(), "version"), (find_loss("mae", GOOD, BAD), "low")):
         with pytest.raises(AttributeError):
             setattr(one, name, 1)
+
+
+# --- what staleness costs -----------------------------------------------------------------------------------------------
+
+STALE, FRESH = Estimate(0.006, 0.002, 0.01), Estimate(0.001, -0.002, 0.004)
+
+
+@pytest.mark.parametrize(
+    ("windows", "action", "due"),
+    [
+        ([window(1), window(2, staleness=STALE)], "retrain", "fresh"),
+        ([window(1), window(2, staleness=FRESH)], "nothing", None),
+        ([window(1), window(2, staleness=Estimate(0.002, 0.001, 0.003))], "nothing", None),  # sure, and too small
+        ([window(1), window(2, staleness=Estimate(0.009, -0.001, 0.02))], "nothing", None),  # large, and not sure
+        # a scout has seen little of a world that has just changed: a loss asks all the same
+        ([window(1, **LOST), window(2, **LOST, staleness=FRESH)], "retrain", "no loss"),
+        ([window(at, label_drifted=True, staleness=FRESH) for at in (1, 2)], "retrain", "no label drift"),
+        ([window(1, **LOST), window(2, **LOST)], "retrain", "no loss"),  # not measured: the loss stands in
+        ([window(1, staleness=STALE), window(2, staleness=FRESH)], "nothing", None),  # the newest batch counts
+        ([window(1), window(2, staleness=STALE, unfit=("odd",))], "nothing", None),
+    ],
+)
+def test_measured_staleness_decides(windows, action, due):
+    decision = decided(windows)
+    assert decision.action == action
+    if due:
+        assert due in broken(decision)
+
+
+def test_brakes_hold_a_stale_champion_too():
+    decision = decided([window(1), window(2, staleness=STALE)], life(new_rows=10))
+    assert (decision.action, broken(decision)) == ("watch", {"fresh", "new rows"})

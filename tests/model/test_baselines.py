@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evergreen.model import baselines
+from evergreen.model import linear
 from evergreen.model.baselines import predict_baselines
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, measure
 from evergreen.model.tables import Table
@@ -85,7 +85,7 @@ def test_a_class_without_training_rows_gets_no_chance(make_tables):
 def test_many_rows_are_thinned_for_the_linear_model_only(task, make_tables, monkeypatch):
     tables = make_tables(task)
     whole = predict_baselines(tables, 0)
-    monkeypatch.setattr(baselines, "MOST_ROWS", 200)
+    monkeypatch.setattr(linear, "MOST_ROWS", 200)
     first, again, other = (predict_baselines(tables, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first["linear"], again["linear"])
     assert (first["linear"] != other["linear"]).any()
@@ -108,20 +108,3 @@ def test_rows_that_can_be_told_apart_entirely(task, scale, make_tables):
     found = predict_baselines(replace(tables, train=train, holdout=holdout), 0)["linear"]
     top = (found > 0.5) if task == "binary" else found.argmax(axis=1)
     assert np.mean(top == holdout.y) > 0.99
-
-
-def test_many_levels_are_few_columns_and_rows_are_encoded_in_parts(make_tables, monkeypatch):
-    tables = make_tables("binary")
-    draw = np.random.default_rng(0)
-    parts = {}
-    for role in ("train", "holdout"):
-        x = getattr(tables, role).x.copy()
-        x[:, tables.features.index("place")] = draw.integers(2, 5000, len(x))
-        parts[role] = Table(x, getattr(tables, role).y)
-    many = replace(tables, **parts)
-    whole = predict_baselines(many, 0)
-    encode = baselines._linear(many).fit(many.train.x, many.train.y)[0]
-    assert encode.transform(many.holdout.x).shape[1] <= baselines.MOST_LEVELS + len(tables.features)
-    monkeypatch.setattr(baselines, "AT_ONCE", 7)
-    for name, found in predict_baselines(many, 0).items():
-        np.testing.assert_allclose(found, whole[name], rtol=1e-5)

@@ -121,9 +121,8 @@ def test_predictions_of_encoded_rows(task, make_tables, trained):
 @pytest.mark.parametrize(
     ("role", "said"),
     [
-        ("train", "0 training, 200 validation and 200 holdout rows"),
-        ("validation", "600 training, 0 validation and 200 holdout rows"),
-        ("holdout", "600 training, 200 validation and 0 holdout rows"),
+        ("train", "0 training and 200 holdout rows"),
+        ("holdout", "600 training and 0 holdout rows"),
     ],
 )
 def test_an_empty_part_is_an_error(task, role, said, make_tables):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,21 @@ def draw(task: str) -> tuple[Any, Any, list[Any]]:
     return p, chance, [(rng.random((ROWS, 1)) > edges).sum(axis=1) for _ in range(DRAWS)]
 
 
+@cache
+def measured(task: str) -> list[dict[str, float]]:
+    """The metrics of these predictions by each of the labels."""
+    p, _, labels = draw(task)
+    return [measure(task, y, p) for y in labels]
+
+
 def value_of(found: Expected) -> float:
     return float(found.of(found.columns.sum(axis=0)[None])[0])
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
-    p, chance, labels = draw(task)
-    drawn = [measure(task, y, p) for y in labels]
+    p, chance, _ = draw(task)
+    drawn = measured(task)
     for name, metric in TABLE[task].items():
         found = metric.expected(p, chance)
         assert (found is None) == (name == "balanced_accuracy")
@@ -44,10 +52,10 @@ def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
 
 @pytest.mark.parametrize("name", ["log_loss", "brier"])
 def test_its_noise_is_that_of_the_labels(name: str) -> None:
-    p, chance, labels = draw("binary")
+    p, chance, _ = draw("binary")
     found = TABLE["binary"][name].expected(p, chance)
     assert found
-    spread = np.std([measure("binary", y, p)[name] for y in labels])
+    spread = np.std([one[name] for one in measured("binary")])
     assert np.sqrt(found.noise[0, 0]) / ROWS == pytest.approx(spread, rel=0.2)
 
 

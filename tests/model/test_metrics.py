@@ -102,7 +102,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("task", METRICS)
 @pytest.mark.parametrize("way", WAYS)
 def test_forms_equal_scikit_learn(way, task, dtype):

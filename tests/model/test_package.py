@@ -53,7 +53,7 @@ def packaged(make_tables, trained, tmp_path):
 
     def make(task="binary", seeds=(0, 2, 11)):
         encoder, boosters = encoder_of(make_tables(task)), {seed: trained(task, seed).booster for seed in seeds}
-        return write_package(tmp_path / "package", encoder, boosters, LEARNT), encoder, boosters
+        return write_package(tmp_path / "package", Model(encoder, boosters, LEARNT)), encoder, boosters
 
     return make
 
@@ -69,6 +69,15 @@ def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
     assert model.predict_rows(rows).shape == ((100, 3) if task == "multiclass" else (100,))
     backwards = Model(encoder, dict(reversed(boosters.items())), LEARNT)
     assert backwards.predict_rows(rows).tobytes() == expected.tobytes()
+
+
+def test_a_model_is_told_from_another_by_what_predicts(make_tables, packaged):
+    folder, encoder, boosters = packaged()
+    one = read_package(folder)
+    assert one.says_same(Model(replace(encoder, fitted_on=("2013-03",)), boosters, Learnt(KEYS[:1], "2014-01-01")))
+    assert not one.says_same(Model(encoder, {0: boosters[0]}, LEARNT))
+    assert not one.says_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
+    assert not one.says_same(Model(replace(encoder, levels={"place": LEVELS[::-1]}), boosters, LEARNT))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -170,7 +179,9 @@ def seal(folder):
 
 def test_a_package_names_its_learner_and_its_seeds(packaged):
     folder, _, _ = packaged(seeds=(2, 0))
-    assert json.loads((folder / "made.json").read_text()) == {"learner": "xgboost", "seeds": [0, 2]}
+    assert json.loads((folder / "made.json").read_text()) == {
+        "learner": "xgboost", "seeds": [0, 2], "way": "", "refit": False, "rounds": 1
+    }  # fmt: skip
     assert read_package(folder).learner == "xgboost"
 
 
@@ -185,10 +196,10 @@ def test_a_package_is_loaded_by_the_learner_that_made_it(packaged, monkeypatch):
     known = {"other": Other, "xgboost": train}
     monkeypatch.setattr("evergreen.model.package.find_learner", known.__getitem__)
     folder, encoder, _ = packaged()
-    other = write_package(folder.with_name("other"), encoder, {0: b"1", 4: b"3"}, LEARNT, "other")
+    other = write_package(folder.with_name("other"), Model(encoder, {0: b"1", 4: b"3"}, LEARNT, "other"))
     assert read_package(other).predict_rows(rows_of(3)).tolist() == [2.0, 2.0, 2.0]
     assert read_package(folder).predict_rows(rows_of()).shape == (100,)  # the one before it as well
-    write_package(folder, encoder, {0: b"1"}, LEARNT, "other")
+    write_package(folder, Model(encoder, {0: b"1"}, LEARNT, "other"))
     assert "seed-0.ubj" not in names(folder)
 
 
@@ -226,7 +237,7 @@ def test_what_dataset_py_said_comes_back(packaged):
     old = read_package(folder).definition  # of a package that does not say
     assert (old.label, old.key, dict(old.features)) == (None, None, dict.fromkeys(encoder.features))
     said = Definition("binary", Written.of(pl.col("late") > 15), {"first": Written.of(pl.col("a") + 1)}, ("id",), "day")
-    write_package(folder, encoder, boosters, LEARNT, definition=said)
+    write_package(folder, Model(encoder, boosters, LEARNT, definition=said))
     assert read_package(folder).definition == said
 
 
@@ -371,7 +382,7 @@ def test_a_file_that_was_added_is_no_part_of_the_model(packaged, trained):
 def test_a_package_written_over_another_holds_the_new_model_only(packaged, make_tables, trained):
     folder, encoder, _ = packaged(seeds=(0, 2))
     other = replace(encoder, fitted_on=("2013-03",))
-    write_package(folder, other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00"))
+    write_package(folder, Model(other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00")))
     model = read_package(folder)
     assert (model.seeds, model.encoder) == ((5,), other)
     assert (model.learnt.keys.tolist(), model.learnt.newest) == ([2**64 - 1], "2013-03-31T00:00:00")

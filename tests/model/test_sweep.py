@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from evergreen import dataset
 from evergreen.errors import InputError
 from evergreen.model.sweep import (
     Slots,
     choose,
+    scale_rounds,
     seed_fingerprint,
     share_cores,
     summarize,
     sweep_fingerprint,
+    way_of,
 )
 from evergreen.params import Params, Sweep, Train
 
@@ -136,7 +139,7 @@ OTHER = {
 
 
 def test_every_parameter_of_training_is_tried_here():
-    assert set(OTHER) | {"device", "learner"} == set(Train.model_fields)
+    assert set(OTHER) | {"device", "learner", "refit"} == set(Train.model_fields)
 
 
 def test_another_learner_and_another_code_of_it_make_another_model(monkeypatch, tmp_path):
@@ -166,7 +169,8 @@ UNRELATED = {
 }
 SEED_ONLY_UNRELATED = {
     "more seeds": changed("sweep", seeds=20, first_seed=5),
-    "mean": changed("sweep", model="mean"),
+    "median": changed("sweep", model="median"),
+    "no refit": changed("train", refit="none"),
     "resamples": changed("evaluate", resamples=200),
     "model": changed("tracking", model="other"),
 }
@@ -211,3 +215,29 @@ def test_fingerprints_change_with_the_libraries(library, monkeypatch):
     monkeypatch.setattr(sweep, "version", lambda name: "0.0" if name == library else real(name))
     assert sweep_fingerprint("data", BASE, "cpu") != whole
     assert (seed_fingerprint("data", BASE, "cpu", 0) != seed) == (library == "xgboost")
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "after", "at_most", "rounds"),
+    [
+        ([30], 100, 100, 2000, 30),
+        ([10, 30, 50], 100, 150, 2000, 45),  # the median, as much more as there are more rows
+        ([10, 30, 50], 100, 50, 2000, 30),  # never fewer
+        ([1000], 100, 300, 2000, 2000),
+        ([1], 1000, 1001, 2000, 1),
+    ],
+)
+def test_more_rows_bear_more_rounds(found, before, after, at_most, rounds):
+    assert scale_rounds(found, before, after, at_most) == rounds
+
+
+def test_a_way_of_training_is_of_code_parameters_and_definition(monkeypatch):
+    ours = way_of(BASE, "xgboost")
+    assert way_of(BASE.override(sweep={"seeds": 3}, train={"device": "cpu"}), "xgboost") == ours
+    assert way_of(BASE.override(train={"max_depth": 3}), "xgboost") != ours
+    assert way_of(BASE.override(prepare={"min_level_rows": 3}), "xgboost") != ours
+    straight = way_of(BASE, "linear")
+    assert straight != ours
+    assert way_of(BASE.override(train={"max_depth": 3}), "linear") == straight  # it has no depth
+    monkeypatch.setattr(dataset, "LABEL", ~dataset.LABEL)
+    assert way_of(BASE, "xgboost") != ours

@@ -265,7 +265,7 @@ def test_who_decided_against_the_gate_is_told(seen):
     judged = judged_of(gain=-0.02)
     decision = approved(decide(judged.evidence, Gate()), "meant so", override=True)
     axes = seen(judged, RULES, decision=decision)
-    said = "AGAINST THE GATE by a person: meant so."
+    said = "AGAINST THE GATE by a person: meant so"
     assert told_by(axes)[:2] == [("decision", module.DARK), (said, module.DARK)]
     assert axes.get_title().startswith("The gate: promote; 5 of 12")
 

@@ -84,7 +84,7 @@ def _without_pyplot(monkeypatch):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_pictures_of_a_task(task, tmp_path):
     evaluation = evaluation_of(task)
-    result = draw_result(evaluation, trained_of(), IMPORTANCE, "a title", tmp_path / "reports" / "result.png")
+    result = draw_result(evaluation, range(5), trained_of(), IMPORTANCE, "a title", tmp_path / "reports" / "result.png")
     curves = draw_curves(evaluation, "a title", tmp_path / "reports" / "curves.png")
     check_picture(result)
     check_picture(curves)
@@ -98,13 +98,13 @@ def test_pyplot_would_be_noticed():
 
 def test_a_single_seed_of_one_round(tmp_path):
     evaluation = evaluation_of("binary", seeds=1, chosen=(0,))
-    check_picture(draw_result(evaluation, trained_of(1, rounds=1), IMPORTANCE, "one", tmp_path / "result.png"))
+    check_picture(draw_result(evaluation, [0], trained_of(1, rounds=1), IMPORTANCE, "one", tmp_path / "result.png"))
 
 
 def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
     evaluation = evaluation_of("regression", seeds=40, chosen=tuple(range(40)))
     unused = dict.fromkeys(["$", "_"], 0.0)
-    check_picture(draw_result(evaluation, trained_of(40), unused, "many", tmp_path / "result.png"))
+    check_picture(draw_result(evaluation, range(40), trained_of(40), unused, "many", tmp_path / "result.png"))
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_a_metric_that_is_not_defined(tmp_path):
     nothing = Estimate(np.nan, np.nan, np.nan)
     estimates = {model: {**metrics, "r2": nothing} for model, metrics in evaluation.estimates.items()}
     evaluation = replace(evaluation, estimates=estimates)
-    check_picture(draw_result(evaluation, trained_of(), IMPORTANCE, "no r2", tmp_path / "result.png"))
+    check_picture(draw_result(evaluation, range(5), trained_of(), IMPORTANCE, "no r2", tmp_path / "result.png"))
 
 
 @pytest.mark.slow
@@ -181,15 +181,15 @@ def boosters_of(y, seeds, **options):
 
 def test_gain_is_shared_by_what_the_model_uses():
     boosters = boosters_of(lambda x: x[:, 0] + 5 * x[:, 1], 3)
-    gain = feature_gain(boosters, ("some", "most", "none"))
+    gain = feature_gain(boosters.values(), ("some", "most", "none"))
     assert next(iter(gain)) == "most"
     assert list(gain.values()) == sorted(gain.values(), reverse=True)
     assert sum(gain.values()) == pytest.approx(1)
     assert gain["most"] > 0.8 > 0.2 > gain["some"] > gain["none"]
-    single = [feature_gain({seed: one}, gain) for seed, one in boosters.items()]
+    single = [feature_gain([one], gain) for one in boosters.values()]
     assert gain == pytest.approx({name: np.mean([one[name] for one in single]) for name in gain})
 
 
 def test_a_model_without_splits_uses_nothing():
     boosters = boosters_of(lambda x: np.ones(len(x)), 1)
-    assert feature_gain(boosters, ("some", "most", "none")) == {"some": 0, "most": 0, "none": 0}
+    assert feature_gain(boosters.values(), ("some", "most", "none")) == {"some": 0, "most": 0, "none": 0}

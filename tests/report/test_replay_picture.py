@@ -14,19 +14,21 @@ from matplotlib.figure import Figure
 
 from evergreen.life.courses import (
     HELD,
+    HINDSIGHT,
     NOTHING,
     PROMOTED,
     REFUSED,
     STOPPED,
     UNGATED,
     WATCH,
+    Aged,
     Course,
     Replay,
     Step,
 )
 from evergreen.model.metrics import Estimate
 from evergreen.report import replay_picture as module
-from evergreen.report.replay_picture import COLOURS, WORDS, draw_replay
+from evergreen.report.replay_picture import COLOURS, WORDS, draw_replay, draw_staleness
 
 BATCHES = ("2013-05", "2013-06", "2013-07", "2013-08")
 ACTIONS = {
@@ -35,7 +37,9 @@ ACTIONS = {
     "every 3 batches": (NOTHING, NOTHING, HELD, PROMOTED),
     "on drift": (WATCH, PROMOTED, HELD, NOTHING),
     UNGATED: (PROMOTED, PROMOTED, HELD, PROMOTED),
+    HINDSIGHT: (NOTHING,) * 4,
 }
+REAL = [one for one in ACTIONS if one != HINDSIGHT]  # policies that something is done under
 METRIC, DEEDS, GAINS, RETRAININGS, SECONDS = range(5)
 
 
@@ -109,7 +113,7 @@ def test_each_policy_is_a_line_of_its_own_colour(seen):
 def test_a_new_champion_is_marked_where_it_met_its_first_batch(seen):
     axes = seen(replay_of(), METRIC)
     marks = [line for line in axes.get_lines() if line.get_marker() == "D" and line.get_label().startswith("_")]
-    assert [[round(at) for at in line.get_xdata()] for line in marks] == [[], [1], [], [2], [1, 2]]
+    assert [[round(at) for at in line.get_xdata()] for line in marks] == [[], [1], [], [2], [1, 2], []]
 
 
 @pytest.mark.parametrize("panel", [METRIC, DEEDS])
@@ -130,7 +134,7 @@ def test_what_a_policy_did_is_marked_and_explained(seen):
     acts = ACTIONS.values()
     assert marks == {(at, row) for row, one in enumerate(acts) for at, action in enumerate(one) if action in WORDS}
     assert labels(axes) == list(WORDS.values())
-    assert [one.get_text() for one in axes.get_yticklabels()] == list(ACTIONS)
+    assert [one.get_text() for one in axes.get_yticklabels()] == REAL
 
 
 def test_only_what_happened_is_explained(seen):
@@ -143,7 +147,7 @@ def test_only_what_happened_is_explained(seen):
     [
         (RETRAININGS, [" 0", " 3, 1 promoted", " 1, 1 promoted", " 1, 1 promoted", " 3, 3 promoted"]),
         (SECONDS, [" 0 s", " 38 s", " 12 s", " 12 s", " 38 s"]),
-        (GAINS, ["mean 0.7150", "mean 0.7375", "mean 0.7150", "mean 0.7300", "mean 0.7375"]),
+        (GAINS, ["mean 0.7150", "mean 0.7375", "mean 0.7150", "mean 0.7300", "mean 0.7375", "mean 0.7150"]),
     ],
 )
 def test_the_totals_are_told(panel, told, seen):
@@ -152,4 +156,65 @@ def test_the_totals_are_told(panel, told, seen):
 
 def test_the_gain_of_never_is_no_finding(seen):
     axes = seen(replay_of(), GAINS)
-    assert sorted({float(y) for line in axes.get_lines() for y in line.get_ydata()} - {0.0}) == [1.0, 2.0, 3.0, 4.0]
+    assert sorted({float(y) for line in axes.get_lines() for y in line.get_ydata()} - {0.0}) == [
+        1.0,
+        2.0,
+        3.0,
+        4.0,
+        5.0,
+    ]
+
+
+# --- what staleness costs -----------------------------------------------------------------------------------------------
+
+
+def aged_replay(slope=0.01, metric="roc_auc", **parts):
+    """Each champion loses `slope` a batch of age; values of batches lie far apart."""
+    names = [f"b{at}" for at in range(5)]
+    ages = tuple(
+        Aged(
+            names[made],
+            names[met],
+            met - made,
+            100,
+            0.1 * met - slope * (met - made),
+            np.linspace(0, 0.001, 50) - slope * (met - made),
+        )
+        for met in range(5)
+        for made in range(met)
+    )
+    return replace(replay_of(metric), ages=ages, **parts)
+
+
+@pytest.fixture
+def stale(monkeypatch):
+    def draw(found):
+        axes, titles = Figure().add_subplot(), []
+        monkeypatch.setattr(
+            module, "draw_panels", lambda panels, title, *_, **__: (titles.append(title), panels[0](axes))
+        )
+        draw_staleness(found, Path("none"))
+        return axes, titles[0]
+
+    return draw
+
+
+def test_what_age_costs_is_a_line_from_the_freshest_champion(stale):
+    axes, title = stale({"": aged_replay()})
+    line = axes.get_lines()[0]
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 2, 3, 4], pytest.approx([0, 0.01, 0.02, 0.03]))
+    assert [one.get_text() for one in axes.get_xticklabels()] == ["1\n4x", "2\n3x", "3\n2x", "4\n1x"]
+    assert title == "What a stale champion loses in roc_auc: +0.0100 for a batch more"
+    assert axes.get_legend() is None
+
+
+def test_several_replays_are_lines_of_their_own_names(stale):
+    axes, _ = stale({"refit": aged_replay(), "not refit": aged_replay(0.02)})
+    assert labels(axes) == ["refit", "not refit"]
+    assert len({to_hex(line.get_color()) for line in axes.get_lines()[:2]}) == 2
+
+
+@pytest.mark.slow
+def test_staleness_can_be_drawn(tmp_path):
+    path = draw_staleness({"": aged_replay()}, tmp_path / "staleness.png")
+    assert image.imread(path).shape[1] == 8 * 110

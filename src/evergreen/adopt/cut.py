@@ -16,9 +16,10 @@ from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.data.listing import RESERVED
 from evergreen.data.sources import PERIODS
-from evergreen.data.split import SHARES, cut_times
+from evergreen.data.split import cut_times
 from evergreen.errors import InputError
 from evergreen.life.compare import FEWEST_ROWS as TO_JUDGE
+from evergreen.params import Split
 
 FEWEST_BATCHES, FEWEST_ROWS = 5, 50  # at least so many, of so many rows in the median
 SURELY = 45  # labelled rows that judge a model, as many as are needed at least where chance says which they are
@@ -91,6 +92,8 @@ def _cut(times: pl.Series, period: str) -> dict[str, pl.Series]:
 def _find_until(rows: Mapping[str, pl.Series], plan: Plan) -> tuple[str | None, list[Doubt]]:
     """Return the last batch that can judge a model, where it is not the newest, which is not whole yet."""
     names = list(rows)
+    if len(plan.target.known) < (Split().cross_validate_below or 0):  # no batch judges by itself
+        return None, []
     last = next((name for name in reversed(names[2:]) if _can_judge(rows[name], plan)), names[-1])
     if last == names[-1]:
         return None, []
@@ -104,9 +107,9 @@ def _find_until(rows: Mapping[str, pl.Series], plan: Plan) -> tuple[str | None, 
 
 
 def _say_few(plan: Plan) -> list[Doubt]:
-    """Say where the share of rows that judges a model may be too few of them."""
+    """Say where the rows that judge a model by cross-validation, in time the newer half, may be too few."""
     rows = len(plan.target.known)
-    judging = round(rows * (SHARES["holdout"][1] - SHARES["holdout"][0]))
+    judging = rows // 2 if plan.time else rows
     if judging >= SURELY:
         return []
     says = f"few rows: about {judging} of {rows:,} will judge, and {TO_JUDGE} are needed for a champion; more rows help"

@@ -18,7 +18,7 @@ from evergreen.adopt.read import Table
 from evergreen.data.sources import PERIODS
 from evergreen.params import Params, parse
 
-SMALL = 2_000  # rows below which trees are kept small and rare categories count
+SMALL = 5_000  # rows below which trees are kept small and rare categories count (`python -m benchmarks.few_rows`)
 MEDIUM = 100_000  # rows below which all of history trains
 INBOX = "inbox"
 ORDER = (
@@ -115,8 +115,10 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
         changes.setdefault("validate", {})["max_future_days"] = None  # times to come are what this table is about
     if rows < SMALL:
         at_most("prepare", "min_level_rows", 5)
-        at_most("train", "max_depth", 4)
+        at_most("train", "max_depth", 3)
         at_most("train", "min_child_weight", 1.0)
+        if before.train.colsample_bytree < 0.8:  # columns are few as well
+            changes.setdefault("train", {})["colsample_bytree"] = 0.8
     if (rows < MEDIUM or len(sizes) == 1) and before.split.train_batches is not None:
         changes["split"] = {"train_batches": None}  # else small files would push a first large one out
     if before.leaks.trusted:  # of another table: only a person vouches

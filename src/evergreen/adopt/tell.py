@@ -11,6 +11,7 @@ from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.data.finding import span
 from evergreen.data.moments import ORDER
+from evergreen.params import Split
 
 
 def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]) -> str:
@@ -58,15 +59,16 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
     yield f"from: {len(plan.features)} features: {listed([shown(one) for one in plan.features], 8)}"
     yield f"key: {listed([shown(one) for one in plan.key]) or 'none, so a row is told by its number in the file'}"
     names = list(batches.rows)
+    few = labelled < (Split().cross_validate_below or 0)
+    judging = "the newer half judges, by models of what came before" if few else "the newest rows judge the model"
     if plan.time == ORDER:
-        yield "time: the order of rows, and of later files; the newest rows judge the model"
+        yield f"time: the order of rows, and of later files; {judging}"
     elif plan.time:
-        yield f"time: {shown(plan.time)}; the newest rows judge the model"
+        yield f"time: {shown(plan.time)}; {judging}"
+    elif few:
+        yield "time: none, so cross-validation judges: all rows, in five folds by a hash of their key"
     else:
-        yield (
-            "time: none, so chance splits the rows (by a hash of their key): 70% train, 15% say when training stops, 15% "
-            "judge the model"
-        )
+        yield "time: none, so chance splits the rows (by a hash of their key): 85% train, and 15% judge the model"
     if batches.period:
         yield f"batches: {len(names)}, one for each {batches.period}, {span(names)}"
     else:

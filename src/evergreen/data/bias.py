@@ -74,10 +74,10 @@ class Evidence:
 
         done, split = Manifest(project.features), Split.read(project.features / "split.json")
         order, newest = list(done.in_order()), split.holdout.batches[-1]
-        before = order[: order.index(newest)] if split.newest_judges else []  # else some of the newest trains as well
+        before = order[: order.index(newest)] if split.newest_apart else []  # else some of the newest trains as well
         alone = split.batches() == [newest]
         train = read_part(project, split.train)
-        whole = not split.newest_judges and not alone
+        whole = not split.newest_apart and not alone
         return cls(
             task=Encoder.read(project.features / "encoder.json").task,
             batches=split.train.batches,

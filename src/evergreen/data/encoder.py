@@ -22,6 +22,7 @@ from evergreen.files import write_json
 if TYPE_CHECKING:
     import polars as pl
 
+ENCODER, LIVE_ENCODER = "encoder.json", "live-encoder.json"  # of the model that is judged, and of the live one
 MISSING, OTHER, FIRST = 0, 1, 2  # codes of a category
 
 

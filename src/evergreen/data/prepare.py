@@ -1,7 +1,8 @@
-"""Prepare: turn each validated batch into features, split the rows, fit the encoder on training rows only.
+"""Prepare: turn each validated batch into features, split the rows, fit the encoders on what is learnt from.
 
-What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the encoder) comes from
-the profile kept per batch, so it never reads history again.
+What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the encoders) comes from
+the profile kept per batch, so it never reads history again. An encoder is fitted on what its model learns from: that of
+the judged model on rows before the holdout, that of the live one on all (`train.refit` in params.yaml).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import polars as pl
 from evergreen import dataset
 from evergreen.code import with_imports
 from evergreen.data.definition import Definition, LostError, check_columns
-from evergreen.data.encoder import as_class, fit_encoder
+from evergreen.data.encoder import ENCODER, LIVE_ENCODER, as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
 from evergreen.data.keys import KEY, hash_keys, key_columns
 from evergreen.data.manifest import Manifest, when
@@ -102,7 +103,8 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     held = find_held(done, batches, params.drift)
-    split = split_rows(done, [name for name in batches if name not in held], params.split.train_batches)
+    few = params.split.cross_validate_below if params.train.refit == "all" else None
+    split = split_rows(done, [name for name in batches if name not in held], params.split.train_batches, few)
     _fit(done, split, params)
     write_json(project.features / "split.json", asdict(split))
     used = Profile.read(done.file(name, ".json") for name in split.batches())
@@ -250,28 +252,38 @@ def summarize(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> P
 
 
 def _fit(done: Manifest, split: Split, params: Params) -> None:
-    batches = split.train.batches
-    train = Profile.of(*(_summary(done, name, split.train) for name in batches))
-    levels = {name: counts for name, counts in train.kept.levels.items() if name in dataset.FEATURES}
-    encoder = fit_encoder(
-        params.task, list(dataset.FEATURES), levels, train.classes, params.prepare.min_level_rows, batches
+    """Fit the encoder of the model that is judged, and that of the live one, on the rows that each learns from."""
+    refit = params.train.refit == "all"
+    _fit_one(done, split.before_holdout() if refit else split.train, params, ENCODER)
+    if refit:
+        _fit_one(done, split.all_rows(), params, LIVE_ENCODER)
+    else:
+        (done.folder / LIVE_ENCODER).unlink(missing_ok=True)
+
+
+def _fit_one(done: Manifest, part: Part, params: Params, name: str) -> None:
+    known = Profile.of(*(_summary(done, batch, part) for batch in part.batches))
+    levels = {feature: counts for feature, counts in known.kept.levels.items() if feature in dataset.FEATURES}
+    fitted = fit_encoder(
+        params.task, list(dataset.FEATURES), levels, known.classes, params.prepare.min_level_rows, part.batches
     )
-    encoder.write(done.folder / "encoder.json")
+    fitted.write(done.folder / name)
 
 
 def _summaries(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    """Return the profile of a batch as plain values; where rows are split by key, with that of its training rows."""
+    """Return the profile of a batch as plain values; where rows are split by key, with that of the rows learnt from."""
     whole = asdict(summarize(features, left_out))
     if dataset.TIME:
         return whole
-    return whole | {"train": asdict(summarize(features.filter(within(features, SHARES["train"])), {}))}
+    shares = {"train": SHARES["train"], "before_holdout": (SHARES["train"][0], SHARES["validation"][1])}
+    return whole | {name: asdict(summarize(features.filter(within(features, one)), {})) for name, one in shares.items()}
 
 
-def _summary(done: Manifest, name: str, train: Part) -> dict[str, Any]:
-    if train.shares or done.entries[name]["end"] < str(train.end):
+def _summary(done: Manifest, name: str, part: Part) -> dict[str, Any]:
+    if part.shares or part.end is None or done.entries[name]["end"] < part.end:
         content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
-        return content["train"] if train.shares else content
-    rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(str(train.end)))
+        return content["train" if part.shares == SHARES["train"] else "before_holdout"] if part.shares else content
+    rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(part.end))
     return asdict(summarize(rows, {}))
 
 

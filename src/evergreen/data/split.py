@@ -1,7 +1,8 @@
 """Split: which rows train, which stop training early, and which neither has seen.
 
 By time, where TIME in dataset.py says when (`moments.py`): the newest batch judges. Else by a hash of the key: a row has
-its part for ever, whatever comes later, so no champion has learnt from what another is judged by.
+its part for ever, whatever comes later, so no champion has learnt from what another is judged by. Where rows are few,
+cross-validation judges (`split.cross_validate_below` in params.yaml), and all of them train what goes live.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ TIME, LABEL = "event_time", "label"  # columns of a features file beside the fea
 SLICE, GROUP = "slice_", "group_"  # what the names of others begin with
 TAKEN, TAKEN_STARTS = (TIME, LABEL), (KEY, SLICE, GROUP)  # so no feature can be called that
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
+FEWEST_MOMENTS = 40  # of which cross-validation forward in time cuts off the newer half, in five
 AT = KEY + "at"  # and with it the moment, where rows come in the order of time: the same may happen again
 
 
@@ -51,20 +53,43 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows train, which stop training early, and which neither has seen."""
+    """Which rows train, which stop training early, and which neither has seen.
+
+    `judged`: where rows are few, those that cross-validation judges; by time the newer half, by key all.
+    """
 
     train: Part
     validation: Part
     holdout: Part
+    judged: Part | None = None
 
     @classmethod
     def read(cls, path: Path) -> Split:
         """Read a split back from JSON."""
         content = json.loads(path.read_text(encoding="utf-8"))
-        for one in content.values():
+        for one in filter(None, content.values()):
             one["batches"] = tuple(one["batches"])
             one["shares"] = tuple(one["shares"]) if one.get("shares") else None
-        return cls(**{role: Part(**one) for role, one in content.items()})
+        judged = content.get("judged")
+        train, validation, holdout = (Part(**content[role]) for role in ROLES)
+        return cls(train, validation, holdout, Part(**judged) if judged else None)
+
+    @property
+    def judging(self) -> Part:
+        """The rows that a way of training is judged by."""
+        return self.judged or self.holdout
+
+    def before_holdout(self) -> Part:
+        """Return the rows that are neither the holdout's nor later: what a model learns from before it is judged."""
+        batches = tuple(dict.fromkeys([*self.train.batches, *self.validation.batches]))
+        if self.train.shares and self.validation.shares:
+            return Part(batches, None, self.train.end, (self.train.shares[0], self.validation.shares[1]))
+        return Part(batches, None, self.validation.end)
+
+    def all_rows(self) -> Part:
+        """Return the rows that the live model learns from: all, but for a holdout that stays out for ever (by key)."""
+        stays_out = self.holdout.shares and not self.judged
+        return self.before_holdout() if stays_out else Part(tuple(self.batches()), None, None)
 
     def batches(self) -> list[str]:
         """Return the batches that its parts are made of, each once."""
@@ -73,11 +98,19 @@ class Split:
     @property
     def newest_judges(self) -> bool:
         """Whether the holdout is the newest batch, and not some of the rows of batches that train as well."""
+        return not self.judged and self.newest_apart
+
+    @property
+    def newest_apart(self) -> bool:
+        """Whether no row of the newest batch is among the training or validation rows."""
         return not set(self.holdout.batches) & set(self.train.batches)
 
     def judging_rows(self) -> str:
-        """Return what the holdout is in words, the name of its newest batch last."""
-        newest = self.holdout.batches[-1]
+        """Return what judges in words, the name of its newest batch last."""
+        newest = self.judging.batches[-1]
+        if self.judged:
+            some = "all rows" if self.judged.shares else "the newer half of the rows"
+            return f"cross-validation of {some} up to {newest}"
         if self.newest_judges:
             return newest
         start, end = self.holdout.shares or SHARES["holdout"]
@@ -85,18 +118,40 @@ class Split:
         return f"{some} {'of' if len(self.holdout.batches) == 1 else 'up to'} {newest}"
 
 
-def split_rows(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
+def split_rows(
+    done: Manifest, batches: list[str], train_batches: int | None, cross_validate_below: int | None = None
+) -> Split:
     """Return the split of the rows in `batches`, which are in order; at most so many of them train.
 
-    Raises InputError where there are too few batches or moments to split by.
+    `cross_validate_below`: with fewer rows cross-validation judges. Raises InputError where there are too few batches or
+    moments to split by.
     """
     if not batches:
         raise InputError("no batch is validated yet: `evergreen ingest` and `validate` first")
-    if dataset.TIME:
-        return _split_by_time(done, batches, train_batches)
+    split = (
+        _split_by_time(done, batches, train_batches) if dataset.TIME else _split_by_key(done, batches, train_batches)
+    )
+    if not cross_validate_below or sum(done.entries[name]["rows"] for name in split.batches()) >= cross_validate_below:
+        return split
+    return replace(split, judged=_find_judged(done, split))
+
+
+def _split_by_key(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
     chosen = tuple(batches if train_batches is None else batches[-train_batches:])
     end = done.entries[chosen[-1]]["end"]
-    return Split(*(Part(chosen, None, end, SHARES[role]) for role in ROLES))
+    train, validation, holdout = (Part(chosen, None, end, SHARES[role]) for role in ROLES)
+    return Split(train, validation, holdout)
+
+
+def _find_judged(done: Manifest, split: Split) -> Part | None:
+    """Return the rows that cross-validation judges; None where they are of too few moments to be cut by time."""
+    batches = tuple(split.batches())
+    if split.holdout.shares:
+        return Part(batches, None, split.holdout.end, (0.0, 1.0))
+    times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in batches]).sort()
+    middle = times[len(times) // 2]
+    moments = min((times < middle).sum(), times.filter(times >= middle).n_unique())
+    return Part(batches, str(middle), None) if moments >= FEWEST_MOMENTS // 2 else None
 
 
 def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:

@@ -8,7 +8,7 @@ were; how far other seeds would have moved them is not in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,6 +22,9 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 NOTHING, WATCH, HELD, STOPPED, REFUSED, PROMOTED = "nothing", "watch", "held", "stopped", "refused", "promoted"
 TRAINED = (STOPPED, REFUSED, PROMOTED)
 UNGATED = "every batch without gate"  # no way to live: what the gate spares or costs
+HINDSIGHT = (
+    "best in hindsight"  # nor this: of each batch the best of all champions made before it, a bound for any calendar
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,27 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Aged:
+    """A champion made at the batch `champion`, beside what `batch`, the `age`-th after it, says of it. `draws`: of the value."""
+
+    champion: str
+    batch: str
+    age: int
+    rows: int
+    value: float
+    draws: Array = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What it costs that champions are `age` batches old, beside those of the batch before, in `batches` that met both."""
+
+    age: int
+    batches: int
+    lost: Estimate
+
+
+@dataclass(frozen=True)
 class Course:
     """What became of one policy. `mean`: of the metric over all steps, weighted by rows.
 
@@ -86,7 +110,8 @@ class Course:
 class Replay:
     """A history under every policy. `batches`: those that measured; `held`: of them, those held back when they came.
 
-    `left_out`: bad or empty batches, and why. `uncounted`: held back to the end, and so in no mean.
+    `left_out`: bad or empty batches, and why. `uncounted`: held back to the end, and so in no mean. `ages`: every
+    champion that was made on every batch after it.
     """
 
     metric: str
@@ -96,6 +121,23 @@ class Replay:
     uncounted: tuple[str, ...]
     left_out: dict[str, str]
     courses: tuple[Course, ...]
+    ages: tuple[Aged, ...] = field(default=(), repr=False)
+
+    def costs(self) -> tuple[Cost, ...]:
+        """Return by age what is lost against the champion of the batch before, on the same rows and resampled days."""
+        sign = 1.0 if self.metric in LOWER_IS_BETTER else -1.0
+        counted = [one for one in self.ages if one.batch not in self.uncounted and np.isfinite(one.value)]
+        fresh = {one.batch: one for one in counted if one.age == 1}
+        found = []
+        for age in sorted({one.age for one in counted} - {1}):
+            pairs = [(one, fresh[one.batch]) for one in counted if one.age == age and one.batch in fresh]
+            if not pairs:
+                continue
+            weights = [old.rows for old, _ in pairs]
+            value = float(np.average([old.value - new.value for old, new in pairs], weights=weights))
+            draws = np.average([old.draws - new.draws for old, new in pairs], axis=0, weights=weights)
+            found.append(Cost(age, len(pairs), Estimate(sign * value, *interval(sign * draws, self.confidence))))
+        return tuple(found)
 
     def gain(self, course: Course, beside: Course) -> Estimate:
         """Return by how much the mean of `course` is better than that of `beside`, on the same resampled days."""
@@ -106,9 +148,10 @@ class Replay:
     @property
     def finding(self) -> str:
         """What a manager must know, in a sentence made of the numbers."""
-        never, *others = (one for one in self.courses if one.policy != UNGATED)
+        never, *others = (one for one in self.courses if one.policy not in (UNGATED, HINDSIGHT))
         told = [self._judge(never, others)]
         told += [f"had the gate let each pass: {self._told(one)}" for one in self.courses if one.policy == UNGATED]
+        told += [f"{HINDSIGHT}: by {_signed(one.gain)}" for one in self.courses if one.policy == HINDSIGHT]
         return "\n".join(told)
 
     def _judge(self, never: Course, others: Sequence[Course]) -> str:
@@ -138,7 +181,10 @@ class Replay:
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it, with the finding."""
         courses = [{key: _plain(value) for key, value in asdict(one).items() if key != "draws"} for one in self.courses]
-        return asdict(self) | {"courses": courses, "finding": self.finding}
+        ages = [{"champion": one.champion, "batch": one.batch, "age": one.age, "value": one.value} for one in self.ages]
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("courses", "ages")}
+        costs = [asdict(one) for one in self.costs()]
+        return plain | {"courses": courses, "ages": _plain(ages), "costs": _plain(costs), "finding": self.finding}
 
     def as_table(self) -> list[dict[str, str]]:
         """Return a row per policy, for printing."""
@@ -147,9 +193,9 @@ class Replay:
                 "policy": one.policy,
                 f"mean {self.metric}": f"{one.mean.value:.4f} ({one.mean.low:.4f} to {one.mean.high:.4f})",
                 "better than never by": "" if one is self.courses[0] else _signed(one.gain),
-                "retrainings": str(one.retrainings),
-                "promotions": str(one.promotions),
-                "seconds": f"{one.seconds:.0f}",
+                "retrainings": "" if one.policy == HINDSIGHT else str(one.retrainings),
+                "promotions": "" if one.policy == HINDSIGHT else str(one.promotions),
+                "seconds": "" if one.policy == HINDSIGHT else f"{one.seconds:.0f}",
             }
             for one in self.courses
         ]

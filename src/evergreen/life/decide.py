@@ -59,14 +59,40 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """The model that goes live beside the one that was judged, on rows that both have learnt from and on the holdout.
+
+    `earlier`, `holdout`: the difference in the metric that decides, more being better; None where they say nothing.
+    `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the less by heart.
+    `influence`: what learning from the newest batch does on rows before it that no model has learnt (`influence.py`).
+    `same`: it is the champion, bit for bit.
+    """
+
+    rows: int  # that it has learnt from
+    until: str  # time of the newest
+    rounds: int
+    earlier: Difference | None
+    holdout: Difference | None
+    slack: float = 0.0
+    influence: Difference | None = None
+    same: bool = False
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
 
     `calibration`: error of the champion (None without one) and of the challenger. `groups`: the largest difference
     between two groups by kind, of the challenger. `reload`: largest distance between what the model says that is loaded
-    from the registry in a fresh process and what the trained one said. `notes`: checks that were switched off before.
-    `faults`: what kept the comparison from being made. `questions`: what only a person can answer before it is promoted.
-    `changed`: what was changed in dataset.py since the champion was made, so that no comparison can be made.
+    from the registry in a fresh process and what the trained one said; None where it is not registered yet. `notes`:
+    checks that were switched off before. `faults`: what kept the comparison from being made. `questions`: what only a
+    person can answer before it is promoted. `changed`: what was changed in dataset.py since the champion was made, so
+    that no comparison can be made. `refresh`: the challenger is trained as the champion was, on newer data; else what
+    trains it has changed. `refit`: the model that goes live beside the one that was judged, None where that is the same
+    or not made yet. `seedless`: which of the two are trained without luck, so that one model is all there is.
+    `simplest`: why it is the linear model or the trees. `cross_validated`: rows are few, and all judge; their noise is
+    larger than what a refresh may lose, so the loss itself counts. `useful`: where nothing is live, the loss (a proper
+    score, so of calibration too) in which the challenger is surely better than a constant, if it is.
     """
 
     comparison: Comparison
@@ -74,12 +100,18 @@ class Evidence:
     champion_age_days: float | None
     calibration: tuple[float | None, float]
     groups: Mapping[str, Gap]
-    reload: float
+    reload: float | None
     seeds_expected: int
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    refresh: bool = False
+    refit: Refit | None = None
+    seedless: tuple[str, ...] = ()
+    simplest: str = ""
+    cross_validated: bool = False
+    useful: str = ""
 
 
 def decide(evidence: Evidence, gate: Gate) -> Decision:
@@ -96,14 +128,16 @@ def decide(evidence: Evidence, gate: Gate) -> Decision:
         return Decision(REFUSE, (*broken, *not_compared), plain)
     lead = next(rule.says for rule in rules if rule.name == "better")
     off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
+    simplest = (evidence.simplest,) if evidence.simplest else ()
     asks = gate.approval == "manual" or evidence.changed or evidence.questions
-    return Decision(ASK if asks else PROMOTE, (lead, *evidence.questions, *off, *evidence.notes), plain)
+    why = (lead, *evidence.questions, *simplest, *off, *evidence.notes)
+    return Decision(ASK if asks else PROMOTE, why, plain)
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
     """Return the decision that a person made of one that was left to them, or (`override`) against the gate."""
     how = "AGAINST THE GATE by a person" if override else "approved by a person"
-    said = f"{how}: {reason or 'no reason given'}."
+    said = f"{how}: {reason or 'no reason given'}"
     return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
 
 
@@ -111,7 +145,9 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     for fault in evidence.faults:
         yield Rule("comparable", met=False, says=fault)
     yield _seeds(evidence)
-    yield from _baselines(evidence.comparison, gate)
+    if evidence.simplest:
+        yield Rule("simplest", met=True, says=evidence.simplest)
+    yield from _baselines(evidence, gate)
     if evidence.comparison.models:
         yield _no_worse(evidence.comparison, gate)
         yield from _other_metrics(evidence.comparison, gate)
@@ -121,39 +157,52 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     yield _slices(evidence.comparison, gate)
     yield _calibration(evidence, gate)
     yield _groups(evidence, gate)
-    says = "the model loaded from the registry in a fresh process predicts "
-    yield Rule(
-        "reload",
-        met=evidence.reload == 0,
-        says=says + ("the same, bit for bit" if evidence.reload == 0 else f"otherwise, by up to {evidence.reload:.3g}"),
-    )
+    if evidence.refit:
+        yield from _refit(evidence.refit, evidence.comparison.metric, gate)
+    if evidence.reload is not None:
+        says = "the model loaded from the registry in a fresh process predicts "
+        same = evidence.reload == 0
+        says += "the same, bit for bit" if same else f"otherwise, by up to {evidence.reload:.3g}"
+        yield Rule("reload", met=same, says=says)
     for note in evidence.notes:
         yield Rule("switched off", met=True, says=note)
 
 
 def _seeds(evidence: Evidence) -> Rule:
-    counts = {name: len(values) for name, values in evidence.comparison.by_seed.items()}
+    by_seed = evidence.comparison.by_seed
+    counts = {name: len(values) for name, values in by_seed.items() if name not in evidence.seedless}
     few = [f"the {name} has {number}" for name, number in counts.items() if number < LEAST_SEEDS]
-    missing = evidence.seeds_expected - counts["challenger"]
+    missing = evidence.seeds_expected - counts["challenger"] if "challenger" in counts else 0
     if few:
         says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
     elif missing:
         says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
     else:
-        says = ", ".join(f"{name}: {count(number, 'seed')}" for name, number in counts.items())
+        told = {name: count(number, "seed") for name, number in counts.items()}
+        told |= dict.fromkeys(evidence.seedless, "no luck in its training")
+        says = ", ".join(f"{name}: {what}" for name, what in told.items())
     return Rule("seeds", met=not few and not missing, says=says)
 
 
-def _baselines(found: Comparison, gate: Gate) -> Iterator[Rule]:
+def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     """Yield a rule per baseline: to be beaten surely by a first model, and probably by one that has to beat a champion.
 
-    Were it surely there too, a champion worse than the baseline would stay wherever no challenger is sure of it.
+    Were it surely there too, a champion worse than the baseline would stay wherever no challenger is sure of it. A refresh
+    of trees need not even do that beside the linear model: refused, the same trees would stay, of older data.
     """
+    found = evidence.comparison
     word = "probably" if found.whole else "surely"
     for name, one in found.baselines.items():
+        if evidence.refresh and found.whole and name == "linear":
+            how = "not surely worse" if one.high >= 0 else "surely worse"
+            says = f"a refresh is {how} than the {name} baseline: {tell(found.metric, one)}"
+            yield Rule(f"baseline {name}", met=one.high >= 0, says=says)
+            continue
         likely = bool(found.whole) and one.value > 0 and one.probability >= gate.min_probability
         met = one.low > 0 or likely
         how = f"{word} better" if met else f"not {word} better"
+        if name == "constant" and not met and not found.whole:
+            how = f"nothing can be learnt from these columns so far: {how}"
         yield Rule(f"baseline {name}", met=met, says=f"{how} than the {name} baseline: {tell(found.metric, one)}")
 
 
@@ -171,6 +220,31 @@ def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
             met = one.high >= -bound
             says = f"{tell(name, one)}; " + ("not surely worse" if met else "surely worse") + f" than by {bound:.4g}"
             yield Rule(f"no worse in {name}", met=met, says=says)
+
+
+def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
+    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged.
+
+    And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell that.
+    """
+    if refit.same:
+        says = "what would go live is the champion itself, bit for bit: there is nothing new to learn from"
+        yield Rule("refit, new", met=False, says=says)
+    for where, one, slack in (("earlier rows", refit.earlier, refit.slack), ("the holdout", refit.holdout, 0.0)):
+        if one is None:
+            continue
+        bound = gate.margin * unit_of(metric, one) + slack
+        met = one.high >= -bound
+        says = (
+            f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
+        )
+        yield Rule(f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric, one)}")
+    if (one := refit.influence) is not None:
+        bound = gate.margin * unit_of(metric, one)
+        met = one.value >= -bound or one.high >= 0
+        how = "does no harm" if met else f"does harm, by more than {bound:.4g} and beyond the noise"
+        says = f"learning from the newest batch {how}, on the rows before it: {tell(metric, one)}"
+        yield Rule("refit, newest batch", met=met, says=says)
 
 
 def _better(evidence: Evidence, gate: Gate) -> Rule:
@@ -191,6 +265,14 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
         return Rule("better", met=False, says=none)
     if not one:
         return Rule("better", met=True, says="there is no champion that works: the first that passes becomes it")
+    if evidence.refresh and found.models:  # trained alike by the same seeds: their luck is on both sides
+        one = found.models
+        margin, told = gate.refresh_margin * unit_of(found.metric, one), tell(found.metric, one)
+        met = (one.value if evidence.cross_validated else one.low) >= -margin
+        sure = "" if evidence.cross_validated else "surely "
+        says = "a refresh (trained as the champion was, on newer data) "
+        says += f"is {sure}no worse than by {margin:.4g}" if met else f"may be worse by more than {margin:.4g}"
+        return Rule("better", met=met, says=f"{says}: {told}")
     bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
     if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
         return Rule("better", met=True, says=f"better beyond the noise: {told}")
@@ -233,9 +315,11 @@ def _calibration(evidence: Evidence, gate: Gate) -> Rule:
     champion, challenger = evidence.calibration
     if gate.max_calibration_error is None:
         return Rule("calibration", met=True, says="SWITCHED OFF (gate.max_calibration_error)")
-    met = challenger <= max(gate.max_calibration_error, champion or 0)
+    met = challenger <= max(gate.max_calibration_error, gate.margin + champion if champion else 0)
     beside = "" if champion is None else f" (champion {champion:.4f})"
     says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
+    if not met and evidence.useful:
+        met, says = True, f"{says}: larger, but nothing is live, and a constant is surely worse in {evidence.useful}"
     return Rule("calibration", met=met, says=says)
 
 

@@ -19,6 +19,7 @@ from evergreen.life.compare import (
     FEWEST_OF_CLASS,
     FEWEST_ROWS,
     Comparison,
+    Difference,
     Resampling,
     Rows,
     Side,
@@ -28,16 +29,18 @@ from evergreen.life.compare import (
     difference,
     is_defined,
 )
-from evergreen.life.decide import KEEP, Decision, Evidence
+from evergreen.life.decide import KEEP, Decision, Evidence, Refit
 from evergreen.life.fairness import find_group_differences
 from evergreen.life.leaks import listed_names, stands_out
 from evergreen.life.rollback import decide_rollback
-from evergreen.model.evaluate import predict
-from evergreen.model.metrics import calibration_error, pick_metric
+from evergreen.model.held_out import HeldOut
+from evergreen.model.learner import find_learner, is_seedless
+from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, calibration_error, pick_metric
 from evergreen.model.package import Model
 from evergreen.params import Params
 
 Array = np.ndarray[Any, np.dtype[Any]]
+FEWEST_SHARE = 0.5  # of the holdout's rows that both can be judged by; with fewer nothing is compared
 LEAP = 0.5  # skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring unasked
 
 
@@ -45,12 +48,14 @@ LEAP = 0.5  # skill (2 AUC - 1, or R2), twice the champion's, that new features 
 class Candidate:
     """A version of the registry: its packaged model, and the boosters of every seed of its sweep.
 
+    `held_out`: brings what was said of the rows that judged it before it learnt from them; None where it has not.
     `own`: gives rows of features files the features that it was made for, where dataset.py has others by now.
     """
 
     version: str
     model: Model = field(repr=False)
     seeds: tuple[bytes, ...] = field(repr=False)
+    held_out: Callable[[], HeldOut] | None = field(repr=False, default=None)
     own: Callable[[pl.DataFrame], pl.DataFrame] = field(repr=False, default=lambda rows: rows)
 
     def known(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -63,17 +68,50 @@ class Candidate:
         return found
 
     def see(self, rows: pl.DataFrame) -> Side:
-        """Return what it says of `rows`.
+        """Return what it says of `rows`; of those that it has learnt from, what was said before it had.
+
+        Raises InputError where that is not known, where they lack a feature that it needs, or a prediction is no number.
+        """
+        keys = hash_rows(rows)
+        if not self.held_out:
+            check_unseen(keys, **{f"model ({self.version})": self.model.learnt.keys})
+            return self.say(rows)
+        known = np.isin(keys, self.model.learnt.keys)
+        if not known.any():
+            return self.say(rows)
+        held_out = self.held_out()
+        at = held_out.find(keys[known])
+        if known.all():
+            seeds = tuple(one[at] for one in held_out.seeds)
+            return Side(held_out.packaged[at], seeds, averaged=len(self.model.seeds) > 1)
+        side = self.say(rows)
+        pairs = ((side.prediction, held_out.packaged), *zip(side.seeds, held_out.seeds, strict=True))
+        for said, before in pairs:
+            said[known] = before[at]
+        return side
+
+    def can_see(self, rows: pl.DataFrame) -> Array:
+        """Return which `rows` can judge it: those that it has not learnt from, or that it was judged by before."""
+        keys = hash_rows(rows)
+        unseen = ~np.isin(keys, self.model.learnt.keys)
+        return unseen | np.isin(keys, self.held_out().keys) if self.held_out else unseen
+
+    def say(self, rows: pl.DataFrame) -> Side:
+        """Return what it predicts for `rows`, whether it has learnt from them or not.
 
         Raises InputError where they lack a feature that it needs, or a prediction is no number.
         """
         x = self.model.encoder.transform(rows)
-        seeds = tuple(predict(one, x, self.model.learner) for one in self.seeds)
-        packaged = self.model.predict_rows(rows)
-        for one in (packaged, *seeds):
+        load = find_learner(self.model.learner).load
+        seeds = tuple(load(one).predict(x) for one in self.seeds)
+        side = Side(self.model.predict_rows(rows), seeds, averaged=len(self.model.seeds) > 1)
+        for one in (side.prediction, *side.seeds):
             if unknown := int(np.isnan(one).reshape(len(one), -1).any(axis=1).sum()):
                 raise InputError(f"version {self.version} predicts no number for {unknown:,} of {len(one):,} rows")
-        return Side(packaged, seeds, averaged=len(self.model.seeds) > 1)
+        return side
+
+
+NOTHING = HeldOut(np.empty(0, np.uint64), np.empty(0), ())
 
 
 @dataclass(frozen=True)
@@ -83,6 +121,7 @@ class Judged:
     evidence: Evidence
     y: Array = field(repr=False)
     predictions: dict[str, Array] = field(repr=False)  # "champion" (where there is one), "challenger"
+    held_out: HeldOut = field(repr=False, default=NOTHING)  # what the challenger said of the rows
 
 
 def judge(
@@ -90,26 +129,36 @@ def judge(
     challenger: Candidate,
     champion: Candidate | None,
     baselines: Mapping[str, Array],
-    afresh: Array,
     params: Params,
     notes: tuple[str, ...] = (),
+    *,
+    refresh: bool = False,
+    simplest: str = "",
 ) -> Judged:
     """Return what `rows` (a features file's columns) say of the challenger beside the champion and the baselines.
 
-    `afresh`: what the challenger predicts for them where a new process loads it from the registry. What keeps the
-    champion from being compared becomes a fault in the evidence, which no gate lets pass; but where dataset.py was
-    changed so that no comparison can ever be made, a person decides.
+    A champion that has learnt from some of them is spoken for by what was said before its refit. What keeps it from
+    being compared becomes a fault in the evidence, which no gate lets pass; but where dataset.py was changed so that no
+    comparison can ever be made, a person decides. `refresh`, `simplest`: see `Evidence`.
     """
     encoder = challenger.model.encoder
-    y, side, faults = encoder.transform_label(rows[LABEL]), challenger.see(rows), []
+    y, faults = encoder.transform_label(rows[LABEL]), []
+    side = challenger.see(rows) if challenger.held_out else challenger.say(rows)
+    held_out = HeldOut.of(hash_rows(rows), side.prediction, side.seeds)
     other, changed = None, _changes(champion, challenger) if champion else ()
     try:
         _check_claims(rows, challenger, side)
-        check_unseen(hash_rows(rows), challenger=challenger.model.learnt.keys)
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
     try:
-        other = _see_champion(rows, champion) if champion and not changed else None
+        if champion and not changed:
+            both = champion.can_see(champion.known(rows))
+            many = FEWEST_ROWS if challenger.held_out else FEWEST_SHARE * len(both)  # of few rows, all judge
+            if many <= both.sum() < len(both) and (champion.held_out or challenger.held_out):
+                notes = (*notes, _left_out(both))
+                rows, y, side = rows.filter(both), y[both], _some(side, both)
+                baselines = {name: said[both] for name, said in baselines.items()}
+            other = _see_champion(rows, champion)
     except LostError as error:
         changed = (str(error),)
     except InputError as error:
@@ -122,7 +171,7 @@ def judge(
         )
     if faults:
         other = None  # a number beside the fault would be read as if it held
-    how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
+    how = resampling_of(params)
     found = compare(Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how)
     declared = [name for name in rows.columns if name.startswith(GROUP)]
     groups = {name.removeprefix(GROUP): rows[name].fill_null("missing").to_numpy() for name in declared}
@@ -135,15 +184,46 @@ def judge(
             calibration_error(encoder.task, y, side.prediction),
         ),
         groups=find_group_differences(encoder.task, y, side.prediction, groups, params.gate.threshold),
-        reload=_distance(afresh, side.prediction),
+        reload=None,
         seeds_expected=params.sweep.seeds,
         notes=notes,
         faults=tuple(faults),
         questions=_questions(found, challenger, champion, params.leaks.trusted),
         changed=changed,
+        refresh=refresh and champion is not None,
+        cross_validated=challenger.held_out is not None,
+        useful="" if champion or faults else _find_use(encoder.task, y, side, baselines, days_of(rows), how),
+        seedless=tuple(
+            name
+            for name, one in (("champion", champion), ("challenger", challenger))
+            if one and is_seedless(one.model.learner)
+        ),
+        simplest=simplest,
     )
     seen = {"champion": other.prediction} if other else {}
-    return Judged(evidence, y, seen | {"challenger": side.prediction})
+    return Judged(evidence, y, seen | {"challenger": side.prediction}, held_out)
+
+
+def _find_use(
+    task: str, y: Array, side: Side, baselines: Mapping[str, Array], days: Array | None, how: Resampling
+) -> str:
+    """Return the loss in which the model is surely better than a constant; empty where it is not."""
+    loss = next(name for name in METRICS[task] if name in LOWER_IS_BETTER)  # type: ignore[index]  # checked before
+    if "constant" not in baselines:
+        return ""
+    lead = difference(Rows(task, y, blocks=days), loss, Side(baselines["constant"]), Side(side.prediction), how)
+    return loss if lead and lead.low > 0 else ""
+
+
+def _left_out(both: Array) -> str:
+    return (
+        f"{int((~both).sum()):,} of {len(both):,} rows of the holdout are left out of the comparison: the champion has "
+        "learnt from them, and was not judged by them before"
+    )
+
+
+def _some(side: Side, mask: Array) -> Side:
+    return Side(side.prediction[mask], tuple(one[mask] for one in side.seeds), side.averaged)
 
 
 def _questions(
@@ -176,12 +256,13 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
         for one in (present, before) if not dataset.TIME else ():  # rows that hold the same as one that was learnt from
             seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
             rows = rows.filter(~seen)  # tell nothing
+        check_unseen(hash_rows(present.known(rows)), champion=present.model.learnt.keys)
         old, new = _see_champion(rows, before), _see_champion(rows, present)
         y = present.model.encoder.transform_label(present.known(rows)[LABEL])
     except InputError as error:
         return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
     whole = Rows(present.model.encoder.task, y, {}, days_of(rows))
-    how = Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
+    how = resampling_of(params)
     seeds = difference(whole, metric, new, old, how)
     models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
     return decide_rollback(seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric)
@@ -192,8 +273,11 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
     learnt = challenger.model.learnt
     if not len(learnt.keys):
         raise InputError("the challenger does not say which rows it has learnt from")
+    if challenger.held_out is None:
+        check_unseen(hash_rows(rows), challenger=learnt.keys)
     first = rows[TIME].cast(pl.Datetime("us")).min()
-    if dataset.TIME and isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
+    judged_before = dataset.TIME and challenger.held_out is None
+    if judged_before and isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
         raise InputError(f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by")
     whole = np.mean(side.seeds, axis=0) if side.averaged else None
     known = [whole] if whole is not None else side.seeds
@@ -212,9 +296,12 @@ def _changes(champion: Candidate, challenger: Candidate) -> tuple[str, ...]:
 
 
 def _see_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
-    rows = champion.known(rows)
-    check_unseen(hash_rows(rows), champion=champion.model.learnt.keys)
-    return champion.see(rows)
+    return champion.see(champion.known(rows))
+
+
+def resampling_of(params: Params) -> Resampling:
+    """Return how intervals are found."""
+    return Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
 
 
 def days_of(rows: pl.DataFrame) -> Array | None:
@@ -239,7 +326,33 @@ def _age(rows: pl.DataFrame, champion: Candidate) -> float:
     return (newest - datetime.fromisoformat(champion.model.learnt.newest)).total_seconds() / 86_400
 
 
-def _distance(one: Array, other: Array) -> float:
+def compare_refit(
+    live: Model, judged: Model, said: Array, earlier: pl.DataFrame | None, holdout: pl.DataFrame, rounds: int,
+    params: Params,
+) -> Refit:  # fmt: skip
+    """Return the model that goes live beside the one that was judged, on `earlier` rows that both have learnt from.
+
+    On the `holdout`, of which the judged one `said` something and only the live one has learnt from it, it must not be
+    worse either. `earlier`: None where each fold of a cross-validation has learnt from other rows.
+    """
+    task = judged.encoder.task
+    metric = pick_metric(params.gate.metric, task)
+    how = resampling_of(params)
+
+    def beside(rows: pl.DataFrame, before: Array) -> Difference | None:
+        whole = Rows(task, judged.encoder.transform_label(rows[LABEL]), {}, days_of(rows))
+        return difference(whole, metric, Side(before), Side(live.predict_rows(rows)), how)
+
+    old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
+    new = beside(holdout, said)
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    by_heart = sign * (old.champion - new.champion) if old and new else 0.0  # how much better on rows that it knows
+    slack = max(0.0, by_heart) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))
+    return Refit(len(live.learnt.keys), live.learnt.newest, rounds, old, new, slack)
+
+
+def distance(one: Array, other: Array) -> float:
+    """Return the largest distance between two arrays of predictions: 0 only where they are equal bit for bit."""
     if one.shape != other.shape:
         return float("inf")
     return (

@@ -17,12 +17,14 @@ import polars as pl
 from evergreen import dataset
 from evergreen.data.encoder import as_class
 from evergreen.data.hold import SKETCH
+from evergreen.data.keys import hash_rows
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch, pool, sketch
 from evergreen.data.split import LABEL, TIME
 from evergreen.life.drift import PREDICTION, DriftReport, find_drift, find_usual_auc
 from evergreen.life.performance import Calibration, adjust, estimate, fit_calibration, measure_live
 from evergreen.life.retrain import Life, Window
+from evergreen.model.held_out import HeldOut
 from evergreen.model.metrics import Estimate
 from evergreen.model.package import Model
 from evergreen.params import Params
@@ -47,15 +49,16 @@ class Reference:
 
     @classmethod
     def of(
-        cls, version: str, model: Model, past: Sequence[Sketch], holdout: pl.DataFrame, params: Params,
+        cls, version: str, model: Model, past: Sequence[Sketch], holdout: pl.DataFrame, p: Array, params: Params,
         usual_auc: float | None = None,
     ) -> Reference:  # fmt: skip
-        """Return the reference of a model that has learnt from batches `past` and not from the rows of `holdout`.
+        """Return the reference of a model that has learnt from batches `past`.
 
+        What it is expected to do is what was said, `p`, of the rows of `holdout` before a model learnt from them.
         `usual_auc`: where it is known already.
         """
         task, seed = model.encoder.task, params.sweep.first_seed
-        p, y = say(model, holdout), model.encoder.transform_label(holdout[LABEL])
+        y = model.encoder.transform_label(holdout[LABEL])
         whole = pool(past)
         return cls(
             version,
@@ -71,6 +74,7 @@ class Reference:
 def gather(
     version: str,
     model: Model,
+    held_out: HeldOut | None,
     features: Manifest,
     learnt: Sequence[str],
     holdout: Sequence[str],
@@ -80,13 +84,20 @@ def gather(
 ) -> Reference:
     """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by.
 
-    `own`: gives rows of features files the features, label and key that it was made for.
+    `held_out`: what was said of the rows that judged it, where it has learnt from them since. `own`: gives rows of
+    features files the features, label and key that it was made for.
     """
     past = [Sketch.read(features.file(name, SKETCH)) for name in learnt]
     rows = pl.concat([pl.read_parquet(features.file(name)) for name in holdout])
-    later = pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest)
-    unseen = own(rows.filter(later)) if dataset.TIME else model.unseen(own(rows))
-    return Reference.of(version, model, past, unseen, params, usual_auc)
+    if held_out:
+        rows = own(rows)
+        rows = rows.filter(np.isin(hash_rows(rows), held_out.keys))
+        p = held_out.packaged[held_out.find(hash_rows(rows))]
+    else:
+        later = pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest)
+        rows = own(rows.filter(later)) if dataset.TIME else model.unseen(own(rows))
+        p = say(model, rows)
+    return Reference.of(version, model, past, rows, p, params, usual_auc)
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ class Seen:
     """What was seen of a batch: drift, and each metric, real (with labels) and estimated (as if without).
 
     `adjusted`: the estimates, less sure by as much as those of earlier batches were wrong. `unfit`: why the batch is
-    held back from training. `answered`: its labels came with another batch, whose entry says more.
+    held back from training. `answered`: its labels came with another batch, whose entry says more. `staleness`: what it
+    has cost that the champion lacks the batches before.
     """
 
     batch: str
@@ -108,6 +120,7 @@ class Seen:
     adjusted: Mapping[str, Estimate]
     unfit: tuple[str, ...] = ()
     answered: bool = False
+    staleness: Estimate | None = None
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -124,12 +137,13 @@ def see(
     params: Params,
     earlier: Sequence[Mapping[str, Any]] = (),
     unfit: Sequence[str] = (),
+    staleness: Estimate | None = None,
 ) -> Seen:
     """Return what is seen of a batch.
 
     `rows`: a features file, or predictions that were kept, which are taken as they were made. `kept`: the sketch of the
     features. `lived`: those of `rows` whose labels came later, where they came without. `earlier`: what was seen of
-    earlier batches under this champion, as plain values.
+    earlier batches under this champion, as plain values. `staleness`: as `Seen` has it.
     """
     model, seed = reference.model, params.sweep.first_seed
     task, days = model.encoder.task, _days(rows)
@@ -157,6 +171,7 @@ def see(
         },
         unfit=tuple(unfit),
         answered=LABEL not in rows.columns and labelled is not None and labelled.height >= rows.height / 2,
+        staleness=staleness,
     )
 
 
@@ -197,6 +212,7 @@ def window_of(seen: Mapping[str, Any], metric: str) -> Window:
         real=_estimate(seen["real"].get(metric)),
         estimated=_estimate(seen["adjusted"].get(metric)),
         unfit=tuple(seen["unfit"]),
+        staleness=_estimate(seen.get("staleness")),
     )
 
 

@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,14 +34,17 @@ from evergreen.data.validate import BadBatchError, validate
 from evergreen.errors import InputError
 from evergreen.life import monitor
 from evergreen.life.compare import Resampling, resample_rows
+from evergreen.life.contenders import Contender, face, learnt_all, learnt_before
 from evergreen.life.courses import (
     HELD,
+    HINDSIGHT,
     NOTHING,
     POLICIES,
     PROMOTED,
     REFUSED,
     STOPPED,
     TRAINED,
+    Aged,
     Course,
     Options,
     Policy,
@@ -50,17 +52,28 @@ from evergreen.life.courses import (
     Step,
 )
 from evergreen.life.decide import PROMOTE, RETRAIN, Decision, decide
-from evergreen.life.judge import Candidate, days_of, judge
+from evergreen.life.judge import Candidate, days_of
 from evergreen.life.leaks import check_leaks
 from evergreen.life.retrain import Life, decide_retraining
-from evergreen.model.baselines import predict_baselines
+from evergreen.life.simplest import LINEAR
+from evergreen.life.staleness import find_staleness
+from evergreen.model.baselines import fit_linear, predict_baselines
 from evergreen.model.device import count_cores, pick_device
-from evergreen.model.evaluate import check_holdout
-from evergreen.model.learner import find_learner
-from evergreen.model.metrics import Estimate, interval, pick_metric, weighted
-from evergreen.model.package import Learnt, Model, read_package, write_package
-from evergreen.model.sweep import choose, share_cores
-from evergreen.model.tables import load_tables
+from evergreen.model.evaluate import check_holdout, losses_of
+from evergreen.model.folds import join
+from evergreen.model.held_out import HeldOut
+from evergreen.model.learner import Trained, find_learner
+from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
+from evergreen.model.package import Learnt
+from evergreen.model.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
+from evergreen.model.tables import (
+    Tables,
+    load_all,
+    load_before_holdout,
+    load_judged,
+    load_stopping,
+    load_tables,
+)
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -81,19 +94,24 @@ class Champion:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A model trained on what was known at some batch, and what the gate must know beside the champion."""
+    """What was trained on all that was known at some batch, and what the gate must know beside the champion.
 
-    candidate: Candidate
+    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how often to boost on so
+    many rows; None where the model that is judged is the one that goes live.
+    """
+
+    trees: Candidate
+    linear: Candidate
     rows: pl.DataFrame = field(repr=False)
     baselines: dict[str, Array] = field(repr=False)
-    afresh: Array = field(repr=False)
     notes: tuple[str, ...]
+    rounds: Callable[[int], int] | None = field(repr=False)
 
-    def face(self, champion: Champion | None, params: Params) -> Decision:
-        """Return what the gate says."""
+    def face(self, champion: Champion | None, params: Params) -> tuple[Candidate, HeldOut, Decision]:
+        """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
         beside = champion.candidate if champion else None
-        judged = judge(self.rows, self.candidate, beside, self.baselines, self.afresh, params, self.notes)
-        return decide(judged.evidence, params.gate)
+        chosen, judged = face(self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes)
+        return chosen, judged.held_out, decide(judged.evidence, params.gate)
 
 
 @dataclass
@@ -163,33 +181,61 @@ def find_batches(params: Params, options: Options) -> tuple[str, ...]:
 
 
 def challenge(workspace: Project, params: Params, device: str, version: str) -> Challenger:
-    """Train a challenger on the split that is prepared, as the training flow does, and read it back from its package.
+    """Train a challenger on the split that is prepared, as the training flow does.
 
     Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
     """
     tables = load_tables(workspace)
     check_holdout(tables)
-    notes = check_leaks(tables, params.leaks)
-    name, slots = params.train.learner, share_cores(params.sweep, count_cores(), device)
-    learner = find_learner(name)
-    matrix = learner.build_matrix(tables, params.train)
-    fit = partial(learner.train, matrix, params.train, device=device, threads=slots.threads)
-    with ThreadPoolExecutor(slots.jobs) as pool:
-        trained = {one.seed: one for one in pool.map(fit, params.sweep.seed_list())}
-    chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, params.sweep.model)
-    split = Split.read(workspace.features / "split.json")
-    boosters, learnt = {seed: trained[seed].booster for seed in chosen}, Learnt.of(tables, str(split.validation.end))
-    assert tables.encoder
-    with workspace.temporary() as folder:
-        model = read_package(write_package(Path(folder, "package"), tables.encoder, boosters, learnt, name))
-    rows = read_part(workspace, split.holdout)
+    notes, rounds = check_leaks(tables, params.leaks), None
+    split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
+    if params.train.refit == "all":
+        stopping = load_stopping(workspace)
+        found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
+        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
+        tables = load_judged(workspace)
+    trained = fit_seeds(tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None)
+    learnt = learnt_before(workspace, tables)
+    trees, linear = trees_of(tables, trained, params, learnt), linear_of(tables, params, learnt)
+    baselines = predict_baselines(tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed])
+    rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
     return Challenger(
-        Candidate(version, model, tuple(one.booster for one in trained.values())),
-        rows,
-        predict_baselines(tables, params.sweep.first_seed),
-        Model(tables.encoder, boosters, learnt, name).predict_rows(rows),
-        notes,
+        trees.candidate(version), linear.candidate(version), rows, baselines, notes, None if stays_out else rounds
     )
+
+
+def fit_seeds(
+    tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
+) -> list[Trained]:
+    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
+    how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
+    learner, slots = find_learner(how.learner), share_cores(params.sweep, count_cores(), device)
+    binned = [learner.build_matrix(part, how) for part in tables.parts()]
+
+    def fit(seed: int) -> Trained:
+        return join([learner.train(one, how, seed, device=device, threads=slots.threads) for one in binned])
+
+    with ThreadPoolExecutor(slots.jobs) as pool:
+        return list(pool.map(fit, seeds))
+
+
+def trees_of(
+    tables: Tables, trained: Sequence[Trained], params: Params, learnt: Learnt,
+    chosen: Sequence[int] = (), *, refit: bool = False,
+) -> Contender:  # fmt: skip
+    """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
+    boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
+    chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
+    rounds = int(np.median([one.rounds for one in trained]))
+    how = (learner, None, way_of(params, learner), rounds, refit)
+    return Contender(tables, boosters, tuple(chosen), learnt, *how)
+
+
+def linear_of(tables: Tables, params: Params, learnt: Learnt, *, refit: bool = False) -> Contender:
+    """Return the linear model of the training rows."""
+    seed = params.sweep.first_seed
+    boosters, way = {seed: fit_linear(tables, seed)}, way_of(params, LINEAR)
+    return Contender(tables, boosters, (seed,), learnt, LINEAR, None, way, refit=refit)
 
 
 class Replayer:
@@ -206,6 +252,8 @@ class Replayer:
         self.left_out: dict[str, str] = {}
         self.refused: tuple[str, ...] = ()
         self._prepared: Prepared | None = None
+        self._made: dict[int, Champion] = {}  # every champion, under whichever policy
+        self._ages: list[Aged] = []
 
     def advance(self, name: str) -> tuple[Step, ...]:
         """Let the batch `name` arrive; return what it meant for each policy, nothing until there is a champion."""
@@ -217,6 +265,7 @@ class Replayer:
             if name in prepared.held:
                 self.held.append(name)
             now = Once()
+            self._ages += [self._meet(one, name, now) for one in self._made.values()]
             return tuple(self._live(track, name, prepared, now) for track in self.tracks)
         if name not in prepared.held and len(prepared.split.batches()) >= FEWEST - 1:
             self._begin(name, prepared.split)
@@ -229,10 +278,14 @@ class Replayer:
             raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
         held_still = self._prepared.held if self._prepared else {}
         uncounted = tuple(name for name in self.held if name in held_still)
-        courses = [self._course(track, uncounted) for track in self.tracks]
+        counts = partial(self._course, uncounted=uncounted)
+        courses = [counts(self.options.title(one.policy), one.steps, one.draws, one.seconds) for one in self.tracks]
+        if len(self._made) > 1:
+            courses.append(counts(HINDSIGHT, *self._best()))
         names = tuple(one.batch for one in courses[0].steps)
         how = (self.metric, self.params.evaluate.confidence)
-        found = Replay(*how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses))
+        ages = tuple(one for one in self._ages if one.batch in names)
+        found = Replay(*how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses), ages)
         return replace(found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses))
 
     # --- data ---------------------------------------------------------------------------------------------------------
@@ -259,38 +312,57 @@ class Replayer:
     def _begin(self, name: str, split: Split) -> None:
         """Make the first champion, the same for all policies; where the gate refuses it, the next batch tries again."""
         challenger = challenge(self.workspace, self.params, self.device, name)
-        decision = challenger.face(None, self.params)
+        chosen, held_out, decision = challenger.face(None, self.params)
         self.refused = () if decision.action == PROMOTE else decision.reasons
         if decision.action == PROMOTE:
-            champion, ends = self._crown(challenger, split), self._end(split)
+            champion, ends = self._crown(challenger, chosen, held_out, split), self._end(split)
             policies = ("never", *(one for one in POLICIES if one in self.options.policies and one != "never"))
             self.tracks = [Track(one, champion, [ends]) for one in policies]  # type: ignore[arg-type]
 
     def _live(self, track: Track, name: str, prepared: Prepared, now: Once) -> Step:
         """Measure the champion on the batch, ask the policy, do what it says."""
         champion, why = track.champion, tuple(prepared.held.get(name, {}).values())
-        (facts, draws), seconds = now(("see", champion.batch), partial(self._see, champion, name, why))
-        action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
+        facts, seconds = now(("see", id(champion)), partial(self._see, champion, name, why))
         if track.policy == "drift":
             track.seconds += seconds
+        if track.policy == "drift" and not why:
+            stale, seconds = now(("scout", id(champion)), partial(self._find_staleness, champion, name))
+            facts["staleness"] = asdict(stale) if stale else None
+            track.seconds += seconds
+        action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
         if action == RETRAIN:
             action, told = self._retrain(track, name, prepared.split, now)
             reason = f"{reason} → {told}"
         real = facts["real"].get(self.metric) or dict.fromkeys(("value", "low", "high"), float("nan"))
         track.steps.append(Step(name, facts["labelled"], **real, champion=champion.batch, action=action, reason=reason))
-        track.draws.append(draws)
+        track.draws.append(self._meet(champion, name, now).draws)
         return track.steps[-1]
 
-    def _see(self, champion: Champion, name: str, why: Sequence[str]) -> tuple[dict[str, Any], Array]:
-        """Return what monitoring sees of the batch under the champion, and draws of the metric on its days."""
-        features, model, params = self._features(), champion.candidate.model, self.params
+    def _see(self, champion: Champion, name: str, why: Sequence[str]) -> dict[str, Any]:
+        """Return what monitoring sees of the batch under the champion."""
+        features = self._features()
         rows, kept = pl.read_parquet(features.file(name)), Sketch.read(features.file(name, SKETCH))
-        seen = monitor.see(name, rows, kept, None, champion.reference, params, champion.facts, why)
+        seen = monitor.see(name, rows, kept, None, champion.reference, self.params, champion.facts, why)
         champion.facts.append(seen.as_plain())
+        return champion.facts[-1]
+
+    def _meet(self, champion: Champion, name: str, now: Once) -> Aged:
+        """Return what the batch says of the champion, and draws of that on its days."""
+        return now(("meet", id(champion)), partial(self._measure, champion, name))[0]
+
+    def _measure(self, champion: Champion, name: str) -> Aged:
+        rows, model, how = pl.read_parquet(self._features().file(name)), champion.candidate.model, self.params.evaluate
         form = weighted(self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows))
-        seed = params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
-        how = Resampling(params.evaluate.resamples, params.evaluate.confidence, seed)
-        return champion.facts[-1], resample_rows([form], rows.height, days_of(rows), how)[0]
+        seed = self.params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
+        resampling = Resampling(how.resamples, how.confidence, seed)
+        draws = resample_rows([form], rows.height, days_of(rows), resampling)[0]
+        age = self.names.index(name) - self.names.index(champion.batch)
+        return Aged(champion.batch, name, age, rows.height, float(form(np.ones(rows.height))), draws)
+
+    def _find_staleness(self, champion: Champion, name: str) -> Estimate | None:
+        rows, tables = pl.read_parquet(self._features().file(name)), load_before_holdout(self.workspace)
+        live, how = champion.candidate, self.params
+        return find_staleness(live, tables, rows, self.metric, how, device=self.device, threads=count_cores())
 
     def _ask(self, track: Track, name: str) -> tuple[str, str]:
         """Return what the policy wants after the batch `name`, and why."""
@@ -319,17 +391,15 @@ class Replayer:
         track.trained.append(self._end(split))
         if isinstance(challenger, InputError):
             return STOPPED, str(challenger).splitlines()[0]
-        told = "promoted unseen"
-        if track.policy != "ungated":
-            judged = partial(challenger.face, track.champion, self.params)
-            decision, seconds = now(("face", track.champion.batch), judged)
-            track.seconds += seconds
-            told = " ".join(decision.reasons)
-            if decision.action != PROMOTE:
-                return REFUSED, told
-        track.champion, seconds = now("crown", partial(self._crown, challenger, split))
-        if track.policy == "drift":
-            track.seconds += seconds
+        judged = partial(challenger.face, track.champion, self.params)
+        (chosen, held_out, decision), seconds = now(("face", id(track.champion)), judged)
+        told = " ".join(decision.reasons) if track.policy != "ungated" else "promoted unseen"
+        track.seconds += seconds if track.policy != "ungated" else 0
+        if track.policy != "ungated" and decision.action != PROMOTE:
+            return REFUSED, told
+        crown = partial(self._crown, challenger, chosen, held_out, split)
+        track.champion, seconds = now(("crown", chosen.model.learner), crown)
+        track.seconds += seconds
         return PROMOTED, told
 
     def _try(self, name: str) -> Challenger | InputError:
@@ -338,36 +408,64 @@ class Replayer:
         except InputError as error:
             return error
 
-    def _crown(self, challenger: Challenger, split: Split) -> Champion:
-        """Gather what the champion is known by, as monitoring does."""
-        name, features, model = split.holdout.batches[-1], self._features(), challenger.candidate.model
-        reference = monitor.gather(name, model, features, split.train.batches, split.holdout.batches, self.params)
-        return Champion(name, challenger.candidate, reference)
+    def _crown(self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split) -> Champion:
+        """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
+        name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
+        live = self._refit(challenger.rounds, judged, held_out) if challenger.rounds else judged
+        known = held_out if challenger.rounds else None
+        learnt = live.model.learnt.batches
+        reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)
+        champion = Champion(name, live, reference)
+        return self._made.setdefault(id(champion), champion)
+
+    def _refit(self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut) -> Candidate:
+        tables, params = load_all(self.workspace), self.params
+        learnt = learnt_all(self.workspace, tables)
+        if judged.model.learner == LINEAR:
+            live = linear_of(tables, params, learnt, refit=True)
+        else:
+            trained = fit_seeds(tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train)))
+            live = trees_of(tables, trained, params, learnt, judged.model.seeds, refit=True)
+        return live.candidate(judged.version, held_out)
 
     def _end(self, split: Split) -> datetime:
         return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def _course(self, track: Track, uncounted: Sequence[str]) -> Course:
-        known = [np.isfinite(one.value) and one.batch not in uncounted for one in track.steps]
+    def _best(self) -> tuple[list[Step], list[Array], float]:
+        """Return for each batch the best of all champions that were made before it."""
+        sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
+        steps, draws = list[Step](), list[Array]()
+        for met in self.tracks[0].steps:
+            of = [one for one in self._ages if one.batch == met.batch]
+            best = max(of, key=lambda one: sign * one.value if np.isfinite(one.value) else -np.inf)
+            edges = interval(best.draws, self.params.evaluate.confidence)
+            steps.append(Step(met.batch, met.rows, best.value, *edges, best.champion, NOTHING, "known afterwards only"))
+            draws.append(best.draws)
+        return steps, draws, 0.0
+
+    def _course(
+        self, policy: str, steps: Sequence[Step], draws: Sequence[Array], seconds: float, uncounted: Sequence[str]
+    ) -> Course:
+        known = [np.isfinite(one.value) and one.batch not in uncounted for one in steps]
         if not any(known):
             raise InputError(f"no batch after the first champion could measure {self.metric}: add batches")
-        steps = [one for one, is_so in zip(track.steps, known, strict=True) if is_so]
-        drawn = [one for one, is_so in zip(track.draws, known, strict=True) if is_so]
-        weights = np.array([one.rows for one in steps], float)
-        draws = np.average(drawn, axis=0, weights=weights)
-        value = float(np.average([one.value for one in steps], weights=weights))
-        actions = [one.action for one in track.steps]
+        counted = [one for one, is_so in zip(steps, known, strict=True) if is_so]
+        drawn = [one for one, is_so in zip(draws, known, strict=True) if is_so]
+        weights = np.array([one.rows for one in counted], float)
+        mean = np.average(drawn, axis=0, weights=weights)
+        value = float(np.average([one.value for one in counted], weights=weights))
+        actions = [one.action for one in steps]
         return Course(
-            policy=self.options.title(track.policy),
-            steps=tuple(track.steps),
+            policy=policy,
+            steps=tuple(steps),
             retrainings=sum(one in TRAINED for one in actions),
             promotions=actions.count(PROMOTED),
-            seconds=track.seconds,
-            mean=Estimate(value, *interval(draws, self.params.evaluate.confidence)),
+            seconds=seconds,
+            mean=Estimate(value, *interval(mean, self.params.evaluate.confidence)),
             gain=Estimate(0.0, 0.0, 0.0),
-            draws=draws,
+            draws=mean,
         )
 
 

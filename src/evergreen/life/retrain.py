@@ -17,6 +17,7 @@ from evergreen.life.decide import NOTHING, RETRAIN, WATCH, Action, Decision, Rul
 from evergreen.model.metrics import LOWER_IS_BETTER, Estimate
 from evergreen.params import Retrain
 
+FRESH, AGE = "fresh", "age"  # names of rules
 DAY = timedelta(days=1)
 YEAR = 365 * DAY
 
@@ -27,7 +28,8 @@ class Window:
 
     `end`: time of its newest row. `labelled`: how many of its rows have labels. `drifted`: features that did;
     `together`: all of them as a whole. `real`: the metric that decides, by labels; `estimated`: without, adjusted.
-    `unfit`: why not to train on the batch.
+    `unfit`: why not to train on the batch. `staleness`: by how much a model that has learnt from all before the batch
+    does better on it than the champion; None where that was not measured.
     """
 
     batch: str
@@ -41,6 +43,7 @@ class Window:
     real: Estimate | None = None
     estimated: Estimate | None = None
     unfit: tuple[str, ...] = ()
+    staleness: Estimate | None = None
 
     @property
     def inputs_drifted(self) -> bool:
@@ -93,7 +96,7 @@ def decide_retraining(windows: Sequence[Window], life: Life, params: Retrain) ->
         return _decision(NOTHING, rules, [fit.says], case)
     if due:
         return _decision(WATCH if held else RETRAIN, rules, [rule.says for rule in (*due, *held)], case)
-    if warned := [rule.says for rule in warnings if not rule.met]:
+    if warned := [rule.says for rule in (*triggers, *warnings) if not rule.met]:
         return _decision(WATCH, rules, warned, case)
     return _decision(NOTHING, rules, [f"nothing speaks against the champion, version {life.version}"], case)
 
@@ -179,6 +182,7 @@ def _fit(case: _Case) -> Rule:
 
 def _triggers(case: _Case) -> Iterator[Rule]:
     """Yield what asks for a retraining where it is not met."""
+    yield _fresh(case)
     yield _no_loss(case)
     labelled = case.newest(lambda one: one.labelled > 0)
     moved = [one for one in labelled if one.label_drifted]
@@ -187,10 +191,25 @@ def _triggers(case: _Case) -> Iterator[Rule]:
     yield _no_expected_loss(case)
     limit, days = case.params.max_age_days, (case.now - case.life.learnt_until) / DAY
     if limit is None:
-        yield Rule("age", met=True, says="SWITCHED OFF (retrain.max_age_days): no champion is too old")
+        yield Rule(AGE, met=True, says="SWITCHED OFF (retrain.max_age_days): no champion is too old")
     else:
         says = f"the newest row that the champion has learnt from is {days:.0f} days old, at most {limit:g}"
-        yield Rule("age", met=days <= limit, says=says)
+        yield Rule(AGE, met=days <= limit, says=says)
+
+
+def _fresh(case: _Case) -> Rule:
+    """What it costs that the champion has not learnt from newer batches, where labels say it."""
+    newest, metric = case.windows[-1], case.life.metric
+    stale = newest.staleness
+    if not stale or not _is_known(stale):
+        return Rule(FRESH, met=True, says=f"what staleness costs is not measured on {newest.batch}")
+    bound = case.params.max_staleness * (case.life.expected.value if metric in LOWER_IS_BETTER else 1.0)
+    met = not (stale.value >= bound and stale.low > 0)
+    says = f"on {newest.batch} a model that has learnt from all batches before would be better by {stale.value:+.4f} "
+    says += (
+        f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {bound:.4g}, and probably some, asks for a retraining"
+    )
+    return Rule(FRESH, met=met, says=says)
 
 
 def _no_loss(case: _Case) -> Rule:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.errors import InputError
+from evergreen.model.folds import predict_holdout
 from evergreen.model.learner import XGBOOST, find_learner
-from evergreen.model.metrics import Estimate, bootstrap, measure
+from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, Estimate, bootstrap, measure
 from evergreen.model.sweep import Spread, summarize
 from evergreen.params import Evaluate as EvaluateParams
 
@@ -54,15 +55,21 @@ def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
 def measure_seed(tables: Tables, booster: bytes, learner: str = XGBOOST) -> dict[str, float]:
     """Return the metrics of one seed's model on the holdout."""
     check_holdout(tables)
-    return measure(tables.task, tables.holdout.y, predict(booster, tables.holdout.x, learner))
+    return measure(tables.task, tables.holdout.y, predict_holdout(tables, booster, learner))
+
+
+def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
+    """Return the loss of each seed's model on the holdout: log loss, or the root of the mean squared error."""
+    loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
+    return {seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()}
 
 
 def check_holdout(tables: Tables) -> None:
     """Raise InputError where the holdout cannot tell a good model from a bad one."""
-    if not len(tables.holdout) or not len(tables.validation) or not len(tables.train):
+    if not len(tables.holdout) or not len(tables.train):
         raise InputError(
-            f"the split leaves {len(tables.train):,} training, {len(tables.validation):,} validation and "
-            f"{len(tables.holdout):,} holdout rows: each needs some; add batches"
+            f"the split leaves {len(tables.train):,} training and {len(tables.holdout):,} holdout rows: each needs "
+            "some; add batches"
         )
     if tables.task != "regression" and tables.holdout.y.min() == tables.holdout.y.max():
         only = tables.classes[int(tables.holdout.y[0])]
@@ -82,7 +89,7 @@ def evaluate(
     `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
     """
     check_holdout(tables)
-    said = [predict(one, tables.holdout.x, learner) for one in boosters.values()]
+    said = [predict_holdout(tables, one, learner) for one in boosters.values()]
     predictions = {MODEL: np.mean(said, axis=0), **baselines}
     estimates = bootstrap(
         tables.task,

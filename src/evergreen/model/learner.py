@@ -28,14 +28,15 @@ PARTS = ("SUFFIX", "LIBRARIES", "LOSSES", "build_matrix", "train", "load")
 
 @dataclass(frozen=True)
 class Trained:
-    """The model of one seed, as bytes, and how its loss fell."""
+    """The model of one seed, as bytes, and how its loss fell where validation rows stopped it early."""
 
     seed: int
     booster: bytes = field(repr=False)
     rounds: int  # kept, up to and including the best
-    validation_loss: float  # at the best round
+    validation_loss: float | None  # at the best round; None without validation rows
     history: dict[str, tuple[float, ...]] = field(repr=False)  # "train" and "validation": loss after each round
     seconds: float = 0.0
+    folds: int = 1  # how many models `booster` joins, one for each fold of a cross-validation
 
 
 class Loaded(Protocol):
@@ -57,13 +58,21 @@ class Learner(Protocol):
     __file__: str
 
     def build_matrix(self, tables: Tables, params: Train, threads: int = 0) -> Any:
-        """Return the rows as the learner takes them, made once for all seeds; `threads` 0 means all cores."""
+        """Return the rows as the learner takes them, made once for all seeds; `threads` 0 means all cores.
+
+        There may be no validation rows (then a training takes exactly `params.rounds`).
+        """
 
     def train(self, matrix: Any, params: Train, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
         """Return the model of one seed; on a CPU the same input and seed give the same bytes."""
 
     def load(self, content: bytes) -> Loaded:
         """Return the model in `content`, as `train` gave it; no pickle may be read for that."""
+
+
+def is_seedless(name: str) -> bool:
+    """Return whether the learner called `name` needs no luck: then one model is all there is of a way of training."""
+    return bool(getattr(find_learner(name), "SEEDLESS", False))
 
 
 def find_learner(name: str) -> Learner:

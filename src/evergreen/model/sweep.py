@@ -1,18 +1,20 @@
 """Sweep: how the seeds share the machine, what they say together, and which model comes out.
 
-The median seed is chosen by validation loss, not by the holdout, and never the best: picking the best of N is selection
-on noise.
+The mean of all seeds takes luck out. Where one seed is registered it is the median one, never the best: picking the best
+of N is selection on noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from evergreen import dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_code
 from evergreen.model.learner import find_learner
@@ -21,6 +23,7 @@ from evergreen.params import Sweep as SweepParams
 
 TRAINS = (
     "device.py",
+    "folds.py",
     "learner.py",
     "tables.py",
     "../data/encoder.py",
@@ -35,6 +38,8 @@ JUDGES = (
     "baselines.py",
     "evaluate.py",
     "expected.py",
+    "held_out.py",
+    "linear.py",
     "metrics.py",
     "package.py",
     "sweep.py",
@@ -43,15 +48,22 @@ JUDGES = (
     "../data/label_noise.py",
     "../data/label_rates.py",
     "../life/compare.py",
+    "../life/contenders.py",
     "../life/decide.py",
     "../life/fairness.py",
+    "../life/influence.py",
     "../life/judge.py",
     "../life/joint_scores.py",
     "../life/leaks.py",
     "../life/near_copies.py",
     "../life/rollback.py",
+    "../life/simplest.py",
     "../life/single_scores.py",
 )  # and a sweep's, beside these
+
+
+ROUNDS, JUDGED, LIVE = "rounds", "judged", "live"  # what a seed's model is for: to stop early, to be judged, to go live
+ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
 
 
 @dataclass(frozen=True)
@@ -74,18 +86,35 @@ class Spread:
 
 
 def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
-    """Return what stands for one seed's model: equal fingerprints on a CPU mean equal bytes."""
-    chosen = params.train.model_dump(exclude={"device"})
+    """Return what stands for one seed's model: equal fingerprints on a CPU mean equal bytes.
+
+    `data`: what stands for the rows it learns from (`Tables.digest`, or the version of all features).
+    """
+    chosen = params.train.model_dump(exclude={"device", "refit"})
     learner = find_learner(params.train.learner)
     versions = [version(library) for library in learner.LIBRARIES]
     return sha256_of(data, params.task, chosen, device, seed, versions, _code((*TRAINS, learner.__file__)))
+
+
+def way_of(params: Params, name: str) -> str:
+    """Return what stands for how the learner called `name` trains, rows and seeds aside: what differs is the data.
+
+    It is of the code that trains, the learner's parameters, the task and what `dataset.py` makes of a row.
+    """
+    chosen: dict[str, Any] = params.train.model_dump(exclude={"device"}) if name == params.train.learner else {}
+    learner = find_learner(name)
+    features = {name: one.meta.serialize(format="json") for name, one in dataset.FEATURES.items()}
+    label, left_out = dataset.LABEL.meta.serialize(format="json"), [*map(str, dataset.LEFT_OUT.values())]
+    versions = [version(library) for library in learner.LIBRARIES]
+    how = (params.task, params.sweep.model, params.prepare.model_dump(), chosen, features, label, left_out, versions)
+    return sha256_of(name, how, _code((*TRAINS, learner.__file__)))
 
 
 def sweep_fingerprint(data: str, params: Params, device: str) -> str:
     """Return what stands for a whole training run: its seeds, and how they are judged and combined."""
     seeds = [seed_fingerprint(data, params, device, seed) for seed in params.sweep.seed_list()]
     gates = [one.model_dump() for one in (params.evaluate, params.leaks, params.bias, params.gate)]
-    how = (params.sweep.model, params.tracking.model, gates)
+    how = (params.sweep.model, params.tracking.model, params.train.refit, gates)
     return sha256_of(seeds, how, version("scikit-learn"), _code(JUDGES))
 
 
@@ -110,8 +139,17 @@ def summarize(values: Iterable[float], confidence: float) -> Spread:
     return Spread(mean, deviation, mean - half, mean + half, tuple(array.tolist()))
 
 
+def scale_rounds(found: Sequence[int], before: int, after: int, at_most: int) -> int:
+    """Return how often to boost on `after` rows, where early stopping on `before` rows kept `found` rounds by seed.
+
+    The median over the seeds, as much more as there are more rows: more data bears more rounds, and a few too many cost
+    less than a few too few (`python -m benchmarks.rounds`).
+    """
+    return max(1, min(at_most, round(float(np.median(found)) * max(1.0, after / before))))
+
+
 def choose(trained: Mapping[int, float], model: str) -> tuple[int, ...]:
-    """Return the seeds whose models are registered, given each seed's validation loss: the median one, or all.
+    """Return the seeds whose models are registered, given each seed's loss: the median one, or all.
 
     With an even number of seeds the better of the two middle ones is taken; ties go to the lower seed.
     """

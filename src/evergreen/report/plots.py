@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,15 +38,18 @@ class Seen:
 
 
 def draw_result(
-    evaluation: Evaluation, trained: Sequence[Trained], importance: Mapping[str, float], title: str, path: Path,
-    learner: str = XGBOOST,
+    evaluation: Evaluation, seeds: Sequence[int], trained: Sequence[Trained], importance: Mapping[str, float],
+    title: str, path: Path, learner: str = XGBOOST,
 ) -> Path:  # fmt: skip
-    """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature."""
+    """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature.
+
+    `trained`: those whose loss was looked at after each round; a constant number of rounds leaves none of a seed's own.
+    """
     loss = find_learner(learner).LOSSES[evaluation.task]
-    chosen = [one for one in trained if one.seed in evaluation.chosen]
+    chosen = [one for one in trained if one.seed in evaluation.chosen] or trained
     panels: list[Panel] = [
         lambda axes: _against_baselines(axes, evaluation),
-        lambda axes: _over_seeds(axes, evaluation, [one.seed for one in trained]),
+        lambda axes: _over_seeds(axes, evaluation, seeds),
         lambda axes: _learning(axes, trained, chosen, loss),
         lambda axes: _importance(axes, importance),
     ]
@@ -59,11 +62,11 @@ def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
     return draw_panels(panels[evaluation.task](evaluation), title, path)
 
 
-def feature_gain(boosters: Mapping[int, bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
+def feature_gain(boosters: Collection[bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
     """Return each feature's share of the total gain in loss, mean over boosters of `learner`, largest first."""
     load = find_learner(learner).load
     totals = dict.fromkeys(features, 0.0)
-    for content in boosters.values():
+    for content in boosters:
         gains = load(content).gains()
         whole = sum(gains.values()) or 1.0
         for name, gain in gains.items():
@@ -144,12 +147,15 @@ def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> Non
     axes.axhline(spread.mean, color=GREEN, lw=1)
     axes.plot(range(len(seeds)), spread.values, "o", color=GREY, ms=7)
     at = [place for place, seed in enumerate(seeds) if seed in evaluation.chosen]
-    label = "in the model" if len(at) > 1 else "median by validation loss: the model"
+    label = "in the model" if len(at) > 1 else "median by loss: the model"
     axes.plot(at, [spread.values[place] for place in at], "o", color=GREEN, ms=9, label=label)
+    whole = evaluation.estimates[MODEL][metric].value
+    if len(at) > 1:
+        axes.axhline(whole, color=DARK, lw=1.4, ls="--", label=f"mean of their predictions: {whole:.4f}")
     shown = range(0, len(seeds), max(1, len(seeds) // 12))
     axes.set_xticks(list(shown), [str(seeds[place]) for place in shown])
     axes.set(xlabel="seed", ylabel=metric)
-    low, high = min(spread.values), max(spread.values)
+    low, high = min(*spread.values, whole), max(*spread.values, whole)
     room = (high - low) or 0.01
     axes.set_ylim(low - 0.2 * room, high + 0.45 * room)
     axes.set_title(f"{count(len(seeds), 'seed')}: {spread.mean:.4f} ± {spread.deviation:.4f}")
@@ -163,10 +169,11 @@ def _learning(axes: Axes, trained: Sequence[Trained], chosen: Sequence[Trained],
     for one in chosen[:1]:
         axes.plot(one.history["validation"], color=GREEN, lw=1.8, label="validation")
         axes.plot(one.history["train"], color="#6e7681", lw=1.8, label="training")
-        axes.plot(one.rounds - 1, one.validation_loss, "o", color=GREEN, ms=7)
+        lowest = one.validation_loss or 0.0
+        axes.plot(one.rounds - 1, lowest, "o", color=GREEN, ms=7)
         axes.annotate(
             f"kept: {one.rounds} rounds",
-            (one.rounds - 1, one.validation_loss),
+            (one.rounds - 1, lowest),
             (6, 10),
             textcoords="offset points",
             fontsize=8.5,

@@ -1,15 +1,25 @@
-"""The picture of a replay: what each policy gained, batch by batch and in all, and what it cost."""
+"""The pictures of a replay: what each policy gained, batch by batch and in all, and what it cost; what staleness costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.life.courses import HELD, PROMOTED, REFUSED, STOPPED, UNGATED, WATCH, Course, Replay
+from evergreen.life.courses import (
+    HELD,
+    HINDSIGHT,
+    PROMOTED,
+    REFUSED,
+    STOPPED,
+    UNGATED,
+    WATCH,
+    Course,
+    Replay,
+)
 from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.report.comparison import RED, SLATE
 from evergreen.report.plots import AMBER, DARK, GREEN, GREY, LEAF, Panel, draw_interval, draw_panels
@@ -22,6 +32,7 @@ COLOURS = {
     "every batch": AMBER,
     "on drift": GREEN,
     UNGATED: LEAF,
+    HINDSIGHT: DARK,
 }  # of policies; a schedule has another
 MARKS: dict[str, dict[str, Any]] = {  # what a policy did at a batch
     PROMOTED: {"marker": "D", "ms": 10},
@@ -44,13 +55,50 @@ def draw_replay(found: Replay, path: Path) -> Path:
         lambda axes: _metric(axes, found),
         lambda axes: _deeds(axes, found),
         lambda axes: _gains(axes, found),
-        lambda axes: _retrainings(axes, found.courses),
-        lambda axes: _seconds(axes, found.courses),
+        lambda axes: _retrainings(axes, _real(found.courses)),
+        lambda axes: _seconds(axes, _real(found.courses)),
     ]
     rows = len(found.courses)
     heights = (4.2, 0.9 + 0.38 * rows, 1.3 + 0.42 * rows)
     size = (12.5, sum(heights) + 0.35 * (2 + found.finding.count("\n")))
     return draw_panels(panels, _capital(found.finding), path, grid="AAA;BBB;CDE", size=size, heights=heights)
+
+
+def draw_staleness(found: Mapping[str, Replay], path: Path) -> Path:
+    """Draw what is lost by the age of the champion, a line for each replay that has champions of several ages."""
+    panels: list[Panel] = [lambda axes: _staleness(axes, found)]
+    metric, second = next(iter(found.values())).metric, next(iter(found.values())).costs()[:1]
+    told = f": {second[0].lost.value:+.4f} for a batch more" if second else ""
+    return draw_panels(
+        panels, f"What a stale champion loses in {metric}{told}", path, grid="A", size=(8, 4.2), heights=(1,)
+    )
+
+
+def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
+    """Draw the mean loss by age with its interval; grey below each age, how many batches tell it."""
+    apart = 0.12
+    for number, ((name, one), colour) in enumerate(zip(found.items(), (GREEN, AMBER, SLATE), strict=False)):
+        costs = one.costs()
+        x = np.array([1, *(cost.age + number * apart for cost in costs)])
+        axes.plot(x, [0, *(cost.lost.value for cost in costs)], "o-", color=colour, lw=2, ms=5, label=name, zorder=2)
+        edges = [cost.lost.low for cost in costs], [cost.lost.high for cost in costs]
+        axes.vlines(x[1:], *edges, color=colour, lw=1.2, alpha=0.6)
+    first = next(iter(found.values()))
+    counts = {1: sum(one.age == 1 for one in first.ages)} | {cost.age: cost.batches for cost in first.costs()}
+    axes.axhline(0, color=GREY, lw=0.8, zorder=0)
+    axes.set_xticks([*counts], [f"{age}\n{count}x" for age, count in counts.items()])
+    axes.set(
+        xlabel="age of the champion in batches, and how many batches met such",
+        ylabel=f"{first.metric} lost, less is better",
+    )
+    axes.set_title(f"Beside the champion of the batch before, same rows; {first.confidence:.0%} intervals of rows")
+    if len(found) > 1:
+        axes.legend(fontsize=8.5, loc="upper left")
+
+
+def _real(courses: Sequence[Course]) -> list[Course]:
+    """Return those that something was done under: not what is known afterwards only."""
+    return [one for one in courses if one.policy != HINDSIGHT]
 
 
 def _colour(course: Course) -> str:
@@ -71,11 +119,13 @@ def _metric(axes: Axes, found: Replay) -> None:
         x = np.arange(len(course.steps)) + (number - middle) * APART
         y = [one.value for one in course.steps]
         colour = _colour(course)
-        axes.plot(x, y, "o-", color=colour, lw=1.8, ms=4, label=course.policy, zorder=2)
+        line = "o:" if course.policy == HINDSIGHT else "o-"
+        axes.plot(x, y, line, color=colour, lw=1.8, ms=4, label=course.policy, zorder=2)
         axes.vlines(
             x, [one.low for one in course.steps], [one.high for one in course.steps], color=colour, lw=1, alpha=0.5
         )
-        new = [at for at, one in enumerate(course.steps) if at and one.champion != course.steps[at - 1].champion]
+        marked = course.steps if course.policy != HINDSIGHT else ()
+        new = [at for at, one in enumerate(marked) if at and one.champion != marked[at - 1].champion]
         axes.plot(x[new], [y[at] for at in new], "D", color=colour, ms=9, mec="white", zorder=3)
     axes.plot([], [], "D", color=DARK, ms=8, mec="white", label="first batch of a new champion")
     _batches(axes, found, names=True)
@@ -83,15 +133,16 @@ def _metric(axes: Axes, found: Replay) -> None:
     if found.metric in LOWER_IS_BETTER:
         axes.invert_yaxis()
     axes.set_title(f"Each batch as its champion met it, before any retraining; {found.confidence:.0%} intervals")
-    axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=len(found.courses) + 2)
+    axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4)
     low, high = axes.get_ylim()
-    axes.set_ylim(low - 0.12 * (high - low), high)  # room for the legend
+    axes.set_ylim(low - 0.2 * (high - low), high)  # room for the legend
 
 
 def _deeds(axes: Axes, found: Replay) -> None:
     """Draw when each policy retrained, and whether a new champion came of it."""
     seen: set[str] = set()
-    for row, course in enumerate(found.courses):
+    courses = _real(found.courses)
+    for row, course in enumerate(courses):
         axes.axhline(row, color=GREY, lw=0.8, alpha=0.6, zorder=0)
         for at, one in enumerate(course.steps):
             if one.action in MARKS:
@@ -101,8 +152,8 @@ def _deeds(axes: Axes, found: Replay) -> None:
     for action in (one for one in MARKS if one in seen):
         axes.plot([], [], label=WORDS[action], **{"color": DARK, "ls": "", **MARKS[action], "ms": 7})
     _batches(axes, found)
-    axes.set_yticks(range(len(found.courses)), [one.policy for one in found.courses])
-    axes.set(ylim=(len(found.courses) - 0.4, -0.6))
+    axes.set_yticks(range(len(courses)), [one.policy for one in courses])
+    axes.set(ylim=(len(courses) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_title("What each policy did then")
@@ -118,7 +169,7 @@ def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
             if names:
                 where = axes.get_xaxis_transform()
                 axes.text(at, 0.97, HELD, transform=where, fontsize=8.5, color=AMBER, ha="center", va="top")
-    shown = range(0, len(found.batches), max(1, len(found.batches) // 14))
+    shown = range(0, len(found.batches), max(1, ceil(len(found.batches) / 14)))
     axes.set_xticks(list(shown), [found.batches[at] for at in shown])
     axes.set_xlim(-0.5, len(found.batches) - 0.5)
 
@@ -136,7 +187,7 @@ def _gains(axes: Axes, found: Replay) -> None:
         axes.annotate(told, (1.0, row), xycoords=axes.get_yaxis_transform(), fontsize=8.5, va="center", ha="right")
     axes.axvline(0, color=DARK, lw=0.8, zorder=0)
     low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.8 * (high - low))  # room for the means
+    axes.set_xlim(low, high + 1.2 * (high - low))  # room for the means
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"{found.metric} gained over never, more is better")
     _policies(axes, found.courses, f"Gain, {found.confidence:.0%} interval")

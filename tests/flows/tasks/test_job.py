@@ -18,11 +18,14 @@ from evergreen.commit import Commit, first_commit
 from evergreen.errors import InputError
 from evergreen.project import Project
 from flows.server import ended_tag_of, tag_of, waiting_tag_of
-from flows.tasks import data, job, life, models
+from flows.tasks import data, job, life, models, sweeps
 from flows.tasks.job import Job, not_a_mistake, note_shown, show_again, skipped, value
 
 TASKS = {
-    one.name: one for module in (job, data, models, life) for one in vars(module).values() if isinstance(one, Task)
+    one.name: one
+    for module in (job, data, sweeps, models, life)
+    for one in vars(module).values()
+    if isinstance(one, Task)
 }
 
 

@@ -72,7 +72,7 @@ def test_a_person_is_asked_where_there_is_a_page(
     if alias == "champion":
         ((number, expected, decision),) = registry.promoted
         assert (number, expected) == ("2", "1")
-        assert decision.reasons[0] == "approved by a person: looks right."
+        assert decision.reasons[0] == "approved by a person: looks right"
     else:
         assert registry.promoted == []
 

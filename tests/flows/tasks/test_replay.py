@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.life.courses import NOTHING, POLICIES, Course, Options, Replay, Step
+from evergreen.life.courses import NOTHING, POLICIES, Aged, Course, Options, Replay, Step
 from evergreen.model.metrics import Estimate
 from evergreen.params import Params
 from evergreen.project import Project
@@ -31,6 +31,7 @@ TITLES = [Options().title(one) for one in POLICIES]
 FOUND = Replay(
     "roc_auc", 0.95, ("2013-04", "2013-05"), (), (), {}, tuple(replace(COURSE, policy=one) for one in TITLES)
 )
+AGES = tuple(Aged(f"2013-0{5 - age}", "2013-05", age, 900, 0.7 - 0.01 * age, np.zeros(3)) for age in (1, 2))
 
 
 @pytest.fixture
@@ -86,14 +87,16 @@ def test_batches_arrive_in_order_and_progress_is_shown(running: Any, monkeypatch
     assert (came, shown) == (["2013-04", "2013-05"], [50, 100])
 
 
+@pytest.mark.parametrize(("ages", "more"), [((), set()), (AGES, {"staleness.png"})])
 def test_what_came_of_it_is_drawn_written_and_recorded(
-    running: Any, said: list[str], open_tracker: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    ages: tuple[Aged, ...], more: set[str], running: Any, said: list[str], open_tracker: Callable[..., Tracker],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     tables: list[Any] = []
     monkeypatch.setattr(tasks, "create_table_artifact", lambda table, **_: tables.append(table))
     tracker = open_tracker()
     job = Job(tracker.project, tracker.params, tracker)
-    tasks.publish.fn(job, FOUND, running)
+    tasks.publish.fn(job, replace(FOUND, ages=ages), running)
     assert tables == [FOUND.as_table()]
     assert said == [FOUND.finding]
     assert json.loads((job.project.reports / "replay.json").read_text())["courses"][0]["steps"][1]["value"] is None
@@ -105,6 +108,7 @@ def test_what_came_of_it_is_drawn_written_and_recorded(
         "params.json",
         "replay.json",
         "replay.png",
+        *more,
     }
 
 

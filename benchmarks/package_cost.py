@@ -1,0 +1,61 @@
+"""What the mean of ten seeds costs beside the median seed: `python -m benchmarks.package_cost`.
+
+Size of the package, milliseconds for one row and seconds for a million (of CPU), of models as a run on a month of flights makes
+them (200 rounds). The process is one that has loaded the model.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import numpy as np
+import polars as pl
+
+from evergreen import flights
+from evergreen.data.prepare import featurize
+from evergreen.life.replay import fit_seeds
+from evergreen.model.package import Learnt, read_package, write_package
+from evergreen.params import Params
+from benchmarks.rounds import tables_of
+
+SEEDS, ROUNDS, REPEATS = 10, 200, 100
+
+
+def main() -> None:
+    rows = featurize(flights.read("2013-01"), "binary")[0]
+    tables, params = tables_of([rows], None), Params(sweep={"seeds": SEEDS}, train={"device": "cpu"})
+    trained = {one.seed: one.booster for one in fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)}
+    million = pl.concat([rows] * (1_000_000 // rows.height + 1))[:1_000_000]
+    print("                 package   one row   a million rows")
+    for name, boosters in (("median seed", {0: trained[0]}), (f"mean of {SEEDS}", trained)):
+        with tempfile.TemporaryDirectory() as folder:
+            assert tables.encoder
+            package = write_package(
+                Path(folder, "package"), tables.encoder, boosters, Learnt(np.empty(0, np.uint64), "2013-01-31")
+            )
+            size = sum(path.stat().st_size for path in package.iterdir()) / 1e6
+            model = read_package(package)
+        one = 1000 * median(lambda model=model: model.predict_rows(rows[:1]), REPEATS)
+        many = median(lambda model=model: model.predict_rows(million), 1)
+        print(f"{name:15} {size:5.1f} MB  {one:5.1f} ms   {many:6.1f} s", flush=True)
+
+
+def median(work: Callable[[], object], repeats: int) -> float:
+    """Return the seconds that it takes, by the median, after a first time that does not count."""
+    work() if repeats > 1 else None
+    took = []
+    for _ in range(repeats):
+        began = time.process_time()
+        work()
+        took.append(time.process_time() - began)
+    return statistics.median(took)
+
+
+if __name__ == "__main__":
+    main()

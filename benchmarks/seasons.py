@@ -1,0 +1,100 @@
+"""When to retrain on data of another kind: `python -m benchmarks.seasons` replays two years of made-up sales, month by month.
+
+Regression, generated with a fixed seed: what a shop sells in an hour, with a season that differs by shop, a week, prices,
+a trend of each shop's own, and noise. No feature says how much time has passed, so that the trend has to be learnt
+again. Nothing was chosen by what came out: neither here, nor in params.yaml by what came out here.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import polars as pl
+
+from evergreen import dataset, expectations, params
+from evergreen.life.courses import Options
+from evergreen.life.replay import replay
+from evergreen.project import Project
+from benchmarks.replay import ROOT, tell
+
+START, MONTHS, ROWS, SHOPS, SEED = datetime(2011, 1, 1), 24, 2500, 12, 2011  # noqa: DTZ001
+SEEDS = 3  # the question is when to train, and a seed more moves no answer
+NOISE = 15.0  # standard deviation, in sales
+DEFINITION: dict[str, Any] = {
+    "COLUMNS": {"number": pl.Int64(), "hour": pl.Datetime("us"), "shop": pl.String(), "price": pl.Float64(),
+                "temperature": pl.Float64(), "sales": pl.Float64()},
+    "KEY": ("number",),
+    "TIME": "hour",
+    "LABEL": pl.col("sales"),
+    "KNOWN_LATER": ("sales",),
+    "LEFT_OUT": {},
+    "FEATURES": {
+        "shop": pl.col("shop"),
+        "weekday": pl.col("hour").dt.weekday(),
+        "hour_of_day": pl.col("hour").dt.hour(),
+        "month": pl.col("hour").dt.month(),
+        "price": pl.col("price"),
+        "temperature": pl.col("temperature"),
+    },
+    "SLICES": {"shop": pl.col("shop")},
+    "GROUPS": {},
+}  # fmt: skip
+
+
+def batches() -> list[str]:
+    """Return the names of the months."""
+    return [f"{START.year + at // 12}-{at % 12 + 1:02}" for at in range(MONTHS)]
+
+
+def origin() -> str:
+    """Return what tells these data from others."""
+    return f"generated with seed {SEED}"
+
+
+def read(batch: str) -> pl.DataFrame:
+    """Return the sales of one month, shape (ROWS, 6)."""
+    at = batches().index(batch)
+    world, draw = np.random.default_rng(SEED), np.random.default_rng([SEED, at])
+    level, swing = world.uniform(80, 160, SHOPS), world.uniform(-40, 40, SHOPS)  # what sells in summer, or in winter
+    trend = world.normal(1.0, 2.0, SHOPS)  # sales more each month
+    start = START.replace(year=START.year + at // 12, month=at % 12 + 1)
+    days = ((start + timedelta(days=31)).replace(day=1) - start).days
+    hours = np.sort(draw.integers(0, 24 * days, ROWS))
+    times = [start + timedelta(hours=int(one)) for one in hours]
+    passed = np.array([(one - START).days for one in times])
+    season = -np.cos(2 * np.pi * passed / 365.25)  # 1 in July
+    shop, weekend = draw.integers(0, SHOPS, ROWS), np.array([one.weekday() >= 5 for one in times])
+    price = np.round(draw.normal(10, 1.5, ROWS), 2)
+    warmth = np.round(12 + 10 * season + draw.normal(0, 4, days)[hours // 24], 1)
+    busy = np.sin(np.pi * (hours % 24) / 24) ** 2
+    sales = (level[shop] + swing[shop] * season + trend[shop] * passed / 30.44) * (0.6 + 0.6 * busy)
+    sales += 15 * weekend - 6 * (price - 10) * (1 + weekend) + 0.4 * (warmth - 12) + draw.normal(0, NOISE, ROWS)
+    named = pl.Series(shop).replace_strict({at: f"shop {at}" for at in range(SHOPS)})
+    columns = {"number": at * ROWS + np.arange(ROWS), "hour": times, "shop": named, "price": price,
+               "temperature": warmth, "sales": sales}  # fmt: skip
+    return pl.DataFrame(columns).cast(DEFINITION["COLUMNS"])
+
+
+def main() -> None:
+    content = {"task": "regression", "source": {"kind": "python", "module": "benchmarks.seasons"}}
+    chosen = params.load(ROOT / "params.yaml").model_dump(by_alias=True, mode="json") | content
+    definition, rules = (
+        mock.patch.multiple(dataset, **DEFINITION),
+        mock.patch.object(expectations, "expectations", _none),
+    )
+    with tempfile.TemporaryDirectory() as folder, definition, rules:
+        tell(replay(Project(Path(folder)), params.parse(chosen, "params.yaml"), Options(seeds=SEEDS)))
+
+
+def _none(_: str) -> list[Any]:
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Influence: what learning from the newest batch does to predictions for the rows before it, which no model has learnt.
+
+The live model cannot be asked: rows that it has learnt from look as good after wrong labels as after right ones. So a
+few seeds learn from the training rows and the newest batch, without the rows between that stop training early. Beside
+the seeds that those rows did stop, which lack the newest batch, they show what it teaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.data.split import LABEL
+from evergreen.life.compare import Difference, Rows, Side, difference
+from evergreen.life.judge import days_of, resampling_of
+from evergreen.model.learner import find_learner, is_seedless
+from evergreen.model.metrics import pick_metric
+from evergreen.model.sweep import ROUND_SEEDS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from evergreen.model.sweep import Slots
+    from evergreen.model.tables import Tables
+    from evergreen.params import Params
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def teach(tables: Tables, rounds: int, name: str, params: Params, device: str, slots: Slots) -> list[bytes]:
+    """Return models, by the learner called `name`, of the training rows of `tables`, boosted so often."""
+    learner, how = find_learner(name), params.train.model_copy(update={"rounds": rounds})
+    matrix = learner.build_matrix(tables, how)
+    fit = partial(learner.train, matrix, how, device=device, threads=slots.threads)
+    seeds = params.sweep.seed_list()[: 1 if is_seedless(name) else ROUND_SEEDS]
+    with ThreadPoolExecutor(slots.jobs) as pool:
+        return [one.booster for one in pool.map(fit, seeds)]
+
+
+def find_influence(
+    tables: Tables, rows: pl.DataFrame, without: Sequence[bytes], taught: Sequence[bytes], name: str, params: Params
+) -> Difference | None:
+    """Return how much better the models `taught` by the newest batch predict `rows` than those `without` it.
+
+    `rows`: of a features file, which none has learnt from; `tables`: with the encoder of both; `name`: their learner.
+    """
+    encoder, load = tables.encoder, find_learner(name).load
+    assert encoder
+    x = encoder.transform(rows)
+
+    def side(models: Sequence[bytes]) -> Side:
+        return Side(np.asarray(np.mean([load(one).predict(x) for one in models], axis=0)))
+
+    known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
+    metric = pick_metric(params.gate.metric, encoder.task)
+    return difference(known, metric, side(without), side(taught), resampling_of(params))
