@@ -72,9 +72,9 @@ def compare_refit(job: Job, plan: Plan, live: Contender, judged: Contender, evid
     earlier = None if split.judged else read_part(job.project, newest)
     rows, held_out = read_part(job.project, split.judging), evidence.held_out
     said = held_out.packaged[held_out.find(hash_rows(rows))]
-    refit = beside(live.model(), judged.model(), said, earlier, rows, live.rounds, job.params)
-    champion = job.registry.champion()
-    same = champion is not None and live.model().says_same(job.registry.open(champion))
+    model, champion = live.model(), job.registry.champion()
+    refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
+    same = champion is not None and model.says_same(job.registry.open(champion))
     influence = None if split.judged else _influence(job, plan, live.learner, search)  # each fold tells of the others
     refit = replace(refit, influence=influence, same=same)
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))

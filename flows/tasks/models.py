@@ -299,7 +299,8 @@ def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) 
       cache_policy=NO_CACHE)  # fmt: skip
 def register(job: Job, plan: Plan, run_id: str, made: Contender) -> Registered:
     """Put a model into the registry."""
+    assert made.tables.encoder
     with made.package(job.project) as folder:
-        registered = job.registry.register(run_id, plan.fingerprint, folder, made.model().encoder)
+        registered = job.registry.register(run_id, plan.fingerprint, folder, made.tables.encoder)
     get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias or "registered")
     return registered

@@ -89,10 +89,15 @@ def _cut(times: pl.Series, period: str) -> dict[str, pl.Series]:
     return {str(name): part["row"] for (name,), part in parts.items()}
 
 
+def has_few_rows(plan: Plan) -> bool:
+    """Return whether cross-validation will judge what is learnt from the table."""
+    return len(plan.target.known) < (Split().cross_validate_below or 0)
+
+
 def _find_until(rows: Mapping[str, pl.Series], plan: Plan) -> tuple[str | None, list[Doubt]]:
     """Return the last batch that can judge a model, where it is not the newest, which is not whole yet."""
     names = list(rows)
-    if len(plan.target.known) < (Split().cross_validate_below or 0):  # no batch judges by itself
+    if has_few_rows(plan):  # no batch judges by itself
         return None, []
     last = next((name for name in reversed(names[2:]) if _can_judge(rows[name], plan)), names[-1])
     if last == names[-1]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evergreen.adopt.cut import Batches
+from evergreen.adopt.cut import Batches, has_few_rows
 from evergreen.adopt.doubt import listed, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.data.finding import span
 from evergreen.data.moments import ORDER
-from evergreen.params import Split
 
 
 def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]) -> str:
@@ -59,7 +58,7 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
     yield f"from: {len(plan.features)} features: {listed([shown(one) for one in plan.features], 8)}"
     yield f"key: {listed([shown(one) for one in plan.key]) or 'none, so a row is told by its number in the file'}"
     names = list(batches.rows)
-    few = labelled < (Split().cross_validate_below or 0)
+    few = has_few_rows(plan)
     judging = "the newer half judges, by models of what came before" if few else "the newest rows judge the model"
     if plan.time == ORDER:
         yield f"time: the order of rows, and of later files; {judging}"

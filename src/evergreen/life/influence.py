@@ -8,8 +8,6 @@ the seeds that those rows did stop, which lack the newest batch, they show what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy as np
 from evergreen.data.split import LABEL
 from evergreen.life.compare import Difference, Rows, Side, difference
 from evergreen.life.judge import days_of, resampling_of
+from evergreen.model.folds import fit_side_by_side
 from evergreen.model.learner import find_learner, is_seedless
 from evergreen.model.metrics import pick_metric
 from evergreen.model.sweep import ROUND_SEEDS
@@ -33,12 +32,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def teach(tables: Tables, rounds: int, name: str, params: Params, device: str, slots: Slots) -> list[bytes]:
     """Return models, by the learner called `name`, of the training rows of `tables`, boosted so often."""
-    learner, how = find_learner(name), params.train.model_copy(update={"rounds": rounds})
-    matrix = learner.build_matrix(tables, how)
-    fit = partial(learner.train, matrix, how, device=device, threads=slots.threads)
+    how = params.train.model_copy(update={"rounds": rounds, "learner": name})
     seeds = params.sweep.seed_list()[: 1 if is_seedless(name) else ROUND_SEEDS]
-    with ThreadPoolExecutor(slots.jobs) as pool:
-        return [one.booster for one in pool.map(fit, seeds)]
+    taught = fit_side_by_side(tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads)
+    return [one.booster for one in taught]
 
 
 def find_influence(

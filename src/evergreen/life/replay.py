@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -60,9 +59,9 @@ from evergreen.life.staleness import find_staleness
 from evergreen.model.baselines import fit_linear, predict_baselines
 from evergreen.model.device import count_cores, pick_device
 from evergreen.model.evaluate import check_holdout, losses_of
-from evergreen.model.folds import join
+from evergreen.model.folds import fit_side_by_side
 from evergreen.model.held_out import HeldOut
-from evergreen.model.learner import Trained, find_learner
+from evergreen.model.learner import Trained
 from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
 from evergreen.model.package import Learnt
 from evergreen.model.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
@@ -209,14 +208,8 @@ def fit_seeds(
 ) -> list[Trained]:
     """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
     how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
-    learner, slots = find_learner(how.learner), share_cores(params.sweep, count_cores(), device)
-    binned = [learner.build_matrix(part, how) for part in tables.parts()]
-
-    def fit(seed: int) -> Trained:
-        return join([learner.train(one, how, seed, device=device, threads=slots.threads) for one in binned])
-
-    with ThreadPoolExecutor(slots.jobs) as pool:
-        return list(pool.map(fit, seeds))
+    slots = share_cores(params.sweep, count_cores(), device)
+    return fit_side_by_side(tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads)
 
 
 def trees_of(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import median_low
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from evergreen.data.keys import Hashes
 from evergreen.model.learner import Trained, find_learner
 from evergreen.model.tables import Fold, Tables
+from evergreen.params import Train
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FOLDS = 5
@@ -45,6 +47,20 @@ def fold_by_time(train: Array, judged: Array, *, stopping: bool) -> tuple[Fold, 
         of_fold = (judged >= start) & (judged < end if end is not None else True)
         found.append(Fold(*map(np.flatnonzero, (before & ~stop, stop, of_fold))))
     return tuple(found)
+
+
+def fit_side_by_side(
+    tables: Tables, params: Train, seeds: Sequence[int], *, device: str, jobs: int, threads: int
+) -> list[Trained]:
+    """Train some seeds, `jobs` at a time, on one matrix for each part of `tables`."""
+    learner = find_learner(params.learner)
+    binned = [learner.build_matrix(part, params) for part in tables.parts()]
+
+    def fit(seed: int) -> Trained:
+        return join([learner.train(one, params, seed, device=device, threads=threads) for one in binned])
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(fit, seeds))
 
 
 def join(trained: Sequence[Trained]) -> Trained:

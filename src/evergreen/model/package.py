@@ -142,8 +142,8 @@ def read_package(folder: Path) -> Model:
     boosters = {int(seed): path.read_bytes() for seed, path in files.items()}
     said = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))
     learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), said["newest"], tuple(said.get("batches", ())))
-    learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, named=MADE in sums)
     made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
+    learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, made)
     way, refit, rounds = str(made.get("way", "")), bool(made.get("refit")), int(made.get("rounds", 1))
     encoder, definition = (
         Encoder.read(folder / "encoder.json"),
@@ -152,13 +152,12 @@ def read_package(folder: Path) -> Model:
     return Model(encoder, boosters, learnt, learner, definition, way=way, refit=refit, rounds=rounds)
 
 
-def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], *, named: bool) -> str:
+def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], made: Mapping[str, Any]) -> str:
     """Return which learner made a package; the first packages did not say, and only XGBoost's suffix tells it."""
-    if not named:
+    if not made:
         if suffixes == {find_learner(XGBOOST).SUFFIX}:
             return XGBOOST
         raise InputError(f"{folder} does not say which learner made it: run `evergreen run`")
-    made = json.loads((folder / MADE).read_text(encoding="utf-8"))
     if made["seeds"] != sorted(boosters):
         raise InputError(f"{folder} holds seeds {sorted(boosters)}, not {made['seeds']}: do not use this model")
     return str(made["learner"])
