@@ -11,10 +11,13 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from conftest import ROOT, environment
+import yaml
+from conftest import ROOT, SMALL, copy_project, environment, git
 from forking import FORKS, LOGIN, SHARED, Forks
 from houses import PATIENCE
 
+from evergreen.params import Params
+from evergreen.project import Project
 from flows.server import LOOPBACK, is_prefect
 
 
@@ -83,3 +86,16 @@ def _shared(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with sharing(request.getfixturevalue("prefect_server"), request.getfixturevalue("forks")):
         yield
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """A project as it is made, that trains little."""
+    root = tmp_path / "project"
+    copy_project(root)
+    content = Params().model_dump(mode="json", by_alias=True)
+    for section, values in SMALL.items():
+        content[section] = content[section] | values
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    git(root, "commit", "-qam", "small")
+    return Project(root)

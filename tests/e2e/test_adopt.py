@@ -5,16 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
-from conftest import SMALL, copy_project, git
 
-from evergreen.params import Params
 from evergreen.project import Project
 
 pytestmark = pytest.mark.slow
@@ -142,19 +139,6 @@ ADOPTED: dict[str, tuple[Callable[[], bytes], tuple[str, ...], str, tuple[str, .
         ("pixel_0_0",),
     ),
 }
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Project:
-    """A project as it is made, that trains little."""
-    root = tmp_path / "project"
-    copy_project(root)
-    content = Params().model_dump(mode="json", by_alias=True)
-    for section, values in SMALL.items():
-        content[section] = content[section] | values
-    (root / "params.yaml").write_text(yaml.safe_dump(content))
-    git(root, "commit", "-qam", "small")
-    return Project(root)
 
 
 def assert_fine(done: subprocess.CompletedProcess[str], *said: str) -> None:

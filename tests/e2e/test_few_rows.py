@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import yaml
-from conftest import SMALL, copy_project, git
 
 from evergreen.data.keys import hash_rows
 from evergreen.data.split import Split, read_part
-from evergreen.params import Params, load
+from evergreen.params import load
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
@@ -34,22 +31,14 @@ def rows(count: int, seed: int, *, learnable: bool = True, time: bool = False) -
 
 
 @pytest.fixture
-def adopt(tmp_path: Path, cli: Run) -> Callable[..., Project]:
+def adopt(fresh: Project, cli: Run) -> Callable[..., Project]:
     """Make a project about some rows."""
 
     def make(frame: pl.DataFrame, *options: str) -> Project:
-        root = tmp_path / "project"
-        copy_project(root)
-        content = Params().model_dump(mode="json", by_alias=True)
-        for section, values in SMALL.items():
-            content[section] = content[section] | values
-        (root / "params.yaml").write_text(yaml.safe_dump(content))
-        git(root, "commit", "-qam", "small")
-        frame.write_csv(tmp_path / "first.csv")
-        project = Project(root)
-        done = cli(project, "adopt", "../first.csv", "--target", "y", "--key", "id", *options)
+        frame.write_csv(fresh.root.parent / "first.csv")
+        done = cli(fresh, "adopt", "../first.csv", "--target", "y", "--key", "id", *options)
         assert done.returncode == 0, done.stdout + done.stderr
-        return project
+        return fresh
 
     return make
 
