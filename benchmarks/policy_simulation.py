@@ -42,7 +42,7 @@ from evergreen.params import Drift, Params, Retrain, Train
 Array = np.ndarray[Any, np.dtype[Any]]
 START, PAST, BATCHES, RUNS, MOST = datetime(2013, 1, 1), 10, 200, 10, 12  # noqa: DTZ001
 LEARNT = 20_000  # rows of a batch
-POLICY = Retrain(cooldown_days=0.0, max_age_days=None, budget=1000)
+POLICY = Retrain(cooldown_days=0.0, max_age_days=None, max_growth=None, budget=1000)
 HOW = Params(evaluate={"resamples": 200}, train=Train(device="cpu", rounds=60, learning_rate=0.1, max_depth=4))
 PLACES = tuple(map(str, range(8)))
 ENCODER = Encoder("binary", ("n0", "n1", "n2", "n3", "place"), {"place": PLACES}, ("0", "1"), ("past",))
@@ -124,7 +124,7 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
         return sketch(columns, None), measure_live("binary", y, p, None, HOW.evaluate, seed)["roc_auc"]
 
     past = [seen(again(), 0)[0] for _ in range(PAST)]
-    whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9)
+    whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9, 10**9)
     windows: list[Window] = []
     asked: list[tuple[str, str]] = []
     for at in range(batches):

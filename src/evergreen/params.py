@@ -206,9 +206,9 @@ class Retrain(Section):
 
     windows: Annotated[int, Field(ge=1, le=100)] = 3
     needed: Annotated[int, Field(ge=1, le=100)] = 2
-    max_staleness: Share = 0.003
-    min_probability: Annotated[float, Field(gt=0.5, lt=1)] = 0.75
     min_loss: Share = 0.01
+    min_probability: Annotated[float, Field(gt=0.5, lt=1)] = 0.75
+    max_growth: Annotated[float, Field(gt=0)] | None = 0.25
     cooldown_days: Annotated[float, Field(ge=0)] = 20.0
     min_new_rows: Count = 1000
     budget: Annotated[int, Field(ge=0)] = 24

@@ -46,7 +46,7 @@ def unlabelled(at: int, **changes: Any) -> Window:
 
 def life(**changes: Any) -> Life:
     known: dict[str, Any] = {"version": "3", "learnt_until": START, "expected": GOOD, "metric": "roc_auc"}
-    return Life(**known | {"retrainings": (START,), "new_rows": 5000} | changes)
+    return Life(**known | {"retrainings": (START,), "new_rows": 5000, "learnt_rows": 50_000} | changes)
 
 
 def each(count: int = 3, **changes: Any) -> list[Window]:
@@ -68,7 +68,7 @@ def says(decision: Decision, name: str) -> str:
 # --- all rules --------------------------------------------------------------------------------------------------------
 
 NAMES = [
-    "new batch", "fit", "fresh", "no loss", "no label drift", "no expected loss", "age", "no drift", "no sign", "order",
+    "new batch", "fit", "fresh", "no loss", "no label drift", "no expected loss", "growth", "age", "no drift", "no sign", "order",
     "cooldown", "new rows", "budget",
 ]  # fmt: skip
 
@@ -361,7 +361,7 @@ def test_values_are_frozen():
 
 # --- what staleness costs -----------------------------------------------------------------------------------------------
 
-STALE, FRESH = Estimate(0.006, 0.002, 0.01), Estimate(0.001, -0.002, 0.004)
+STALE, FRESH = Estimate(0.012, 0.004, 0.02), Estimate(0.001, -0.002, 0.004)
 
 
 @pytest.mark.parametrize(
@@ -369,8 +369,8 @@ STALE, FRESH = Estimate(0.006, 0.002, 0.01), Estimate(0.001, -0.002, 0.004)
     [
         ([window(1), window(2, staleness=STALE)], "retrain", "fresh"),
         ([window(1), window(2, staleness=FRESH)], "nothing", None),
-        ([window(1), window(2, staleness=Estimate(0.002, 0.001, 0.003))], "nothing", None),  # sure, and too small
-        ([window(1), window(2, staleness=Estimate(0.009, -0.001, 0.02))], "nothing", None),  # large, and not sure
+        ([window(1), window(2, staleness=Estimate(0.009, 0.007, 0.011))], "nothing", None),  # sure, and too small
+        ([window(1), window(2, staleness=Estimate(0.015, -0.001, 0.03))], "nothing", None),  # large, and not sure
         # a scout has seen little of a world that has just changed: a loss asks all the same
         ([window(1, **LOST), window(2, **LOST, staleness=FRESH)], "retrain", "no loss"),
         ([window(at, label_drifted=True, staleness=FRESH) for at in (1, 2)], "retrain", "no label drift"),
@@ -389,3 +389,26 @@ def test_measured_staleness_decides(windows, action, due):
 def test_brakes_hold_a_stale_champion_too():
     decision = decided([window(1), window(2, staleness=STALE)], life(new_rows=10))
     assert (decision.action, broken(decision)) == ("watch", {"fresh", "new rows"})
+
+
+# --- a history that has grown ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("learnt", "new", "params", "action"),
+    [
+        (20_000, 5_000, {}, "retrain"),
+        (20_001, 5_000, {}, "nothing"),
+        (20_000, 5_000, {"max_growth": 0.3}, "nothing"),
+        (20_000, 5_000, {"max_growth": None}, "nothing"),
+        (2_000, 900, {}, "watch"),  # too few rows are new, whatever their share
+    ],
+)
+def test_a_history_that_has_grown_asks_for_a_retraining_without_any_loss(learnt, new, params, action):
+    decision = decided(each(1), life(learnt_rows=learnt, new_rows=new), **params)
+    assert decision.action == action
+    assert ("growth" in broken(decision)) == (action in ("retrain", "watch"))
+
+
+def test_that_growth_is_switched_off_is_told():
+    assert says(decided(each(), max_growth=None), "growth").startswith("SWITCHED OFF (retrain.max_growth)")

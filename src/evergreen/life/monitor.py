@@ -194,6 +194,7 @@ def life_of(reference: Reference, metric: str, retrainings: Sequence[datetime], 
         metric=metric,
         retrainings=tuple(retrainings),
         new_rows=sum(one["rows"] for one in features.entries.values() if one["end"] > newest),
+        learnt_rows=len(reference.model.learnt.keys),
     )
 
 

@@ -17,7 +17,7 @@ from evergreen.life.decide import NOTHING, RETRAIN, WATCH, Action, Decision, Rul
 from evergreen.model.metrics import LOWER_IS_BETTER, Estimate
 from evergreen.params import Retrain
 
-FRESH, AGE = "fresh", "age"  # names of rules
+FRESH, GROWTH, AGE = "fresh", "growth", "age"  # names of rules
 DAY = timedelta(days=1)
 YEAR = 365 * DAY
 
@@ -56,7 +56,7 @@ class Life:
     """What is known of the champion. `learnt_until`: time of the newest row it has learnt from.
 
     `expected`: `metric`, the one that decides, on its holdout. `retrainings`: for each, promoted or not, the newest
-    time in its newest batch. `new_rows`: labelled rows that the champion has not learnt from.
+    time in its newest batch. `new_rows`: labelled rows that the champion has not learnt from; `learnt_rows`: those it has.
     """
 
     version: str
@@ -65,6 +65,7 @@ class Life:
     metric: str
     retrainings: tuple[datetime, ...]
     new_rows: int
+    learnt_rows: int
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ def _triggers(case: _Case) -> Iterator[Rule]:
     says = f"the label drifted {case.counted(moved, labelled, ' with labels')}"
     yield Rule("no label drift", met=len(moved) < case.params.needed, says=says)
     yield _no_expected_loss(case)
+    yield _growth(case)
     limit, days = case.params.max_age_days, (case.now - case.life.learnt_until) / DAY
     if limit is None:
         yield Rule(AGE, met=True, says="SWITCHED OFF (retrain.max_age_days): no champion is too old")
@@ -203,13 +205,24 @@ def _fresh(case: _Case) -> Rule:
     stale = newest.staleness
     if not stale or not _is_known(stale):
         return Rule(FRESH, met=True, says=f"what staleness costs is not measured on {newest.batch}")
-    bound = case.params.max_staleness * (case.life.expected.value if metric in LOWER_IS_BETTER else 1.0)
-    met = not (stale.value >= bound and stale.low > 0)
+    met = not (stale.value >= case.bound and stale.low > 0)
     says = f"on {newest.batch} a model that has learnt from all batches before would be better by {stale.value:+.4f} "
     says += (
-        f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {bound:.4g}, and probably some, asks for a retraining"
+        f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {case.bound:.4g}, and probably some, asks for a retraining"
     )
     return Rule(FRESH, met=met, says=says)
+
+
+def _growth(case: _Case) -> Rule:
+    """Where history is short, a batch more is worth a training whatever it holds: what a model lacks is rows."""
+    limit, life = case.params.max_growth, case.life
+    if limit is None:
+        return Rule(GROWTH, met=True, says="SWITCHED OFF (retrain.max_growth): no history has grown too much")
+    says = (
+        f"the champion has learnt from {life.learnt_rows:,} rows, and lacks {life.new_rows:,} labelled ones; "
+        f"{limit:.0%} more asks for a retraining"
+    )
+    return Rule(GROWTH, met=life.new_rows < limit * life.learnt_rows, says=says)
 
 
 def _no_loss(case: _Case) -> Rule:
