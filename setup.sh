@@ -31,4 +31,6 @@ if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requir
 if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/template.txt; fi
 # template: end template-only
 install --no-build-isolation --no-deps --editable .
+mkdir -p .dvc/tmp   # where `dvc repro` by itself looks up how the library does each step
+ln -sfn "$(.venv/bin/python -c 'from evergreen import recipes; print(recipes.__file__)')" .dvc/tmp/recipes.py
 echo "$wanted" > ".venv/installed-$kind"

@@ -31,6 +31,7 @@ TEMPLATE_ONLY = (
     "hooks/*",
     "evergreen_template/*",
     "tests/template/*",
+    "tests/recipes/*",
     "requirements/template.txt",
     "benchmarks/*",
     "docs/numbers.md",

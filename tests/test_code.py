@@ -1,107 +1,17 @@
-"""Code: a process runs, and fingerprints, what it read at its start; and no module that a step imports is forgotten."""
+"""Code: a process runs, and fingerprints, what it read at its start; and which of it is the user's."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import pytest
-import yaml
 from conftest import ROOT, copy_tracked
 
 from evergreen import code
-from evergreen.data import hold, prepare, validate
-from evergreen.model import sweep
 
 PACKAGE = ROOT / "src" / "evergreen"
-BOOKKEEPING = {
-    "code",
-    "errors",
-    "files",
-    "params",
-    "project",
-    "redact",
-    "data/manifest",
-    "data/memory",
-}  # no number depends on these
-OWN = {"dataset", "expectations"}  # a person's, looked at beside the lists
-
-
-def in_package(*names: str, base: str = "") -> set[str]:
-    """The modules that files of the package are, such as data/keys."""
-    paths = ((PACKAGE / base / name).resolve() for name in names)
-    return {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in paths}
-
-
-imports_of = cache(lambda path, real=code._imports: tuple(real(path)))  # each file is parsed once for all lists
-
-
-def reached(*modules: str) -> set[str]:
-    """What `modules` import, one through another, less bookkeeping."""
-    with mock.patch.object(code, "_imports", imports_of):
-        found = {path for module in modules for path in code.with_imports(PACKAGE / f"{module}.py")}
-    inside = {path for path in found if path.is_relative_to(PACKAGE) and path.name != "__init__.py"}
-    return in_package(*map(str, inside)) - BOOKKEEPING
-
-
-def stage(name: str) -> set[str]:
-    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][name]["deps"]
-    return in_package(*(str(ROOT / dep) for dep in deps if dep.endswith(".py")))
-
-
-def monitoring() -> set[str]:
-    from flows.tasks.monitoring import CODE
-
-    return in_package(*CODE, base="life")
-
-
-NAMES_ONLY = {"data/keys", "data/split", "dataset"}  # of columns: rows made otherwise have another checksum
-SKETCH_ONLY = {"data/grid", "data/hold", "data/suspects"}  # a file's ending
-SHOWN_ONLY = SKETCH_ONLY | {"data/contrast", "data/profile", "data/shift", "data/sketch"}  # by the page on bias
-LISTS = {  # what is listed, what does the work, what of its imports does not count
-    "dvc.yaml ingest": (lambda: stage("ingest"), ["data/batches"], set()),
-    "dvc.yaml validate": (lambda: stage("validate"), ["data/validate"], set()),
-    "dvc.yaml prepare": (lambda: stage("prepare"), ["data/prepare"], set()),
-    "validate": (lambda: in_package(*validate.CODE, base="data"), ["data/validate"], OWN),
-    "prepare": (
-        lambda: in_package(*prepare.CODE, *hold.CODE, base="data"),
-        ["data/prepare"],
-        OWN,
-    ),
-    "hold": (lambda: in_package(*hold.CODE, base="data"), ["data/hold"], NAMES_ONLY),
-    "training": (  # the learner itself counts besides
-        lambda: in_package(*sweep.TRAINS, base="model"),
-        ["model/train", "model/tables"],
-        {"dataset", "model/train"},
-    ),
-    "gate": (
-        lambda: in_package(*sweep.TRAINS, *sweep.JUDGES, base="model"),
-        ["data/bias", "data/label_noise", "life/compare", "life/decide", "life/judge", "life/leaks", "model/baselines",
-         "model/evaluate", "model/package", "model/sweep"],
-        SHOWN_ONLY | {"dataset"},
-    ),
-    "monitoring": (
-        monitoring,
-        ["life/monitor", "life/retrain"],
-        NAMES_ONLY | SKETCH_ONLY | {"life/fairness", "model/device", "model/tables", "model/train"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_every_module_that_a_step_imports_is_in_its_list(name: str) -> None:
-    listed, works, besides = LISTS[name]
-    assert reached(*works) - listed() - besides == set()
-
-
-def test_what_a_list_leaves_out_is_told() -> None:
-    assert "data/keys" in reached("data/prepare") - in_package("data/prepare.py")
-    assert reached("data/dialect") == {"data/dialect"}
-
-
 # --- what imports what ------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +53,27 @@ def test_helpers_count_wherever_they_lie(bare: Path) -> None:
         *(f"{PACKAGE.name}/{one}.py" for one in ("dataset", "late", "words")),
     ]
     assert sorted(found.splitlines()) == sorted(f"src/{one}" for one in expected)
+
+
+def test_the_library_does_not_count_with_what_imports_it(bare: Path) -> None:
+    package = bare / "src" / PACKAGE.name
+    (package / "data").mkdir()
+    for name in ("__init__", "keys"):
+        (package / "data" / f"{name}.py").write_text("")
+    (package / "errors.py").write_text("")
+    own = package / "dataset.py"
+    own.write_text(f"from {PACKAGE.name} import errors\nfrom {PACKAGE.name}.data.keys import KEY\n" + own.read_text())
+    counted = python(
+        bare,
+        "from {name} import code",
+        "print(*(path.stem for path in code.with_imports(code.PACKAGE / 'dataset.py')))",
+    )
+    assert counted.split() == ["__init__", "more", "dataset", "late", "words"]
+
+
+def test_a_learner_of_ones_own_counts_beside_the_librarys() -> None:
+    assert not code.is_users(PACKAGE / "model" / "learner.py")
+    assert code.with_imports(PACKAGE / "model" / "train.py") == [PACKAGE / "model" / "train.py"]
 
 
 # --- what is edited while a process runs ------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from evergreen.files import (
     sha256_of,
-    sha256_of_code,
     sha256_of_file,
+    sha256_of_own,
     sweep_left,
     sweep_parts,
     write_entries,
@@ -270,18 +270,20 @@ def test_fingerprint_of_values(one: tuple[Any, ...], other: tuple[Any, ...], sam
     assert (sha256_of(*one) == sha256_of(*other)) is same
 
 
-def test_fingerprint_of_code(tmp_path: Path) -> None:
+def test_fingerprint_of_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = tmp_path / "a.py", tmp_path / "b.py"
     first.write_text("x = 1")
     second.write_text("y = 2")
-    before = sha256_of_code([first, second])
-    assert sha256_of_code([second, first]) == before
-    assert sha256_of_code([first]) != before
+    before = sha256_of_own(first, second)
+    assert sha256_of_own(second, first) == before
+    assert sha256_of_own(first) != before
     second.write_text("y = 3")
-    assert sha256_of_code([first, second]) != before
+    assert sha256_of_own(first, second) != before
     first.write_text("y = 3")
     second.write_text("x = 1")
-    assert sha256_of_code([first, second]) != before
+    assert sha256_of_own(first, second) != before
+    monkeypatch.setattr("evergreen.code.with_imports", lambda path: [path, second])
+    assert sha256_of_own(first) == sha256_of_own(first, second)
 
 
 @given(

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -18,13 +19,13 @@ import yaml
 from conftest import copy_project, environment
 from dvc.output import Output
 
-from evergreen import code
+from evergreen import code, recipes
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
 from evergreen.data.validate import validate
 from evergreen.errors import InputError
 from evergreen.project import Project
-from evergreen.versions import STAGES, changed_stages, data_versions, read_lock, run_stage
+from evergreen.versions import RECIPES, STAGES, changed_stages, data_versions, read_lock, run_stage
 
 pytestmark = pytest.mark.slow  # real stores and servers
 OUTPUTS = {
@@ -328,8 +329,8 @@ def test_the_task_changes_the_features(settled):
     [
         ("src/evergreen/dataset.py", ["ingest", "validate", "prepare"]),
         ("src/evergreen/expectations.py", ["validate"]),
-        ("src/evergreen/data/sources.py", ["ingest", "validate"]),
-        ("src/evergreen/data/encoder.py", ["prepare"]),
+        ("src/evergreen/data/sources.py", []),  # the library's: its recipes count
+        ("src/evergreen/recipes.py", []),
         ("src/evergreen/model/train.py", []),
         ("data/raw/part.txt", ["ingest", "validate"]),
         ("data/quarantine/part.txt", ["validate"]),
@@ -341,6 +342,62 @@ def test_a_file_changes_the_stages_that_use_it(file, stages, settled):
     with (settled.root / file).open("a") as content:
         content.write("\n# more\n")
     assert changed_stages(settled) == stages
+
+
+STAGE_OF = {"INGEST": "ingest", "VALIDATE": "validate", "PREPARE": "prepare", "HOLD": "prepare"}
+
+
+def release(project, monkeypatch, name):
+    """Let this process run a release of the library, beside the project, that has raised the recipe `name`."""
+    path = project.root.parent / "recipes.py"
+    text = pathlib.Path(recipes.__file__).read_text()
+    path.write_text(re.sub(rf"^{name} = \d+", lambda found: f"{found[0]}99", text, flags=re.MULTILINE))
+    monkeypatch.setattr(recipes, "__file__", str(path))
+    monkeypatch.setattr(recipes, name, int(f"{getattr(recipes, name)}99"))
+    return path
+
+
+@pytest.mark.parametrize("name", [name for name in vars(recipes) if name.isupper()])
+def test_a_recipe_that_moved_changes_its_stage(name, settled, monkeypatch):
+    release(settled, monkeypatch, name)
+    due = [STAGE_OF[name]] if name in STAGE_OF else []
+    assert changed_stages(settled) == due
+    ran = [stage for stage in STAGES if run_stage(settled, stage, work_of(settled, stage))]
+    assert ran == due
+    assert changed_stages(settled) == []
+    kept = yaml.safe_load(lock_of(settled))["stages"]
+    numbers = {key: value for one in kept.values() for key, value in one["params"][".dvc/tmp/recipes.py"].items()}
+    assert numbers == {key: getattr(recipes, key) for key in STAGE_OF}
+
+
+def dvc_status(project):
+    """The stages that `dvc status` calls changed; what it says where it cannot tell."""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(command, cwd=project.root, env=environment(project.root), capture_output=True, text=True)
+    return done.stderr if done.returncode else set(json.loads(done.stdout))
+
+
+def test_dvc_itself_sees_a_release_that_was_installed_since(settled, monkeypatch):
+    path = pathlib.Path(shutil.copy2(recipes.__file__, settled.root.parent))
+    monkeypatch.setattr(recipes, "__file__", str(path))
+    assert changed_stages(settled) == []
+    path.write_text(f"{path.read_text().replace('step', 'stepp')}# a typo mended\n")
+    assert dvc_status(settled) == set()
+    path.write_text(path.read_text().replace("PREPARE = ", "PREPARE = 9"))
+    assert dvc_status(settled) == {"prepare"}
+    path.unlink()  # as when an environment was made anew elsewhere: what is not known is not up to date
+    assert "No such file or directory" in dvc_status(settled)
+    (settled.root / RECIPES).unlink()
+    assert dvc_status(settled) == set(STAGES)
+
+
+def test_another_environments_library_is_looked_up_by_the_next_command(settled):
+    link = settled.root / RECIPES
+    for spoil in (lambda: None, lambda: link.symlink_to("/nowhere"), lambda: link.write_text("PREPARE = 7\n")):
+        link.unlink(missing_ok=True)
+        spoil()
+        assert changed_stages(settled) == []
+        assert link.samefile(recipes.__file__)
 
 
 # --- versions of data -------------------------------------------------------------------------------------------------
@@ -491,7 +548,8 @@ def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_pa
     repro("--force")
     assert lock_of(other) == lock_of(project)
     assert run_all(other) == [None, None, None]  # each takes the other's record for its own
-    shutil.copytree(project.root, other.root, symlinks=True, dirs_exist_ok=True)
+    shutil.rmtree(other.root)
+    shutil.copytree(project.root, other.root, symlinks=True)
     assert repro().count("didn't change, skipping") == 3
 
 

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from evergreen import recipes
 from evergreen.data.definition import Definition
 from evergreen.data.finding import span
 from evergreen.data.hold import SKETCH, read_held
@@ -23,7 +24,7 @@ from evergreen.data.naming import natural
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL, TIME, Split
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_code
+from evergreen.files import sha256_of
 from evergreen.journal import Entry, Journal
 from evergreen.life import monitor
 from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
@@ -36,28 +37,6 @@ from flows.tasks.shown import create_markdown_artifact, create_table_artifact
 from flows.watch import DRIFTED, tell
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
-CODE = (
-    "compare.py",
-    "decide.py",
-    "drift.py",
-    "monitor.py",
-    "performance.py",
-    "retrain.py",
-    "staleness.py",
-    "../data/definition.py",
-    "../data/encoder.py",
-    "../data/finding.py",
-    "../data/label_rates.py",
-    "../data/naming.py",
-    "../data/shift.py",
-    "../data/sketch.py",
-    "../model/expected.py",
-    "../model/folds.py",
-    "../model/held_out.py",
-    "../model/learner.py",
-    "../model/metrics.py",
-    "../model/package.py",
-)  # what is seen of a batch depends on
 
 
 @dataclass(frozen=True)
@@ -154,8 +133,7 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
     from evergreen.data.predictions import Kept, known
 
     params = [getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")]
-    life = Path(monitor.__file__).parent
-    how = (params, watched.reference.version, sha256_of_code(life / name for name in CODE))
+    how = (params, watched.reference.version, recipes.WATCH)
     features, newest = Manifest(job.project.features), watched.newest
     held = read_held(features)
     later = {name: one for name, one in features.entries.items() if one["end"] > newest and name not in watched.holdout}

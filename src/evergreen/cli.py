@@ -457,6 +457,7 @@ def stage(name: str) -> None:
     from evergreen.data import validate as validation
     from evergreen.data.finding import count
     from evergreen.errors import InputError
+    from evergreen.versions import link_recipes
 
     steps: dict[str, Callable[..., Any]] = {
         "ingest": batches.ingest,
@@ -464,6 +465,7 @@ def stage(name: str) -> None:
         "prepare": prepare.prepare,
     }
     with _project() as (project, params):
+        link_recipes(project)  # DVC records after this what ran
         done = steps[name](project, params, check=True)
         if code.changed() or project.params.read_bytes() != params.text:  # DVC would record what did not run
             raise InputError(f"code or params.yaml was edited while {name} ran: run it again")

@@ -20,6 +20,10 @@ from types import ModuleType
 PACKAGE = Path(__file__).resolve().parent
 SOURCES = PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE  # modules beside the package count, in src/
 HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
+LIBRARY = {
+    "__init__", "adopt", "cli", "code", "commit", "data", "doctor", "errors", "files", "journal", "life", "model",
+    "outside", "params", "project", "recipes", "redact", "registry", "report", "store", "tracking", "update", "versions",
+}  # fmt: skip  # of the package; what lies there besides is the user's
 _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 
@@ -57,12 +61,17 @@ def is_own(path: str) -> bool:
 
 
 def with_imports(path: str | Path) -> list[Path]:
-    """Return `path` and the project's own modules that it imports, directly or through one another, sorted."""
+    """Return `path` and the user's own modules that it imports, directly or through one another, sorted."""
     found, ahead = set(), {Path(os.path.realpath(path))}
     while ahead:
         found |= ahead
-        ahead = {imported for one in ahead for imported in _imports(one)} - found
+        ahead = {imported for module in ahead for imported in _imports(module) if is_users(imported)} - found
     return sorted(found)
+
+
+def is_users(path: Path) -> bool:
+    """Say whether the project's module at `path` is the user's, not the library's."""
+    return not path.is_relative_to(PACKAGE) or path.relative_to(PACKAGE).with_suffix("").parts[0] not in LIBRARY
 
 
 def environment(folder: Path) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,7 @@ def sha256_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def sha256_of_code(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 for the source files at `paths` as this process runs them, whatever their order."""
-    return sha256_of(*sorted((path.name, hashlib.sha256(code.read(path)).hexdigest()) for path in paths))
+def sha256_of_own(*paths: str | Path) -> str:
+    """Return one SHA-256 for the user's modules at `paths` and those of theirs that these import, as this process runs them."""
+    modules = {module for path in paths for module in code.with_imports(path)}
+    return sha256_of(*sorted((module.name, hashlib.sha256(code.read(module)).hexdigest()) for module in modules))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from evergreen import code
+from evergreen import code, recipes
 from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, write_entries, write_whole
 from evergreen.params import Params, read_yaml
@@ -30,6 +30,7 @@ DAMAGED = (
     "dvc.lock is damaged: restore it with `git checkout dvc.lock`, or remove it, and the next run records anew what is "
     "there"
 )
+RECIPES = Path(".dvc", "tmp", "recipes.py")  # in a project: a link to the numbers of the library that is installed
 _LOCKS: dict[Path, bytes] = {}  # of each project: dvc.lock as this process left it
 
 
@@ -87,6 +88,20 @@ def load_library() -> None:
     import dvc.repo  # noqa: F401
 
 
+def link_recipes(project: Project) -> None:
+    """Let DVC read the numbers of the library that runs: one that is installed has no path inside a project.
+
+    Through a link, so that `dvc status` sees a release that was installed since without any command of ours.
+    """
+    link, target = project.root / RECIPES, Path(recipes.__file__).resolve()
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    part = link.with_name(f".part-{os.getpid()}-{link.name}")
+    part.symlink_to(target)
+    part.replace(link)
+
+
 def changed_stages(project: Project) -> list[str]:
     """Return the stages that a run would not skip for DVC's reasons."""
     with _opened(project) as repo:
@@ -114,10 +129,13 @@ def _keep_lock(project: Project) -> None:
 
 
 def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
-    """Return DVC's hash of a dependency that is code or parameters, as this process runs it; None for data."""
+    """Return DVC's hash of a dependency that is code, recipes or parameters, as this process runs it; None for data."""
     from dvc.dependency.param import ParamsDependency
     from dvc_data.hashfile.hash_info import HashInfo
 
+    if isinstance(dep, ParamsDependency) and Path(dep.fs_path).name == RECIPES.name:
+        numbers: Any = {name: getattr(recipes, name) for name in dep.params}
+        return HashInfo("params", numbers)
     if isinstance(dep, ParamsDependency):
         values: Any = _values(dep.params, params) if params else None
         return HashInfo("params", values) if params else None
@@ -236,6 +254,8 @@ def _opened(project: Project) -> Iterator[Repo]:
     # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often, 0.2 s a time.
     gc.set_threshold(10_000)
     _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
+    if (project.root / ".dvc").is_dir():
+        link_recipes(project)
     try:
         repo = Repo(str(project.root))
     except DvcException as error:

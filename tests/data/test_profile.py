@@ -14,7 +14,7 @@ from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen import dataset
+from evergreen import code, dataset
 from evergreen.data import prepare as step
 from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import featurize, prepare
@@ -199,20 +199,12 @@ def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
         assert sum(one.missing for one in temps) == frame["temp"].null_count()
 
 
-def test_a_changed_profile_is_a_reason_to_prepare_anew(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: set[str] = set()
-    monkeypatch.setattr(step, "sha256_of_code", lambda paths: str(read.update(path.name for path in paths)))
-    site.accept({name: month(name) for name in ("2013-01", "2013-02")})
-    prepare(site.project, site.params())
-    assert read >= {"prepare.py", "profile.py", "encoder.py", "sketch.py", "dataset.py"}
-
-
 def test_a_changed_helper_is_a_reason_to_prepare_anew(
     site: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    helper, known = tmp_path / "helper.py", step.with_imports
+    helper, known = tmp_path / "helper.py", code.with_imports
     helper.write_text("RATE = 1\n")
-    monkeypatch.setattr(step, "with_imports", lambda path: [*known(path), helper])  # as if dataset.py imported it
+    monkeypatch.setattr(code, "with_imports", lambda path: [*known(path), helper])  # as if dataset.py imported it
     site.accept({"2013-01": month("2013-01"), "2013-02": month("2013-02")})
     assert step.stale(site.project, site.params()) == ["2013-01", "2013-02"]
     prepare(site.project, site.params())

@@ -13,7 +13,7 @@ import pytest
 from conftest import month
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset, flights
+from evergreen import code, dataset, flights
 from evergreen.data import validate as step
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
@@ -497,10 +497,10 @@ def test_changed_parameter_checks_all_batches_again(built: Any) -> None:
 def test_changed_helper_of_expectations_checks_all_batches_again(
     built: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    helper, known = tmp_path / "helper.py", step.with_imports
+    helper, known = tmp_path / "helper.py", code.with_imports
     helper.write_text("MOST = 1\n")
     assert step.stale(built.project, built.params()) == []
-    monkeypatch.setattr(step, "with_imports", lambda path: [*known(path), helper])
+    monkeypatch.setattr(code, "with_imports", lambda path: [*known(path), helper])
     assert step.stale(built.project, built.params()) == ["2013-01", "2013-02"]
 
 

@@ -12,24 +12,21 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+from evergreen import recipes
 from evergreen.data.manifest import Entry, Manifest
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL
 from evergreen.data.suspects import find_suspects, is_alike, not_small
 from evergreen.errors import InputError
-from evergreen.files import read_entries, sha256_of, sha256_of_code, write_entries
+from evergreen.files import read_entries, sha256_of, write_entries
 from evergreen.params import Drift
 
 SKETCH = ".npz"
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
 RECENT = 5 * BEFORE  # batches among which the small ones are told
 SHORTEST = timedelta(days=6)  # from the first row to the last, where rows have a time: a week
-CODE = (
-    "finding.py", "grid.py", "hold.py", "label_rates.py", "naming.py", "shift.py", "sketch.py", "suspects.py",
-)  # fmt: skip  # what is found depends on
 HELD = "held.json"  # in data/features: what was found of each batch
 
 
@@ -39,11 +36,10 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     A batch is compared with those before it, but for small ones; the first three, which nothing came before, count. So
     does one with which more rows would be held than count: it is then rather the world; and one of less than a week: a
     few days of rain are like no other days, and no fault. What was found of a batch is kept in
-    `data/features/held.json`, and looked for again only where the batches beside it, the parameters or the code have
+    `data/features/held.json`, and looked for again only where the batches beside it, the parameters or the recipe have
     changed.
     """
     known = read_entries(done.folder / HELD)
-    code = sha256_of_code([Path(__file__).with_name(name) for name in CODE])
     versions = {name: done.version(name, SKETCH) for name in batches}
     read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
     trusted: list[str] = []
@@ -52,7 +48,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     last = ""
     for name in batches:
         earlier = _telling(trusted[-RECENT:], done)[-BEFORE:]
-        stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, code)
+        stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, recipes.HOLD)
         one = known.get(name, {})
         if one.get("stamp") != stamp:
             one = {"stamp": stamp, "why": find_suspects(read(name), [*map(read, earlier)], params)}

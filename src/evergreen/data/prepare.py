@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from evergreen import dataset
-from evergreen.code import with_imports
+from evergreen import dataset, recipes
 from evergreen.data.definition import Definition, LostError, check_columns
 from evergreen.data.encoder import ENCODER, LIVE_ENCODER, as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
@@ -44,21 +42,10 @@ from evergreen.data.split import (
     within,
 )
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_code, write_json, write_whole
+from evergreen.files import sha256_of, sha256_of_own, write_json, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
-CODE = (
-    "definition.py",
-    "encoder.py",
-    "keys.py",
-    "moments.py",
-    "naming.py",
-    "prepare.py",
-    "profile.py",
-    "sketch.py",
-    "split.py",
-)  # what is made of a batch depends on
 OWN = "own_"  # of a model: what the columns begin with by which it tells rows, where KEY is another by now
 ALONE = 20  # rows that are computed each by itself
 
@@ -118,8 +105,7 @@ def stale(project: Project, params: Params) -> list[str]:
 
 
 def _stamps(validated: Manifest, params: Params) -> dict[str, str]:
-    steps = [Path(__file__).with_name(name) for name in CODE]
-    recipe = sha256_of(sha256_of_code([*steps, *with_imports(dataset.__file__)]), params.task)
+    recipe = sha256_of(recipes.PREPARE, sha256_of_own(dataset.__file__), params.task)
     return {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from evergreen import dataset
-from evergreen.code import with_imports
 from evergreen.data.dialect import NUMBER, Dialect, blank, read_iso
 from evergreen.data.listing import (
     READ,
@@ -35,7 +34,7 @@ from evergreen.data.listing import (
 from evergreen.data.memory import check_parquet, check_size, check_text, unpack
 from evergreen.data.naming import natural
 from evergreen.errors import InputError
-from evergreen.files import sha256_of_code
+from evergreen.files import sha256_of_own
 from evergreen.params import Source as SourceParams
 from evergreen.redact import expand, redact, redact_error
 
@@ -362,7 +361,7 @@ class Python:
             raise InputError(f"source.module: {name!r} lacks {lacking[0]}(): see src/evergreen/flights.py")
 
     def offers(self) -> list[Offer]:
-        code = sha256_of_code(with_imports(str(self.module.__file__)))
+        code = sha256_of_own(str(self.module.__file__))
         with _without_secrets():
             origin, names = redact(str(self.module.origin())), sorted(self.module.batches(), key=natural)
         return [Offer(name, f"{origin} {code}") for name in names]

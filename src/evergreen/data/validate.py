@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from evergreen import dataset
-from evergreen.code import with_imports
+from evergreen import dataset, recipes
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.memory import check_parquet
 from evergreen.data.moments import has_column, has_dates, moments
 from evergreen.data.sources import parse
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_code, sweep_parts, write_json, write_whole
+from evergreen.files import sha256_of, sha256_of_own, sweep_parts, write_json, write_whole
 from evergreen.params import Params
 from evergreen.params import Validate as ValidateParams
 from evergreen.project import Project
@@ -44,9 +43,6 @@ TYPE_NAMES = {
 UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
 DELIVERED = " (as delivered)"  # of a column of which some values do not fit: those are not missing
 REASONS, QUARANTINE_ROW = "quarantine_reasons", "quarantine_row"  # why, and which row of the batch it was, from 1 on
-CODE = (  # what is found of a batch depends on, beside a person's own
-    "cells.py", "database.py", "dialect.py", "listing.py", "moments.py", "naming.py", "sources.py", "validate.py",
-)  # fmt: skip
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
 PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
@@ -163,16 +159,12 @@ def load_library() -> None:
 
 
 def contract(params: Params) -> str:
-    """Return a fingerprint of what is expected of any batch: code and parameters."""
-    here = Path(__file__).parent
+    """Return a fingerprint of what is expected of any batch: the recipe, the user's own files and parameters."""
     expected = find_spec("evergreen.expectations")  # importing it takes seconds
     assert expected
     assert expected.origin
-    own = (dataset.__file__, expected.origin)
-    return sha256_of(
-        sha256_of_code([*(here / name for name in CODE), *(path for one in own for path in with_imports(one))]),
-        params.validation.model_dump(),
-    )
+    own = sha256_of_own(dataset.__file__, expected.origin)
+    return sha256_of(recipes.VALIDATE, own, params.validation.model_dump())
 
 
 def read_reports(project: Project) -> list[BatchReport]:

@@ -75,6 +75,11 @@ def is_seedless(name: str) -> bool:
     return bool(getattr(find_learner(name), "SEEDLESS", False))
 
 
+def is_librarys(name: str) -> bool:
+    """Return whether the learner called `name` comes with the library; the code of any other is the user's."""
+    return name in (XGBOOST, "linear")
+
+
 def find_learner(name: str) -> Learner:
     """Return the learner called `name`. Raises InputError where there is none."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):

@@ -9,58 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evergreen import dataset
+from evergreen import dataset, recipes
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_code
-from evergreen.model.learner import find_learner
+from evergreen.files import sha256_of, sha256_of_own
+from evergreen.model.learner import find_learner, is_librarys
 from evergreen.params import Params
 from evergreen.params import Sweep as SweepParams
-
-TRAINS = (
-    "device.py",
-    "folds.py",
-    "learner.py",
-    "tables.py",
-    "../data/encoder.py",
-    "../data/definition.py",
-    "../data/keys.py",
-    "../data/moments.py",
-    "../data/naming.py",
-    "../data/prepare.py",
-    "../data/split.py",
-)  # code that a seed's model depends on
-JUDGES = (
-    "baselines.py",
-    "evaluate.py",
-    "expected.py",
-    "held_out.py",
-    "linear.py",
-    "metrics.py",
-    "package.py",
-    "sweep.py",
-    "../data/bias.py",
-    "../data/finding.py",
-    "../data/label_noise.py",
-    "../data/label_rates.py",
-    "../life/compare.py",
-    "../life/contenders.py",
-    "../life/decide.py",
-    "../life/fairness.py",
-    "../life/influence.py",
-    "../life/judge.py",
-    "../life/joint_scores.py",
-    "../life/leaks.py",
-    "../life/near_copies.py",
-    "../life/rollback.py",
-    "../life/simplest.py",
-    "../life/single_scores.py",
-)  # and a sweep's, beside these
-
 
 ROUNDS, JUDGED, LIVE = "rounds", "judged", "live"  # what a seed's model is for: to stop early, to be judged, to go live
 ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
@@ -93,13 +51,13 @@ def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
     chosen = params.train.model_dump(exclude={"device", "refit"})
     learner = find_learner(params.train.learner)
     versions = [version(library) for library in learner.LIBRARIES]
-    return sha256_of(data, params.task, chosen, device, seed, versions, _code((*TRAINS, learner.__file__)))
+    return sha256_of(data, params.task, chosen, device, seed, versions, recipe_of(params.train.learner))
 
 
 def way_of(params: Params, name: str) -> str:
     """Return what stands for how the learner called `name` trains, rows and seeds aside: what differs is the data.
 
-    It is of the code that trains, the learner's parameters, the task and what `dataset.py` makes of a row.
+    It is of the recipe (and an own learner's code), the learner's parameters, the task and what `dataset.py` makes of a row.
     """
     chosen: dict[str, Any] = params.train.model_dump(exclude={"device"}) if name == params.train.learner else {}
     learner = find_learner(name)
@@ -107,7 +65,12 @@ def way_of(params: Params, name: str) -> str:
     label, left_out = dataset.LABEL.meta.serialize(format="json"), [*map(str, dataset.LEFT_OUT.values())]
     versions = [version(library) for library in learner.LIBRARIES]
     how = (params.task, params.sweep.model, params.prepare.model_dump(), chosen, features, label, left_out, versions)
-    return sha256_of(name, how, _code((*TRAINS, learner.__file__)))
+    return sha256_of(name, how, recipe_of(name))
+
+
+def recipe_of(name: str) -> str:
+    """Return what stands for how the library trains, and for the learner called `name` where it is the user's own."""
+    return sha256_of(recipes.TRAIN, None if is_librarys(name) else sha256_of_own(find_learner(name).__file__))
 
 
 def sweep_fingerprint(data: str, params: Params, device: str) -> str:
@@ -115,7 +78,7 @@ def sweep_fingerprint(data: str, params: Params, device: str) -> str:
     seeds = [seed_fingerprint(data, params, device, seed) for seed in params.sweep.seed_list()]
     gates = [one.model_dump() for one in (params.evaluate, params.leaks, params.bias, params.gate)]
     how = (params.sweep.model, params.tracking.model, params.train.refit, gates)
-    return sha256_of(seeds, how, version("scikit-learn"), _code(JUDGES))
+    return sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE)
 
 
 def share_cores(params: SweepParams, cores: int, device: str) -> Slots:
@@ -159,7 +122,3 @@ def choose(trained: Mapping[int, float], model: str) -> tuple[int, ...]:
         return tuple(sorted(trained))
     ranked = sorted(trained, key=lambda seed: (trained[seed], seed))
     return (ranked[(len(ranked) - 1) // 2],)
-
-
-def _code(names: Iterable[str]) -> str:
-    return sha256_of_code(Path(__file__).parent / name for name in names)

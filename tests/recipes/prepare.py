@@ -1,0 +1,89 @@
+"""PREPARE: all that a preparation writes, whatever is declared; and what scoring computes by the same rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from recipes.farm import VARIANTS, a_farm, accept, herd
+from recipes.plain import (
+    FLIGHTS,
+    a_project,
+    declared,
+    digest,
+    entries,
+    month,
+    params_of,
+    plain,
+)
+
+from evergreen.data import hold, prepare
+from evergreen.data.definition import Definition
+from evergreen.data.manifest import Manifest
+from evergreen.data.sketch import Sketch
+from evergreen.params import Params
+from evergreen.project import Project
+
+
+def sketched(path: Path) -> Any:
+    kept = Sketch.read(path)
+    return [kept.rows, plain(kept.columns), digest(plain(kept.sample)), digest(plain(kept.blocks))]
+
+
+def prepared(project: Project, params: Params) -> Any:
+    """Return all that a preparation made."""
+    done = prepare.prepare(project, params)
+    features = Manifest(project.features)
+    made = {
+        name: [
+            digest(plain(pl.read_parquet(features.file(name)))),
+            list(pl.read_parquet_schema(features.file(name)).items()).__repr__(),
+            digest(plain(json.loads(features.file(name, ".json").read_text()))),
+            digest(sketched(features.file(name, hold.SKETCH))),
+        ]
+        for name in features.in_order()
+    }
+    files = sorted(path.name for path in project.features.glob("*.json") if path.stem not in features.entries)
+    kept = {
+        name: plain(json.loads((project.features / name).read_text()))
+        for name in files
+        if name not in ("manifest.json", hold.HELD)
+    }
+    return [list(done.new), plain(done.split), done.rows, done.left_out, entries(features), made, kept]
+
+
+def variant(name: str) -> Any:
+    with a_farm(name) as (project, params):
+        return prepared(project, params)
+
+
+def batch_by_batch() -> Any:
+    """Return what is made of one batch, of another beside it, and by the same rules for scoring and monitoring."""
+    with a_farm("binary", 1) as (project, params):
+        found = [prepared(project, params)]
+        accept(project, {"2013-02": herd(2)})
+        found.append(prepared(project, params))
+        unknown = herd(3, 60).with_columns(fate=pl.lit(None, pl.Float64()), sold=pl.lit(None, pl.Boolean()))
+        found.append(plain(prepare.featurize_unlabelled(unknown)))
+        rows = pl.read_parquet(Manifest(project.features).file("2013-02"))
+        before = Definition.present("binary")
+        with declared(KEY=("id", "year"), FEATURES={"old": pl.col("old")}):
+            found.append(plain(prepare.features_of(project, rows, before, "binary")))
+        return found
+
+
+def of_flights() -> Any:
+    with a_project() as (project, _), declared(**FLIGHTS):
+        accept(project, {name: month(name) for name in ("2013-01", "2013-02", "2013-03")})
+        return prepared(project, params_of(split={"cross_validate_below": None}))
+
+
+CASES: dict[str, Callable[[], Any]] = {
+    **{name: partial(variant, name) for name in VARIANTS},
+    "batch by batch": batch_by_batch,
+    "flights": of_flights,
+}

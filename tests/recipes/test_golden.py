@@ -1,0 +1,159 @@
+"""Golden outputs: what a step gives is what its number stands for, and a rule that is changed does not go unseen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from conftest import ROOT
+from recipes import golden
+from recipes.plain import plain
+
+from evergreen import code, recipes
+from evergreen.data import batches, hold, label_noise, prepare, sources, validate
+from evergreen.life import judge, leaks, monitor, performance, retrain, simplest, single_scores
+from evergreen.model import evaluate, linear, train
+
+SLOW = {"VALIDATE", "JUDGE"}  # Great Expectations takes seconds to load, a gate for each task as well
+STEPS = [pytest.param(step, marks=pytest.mark.slow) if step in SLOW else step for step in golden.STEPS]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_outputs_are_those_of_the_number(step: str) -> None:
+    said = golden.fault(step, golden.read().get(step), golden.digests(step))
+    assert not said, said
+
+
+def test_every_number_is_guarded() -> None:
+    numbers = {name for name in vars(recipes) if name.isupper()}
+    assert set(golden.STEPS) == set(golden.read()) == numbers
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+STORED = {"recipe": recipes.PREPARE, "digest": {"a": "1", "b": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("stored", "found", "parts"),
+    [
+        (STORED, {"a": "1", "b": "2"}, None),
+        (
+            STORED,
+            {"a": "1", "b": "3"},
+            ("outputs of PREPARE changed (b)", "raise evergreen.recipes.PREPARE and run `python"),
+        ),
+        (STORED, {"a": "1"}, ("outputs of PREPARE changed (b)",)),
+        (STORED, {"a": "1", "b": "2", "c": "3"}, ("outputs of PREPARE changed (c)",)),
+        (STORED | {"recipe": recipes.PREPARE - 1}, {"a": "1", "b": "2"}, ("PREPARE is", "golden.py PREPARE` to store")),
+        (STORED | {"recipe": recipes.PREPARE + 1}, {"a": "1", "b": "3"}, ("PREPARE is", "golden.py PREPARE` to store")),
+        (None, {"a": "1"}, ("golden.json holds None",)),
+    ],
+)
+def test_what_is_wrong_is_said(stored: Any, found: dict[str, str], parts: tuple[str, ...] | None) -> None:
+    said = golden.fault("PREPARE", stored, found)
+    assert bool(said) == (parts is not None)
+    assert [part for part in parts or () if part not in said] == []
+
+
+def test_the_command_stores_what_a_step_gives_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = golden.read()
+    monkeypatch.setattr(golden, "STORED", tmp_path / "golden.json")
+    golden.STORED.write_text(json.dumps({"WATCH": {"recipe": 0, "digest": {}}, "GONE": {}}))
+    monkeypatch.setattr(golden, "digests", lambda step: {"a": step})
+    golden.store(["INGEST"])
+    assert golden.read() == {
+        "INGEST": {"recipe": recipes.INGEST, "digest": {"a": "INGEST"}},
+        "WATCH": {"recipe": 0, "digest": {}},
+    }
+    assert set(stored) == set(golden.STEPS)
+
+
+@pytest.mark.slow
+def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
+    folder = tmp_path / "tests" / "recipes"
+    folder.mkdir(parents=True)
+    for path in Path(golden.__file__).parent.glob("*.py"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    script = golden.COMMAND.split()[1]
+    done = subprocess.run([sys.executable, script, "INGEST"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "golden.json").read_text())["INGEST"] == golden.read()["INGEST"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (0.1 + 0.2, 0.3, True),
+        (0.30001, 0.3, False),
+        ([1.0, float("nan")], [1.0, float("nan")], True),
+        (0.0, -0.0, True),
+        (1, 1.5, False),
+        ("moved by 0.25 since then", "shifted by 0.25 since that", True),
+        ("moved by 0.25 since then", "moved by 0.26 since then", False),
+        ("first", "second", False),
+        (pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [1.0]}), False),
+        (pl.DataFrame({"a": ["b c d e"]}), pl.DataFrame({"a": ["b c d f"]}), False),
+    ],
+)
+def test_what_counts_of_an_output(one: Any, other: Any, same: bool) -> None:
+    assert (golden.digest(plain(one)) == golden.digest(plain(other))) is same
+
+
+# --- a rule that was changed ------------------------------------------------------------------------------------------
+
+ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {  # step, case, where a rule is, its name, what stands there instead
+    "what says true": ("INGEST", "a query", batches, "typed", lambda frame, columns: frame),
+    "what says nothing": ("INGEST", "files", sources, "NULLS", ["", "-"]),
+    "rows to come": ("VALIDATE", "spoilt rows", validate, "_with_times_to_come", lambda parsed, params: parsed),
+    "what is known later": ("VALIDATE", "without labels, rules of every kind", validate, "_holds_in_time", lambda one: True),
+    "rare levels": (
+        "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
+    ),
+    "rows left out": ("PREPARE", "no key", prepare, "_leave_out_for", lambda rows, reasons: (rows, {})),
+    "two alike": ("HOLD", "the world has changed", hold, "is_alike", lambda *_: False),
+    "a short batch": ("HOLD", "a few days", hold, "_is_short", lambda entry: False),
+    "a loss": ("TRAIN", "multiclass", train, "LOSSES", train.LOSSES | {"multiclass": "merror"}),
+    "a penalty": ("TRAIN", "regression", linear, "PENALTIES", [1e4]),
+    "groups": ("JUDGE", "binary: gate", judge, "find_group_differences", lambda *_: {}),
+    "near copies": ("JUDGE", "regression: leaks", leaks, "find_near_copies", lambda tables: (0, 0.0)),
+    "a feature by itself": ("JUDGE", "binary: leaks", single_scores, "FEWEST", 10_000),
+    "several together": ("JUDGE", "binary: leaks", leaks, "find_joint", lambda *_: None),
+    "odd labels": ("JUDGE", "regression: label noise", label_noise, "DEVIATIONS", 50),
+    "who is simplest": ("JUDGE", "binary: pick", simplest, "_only_trees_learn", lambda *_: True),
+    "an interval": ("JUDGE", "multiclass: metrics", evaluate, "bootstrap", lambda *_, **__: {}),
+    "a brake": ("WATCH", "policies", retrain, "_brakes", lambda case: iter(())),
+    "trust": ("WATCH", "binary: seen", monitor, "adjust", lambda one, past, confidence: one),
+    "a calibration": ("WATCH", "binary: seen", performance, "BINS", 3),
+}  # fmt: skip
+
+
+def test_each_step_is_attacked() -> None:
+    assert {attack[0] for attack in ATTACKS.values()} == set(golden.STEPS)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if one[0] in SLOW else name for name, one in ATTACKS.items()]
+)
+def test_a_changed_rule_turns_the_check_red(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, case, place, rule, instead = ATTACKS[name]
+    stored = golden.read()[step]
+    monkeypatch.setattr(place, rule, instead)
+    found = stored["digest"] | golden.digests(step, case)
+    said = golden.fault(step, stored, found)
+    assert said.startswith(f"outputs of {step} changed ({case}): raise evergreen.recipes.{step}")
+
+
+# --- which files are the user's ---------------------------------------------------------------------------------------
+
+
+def test_the_librarys_modules_are_those_that_are_there() -> None:
+    """What is not named there counts as the user's own: its every word would do work again."""
+    there = {path.stem for path in (ROOT / "src" / "evergreen").iterdir() if path.stem != "__pycache__"}
+    users = {"dataset", "expectations", "flights"}
+    assert there - users == code.LIBRARY

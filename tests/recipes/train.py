@@ -1,0 +1,110 @@
+"""TRAIN: what learners are given and asked for, by task, by time and by key, and of few rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from recipes.farm import a_farm
+from recipes.plain import (
+    coarse,
+    digest,
+    params_of,
+    plain,
+)
+
+from evergreen.data import prepare
+from evergreen.model import linear, sweep, tables, train
+from evergreen.model.tables import Tables
+from evergreen.params import Params
+from evergreen.project import Project
+
+
+def encoded(one: Tables) -> Any:
+    """Return what a learner is given."""
+    parts = [[digest(plain(part.x)), digest(plain(part.y)), digest(part.keys.tolist() if part.keys is not None else None), len(part)]
+             for part in (one.train, one.validation, one.holdout)]  # fmt: skip
+    places = [[digest(plain(places)) for places in (fold.train, fold.validation, fold.holdout)] for fold in one.folds]
+    return [one.task, one.features, one.categories, one.classes, parts, places, one.rows_learnt()]
+
+
+LOADERS: dict[str, Callable[[Project], Tables]] = {
+    "tables": tables.load_tables, "stopping": tables.load_stopping, "judged": tables.load_judged,
+    "before the holdout": tables.load_before_holdout, "all": tables.load_all,
+}  # fmt: skip
+
+
+@contextmanager
+def noted() -> Iterator[list[Any]]:
+    """Note what XGBoost is asked for: its own releases differ in what they make of it, by more than any rounding."""
+    import xgboost as xgb
+
+    asked: list[Any] = []
+
+    def boost(how: Any, matrix: Any, num_boost_round: int, **more: Any) -> Any:
+        stops = [[one.rounds, one.data, one.save_best] for one in more.get("callbacks", [])]
+        rows = [[part.num_row(), part.num_col(), name] for part, name in more.get("evals", [(matrix, "")])]
+        asked.append([how, num_boost_round, rows, stops, matrix.feature_names, digest(plain(matrix.get_label()))])
+        return real(how, matrix, num_boost_round=num_boost_round, **more)
+
+    real = xgb.train
+    with mock.patch.object(xgb, "train", boost):
+        yield asked
+
+
+def boosted(given: Tables, params: Params) -> Any:
+    """Return what XGBoost is asked for, and what of its answer no release changes."""
+    found: list[Any] = []
+    for part in given.parts()[:2]:
+        with noted() as asked:
+            matrix = train.build_matrix(part, params.train, 1)
+            one = train.train(matrix, params.train, 1, threads=1)
+        loaded, y = train.load(one.booster), part.train.y
+        said, losses = loaded.predict(part.train.x), one.history.get("validation", ())
+        best = losses.index(min(losses)) + 1 == one.rounds if losses else one.rounds == params.train.rounds
+        gap = said - y if said.ndim == 1 else said.argmax(axis=1) != y
+        learnt = float(np.mean(gap.astype(float) ** 2)) < 0.7 * float(np.var(y))
+        shown = [list(said.shape), str(said.dtype), sorted(one.history), best, learnt, bool(loaded.gains())]
+        found.append(plain([asked, shown]))
+    return found
+
+
+def straight(given: Tables, params: Params) -> Any:
+    """Return what the linear model says by steps, and its weights by two digits, since scikit-learn iterates."""
+    found: list[Any] = []
+    for part in given.parts()[:2]:
+        one = linear.train(linear.build_matrix(part, params.train, 1), params.train, 1)
+        said = linear.load(one.booster).predict(part.train.x)
+        level = said.reshape(len(said), -1)
+        steps = [coarse(value) for value in (*level.mean(axis=0), *level.std(axis=0), *level[:3].ravel())]
+        found.append([one.rounds, list(said.shape), str(said.dtype), steps, plain(json.loads(one.booster), 2)])
+    return found
+
+
+def models_of(variant: str) -> Any:
+    """Return what learners are given of a project, and what they make of it."""
+    with a_farm(variant) as (project, params):
+        prepare.prepare(project, params)
+        given = {name: load(project) for name, load in LOADERS.items()}
+        boosts = [boosted(given[name], params) for name in ("tables", "stopping", "judged")]
+        return [{name: encoded(one) for name, one in given.items()}, boosts, straight(given["judged"], params)]
+
+
+def a_sweep() -> Any:
+    """Return how seeds share cores, and how many rounds are boosted."""
+    machines = ((10, None, 4, "cpu"), (2, None, 8, "cpu"), (5, 3, 8, "cuda"))
+    slots = [
+        sweep.share_cores(params_of(sweep={"seeds": seeds, "jobs": jobs}).sweep, cores, device)
+        for seeds, jobs, cores, device in machines
+    ]
+    scaled = [sweep.scale_rounds(*one) for one in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))]
+    return plain([slots, scaled])
+
+
+VARIANTS = ("binary", "multiclass", "regression", "neither", "few rows", "few rows, no time")
+CASES: dict[str, Callable[[], Any]] = {**{name: partial(models_of, name) for name in VARIANTS}, "a sweep": a_sweep}
