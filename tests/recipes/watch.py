@@ -71,7 +71,7 @@ def watched(task: str) -> Any:
     found["labels that came later"] = without_fit(seen)
     metric = metrics.pick_metric(None, task)
     windows = [monitor.window_of(one, metric) for one in before if not one["answered"]]
-    life = retrain.Life("7", datetime.fromisoformat("2013-03-31"), reference.expected[metric], metric, (), 5000)
+    life = retrain.Life("7", datetime.fromisoformat("2013-03-31"), reference.expected[metric], metric, (), 5000, 30_000)
     found["retrain"] = decided(windows, life)
     return found
 
@@ -85,7 +85,7 @@ def policies() -> Any:
     """Return what is decided of batches in every state."""
     start = datetime.fromisoformat("2013-06-01")
     good, bad = Estimate(0.7, 0.695, 0.705), Estimate(0.65, 0.645, 0.655)
-    life = retrain.Life("3", start, good, "roc_auc", (start,), 5000)
+    life = retrain.Life("3", start, good, "roc_auc", (start,), 5000, 50_000)
 
     def three(**more: Any) -> list[retrain.Window]:
         known: dict[str, Any] = {"rows": 900, "labelled": 900, "real": good}

@@ -207,9 +207,7 @@ def _fresh(case: _Case) -> Rule:
         return Rule(FRESH, met=True, says=f"what staleness costs is not measured on {newest.batch}")
     met = not (stale.value >= case.bound and stale.low > 0)
     says = f"on {newest.batch} a model that has learnt from all batches before would be better by {stale.value:+.4f} "
-    says += (
-        f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {case.bound:.4g}, and probably some, asks for a retraining"
-    )
+    says += f"({stale.low:+.4f} to {stale.high:+.4f}) in {metric}; {case.bound:.4g}, and probably some, asks for a retraining"
     return Rule(FRESH, met=met, says=says)
 
 

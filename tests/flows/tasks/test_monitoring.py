@@ -47,7 +47,7 @@ class Journal:
 
 
 def watched(journal: Journal, newest: str = "2013-02-28 00:00:00", holdout: tuple[str, ...] = ("2013-03",)) -> Watched:
-    learnt = SimpleNamespace(newest=newest)
+    learnt = SimpleNamespace(newest=newest, keys=range(2000))
     reference = SimpleNamespace(version="3", model=SimpleNamespace(learnt=learnt), expected={"roc_auc": EXPECTED})
     return Watched(reference, journal, holdout, "roc_auc")  # type: ignore[arg-type]
 
@@ -126,7 +126,11 @@ def test_the_policy_is_told_of_retrainings_and_new_rows(job: Job, monkeypatch: p
     ((windows, life, params),) = told
     assert [one.batch for one in windows] == ["2013-04"]  # the labels of the other came with another batch
     assert life.retrainings == (datetime.fromisoformat("2013-03-28 00:00:00"),)
-    assert (life.learnt_until, life.new_rows) == (datetime.fromisoformat("2013-02-28 00:00:00"), 3000)
+    assert (life.learnt_until, life.new_rows, life.learnt_rows) == (
+        datetime.fromisoformat("2013-02-28 00:00:00"),
+        3000,
+        2000,
+    )
     assert params == job.params.retrain
 
 
