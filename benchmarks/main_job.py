@@ -95,7 +95,7 @@ def validation() -> Sequence[str]:
     from evergreen.params import Validate
 
     year = pl.concat([flights.read(name) for name in flights.batches()])
-    time_column = pl.col(dataset.TIME)
+    time_column = pl.col(dataset.time)
     million = pl.concat([year.with_columns(time_column.dt.offset_by(f"{years}y")) for years in range(3)])
     check_batch(year.head(2000), "warm-up", Validate())
     seconds = clock(lambda: check_batch(million, "a million", Validate()))

@@ -17,12 +17,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import polars as pl
 
-from evergreen import flights
+from benchmarks.rounds import tables_of
 from evergreen.data.prepare import featurize
 from evergreen.life.replay import fit_seeds
 from evergreen.model.package import Learnt, read_package, write_package
 from evergreen.params import Params
-from benchmarks.rounds import tables_of
+from late_flights import flights
 
 SEEDS, ROUNDS, REPEATS = 10, 200, 100
 

@@ -17,11 +17,12 @@ from unittest import mock
 import numpy as np
 import polars as pl
 
-from evergreen import dataset, expectations, params
+from benchmarks.replay import ROOT, tell
+from evergreen import expectations, params
 from evergreen.life.courses import Options
 from evergreen.life.replay import replay
 from evergreen.project import Project
-from benchmarks.replay import ROOT, tell
+from late_flights.dataset import dataset
 
 START, MONTHS, ROWS, SHOPS, SEED = datetime(2011, 1, 1), 24, 2500, 12, 2011  # noqa: DTZ001
 SEEDS = 3  # the question is when to train, and a seed more moves no answer

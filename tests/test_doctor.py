@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from evergreen import doctor, params
-from evergreen.dataset import TIME
 from evergreen.doctor import Finding, examine, port_is_free
 from evergreen.model import device
 from evergreen.project import Project
+from late_flights.dataset import dataset
 
 PARTS = ["Python", "libraries", "disk", "git", "params.yaml", "device", "source", "stores", "DVC", "MLflow"]
 
@@ -79,7 +79,7 @@ def without_source(project: Project) -> None:
 def unfinished_month(project: Project) -> None:
     """Rows there are, but their month has not ended."""
     with closing(sqlite3.connect(project.root / "sales.db")) as connection, connection:
-        connection.execute(f"CREATE TABLE sales ({TIME} TEXT, amount)")
+        connection.execute(f"CREATE TABLE sales ({dataset.time} TEXT, amount)")
         connection.execute("INSERT INTO sales VALUES (?, 1)", (str(datetime.now(UTC).replace(tzinfo=None)),))
     edit(project, "source", kind="sql", url=f"sqlite:///{project.root}/sales.db", query="SELECT * FROM sales")
 

@@ -326,8 +326,8 @@ def test_the_task_changes_the_features(settled):
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("src/evergreen/dataset.py", ["ingest", "validate", "prepare"]),
-        ("src/evergreen/expectations.py", ["validate"]),
+        ("src/late_flights/dataset.py", ["ingest", "validate", "prepare"]),
+        ("src/late_flights/expectations.py", ["validate"]),
         ("src/evergreen/data/sources.py", ["ingest", "validate"]),
         ("src/evergreen/data/encoder.py", ["prepare"]),
         ("src/evergreen/model/train.py", []),

@@ -10,7 +10,7 @@ import ast
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -23,13 +23,18 @@ HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
 _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 
-def keep() -> None:
+def begin() -> None:
     """Read the project's Python files, and have them imported from there; call it before any other is imported."""
     for folder in (SOURCES, HOME / "flows"):
-        for path in folder.rglob("*.py"):
-            with suppress(OSError):  # a link to nothing, as editors leave them
-                _read(str(path))
+        keep(folder)
     sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder)
+
+
+def keep(folder: Path) -> None:
+    """Read the Python files below `folder`, of a package that is to be imported; those read before stay as they were."""
+    for path in folder.rglob("*.py"):
+        with suppress(OSError):  # a link to nothing, as editors leave them
+            _read(str(path))
 
 
 def read(path: Path) -> bytes:
@@ -57,11 +62,15 @@ def is_own(path: str) -> bool:
 
 
 def with_imports(path: str | Path) -> list[Path]:
-    """Return `path` and the project's own modules that it imports, directly or through one another, sorted."""
+    """Return `path` and the project's own modules that it imports, directly or through one another, sorted.
+
+    The modules of this library are not the project's own.
+    """
     found, ahead = set(), {Path(os.path.realpath(path))}
     while ahead:
         found |= ahead
-        ahead = {imported for one in ahead for imported in _imports(one)} - found
+        named = {imported for one in ahead for imported in _imports(one)} - found
+        ahead = {one for one in named if not one.is_relative_to(PACKAGE)}
     return sorted(found)
 
 
@@ -126,19 +135,23 @@ def _on_disk(path: str) -> bytes | None:
 
 def _imports(path: Path) -> Iterator[Path]:
     """Yield the project's own modules that the source at `path` names in its imports."""
-    folder = path.parent
+    folder, places = path.parent, dict.fromkeys((_place(path), PACKAGE.parent, HOME))
     for node in ast.walk(ast.parse(read(path), str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _files(alias.name, (PACKAGE.parent, HOME))
+                yield from _files(alias.name, places)
         elif isinstance(node, ast.ImportFrom):
             up = folder.joinpath(*[".."] * (node.level - 1)).resolve()
-            places = (up,) if node.level else (PACKAGE.parent, HOME)
             for alias in node.names:
-                yield from _files(".".join(filter(None, (node.module, alias.name))), places)
+                yield from _files(".".join(filter(None, (node.module, alias.name))), (up,) if node.level else places)
 
 
-def _files(name: str, places: tuple[Path, ...]) -> Iterator[Path]:
+def _place(path: Path) -> Path:
+    """Return the folder that the package lies in which the module at `path` is of."""
+    return next(folder for folder in path.parents if not (folder / "__init__.py").exists())
+
+
+def _files(name: str, places: Iterable[Path]) -> Iterator[Path]:
     """Yield the file of the module `name`, and of each package it is in, as far as they lie in `places`."""
     parts = [part for part in name.split(".") if part]
     for place in places:

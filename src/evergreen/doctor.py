@@ -114,7 +114,7 @@ def _device(_: Project, params: Params) -> Finding:
 def _source(project: Project, params: Params) -> Finding:
     from evergreen.data.sources import open_source
 
-    offers = open_source(params.source).offers()
+    offers = open_source(params.source, project.dataset).offers()
     names = span([one.name for one in offers])
     if not offers:
         advice = "wait until a period is over, or choose a shorter source.period; a run needs one batch at least"

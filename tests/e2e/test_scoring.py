@@ -14,7 +14,7 @@ import pytest
 from conftest import MONTHS, ROOT, copy_that_ran, environment, month
 from forking import FORKS
 
-from evergreen import dataset, params
+from evergreen import params
 from evergreen.data.keys import KEY
 from evergreen.data.predictions import join_labels, known, read
 from evergreen.data.prepare import featurize
@@ -23,11 +23,12 @@ from evergreen.data.validate import REASONS
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
+from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
 NEW = "2013-08"
-KEYS = [KEY + name for name in dataset.KEY]
+KEYS = [KEY + name for name in dataset.key]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def project(settled: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
 
 def in_time(frame: pl.DataFrame) -> pl.DataFrame:
     """What is known of rows when they are scored."""
-    return frame.drop(dataset.KNOWN_LATER)
+    return frame.drop(dataset.known_later)
 
 
 def few() -> pl.DataFrame:
@@ -76,7 +77,7 @@ def test_the_champion_predicts_in_code_of_others_as_the_docs_say(project: Projec
     )
     assert found
     rows, _ = featurize(month(NEW), params.load(project.params).task)
-    rows.head(60).select(*dataset.FEATURES).to_pandas().to_parquet(tmp_path / "frame.parquet")
+    rows.head(60).select(*dataset.features).to_pandas().to_parquet(tmp_path / "frame.parquet")
     code = f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({found[2].strip()}))"
     env = environment(project.root, MLFLOW_TRACKING_URI=found[1])
     done = subprocess.run([sys.executable, "-c", code], cwd=project.root, env=env, capture_output=True, text=True)

@@ -279,7 +279,7 @@ def test_in_a_project_without_data_its_own_tests_see_its_own_dataset(template: P
     project = bake(template, tmp_path / "made", data="none")
     own = project / "src" / "churn_model" / "dataset.py"
     own.write_text(own.read_text().replace("pl.DataType] = {}", 'pl.DataType] = {"mine": pl.Int64()}', 1))
-    test = "from churn_model import dataset\n\ndef test_mine():\n    assert list(dataset.COLUMNS) == ['mine']\n"
+    test = "from churn_model import dataset\n\ndef test_mine():\n    assert list(dataset.columns) == ['mine']\n"
     (project / "tests" / "project" / "test_mine.py").write_text(test)
     env = environment(project) | {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project)])}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/project"]
