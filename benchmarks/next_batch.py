@@ -20,7 +20,7 @@ from benchmarks.main_job import new_project
 from evergreen import params
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
-from evergreen.data.validate import validate
+from evergreen.data.validate import Contract, validate
 from evergreen.project import Project
 from evergreen.versions import run_stage
 from late_flights import flights
@@ -81,9 +81,9 @@ def take_one_more(root: str) -> None:
     chosen = params.load(project.params)
     took = {}
     for name, step in (
-        ("ingest", lambda _: ingest(project, chosen, following=True)),
-        ("validate", lambda _: validate(project, chosen)),
-        ("prepare", lambda _: prepare(project, chosen)),
+        ("ingest", lambda _: ingest(project, dataset, chosen, following=True)),
+        ("validate", lambda _: validate(project, Contract.of(project, chosen))),
+        ("prepare", lambda _: prepare(project, dataset, chosen)),
     ):
         began = time.perf_counter()
         done = run_stage(project, name, step, force=name == "ingest")

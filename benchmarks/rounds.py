@@ -32,7 +32,9 @@ PARAMS = Params(sweep={"seeds": ROUND_SEEDS}, train={"device": "cpu"})
 
 
 def main(every: str = "3") -> None:
-    months = [featurize(flights.read(name).gather_every(int(every)), "binary")[0] for name in flights.batches()]
+    months = [
+        featurize(dataset, flights.read(name).gather_every(int(every)), "binary")[0] for name in flights.batches()
+    ]
     print("months  rows    rounds found  " + "  ".join(f"x{one:<5g}" for one in FACTORS) + "  x rows (factor)")
     table = [measure_end(months, end) for end in ENDS]
     mean = np.mean(table, axis=0)
@@ -65,7 +67,7 @@ def ask(tables: Tables, later: pl.DataFrame, rounds: int) -> float:
 
 def tables_of(learnt: list[pl.DataFrame], stops: pl.DataFrame | None) -> Tables:
     rows = pl.concat(learnt)
-    counts = summarize(rows, {})
+    counts = summarize(dataset, rows, {})
     levels = {name: one for name, one in counts.kept.levels.items() if name in dataset.features}
     encoder = fit_encoder("binary", list(dataset.features), levels, counts.classes, 20, ["flights"])
 

@@ -142,6 +142,7 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     params = load(project.params)
     # Wrong values end here, before a server is started.
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
+    _ = project.dataset
     connect(project, params, lambda: _load_libraries(project, params))
     from flows import console
     from flows.training import training

@@ -64,13 +64,25 @@ class Project:
 
         Raises InputError where `pyproject.toml` names none, or asks for another version of this library.
         """
-        table = _read_settings((self.home or self.root) / SETTINGS)
+        table = _settings_of(self._pyproject, "tool", "evergreen")
         package, wanted = table.get("package"), table.get("requires")
         if not isinstance(package, str) or not isinstance(wanted, str):
             lacking = "requires" if isinstance(package, str) else "package"
             raise InputError(f"{SETTINGS}: [tool.evergreen] lacks {lacking}: write {EXAMPLES[lacking]}")
         _check_version(wanted)
         return package
+
+    @property
+    def distribution(self) -> str:
+        """What the project is installed as. Raises InputError where `pyproject.toml` does not say."""
+        name = _settings_of(self._pyproject, "project").get("name")
+        if not isinstance(name, str):
+            raise InputError(f"{SETTINGS}: [project] lacks name: write it")
+        return name
+
+    @property
+    def _pyproject(self) -> Path:
+        return (self.home or self.root) / SETTINGS
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -197,17 +209,18 @@ class Project:
             lock.release()
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    """Return the table [tool.evergreen]. Raises InputError where there is none."""
+def _settings_of(path: Path, *names: str) -> dict[str, Any]:
+    """Return a table of a TOML file, such as [tool.evergreen]. Raises InputError where there is none."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: it names the project's package under [tool.evergreen]") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} cannot be read ({error}): correct it") from None
-    table = content.get("tool", {}).get("evergreen")
+    for name in names:
+        table = table.get(name) if isinstance(table, dict) else None
     if not isinstance(table, dict):
-        raise InputError(f"{path} lacks the table [tool.evergreen]: write it, with {EXAMPLES['package']}")
+        raise InputError(f"{path} lacks the table [{'.'.join(names)}]: bring it back, or see that of the template")
     return table
 
 

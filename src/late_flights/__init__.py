@@ -1,1 +1,1 @@
-"""YOURS: which flights will arrive late? The definition, what is expected of a batch, and where the flights come from."""
+"""YOURS: the definition, what is expected of a batch, and where batches come from."""
