@@ -76,11 +76,12 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
             run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True, params=params.text)
             click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered")
             return
+        dataset = project.dataset
         done = run_stage(
             project,
             "ingest",
             lambda check: step.ingest(
-                project, project.dataset, params, batches, following=following, replace=replace, check=check
+                project, dataset, params, batches, following=following, replace=replace, check=check
             ),
             force=True,
             params=params.text,

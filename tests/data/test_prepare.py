@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import month
+from conftest import month, settings_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -194,8 +194,7 @@ def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot
 
 def test_features_are_the_same_bytes_in_any_company(site: Any, tmp_path: Path) -> None:
     start(site, MONTHS[:4])
-    (tmp_path / "alone").mkdir()
-    alone = type(site)(Project(tmp_path / "alone"), site.inbox)
+    alone = type(site)(settings_of(tmp_path / "alone"), site.inbox)
     start(alone, MONTHS[1:2])
     for suffix in (".parquet", ".json"):
         ours, theirs = (one.project.features / f"2013-02{suffix}" for one in (site, alone))
@@ -326,16 +325,16 @@ def test_encoder_counts_every_training_row(site: Any) -> None:
 # --- labels that cannot be learnt -------------------------------------------------------------------------------------
 
 LABELS: dict[str, tuple[str, pl.Expr, tuple[str, ...]]] = {
-    "all late": ("binary", pl.col("arr_delay") > -10_000, ("true", "2013-01 to 2013-02", "LABEL in dataset.py")),
-    "all one class": ("multiclass", pl.lit(7), ("7", "nothing to learn", "LABEL in dataset.py")),
+    "all late": ("binary", pl.col("arr_delay") > -10_000, ("true", "2013-01 to 2013-02", "label in dataset.py")),
+    "all one class": ("multiclass", pl.lit(7), ("7", "nothing to learn", "label in dataset.py")),
     "three classes": ("binary", pl.col("origin"), ("binary", "3 classes", "EWR, JFK, LGA", "task: multiclass")),
     "infinite": ("regression", pl.col("arr_delay") / 0, ("'2013-01'", "infinite", "dataset.py")),
     "not a number": ("regression", pl.col("arr_delay") * float("nan"), ("'2013-01'", "not a number", "dataset.py")),
     "class that is no number": ("multiclass", pl.col("arr_delay") * float("nan"), ("'2013-01'", "dataset.py")),
     "fractions as classes": ("multiclass", pl.col("arr_delay") / 7, ("'2013-01'", "dataset.py")),
-    "no label": ("binary", pl.lit(None, dtype=pl.Boolean), ("'2013-01'", "no row has a label", "LABEL and LEFT_OUT")),
-    "text to regress": ("regression", pl.col("origin"), ("LABEL", "dataset.py")),
-    "unknown column": ("binary", pl.col("nope") > 1, ("LABEL", "nope", "dataset.py")),
+    "no label": ("binary", pl.lit(None, dtype=pl.Boolean), ("'2013-01'", "no row has a label", "label and left_out")),
+    "text to regress": ("regression", pl.col("origin"), ("label", "dataset.py")),
+    "unknown column": ("binary", pl.col("nope") > 1, ("label", "nope", "dataset.py")),
 }
 
 
