@@ -83,18 +83,8 @@ def run_house(project: Project, params: Params) -> None:
         _close_killed_runs(project)
         _make_pool(project.package)
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
-        running["worker"] = start(
-            "worker",
-            "prefect",
-            "worker",
-            "start",
-            "--pool",
-            project.package,
-            "--type",
-            "process",
-            "--limit",
-            str(AT_ONCE),
-        )
+        kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
+        running["worker"] = start("worker", "prefect", "worker", "start", *kind)
         _finish(project, "deploy", deploying, stop)
         running["watch"] = start("watch", "flows.watch")
         click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")

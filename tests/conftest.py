@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -92,6 +92,48 @@ def settings_of(root: Path, package: str = "late_flights", requires: str = ">=0.
     table = f'[tool.evergreen]\npackage = "{package}"\nrequires = "{requires}"\n'
     (root / "pyproject.toml").write_text(table)
     return Project(root)
+
+
+OWN_DATASET = """
+import polars as pl
+
+from evergreen import Dataset
+from {package}.words import NAME
+
+dataset = Dataset(
+    columns={{NAME: pl.Float64(), "sold": pl.Boolean()}},
+    label=pl.col("sold"),
+    known_later=("sold",),
+    features={{"cheap": pl.col(NAME) < 5}},
+)
+"""
+OWN_EXPECTATIONS = "def expectations(batch):\n    return [batch, '{package}']\n"
+
+
+def own_package(folder: Path, name: str, column: str = "price") -> Project:
+    """Make a project in `folder` whose package `name` lies in its src/."""
+    package = folder / "src" / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "words.py").write_text(f"NAME = {column!r}\n")
+    (package / "dataset.py").write_text(OWN_DATASET.format(package=name))
+    (package / "expectations.py").write_text(OWN_EXPECTATIONS.format(package=name))
+    return settings_of(folder, name)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], Project]]:
+    """Let Python find the package of a project, as `make setup` does; what was imported of it is forgotten again."""
+    before = {*sys.modules}
+
+    def install(project: Project) -> Project:
+        monkeypatch.syspath_prepend(project.root / "src")
+        return project
+
+    yield install
+    for name in {*sys.modules} - before:
+        if not name.startswith(("evergreen", "polars")):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import refusal, settings_of
+from conftest import own_package, refusal
 
 from evergreen import __version__, code
 from evergreen.errors import InputError
@@ -194,49 +194,17 @@ def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:
 
 # --- its own package --------------------------------------------------------------------------------------------------
 
-DATASET = """
-import polars as pl
-
-from evergreen import Dataset
-from {package}.words import NAME
-
-dataset = Dataset(columns={{NAME: pl.Float64()}}, label=pl.col(NAME), features={{}})
-"""
-EXPECTATIONS = "def expectations(batch):\n    return [batch, '{package}']\n"
-
-
-def own_package(folder: Path, name: str, column: str = "price") -> Project:
-    """Make a project in `folder` whose package `name` lies in its src/."""
-    package = folder / "src" / name
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "words.py").write_text(f"NAME = {column!r}\n")
-    (package / "dataset.py").write_text(DATASET.format(package=name))
-    (package / "expectations.py").write_text(EXPECTATIONS.format(package=name))
-    return settings_of(folder, name)
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], Project]]:
-    """Let Python find the package of a project, as `make setup` does; what was imported of it is forgotten again."""
-    before = {*sys.modules}
-
-    def install(project: Project) -> Project:
-        monkeypatch.syspath_prepend(project.root / "src")
-        return project
-
-    yield install
-    for name in {*sys.modules} - before:
-        if not name.startswith(("evergreen", "polars")):
-            del sys.modules[name]
-
 
 def test_two_projects_of_one_process_have_each_its_own(installed: Callable[..., Project], tmp_path: Path) -> None:
     first, second = (
         installed(own_package(tmp_path / name, name, column))
         for name, column in (("prices_of_ours", "price"), ("rents_of_ours", "rent"))
     )
-    assert [list(one.dataset.columns) for one in (first, second, first)] == [["price"], ["rent"], ["price"]]
+    assert [list(one.dataset.columns) for one in (first, second, first)] == [
+        ["price", "sold"],
+        ["rent", "sold"],
+        ["price", "sold"],
+    ]
     assert first.dataset is first.dataset
     assert [one.expectations("a")[1] for one in (first, second)] == ["prices_of_ours", "rents_of_ours"]
     for one in (first, second):
@@ -255,7 +223,7 @@ def test_what_is_edited_meanwhile_counts_from_the_next_process_on(
     project = installed(own_package(tmp_path, "prices_edited"))
     files = project.code_of("dataset")
     (tmp_path / "src" / "prices_edited" / "words.py").write_text("NAME = 'rent'\n")
-    assert list(project.dataset.columns) == ["price"]
+    assert list(project.dataset.columns) == ["price", "sold"]
     assert project.code_of("dataset") == files
     assert code.changed() == [tmp_path / "src" / "prices_edited" / "words.py"]
 
@@ -269,7 +237,7 @@ PACKAGE = "src/prices_wrong"
 WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "no file": (lambda root: (root / "pyproject.toml").unlink(), ("pyproject.toml is missing", "[tool.evergreen]")),
     "no TOML": (edit("pyproject.toml", "[tool"), ("pyproject.toml cannot be read",)),
-    "no table": (edit("pyproject.toml", "[tool.other]\n"), ("lacks the table [tool.evergreen]", "package = ")),
+    "no table": (edit("pyproject.toml", "[tool.other]\n"), ("lacks the table [tool.evergreen]",)),
     "no package": (edit("pyproject.toml", "[tool.evergreen]\nrequires = '>=0'\n"), ("lacks package",)),
     "no range": (edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\n"), ("lacks requires", ">=")),
     "odd range": (

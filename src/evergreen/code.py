@@ -20,6 +20,7 @@ from types import ModuleType
 PACKAGE = Path(__file__).resolve().parent
 SOURCES = PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE  # modules beside the package count, in src/
 HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
+INSTALLED = "site-packages"  # in the path of what is no project's own
 _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 
@@ -56,21 +57,19 @@ def ran(path: str | Path) -> bytes | None:
 def is_own(path: str) -> bool:
     """Say whether the file at `path` is of the project, not of a library."""
     real = os.path.realpath(path)
-    return real in _KEPT or (
-        real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real
-    )
+    return real in _KEPT or (real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and INSTALLED not in real)
 
 
 def with_imports(path: str | Path) -> list[Path]:
     """Return `path` and the project's own modules that it imports, directly or through one another, sorted.
 
-    The modules of this library are not the project's own.
+    Those that lie beside its package are the project's own; this library, and whatever is installed, is not.
     """
     found, ahead = set(), {Path(os.path.realpath(path))}
     while ahead:
         found |= ahead
         named = {imported for one in ahead for imported in _imports(one)} - found
-        ahead = {one for one in named if not one.is_relative_to(PACKAGE)}
+        ahead = {one for one in named if not one.is_relative_to(PACKAGE) and INSTALLED not in one.parts}
     return sorted(found)
 
 
@@ -135,7 +134,8 @@ def _on_disk(path: str) -> bytes | None:
 
 def _imports(path: Path) -> Iterator[Path]:
     """Yield the project's own modules that the source at `path` names in its imports."""
-    folder, places = path.parent, dict.fromkeys((_place(path), PACKAGE.parent, HOME))
+    folder, place = path.parent, _place(path)
+    places = (place, place.parent if place.name == "src" else place / "src")
     for node in ast.walk(ast.parse(read(path), str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import month, settings_of
+from conftest import month, own_package, settings_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -243,6 +243,25 @@ def test_altered_file_is_made_anew_when_checked(site: Any, suffix: str) -> None:
 
 def test_nothing_to_prepare_is_said(site: Any) -> None:
     refusal(site, "batch")
+
+
+def test_two_projects_of_one_process_are_prepared_each_by_its_own(
+    site: Any, installed: Callable[[Project], Project], tmp_path: Path
+) -> None:
+    number = pl.int_range(200, eager=True)
+    for name, column in (("prices_prepared", "price"), ("rents_prepared", "rent")):
+        project = installed(own_package(tmp_path / name, name, column))
+        own = type(site)(project, site.inbox, project.dataset)
+        (own.project.validated).mkdir(parents=True)
+        done, rows = Manifest(project.validated), pl.DataFrame({column: number % 10 * 1.0, "sold": number % 3 == 0})
+        rows.write_parquet(done.file("a"))
+        done.record("a", done.file("a"), stamp="a", rows=200, **when(pl.Series([START, START])))
+        found = prepare(project, project.dataset, own.params())
+        assert (found.new, found.left_out) == (("a",), {})
+        features = pl.read_parquet(project.features / "a.parquet")
+        expected, _ = featurize(project.dataset, rows, "binary", START)
+        assert_frame_equal(features, expected)
+        assert features["cheap"].sum() == 100
 
 
 # --- the encoder ------------------------------------------------------------------------------------------------------

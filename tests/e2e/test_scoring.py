@@ -76,7 +76,7 @@ def test_the_champion_predicts_in_code_of_others_as_the_docs_say(project: Projec
         re.MULTILINE | re.DOTALL,
     )
     assert found
-    rows, _ = featurize(month(NEW), params.load(project.params).task)
+    rows, _ = featurize(dataset, month(NEW), params.load(project.params).task)
     rows.head(60).select(*dataset.features).to_pandas().to_parquet(tmp_path / "frame.parquet")
     code = f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({found[2].strip()}))"
     env = environment(project.root, MLFLOW_TRACKING_URI=found[1])
@@ -100,7 +100,7 @@ def test_a_month_without_labels_then_again_then_with_labels(project: Project, cl
 
     tracker = Tracker(project, params.load(project.params))
     champion = Registry(tracker).open("1")
-    labelled, _ = featurize(month(NEW), "binary")  # those that flew, once that is known
+    labelled, _ = featurize(dataset, month(NEW), "binary")  # those that flew, once that is known
     whole = labelled.with_columns(pl.Series("expected", champion.predict_rows(labelled)))
     joined = join_labels(said, whole.select(*KEYS, LABEL, "expected"))
     assert joined.height in (labelled.height - 1, labelled.height)  # the row that was set aside may not have flown

@@ -252,11 +252,10 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
     try:
         if changed := _changes(before, present):
             raise InputError("; ".join(changed))
-        for one in (
-            () if present.model.definition.is_timed else (present, before)
-        ):  # rows that hold the same as one that was learnt from
+        untimed = () if present.model.definition.is_timed else (present, before)
+        for one in untimed:  # rows that hold the same as one that was learnt from tell nothing
             seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
-            rows = rows.filter(~seen)  # tell nothing
+            rows = rows.filter(~seen)
         check_unseen(hash_rows(present.known(rows)), champion=present.model.learnt.keys)
         old, new = _see_champion(rows, before), _see_champion(rows, present)
         y = present.model.encoder.transform_label(present.known(rows)[LABEL])
