@@ -131,5 +131,5 @@ def test_every_deployment_is_there_and_its_flow_too() -> None:
     for name, one in deployments().items():
         path, function = one["entrypoint"].split(":")
         assert f"def {function}(" in (ROOT / path).read_text()
-        assert one["work_pool"] == {"name": "evergreen"}
+        assert one["work_pool"] == {"name": Project(ROOT).package}
         assert one["description"], name
