@@ -2,9 +2,9 @@
 .PHONY: stack
 # template: end infra
 # template: begin template-only
-.PHONY: bench bakes new
+.PHONY: bench bakes gpu new
 # template: end template-only
-.PHONY: run up update unit test gpu check format lock setup dev
+.PHONY: run up update unit test check format lock setup dev
 EVERGREEN := .venv/bin/evergreen
 PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q
 TESTS := not gpu
@@ -42,9 +42,11 @@ unit: dev           ## the quick tests
 test: dev           ## all tests but those of `make gpu`
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "$(TESTS)"
 
+# template: begin template-only
 gpu: dev            ## what needs an NVIDIA GPU
 	@$(PYTEST) -m gpu
 
+# template: end template-only
 check: dev          ## format, lint, types, import contracts
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from evergreen import dataset, flights
 from evergreen.data.hold import BEFORE
 from evergreen.data.prepare import featurize
 from evergreen.data.shift import FEWEST_BATCHES
@@ -16,6 +15,8 @@ from evergreen.data.sketch import Sketch, sketch
 from evergreen.data.split import LABEL, TIME
 from evergreen.data.suspects import find_suspects
 from evergreen.params import Drift
+from late_flights import flights
+from late_flights.dataset import dataset
 
 FAULTS: dict[str, pl.Expr | None] = {
     "none": None,
@@ -44,7 +45,7 @@ FAULTS: dict[str, pl.Expr | None] = {
 
 
 def main() -> None:
-    months = [featurize(flights.read(name), "binary")[0] for name in flights.batches()]
+    months = [featurize(dataset, flights.read(name), "binary")[0] for name in flights.batches()]
     true = [of(rows) for rows in months]
     for fault, change in FAULTS.items():
         found = [
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def of(rows: pl.DataFrame) -> Sketch:
-    return sketch(rows.select(LABEL, *dataset.FEATURES), rows[TIME])
+    return sketch(rows.select(LABEL, *dataset.features), rows[TIME])
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets
 
+from benchmarks.main_job import command, evergreen, new_project
 from evergreen import params
 from evergreen.data.keys import hash_rows
 from evergreen.data.split import Split, read_part
@@ -29,7 +30,6 @@ from evergreen.model.tables import Tables, load_judged
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
-from benchmarks.main_job import command, evergreen, new_project
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

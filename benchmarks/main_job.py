@@ -90,15 +90,18 @@ def recording(folder: Path) -> Sequence[str]:
 
 def validation() -> Sequence[str]:
     """(d) Great Expectations over a million rows: split into valid and quarantined, reasons and all."""
-    from evergreen import dataset, flights
-    from evergreen.data.validate import check_batch
-    from evergreen.params import Validate
+    from evergreen.data.validate import Contract
+    from evergreen.params import load
+    from evergreen.project import Project
+    from late_flights import flights
+    from late_flights.dataset import dataset
 
     year = pl.concat([flights.read(name) for name in flights.batches()])
-    time_column = pl.col(dataset.TIME)
+    time_column = pl.col(dataset.time)
     million = pl.concat([year.with_columns(time_column.dt.offset_by(f"{years}y")) for years in range(3)])
-    check_batch(year.head(2000), "warm-up", Validate())
-    seconds = clock(lambda: check_batch(million, "a million", Validate()))
+    contract = Contract.of(Project(ROOT), load(ROOT / "params.yaml"))
+    contract.check(year.head(2000), "warm-up")
+    seconds = clock(lambda: contract.check(million, "a million"))
     return (
         "validating a million rows",
         f"{seconds / million.height * 1e6:.1f} s",
@@ -110,7 +113,7 @@ def new_project(root: Path) -> Path:
     """Make a project of this repository's working tree that takes the whole year."""
     listed = command("git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard")
     for name in listed.splitlines():
-        if name.startswith(("src/", "flows/", "params.yaml", "dvc.yaml", ".dvc", ".gitignore")):
+        if name.startswith(("src/", "flows/", "pyproject.toml", "params.yaml", "dvc.yaml", ".dvc", ".gitignore")):
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())

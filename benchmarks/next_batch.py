@@ -16,13 +16,15 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from evergreen import dataset, flights, params
+from benchmarks.main_job import new_project
+from evergreen import params
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
-from evergreen.data.validate import validate
+from evergreen.data.validate import Contract, validate
 from evergreen.project import Project
 from evergreen.versions import run_stage
-from benchmarks.main_job import new_project
+from late_flights import flights
+from late_flights.dataset import dataset
 
 ROWS, REPEATS = 1000, 5
 
@@ -44,11 +46,11 @@ def make(folder: Path, batches: int) -> Project:
     project = Project(new_project(folder / "project"))
     inbox = folder / "inbox"
     inbox.mkdir()
-    year = pl.concat([flights.read(name) for name in flights.batches()]).sort(dataset.TIME)
+    year = pl.concat([flights.read(name) for name in flights.batches()]).sort(dataset.time)
     year = year.drop_nulls(["arr_delay", "tailnum", "temp"])  # a storm's thousand rows would rightly stop the flow
     for number in range(batches):  # beyond a year's rows: the same flights, years later
         lap, start = divmod(number * ROWS, year.height - ROWS)
-        part = year.slice(start, ROWS).with_columns(pl.col(dataset.TIME).dt.offset_by(f"{lap}y"))
+        part = year.slice(start, ROWS).with_columns(pl.col(dataset.time).dt.offset_by(f"{lap}y"))
         part.write_parquet(inbox / f"batch-{number:05}.parquet")
     content = yaml.safe_load(project.params.read_text())
     content["source"] = {"kind": "files", "path": str(inbox), "until": f"batch-{batches - REPEATS - 1:05}"}
@@ -79,9 +81,9 @@ def take_one_more(root: str) -> None:
     chosen = params.load(project.params)
     took = {}
     for name, step in (
-        ("ingest", lambda _: ingest(project, chosen, following=True)),
-        ("validate", lambda _: validate(project, chosen)),
-        ("prepare", lambda _: prepare(project, chosen)),
+        ("ingest", lambda _: ingest(project, dataset, chosen, following=True)),
+        ("validate", lambda _: validate(project, Contract.of(project, chosen))),
+        ("prepare", lambda _: prepare(project, dataset, chosen)),
     ):
         began = time.perf_counter()
         done = run_stage(project, name, step, force=name == "ingest")

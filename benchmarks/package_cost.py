@@ -13,22 +13,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from late_flights.dataset import dataset
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import polars as pl
 
-from evergreen import flights
+from benchmarks.rounds import tables_of
 from evergreen.data.prepare import featurize
 from evergreen.life.replay import fit_seeds
 from evergreen.model.package import Learnt, read_package, write_package
 from evergreen.params import Params
-from benchmarks.rounds import tables_of
+from late_flights import flights
 
 SEEDS, ROUNDS, REPEATS = 10, 200, 100
 
 
 def main() -> None:
-    rows = featurize(flights.read("2013-01"), "binary")[0]
+    rows = featurize(dataset, flights.read("2013-01"), "binary")[0]
     tables, params = tables_of([rows], None), Params(sweep={"seeds": SEEDS}, train={"device": "cpu"})
     trained = {one.seed: one.booster for one in fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)}
     million = pl.concat([rows] * (1_000_000 // rows.height + 1))[:1_000_000]

@@ -27,7 +27,7 @@ def main() -> None:
     for side, refit in SIDES.items():
         chosen = params.load(ROOT / "params.yaml").override(train={"refit": refit})
         with tempfile.TemporaryDirectory() as folder:
-            found[side] = replay(Project(Path(folder)), chosen, Options())
+            found[side] = replay(Project(Path(folder), ROOT), chosen, Options())
         print(f"\n{side}")
         tell(found[side])
     draw_replay(found["refit on all rows"], ROOT / "docs" / "replay.png")

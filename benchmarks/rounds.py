@@ -14,7 +14,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import polars as pl
 
-from evergreen import dataset, flights
 from evergreen.data.encoder import fit_encoder
 from evergreen.data.prepare import featurize, summarize
 from evergreen.data.split import LABEL
@@ -24,6 +23,8 @@ from evergreen.model.metrics import measure
 from evergreen.model.sweep import ROUND_SEEDS, scale_rounds
 from evergreen.model.tables import Table, Tables
 from evergreen.params import Params
+from late_flights import flights
+from late_flights.dataset import dataset
 
 FACTORS = (0.5, 0.75, 1.0, 1.5, 2.0)  # of the rounds that early stopping kept
 ENDS = (3, 5, 7, 9, 11)  # how many months are known
@@ -31,7 +32,9 @@ PARAMS = Params(sweep={"seeds": ROUND_SEEDS}, train={"device": "cpu"})
 
 
 def main(every: str = "3") -> None:
-    months = [featurize(flights.read(name).gather_every(int(every)), "binary")[0] for name in flights.batches()]
+    months = [
+        featurize(dataset, flights.read(name).gather_every(int(every)), "binary")[0] for name in flights.batches()
+    ]
     print("months  rows    rounds found  " + "  ".join(f"x{one:<5g}" for one in FACTORS) + "  x rows (factor)")
     table = [measure_end(months, end) for end in ENDS]
     mean = np.mean(table, axis=0)
@@ -64,9 +67,9 @@ def ask(tables: Tables, later: pl.DataFrame, rounds: int) -> float:
 
 def tables_of(learnt: list[pl.DataFrame], stops: pl.DataFrame | None) -> Tables:
     rows = pl.concat(learnt)
-    counts = summarize(rows, {})
-    levels = {name: one for name, one in counts.kept.levels.items() if name in dataset.FEATURES}
-    encoder = fit_encoder("binary", list(dataset.FEATURES), levels, counts.classes, 20, ["flights"])
+    counts = summarize(dataset, rows, {})
+    levels = {name: one for name, one in counts.kept.levels.items() if name in dataset.features}
+    encoder = fit_encoder("binary", list(dataset.features), levels, counts.classes, 20, ["flights"])
 
     def table(part: pl.DataFrame) -> Table:
         return Table(encoder.transform(part), encoder.transform_label(part[LABEL]))

@@ -4,6 +4,7 @@
 
 PROJECT holds the answers, in `.template.json`, and gets everything else; `--start` makes it a git repository as well. No
 file of the project passes through Jinja: names are replaced in one pass, most specific first, and options only remove.
+The library keeps its name and comes as it is; of its tests, only those of what is the project's own come along.
 Standard library only, since it runs in whatever environment cookiecutter does.
 """
 
@@ -24,14 +25,12 @@ from typing import Any, NoReturn
 Answers = Mapping[str, Any]
 ANSWERS = ".template.json"
 OVERLAY = "evergreen_template/overlay/"  # files that differ from those of the reference, below KEY=VALUE/
-EXAMPLE = ("dataset.py", "expectations.py", "flights.py")  # what tests run on, whatever the project is about
+OWN_TESTS = "tests/project/"
 TEMPLATE_ONLY = (
     "{{cookiecutter.*",
     "cookiecutter.json",
     "hooks/*",
     "evergreen_template/*",
-    "tests/template/*",
-    "tests/recipes/*",
     "requirements/template.txt",
     "benchmarks/*",
     "docs/numbers.md",
@@ -44,9 +43,8 @@ OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
     "infra/*": lambda a: a["infra"] == "compose",
-    "tests/infra/*": lambda a: a["infra"] == "compose",
     "requirements/server.txt": lambda a: a["infra"] == "compose",
-    "src/evergreen/flights.py": lambda a: a["data"] == "flights",
+    "src/late_flights/flights.py": lambda a: a["data"] == "flights",
 }
 BLOCKS: dict[str, Callable[[Answers], bool]] = {
     "template-only": lambda a: False,
@@ -56,14 +54,12 @@ MARK = re.compile(r"^[^\n]*\btemplate: (begin|end) ([\w-]+)[^\n]*\n?", re.MULTIL
 SPDX = {"Proprietary": "LicenseRef-Proprietary"}
 LABELS = {
     "binary": 'pl.col("arr_delay") > 15',
-    "multiclass": """(
-    pl.when(pl.col("arr_delay") > 30)
+    "multiclass": """pl.when(pl.col("arr_delay") > 30)
     .then(pl.lit("very late"))
     .when(pl.col("arr_delay") > 0)
     .then(pl.lit("late"))
     .when(pl.col("arr_delay") <= 0)
-    .then(pl.lit("in time"))
-)""",
+    .then(pl.lit("in time"))""",
     "regression": 'pl.col("arr_delay")',
 }
 QUESTIONS = {
@@ -72,6 +68,7 @@ QUESTIONS = {
     "regression": "how many minutes late?",
 }
 IMPORTED_AS = (
+    "evergreen",
     "sklearn",
     "yaml",
     "gx",
@@ -116,9 +113,7 @@ def bake(repo: Path, project: Path, answers: Answers) -> None:
             except UnicodeDecodeError:
                 stop(f"{source} is neither UTF-8 nor binary: the names in it would stay")
             text = cut_blocks(text, answers, source)
-            if not path.startswith("tests/"):  # the example that tests run on stays as it is
-                text = settle(path, text, answers)
-            content = rename(text).encode("utf-8")
+            content = rename(settle(path, text, answers)).encode("utf-8")
         target = project / rename(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -134,24 +129,24 @@ def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
             key, _, value = when.partition("=")
             if answers[key] == value:
                 over[rest] = (mode, path)
-        elif not matches(path, TEMPLATE_ONLY):
-            example = path.removeprefix("src/evergreen/")
-            if example in EXAMPLE:
-                chosen[f"tests/example/{example}"] = (mode, path)
-            if all(keep(answers) for pattern, keep in OPTIONAL.items() if fnmatch.fnmatchcase(path, pattern)):
-                chosen[path] = (mode, path)
+        elif ships(path) and all(
+            keep(answers) for pattern, keep in OPTIONAL.items() if fnmatch.fnmatchcase(path, pattern)
+        ):
+            chosen[path] = (mode, path)
     return chosen | over
+
+
+def ships(path: str) -> bool:
+    """Say whether a file belongs to a new project, whatever the answers are."""
+    return not matches(path, TEMPLATE_ONLY) and (path.startswith(OWN_TESTS) or not path.startswith("tests/"))
 
 
 def names(answers: Answers) -> list[tuple[str, str]]:
     """Return (pattern, what stands there instead); the first that matches wins, so the most specific come first."""
-    package = str(answers["package_name"])
     return [
         (r"Evergreen Authors", answers["author"]),
         (r"evergreen-pipeline", answers["project_slug"]),
-        (r"EVERGREEN", package.upper()),
-        (r"Evergreen", answers["project_name"]),
-        (r"evergreen", package),
+        (r"late_flights", answers["package_name"]),
     ]
 
 
@@ -164,6 +159,8 @@ Settle = Callable[[Answers], str | None]  # what stands there; None: what does
 SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers make of it
     "pyproject.toml": {r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'},
     "README.md": {
+        r"^# Evergreen$": lambda a: f"# {a['project_name']}",
+        r"^tests/ .*$": lambda a: "tests/                    of what is yours: the definition and its features",
         r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"]),
         r"^infra/ .*\n": lambda a: "" if a["infra"] == "none" else None,
     },
@@ -171,8 +168,8 @@ SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers
         r"^task: binary    ": lambda a: f"task: {a['task']:<10}",
         r"^  kind: python .*\n  module: .*\n  until: .*\n": lambda a: INBOX if a["data"] == "none" else None,
     },
-    "src/evergreen/dataset.py": {
-        r"(?<=^LABEL: pl\.Expr = ).*$": lambda a: LABELS[a["task"]] if a["data"] == "flights" else None,
+    "src/late_flights/dataset.py": {
+        r"(?<=^    label=).*(?=,$)": lambda a: LABELS[a["task"]] if a["data"] == "flights" else None,
         r"(?<=asked at scheduled departure: ).*$": lambda a: QUESTIONS[a["task"]],
     },
 }

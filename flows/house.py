@@ -37,7 +37,6 @@ from flows.server import (
     waiting_tag_of,
 )
 
-POOL = "evergreen"  # as in prefect.yaml
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
 REST = 10.0  # seconds until a watch that has crashed begins again
 LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
@@ -82,11 +81,10 @@ def run_house(project: Project, params: Params) -> None:
         for name, process in running.items():
             _wait(project, name, process, ready[name], stop)
         _close_killed_runs(project)
-        _make_pool()
+        _make_pool(project.package)
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
-        running["worker"] = start(
-            "worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(AT_ONCE)
-        )
+        kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
+        running["worker"] = start("worker", "prefect", "worker", "start", *kind)
         _finish(project, "deploy", deploying, stop)
         running["watch"] = start("watch", "flows.watch")
         click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")
@@ -183,8 +181,8 @@ def _wait(
         time.sleep(0.2)
 
 
-def _make_pool() -> None:
-    """Make the work pool that `prefect.yaml` names, where it is not there yet."""
+def _make_pool(name: str) -> None:
+    """Make the work pool that `prefect.yaml` names as the project's package, where it is not there yet."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
@@ -192,7 +190,7 @@ def _make_pool() -> None:
 
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
-        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
 
 
 def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop: Event) -> None:

@@ -176,7 +176,7 @@ def main() -> None:
         nonlocal kind
         params = load(project.params)  # a person may have changed it
         kind = params.source.kind
-        return look(project, params)
+        return look(project, project.dataset, params)
 
     def guard_models() -> None:
         for what in guard.look():

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -25,33 +25,14 @@ import pytest
 import yaml
 from forking import FORKS, SHARED
 
-import evergreen as package
-
-EXAMPLE = Path(__file__).parent / "example"  # the flights, where the project itself is about something else
-OWN = Path(__file__).parent / "project"  # tests of what the project itself declares, in a process of their own
-OWN_DATASET = "OWN_DATASET"  # in the environment of that process, and of its workers
-
-
-def asks_for_own(words: Sequence[str]) -> bool:
-    """Say whether every path among the words of a command is one of the project's own tests."""
-    paths = [Path(word.partition("::")[0]).resolve() for word in words if not word.startswith("-")]
-    paths = [path for path in paths if path.exists()]
-    return bool(paths) and all(path.is_relative_to(OWN) for path in paths)
-
-
-if asks_for_own(sys.argv[1:]):
-    os.environ[OWN_DATASET] = "1"
-if EXAMPLE.is_dir():  # one process has one dataset: the example first, or the project's own, and the flights behind it
-    package.__path__.insert(len(package.__path__) if OWN_DATASET in os.environ else 0, str(EXAMPLE))
-    collect_ignore = [] if OWN_DATASET in os.environ else [OWN.name]
-
-from evergreen import flights, params
+from evergreen import params
 from evergreen.data import sources
 from evergreen.errors import InputError
 from evergreen.model.tables import Table, Tables
 from evergreen.model.train import Matrix, Trained, build_matrix, train
 from evergreen.project import Project
 from evergreen.tracking import Tracker
+from late_flights import flights
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before a thread spins: halves the time on a busy machine
 sources.SETTLED = 0.0  # files of tests are whole as soon as they are there
@@ -103,6 +84,56 @@ def month(name: str, rows: int = 1500) -> pl.DataFrame:
     """A month of real flights, thinned to about `rows` rows over all its days."""
     frame = flights.read(name)
     return frame.gather_every(max(1, frame.height // rows))
+
+
+def settings_of(root: Path, package: str = "late_flights", requires: str = ">=0.1") -> Project:
+    """Make `root` the folder of a project whose definition is that of `package`."""
+    root.mkdir(parents=True, exist_ok=True)
+    table = f'[tool.evergreen]\npackage = "{package}"\nrequires = "{requires}"\n'
+    (root / "pyproject.toml").write_text(table)
+    return Project(root)
+
+
+OWN_DATASET = """
+import polars as pl
+
+from evergreen import Dataset
+from {package}.words import NAME
+
+dataset = Dataset(
+    columns={{NAME: pl.Float64(), "sold": pl.Boolean()}},
+    label=pl.col("sold"),
+    known_later=("sold",),
+    features={{"cheap": pl.col(NAME) < 5}},
+)
+"""
+OWN_EXPECTATIONS = "def expectations(batch):\n    return [batch, '{package}']\n"
+
+
+def own_package(folder: Path, name: str, column: str = "price") -> Project:
+    """Make a project in `folder` whose package `name` lies in its src/."""
+    package = folder / "src" / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "words.py").write_text(f"NAME = {column!r}\n")
+    (package / "dataset.py").write_text(OWN_DATASET.format(package=name))
+    (package / "expectations.py").write_text(OWN_EXPECTATIONS.format(package=name))
+    return settings_of(folder, name)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], Project]]:
+    """Let Python find the package of a project, as `make setup` does; what was imported of it is forgotten again."""
+    before = {*sys.modules}
+
+    def install(project: Project) -> Project:
+        monkeypatch.syspath_prepend(project.root / "src")
+        return project
+
+    yield install
+    for name in {*sys.modules} - before:
+        if not name.startswith(("evergreen", "polars")):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -213,9 +244,9 @@ def project_files() -> Path:
     """The folder of such a project, made once."""
     root = Path(tempfile.mkdtemp(prefix="evergreen-project-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
-    copy_tracked(root, "src/", "flows/", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore")
-    if EXAMPLE.is_dir():
-        shutil.copytree(EXAMPLE, root / "src" / "evergreen", dirs_exist_ok=True)
+    copy_tracked(
+        root, "src/", "flows/", "pyproject.toml", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore"
+    )
     begin(root)
     link = root / ".dvc" / "tmp" / "recipes.py"  # as setup.sh makes it; relative, so that a copy reads its own library
     link.parent.mkdir(parents=True)
@@ -233,10 +264,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
 
 def runs_this_code(root: Path) -> bool:
     """Say whether the project at `root` has no code of its own."""
-    ours = python_files(ROOT)
-    if EXAMPLE.is_dir():
-        ours |= {Path("src/evergreen", path.name): path.read_bytes() for path in EXAMPLE.glob("*.py")}
-    return python_files(root) == ours
+    return python_files(root) == python_files(ROOT)
 
 
 def python_files(root: Path) -> dict[Path, bytes]:

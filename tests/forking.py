@@ -144,9 +144,10 @@ def import_anew(places: Sequence[str]) -> None:
     """Forget this repository's code, as if none had been imported: what is imported next lies in `places`."""
     import evergreen
     import flows
+    import late_flights
 
     for name in [*sys.modules]:
-        if name.partition(".")[0] in (evergreen.__name__, flows.__name__):
+        if name.partition(".")[0] in (evergreen.__name__, flows.__name__, late_flights.__name__):
             del sys.modules[name]
     sys.meta_path[:] = [one for one in sys.meta_path if one.__module__ != evergreen.code.__name__]
     sys.path[:] = [*places, *sys.path]
@@ -171,7 +172,6 @@ def main() -> None:
     import importlib
     import warnings
 
-    importlib.import_module("conftest")  # where the tests' example is
     from evergreen.project import Project
     from flows.server import set_environment
 

@@ -55,7 +55,7 @@ class Page:
                 time.sleep(0.5)
 
     def start(self) -> str:
-        deployment = self.ask("/deployments/name/training/evergreen-training")
+        deployment = self.ask("/deployments/name/training/late_flights-training")
         return str(self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"])
 
     def wait(self, run_id: str, *states: str) -> str:

@@ -12,6 +12,8 @@ from conftest import ROOT, copy_tracked
 from evergreen import code
 
 PACKAGE = ROOT / "src" / "evergreen"
+OWN = "prices"  # the package of a project
+
 # --- what imports what ------------------------------------------------------------------------------------------------
 
 
@@ -20,8 +22,10 @@ def bare(tmp_path: Path) -> Path:
     """A project of three modules: `dataset` imports a helper, and that one beside the package."""
     root = tmp_path / "project"
     copy_tracked(root, "src/evergreen/__init__.py", "src/evergreen/code.py")
-    package = root / "src" / PACKAGE.name
-    (package / "dataset.py").write_text(f"from {PACKAGE.name}.words import WORD\n")
+    package = root / "src" / OWN
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "dataset.py").write_text(f"from evergreen import code as _\nfrom {OWN}.words import WORD\n")
     (package / "words.py").write_text("import beside.more as more\nfrom . import late as _\nWORD = 'old'\n")
     (package / "late.py").write_text("")
     (root / "src" / "beside").mkdir()
@@ -31,8 +35,8 @@ def bare(tmp_path: Path) -> Path:
 
 
 def python(root: Path, *lines: str) -> str:
-    """Run lines in a process of the project at `root`; `{name}` is the package."""
-    words = "\n".join(lines).replace("{name}", PACKAGE.name)
+    """Run lines in a process of the project at `root`; `{name}` is its package."""
+    words = "\n".join(lines).replace("{name}", OWN)
     command = [sys.executable, "-c", words]
     env = {"PYTHONPATH": str(root / "src")}
     done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
@@ -43,14 +47,14 @@ def python(root: Path, *lines: str) -> str:
 def test_helpers_count_wherever_they_lie(bare: Path) -> None:
     found = python(
         bare,
-        "from {name} import code",
-        "for path in code.with_imports(code.PACKAGE / 'dataset.py'):",
+        "from evergreen import code",
+        "for path in code.with_imports(code.SOURCES / '{name}' / 'dataset.py'):",
         "    print(path.relative_to(code.HOME))",
     )
     expected = [
         "beside/__init__.py",
         "beside/more.py",
-        *(f"{PACKAGE.name}/{one}.py" for one in ("dataset", "late", "words")),
+        *(f"{OWN}/{one}.py" for one in ("__init__", "dataset", "late", "words")),
     ]
     assert sorted(found.splitlines()) == sorted(f"src/{one}" for one in expected)
 
@@ -91,8 +95,8 @@ EDITS = {
 def test_what_is_edited_later_is_not_what_runs(bare: Path, how: str) -> None:
     found = python(
         bare,
-        "from {name} import code",
-        "path = code.PACKAGE / 'words.py'",
+        "from evergreen import code",
+        "path = code.SOURCES / '{name}' / 'words.py'",
         "print(len(code.changed()))",
         EDITS[how],
         "import {name}.dataset",
@@ -104,20 +108,20 @@ def test_what_is_edited_later_is_not_what_runs(bare: Path, how: str) -> None:
 def test_the_next_process_runs_what_was_edited(bare: Path) -> None:
     show = "import {name}.dataset; print({name}.dataset.WORD)"
     assert python(bare, show) == "old"
-    path = bare / "src" / PACKAGE.name / "words.py"
+    path = bare / "src" / OWN / "words.py"
     path.write_text(path.read_text().replace("old", "new"))  # as long, and in the same second
     assert python(bare, show) == "new"
 
 
 def test_a_child_can_be_given_the_code_of_its_parent(bare: Path, tmp_path: Path) -> None:
-    show = "import {name}.dataset as d; print(d.WORD)".replace("{name}", PACKAGE.name)
+    show = "import {name}.dataset as d; print(d.WORD)".replace("{name}", OWN)
     found = python(
         bare,
         "import os, pathlib, subprocess, sys",
-        "from {name} import code",
+        "from evergreen import code",
         f"folder = pathlib.Path({str(tmp_path / 'copy')!r})",
         "print(dict(code.environment(folder)))",
-        "(code.PACKAGE / 'words.py').write_text('WORD = 1')",
+        "(code.SOURCES / '{name}' / 'words.py').write_text('WORD = 1')",
         f"given = [sys.executable, '-c', {show!r}]",
         "sys.stdout.flush()",
         "subprocess.run(given, env=os.environ | code.environment(folder), check=True)",
@@ -126,5 +130,5 @@ def test_a_child_can_be_given_the_code_of_its_parent(bare: Path, tmp_path: Path)
 
 
 def test_a_link_to_nothing_is_passed_over(bare: Path) -> None:
-    (bare / "src" / PACKAGE.name / ".#dataset.py").symlink_to("nowhere")
+    (bare / "src" / OWN / ".#dataset.py").symlink_to("nowhere")
     assert python(bare, "import {name}.dataset; print({name}.dataset.WORD)") == "old"

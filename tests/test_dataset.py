@@ -1,73 +1,74 @@
-"""What is declared of the flights: keyed, and with no feature that is known only later."""
+"""Dataset: what cannot be is told where it is declared, with what may have been meant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import polars as pl
 import pytest
 
-from evergreen import dataset, flights
+from evergreen import Dataset
+from evergreen.dataset import ORDER
+from evergreen.errors import InputError
+
+COLUMNS = {
+    "flight": pl.Int32(),
+    "week": pl.Int64(),
+    "day": pl.Date(),
+    "carrier": pl.String(),
+    "delay": pl.Int32(),
+    "late": pl.Boolean(),
+}
+DATASET = Dataset(
+    columns=COLUMNS,
+    key=("flight",),
+    time="day",
+    label=pl.col("late"),
+    known_later=("late", "delay"),
+    features={"carrier": pl.col("carrier")},
+)
 
 
-@pytest.fixture(scope="module")
-def year() -> pl.DataFrame:
-    return pl.concat(flights.read(name) for name in flights.batches())
+def test_what_is_not_given_is_empty_and_nothing_can_be_changed() -> None:
+    bare = Dataset(columns=COLUMNS, label=pl.col("late"), features={})
+    assert (bare.key, bare.time, bare.known_later) == ((), "", ())
+    assert (bare.left_out, bare.slices, bare.groups) == ({}, {}, {})
+    with pytest.raises(FrozenInstanceError):
+        bare.time = "day"  # type: ignore[misc]
 
 
-def leaks(features: Mapping[str, pl.Expr]) -> set[str]:
-    """The features that read a column known only later."""
-    return {name for name, one in features.items() if set(one.meta.root_names()) & set(dataset.KNOWN_LATER)}
+@pytest.mark.parametrize(
+    ("time", "column", "dates"), [("", False, False), (ORDER, False, False), ("week", True, False), ("day", True, True)]
+)
+def test_what_says_when(time: str, column: bool, dates: bool) -> None:
+    declared = replace(DATASET, time=time)
+    assert (declared.has_time_column, declared.has_dates) == (column, dates)
 
 
-def test_no_feature_reads_what_is_known_later() -> None:
-    assert leaks(dataset.FEATURES) == set()
+def test_what_is_known_in_time_is_in_the_order_of_columns() -> None:
+    assert DATASET.known_in_time == ("flight", "week", "day", "carrier")
 
 
-@pytest.mark.parametrize("column", dataset.KNOWN_LATER)
-def test_a_feature_that_did_would_be_found(column: str) -> None:
-    hidden = pl.when(pl.col("distance") > 100).then(pl.col(column).cast(pl.Float64) / 60).otherwise(0.0)
-    assert leaks(dataset.FEATURES | {"plain": pl.col(column), "hidden": hidden.alias("x")}) == {"plain", "hidden"}
-
-
-def test_the_label_is_known_later_and_columns_known_later_exist() -> None:
-    assert set(dataset.LABEL.meta.root_names()) <= set(dataset.KNOWN_LATER) <= set(dataset.COLUMNS)
-
-
-@pytest.mark.parametrize("expressions", [dataset.FEATURES, dataset.LEFT_OUT, {"label": dataset.LABEL}])
-def test_every_column_that_is_named_exists(expressions: dict[str, pl.Expr]) -> None:
-    assert {name for one in expressions.values() for name in one.meta.root_names()} <= set(dataset.COLUMNS)
-
-
-def test_time_and_key_are_columns() -> None:
-    assert dataset.TIME in dataset.KEY
-    assert set(dataset.KEY) <= set(dataset.COLUMNS)
-    assert dataset.COLUMNS[dataset.TIME] == pl.Datetime("us")
-
-
-def test_features_are_numbers_or_text_and_no_constant(year: pl.DataFrame) -> None:
-    features = year.select(one.alias(name) for name, one in dataset.FEATURES.items())
-    assert features.height == year.height
-    for name, dtype in features.schema.items():
-        assert dtype.is_numeric() or dtype == pl.String(), name
-        assert features[name].n_unique() > 2, name
-
-
-def test_feature_values(year: pl.DataFrame) -> None:
-    first = year.head(1).select(one.alias(name) for name, one in dataset.FEATURES.items()).row(0, named=True)
-    assert (first["carrier"], first["origin"], first["dest"], first["distance"]) == ("UA", "EWR", "IAH", 1400)
-    assert first["weekday"] == 2  # 1 January 2013 was a Tuesday
-    assert first["departure_minute"] == 5 * 60 + 15
-    assert first["arrival_minute"] == 8 * 60 + 19
-
-
-def test_label_is_late_by_more_than_a_quarter_of_an_hour() -> None:
-    delays = pl.DataFrame({"arr_delay": [-5, 15, 16, None]}, schema={"arr_delay": pl.Int32})
-    assert delays.select(dataset.LABEL).to_series().to_list() == [False, False, True, None]
-
-
-def test_rows_left_out_have_no_label_and_no_other_row_lacks_one(year: pl.DataFrame) -> None:
-    out = pl.any_horizontal(dataset.LEFT_OUT.values())
-    assert year.filter(~out).select(dataset.LABEL.null_count()).item() == 0
-    cancelled, lost = (year.filter(condition).height for condition in dataset.LEFT_OUT.values())
-    assert (cancelled, lost) == (8255, 9430)  # a cancelled flight has no arrival delay either
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"key": "flight"}, ("key must be a tuple", "('flight',)")),
+        ({"key": ("flihgt",)}, ("key names 'flihgt'", "did you mean 'flight'?")),
+        ({"known_later": ("late", "nothing")}, ("known_later names 'nothing'", "columns holds flight, week")),
+        ({"time": "dya"}, ("time names 'dya'", "did you mean 'day'?")),
+        ({"time": "carrier"}, ("time is 'carrier'", "neither a time nor a number")),
+        ({"time": "late"}, ("time is 'late'", "neither a time nor a number")),
+        ({"columns": {}, "key": (), "time": "", "known_later": ("late",)}, ("columns holds none",)),
+        *(({"features": {name: pl.col("carrier")}}, (f"no feature can be called {name!r}", "call it otherwise"))
+          for name in ("group_size", "key_accounts", "slice_of", "label", "event_time")),
+        *(({"features": {"speed": leak}}, ("feature 'speed' reads", "known only later", "take the feature out"))
+          for leak in (pl.col("delay"), pl.col("flight") / pl.col("delay"), pl.col("delay").mean().over("carrier"))),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_named(changes: dict[str, Any], said: tuple[str, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        replace(DATASET, **changes)
+    told = str(caught.value)
+    assert [part for part in ("dataset.py: ", *said) if part not in told] == [], told
+    assert "\n" not in told

@@ -15,12 +15,13 @@ from unittest import mock
 
 import pytest
 import yaml
+from conftest import ROOT
 
 from evergreen import doctor, params
-from evergreen.dataset import TIME
 from evergreen.doctor import Finding, examine, port_is_free
 from evergreen.model import device
 from evergreen.project import Project
+from late_flights.dataset import dataset
 
 PARTS = ["Python", "libraries", "disk", "git", "params.yaml", "device", "source", "stores", "DVC", "MLflow"]
 
@@ -79,7 +80,7 @@ def without_source(project: Project) -> None:
 def unfinished_month(project: Project) -> None:
     """Rows there are, but their month has not ended."""
     with closing(sqlite3.connect(project.root / "sales.db")) as connection, connection:
-        connection.execute(f"CREATE TABLE sales ({TIME} TEXT, amount)")
+        connection.execute(f"CREATE TABLE sales ({dataset.time} TEXT, amount)")
         connection.execute("INSERT INTO sales VALUES (?, 1)", (str(datetime.now(UTC).replace(tzinfo=None)),))
     edit(project, "source", kind="sql", url=f"sqlite:///{project.root}/sales.db", query="SELECT * FROM sales")
 
@@ -131,6 +132,7 @@ def test_what_is_broken_is_named(name: str, project: Project) -> None:
     ],
 )
 def test_faults_in_params_end_the_examination(content: str, parts: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     (tmp_path / "params.yaml").write_text(content)
     found = wrong(Project(tmp_path))
     assert list(found) == ["git", "params.yaml"]
@@ -195,7 +197,7 @@ def test_little_room_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_libraries_that_do_not_fit(needed: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "requires", lambda _: needed)
-    found = doctor._libraries()
+    found = doctor._libraries(Project(ROOT))
     assert not found.fine
     assert found.found.startswith(said)
     assert "make run" in found.advice
@@ -204,8 +206,19 @@ def test_libraries_that_do_not_fit(needed: list[str], said: str, monkeypatch: py
 def test_requirements_of_other_platforms_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     needed = ["no-such-package; sys_platform == 'nowhere'", "other; extra == 'more'", "click>=8"]
     monkeypatch.setattr(doctor, "requires", lambda _: needed)
-    found = doctor._libraries()
+    found = doctor._libraries(Project(ROOT))
     assert found.fine, found.found
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"), [("", "not known"), ("[project]\nname = 'nowhere-installed'\n", "nowhere-installed is not")]
+)
+def test_a_project_that_is_not_installed_is_told(settings: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(settings)
+    told = doctor._libraries(Project(tmp_path))
+    assert not told.fine
+    assert told.found.startswith(found)
+    assert told.advice
 
 
 # --- ports ------------------------------------------------------------------------------------------------------------

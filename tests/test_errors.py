@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from evergreen.code import keep
 from evergreen.data.validate import BadBatchError, BatchReport
 from evergreen.errors import LARGEST, LOG, InputError, explain, log_traceback
 
@@ -162,7 +163,7 @@ def test_the_outermost_fault_that_can_be_told_is_told() -> None:
     assert explain(wrapped(OSError(errno.ENOSPC, "full", "/x"), asked)) is asked
 
 
-@pytest.mark.parametrize("name", ["dataset.py", "expectations.py"])
+@pytest.mark.parametrize("name", ["dataset.py", "expectations.py", "helper.py"])
 @pytest.mark.parametrize(
     ("code", "said"),
     [("x = (\n", "line 1: '(' was never closed"), ("\nx = y\n", "line 2: NameError: name 'y' is not defined")],
@@ -172,12 +173,15 @@ def test_a_file_of_ones_own_that_cannot_be_loaded_is_named_with_its_line(tmp_pat
     path.write_text(code)
     with pytest.raises((SyntaxError, NameError)) as caught:
         exec(compile(path.read_text(), str(path), "exec"), {})
+    assert explain(caught.value) is None
+    keep(tmp_path)  # as a project does with its package
     assert str(explain(caught.value)) == f"{name}, {said}: correct it"
 
 
 def test_a_fault_of_the_program_inside_such_a_file_stays_one(tmp_path):
     path = tmp_path / "dataset.py"
     path.write_text("def read():\n    return {}['x']\n")
+    keep(tmp_path)
     space: dict = {}
     exec(compile(path.read_text(), str(path), "exec"), space)
     with pytest.raises(KeyError) as caught:

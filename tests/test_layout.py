@@ -9,10 +9,11 @@ import pytest
 from conftest import ROOT
 
 PACKAGE, FLOWS, TESTS = ROOT / "src" / "evergreen", ROOT / "flows", ROOT / "tests"
+EXAMPLE = ROOT / "src" / "late_flights"
 SCREEN = 60  # lines
 MODULES = {
     str(path.relative_to(ROOT)): TESTS / path.relative_to(base).with_name(f"test_{path.name}")
-    for base, folder in ((PACKAGE, PACKAGE), (ROOT, FLOWS))
+    for base, folder in ((PACKAGE, PACKAGE), (EXAMPLE.parent, EXAMPLE), (ROOT, FLOWS))
     for path in sorted(folder.rglob("*.py"))
     if path.name != "__init__.py"
 }

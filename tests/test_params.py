@@ -127,7 +127,7 @@ def test_unknown_key_is_named_with_the_nearest_one(tmp_path: Path, text: str, pa
 WRONG = [
     ("task: ranking", ("task", "'binary', 'multiclass' or 'regression'", "'ranking'")),
     ("source: {kind: ftp}", ("source.kind", "'files', 'sql' or 'python'", "'ftp'")),
-    ("source: {kind: files}", ("source", "'files' needs 'path'", "inbox/*.csv")),
+    ("source: {kind: files, path: null}", ("source", "'files' needs 'path'", "inbox/*.csv")),
     ("source: {kind: files, path: ''}", ("source", "'files' needs 'path'")),
     ("source: {kind: python, module: null}", ("source", "'python' needs 'module'", "read(name)")),
     ("source: {kind: sql, url: x}", ("source", "'sql' needs 'url' and 'query'")),
@@ -301,7 +301,7 @@ def test_override_replaces_what_is_given() -> None:
         ({"sweep": {"seed": 3}}, ("sweep.seed", "unknown key", "did you mean 'seeds'?")),
         ({"train": {"device": "tpu"}}, ("train.device", "'tpu'")),
         ({"validate": {"max_bad_rows": 2}}, ("validate.max_bad_rows", "given: 2")),
-        ({"source": {"kind": "files"}}, ("source", "needs 'path'")),
+        ({"source": {"kind": "files", "path": ""}}, ("source", "needs 'path'")),
     ],
 )
 def test_override_is_checked_like_the_file(sections: dict[str, Any], parts: tuple[str, ...]) -> None:

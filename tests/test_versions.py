@@ -22,7 +22,7 @@ from dvc.output import Output
 from evergreen import code, recipes
 from evergreen.data.batches import ingest
 from evergreen.data.prepare import prepare
-from evergreen.data.validate import validate
+from evergreen.data.validate import Contract, validate
 from evergreen.errors import InputError
 from evergreen.project import Project
 from evergreen.versions import RECIPES, STAGES, changed_stages, data_versions, read_lock, run_stage
@@ -327,8 +327,8 @@ def test_the_task_changes_the_features(settled):
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("src/evergreen/dataset.py", ["ingest", "validate", "prepare"]),
-        ("src/evergreen/expectations.py", ["validate"]),
+        ("src/late_flights/dataset.py", ["ingest", "validate", "prepare"]),
+        ("src/late_flights/expectations.py", ["validate"]),
         ("src/evergreen/data/sources.py", []),  # the library's: its recipes count
         ("src/evergreen/recipes.py", []),
         ("src/evergreen/model/train.py", []),
@@ -523,11 +523,15 @@ def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_pa
     project = make_project()
     other = Project(shutil.copytree(project.root, tmp_path / "other", symlinks=True))
     params = read_params(project)
-    steps = {"ingest": ingest, "validate": validate, "prepare": prepare}
+    steps = {
+        "ingest": lambda project, **how: ingest(project, project.dataset, params, **how),
+        "validate": lambda project, **how: validate(project, Contract.of(project, params), **how),
+        "prepare": lambda project, **how: prepare(project, project.dataset, params, **how),
+    }
 
     def run_all(project):
         return [
-            run_stage(project, name, lambda altered, step=step: step(project, params, check=altered))
+            run_stage(project, name, lambda altered, step=step: step(project, check=altered))
             for name, step in steps.items()
         ]
 
@@ -588,7 +592,7 @@ def dep_of(lock, stage, name):
 
 def runs(monkeypatch, project, **sources):
     """Let this process have taken these sources of the project's at its start."""
-    package = next(project.root.glob("src/*/dataset.py")).parent
+    package = project.root / "src" / "late_flights"
     for name, content in sources.items():
         monkeypatch.setitem(code._KEPT, os.path.realpath(package / f"{name}.py"), content)
     return package
@@ -599,7 +603,7 @@ def md5(path):
 
 
 def test_of_code_that_was_edited_since_what_ran_is_recorded(settled, monkeypatch):
-    path = next(settled.root.glob("src/*/dataset.py"))
+    path = settled.root / "src" / "late_flights" / "dataset.py"
     old, recorded = path.read_bytes(), lock_of(settled)
     runs(monkeypatch, settled, dataset=old)
     path.write_bytes(b"# another branch\n")
@@ -614,7 +618,7 @@ def test_of_code_that_was_edited_since_what_ran_is_recorded(settled, monkeypatch
 
 
 def test_code_that_runs_and_is_not_there_any_more(settled, monkeypatch):
-    path = next(settled.root.glob("src/*/dataset.py"))
+    path = settled.root / "src" / "late_flights" / "dataset.py"
     recorded = lock_of(settled)
     runs(monkeypatch, settled, dataset=path.read_bytes())
     path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from prefect import task
@@ -22,13 +23,13 @@ def ingest(job: Job) -> Any:
     from evergreen.data import batches
     from evergreen.data.listing import few
 
-    seen = batches.look(job.project, job.params)
+    seen = batches.look(job.project, job.dataset, job.params)
     if seen.passed_over:
         get_run_logger().warning("passed over in the source: %s", few(seen.passed_over))
     done = run_stage(
         job.project,
         "ingest",
-        lambda check: batches.ingest(job.project, job.params, check=check),
+        lambda check: batches.ingest(job.project, job.dataset, job.params, check=check),
         force=bool(seen.offers),
         params=job.params.text,
     )
@@ -41,11 +42,12 @@ def ingest(job: Job) -> Any:
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def validate(job: Job) -> Any:
     """Check new batches; quarantine bad rows, stop at a bad batch."""
-    from evergreen.data.validate import BadBatchError, read_reports, stale
+    from evergreen.data.validate import BadBatchError, Contract, read_reports, stale
     from evergreen.data.validate import validate as check
 
     try:
-        done = run_step(job.project, job.params, "validate", check, stale)
+        contract = Contract.of(job.project, job.params)
+        done = run_step(job.project, job.params, "validate", partial(check, job.project, contract), stale)
     except BadBatchError as error:
         publish_validation(job, [*read_reports(job.project), error.report])
         raise
@@ -91,7 +93,8 @@ def prepare(job: Job) -> Any:
     from evergreen.data.prepare import stale
 
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
-    done = run_step(job.project, job.params, "prepare", make, stale)
+    work = partial(make, job.project, job.dataset, job.params)
+    done = run_step(job.project, job.params, "prepare", work, stale)
     held = tell_held(Manifest(job.project.features))
     for told in held:
         get_run_logger().warning("held back: %s", told)
@@ -120,7 +123,7 @@ def bias(job: Job) -> Any:
     """Say what the training data leave out, lack and repeat; stop where a parameter says so."""
     from evergreen.data.bias import Evidence, check_bias, find_bias
 
-    report = find_bias(Evidence.read(job.project), seed=job.params.sweep.first_seed)
+    report = find_bias(Evidence.read(job.project, job.dataset), seed=job.params.sweep.first_seed)
     publish_bias(job, report)
     check_bias(report, job.params.bias)
     return report

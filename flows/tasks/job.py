@@ -18,6 +18,7 @@ from prefect.states import Completed
 
 from evergreen import params as parameters
 from evergreen.commit import Commit, first_commit
+from evergreen.dataset import Dataset
 from evergreen.errors import BusyError, explain
 from evergreen.journal import Journal
 from evergreen.model.learner import is_seedless
@@ -73,6 +74,11 @@ class Job:
             yield
 
     @property
+    def dataset(self) -> Dataset:
+        """What the project's `dataset.py` defines."""
+        return self.project.dataset
+
+    @property
     def registry(self) -> Registry:
         """The models of the project."""
         return Registry(self.tracker)
@@ -108,7 +114,7 @@ class Job:
         """Return what gives rows of features files the features and the label that `model` was made for."""
         from evergreen.data.prepare import features_of
 
-        return lambda rows: features_of(self.project, rows, model.definition, self.params.task)
+        return lambda rows: features_of(self.project, self.dataset, rows, model.definition, self.params.task)
 
 
 @contextmanager

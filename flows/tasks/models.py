@@ -216,7 +216,6 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     """Return the report with what the model, which has not seen the holdout's labels, says of them."""
     from polars import selectors
 
-    from evergreen import dataset
     from evergreen.data.keys import KEY
     from evergreen.data.label_noise import Predicted, find_label_noise
     from evergreen.data.places import tell_rows
@@ -225,7 +224,7 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
 
     holdout = Split.read(job.project.features / "split.json").judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
-    tell = None if dataset.KEY else partial(tell_rows, job.project, holdout)
+    tell = None if job.dataset.key else partial(tell_rows, job.project, job.dataset, holdout)
     predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell)
     return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
 
@@ -252,7 +251,7 @@ def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
     name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
-    how = (name, Definition.present(job.params.task), way_of(job.params, name), rounds)
+    how = (name, Definition.of(job.dataset, job.params.task), way_of(job.dataset, job.params, name), rounds)
     return Contender(tables, boosters, tuple(chosen), learnt_before(job.project, tables), *how)
 
 
@@ -261,7 +260,7 @@ def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
     from evergreen.data.definition import Definition
 
     seed = job.params.sweep.first_seed
-    how = (LINEAR, Definition.present(job.params.task), way_of(job.params, LINEAR))
+    how = (LINEAR, Definition.of(job.dataset, job.params.task), way_of(job.dataset, job.params, LINEAR))
     return Contender(tables, {seed: fitted}, (seed,), learnt_before(job.project, tables), *how)
 
 

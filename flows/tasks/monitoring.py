@@ -19,7 +19,6 @@ from evergreen.data.finding import span
 from evergreen.data.hold import SKETCH, read_held
 from evergreen.data.keys import key_columns
 from evergreen.data.manifest import Manifest
-from evergreen.data.moments import has_column
 from evergreen.data.naming import natural
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import LABEL, TIME, Split
@@ -93,7 +92,7 @@ def know_champion(job: Job) -> Watched | None:
             f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
-    for change in check_definition(live, model.definition, Definition.present(job.params.task)):
+    for change in check_definition(live, model.definition, Definition.of(job.dataset, job.params.task)):
         get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
     auc = next(iter(known), None)
     own = job.rows_of(model)
@@ -196,7 +195,7 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
-    if not has_column():  # then it says when rows were scored, and labels come in any later batch
+    if not job.dataset.has_time_column:  # then it says when rows were scored, and labels come in any later batch
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
     near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
     keys = key_columns(rows)

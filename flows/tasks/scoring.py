@@ -37,9 +37,9 @@ def read(job: Job, path: str, name: str | None) -> Plan:
     from evergreen.data.unlabelled import read_given
 
     scorer = champion(job)
-    given = read_given(job.project, job.params.source, path, name)
+    given = read_given(job.project, job.dataset, job.params.source, path, name)
     get_run_logger().info("%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model)
-    return Plan(given, scorer, find(job.project, given, scorer))
+    return Plan(given, scorer, find(job.project, job.dataset, given, scorer))
 
 
 def champion(job: Job) -> Scorer:
@@ -58,8 +58,9 @@ def champion(job: Job) -> Scorer:
 def validate(job: Job, plan: Plan) -> Any:
     """Check the rows as any batch's, less what is known later; set bad rows aside, stop at a bad batch."""
     from evergreen.data.unlabelled import check_given
+    from evergreen.data.validate import Contract
 
-    checked = check_given(plan.given, job.params.validation)
+    checked = check_given(plan.given, Contract.of(job.project, job.params))
     report = checked.report
     get_run_logger().info("%s valid, %s quarantined", count(report.valid, "row"), f"{report.quarantined:,}")
     return checked
@@ -69,7 +70,6 @@ def validate(job: Job, plan: Plan) -> Any:
       timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
-    from evergreen import dataset
     from evergreen.data.definition import Definition
     from evergreen.data.places import number_rows
     from evergreen.data.predictions import keep
@@ -78,17 +78,17 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     from evergreen.data.split import TIME
     from evergreen.model.score import score_rows, summarize_scores
 
-    model = job.registry.open(plan.scorer.version)
-    scores = score_rows(model, checked.valid)
-    now = Definition.present(job.params.task)
+    dataset, model = job.dataset, job.registry.open(plan.scorer.version)
+    scores = score_rows(model, dataset, checked.valid)
+    now = Definition.of(dataset, job.params.task)
     for change in model.definition.changes(now):
         get_run_logger().warning("version %s: %s", plan.scorer.version, change)
-    same = model.definition.is_present(job.params.task)  # else drift is looked for in the features of today
-    features = scores.features if same else featurize_unlabelled(checked.valid)[0]
-    seen = sketch(features.select(*dataset.FEATURES), features[TIME])
+    same = model.definition.is_present(dataset, job.params.task)  # else drift is looked for in the features of today
+    features = scores.features if same else featurize_unlabelled(dataset, checked.valid)[0]
+    seen = sketch(features.select(*dataset.features), features[TIME])
     bad = checked.quarantined
-    said = scores.predictions if dataset.KEY else number_rows(scores.predictions, checked.valid, bad)
-    kept, fresh = keep(job.project, plan.given, plan.scorer, said, seen, bad, scores.left_out)
+    said = scores.predictions if dataset.key else number_rows(dataset, scores.predictions, checked.valid, bad)
+    kept, fresh = keep(job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out)
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
     create_table_artifact(table, key="scoring", description=about)

@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ from evergreen import __version__, code
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from evergreen.dataset import Dataset
     from evergreen.params import Params
     from evergreen.project import Project
     from evergreen.registry import Registry
@@ -74,10 +76,13 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
             run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True, params=params.text)
             click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered")
             return
+        dataset = project.dataset
         done = run_stage(
             project,
             "ingest",
-            lambda check: step.ingest(project, params, batches, following=following, replace=replace, check=check),
+            lambda check: step.ingest(
+                project, dataset, params, batches, following=following, replace=replace, check=check
+            ),
             force=True,
             params=params.text,
         )
@@ -92,7 +97,7 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
 def validate() -> None:
     """Check the batches that are new, or whose expectations have changed."""
     from evergreen.data.batches import check_unchanged
-    from evergreen.data.validate import BadBatchError, read_reports, stale
+    from evergreen.data.validate import BadBatchError, Contract, read_reports, stale
     from evergreen.data.validate import validate as step
     from evergreen.report.validation_page import write_validation_page
     from evergreen.versions import is_altered, run_step
@@ -101,7 +106,8 @@ def validate() -> None:
         if is_altered(project, "ingest"):
             check_unchanged(project)
         try:
-            done = run_step(project, params, "validate", step, stale)
+            work = partial(step, project, Contract.of(project, params))
+            done = run_step(project, params, "validate", work, stale)
         except BadBatchError as error:
             write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
             raise
@@ -137,6 +143,7 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     params = load(project.params)
     # Wrong values end here, before a server is started.
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
+    _ = project.dataset
     connect(project, params, lambda: _load_libraries(project, params))
     from flows import console
     from flows.training import training
@@ -161,7 +168,6 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
     """
     from pathlib import Path
 
-    from evergreen import dataset
     from evergreen.data.export import check_export, export
     from evergreen.data.finding import count
     from evergreen.data.predictions import read
@@ -194,7 +200,8 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
         rows.append([done.batch, *counts, f"version {done.version}", how, str(done.path.relative_to(project.root))])
     formulas = 0
     if out:
-        given = None if dataset.KEY else read_given(project, params.source, paths[0], name).rows
+        dataset = project.dataset
+        given = None if dataset.key else read_given(project, dataset, params.source, paths[0], name).rows
         formulas = export(read(project, done.batch, done.version), Path(out), given, escape=escape)
         rows[-1][-1] += f", {out}"
     _table(["batch", "rows", "quarantined", "by", "", "predictions"], rows)
@@ -259,7 +266,7 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
     project = Project.find()
     params = load(project.params)
     params.override(sweep={"seeds": seeds})  # wrong values end here, before a server is started
-    find_batches(params, Options(until=until))
+    find_batches(project.dataset, params, Options(until=until))
     connect(project, params, lambda: importlib.import_module("flows.replay"))
     from flows import console
     from flows import replay as flow
@@ -290,7 +297,7 @@ def status() -> None:
             batches = list(Manifest(folder).in_order())
             rows.append([f"data/{name}", count(len(batches), "batch", "batches"), span(batches)])
         rows += [[what, "", told] for what, told in _held_back(project)]
-        seen = look(project, params)
+        seen = look(project, project.dataset, params)
         rows.append(["new in the source", count(len(seen.offers), "batch", "batches"), ""])
         if seen.passed_over:
             rows.append(["passed over there", count(len(seen.passed_over), "file"), few(seen.passed_over)])
@@ -304,7 +311,7 @@ def status() -> None:
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
             if registry and alias == CHAMPION:
-                rows += [["", "", said] for said in _doubts(registry, number, params.task)]
+                rows += [["", "", said] for said in _doubts(registry, number, project.dataset, params.task)]
         if CHAMPION not in held:
             rows.append(["champion", "none yet", registry.why_no_champion() if registry else FIRST])
         _table(["what", "how many", "which"], rows)
@@ -427,7 +434,7 @@ def adopt(source: str, table: str | None, **wishes: Any) -> None:
     click.echo(found.report)
     click.echo(take_first_batches(project))
     click.echo(
-        "\nwritten: src/evergreen/dataset.py, expectations.py, params.yaml, reports/adopt.md\n"
+        f"\nwritten: src/{project.package}/dataset.py, expectations.py, params.yaml, reports/adopt.md\n"
         "next: read them, edit what you know better, then `evergreen run`"
     )
 
@@ -459,14 +466,14 @@ def stage(name: str) -> None:
     from evergreen.errors import InputError
     from evergreen.versions import link_recipes
 
-    steps: dict[str, Callable[..., Any]] = {
-        "ingest": batches.ingest,
-        "validate": validation.validate,
-        "prepare": prepare.prepare,
-    }
     with _project() as (project, params):
+        steps: dict[str, Callable[[], Any]] = {
+            "ingest": lambda: batches.ingest(project, project.dataset, params, check=True),
+            "validate": lambda: validation.validate(project, validation.Contract.of(project, params), check=True),
+            "prepare": lambda: prepare.prepare(project, project.dataset, params, check=True),
+        }
         link_recipes(project)  # DVC records after this what ran
-        done = steps[name](project, params, check=True)
+        done = steps[name]()
         if code.changed() or project.params.read_bytes() != params.text:  # DVC would record what did not run
             raise InputError(f"code or params.yaml was edited while {name} ran: run it again")
         click.echo(f"{name}: {count(len(done.new), 'new batch', 'new batches')}")
@@ -565,18 +572,18 @@ def _load_scoring() -> None:
 
 def _load_monitoring() -> None:
     """Import, while the server starts, what every monitoring needs."""
-    from evergreen import versions
     import flows.monitoring  # noqa: F401
+    from evergreen import versions
 
     versions.load_library()
 
 
 def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
+    import flows.training  # noqa: F401
     from evergreen import versions
     from evergreen.data import validate
     from evergreen.tracking import Tracker
-    import flows.training  # noqa: F401
 
     versions.load_library()
     _ = Tracker(project, params).experiment
@@ -591,7 +598,7 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
     rows = [[step, how] for step, how in outcome.steps.items()]
     by_chance = (
-        ', chosen by chance; if batches come in the order of time, TIME = "<order>" in dataset.py lets the newest judge'
+        ', chosen by chance; if batches come in the order of time, time="<order>" in dataset.py lets the newest judge'
     )
     hint = by_chance if split.holdout.shares and len(split.holdout.batches) > 1 else ""
     rows.append(["judged on", split.judging_rows() + hint])
@@ -619,16 +626,15 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
     _table(["step", "what happened"], rows)
 
 
-def _doubts(registry: Registry, number: str, task: str) -> list[str]:
+def _doubts(registry: Registry, number: str, dataset: Dataset, task: str) -> list[str]:
     """Return why a version cannot be used, or what it was made for that is otherwise by now."""
-    from evergreen import dataset
     from evergreen.data.definition import Definition, check_columns
     from evergreen.errors import InputError
 
     try:
         made = registry.open(number).definition
-        check_columns(made.expressions(), list(dataset.COLUMNS))
-        return list(made.changes(Definition.present(task)))
+        check_columns(made.expressions(dataset), list(dataset.columns))
+        return list(made.changes(Definition.of(dataset, task)))
     except (InputError, ValueError) as error:
         return [str(error)]
 

@@ -10,7 +10,7 @@ import ast
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -20,20 +20,22 @@ from types import ModuleType
 PACKAGE = Path(__file__).resolve().parent
 SOURCES = PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE  # modules beside the package count, in src/
 HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
-LIBRARY = {
-    "__init__", "adopt", "cli", "code", "commit", "data", "doctor", "errors", "files", "journal", "life", "model",
-    "outside", "params", "project", "recipes", "redact", "registry", "report", "store", "tracking", "update", "versions",
-}  # fmt: skip  # of the package; what lies there besides is the user's
+INSTALLED = "site-packages"  # in the path of what is no project's own
 _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 
-def keep() -> None:
+def begin() -> None:
     """Read the project's Python files, and have them imported from there; call it before any other is imported."""
     for folder in (SOURCES, HOME / "flows"):
-        for path in folder.rglob("*.py"):
-            with suppress(OSError):  # a link to nothing, as editors leave them
-                _read(str(path))
+        keep(folder)
     sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder)
+
+
+def keep(folder: Path) -> None:
+    """Read the Python files below `folder`, of a package that is to be imported; those read before stay as they were."""
+    for path in folder.rglob("*.py"):
+        with suppress(OSError):  # a link to nothing, as editors leave them
+            _read(str(path))
 
 
 def read(path: Path) -> bytes:
@@ -55,13 +57,14 @@ def ran(path: str | Path) -> bytes | None:
 def is_own(path: str) -> bool:
     """Say whether the file at `path` is of the project, not of a library."""
     real = os.path.realpath(path)
-    return real in _KEPT or (
-        real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and "site-packages" not in real
-    )
+    return real in _KEPT or (real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and INSTALLED not in real)
 
 
 def with_imports(path: str | Path) -> list[Path]:
-    """Return `path` and the user's own modules that it imports, directly or through one another, sorted."""
+    """Return `path` and the project's own modules that it imports, directly or through one another, sorted.
+
+    Those that lie beside its package are the project's own; this library, and whatever is installed, is not.
+    """
     found, ahead = set(), {Path(os.path.realpath(path))}
     while ahead:
         found |= ahead
@@ -70,8 +73,8 @@ def with_imports(path: str | Path) -> list[Path]:
 
 
 def is_users(path: Path) -> bool:
-    """Say whether the project's module at `path` is the user's, not the library's."""
-    return not path.is_relative_to(PACKAGE) or path.relative_to(PACKAGE).with_suffix("").parts[0] not in LIBRARY
+    """Return whether the module at `path` is of a project, not of this library or of what is installed."""
+    return not path.is_relative_to(PACKAGE) and INSTALLED not in path.parts
 
 
 def environment(folder: Path) -> Mapping[str, str]:
@@ -135,19 +138,24 @@ def _on_disk(path: str) -> bytes | None:
 
 def _imports(path: Path) -> Iterator[Path]:
     """Yield the project's own modules that the source at `path` names in its imports."""
-    folder = path.parent
+    folder, place = path.parent, _place(path)
+    places = (place, place.parent if place.name == "src" else place / "src")
     for node in ast.walk(ast.parse(read(path), str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from _files(alias.name, (PACKAGE.parent, HOME))
+                yield from _files(alias.name, places)
         elif isinstance(node, ast.ImportFrom):
             up = folder.joinpath(*[".."] * (node.level - 1)).resolve()
-            places = (up,) if node.level else (PACKAGE.parent, HOME)
             for alias in node.names:
-                yield from _files(".".join(filter(None, (node.module, alias.name))), places)
+                yield from _files(".".join(filter(None, (node.module, alias.name))), (up,) if node.level else places)
 
 
-def _files(name: str, places: tuple[Path, ...]) -> Iterator[Path]:
+def _place(path: Path) -> Path:
+    """Return the folder that the package lies in which the module at `path` is of."""
+    return next(folder for folder in path.parents if not (folder / "__init__.py").exists())
+
+
+def _files(name: str, places: Iterable[Path]) -> Iterator[Path]:
     """Yield the file of the module `name`, and of each package it is in, as far as they lie in `places`."""
     parts = [part for part in name.split(".") if part]
     for place in places:

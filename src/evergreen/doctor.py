@@ -18,7 +18,6 @@ from evergreen.params import Params, load
 from evergreen.project import Project
 from evergreen.redact import redact
 
-DISTRIBUTION = "evergreen-pipeline"
 ENOUGH_DISK = 1.0  # GB
 
 
@@ -34,7 +33,7 @@ class Finding:
 
 def examine(project: Project) -> list[Finding]:
     """Look at versions, parameters, device, stores and ports."""
-    findings = [_python(), _libraries(), _disk(project), _git(project)]
+    findings = [_python(), _libraries(project), _disk(project), _git(project)]
     try:
         params = load(project.params)
     except InputError as error:
@@ -70,17 +69,24 @@ def _python() -> Finding:
     )
 
 
-def _libraries() -> Finding:
-    wrong = list(_unfit())
+def _libraries(project: Project) -> Finding:
+    try:
+        wrong = list(_unfit(project.distribution))
+    except InputError as error:
+        return Finding("libraries", fine=False, found="not known", advice=" ".join(str(error).split()))
+    except PackageNotFoundError as error:
+        return Finding(
+            "libraries", fine=False, found=f"{error.name} is not installed", advice="install it: `make setup`"
+        )
     advice = "remove .venv and run `make run`, which installs what requirements/ pins" if wrong else ""
     found = "; ".join(wrong) or ", ".join(f"{name} {version(name)}" for name in ("prefect", "dvc", "mlflow", "xgboost"))
     return Finding("libraries", not wrong, found, advice)
 
 
-def _unfit() -> Iterator[str]:
+def _unfit(distribution: str) -> Iterator[str]:
     from packaging.requirements import Requirement
 
-    for line in requires(DISTRIBUTION) or []:
+    for line in requires(distribution) or []:
         wanted = Requirement(line)
         if wanted.marker and not wanted.marker.evaluate():
             continue
@@ -114,7 +120,7 @@ def _device(_: Project, params: Params) -> Finding:
 def _source(project: Project, params: Params) -> Finding:
     from evergreen.data.sources import open_source
 
-    offers = open_source(params.source).offers()
+    offers = open_source(params.source, project.dataset).offers()
     names = span([one.name for one in offers])
     if not offers:
         advice = "wait until a period is over, or choose a shorter source.period; a run needs one batch at least"

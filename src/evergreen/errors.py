@@ -11,7 +11,6 @@ from pathlib import Path
 from evergreen import code
 from evergreen.redact import redact
 
-OWN = ("dataset.py", "expectations.py")  # files that a person writes
 LOG = "errors.log"  # below stores/: where an error came from that the system gave the reason for
 LARGEST = 1_000_000  # bytes of it
 LOGGED = f"kept in {LOG}"
@@ -75,17 +74,13 @@ def log_traceback(error: BaseException, stores: Path) -> bool:
 
 def _of_declarations(error: BaseException) -> str | None:
     """Return what is wrong with a file of the project, a person's most likely, that cannot even be loaded."""
-    if isinstance(error, SyntaxError) and _is_own(error.filename or ""):
+    if isinstance(error, SyntaxError) and code.is_own(error.filename or ""):
         return f"{Path(error.filename or '').name}, line {error.lineno}: {error.msg}: correct it"
     last = traceback.extract_tb(error.__traceback__)[-1:]
-    if last and last[0].name == "<module>" and _is_own(last[0].filename):
+    if last and last[0].name == "<module>" and code.is_own(last[0].filename):
         where = f"{Path(last[0].filename).name}, line {last[0].lineno}"
         return f"{where}: {type(error).__name__}: {' '.join(str(error).split())}: correct it"
     return None
-
-
-def _is_own(path: str) -> bool:
-    return Path(path).name in OWN or code.is_own(path)
 
 
 NO_SPACE = "no space left to write {}: free some disk space and run again, finished work is kept"

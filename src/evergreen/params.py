@@ -40,10 +40,10 @@ class Section(BaseModel):
 class Source(Section):
     """Where batches come from."""
 
-    kind: Literal["files", "sql", "python"] = "python"
-    module: str | None = "evergreen.flights"
+    kind: Literal["files", "sql", "python"] = "files"
+    module: str | None = None
     until: str | None = None
-    path: str | None = None
+    path: str | None = "inbox"
     encoding: str = "utf-8"
     separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."

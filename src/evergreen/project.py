@@ -1,23 +1,50 @@
-"""Where everything of one project lives, and the lock that lets one run at a time change it."""
+"""A project: where everything of it lives, what its own package says, and the lock that lets one run at a time change it.
+
+`[tool.evergreen]` in its `pyproject.toml` names the package, and the versions of this library that it works with.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from evergreen import __version__, code
 from evergreen.errors import InputError
 from evergreen.files import sweep_left
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+    from evergreen.dataset import Dataset
+
+SETTINGS = "pyproject.toml"
+EXAMPLES = {  # what to write where it is not there
+    "package": 'package = "my_pipeline", the name of the folder below src/ that holds dataset.py',
+    "requires": f'requires = ">={__version__}", the versions of evergreen that the project works with',
+    "dataset": "dataset = Dataset(...)",
+    "expectations": "def expectations(batch): ..., which returns a list",
+}
 
 
 @dataclass(frozen=True)
 class Project:
-    """The folder that holds `params.yaml` and `dvc.yaml`, and the places below it."""
+    """The folder that holds `params.yaml` and `dvc.yaml`, and the places below it.
+
+    `home`: the project that it is the workspace of, where it is one.
+    """
 
     root: Path
+    home: Path | None = None
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
@@ -30,6 +57,81 @@ class Project:
             if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
                 return cls(folder)
         raise InputError(f"no project here: neither {here} nor a folder above it holds params.yaml and dvc.yaml")
+
+    @cached_property
+    def package(self) -> str:
+        """The name of the project's own package.
+
+        Raises InputError where `pyproject.toml` names none, or asks for another version of this library.
+        """
+        table = _settings_of(self._pyproject, "tool", "evergreen")
+        package, wanted = table.get("package"), table.get("requires")
+        if not isinstance(package, str) or not isinstance(wanted, str):
+            lacking = "requires" if isinstance(package, str) else "package"
+            raise InputError(f"{SETTINGS}: [tool.evergreen] lacks {lacking}: write {EXAMPLES[lacking]}")
+        _check_version(wanted)
+        return package
+
+    @property
+    def distribution(self) -> str:
+        """What the project is installed as. Raises InputError where `pyproject.toml` does not say."""
+        name = _settings_of(self._pyproject, "project").get("name")
+        if not isinstance(name, str):
+            raise InputError(f"{SETTINGS}: [project] lacks name: write it")
+        return name
+
+    @property
+    def _pyproject(self) -> Path:
+        return (self.home or self.root) / SETTINGS
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """What the project's `dataset.py` defines.
+
+        Raises InputError where it is not there, or wrong, or declares nothing yet.
+        """
+        from evergreen.dataset import Dataset
+
+        found = self._attribute("dataset", "dataset")
+        if not isinstance(found, Dataset):
+            kind = type(found).__name__
+            raise InputError(f"{self.package}/dataset.py: dataset is a {kind}: write dataset = Dataset(...)")
+        if not found.columns:
+            raise InputError("dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it")
+        return found
+
+    def expectations(self, batch: str) -> list[Expectation]:
+        """Return what the project expects of the batch called `batch`; importing it takes seconds."""
+        found: list[Expectation] = self._attribute("expectations", "expectations")(batch)
+        return found
+
+    def code_of(self, *names: str) -> list[Path]:
+        """Return the files of modules of the project's package, and of its own modules that these import."""
+        return sorted({path for name in names for path in code.with_imports(self._find(name))})
+
+    def _find(self, name: str) -> str:
+        """Return where a module of the package is. Raises InputError where it is not there."""
+        try:
+            package = find_spec(self.package)
+            if package:
+                for folder in package.submodule_search_locations or ():
+                    code.keep(Path(folder))
+            spec = package and find_spec(f"{self.package}.{name}")
+        except ModuleNotFoundError:
+            spec = None
+        if spec is None or spec.origin is None:
+            raise InputError(
+                f"there is no module {self.package}.{name}, which {SETTINGS} asks for ([tool.evergreen], package): "
+                "correct the name, or install the project with `make setup`"
+            )
+        return spec.origin
+
+    def _attribute(self, name: str, attribute: str) -> Any:
+        self._find(name)
+        module: ModuleType = import_module(f"{self.package}.{name}")
+        if not hasattr(module, attribute):
+            raise InputError(f"{self.package}/{name}.py does not define {attribute}: write {EXAMPLES[attribute]}")
+        return getattr(module, attribute)
 
     @property
     def params(self) -> Path:
@@ -70,7 +172,7 @@ class Project:
     @property
     def workspace(self) -> Project:
         """Where a replay has data and a lock of its own."""
-        return Project(self.stores / "replay")
+        return Project(self.stores / "replay", self.home or self.root)
 
     @contextmanager
     def temporary(self) -> Iterator[str]:
@@ -105,3 +207,35 @@ class Project:
             yield
         finally:
             lock.release()
+
+
+def _settings_of(path: Path, *names: str) -> dict[str, Any]:
+    """Return a table of a TOML file, such as [tool.evergreen]. Raises InputError where there is none."""
+    try:
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: it names the project's package under [tool.evergreen]") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} cannot be read ({error}): correct it") from None
+    for name in names:
+        table = table.get(name) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        raise InputError(f"{path} lacks the table [{'.'.join(names)}]: bring it back, or see that of the template")
+    return table
+
+
+def _check_version(wanted: str) -> None:
+    """Raise InputError where this library is none of the versions `wanted`."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        fits = SpecifierSet(wanted).contains(__version__, prereleases=True)
+    except InvalidSpecifier:
+        raise InputError(
+            f"{SETTINGS}: requires = {wanted!r} is no range of versions: write {EXAMPLES['requires']}"
+        ) from None
+    if not fits:
+        raise InputError(
+            f"this project works with evergreen {wanted} ({SETTINGS}, requires), and {__version__} is installed: install "
+            "one of these, or look through the project's code and change requires"
+        )

@@ -72,9 +72,12 @@ def run_stage(
 def run_step(
     project: Project, params: Params, name: str, step: Callable[..., T], stale: Callable[[Project, Params], Sized]
 ) -> T | None:
-    """Run a stage as `run_stage` does; also where `stale` names batches that the step has not made as it would now."""
+    """Run a stage as `run_stage` does; also where `stale` names batches that the step has not made as it would now.
+
+    `step` is called with `check`: whether its outputs are not as they were recorded.
+    """
     due = bool(stale(project, params))
-    return run_stage(project, name, lambda altered: step(project, params, check=altered), force=due, params=params.text)
+    return run_stage(project, name, lambda altered: step(check=altered), force=due, params=params.text)
 
 
 def is_altered(project: Project, name: str) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from conftest import settings_of
 from yaml import safe_dump
 
 from evergreen.adopt.adopt import Adoption, adopt
 from evergreen.adopt.plan import Wishes
 from evergreen.errors import InputError
 from evergreen.params import Params, Source, load
-from evergreen.project import Project
 
 Adopter = Callable[..., Adoption]
 
@@ -24,7 +24,7 @@ Adopter = Callable[..., Adoption]
 def adopted(tmp_path: Path) -> Adopter:
     """Adopt a file for a project that has nothing but parameters."""
     (tmp_path / "params.yaml").write_text(safe_dump(Params().model_dump(mode="json", by_alias=True)))
-    project = Project(tmp_path)
+    project = settings_of(tmp_path, "customers")
 
     def through(name: str, content: bytes, **wishes: Any) -> Adoption:
         (tmp_path / name).write_bytes(content)
@@ -39,9 +39,9 @@ def text(columns: dict[str, Any], separator: str = ",") -> str:
 
 def test_nothing_is_written(adopted: Adopter, customers: Any, tmp_path: Path) -> None:
     found = adopted("a.csv", text(customers()).encode())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "params.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "params.yaml", "pyproject.toml"]
     assert list(found.texts) == [
-        "src/evergreen/dataset.py", "src/evergreen/expectations.py", "params.yaml", "reports/adopt.md",
+        "src/customers/dataset.py", "src/customers/expectations.py", "params.yaml", "reports/adopt.md",
     ]  # fmt: skip
     assert found.texts["reports/adopt.md"].startswith(found.report)
     assert "## Every column" in found.texts["reports/adopt.md"]

@@ -46,10 +46,10 @@ def test_a_name_cannot_leave_its_quotes(name: str) -> None:
 
 
 def test_values_stand_in_one_line_where_they_fit() -> None:
-    assert spread("KEY = (", ['"a"'], ")", comment="  # why") == ['KEY = ("a",)  # why']
+    assert spread("key=(", ['"a"'], "),", comment="  # why") == ['key=("a",),  # why']
     assert spread("x = [", ["1", "2"], "]", indent="    ") == ["    x = [1, 2]"]
-    long = spread("KEY = (", ['"a"'] * 30, ")", comment="  # why")
-    assert long[:2] + long[-1:] == ["KEY = (  # why", '    "a",', ")"]
+    long = spread("key=(", ['"a"'] * 30, "),", comment="  # why")
+    assert long[:2] + long[-1:] == ["key=(  # why", '    "a",', "),"]
 
 
 def test_what_is_too_long_is_kept_from_the_formatter() -> None:

@@ -16,7 +16,7 @@ from conftest import ROOT
 from evergreen.adopt.declare import declare
 from evergreen.adopt.expect import expect
 from evergreen.adopt.infer import MOMENT
-from evergreen.data.moments import ORDER
+from evergreen.dataset import ORDER, Dataset
 
 Through = Callable[..., Any]
 LONG = "How much did you spend in the last twelve months, all in all, taxes and everything else included, in your currency?"
@@ -51,29 +51,30 @@ TABLES: dict[str, dict[str, Any]] = {
 }
 
 
-def declared(text: str) -> dict[str, Any]:
+def declared(text: str) -> Dataset:
     names: dict[str, Any] = {}
     exec(text, names)
-    return names
+    found: Dataset = names["dataset"]
+    return found
 
 
 @pytest.mark.parametrize(("time", "declares"), [("visits", "visits"), ("order", ORDER)])
 def test_numbers_and_the_order_of_rows_may_say_when(time: str, declares: str, work: Through) -> None:
     one = work(time=time, columns={"day": ["x"] * 300})
-    names = declared(declare(one.table, one.found, one.plan))
-    assert (names["TIME"], "visits" in names["FEATURES"]) == (declares, time == "order")
+    found = declared(declare(one.table, one.found, one.plan))
+    assert (found.time, "visits" in found.features) == (declares, time == "order")
 
 
 def test_a_plain_table_is_declared(work: Through) -> None:
     one = work()
-    names = declared(declare(one.table, one.found, one.plan))
-    assert names["COLUMNS"] == {
+    found = declared(declare(one.table, one.found, one.plan))
+    assert found.columns == {
         "customer_id": pl.String(), "day": MOMENT, "spend": pl.Float64(), "visits": pl.Int64(), "place": pl.String(),
         "churn": pl.String(),
     }  # fmt: skip
-    assert (names["KEY"], names["TIME"], names["KNOWN_LATER"]) == (("customer_id",), "day", ("churn",))
-    assert list(names["FEATURES"]) == ["spend", "visits", "place"]
-    assert (names["LEFT_OUT"], names["SLICES"], names["GROUPS"]) == ({}, {}, {})
+    assert (found.key, found.time, found.known_later) == (("customer_id",), "day", ("churn",))
+    assert list(found.features) == ["spend", "visits", "place"]
+    assert (found.left_out, found.slices, found.groups) == ({}, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,13 @@ def test_the_label_is_unknown_where_the_column_is(
     table: dict[str, Any], values: list[Any], labels: list[Any], work: Through
 ) -> None:
     one = work(**table)
-    label = declared(declare(one.table, one.found, one.plan))["LABEL"]
+    label = declared(declare(one.table, one.found, one.plan)).label
     assert pl.DataFrame({"churn": values}).select(label).to_series().to_list() == labels
 
 
 def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
     one = work(**TABLES["classes"])
-    rules = declared(declare(one.table, one.found, one.plan))["LEFT_OUT"]
+    rules = declared(declare(one.table, one.found, one.plan)).left_out
     rule = rules["too few rows of the class"]
     assert pl.DataFrame({"churn": ["a", "d", None]}).select(rule).to_series().to_list() == [False, True, None]
 
@@ -108,7 +109,7 @@ def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
 def test_dates_become_days_before_the_time(work: Through) -> None:
     before = [f"2022-{1 + at % 12:02}-05" for at in range(300)]
     one = work(columns={"signup": before}, time="day")
-    feature = declared(declare(one.table, one.found, one.plan))["FEATURES"]["days since signup"]
+    feature = declared(declare(one.table, one.found, one.plan)).features["days since signup"]
     rows = pl.DataFrame({"day": ["2023-01-05 08:30"], "signup": ["2022-12-31"]}).with_columns(
         pl.all().str.to_datetime()
     )
@@ -119,9 +120,9 @@ def test_each_column_left_out_says_why(work: Through) -> None:
     one = work(**TABLES["doubtful"])
     text = declare(one.table, one.found, one.plan)
     for line in (
-        "# - 'nothing' holds no value in any row",
-        "# - 'mail' holds e-mail addresses",
-        "# - 'note' holds 300",
+        "    # - 'nothing' holds no value in any row",
+        "    # - 'mail' holds e-mail addresses",
+        "    # - 'note' holds 300",
     ):
         assert line in text
     assert '"mail"' not in text
@@ -147,7 +148,7 @@ def test_the_formatter_and_the_linter_leave_both_files_as_they_are(work: Through
         folder.mkdir(parents=True)
         (folder / "__init__.py").write_text('"""A table."""\n')
         (folder / "dataset.py").write_text(declare(one.table, one.found, one.plan))
-        (folder / "expectations.py").write_text(expect(one.found, one.plan, one.batches))
+        (folder / "expectations.py").write_text(expect(one.found, one.plan, one.batches, folder.name))
     for command in (["format", "--diff", "-q"], ["check", "-q", "--no-cache"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "src"], cwd=written, capture_output=True, text=True

@@ -41,14 +41,14 @@ def rules(text: str) -> list[tuple[str, dict[str, Any]]]:
         line for line in text.splitlines() if not line.startswith(("import great", "from great", "from __future__"))
     ]
     names: dict[str, Any] = {"gxe": Gxe(), "Expectation": object}
-    code = "\n".join(lines).replace("from evergreen import dataset", "")
+    code = "\n".join(lines).replace("from late_flights.dataset import dataset", "")
     exec(code.replace("list[Expectation]", "list"), names)
     return list(names["expectations"]("any"))
 
 
 def test_a_plain_table(work: Through) -> None:
     one = work(1200, 360)
-    found = rules(expect(one.found, one.plan, one.batches))
+    found = rules(expect(one.found, one.plan, one.batches, "late_flights"))
     kinds = [kind.removeprefix("ExpectColumnValuesTo") for kind, _ in found]
     assert kinds == ["ExpectTableRowCountToBeBetween", *["NotBeNull"] * 5, *["BeBetween"] * 2, *["BeInSet"] * 2]
     assert found[0][1] == {"min_value": 20, "max_value": 500}
@@ -62,7 +62,9 @@ def test_what_is_seldom_missing_may_be_missing_again(work: Through) -> None:
     often = [None if at % 3 == 0 else str(at % 9) for at in range(300)]
     one = work(columns={"seldom": missing, "often": often})
     found = {
-        given["column"]: given for kind, given in rules(expect(one.found, one.plan, one.batches)) if "Null" in kind
+        given["column"]: given
+        for kind, given in rules(expect(one.found, one.plan, one.batches, "late_flights"))
+        if "Null" in kind
     }
     assert found["seldom"]["mostly"] == 0.9
     assert "often" not in found
@@ -80,7 +82,7 @@ def test_what_grows_without_end_has_no_range(columns: dict[str, list[str]], work
     one = work(1200, 360, columns=columns)
     ranges = [
         given["column"]
-        for kind, given in rules(expect(one.found, one.plan, one.batches))
+        for kind, given in rules(expect(one.found, one.plan, one.batches, "late_flights"))
         if "ValuesToBeBetween" in kind
     ]
     assert "spend" in ranges
@@ -90,12 +92,14 @@ def test_what_grows_without_end_has_no_range(columns: dict[str, list[str]], work
 def test_rare_texts_are_not_listed(work: Through) -> None:
     one = work(columns={"kind": ["rare", *["a", "b"] * 149, "a"]})
     assert "kind" not in [
-        given["column"] for kind, given in rules(expect(one.found, one.plan, one.batches)) if "Set" in kind
+        given["column"]
+        for kind, given in rules(expect(one.found, one.plan, one.batches, "late_flights"))
+        if "Set" in kind
     ]
 
 
 def test_of_many_columns_those_are_named_that_may_be_null(work: Through) -> None:
     one = work(columns={f"x{at}": [str(row % 5) for row in range(300)] for at in range(30)})
-    text = expect(one.found, one.plan, one.batches)
+    text = expect(one.found, one.plan, one.batches, "late_flights")
     assert 'may_be_null = ("day", "churn")' in text
-    assert "from evergreen import dataset\n" in text
+    assert "from late_flights.dataset import dataset\n" in text

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import begin, git
+from conftest import begin, git, settings_of
 
 from evergreen.adopt import write as module
 from evergreen.adopt.adopt import Adoption
-from evergreen.adopt.write import EXAMPLE, OWN, check_fresh, take_first_batches, write
+from evergreen.adopt.write import OWN, check_fresh, take_first_batches, write
 from evergreen.errors import InputError
 from evergreen.project import Project
 
+FILES = [name.format(package="customers") for name in OWN]
 ADOPTION = Adoption(
-    {**{name: f"new {name}\n" for name in OWN if not name.endswith("/flights.py")}, "reports/adopt.md": "# seen\n"},
+    {**{name: f"new {name}\n" for name in FILES if not name.endswith("/flights.py")}, "reports/adopt.md": "# seen\n"},
     {"inbox/a.csv": b"a\n1\n", "inbox/b.csv": b"a\n2\n"},
     "seen",
     plan=None,  # type: ignore[arg-type]
@@ -28,11 +29,12 @@ ADOPTION = Adoption(
 def project(tmp_path: Path) -> Project:
     """A project that git has all of."""
     root = tmp_path / "project"
-    for name in OWN:
+    for name in FILES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"old {name}\n")
+    project = settings_of(root, "customers")
     begin(root)
-    return Project(root)
+    return project
 
 
 def files(project: Project) -> dict[str, str]:
@@ -43,16 +45,10 @@ def files(project: Project) -> dict[str, str]:
 def test_everything_is_written_and_nothing_else(project: Project) -> None:
     check_fresh(project)
     write(project, ADOPTION)
-    example = {f"tests/example/{name}": f"old src/evergreen/{name}\n" for name in EXAMPLE}
-    assert files(project) == {**ADOPTION.texts, **example, "inbox/a.csv": "a\n1\n", "inbox/b.csv": "a\n2\n"}
-
-
-def test_an_example_that_is_set_aside_already_stays(project: Project) -> None:
-    (project.root / "tests" / "example").mkdir(parents=True)
-    (project.root / "tests" / "example" / "dataset.py").write_text("the example\n")
-    write(project, ADOPTION)
-    assert (project.root / "tests" / "example" / "dataset.py").read_text() == "the example\n"
-    assert not (project.root / "src" / "evergreen" / "flights.py").exists()
+    settings = (project.root / "pyproject.toml").read_text()
+    assert files(project) == {
+        **ADOPTION.texts, "pyproject.toml": settings, "inbox/a.csv": "a\n1\n", "inbox/b.csv": "a\n2\n",
+    }  # fmt: skip
 
 
 def test_an_empty_inbox_is_filled(project: Project) -> None:
@@ -84,7 +80,7 @@ def test_a_failure_leaves_all_as_it_was(failing: str, project: Project, monkeypa
 
 
 def spoil_file(project: Project) -> None:
-    (project.root / OWN[0]).write_text("mine")
+    (project.root / FILES[0]).write_text("mine")
 
 
 def spoil_staged(project: Project) -> None:
@@ -109,8 +105,8 @@ def spoil_git(project: Project) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (spoil_file, "src/evergreen/dataset.py: changed since the last commit"),
-        (spoil_staged, "src/evergreen/dataset.py: changed since the last commit"),
+        (spoil_file, "src/customers/dataset.py: changed since the last commit"),
+        (spoil_staged, "src/customers/dataset.py: changed since the last commit"),
         (spoil_data, "`rm -rf data stores reports dvc.lock inbox` forgets all of it"),
         (spoil_inbox, "inbox/ holds files already"),
         (spoil_git, "is in no git repository"),

@@ -6,30 +6,43 @@ import importlib
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from conftest import month
+from conftest import month, settings_of
 
-from evergreen import dataset, params
+from evergreen import params
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import prepare
-from evergreen.data.validate import validate
+from evergreen.data.validate import Contract, validate
+from evergreen.dataset import Dataset
 from evergreen.project import Project
+from late_flights.dataset import dataset
 
 ROWS = 1500
 
 
-@dataclass(frozen=True)
+@dataclass
 class Site:
-    """A project, and the folder its files are delivered to."""
+    """A project, the folder its files are delivered to, and its definition, which a test may change."""
 
     project: Project
     inbox: Path
+    dataset: Dataset = dataset
+    expectations: Callable[[str], list[Any]] | None = None  # in place of those of the flights
+
+    def declare(self, **changes: Any) -> None:
+        """Change what its dataset.py says."""
+        self.dataset = replace(self.dataset, **changes)
+
+    def contract(self, chosen: params.Params | None = None) -> Contract:
+        """What is expected of its batches."""
+        validation = (chosen or self.params()).validation
+        return Contract(self.dataset, self.expectations or self.project.expectations, validation)
 
     def params(self, **sections: Any) -> params.Params:
         """Parameters that read from the inbox; keyword arguments replace sections."""
@@ -52,7 +65,7 @@ class Site:
         done = Manifest(self.project.validated)
         for name, frame in frames.items():
             frame.write_parquet(done.file(name))
-            times = frame[dataset.TIME]
+            times = frame[self.dataset.time]
             done.record(name, done.file(name), stamp=str(frame.hash_rows().sum()), rows=frame.height, **when(times))
 
 
@@ -67,9 +80,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """An empty project with an empty inbox."""
-    for folder in ("project", "inbox"):
-        (tmp_path / folder).mkdir()
-    return Site(Project(tmp_path / "project"), tmp_path / "inbox")
+    (tmp_path / "inbox").mkdir()
+    return Site(settings_of(tmp_path / "project"), tmp_path / "inbox")
 
 
 @pytest.fixture(scope="session")
@@ -84,13 +96,12 @@ def great_expectations() -> None:
 def template(tmp_path_factory: pytest.TempPathFactory, great_expectations: None) -> Site:
     """Two months that went through ingest, validate and prepare; not to be changed."""
     root = tmp_path_factory.mktemp("template")
-    for folder in ("project", "inbox"):
-        (root / folder).mkdir()
-    site = Site(Project(root / "project"), root / "inbox")
+    (root / "inbox").mkdir()
+    site = Site(settings_of(root / "project"), root / "inbox")
     site.deliver({name: month(name, ROWS) for name in ("2013-01", "2013-02")})
-    ingest(site.project, site.params())
-    validate(site.project, site.params())
-    prepare(site.project, site.params())
+    ingest(site.project, site.dataset, site.params())
+    validate(site.project, site.contract(site.params()))
+    prepare(site.project, site.dataset, site.params())
     return site
 
 

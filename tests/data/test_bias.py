@@ -11,7 +11,6 @@ from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen import dataset
 from evergreen.data.bias import (
     BINS,
     FEWEST_ROWS,
@@ -29,6 +28,7 @@ from evergreen.data.profile import Profile, profile
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
 from evergreen.errors import InputError
 from evergreen.params import Bias
+from late_flights.dataset import dataset
 
 ROWS = 2000
 
@@ -264,7 +264,7 @@ def test_without_groups_a_bound_cannot_be_judged() -> None:
     report = find_bias(evidence(window=profiled(rows().drop(SLICE + "team"))))
     assert only(report, "missing").value is None
     check_bias(report, Bias())
-    with pytest.raises(InputError, match=r"cannot be judged.*SLICES, GROUPS"):
+    with pytest.raises(InputError, match=r"cannot be judged.*slices, groups"):
         check_bias(report, Bias(max_missing_difference=0.5))
 
 
@@ -338,7 +338,7 @@ def biased() -> BiasReport:
 
 
 BOUNDS = {  # value planted, and the words of the advice
-    "max_left_out": (0.2, "LEFT_OUT in dataset.py"),
+    "max_left_out": (0.2, "left_out in dataset.py"),
     "max_missing_difference": (0.4, "how that feature is collected"),
     "max_label_noise": (0.1, "rows named in reports/bias.html"),
     "max_duplicates": (0.18, "delivers rows twice"),
@@ -396,8 +396,8 @@ def test_real_flights(site: Any) -> None:
     """Cancelled flights of winter are short and in bad weather; the windows are those of the split."""
     names = [f"2013-{number:02}" for number in range(1, 6)]
     site.accept({name: month(name) for name in names})
-    split = prepare(site.project, site.params(split={"train_batches": 2})).split
-    found = Evidence.read(site.project)
+    split = prepare(site.project, site.dataset, site.params(split={"train_batches": 2})).split
+    found = Evidence.read(site.project, site.dataset)
     assert (found.task, found.batches, found.newest) == ("binary", split.train.batches, "2013-05")
     assert found.train.height == found.trained.kept.rows == found.window.kept.rows
     assert found.history is not None
@@ -405,17 +405,17 @@ def test_real_flights(site: Any) -> None:
     assert found.history.kept.rows == sum(kept[name] for name in names[:4])
     assert found.latest.kept.rows == kept["2013-05"]
     report = find_bias(found)
-    never = next(iter(dataset.LEFT_OUT))
+    never = next(iter(dataset.left_out))
     out = only(report, "survivorship", "share of rows left out")
     assert dict(row[:2] for row in out.rows)[never] == sum(  # type: ignore[misc]
         month(name)["dep_time"].null_count() for name in split.train.batches
     )
     compared = column(only(report, "survivorship", never, "numbers"), "feature")
-    assert sorted(compared) == sorted({*dataset.FEATURES} - {"carrier", "origin", "dest"})
+    assert sorted(compared) == sorted({*dataset.features} - {"carrier", "origin", "dest"})
     assert {one.topic for one in report.findings} == {"survivorship", "sampling", "balance", "missing", "duplicates"}
 
 
 def test_two_batches_have_no_history_to_compare_with(built: Any) -> None:
-    found = Evidence.read(built.project)
+    found = Evidence.read(built.project, built.dataset)
     assert found.history is None
     assert [one for one in find_bias(found).findings if "history" in one.name] == []

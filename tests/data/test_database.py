@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -18,11 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset, params
+from evergreen import params
 from evergreen.data.sources import open_source, typed
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from late_flights.dataset import dataset
 
-TIME = dataset.TIME
+TIME = dataset.time
 
 
 Values = Sequence[tuple[object, ...]]
@@ -38,9 +41,9 @@ def table(path: Path, values: Values, columns: str = f"{TIME} TEXT, amount") -> 
     return f"sqlite:///{file}"
 
 
-def sql(url: str, query: str = "SELECT * FROM sales", **options: Any) -> Any:
+def sql(url: str, query: str = "SELECT * FROM sales", dataset: Dataset = dataset, **options: Any) -> Any:
     chosen = params.parse({"source": {"kind": "sql", "url": url, "query": query} | options}, "params.yaml")
-    return open_source(chosen.source)
+    return open_source(chosen.source, dataset)
 
 
 def amounts(source: Any) -> dict[str, list[Any]]:
@@ -50,15 +53,15 @@ def amounts(source: Any) -> dict[str, list[Any]]:
 def test_months_of_a_table_become_batches(tmp_path: Path) -> None:
     whole = pl.concat([month("2013-01"), month("2013-02"), month("2013-03")])
     content = whole.with_columns(pl.col(TIME).dt.strftime("%Y-%m-%d %H:%M:%S"))
-    source = sql(table(tmp_path, content.rows(), ", ".join(dataset.COLUMNS)))
+    source = sql(table(tmp_path, content.rows(), ", ".join(dataset.columns)))
     assert [one.name for one in source.offers()] == ["2013-01", "2013-02", "2013-03"]
-    found = pl.concat([typed(source.read(one.name), dataset.COLUMNS) for one in source.offers()])
+    found = pl.concat([typed(source.read(one.name), dataset.columns) for one in source.offers()])
     assert_frame_equal(found, whole, check_row_order=False)
 
 
 def test_reading_again_gives_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     rows = month("2013-01").with_columns(pl.col(TIME).cast(pl.String)).sample(fraction=1, shuffle=True, seed=3)
-    source = sql(table(tmp_path, rows.rows(), ", ".join(dataset.COLUMNS)))
+    source = sql(table(tmp_path, rows.rows(), ", ".join(dataset.columns)))
     assert_frame_equal(source.read("2013-01"), source.read("2013-01"))
     assert source.read("2013-01")[TIME].is_sorted()
 
@@ -232,23 +235,21 @@ def test_database_that_cannot_be_reached_is_named(url: str) -> None:
     "name",
     ["orderedAt", "end", "order", "group", "two words", "größe", 'a"b', "a%b", "a:b", "select", "plain", "UPPER"],
 )
-def test_a_time_column_of_any_name_is_asked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "TIME", name)
-    monkeypatch.setitem(dataset.COLUMNS, name, pl.Datetime("us"))
+def test_a_time_column_of_any_name_is_asked_for(name: str, tmp_path: Path) -> None:
+    declared = replace(dataset, columns={**dataset.columns, name: pl.Datetime("us")}, time=name)
     quoted = '"' + name.replace('"', '""') + '"'
     values = [(f"2013-0{month}-05 10:00:00", month) for month in (1, 2, 3)]
-    source = sql(table(tmp_path, values, f"{quoted} TEXT, amount"))
+    source = sql(table(tmp_path, values, f"{quoted} TEXT, amount"), dataset=declared)
     assert amounts(source) == {"2013-01": [1], "2013-02": [2], "2013-03": [3]}
 
 
 @pytest.mark.parametrize("name", ["orderedAt", "end", "two words", 'a"b'])
-def test_names_are_quoted_as_each_database_does_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_quoted_as_each_database_does_it(name: str) -> None:
     from sqlalchemy import select
     from sqlalchemy.dialects import mysql, postgresql
 
-    monkeypatch.setattr(dataset, "TIME", name)
-    monkeypatch.setitem(dataset.COLUMNS, name, pl.Datetime("us"))
-    source = sql("sqlite://")
+    declared = replace(dataset, columns={**dataset.columns, name: pl.Datetime("us")}, time=name)
+    source = sql("sqlite://", dataset=declared)
     statement = select(source._batch().c[name])
     said = str(statement.compile(dialect=postgresql.dialect()))
     assert 'batch."{}"'.format(name.replace('"', '""')) in said

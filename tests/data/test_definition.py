@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from evergreen import dataset
 from evergreen.data.definition import Definition, LostError, Written, check_columns
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import write_json
 
@@ -74,23 +74,26 @@ def test_what_this_version_of_polars_cannot_read_goes_by_its_text(content: str) 
     assert not later.is_same(Written.of(pl.col("b")))
 
 
+COLUMNS = {"id": pl.Int64(), "other": pl.Int64(), "day": pl.Date(), "seen": pl.Date(), "y": pl.Float64()}
+dataset = Dataset(
+    columns=COLUMNS,
+    key=("id",),
+    time="day",
+    label=pl.col("y"),
+    features={"a": pl.col("a"), "b": pl.col("b") * 2},
+)
+
+
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Definition:
+def said() -> Definition:
     """What a dataset.py of two features says."""
-    for name, value in {
-        "FEATURES": {"a": pl.col("a"), "b": pl.col("b") * 2},
-        "LABEL": pl.col("y"),
-        "KEY": ("id",),
-        "TIME": "day",
-    }.items():
-        monkeypatch.setattr(dataset, name, value)
-    return Definition.present("regression")
+    return Definition.of(dataset, "regression")
 
 
 def test_it_is_read_as_it_was_written(said: Definition, tmp_path: Path) -> None:
     said.write(tmp_path / "definition.json")
     assert Definition.read(tmp_path / "definition.json") == said
-    assert said.is_present("regression")
+    assert said.is_present(dataset, "regression")
     assert list(said.changes(said)) == []
 
 
@@ -106,43 +109,43 @@ def test_one_with_code_is_refused(said: Definition, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "is_present", "change"),
     [
-        ("FEATURES", {"a": pl.col("a"), "b": pl.col("b") * 2, "c": pl.col("c")}, True, None),
-        ("FEATURES", {"a": pl.col("a")}, False, None),
-        ("FEATURES", {"a": pl.col("a"), "b": pl.col("b") * 3}, False, None),
-        ("LABEL", pl.col("z"), False, 'it predicts col("y") (regression), and LABEL is col("z") (regression) now'),
-        ("KEY", ("other",), False, None),
-        ("TIME", "seen", True, "TIME was 'day' and is 'seen' now"),
-        ("TIME", "", True, "TIME was 'day' and is no column now"),
+        ("features", {"a": pl.col("a"), "b": pl.col("b") * 2, "c": pl.col("c")}, True, None),
+        ("features", {"a": pl.col("a")}, False, None),
+        ("features", {"a": pl.col("a"), "b": pl.col("b") * 3}, False, None),
+        ("label", pl.col("z"), False, 'it predicts col("y") (regression), and label is col("z") (regression) now'),
+        ("key", ("other",), False, None),
+        ("time", "seen", True, "time was 'day' and is 'seen' now"),
+        ("time", "", True, "time was 'day' and is no column now"),
     ],
 )
 def test_what_is_otherwise_by_now(
-    name: str, value: Any, is_present: bool, change: str | None, said: Definition, monkeypatch: pytest.MonkeyPatch
+    name: str, value: Any, is_present: bool, change: str | None, said: Definition
 ) -> None:
-    monkeypatch.setattr(dataset, name, value)
-    assert said.is_present("regression") == is_present
-    found = list(said.changes(Definition.present("regression")))
+    now = replace(dataset, **{name: value})
+    assert said.is_present(now, "regression") == is_present
+    found = list(said.changes(Definition.of(now, "regression")))
     assert len(found) == (change is not None)
     assert all(one.startswith(change or "") for one in found)
 
 
 def test_another_task_is_another_question(said: Definition) -> None:
-    assert not said.is_present("binary")
-    assert "(regression), and LABEL is" in next(said.changes(Definition.present("binary")))
+    assert not said.is_present(dataset, "binary")
+    assert "(regression), and label is" in next(said.changes(Definition.of(dataset, "binary")))
 
 
-def test_features_are_those_of_then(said: Definition, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "FEATURES", {"b": pl.col("b") * 3})
+def test_features_are_those_of_then(said: Definition) -> None:
+    now = replace(dataset, features={"b": pl.col("b") * 3})
     rows = pl.DataFrame({"a": [1], "b": [2]})
-    assert rows.select(**said.expressions()).row(0) == (1, 4)
-    check_columns(said.expressions(), rows.columns)
+    assert rows.select(**said.expressions(now)).row(0) == (1, 4)
+    check_columns(said.expressions(now), rows.columns)
     with pytest.raises(LostError, match=r"needs the column 'b' \(for b\)"):
-        check_columns(said.expressions(), ["a"])
+        check_columns(said.expressions(now), ["a"])
 
 
-def test_what_was_not_written_is_taken_by_its_name(said: Definition, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_written_is_taken_by_its_name(said: Definition) -> None:
     old = replace(said, label=None, features=dict.fromkeys(said.features), key=None, time=None)
-    assert old.is_present("regression")
-    monkeypatch.setattr(dataset, "FEATURES", {"a": pl.col("a") * 5})
-    assert list(old.changes(Definition.present("binary"))) == []
+    assert old.is_present(dataset, "regression")
+    now = replace(dataset, features={"a": pl.col("a") * 5})
+    assert list(old.changes(Definition.of(now, "binary"))) == []
     with pytest.raises(LostError, match=r"needs the feature 'b', which dataset.py has no more"):
-        old.expressions()
+        old.expressions(now)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from evergreen.data.dialect import Dialect, blank
 from evergreen.data.sources import open_source, parse
 from evergreen.params import Source
+from late_flights.dataset import dataset
 
 GERMAN, SWISS, FRENCH, ENGLISH = Dialect(",", "."), Dialect(".", "'"), Dialect(",", " "), Dialect(".", ",")
 
@@ -163,9 +164,9 @@ def test_parquet_files_are_read_in_the_formats_of_their_source(tmp_path: Path) -
     pl.DataFrame({"scheduled_departure": [1_709_641_800_000, None], "distance": [1, 2]}).write_parquet(
         tmp_path / "a.parquet"
     )
-    frame = open_source(Source(kind="files", path=str(tmp_path), dates=("epoch_ms",))).read("a")
+    frame = open_source(Source(kind="files", path=str(tmp_path), dates=("epoch_ms",)), dataset).read("a")
     assert parse(frame["scheduled_departure"], pl.Datetime("us")).to_list() == [datetime.fromisoformat(NOON), None]
-    plain = open_source(Source(kind="files", path=str(tmp_path))).read("a")
+    plain = open_source(Source(kind="files", path=str(tmp_path)), dataset).read("a")
     assert plain["scheduled_departure"].dtype == pl.Int64()
 
 
@@ -198,7 +199,7 @@ def test_what_says_that_there_is_no_value_is_none(nulls: tuple[str, ...], values
 def test_files_are_read_without_the_texts_that_say_so(tmp_path: Path) -> None:
     rows = ["\\N,12,NA", "2013-01-05 06:30,-999.0,\\N", "NA,NA,EWR"]  # NA is a name where there is text
     (tmp_path / "a.csv").write_text("\n".join(["scheduled_departure,distance,origin", *rows, ""]))
-    frame = open_source(Source(kind="files", path=str(tmp_path), nulls=("\\N", "-999"))).read("a")
+    frame = open_source(Source(kind="files", path=str(tmp_path), nulls=("\\N", "-999")), dataset).read("a")
     assert frame.rows() == [(None, "12", "NA"), ("2013-01-05 06:30", None, None), (None, None, "EWR")]
 
 
@@ -206,7 +207,8 @@ def test_files_are_read_in_the_dialect_of_their_source(tmp_path: Path) -> None:
     rows = ["2013-01-05 06:30;1.400;12,5", "05.01.2013 07:30;229;-3", "?;far;1.5", "NA;-;"]
     (tmp_path / "a.csv").write_text("\n".join(["scheduled_departure;distance;temp", *rows, ""]))
     source = open_source(
-        Source(kind="files", path=str(tmp_path), separator=";", decimal=",", thousands=".", dates=("%d.%m.%Y %H:%M",))
+        Source(kind="files", path=str(tmp_path), separator=";", decimal=",", thousands=".", dates=("%d.%m.%Y %H:%M",)),
+        dataset,
     )
     frame = source.read("a")
     assert parse(frame["scheduled_departure"], pl.Datetime("us")).dt.hour().to_list() == [6, 7, None, None]

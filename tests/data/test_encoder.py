@@ -13,11 +13,11 @@ from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen import dataset
 from evergreen.data.encoder import FIRST, MISSING, OTHER, Encoder, as_class, fit_encoder
 from evergreen.data.prepare import featurize, summarize
 from evergreen.data.split import LABEL
 from evergreen.errors import InputError
+from late_flights.dataset import dataset
 
 ENCODER = Encoder("binary", ("colour", "size"), {"colour": ("blue", "red")}, ("false", "true"), ("2013-01",))
 NAMES = st.text(max_size=8)
@@ -106,10 +106,12 @@ def test_every_value_has_the_code_of_its_level_and_codes_survive_a_file(
 @given(st.permutations(range(20)))
 @settings(max_examples=20, deadline=None)
 def test_a_row_is_coded_by_itself(order: list[int]) -> None:
-    rows, _ = featurize(month("2013-01").head(20), "binary")
+    rows, _ = featurize(dataset, month("2013-01").head(20), "binary")
     rows = rows.head(20)
     order = [place for place in order if place < rows.height]
-    encoder = fit_encoder("binary", list(dataset.FEATURES), summarize(rows, {}).kept.levels, {"a": 1, "b": 1}, 1, ["x"])
+    encoder = fit_encoder(
+        "binary", list(dataset.features), summarize(dataset, rows, {}).kept.levels, {"a": 1, "b": 1}, 1, ["x"]
+    )
     np.testing.assert_array_equal(encoder.transform(rows[order]), encoder.transform(rows)[order])
 
 
@@ -195,9 +197,9 @@ def test_levels_need_enough_rows(min_rows: int, levels: tuple[str, ...]) -> None
 @pytest.mark.parametrize(
     ("task", "labels", "parts"),
     [
-        ("binary", {"true": 1234}, ("1,234", "true", "2013-01 to 2013-03", "LABEL in dataset.py")),
-        ("multiclass", {"7": 3}, ("all 3", "7", "LABEL in dataset.py")),
-        ("binary", {}, ("missing", "LABEL in dataset.py")),
+        ("binary", {"true": 1234}, ("1,234", "true", "2013-01 to 2013-03", "label in dataset.py")),
+        ("multiclass", {"7": 3}, ("all 3", "7", "label in dataset.py")),
+        ("binary", {}, ("missing", "label in dataset.py")),
         ("binary", {"0": 1, "1": 1, "2": 1}, ("3 classes", "0, 1, 2", "task: multiclass")),
     ],
     ids=["one class", "one class of many", "no class", "three classes for binary"],
@@ -215,13 +217,13 @@ def test_fit_accepts(task: str, classes: tuple[str, ...]) -> None:
 
 
 def test_real_rows_are_coded_whole() -> None:
-    rows, _ = featurize(month("2013-01"), "binary")
-    counts = summarize(rows, {})
-    encoder = fit_encoder("binary", list(dataset.FEATURES), counts.kept.levels, counts.classes, 5, ["2013-01"])
+    rows, _ = featurize(dataset, month("2013-01"), "binary")
+    counts = summarize(dataset, rows, {})
+    encoder = fit_encoder("binary", list(dataset.features), counts.kept.levels, counts.classes, 5, ["2013-01"])
     x = encoder.transform(rows)
-    assert x.shape == (rows.height, len(dataset.FEATURES))
+    assert x.shape == (rows.height, len(dataset.features))
     assert x.dtype == np.float32
-    dest = x[:, list(dataset.FEATURES).index("dest")]
+    dest = x[:, list(dataset.features).index("dest")]
     assert dest.min() >= OTHER
     assert dest.max() == FIRST + len(encoder.levels["dest"]) - 1
     assert encoder.transform_label(rows[LABEL]).sum() == (rows[LABEL] == "true").sum()

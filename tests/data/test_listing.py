@@ -16,18 +16,18 @@ import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
 from evergreen.data.listing import few, form_of, special
 from evergreen.data.sources import Files, typed
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.params import Source
 
-
-@pytest.fixture(autouse=True)
-def columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dataset of its own."""
-    monkeypatch.setattr(dataset, "COLUMNS", {"id": pl.Int64(), "size": pl.Float64(), "late": pl.Boolean()})
-    monkeypatch.setattr(dataset, "KNOWN_LATER", ("late",))
+dataset = Dataset(
+    columns={"id": pl.Int64(), "size": pl.Float64(), "late": pl.Boolean()},
+    label=pl.col("late"),
+    known_later=("late",),
+    features={},
+)
 
 
 ROWS = pl.DataFrame({"id": [1, 2], "size": [0.5, 1.5], "late": [True, False]})
@@ -35,7 +35,7 @@ TEXT = ROWS.write_csv().encode()
 
 
 def files(path: Path, **options: Any) -> Files:
-    return Files(Source(kind="files", path=str(path), **options))
+    return Files(Source(kind="files", path=str(path), **options), dataset)
 
 
 def zstd(content: bytes) -> bytes:
@@ -82,7 +82,7 @@ def test_what_can_be_read_is_taken(name: str, tmp_path: Path) -> None:
     source = files(tmp_path)
     assert [offer.name for offer in source.offers()] == ["a"]
     assert source.passed_over == ()
-    assert_frame_equal(typed(source.read("a"), dataset.COLUMNS), ROWS)
+    assert_frame_equal(typed(source.read("a"), dataset.columns), ROWS)
 
 
 PASSED_OVER = {

@@ -7,26 +7,23 @@ from typing import Any
 import polars as pl
 import pytest
 
-from evergreen import dataset
 from evergreen.data.batches import ingest
 from evergreen.data.places import ROW, number_rows, tell_rows
 from evergreen.data.prepare import featurize, featurize_unlabelled, prepare
 from evergreen.data.split import Split, read_part
 from evergreen.data.validate import QUARANTINE_ROW, validate
+from evergreen.dataset import Dataset
 
 COLUMNS = {"x": pl.Float64(), "place": pl.String(), "y": pl.Boolean()}
 
 
-@pytest.fixture(autouse=True)
-def keyless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dataset without a time and without a key."""
-    declared = {
-        "COLUMNS": COLUMNS, "KEY": (), "TIME": "", "LABEL": pl.col("y"), "KNOWN_LATER": ("y",),
-        "LEFT_OUT": {"closed": pl.col("place") == "none"}, "FEATURES": {"x": pl.col("x"), "place": pl.col("place")},
-        "SLICES": {}, "GROUPS": {},
-    }  # fmt: skip
-    for name, value in declared.items():
-        monkeypatch.setattr(dataset, name, value)
+dataset = Dataset(  # without a time and without a key
+    columns=COLUMNS,
+    label=pl.col("y"),
+    known_later=("y",),
+    left_out={"closed": pl.col("place") == "none"},
+    features={"x": pl.col("x"), "place": pl.col("place")},
+)
 
 
 def table(rows: int = 400) -> pl.DataFrame:
@@ -43,32 +40,32 @@ def test_each_row_has_the_number_it_came_with(bad: list[int], labelled: bool) ->
     frame = table().with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias(QUARANTINE_ROW))
     chosen = frame[QUARANTINE_ROW].is_in(bad)
     valid, quarantined = frame.filter(~chosen), frame.filter(chosen)
-    features, _ = featurize(valid, "binary") if labelled else featurize_unlabelled(valid)
-    found = number_rows(features, valid.drop(QUARANTINE_ROW), quarantined)
+    features, _ = featurize(dataset, valid, "binary") if labelled else featurize_unlabelled(dataset, valid)
+    found = number_rows(dataset, features, valid.drop(QUARANTINE_ROW), quarantined)
     expected = valid.filter(pl.col("place") != "none")[QUARANTINE_ROW]
     assert found[ROW].to_list() == expected.to_list()
     assert found.drop(ROW).equals(features)
 
 
 def test_of_a_batch_quarantined_without_numbers_nothing_is_made_up() -> None:
-    features, _ = featurize(table(), "binary")
-    found = number_rows(features, table(), table().head(1))
+    features, _ = featurize(dataset, table(), "binary")
+    found = number_rows(dataset, features, table(), table().head(1))
     assert found[ROW].to_list() == [None] * features.height
 
 
 @pytest.mark.usefixtures("great_expectations")
-def test_rows_of_the_holdout_are_told_by_batch_number_and_values(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evergreen.expectations.expectations", lambda batch: [])
+def test_rows_of_the_holdout_are_told_by_batch_number_and_values(site: Any) -> None:
+    site.dataset, site.expectations = dataset, lambda _: []
     site.deliver(
         {"a": table().with_columns(x=pl.when(pl.int_range(pl.len()) == 4).then(None).otherwise("x")), "b": table(200)}
     )
-    ingest(site.project, site.params())
-    validate(site.project, site.params())
-    prepare(site.project, site.params())
+    ingest(site.project, site.dataset, site.params())
+    validate(site.project, site.contract(site.params()))
+    prepare(site.project, site.dataset, site.params())
     holdout = Split.read(site.project.features / "split.json").holdout
     rows = read_part(site.project, holdout)
     at = [0, rows.height - 1, 3]
-    told = tell_rows(site.project, holdout, at)
+    told = tell_rows(site.project, site.dataset, holdout, at)
     for place, text in zip(at, told, strict=True):
         batch, number = text.split(":")[0].split(" row ")
         raw = pl.read_parquet(site.project.raw / f"{batch}.parquet")[int(number) - 1]

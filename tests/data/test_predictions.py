@@ -14,7 +14,6 @@ import pytest
 from conftest import month
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
 from evergreen.data import predictions
 from evergreen.data.hold import SKETCH
 from evergreen.data.keys import KEY
@@ -34,24 +33,25 @@ from evergreen.data.split import LABEL, TIME
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.project import Project
+from late_flights.dataset import dataset
 
 ONE = Scorer("flights", "1", "run a")
 TWO = Scorer("flights", "2", "run b")
-KEYS = [KEY + name for name in dataset.KEY]
+KEYS = [KEY + name for name in dataset.key]
 ROWS = month("2013-04").head(30)
-SEEN = sketch(ROWS.select("distance", "carrier"), ROWS[dataset.TIME])
+SEEN = sketch(ROWS.select("distance", "carrier"), ROWS[dataset.time])
 
 
 def said(rows: pl.DataFrame = ROWS, start: float = 0.0) -> pl.DataFrame:
     """Predictions of rows, as a model would give them."""
     values = pl.Series("prediction", [start + at / 100 for at in range(rows.height)], pl.Float32)
     return rows.select(
-        *(pl.col(name).alias(KEY + name) for name in dataset.KEY), pl.col(dataset.TIME).alias(TIME)
+        *(pl.col(name).alias(KEY + name) for name in dataset.key), pl.col(dataset.time).alias(TIME)
     ).with_columns(values)
 
 
 def put(project: Project, rows: pl.DataFrame = ROWS, scorer: Scorer = ONE, batch: str = "april") -> tuple[Kept, bool]:
-    return keep(project, Given(batch, rows), scorer, said(rows), SEEN, rows.head(2), {"no seat": 3})
+    return keep(project, dataset, Given(batch, rows), scorer, said(rows), SEEN, rows.head(2), {"no seat": 3})
 
 
 @pytest.fixture
@@ -77,12 +77,12 @@ def test_what_is_kept_comes_back(project: Project) -> None:
     assert_frame_equal(pl.read_parquet(project.predictions / "april" / "1.quarantine.parquet"), ROWS.head(2))
     seen = read_sketch(project, "april", "1")
     assert (seen.rows, list(seen.columns)) == (30, ["distance", "carrier"])
-    assert find(project, Given("april", ROWS), ONE) == kept
+    assert find(project, dataset, Given("april", ROWS), ONE) == kept
 
 
 SAME: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "in another order": lambda frame: frame.reverse().select(*reversed(frame.columns)),
-    "without labels": lambda frame: frame.drop(dataset.KNOWN_LATER),
+    "without labels": lambda frame: frame.drop(dataset.known_later),
     "with other labels": lambda frame: frame.with_columns(arr_delay=pl.lit(7)),
     "with a column nobody declared": lambda frame: frame.with_columns(gate=pl.lit("B7")),
 }
@@ -124,7 +124,7 @@ def test_a_file_of_text_is_the_same_rows_once_it_is_typed(tmp_path: Path) -> Non
 
     ROWS.write_csv(tmp_path / "rows.csv")
     text = pl.read_csv(tmp_path / "rows.csv", infer_schema=False)
-    assert fingerprint(typed(text, dataset.COLUMNS)) == fingerprint(ROWS)
+    assert fingerprint(dataset, typed(text, dataset.columns)) == fingerprint(dataset, ROWS)
 
 
 def test_each_version_keeps_its_own(project: Project) -> None:
@@ -141,12 +141,12 @@ def test_a_version_of_another_registry_is_no_version_of_this_one(project: Projec
     put(project)
     for other in (replace(ONE, run_id="run z"), replace(ONE, model="trains")):
         with pytest.raises(InputError, match=r"of another registry .'flights', run run a.*--name"):
-            find(project, Given("april", ROWS), other)
+            find(project, dataset, Given("april", ROWS), other)
 
 
 def test_no_row_is_kept_as_well(project: Project) -> None:
-    nothing = sketch(ROWS.select("distance", "carrier").clear(), ROWS[dataset.TIME].clear())
-    kept, _ = keep(project, Given("april", ROWS), ONE, said(ROWS.clear()), nothing, ROWS, {})
+    nothing = sketch(ROWS.select("distance", "carrier").clear(), ROWS[dataset.time].clear())
+    kept, _ = keep(project, dataset, Given("april", ROWS), ONE, said(ROWS.clear()), nothing, ROWS, {})
     assert read_sketch(project, "april", "1").rows == 0
     assert (kept.scored, kept.quarantined) == (0, 30)
     assert read(project, "april", "1").is_empty()

@@ -14,7 +14,6 @@ from conftest import month
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen import code, dataset
 from evergreen.data import prepare as step
 from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import featurize, prepare
@@ -22,6 +21,8 @@ from evergreen.data.profile import Profile, Sums, profile
 from evergreen.data.split import GROUP, SLICE
 from evergreen.errors import InputError
 from evergreen.files import write_json
+from evergreen.project import Project
+from late_flights.dataset import dataset
 
 INF, NAN = float("inf"), float("nan")
 
@@ -202,29 +203,29 @@ def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
 def test_a_changed_helper_is_a_reason_to_prepare_anew(
     site: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    helper, known = tmp_path / "helper.py", code.with_imports
+    helper = tmp_path / "helper.py"
     helper.write_text("RATE = 1\n")
-    monkeypatch.setattr(code, "with_imports", lambda path: [*known(path), helper])  # as if dataset.py imported it
+    monkeypatch.setattr(Project, "code_of", lambda *_: [helper])  # as if dataset.py imported it
     site.accept({"2013-01": month("2013-01"), "2013-02": month("2013-02")})
     assert step.stale(site.project, site.params()) == ["2013-01", "2013-02"]
-    prepare(site.project, site.params())
+    prepare(site.project, site.dataset, site.params())
     assert step.stale(site.project, site.params()) == []
     helper.write_text("RATE = 2\n")
     assert step.stale(site.project, site.params()) == ["2013-01", "2013-02"]
-    assert prepare(site.project, site.params()).new == ("2013-01", "2013-02")
+    assert prepare(site.project, site.dataset, site.params()).new == ("2013-01", "2013-02")
 
 
 def test_left_out_rows_change_nothing_of_the_features(built: Any) -> None:
     for name in Manifest(built.project.features).entries:
-        features, _ = featurize(month(name), "binary")
+        features, _ = featurize(dataset, month(name), "binary")
         assert features.equals(pl.read_parquet(built.project.features / f"{name}.parquet"))
 
 
-def test_slices_and_groups_are_profiled(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "SLICES", {"haul": pl.when(pl.col("distance") > 1000).then(pl.lit("long"))})
-    monkeypatch.setattr(dataset, "GROUPS", {"origin": pl.col("origin")})
+def test_slices_and_groups_are_profiled(site: Any) -> None:
+    haul = pl.when(pl.col("distance") > 1000).then(pl.lit("long"))
+    site.declare(slices={"haul": haul}, groups={"origin": pl.col("origin")})
     site.accept({name: month(name) for name in ("2013-01", "2013-02")})
-    prepare(site.project, site.params())
+    prepare(site.project, site.dataset, site.params())
     found = Profile.read([site.project.features / "2013-01.json"])
     assert {*found.missing} == {SLICE + "haul", GROUP + "origin"}
     assert list(found.kept.levels[SLICE + "haul"]) == ["long"]
@@ -238,16 +239,14 @@ def test_slices_and_groups_are_profiled(site: Any, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("feature", "known"), [(pl.col("tailnum").is_null(), True), (pl.col("tailnum").str.to_integer(), False)]
 )
-def test_a_feature_that_left_out_rows_do_not_have(
-    site: Any, monkeypatch: pytest.MonkeyPatch, feature: pl.Expr, known: bool
-) -> None:
+def test_a_feature_that_left_out_rows_do_not_have(site: Any, feature: pl.Expr, known: bool) -> None:
     """Rows may be left out just because a feature cannot be computed for them."""
     numbered = pl.when(pl.col("dep_time").is_null()).then(pl.lit("none")).otherwise(pl.lit("12")).alias("tailnum")
-    monkeypatch.setitem(dataset.FEATURES, "tail", feature)
+    site.declare(features={**dataset.features, "tail": feature})
     site.accept({name: month(name).with_columns(numbered) for name in ("2013-01", "2013-02")})
-    prepare(site.project, site.params())
+    prepare(site.project, site.dataset, site.params())
     found = Profile.read([site.project.features / "2013-02.json"])
-    never, lost = (found.left_out[why] for why in dataset.LEFT_OUT)
+    never, lost = (found.left_out[why] for why in dataset.left_out)
     assert never.rows > 0
     assert ("tail" in never.numbers) is known
     assert "tail" in lost.numbers
@@ -255,8 +254,8 @@ def test_a_feature_that_left_out_rows_do_not_have(
     assert {*never.levels} == {*found.kept.levels}
 
 
-def test_a_feature_that_kept_rows_do_not_have_is_refused(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(dataset.FEATURES, "tail", pl.col("tailnum").str.to_integer())
+def test_a_feature_that_kept_rows_do_not_have_is_refused(site: Any) -> None:
+    site.declare(features={**dataset.features, "tail": pl.col("tailnum").str.to_integer()})
     site.accept({name: month(name) for name in ("2013-01", "2013-02")})
-    with pytest.raises(InputError, match="FEATURES cannot be computed"):
-        prepare(site.project, site.params())
+    with pytest.raises(InputError, match="features cannot be computed"):
+        prepare(site.project, site.dataset, site.params())

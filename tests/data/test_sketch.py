@@ -9,7 +9,6 @@ import pytest
 from conftest import month
 from scipy.stats import chi2
 
-from evergreen import dataset
 from evergreen.data.prepare import featurize
 from evergreen.data.sketch import (
     LOOKED_AT,
@@ -23,6 +22,7 @@ from evergreen.data.sketch import (
     sketch,
 )
 from evergreen.errors import InputError
+from late_flights.dataset import dataset
 
 ROWS = 20_000
 DRAW = np.random.default_rng(0)
@@ -170,8 +170,8 @@ def test_times_count_as_days_and_a_row_may_have_none() -> None:
 
 
 def real(name: str, rows: int = 8000, seed: int = 0) -> Sketch:
-    features = featurize(month(name, rows), "binary")[0]
-    return sketch(features.select("label", *dataset.FEATURES), features["event_time"], seed)
+    features = featurize(dataset, month(name, rows), "binary")[0]
+    return sketch(features.select("label", *dataset.features), features["event_time"], seed)
 
 
 def test_written_and_read_back(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_the_rows_kept_are_of_the_batch_and_of_the_seed() -> None:
 
 def test_a_pool_is_the_sketch_of_all_rows() -> None:
     months = ("2013-01", "2013-06", "2013-09")
-    frames = [featurize(month(name, 6000), "binary")[0].select(*dataset.FEATURES) for name in months]
+    frames = [featurize(dataset, month(name, 6000), "binary")[0].select(*dataset.features) for name in months]
     found, whole = pool([sketch(one, None) for one in frames]), sketch(pl.concat(frames), None)
     assert found.rows == whole.rows
     assert abs(len(found.blocks) - SAMPLE) <= len(months)

@@ -22,17 +22,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from evergreen import dataset, flights
 from evergreen.data import sources
 from evergreen.data.database import fill_in
 from evergreen.data.sources import Python, open_source, parse, typed
 from evergreen.errors import InputError
 from evergreen.params import Source
+from late_flights import flights
+from late_flights.dataset import dataset
 
 MOMENT = pl.Datetime("us")
 NOON = datetime.fromisoformat("2013-01-05 12:30")
 MIDNIGHT = datetime.fromisoformat("2013-01-05")
-TIME = dataset.TIME
+TIME = dataset.time
 
 
 # --- typed and parse --------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def test_one_value_that_does_not_fit_keeps_its_column_and_no_other() -> None:
     assert parse(frame["x"], pl.Int32()).to_list() == [1, 2, None]
 
 
-@pytest.mark.parametrize("dtype", dataset.COLUMNS.values(), ids=list(dataset.COLUMNS))
+@pytest.mark.parametrize("dtype", dataset.columns.values(), ids=list(dataset.columns))
 @pytest.mark.parametrize("column", [pl.Series("x", [], dtype=pl.String), pl.Series("x", [None, None], dtype=pl.Null)])
 def test_nothing_fits_any_type(column: pl.Series, dtype: pl.DataType) -> None:
     assert typed(column.to_frame(), {"x": dtype}).schema == {"x": dtype}
@@ -204,7 +205,7 @@ def test_iso_times_are_read_to_the_microsecond(moments: list[datetime], sign: st
 
 
 def test_example_offers_its_months_in_order() -> None:
-    source = open_source(Source())
+    source = open_source(Source(kind="python", module="late_flights.flights"), dataset)
     offers = source.offers()
     assert [one.name for one in offers] == [f"2013-{number:02}" for number in range(1, 13)]
     assert all(one.origin.startswith(f"{flights.origin()} ") for one in offers)
@@ -221,7 +222,7 @@ def read(name): return name
 def test_own_module_is_read_and_another_code_is_another_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_source.py").write_text(WHOLE)
-    first = open_source(Source(module="own_source"))
+    first = open_source(Source(kind="python", module="own_source"), dataset)
     assert [one.name for one in first.offers()] == ["a", "b"]
     assert first.read("a") == "a"
     before = first.offers()[0].origin
@@ -246,7 +247,7 @@ def test_module_that_is_no_source_is_refused(
     if code is not None:
         (tmp_path / f"{name}.py").write_text(code)
     with pytest.raises(InputError) as caught:
-        open_source(Source(module=name))
+        open_source(Source(kind="python", module=name), dataset)
     assert [part for part in said if part not in str(caught.value)] == []
 
 
@@ -254,7 +255,7 @@ def test_module_that_is_no_source_is_refused(
 
 
 def files(path: object, **options: Any) -> Any:
-    return open_source(Source(kind="files", path=str(path), **options))
+    return open_source(Source(kind="files", path=str(path), **options), dataset)
 
 
 def write(path: Path, frame: pl.DataFrame) -> None:
@@ -279,7 +280,7 @@ def test_every_format_and_form_of_path_gives_the_same_rows(
     write(tmp_path / f"2013-01{suffix}", rows)
     source = files(form.format(inbox=tmp_path))
     assert [one.name for one in source.offers()] == ["2013-01"]
-    assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
+    assert_frame_equal(typed(source.read("2013-01"), dataset.columns), rows)
 
 
 @pytest.mark.parametrize(
@@ -505,7 +506,7 @@ def test_files_behind_a_url(memory: Any, rows: pl.DataFrame) -> None:
     memory.pipe("/inbox/2013-02.csv", b"x,y\n1,\xe9\n")
     source = files("memory://inbox")
     assert [one.name for one in source.offers()] == ["2013-01", "2013-02"]
-    assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
+    assert_frame_equal(typed(source.read("2013-01"), dataset.columns), rows)
     refusal(lambda: source.read("2013-02"), "/inbox/2013-02.csv, line 2", "0xe9")
 
 
@@ -548,7 +549,7 @@ def test_files_in_s3(bucket: Any, rows: pl.DataFrame) -> None:
     bucket.put_object(Bucket="inbox", Key="flights/notes.txt", Body=b"no data")
     source = files("s3://inbox/flights/*.csv")
     assert [one.name for one in source.offers()] == ["2013-01"]
-    assert_frame_equal(typed(source.read("2013-01"), dataset.COLUMNS), rows)
+    assert_frame_equal(typed(source.read("2013-01"), dataset.columns), rows)
     for path in ("s3://inbox/nothing", "s3://absent/flights"):
         refusal(files(path).offers, "source.path", path)
 
@@ -567,7 +568,7 @@ def test_a_prefix_of_s3_is_taken_as_a_folder_is(bucket: Any, rows: pl.DataFrame)
     assert [one.name for one in source.offers()] == ["2013-01", "2013-02"]
     assert [said.partition(" ")[0] for said in source.passed_over] == ["2013-03.json", "notes.txt", "old"]
     for name in ("2013-01", "2013-02"):
-        assert_frame_equal(typed(source.read(name), dataset.COLUMNS), rows)
+        assert_frame_equal(typed(source.read(name), dataset.columns), rows)
 
 
 @pytest.mark.slow
@@ -602,7 +603,7 @@ def test_a_file_is_left_alone_until_it_is_written(tmp_path: Path, monkeypatch: p
 
     timer = Timer(0.3, go_on)
     timer.start()
-    assert sources.Files(Source(kind="files", path=str(path))).read("a").height == 2
+    assert sources.Files(Source(kind="files", path=str(path)), dataset).read("a").height == 2
     timer.join()
 
 
@@ -618,7 +619,7 @@ def test_a_file_that_grows_while_it_is_read_is_not_taken(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(LocalFileSystem, "cat_file", cat)
     with pytest.raises(InputError, match=r"a\.csv is still being written: wait until it is whole"):
-        sources.Files(Source(kind="files", path=str(path))).read("a")
+        sources.Files(Source(kind="files", path=str(path)), dataset).read("a")
 
 
 @pytest.mark.parametrize("password", ["p@ss:w", "a@b@c"])
@@ -641,7 +642,7 @@ def test_what_a_module_of_a_person_says_holds_no_secret(monkeypatch: pytest.Monk
         __file__=__file__, origin=lambda: "https://me:hunter2@host/1.0", batches=lambda: ["may"], read=read
     )
     monkeypatch.setattr("importlib.import_module", lambda _: module)
-    source = Python(Source(kind="python", module="mine"))
+    source = Python(Source(kind="python", module="mine"), dataset)
     (offer,) = source.offers()
     assert offer.origin.startswith("https://***@host/1.0 ")
     with pytest.raises(ConnectionError) as error:

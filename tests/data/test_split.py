@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
 from evergreen.data.batches import ingest
 from evergreen.data.bias import Evidence, find_bias
 from evergreen.data.keys import KEY
@@ -19,23 +18,18 @@ from evergreen.data.manifest import Manifest
 from evergreen.data.prepare import featurize, featurize_unlabelled, prepare
 from evergreen.data.split import CONTENT, LABEL, ROLES, SHARES, TIME, Part, Split, read_part, within
 from evergreen.data.validate import validate
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 
 COLUMNS = {"id": pl.Int64(), "x": pl.Float64(), "place": pl.String(), "y": pl.Boolean()}
 
 
 @pytest.fixture(params=[("id",), ()], ids=["key", "no key"])
-def timeless(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, great_expectations: None
-) -> tuple[str, ...]:
+def timeless(request: pytest.FixtureRequest, site: Any, great_expectations: None) -> tuple[str, ...]:
     """A dataset without a time, with a key or without one."""
-    declared = {
-        "COLUMNS": COLUMNS, "KEY": request.param, "TIME": "", "LABEL": pl.col("y"), "KNOWN_LATER": ("y",),
-        "LEFT_OUT": {}, "FEATURES": {"x": pl.col("x"), "place": pl.col("place")}, "SLICES": {}, "GROUPS": {},
-    }  # fmt: skip
-    for name, value in declared.items():
-        monkeypatch.setattr(dataset, name, value)
-    monkeypatch.setattr("evergreen.expectations.expectations", lambda batch: [])
+    features = {"x": pl.col("x"), "place": pl.col("place")}
+    site.dataset = Dataset(columns=COLUMNS, key=request.param, label=pl.col("y"), known_later=("y",), features=features)
+    site.expectations = lambda _: []
     key: tuple[str, ...] = request.param
     return key
 
@@ -49,9 +43,9 @@ def table(first: int, rows: int = 400) -> pl.DataFrame:
 
 def deliver(site: Any, **frames: pl.DataFrame) -> None:
     site.deliver(frames)
-    ingest(site.project, site.params())
-    validate(site.project, site.params())
-    prepare(site.project, site.params())
+    ingest(site.project, site.dataset, site.params())
+    validate(site.project, site.contract(site.params()))
+    prepare(site.project, site.dataset, site.params())
 
 
 def parts_of(site: Any) -> dict[str, pl.DataFrame]:
@@ -82,7 +76,7 @@ def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
 @pytest.mark.usefixtures("timeless")
 def test_the_encoder_knows_nothing_of_the_holdout(site: Any) -> None:
     nowhere = table(0).with_columns(place=pl.lit("nowhere"))
-    unseen = within(featurize(nowhere, "binary")[0], SHARES["holdout"])
+    unseen = within(featurize(site.dataset, nowhere, "binary")[0], SHARES["holdout"])
     deliver(site, a=table(0).with_columns(place=pl.when(unseen).then(pl.lit("nowhere")).otherwise("place")))
     content = (site.project.features / "encoder.json").read_text()
     assert "nowhere" not in content
@@ -108,7 +102,7 @@ def test_replacing_a_batch_does_not_move_it(site: Any, timeless: tuple[str, ...]
     deliver(site, a=table(0), b=table(400))
     before = Manifest(site.project.raw).entries["a"]["start"]
     site.deliver({"a": table(0).with_columns(x=pl.col("x") + 1)})
-    ingest(site.project, site.params(), ["a"], replace=True)
+    ingest(site.project, site.dataset, site.params(), ["a"], replace=True)
     assert Manifest(site.project.raw).entries["a"]["start"] == before
 
 
@@ -116,22 +110,22 @@ def test_replacing_a_batch_does_not_move_it(site: Any, timeless: tuple[str, ...]
 def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
     site.deliver({"a": table(0)})
     wanted = site.params(validate={"max_age_days": 3})
-    ingest(site.project, wanted)
-    with pytest.raises(InputError, match=r"max_age_days .* TIME in dataset.py"):
-        validate(site.project, wanted)
+    ingest(site.project, site.dataset, wanted)
+    with pytest.raises(InputError, match=r"max_age_days .* time in dataset.py"):
+        validate(site.project, site.contract(wanted))
 
 
 @pytest.mark.usefixtures("timeless")
 def test_a_query_cannot_be_cut_without_a_time(site: Any) -> None:
-    with pytest.raises(InputError, match="name a column of times as TIME"):
-        ingest(site.project, site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}))
+    with pytest.raises(InputError, match="name a column of times as time"):
+        ingest(site.project, site.dataset, site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}))
 
 
-def test_rows_without_a_key_are_known_by_what_they_hold(timeless: tuple[str, ...]) -> None:
+def test_rows_without_a_key_are_known_by_what_they_hold(site: Any, timeless: tuple[str, ...]) -> None:
     rows = table(0, 30)
     labelled, early = (
-        featurize(rows, "binary")[0],
-        featurize_unlabelled(rows.with_columns(y=pl.lit(None, pl.Boolean)))[0],
+        featurize(site.dataset, rows, "binary")[0],
+        featurize_unlabelled(site.dataset, rows.with_columns(y=pl.lit(None, pl.Boolean)))[0],
     )
     key = KEY + timeless[0] if timeless else CONTENT
     assert labelled[key].to_list() == early[key].to_list()
@@ -176,13 +170,13 @@ def test_the_holdout_is_called_a_batch_only_where_it_is_one(split: Split, said: 
 def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> None:
     """The holdout by key holds rows of every batch, and is not called the newest."""
     deliver(site, a=table(0))
-    alone = Evidence.read(site.project)
+    alone = Evidence.read(site.project, site.dataset)
     assert alone.alone
     assert alone.latest.kept.rows == parts_of(site)["holdout"].height
     assert "training beside the holdout · label" in {one.name for one in find_bias(alone).findings}
     late = table(400).with_columns(y=pl.lit(value=True))
     deliver(site, b=late)
-    found = Evidence.read(site.project)
+    found = Evidence.read(site.project, site.dataset)
     assert (found.newest, found.alone, found.history) == ("b", False, None)
     assert found.latest.classes == {"true": late.height}
     names = {one.name for one in find_bias(found).findings if one.topic == "sampling"}
@@ -193,7 +187,7 @@ def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> No
 @pytest.mark.parametrize(("below", "few"), [(401, True), (400, False), (None, False)])
 def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool, site: Any) -> None:
     deliver(site, first=table(0))
-    prepare(site.project, site.params(split={"cross_validate_below": below}))
+    prepare(site.project, site.dataset, site.params(split={"cross_validate_below": below}))
     split = Split.read(site.project.features / "split.json")
     assert read_part(site.project, split.judging).height == (
         400 if few else read_part(site.project, split.holdout).height
@@ -206,25 +200,24 @@ def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool
 def test_without_a_refit_no_row_is_judged_by_cross_validation(site: Any) -> None:
     deliver(site, first=table(0))
     found = prepare(
-        site.project, site.params(split={"cross_validate_below": 3000}, train={"device": "cpu", "refit": "none"})
+        site.project,
+        site.dataset,
+        site.params(split={"cross_validate_below": 3000}, train={"device": "cpu", "refit": "none"}),
     )
     assert found.split.judged is None
 
 
 @pytest.mark.usefixtures("timeless")
 @pytest.mark.parametrize("moments", [400, 30])
-def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(
-    moments: int, site: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(moments: int, site: Any) -> None:
     start = datetime(2024, 1, 1)  # noqa: DTZ001
-    monkeypatch.setattr(dataset, "COLUMNS", {**COLUMNS, "day": pl.Datetime("us")})
-    monkeypatch.setattr(dataset, "TIME", "day")
+    site.declare(columns={**COLUMNS, "day": pl.Datetime("us")}, time="day")
     frames = {}
     for at in range(4):
         days = (pl.int_range(at * 100, at * 100 + 100, eager=True) * moments // 400).alias("day")
         frames[f"b{at}"] = table(at * 100, 100).with_columns(day=pl.lit(start) + pl.duration(days=days))
     deliver(site, **frames)
-    split = prepare(site.project, site.params(split={"cross_validate_below": 3000})).split
+    split = prepare(site.project, site.dataset, site.params(split={"cross_validate_below": 3000})).split
     if moments < 40:
         assert split.judged is None
         return

@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen import dataset, flights
 from evergreen.data.prepare import featurize
 from evergreen.data.sketch import Sketch, sketch
 from evergreen.data.split import LABEL, TIME
 from evergreen.data.suspects import find_suspects
 from evergreen.params import Drift
+from late_flights import flights
+from late_flights.dataset import dataset
 
 ROWS = 10_000
 DRAW = np.random.default_rng(0)
@@ -29,11 +30,11 @@ def of(values: Any) -> Sketch:
 
 @cache
 def features(name: str) -> pl.DataFrame:
-    return featurize(flights.read(name), "binary")[0]
+    return featurize(dataset, flights.read(name), "binary")[0]
 
 
 def real(frame: pl.DataFrame) -> Sketch:
-    return sketch(frame.select(LABEL, *dataset.FEATURES), frame[TIME])
+    return sketch(frame.select(LABEL, *dataset.features), frame[TIME])
 
 
 @cache

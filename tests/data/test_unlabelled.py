@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import os
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,19 @@ import pytest
 from conftest import month
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
 from evergreen.data.unlabelled import Given, check_given, find_given, read_given
-from evergreen.data.validate import QUARANTINE_ROW, REASONS
+from evergreen.data.validate import QUARANTINE_ROW, REASONS, Contract
 from evergreen.errors import InputError
 from evergreen.params import Source, Validate
 from evergreen.project import Project
+from late_flights.dataset import dataset
 
 MONTH = "2013-03"
 SOURCE = Source()
 
 
 def in_time(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.drop(dataset.KNOWN_LATER)
+    return frame.drop(dataset.known_later)
 
 
 def few(count: int = 12) -> pl.DataFrame:
@@ -49,7 +51,7 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 def test_any_kind_of_file_gives_the_same_rows(file: str, url: bool, site: Any, tmp_path: Path) -> None:
     WRITERS[file](in_time(few()), tmp_path / file)
     path = f"file://{tmp_path / file}" if url else str(tmp_path / file)
-    given = read_given(site.project, SOURCE, path, "mine")
+    given = read_given(site.project, site.dataset, SOURCE, path, "mine")
     assert given.batch == "mine"
     assert_frame_equal(given.rows, in_time(few()))
 
@@ -57,15 +59,15 @@ def test_any_kind_of_file_gives_the_same_rows(file: str, url: bool, site: Any, t
 def test_encoding_and_separator_are_those_of_the_source(site: Any, tmp_path: Path) -> None:
     frame = in_time(few()).with_columns(tailnum=pl.lit("N1é"))
     (tmp_path / "old.csv").write_bytes(frame.write_csv(separator=";").encode("latin-1"))
-    given = read_given(site.project, Source(encoding="latin-1", separator=";"), str(tmp_path / "old.csv"))
+    given = read_given(site.project, site.dataset, Source(encoding="latin-1", separator=";"), str(tmp_path / "old.csv"))
     assert_frame_equal(given.rows, frame)
     with pytest.raises(InputError, match=r"old.csv, line 2: byte 0xe9 is not utf-8"):
-        read_given(site.project, SOURCE, str(tmp_path / "old.csv"))
+        read_given(site.project, site.dataset, SOURCE, str(tmp_path / "old.csv"))
 
 
 def test_a_packed_file_is_called_like_what_is_in_it(site: Any, tmp_path: Path) -> None:
     (tmp_path / "day-1.CSV.gz").write_bytes(gzip.compress(few().write_csv().encode()))
-    given = read_given(site.project, SOURCE, str(tmp_path / "day-1.CSV.gz"))
+    given = read_given(site.project, site.dataset, SOURCE, str(tmp_path / "day-1.CSV.gz"))
     assert given.batch == "day-1"
     assert_frame_equal(given.rows, few())
 
@@ -73,20 +75,20 @@ def test_a_packed_file_is_called_like_what_is_in_it(site: Any, tmp_path: Path) -
 def test_a_pipe_is_not_waited_for(site: Any, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "rows.csv")
     with pytest.raises(InputError, match="there is no such file"):
-        read_given(site.project, SOURCE, str(tmp_path / "rows.csv"))
+        read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"))
 
 
 def test_a_batch_of_raw_is_read_where_it_is_as_it_was_ingested(built: Any) -> None:
     path = built.project.raw / "2013-01.parquet"
-    given = read_given(built.project, SOURCE, str(path))
+    given = read_given(built.project, built.dataset, SOURCE, str(path))
     assert given.batch == "2013-01"
     assert_frame_equal(given.rows, month("2013-01"))
-    assert read_given(built.project, SOURCE, str(path), "again").batch == "again"
+    assert read_given(built.project, built.dataset, SOURCE, str(path), "again").batch == "again"
     month("2013-02").write_parquet(path)
     with pytest.raises(InputError, match=r"2013-01.parquet is missing or was changed"):
-        read_given(built.project, SOURCE, str(path))
+        read_given(built.project, built.dataset, SOURCE, str(path))
     with pytest.raises(InputError, match="data/raw holds no batch '2013-09'"):
-        read_given(built.project, SOURCE, str(built.project.raw / "2013-09.parquet"))
+        read_given(built.project, built.dataset, SOURCE, str(built.project.raw / "2013-09.parquet"))
 
 
 NAMES = {"day-1.part_2": True, "7": True, "..": False, "../up": False, "a b": False, ".hidden": False, "x" * 101: False}
@@ -96,10 +98,10 @@ NAMES = {"day-1.part_2": True, "7": True, "..": False, "../up": False, "a b": Fa
 def test_a_name_must_be_able_to_be_a_folder(name: str, site: Any, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "rows.csv")
     if NAMES[name]:
-        assert read_given(site.project, SOURCE, str(tmp_path / "rows.csv"), name).batch == name
+        assert read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"), name).batch == name
         return
     with pytest.raises(InputError, match=r"cannot be the name of a batch: use letters.*--name"):
-        read_given(site.project, SOURCE, str(tmp_path / "rows.csv"), name)
+        read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"), name)
 
 
 FAULTS: dict[str, tuple[bytes | None, str]] = {
@@ -119,27 +121,31 @@ def test_a_file_that_cannot_be_scored_is_named(file: str, site: Any, tmp_path: P
     if content is not None:
         (tmp_path / file).write_bytes(content)
     with pytest.raises(InputError, match=said) as caught:
-        read_given(site.project, SOURCE, str(tmp_path / file))
+        read_given(site.project, site.dataset, SOURCE, str(tmp_path / file))
     assert file in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["memory://nowhere/rows.csv", "nosuch://host/rows.csv"])
 def test_a_url_with_nothing_behind_it_is_named(url: str, site: Any) -> None:
     with pytest.raises(InputError, match=r"no such file|cannot be read") as caught:
-        read_given(site.project, SOURCE, url)
+        read_given(site.project, site.dataset, SOURCE, url)
     assert url in str(caught.value)
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def check(rows: pl.DataFrame, **options: Any) -> Any:
-    return check_given(Given("some", rows), Validate(**options))
+def check(rows: pl.DataFrame, batch: str = "some", /, changes: Any = None, expected: Any = None, **options: Any) -> Any:
+    contract = Contract(replace(dataset, **changes or {}), lambda _: expected, Validate(**options))
+    if expected is None:
+        flights = importlib.import_module("late_flights.expectations")
+        contract = replace(contract, expectations=flights.expectations)
+    return check_given(Given(batch, rows), contract)
 
 
 LATER: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "without them": in_time,
-    "empty": lambda frame: frame.with_columns(pl.lit(None).alias(name) for name in dataset.KNOWN_LATER),
+    "empty": lambda frame: frame.with_columns(pl.lit(None).alias(name) for name in dataset.known_later),
     "all there": lambda frame: frame,
     "some there": lambda frame: frame.drop("arr_time", "dep_delay"),
     "impossible": lambda frame: frame.with_columns(arr_delay=pl.lit("late"), air_time=pl.lit(9999)),
@@ -150,11 +156,11 @@ LATER: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 @pytest.mark.parametrize("how", LATER)
 def test_what_is_known_later_is_never_looked_at(how: str) -> None:
     outcome = check(LATER[how](few()))
-    nothing = [pl.lit(None, dataset.COLUMNS[name]).alias(name) for name in dataset.KNOWN_LATER]
+    nothing = [pl.lit(None, dataset.columns[name]).alias(name) for name in dataset.known_later]
     assert_frame_equal(outcome.valid, few().with_columns(nothing))
     assert outcome.quarantined.is_empty()
     words = {word for one in outcome.report.checks for word in re.findall(r"\w+", one.says)}
-    assert not words & set(dataset.KNOWN_LATER)
+    assert not words & set(dataset.known_later)
 
 
 @pytest.mark.usefixtures("great_expectations")
@@ -162,7 +168,7 @@ def test_what_is_known_later_is_never_looked_at(how: str) -> None:
 def test_rows_are_judged_however_few(count: int) -> None:
     """Rules about a whole month, its number of rows and its days, are none about them."""
     assert check(few(count)).valid.height == len(few(count))
-    assert check_given(Given(MONTH, few(count)), Validate()).valid.height == len(few(count))
+    assert check(few(count), MONTH).valid.height == len(few(count))
 
 
 @pytest.mark.usefixtures("great_expectations")
@@ -196,11 +202,11 @@ def test_a_bad_batch_is_one_error(
     assert [one for one in ("'some' is bad", "no row of it was scored", *parts) if one not in said] == [], said
 
 
-@pytest.mark.parametrize("name", [dataset.TIME, dataset.KEY[-1]])
-def test_a_key_that_is_known_later_is_a_fault_of_the_declaration(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "KNOWN_LATER", ("arr_delay", name))
-    with pytest.raises(InputError, match=f"dataset.py: '{name}' is in KNOWN_LATER"):
-        check(few())
+@pytest.mark.parametrize("name", [dataset.time, dataset.key[-1]])
+def test_a_key_that_is_known_later_is_a_fault_of_the_declaration(name: str) -> None:
+    changes = {"known_later": ("arr_delay", name), "features": {}}
+    with pytest.raises(InputError, match=f"dataset.py: '{name}' is in known_later"):
+        check(few(), changes=changes, expected=[])
 
 
 def rules(*kinds: tuple[str, dict[str, Any]]) -> list[Any]:
@@ -226,19 +232,17 @@ RULES: dict[str, tuple[str, dict[str, Any], bool]] = {  # rule -> does it hold f
     "share": ("ColumnValuesToNotBeNull", {"column": "tailnum", "mostly": 0.5}, False),
     "mean": ("ColumnMeanToBeBetween", {"column": "distance", "min_value": 1}, False),
     "count": ("TableRowCountToEqual", {"value": 1}, False),
-    "columns": ("TableColumnCountToEqual", {"value": len(dataset.COLUMNS)}, True),
+    "columns": ("TableColumnCountToEqual", {"value": len(dataset.columns)}, True),
     "types": ("ColumnValuesToBeOfType", {"column": "distance", "type_": "int32"}, True),
 }
 
 
 @pytest.mark.usefixtures("great_expectations")
 @pytest.mark.parametrize("rule", RULES)
-def test_which_rules_hold_for_rows_without_labels(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_which_rules_hold_for_rows_without_labels(rule: str) -> None:
     kind, options, holds = RULES[rule]
     expected = rules((kind, dict(options)))
-    monkeypatch.setattr("evergreen.expectations.expectations", lambda _: expected)
-    monkeypatch.setattr(dataset, "KEY", ())
-    outcome = check(few())
+    outcome = check(few(), changes={"key": ()}, expected=expected)
     assert len(outcome.report.checks) == 2 + holds  # all columns are there, and each row has a time
     assert outcome.valid.height == 12
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
-from conftest import month
+from conftest import month, settings_of
 from polars.testing import assert_frame_equal
 
-from evergreen import code, dataset, flights
 from evergreen.data import validate as step
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
@@ -22,20 +24,22 @@ from evergreen.data.validate import (
     REASONS,
     BadBatchError,
     BatchReport,
+    Contract,
     Outcome,
-    check_batch,
-    contract,
     read_raw,
     read_reports,
     validate,
 )
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.params import Validate
+from late_flights import flights
+from late_flights.dataset import dataset
 
 pytestmark = [pytest.mark.usefixtures("great_expectations"), pytest.mark.slow]  # the real engine
 
 JANUARY = "2013-01"
-TIME = dataset.TIME
+TIME = dataset.time
 
 
 def with_value(frame: pl.DataFrame, column: str, row: int, value: object) -> pl.DataFrame:
@@ -47,9 +51,19 @@ def with_value(frame: pl.DataFrame, column: str, row: int, value: object) -> pl.
     return frame.with_columns(pl.Series(column, values))
 
 
-def expect(monkeypatch: pytest.MonkeyPatch, *expected: Any) -> None:
-    """Replace what expectations.py expects."""
-    monkeypatch.setattr("evergreen.expectations.expectations", lambda _: list(expected))
+def check_batch(
+    frame: pl.DataFrame,
+    batch: str,
+    params: Validate,
+    *,
+    labelled: bool = True,
+    dataset: Dataset = dataset,
+    expected: list[Any] | None = None,
+) -> Outcome:
+    """Check a batch of flights; `expected`: in place of what expectations.py expects."""
+    contract = Contract(dataset, importlib.import_module("late_flights.expectations").expectations, params)
+    contract = contract if expected is None else replace(contract, expectations=lambda _: expected)
+    return contract.check(frame, batch, labelled=labelled)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -90,7 +104,7 @@ def raw() -> pl.DataFrame:
     for case, (column, value, _) in enumerate(BAD_ROWS):
         assert flying[row_of(case)], "choose another row"
         frame = with_value(frame, column, row_of(case), value)
-    twin = frame[TWINS[0]].select(dataset.KEY).row(0, named=True)
+    twin = frame[TWINS[0]].select(dataset.key).row(0, named=True)
     for column, value in twin.items():
         frame = with_value(frame, column, TWINS[1], value)
     return frame.with_columns(gate=pl.lit("B7"))
@@ -114,7 +128,7 @@ def test_bad_row_is_set_aside_with_its_reason(outcome: Outcome, case: int, reaso
 def test_rows_of_one_key_are_all_set_aside(outcome: Outcome) -> None:
     for place in TWINS:
         assert outcome.quarantined[REASONS].to_list()[BAD_PLACES.index(place)] == [
-            f"{', '.join(dataset.KEY)}: unique together"
+            f"{', '.join(dataset.key)}: unique together"
         ]
 
 
@@ -177,13 +191,13 @@ def nulls(frame: pl.DataFrame, column: str, rows: int) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.int_range(pl.len()) >= rows).then(pl.col(column)).alias(column))
 
 
-def test_what_does_not_fit_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, great_expectations: None) -> None:
+def test_what_does_not_fit_is_not_called_missing(great_expectations: None) -> None:
     import great_expectations.expectations as gxe
 
-    expect(monkeypatch, gxe.ExpectColumnValuesToNotBeNull(column="distance"),
-           gxe.ExpectColumnValuesToNotBeNull(column="distance", mostly=0.5))  # fmt: skip
+    expected = [gxe.ExpectColumnValuesToNotBeNull(column="distance"),
+           gxe.ExpectColumnValuesToNotBeNull(column="distance", mostly=0.5)]  # fmt: skip
     frame = nulls(month(JANUARY).with_columns(distance=pl.lit("\\N")), "distance", 3)
-    (fault, *worst) = check_batch(frame, JANUARY, Validate()).report.faults
+    (fault, *worst) = check_batch(frame, JANUARY, Validate(), expected=expected).report.faults
     assert fault.startswith("1,501 of 1,501 rows")
     assert worst == [
         "distance: is a whole number: broken by 1,498 rows, such as '\\\\N'",
@@ -283,11 +297,11 @@ def test_fresh_batch_passes_max_age() -> None:
 
 @pytest.mark.parametrize(("labelled", "passes"), [(True, False), (False, True)])
 def test_only_labelled_rows_need_what_is_known_later(labelled: bool, passes: bool) -> None:
-    frame = month(JANUARY).drop(dataset.KNOWN_LATER).head(50)
+    frame = month(JANUARY).drop(dataset.known_later).head(50)
     outcome = check_batch(frame, JANUARY, Validate(), labelled=labelled)
     assert (outcome.report.faults == ()) is passes
     if passes:
-        assert outcome.valid.schema == dataset.COLUMNS
+        assert outcome.valid.schema == dataset.columns
         assert_frame_equal(outcome.valid.select(frame.columns), frame)
     else:
         assert "missing column(s) 'dep_time', 'dep_delay', 'arr_time'" in outcome.report.faults[0]
@@ -316,12 +330,10 @@ BROKEN: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("kind", "options", "parts"), BROKEN.values(), ids=BROKEN)
-def test_broken_expectation_is_named(
-    monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, Any], parts: tuple[str, ...]
-) -> None:
-    expect(monkeypatch, rule(kind, **options))
+def test_broken_expectation_is_named(kind: str, options: dict[str, Any], parts: tuple[str, ...]) -> None:
+    expected = [rule(kind, **options)]
     with pytest.raises(InputError) as caught:
-        check_batch(month(JANUARY), JANUARY, Validate())
+        check_batch(month(JANUARY), JANUARY, Validate(), expected=expected)
     said = str(caught.value)
     assert not isinstance(caught.value, BadBatchError)
     assert [part for part in ("expectations.py", "cannot be evaluated", *parts) if part not in said] == [], said
@@ -356,38 +368,33 @@ ROW_RULES: dict[str, tuple[str, dict[str, Any], pl.Expr]] = {
 
 
 @pytest.mark.parametrize(("kind", "options", "breaks"), ROW_RULES.values(), ids=ROW_RULES)
-def test_any_rule_about_rows_finds_its_rows(
-    monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, Any], breaks: pl.Expr
-) -> None:
-    expect(monkeypatch, rule(kind, **options))
-    outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1))
+def test_any_rule_about_rows_finds_its_rows(kind: str, options: dict[str, Any], breaks: pl.Expr) -> None:
+    expected = [rule(kind, **options)]
+    outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1), expected=expected)
     expected = month(JANUARY).filter(breaks.fill_null(value=False))
     if not expected.is_empty():
         assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), expected)
     assert_frame_equal(outcome.valid, month(JANUARY).filter(~breaks.fill_null(value=False)))
 
 
-def test_rule_on_a_condition_finds_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rule_on_a_condition_finds_its_rows() -> None:
     from great_expectations.expectations.row_conditions import Column
 
-    expect(
-        monkeypatch,
-        rule("ColumnValuesToBeBetween", column="distance", min_value=500, row_condition=Column("origin") == "JFK"),
-    )
+    condition = Column("origin") == "JFK"
+    expected = [rule("ColumnValuesToBeBetween", column="distance", min_value=500, row_condition=condition)]
     breaks = (pl.col("origin") == "JFK") & (pl.col("distance") < 500)
-    outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1))
+    outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1), expected=expected)
     assert_frame_equal(outcome.valid, month(JANUARY).filter(~breaks))
     assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), month(JANUARY).filter(breaks))
 
 
-def test_two_rules_of_one_description_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_rules_of_one_description_both_count() -> None:
     """Rows that break only the first must not pass as valid."""
-    expect(
-        monkeypatch,
+    expected = [
         rule("ColumnValuesToNotBeInSet", column="origin", value_set=["JFK"], description="known place"),
         rule("ColumnValuesToNotBeInSet", column="dest", value_set=["ATL"], description="known place"),
-    )
-    valid = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1)).valid
+    ]
+    valid = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1), expected=expected).valid
     assert valid.filter((pl.col("origin") == "JFK") | (pl.col("dest") == "ATL")).is_empty()
 
 
@@ -399,18 +406,16 @@ def test_two_rules_of_one_description_both_count(monkeypatch: pytest.MonkeyPatch
         ("ColumnMeanToBeBetween", {"column": "distance", "min_value": 9000}, False),
         ("ColumnDistinctValuesToBeInSet", {"column": "origin", "value_set": ["EWR", "JFK", "LGA"]}, True),
         ("ColumnDistinctValuesToBeInSet", {"column": "origin", "value_set": ["JFK"]}, False),
-        ("TableColumnCountToEqual", {"value": len(dataset.COLUMNS)}, True),
-        ("TableColumnCountToEqual", {"value": len(dataset.COLUMNS) + 1}, False),
-        ("TableColumnsToMatchOrderedList", {"column_list": list(dataset.COLUMNS)}, True),
+        ("TableColumnCountToEqual", {"value": len(dataset.columns)}, True),
+        ("TableColumnCountToEqual", {"value": len(dataset.columns) + 1}, False),
+        ("TableColumnsToMatchOrderedList", {"column_list": list(dataset.columns)}, True),
         ("TableColumnsToMatchSet", {"column_set": ["carrier"], "exact_match": True}, False),
         ("TableRowCountToEqual", {"value": 1501}, True),
     ],
 )
-def test_any_rule_about_the_batch_is_judged(
-    monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, Any], passes: bool
-) -> None:
-    expect(monkeypatch, rule(kind, **options))
-    report = check_batch(month(JANUARY), JANUARY, Validate()).report
+def test_any_rule_about_the_batch_is_judged(kind: str, options: dict[str, Any], passes: bool) -> None:
+    expected = [rule(kind, **options)]
+    report = check_batch(month(JANUARY), JANUARY, Validate(), expected=expected).report
     assert (report.faults == ()) is passes
 
 
@@ -438,7 +443,7 @@ def test_validated_project(built: Any) -> None:
 def test_again_checks_nothing(built: Any, snapshot: Callable[..., Any]) -> None:
     before = snapshot(*outputs(built))
     for check in (False, True):
-        again = validate(built.project, built.params(), check=check)
+        again = validate(built.project, built.contract(built.params()), check=check)
         assert again.new == ()
         assert again.batches == 2
         assert [report.batch for report in again.reports] == ["2013-01", "2013-02"]
@@ -448,9 +453,9 @@ def test_again_checks_nothing(built: Any, snapshot: Callable[..., Any]) -> None:
 def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(built: Any, snapshot: Callable[..., Any]) -> None:
     frame = with_value(with_value(month("2013-03"), "temp", 3, "warm"), "origin", 5, "LHR")
     built.deliver({"2013-03": frame})
-    ingest(built.project, built.params())
+    ingest(built.project, built.dataset, built.params())
     before = snapshot(*outputs(built))
-    assert validate(built.project, built.params()).new == ("2013-03",)
+    assert validate(built.project, built.contract(built.params())).new == ("2013-03",)
     after = snapshot(*outputs(built))
     assert {path: after[path] for path in before if "manifest" not in path} == {
         path: content for path, content in before.items() if "manifest" not in path
@@ -464,50 +469,55 @@ def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(built: Any, snapshot:
 
 def test_bad_batch_changes_nothing_even_after_a_good_one(built: Any, snapshot: Callable[..., Any]) -> None:
     built.deliver({"2013-03": month("2013-03"), "2013-04": month("2013-04").drop("temp")})
-    ingest(built.project, built.params())
+    ingest(built.project, built.dataset, built.params())
     before = snapshot(*outputs(built))
     with pytest.raises(BadBatchError, match=r"'2013-04' is bad.*\n.*missing column\(s\) 'temp'") as caught:
-        validate(built.project, built.params())
+        validate(built.project, built.contract(built.params()))
     assert caught.value.report.batch == "2013-04"
     assert snapshot(*outputs(built)) == before
     built.deliver({"2013-04": month("2013-04")})
-    ingest(built.project, built.params(), ["2013-04"], replace=True)
-    assert validate(built.project, built.params()).new == ("2013-03", "2013-04")
+    ingest(built.project, built.dataset, built.params(), ["2013-04"], replace=True)
+    assert validate(built.project, built.contract(built.params())).new == ("2013-03", "2013-04")
 
 
 def test_bad_first_batch_leaves_no_folder(site: Any, snapshot: Callable[..., Any]) -> None:
     site.deliver({JANUARY: month(JANUARY).head(10)})
-    ingest(site.project, site.params())
+    ingest(site.project, site.dataset, site.params())
     with pytest.raises(BadBatchError, match="found 10"):
-        validate(site.project, site.params())
+        validate(site.project, site.contract(site.params()))
     assert snapshot(*outputs(site)) == {}
 
 
 def test_nothing_to_validate(site: Any) -> None:
-    assert validate(site.project, site.params()).new == ()
+    assert validate(site.project, site.contract(site.params())).new == ()
 
 
 def test_changed_parameter_checks_all_batches_again(built: Any) -> None:
-    assert contract(built.params()) == contract(built.params(prepare={"min_level_rows": 9}))
     strict = built.params(validate={"max_bad_rows": 0.001})
-    assert validate(built.project, strict).new == ("2013-01", "2013-02")
-    assert validate(built.project, strict).new == ()
+    assert validate(built.project, built.contract(strict)).new == ("2013-01", "2013-02")
+    assert validate(built.project, built.contract(strict)).new == ()
 
 
-def test_changed_helper_of_expectations_checks_all_batches_again(
-    built: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    helper, known = tmp_path / "helper.py", code.with_imports
-    helper.write_text("MOST = 1\n")
+def test_changed_expectations_check_all_batches_again(built: Any) -> None:
+    """What counts is the code of the project's own modules, and of those that they import."""
+    package = built.project.root / "stricter"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "dataset.py").write_text("from late_flights.dataset import dataset as dataset\n")
+    (package / "expectations.py").write_text("from stricter.most import MOST\n")
+    (package / "most.py").write_text("MOST = 1\n")
     assert step.stale(built.project, built.params()) == []
-    monkeypatch.setattr(code, "with_imports", lambda path: [*known(path), helper])
-    assert step.stale(built.project, built.params()) == ["2013-01", "2013-02"]
+    with mock.patch.object(sys, "path", [str(built.project.root), *sys.path]):
+        other = settings_of(built.project.root, "stricter")
+        assert step.stale(other, built.params()) == ["2013-01", "2013-02"]
+        names = {path.name for path in other.code_of("dataset", "expectations")}
+    assert names == {"__init__.py", "dataset.py", "expectations.py", "most.py"}
 
 
 def test_stricter_parameter_that_fails_keeps_what_there_was(built: Any, snapshot: Callable[..., Any]) -> None:
     before = snapshot(*outputs(built))
     with pytest.raises(BadBatchError, match="at most 5 days old"):
-        validate(built.project, built.params(validate={"max_age_days": 5}))
+        validate(built.project, built.contract(built.params(validate={"max_age_days": 5})))
     assert snapshot(*outputs(built)) == before
 
 
@@ -518,7 +528,7 @@ def test_altered_file_is_made_anew_when_checked(
     (path,) = (getattr(built.project, folder)).glob("2013-01.*")
     before = path.read_bytes()
     path.unlink() if how == "removed" else path.write_bytes(b"changed")
-    assert validate(built.project, built.params(), check=True).new == ("2013-01",)
+    assert validate(built.project, built.contract(built.params()), check=True).new == ("2013-01",)
     assert path.read_bytes() == before
     assert Manifest(built.project.validated).altered() == []
 
@@ -528,12 +538,12 @@ def test_altered_quarantine_is_made_anew_and_goes_with_its_rows(built: Any) -> N
     path = built.project.quarantine / "2013-02.parquet"
     for frame, kept in ((with_value(month("2013-02"), "origin", 5, "LHR"), 1), (month("2013-02"), 0)):
         built.deliver({"2013-02": frame})
-        ingest(built.project, built.params(), ["2013-02"], replace=True)
-        assert validate(built.project, built.params()).new == ("2013-02",)
+        ingest(built.project, built.dataset, built.params(), ["2013-02"], replace=True)
+        assert validate(built.project, built.contract(built.params())).new == ("2013-02",)
         assert path.exists() == bool(kept)
         if kept:
             path.unlink()
-            assert validate(built.project, built.params(), check=True).new == ("2013-02",)
+            assert validate(built.project, built.contract(built.params()), check=True).new == ("2013-02",)
             assert path.exists()
 
 
@@ -549,7 +559,7 @@ def test_damaged_raw_file_says_how_to_restore_it(tmp_path: Any, content: bytes) 
 def test_missing_raw_file_says_how_to_restore_it(built: Any) -> None:
     (built.project.raw / "2013-01.parquet").unlink()
     with pytest.raises(InputError, match="dvc checkout --force") as caught:
-        validate(built.project, built.params(validate={"max_bad_rows": 0.5}))
+        validate(built.project, built.contract(built.params(validate={"max_bad_rows": 0.5})))
     assert "2013-01.parquet" in str(caught.value)
 
 
@@ -578,9 +588,9 @@ def test_a_row_of_a_time_to_come_is_put_aside_unless_it_may_be() -> None:
 
 
 @pytest.mark.usefixtures("great_expectations")
-def test_a_row_without_its_only_key_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "KEY", ("flight",))
+def test_a_row_without_its_only_key_is_put_aside() -> None:
+    keyed = replace(dataset, key=("flight",))
     rows = month(JANUARY).with_columns(flight=pl.int_range(pl.len(), dtype=pl.Int32))
     lost = rows.with_columns(flight=pl.when(pl.col("flight") > 1).then("flight"))
-    found = check_batch(lost, "batch", Validate())
+    found = check_batch(lost, "batch", Validate(), dataset=keyed)
     assert sum("flight: is there" in why for why in found.quarantined[REASONS].to_list()) == 2

@@ -96,6 +96,7 @@ def fresh(tmp_path: Path) -> Project:
     content = Params().model_dump(mode="json", by_alias=True)
     for section, values in SMALL.items():
         content[section] = content[section] | values
+    content["source"] = {"kind": "python", "module": "late_flights.flights"}
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     git(root, "commit", "-qam", "small")
     return Project(root)

@@ -155,10 +155,10 @@ def test_an_odd_file_becomes_a_model(name: str, fresh: Project, cli: Run) -> Non
     done = cli(fresh, "adopt", f"../{name}", "--target", "target", *options)
     assert_fine(done, *told, "next: read them")
     assert "".join(done.stdout.partition("\n## ")[:1]).strip() in (fresh.reports / "adopt.md").read_text()
-    declared = fresh.root / "src" / "evergreen" / "dataset.py"
+    declared = fresh.root / "src" / "late_flights" / "dataset.py"
     names: dict[str, Any] = {}
     exec(declared.read_text(), names)
-    assert not set(no_features) & set(names["FEATURES"])
+    assert not set(no_features) & set(names["dataset"].features)
     assert yaml.safe_load(fresh.params.read_text())["task"] == task
     done = cli(fresh, "run")
     assert_fine(done, "evergreen version 1 is champion", "cross-validation of")

@@ -155,7 +155,7 @@ def test_a_damaged_champion_is_made_again(champion_project: Project, cli: Run) -
 def test_all_labels_equal(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     equal_labels(project.root.parent / "inbox")
-    assert_one_error(cli(project, "run"), "training labels are false", "LABEL in dataset.py")
+    assert_one_error(cli(project, "run"), "training labels are false", "label in dataset.py")
 
 
 PARAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {

@@ -135,7 +135,7 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
     login = login_of(project)
     prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports.values())
     with house(project) as page, site() as port, browse("--host-resolver-rules=MAP *.example 127.0.0.1") as browser:
-        deployment = page.ask("/deployments/name/scoring/evergreen-scoring")["id"]
+        deployment = page.ask("/deployments/name/scoring/late_flights-scoring")["id"]
         own = log_in(browser, prefect, mlflow, login)
         before = experiments(mlflow, login)
         asked = json.dumps(tries(prefect, mlflow, deployment, mark))

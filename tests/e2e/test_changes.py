@@ -24,31 +24,32 @@ from evergreen.project import Project
 
 pytestmark = pytest.mark.slow
 DATASET = """
-from __future__ import annotations
 import polars as pl
 
-COLUMNS: dict[str, pl.DataType] = {
-    "day": pl.Date(),
-    "seen": pl.Date(),
-    "id": pl.Int64(),
-    "plate": pl.String(),
-    "weight": pl.Float64(),
-    "power": pl.Float64(),
-    "place": pl.String(),
-    "use": pl.Float64(),
-}
-KEY: tuple[str, ...] = ("id",)
-TIME = "day"
-LABEL: pl.Expr = pl.col("use")
-KNOWN_LATER = ("use",)
-LEFT_OUT: dict[str, pl.Expr] = {}
-FEATURES: dict[str, pl.Expr] = {
-    "weight": pl.col("weight"),
-    "power": pl.col("power"),
-    "place": pl.col("place"),
-}
-SLICES: dict[str, pl.Expr] = {"place": pl.col("place")}
-GROUPS: dict[str, pl.Expr] = {}
+from evergreen import Dataset
+
+dataset = Dataset(
+    columns={
+        "day": pl.Date(),
+        "seen": pl.Date(),
+        "id": pl.Int64(),
+        "plate": pl.String(),
+        "weight": pl.Float64(),
+        "power": pl.Float64(),
+        "place": pl.String(),
+        "use": pl.Float64(),
+    },
+    key=("id",),
+    time="day",
+    label=pl.col("use"),
+    known_later=("use",),
+    features={
+        "weight": pl.col("weight"),
+        "power": pl.col("power"),
+        "place": pl.col("place"),
+    },
+    slices={"place": pl.col("place")},
+)
 """
 EXPECTATIONS = "def expectations(batch):\n    return []\n"
 ASKED = "score ../asked.csv"
@@ -96,8 +97,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str, forks: F
     root, inbox = folder / "project", folder / "inbox"
     copy_project(root)
     inbox.mkdir()
-    (root / "src" / "evergreen" / "dataset.py").write_text(DATASET)
-    (root / "src" / "evergreen" / "expectations.py").write_text(EXPECTATIONS)
+    (root / "src" / "late_flights" / "dataset.py").write_text(DATASET)
+    (root / "src" / "late_flights" / "expectations.py").write_text(EXPECTATIONS)
     content = Params().model_dump(mode="json", by_alias=True)
     content |= {"task": "regression", "source": {"kind": "files", "path": "../inbox"}}
     for section, values in (SMALL | {"sweep": {"seeds": 2, "model": "mean"}}).items():
@@ -132,11 +133,11 @@ class Change:
     batch: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
 
 
-FILE = "src/evergreen/dataset.py"
-OTHER = r'version 1.*: it predicts col\("use"\) \(regression\), and LABEL is'
+FILE = "src/late_flights/dataset.py"
+OTHER = r'version 1.*: it predicts col\("use"\) \(regression\), and label is'
 ASKS = {"run": (0, "decide +ask\n(.|\n)*only a person can say"), "status": (0, "it predicts col")}
 JUDGED = {"run": (0, "decide +(refuse|promote)\n(.|\n)*(better|worse).* against ")}
-LABEL = 'LABEL: pl.Expr = pl.col("use")'
+LABEL = 'label=pl.col("use")'
 CHANGES = {
     "features, a slice and the metric": Change(
         {
@@ -144,14 +145,14 @@ CHANGES = {
                 '"weight": pl.col("weight")': '"mass": -pl.col("weight")',
                 '"power": pl.col("power")': '"power": (pl.col("power") // 10).cast(pl.String)',
                 '"place": pl.col("place"),': '"heavy": pl.col("weight") > 1500,',
-                '{"place": pl.col("place")}\n': "{}\n",
+                'slices={"place": pl.col("place")}': "slices={}",
             },
             "params.yaml": {"metric: null": "metric: mae"},
         },
         JUDGED,
     ),
     "a column and its feature lost": Change(
-        {FILE: {'    "power": pl.col("power"),\n': "", '    "power": pl.Float64(),\n': ""}},
+        {FILE: {'        "power": pl.col("power"),\n': "", '        "power": pl.Float64(),\n': ""}},
         dict.fromkeys(("monitor", ASKED, "run"), (1, "needs the column 'power' .for power., which is not there"))
         | {"run": (0, "needs the column 'power'"), "status": (0, "needs the column 'power'")},
         batch=lambda rows: rows.drop("power"),
@@ -159,23 +160,23 @@ CHANGES = {
     "a column gained": Change(
         {FILE: {'"use": pl.Float64(),': '"use": pl.Float64(),\n    "doors": pl.Int64(),'}},
         dict.fromkeys(
-            ("monitor", "run"), (1, r"'cars_0' is bad.*\n.*missing column.*'doors'(.|\n)*dataset.py \(COLUMNS\)")
+            ("monitor", "run"), (1, r"'cars_0' is bad.*\n.*missing column.*'doors'(.|\n)*dataset.py \(columns\)")
         ),
         batch=lambda rows: rows.with_columns(doors=pl.lit(4)),
     ),
     "another key, and a column that nobody declares": Change(
-        {FILE: {'= ("id",)': '= ("plate",)'}}, JUDGED, batch=lambda rows: rows.with_columns(doors=pl.lit(4))
+        {FILE: {'key=("id",)': 'key=("plate",)'}}, JUDGED, batch=lambda rows: rows.with_columns(doors=pl.lit(4))
     ),
     "another label": Change(
-        {FILE: {LABEL: 'LABEL: pl.Expr = 100 - pl.col("use")'}}, dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS
+        {FILE: {LABEL: 'label=100 - pl.col("use")'}}, dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS
     ),
     "another task": Change(
-        {FILE: {LABEL: 'LABEL: pl.Expr = pl.col("use") > 10'}, "params.yaml": {"task: regression": "task: binary"}},
+        {FILE: {LABEL: 'label=pl.col("use") > 10'}, "params.yaml": {"task: regression": "task: binary"}},
         dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS,
     ),
     "no time any more": Change(
-        {FILE: {'TIME = "day"': 'TIME = ""'}},
-        {"monitor": (1, "cannot be watched: TIME was 'day'"), "run": (0, "compared with the champion.*TIME was 'day'")},
+        {FILE: {'time="day"': 'time=""'}},
+        {"monitor": (1, "cannot be watched: time was 'day'"), "run": (0, "compared with the champion.*time was 'day'")},
     ),
     "another learner": Change({"params.yaml": {"learner: xgboost": "learner: another_model"}}, JUDGED),
 }

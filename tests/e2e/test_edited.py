@@ -11,14 +11,14 @@ import pytest
 import yaml
 from conftest import git
 
-from evergreen import dataset
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tracking import Tracker
+from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
-PACKAGE = f"src/{dataset.__name__.partition('.')[0]}"
-GONE = next(iter(dataset.FEATURES))
+PACKAGE = "src/late_flights"
+GONE = next(iter(dataset.features))
 SOURCE = '''"""A source that is read while somebody checks out another branch."""
 import subprocess
 from pathlib import Path
@@ -53,7 +53,7 @@ def project(make_project: Callable[..., Project]) -> Project:
     git(made.root, "add", "-A")
     git(made.root, "commit", "-qm", "main")
     git(made.root, "checkout", "-qb", "other")
-    own.write_text(f"{own.read_text().replace('import words', '')}\ndel FEATURES[{GONE!r}]\n")
+    own.write_text(f"{own.read_text().replace('import words', '')}\ndel dataset.features[{GONE!r}]\n")
     (made.root / "src" / "words.py").unlink()
     git(made.root, "commit", "-qam", "other")
     git(made.root, "checkout", "-q", "main")

@@ -137,22 +137,21 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
 
 def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
-    path = project.root / "src" / "evergreen" / "dataset.py"
+    path = project.root / "src" / "late_flights" / "dataset.py"
     text = path.read_text().replace(
-        '"carrier": pl.col("carrier"),\n    "origin": pl.col("origin"),\n    "dest"',
-        '"waited": pl.col("dep_delay"),\n    "dest"',
+        '"carrier": pl.col("carrier"),\n        "origin": pl.col("origin"),\n        "dest"',
+        '"waited": pl.col("dep_delay"),\n        "dest"',
     )
     assert "waited" in text
     path.write_text(text)
-    refused(cli(project, "run"), "'waited' reads 'dep_delay'", "KNOWN_LATER")
-    path.write_text(text.replace('KNOWN_LATER = ("dep_time", "dep_delay", ', 'KNOWN_LATER = ("dep_time", '))
+    refused(cli(project, "run"), "'waited' reads 'dep_delay'", "known_later")
     made = text.replace(
         '"waited": pl.col("dep_delay"),',
         '"waited": pl.col("dep_delay"), "flown": pl.col("arr_delay") - pl.col("dep_delay"),',
     )
-    made = made.replace('KNOWN_LATER = ("dep_time", "dep_delay", ', 'KNOWN_LATER = ("dep_time", ').replace(
-        '"arr_delay", ', "", 1
-    )
+    for name in ("dep_delay", "arr_delay"):
+        assert f'        "{name}",\n' in made
+        made = made.replace(f'        "{name}",\n', "", 1)
     path.write_text(made)
     refused(cli(project, "run"), "'waited'", "'flown'", "together tell the label nearly exactly", "nothing was trained")
     assert registry(project).aliases() == {}

@@ -60,7 +60,7 @@ def test_a_batch_that_lands_is_watched_and_retrained_upon_also_when_the_house_wa
         assert reason.startswith("2013-08: the newest row that the champion has learnt from is")
         assert [version for version, _ in decided(project)] == ["1", "2"]
         found = page.ask("/deployments/filter", {})
-        deployments = {one["name"].removeprefix("evergreen-"): one for one in found}
+        deployments = {one["name"].removeprefix("late_flights-"): one for one in found}
         assert {"training", "monitoring", "scoring"} <= set(deployments)
         assert deployments["training"]["global_concurrency_limit"]["limit"] == 1
         assert all(deployments[name]["schedules"][0]["active"] for name in ("training", "monitoring"))

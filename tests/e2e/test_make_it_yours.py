@@ -55,8 +55,8 @@ def shell(project: Project, line: str) -> None:
 
 def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], cli: Run, tmp_path: Path) -> None:
     project = make_project()
-    code = project.root / "src" / "evergreen"
-    first, rest = snippet("Another feature").split("    ...\n")
+    code = project.root / "src" / "late_flights"
+    first, rest = snippet("Another feature").split("        ...\n")
     swap(code / "dataset.py", first, first + rest)
     one = '        gxe.ExpectColumnValuesToBeBetween(column="dep_delay"'
     swap(code / "expectations.py", one, f"        {snippet('Another expectation').strip()},\n{one}")

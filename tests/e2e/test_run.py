@@ -271,7 +271,7 @@ LABELS = {
 def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project(task=task)
     label, metric = LABELS[task]
-    code = project.root / "src/evergreen/dataset.py"
+    code = project.root / "src/late_flights/dataset.py"
     text = code.read_text()
     old = 'pl.col("arr_delay") > 15'
     assert old in text

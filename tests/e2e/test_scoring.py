@@ -14,7 +14,7 @@ import pytest
 from conftest import MONTHS, ROOT, copy_that_ran, environment, month
 from forking import FORKS
 
-from evergreen import dataset, params
+from evergreen import params
 from evergreen.data.keys import KEY
 from evergreen.data.predictions import join_labels, known, read
 from evergreen.data.prepare import featurize
@@ -23,11 +23,12 @@ from evergreen.data.validate import REASONS
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
+from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
 NEW = "2013-08"
-KEYS = [KEY + name for name in dataset.KEY]
+KEYS = [KEY + name for name in dataset.key]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def project(settled: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
 
 def in_time(frame: pl.DataFrame) -> pl.DataFrame:
     """What is known of rows when they are scored."""
-    return frame.drop(dataset.KNOWN_LATER)
+    return frame.drop(dataset.known_later)
 
 
 def few() -> pl.DataFrame:
@@ -75,8 +76,8 @@ def test_the_champion_predicts_in_code_of_others_as_the_docs_say(project: Projec
         re.MULTILINE | re.DOTALL,
     )
     assert found
-    rows, _ = featurize(month(NEW), params.load(project.params).task)
-    rows.head(60).select(*dataset.FEATURES).to_pandas().to_parquet(tmp_path / "frame.parquet")
+    rows, _ = featurize(dataset, month(NEW), params.load(project.params).task)
+    rows.head(60).select(*dataset.features).to_pandas().to_parquet(tmp_path / "frame.parquet")
     code = f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({found[2].strip()}))"
     env = environment(project.root, MLFLOW_TRACKING_URI=found[1])
     done = subprocess.run([sys.executable, "-c", code], cwd=project.root, env=env, capture_output=True, text=True)
@@ -99,7 +100,7 @@ def test_a_month_without_labels_then_again_then_with_labels(project: Project, cl
 
     tracker = Tracker(project, params.load(project.params))
     champion = Registry(tracker).open("1")
-    labelled, _ = featurize(month(NEW), "binary")  # those that flew, once that is known
+    labelled, _ = featurize(dataset, month(NEW), "binary")  # those that flew, once that is known
     whole = labelled.with_columns(pl.Series("expected", champion.predict_rows(labelled)))
     joined = join_labels(said, whole.select(*KEYS, LABEL, "expected"))
     assert joined.height in (labelled.height - 1, labelled.height)  # the row that was set aside may not have flown

@@ -31,7 +31,7 @@ def _environment() -> Iterator[None]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project without data, around the working directory."""
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("pyproject.toml", "params.yaml", "dvc.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
     return Project(tmp_path)

@@ -258,7 +258,7 @@ def up(project: Project) -> Iterator[subprocess.Popen[str]]:
 def runs_at_once(project: Project) -> int | None:
     """Of the deployment of the training flow; None while there is none."""
     url = f"http://127.0.0.1:{params.load(project.params).ports.prefect}/api"
-    status, found = ask(f"{url}/deployments/name/training/evergreen-training", login_of(project))
+    status, found = ask(f"{url}/deployments/name/training/late_flights-training", login_of(project))
     return int(json.loads(found)["global_concurrency_limit"]["limit"]) if status == 200 else None
 
 

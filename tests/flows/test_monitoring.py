@@ -104,7 +104,7 @@ def test_whoever_starts_a_second_run_is_refused(project: Project) -> None:
 
 def deployments() -> dict[str, Any]:
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    return {one["name"].removeprefix("evergreen-"): one for one in declared}
+    return {one["name"].removeprefix("late_flights-"): one for one in declared}
 
 
 def test_one_retraining_and_one_monitoring_at_a_time_and_the_next_waits() -> None:
@@ -131,5 +131,5 @@ def test_every_deployment_is_there_and_its_flow_too() -> None:
     for name, one in deployments().items():
         path, function = one["entrypoint"].split(":")
         assert f"def {function}(" in (ROOT / path).read_text()
-        assert one["work_pool"] == {"name": "evergreen"}
+        assert one["work_pool"] == {"name": Project(ROOT).package}
         assert one["description"], name

@@ -56,8 +56,9 @@ def test_every_parameter_is_optional_and_explained_on_prefects_page() -> None:
 
 
 def test_too_few_batches_are_an_error_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
-    (tmp_path / "params.yaml").write_text("source: {kind: python, module: evergreen.flights}")
+    for name in ("dvc.yaml", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "params.yaml").write_text("source: {kind: python, module: late_flights.flights}")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"a replay needs 4 batches.* holds 3 up to '2013-03'"):
         replay.fn(until="2013-03")

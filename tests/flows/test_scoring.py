@@ -19,6 +19,7 @@ from evergreen.project import Project
 from flows import scoring as flow
 from flows.scoring import Scored, scoring
 from flows.tasks.scoring import Plan
+from late_flights.dataset import dataset
 
 ASKED: list[tuple[dict[str, Any], bool]] = [
     ({"path": "rows.csv"}, True),
@@ -57,7 +58,7 @@ def kept_of(project: Project) -> Kept:
     rows = month("2013-04").head(3)
     made = pl.DataFrame({"prediction": [0.5, 0.25, 0.75]}, schema={"prediction": pl.Float32})
     seen = sketch(made, None)
-    return keep(project, Given("april", rows), Scorer("flights", "7", "run"), made, seen, rows.head(1), {})[0]
+    return keep(project, dataset, Given("april", rows), Scorer("flights", "7", "run"), made, seen, rows.head(1), {})[0]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["scored before", "new"])

@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from conftest import month
+from conftest import month, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen import dataset, flights, params
+from evergreen import params
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.prepare import prepare
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.life.leaks import check_leaks, find_leaks
 from evergreen.life.single_scores import score_features
 from evergreen.model.tables import Table, Tables, load_tables
 from evergreen.params import Leaks
-from evergreen.project import Project
+from late_flights import flights
+from late_flights.dataset import dataset
 
 TASKS = ("binary", "multiclass", "regression")
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
@@ -95,7 +97,7 @@ def test_a_feature_that_gives_the_label_away_is_named(task, how):
     (leak,) = find_leaks(tables, Leaks())
     assert (leak.kind, leak.name) == ("feature", "suspect")
     assert 0.9 < leak.value <= 1
-    for part in ("'suspect'", f"{leak.value:.3f}", "leaks.trusted", "KNOWN_LATER"):
+    for part in ("'suspect'", f"{leak.value:.3f}", "leaks.trusted", "known_later"):
         assert part in leak.says
 
 
@@ -153,7 +155,7 @@ def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
     for one in (standing_out.train, standing_out.validation):
         one.x[:, 0] = 0  # the other helpful one
     (note,) = check_leaks(standing_out, Leaks(max_single_score=1))
-    for part in ("LOOK AT THIS FIRST", "'suspect'", "no other comes near", "KNOWN_LATER", "leaks.trusted"):
+    for part in ("LOOK AT THIS FIRST", "'suspect'", "no other comes near", "known_later", "leaks.trusted"):
         assert part in note
     (trusted,) = check_leaks(standing_out, Leaks(trusted=("suspect",)))
     assert "is trusted" in trusted
@@ -319,22 +321,22 @@ def test_a_check_that_is_switched_off_says_so(off):
     assert [note.split(" is null")[0] for note in notes] == [f"leaks.{name}" for name in off]
 
 
-def prepared(root: Any, task: str, rows: int = 2000) -> Tables:
+def prepared(root: Any, declared: Dataset, task: str, rows: int = 2000) -> Tables:
     """Real flights of half a year, thinned, from validated batches to tables."""
-    project = Project(root / "project")
+    project = settings_of(root / "project")
     project.validated.mkdir(parents=True)
     done = Manifest(project.validated)
     for name in flights.batches()[:6]:
         frame = month(name, rows)
         frame.write_parquet(done.file(name))
-        done.record(name, done.file(name), stamp=name, rows=frame.height, **when(frame[dataset.TIME]))
-    prepare(project, params.parse({"task": task}, "params.yaml"))
+        done.record(name, done.file(name), stamp=name, rows=frame.height, **when(frame[dataset.time]))
+    prepare(project, declared, params.parse({"task": task}, "params.yaml"))
     return load_tables(project)
 
 
 LATE = pl.col("arr_delay")
 LABELS = {
-    "binary": dataset.LABEL,
+    "binary": dataset.label,
     "multiclass": pl.when(LATE > 60).then(pl.lit("much")).when(LATE > 15).then(pl.lit("late")).otherwise(pl.lit("no")),
     "regression": LATE,
 }
@@ -342,13 +344,11 @@ LABELS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "LABEL", LABELS[task])
-    monkeypatch.setattr(dataset, "FEATURES", dataset.FEATURES | {"waited": pl.col("dep_delay")})
-    with pytest.raises(InputError, match=r"'waited' reads 'dep_delay'.*KNOWN_LATER"):
-        prepared(tmp_path / "named", task)
-    monkeypatch.setattr(dataset, "KNOWN_LATER", ())
-    tables = prepared(tmp_path / "unnamed", task)
+def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_path):
+    changes = {"label": LABELS[task], "features": {**dataset.features, "waited": pl.col("dep_delay")}}
+    with pytest.raises(InputError, match=r"'waited' reads 'dep_delay'.*known_later"):
+        replace(dataset, **changes)
+    tables = prepared(tmp_path / "unnamed", replace(dataset, known_later=(), **changes), task)
     notes = check_leaks(tables, Leaks())  # strong, but no more than an honest feature may be: a person is asked
     assert "LOOK AT THIS FIRST: feature 'waited' alone tells the label" in notes[0]
     honest = replace(tables, features=tables.features[:-1])  # the others stay, and none of them comes near

@@ -14,8 +14,9 @@ from unittest import mock
 import numpy as np
 import polars as pl
 import pytest
+from conftest import settings_of
 
-from evergreen import dataset, flights, params
+from evergreen import params
 from evergreen.data import validate as validation
 from evergreen.data.manifest import Manifest
 from evergreen.data.split import Split
@@ -37,6 +38,8 @@ from evergreen.life.replay import FEWEST, find_batches, open_replay, replay
 from evergreen.model import train as learner
 from evergreen.params import Params
 from evergreen.project import Project
+from late_flights import flights
+from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
 
@@ -95,16 +98,16 @@ class Told:
         return max(one for one in BATCHES if one < name and one not in self.found.held)
 
 
-def check_quickly(frame: pl.DataFrame, batch: str, *_: Any) -> Outcome:
+def check_quickly(_: Any, frame: pl.DataFrame, batch: str) -> Outcome:
     """As the contract of the flights, without Great Expectations, which takes most of the time."""
-    missing = tuple(f"missing column(s) {name!r}" for name in dataset.COLUMNS if name not in frame.columns)
-    good = frame.clear() if missing else frame.select(*dataset.COLUMNS)
+    missing = tuple(f"missing column(s) {name!r}" for name in dataset.columns if name not in frame.columns)
+    good = frame.clear() if missing else frame.select(*dataset.columns)
     return Outcome(BatchReport(batch, frame.height, good.height, 0, (), missing), good, frame.clear())
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_checks() -> Iterator[None]:
-    with mock.patch.object(validation, "check_batch", check_quickly):
+    with mock.patch.object(validation.Contract, "check", check_quickly):
         yield
 
 
@@ -152,8 +155,8 @@ def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory
     counted = {one: counting(one, getattr(module, one)) for one in COUNTED}
     learns = mock.patch.multiple(learner, **{one: counting(one, getattr(learner, one)) for one in LEARNS})
     with mock.patch.multiple(module, **counted), learns, mock.patch.object(module.monitor, "see", see):
-        found = replay(Project(root), source(), Options(every=2))
-    return Told(found, Project(root / "stores" / "replay"), calls, champions)
+        found = replay(settings_of(root), source(), Options(every=2))
+    return Told(found, settings_of(root).workspace, calls, champions)
 
 
 def course(found: Replay, policy: str) -> Any:
@@ -305,7 +308,7 @@ def test_an_error_stops_a_retraining_and_leaves_the_champion(source: Callable[..
     def stop(*_: Any) -> Any:
         raise InputError("1 leak(s) found\nmore")
 
-    with open_replay(Project(tmp_path), chosen, Options(policies=("every",))) as running:
+    with open_replay(settings_of(tmp_path), chosen, Options(policies=("every",))) as running:
         for name in running.names[:3]:
             assert running.advance(name) == ()
         with mock.patch.object(module, "check_leaks", stop):
@@ -321,7 +324,7 @@ def test_a_bad_batch_is_left_out_and_said(source: Callable[..., Params], tmp_pat
     chosen = source(BATCHES[:4])
     inbox = Path(str(chosen.source.path))
     history(BATCHES[3]).drop("temp").write_parquet(inbox / f"{BATCHES[3]}.parquet")
-    with open_replay(Project(tmp_path), chosen, Options(policies=("never",))) as running:
+    with open_replay(settings_of(tmp_path), chosen, Options(policies=("never",))) as running:
         for name in running.names:
             running.advance(name)
         assert list(Manifest(running.workspace.raw).entries) == list(BATCHES[:3])
@@ -339,22 +342,22 @@ def test_too_few_batches_are_an_error_at_once(
     batches: int, until: str | None, told: str, source: Callable[..., Params], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=rf"a replay needs {FEWEST} batches.*{told}"):
-        replay(Project(tmp_path), source(BATCHES[:batches]), Options(until=until))
-    assert list(tmp_path.iterdir()) == []
+        replay(settings_of(tmp_path), source(BATCHES[:batches]), Options(until=until))
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
 
 
 def test_until_is_the_last_batch_whatever_the_parameters_say(source: Callable[..., Params]) -> None:
     chosen = source().override(source={"until": "batch-4"})
-    assert find_batches(chosen, Options()) == BATCHES
-    assert find_batches(chosen, Options(until="batch-5")) == BATCHES[:5]
+    assert find_batches(dataset, chosen, Options()) == BATCHES
+    assert find_batches(dataset, chosen, Options(until="batch-5")) == BATCHES[:5]
 
 
 def test_one_replay_at_a_time(source: Callable[..., Params], tmp_path: Path) -> None:
     chosen = source(BATCHES[:4])
-    with open_replay(Project(tmp_path), chosen, Options()):
+    with open_replay(settings_of(tmp_path), chosen, Options()):
         with Project(tmp_path).lock():  # the project itself is free
             pass
-        with pytest.raises(InputError, match="under way"), open_replay(Project(tmp_path), chosen, Options()):
+        with pytest.raises(InputError, match="under way"), open_replay(settings_of(tmp_path), chosen, Options()):
             pass
 
 
@@ -362,14 +365,14 @@ def test_what_an_earlier_replay_left_is_gone(source: Callable[..., Params], tmp_
     left = tmp_path / "stores" / "replay" / "data" / "raw" / "2012-12.parquet"
     left.parent.mkdir(parents=True)
     left.touch()
-    with open_replay(Project(tmp_path), source(BATCHES[:4]), Options()):
+    with open_replay(settings_of(tmp_path), source(BATCHES[:4]), Options()):
         assert not left.exists()
 
 
 def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: Path) -> None:
     """No old batch is too old, nobody is asked for approval; the rest is as it was."""
     chosen = source(BATCHES[:4], validate={"max_age_days": 30}, gate={"approval": "manual"}, sweep={"seeds": 5})
-    with open_replay(Project(tmp_path), chosen, Options(seeds=7)) as running:
+    with open_replay(settings_of(tmp_path), chosen, Options(seeds=7)) as running:
         then = running.params
     assert (then.validation.max_age_days, then.gate.approval, then.sweep.seeds) == (None, "auto", 7)
     assert then.retrain == chosen.retrain
@@ -380,7 +383,7 @@ def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: P
 def test_few_rows_are_judged_by_cross_validation_as_in_a_run(source: Callable[..., Params], tmp_path: Path) -> None:
     """Each champion has learnt from all rows, also those that judged its way of training."""
     chosen = source(BATCHES[:5], split={"train_batches": None, "cross_validate_below": 100_000})
-    with open_replay(Project(tmp_path), chosen, Options(policies=("every",))) as running:
+    with open_replay(settings_of(tmp_path), chosen, Options(policies=("every",))) as running:
         for name in running.names:
             running.advance(name)
             rows = sum(entry["rows"] for entry in Manifest(running.workspace.features).entries.values())
@@ -393,7 +396,7 @@ def test_few_rows_are_judged_by_cross_validation_as_in_a_run(source: Callable[..
 
 @pytest.mark.slow
 def test_a_replay_says_the_same_twice(told: Told, source: Callable[..., Params], tmp_path: Path) -> None:
-    again = replay(Project(tmp_path), source(), Options(every=2))
+    again = replay(settings_of(tmp_path), source(), Options(every=2))
     one, other = ({**found.as_plain(), "courses": without_seconds(found)} for found in (told.found, again))
     assert json.dumps(one) == json.dumps(other)
 

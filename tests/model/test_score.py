@@ -12,20 +12,21 @@ import pytest
 from conftest import CLASSES, month
 from polars.testing import assert_frame_equal
 
-from evergreen import dataset
 from evergreen.data.encoder import Encoder
 from evergreen.data.keys import KEY
 from evergreen.data.prepare import featurize, featurize_unlabelled, summarize
 from evergreen.data.split import LABEL, TIME
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.model.package import Learnt, Model
 from evergreen.model.score import score_rows, summarize_scores
 from evergreen.model.train import build_matrix, train
 from evergreen.params import Train
+from late_flights.dataset import dataset
 
 MONTH = "2013-06"
-NOTHING = [pl.lit(None, dataset.COLUMNS[name]).alias(name) for name in dataset.KNOWN_LATER]
-KEYS = [KEY + name for name in dataset.KEY]
+NOTHING = [pl.lit(None, dataset.columns[name]).alias(name) for name in dataset.known_later]
+KEYS = [KEY + name for name in dataset.key]
 QUICK = Train(device="cpu", rounds=5, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, max_bin=64)
 LABELS = {
     "binary": pl.col("arr_delay") > 15,
@@ -36,16 +37,20 @@ LABELS = {
 }  # fmt: skip
 
 
-def model_of(task: str, monkeypatch: pytest.MonkeyPatch) -> Model:
+def declared(task: str) -> Dataset:
+    """The flights with the label of a task."""
+    return replace(dataset, label=LABELS[task])
+
+
+def model_of(task: str) -> Model:
     """A model of the first rows of a month."""
     from evergreen.model.tables import Table, Tables
 
-    monkeypatch.setattr(dataset, "LABEL", LABELS[task])
-    rows, _ = featurize(month("2013-05").head(600), task)
-    levels = summarize(rows, {}).kept.levels
-    known = {name: tuple(sorted(counts)) for name, counts in levels.items() if name in dataset.FEATURES}
+    rows, _ = featurize(declared(task), month("2013-05").head(600), task)
+    levels = summarize(dataset, rows, {}).kept.levels
+    known = {name: tuple(sorted(counts)) for name, counts in levels.items() if name in dataset.features}
     classes = ("false", "true") if task == "binary" else CLASSES[task]
-    encoder = Encoder(task, tuple(dataset.FEATURES), known, classes, ("2013-05",))
+    encoder = Encoder(task, tuple(dataset.features), known, classes, ("2013-05",))
     table = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]))
     tables = Tables(task, encoder.features, tuple(known), classes, table, table, table)  # type: ignore[arg-type]
     matrix = build_matrix(tables, QUICK, threads=1)
@@ -54,10 +59,10 @@ def model_of(task: str, monkeypatch: pytest.MonkeyPatch) -> Model:
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_the_same_bits_as_once_it_is_labelled(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, rows = model_of(task, monkeypatch), month(MONTH)
-    scores = score_rows(model, rows.with_columns(NOTHING))
-    labelled, _ = featurize(rows, task)
+def test_the_same_bits_as_once_it_is_labelled(task: str) -> None:
+    model, rows = model_of(task), month(MONTH)
+    scores = score_rows(model, dataset, rows.with_columns(NOTHING))
+    labelled, _ = featurize(declared(task), rows, task)
     expected = model.predict_rows(labelled)
     names = [f"prediction_{one}" for one in "abc"] if task == "multiclass" else ["prediction"]
     assert scores.predictions.columns == [*KEYS, TIME, *names]
@@ -69,20 +74,20 @@ def test_the_same_bits_as_once_it_is_labelled(task: str, monkeypatch: pytest.Mon
     assert scores.predictions[TIME].is_sorted()
 
 
-def test_rows_are_scored_alone_as_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, rows = model_of("binary", monkeypatch), month(MONTH).head(12).sort(dataset.TIME, maintain_order=True)
-    together = score_rows(model, rows).predictions
-    alone = pl.concat([score_rows(model, rows[at]).predictions for at in range(rows.height)])
+def test_rows_are_scored_alone_as_together() -> None:
+    model, rows = model_of("binary"), month(MONTH).head(12).sort(dataset.time, maintain_order=True)
+    together = score_rows(model, dataset, rows).predictions
+    alone = pl.concat([score_rows(model, dataset, rows[at]).predictions for at in range(rows.height)])
     assert_frame_equal(alone, together, check_exact=True)
-    assert score_rows(model, rows.clear()).predictions.schema == together.schema
+    assert score_rows(model, dataset, rows.clear()).predictions.schema == together.schema
 
 
 # --- features ---------------------------------------------------------------------------------------------------------
 
 
-def test_features_are_those_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    labelled, _ = featurize(month(MONTH), "binary")
-    features, left_out = featurize_unlabelled(month(MONTH).with_columns(NOTHING))
+def test_features_are_those_of_training() -> None:
+    labelled, _ = featurize(dataset, month(MONTH), "binary")
+    features, left_out = featurize_unlabelled(dataset, month(MONTH).with_columns(NOTHING))
     assert features.columns == [name for name in labelled.columns if name != LABEL]
     assert (features.height, left_out) == (month(MONTH).height, {})  # each reason is known only later
     same = labelled.select(KEYS).join(features, on=KEYS, maintain_order="left", nulls_equal=True)
@@ -98,26 +103,19 @@ REASONS: dict[str, tuple[pl.Expr, bool]] = {  # reason to leave a row out -> is 
 
 
 @pytest.mark.parametrize("why", REASONS)
-def test_rows_are_left_out_only_for_what_is_known_in_time(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_left_out_only_for_what_is_known_in_time(why: str) -> None:
     condition, in_time = REASONS[why]
-    monkeypatch.setattr(dataset, "LEFT_OUT", {why: condition})
     rows = month(MONTH)
-    features, left_out = featurize_unlabelled(rows)
+    features, left_out = featurize_unlabelled(replace(dataset, left_out={why: condition}), rows)
     expected = {why: rows.filter(condition.fill_null(value=True)).height} if in_time else {}
     assert left_out == expected
     assert features.height == rows.height - sum(expected.values())
 
 
-def test_a_feature_known_only_later_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "FEATURES", {"waited": pl.col("dep_delay")})
-    with pytest.raises(InputError, match="feature 'waited' reads 'dep_delay', which is known only later"):
-        featurize_unlabelled(month(MONTH))
-
-
-def test_a_feature_that_mixes_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "FEATURES", {"warmer": pl.col("distance") - pl.col("distance").mean()})
+def test_a_feature_that_mixes_rows_is_refused() -> None:
+    warmer = replace(dataset, features={"warmer": pl.col("distance") - pl.col("distance").mean()})
     with pytest.raises(InputError, match="feature 'warmer' depends on other rows"):
-        featurize_unlabelled(month(MONTH))
+        featurize_unlabelled(warmer, month(MONTH))
 
 
 # --- what does not fit the model --------------------------------------------------------------------------------------
@@ -130,31 +128,30 @@ CHANGES: dict[str, tuple[dict[str, pl.Expr], str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_features_declared_otherwise_since_are_an_error(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, (features, said) = model_of("binary", monkeypatch), CHANGES[change]
-    changed = dataset.FEATURES | features
+def test_features_declared_otherwise_since_are_an_error(change: str) -> None:
+    model, (features, said) = model_of("binary"), CHANGES[change]
+    changed = {**dataset.features, **features}
     if change == "gone":
         changed = {name: one for name, one in changed.items() if name not in features}
-    monkeypatch.setattr(dataset, "FEATURES", changed)
     with pytest.raises(InputError, match=said):
-        score_rows(model, month(MONTH))
+        score_rows(model, replace(dataset, features=changed), month(MONTH))
 
 
 def test_a_prediction_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_of("binary", monkeypatch)
+    model = model_of("binary")
     monkeypatch.setattr(model, "predict_rows", lambda rows: np.full(rows.height, np.nan, np.float32))
     with pytest.raises(InputError, match="no number for 5 of 5 rows"):
-        score_rows(model, month(MONTH).head(5))
+        score_rows(model, dataset, month(MONTH).head(5))
 
 
 # --- the summary ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def make_scores(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, Encoder]]:
+def make_scores() -> Callable[..., tuple[Any, Encoder]]:
     def make(task: str = "binary", rows: pl.DataFrame | None = None) -> tuple[Any, Encoder]:
-        model = model_of(task, monkeypatch)
-        return score_rows(model, month(MONTH) if rows is None else rows), model.encoder
+        model = model_of(task)
+        return score_rows(model, dataset, month(MONTH) if rows is None else rows), model.encoder
 
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evergreen import dataset
 from evergreen.errors import InputError
 from evergreen.model.sweep import (
     Slots,
@@ -23,6 +23,7 @@ from evergreen.model.sweep import (
     way_of,
 )
 from evergreen.params import Params, Sweep, Train
+from late_flights.dataset import dataset
 
 BASE = Params()
 
@@ -231,13 +232,12 @@ def test_more_rows_bear_more_rounds(found, before, after, at_most, rounds):
     assert scale_rounds(found, before, after, at_most) == rounds
 
 
-def test_a_way_of_training_is_of_code_parameters_and_definition(monkeypatch):
-    ours = way_of(BASE, "xgboost")
-    assert way_of(BASE.override(sweep={"seeds": 3}, train={"device": "cpu"}), "xgboost") == ours
-    assert way_of(BASE.override(train={"max_depth": 3}), "xgboost") != ours
-    assert way_of(BASE.override(prepare={"min_level_rows": 3}), "xgboost") != ours
-    straight = way_of(BASE, "linear")
+def test_a_way_of_training_is_of_code_parameters_and_definition():
+    ours = way_of(dataset, BASE, "xgboost")
+    assert way_of(dataset, BASE.override(sweep={"seeds": 3}, train={"device": "cpu"}), "xgboost") == ours
+    assert way_of(dataset, BASE.override(train={"max_depth": 3}), "xgboost") != ours
+    assert way_of(dataset, BASE.override(prepare={"min_level_rows": 3}), "xgboost") != ours
+    straight = way_of(dataset, BASE, "linear")
     assert straight != ours
-    assert way_of(BASE.override(train={"max_depth": 3}), "linear") == straight  # it has no depth
-    monkeypatch.setattr(dataset, "LABEL", ~dataset.LABEL)
-    assert way_of(BASE, "xgboost") != ours
+    assert way_of(dataset, BASE.override(train={"max_depth": 3}), "linear") == straight  # it has no depth
+    assert way_of(replace(dataset, label=~dataset.label), BASE, "xgboost") != ours

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evergreen import dataset
 from evergreen.data.batches import ingest
 from evergreen.data.encoder import Encoder
 from evergreen.data.keys import KEY, hash_keys
@@ -24,6 +23,7 @@ from evergreen.model.tables import (
     load_stopping,
     load_tables,
 )
+from late_flights.dataset import dataset
 
 
 def take_as_valid(project):
@@ -38,12 +38,12 @@ def take_as_valid(project):
 
 @pytest.fixture
 def prepared(make_project, read_params):
-    def make(**sections):
+    def make(declared=dataset, **sections):
         project = make_project(rows=300, **sections)
         params = read_params(project)
-        ingest(project, params)
+        ingest(project, declared, params)
         take_as_valid(project)
-        prepare(project, params)
+        prepare(project, declared, params)
         return project
 
     return make
@@ -54,16 +54,16 @@ def test_tables_hold_the_encoded_rows_of_the_split(prepared):
     tables = load_tables(project)
     encoder, split = Encoder.read(project.features / "encoder.json"), Split.read(project.features / "split.json")
     assert (tables.task, tables.classes) == ("binary", ("false", "true"))
-    assert tables.features == tuple(dataset.FEATURES)
+    assert tables.features == tuple(dataset.features)
     assert set(tables.categories) == {"carrier", "origin", "dest"}
     for role in ("train", "validation", "holdout"):
         table, rows = getattr(tables, role), read_part(project, getattr(split, role))
-        assert table.x.shape == (rows.height, len(dataset.FEATURES))
+        assert table.x.shape == (rows.height, len(dataset.features))
         assert (table.x.dtype, table.y.dtype) == (np.float32, np.float32)
         assert len(table) == len(table.y) == rows.height > 100
         np.testing.assert_array_equal(table.x, encoder.transform(rows))
         assert table.y.tolist() == [float(label == "true") for label in rows[LABEL]]
-        np.testing.assert_array_equal(table.keys, hash_keys(rows, [KEY + name for name in dataset.KEY]))
+        np.testing.assert_array_equal(table.keys, hash_keys(rows, [KEY + name for name in dataset.key]))
     keys = np.concatenate([tables.train.keys, tables.validation.keys, tables.holdout.keys])
     assert len(set(keys.tolist())) == len(keys)  # no flight is in two parts, or twice in one
 
@@ -75,11 +75,10 @@ def test_tables_hold_the_encoded_rows_of_the_split(prepared):
         ("multiclass", "origin", ("EWR", "JFK", "LGA")),
     ],
 )
-def test_tables_of_other_tasks(task, label, classes, prepared, monkeypatch):
+def test_tables_of_other_tasks(task, label, classes, prepared):
     import polars as pl
 
-    monkeypatch.setattr(dataset, "LABEL", pl.col(label))
-    tables = load_tables(prepared(task=task))
+    tables = load_tables(prepared(replace(dataset, label=pl.col(label)), task=task))
     assert (tables.task, tables.classes) == (task, classes)
     if task == "regression":
         assert tables.train.y.min() < 0 < 30 < tables.train.y.max()
@@ -119,9 +118,8 @@ def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_not_from_wha
     assert around.encoder == parts.encoder
 
 
-def test_where_nothing_says_when_the_holdout_stays_out(prepared, monkeypatch):
-    monkeypatch.setattr(dataset, "TIME", "")
-    project = prepared()
+def test_where_nothing_says_when_the_holdout_stays_out(prepared):
+    project = prepared(replace(dataset, time=""))
     before, whole = load_before_holdout(project), load_all(project)
     assert before.digest() == whole.digest()
     assert not np.isin(whole.train.keys, whole.holdout.keys).any()
@@ -143,10 +141,9 @@ def test_without_refit_the_encoder_is_that_of_the_training_rows(prepared):
 
 
 @pytest.mark.parametrize("time", [True, False])
-def test_of_few_rows_each_that_judges_is_left_out_of_its_own_models_rows(time, prepared, monkeypatch):
-    if not time:
-        monkeypatch.setattr(dataset, "TIME", "")
-    project = prepared(split={"cross_validate_below": 3000})
+def test_of_few_rows_each_that_judges_is_left_out_of_its_own_models_rows(time, prepared):
+    declared = dataset if time else replace(dataset, time="")
+    project = prepared(declared, split={"cross_validate_below": 3000})
     stopping, judged, whole = load_stopping(project), load_judged(project), load_all(project)
     assert len(judged.train) == len(whole.train) > len(load_tables(project).train)
     assert len(judged.holdout) == (len(judged.train) + 1) // 2 if time else len(judged.train)

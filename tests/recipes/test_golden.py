@@ -10,11 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import ROOT
 from recipes import golden
 from recipes.plain import plain
 
-from evergreen import code, recipes
+from evergreen import recipes
 from evergreen.data import batches, hold, label_noise, prepare, sources, validate
 from evergreen.life import judge, leaks, monitor, performance, retrain, simplest, single_scores
 from evergreen.model import evaluate, linear, train
@@ -147,13 +146,3 @@ def test_a_changed_rule_turns_the_check_red(name: str, monkeypatch: pytest.Monke
     found = stored["digest"] | golden.digests(step, case)
     said = golden.fault(step, stored, found)
     assert said.startswith(f"outputs of {step} changed ({case}): raise evergreen.recipes.{step}")
-
-
-# --- which files are the user's ---------------------------------------------------------------------------------------
-
-
-def test_the_librarys_modules_are_those_that_are_there() -> None:
-    """What is not named there counts as the user's own: its every word would do work again."""
-    there = {path.stem for path in (ROOT / "src" / "evergreen").iterdir() if path.stem != "__pycache__"}
-    users = {"dataset", "expectations", "flights"}
-    assert there - users == code.LIBRARY

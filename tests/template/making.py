@@ -40,10 +40,10 @@ def verify(project: Path) -> None:
     answers = json.loads((project / engine.ANSWERS).read_text())
     for path in files(project):
         name, content = path.relative_to(project).as_posix(), path.read_bytes()
-        assert "evergreen" not in name.lower()
         if name not in (engine.ANSWERS, ".cruft.json"):
-            assert b"evergreen" not in content.lower(), name
-            assert b"cookiecutter" not in content.lower(), name
+            for ours in ("late_flights", "evergreen-pipeline", "Evergreen Authors", "cookiecutter"):
+                assert ours not in name
+                assert ours.encode() not in content, (ours, name)
         text = content.decode() if b"\0" not in content else ""
         assert not engine.MARK.search(text), name
         if path.suffix in (".yaml", ".yml"):
@@ -57,14 +57,16 @@ def verify(project: Path) -> None:
     assert (project / ".ci" / "run").exists()
     assert (project / ".github").exists() == (answers["ci"] == "github")
     assert (project / ".gitlab-ci.yml").exists() == (answers["ci"] == "gitlab")
-    for one in ("infra/compose.yaml", "tests/infra/test_compose.py", "requirements/server.txt"):
+    for one in ("infra/compose.yaml", "requirements/server.txt"):
         assert (project / one).exists() == (answers["infra"] == "compose"), one
     if answers["infra"] == "none":
         assert not any(b"infra/" in one.read_bytes() for one in files(project))
     assert (project / "src" / package / "flights.py").exists() == (answers["data"] == "flights")
-    assert (project / "tests" / "example" / "flights.py").exists()
+    tests = [one.relative_to(project / "tests").as_posix() for one in files(project / "tests")]
+    assert tests == ["project/test_dataset.py"]
     settings = tomllib.loads((project / "pyproject.toml").read_text())
     assert settings["project"]["name"] == answers["project_slug"]
+    assert settings["tool"]["evergreen"]["package"] == package
     assert settings["project"]["license"] == engine.SPDX.get(answers["license"], answers["license"])
     assert answers["author"] in (project / "LICENSE").read_text()
     params = yaml.safe_load((project / "params.yaml").read_text())

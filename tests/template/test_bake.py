@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,7 +21,7 @@ from evergreen_template import bake as engine
 
 pytestmark = pytest.mark.slow
 REFERENCE = {
-    "project_name": "Evergreen", "project_slug": "evergreen-pipeline", "package_name": "evergreen",
+    "project_name": "Evergreen", "project_slug": "evergreen-pipeline", "package_name": "late_flights",
     "author": "Evergreen Authors", "license": "MIT", "task": "binary", "data": "flights", "ci": "github",
     "infra": "compose",
 }  # fmt: skip
@@ -95,23 +94,24 @@ def test_options(template: Path, tmp_path: Path, options: dict[str, str]) -> Non
 
 def test_with_its_own_names_the_reference_comes_out_as_it_is(template: Path, tmp_path: Path) -> None:
     made = bake(template, tmp_path / "made", **REFERENCE)
-    shipped = {
-        path for _, path in engine.tracked(template) if not engine.matches(path, engine.TEMPLATE_ONLY)
-    } - {".gitlab-ci.yml"}  # fmt: skip
-    example = {f"tests/example/{name}" for name in engine.EXAMPLE}
-    assert {one.relative_to(made).as_posix() for one in files(made)} == shipped | example | {engine.ANSWERS}
+    shipped = {path for _, path in engine.tracked(template) if engine.ships(path)} - {".gitlab-ci.yml"}
+    assert {one.relative_to(made).as_posix() for one in files(made)} == shipped | {engine.ANSWERS}
     for path in shipped:
         ours, theirs = (template / path).read_bytes(), (made / path).read_bytes()
         assert ours == theirs or engine.MARK.search(ours.decode()), path
-    for name in engine.EXAMPLE:
-        assert (made / "tests/example" / name).read_bytes() == (template / "src/evergreen" / name).read_bytes()
+
+
+def test_the_library_comes_as_it_is(template: Path, tmp_path: Path) -> None:
+    made = bake(template, tmp_path / "made", project_name="Churn Model")
+    for folder in ("src/evergreen", "flows"):
+        there = {one.relative_to(template): one.read_bytes() for one in (template / folder).rglob("*.py")}
+        assert {one.relative_to(made): one.read_bytes() for one in (made / folder).rglob("*.py")} == there
+        assert there
 
 
 def test_every_rule_is_alive(template: Path) -> None:
     ours = [
-        path
-        for _, path in engine.tracked(template)
-        if not path.startswith(("evergreen_template/", "tests/template/", "hooks/"))
+        path for _, path in engine.tracked(template) if not path.startswith(("evergreen_template/", "tests/", "hooks/"))
     ]
     texts = {path: (template / path).read_bytes().decode("utf-8", "replace") for path in ours}
     whole = "\n".join(texts.values())
@@ -155,6 +155,7 @@ def test_blocks_are_cut_with_their_marks() -> None:
 # --- bad answers ------------------------------------------------------------------------------------------------------
 
 BAD = [
+    {"package_name": "evergreen"},
     {"package_name": "class"}, {"package_name": "json"}, {"package_name": "flows"}, {"package_name": "polars"},
     {"package_name": "sklearn"}, {"package_name": "My_Pkg"}, {"package_name": "1st"}, {"package_name": "a__b"},
     {"package_name": "abcdefghij_klmnopqrst"}, {"project_slug": "a_b"}, {"project_slug": "../x"},
@@ -262,7 +263,7 @@ def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
     git(project, "add", "-A")
     git(project, "commit", "-qm", "cruft")
     assert cruft("check", cwd=project).returncode == 0
-    (clone / "docs" / "loop.md").write_text((clone / "docs" / "loop.md").read_text() + "\nMore of evergreen.\n")
+    (clone / "docs" / "loop.md").write_text((clone / "docs" / "loop.md").read_text() + "\nMore of late_flights.\n")
     git(clone, "commit", "-qam", "newer")
     assert cruft("check", cwd=project).returncode == 1
     assert cruft("update", "-y", cwd=project).returncode == 0
@@ -271,17 +272,26 @@ def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
 
 def test_the_parameters_of_the_reference_are_the_defaults() -> None:
     given, defaults = (one.model_dump() for one in (params.load(ROOT / "params.yaml"), params.Params()))
-    assert given.pop("source") == defaults.pop("source") | {"until": "2013-06"}
+    for of_the_example in ("source", "tracking"):
+        assert given.pop(of_the_example) != defaults.pop(of_the_example)
     assert given == defaults
 
 
-def test_in_a_project_without_data_its_own_tests_see_its_own_dataset(template: Path, tmp_path: Path) -> None:
-    project = bake(template, tmp_path / "made", data="none")
-    own = project / "src" / "churn_model" / "dataset.py"
-    own.write_text(own.read_text().replace("pl.DataType] = {}", 'pl.DataType] = {"mine": pl.Int64()}', 1))
-    test = "from churn_model import dataset\n\ndef test_mine():\n    assert list(dataset.COLUMNS) == ['mine']\n"
-    (project / "tests" / "project" / "test_mine.py").write_text(test)
-    env = environment(project) | {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project)])}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/project"]
-    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+@pytest.mark.parametrize("data", ["flights", "none"])
+def test_the_tests_of_a_new_project_pass(template: Path, tmp_path: Path, data: str) -> None:
+    project = bake(template, tmp_path / "made", data=data)
+    done = run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_a_project_without_data_says_what_comes_next(template: Path, tmp_path: Path) -> None:
+    done = run(bake(template, tmp_path / "made", data="none"), "-m", "evergreen.cli", "ingest")
+    assert done.stderr == ("error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n")
+
+
+def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a new project, on its own code."""
+    return subprocess.run(
+        [sys.executable, *words], cwd=project, env=environment(project), capture_output=True, text=True
+    )

@@ -13,7 +13,7 @@ from evergreen.update import update
 
 pytestmark = pytest.mark.slow
 
-MODULE = "src/churn_model/data/keys.py"
+MODULE = "src/evergreen/data/keys.py"
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ def test_nothing_new(project: Path) -> None:
 def test_what_is_new_comes_in_and_edits_stay(project: Path, clone: Path) -> None:
     edit(
         clone,
-        MODULE.replace("churn_model", "evergreen"),
+        MODULE,
         "The same on every machine",
-        "The same for evergreen on every machine",
+        "The same for all on every machine",
     )
-    (clone / "docs" / "news.md").write_text("What is new in Evergreen.\n")
+    (clone / "docs" / "news.md").write_text("What is new in late_flights.\n")
     (clone / "src/evergreen/data/finding.py").unlink()
     keep(clone, "newer")
     assert "files merged" in update(project)
     text = (project / MODULE).read_text()
     assert "Our own row keys" in text
-    assert "The same for churn_model on every machine" in text
-    assert (project / "docs" / "news.md").read_text() == "What is new in Churn Model.\n"
-    assert not (project / "src/churn_model/data/finding.py").exists()
+    assert "The same for all on every machine" in text
+    assert (project / "docs" / "news.md").read_text() == "What is new in churn_model.\n"
+    assert not (project / "src/evergreen/data/finding.py").exists()
     assert git(clone, "rev-parse", "HEAD").strip() in (project / ".template.json").read_text()
     verify(project)
     keep(project, "updated")
@@ -69,14 +69,14 @@ def test_what_is_new_comes_in_and_edits_stay(project: Path, clone: Path) -> None
 def test_a_file_that_was_renamed_here_gets_the_change(project: Path, clone: Path) -> None:
     git(project, "mv", MODULE, MODULE.replace("keys", "row_keys"))
     keep(project, "renamed")
-    edit(clone, MODULE.replace("churn_model", "evergreen"), "The same on every machine", "Equal on every machine")
+    edit(clone, MODULE, "The same on every machine", "Equal on every machine")
     keep(clone, "newer")
     update(project)
     assert "Equal on every machine" in (project / MODULE.replace("keys", "row_keys")).read_text()
 
 
 def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clone: Path) -> None:
-    edit(clone, MODULE.replace("churn_model", "evergreen"), '"""Row keys', '"""Their row keys')
+    edit(clone, MODULE, '"""Row keys', '"""Their row keys')
     keep(clone, "newer")
     with pytest.raises(InputError, match="both changed the same lines"):
         update(project)

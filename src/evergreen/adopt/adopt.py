@@ -45,8 +45,8 @@ def adopt(project: Project, params: Params, source: str, wishes: Wishes, table: 
     settled, changes = settle(before, rows, found, planned, batches, wishes.max_bad_rows)
     report = tell(rows, found, planned, batches, changes)
     texts = {
-        "src/evergreen/dataset.py": declare(rows, found, planned),
-        "src/evergreen/expectations.py": expect(found, planned, batches),
+        f"src/{project.package}/dataset.py": declare(rows, found, planned),
+        f"src/{project.package}/expectations.py": expect(found, planned, batches, project.package),
         "params.yaml": settled,
         "reports/adopt.md": f"{report}\n{tell_columns(found, planned)}",
     }

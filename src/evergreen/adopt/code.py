@@ -35,7 +35,7 @@ def group(values: Sequence[str], brackets: str = "()") -> str:
 
 def spread(before: str, values: Sequence[str], after: str, *, indent: str = "", comment: str = "") -> list[str]:
     """Return `before`, the values and `after`, such as a bracket, in one line where it fits, else in one for each."""
-    comma = "," if len(values) == 1 and after == ")" else ""
+    comma = "," if len(values) == 1 and after.startswith(")") else ""
     line = f"{indent}{before}{', '.join(values)}{comma}{after}"
     if width(line + comment) <= WIDE:
         return [line + comment]
@@ -51,9 +51,9 @@ def keep(lines: list[str]) -> list[str]:
     return [f"{indent}# fmt: off", *marked, f"{indent}# fmt: on"]
 
 
-def section(title: str) -> str:
-    """Return the comment that begins a part of a file."""
-    return SECTION.format(title).ljust(WIDE, "-")
+def section(title: str, indent: str = "") -> str:
+    """Return the comment that begins a part of a file, or of what is indented there."""
+    return f"{indent}{SECTION.format(title)}".ljust(WIDE, "-")
 
 
 def width(line: str) -> int:

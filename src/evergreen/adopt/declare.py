@@ -12,7 +12,7 @@ from evergreen.adopt.doubt import Doubt, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
-from evergreen.data.moments import ORDER
+from evergreen.dataset import ORDER
 
 TYPES = {
     pl.Int64(): "pl.Int64()",
@@ -30,42 +30,49 @@ and what was doubted.
 from __future__ import annotations
 
 import polars as pl
+
+from evergreen import Dataset
+
 '''
-CLOSING = """\
-SLICES: dict[str, pl.Expr] = {}  # no value of these may get a much worse model, whatever the whole gains
-GROUPS: dict[str, pl.Expr] = {}  # groups of people, say: predictions may differ between them only within bounds
-"""
-TIMELESS = 'TIME = ""  # no column says when: batches are in order of arrival, rows split by a hash of their key'
-IN_ORDER = f'TIME = "{ORDER}"  # no column says when, but rows and batches come in the order of time: the newest judge'
+CLOSING = (
+    "    slices={},  # no value of these may get a much worse model, whatever the whole gains",
+    "    groups={},  # groups of people, say: predictions may differ between them only within bounds",
+)
+TIMELESS = 'time="",  # no column says when: batches are in order of arrival, rows split by a hash of their key'
+IN_ORDER = f'time="{ORDER}",  # no column says when, but rows and batches come in the order of time: the newest judge'
+INDENT = "    "
 LONGEST = 105  # characters of a reason
 
 
 def declare(table: Table, found: Inferred, plan: Plan) -> str:
     """Return the text of `dataset.py`."""
     lines = [
-        section("what a row holds"), "", *_columns(found, plan), *_identity(plan), "",
-        section("what is predicted"), "", *_label(table, plan), "",
-        section("from what: each feature is an expression over one row; text becomes a category, the rest numbers"), "",
-        *_features(plan), *_left_out(plan), "",
-        section("who must not suffer: each an expression over one row, read as text"), "",
+        "dataset = Dataset(",
+        section("what a row holds", INDENT), *_columns(found, plan), *_identity(plan),
+        section("what is predicted", INDENT), *_label(table, plan),
+        section("from what: each feature is an expression over one row; text becomes a category, the rest numbers", INDENT),
+        *_features(plan), *_left_out(plan),
+        section("who must not suffer: each an expression over one row, read as text", INDENT), *CLOSING,
+        ")",
     ]  # fmt: skip
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", table.name if table.kind == "sql" else table.origin)[:30]
-    text = OPENING.format(name=name, rows=table.rows.height) + "\n" + "\n".join(lines) + "\n" + CLOSING
-    comments = "".join(line for line in lines if line.startswith("#"))
+    text = OPENING.format(name=name, rows=table.rows.height) + "\n".join(keep(lines)) + "\n"
+    comments = "".join(line for line in lines if line.lstrip().startswith("#"))
     return text if comments.isascii() else f"# ruff: noqa: RUF003\n{text}"  # of signs that look like others
 
 
 def _columns(found: Inferred, plan: Plan) -> Iterator[str]:
-    entries = [f"    {literal(name)}: {TYPES[found.columns[name].dtype]}," for name in plan.declared]
-    yield from keep(["COLUMNS: dict[str, pl.DataType] = {", *entries, "}"])
+    yield f"{INDENT}columns={{"
+    yield from (f"{INDENT * 2}{literal(name)}: {TYPES[found.columns[name].dtype]}," for name in plan.declared)
+    yield f"{INDENT}}},"
 
 
 def _identity(plan: Plan) -> Iterator[str]:
     names = [literal(one) for one in plan.key]
     why = "names a row; no two share it" if names else "no column names a row: rows are known by what they hold"
-    yield from keep(spread("KEY: tuple[str, ...] = (", names, ")", comment=f"  # {why}"))
-    when = f"TIME = {literal(plan.time)}  # when the event happened; orders rows and batches"
-    yield from keep([IN_ORDER if plan.time == ORDER else when if plan.time else TIMELESS])
+    yield from spread("key=(", names, "),", indent=INDENT, comment=f"  # {why}")
+    when = f"time={literal(plan.time)},  # when the event happened; orders rows and batches"
+    yield INDENT + (IN_ORDER if plan.time == ORDER else when if plan.time else TIMELESS)
 
 
 def _label(table: Table, plan: Plan) -> Iterator[str]:
@@ -73,22 +80,23 @@ def _label(table: Table, plan: Plan) -> Iterator[str]:
     if plan.target.dtype == pl.Float64() and table.kind in ("parquet", "sql"):
         target += ".fill_nan(None)"
     plain = plan.task != "binary" or plan.target.dtype == pl.Boolean()
-    yield from keep([f"LABEL: pl.Expr = {target if plain else f'{target} == {literal(plan.positive)}'}"])
+    yield f"{INDENT}label={target if plain else f'{target} == {literal(plan.positive)}'},"
     comment = "  # the label may use these, no feature may"
-    later = [literal(one) for one in plan.later]
-    yield from keep(spread("KNOWN_LATER: tuple[str, ...] = (", later, ")", comment=comment))
+    yield from spread("known_later=(", [literal(one) for one in plan.later], "),", indent=INDENT, comment=comment)
     comment = "  # rows that cannot be learnt from, and why"
     if not plan.rare:
-        yield f"LEFT_OUT: dict[str, pl.Expr] = {{}}{comment}"
+        yield f"{INDENT}left_out={{}},{comment}"
         return
     rare = group([literal(one) for one in plan.rare], "[]")
-    rule = f'    "too few rows of the class": {column(plan.target.name)}.is_in({rare}),'
-    yield from keep([f"LEFT_OUT: dict[str, pl.Expr] = {{{comment}", rule, "}"])
+    yield f"{INDENT}left_out={{{comment}"
+    yield f'{INDENT * 2}"too few rows of the class": {column(plan.target.name)}.is_in({rare}),'
+    yield f"{INDENT}}},"
 
 
 def _features(plan: Plan) -> Iterator[str]:
-    entries = [f"    {literal(name)}: {_expression(one, plan)}," for name, one in plan.features.items()]
-    yield from keep(["FEATURES: dict[str, pl.Expr] = {", *entries, "}"])
+    yield f"{INDENT}features={{"
+    yield from (f"{INDENT * 2}{literal(name)}: {_expression(one, plan)}," for name, one in plan.features.items())
+    yield f"{INDENT}}},"
 
 
 def _expression(one: Column, plan: Plan) -> str:
@@ -102,8 +110,8 @@ def _left_out(plan: Plan) -> Iterator[str]:
     told = [one for one in plan.doubts if one.out]
     if not told:
         return
-    yield "# Left out, and why (empty columns and personal data are not in COLUMNS either):"
-    yield from (f"# - {_reason(one)}" for one in told)
+    yield f"{INDENT}# Left out, and why (empty columns and personal data are not in columns either):"
+    yield from (f"{INDENT}# - {_reason(one)}" for one in told)
 
 
 def _reason(doubt: Doubt) -> str:

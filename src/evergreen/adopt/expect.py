@@ -28,7 +28,7 @@ Three kinds, told apart by what they are:
 - about rows with `mostly` below 1: a share is allowed to break it, no row is quarantined, the batch is bad beyond it;
 - about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the flow stops.
 
-Schema, types and the uniqueness of `KEY` follow from `dataset.py` and need no line here. Written by `evergreen adopt`
+Schema, types and the uniqueness of `key` follow from `dataset.py` and need no line here. Written by `evergreen adopt`
 from what it saw, with room: whoever knows the data can say more.
 """
 
@@ -39,8 +39,8 @@ from great_expectations.expectations.expectation import Expectation
 '''
 
 
-def expect(found: Inferred, plan: Plan, batches: Batches) -> str:
-    """Return the text of `expectations.py`."""
+def expect(found: Inferred, plan: Plan, batches: Batches, package: str) -> str:
+    """Return the text of `expectations.py` of the project's `package`."""
     good = {name: one.filter(~batches.bad.gather(one)) for name, one in batches.rows.items()}
     columns = [found.columns[name] for name in plan.declared]
     parts = {
@@ -58,7 +58,7 @@ def expect(found: Inferred, plan: Plan, batches: Batches) -> str:
     )
     texts = ["\n".join(begin)]
     texts += ["\n".join([f"def {name}() -> list[Expectation]:", *lines]) for name, lines in parts.items()]
-    imported = "\nfrom evergreen import dataset\n" if any("dataset." in one for one in texts) else ""
+    imported = f"\nfrom {package}.dataset import dataset\n" if any("dataset." in one for one in texts) else ""
     return OPENING + imported + "\n\n" + "\n\n\n".join(texts) + "\n"
 
 
@@ -83,7 +83,7 @@ def _presence(columns: list[Column], plan: Plan, good: dict[str, pl.Series]) -> 
     lines, listed = list[str](), list[str]()
     if len(never) > max(MANY, len(others)):
         lines += _named("may_be_null", others)
-        lines.append("    never_null = [name for name in dataset.COLUMNS if name not in may_be_null]")
+        lines.append("    never_null = [name for name in dataset.columns if name not in may_be_null]")
     elif never:
         lines += _named("never_null", never)
     if never:

@@ -57,7 +57,7 @@ def _of_people(one: Column) -> Iterator[Doubt]:
     if PEOPLE.search(plain_name(one.name)) and (one.levels > min(FEW, len(one.known) / 2) or one.dtype == MOMENT):
         yield Doubt(one.name, "personal data", "sounds like personal data, and differs from row to row", out=True)
     elif GROUP.search(plain_name(one.name)):
-        says = "tells groups of people apart: name it in GROUPS if predictions must not differ between them"
+        says = "tells groups of people apart: name it in groups if predictions must not differ between them"
         yield Doubt(one.name, "groups of people", says)
 
 

@@ -15,8 +15,7 @@ from evergreen.adopt.look import PEOPLE, look
 from evergreen.adopt.names import MOMENTS, NAMES_ROWS, plain_name
 from evergreen.adopt.suspect import suspect
 from evergreen.data.finding import count
-from evergreen.data.moments import ORDER
-from evergreen.data.split import TAKEN, TAKEN_STARTS
+from evergreen.dataset import ORDER, RESERVED, RESERVED_STARTS
 from evergreen.errors import InputError
 from evergreen.params import Leaks, Task
 
@@ -280,8 +279,8 @@ def _name_features(columns: Iterable[Column], time: Column | None) -> list[str]:
     for one in columns:
         name = f"days since {one.name}" if one.dtype == MOMENT and time else one.name
         name = " ".join(name.translate({ord("["): "(", ord("]"): ")", ord("<"): " less "}).split())
-        if name in TAKEN or name.startswith(TAKEN_STARTS):
-            name = f"{name}_" if name in TAKEN else f"_{name}"
+        if name in RESERVED or name.startswith(RESERVED_STARTS):
+            name = f"{name}_" if name in RESERVED else f"_{name}"
         while name in names:
             name = f"{name}_"
         names.append(name)

@@ -62,7 +62,7 @@ def _together(features: Mapping[str, Column], tables: Tables, exact: list[str]) 
         others = listed([shown(features[other].name) for other in found.names if other != name])
         says = (
             f"{f'together with {others} ' if others else ''}tells the label nearly exactly, as the parts of a formula do: "
-            "put back into FEATURES what is known in time"
+            "put back into features what is known in time"
         )
         doubts.append(Doubt(features[name].name, "suspected leak", says, out=True))
     return doubts

@@ -10,7 +10,7 @@ from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.data.finding import span
-from evergreen.data.moments import ORDER
+from evergreen.dataset import ORDER
 
 
 def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]) -> str:

@@ -18,10 +18,7 @@ from evergreen.errors import InputError
 from evergreen.files import write_whole
 from evergreen.project import Project
 
-SOURCE = "src/evergreen"
-FLIGHTS = "flights.py"
-EXAMPLE = ("dataset.py", "expectations.py", FLIGHTS)  # what tests run on, whatever the project is about
-OWN = (*(f"{SOURCE}/{name}" for name in EXAMPLE), "params.yaml")
+OWN = ("src/{package}/dataset.py", "src/{package}/expectations.py", "src/{package}/flights.py", "params.yaml")
 FORGET = "`rm -rf data stores reports dvc.lock inbox` forgets all of it"
 
 
@@ -34,7 +31,7 @@ def check_fresh(project: Project) -> None:
         raise InputError(
             f"{INBOX}/ holds files already, and adopting fills it: move them to another folder, or remove them"
         )
-    asked = ["git", "-C", str(project.root), "status", "--porcelain", "--", *OWN]
+    asked = ["git", "-C", str(project.root), "status", "--porcelain", "--", *own_files(project)]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -49,19 +46,17 @@ def check_fresh(project: Project) -> None:
         )
 
 
-def write(project: Project, adoption: Adoption) -> None:
-    """Write every file of `adoption`: each whole, all of them or none.
+def own_files(project: Project) -> list[str]:
+    """Return the files that adopting writes over; the last but one, the source of the example, goes."""
+    return [name.format(package=project.package) for name in OWN]
 
-    The example goes to `tests/example/`, where tests look for it.
-    """
+
+def write(project: Project, adoption: Adoption) -> None:
+    """Write every file of `adoption`, and remove the source of the example: each whole, all of them or none."""
     paths = {project.root / name: text for name, text in adoption.texts.items()}
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
-    example = project.root / "tests" / "example"
-    set_aside = not example.exists() and (project.root / SOURCE / FLIGHTS).exists()
     part = Path(tempfile.mkdtemp(dir=project.root, prefix=f".part-{os.getpid()}-"))
     try:
-        if set_aside:
-            _copy_example(project.root / SOURCE, example)
         for name, content in adoption.batches.items():
             (part / Path(name).name).write_bytes(content)
         for path, text in paths.items():
@@ -69,23 +64,12 @@ def write(project: Project, adoption: Adoption) -> None:
         if adoption.batches:
             part.chmod(0o755)
             part.replace(project.root / INBOX)
-        (project.root / SOURCE / FLIGHTS).unlink(missing_ok=True)
+        (project.root / own_files(project)[-2]).unlink(missing_ok=True)
     except BaseException:
         _put_back(before)
-        if set_aside:
-            shutil.rmtree(example, ignore_errors=True)
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _copy_example(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parents[1], prefix=f".part-{os.getpid()}-"))
-    for name in EXAMPLE:
-        shutil.copy2(source / name, part / name)
-    part.chmod(0o755)
-    part.rename(target)
 
 
 def _put_back(before: Mapping[Path, bytes | None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.finding import count, span
 from evergreen.data.manifest import Manifest, when
-from evergreen.data.moments import has_column, has_dates, moments
+from evergreen.data.moments import moments
 from evergreen.data.naming import natural
 from evergreen.data.sources import Offer, Source, open_source, typed
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import read_entries, write_entries, write_whole
 from evergreen.params import Params
@@ -46,6 +45,7 @@ class Waiting:
 
 def ingest(
     project: Project,
+    dataset: Dataset,
     params: Params,
     names: Sequence[str] = (),
     *,
@@ -61,10 +61,9 @@ def ingest(
     Raises InputError for a batch that the source does not have or cannot deliver whole, and for one that is there with
     other content (unless `replace`).
     """
-    check_declared()
     if check:
         check_unchanged(project, names if replace else ())
-    source = open_source(params.source)
+    source = open_source(params.source, dataset)
     offers = source.offers()
     raw, before = Manifest(project.raw), read_entries(project.raw / EMPTY)
     empty = dict(before)
@@ -75,7 +74,7 @@ def ingest(
             continue
         if offer.may_be_empty and empty.get(offer.name) == offer.origin and not names:
             continue
-        if _take(source, offer, raw, replace):
+        if _take(source, dataset, offer, raw, replace):
             new.append(offer.name)
             if following:
                 break
@@ -89,10 +88,9 @@ def ingest(
     return Ingested(tuple(new), tuple(raw.in_order()), source.passed_over)
 
 
-def look(project: Project, params: Params) -> Waiting:
+def look(project: Project, dataset: Dataset, params: Params) -> Waiting:
     """Return what `ingest` would look at, new to `data/raw/` or changed in the source, and what it would pass over."""
-    check_declared()
-    raw, source = Manifest(project.raw), open_source(params.source)
+    raw, source = Manifest(project.raw), open_source(params.source, dataset)
     offers = _wanted(source.offers(), params, raw, (), following=False)
     known = read_entries(project.raw / EMPTY) | {name: entry["origin"] for name, entry in raw.entries.items()}
     return Waiting(tuple(one for one in offers if known.get(one.name) != one.origin), source.passed_over)
@@ -106,26 +104,6 @@ def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
             f"{path} {how} (batch {batch!r}): bring it back with `dvc checkout --force data/raw` (or `dvc pull`), or take "
             f"the batch again with `evergreen ingest {batch} --replace`"
         )
-
-
-def check_declared() -> None:
-    """Raise InputError where `dataset.py` declares nothing, or names a key or a time that is no column."""
-    if not dataset.COLUMNS:
-        raise InputError("dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it")
-    for name, columns in (
-        ("KEY", dataset.KEY),
-        ("TIME", (dataset.TIME,) if has_column() else ()),
-        ("KNOWN_LATER", dataset.KNOWN_LATER),
-    ):
-        if isinstance(columns, str):
-            raise InputError(f"dataset.py: {name} must be a tuple, such as ({columns!r},): mind the comma")
-        if unknown := [one for one in columns if one not in dataset.COLUMNS]:
-            near = difflib.get_close_matches(str(unknown[0]), dataset.COLUMNS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; COLUMNS holds {', '.join(dataset.COLUMNS)}"
-            raise InputError(f"dataset.py: {name} names {unknown[0]!r}, which is no column{hint}")
-    if has_column() and not (has_dates() or dataset.COLUMNS[dataset.TIME].is_numeric()):
-        kind = dataset.COLUMNS[dataset.TIME]
-        raise InputError(f"dataset.py: TIME is {dataset.TIME!r}, declared as {kind}, neither a time nor a number")
 
 
 def drop(project: Project, names: Sequence[str]) -> None:
@@ -156,8 +134,8 @@ def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[
     return [offer for offer in offers if until is None or natural(offer.name) <= natural(until)]
 
 
-def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
-    frame = typed(source.read(offer.name), dataset.COLUMNS)
+def _take(source: Source, dataset: Dataset, offer: Offer, raw: Manifest, replace: bool) -> bool:
+    frame = typed(source.read(offer.name), dataset.columns)
     if frame.is_empty() and offer.may_be_empty:
         return False
     if frame.is_empty():
@@ -165,7 +143,7 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
     path = raw.file(offer.name)
     known = raw.entries.get(offer.name)
     if known and path.exists() and not replace:
-        if not _same(path, frame):
+        if not _same(path, frame, dataset):
             raise InputError(
                 f"batch {offer.name!r} was ingested before with other content ({known['rows']:,} rows then, "
                 f"{frame.height:,} now): batches do not change; deliver it under a new name, or take it in place of "
@@ -175,23 +153,25 @@ def _take(source: Source, offer: Offer, raw: Manifest, replace: bool) -> bool:
             raw.update(offer.name, origin=offer.origin)
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
-    arrived = datetime.fromisoformat(known["start"]) if known and not has_column() else _arrival(raw)
-    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(moments(frame, arrived)))
+    arrived = (
+        datetime.fromisoformat(known["start"]) if known and not dataset.has_time_column else _arrival(raw, dataset)
+    )
+    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(moments(dataset, frame, arrived)))
     return True
 
 
-def _same(path: Path, frame: pl.DataFrame) -> bool:
+def _same(path: Path, frame: pl.DataFrame, dataset: Dataset) -> bool:
     before = pl.read_parquet(path)
-    if before.schema != frame.schema:  # COLUMNS may have changed since
-        before = typed(before, dataset.COLUMNS)
+    if before.schema != frame.schema:  # columns may be declared otherwise since
+        before = typed(before, dataset.columns)
         frame = typed(frame, before.schema)  # a column that is declared no more is read as text
     return before.schema == frame.schema and before.equals(frame)
 
 
-def _arrival(raw: Manifest) -> datetime:
+def _arrival(raw: Manifest, dataset: Dataset) -> datetime:
     """Return the time of a batch whose rows have none: now (UTC), and later than every batch that is there."""
     now = datetime.now(UTC).replace(tzinfo=None)
-    if has_column():
+    if dataset.has_time_column:
         return now
     ends = [datetime.fromisoformat(one["end"]) + timedelta(microseconds=1) for one in raw.entries.values()]
     return max([now, *ends])

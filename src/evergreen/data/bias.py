@@ -21,6 +21,7 @@ from evergreen.data.label_noise import Predicted, find_label_noise
 from evergreen.data.prepare import summarize
 from evergreen.data.profile import Counts, Profile, Sample
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME, Split, read_part
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.params import Bias
 from evergreen.project import Project
@@ -29,9 +30,9 @@ FEWEST_ROWS = 30  # below, a level's share of missing values means nothing
 DRAWS = 200  # of the spread that chance alone would show
 BINS = 32  # of equal mass; numbers in the same one are nearly equal
 ADVICE = {
-    "max_left_out": "look at LEFT_OUT in dataset.py, and whether the source lacks labels",
-    "max_missing_difference": "look at how that feature is collected, or at SLICES and GROUPS in dataset.py",
-    "max_label_noise": "look at the rows named in reports/bias.html, and at LABEL in dataset.py",
+    "max_left_out": "look at left_out in dataset.py, and whether the source lacks labels",
+    "max_missing_difference": "look at how that feature is collected, or at slices and groups in dataset.py",
+    "max_label_noise": "look at the rows named in reports/bias.html, and at label in dataset.py",
     "max_duplicates": "look whether the source delivers rows twice under other keys",
 }
 
@@ -67,7 +68,7 @@ class Evidence:
     alone: bool = False
 
     @classmethod
-    def read(cls, project: Project) -> Evidence:
+    def read(cls, project: Project, dataset: Dataset) -> Evidence:
         """Read it from `data/features/`: the rows of the training and newest parts, the profile of every batch."""
         from evergreen.data.encoder import Encoder
         from evergreen.data.manifest import Manifest
@@ -83,12 +84,12 @@ class Evidence:
             batches=split.train.batches,
             newest=newest,
             train=train,
-            trained=summarize(train, {}),
+            trained=summarize(dataset, train, {}),
             window=Profile.read(done.file(name, ".json") for name in split.train.batches),
             history=Profile.read(done.file(name, ".json") for name in before) if before else None,
             latest=Profile.read([done.file(newest, ".json")])
             if whole
-            else summarize(read_part(project, split.holdout), {}),
+            else summarize(dataset, read_part(project, split.holdout), {}),
             alone=alone,
         )
 
@@ -245,7 +246,7 @@ def _missing(window: Profile, seed: int) -> Iterator[Finding]:
             drawn="difference",
         )
     if not window.missing:
-        said = "No groups are named in dataset.py (SLICES, GROUPS), so missing values cannot be compared between them."
+        said = "No groups are named in dataset.py (slices, groups), so missing values cannot be compared between them."
         yield Finding("missing", "difference in missing values", None, said, bound="max_missing_difference")
 
 

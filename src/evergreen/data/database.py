@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.cells import to_frame
 from evergreen.data.dialect import blank
-from evergreen.data.moments import has_dates
 from evergreen.data.sources import PERIODS, Offer, first_line, parse
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.params import Source as SourceParams
 from evergreen.redact import expand
@@ -39,13 +38,13 @@ class Sql:
 
     passed_over: tuple[str, ...] = ()
 
-    def __init__(self, params: SourceParams) -> None:
-        self.nulls = params.nulls
+    def __init__(self, params: SourceParams, dataset: Dataset) -> None:
+        self.dataset, self.nulls = dataset, params.nulls
         self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
         self.lag = timedelta(hours=params.lag_hours)
-        if not has_dates():
+        if not dataset.has_dates:
             raise InputError(
-                "source.kind: 'sql' cuts rows into batches by time: name a column of times as TIME in dataset.py, or export the "
+                "source.kind: 'sql' cuts rows into batches by time: name a column of times as time in dataset.py, or export the "
                 "rows to files, one for each batch (kind: files)"
             )
 
@@ -61,14 +60,14 @@ class Sql:
         # A database compares times in its own zone, and SQLite as text, with or without an offset: a day more on each
         # side, then cut by the time itself.
         room, batch = timedelta(days=1), self._batch()
-        moment = batch.c[dataset.TIME]
+        moment = batch.c[self.dataset.time]
         around = (moment >= self._edge(start - room)) & (moment < self._edge(end + room))
         rows = self._select(select(literal_column("*")).select_from(batch).where(around))
-        times = parse(rows[dataset.TIME], pl.Datetime("us"))
+        times = parse(rows[self.dataset.time], pl.Datetime("us"))
         inside = (times >= start) & (times < end)
         return blank(
             rows.filter(inside.fill_null(value=True)).sort(
-                [name for name in (dataset.TIME, *dataset.KEY) if name in rows.columns]
+                [name for name in (self.dataset.time, *self.dataset.key) if name in rows.columns]
             ),
             self.nulls,
         )
@@ -89,15 +88,15 @@ class Sql:
         from sqlalchemy import func, select
 
         batch = self._batch()
-        moment = batch.c[dataset.TIME]
+        moment = batch.c[self.dataset.time]
         oldest, newest = func.min(moment).label("oldest"), func.max(moment).label("newest")
         edges = self._select(
             select(oldest, newest, (func.count() - func.count(moment)).label("timeless")).select_from(batch)
         )
         if edges["timeless"].item():
             raise InputError(
-                f"source.query: {edges['timeless'].item():,} rows have no {dataset.TIME}, and would be in no batch: leave "
-                f"them out in the query, with WHERE {self._quoted(dataset.TIME)} IS NOT NULL"
+                f"source.query: {edges['timeless'].item():,} rows have no {self.dataset.time}, and would be in no batch: leave "
+                f"them out in the query, with WHERE {self._quoted(self.dataset.time)} IS NOT NULL"
             )
         return edges
 
@@ -105,14 +104,14 @@ class Sql:
         """Return the oldest or the newest time in UTC."""
         value = self._edges[name].item()
         if value is None:
-            raise InputError(f"source.query returns no row with a time in {dataset.TIME!r}")
+            raise InputError(f"source.query returns no row with a time in {self.dataset.time!r}")
         moment: datetime | None = parse(self._edges[name], pl.Datetime("us")).item()
         if moment is None:
-            column, dialect = self._quoted(dataset.TIME), self._engine().dialect.name
+            column, dialect = self._quoted(self.dataset.time), self._engine().dialect.name
             seconds = EPOCHS.get(dialect, EPOCHS["postgresql"]).format(column)
             how = f"{seconds} AS {column}" if isinstance(value, (int, float)) else "2024-05-03 08:30"
             raise InputError(
-                f"source.query returns no times in {dataset.TIME!r}, but {value!r}: make times of them in the query, such "
+                f"source.query returns no times in {self.dataset.time!r}, but {value!r}: make times of them in the query, such "
                 f"as {how}"
             )
         return moment
@@ -132,7 +131,7 @@ class Sql:
         from sqlalchemy import column, quoted_name, text
 
         folds = self._engine().dialect.requires_name_normalize  # lower case stands for upper case, unquoted
-        moment: ColumnClause[Any] = column(quoted_name(dataset.TIME, None if folds else True))
+        moment: ColumnClause[Any] = column(quoted_name(self.dataset.time, None if folds else True))
         return text(f"\n{self.query}\n").columns(moment).subquery("batch")
 
     def _quoted(self, name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from evergreen import dataset
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import write_json
 
@@ -76,15 +76,19 @@ class Definition:
     features: Mapping[str, Written | None]
     key: tuple[str, ...] | None = None
     time: str | None = None
-    columns: tuple[str, ...] = ()  # that stand in for a missing KEY
+    columns: tuple[str, ...] = ()  # that stand in for a missing key
 
     @classmethod
-    def present(cls, task: str) -> Definition:
+    def of(cls, dataset: Dataset, task: str) -> Definition:
         """Return what `dataset.py` says now."""
-        features = {name: Written.of(one) for name, one in dataset.FEATURES.items()}
-        known = tuple(name for name in dataset.COLUMNS if name not in dataset.KNOWN_LATER)
-        named = (tuple(dataset.KEY), dataset.TIME, () if dataset.KEY else known)
-        return cls(task, Written.of(dataset.LABEL), features, *named)
+        features = {name: Written.of(one) for name, one in dataset.features.items()}
+        named = (tuple(dataset.key), dataset.time, () if dataset.key else dataset.known_in_time)
+        return cls(task, Written.of(dataset.label), features, *named)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether something says when rows happened; where that is not known, it does."""
+        return self.time != ""
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
@@ -102,9 +106,9 @@ class Definition:
                 one.read()
         return found
 
-    def is_present(self, task: str) -> bool:
+    def is_present(self, dataset: Dataset, task: str) -> bool:
         """Say whether `dataset.py` still gives the same label and names of rows, and each of the features as they were."""
-        now = Definition.present(task)
+        now = Definition.of(dataset, task)
         label = self.label is None or (self.task == task and self.label.is_same(now.label or self.label))
         return (
             label
@@ -116,7 +120,7 @@ class Definition:
         """Say whether rows are told from one another by the same columns."""
         return self.key is None or (self.key, self.columns) == (now.key, now.columns)
 
-    def expressions(self) -> dict[str, pl.Expr]:
+    def expressions(self, dataset: Dataset) -> dict[str, pl.Expr]:
         """Return the features as they were; what was not written is what `dataset.py` calls so now.
 
         Raises LostError where there is none of that name.
@@ -124,26 +128,26 @@ class Definition:
         found = {}
         for name, written in self.features.items():
             own = written.read() if written else None
-            if own is None and name not in dataset.FEATURES:
+            if own is None and name not in dataset.features:
                 raise LostError(
                     f"the model needs the feature {name!r}, which dataset.py has no more: bring it back, or train "
                     "another with `evergreen run`"
                 )
-            found[name] = dataset.FEATURES[name] if own is None else own
+            found[name] = dataset.features[name] if own is None else own
         return found
 
-    def label_expression(self) -> pl.Expr:
+    def label_expression(self, dataset: Dataset) -> pl.Expr:
         """Return the label as it was, or that of `dataset.py` where it was not written."""
         own = self.label.read() if self.label else None
-        return dataset.LABEL if own is None else own
+        return dataset.label if own is None else own
 
     def changes(self, now: Definition) -> Iterator[str]:
         """Yield a sentence for each difference that keeps a model of this definition from being compared by `now`."""
         if self.label and now.label and (self.task != now.task or not self.label.is_same(now.label)):
-            yield f"it predicts {self.label.says} ({self.task}), and LABEL is {now.label.says} ({now.task}) now"
+            yield f"it predicts {self.label.says} ({self.task}), and label is {now.label.says} ({now.task}) now"
         if self.time is not None and now.time is not None and self.time != now.time:
             was, there = (f"{one!r}" if one else "no column" for one in (self.time, now.time))
-            yield f"TIME was {was} and is {there} now: which rows it has learnt from cannot be told"
+            yield f"time was {was} and is {there} now: which rows it has learnt from cannot be told"
 
 
 def check_columns(expressions: Mapping[str, pl.Expr], columns: list[str]) -> None:
@@ -152,7 +156,7 @@ def check_columns(expressions: Mapping[str, pl.Expr], columns: list[str]) -> Non
         if gone := [one for one in expression.meta.root_names() if one not in columns]:
             raise LostError(
                 f"the model needs the column {gone[0]!r} (for {name}), which is not there any more: declare it in "
-                "dataset.py (COLUMNS) again, or train another with `evergreen run`"
+                "dataset.py (columns) again, or train another with `evergreen run`"
             )
 
 

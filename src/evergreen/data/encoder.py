@@ -118,7 +118,7 @@ def fit_encoder(
     if task != "regression" and len(classes) < 2:
         raise InputError(
             f"all {sum(label_rows.values()):,} training labels are {''.join(classes) or 'missing'} ({batches[0]} "
-            f"to {batches[-1]}): there is nothing to learn; check LABEL in dataset.py, or train on more batches"
+            f"to {batches[-1]}): there is nothing to learn; check label in dataset.py, or train on more batches"
         )
     if task == "binary" and len(classes) > 2:
         shown = ", ".join(classes[:5])

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evergreen.dataset import RESERVED_STARTS
+
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
-KEY = "key_"  # what the columns of a features file that name a row begin with
+KEY = RESERVED_STARTS[0]  # what the columns of a features file that name a row begin with
 APART, MISSING = "\x1f", "\x1e"  # between the parts of a key, in place of one; control characters that no text holds
 
 

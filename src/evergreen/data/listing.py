@@ -10,11 +10,10 @@ import lzma
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from evergreen import dataset
 from evergreen.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,16 +80,21 @@ def form_of(path: str) -> Form | None:
     return Form(bare[: -len(suffix)], KINDS[suffix], packed) if suffix else None
 
 
-def sort_out(filesystem: AbstractFileSystem, entries: Mapping[str, Mapping[str, Any]], encoding: str) -> Listing:
+def sort_out(
+    filesystem: AbstractFileSystem, entries: Mapping[str, Mapping[str, Any]], encoding: str, columns: Collection[str]
+) -> Listing:
     """Return which of a folder's `entries` (as fsspec lists them) are batches, and which are passed over.
 
+    `columns`: those that the first line of a .txt file names where it is a table.
     Raises InputError for a name that no batch can have, and where two files would be the same batch.
     """
     files: dict[str, str] = {}
     passed = []
     for path in sorted(entries):
         name, form = path.rsplit("/", 1)[-1], form_of(path)
-        why = _why_not(filesystem, path, form, entries[path].get("type") == "directory", encoding)
+        why = _why_not(filesystem, path, form, entries[path].get("type") == "directory")
+        if why is None and form and form.kind == "txt":
+            why = _why_no_table(filesystem, path, form, encoding, columns)
         if why is None:
             assert form
             files[_checked(path, form.batch, files)] = path
@@ -99,13 +103,13 @@ def sort_out(filesystem: AbstractFileSystem, entries: Mapping[str, Mapping[str, 
     return Listing(files, tuple(passed))
 
 
-def separator_of(content: bytes, encoding: str) -> str | None:
-    """Return what separates the fields of a text whose first line names most of the declared columns; else None."""
+def separator_of(content: bytes, encoding: str, columns: Collection[str]) -> str | None:
+    """Return what separates the fields of a text whose first line names most of the `columns`; else None."""
     lines = content[:HEAD].decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[:1]
-    columns = {name for name in dataset.COLUMNS if name not in dataset.KNOWN_LATER}
+    wanted = set(columns)
     for separator in SEPARATORS:
         fields = {field.strip() for line in csv.reader(lines, delimiter=separator) for field in line}
-        if len(fields & columns) > len(columns) / 2:
+        if len(fields & wanted) > len(wanted) / 2:
             return separator
     return None
 
@@ -149,7 +153,7 @@ def few(passed: Iterable[str], room: int = 5) -> str:
     return ", ".join(passed[:room]) + (f" and {len(passed) - room} more" if len(passed) > room else "")
 
 
-def _why_not(filesystem: AbstractFileSystem, path: str, form: Form | None, folder: bool, encoding: str) -> str | None:
+def _why_not(filesystem: AbstractFileSystem, path: str, form: Form | None, folder: bool) -> str | None:
     """Return why a file is no batch; None where it is one, "" where it is not worth a word."""
     name = path.rsplit("/", 1)[-1]
     if name.startswith(("._", "~$")) or name.lower() in NOISE or (name.startswith((".", "_")) and not form):
@@ -162,17 +166,17 @@ def _why_not(filesystem: AbstractFileSystem, path: str, form: Form | None, folde
         return "not finished, or an editor's copy"
     if form is None:
         return next((why for why, ends in OTHERS.items() if name.lower().endswith(ends)), "no CSV, TSV or Parquet file")
-    if is_local(filesystem) and (wrong := special(path)) is not None:
-        return wrong
-    return _why_no_table(filesystem, path, form, encoding) if form.kind == "txt" else None
+    return special(path) if is_local(filesystem) else None
 
 
-def _why_no_table(filesystem: AbstractFileSystem, path: str, form: Form, encoding: str) -> str | None:
+def _why_no_table(
+    filesystem: AbstractFileSystem, path: str, form: Form, encoding: str, columns: Collection[str]
+) -> str | None:
     """Return why a .txt file is no table: many a note is called so."""
     try:
         with filesystem.open(path, "rb") as file:
             head = open_packed(file, form.packed).read(HEAD)
-        told = separator_of(head, encoding)
+        told = separator_of(head, encoding, columns)
     except (OSError, EOFError, LookupError, lzma.LZMAError, csv.Error) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
     return None if told else "its first line does not name the columns of dataset.py"

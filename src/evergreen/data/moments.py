@@ -1,6 +1,6 @@
-"""Moments: when the event of a row happened, as TIME in `dataset.py` says.
+"""Moments: when the event of a row happened, as `time` in `dataset.py` says.
 
-TIME names a column of times, or one of numbers that grow with time (a year, a week, a day: each counts as a day), or is
+`time` names a column of times, or one of numbers that grow with time (a year, a week, a day: each counts as a day), or is
 `ORDER`: rows and batches come in the order of time. Empty, nothing says when, and only arrivals of batches are known.
 """
 
@@ -10,53 +10,42 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from evergreen import dataset
+from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
 
-ORDER = "<order>"
 PLACE = "\x1fplace"  # the number of a row in its batch, where that is its time
 FIRST, DAY = datetime(1970, 1, 1), 86_400_000_000  # noqa: DTZ001
 FARTHEST = 700_000  # of such days, on both sides: about the years 50 to 3800
 
 
-def has_column() -> bool:
-    """Say whether a column says when."""
-    return dataset.TIME not in ("", ORDER)
-
-
-def has_dates() -> bool:
-    """Say whether a column of times says when: only then it can be compared with the clock."""
-    return has_column() and dataset.COLUMNS[dataset.TIME].is_temporal()
-
-
-def moment(arrived: datetime) -> pl.Expr:
+def moment(dataset: Dataset, arrived: datetime) -> pl.Expr:
     """Return the moment of a row; `arrived`: when its batch did. In order, each is a microsecond after the one before."""
-    if dataset.TIME == ORDER:
+    if dataset.time == ORDER:
         return pl.lit(arrived, pl.Datetime("us")) + pl.duration(microseconds=pl.col(PLACE))
-    if not has_column():
+    if not dataset.has_time_column:
         return pl.lit(arrived, pl.Datetime("us"))
-    if has_dates():
-        return pl.col(dataset.TIME)
-    return (pl.col(dataset.TIME) * DAY).cast(pl.Int64).cast(pl.Datetime("us"))
+    if dataset.has_dates:
+        return pl.col(dataset.time)
+    return (pl.col(dataset.time) * DAY).cast(pl.Int64).cast(pl.Datetime("us"))
 
 
-def moments(rows: pl.DataFrame, arrived: datetime) -> pl.Series:
+def moments(dataset: Dataset, rows: pl.DataFrame, arrived: datetime) -> pl.Series:
     """Return the moments of rows of a batch that are known; of what is no time yet, as validation will say, none.
 
     Raises InputError where a number is too large to count days.
     """
-    if not has_column():
+    if not dataset.has_time_column:
         return pl.Series([arrived, arrived + timedelta(microseconds=rows.height)], dtype=pl.Datetime("us"))
-    if dataset.TIME not in rows.columns:
+    if dataset.time not in rows.columns:
         return pl.Series([""])  # validation says which column is missing
-    times = rows[dataset.TIME].drop_nulls()
-    if has_dates():
+    times = rows[dataset.time].drop_nulls()
+    if dataset.has_dates:
         return times
     if not times.dtype.is_numeric():
         return pl.Series([""])
     if beyond := times.filter(times.abs() > FARTHEST).head(1).to_list():
         raise InputError(
-            f"dataset.py: TIME is {dataset.TIME!r}, a number up to {beyond[0]:,}: too large to count days; give a smaller "
+            f"dataset.py: time is {dataset.time!r}, a number up to {beyond[0]:,}: too large to count days; give a smaller "
             "one, or a time, in the source"
         )
-    return times.to_frame().select(moment(arrived)).to_series()
+    return times.to_frame().select(moment(dataset, arrived)).to_series()

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.hold import SKETCH
 from evergreen.data.keys import hash_keys, key_columns
 from evergreen.data.places import ROW
 from evergreen.data.sketch import Sketch
 from evergreen.data.split import AT, CONTENT
 from evergreen.data.unlabelled import Given
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole
 from evergreen.project import Project
@@ -73,12 +73,12 @@ class Kept:
             raise InputError(f"{path} is missing or damaged: remove {path.parent} and score the batch again") from None
 
 
-def find(project: Project, given: Given, scorer: Scorer) -> Kept | None:
+def find(project: Project, dataset: Dataset, given: Given, scorer: Scorer) -> Kept | None:
     """Return what is kept of these rows by this version; None where they are yet to be scored by it.
 
     Raises InputError where other rows are kept under the batch's name, or another model's under the version's number.
     """
-    folder, rows = project.predictions / given.batch, fingerprint(given.rows)
+    folder, rows = project.predictions / given.batch, fingerprint(dataset, given.rows)
     kept = [Kept.read(path) for path in _facts(folder)]
     for one in kept:
         if one.fingerprint != rows:
@@ -99,6 +99,7 @@ def find(project: Project, given: Given, scorer: Scorer) -> Kept | None:
 
 def keep(
     project: Project,
+    dataset: Dataset,
     given: Given,
     scorer: Scorer,
     predictions: pl.DataFrame,
@@ -114,7 +115,7 @@ def keep(
     made = (scorer.model, MODEL), (version, VERSION), (now, SCORED_AT)
     whole = predictions.with_columns(pl.lit(value).alias(name) for value, name in made)
     with _writing(project):
-        if kept := find(project, given, scorer):
+        if kept := find(project, dataset, given, scorer):
             return kept, False
         folder.mkdir(parents=True, exist_ok=True)
         sweep_parts(folder)
@@ -125,7 +126,7 @@ def keep(
         kept = Kept(
             given.batch,
             scorer,
-            fingerprint(given.rows),
+            fingerprint(dataset, given.rows),
             given.rows.height,
             whole.height,
             quarantined.height,
@@ -142,7 +143,7 @@ def keep(
 def read(project: Project, batch: str, version: str) -> pl.DataFrame:
     """Return the predictions of a batch by a version, by event time.
 
-    Columns: each of KEY as `key_…`, or without any `key_content` and `row` (its number in the batch), `event_time`,
+    Columns: each of the key as `key_…`, or without any `key_content` and `row` (its number in the batch), `event_time`,
     `prediction` (or `prediction_<class>` for each class) as float32, `model`, `version`, `scored_at` (UTC). Raises
     InputError where there are none, or not as they were kept.
     """
@@ -165,7 +166,7 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     """Return the rows of `predictions` whose labels have arrived, with the columns of `labelled` that they lack.
 
     `labelled`: rows of a features file, with the keys and whatever is asked for, such as the label. Raises InputError
-    where two rows of `labelled` share a key. Rows without one (KEY in dataset.py is empty) are known by what they hold;
+    where two rows of `labelled` share a key. Rows without one (key in dataset.py is empty) are known by what they hold;
     those that hold the same as others cannot be told apart, and are not joined.
     """
     predictions = predictions.drop(ROW, AT, strict=False)
@@ -183,13 +184,13 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     more = [name for name in labelled.columns if name not in (*predictions.columns, AT)]
     try:
         return predictions.join(labelled.select(*keys, *more), on=keys, nulls_equal=True, maintain_order="left")
-    except pl.exceptions.PolarsError as error:  # the types of KEY are others now
+    except pl.exceptions.PolarsError as error:  # the types of the key are others now
         raise InputError(f"predictions and labelled rows have keys of different types: {error}") from None
 
 
-def fingerprint(rows: pl.DataFrame) -> str:
+def fingerprint(dataset: Dataset, rows: pl.DataFrame) -> str:
     """Return a SHA-256 of the declared columns known in time, whatever the order of rows and of columns."""
-    names = [name for name in dataset.COLUMNS if name in rows.columns and name not in dataset.KNOWN_LATER]
+    names = [name for name in dataset.known_in_time if name in rows.columns]
     hashes = np.sort(hash_keys(rows, names))
     return hashlib.sha256(json.dumps(names).encode() + hashes.tobytes()).hexdigest()
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen import dataset, recipes
+from evergreen import recipes
 from evergreen.data.definition import Definition, LostError, check_columns
 from evergreen.data.encoder import ENCODER, LIVE_ENCODER, as_class, fit_encoder
 from evergreen.data.hold import SKETCH, find_held
 from evergreen.data.keys import KEY, hash_keys, key_columns
 from evergreen.data.manifest import Manifest, when
-from evergreen.data.moments import ORDER, PLACE, has_column, moment
+from evergreen.data.moments import PLACE, moment
 from evergreen.data.profile import Profile, profile
 from evergreen.data.sketch import sketch
 from evergreen.data.split import (
@@ -33,20 +33,19 @@ from evergreen.data.split import (
     LABEL,
     SHARES,
     SLICE,
-    TAKEN,
-    TAKEN_STARTS,
     TIME,
     Part,
     Split,
     split_rows,
     within,
 )
+from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_own, write_json, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
-OWN = "own_"  # of a model: what the columns begin with by which it tells rows, where KEY is another by now
+OWN = "own_"  # of a model: what the columns begin with by which it tells rows, where the key is another by now
 ALONE = 20  # rows that are computed each by itself
 
 
@@ -61,7 +60,7 @@ class Prepared:
     held: dict[str, dict[str, str]]  # batches held back: column -> why
 
 
-def prepare(project: Project, params: Params, *, check: bool = False) -> Prepared:
+def prepare(project: Project, dataset: Dataset, params: Params, *, check: bool = False) -> Prepared:
     """Write `data/features/`: three files per batch, `split.json`, `encoder.json`; with `check`, altered files anew.
 
     A batch that is too unlike those before it is in no part of the split (see `hold.py`).
@@ -70,29 +69,29 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
     validated, done = Manifest(project.validated), Manifest(project.features)
     if check:
         done.forget_altered()
-    stamps = _stamps(validated, params)
+    stamps = _stamps(project, params)
     new = done.not_stamped(stamps)
-    _check_features()
     done.drop([name for name in done.entries if name not in stamps])
     for name in new:
         validated.check(name)
         try:
-            arrived = None if has_column() else datetime.fromisoformat(validated.entries[name]["start"])
-            features, left_out = _featurize(pl.read_parquet(validated.file(name)), params.task, arrived)
+            arrived = None if dataset.has_time_column else datetime.fromisoformat(validated.entries[name]["start"])
+            rows = pl.read_parquet(validated.file(name))
+            features, left_out = _featurize(dataset, rows, params.task, arrived)
         except InputError as error:
             raise InputError(f"batch {name!r}: {error}") from error
         if features.is_empty():
-            raise InputError(f"batch {name!r}: no row has a label; check LABEL and LEFT_OUT in dataset.py")
+            raise InputError(f"batch {name!r}: no row has a label; check label and left_out in dataset.py")
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
-        write_json(done.file(name, ".json"), _summaries(features, left_out))
-        sketch(features.select(*dataset.FEATURES, LABEL), features[TIME]).write(done.file(name, SKETCH))
+        write_json(done.file(name, ".json"), _summaries(dataset, features, left_out))
+        sketch(features.select(*dataset.features, LABEL), features[TIME]).write(done.file(name, SKETCH))
         files = (done.file(name), done.file(name, ".json"), done.file(name, SKETCH))
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     held = find_held(done, batches, params.drift)
     few = params.split.cross_validate_below if params.train.refit == "all" else None
-    split = split_rows(done, [name for name in batches if name not in held], params.split.train_batches, few)
-    _fit(done, split, params)
+    split = split_rows(dataset, done, [name for name in batches if name not in held], params.split.train_batches, few)
+    _fit(dataset, done, split, params)
     write_json(project.features / "split.json", asdict(split))
     used = Profile.read(done.file(name, ".json") for name in split.batches())
     counts = {reason: one.rows for reason, one in used.left_out.items()}
@@ -101,58 +100,48 @@ def prepare(project: Project, params: Params, *, check: bool = False) -> Prepare
 
 def stale(project: Project, params: Params) -> list[str]:
     """Return the batches that have no features yet, or others': also where DVC knows no file that changed."""
-    return Manifest(project.features).not_stamped(_stamps(Manifest(project.validated), params))
+    return Manifest(project.features).not_stamped(_stamps(project, params))
 
 
-def _stamps(validated: Manifest, params: Params) -> dict[str, str]:
-    recipe = sha256_of(recipes.PREPARE, sha256_of_own(dataset.__file__), params.task)
+def _stamps(project: Project, params: Params) -> dict[str, str]:
+    validated = Manifest(project.validated)
+    recipe = sha256_of(recipes.PREPARE, sha256_of_own(*project.code_of("dataset")), params.task)
     return {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
 
 
-def _check_features() -> None:
-    for name, expression in dataset.FEATURES.items():
-        if name in TAKEN or name.startswith(TAKEN_STARTS):
-            raise InputError(
-                f"dataset.py: no feature can be called {name!r}: {LABEL!r}, {TIME!r} and what begins with {KEY!r}, "
-                f"{SLICE!r} or {GROUP!r} are other columns of a features file; call it otherwise"
-            )
-        if later := sorted(set(expression.meta.root_names()) & set(dataset.KNOWN_LATER)):
-            raise InputError(
-                f"dataset.py: feature {name!r} reads {later[0]!r}, which is known only later (KNOWN_LATER): a "
-                "model cannot have it when it must predict; take the feature out"
-            )
-
-
-def featurize(rows: pl.DataFrame, task: str, arrived: datetime | None = None) -> tuple[pl.DataFrame, dict[str, int]]:
+def featurize(
+    dataset: Dataset, rows: pl.DataFrame, task: str, arrived: datetime | None = None
+) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return key, time, label and features of `rows`, and how many rows were left out for which reason.
 
     Row by row: no row's features depend on another row. Sorted by event time; `arrived` stands for it where no column
     of dataset.py says when (the present, where not given). Rows without a key are known by what they hold.
     """
-    features, left_out = _featurize(rows, task, arrived)
+    features, left_out = _featurize(dataset, rows, task, arrived)
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
 def featurize_unlabelled(
-    rows: pl.DataFrame, definition: Definition | None = None
+    dataset: Dataset, rows: pl.DataFrame, definition: Definition | None = None
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return what `featurize` does, less the label, for rows whose labels are not known yet.
 
     `definition`: whose features, in place of dataset.py's. A row that would be left out for a reason known only later
-    (KNOWN_LATER) stays in: nobody can tell yet.
+    (known_later) stays in: nobody can tell yet.
     """
-    _check_features()
-    features, left_out = _featurize(rows, None, None, definition)
+    features, left_out = _featurize(dataset, rows, None, None, definition)
     return features, {reason: one.height for reason, one in left_out.items()}
 
 
-def features_of(project: Project, rows: pl.DataFrame, definition: Definition, task: str) -> pl.DataFrame:
+def features_of(
+    project: Project, dataset: Dataset, rows: pl.DataFrame, definition: Definition, task: str
+) -> pl.DataFrame:
     """Return `rows` of features files of `task` with the features, label and key of `definition`, a model's.
 
     They are computed from the validated rows, where dataset.py says otherwise by now; rows that have none of its labels
     are left out. Raises LostError where the model needs what is not there any more.
     """
-    if rows.is_empty() or definition.is_present(task):
+    if rows.is_empty() or definition.is_present(dataset, task):
         return rows
     done, validated, parts = Manifest(project.features), Manifest(project.validated), []
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
@@ -161,8 +150,9 @@ def features_of(project: Project, rows: pl.DataFrame, definition: Definition, ta
     ]
     for name in near:
         validated.check(name)
-        arrived = datetime.fromisoformat(validated.entries[name]["start"]) if not has_column() else None
-        parts.append(_featurize(pl.read_parquet(validated.file(name)), definition.task, arrived, definition)[0])
+        arrived = datetime.fromisoformat(validated.entries[name]["start"]) if not dataset.has_time_column else None
+        batch = pl.read_parquet(validated.file(name))
+        parts.append(_featurize(dataset, batch, definition.task, arrived, definition)[0])
     found = pl.concat(parts)
     wanted, there = (hash_keys(frame, [*key_columns(frame), TIME]) for frame in (rows, found))
     kept = np.isin(there, wanted)
@@ -176,12 +166,12 @@ def features_of(project: Project, rows: pl.DataFrame, definition: Definition, ta
     return found
 
 
-def _own_keys(rows: pl.DataFrame, definition: Definition, task: str) -> list[pl.Series]:
+def _own_keys(dataset: Dataset, rows: pl.DataFrame, definition: Definition, task: str) -> list[pl.Series]:
     """Return what names each row by the `definition`, where dataset.py names it otherwise by now.
 
     Raises LostError where a column that is needed for that is gone.
     """
-    if definition.names_rows_as(Definition.present(task)):
+    if definition.names_rows_as(Definition.of(dataset, task)):
         return []
     names = definition.key or definition.columns
     if gone := [name for name in names if name not in rows.columns]:
@@ -195,87 +185,92 @@ def _own_keys(rows: pl.DataFrame, definition: Definition, task: str) -> list[pl.
 
 
 def _featurize(
-    rows: pl.DataFrame, task: str | None, arrived: datetime | None = None, definition: Definition | None = None
+    dataset: Dataset,
+    rows: pl.DataFrame,
+    task: str | None,
+    arrived: datetime | None = None,
+    definition: Definition | None = None,
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the features of `rows` and the rows left out; a `task` of None stands for rows without labels.
 
     `definition`: whose features and label, in place of dataset.py's.
     """
-    rows = rows.with_row_index(PLACE) if dataset.TIME == ORDER else rows
-    features = definition.expressions() if definition else dataset.FEATURES
-    label = definition.label_expression() if definition else dataset.LABEL
+    rows = rows.with_row_index(PLACE) if dataset.time == ORDER else rows
+    features = definition.expressions(dataset) if definition else dataset.features
+    label = definition.label_expression(dataset) if definition else dataset.label
     if definition:
-        check_columns(features | ({"the label": label} if task else {}), rows.columns)
+        check_columns({**features, **({"the label": label} if task else {})}, rows.columns)
     try:
-        kept, left_out = _leave_out(rows, label) if task else _leave_out_in_time(rows)
-        columns = [pl.col(name).alias(KEY + name) for name in dataset.KEY]
-        columns.append(moment(arrived or datetime.now(UTC).replace(tzinfo=None)).alias(TIME))
+        kept, left_out = _leave_out(dataset, rows, label) if task else _leave_out_in_time(dataset, rows)
+        columns = [pl.col(name).alias(KEY + name) for name in dataset.key]
+        columns.append(moment(dataset, arrived or datetime.now(UTC).replace(tzinfo=None)).alias(TIME))
         if task:
             _check_label(kept.select(label).to_series(), task)
             columns.append((label.cast(pl.Float64) if task == "regression" else label).alias(LABEL))
-        columns += _columns(features)
+        columns += _columns(dataset, features)
         found = kept.select(columns)
         _check_row_by_row(found, kept, columns)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"dataset.py: LABEL, LEFT_OUT or FEATURES cannot be computed: {error}") from error
-    if not dataset.KEY:
-        known = [name for name in dataset.COLUMNS if name not in dataset.KNOWN_LATER]
-        found.insert_column(0, pl.Series(CONTENT, hash_keys(kept, known)))
-        if dataset.TIME == ORDER:
+        raise InputError(f"dataset.py: label, left_out or features cannot be computed: {error}") from error
+    if not dataset.key:
+        found.insert_column(0, pl.Series(CONTENT, hash_keys(kept, dataset.known_in_time)))
+        if dataset.time == ORDER:
             found.insert_column(1, found[TIME].alias(AT))
     if definition and task:
-        found = found.with_columns(_own_keys(kept, definition, task))
+        found = found.with_columns(_own_keys(dataset, kept, definition, task))
     if task and task != "regression":
         found = found.with_columns(as_class(found[LABEL]))
     return _as_float32(found, features).sort(TIME, maintain_order=True), left_out
 
 
-def summarize(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> Profile:
+def summarize(dataset: Dataset, features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> Profile:
     """Return the profile of a batch: of its `features`, and of the rows it left out (as validated), by reason."""
     groups = [name for name in features.columns if name.startswith((SLICE, GROUP))]
-    values = features.select(*groups, *dataset.FEATURES)
-    return profile(values, features[LABEL], {why: _describe(rows) for why, rows in left_out.items()}, groups)
+    values = features.select(*groups, *dataset.features)
+    return profile(values, features[LABEL], {why: _describe(dataset, rows) for why, rows in left_out.items()}, groups)
 
 
-def _fit(done: Manifest, split: Split, params: Params) -> None:
+def _fit(dataset: Dataset, done: Manifest, split: Split, params: Params) -> None:
     """Fit the encoder of the model that is judged, and that of the live one, on the rows that each learns from."""
     refit = params.train.refit == "all"
-    _fit_one(done, split.before_holdout() if refit else split.train, params, ENCODER)
+    _fit_one(dataset, done, split.before_holdout() if refit else split.train, params, ENCODER)
     if refit:
-        _fit_one(done, split.all_rows(), params, LIVE_ENCODER)
+        _fit_one(dataset, done, split.all_rows(), params, LIVE_ENCODER)
     else:
         (done.folder / LIVE_ENCODER).unlink(missing_ok=True)
 
 
-def _fit_one(done: Manifest, part: Part, params: Params, name: str) -> None:
-    known = Profile.of(*(_summary(done, batch, part) for batch in part.batches))
-    levels = {feature: counts for feature, counts in known.kept.levels.items() if feature in dataset.FEATURES}
+def _fit_one(dataset: Dataset, done: Manifest, part: Part, params: Params, name: str) -> None:
+    known = Profile.of(*(_summary(dataset, done, batch, part) for batch in part.batches))
+    levels = {feature: counts for feature, counts in known.kept.levels.items() if feature in dataset.features}
     fitted = fit_encoder(
-        params.task, list(dataset.FEATURES), levels, known.classes, params.prepare.min_level_rows, part.batches
+        params.task, list(dataset.features), levels, known.classes, params.prepare.min_level_rows, part.batches
     )
     fitted.write(done.folder / name)
 
 
-def _summaries(features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def _summaries(dataset: Dataset, features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     """Return the profile of a batch as plain values; where rows are split by key, with that of the rows learnt from."""
-    whole = asdict(summarize(features, left_out))
-    if dataset.TIME:
+    whole = asdict(summarize(dataset, features, left_out))
+    if dataset.time:
         return whole
     shares = {"train": SHARES["train"], "before_holdout": (SHARES["train"][0], SHARES["validation"][1])}
-    return whole | {name: asdict(summarize(features.filter(within(features, one)), {})) for name, one in shares.items()}
+    return whole | {
+        name: asdict(summarize(dataset, features.filter(within(features, one)), {})) for name, one in shares.items()
+    }
 
 
-def _summary(done: Manifest, name: str, part: Part) -> dict[str, Any]:
+def _summary(dataset: Dataset, done: Manifest, name: str, part: Part) -> dict[str, Any]:
     if part.shares or part.end is None or done.entries[name]["end"] < part.end:
         content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
         return content["train" if part.shares == SHARES["train"] else "before_holdout"] if part.shares else content
     rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(part.end))
-    return asdict(summarize(rows, {}))
+    return asdict(summarize(dataset, rows, {}))
 
 
-def _leave_out(rows: pl.DataFrame, label: pl.Expr) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _leave_out(dataset: Dataset, rows: pl.DataFrame, label: pl.Expr) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be learnt from, and the others by reason."""
-    kept, left_out = _leave_out_for(rows, dataset.LEFT_OUT)
+    kept, left_out = _leave_out_for(rows, dataset.left_out)
     unlabelled = kept.select(label).to_series().is_null()
     if unlabelled.any():
         left_out["no label"] = kept.filter(unlabelled)
@@ -283,10 +278,10 @@ def _leave_out(rows: pl.DataFrame, label: pl.Expr) -> tuple[pl.DataFrame, dict[s
     return kept, left_out
 
 
-def _leave_out_in_time(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _leave_out_in_time(dataset: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be scored, and those that are left out for what is known in time."""
-    later = set(dataset.KNOWN_LATER)
-    reasons = {why: one for why, one in dataset.LEFT_OUT.items() if not later & set(one.meta.root_names())}
+    later = set(dataset.known_later)
+    reasons = {why: one for why, one in dataset.left_out.items() if not later & set(one.meta.root_names())}
     return _leave_out_for(rows, reasons)
 
 
@@ -299,24 +294,24 @@ def _leave_out_for(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> tuple[
     return kept, left_out
 
 
-def _columns(features: Mapping[str, pl.Expr]) -> list[pl.Expr]:
+def _columns(dataset: Dataset, features: Mapping[str, pl.Expr]) -> list[pl.Expr]:
     return [
-        *(one.cast(pl.String).alias(SLICE + name) for name, one in dataset.SLICES.items()),
-        *(one.cast(pl.String).alias(GROUP + name) for name, one in dataset.GROUPS.items()),
+        *(one.cast(pl.String).alias(SLICE + name) for name, one in dataset.slices.items()),
+        *(one.cast(pl.String).alias(GROUP + name) for name, one in dataset.groups.items()),
         *(expression.alias(name) for name, expression in features.items()),
     ]
 
 
-def _describe(rows: pl.DataFrame) -> pl.DataFrame:
+def _describe(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the features of rows left out, less those that cannot be computed, as may be why they are left out."""
     try:
-        return _as_float32(rows.select(_columns(dataset.FEATURES)), dataset.FEATURES)
+        return _as_float32(rows.select(_columns(dataset, dataset.features)), dataset.features)
     except pl.exceptions.PolarsError:
         found = rows.drop(rows.columns)  # keeps the number of rows
-        for column in _columns(dataset.FEATURES):
+        for column in _columns(dataset, dataset.features):
             with suppress(pl.exceptions.PolarsError):
                 name = column.meta.output_name()
-                found = found.with_columns(_as_float32(rows.with_columns(column).select(name), dataset.FEATURES)[name])
+                found = found.with_columns(_as_float32(rows.with_columns(column).select(name), dataset.features)[name])
         return found
 
 
@@ -333,7 +328,7 @@ def _check_row_by_row(features: pl.DataFrame, rows: pl.DataFrame, columns: list[
     alone = pl.concat([rows[at].select(columns) for at in some])
     for name in features.columns:
         if not features[name].gather(list(some)).equals(alone[name]):
-            what = "LABEL" if name == LABEL else f"feature {name!r}"
+            what = "label" if name == LABEL else f"feature {name!r}"
             raise InputError(
                 f"dataset.py: {what} depends on other rows of the batch: a row that is scored alone would get another "
                 "value, and rows of the holdout would reach into training; use the row's own columns only"
@@ -344,7 +339,7 @@ def _check_label(label: pl.Series, task: str) -> None:
     if not label.dtype.is_float():
         return
     if not label.is_finite().all():
-        raise InputError("some labels are infinite or not a number; leave them out in dataset.py (LEFT_OUT)")
+        raise InputError("some labels are infinite or not a number; leave them out in dataset.py (left_out)")
     if task != "regression" and (fractions := label.filter(label != label.round())).len():
         raise InputError(
             f"label {fractions[0]} is a fraction, no class; use task: regression, or make classes of it in dataset.py"

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.dialect import NUMBER, Dialect, blank, read_iso
 from evergreen.data.listing import (
     READ,
@@ -33,6 +32,7 @@ from evergreen.data.listing import (
 )
 from evergreen.data.memory import check_parquet, check_size, check_text, unpack
 from evergreen.data.naming import natural
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_own
 from evergreen.params import Source as SourceParams
@@ -70,12 +70,12 @@ class Source(Protocol):
         """Return the rows of one batch as they are in the source."""
 
 
-def open_source(params: SourceParams) -> Source:
+def open_source(params: SourceParams, dataset: Dataset) -> Source:
     """Return the source that `params.yaml` names."""
     from evergreen.data.database import Sql  # which reads values as this module does
 
     kinds: dict[str, type[Files | Sql | Python]] = {"files": Files, "sql": Sql, "python": Python}
-    return kinds[params.kind](params)
+    return kinds[params.kind](params, dataset)
 
 
 def first_line(error: object) -> str:
@@ -152,8 +152,8 @@ def _unchanged(before: pl.Series, after: pl.Series) -> pl.Series:
 class Files:
     """One CSV, TSV or Parquet file per batch, in a local folder or behind any fsspec URL, listed by `offers`."""
 
-    def __init__(self, params: SourceParams) -> None:
-        self.path = params.path or ""
+    def __init__(self, params: SourceParams, dataset: Dataset) -> None:
+        self.dataset, self.path = dataset, params.path or ""
         self.encoding, self.separator, self.nulls = params.encoding, params.separator, params.nulls
         self.dialect = Dialect(params.decimal, params.thousands, params.dates)
         self.passed_over: tuple[str, ...] = ()
@@ -187,7 +187,7 @@ class Files:
             return self._timed(read_parquet(content, path))
         separator = "\t" if form.kind == "tsv" else self.separator
         if form.kind == "txt":
-            separator = separator_of(content, self.encoding) or separator
+            separator = separator_of(content, self.encoding, self.dataset.known_in_time) or separator
         check_text(content, separator, path)
         return self._plain(read_csv(as_utf8(content, path, self.encoding), path, separator))
 
@@ -214,9 +214,9 @@ class Files:
     def _plain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the fields of declared numbers and times as everybody writes them."""
         columns = []
-        for name in (name for name in frame.columns if dataset.COLUMNS.get(name, pl.String()) != pl.String()):
+        for name in (name for name in frame.columns if self.dataset.columns.get(name, pl.String()) != pl.String()):
             column = frame[name].str.strip_chars().replace(dict.fromkeys(NULLS))
-            times = dataset.COLUMNS[name].is_temporal()
+            times = self.dataset.columns[name].is_temporal()
             columns.append(self.dialect.read_times(column) if times else self.dialect.read_numbers(column))
         return frame.with_columns(columns)
 
@@ -225,7 +225,7 @@ class Files:
         told = [
             self.dialect.read_times(frame[name].cast(pl.String))
             for name, dtype in frame.schema.items()
-            if dataset.COLUMNS.get(name, dtype).is_temporal() and (dtype == pl.String() or dtype.is_numeric())
+            if self.dataset.columns.get(name, dtype).is_temporal() and (dtype == pl.String() or dtype.is_numeric())
         ]
         return frame.with_columns(told) if self.dialect.dates else frame
 
@@ -243,7 +243,12 @@ class Files:
         except Exception as error:  # whatever a remote file system raises
             said = first_line(error).replace(os.path.expandvars(self.path), self.path)  # what ${NAME} holds stays there
             raise InputError(f"source.path: {self.path!r} cannot be listed ({said})") from None
-        found: Listing = sort_out(filesystem, {str(path): entry for path, entry in entries.items()}, self.encoding)
+        found: Listing = sort_out(
+            filesystem,
+            {str(path): entry for path, entry in entries.items()},
+            self.encoding,
+            self.dataset.known_in_time,
+        )
         self.passed_over = found.passed_over
         if not found.files:
             besides = f"; passed over: {few(found.passed_over)}" if found.passed_over else ""
@@ -350,7 +355,7 @@ class Python:
 
     passed_over: tuple[str, ...] = ()
 
-    def __init__(self, params: SourceParams) -> None:
+    def __init__(self, params: SourceParams, _: Dataset) -> None:
         name = params.module or ""
         try:
             self.module = importlib.import_module(name)
@@ -358,7 +363,9 @@ class Python:
             raise InputError(f"source.module: {name!r} cannot be imported ({first_line(error)})") from None
         lacking = [one for one in ("batches", "read", "origin") if not callable(getattr(self.module, one, None))]
         if lacking:
-            raise InputError(f"source.module: {name!r} lacks {lacking[0]}(): see src/evergreen/flights.py")
+            raise InputError(
+                f"source.module: {name!r} lacks {lacking[0]}(): it needs batches(), read(name) and origin()"
+            )
 
     def offers(self) -> list[Offer]:
         code = sha256_of_own(str(self.module.__file__))

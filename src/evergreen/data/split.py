@@ -1,6 +1,6 @@
 """Split: which rows train, which stop training early, and which neither has seen.
 
-By time, where TIME in dataset.py says when (`moments.py`): the newest batch judges. Else by a hash of the key: a row has
+By time, where `time` in dataset.py says when (`moments.py`): the newest batch judges. Else by a hash of the key: a row has
 its part for ever, whatever comes later, so no champion has learnt from what another is judged by. Where rows are few,
 cross-validation judges (`split.cross_validate_below` in params.yaml), and all of them train what goes live.
 """
@@ -17,9 +17,9 @@ from typing import Any
 
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.keys import KEY, hash_rows
 from evergreen.data.manifest import Manifest
+from evergreen.dataset import RESERVED, RESERVED_STARTS, Dataset
 from evergreen.errors import InputError
 from evergreen.project import Project
 
@@ -29,9 +29,8 @@ SHARES = {
     "validation": (0.70, 0.85),
     "holdout": (0.85, 1.0),
 }  # of rows, where batches do not split them
-TIME, LABEL = "event_time", "label"  # columns of a features file beside the features
-SLICE, GROUP = "slice_", "group_"  # what the names of others begin with
-TAKEN, TAKEN_STARTS = (TIME, LABEL), (KEY, SLICE, GROUP)  # so no feature can be called that
+TIME, LABEL = RESERVED  # columns of a features file beside the features
+_, SLICE, GROUP = RESERVED_STARTS  # what the names of others begin with, beside KEY
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
 FEWEST_MOMENTS = 40  # of which cross-validation forward in time cuts off the newer half, in five
 AT = KEY + "at"  # and with it the moment, where rows come in the order of time: the same may happen again
@@ -119,7 +118,11 @@ class Split:
 
 
 def split_rows(
-    done: Manifest, batches: list[str], train_batches: int | None, cross_validate_below: int | None = None
+    dataset: Dataset,
+    done: Manifest,
+    batches: list[str],
+    train_batches: int | None,
+    cross_validate_below: int | None = None,
 ) -> Split:
     """Return the split of the rows in `batches`, which are in order; at most so many of them train.
 
@@ -128,9 +131,7 @@ def split_rows(
     """
     if not batches:
         raise InputError("no batch is validated yet: `evergreen ingest` and `validate` first")
-    split = (
-        _split_by_time(done, batches, train_batches) if dataset.TIME else _split_by_key(done, batches, train_batches)
-    )
+    split = (_split_by_time if dataset.time else _split_by_key)(done, batches, train_batches)
     if not cross_validate_below or sum(done.entries[name]["rows"] for name in split.batches()) >= cross_validate_below:
         return split
     return replace(split, judged=_find_judged(done, split))

@@ -1,6 +1,6 @@
 """Unlabelled: rows that are to be scored, from a file or a batch of `data/raw/`, read and checked.
 
-What is known only later (KNOWN_LATER) may be there or not: it is never looked at.
+What is known only later (known_later) may be there or not: it is never looked at.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from evergreen import dataset
-from evergreen.data.batches import check_declared
 from evergreen.data.listing import READ, form_of
 from evergreen.data.manifest import Manifest
 from evergreen.data.sources import Files, typed
-from evergreen.data.validate import Outcome, check_batch, read_raw
+from evergreen.data.validate import Contract, Outcome, read_raw
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.params import Source as SourceParams
-from evergreen.params import Validate as ValidateParams
 from evergreen.project import Project
 from evergreen.redact import expand, holds_secret
 
@@ -39,13 +37,12 @@ class Given:
     rows: pl.DataFrame = field(repr=False)
 
 
-def read_given(project: Project, source: SourceParams, path: str, name: str | None = None) -> Given:
+def read_given(project: Project, dataset: Dataset, source: SourceParams, path: str, name: str | None = None) -> Given:
     """Read the rows of one file (CSV, TSV, Parquet; local or any fsspec URL) or of a batch's file in `data/raw/`.
 
     Encoding and separator are those of `source`; the batch is called `name`, or like its file.
     Raises InputError for a file that is not there, cannot be read whole or holds no row, and for an impossible name.
     """
-    check_declared()
     raw = find_given(project, path)
     form = form_of(path)
     batch = name or (form.batch if form else path)
@@ -58,8 +55,8 @@ def read_given(project: Project, source: SourceParams, path: str, name: str | No
         raw.check(Path(path).stem)
         rows = read_raw(Path(path))
     else:
-        rows = typed(_File(source.model_copy(update={"path": path})).read(path), dataset.COLUMNS)
-    if not set(rows.columns) & set(dataset.COLUMNS):
+        rows = typed(_File(source.model_copy(update={"path": path}), dataset).read(path), dataset.columns)
+    if not set(rows.columns) & set(dataset.columns):
         raise InputError(
             f"{path} has none of the columns that dataset.py declares, but {', '.join(rows.columns[:5])}: is "
             f"source.separator ({source.separator!r}) the file's?"
@@ -92,21 +89,22 @@ def find_given(project: Project, path: str) -> Manifest | None:
     return None
 
 
-def check_given(given: Given, params: ValidateParams) -> Outcome:
+def check_given(given: Given, contract: Contract) -> Outcome:
     """Take the rows apart as any batch's: valid rows, in declared types with nothing known later, and the others.
 
     Raises InputError where the batch as a whole is bad.
     """
-    if unknown := [name for name in (*dataset.KEY, dataset.TIME) if name in dataset.KNOWN_LATER]:
+    dataset = contract.dataset
+    if unknown := [name for name in (*dataset.key, dataset.time) if name in dataset.known_later]:
         raise InputError(
-            f"dataset.py: {unknown[0]!r} is in KNOWN_LATER, but KEY or TIME needs it: rows cannot be scored without it"
+            f"dataset.py: {unknown[0]!r} is in known_later, but key or time needs it: rows cannot be scored without it"
         )
-    outcome = check_batch(given.rows, given.batch, params, labelled=False)
+    outcome = contract.check(given.rows, given.batch, labelled=False)
     if outcome.report.faults:
         faults = "\n".join(f"  {fault}" for fault in outcome.report.faults)
         raise InputError(
             f"batch {given.batch!r} is bad, and no row of it was scored:\n{faults}\n"
-            "correct it and score it again, or change what is expected in dataset.py (COLUMNS), expectations.py or "
+            "correct it and score it again, or change what is expected in dataset.py (columns), expectations.py or "
             "params.yaml (validate)"
         )
     return outcome

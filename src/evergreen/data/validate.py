@@ -10,20 +10,20 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from evergreen import dataset, recipes
+from evergreen import recipes
 from evergreen.data.manifest import Manifest, when
 from evergreen.data.memory import check_parquet
-from evergreen.data.moments import has_column, has_dates, moments
+from evergreen.data.moments import moments
 from evergreen.data.sources import parse
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_own, sweep_parts, write_json, write_whole
 from evergreen.params import Params
@@ -116,12 +116,124 @@ class BadBatchError(InputError):
             f"batch {report.batch!r} is bad, and nothing after it was changed:\n{faults}\n"
             f"deliver it again and take it with `evergreen ingest {report.batch} --replace`, take it out of the source "
             f"and then out with `evergreen ingest {report.batch} --drop`, or change what is expected in "
-            "dataset.py (COLUMNS), expectations.py or params.yaml (validate); see reports/validation.html"
+            "dataset.py (columns), expectations.py or params.yaml (validate); see reports/validation.html"
         )
 
 
-def validate(project: Project, params: Params, *, check: bool = False) -> Validated:
-    """Check each batch of `data/raw/` that is new, or whose contract has changed; with `check`, or whose files have.
+@dataclass(frozen=True)
+class Contract:
+    """What is expected of any batch: what `dataset` declares, the `expectations` of a batch by its name, `params`."""
+
+    dataset: Dataset
+    expectations: Callable[[str], list[Expectation]] = field(repr=False)
+    params: ValidateParams
+
+    @classmethod
+    def of(cls, project: Project, params: Params) -> Contract:
+        """Return the contract of a project."""
+        return cls(project.dataset, project.expectations, params.validation)
+
+    def check(self, frame: pl.DataFrame, batch: str, *, labelled: bool = True) -> Outcome:
+        """Take one raw batch, shape (rows, columns as delivered), apart.
+
+        Not `labelled`: rows to be scored, perhaps a few. What is known later is not looked at, and null in the valid rows;
+        of expectations.py holds what is about rows or columns and names none known later.
+        """
+        from great_expectations.expectations import ExpectTableColumnsToMatchSet
+
+        dataset = self.dataset
+        later = () if labelled else dataset.known_later
+        columns = [name for name in dataset.columns if name not in later]
+        schema = ExpectTableColumnsToMatchSet(
+            column_set=columns,
+            exact_match=False,
+            description="every column that dataset.py declares is there",
+        )
+        checks, broken = _run([schema], frame.head(1), frame.height)
+        if not checks[0].passed:
+            missing = ", ".join(repr(name) for name in columns if name not in frame.columns)
+            fault = f"missing column(s) {missing}; it has {', '.join(frame.columns)}"
+            return _bad(batch, frame, checks, [fault])
+        parsed = _parsed(dataset, frame.with_columns(pl.lit(None, dataset.columns[name]).alias(name) for name in later))
+        parsed = self._with_times_to_come(parsed)
+        expected = [one for one in self.expectations(batch) if labelled or self._holds_in_time(one)]
+        expected = [_of_delivered(one, parsed) for one in (*self._declared(parsed), *expected)]
+        found, broken = _run(expected, parsed, frame.height)
+        checks += found
+        reasons = _reasons(broken, frame.height)
+        rows_bad = sum(1 for one in reasons if one)
+        faults = [_fault(check, frame.height) for check in checks if check.scope == "batch" and not check.passed]
+        if rows_bad > self.params.max_bad_rows * frame.height:
+            faults += _too_many(checks, rows_bad, frame.height, self.params.max_bad_rows)
+        if faults:
+            return _bad(batch, frame, checks, faults)
+        good = pl.Series([not one for one in reasons])
+        report = BatchReport(batch, frame.height, frame.height - rows_bad, rows_bad, tuple(checks))
+        return Outcome(
+            report,
+            parsed.filter(good).select(*dataset.columns),
+            frame.with_columns(
+                pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
+                pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(QUARANTINE_ROW),
+            ).filter(~good),
+        )
+
+    def _with_times_to_come(self, parsed: pl.DataFrame) -> pl.DataFrame:
+        """Return `parsed` and, where rows are ahead of the clock, a column of their times, which must be empty.
+
+        One such row would make every later batch an old one.
+        """
+        if not self.dataset.has_dates or self.params.max_future_days is None:
+            return parsed
+        time = self.dataset.time
+        ahead = parsed[time].cast(pl.Datetime("us")) > _now() + timedelta(days=self.params.max_future_days)
+        if not ahead.any():
+            return parsed
+        times = pl.when(ahead).then(pl.col(time).cast(pl.String)).alias(time + AHEAD)
+        return parsed.with_columns(times)
+
+    def _declared(self, parsed: pl.DataFrame) -> Iterable[Expectation]:
+        """Yield what `dataset.py` and `params.yaml` imply."""
+        import great_expectations.expectations as gxe
+
+        dataset, params = self.dataset, self.params
+        for column, dtype in dataset.columns.items():
+            name = column + UNPARSED.format(kind=_kind(dtype))
+            if name in parsed.columns:
+                yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {_kind(dtype)}")
+        if dataset.has_time_column:
+            yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.time, description=f"{dataset.time}: is there")
+        unique = f"{', '.join(dataset.key)}: unique together"
+        if len(dataset.key) == 1:
+            there = f"{dataset.key[0]}: is there"  # that it is unique is asked of the rows that have it
+            yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.key[0], description=there)
+            yield gxe.ExpectColumnValuesToBeUnique(column=dataset.key[0], description=unique)
+        elif dataset.key:
+            yield gxe.ExpectCompoundColumnsToBeUnique(
+                column_list=list(dataset.key), ignore_row_if="never", description=unique
+            )
+        if dataset.time + AHEAD in parsed.columns:
+            ahead = f"{dataset.time}: at most {params.max_future_days:g} day(s) ahead of the clock"
+            yield gxe.ExpectColumnValuesToBeNull(column=dataset.time + AHEAD, description=ahead)
+        if params.max_age_days is not None and not dataset.has_dates:
+            raise InputError("validate.max_age_days needs a column of times: name one as time in dataset.py")
+        if params.max_age_days is not None:
+            oldest = _now() - timedelta(days=params.max_age_days)
+            fresh = f"newest {dataset.time}: at most {params.max_age_days:g} days old"
+            yield gxe.ExpectColumnMaxToBeBetween(column=dataset.time, min_value=oldest, description=fresh)
+
+    def _holds_in_time(self, expectation: Expectation) -> bool:
+        """Say whether `expectation` is about rows or columns, and about none that is known later."""
+        kwargs = expectation.configuration.kwargs
+        named = {name for key, value in kwargs.items() if key.startswith("column") for name in _texts(value)}
+        condition = json.dumps(kwargs.get("row_condition"), default=str)
+        if any(name in named or re.search(rf"\b{re.escape(name)}\b", condition) for name in self.dataset.known_later):
+            return False
+        return _about_rows(expectation) or type(expectation).__name__.startswith(ABOUT_COLUMNS)
+
+
+def validate(project: Project, contract: Contract, *, check: bool = False) -> Validated:
+    """Check each batch of `data/raw/` that is new, or whose `contract` has changed; with `check`, or whose files have.
 
     Writes `data/validated/`, `data/quarantine/` and `data/validation/`; nothing of it where a batch is bad.
     Raises BadBatchError for the first bad batch.
@@ -129,27 +241,27 @@ def validate(project: Project, params: Params, *, check: bool = False) -> Valida
     raw, done = Manifest(project.raw), Manifest(project.validated)
     if check:
         done.forget_altered()
-    stamps = _stamps(raw, params)
+    stamps = _stamps(project, contract.params)
     new = done.not_stamped(stamps)
     outcomes = []
     for name in new:
         raw.check(name)
-        outcomes.append(check_batch(read_raw(project.raw / f"{name}.parquet"), name, params.validation))
+        outcomes.append(contract.check(read_raw(project.raw / f"{name}.parquet"), name))
         if outcomes[-1].report.faults:
             raise BadBatchError(outcomes[-1].report)
     done.drop([name for name in done.entries if name not in stamps])
     for outcome in outcomes:
-        _keep(project, outcome, done, stamps[outcome.report.batch], raw.entries[outcome.report.batch])
+        _keep(project, contract.dataset, outcome, done, stamps[outcome.report.batch], raw.entries[outcome.report.batch])
     return Validated(tuple(new), tuple(read_reports(project)), batches=len(stamps))
 
 
 def stale(project: Project, params: Params) -> list[str]:
     """Return the batches that were not checked yet, or by another contract: also where DVC knows no file that changed."""
-    return Manifest(project.validated).not_stamped(_stamps(Manifest(project.raw), params))
+    return Manifest(project.validated).not_stamped(_stamps(project, params.validation))
 
 
-def _stamps(raw: Manifest, params: Params) -> dict[str, str]:
-    expected = contract(params)
+def _stamps(project: Project, params: ValidateParams) -> dict[str, str]:
+    raw, expected = Manifest(project.raw), fingerprint(project, params)
     return {name: sha256_of(raw.version(name), expected) for name in raw.in_order()}
 
 
@@ -158,13 +270,10 @@ def load_library() -> None:
     import great_expectations.expectations  # noqa: F401
 
 
-def contract(params: Params) -> str:
-    """Return a fingerprint of what is expected of any batch: the recipe, the user's own files and parameters."""
-    expected = find_spec("evergreen.expectations")  # importing it takes seconds
-    assert expected
-    assert expected.origin
-    own = sha256_of_own(dataset.__file__, expected.origin)
-    return sha256_of(recipes.VALIDATE, own, params.validation.model_dump())
+def fingerprint(project: Project, params: ValidateParams) -> str:
+    """Return what stands for what is expected of any batch: the recipe, the user's own files and parameters."""
+    own = sha256_of_own(*project.code_of("dataset", "expectations"))
+    return sha256_of(recipes.VALIDATE, own, params.model_dump())
 
 
 def read_reports(project: Project) -> list[BatchReport]:
@@ -185,75 +294,16 @@ def read_raw(path: Path) -> pl.DataFrame:
         ) from None
 
 
-def check_batch(frame: pl.DataFrame, batch: str, params: ValidateParams, *, labelled: bool = True) -> Outcome:
-    """Take one raw batch, shape (rows, columns as delivered), apart.
-
-    Not `labelled`: rows to be scored, perhaps a few. What is known later is not looked at, and null in the valid rows;
-    of expectations.py holds what is about rows or columns and names none known later.
-    """
-    from great_expectations.expectations import ExpectTableColumnsToMatchSet
-
-    later = () if labelled else dataset.KNOWN_LATER
-    columns = [name for name in dataset.COLUMNS if name not in later]
-    schema = ExpectTableColumnsToMatchSet(
-        column_set=columns,
-        exact_match=False,
-        description="every column that dataset.py declares is there",
-    )
-    checks, broken = _run([schema], frame.head(1), frame.height)
-    if not checks[0].passed:
-        missing = ", ".join(repr(name) for name in columns if name not in frame.columns)
-        fault = f"missing column(s) {missing}; it has {', '.join(frame.columns)}"
-        return _bad(batch, frame, checks, [fault])
-    parsed = _parsed(frame.with_columns(pl.lit(None, dataset.COLUMNS[name]).alias(name) for name in later))
-    parsed = _with_times_to_come(parsed, params)
-    expected = [one for one in _expected(batch) if labelled or _holds_in_time(one)]
-    expected = [_of_delivered(one, parsed) for one in (*_declared(parsed, params), *expected)]
-    found, broken = _run(expected, parsed, frame.height)
-    checks += found
-    reasons = _reasons(broken, frame.height)
-    rows_bad = sum(1 for one in reasons if one)
-    faults = [_fault(check, frame.height) for check in checks if check.scope == "batch" and not check.passed]
-    if rows_bad > params.max_bad_rows * frame.height:
-        faults += _too_many(checks, rows_bad, frame.height, params.max_bad_rows)
-    if faults:
-        return _bad(batch, frame, checks, faults)
-    good = pl.Series([not one for one in reasons])
-    report = BatchReport(batch, frame.height, frame.height - rows_bad, rows_bad, tuple(checks))
-    return Outcome(
-        report,
-        parsed.filter(good).select(*dataset.COLUMNS),
-        frame.with_columns(
-            pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
-            pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(QUARANTINE_ROW),
-        ).filter(~good),
-    )
-
-
-def _parsed(frame: pl.DataFrame) -> pl.DataFrame:
+def _parsed(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     """Return `frame` in declared types; text that does not fit moves to a column of its own, which must be empty."""
     columns = []
-    for name, dtype in dataset.COLUMNS.items():
+    for name, dtype in dataset.columns.items():
         columns.append(parse(frame[name], dtype))
         if columns[-1].null_count() > frame[name].null_count():
             unfit = pl.select(pl.when(columns[-1].is_null()).then(_as_text(frame[name]))).to_series()
             columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
             columns.append(_as_text(frame[name]).alias(name + DELIVERED))
-    return pl.DataFrame([*columns, *(frame[name] for name in frame.columns if name not in dataset.COLUMNS)])
-
-
-def _with_times_to_come(parsed: pl.DataFrame, params: ValidateParams) -> pl.DataFrame:
-    """Return `parsed` and, where rows are ahead of the clock, a column of their times, which must be empty.
-
-    One such row would make every later batch an old one.
-    """
-    if not has_dates() or params.max_future_days is None:
-        return parsed
-    ahead = parsed[dataset.TIME].cast(pl.Datetime("us")) > _now() + timedelta(days=params.max_future_days)
-    if not ahead.any():
-        return parsed
-    times = pl.when(ahead).then(pl.col(dataset.TIME).cast(pl.String)).alias(dataset.TIME + AHEAD)
-    return parsed.with_columns(times)
+    return pl.DataFrame([*columns, *(frame[name] for name in frame.columns if name not in dataset.columns)])
 
 
 def _now() -> datetime:
@@ -272,36 +322,6 @@ def _kind(dtype: pl.DataType) -> str:
     return TYPE_NAMES[group if dtype.is_temporal() or dtype.is_numeric() else "other"]
 
 
-def _declared(parsed: pl.DataFrame, params: ValidateParams) -> Iterable[Expectation]:
-    """Yield what `dataset.py` and `params.yaml` imply."""
-    import great_expectations.expectations as gxe
-
-    for column, dtype in dataset.COLUMNS.items():
-        name = column + UNPARSED.format(kind=_kind(dtype))
-        if name in parsed.columns:
-            yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {_kind(dtype)}")
-    if has_column():
-        yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.TIME, description=f"{dataset.TIME}: is there")
-    unique = f"{', '.join(dataset.KEY)}: unique together"
-    if len(dataset.KEY) == 1:
-        there = f"{dataset.KEY[0]}: is there"  # that it is unique is asked of the rows that have it
-        yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.KEY[0], description=there)
-        yield gxe.ExpectColumnValuesToBeUnique(column=dataset.KEY[0], description=unique)
-    elif dataset.KEY:
-        yield gxe.ExpectCompoundColumnsToBeUnique(
-            column_list=list(dataset.KEY), ignore_row_if="never", description=unique
-        )
-    if dataset.TIME + AHEAD in parsed.columns:
-        ahead = f"{dataset.TIME}: at most {params.max_future_days:g} day(s) ahead of the clock"
-        yield gxe.ExpectColumnValuesToBeNull(column=dataset.TIME + AHEAD, description=ahead)
-    if params.max_age_days is not None and not has_dates():
-        raise InputError("validate.max_age_days needs a column of times: name one as TIME in dataset.py")
-    if params.max_age_days is not None:
-        oldest = _now() - timedelta(days=params.max_age_days)
-        fresh = f"newest {dataset.TIME}: at most {params.max_age_days:g} days old"
-        yield gxe.ExpectColumnMaxToBeBetween(column=dataset.TIME, min_value=oldest, description=fresh)
-
-
 def _of_delivered(expectation: Expectation, parsed: pl.DataFrame) -> Expectation:
     """Return `expectation`; one that values are there, of the column as delivered: what does not fit is not missing."""
     kwargs = expectation.configuration.kwargs
@@ -309,22 +329,6 @@ def _of_delivered(expectation: Expectation, parsed: pl.DataFrame) -> Expectation
     if type(expectation).__name__ != "ExpectColumnValuesToNotBeNull" or name not in parsed.columns:
         return expectation
     return expectation.copy(update={"column": name, "description": _says(expectation)})
-
-
-def _expected(batch: str) -> list[Expectation]:
-    from evergreen.expectations import expectations
-
-    return expectations(batch)
-
-
-def _holds_in_time(expectation: Expectation) -> bool:
-    """Say whether `expectation` is about rows or columns, and about none that is known later."""
-    kwargs = expectation.configuration.kwargs
-    named = {name for key, value in kwargs.items() if key.startswith("column") for name in _texts(value)}
-    condition = json.dumps(kwargs.get("row_condition"), default=str)
-    if any(name in named or re.search(rf"\b{re.escape(name)}\b", condition) for name in dataset.KNOWN_LATER):
-        return False
-    return _about_rows(expectation) or type(expectation).__name__.startswith(ABOUT_COLUMNS)
 
 
 def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tuple[list[Check], dict[str, list[int]]]:
@@ -485,9 +489,11 @@ def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]
     return Outcome(report, frame.clear(), frame.clear())
 
 
-def _keep(project: Project, outcome: Outcome, done: Manifest, stamp: str, raw: Mapping[str, Any]) -> None:
+def _keep(
+    project: Project, dataset: Dataset, outcome: Outcome, done: Manifest, stamp: str, raw: Mapping[str, Any]
+) -> None:
     name = outcome.report.batch
-    times = moments(outcome.valid, _now()) if has_column() else pl.Series([raw["start"]])
+    times = moments(dataset, outcome.valid, _now()) if dataset.has_time_column else pl.Series([raw["start"]])
     valid, report, bad_rows = (
         done.file(name),
         project.validation / f"{name}.json",

@@ -327,7 +327,7 @@ def _groups(evidence: Evidence, gate: Gate) -> Rule:
     if gate.max_group_difference is None:
         return Rule("groups", met=True, says="SWITCHED OFF (gate.max_group_difference)")
     if not evidence.groups:
-        return Rule("groups", met=True, says="no two groups of 30 rows to compare (GROUPS in dataset.py)")
+        return Rule("groups", met=True, says="no two groups of 30 rows to compare (groups in dataset.py)")
     name, largest = max(evidence.groups.items(), key=lambda item: (math.isnan(item[1].low), item[1].low, item[1].value))
     says = (
         f"largest difference between groups: {largest.value:.3f} by {name}, surely {largest.low:.3f}, "

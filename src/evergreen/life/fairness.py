@@ -1,4 +1,4 @@
-"""Fairness: how differently a model treats the groups that are declared in `dataset.py` (GROUPS)."""
+"""Fairness: how differently a model treats the groups that are declared in `dataset.py` (groups)."""
 
 from __future__ import annotations
 

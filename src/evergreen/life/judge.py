@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.definition import LostError
 from evergreen.data.keys import hash_rows
 from evergreen.data.split import GROUP, LABEL, SLICE, TIME
@@ -239,7 +238,7 @@ def _questions(
         return ()
     says = (
         f"with {listed_names(new)}, which the champion lacks, it knows far more than the champion: are they known when a "
-        "prediction is asked for? If not, take them out of FEATURES; if they are, `evergreen promote --approve`, or name "
+        "prediction is asked for? If not, take them out of features; if they are, `evergreen promote --approve`, or name "
         "them in leaks.trusted in params.yaml"
     )
     return (says,)
@@ -253,9 +252,10 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
     try:
         if changed := _changes(before, present):
             raise InputError("; ".join(changed))
-        for one in (present, before) if not dataset.TIME else ():  # rows that hold the same as one that was learnt from
+        untimed = () if present.model.definition.is_timed else (present, before)
+        for one in untimed:  # rows that hold the same as one that was learnt from tell nothing
             seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
-            rows = rows.filter(~seen)  # tell nothing
+            rows = rows.filter(~seen)
         check_unseen(hash_rows(present.known(rows)), champion=present.model.learnt.keys)
         old, new = _see_champion(rows, before), _see_champion(rows, present)
         y = present.model.encoder.transform_label(present.known(rows)[LABEL])
@@ -276,7 +276,7 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
     if challenger.held_out is None:
         check_unseen(hash_rows(rows), challenger=learnt.keys)
     first = rows[TIME].cast(pl.Datetime("us")).min()
-    judged_before = dataset.TIME and challenger.held_out is None
+    judged_before = challenger.model.definition.is_timed and challenger.held_out is None
     if judged_before and isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
         raise InputError(f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by")
     whole = np.mean(side.seeds, axis=0) if side.averaged else None

@@ -26,7 +26,7 @@ PARTS = {"train": "training", "validation": "validation", "holdout": "holdout"}
 NEARLY = "have, but for one feature and for rounding, the features and the label of"
 LUCK = 3  # standard errors that a share of copies may be above what coincidence explains
 STRONG = 0.98  # AUC or R2 of a feature that a person should look at
-REMEDY = "take it out of FEATURES and add its columns to KNOWN_LATER in dataset.py"
+REMEDY = "take it out of features and add its columns to known_later in dataset.py"
 FEWEST_ROWS = 30  # of a holdout, and of a block of training rows, that near copies are looked for in
 AHEAD = 2.0  # a feature stands out if it has so many times the skill of the next best
 
@@ -190,7 +190,7 @@ def _look_at_keys(tables: Tables) -> _Found:
 def _shared(shared: int, rows: int, earlier: str, later: str) -> Leak:
     says = (
         f"{shared:,} of {rows:,} {later} rows have the key of a {earlier} row, where none may: keep each row once in "
-        "the source, or let KEY in dataset.py name what tells rows apart"
+        "the source, or let key in dataset.py name what tells rows apart"
     )
     return Leak("key", f"{earlier} and {later}", shared, says)
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen import dataset
 from evergreen.data.encoder import as_class
 from evergreen.data.hold import SKETCH
 from evergreen.data.keys import hash_rows
@@ -95,7 +94,7 @@ def gather(
         p = held_out.packaged[held_out.find(hash_rows(rows))]
     else:
         later = pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest)
-        rows = own(rows.filter(later)) if dataset.TIME else model.unseen(own(rows))
+        rows = own(rows.filter(later)) if model.definition.is_timed else model.unseen(own(rows))
         p = say(model, rows)
     return Reference.of(version, model, past, rows, p, params, usual_auc)
 

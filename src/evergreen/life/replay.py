@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from evergreen.data import batches
+from evergreen.data.definition import Definition
 from evergreen.data.hold import SKETCH
 from evergreen.data.manifest import Manifest
 from evergreen.data.naming import natural
@@ -29,7 +30,8 @@ from evergreen.data.prepare import Prepared, prepare
 from evergreen.data.sketch import Sketch
 from evergreen.data.sources import open_source
 from evergreen.data.split import LABEL, Split, read_part
-from evergreen.data.validate import BadBatchError, validate
+from evergreen.data.validate import BadBatchError, Contract, validate
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.life import monitor
 from evergreen.life.compare import Resampling, resample_rows
@@ -166,9 +168,9 @@ def open_replay(project: Project, params: Params, options: Options, patience: fl
         yield replayer
 
 
-def find_batches(params: Params, options: Options) -> tuple[str, ...]:
+def find_batches(dataset: Dataset, params: Params, options: Options) -> tuple[str, ...]:
     """Return the batches of the source that a replay goes through. Raises InputError for fewer than 4."""
-    names = (one.name for one in open_source(params.source).offers())
+    names = (one.name for one in open_source(params.source, dataset).offers())
     found = tuple(name for name in names if options.until is None or natural(name) <= natural(options.until))
     if len(found) < FEWEST:
         upto = f" up to {options.until!r}" if options.until else ""
@@ -179,7 +181,7 @@ def find_batches(params: Params, options: Options) -> tuple[str, ...]:
     return found
 
 
-def challenge(workspace: Project, params: Params, device: str, version: str) -> Challenger:
+def challenge(workspace: Project, dataset: Dataset, params: Params, device: str, version: str) -> Challenger:
     """Train a challenger on the split that is prepared, as the training flow does.
 
     Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
@@ -195,7 +197,7 @@ def challenge(workspace: Project, params: Params, device: str, version: str) -> 
         tables = load_judged(workspace)
     trained = fit_seeds(tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None)
     learnt = learnt_before(workspace, tables)
-    trees, linear = trees_of(tables, trained, params, learnt), linear_of(tables, params, learnt)
+    trees, linear = trees_of(tables, trained, dataset, params, learnt), linear_of(tables, dataset, params, learnt)
     baselines = predict_baselines(tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed])
     rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
     return Challenger(
@@ -213,32 +215,32 @@ def fit_seeds(
 
 
 def trees_of(
-    tables: Tables, trained: Sequence[Trained], params: Params, learnt: Learnt,
+    tables: Tables, trained: Sequence[Trained], dataset: Dataset, params: Params, learnt: Learnt,
     chosen: Sequence[int] = (), *, refit: bool = False,
 ) -> Contender:  # fmt: skip
     """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
     boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
     chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
     rounds = int(np.median([one.rounds for one in trained]))
-    how = (learner, None, way_of(params, learner), rounds, refit)
+    how = (learner, Definition.of(dataset, params.task), way_of(dataset, params, learner), rounds, refit)
     return Contender(tables, boosters, tuple(chosen), learnt, *how)
 
 
-def linear_of(tables: Tables, params: Params, learnt: Learnt, *, refit: bool = False) -> Contender:
+def linear_of(tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False) -> Contender:
     """Return the linear model of the training rows."""
     seed = params.sweep.first_seed
-    boosters, way = {seed: fit_linear(tables, seed)}, way_of(params, LINEAR)
-    return Contender(tables, boosters, (seed,), learnt, LINEAR, None, way, refit=refit)
+    how = (LINEAR, Definition.of(dataset, params.task), way_of(dataset, params, LINEAR))
+    return Contender(tables, {seed: fit_linear(tables, seed)}, (seed,), learnt, *how, refit=refit)
 
 
 class Replayer:
     """A history that is being replayed: `advance` with each of `names`, in order, then `result`."""
 
     def __init__(self, project: Project, params: Params, options: Options) -> None:
-        self.workspace = project.workspace
+        self.workspace, self.dataset = project.workspace, project.dataset
         self.options, self.params = options, _as_then(params, options)
         self.metric = pick_metric(self.params.gate.metric, params.task)
-        self.names = find_batches(self.params, options)
+        self.names = find_batches(project.dataset, self.params, options)
         self.device = pick_device(self.params.train.device)
         self.tracks: list[Track] = []
         self.held: list[str] = []
@@ -285,17 +287,17 @@ class Replayer:
 
     def _bring(self, name: str) -> Prepared | None:
         """Return what is known with the batch `name`; None where it is empty or bad, as if a person had left it out."""
-        taken = batches.ingest(self.workspace, self.params, (name,))
+        taken = batches.ingest(self.workspace, self.dataset, self.params, (name,))
         if not taken.new:
             self.left_out[name] = "empty"
             return None
         try:
-            validate(self.workspace, self.params)
+            validate(self.workspace, Contract.of(self.workspace, self.params))
         except BadBatchError as error:
             batches.drop(self.workspace, [name])
             self.left_out[name] = error.report.faults[0]
             return None
-        return prepare(self.workspace, self.params)
+        return prepare(self.workspace, self.dataset, self.params)
 
     def _features(self) -> Manifest:
         return Manifest(self.workspace.features)
@@ -304,7 +306,7 @@ class Replayer:
 
     def _begin(self, name: str, split: Split) -> None:
         """Make the first champion, the same for all policies; where the gate refuses it, the next batch tries again."""
-        challenger = challenge(self.workspace, self.params, self.device, name)
+        challenger = challenge(self.workspace, self.dataset, self.params, self.device, name)
         chosen, held_out, decision = challenger.face(None, self.params)
         self.refused = () if decision.action == PROMOTE else decision.reasons
         if decision.action == PROMOTE:
@@ -397,7 +399,7 @@ class Replayer:
 
     def _try(self, name: str) -> Challenger | InputError:
         try:
-            return challenge(self.workspace, self.params, self.device, name)
+            return challenge(self.workspace, self.dataset, self.params, self.device, name)
         except InputError as error:
             return error
 
@@ -415,10 +417,10 @@ class Replayer:
         tables, params = load_all(self.workspace), self.params
         learnt = learnt_all(self.workspace, tables)
         if judged.model.learner == LINEAR:
-            live = linear_of(tables, params, learnt, refit=True)
+            live = linear_of(tables, self.dataset, params, learnt, refit=True)
         else:
             trained = fit_seeds(tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train)))
-            live = trees_of(tables, trained, params, learnt, judged.model.seeds, refit=True)
+            live = trees_of(tables, trained, self.dataset, params, learnt, judged.model.seeds, refit=True)
         return live.candidate(judged.version, held_out)
 
     def _end(self, split: Split) -> datetime:

@@ -13,6 +13,7 @@ from evergreen.data.keys import key_columns
 from evergreen.data.predictions import PREDICTION
 from evergreen.data.prepare import featurize_unlabelled
 from evergreen.data.split import TIME
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ class Summary:
     unseen: Mapping[str, int]  # category -> rows; only where there are some
 
 
-def score_rows(model: Model, rows: pl.DataFrame) -> Scores:
-    """Return what `model` says of valid `rows`, shape (rows, COLUMNS), whose labels are not known yet.
+def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
+    """Return what `model` says of valid `rows`, shape (rows, columns), whose labels are not known yet.
 
     Bit for bit what it says of the same rows once they are labelled. Raises InputError where the features it was
     trained with cannot be computed any more, or a prediction is no number.
     """
-    features, left_out = featurize_unlabelled(rows, model.definition)
+    features, left_out = featurize_unlabelled(dataset, rows, model.definition)
     _check_kinds(features, model.encoder)
     several = model.encoder.task == "multiclass"
     names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from evergreen import dataset, recipes
+from evergreen import recipes
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_own
 from evergreen.model.learner import find_learner, is_librarys
@@ -54,15 +55,15 @@ def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
     return sha256_of(data, params.task, chosen, device, seed, versions, recipe_of(params.train.learner))
 
 
-def way_of(params: Params, name: str) -> str:
+def way_of(dataset: Dataset, params: Params, name: str) -> str:
     """Return what stands for how the learner called `name` trains, rows and seeds aside: what differs is the data.
 
     It is of the recipe (and an own learner's code), the learner's parameters, the task and what `dataset.py` makes of a row.
     """
     chosen: dict[str, Any] = params.train.model_dump(exclude={"device"}) if name == params.train.learner else {}
     learner = find_learner(name)
-    features = {name: one.meta.serialize(format="json") for name, one in dataset.FEATURES.items()}
-    label, left_out = dataset.LABEL.meta.serialize(format="json"), [*map(str, dataset.LEFT_OUT.values())]
+    features = {name: one.meta.serialize(format="json") for name, one in dataset.features.items()}
+    label, left_out = dataset.label.meta.serialize(format="json"), [*map(str, dataset.left_out.values())]
     versions = [version(library) for library in learner.LIBRARIES]
     how = (params.task, params.sweep.model, params.prepare.model_dump(), chosen, features, label, left_out, versions)
     return sha256_of(name, how, recipe_of(name))

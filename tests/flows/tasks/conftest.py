@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import settings_of
 
 from evergreen import params
-from evergreen.project import Project
 from evergreen.tracking import Tracker
 from flows.tasks.job import Job
 
@@ -19,7 +19,7 @@ def make_job() -> Callable[..., Job]:
     """Make the job of the project at a folder; keyword arguments are sections of its parameters."""
 
     def make(root: Path, **sections: Any) -> Job:
-        project, chosen = Project(root), params.parse(sections, "params.yaml")
+        project, chosen = settings_of(root), params.parse(sections, "params.yaml")
         return Job(project, chosen, Tracker(project, chosen))
 
     return make

@@ -12,7 +12,6 @@ import pytest
 from conftest import month
 from prefect.logging import disable_run_logger
 
-from evergreen import dataset
 from evergreen.data.definition import Definition
 from evergreen.data.predictions import Kept, Scorer, keep, read_sketch
 from evergreen.data.prepare import featurize_unlabelled
@@ -22,6 +21,7 @@ from evergreen.errors import InputError
 from evergreen.model.score import Scores, Summary
 from flows.tasks import scoring
 from flows.tasks.job import Job
+from late_flights.dataset import dataset
 
 ONE = Scorer("flights", "3", "run of 3")
 ROWS = month("2013-04").head(6)
@@ -54,7 +54,7 @@ class Registry:
 
     def open(self, number: str) -> Any:
         self.opened += 1
-        return SimpleNamespace(encoder=SimpleNamespace(levels={}), definition=Definition.present("binary"))
+        return SimpleNamespace(encoder=SimpleNamespace(levels={}), definition=Definition.of(dataset, "binary"))
 
 
 @pytest.fixture
@@ -97,13 +97,13 @@ def test_reading_says_whether_the_rows_were_scored_before(job: Job, tmp_path: Pa
     with disable_run_logger():
         plan = scoring.read.fn(job, str(tmp_path / "rows.csv"), "april")
         assert (plan.given.batch, plan.given.rows.height, plan.scorer, plan.kept) == ("april", 6, ONE, None)
-        kept, _ = keep(job.project, plan.given, ONE, SAID, sketch(SAID, None), ROWS.clear(), {})
+        kept, _ = keep(job.project, dataset, plan.given, ONE, SAID, sketch(SAID, None), ROWS.clear(), {})
         assert scoring.read.fn(job, str(tmp_path / "rows.csv"), "april").kept == kept
 
 
 def test_scoring_keeps_and_shows(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     tables: list[Any] = []
-    features, _ = featurize_unlabelled(ROWS)
+    features, _ = featurize_unlabelled(dataset, ROWS)
     scores = Scores(SAID, features, {"cancelled": 2})
     monkeypatch.setattr("evergreen.model.score.score_rows", lambda *_: scores)
     monkeypatch.setattr(scoring, "create_table_artifact", lambda table, **about: tables.append((table, about)))
@@ -113,7 +113,7 @@ def test_scoring_keeps_and_shows(job: Job, monkeypatch: pytest.MonkeyPatch) -> N
         assert fresh
         assert scoring.score.fn(job, plan, checked) == (kept, False)  # tried again after it was kept
     assert pl.read_parquet(kept.path)["prediction"].to_list() == [0.5] * 6
-    assert list(read_sketch(job.project, "april", "3").columns) == list(dataset.FEATURES)
+    assert list(read_sketch(job.project, "april", "3").columns) == list(dataset.features)
     table, about = tables[0]
     assert about["key"] == "scoring"
     assert str(kept.path) in about["description"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from evergreen import dataset, flights
+from late_flights import flights
+from late_flights.dataset import dataset
 
 ROWS = {
     "2013-01": 27004, "2013-02": 24951, "2013-03": 28834, "2013-04": 28330, "2013-05": 28796, "2013-06": 28243,
@@ -27,19 +28,19 @@ def year(batches: dict[str, pl.DataFrame]) -> pl.DataFrame:
 def test_a_batch_is_one_month_in_declared_columns(batches: dict[str, pl.DataFrame], name: str) -> None:
     frame = batches[name]
     assert frame.height == ROWS[name]
-    assert frame.schema == dataset.COLUMNS
-    assert set(frame[dataset.TIME].dt.strftime("%Y-%m")) == {name}
-    assert frame[dataset.TIME].dt.date().n_unique() == int(frame[dataset.TIME].dt.month_end().dt.day().max())
+    assert frame.schema == dataset.columns
+    assert set(frame[dataset.time].dt.strftime("%Y-%m")) == {name}
+    assert frame[dataset.time].dt.date().n_unique() == int(frame[dataset.time].dt.month_end().dt.day().max())
 
 
 def test_the_year_has_every_flight_once(year: pl.DataFrame) -> None:
     assert year.height == 336_776 == sum(ROWS.values())
-    assert year.select(dataset.KEY).null_count().sum_horizontal().item() == 0
-    assert not year.select(dataset.KEY).is_duplicated().any()
+    assert year.select(dataset.key).null_count().sum_horizontal().item() == 0
+    assert not year.select(dataset.key).is_duplicated().any()
 
 
 def test_late_flights_move_over_the_year(batches: dict[str, pl.DataFrame]) -> None:
-    late = {name: frame.select(dataset.LABEL).to_series().sum() / frame.height for name, frame in batches.items()}
+    late = {name: frame.select(dataset.label).to_series().sum() / frame.height for name, frame in batches.items()}
     assert min(late, key=late.__getitem__) == "2013-09"
     assert max(late, key=late.__getitem__) == "2013-12"
     assert late["2013-09"] == pytest.approx(0.13, abs=0.01)
@@ -47,13 +48,13 @@ def test_late_flights_move_over_the_year(batches: dict[str, pl.DataFrame]) -> No
 
 
 def test_weather_is_missing_on_the_last_day(batches: dict[str, pl.DataFrame]) -> None:
-    last = batches["2013-12"].filter(pl.col(dataset.TIME).dt.day() == 31)
+    last = batches["2013-12"].filter(pl.col(dataset.time).dt.day() == 31)
     assert last["temp"].null_count() == last.height > 0
     assert 0 < batches["2013-01"]["wind_gust"].null_count() < batches["2013-01"].height
 
 
 def test_weather_is_of_the_airport_and_its_hour(year: pl.DataFrame) -> None:
-    hours = year.group_by("origin", pl.col(dataset.TIME).dt.truncate("1h")).agg(
+    hours = year.group_by("origin", pl.col(dataset.time).dt.truncate("1h")).agg(
         pl.col("temp").drop_nulls().n_unique().alias("readings")
     )
     assert hours["readings"].max() == 1

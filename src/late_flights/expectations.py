@@ -6,9 +6,9 @@ Three kinds, told apart by what they are:
 - about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the flow stops.
 
 Rows that are scored may be few and have no label yet: for them hold the rules about rows and about columns, less those
-that name a column of `KNOWN_LATER`.
+that name a column of `known_later`.
 
-Schema, types and the uniqueness of `KEY` follow from `dataset.py` and need no line here.
+Schema, types and the uniqueness of `key` follow from `dataset.py` and need no line here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from evergreen import dataset
+from late_flights.dataset import dataset
 
 
 def expectations(batch: str) -> list[Expectation]:
@@ -35,8 +35,8 @@ def _batch(batch: str) -> list[Expectation]:
         start = datetime(year, month, 1)
         end = start + timedelta(days=monthrange(year, month)[1])
         expected += [
-            gxe.ExpectColumnMinToBeBetween(column=dataset.TIME, min_value=start, max_value=start + timedelta(days=1)),
-            gxe.ExpectColumnMaxToBeBetween(column=dataset.TIME, min_value=end - timedelta(days=1), max_value=end),
+            gxe.ExpectColumnMinToBeBetween(column=dataset.time, min_value=start, max_value=start + timedelta(days=1)),
+            gxe.ExpectColumnMaxToBeBetween(column=dataset.time, min_value=end - timedelta(days=1), max_value=end),
         ]
     return expected
 

@@ -7,44 +7,15 @@ again. Nothing was chosen by what came out: neither here, nor in params.yaml by 
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import numpy as np
 import polars as pl
 
-from evergreen import dataset, expectations, params
-from evergreen.life.courses import Options
-from evergreen.life.replay import replay
-from evergreen.project import Project
-from benchmarks.replay import ROOT, tell
+from benchmarks.seasons.dataset import dataset
 
 START, MONTHS, ROWS, SHOPS, SEED = datetime(2011, 1, 1), 24, 2500, 12, 2011  # noqa: DTZ001
-SEEDS = 3  # the question is when to train, and a seed more moves no answer
 NOISE = 15.0  # standard deviation, in sales
-DEFINITION: dict[str, Any] = {
-    "COLUMNS": {"number": pl.Int64(), "hour": pl.Datetime("us"), "shop": pl.String(), "price": pl.Float64(),
-                "temperature": pl.Float64(), "sales": pl.Float64()},
-    "KEY": ("number",),
-    "TIME": "hour",
-    "LABEL": pl.col("sales"),
-    "KNOWN_LATER": ("sales",),
-    "LEFT_OUT": {},
-    "FEATURES": {
-        "shop": pl.col("shop"),
-        "weekday": pl.col("hour").dt.weekday(),
-        "hour_of_day": pl.col("hour").dt.hour(),
-        "month": pl.col("hour").dt.month(),
-        "price": pl.col("price"),
-        "temperature": pl.col("temperature"),
-    },
-    "SLICES": {"shop": pl.col("shop")},
-    "GROUPS": {},
-}  # fmt: skip
 
 
 def batches() -> list[str]:
@@ -78,23 +49,4 @@ def read(batch: str) -> pl.DataFrame:
     named = pl.Series(shop).replace_strict({at: f"shop {at}" for at in range(SHOPS)})
     columns = {"number": at * ROWS + np.arange(ROWS), "hour": times, "shop": named, "price": price,
                "temperature": warmth, "sales": sales}  # fmt: skip
-    return pl.DataFrame(columns).cast(DEFINITION["COLUMNS"])
-
-
-def main() -> None:
-    content = {"task": "regression", "source": {"kind": "python", "module": "benchmarks.seasons"}}
-    chosen = params.load(ROOT / "params.yaml").model_dump(by_alias=True, mode="json") | content
-    definition, rules = (
-        mock.patch.multiple(dataset, **DEFINITION),
-        mock.patch.object(expectations, "expectations", _none),
-    )
-    with tempfile.TemporaryDirectory() as folder, definition, rules:
-        tell(replay(Project(Path(folder)), params.parse(chosen, "params.yaml"), Options(seeds=SEEDS)))
-
-
-def _none(_: str) -> list[Any]:
-    return []
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return pl.DataFrame(columns).cast(dataset.columns)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evergreen import dataset
+from late_flights.dataset import dataset
 
 COLUMNS = ("column", "column_A", "column_B")
 
@@ -20,7 +20,7 @@ def module() -> Any:
     """Import it late: Great Expectations takes seconds, and what it imports itself is deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return importlib.import_module("evergreen.expectations")
+        return importlib.import_module("late_flights.expectations")
 
 
 def found(module: Any, batch: str, kind: str, **options: Any) -> list[dict[str, Any]]:
@@ -40,12 +40,12 @@ def named(one: Any) -> Iterator[str]:
 def test_every_column_that_is_named_exists(module: Any, batch: str) -> None:
     columns = [name for one in module.expectations(batch) for name in named(one)]
     assert len(columns) > 30
-    assert set(columns) <= set(dataset.COLUMNS)
+    assert set(columns) <= set(dataset.columns)
 
 
 def test_every_column_has_an_expectation(module: Any) -> None:
     columns = {name for one in module.expectations("2013-01") for name in named(one)}
-    assert columns == set(dataset.COLUMNS)
+    assert columns == set(dataset.columns)
 
 
 def test_no_two_say_the_same(module: Any) -> None:
@@ -66,8 +66,8 @@ def test_no_two_say_the_same(module: Any) -> None:
 def test_a_month_reaches_from_its_first_day_to_its_last(
     module: Any, batch: str, first: str, last: str, end: str
 ) -> None:
-    (oldest,) = found(module, batch, "ColumnMinToBeBetween", column=dataset.TIME)
-    (newest,) = found(module, batch, "ColumnMaxToBeBetween", column=dataset.TIME)
+    (oldest,) = found(module, batch, "ColumnMinToBeBetween", column=dataset.time)
+    (newest,) = found(module, batch, "ColumnMaxToBeBetween", column=dataset.time)
     assert oldest["min_value"] == datetime.fromisoformat(first)
     assert newest["min_value"] == datetime.fromisoformat(last)
     assert newest["max_value"] == datetime.fromisoformat(end)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from evergreen import dataset
+from late_flights.dataset import dataset
 
 
 def batches() -> list[str]:
@@ -26,14 +26,14 @@ def origin() -> str:
 
 
 def read(batch: str) -> pl.DataFrame:
-    """Return one month of flights with the weather of their hour, shape (rows, len(dataset.COLUMNS))."""
+    """Return one month of flights with the weather of their hour, shape (rows, len(dataset.columns))."""
     year, month = batch.split("-")
     return (
         _flights()
         .filter(year=int(year), month=int(month))
         .join(_weather(), on=["origin", "time_hour"], how="left", maintain_order="left")
         .with_columns(scheduled_departure=pl.datetime("year", "month", "day", "hour", "minute"))
-        .select(pl.col(name).cast(dtype) for name, dtype in dataset.COLUMNS.items())
+        .select(pl.col(name).cast(dtype) for name, dtype in dataset.columns.items())
     )
 
 
@@ -50,7 +50,7 @@ def _flights() -> pl.DataFrame:
 
 @cache
 def _weather() -> pl.DataFrame:
-    readings = [name for name, dtype in dataset.COLUMNS.items() if dtype == pl.Float64()]
+    readings = [name for name, dtype in dataset.columns.items() if dtype == pl.Float64()]
     frame = pl.read_csv(_folder() / "weather.csv", null_values="NA", infer_schema_length=None)
     return frame.select("origin", "time_hour", *(pl.col(name).cast(pl.Float64) for name in readings))
 

@@ -1,0 +1,1 @@
+"""YOURS: the definition, what is expected of a batch, and where batches come from."""
