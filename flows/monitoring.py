@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from prefect import flow
 
 from evergreen.life.decide import Decision
-from flows import console
-from flows.tasks import data
-from flows.tasks import monitoring as steps
-from flows.tasks.job import Job, name_run, newest, skip, value
+from evergreen.orchestration import console
+from evergreen.orchestration.steps import data
+from evergreen.orchestration.steps import monitoring as steps
+from evergreen.orchestration.steps.job import Job, name_run, newest, skip, value
 
 
 @dataclass(frozen=True)

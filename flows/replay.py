@@ -8,9 +8,9 @@ from prefect import flow
 from pydantic import Field
 
 from evergreen.life.courses import POLICIES, Options, Policy, Replay
-from flows import console
-from flows.tasks import replay as steps
-from flows.tasks.job import Job
+from evergreen.orchestration import console
+from evergreen.orchestration.steps import replay as steps
+from evergreen.orchestration.steps.job import Job
 
 Batch = Annotated[str | None, Field(min_length=1)]
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]

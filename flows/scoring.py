@@ -10,10 +10,10 @@ from prefect import flow
 from pydantic import Field
 
 from evergreen.data.predictions import Kept
-from flows import console
-from flows.server import scoring_tag_of
-from flows.tasks import scoring as steps
-from flows.tasks.job import Job, name_run, skip, tell_prefect
+from evergreen.orchestration import console
+from evergreen.orchestration.server import scoring_tag_of
+from evergreen.orchestration.steps import scoring as steps
+from evergreen.orchestration.steps.job import Job, name_run, skip, tell_prefect
 
 File = Annotated[str, Field(min_length=1)]
 Name = Annotated[str | None, Field(min_length=1)]

@@ -12,10 +12,10 @@ from pydantic import Field
 from evergreen.data.finding import count
 from evergreen.life.decide import ASK, Decision
 from evergreen.model.device import count_cores
+from evergreen.orchestration import console
+from evergreen.orchestration.steps import data, life, models, sweeps
+from evergreen.orchestration.steps.job import Job, answer, name_run, newest, show_again, skip, value
 from evergreen.registry import Registered
-from flows import console
-from flows.tasks import data, life, models, sweeps
-from flows.tasks.job import Job, answer, name_run, newest, show_again, skip, value
 
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]
 Device = Literal["auto", "cpu", "cuda"] | None

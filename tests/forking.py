@@ -32,7 +32,8 @@ LOADED = (
     "great_expectations", "great_expectations.expectations", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store", "dvc.repo", "dvc.stage", "xgboost", "sklearn.linear_model", "sklearn.metrics",
     "sklearn.preprocessing", "sklearn.pipeline", "scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg", "pandas",
-    "fairlearn.metrics", "evergreen.cli", "flows.training", "flows.monitoring", "flows.scoring", "flows.replay",
+    "fairlearn.metrics", "evergreen.cli", "evergreen.orchestration.steps.models", "evergreen.orchestration.steps.monitoring",
+    "evergreen.orchestration.steps.scoring", "evergreen.orchestration.steps.replay", "evergreen.orchestration.steps.life",
 )  # fmt: skip
 
 
@@ -143,11 +144,10 @@ def predict_here(registry: Any, number: str, rows: Any) -> Any:
 def import_anew(places: Sequence[str]) -> None:
     """Forget this repository's code, as if none had been imported: what is imported next lies in `places`."""
     import evergreen
-    import flows
     import late_flights
 
     for name in [*sys.modules]:
-        if name.partition(".")[0] in (evergreen.__name__, flows.__name__, late_flights.__name__):
+        if name.partition(".")[0] in (evergreen.__name__, late_flights.__name__):
             del sys.modules[name]
     sys.meta_path[:] = [one for one in sys.meta_path if one.__module__ != evergreen.code.__name__]
     sys.path[:] = [*places, *sys.path]
@@ -172,8 +172,8 @@ def main() -> None:
     import importlib
     import warnings
 
+    from evergreen.orchestration.server import set_environment
     from evergreen.project import Project
-    from flows.server import set_environment
 
     set_environment(Project(Path(tempfile.gettempdir())))
     with warnings.catch_warnings():

@@ -18,8 +18,8 @@ from typing import Any
 from conftest import environment
 
 from evergreen import params
+from evergreen.orchestration.login import login_of
 from evergreen.project import Project
-from flows.login import login_of
 
 PATIENCE = 300  # seconds, on a busy machine
 

@@ -132,10 +132,10 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     import time
 
     from evergreen.commit import first_commit
+    from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
     from evergreen.redact import redact
-    from flows.server import connect
 
     began = time.monotonic()
     project = Project.find()
@@ -145,11 +145,10 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
     _ = project.dataset
     connect(project, params, lambda: _load_libraries(project, params))
-    from flows import console
-    from flows.training import training
+    from evergreen.orchestration import console
 
     console.install()
-    outcome = training(seeds=seeds, device=device, model=model, reason=redact(reason))
+    outcome = project.flow("training")(seeds=seeds, device=device, model=model, reason=redact(reason))
     _summary(project, params, outcome, time.monotonic() - began)
     if outcome.failed_seeds:
         sys.exit(3)
@@ -172,9 +171,9 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
     from evergreen.data.finding import count
     from evergreen.data.predictions import read
     from evergreen.data.unlabelled import find_given, read_given
+    from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
-    from flows.server import connect
 
     if bool(files) == bool(batch):
         raise click.UsageError("name files to score, or a batch of data/raw with --batch")
@@ -187,14 +186,13 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
         find_given(project, path)
     if out:
         check_export(project, params.source, Path(out), paths)
-    connect(project, params, _load_scoring)
-    from flows import console
-    from flows.scoring import scoring
+    connect(project, params, lambda: project.flow("scoring"))
+    from evergreen.orchestration import console
 
     console.install()
     rows = []
     for path in paths:
-        done = scoring(path, name)
+        done = project.flow("scoring")(path, name)
         how = "scored now" if done.fresh else "scored before, nothing to do"
         counts = [f"{done.rows:,}", f"{done.quarantined:,}"]
         rows.append([done.batch, *counts, f"version {done.version}", how, str(done.path.relative_to(project.root))])
@@ -217,18 +215,17 @@ def monitor() -> None:
 
     While `evergreen up` runs, that starts it; else `evergreen run` does.
     """
+    from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
-    from flows.server import connect
 
     project = Project.find()
     params = load(project.params)
-    connect(project, params, _load_monitoring)
-    from flows import console
-    from flows.monitoring import monitoring
+    connect(project, params, lambda: _load_monitoring(project))
+    from evergreen.orchestration import console
 
     console.install()
-    seen = monitoring()
+    seen = project.flow("monitoring")()
     champion = f"version {seen.version}" if seen.version else seen.missing
     rows = [["champion", champion]]
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
@@ -255,24 +252,21 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 
     In a workspace of its own: the project's data and models stay as they are.
     """
-    import importlib
-
     from evergreen.life.courses import Options
     from evergreen.life.replay import find_batches
+    from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
-    from flows.server import connect
 
     project = Project.find()
     params = load(project.params)
     params.override(sweep={"seeds": seeds})  # wrong values end here, before a server is started
     find_batches(project.dataset, params, Options(until=until))
-    connect(project, params, lambda: importlib.import_module("flows.replay"))
-    from flows import console
-    from flows import replay as flow
+    connect(project, params, lambda: project.flow("replay"))
+    from evergreen.orchestration import console
 
     console.install()
-    found = flow.replay(until=until, seeds=seeds, every=every)
+    found = project.flow("replay")(until=until, seeds=seeds, every=every)
     rows = found.as_table()
     _table(list(rows[0]), [list(row.values()) for row in rows])
     click.echo(f"\n{found.finding}\npicture and numbers: reports/replay.png, reports/replay.json")
@@ -395,7 +389,7 @@ def doctor() -> None:
 @main.command()
 def up() -> None:
     """Let the project run by itself: Prefect and MLflow pages, schedules, triggers and a worker, until Ctrl-C."""
-    from flows.house import run_house
+    from evergreen.orchestration.services import run_house
 
     with _project(lock=False) as (project, params):
         run_house(project, params)
@@ -489,9 +483,9 @@ def _say_without_secrets(kind: type[BaseException], error: BaseException, trace:
 
 @contextmanager
 def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
+    from evergreen.orchestration.server import set_environment
     from evergreen.params import load
     from evergreen.project import Project
-    from flows.server import set_environment
 
     project = Project.find()
     params = load(project.params)
@@ -565,26 +559,21 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
-def _load_scoring() -> None:
-    """Import, while the server starts, what every scoring needs."""
-    import flows.scoring  # noqa: F401
-
-
-def _load_monitoring() -> None:
+def _load_monitoring(project: Project) -> None:
     """Import, while the server starts, what every monitoring needs."""
-    import flows.monitoring  # noqa: F401
     from evergreen import versions
 
+    project.flow("monitoring")
     versions.load_library()
 
 
 def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
-    import flows.training  # noqa: F401
     from evergreen import versions
     from evergreen.data import validate
     from evergreen.tracking import Tracker
 
+    project.flow("training")
     versions.load_library()
     _ = Tracker(project, params).experiment
     if not project.validated.exists():  # a first run: its server takes longer, and there is something to validate

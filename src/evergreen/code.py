@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from importlib.util import spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -26,8 +26,7 @@ _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 def begin() -> None:
     """Read the project's Python files, and have them imported from there; call it before any other is imported."""
-    for folder in (SOURCES, HOME / "flows"):
-        keep(folder)
+    keep(SOURCES)
     sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder)
 
 
@@ -36,6 +35,24 @@ def keep(folder: Path) -> None:
     for path in folder.rglob("*.py"):
         with suppress(OSError):  # a link to nothing, as editors leave them
             _read(str(path))
+
+
+def load(path: Path, name: str) -> ModuleType:
+    """Return the module at `path`, imported under `name` as this process read it, once."""
+    real = os.path.realpath(path)
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == real:
+        return known
+    spec = spec_from_file_location(name, real, loader=_Loader(name, real))
+    assert spec
+    assert spec.loader
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def read(path: Path) -> bytes:

@@ -111,6 +111,17 @@ class Project:
         """Return the files of modules of the project's package, and of its own modules that these import."""
         return sorted({path for name in names for path in code.with_imports(self._find(name))})
 
+    def flow(self, name: str) -> Any:
+        """Return the flow called `name`, of `flows/<name>.py`. Raises InputError where it is not there."""
+        path = self.root / "flows" / f"{name}.py"
+        code.keep(path.parent)
+        if not path.is_file():
+            raise InputError(f"flows/{name}.py is missing: it holds the flow {name!r}; bring it back")
+        found = getattr(code.load(path, f"{self.package}_flows.{name}"), name, None)
+        if not callable(found):
+            raise InputError(f"flows/{name}.py does not define {name}: it must be a flow, made by @flow")
+        return found
+
     def _find(self, name: str) -> str:
         """Return where a module of the package is. Raises InputError where it is not there."""
         try:

@@ -16,9 +16,9 @@ from conftest import ROOT, SMALL, copy_project, environment, git
 from forking import FORKS, LOGIN, SHARED, Forks
 from houses import PATIENCE
 
+from evergreen.orchestration.server import LOOPBACK, is_prefect
 from evergreen.params import Params
 from evergreen.project import Project
-from flows.server import LOOPBACK, is_prefect
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
     }  # fmt: skip
     with (folder / "server.log").open("wb") as log, subprocess.Popen(
-        [sys.executable, "-m", "flows.server"], cwd=ROOT, env=environment(ROOT) | quiet, stdin=subprocess.PIPE,
+        [sys.executable, "-m", "evergreen.orchestration.server"], cwd=ROOT, env=environment(ROOT) | quiet, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=log,
     ) as process:  # fmt: skip
         assert process.stdin

@@ -14,9 +14,9 @@ import pytest
 from browser import CHROMIUM, Browser, browse
 from houses import Page, free_port, house
 
+from evergreen.orchestration.login import login_of
+from evergreen.orchestration.server import ask
 from evergreen.project import Project
-from flows.login import login_of
-from flows.server import ask
 
 pytestmark = [
     pytest.mark.slow,

@@ -13,10 +13,10 @@ from houses import Page, free_port, house
 
 from evergreen import params
 from evergreen.journal import Journal
+from evergreen.orchestration.watch import DRIFTED, resource_of
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
-from flows.watch import DRIFTED, resource_of
 
 pytestmark = pytest.mark.slow
 EAGER = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0}

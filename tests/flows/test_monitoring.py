@@ -14,11 +14,11 @@ from conftest import ROOT
 
 from evergreen.errors import InputError
 from evergreen.life.decide import Decision
+from evergreen.orchestration import watch
+from evergreen.orchestration.steps.job import Job
 from evergreen.project import Project
 from flows import monitoring as flow
-from flows import watch
 from flows.monitoring import Watch, monitoring
-from flows.tasks.job import Job
 
 SAID = Decision("retrain", ("it fell",), {"rules": []})
 

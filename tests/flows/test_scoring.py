@@ -15,10 +15,10 @@ from evergreen.data.predictions import Kept, Scorer, keep
 from evergreen.data.sketch import sketch
 from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
+from evergreen.orchestration.steps.scoring import Plan
 from evergreen.project import Project
 from flows import scoring as flow
 from flows.scoring import Scored, scoring
-from flows.tasks.scoring import Plan
 from late_flights.dataset import dataset
 
 ASKED: list[tuple[dict[str, Any], bool]] = [

@@ -1,0 +1,103 @@
+"""Who may speak to a server that this project starts: its own pages and programs that have the login (docs/servers.md).
+
+A page of any site reaches every port of its visitor's machine, and so does any program that runs there. What is asked
+of a request here comes before the server's own code, whatever its path and method.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from hmac import compare_digest
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from evergreen.errors import InputError
+from evergreen.orchestration.login import login_of
+from evergreen.project import Project
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+# Pages speak to their own server only (Prefect's would ask another for settings), and show up in no other site's frame.
+POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'; form-action 'self'"
+HOST = re.compile(r"([a-z0-9._-]+)(:[0-9]+)?")
+
+
+class Guard:
+    """An ASGI application that hands on only what is addressed to it by its own name, and comes from its own pages.
+
+    `login`: `user:password` that is asked for besides; None where `app` asks by itself. EVERGREEN_HOSTS: more names,
+    with commas between, as a container or a proxy in front has them.
+    """
+
+    def __init__(self, app: ASGIApp, login: str | None = None) -> None:
+        self.app = app
+        self.named = frozenset(filter(None, os.environ.get("EVERGREEN_HOSTS", "").lower().split(",")))
+        self.login = None if login is None else base64.b64encode(login.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def seal(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("content-security-policy", POLICY)
+            await send(message)
+
+        answer: ASGIApp = self.app
+        if scope["type"] != "lifespan":
+            headers = Headers(scope=scope)
+            if why := self._foreign(headers, scope.get("method")):
+                answer = PlainTextResponse(f"refused: {why}\n", 403)
+            elif not self._logged_in(headers):
+                answer = PlainTextResponse("log in\n", 401, {"WWW-Authenticate": 'Basic realm="stores/login"'})
+        await answer(scope, receive, seal)
+
+    def _foreign(self, headers: Headers, method: str | None) -> str | None:
+        """Return what shows that a request is not for this server, or not from its own pages."""
+        hosts = [host.lower() for host in headers.getlist("host")]
+        if len(hosts) != 1 or _name(hosts[0]) not in LOOPBACK | self.named:
+            return "this is not the server's name"  # DNS rebinding calls it by one of the attacker's
+        for origin in headers.getlist("origin"):
+            asker = origin.lower().partition("://")[2]
+            if asker != hosts[0] and asker not in self.named:
+                return "another site asks"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            opened = method == "GET" and headers.get("sec-fetch-dest") == "document"  # a link that a person follows
+            return None if opened else "another site asks"
+        return None
+
+    def _logged_in(self, headers: Headers) -> bool:
+        if self.login is None:
+            return True
+        scheme, _, told = ", ".join(headers.getlist("authorization")).partition(" ")
+        return scheme.lower() == "basic" and compare_digest(told.strip().encode(), self.login)
+
+
+def prefect(*, ephemeral: bool = False) -> Guard:
+    """Return Prefect's server, which asks for PREFECT_SERVER_API_AUTH_STRING by itself. Raises InputError without it."""
+    from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
+
+    if not PREFECT_SERVER_API_AUTH_STRING.value():
+        raise InputError("PREFECT_SERVER_API_AUTH_STRING is empty: the server would be open to everybody")
+    from prefect.server.api.server import create_app
+
+    return Guard(create_app(ephemeral=ephemeral, final=True))
+
+
+def mlflow() -> Guard:
+    """Return MLflow's server, which asks for the login of the project around the working directory."""
+    from mlflow.server.fastapi_app import app
+
+    return Guard(app, login_of(Project.find()))
+
+
+def mlflow_accounts() -> Guard:
+    """Return MLflow's server for several people, which asks for accounts of its own."""
+    from mlflow.server.auth import create_app
+
+    return Guard(create_app())
+
+
+def _name(host: str) -> str | None:
+    found = HOST.fullmatch(host)
+    return found[1] if found else None

@@ -1,0 +1,272 @@
+"""The Prefect server behind a run: one that is running already, or one that lives as long as the run.
+
+Prefect can start such a temporary server itself, but gives up where a busy machine takes longer than a fixed limit,
+does nothing while it waits, and leaves the server behind when the run is killed. This one is waited for while it lives,
+starts while the run's own libraries load, and ends when the pipe to its parent closes, however the parent died.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from evergreen import store
+from evergreen.errors import InputError
+from evergreen.orchestration.login import use_login
+from evergreen.params import Params
+from evergreen.project import Project
+
+LOOPBACK = "127.0.0.1"
+UP_LOCK = "up.lock"  # below stores/, held by `evergreen up`
+PATIENCE = 600  # seconds for a server that is alive but does not answer yet
+
+
+def set_environment(project: Project) -> None:
+    """Keep Prefect's files in the project, and every library from phoning home. Call it before Prefect is imported."""
+    defaults = {
+        "PREFECT_HOME": str(project.stores / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s | %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_run_name)s: %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_DATEFMT": "%H:%M:%S",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes for what this project does not use
+        "DVC_NO_ANALYTICS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads double the time on a busy machine
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> str:
+    """Return the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
+
+    Takes the server of PREFECT_API_URL, or that of this project's `evergreen up`; else starts one that ends when this
+    process does, after Prefect has sent it the last events. Raises InputError where PREFECT_API_URL is set and nothing
+    answers there, or what answers refuses the login.
+    """
+    set_environment(project)
+    project.stores.mkdir(parents=True, exist_ok=True)  # else Prefect warns that it cannot make its own folder there
+    if not os.environ.get("PREFECT_API_URL"):
+        use_login(project)
+    url = find_running(project, params)
+    wait = None
+    if not url:
+        url, wait = _start_temporary(project)
+    os.environ["PREFECT_API_URL"] = url
+    meanwhile()
+    if wait:
+        wait()
+    return url
+
+
+def find_running(project: Project, params: Params) -> str | None:
+    """Return the address of a Prefect server that answers, or None."""
+    told = os.environ.get("PREFECT_API_URL")
+    if told:
+        if not is_prefect(told):
+            raise InputError(f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable")
+        if _asks_for_login(told):
+            raise InputError(
+                f"the Prefect server at PREFECT_API_URL={told} asks for a login: set PREFECT_API_AUTH_STRING "
+                "(that of this project's `evergreen up` is in stores/login)"
+            )
+        return told
+    own = f"http://{LOOPBACK}:{params.ports.prefect}/api"
+    if not (is_up(project) and is_prefect(own)):
+        return None
+    if _asks_for_login(own):
+        kept = project.stores / "login"
+        raise InputError(f"{own} refuses the login in {kept}: start `evergreen up` again")
+    return own
+
+
+def close_killed_runs(tag: str, besides: str | None = None) -> int:
+    """Tell Prefect of runs with this tag that have no process any more; returns how many.
+
+    Call it with the project's lock held: then no other run is alive. A run that stays "Running" for ever would keep the
+    deployment's one place.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.states import Crashed
+
+    alive = {"state": {"type": {"any_": ["RUNNING", "CANCELLING"]}}, "tags": {"all_": [tag]}}
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200)
+        dead = [run for run in runs if str(run.id) != besides]
+        for run in dead:
+            client.update_flow_run(run.id, tags=[one.replace("waiting ", "ended ", 1) for one in run.tags])
+            client.set_flow_run_state(run.id, Crashed(message="its process was killed; the next run goes on"))
+    return len(dead)
+
+
+def tag_of(project: Project) -> str:
+    """Return the tag of this project's runs, in a Prefect server that others may use too."""
+    return f"{socket.gethostname()}:{project.root}"
+
+
+def waiting_tag_of(project: Project) -> str:
+    """Return the tag of a run that waits, for the project or for a person: it is alive, and holds no lock."""
+    return f"waiting {tag_of(project)}"
+
+
+def ended_tag_of(project: Project) -> str:
+    """Return the tag of a run that has let go of the project, and has nothing left to wait for."""
+    return f"ended {tag_of(project)}"
+
+
+def scoring_tag_of(project: Project) -> str:
+    """Return the tag of a scoring, which needs no lock."""
+    return f"scoring {tag_of(project)}"
+
+
+def is_up(project: Project) -> bool:
+    """Say whether `evergreen up` of this project is running; another project's server may be on the same port."""
+    lock = FileLock(project.stores / UP_LOCK, timeout=0)
+    try:
+        with lock:
+            return False
+    except Timeout:
+        return True
+
+
+def is_prefect(url: str) -> bool:
+    """Say whether a Prefect API answers at `url`."""
+    return ask(f"{url.rstrip('/')}/health") == (200, b"true")
+
+
+def _asks_for_login(url: str) -> bool:
+    """Say whether the API at `url` refuses the login that Prefect's client has from the environment."""
+    if os.environ.get("PREFECT_API_KEY"):
+        return False  # that of a service, which says so itself
+    login = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    return ask(f"{url.rstrip('/')}/admin/version", login)[0] == 401
+
+
+def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
+    """Return status and content of what a server answers at `url`; None as status where none does."""
+    try:
+        asked = urllib.request.Request(url)  # noqa: S310
+        if login:  # which is for this server only, wherever it sends on to
+            asked.add_unredirected_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine
+        with direct.open(asked, timeout=5) as answer:
+            return answer.status, bytes(answer.read()).strip()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return (error.code if error.url == url else None), b""
+    except (OSError, ValueError, HTTPException):  # refused, timed out, not HTTP
+        return None, b""
+
+
+def check_database(project: Project) -> None:
+    """Raise InputError where Prefect's database in the project is damaged or held for long: its server would not start.
+
+    One that a kill has cut off while it was made is finished by Prefect itself.
+    """
+    database = Path(os.environ.get("PREFECT_HOME", project.stores / "prefect"), "prefect.db")
+    if database.is_file() and not database.stat().st_size:
+        print(
+            f"{database} is empty: Prefect begins a new record of runs; models and decisions are in MLflow's",
+            file=sys.stderr,
+        )
+    elif database.is_file():
+        how = f"it holds the record of past runs, no model and no decision: `mv {database} {database}.old`, then run again"
+        store.check(database.resolve(), how)
+
+
+def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:
+    project.stores.mkdir(parents=True, exist_ok=True)
+    check_database(project)
+    log = project.stores / "prefect-server.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "evergreen.orchestration.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            cwd=project.root,
+            start_new_session=True,  # Ctrl-C reaches the run first; the server ends after it
+        )
+    # Exit handlers run last in, first out, and after Prefect's own threads have been emptied.
+    atexit.register(_stop, process)
+    assert process.stdout
+    port = process.stdout.readline().decode().strip()
+    url = f"http://{LOOPBACK}:{port}/api"
+
+    def wait() -> None:
+        until = time.monotonic() + PATIENCE
+        while not is_prefect(url):
+            if process.poll() is not None or time.monotonic() > until:
+                raise InputError(f"the temporary Prefect server did not start: see {log}")
+            time.sleep(0.05)
+
+    return url, wait
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        process.stdin.close()  # type: ignore[union-attr]
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=30)
+    process.kill()
+    process.wait()
+    process.stdout.close()  # type: ignore[union-attr]
+
+
+def main() -> None:
+    """Serve Prefect's API on a free port of this machine, print the port, and end when standard input closes."""
+    listener = socket.socket()
+    listener.bind((LOOPBACK, 0))
+    listener.listen(128)
+    print(listener.getsockname()[1], flush=True)
+
+    import uvicorn
+
+    from evergreen.orchestration import guard
+
+    app = guard.prefect(ephemeral=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5))
+
+    def stop() -> None:
+        server.should_exit = True
+        time.sleep(20)  # a server that does not end by itself
+
+    end_with_parent(stop)
+    server.run(sockets=[listener])
+    gc.freeze()  # as the command line does at its end
+
+
+def end_with_parent(stop: Callable[[], object]) -> None:
+    """End this process, by `stop` and at last by force, when its standard input closes: when its parent has died."""
+
+    def wait() -> None:
+        while os.read(0, 4096):  # not sys.stdin: a thread inside its buffer breaks the interpreter's own end
+            pass
+        try:
+            stop()
+        finally:
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

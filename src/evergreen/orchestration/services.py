@@ -1,0 +1,237 @@
+"""The whole house on one machine: Prefect and MLflow with their pages, the deployments, a worker and the watch."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Event
+
+import click
+from filelock import FileLock, Timeout
+
+from evergreen.doctor import port_is_free
+from evergreen.errors import InputError
+from evergreen.orchestration.login import login_of, use_login
+from evergreen.orchestration.server import (
+    LOOPBACK,
+    PATIENCE,
+    UP_LOCK,
+    check_database,
+    close_killed_runs,
+    end_with_parent,
+    ended_tag_of,
+    find_running,
+    is_prefect,
+    scoring_tag_of,
+    tag_of,
+    waiting_tag_of,
+)
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.tracking import Tracker
+
+AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
+REST = 10.0  # seconds until a watch that has crashed begins again
+LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
+
+
+def run_house(project: Project, params: Params) -> None:
+    """Serve both pages and every deployment of `prefect.yaml` on this machine until Ctrl-C or SIGTERM.
+
+    Servers that PREFECT_API_URL and MLFLOW_TRACKING_URI name are used, not started. Raises InputError where a port is
+    taken, a named Prefect server does not answer, or a server does not start or stops by itself.
+    """
+    project.stores.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(project.stores / UP_LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError("`evergreen up` runs here already: use that one, or stop it first") from None
+    servers = _servers_to_start(project, params)
+    _check_ports({name: getattr(params.ports, name) for name in servers})
+    if "prefect" in servers:
+        use_login(project)
+        os.environ.setdefault("PREFECT_UI_API_URL", "/api")  # the page's own origin, whatever a browser calls it
+    else:
+        find_running(project, params)
+    pages = Tracker(project, params).link()  # makes the database before a server opens it
+    if "prefect" in servers:
+        check_database(project)
+    url = os.environ.setdefault("PREFECT_API_URL", f"http://{LOOPBACK}:{params.ports.prefect}/api")
+    os.environ["EVERGREEN_PROJECT"] = tag_of(project)
+    for name in LOGS:
+        _log(project, name).unlink(missing_ok=True)
+    ready = {"prefect": lambda: is_prefect(url), "mlflow": lambda: not port_is_free(params.ports.mlflow)}
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+
+        def start(name: str, *command: str) -> subprocess.Popen[bytes]:
+            return stack.enter_context(_server(project, name, *command))
+
+        running = {name: start(name, *command) for name, command in servers.items()}
+        for name, process in running.items():
+            _wait(project, name, process, ready[name], stop)
+        _close_killed_runs(project)
+        _make_pool(project.package)
+        deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
+        kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
+        running["worker"] = start("worker", "prefect", "worker", "start", *kind)
+        _finish(project, "deploy", deploying, stop)
+        running["watch"] = start("watch", "evergreen.orchestration.watch")
+        click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")
+        click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
+        if servers:
+            click.echo(f"login    {login_of(project)}  (user:password; Prefect wants it as one line)")
+        click.echo("Ctrl-C stops everything; everything is kept")
+        while not stop.wait(1):
+            _look_after(project, running, lambda: start("watch", "evergreen.orchestration.watch"), stop)
+        click.echo("stopping: runs are told to end, then the servers")
+    click.echo("stopped")
+
+
+def _look_after(
+    project: Project,
+    running: dict[str, subprocess.Popen[bytes]],
+    watch: Callable[[], subprocess.Popen[bytes]],
+    stop: Event,
+) -> None:
+    """Raise InputError where something has stopped by itself; but the watch, which a source can crash, begins again."""
+    for name, process in running.items():
+        if process.poll() is not None and name != "watch":
+            raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
+    if running["watch"].poll() is not None and not stop.wait(REST):
+        click.echo(f"watch stopped by itself, and begins again: see {_log(project, 'watch')}", err=True)
+        running["watch"] = watch()
+
+
+def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, ...]]:
+    """Return name -> command of each server that the environment does not name."""
+    bind = ("--host", LOOPBACK, "--port")
+    stores = ("--backend-store-uri", Tracker(project, params).uri)
+    files = ("--default-artifact-root", str(project.stores / "mlflow"), "--workers", "1")
+    quiet = ("--log-level", "warning")
+    commands = {
+        "prefect": (
+            "uvicorn",
+            "--factory",
+            "evergreen.orchestration.guard:prefect",
+            *bind,
+            str(params.ports.prefect),
+            *quiet,
+        ),
+        "mlflow": ("mlflow", "server", "--app-name", "guarded", *bind, str(params.ports.mlflow), *stores, *files),
+    }
+    named = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}
+    return {name: command for name, command in commands.items() if not os.environ.get(named[name])}
+
+
+def _check_ports(ports: Mapping[str, int]) -> None:
+    if len(set(ports.values())) < len(ports):
+        raise InputError(f"ports.prefect and ports.mlflow are both {ports['mlflow']}: give each its own in params.yaml")
+    for name, port in ports.items():
+        if not port_is_free(port):
+            raise InputError(f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml")
+
+
+def _close_killed_runs(project: Project) -> None:
+    for one in (project, project.workspace):
+        if not one.stores.exists():
+            continue
+        with suppress(InputError), one.lock():  # else a run is under way
+            for tag in (tag_of(one), waiting_tag_of(one), ended_tag_of(one), scoring_tag_of(one)):
+                close_killed_runs(tag)
+
+
+@contextmanager
+def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    with _log(project, name).open("ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "evergreen.orchestration.services", *command],
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=sink,
+            cwd=project.root,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        for how in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=15)
+                break
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # those of its children that outlast it
+        process.wait()
+        assert process.stdin
+        process.stdin.close()
+
+
+def _wait(
+    project: Project, name: str, process: subprocess.Popen[bytes], ready: Callable[[], bool], stop: Event
+) -> None:
+    until = time.monotonic() + PATIENCE
+    while not ready() and not stop.is_set():
+        if process.poll() is not None or time.monotonic() > until:
+            raise InputError(f"the {name} server did not start: see {_log(project, name)}")
+        time.sleep(0.2)
+
+
+def _make_pool(name: str) -> None:
+    """Make the work pool that `prefect.yaml` names as the project's package, where it is not there yet."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+
+
+def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop: Event) -> None:
+    """Wait for a command that ends by itself. Raises InputError where it fails."""
+    until = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < until and not stop.wait(0.2):
+        pass
+    if process.poll() and not stop.is_set():
+        raise InputError(
+            f"prefect.yaml cannot be deployed: see {_log(project, name)}; `git checkout prefect.yaml` brings back what was committed"
+        )
+
+
+def _log(project: Project, name: str) -> Path:
+    return project.stores / f"{name}.log"
+
+
+def main() -> None:
+    """Be a server that ends with its parent: `python -m evergreen.orchestration.services MODULE [ARGUMENT...]`."""
+    end_with_parent(_stop_children)
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+def _stop_children() -> None:
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    for how in ("terminate", "kill"):
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                getattr(child, how)()
+        _, children = psutil.wait_procs(children, timeout=10)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""The tasks that bring data up to date: ingest, validate, prepare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from evergreen.data.finding import count, span
+from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
+from evergreen.versions import run_stage, run_step
+
+
+@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+def ingest(job: Job) -> Any:
+    """Take new batches from the source into data/raw/."""
+    from evergreen.data import batches
+    from evergreen.data.listing import few
+
+    seen = batches.look(job.project, job.dataset, job.params)
+    if seen.passed_over:
+        get_run_logger().warning("passed over in the source: %s", few(seen.passed_over))
+    done = run_stage(
+        job.project,
+        "ingest",
+        lambda check: batches.ingest(job.project, job.dataset, job.params, check=check),
+        force=bool(seen.offers),
+        params=job.params.text,
+    )
+    if done is None or not done.new:
+        return skipped("no new batch")
+    get_run_logger().info("%s, %s", count(len(done.new), "new batch", "new batches"), span(done.new))
+    return done
+
+
+@task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
+def validate(job: Job) -> Any:
+    """Check new batches; quarantine bad rows, stop at a bad batch."""
+    from evergreen.data.validate import BadBatchError, Contract, read_reports, stale
+    from evergreen.data.validate import validate as check
+
+    try:
+        contract = Contract.of(job.project, job.params)
+        done = run_step(job.project, job.params, "validate", partial(check, job.project, contract), stale)
+    except BadBatchError as error:
+        publish_validation(job, [*read_reports(job.project), error.report])
+        raise
+    if done is None:
+        return skipped("unchanged since it was validated")
+    publish_validation(job, done.reports)
+    new = [one for one in done.reports if one.batch in done.new]
+    bad = sum(one.quarantined for one in new)
+    rows = count(sum(one.rows for one in new), "row")
+    get_run_logger().info("%s valid, %s, %s quarantined", count(len(done.new), "batch", "batches"), rows, f"{bad:,}")
+    return done
+
+
+def publish_validation(job: Job, reports: Sequence[Any]) -> None:
+    """Write the validation page, and show its short table in the UI."""
+    from evergreen.report.validation_page import write_validation_page
+
+    write_validation_page(job.project, reports, job.params.tracking.model)
+    table = [
+        {
+            "batch": one.batch,
+            "rows": one.rows,
+            "valid": one.valid,
+            "quarantined": one.quarantined,
+            "verdict": "bad" if one.faults else "valid",
+            "why": "; ".join(
+                one.faults or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]
+            ),
+        }
+        for one in reports
+    ]
+    create_table_artifact(
+        table, key="validation", description="Batches and their rows; the full page: reports/validation.html"
+    )
+
+
+@task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
+def prepare(job: Job) -> Any:
+    """Turn validated batches into features, split them by time, fit the encoder on training rows."""
+    from evergreen.data.hold import check_accepted, tell_held
+    from evergreen.data.manifest import Manifest
+    from evergreen.data.prepare import prepare as make
+    from evergreen.data.prepare import stale
+
+    check_accepted(job.params.drift, Manifest(job.project.raw).entries)
+    work = partial(make, job.project, job.dataset, job.params)
+    done = run_step(job.project, job.params, "prepare", work, stale)
+    held = tell_held(Manifest(job.project.features))
+    for told in held:
+        get_run_logger().warning("held back: %s", told)
+    if done is None:
+        return skipped("unchanged since it was prepared")
+    parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
+    if done.split.judged:
+        parts = {"training, judged by cross-validation:": done.split.judged.batches}
+    shown = ", ".join(f"{name} {span(batches)}" for name, batches in parts.items())
+    if not done.split.newest_judges and not done.split.judged:
+        shown = f"{span(done.split.holdout.batches)}, split {'by chance' if done.split.holdout.shares else 'by time'}"
+    get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
+    lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
+    lines += ["", "Rows left out on purpose:", ""] + [
+        f"- {count(rows, 'row')}, {why}" for why, rows in done.left_out.items()
+    ]
+    lines += ["", *(f"**Held back**: {told}" for told in held)]
+    create_markdown_artifact("\n".join(["| part | batches |", "|---|---|", *lines]), key="split")
+    for why, rows in done.left_out.items():
+        get_run_logger().info("left out on purpose: %s, %s", count(rows, "row"), why)
+    return done
+
+
+@task(name="bias", task_run_name="bias", timeout_seconds=3600, cache_policy=NO_CACHE)
+def bias(job: Job) -> Any:
+    """Say what the training data leave out, lack and repeat; stop where a parameter says so."""
+    from evergreen.data.bias import Evidence, check_bias, find_bias
+
+    report = find_bias(Evidence.read(job.project, job.dataset), seed=job.params.sweep.first_seed)
+    publish_bias(job, report)
+    check_bias(report, job.params.bias)
+    return report
+
+
+def publish_bias(job: Job, report: Any) -> Any:
+    """Write the page, and show its numbers in the UI; returns the page's path."""
+    from evergreen.report.bias_page import write_bias_page
+
+    page = write_bias_page(job.project, report, f"Data bias of {job.params.tracking.model}", job.params.bias)
+    table = [
+        {
+            "what": one.name,
+            "value": "not known" if one.value is None else f"{one.value:.4g}",
+            "meaning": one.says,
+        }
+        for one in report.findings
+    ]
+    create_table_artifact(table, key="bias", description="The training data; the full page: reports/bias.html")
+    return page

@@ -1,0 +1,200 @@
+"""What every task of a run shares: the job, and how a task says that it had nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from prefect import State, Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import TaskRun
+from prefect.logging import get_run_logger
+from prefect.runtime import deployment, flow_run
+from prefect.states import Completed
+
+from evergreen import params as parameters
+from evergreen.commit import Commit, first_commit
+from evergreen.dataset import Dataset
+from evergreen.errors import BusyError, explain
+from evergreen.journal import Journal
+from evergreen.model.learner import is_seedless
+from evergreen.model.sweep import JUDGED, LIVE
+from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
+from evergreen.outside import warnings, write_down
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.registry import Registry
+from evergreen.tracking import Tracker
+
+T = TypeVar("T")
+PATIENCE = 6 * 3600  # seconds that a run of a deployment waits for another one to end
+SHOWN = ".run"  # below reports/
+NAMES = {"train": "training", "validation": "early stopping", "holdout": "holdout"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task of one run needs."""
+
+    project: Project
+    params: Params
+    tracker: Tracker = field(repr=False)
+
+    @classmethod
+    def open(cls, **sections: dict[str, Any]) -> Job:
+        """Return the job of the project around the working directory, some parameters replaced."""
+        project = Project.find()
+        params = parameters.load(project.params).override(**sections)
+        return cls(project, params, Tracker(project, params))
+
+    def note_commit(self) -> None:
+        """Note which commit and changes this run is of; where that cannot be told, say so."""
+        found, params = first_commit(self.project.root)
+        if params != self.params.text:
+            found = Commit(why="params.yaml was edited while the run started: run again when it is done")
+        if found.why:
+            get_run_logger().warning("no commit is recorded: %s", found.why)
+        self.tracker.commit = found
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[None]:
+        """Hold the project, as the run called `name`, and close what killed runs left open.
+
+        A run of a deployment waits for its turn; one that a person started is told at once that another is under way.
+        Before and after that it is alive without the project, and is known as such.
+        """
+        with ExitStack() as stack:
+            with waiting(self.project, name=name):
+                stack.enter_context(self.project.lock(PATIENCE if deployment.id else 0))
+            stack.enter_context(holding(self.project))
+            yield
+
+    @property
+    def dataset(self) -> Dataset:
+        """What the project's `dataset.py` defines."""
+        return self.project.dataset
+
+    @property
+    def registry(self) -> Registry:
+        """The models of the project."""
+        return Registry(self.tracker)
+
+    def finish_cut(self) -> None:
+        """Finish or drop what a killed process, or a task that failed, left half-way in the registry."""
+        for told in self.registry.recover():
+            get_run_logger().warning(told)
+
+    def note_outside(self) -> None:
+        """Write down what was done to the models in MLflow, and say it; call it with the project's lock held."""
+        self.warn(*write_down(self.registry))
+
+    def warn(self, *noted: str) -> None:
+        """Say what was done to the models in MLflow, and what is wrong with the champion."""
+        for said in dict.fromkeys([*noted, *warnings(self.registry)]):
+            get_run_logger().warning(said)
+
+    def candidate(self, number: str) -> Any:
+        """Return a version of the registry as the gate sees it, with every seed of its sweep."""
+        from evergreen.life.judge import Candidate
+
+        run_id, model = self.registry.run_of(number), self.registry.open(number)
+        own = tuple(model.boosters.values())
+        seeds = own if is_seedless(model.learner) else self._boosters(run_id, LIVE if model.refit else JUDGED)
+        held_out = partial(self.tracker.read_held_out, run_id) if model.refit else None
+        return Candidate(number, model, seeds, held_out, self.rows_of(model))
+
+    def _boosters(self, run_id: str, role: str) -> tuple[bytes, ...]:
+        return tuple(seed.booster for seed in self.tracker.seeds_of(run_id, role))
+
+    def rows_of(self, model: Any) -> Any:
+        """Return what gives rows of features files the features and the label that `model` was made for."""
+        from evergreen.data.prepare import features_of
+
+        return lambda rows: features_of(self.project, self.dataset, rows, model.definition, self.params.task)
+
+
+@contextmanager
+def holding(project: Project, **about: Any) -> Iterator[None]:
+    """Be known as the run that holds the project, and close those that were killed so; call it with the lock held."""
+    tell_prefect(**about, tags=[tag_of(project)])
+    close_killed_runs(tag_of(project), besides=flow_run.id)
+    try:
+        yield
+    finally:
+        tell_prefect(tags=[ended_tag_of(project)])
+
+
+@contextmanager
+def waiting(project: Project, **about: Any) -> Iterator[None]:
+    """Be known as a run that waits, as long as it does; call it without the lock."""
+    tell_prefect(**about, tags=[waiting_tag_of(project)])
+    try:
+        yield
+    finally:
+        tell_prefect(tags=[ended_tag_of(project)])
+
+
+def value(result: T | State[T]) -> T:
+    """Return what a task gave, also where it gave a state to be shown with it."""
+    return result.result() if isinstance(result, State) else result  # type: ignore[return-value]
+
+
+def skipped(why: str, result: Any = None) -> State[Any]:
+    """Return a state that the UI shows as 'Skipped', with the reason."""
+    get_run_logger().info("skipped, %s", why)
+    return Completed(name="Skipped", message=why, data=result)
+
+
+def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
+    """Retry only what trying again can mend."""
+    error = state.result(raise_on_failure=False)
+    said = explain(error) if isinstance(error, BaseException) else None
+    return said is None or isinstance(said, BusyError) or isinstance(error, MemoryError)  # memory may be given back
+
+
+def name_run(name: str) -> None:
+    """Call the flow's run by a name that says what it is about."""
+    tell_prefect(name=name)
+
+
+def tell_prefect(**about: Any) -> None:
+    """Change what Prefect knows about the flow's run."""
+    if flow_run.id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run.id, **about)
+
+
+def newest(job: Job) -> str:
+    """Return the newest batch that has features, in words."""
+    from evergreen.data.manifest import Manifest
+
+    return f" up to {list(Manifest(job.project.features).in_order())[-1]}"
+
+
+def note_shown(job: Job, run_id: str) -> None:
+    """Remember which run the pages and pictures in reports/ are of."""
+    (job.project.reports / SHOWN).write_text(run_id, encoding="utf-8")
+
+
+def show_again(job: Job, run_id: str) -> None:
+    """Bring the pages and pictures of an earlier run back into reports/, where another's are there."""
+    shown = job.project.reports / SHOWN
+    if not shown.exists() or shown.read_text(encoding="utf-8") != run_id:
+        job.tracker.fetch_files(run_id, job.project.reports)
+        note_shown(job, run_id)
+
+
+def answer(job: Job, run_id: str) -> None:
+    """Note that the training run is what monitoring has asked for, where it has."""
+    for one in Journal(job.tracker).answer(run_id):
+        get_run_logger().info("made, as asked for after %s", one.batch)
+
+
+@task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)
+def skip(step: str, why: str) -> Any:
+    """Stand for a step whose result is there already."""
+    return skipped(why)

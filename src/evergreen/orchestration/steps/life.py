@@ -1,0 +1,180 @@
+"""The tasks that decide which model is live: compare, decide, promote, and a person's approval."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from prefect import pause_flow_run, task
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import FlowPauseTimeout
+from prefect.input import RunInput
+from prefect.logging import get_run_logger
+from prefect.runtime import deployment
+from pydantic import Field
+
+from evergreen.life.contenders import Contender, face
+from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, approved, decide
+from evergreen.life.judge import Judged
+from evergreen.life.simplest import LINEAR
+from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, waiting
+from evergreen.orchestration.steps.models import Plan
+from evergreen.orchestration.steps.shown import create_markdown_artifact
+from evergreen.orchestration.steps.sweeps import Search
+from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
+from evergreen.versions import data_versions
+
+ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
+
+
+class Approval(RunInput):
+    """What a person says in the Prefect UI."""
+
+    promote: bool = Field(default=False, description="Make the challenger the champion")
+    reason: str = Field(default="", description="Why; kept in the history")
+
+
+@task(name="compare", task_run_name="compare", retries=1, retry_condition_fn=not_a_mistake, timeout_seconds=3600,
+      cache_policy=NO_CACHE)  # fmt: skip
+def compare(
+    job: Job, trees: Contender, linear: Contender, evaluation: Any, notes: tuple[str, ...]
+) -> tuple[Contender, Judged]:
+    """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
+    from evergreen.data.split import Split, read_part
+    from evergreen.model.evaluate import MODEL
+
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
+    live = job.registry.champion()
+    champion = job.candidate(live) if live else None
+    held = job.registry.aliases().get("champion")
+    if held and not live:
+        event = job.registry.decision()
+        fault = (event and job.registry.fault(event)) or "it came back meanwhile"
+        notes = (*notes, f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}")
+        get_run_logger().warning(notes[-1])
+    params, baselines = job.params, {name: p for name, p in evaluation.predictions.items() if name != MODEL}
+    either = trees.candidate("trees"), linear.candidate("linear")
+    chosen, judged = face(rows, *either, baselines, champion, params, notes)
+    get_run_logger().info(judged.evidence.simplest)
+    return trees if chosen is either[0] else linear, judged
+
+
+@task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
+def compare_refit(job: Job, plan: Plan, live: Contender, judged: Contender, evidence: Judged, search: Search) -> Judged:
+    """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
+    from evergreen.data.keys import hash_rows
+    from evergreen.data.split import Part, Split, read_part
+    from evergreen.life.judge import compare_refit as beside
+
+    split = Split.read(job.project.features / "split.json")
+    newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
+    earlier = None if split.judged else read_part(job.project, newest)
+    rows, held_out = read_part(job.project, split.judging), evidence.held_out
+    said = held_out.packaged[held_out.find(hash_rows(rows))]
+    model, champion = live.model(), job.registry.champion()
+    refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
+    same = champion is not None and model.says_same(job.registry.open(champion))
+    influence = None if split.judged else _influence(job, plan, live.learner, search)  # each fold tells of the others
+    refit = replace(refit, influence=influence, same=same)
+    return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
+
+
+def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
+    """Return what learning from the newest batch does on the rows before it, which no model has learnt from."""
+    from evergreen.data.split import Split, read_part
+    from evergreen.life.influence import find_influence, teach
+    from evergreen.model.tables import load_around, load_tables
+
+    around, params = load_around(job.project), job.params
+    rounds = search.rounds(len(around.train), params.train.rounds)
+    without = [one.trained.booster for one in search.seeds]
+    if learner == LINEAR:
+        without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
+    taught = teach(around, rounds, learner, params, plan.device, plan.slots)
+    between = read_part(job.project, Split.read(job.project.features / "split.json").validation)
+    return find_influence(around, between, without, taught, learner, params)
+
+
+@task(name="reload", task_run_name="reload", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
+def reload(job: Job, registered: Registered, made: Contender, judged: Judged) -> Judged:
+    """Look whether a new process that loads the model from the registry predicts the same."""
+    from evergreen.data.split import Split, read_part
+    from evergreen.life.judge import distance
+
+    model = made.model()
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
+    afresh = job.registry.predict_afresh(registered.version, rows.select(model.encoder.features))
+    far = distance(afresh, model.predict_rows(rows))
+    return replace(judged, evidence=replace(judged.evidence, reload=far))
+
+
+@task(name="decide", task_run_name="decide", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
+def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tuple[Registered, Decision]:
+    """Decide by the gate's rules, do what it says, and write it down."""
+    from evergreen.data.split import Split
+    from evergreen.report.comparison import draw_comparison
+
+    decision = decide(judged.evidence, job.params.gate)
+    number = registered.version
+    job.finish_cut()  # where this task is tried again
+    held = job.registry.aliases().get(CHAMPION)
+    title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
+    judging = Split.read(job.project.features / "split.json").judging_rows()
+    files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
+    job.tracker.attach(run_id, files)
+    if held == number:
+        get_run_logger().info("version %s is the champion by now", number)
+    elif decision.action == PROMOTE:
+        job.registry.promote(number, held, decision, judging, files)
+    else:
+        job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, judging, files)
+    create_markdown_artifact(decision.as_markdown(), key="decision", description="Every rule of the gate")
+    for reason in decision.reasons:
+        get_run_logger().info("%s: %s", decision.action, reason)
+    now = job.registry.registered(number)
+    show_links(job, run_id, now)
+    return now, decision
+
+
+def passes(job: Job, judged: Judged) -> bool:
+    """Return whether the gate lets what was judged pass, so that it is worth a refit."""
+    return decide(judged.evidence, job.params.gate).action != REFUSE
+
+
+def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> Registered:
+    """Wait in the Prefect UI for a person, where there is one to see it; call it without the project's lock."""
+    number, before = registered.version, job.registry.aliases().get("champion")
+    if not deployment.id:
+        get_run_logger().warning("version %s waits for approval: `evergreen promote --approve`", number)
+        return registered
+    form = Approval.with_initial_data(description=decision.as_markdown())
+    try:
+        with waiting(job.project):
+            said = pause_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN)
+    except FlowPauseTimeout:
+        get_run_logger().warning("nobody answered; version %s waits: `evergreen promote --approve`", number)
+        return registered
+    if not said.promote:
+        get_run_logger().info("version %s was not approved: %s", number, said.reason)
+        return registered
+    with job.project.lock(PATIENCE):  # the next run may have begun meanwhile
+        job.registry.promote(number, before, approved(decision, said.reason))
+    return job.registry.registered(number)
+
+
+def show_links(job: Job, run_id: str, registered: Registered) -> None:
+    """Show in the UI where to look next."""
+    lines = [
+        f"**{registered.name} version {registered.version} is {registered.alias}.**",
+        "",
+        f"- [the run in MLflow]({job.tracker.link(run_id)})",
+        f"- [its pictures and the validation page]({job.tracker.link(run_id, 'artifacts')})",
+        f"- on disk: `{job.project.reports}`",
+        f"- the data: `{json.dumps(data_versions(job.project))}`",
+    ]
+    create_markdown_artifact("\n".join(lines), key="links", description="MLflow is up with `evergreen up`")
+
+
+def _called(number: str | None) -> str:
+    return f"the champion, version {number}" if number else "no champion"

@@ -1,0 +1,305 @@
+"""The tasks that make a model: plan, leaks, evaluate, refit, register; sweeps.py trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from evergreen.data.finding import count
+from evergreen.errors import InputError
+from evergreen.life.contenders import Contender, learnt_all, learnt_before
+from evergreen.life.simplest import LINEAR
+from evergreen.model.folds import part_bytes
+from evergreen.model.learner import Trained
+from evergreen.model.sweep import JUDGED, LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
+from evergreen.orchestration.steps.data import publish_bias
+from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
+from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
+from evergreen.orchestration.steps.sweeps import Search, Seed, Sweep, run_sweep
+from evergreen.registry import CHAMPION, Registered
+from evergreen.versions import data_versions, read_lock
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the sweep will do: on which device, how many seeds at once; `finished` is an identical run, if any.
+
+    `registered` is the model of that run.
+    """
+
+    device: str
+    slots: Slots
+    fingerprint: str
+    data: str
+    finished: str | None = None
+    registered: Registered | None = None
+
+
+def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
+    from evergreen.data.split import Split
+
+    split = Split.read(job.project.features / "split.json")
+    roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
+    parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
+    facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
+    facts["reason"] = reason
+    name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
+    texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
+    return name, facts | parts, texts
+
+
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
+def plan(job: Job) -> Plan:
+    """Close what a killed run left open, and see what is to be trained."""
+    from evergreen.model.device import count_cores, pick_device
+    from evergreen.model.metrics import pick_metric
+
+    pick_metric(job.params.gate.metric, job.params.task)  # a wrong one is told before anything is trained
+    for run_id in job.tracker.recover():
+        get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
+    device = pick_device(job.params.train.device)
+    data = data_versions(job.project)["data/features"]
+    fingerprint = sweep_fingerprint(data, job.params, device)
+    finished = job.tracker.find_finished(fingerprint)
+    job.finish_cut()
+    job.note_outside()
+    registered = job.registry.version_of(finished.info.run_id) if finished else None
+    if finished and not registered:
+        get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)
+        job.tracker.reopen(finished.info.run_id)
+        finished = None
+    elif finished and registered and _lacks_champion(job, registered):
+        get_run_logger().warning("the champion is gone or damaged: version %s is judged again", registered.version)
+        job.tracker.reopen(finished.info.run_id)
+        finished = None
+    if not finished:
+        _check_left(job)
+    slots = share_cores(job.params.sweep, count_cores(), device)
+    get_run_logger().info(
+        "%s on %s, %d at once with %s each",
+        count(job.params.sweep.seeds, "seed"),
+        device,
+        slots.jobs,
+        count(slots.threads, "thread"),
+    )
+    return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
+
+
+def _check_left(job: Job) -> None:
+    """Raise InputError where little is left of what the champion has learnt from."""
+    from evergreen.data.hold import check_left
+    from evergreen.data.manifest import Manifest
+    from evergreen.data.split import Split
+
+    if not (live := job.registry.champion()):
+        return
+    _, tags = job.tracker.describe(job.registry.run_of(live))
+    used = Split.read(job.project.features / "split.json").train.batches
+    learnt = tags["evergreen.split.train"].split(", ")
+    check_left(Manifest(job.project.features), used, learnt, job.params.split.min_share)
+
+
+def _lacks_champion(job: Job, registered: Registered) -> bool:
+    """Say whether a version other than the `registered` one is champion, and cannot be."""
+    held = job.registry.aliases().get(CHAMPION)
+    return held is not None and held != registered.version and not job.registry.champion()
+
+
+@task(name="leaks", task_run_name="leaks", timeout_seconds=3600, cache_policy=NO_CACHE)
+def load(job: Job) -> tuple[Any, tuple[str, ...]]:
+    """Encode the rows, and stop where something in them is too good to be known at prediction time.
+
+    Returns the tables, and what a person must be told of the checks.
+    """
+    from evergreen.life.leaks import check_leaks
+    from evergreen.model.evaluate import check_holdout
+    from evergreen.model.tables import load_tables
+
+    tables = load_tables(job.project)
+    check_holdout(tables)
+    if not len(tables.validation):
+        raise InputError("the split leaves no row that says when to stop training: add batches")
+    notes = check_leaks(tables, job.params.leaks)
+    for note in notes:
+        get_run_logger().warning(note)
+    return tables, notes
+
+
+def train(job: Job, plan: Plan, run_id: str, tables: Any, search: Search | None) -> tuple[Any, list[Seed], list[int]]:
+    """Train what the holdout judges as what goes live will be: on all rows before the holdout, or fold by fold.
+
+    Returns the rows, the seeds that have a model, and those that failed.
+    """
+    from evergreen.model.tables import load_judged
+
+    rounds = None
+    if search:
+        tables = load_judged(job.project)
+        rounds = search.rounds(tables.rows_learnt(), job.params.train.rounds)
+    sweep = Sweep.of(job, JUDGED, tables, plan.device, plan.slots, rounds)
+    return tables, *run_sweep(job, sweep, run_id)
+
+
+@task(name="linear", task_run_name="linear", timeout_seconds=3600, cache_policy=NO_CACHE)
+def fit_linear(job: Job, tables: Any) -> bytes:
+    """Fit the linear model on the rows that the trees have learnt from."""
+    from evergreen.model import baselines
+
+    return baselines.fit_linear(tables, job.params.sweep.first_seed)
+
+
+@task(name="evaluate", task_run_name="evaluate", timeout_seconds=3600, cache_policy=NO_CACHE)
+def evaluate(
+    job: Job,
+    run_id: str,
+    tables: Any,
+    seeds: Sequence[Seed],
+    failed: Sequence[int],
+    curves: Sequence[Trained],
+    bias: Any,
+    linear: bytes,
+) -> Any:
+    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels.
+
+    `curves`: the trainings whose loss was looked at after each round. `linear`: the linear model.
+    """
+    from evergreen.data.bias import check_bias
+    from evergreen.model.baselines import predict_baselines
+    from evergreen.model.evaluate import evaluate as judge
+    from evergreen.model.metrics import LOWER_IS_BETTER, METRICS
+    from evergreen.model.sweep import choose
+    from evergreen.report.plots import draw_curves, draw_result, feature_gain
+
+    boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
+    losses = {one.trained.seed: one.metrics[loss] for one in seeds}
+    chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
+    baselines = predict_baselines(tables, job.params.sweep.first_seed, linear)
+    learner = job.params.train.learner
+    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner)
+    title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
+    parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
+    gain = feature_gain(parts, tables.features, learner)
+    reports = job.project.reports
+    files = [
+        draw_result(evaluation, list(boosters), curves, gain, title, reports / "result.png", learner),
+        draw_curves(evaluation, title, reports / "curves.png"),
+    ]
+    bias = add_label_noise(job, bias, evaluation)
+    pages = [publish_bias(job, bias), reports / "validation.html"]
+    job.tracker.record_evaluation(run_id, evaluation, failed, [*files, *(page for page in pages if page.exists())])
+    note_shown(job, run_id)
+    check_bias(bias, job.params.bias)
+    show_sweep(seeds, evaluation.spread, chosen)
+    create_markdown_artifact(evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals")
+    name, one = next(iter(evaluation.estimates["model"].items()))
+    get_run_logger().info(
+        "%s %.4f (%.4f to %.4f); linear %.4f",
+        name,
+        one.value,
+        one.low,
+        one.high,
+        evaluation.estimates["linear"][name].value,
+    )
+    return evaluation
+
+
+def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
+    """Return the report with what the model, which has not seen the holdout's labels, says of them."""
+    from polars import selectors
+
+    from evergreen.data.keys import KEY
+    from evergreen.data.label_noise import Predicted, find_label_noise
+    from evergreen.data.places import tell_rows
+    from evergreen.data.split import Split, read_part
+    from evergreen.model.evaluate import MODEL
+
+    holdout = Split.read(job.project.features / "split.json").judging
+    keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
+    tell = None if job.dataset.key else partial(tell_rows, job.project, job.dataset, holdout)
+    predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell)
+    return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
+
+
+def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapping[int, bytes]) -> None:
+    """Show a line per seed in the UI, and what they say together."""
+    table: list[dict[str, Any]] = [
+        {
+            "seed": one.trained.seed,
+            "rounds": one.trained.rounds,
+            **{name: round(number, 5) for name, number in one.metrics.items()},
+            "seconds": round(one.trained.seconds, 1),
+            "in the model": "yes" if one.trained.seed in chosen else "",
+        }
+        for one in seeds
+    ]
+    together = "; ".join(f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in spread.items())
+    create_table_artifact(table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}")
+
+
+def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Contender:
+    """Return the model of the sweep as the holdout judges it."""
+    from evergreen.data.definition import Definition
+
+    boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
+    how = (name, Definition.of(job.dataset, job.params.task), way_of(job.dataset, job.params, name), rounds)
+    return Contender(tables, boosters, tuple(chosen), learnt_before(job.project, tables), *how)
+
+
+def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
+    """Return the linear model as the holdout judges it."""
+    from evergreen.data.definition import Definition
+
+    seed = job.params.sweep.first_seed
+    how = (LINEAR, Definition.of(job.dataset, job.params.task), way_of(job.dataset, job.params, LINEAR))
+    return Contender(tables, {seed: fitted}, (seed,), learnt_before(job.project, tables), *how)
+
+
+def refits(job: Job) -> bool:
+    """Return whether the live model learns from rows that a judged one lacks."""
+    from evergreen.data.split import Split
+
+    split = Split.read(job.project.features / "split.json")
+    return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
+
+
+def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) -> Contender:
+    """Train once more as the judged model was trained, on all rows: what goes live."""
+    from evergreen.model import baselines
+    from evergreen.model.tables import load_all
+
+    tables, rounds = load_all(job.project), 1
+    if judged.learner == LINEAR:
+        boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}
+    else:
+        rounds = search.rounds(len(tables.train), job.params.train.rounds)
+        seeds, failed = run_sweep(job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run_id)
+        if failed:
+            raise InputError(f"seed(s) {failed} could not be refit on all rows: run again to try them again")
+        boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    learnt = learnt_all(job.project, tables)
+    facts = {"refit.rounds": rounds, "refit.rows": len(tables.train), "refit.batches": ", ".join(learnt.batches)}
+    job.tracker.tag(run_id, facts)
+    return Contender(
+        tables, boosters, judged.chosen, learnt, judged.learner, judged.definition, judged.way, rounds, refit=True
+    )
+
+
+@task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
+      cache_policy=NO_CACHE)  # fmt: skip
+def register(job: Job, plan: Plan, run_id: str, made: Contender) -> Registered:
+    """Put a model into the registry."""
+    assert made.tables.encoder
+    with made.package(job.project) as folder:
+        registered = job.registry.register(run_id, plan.fingerprint, folder, made.tables.encoder)
+    get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias or "registered")
+    return registered

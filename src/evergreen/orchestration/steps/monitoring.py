@@ -1,0 +1,338 @@
+"""The tasks that watch the champion: what it is known by, each new batch beside that, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from evergreen import recipes
+from evergreen.data.definition import Definition
+from evergreen.data.finding import span
+from evergreen.data.hold import SKETCH, read_held
+from evergreen.data.keys import key_columns
+from evergreen.data.manifest import Manifest
+from evergreen.data.naming import natural
+from evergreen.data.sketch import Sketch
+from evergreen.data.split import LABEL, TIME, Split
+from evergreen.errors import InputError
+from evergreen.files import sha256_of
+from evergreen.journal import Entry, Journal
+from evergreen.life import monitor
+from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
+from evergreen.life.judge import judge_rollback
+from evergreen.life.retrain import decide_retraining
+from evergreen.model.metrics import METRICS, Estimate, pick_metric
+from evergreen.orchestration.steps.job import Job, not_a_mistake
+from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
+from evergreen.orchestration.watch import DRIFTED, tell
+from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
+
+ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The champion as monitoring knows it, and the batches that judged it when it was promoted."""
+
+    reference: monitor.Reference = field(repr=False)
+    journal: Journal = field(repr=False)
+    holdout: tuple[str, ...]
+    metric: str
+
+    @property
+    def label(self) -> str | None:
+        """What the champion predicts; None where it does not say."""
+        label = self.reference.model.definition.label
+        return label.says if label else None
+
+    @property
+    def newest(self) -> str:
+        """The time of the newest row that the champion has learnt from, ISO 8601."""
+        return str(self.reference.model.learnt.newest)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A batch to look at: labelled, in data/features, or scored without labels, in data/predictions."""
+
+    name: str
+    stamp: str
+    end: str
+    scored: bool
+
+
+@task(name="champion", task_run_name="champion", **ONCE)
+def know_champion(job: Job) -> Watched | None:
+    """Gather what the champion is known by; None where there is none."""
+    journal = Journal(job.tracker)
+    journal.recover()
+    job.finish_cut()
+    job.note_outside()
+    live = job.registry.champion()
+    if not live:
+        return None
+    model = job.registry.open(live)
+    _, tags = job.tracker.describe(job.registry.run_of(live))
+    learnt, holdout = (tuple(tags[f"evergreen.split.{role}"].split(", ")) for role in ("train", "holdout"))
+    learnt = model.learnt.batches if model.refit else learnt
+    held_out = job.tracker.read_held_out(job.registry.run_of(live)) if model.refit else None
+    features = Manifest(job.project.features)
+    there = [name for name in learnt if name in features.entries]
+    if not there or not set(holdout) <= set(features.entries):
+        raise InputError(
+            f"batches that the champion, version {live}, knows are gone from data/features ("
+            f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
+        )
+    known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
+    for change in check_definition(live, model.definition, Definition.of(job.dataset, job.params.task)):
+        get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
+    auc = next(iter(known), None)
+    own = job.rows_of(model)
+    reference = monitor.gather(live, model, held_out, features, there, holdout, job.params, auc, own)
+    of_task = job.params.gate.metric in METRICS[model.encoder.task]  # another task may be wanted by now
+    metric = pick_metric(job.params.gate.metric if of_task else None, model.encoder.task)
+    if metric not in reference.expected:
+        raise InputError(
+            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
+            "new champion with `evergreen run` when there are more"
+        )
+    get_run_logger().info("version %s has learnt from %s", live, span(learnt))
+    return Watched(reference, journal, holdout, metric)
+
+
+def check_definition(version: str, was: Definition, now: Definition) -> list[str]:
+    """Return what dataset.py says otherwise than when the champion was made.
+
+    Raises InputError where it cannot be told any more which rows the champion has learnt from.
+    """
+    if was.time not in (None, now.time):
+        raise InputError(
+            f"the champion, version {version}, cannot be watched: {' '.join(was.changes(now))}; train another with "
+            "`evergreen run`, and take it with `evergreen promote --approve`"
+        )
+    return list(was.changes(now))
+
+
+def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
+    """Return the batches newer than all that the champion knows which it has not been watched on yet, oldest first."""
+    seen = {one.batch: one for one in watched.journal.entries(watched.reference.version)}
+    found = sorted(_offers(job, watched), key=lambda one: (one.end, natural(one.name)))
+    return [one for one in found if not (one.name in seen and seen[one.name].stamp == one.stamp)]
+
+
+def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
+    from evergreen.data.predictions import Kept, known
+
+    params = [getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")]
+    how = (params, watched.reference.version, recipes.WATCH)
+    features, newest = Manifest(job.project.features), watched.newest
+    held = read_held(features)
+    later = {name: one for name, one in features.entries.items() if one["end"] > newest and name not in watched.holdout}
+    for name, entry in later.items():
+        yield Waiting(name, sha256_of(features.version(name), how, held.get(name)), entry["end"], scored=False)
+    for name, version in known(job.project):
+        if version == watched.reference.version and name not in features.entries:
+            kept = Kept.read(job.project.predictions / name / f"{version}.json")
+            labels = [one["sum"] for one in later.values()]  # any of them may hold labels of these rows
+            yield Waiting(name, sha256_of(kept.fingerprint, how, labels), kept.scored_at, scored=True)
+
+
+@task(name="look", task_run_name="look at {one.name}", timeout_seconds=3600, **ONCE)
+def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
+    """See a batch beside what the champion has learnt from, decide whether to retrain, and write both down."""
+    version = watched.reference.version
+    others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
+    why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
+    stale = None if why or one.scored else _find_staleness(job, watched, one.name)
+    seen = monitor.see(one.name, *_read(job, watched, one), watched.reference, job.params, others, why, stale)
+    facts = seen.as_plain() | {
+        "usual_auc": watched.reference.usual_auc,
+        "metric": watched.metric,
+        "label": watched.label,
+    }
+    decision = decide(job, watched, [*others, facts])
+    metrics = {f"{how}.{name}": x.value for how in ("real", "estimated") for name, x in getattr(seen, how).items()}
+    metrics |= {"drifted_columns": float(len(seen.drift.drifted)), "rows": float(seen.rows)}
+    ask = last and decision.action == RETRAIN
+    watched.journal.write(Entry(one.name, version, one.stamp), facts, metrics, decision, ask=ask)
+    get_run_logger().info("%s: %s", one.name, seen.drift.says)
+    for reason in decision.reasons:
+        get_run_logger().info("%s: %s", decision.action, reason)
+    _show(seen, decision)
+    return decision
+
+
+def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
+    """Return what it costs on the newest batch that the champion lacks those before it; None of any other batch."""
+    from evergreen.life.staleness import find_staleness
+    from evergreen.model.device import count_cores, pick_device
+    from evergreen.model.tables import load_before_holdout
+
+    holdout = Split.read(job.project.features / "split.json").holdout
+    if holdout.shares or holdout.batches != (name,):
+        return None
+    rows = pl.read_parquet(Manifest(job.project.features).file(name))
+    champion, tables = job.candidate(watched.reference.version), load_before_holdout(job.project)
+    device, threads = pick_device(job.params.train.device), count_cores()
+    return find_staleness(champion, tables, rows, watched.metric, job.params, device=device, threads=threads)
+
+
+def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:
+    """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
+    from evergreen.data.predictions import join_labels, read, read_sketch
+
+    features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
+    if not one.scored:
+        return own(pl.read_parquet(features.file(one.name))), Sketch.read(features.file(one.name, SKETCH)), None
+    version = watched.reference.version
+    rows = read(job.project, one.name, version)
+    first, last = str(rows[TIME].min()), str(rows[TIME].max())
+    if not job.dataset.has_time_column:  # then it says when rows were scored, and labels come in any later batch
+        first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
+    near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
+    keys = key_columns(rows)
+    found = [own(pl.read_parquet(features.file(name))) for name in near]
+    labelled = [
+        frame.select(*keys, LABEL) for frame in found if keys and key_columns(frame) == keys
+    ]  # or KEY is another
+    lived = join_labels(rows, pl.concat(labelled)) if labelled else None
+    return rows, read_sketch(job.project, one.name, version), lived
+
+
+def read_facts(watched: Watched) -> list[dict[str, Any]]:
+    """Return what was seen of each batch under this champion, oldest first."""
+    found = [watched.journal.facts(one) for one in watched.journal.entries(watched.reference.version)]
+    return sorted(found, key=lambda one: (one["end"], one["batch"]))
+
+
+def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> Decision:
+    """Return what the policy says after all that was seen under this champion."""
+    features, metric = Manifest(job.project.features), watched.metric
+    trained = [
+        features.entries[one.holdout[-1]]["end"]
+        for one in job.tracker.trainings()
+        if one.holdout[-1] in features.entries
+    ]
+    retrainings = [datetime.fromisoformat(end) for end in trained]
+    life = monitor.life_of(watched.reference, metric, retrainings, features)
+    windows = [monitor.window_of(one, metric) for one in facts if not one["answered"]]
+    return decide_retraining(windows, life, job.params.retrain)
+
+
+@task(name="look back", task_run_name="look back", **ONCE)
+def look_back(job: Job, watched: Watched) -> Decision | None:
+    """Bring the champion before this one back where it does better on rows that came since.
+
+    None: there is none to compare, or nothing was seen since the last time.
+    """
+    version = watched.reference.version
+    if watched.journal.looked_back(version):
+        return None
+    decision = _look_back(job, watched)
+    watched.journal.looked_back(version, done=True)
+    return decision
+
+
+def _look_back(job: Job, watched: Watched) -> Decision | None:
+    job.finish_cut()  # where this task is tried again
+    decided, features = job.registry.aliases(), Manifest(job.project.features)
+    before = decided.get(PREVIOUS) if decided.get(CHAMPION) == watched.reference.version else None
+    fit = [one["batch"] for one in read_facts(watched) if one["labelled"] and not one["unfit"] and not one["answered"]]
+    batches = [name for name in fit if name in features.entries][-job.params.retrain.windows :]
+    if not before or not batches:
+        return None
+    rows = pl.concat([pl.read_parquet(features.file(name)) for name in batches])
+    present = job.candidate(watched.reference.version)
+    try:
+        earlier = job.candidate(before)
+    except InputError as error:
+        get_run_logger().warning("not compared with the champion before: %s", error)
+        return None
+    decision = judge_rollback(rows, present, earlier, watched.metric, job.params)
+    if decision.action == ROLL_BACK:
+        job.registry.rollback(f"by evidence of {', '.join(batches)}: {' '.join(decision.reasons)}", before)
+    create_markdown_artifact(decision.as_markdown(), key="rollback", description="This champion beside the one before")
+    for reason in decision.reasons:
+        get_run_logger().info("%s: %s", decision.action, reason)
+    return decision
+
+
+def ask_for_first(job: Job) -> str:
+    """Ask for a training where no champion is live; returns why."""
+    number = job.registry.aliases().get(CHAMPION)
+    why = f"version {number} cannot be used" if number else f"none yet: {job.registry.why_no_champion()}"
+    tell(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
+    get_run_logger().warning("champion: %s; a training was asked for", why)
+    return why
+
+
+def ask(job: Job, watched: Watched) -> list[Entry]:
+    """Ask, by an event, for the newest retraining that was decided upon and not made; one lost before is sent again."""
+    open_entries = watched.journal.asked()
+    for one in open_entries[-1:]:
+        payload = {
+            "reason": f"{one.batch}: {one.reason}",
+            "batch": one.batch,
+            "version": one.version,
+            "entry": one.run_id,
+        }
+        tell(job.project, DRIFTED, payload)
+        get_run_logger().warning("a retraining was asked for: %s", one.reason)
+    return open_entries
+
+
+def _show(seen: Any, decision: Decision) -> None:
+    table = [
+        {
+            "column": one.shift.key,
+            "drifted": "yes" if one.drifted else "",
+            "shift (PSI)": f"{one.shift.effect:.3f}",
+            "from": f"{one.shift.low:.3f}",
+            "to": f"{one.shift.high:.3f}",
+            "usual and margin": f"{one.shift.margin:.3f}",
+            "what": one.shift.says,
+        }
+        for one in sorted(seen.drift.columns, key=lambda one: -one.shift.effect / max(one.shift.margin, 1e-9))
+    ]
+    create_table_artifact(table, key="drift", description=f"{seen.batch}: {seen.drift.says}")
+    create_markdown_artifact(decision.as_markdown(), key="retraining", description=f"Retrain? After {seen.batch}")
+
+
+def write_page(job: Job, watched: Watched) -> Path:
+    """Write the monitoring page, and keep it with the newest entry."""
+    from evergreen.report.monitoring_page import Story, write_monitoring_page
+
+    entries = {one.batch: one for one in watched.journal.entries()}  # under the champion of its time: the newest entry
+    facts = (watched.journal.facts(one) for one in entries.values())
+    same = (one for one in facts if one.get("label") in (None, watched.label))  # other labels are on another scale
+    seen = sorted(same, key=lambda one: (one["end"], one["batch"]))
+    decided = [(one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen]
+    marks: dict[str, list[str]] = {}
+    for event in job.registry.history():
+        if event.what in CHANGES:
+            marks.setdefault(event.batch.rpartition(" ")[2], []).append(f"version {event.version} {event.what}")
+    expected = watched.reference.expected[watched.metric]
+    newest = max(one["end"] for one in Manifest(job.project.features).entries.values())
+    age = datetime.fromisoformat(newest) - datetime.fromisoformat(watched.newest)
+    story = Story(
+        job.params.tracking.model,
+        watched.reference.version,
+        watched.metric,
+        (expected.value, expected.low, expected.high),
+        age.total_seconds() / 86_400,
+        seen,
+        decided,
+        marks,
+    )
+    path = write_monitoring_page(job.project, story)
+    if entries:
+        watched.journal.attach(list(entries.values())[-1], [path])
+    return path

@@ -1,0 +1,112 @@
+"""The tasks that score a batch: read, validate, score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from evergreen.data.finding import count
+from evergreen.data.predictions import Kept, Scorer
+from evergreen.data.unlabelled import Given
+from evergreen.errors import InputError
+from evergreen.orchestration.steps.job import Job, not_a_mistake
+from evergreen.orchestration.steps.shown import create_table_artifact
+from evergreen.outside import remedy
+from evergreen.registry import FIRST
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The rows to score, the champion that does, and what is kept of these rows by it already, if any."""
+
+    given: Given
+    scorer: Scorer
+    kept: Kept | None = field(default=None, repr=False)
+
+
+@task(name="read", task_run_name="read", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+def read(job: Job, path: str, name: str | None) -> Plan:
+    """See who is champion, read the rows, and look whether it has scored them before."""
+    from evergreen.data.predictions import find
+    from evergreen.data.unlabelled import read_given
+
+    scorer = champion(job)
+    given = read_given(job.project, job.dataset, job.params.source, path, name)
+    get_run_logger().info("%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model)
+    return Plan(given, scorer, find(job.project, job.dataset, given, scorer))
+
+
+def champion(job: Job) -> Scorer:
+    """Return the version that is live. Raises InputError where there is none."""
+    stored = job.tracker.is_there  # asking would make the database
+    event = job.registry.decision() if stored else None
+    if event is None:
+        raise InputError(f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}")
+    if fault := job.registry.fault(event):
+        raise InputError(f"the champion cannot be used ({fault}): {remedy(job.registry, event)}")
+    job.warn()
+    return Scorer(job.registry.name, event.version, job.registry.run_of(event.version))
+
+
+@task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
+def validate(job: Job, plan: Plan) -> Any:
+    """Check the rows as any batch's, less what is known later; set bad rows aside, stop at a bad batch."""
+    from evergreen.data.unlabelled import check_given
+    from evergreen.data.validate import Contract
+
+    checked = check_given(plan.given, Contract.of(job.project, job.params))
+    report = checked.report
+    get_run_logger().info("%s valid, %s quarantined", count(report.valid, "row"), f"{report.quarantined:,}")
+    return checked
+
+
+@task(name="score", task_run_name="score", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
+    """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
+    from evergreen.data.definition import Definition
+    from evergreen.data.places import number_rows
+    from evergreen.data.predictions import keep
+    from evergreen.data.prepare import featurize_unlabelled
+    from evergreen.data.sketch import sketch
+    from evergreen.data.split import TIME
+    from evergreen.model.score import score_rows, summarize_scores
+
+    dataset, model = job.dataset, job.registry.open(plan.scorer.version)
+    scores = score_rows(model, dataset, checked.valid)
+    now = Definition.of(dataset, job.params.task)
+    for change in model.definition.changes(now):
+        get_run_logger().warning("version %s: %s", plan.scorer.version, change)
+    same = model.definition.is_present(dataset, job.params.task)  # else drift is looked for in the features of today
+    features = scores.features if same else featurize_unlabelled(dataset, checked.valid)[0]
+    seen = sketch(features.select(*dataset.features), features[TIME])
+    bad = checked.quarantined
+    said = scores.predictions if dataset.key else number_rows(dataset, scores.predictions, checked.valid, bad)
+    kept, fresh = keep(job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out)
+    table = tabulate(kept, summarize_scores(scores, model.encoder))
+    about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
+    create_table_artifact(table, key="scoring", description=about)
+    get_run_logger().info("%s scored by version %s: %s", count(kept.scored, "row"), kept.scorer.version, kept.path)
+    return kept, fresh
+
+
+def tabulate(kept: Kept, summary: Any) -> list[dict[str, Any]]:
+    """Return what the UI shows of a scoring: a line per count, prediction and category with unknown levels."""
+    counts: Mapping[str, int] = {
+        "rows scored": kept.scored,
+        "rows quarantined": kept.quarantined,
+        **{f"rows left out, {why}": rows for why, rows in kept.left_out.items()},
+        **{f"rows with a level of {name!r} unknown to the model": rows for name, rows in summary.unseen.items()},
+    }
+    numbers = {
+        f"{name}, {what}": f"{value:.4g}"
+        for name, shown in summary.predictions.items()
+        for what, value in shown.items()
+    }
+    return [{"what": what, "value": str(value)} for what, value in {**counts, **numbers}.items()]

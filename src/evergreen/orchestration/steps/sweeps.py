@@ -1,0 +1,168 @@
+"""The tasks that train: a sweep over seeds, once to find the rounds, once to be judged, once to go live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Semaphore
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
+from prefect.logging import get_run_logger
+from prefect.utilities.annotations import quote
+
+from evergreen.errors import InputError, explain
+from evergreen.model.folds import join
+from evergreen.model.learner import Trained, find_learner
+from evergreen.model.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, scale_rounds, seed_fingerprint
+from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.params import Params
+from evergreen.versions import data_versions
+
+TITLES = {ROUNDS: "find rounds", JUDGED: "train", LIVE: "refit"}
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What became of one seed; `metrics`: on the holdout, empty where that is not looked at."""
+
+    trained: Trained = field(repr=False)
+    metrics: Mapping[str, float]
+    reused: bool
+
+    def tell(self) -> str:
+        """Say it in a few words."""
+        how = "from an earlier run" if self.reused else f"{self.trained.seconds:.1f} s"
+        told = "".join(f"{name} {value:.4f} after " for name, value in [*self.metrics.items()][:1])
+        return f"{told}{self.trained.rounds} rounds, {how}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be trained: a `role`, on which rows, how; `digest` stands for the rows."""
+
+    role: str
+    tables: Any = field(repr=False)
+    params: Params = field(repr=False)
+    digest: str
+    device: str
+    slots: Slots
+
+    @classmethod
+    def of(cls, job: Job, role: str, tables: Any, device: str, slots: Slots, rounds: int | None = None) -> Sweep:
+        """Return the sweep of a role; `rounds`: how often to boost, where that is known."""
+        params = job.params if rounds is None else job.params.override(train={"rounds": rounds})
+        return cls(role, tables, params, tables.digest(), device, slots)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that are trained, in order: all, or as many as tell the rounds."""
+        return self.params.sweep.seed_list()[: ROUND_SEEDS if self.role == ROUNDS else None]
+
+    def fingerprint(self, seed: int) -> str:
+        """Return what stands for the model of a seed."""
+        return seed_fingerprint(self.digest, self.params, self.device, seed)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How many rounds early stopping kept, by seed, on how many rows."""
+
+    seeds: tuple[Seed, ...]
+    rows: int
+
+    def rounds(self, rows: int, at_most: int) -> int:
+        """Return how often to boost on `rows`, a number."""
+        return scale_rounds([one.trained.rounds for one in self.seeds], self.rows, rows, at_most)
+
+
+@task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
+def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
+    """Bin the rows of each part once for all seeds, and recall the seeds that an earlier run trained."""
+    parts = {role: len(getattr(sweep.tables, role)) for role in NAMES}
+    if sweep.role == JUDGED:
+        job.tracker.log_data(run_id, data_versions(job.project), parts)
+    recalled = {
+        seed: found
+        for seed in sweep.seeds
+        if (found := job.tracker.load_seed(run_id, sweep.fingerprint(seed), sweep.role))
+    }
+    learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
+    parts_of = sweep.tables.parts()
+    binned = None if whole else [learner.build_matrix(one, sweep.params.train) for one in parts_of]
+    folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
+    rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
+    get_run_logger().info("%s: %s rows, %d features", TITLES[sweep.role], rows, len(sweep.tables.features))
+    return binned, recalled
+
+
+@task(name="train", task_run_name="{title} seed {seed}", retries=1, retry_condition_fn=not_a_mistake,
+      cache_policy=NO_CACHE)  # fmt: skip
+def train(job: Job, sweep: Sweep, run_id: str, binned: Any, seed: int, known: Any, limit: Semaphore, title: str) -> Any:
+    """Train one seed and record it at once, so that a killed sweep keeps it."""
+    from evergreen.model.evaluate import measure_seed
+
+    def measure(one: Trained) -> dict[str, float]:
+        judged = sweep.role == JUDGED
+        return measure_seed(sweep.tables, one.booster, sweep.params.train.learner) if judged else {}
+
+    if known is not None:
+        return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))
+    with limit:
+        params, threads = sweep.params.train, sweep.slots.threads
+        fit = partial(find_learner(params.learner).train, device=sweep.device, threads=threads)
+        trained = join([fit(one, params, seed) for one in binned])
+        metrics = measure(trained)
+    job.tracker.record_seed(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
+    return Seed(trained, metrics, reused=False)
+
+
+def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int]]:
+    """Train the seeds side by side, a task each; return those with a model, and the seeds that failed.
+
+    A seed that fails is reported and the rest goes on; what would fail every seed (a full disk, say) stops the sweep.
+    """
+    binned, known = matrix(job, quote(sweep), run_id)
+    seeds, title, limit = sweep.seeds, TITLES[sweep.role], Semaphore(sweep.slots.jobs)
+    futures = {
+        train.submit(job, quote(sweep), run_id, quote(binned), seed, known.get(seed), limit, title): seed
+        for seed in seeds
+    }
+    progress = create_progress_artifact(0.0, key=f"{sweep.role}-progress", description=f"{title}: {len(seeds)} seeds")
+    trained, failed = {}, {}
+    for number, future in enumerate(as_completed(list(futures)), 1):
+        result, seed = future.result(raise_on_failure=False), futures[future]
+        if isinstance(result, BaseException):
+            failed[seed] = result
+            job.tracker.record_failure(run_id, seed, str(result), sweep.role)
+        else:
+            trained[seed] = result
+        update_progress_artifact(progress, 100 * number / len(seeds))
+        told = "failed" if seed in failed else trained[seed].tell()
+        get_run_logger().info("%s, seed %d: %s (%d of %d)", title, seed, told, number, len(seeds))
+    for error in failed.values():
+        if explain(error) or not trained:
+            raise error
+    return [trained[seed] for seed in sorted(trained)], sorted(failed)
+
+
+def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | None:
+    """Find by early stopping on some seeds how often to boost; None where every seed is stopped early by itself."""
+    from evergreen.model.tables import load_stopping
+
+    if job.params.train.refit == "none":
+        return None
+    tables = load_stopping(job.project)
+    seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
+    if failed:  # those left would find other rounds, and the same data another model
+        raise InputError(f"seed(s) {failed} could not tell how many rounds to train: run again to try them again")
+    return Search(tuple(seeds), tables.rows_learnt())
+
+
+def curves_of(search: Search | None, seeds: Sequence[Seed]) -> list[Trained]:
+    """Return the trainings whose loss was looked at after each round."""
+    return [one.trained for one in (search.seeds if search else seeds)]

@@ -1,0 +1,25 @@
+"""A job of a project without stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import settings_of
+
+from evergreen import params
+from evergreen.orchestration.steps.job import Job
+from evergreen.tracking import Tracker
+
+
+@pytest.fixture
+def make_job() -> Callable[..., Job]:
+    """Make the job of the project at a folder; keyword arguments are sections of its parameters."""
+
+    def make(root: Path, **sections: Any) -> Job:
+        project, chosen = settings_of(root), params.parse(sections, "params.yaml")
+        return Job(project, chosen, Tracker(project, chosen))
+
+    return make

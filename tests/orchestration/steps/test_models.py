@@ -1,0 +1,77 @@
+"""The tasks that make a model: what a run is about, and a sweep that loses a seed but not the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from evergreen.model.sweep import Slots
+from evergreen.model.train import Trained
+from evergreen.orchestration.steps import models
+from evergreen.orchestration.steps.job import Job
+from evergreen.orchestration.steps.models import Plan, describe, plan
+from evergreen.orchestration.steps.sweeps import Seed
+from evergreen.registry import Registered
+
+PLAN = Plan("cpu", Slots(2, 1), "fingerprint", "data.dir")
+
+
+@pytest.mark.parametrize(
+    ("reused", "said"),
+    [(False, "log_loss 0.4321 after 7 rounds, 2.5 s"), (True, "log_loss 0.4321 after 7 rounds, from an earlier run")],
+)
+def test_a_seed_is_told_in_a_few_words(reused: bool, said: str) -> None:
+    trained = Trained(3, b"", 7, 0.4, {}, seconds=2.54)
+    assert Seed(trained, {"log_loss": 0.43214, "roc_auc": 0.9}, reused).tell() == said
+
+
+def test_a_run_is_named_after_its_holdout_and_carries_its_facts(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    one = make_job(tmp_path, sweep={"seeds": 3, "first_seed": 5})
+    one.project.features.mkdir(parents=True)
+    parts = {"train": ["2013-01", "2013-02"], "validation": ["2013-03"], "holdout": ["2013-04"]}
+    split = {role: {"batches": batches, "start": None, "end": None} for role, batches in parts.items()}
+    (one.project.features / "split.json").write_text(json.dumps(split))
+    (one.project.root / "dvc.lock").write_text("stages: {}")
+    name, facts, texts = describe(one, PLAN, "drift of temp")
+    assert texts == {"params.yaml": one.params.text.decode(), "dvc.lock": "stages: {}"}
+    assert name == "up to 2013-04, 3 seeds, mean"
+    assert facts == {
+        "device": "cpu",
+        "seeds": [5, 6, 7],
+        "data": "data.dir",
+        "task": "binary",
+        "reason": "drift of temp",
+        "split.train": "2013-01, 2013-02",
+        "split.validation": "2013-03",
+        "split.holdout": "2013-04",
+    }
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
+    damaged: bool, make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else there would be no champion for as long as the data stay as they are."""
+    reopened: list[str] = []
+    run = SimpleNamespace(info=SimpleNamespace(run_id="run"))
+    tracker: Any = SimpleNamespace(recover=list, find_finished=lambda _: run, reopen=reopened.append)
+    registry = SimpleNamespace(
+        recover=list,
+        version_of=lambda _: Registered("evergreen", "2", ""),
+        aliases=lambda: {"champion": "1"},
+        champion=lambda: None if damaged else "1",
+    )
+    made = make_job(tmp_path)
+    monkeypatch.setattr(models, "data_versions", lambda _: {"data/features": "data.dir"})
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(Job, "note_outside", lambda _: None)
+    with disable_run_logger():
+        found = plan.fn(Job(made.project, made.params, tracker))
+    assert reopened == (["run"] if damaged else [])
+    assert found.finished == (None if damaged else "run")

@@ -1,0 +1,73 @@
+"""The login: one per project, for its owner alone, whoever asks first."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, environment
+
+from evergreen.orchestration.login import FORM, login_of, use_login
+from evergreen.project import Project
+
+ASK = "from pathlib import Path; from evergreen.orchestration.login import *; print(login_of(Project(Path.cwd())))"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_login_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        login = login_of(Project(tmp_path / "a"))
+    finally:
+        os.umask(before)
+    kept = tmp_path / "a" / "stores" / "login"
+    assert mode(kept) == 0o600
+    assert kept.read_text() == f"{login}\n"
+    assert login_of(Project(tmp_path / "a")) == login
+    assert login_of(Project(tmp_path / "b")) != login
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["login", "login.lock"]
+
+
+def test_a_login_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
+    login = login_of(Project(tmp_path))
+    kept = tmp_path / "stores" / "login"
+    kept.chmod(0o644)
+    assert login_of(Project(tmp_path)) == login
+    assert mode(kept) == 0o600
+
+
+DAMAGED = (b"", b"\n", b"evergreen:", b"evergreen:short", b"\xff\xfe\x00", b"x" * 5000)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_login_is_replaced_never_used(tmp_path: Path, content: bytes) -> None:
+    """An empty one would open the servers to everybody."""
+    kept = tmp_path / "stores" / "login"
+    kept.parent.mkdir()
+    kept.write_bytes(content)
+    login = login_of(Project(tmp_path))
+    assert FORM.fullmatch(login)
+    assert (mode(kept), kept.read_text()) == (0o600, f"{login}\n")
+
+
+@pytest.mark.slow
+def test_processes_that_begin_at_once_have_the_same(tmp_path: Path) -> None:
+    asking = [
+        subprocess.Popen([sys.executable, "-c", ASK], cwd=tmp_path, env=environment(ROOT), stdout=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    assert len({one.communicate()[0] for one in asking}) == 1
+    assert [one.returncode for one in asking] == [0] * 6
+
+
+def test_prefect_is_told_by_the_environment(tmp_path: Path) -> None:
+    use_login(Project(tmp_path))
+    login = login_of(Project(tmp_path))
+    assert [os.environ[f"PREFECT_{whose}_AUTH_STRING"] for whose in ("API", "SERVER_API")] == [login] * 2

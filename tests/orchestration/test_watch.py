@@ -1,0 +1,217 @@
+"""Watch: a batch is told of once it is whole, not twice, and again after a while if it still waits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evergreen.data.batches import Waiting
+from evergreen.data.sources import Offer
+from evergreen.errors import InputError
+from evergreen.orchestration import watch
+from evergreen.orchestration.server import tag_of
+from evergreen.orchestration.watch import ARRIVED, PATIENCE, TOUCHED, Guard, Watcher, resource_of, warnings_of
+from evergreen.params import Params
+from evergreen.project import Project
+
+MAY = ("2013-05", "size 1")
+GROWN = ("2013-05", "size 2")
+JUNE = ("2013-06", "size 1")
+
+CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {  # what each look finds; what each look tells
+    "nothing": ([[], []], [[], []]),
+    "there twice": ([[MAY], [MAY]], [[], ["2013-05"]]),
+    "told once": ([[MAY]] * 5, [[], ["2013-05"], [], [], []]),
+    "still growing": ([[MAY], [GROWN], [GROWN]], [[], [], ["2013-05"]]),
+    "gone before it was whole": ([[MAY], [], [MAY], [MAY]], [[], [], [], ["2013-05"]]),
+    "a second one": ([[MAY], [MAY], [MAY, JUNE], [MAY, JUNE]], [[], ["2013-05"], [], ["2013-05", "2013-06"]]),
+    "taken, then the next": ([[MAY], [MAY], [], [JUNE], [JUNE]], [[], ["2013-05"], [], [], ["2013-06"]]),
+    "changed after it was told": ([[MAY], [MAY], [GROWN], [GROWN]], [[], ["2013-05"], [], ["2013-05"]]),
+}
+
+
+def watcher(looks: list[list[tuple[str, str]]], clock: list[float] | None = None) -> tuple[Watcher, list[Any]]:
+    left, told = iter(looks), []
+    times = iter(clock or [0.0] * 1000)
+    found = Watcher(lambda: [Offer(*one) for one in next(left)], lambda *said: told.append(said), lambda: next(times))
+    return found, told
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_told(case: str) -> None:
+    looks, expected = CASES[case]
+    one, told = watcher(looks)
+    assert [one.look() for _ in looks] == expected
+    assert told == [(ARRIVED, {"batches": batches}) for batches in expected if batches]
+
+
+def test_what_still_waits_is_told_again_after_a_while() -> None:
+    """The event, or the run that it started, may have been lost."""
+    clock = [PATIENCE + 1.0] * 2 + [PATIENCE + 2.0, 2 * PATIENCE + 2.0] + [2 * PATIENCE + 3.0] * 2
+    one, _ = watcher([[MAY]] * 4, clock)
+    assert [one.look() for _ in range(4)].count(["2013-05"]) == 2
+
+
+def test_a_source_that_fails_is_not_taken_for_an_empty_one() -> None:
+    one, told = watcher([[MAY], [MAY]])
+    broken = Watcher(lambda: 1 / 0, one._tell)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ZeroDivisionError):
+        broken.look()
+    assert told == []
+
+
+def test_a_file_that_is_passed_over_is_told_once() -> None:
+    looks = iter([Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx", "b.zip")),
+                  Waiting((Offer(*MAY),), ()), Waiting((), ("a.xlsx",))])  # fmt: skip
+    said: list[str] = []
+    look = watch.tell_once(lambda: next(looks), said.append)
+    assert [look() for _ in range(5)] == [[], [], [], [Offer(*MAY)], []]
+    assert said == [f"passed over in the source: {name}" for name in ("a.xlsx", "b.zip", "a.xlsx")]
+
+
+class PanicError(BaseException):
+    """As polars and other libraries of Rust raise it: no Exception."""
+
+
+FAULTS: dict[str, tuple[BaseException, str]] = {
+    "a mistake": (InputError("source.path names no folder"), "source.path names no folder\n"),
+    "a file that has vanished": (FileNotFoundError(2, "No such file", "inbox/a.csv"), "FileNotFoundError"),
+    "a link in a circle": (OSError(40, "Too many levels of symbolic links", "inbox/a.csv"), "OSError"),
+    "a fault of the program": (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero\n"),
+    "no memory": (MemoryError(), "not enough memory: "),
+    "a panic": (PanicError("index out of bounds"), "PanicError: index out of bounds\n"),
+    "code that exits": (SystemExit(3), "SystemExit: 3\n"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_no_failure_of_a_look_ends_the_watch(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fault, expected = FAULTS[case]
+    looks: list[Any] = [fault, fault, [Offer(*MAY)], [Offer(*MAY)]]
+
+    def look() -> list[Offer]:
+        found = looks.pop(0)
+        if isinstance(found, BaseException):
+            raise found
+        return list(found)
+
+    one, said = Watcher(look, lambda *_: None), ""
+    errors = []
+    for _ in range(4):
+        said = watch.look_once(one, said)
+        errors.append(capsys.readouterr())
+    assert expected in errors[0].err
+    assert [printed.err for printed in errors[1:]] == [""] * 3  # what was said is not said again
+    assert errors[3].out == "told of 2013-05\n"
+    assert said == ""
+
+
+def test_the_watch_ends_when_it_is_told_to() -> None:
+    def look() -> list[Offer]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch.look_once(Watcher(look, lambda *_: None))
+
+
+def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr("prefect.events.emit_event", lambda event, **what: sent.append((event, what)))
+    watch.tell(Project(tmp_path), ARRIVED, {"batches": ["2013-05"]})
+    assert sent == [
+        (
+            ARRIVED,
+            {
+                "resource": resource_of(Project(tmp_path), {"batches": ["2013-05"]}),
+                "payload": {"batches": ["2013-05"]},
+            },
+        )
+    ]
+
+
+def test_what_says_the_same_is_about_the_same(tmp_path: Any) -> None:
+    """A second retraining that is asked for within the minute must not be lost as a repetition of the first."""
+    one, same, other = (resource_of(Project(tmp_path), {"reason": reason}) for reason in ("first", "first", "second"))
+    assert one == same
+    assert one["prefect.resource.id"] == other["prefect.resource.id"]
+    assert one["prefect.resource.id"] == f"evergreen.project.{tag_of(Project(tmp_path))}"
+    assert one["evergreen.about"] != other["evergreen.about"]
+
+
+# --- edited code ------------------------------------------------------------------------------------------------------
+
+
+class Restarted(Exception):  # noqa: N818
+    """Stands for a process that was replaced."""
+
+
+@pytest.fixture
+def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A file of the project that was edited since this process began."""
+    path = tmp_path / "helper.py"
+    path.write_text("new = 1")
+
+    def replace(program: str, words: list[str]) -> None:
+        raise Restarted(words[1:])
+
+    monkeypatch.setattr(watch.os, "execv", replace)
+    monkeypatch.setattr(watch.code, "changed", lambda: [path])
+    monkeypatch.setattr(watch, "_REFUSED", {})
+    return path
+
+
+def imports(monkeypatch: pytest.MonkeyPatch, returncode: int) -> list[int]:
+    """Let an attempt to import the code end so; returns what counts the attempts."""
+    tried: list[int] = []
+
+    def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        tried.append(1)
+        return subprocess.CompletedProcess(words, returncode, "", "Traceback\nNameError: name 'x' is not defined\n")
+
+    monkeypatch.setattr(watch.subprocess, "run", run)
+    return tried
+
+
+def test_it_begins_anew_with_edited_code(edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    imports(monkeypatch, 0)
+    with pytest.raises(Restarted) as caught:
+        watch.restart_if_edited(Project(tmp_path))
+    assert caught.value.args[0] == sys.orig_argv[1:]
+
+
+def test_code_that_cannot_be_imported_is_told_once_and_tried_again_when_edited(
+    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = imports(monkeypatch, 1)
+    for _ in range(3):
+        watch.restart_if_edited(Project(tmp_path))
+    said = capsys.readouterr().err
+    assert len(tried) == said.count("NameError: name 'x' is not defined: correct it") == 1
+    os.utime(edited, (1, 1))
+    imports(monkeypatch, 0)
+    with pytest.raises(Restarted):
+        watch.restart_if_edited(Project(tmp_path))
+
+
+def test_it_goes_on_where_nothing_was_edited(edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(watch.code, "changed", list)
+    assert imports(monkeypatch, 1) == []
+    watch.restart_if_edited(Project(tmp_path))
+
+
+def test_what_is_wrong_with_the_models_is_told_once_and_again_when_it_comes_back() -> None:
+    found: list[list[str]] = [[], ["moved"], ["moved"], ["moved", "damaged"], [], ["moved"]]
+    looks, told = iter(found), list[Any]()
+    guard = Guard(lambda: next(looks), lambda event, payload: told.append((event, payload["what"])))
+    assert [guard.look() for _ in found] == [[], ["moved"], [], ["damaged"], [], ["moved"]]
+    assert told == [(TOUCHED, "moved"), (TOUCHED, "damaged"), (TOUCHED, "moved")]
+
+
+def test_a_project_without_models_is_not_looked_at(tmp_path: Path) -> None:
+    assert warnings_of(Project(tmp_path), Params()) == []
+    assert list(tmp_path.iterdir()) == []
