@@ -2,15 +2,17 @@
 
     python bake.py TEMPLATE PROJECT [--start]
 
-PROJECT holds the answers, in `.template.json`, and gets everything else; `--start` makes it a git repository as well. No
-file of the project passes through Jinja: names are replaced in one pass, most specific first, and options only remove.
-The library keeps its name and comes as it is; of its tests, only those of what is the project's own come along.
-Standard library only, since it runs in whatever environment cookiecutter does.
+PROJECT holds the answers, in `.template.json`, and gets everything else; `--start` makes it a git repository as well. A
+project is what its owner writes and the library as a wheel, pinned by its hash. No file of the project passes through
+Jinja: names are replaced in one pass, most specific first, and options only remove. Standard library only, since it runs
+in whatever environment cookiecutter does.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import io
 import json
 import keyword
 import os
@@ -18,6 +20,9 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
+import zipfile
+from base64 import urlsafe_b64encode as b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,20 +30,26 @@ from typing import Any, NoReturn
 Answers = Mapping[str, Any]
 ANSWERS = ".template.json"
 OVERLAY = "evergreen_template/overlay/"  # files that differ from those of the reference, below KEY=VALUE/
-OWN_TESTS = "tests/project/"
-TEMPLATE_ONLY = (
-    "{{cookiecutter.*",
-    "cookiecutter.json",
-    "hooks/*",
-    "evergreen_template/*",
-    "requirements/template.txt",
-    "benchmarks/*",
-    "docs/numbers.md",
-    "docs/replay.*",
-    "docs/*.png",
-    ".git_archival.json",
-    ".gitattributes",
+OWN_TESTS = "tests/project/"  # of what is the project's own; they lie in tests/ there
+TAKEN = (  # of this repository, by the project; what differs there lies in OVERLAY
+    ".ci/run",
+    ".dvc/*",
+    ".dvcignore",
+    ".github/*",
+    ".gitignore",
+    ".gitlab-ci.yml",
+    "LICENSE",
+    "dvc.yaml",
+    "flows/*",
+    "infra/*",
+    "params.yaml",
+    "prefect.yaml",
+    "requirements/*.txt",
+    "src/late_flights/*",
+    f"{OWN_TESTS}*",
 )
+LEFT = ("requirements/template.txt",)
+LIBRARY, LIBRARY_DOCS = "src/evergreen/", ("docs/*.md", "docs/*.py")
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
@@ -118,6 +129,56 @@ def bake(repo: Path, project: Path, answers: Answers) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         target.chmod(0o755 if mode == "100755" else 0o644)
+    name, wheel = build_wheel(repo)
+    (project / "vendor").mkdir(exist_ok=True)
+    (project / "vendor" / name).write_bytes(wheel)
+    pin = f"./vendor/{name} --hash=sha256:{hashlib.sha256(wheel).hexdigest()}\n"
+    (project / "requirements" / "library.txt").write_text(pin, encoding="utf-8")
+
+
+def build_wheel(repo: Path) -> tuple[str, bytes]:
+    """Return the name and the bytes of the library's wheel, with its docs; the same files give the same bytes.
+
+    Nothing is compressed: what deflating gives depends on the machine, and git compresses anyway.
+    """
+    settings = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
+    about = settings["project"]
+    stated = re.search(r'^__version__ = "([^"]+)"', (repo / LIBRARY / "__init__.py").read_text("utf-8"), re.MULTILINE)
+    if not stated:
+        stop(f"{LIBRARY}__init__.py does not say its __version__")
+    version = stated[1]
+    metadata = [
+        "Metadata-Version: 2.1", "Name: evergreen", f"Version: {version}", f"Summary: {about['description']}",
+        f"License: {about['license']}", f"Requires-Python: {about['requires-python']}",
+        *(f"Requires-Dist: {needed}" for needed in about["dependencies"]),
+    ]  # fmt: skip
+    groups = {"console_scripts": about["scripts"], **about["entry-points"]}
+    entries = [
+        f"[{group}]\n" + "".join(f"{name} = {to}\n" for name, to in named.items()) for group, named in groups.items()
+    ]
+    files: dict[str, bytes] = {}
+    for _, path in tracked(repo):
+        if path.startswith(LIBRARY):
+            files[path.removeprefix("src/")] = (repo / path).read_bytes()
+        elif matches(path, LIBRARY_DOCS):
+            text = cut_blocks((repo / path).read_text(encoding="utf-8"), {"infra": "compose"}, path)
+            files[f"evergreen/{path}"] = text.encode()
+    about_it = f"evergreen-{version}.dist-info"
+    files[f"{about_it}/METADATA"] = ("\n".join(metadata) + "\n").encode()
+    files[f"{about_it}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: evergreen\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{about_it}/entry_points.txt"] = "\n".join(entries).encode()
+    files[f"{about_it}/licenses/LICENSE"] = (repo / "LICENSE").read_bytes()
+    record = f"{about_it}/RECORD"
+    sums = {name: b64encode(hashlib.sha256(content).digest()) for name, content in files.items()}
+    lines = [f"{name},sha256={sums[name].decode().rstrip('=')},{len(files[name])}" for name in sorted(files)]
+    files[record] = ("\n".join([*lines, f"{record},,"]) + "\n").encode()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name)  # of 1980
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, files[name])
+    return f"evergreen-{version}-py3-none-any.whl", content.getvalue()
 
 
 def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
@@ -127,18 +188,13 @@ def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
         if path.startswith(OVERLAY):
             when, _, rest = path.removeprefix(OVERLAY).partition("/")
             key, _, value = when.partition("=")
-            if answers[key] == value:
+            if when == "always" or answers[key] == value:
                 over[rest] = (mode, path)
-        elif ships(path) and all(
-            keep(answers) for pattern, keep in OPTIONAL.items() if fnmatch.fnmatchcase(path, pattern)
-        ):
-            chosen[path] = (mode, path)
-    return chosen | over
-
-
-def ships(path: str) -> bool:
-    """Say whether a file belongs to a new project, whatever the answers are."""
-    return not matches(path, TEMPLATE_ONLY) and (path.startswith(OWN_TESTS) or not path.startswith("tests/"))
+        elif matches(path, TAKEN) and not matches(path, LEFT):
+            chosen[path.replace(OWN_TESTS, "tests/")] = (mode, path)
+    chosen |= over
+    dropped = [pattern for pattern, keep in OPTIONAL.items() if not keep(answers)]
+    return {path: source for path, source in chosen.items() if not matches(path, tuple(dropped))}
 
 
 def names(answers: Answers) -> list[tuple[str, str]]:
@@ -160,7 +216,6 @@ SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers
     "pyproject.toml": {r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'},
     "README.md": {
         r"^# Evergreen$": lambda a: f"# {a['project_name']}",
-        r"^tests/ .*$": lambda a: "tests/                    of what is yours: the definition and its features",
         r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"]),
         r"^infra/ .*\n": lambda a: "" if a["infra"] == "none" else None,
     },

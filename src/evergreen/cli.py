@@ -387,6 +387,24 @@ def doctor() -> None:
 
 
 @main.command()
+@click.argument("page", required=False)
+def docs(page: str | None) -> None:
+    """Show a page of the documentation, or which there are."""
+    from evergreen.doctor import find_docs
+    from evergreen.errors import InputError
+
+    pages = find_docs()
+    if page is None:
+        _table(
+            ["page", "about"], [[name, path.read_text().splitlines()[0].lstrip("# ")] for name, path in pages.items()]
+        )
+    elif page not in pages:
+        raise InputError(f"there is no page {page!r}: there are {', '.join(pages)}")
+    else:
+        click.echo_via_pager(pages[page].read_text())
+
+
+@main.command()
 def up() -> None:
     """Let the project run by itself: Prefect and MLflow pages, schedules, triggers and a worker, until Ctrl-C."""
     from evergreen.orchestration.services import run_house

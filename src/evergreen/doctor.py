@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from evergreen.commit import read_commit
 from evergreen.data.finding import count, span
@@ -162,3 +163,10 @@ def _ports(params: Params) -> Iterator[Finding]:
         free = port_is_free(port)
         advice = "" if free else f"if that is not this project's own server, change ports.{name} in params.yaml"
         yield Finding(f"port {port} ({name})", fine=True, found="free" if free else "in use", advice=advice)
+
+
+def find_docs() -> dict[str, Path]:
+    """Return name -> file of each page of the documentation: in the installed library, or beside its source."""
+    package = Path(__file__).resolve().parent
+    folder = next((one for one in (package / "docs", package.parents[1] / "docs") if one.is_dir()), package)
+    return {path.stem: path for path in sorted(folder.glob("*.md"))}

@@ -1,0 +1,43 @@
+"""A small run, end to end, in a folder of its own: from your source to a model and a decision."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evergreen import params
+from evergreen.data.sources import open_source
+from evergreen.errors import InputError
+from evergreen.project import Project
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = (".git", ".venv", "data", "stores", "reports", "inbox")
+
+
+@pytest.mark.slow
+def test_a_small_run_ends_with_a_decision(tmp_path: Path) -> None:
+    project = Project.find(ROOT)
+    try:
+        batches = [offer.name for offer in open_source(params.load(project.params).source, project.dataset).offers()]
+    except InputError as error:
+        pytest.skip(str(error))
+    shutil.copytree(project.root, tmp_path / "copy", ignore=shutil.ignore_patterns(*MADE))
+    if (project.root / "inbox").is_dir():
+        (tmp_path / "copy" / "inbox").symlink_to(project.root / "inbox")
+    settings = tmp_path / "copy" / "params.yaml"
+    content = yaml.safe_load(settings.read_text())
+    content["source"]["until"] = batches[:3][-1]
+    content["train"] |= {"rounds": 30, "early_stopping_rounds": 5, "learning_rate": 0.3, "device": "cpu"}
+    settings.write_text(yaml.safe_dump(content))
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path / "copy", check=True)
+    command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "2"]
+    own = os.environ | {"PYTHONPATH": str(tmp_path / "copy" / "src")}
+    done = subprocess.run(command, cwd=tmp_path / "copy", env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "version 1 is" in done.stdout or "nothing can be learnt" in done.stdout
