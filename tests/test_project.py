@@ -14,7 +14,7 @@ import pytest
 from conftest import own_package, refusal
 
 from evergreen import __version__, code
-from evergreen.errors import InputError
+from evergreen.errors import InputError, explain
 from evergreen.project import Project
 
 SRC = Path(__file__).resolve().parents[1] / "src"
@@ -240,6 +240,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "no table": (edit("pyproject.toml", "[tool.other]\n"), ("lacks the table [tool.evergreen]",)),
     "no package": (edit("pyproject.toml", "[tool.evergreen]\nrequires = '>=0'\n"), ("lacks package",)),
     "no range": (edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\n"), ("lacks requires", ">=")),
+    "odd package": (
+        edit("pyproject.toml", "[tool.evergreen]\npackage = 'my-prices'\nrequires = '>=0'\n"),
+        ("package = 'my-prices' is no name of a package", "src/"),
+    ),
     "odd range": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\nrequires = 'new'\n"),
         ("'new' is no range of versions",),
@@ -278,6 +282,16 @@ def test_what_is_wrong_with_a_project_is_one_error(
     spoil(tmp_path)
     told = refusal(lambda: project.dataset, *said)
     assert "\n" not in told
+
+
+def test_what_a_package_lacks_itself_is_told_by_its_own_name(installed: Callable[..., Project], tmp_path: Path) -> None:
+    project = installed(own_package(tmp_path, "prices_lacking"))
+    (tmp_path / "src" / "prices_lacking" / "__init__.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(ModuleNotFoundError) as caught:
+        _ = project.dataset
+    assert str(explain(caught.value)) == (
+        "__init__.py, line 1: ModuleNotFoundError: No module named 'nothing_of_that_name': correct it"
+    )
 
 
 def test_the_reference_is_a_project() -> None:

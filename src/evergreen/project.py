@@ -69,6 +69,8 @@ class Project:
         if not isinstance(package, str) or not isinstance(wanted, str):
             lacking = "requires" if isinstance(package, str) else "package"
             raise InputError(f"{SETTINGS}: [tool.evergreen] lacks {lacking}: write {EXAMPLES[lacking]}")
+        if not all(part.isidentifier() for part in package.split(".")):
+            raise InputError(f"{SETTINGS}: package = {package!r} is no name of a package: write {EXAMPLES['package']}")
         _check_version(wanted)
         return package
 
@@ -117,7 +119,9 @@ class Project:
                 for folder in package.submodule_search_locations or ():
                     code.keep(Path(folder))
             spec = package and find_spec(f"{self.package}.{name}")
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if not f"{self.package}.".startswith(f"{error.name}."):  # of something that the package imports
+                raise
             spec = None
         if spec is None or spec.origin is None:
             raise InputError(
