@@ -19,7 +19,7 @@ from evergreen.registry import Registry
 from evergreen.tracking import Tracker
 
 pytestmark = pytest.mark.slow
-EAGER = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0}
+EAGER = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0, "max_growth": None}
 
 
 def deliver(project: Project, name: str) -> None:

@@ -22,7 +22,7 @@ from evergreen import params
 from evergreen.project import Project
 from evergreen.registry import Registry
 from evergreen.tracking import Tracker
-from evergreen.versions import changed_stages
+from evergreen.versions import changed_stages, link_recipes
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -137,6 +137,7 @@ def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], cli: Run,
     clone = Project(tmp_path / "clone")
     subprocess.run(["git", "clone", "-q", str(project.root), str(clone.root)], check=True)
     assert not clone.raw.exists()
+    link_recipes(clone)  # as setup.sh does, which installs DVC there
     dvc(clone, "remote", "modify", "--local", "local", "url", str(project.stores / "dvc"))
     dvc(clone, "pull")
     for path in sorted(project.root.glob("data/*/*")):
