@@ -1,6 +1,6 @@
 """Another learner: scikit-learn's histogram gradient boosting beside XGBoost.
 
-Copy it into `src/evergreen/model/`, and name it in `params.yaml`: `train.learner: another_model`. What is kept of a
+Copy it into your own package, and name it in `params.yaml`: `train.learner: late_flights.another_model`. What is kept of a
 model must be readable without pickle: skops writes plain data, and reads no type but those that are named here.
 """
 

@@ -102,6 +102,14 @@ def test_the_readme_names_every_command_and_no_other() -> None:
         assert set(re.findall(r"--\w+", options)) <= known
 
 
+def test_docs_are_shown() -> None:
+    listed = CliRunner().invoke(cli.main, ["docs"]).stdout
+    assert re.search(r"^gate +When a challenger replaces the champion$", listed, re.MULTILINE)
+    assert CliRunner().invoke(cli.main, ["docs", "gate"]).stdout == (ROOT / "docs" / "gate.md").read_text()
+    said = error_of(ask(ROOT, "docs", "gates"))
+    assert said.startswith("there is no page 'gates': there are design, drift,")
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 

@@ -60,19 +60,18 @@ def test_helpers_count_wherever_they_lie(bare: Path) -> None:
 
 
 def test_the_library_does_not_count_with_what_imports_it(bare: Path) -> None:
-    package = bare / "src" / PACKAGE.name
-    (package / "data").mkdir()
-    for name in ("__init__", "keys"):
-        (package / "data" / f"{name}.py").write_text("")
-    (package / "errors.py").write_text("")
-    own = package / "dataset.py"
+    library = bare / "src" / PACKAGE.name
+    (library / "data").mkdir()
+    for name in ("errors", "data/__init__", "data/keys"):
+        (library / f"{name}.py").write_text("")
+    own = bare / "src" / OWN / "dataset.py"
     own.write_text(f"from {PACKAGE.name} import errors\nfrom {PACKAGE.name}.data.keys import KEY\n" + own.read_text())
     counted = python(
         bare,
-        "from {name} import code",
-        "print(*(path.stem for path in code.with_imports(code.PACKAGE / 'dataset.py')))",
+        "from evergreen import code",
+        "print(*(path.stem for path in code.with_imports(code.SOURCES / '{name}' / 'dataset.py')))",
     )
-    assert counted.split() == ["__init__", "more", "dataset", "late", "words"]
+    assert counted.split() == ["__init__", "more", "__init__", "dataset", "late", "words"]
 
 
 def test_a_learner_of_ones_own_counts_beside_the_librarys() -> None:

@@ -294,6 +294,38 @@ def test_what_a_package_lacks_itself_is_told_by_its_own_name(installed: Callable
     )
 
 
+# --- its flows --------------------------------------------------------------------------------------------------------
+
+
+def flows_at(folder: Path, says: str) -> None:
+    (folder / "flows").mkdir(parents=True)
+    (folder / "flows" / "training.py").write_text(f"def training():\n    return {says!r}\n")
+
+
+def test_each_project_has_flows_of_its_own(installed: Callable[..., Project], tmp_path: Path) -> None:
+    first, second = (installed(own_package(tmp_path / name, name)) for name in ("prices_that_flow", "rents_that_flow"))
+    for project in (first, second):
+        flows_at(project.root, project.package)
+    assert [project.flow("training")() for project in (first, second, first)] == [
+        "prices_that_flow", "rents_that_flow", "prices_that_flow",
+    ]  # fmt: skip
+    (first.root / "flows" / "training.py").write_text("edited, and no Python")
+    assert first.flow("training")() == "prices_that_flow"
+    assert first.root / "flows" / "training.py" in code.changed()
+
+
+def test_a_flow_that_is_not_there_is_told(installed: Callable[..., Project], tmp_path: Path) -> None:
+    project = installed(own_package(tmp_path, "prices_that_stand"))
+    refusal(lambda: project.flow("training"), "flows/training.py is missing", "bring it back")
+    flows_at(tmp_path, "")
+    (tmp_path / "flows" / "monitoring.py").write_text("watching = 1\n")
+    refusal(lambda: project.flow("monitoring"), "flows/monitoring.py does not define monitoring")
+    (tmp_path / "flows" / "scoring.py").write_text("scoring = nothing\n")
+    with pytest.raises(NameError) as caught:
+        project.flow("scoring")
+    assert str(explain(caught.value)) == "scoring.py, line 1: NameError: name 'nothing' is not defined: correct it"
+
+
 def test_the_reference_is_a_project() -> None:
     project = Project.find(Path(__file__))
     assert project.package == "late_flights"

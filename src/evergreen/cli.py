@@ -396,12 +396,12 @@ def docs(page: str | None) -> None:
     pages = find_docs()
     if page is None:
         _table(
-            ["page", "about"], [[name, path.read_text().splitlines()[0].lstrip("# ")] for name, path in pages.items()]
+            ["page", "about"], [[name, path.read_text().splitlines()[0].strip('# "')] for name, path in pages.items()]
         )
     elif page not in pages:
         raise InputError(f"there is no page {page!r}: there are {', '.join(pages)}")
     else:
-        click.echo_via_pager(pages[page].read_text())
+        click.echo_via_pager(pages[page].read_text().rstrip("\n"))
 
 
 @main.command()

@@ -166,7 +166,8 @@ def _ports(params: Params) -> Iterator[Finding]:
 
 
 def find_docs() -> dict[str, Path]:
-    """Return name -> file of each page of the documentation: in the installed library, or beside its source."""
+    """Return name -> file of each page and example of the documentation: in the installed library, or beside its source."""
     package = Path(__file__).resolve().parent
     folder = next((one for one in (package / "docs", package.parents[1] / "docs") if one.is_dir()), package)
-    return {path.stem: path for path in sorted(folder.glob("*.md"))}
+    pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
+    return pages | {path.name: path for path in sorted(folder.glob("*.py"))}

@@ -122,7 +122,7 @@ class Split(Section):
 class Train(Section):
     """The learner and its parameters, the same for every seed."""
 
-    learner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "xgboost"
+    learner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")] = "xgboost"
     refit: Literal["all", "none"] = "all"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     rounds: Count = 2000

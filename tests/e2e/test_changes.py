@@ -178,7 +178,7 @@ CHANGES = {
         {FILE: {'time="day"': 'time=""'}},
         {"monitor": (1, "cannot be watched: time was 'day'"), "run": (0, "compared with the champion.*time was 'day'")},
     ),
-    "another learner": Change({"params.yaml": {"learner: xgboost": "learner: another_model"}}, JUDGED),
+    "another learner": Change({"params.yaml": {"learner: xgboost": "learner: late_flights.another_model"}}, JUDGED),
 }
 
 
@@ -189,7 +189,7 @@ def test_a_change_goes_through_or_says_how(
     change = CHANGES[name]
     shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
     project = Project(tmp_path / "project")
-    shutil.copy(ROOT / "docs" / "another_model.py", project.root / "src" / "evergreen" / "model")
+    shutil.copy(ROOT / "docs" / "another_model.py", project.root / "src" / "late_flights")
     for file, edits in change.edits.items():
         text = (project.root / file).read_text()
         for old, new in edits.items():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import own_package
 
-from evergreen import model
 from evergreen.errors import InputError
 from evergreen.model import train
 from evergreen.model.learner import PARTS, XGBOOST, find_learner
+from evergreen.project import Project
 
 
 def test_xgboost_is_there() -> None:
@@ -21,33 +22,37 @@ def test_xgboost_is_there() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("lost", "there is no learner 'lost': src/.*/model/lost.py is missing"),
-        ("package", r"package.py is no learner: it does not define SUFFIX, LIBRARIES, LOSSES, .*train"),
-        ("../train", "cannot be the name of a learner"),
-        ("os.path", "cannot be the name of a learner"),
-        ("", "cannot be the name of a learner"),
+        ("lost", "there is no learner 'lost': there are xgboost, linear, and modules of your own package"),
+        (
+            "late_flights.lost",
+            "there is no learner 'late_flights.lost': src/late_flights/lost.py is missing; bring it back",
+        ),
+        ("late_flights.dataset", "dataset.py is no learner: it does not define SUFFIX, LIBRARIES, LOSSES, "),
+        ("../train", "there is no learner '../train'"),
+        ("os.path", "'os' is no package of a project's own"),
+        ("evergreen.model.train", "'evergreen' is no package of a project's own"),
+        ("sklearn.ensemble", "'sklearn' is no package of a project's own"),
+        ("nobodys.model", "'nobodys' is no package of a project's own"),
+        ("", "there is no learner ''"),
     ],
 )
 def test_what_is_no_learner_is_refused(name: str, says: str) -> None:
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=re.escape(says)):
         find_learner(name)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose modules are found beside the learners of the project."""
-    monkeypatch.setattr(model, "__path__", [*model.__path__, str(tmp_path)])
-    for name in ("mine", "needy"):
-        monkeypatch.delitem(sys.modules, f"{model.__name__}.{name}", raising=False)
-    return tmp_path
+def place(installed: Callable[..., Project], tmp_path: Path) -> Path:
+    """The package of a project."""
+    return installed(own_package(tmp_path, "learners_of_ours")).root / "src" / "learners_of_ours"
 
 
-def test_a_module_beside_it_is_a_learner(place: Path) -> None:
+def test_a_module_of_a_projects_package_is_a_learner(place: Path) -> None:
     (place / "mine.py").write_text("".join(f"{part} = ()\n" for part in PARTS))
-    assert find_learner("mine").SUFFIX == ()
+    assert find_learner("learners_of_ours.mine").SUFFIX == ()
 
 
 def test_a_library_that_a_learner_needs_is_named(place: Path) -> None:
     (place / "needy.py").write_text("import a_library_that_is_not_there\n")
-    with pytest.raises(InputError, match=re.escape("'needy' needs the library 'a_library_that_is_not_there'")):
-        find_learner("needy")
+    with pytest.raises(InputError, match=r"'learners_of_ours\.needy' needs the library 'a_library_that_is_not_there'"):
+        find_learner("learners_of_ours.needy")

@@ -149,7 +149,7 @@ def test_another_learner_and_another_code_of_it_make_another_model(monkeypatch, 
     for code in ("a = 1", "a = 2"):
         mine.write_text(code)
         monkeypatch.setattr("evergreen.model.sweep.find_learner", lambda _: learner)
-        found.add(seed_fingerprint("data", changed("train", learner="mine"), "cpu", 0))
+        found.add(seed_fingerprint("data", changed("train", learner="late_flights.mine"), "cpu", 0))
     monkeypatch.undo()
     assert len({*found, seed_fingerprint("data", BASE, "cpu", 0)}) == 3
 

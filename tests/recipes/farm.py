@@ -1,38 +1,36 @@
-"""A farm: made-up batches, what is declared of them in many ways, and projects whose batches are validated."""
+"""A farm: made-up batches, definitions of them in many ways, and projects whose batches are validated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
-from recipes.plain import (
-    a_project,
-    declared,
-    params_of,
-)
+from recipes.plain import a_project, params_of
 
 from evergreen.data.manifest import Manifest, when
-from evergreen.data.moments import has_column, moments
+from evergreen.data.moments import moments
+from evergreen.dataset import ORDER, Dataset
 from evergreen.params import Params
 from evergreen.project import Project
 
-FARM: dict[str, Any] = {
-    "COLUMNS": {
+FARM = Dataset(
+    columns={
         "id": pl.Int64(), "at": pl.Datetime("us"), "year": pl.Int32(), "weight": pl.Float64(), "breed": pl.String(),
         "old": pl.Boolean(), "fate": pl.Float64(), "sold": pl.Boolean(),
     },
-    "KEY": ("id",), "TIME": "at", "LABEL": pl.col("fate") > 0.5, "KNOWN_LATER": ("fate", "sold"),
-    "LEFT_OUT": {"sold before": pl.col("sold"), "no breed, no use": pl.col("breed").is_null() & (pl.col("weight") < -1)},
-    "FEATURES": {"weight": pl.col("weight"), "breed": pl.col("breed"), "old": pl.col("old"),
-                 "hour": pl.col("at").dt.hour(), "ratio": pl.col("weight") / pl.col("year")},
-    "SLICES": {"breed": pl.col("breed")}, "GROUPS": {"old": pl.col("old")},
-}  # fmt: skip
+    key=("id",), time="at", label=pl.col("fate") > 0.5, known_later=("fate", "sold"),
+    left_out={"sold before": pl.col("sold"), "no breed, no use": pl.col("breed").is_null() & (pl.col("weight") < -1)},
+    features={"weight": pl.col("weight"), "breed": pl.col("breed"), "old": pl.col("old"),
+              "hour": pl.col("at").dt.hour(), "ratio": pl.col("weight") / pl.col("year")},
+    slices={"breed": pl.col("breed")}, groups={"old": pl.col("old")},
+)  # fmt: skip
 LABELS = {
-    "binary": FARM["LABEL"],
+    "binary": FARM.label,
     "multiclass": pl.when(pl.col("fate") > 1).then(pl.lit("high")).when(pl.col("fate") > -0.5).then(pl.lit("middle"))
     .when(pl.col("fate") <= -0.5).then(pl.lit("low")),
     "regression": pl.col("fate"),
@@ -58,32 +56,35 @@ def herd(at: int, rows: int = 240) -> pl.DataFrame:
             "fate": [None if one % 17 == 0 else value for one, value in zip(number.tolist(), fate.tolist(), strict=True)],
             "sold": number % 19 == 0,
         },
-        schema=FARM["COLUMNS"],
+        schema=FARM.columns,
     )  # fmt: skip
 
 
-def accept(project: Project, frames: Mapping[str, pl.DataFrame]) -> None:
+def accept(project: Project, dataset: Dataset, frames: Mapping[str, pl.DataFrame]) -> None:
     """Put rows into data/validated, as validation would have."""
     project.validated.mkdir(parents=True, exist_ok=True)
     done = Manifest(project.validated)
     for at, (name, frame) in enumerate(frames.items()):
         frame.write_parquet(done.file(name))
-        times = moments(frame, datetime(2013, 12, 1)) if has_column() else pl.Series([datetime(2013, 12, 1 + at)])  # noqa: DTZ001
+        arrived = datetime(2013, 12, 1 + at)  # noqa: DTZ001
+        times = moments(dataset, frame, arrived) if dataset.has_time_column else pl.Series([arrived])
         done.record(name, done.file(name), stamp=name, rows=frame.height, **when(times))
 
 
-VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # task, what is declared, parameters
+VARIANTS: dict[
+    str, tuple[str, dict[str, Any], dict[str, Any]]
+] = {  # task, what of the definition is another, parameters
     "binary": ("binary", {}, {}),
     "multiclass": ("multiclass", {}, {}),
     "regression": ("regression", {}, {}),
-    "no key": ("binary", {"KEY": ()}, {}),
-    "a key of two columns": ("binary", {"KEY": ("id", "year")}, {}),
-    "no time": ("binary", {"TIME": ""}, {}),
-    "neither": ("multiclass", {"TIME": "", "KEY": ()}, {}),
-    "by order": ("regression", {"TIME": "<order>", "KEY": ()}, {}),
-    "by number": ("binary", {"TIME": "year"}, {}),
+    "no key": ("binary", {"key": ()}, {}),
+    "a key of two columns": ("binary", {"key": ("id", "year")}, {}),
+    "no time": ("binary", {"time": ""}, {}),
+    "neither": ("multiclass", {"time": "", "key": ()}, {}),
+    "by order": ("regression", {"time": ORDER, "key": ()}, {}),
+    "by number": ("binary", {"time": "year"}, {}),
     "few rows": ("binary", {}, {"split": {"cross_validate_below": 5000}}),
-    "few rows, no time": ("regression", {"TIME": ""}, {"split": {"cross_validate_below": 5000}}),
+    "few rows, no time": ("regression", {"time": ""}, {"split": {"cross_validate_below": 5000}}),
     "the newest two batches": ("binary", {}, {"split": {"train_batches": 2, "cross_validate_below": None}}),
     "no refit": ("binary", {}, {"train": {"refit": "none"}}),
     "rare levels count": ("binary", {}, {"prepare": {"min_level_rows": 1}}),
@@ -91,13 +92,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # task, wha
 
 
 @contextmanager
-def a_farm(variant: str, batches: int = 4) -> Iterator[tuple[Project, Params]]:
-    """A project whose batches are validated."""
-    task, names, sections = VARIANTS[variant]
-    names = FARM | {"LABEL": LABELS[task]} | names
-    if names["TIME"] != "at":
-        names |= {"FEATURES": {name: one for name, one in names["FEATURES"].items() if name != "hour"}}
-    with a_project() as (project, _), declared(**names):
-        accept(project, {f"2013-{at:02}": herd(at) for at in range(1, batches + 1)})
+def a_farm(variant: str, batches: int = 4) -> Iterator[tuple[Project, Dataset, Params]]:
+    """A project whose batches are validated, and its definition."""
+    task, changes, sections = VARIANTS[variant]
+    dataset = replace(FARM, label=LABELS[task], **changes)
+    if dataset.time != "at":
+        dataset = replace(dataset, features={name: one for name, one in FARM.features.items() if name != "hour"})
+    with a_project() as (project, _):
+        accept(project, dataset, {f"2013-{at:02}": herd(at) for at in range(1, batches + 1)})
         params = params_of(task=task, **({"split": {"cross_validate_below": None}} | sections))
-        yield project, params
+        yield project, dataset, params

@@ -6,6 +6,7 @@ import gzip
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from unittest import mock
 import polars as pl
 from recipes.plain import (
     a_project,
-    declared,
     entries,
     params_of,
     plain,
@@ -23,17 +23,16 @@ from recipes.plain import (
 
 from evergreen.data.batches import ingest
 from evergreen.data.manifest import Manifest
-from evergreen.data.moments import has_column
+from evergreen.dataset import ORDER, Dataset
 from evergreen.project import Project
 
-SHOP = {
-    "COLUMNS": {
+SHOP = Dataset(
+    columns={
         "id": pl.Int64(), "at": pl.Datetime("us"), "day": pl.Date(), "amount": pl.Float64(), "kind": pl.String(),
         "ok": pl.Boolean(), "clock": pl.Time(), "size": pl.Int8(),
     },
-    "KEY": ("id",), "TIME": "at", "LABEL": pl.col("ok"), "KNOWN_LATER": ("ok",), "LEFT_OUT": {},
-    "FEATURES": {"amount": pl.col("amount")}, "SLICES": {}, "GROUPS": {},
-}  # fmt: skip
+    key=("id",), time="at", label=pl.col("ok"), known_later=("ok",), features={"amount": pl.col("amount")},
+)  # fmt: skip
 LINES = """id;at;day;amount;kind;ok;clock;size
 1;05.01.2013 12:30;2013-01-05;1.234,50;plain;yes;12:30:00;5
  2 ;2013-01-06T08:00:00Z;06.01.2013;-3;"with; semicolon";F;08:00;5.0
@@ -64,31 +63,31 @@ def deliver(inbox: Path) -> None:
     (inbox / ".hidden.csv").write_text("id\n1\n")
 
 
-def taken(project: Project, done: Any) -> Any:
+def taken(project: Project, dataset: Dataset, done: Any) -> Any:
     """Return what an ingest said, and what data/raw holds."""
     raw = Manifest(project.raw)
     frames = {name: plain(pl.read_parquet(raw.file(name))) for name in raw.in_order()}
-    listed = entries(raw) if has_column() else list(frames)
+    listed = entries(raw) if dataset.has_time_column else list(frames)
     return [list(done.new), list(done.batches), len(done.passed_over), listed, frames]
 
 
 def ingest_files() -> Any:
-    with a_project() as (project, inbox), declared(**SHOP):
+    with a_project() as (project, inbox):
         deliver(inbox)
         source = {"kind": "files", "path": str(inbox), "encoding": "cp1252", "separator": ";", "decimal": ",",
                   "thousands": ".", "dates": ["%d.%m.%Y %H:%M", "%d.%m.%Y", "%d. %m. %Y"], "nulls": ["\\N"]}  # fmt: skip
         params = params_of(source=source)
-        first = taken(project, ingest(project, params, following=True))
-        whole = taken(project, ingest(project, params))
+        first = taken(project, SHOP, ingest(project, SHOP, params, following=True))
+        whole = taken(project, SHOP, ingest(project, SHOP, params))
         pl.DataFrame({"id": [99], "at": [date(2013, 4, 1)]}).write_parquet(inbox / "2013-9.parquet")
-        changed = refused(lambda: ingest(project, params))
-        again = taken(project, ingest(project, params, ["2013-9"], replace=True))
+        changed = refused(lambda: ingest(project, SHOP, params))
+        again = taken(project, SHOP, ingest(project, SHOP, params, ["2013-9"], replace=True))
         until = params_of(source=source | {"until": "2013-01-b"})
-        return [first, whole, changed, again[0], again[4]["2013-9"], list(ingest(project, until).new)]
+        return [first, whole, changed, again[0], again[4]["2013-9"], list(ingest(project, SHOP, until).new)]
 
 
 def ingest_query() -> Any:
-    with a_project() as (project, inbox), declared(**SHOP):
+    with a_project() as (project, inbox):
         with closing(sqlite3.connect(inbox / "shop.db")) as base, base:
             base.execute("CREATE TABLE sales (id INTEGER, at TEXT, amount TEXT, kind TEXT, ok INTEGER)")
             rows = [
@@ -109,7 +108,7 @@ def ingest_query() -> Any:
         for period in ("month", "week", "day"):
             source = {"kind": "sql", "url": f"sqlite:///{inbox}/shop.db", "query": query, "period": period}
             other = Project(project.root / period)
-            found.append(taken(other, ingest(other, params_of(source=source))))
+            found.append(taken(other, SHOP, ingest(other, SHOP, params_of(source=source))))
         return found
 
 
@@ -125,11 +124,11 @@ def ingest_module() -> Any:
         found = []
         columns = {"year": pl.Int32(), "id": pl.String(), "ok": pl.Boolean()}
         with mock.patch.object(sys, "path", [str(inbox), *sys.path]):
-            for time in ("year", "<order>", ""):
+            for time in ("year", ORDER, ""):
                 other = Project(project.root / (time.strip("<>") or "none"))
-                with declared(**SHOP | {"COLUMNS": columns, "KEY": (), "TIME": time, "KNOWN_LATER": ()}):
-                    done = ingest(other, params_of(source={"kind": "python", "module": "golden_source"}))
-                    found.append(taken(other, done))
+                dataset = replace(SHOP, columns=columns, key=(), time=time, known_later=())
+                done = ingest(other, dataset, params_of(source={"kind": "python", "module": "golden_source"}))
+                found.append(taken(other, dataset, done))
         sys.modules.pop("golden_source", None)
         return found
 

@@ -175,9 +175,9 @@ def biased() -> Any:
     """Return the report of what training data leave out, lack and repeat."""
     found = {}
     for variant in ("binary", "multiclass", "regression", "no time"):
-        with a_farm(variant) as (project, params):
-            prepare.prepare(project, params)
-            given = bias.Evidence.read(project)
+        with a_farm(variant) as (project, dataset, params):
+            prepare.prepare(project, dataset, params)
+            given = bias.Evidence.read(project, dataset)
             report = bias.find_bias(given, seed=0)
             bounds = params.bias.model_copy(
                 update={"max_left_out": 0.01, "max_missing_difference": 0.01, "max_duplicates": 0.0}

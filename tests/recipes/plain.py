@@ -17,16 +17,17 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import polars as pl
+from conftest import settings_of
 
-from evergreen import dataset, flights
 from evergreen.data.manifest import Manifest
+from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.params import Params, parse
 from evergreen.project import Project
+from late_flights import flights
 
 Outputs = dict[str, Any]  # case -> what came out
 NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:e-?\d+)?")
@@ -86,19 +87,12 @@ def coarse(value: float, step: float = 0.05) -> float:
 
 
 @contextmanager
-def declared(**names: Any) -> Iterator[None]:
-    """Let dataset.py declare something else for a while."""
-    with mock.patch.multiple(dataset, **names):
-        yield
-
-
-@contextmanager
 def a_project() -> Iterator[tuple[Project, Path]]:
     """An empty project, and an empty inbox beside it."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("project", "inbox"):
-            Path(folder, name).mkdir()
-        yield Project(Path(folder, "project")), Path(folder, "inbox")
+        inbox = Path(folder, "inbox")
+        inbox.mkdir()
+        yield settings_of(Path(folder, "project")), inbox
 
 
 def params_of(**sections: Any) -> Params:
@@ -113,28 +107,27 @@ def params_of(**sections: Any) -> Params:
     return parse(content | sections, "the recipes' parameters")
 
 
-FLIGHTS: dict[str, Any] = {
-    "COLUMNS": {
+FLIGHTS = Dataset(
+    columns={
         "scheduled_departure": pl.Datetime("us"), "carrier": pl.String(), "flight": pl.Int32(), "origin": pl.String(),
         "dest": pl.String(), "distance": pl.Int32(), "dep_time": pl.Int32(), "arr_delay": pl.Int32(), "temp": pl.Float64(),
         "humid": pl.Float64(), "wind_gust": pl.Float64(),
     },
-    "KEY": ("scheduled_departure", "carrier", "flight", "origin"), "TIME": "scheduled_departure",
-    "LABEL": pl.col("arr_delay") > 15, "KNOWN_LATER": ("dep_time", "arr_delay"),
-    "LEFT_OUT": {"cancelled": pl.col("dep_time").is_null(), "lost": pl.col("arr_delay").is_null()},
-    "FEATURES": {
+    key=("scheduled_departure", "carrier", "flight", "origin"), time="scheduled_departure",
+    label=pl.col("arr_delay") > 15, known_later=("dep_time", "arr_delay"),
+    left_out={"cancelled": pl.col("dep_time").is_null(), "lost": pl.col("arr_delay").is_null()},
+    features={
         "carrier": pl.col("carrier"), "dest": pl.col("dest"), "weekday": pl.col("scheduled_departure").dt.weekday(),
         "distance": pl.col("distance"), "temp": pl.col("temp"), "wind_gust": pl.col("wind_gust"),
     },
-    "SLICES": {"origin": pl.col("origin")}, "GROUPS": {"carrier": pl.col("carrier")},
-}  # fmt: skip
+    slices={"origin": pl.col("origin")}, groups={"carrier": pl.col("carrier")},
+)  # fmt: skip
 
 
 @cache
 def month(name: str, rows: int = 400) -> pl.DataFrame:
     """A slice of a month of flights."""
-    with declared(**FLIGHTS):
-        frame = flights.read(name)
+    frame = flights.read(name).select(*FLIGHTS.columns)
     return frame.gather_every(frame.height // rows)
 
 

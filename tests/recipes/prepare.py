@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from recipes.farm import VARIANTS, a_farm, accept, herd
 from recipes.plain import (
     FLIGHTS,
     a_project,
-    declared,
     digest,
     entries,
     month,
@@ -25,6 +25,7 @@ from evergreen.data import hold, prepare
 from evergreen.data.definition import Definition
 from evergreen.data.manifest import Manifest
 from evergreen.data.sketch import Sketch
+from evergreen.dataset import Dataset
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -34,9 +35,9 @@ def sketched(path: Path) -> Any:
     return [kept.rows, plain(kept.columns), digest(plain(kept.sample)), digest(plain(kept.blocks))]
 
 
-def prepared(project: Project, params: Params) -> Any:
+def prepared(project: Project, dataset: Dataset, params: Params) -> Any:
     """Return all that a preparation made."""
-    done = prepare.prepare(project, params)
+    done = prepare.prepare(project, dataset, params)
     features = Manifest(project.features)
     made = {
         name: [
@@ -57,29 +58,29 @@ def prepared(project: Project, params: Params) -> Any:
 
 
 def variant(name: str) -> Any:
-    with a_farm(name) as (project, params):
-        return prepared(project, params)
+    with a_farm(name) as given:
+        return prepared(*given)
 
 
 def batch_by_batch() -> Any:
     """Return what is made of one batch, of another beside it, and by the same rules for scoring and monitoring."""
-    with a_farm("binary", 1) as (project, params):
-        found = [prepared(project, params)]
-        accept(project, {"2013-02": herd(2)})
-        found.append(prepared(project, params))
+    with a_farm("binary", 1) as (project, dataset, params):
+        found = [prepared(project, dataset, params)]
+        accept(project, dataset, {"2013-02": herd(2)})
+        found.append(prepared(project, dataset, params))
         unknown = herd(3, 60).with_columns(fate=pl.lit(None, pl.Float64()), sold=pl.lit(None, pl.Boolean()))
-        found.append(plain(prepare.featurize_unlabelled(unknown)))
+        found.append(plain(prepare.featurize_unlabelled(dataset, unknown)))
         rows = pl.read_parquet(Manifest(project.features).file("2013-02"))
-        before = Definition.present("binary")
-        with declared(KEY=("id", "year"), FEATURES={"old": pl.col("old")}):
-            found.append(plain(prepare.features_of(project, rows, before, "binary")))
+        before = Definition.of(dataset, "binary")
+        now = replace(dataset, key=("id", "year"), features={"old": pl.col("old")})
+        found.append(plain(prepare.features_of(project, now, rows, before, "binary")))
         return found
 
 
 def of_flights() -> Any:
-    with a_project() as (project, _), declared(**FLIGHTS):
-        accept(project, {name: month(name) for name in ("2013-01", "2013-02", "2013-03")})
-        return prepared(project, params_of(split={"cross_validate_below": None}))
+    with a_project() as (project, _):
+        accept(project, FLIGHTS, {name: month(name) for name in ("2013-01", "2013-02", "2013-03")})
+        return prepared(project, FLIGHTS, params_of(split={"cross_validate_below": None}))
 
 
 CASES: dict[str, Callable[[], Any]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from conftest import copy_tracked
 from recipes import golden
 from recipes.plain import plain
 
@@ -75,14 +76,13 @@ def test_the_command_stores_what_a_step_gives_now(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
-    folder = tmp_path / "tests" / "recipes"
-    folder.mkdir(parents=True)
-    for path in Path(golden.__file__).parent.glob("*.py"):
-        (folder / path.name).write_bytes(path.read_bytes())
+    copy_tracked(tmp_path, "tests/recipes/", "tests/conftest.py", "tests/forking.py")
     script = golden.COMMAND.split()[1]
+    stored = tmp_path / script.replace("golden.py", "golden.json")
+    stored.unlink()
     done = subprocess.run([sys.executable, script, "INGEST"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads((folder / "golden.json").read_text())["INGEST"] == golden.read()["INGEST"]
+    assert json.loads(stored.read_text()) == {"INGEST": golden.read()["INGEST"]}
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_what_counts_of_an_output(one: Any, other: Any, same: bool) -> None:
 ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {  # step, case, where a rule is, its name, what stands there instead
     "what says true": ("INGEST", "a query", batches, "typed", lambda frame, columns: frame),
     "what says nothing": ("INGEST", "files", sources, "NULLS", ["", "-"]),
-    "rows to come": ("VALIDATE", "spoilt rows", validate, "_with_times_to_come", lambda parsed, params: parsed),
-    "what is known later": ("VALIDATE", "without labels, rules of every kind", validate, "_holds_in_time", lambda one: True),
+    "rows to come": ("VALIDATE", "spoilt rows", validate.Contract, "_with_times_to_come", lambda contract, parsed: parsed),
+    "what is known later": ("VALIDATE", "without labels, rules of every kind", validate.Contract, "_holds_in_time", lambda *_: True),
     "rare levels": (
         "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
     ),

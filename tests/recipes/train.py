@@ -88,8 +88,8 @@ def straight(given: Tables, params: Params) -> Any:
 
 def models_of(variant: str) -> Any:
     """Return what learners are given of a project, and what they make of it."""
-    with a_farm(variant) as (project, params):
-        prepare.prepare(project, params)
+    with a_farm(variant) as (project, dataset, params):
+        prepare.prepare(project, dataset, params)
         given = {name: load(project) for name, load in LOADERS.items()}
         boosts = [boosted(given[name], params) for name in ("tables", "stopping", "judged")]
         return [{name: encoded(one) for name, one in given.items()}, boosts, straight(given["judged"], params)]

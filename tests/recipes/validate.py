@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from unittest import mock
 
 import polars as pl
 from recipes.ingest import SHOP
 from recipes.plain import (
     FLIGHTS,
-    declared,
     digest,
     month,
     plain,
@@ -21,6 +20,7 @@ from recipes.plain import (
 )
 
 from evergreen.data import validate
+from evergreen.dataset import ORDER, Dataset
 from evergreen.params import Validate
 
 
@@ -40,9 +40,9 @@ def spoilt() -> pl.DataFrame:
     return pl.concat([texts, texts[20:22]]).with_columns(extra=pl.lit("more"))
 
 
-def checked(frame: pl.DataFrame, params: Validate, *, labelled: bool = True, batch: str = "2013-02") -> Any:
+def checked(contract: validate.Contract, frame: pl.DataFrame, *, labelled: bool = True, batch: str = "2013-02") -> Any:
     """Return a batch taken apart, rules by what broke them: words may be mended."""
-    found = validate.check_batch(frame, batch, params, labelled=labelled)
+    found = contract.check(frame, batch, labelled=labelled)
     rules = [
         [one.scope, one.passed, one.broken, plain(one.examples), plain_text(one.observed)]
         for one in found.report.checks
@@ -93,13 +93,14 @@ def rules_of_a_shop(batch: str) -> list[Any]:
 
 
 def flown(frame: pl.DataFrame, params: Validate, **how: Any) -> Any:
-    with declared(**FLIGHTS), mock.patch.object(validate, "_expected", rules_of_flights):
-        return checked(frame, params, **how)
+    return checked(validate.Contract(FLIGHTS, rules_of_flights, params), frame, **how)
 
 
-def sold(rows: int = 6, drop: tuple[str, ...] = (), rules: Any = rules_of_a_shop, how: Any = None, **more: Any) -> Any:
-    with declared(**SHOP | (how or {})), mock.patch.object(validate, "_expected", rules):
-        return checked(goods()[:rows].drop(drop), Validate(max_bad_rows=1.0), **more)
+def sold(
+    rows: int = 6, drop: tuple[str, ...] = (), rules: Any = rules_of_a_shop, dataset: Dataset = SHOP, **how: Any
+) -> Any:
+    contract = validate.Contract(dataset, rules, Validate(max_bad_rows=1.0))
+    return checked(contract, goods()[:rows].drop(drop), **how)
 
 
 def goods() -> pl.DataFrame:
@@ -117,7 +118,7 @@ def good() -> pl.DataFrame:
 
 
 LENIENT = Validate(max_bad_rows=0.5)
-TWO_KEYS = {"KEY": ("id", "kind"), "TIME": "<order>"}
+TWO_KEYS = replace(SHOP, key=("id", "kind"), time=ORDER)
 CASES: dict[str, Callable[[], Any]] = {
     "a good batch": lambda: flown(good(), Validate()),
     "spoilt rows": lambda: flown(spoilt(), LENIENT),
@@ -130,5 +131,5 @@ CASES: dict[str, Callable[[], Any]] = {
     "rules of every kind": sold,
     "and fewer rows": lambda: sold(4),
     "without labels, rules of every kind": lambda: sold(drop=("ok",), labelled=False),
-    "two columns are the key": lambda: sold(rules=lambda batch: [], how=TWO_KEYS),
+    "two columns are the key": lambda: sold(rules=lambda batch: [], dataset=TWO_KEYS),
 }

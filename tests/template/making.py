@@ -110,7 +110,14 @@ def _verify_texts(project: Path, wheel: Path) -> None:
         if path == wheel or name in (engine.ANSWERS, ".cruft.json"):
             continue
         text = path.read_text()
-        for ours in ("late_flights", "evergreen-pipeline", "Evergreen Authors", "cookiecutter", "docs/"):
+        for ours in (
+            "late_flights",
+            "evergreen-pipeline",
+            "Evergreen Authors",
+            "cookiecutter",
+            "docs/",
+            "src/evergreen",
+        ):
             assert ours not in name
             assert ours not in text, (ours, name)
         assert not engine.MARK.search(text), name

@@ -1,19 +1,23 @@
 """Learner: what trains models and loads them again, chosen by name (`train.learner` in params.yaml).
 
-Each is a module beside this one that defines what `Learner` asks for; XGBoost, in `train.py`, comes with the project.
-A stored model names the learner that made it and is loaded by that one, whatever trains now.
+Each is a module that defines what `Learner` asks for: one of the library's, or one of a project's own package, named with
+it (`my_pipeline.forest`). A stored model names the learner that made it and is loaded by that one, whatever trains now.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from evergreen import code
 from evergreen.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 XGBOOST = "xgboost"
-MODULES = {XGBOOST: "train"}  # learners whose module has another name than they
+MODULES = {XGBOOST: "train", "linear": "linear"}  # the library's, beside this one
 PARTS = ("SUFFIX", "LIBRARIES", "LOSSES", "build_matrix", "train", "load")
 
 
@@ -77,21 +81,36 @@ def is_seedless(name: str) -> bool:
 
 def is_librarys(name: str) -> bool:
     """Return whether the learner called `name` comes with the library; the code of any other is the user's."""
-    return name in (XGBOOST, "linear")
+    return name in MODULES
 
 
 def find_learner(name: str) -> Learner:
-    """Return the learner called `name`. Raises InputError where there is none."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise InputError(f"{name!r} cannot be the name of a learner: it is that of a module, such as {XGBOOST!r}")
-    module = f"{__package__}.{MODULES.get(name, name)}"
+    """Return the learner called `name`. Raises InputError where there is none.
+
+    A stored model says which learner it needs: so none but the library's and modules of a project's own are imported.
+    """
+    module = f"{__package__}.{MODULES[name]}" if is_librarys(name) else name
+    if not is_librarys(name):
+        _check_own(name)
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name == module:
+        if error.name in (module, module.rpartition(".")[0]):
             place = "src/" + module.replace(".", "/")
             raise InputError(f"there is no learner {name!r}: {place}.py is missing; bring it back") from None
         raise InputError(f"the learner {name!r} needs the library {error.name!r}: install it") from None
     if missing := [part for part in PARTS if not hasattr(found, part)]:
         raise InputError(f"{found.__file__} is no learner: it does not define {', '.join(missing)}")
     return cast("Learner", found)
+
+
+def _check_own(name: str) -> None:
+    """Raise InputError where a learner is no module of a package that is a project's own."""
+    known = f"there are {', '.join(MODULES)}, and modules of your own package, such as 'my_pipeline.forest'"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name):
+        raise InputError(f"there is no learner {name!r}: {known}")
+    package = name.partition(".")[0]
+    spec = find_spec(package) if package not in sys.stdlib_module_names else None
+    if not spec or not spec.origin or not code.is_users(Path(spec.origin).resolve()):
+        raise InputError(f"there is no learner {name!r}: {package!r} is no package of a project's own; {known}")
+    code.keep(Path(spec.origin).parent)
