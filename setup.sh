@@ -24,12 +24,8 @@ else
 fi
 install --require-hashes --no-deps -r requirements/build.txt
 install --require-hashes --no-deps --no-build-isolation $compile -r "requirements/$kind.txt"
-# template: begin infra
 if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/server.txt; fi
-# template: end infra
-# template: begin template-only
 if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/template.txt; fi
-# template: end template-only
 install --no-build-isolation --no-deps --editable .
 mkdir -p .dvc/tmp   # where `dvc repro` by itself looks up how the library does each step
 ln -sfn "$(.venv/bin/python -c 'from evergreen import recipes; print(recipes.__file__)')" .dvc/tmp/recipes.py

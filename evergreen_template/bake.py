@@ -87,16 +87,14 @@ IMPORTED_AS = (
     "flows",
     "tests",
     "conftest",
-    "houses",
-    "killing",
-    "hooks",
-    "docs",
+    "test_dataset",
+    "test_run",
 )
 
 
 def main(arguments: list[str]) -> None:
     """Fill the project; where it cannot be, say why in one line and leave with an error."""
-    repo, project = (Path(one).resolve() for one in arguments[:2])
+    repo, project = (Path(folder).resolve() for folder in arguments[:2])
     answers = json.loads((project / ANSWERS).read_text(encoding="utf-8"))
     check(answers, repo)
     record = json.dumps(provenance(repo, answers), indent=2, ensure_ascii=False) + "\n"
@@ -109,7 +107,7 @@ def main(arguments: list[str]) -> None:
 def bake(repo: Path, project: Path, answers: Answers) -> None:
     """Write every file that the answers ask for below `project`."""
     table = names(answers)
-    pattern = re.compile("|".join(f"({one})" for one, _ in table))
+    pattern = re.compile("|".join(f"({name})" for name, _ in table))
 
     def rename(text: str) -> str:
         return pattern.sub(lambda found: table[(found.lastindex or 1) - 1][1], text)
@@ -191,7 +189,7 @@ def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
             if when == "always" or answers[key] == value:
                 over[rest] = (mode, path)
         elif matches(path, TAKEN) and not matches(path, LEFT):
-            chosen[path.replace(OWN_TESTS, "tests/")] = (mode, path)
+            chosen[re.sub(f"^{OWN_TESTS}", "tests/", path)] = (mode, path)
     chosen |= over
     dropped = [pattern for pattern, keep in OPTIONAL.items() if not keep(answers)]
     return {path: source for path, source in chosen.items() if not matches(path, tuple(dropped))}
@@ -218,6 +216,7 @@ SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers
         r"^# Evergreen$": lambda a: f"# {a['project_name']}",
         r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"]),
         r"^infra/ .*\n": lambda a: "" if a["infra"] == "none" else None,
+        r"^  flights\.py .*\n": lambda a: "" if a["data"] == "none" else None,
     },
     "params.yaml": {
         r"^task: binary    ": lambda a: f"task: {a['task']:<10}",
@@ -281,14 +280,13 @@ def check(answers: Answers, repo: Path) -> None:
 
 
 def taken(repo: Path) -> set[str]:
-    """Return names that a package must not have: Python's own modules, those of dependencies, folders of the project."""
+    """Return names that a package must not have: modules of Python, of dependencies, and beside a flow or a test."""
     pinned = re.findall(
         r"^([A-Za-z0-9_.-]+)==", (repo / "requirements/dev.txt").read_text(encoding="utf-8"), re.MULTILINE
     )
-    return {re.split(r"\.", one.lower().replace("-", "_"))[0] for one in pinned} | {
-        *sys.stdlib_module_names,
-        *IMPORTED_AS,
-    }
+    flows = {path.stem for path in (repo / "flows").glob("*.py")}  # Prefect puts their folder first on sys.path
+    libraries = {re.split(r"\.", name.lower().replace("-", "_"))[0] for name in pinned}
+    return libraries | flows | {*sys.stdlib_module_names, *IMPORTED_AS}
 
 
 def choices(repo: Path) -> dict[str, list[str]]:
@@ -300,7 +298,7 @@ def choices(repo: Path) -> dict[str, list[str]]:
 def tracked(repo: Path) -> list[tuple[str, str]]:
     """Return (mode, path) of each file that may ship: git's index; for an unpacked archive, what .gitignore leaves."""
     if (repo / ".git").exists():
-        rows = [one.partition("\t") for one in git(repo, "ls-files", "-s", "-z").split("\0")[:-1]]
+        rows = [row.partition("\t") for row in git(repo, "ls-files", "-s", "-z").split("\0")[:-1]]
         return [(facts[:6], path) for facts, _, path in rows if facts[:6] != "160000" and os.path.lexists(repo / path)]
     with tempfile.TemporaryDirectory() as folder:  # an empty repository beside it, so that .gitignore counts
         git(Path(folder), "init", "-q", "--bare")

@@ -6,9 +6,5 @@ pin() { uv pip compile --quiet --universal --generate-hashes --no-header --no-an
 pin --group build -o requirements/build.txt
 pin pyproject.toml --group build -o requirements/run.txt
 pin pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
-# template: begin infra
 pin --group server -c requirements/dev.txt -o requirements/server.txt
-# template: end infra
-# template: begin template-only
 pin --group template -c requirements/dev.txt -o requirements/template.txt
-# template: end template-only

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT, environment, git
-from template.making import BIN, CHOICES, bake, files, verify
+from template.making import BIN, CHOICES, bake, files, verify, wheel_of
 
 from evergreen import params
 from evergreen_template import bake as engine
@@ -94,38 +97,50 @@ def test_options(template: Path, tmp_path: Path, options: dict[str, str]) -> Non
 
 def test_with_its_own_names_the_reference_comes_out_as_it_is(template: Path, tmp_path: Path) -> None:
     made = bake(template, tmp_path / "made", **REFERENCE)
-    shipped = {path for _, path in engine.tracked(template) if engine.ships(path)} - {".gitlab-ci.yml"}
-    assert {one.relative_to(made).as_posix() for one in files(made)} == shipped | {engine.ANSWERS}
-    for path in shipped:
-        ours, theirs = (template / path).read_bytes(), (made / path).read_bytes()
-        assert ours == theirs or engine.MARK.search(ours.decode()), path
-
-
-def test_the_library_comes_as_it_is(template: Path, tmp_path: Path) -> None:
-    made = bake(template, tmp_path / "made", project_name="Churn Model")
-    for folder in ("src/evergreen", "flows"):
-        there = {one.relative_to(template): one.read_bytes() for one in (template / folder).rglob("*.py")}
-        assert {one.relative_to(made): one.read_bytes() for one in (made / folder).rglob("*.py")} == there
-        assert there
+    shipped = {path: source for path, (_, source) in engine.choose(template, REFERENCE).items()}
+    for path, source in shipped.items():
+        ours, theirs = (template / source).read_text(), (made / path).read_text()
+        assert ours == theirs or engine.MARK.search(ours), path
+    added = {engine.ANSWERS, "requirements/library.txt", wheel_of(made).relative_to(made).as_posix()}
+    assert {path.relative_to(made).as_posix() for path in files(made)} == {*shipped, *added}
 
 
 def test_every_rule_is_alive(template: Path) -> None:
-    ours = [
-        path for _, path in engine.tracked(template) if not path.startswith(("evergreen_template/", "tests/", "hooks/"))
-    ]
-    texts = {path: (template / path).read_bytes().decode("utf-8", "replace") for path in ours}
-    whole = "\n".join(texts.values())
-    dead = [one for one, _ in engine.names(REFERENCE) if not re.search(one, whole)]
-    dead += [one for one in (*engine.TEMPLATE_ONLY, *engine.OPTIONAL) if not any(
-        engine.matches(path, (one,)) for _, path in engine.tracked(template))]  # fmt: skip
+    everything = [path for _, path in engine.tracked(template)]
+    chosen = {
+        (path, source) for answers in every_answer() for path, (_, source) in engine.choose(template, answers).items()
+    }
+    shipped: dict[str, str] = {}
+    for path, source in chosen:
+        shipped[path] = shipped.get(path, "") + (template / source).read_text()
+    packed = [(template / path).read_text() for path in everything if engine.matches(path, engine.LIBRARY_DOCS)]
+    texts = "\n".join([*shipped.values(), *packed])
+    patterns = (*engine.TAKEN, *engine.LEFT, *engine.LIBRARY_DOCS, *engine.OPTIONAL)
+    dead = [pattern for pattern in patterns if not any(engine.matches(path, (pattern,)) for path in everything)]
+    dead += [name for name, _ in engine.names(REFERENCE) if not re.search(name, texts)]
     dead += [
         pattern
         for path, rules in engine.SETTLED.items()
         for pattern in rules
-        if not re.search(pattern, texts[path], re.MULTILINE)
+        if not re.search(pattern, shipped[path], re.MULTILINE)
     ]
-    dead += [name for name in engine.BLOCKS if f"template: begin {name}" not in whole]
+    dead += [name for name in engine.BLOCKS if f"template: begin {name}" not in texts]
     assert dead == []
+
+
+def test_a_mark_stands_only_where_it_is_cut(template: Path) -> None:
+    mark = re.compile(r"^\s*(#|<!--) template: (begin|end) ", re.MULTILINE)
+    cut = {source for answers in every_answer() for _, source in engine.choose(template, answers).values()}
+    for _, path in engine.tracked(template):
+        content = (template / path).read_bytes()
+        if b"\0" not in content and mark.search(content.decode()):
+            assert path in cut or engine.matches(path, engine.LIBRARY_DOCS), path
+
+
+@cache
+def every_answer() -> list[dict[str, str]]:
+    """Return all combinations of what there is to choose."""
+    return [REFERENCE | dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
 
 
 def test_nothing_that_ships_is_ignored_or_a_link(template: Path) -> None:
@@ -155,7 +170,7 @@ def test_blocks_are_cut_with_their_marks() -> None:
 # --- bad answers ------------------------------------------------------------------------------------------------------
 
 BAD = [
-    {"package_name": "evergreen"},
+    {"package_name": "evergreen"}, {"package_name": "training"}, {"package_name": "conftest"},
     {"package_name": "class"}, {"package_name": "json"}, {"package_name": "flows"}, {"package_name": "polars"},
     {"package_name": "sklearn"}, {"package_name": "My_Pkg"}, {"package_name": "1st"}, {"package_name": "a__b"},
     {"package_name": "abcdefghij_klmnopqrst"}, {"project_slug": "a_b"}, {"project_slug": "../x"},
@@ -198,7 +213,8 @@ def test_a_path(template: Path, cookiecutter: Callable[..., Any]) -> None:
 
 def test_a_url_and_a_branch_of_it(clone: Path, cookiecutter: Callable[..., Any]) -> None:
     git(clone, "branch", "old")
-    (clone / "README.md").write_text((clone / "README.md").read_text() + "\nNewer.\n")
+    readme = clone / engine.OVERLAY / "always" / "README.md"
+    readme.write_text(readme.read_text() + "\nNewer.\n")
     git(clone, "commit", "-qam", "newer")
     old = cookiecutter(f"git+file://{clone}", "-c", "old", project_name="Old One")
     assert "Newer." not in (old / "README.md").read_text()
@@ -263,11 +279,17 @@ def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
     git(project, "add", "-A")
     git(project, "commit", "-qm", "cruft")
     assert cruft("check", cwd=project).returncode == 0
-    (clone / "docs" / "loop.md").write_text((clone / "docs" / "loop.md").read_text() + "\nMore of late_flights.\n")
+    readme = clone / engine.OVERLAY / "always" / "README.md"
+    readme.write_text(readme.read_text() + "\nMore of late_flights.\n")
+    module = clone / "src" / "evergreen" / "__init__.py"
+    module.write_text(module.read_text() + "\nNEW = True\n")
     git(clone, "commit", "-qam", "newer")
     assert cruft("check", cwd=project).returncode == 1
-    assert cruft("update", "-y", cwd=project).returncode == 0
-    assert "More of my_pipeline." in (project / "docs" / "loop.md").read_text()
+    updated = cruft("update", "-y", cwd=project)
+    assert updated.returncode == 0, updated.stdout + updated.stderr
+    assert "More of my_pipeline." in (project / "README.md").read_text()
+    assert b"NEW = True" in wheel_of(project).read_bytes()
+    verify(project)
 
 
 def test_the_parameters_of_the_reference_are_the_defaults() -> None:
@@ -277,21 +299,33 @@ def test_the_parameters_of_the_reference_are_the_defaults() -> None:
     assert given == defaults
 
 
+@pytest.fixture
+def installed(template: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make a new project, with its library unpacked beside it."""
+
+    def make(**answers: str) -> Path:
+        project = bake(template, tmp_path / "made", **answers)
+        with zipfile.ZipFile(wheel_of(project)) as wheel:
+            wheel.extractall(tmp_path / "library")
+        return project
+
+    return make
+
+
+def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a new project, on its own code and its own library."""
+    path = f"{project / 'src'}{os.pathsep}{project.parent / 'library'}"
+    env = environment(project, PYTHONPATH=path)
+    return subprocess.run([sys.executable, *words], cwd=project, env=env, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("data", ["flights", "none"])
-def test_the_tests_of_a_new_project_pass(template: Path, tmp_path: Path, data: str) -> None:
-    project = bake(template, tmp_path / "made", data=data)
-    done = run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+def test_the_quick_tests_of_a_new_project_pass(installed: Callable[..., Path], data: str) -> None:
+    done = run(installed(data=data), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow")
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
 
-def test_a_project_without_data_says_what_comes_next(template: Path, tmp_path: Path) -> None:
-    done = run(bake(template, tmp_path / "made", data="none"), "-m", "evergreen.cli", "ingest")
-    assert done.stderr == ("error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n")
-
-
-def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a new project, on its own code."""
-    return subprocess.run(
-        [sys.executable, *words], cwd=project, env=environment(project), capture_output=True, text=True
-    )
+def test_a_project_without_data_says_what_comes_next(installed: Callable[..., Path]) -> None:
+    done = run(installed(data="none"), "-m", "evergreen.cli", "ingest")
+    assert done.stderr == "error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n"

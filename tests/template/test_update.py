@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 from conftest import begin, git
-from template.making import bake, verify
+from template.making import bake, verify, wheel_of
 
 from evergreen.errors import InputError
 from evergreen.update import update
 
 pytestmark = pytest.mark.slow
 
-MODULE = "src/evergreen/data/keys.py"
+PROJECT_README = "evergreen_template/overlay/always/README.md"
+LIBRARY_MODULE = "src/evergreen/data/keys.py"
+OWN_EDITS = {  # of somebody whose project it is
+    "src/churn_model/dataset.py": ("YOURS: ", "OURS: "),
+    "params.yaml": ("max_bad_rows: 0.02 ", "max_bad_rows: 0.05 "),
+    "flows/training.py": ('"""', '"""Ours. '),
+    "README.md": ("## What is yours", "## What is ours"),
+}
 
 
 @pytest.fixture
 def project(clone: Path, tmp_path: Path) -> Path:
-    """A project made from the clone, with an edit of its own."""
+    """A project made from the clone, with edits of its own."""
     made = bake(clone, tmp_path / "churn-model", project_name="Churn Model")
     answers = (made / ".template.json").read_text()
     (made / ".template.json").write_text(answers.replace('"_template": null', f'"_template": "{clone}"'))
     begin(made)
-    edit(made, MODULE, '"""Row keys', '"""Our own row keys')
+    for name, (old, new) in OWN_EDITS.items():
+        edit(made, name, old, new)
     keep(made, "mine")
     return made
 
@@ -34,9 +43,19 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
     (folder / name).write_text(text.replace(old, new, 1))
 
 
+def append(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text((folder / name).read_text() + text)
+
+
 def keep(folder: Path, why: str) -> None:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", why)
+
+
+def read_library(project: Path, name: str) -> str:
+    """Return the text of a module in the project's wheel."""
+    with zipfile.ZipFile(wheel_of(project)) as wheel:
+        return wheel.read(name.removeprefix("src/")).decode()
 
 
 def test_nothing_new(project: Path) -> None:
@@ -44,60 +63,85 @@ def test_nothing_new(project: Path) -> None:
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_what_is_new_comes_in_and_edits_stay(project: Path, clone: Path) -> None:
-    edit(
-        clone,
-        MODULE,
-        "The same on every machine",
-        "The same for all on every machine",
-    )
-    (clone / "docs" / "news.md").write_text("What is new in late_flights.\n")
-    (clone / "src/evergreen/data/finding.py").unlink()
+def test_a_newer_library_and_what_is_new_come_in_and_edits_stay(project: Path, clone: Path) -> None:
+    edit(clone, LIBRARY_MODULE, "The same on every machine", "The same for all on every machine")
+    append(clone, "src/late_flights/dataset.py", "\n# The end of late_flights.\n")
+    append(clone, "params.yaml", "# The end.\n")
+    append(clone, "flows/training.py", "\n\n# The end.\n")
+    append(clone, PROJECT_README, "The end.\n")
+    (clone / "flows" / "news.py").write_text('"""What is new in late_flights."""\n')
+    (clone / "infra" / "databases.sql").unlink()
     keep(clone, "newer")
+    before = wheel_of(project)
     assert "files merged" in update(project)
-    text = (project / MODULE).read_text()
-    assert "Our own row keys" in text
-    assert "The same for all on every machine" in text
-    assert (project / "docs" / "news.md").read_text() == "What is new in churn_model.\n"
-    assert not (project / "src/evergreen/data/finding.py").exists()
+    assert wheel_of(project) == before
+    assert "The same for all on every machine" in read_library(project, LIBRARY_MODULE)
+    for name, (_, new) in OWN_EDITS.items():
+        text = (project / name).read_text()
+        assert new in text, name
+        assert "The end" in text, name
+    assert "# The end of churn_model.\n" in (project / "src/churn_model/dataset.py").read_text()
+    assert (project / "flows" / "news.py").read_text() == '"""What is new in churn_model."""\n'
+    assert not (project / "infra" / "databases.sql").exists()
     assert git(clone, "rev-parse", "HEAD").strip() in (project / ".template.json").read_text()
     verify(project)
     keep(project, "updated")
     assert "nothing new" in update(project)
 
 
+def test_a_library_of_another_version_takes_the_place_of_the_old_one(project: Path, clone: Path) -> None:
+    edit(clone, "src/evergreen/__init__.py", '__version__ = "0.1.0"', '__version__ = "0.2.0"')
+    edit(clone, "evergreen_template/overlay/always/pyproject.toml", ">=0.1,<0.2", ">=0.2,<0.3")
+    keep(clone, "0.2.0")
+    update(project)
+    assert wheel_of(project).name == "evergreen-0.2.0-py3-none-any.whl"
+    assert {path.split()[-1] for path in git(project, "status", "--porcelain").splitlines()} == {
+        ".template.json",
+        "pyproject.toml",
+        "requirements/library.txt",
+        "vendor/evergreen-0.2.0-py3-none-any.whl",
+    }
+    verify(project)
+
+
 def test_a_file_that_was_renamed_here_gets_the_change(project: Path, clone: Path) -> None:
-    git(project, "mv", MODULE, MODULE.replace("keys", "row_keys"))
+    git(project, "mv", "flows/replay.py", "flows/history.py")
     keep(project, "renamed")
-    edit(clone, MODULE, "The same on every machine", "Equal on every machine")
+    append(clone, "flows/replay.py", "\n\n# The end.\n")
     keep(clone, "newer")
     update(project)
-    assert "Equal on every machine" in (project / MODULE.replace("keys", "row_keys")).read_text()
+    assert "# The end.\n" in (project / "flows/history.py").read_text()
 
 
 def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clone: Path) -> None:
-    edit(clone, MODULE, '"""Row keys', '"""Their row keys')
+    edit(clone, "params.yaml", "max_bad_rows: 0.02 ", "max_bad_rows: 0.03 ")
+    edit(clone, LIBRARY_MODULE, "The same on every machine", "Equal on every machine")
     keep(clone, "newer")
     with pytest.raises(InputError, match="both changed the same lines"):
         update(project)
-    text = (project / MODULE).read_text()
+    text = (project / "params.yaml").read_text()
     assert "<<<<<<<" in text
-    assert "Our own row keys" in text
-    assert "Their row keys" in text
+    assert "max_bad_rows: 0.05 " in text
+    assert "max_bad_rows: 0.03 " in text
+    assert git(project, "diff", "--name-only", "--diff-filter=U").split() == ["params.yaml"]
+    assert "Equal on every machine" in read_library(project, LIBRARY_MODULE)
     git(project, "reset", "--merge")
     assert git(project, "status", "--porcelain") == ""
 
 
 def test_another_answer_and_an_older_commit(project: Path, clone: Path) -> None:
     git(clone, "tag", "v1")
-    (clone / "docs" / "news.md").write_text("News.\n")
+    (clone / "flows" / "news.py").write_text('"""News."""\n')
+    edit(clone, LIBRARY_MODULE, "The same on every machine", "Equal on every machine")
     keep(clone, "newer")
     update(project, answers={"ci": "gitlab"})
     assert (project / ".gitlab-ci.yml").exists()
     assert not (project / ".github").exists()
+    assert "Equal on every machine" in read_library(project, LIBRARY_MODULE)
     keep(project, "on gitlab")
     update(project, "v1")
-    assert not (project / "docs" / "news.md").exists()
+    assert not (project / "flows" / "news.py").exists()
+    assert "The same on every machine" in read_library(project, LIBRARY_MODULE)
     assert (project / ".gitlab-ci.yml").exists()
 
 

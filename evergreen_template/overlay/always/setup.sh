@@ -24,8 +24,8 @@ else
 fi
 install --require-hashes --no-deps -r requirements/build.txt
 install --require-hashes --no-deps --no-build-isolation $compile -r "requirements/$kind.txt"
-install --require-hashes --no-deps $compile -r requirements/library.txt
+install --require-hashes --no-deps --force-reinstall $compile -r requirements/library.txt   # of one version, maybe not one content
 install --no-build-isolation --no-deps --editable .
-mkdir -p .dvc/tmp
+mkdir -p .dvc/tmp   # where `dvc repro` by itself looks up how the library does each step
 ln -sfn "$(.venv/bin/python -c 'from evergreen import recipes; print(recipes.__file__)')" .dvc/tmp/recipes.py
 echo "$wanted" > ".venv/installed-$kind"

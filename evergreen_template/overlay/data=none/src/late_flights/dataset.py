@@ -1,7 +1,7 @@
 """YOURS: what a row is, what is predicted, and from what.
 
 Nothing is declared yet. `evergreen adopt FILE --target COLUMN` writes this for your table; or write it by hand:
-docs/make-it-yours.md shows what goes where.
+`evergreen docs make-it-yours` shows what goes where.
 """
 
 from __future__ import annotations
