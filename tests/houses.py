@@ -95,7 +95,7 @@ def house(project: Project, **variables: str) -> Iterator[Page]:
     with subprocess.Popen(
         command,
         cwd=project.root,
-        env=env | variables,
+        env=env | {"PREFECT_WORKER_QUERY_SECONDS": "2"} | variables,  # 10 as shipped: a test only waits
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
