@@ -17,7 +17,7 @@ from evergreen.errors import InputError
 from evergreen.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
-MADE = (".git", ".venv", "data", "stores", "reports", "inbox")
+MADE = (".git", ".venv", ".dvc/cache", "dvc.lock", "data", "stores", "reports", "inbox")
 
 
 @pytest.mark.slow
@@ -27,7 +27,12 @@ def test_a_small_run_ends_with_a_decision(tmp_path: Path) -> None:
         batches = [offer.name for offer in open_source(params.load(project.params).source, project.dataset).offers()]
     except InputError as error:
         pytest.skip(str(error))
-    shutil.copytree(project.root, tmp_path / "copy", ignore=shutil.ignore_patterns(*MADE))
+    made = {project.root / name for name in MADE}
+    shutil.copytree(
+        project.root,
+        tmp_path / "copy",
+        ignore=lambda folder, names: [name for name in names if Path(folder, name) in made],
+    )
     if (project.root / "inbox").is_dir():
         (tmp_path / "copy" / "inbox").symlink_to(project.root / "inbox")
     settings = tmp_path / "copy" / "params.yaml"
