@@ -1,4 +1,4 @@
-.PHONY: run up stack update unit test gpu check format bench bakes new lock setup dev
+.PHONY: run up stack update unit test gpu check format bench bakes long new lock setup dev
 EVERGREEN := .venv/bin/evergreen
 PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q
 
@@ -24,7 +24,7 @@ update: setup       ## merge what is new in the template this project was made f
 unit: dev           ## the quick tests
 	@$(PYTEST) -n 2 --dist loadfile -m "not slow and not gpu"
 
-test: dev           ## all tests but those of `make gpu` and `make bakes`
+test: dev           ## all tests but those of `make gpu` and `make long`
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not gpu and not long"
 
 gpu: dev            ## what needs an NVIDIA GPU
@@ -40,7 +40,10 @@ bench: dev          ## what is said about speed, measured side by side
 	@.venv/bin/python -m benchmarks.main_job
 
 bakes: dev          ## two new projects run, and pass all their own tests
-	@$(PYTEST) -m long
+	@$(PYTEST) -m long tests/template
+
+long: dev           ## what takes long: new projects, thirty kills at random moments, more of a kind that `test` has
+	@KILLS=30 $(PYTEST) -m long
 
 new: dev            ## a new project, from this template, beside this folder
 	@.venv/bin/cookiecutter . -o ..

@@ -148,7 +148,9 @@ def assert_fine(done: subprocess.CompletedProcess[str], *said: str) -> None:
         assert part in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("name", ADOPTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == "digits.tsv" else name for name in ADOPTED]
+)
 def test_an_odd_file_becomes_a_model(name: str, fresh: Project, cli: Run) -> None:
     make, options, task, told, no_features = ADOPTED[name]
     (fresh.root.parent / name).write_bytes(make())

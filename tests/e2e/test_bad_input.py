@@ -221,7 +221,7 @@ def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: R
 
 
 @pytest.mark.usefixtures("own_server")
-@pytest.mark.parametrize("folder", ["stores", "data", ".dvc"])
+@pytest.mark.parametrize("folder", ["stores", "data", pytest.param(".dvc", marks=pytest.mark.long)])
 def test_a_read_only_store(folder: str, validated_project: Project, cli: Run) -> None:
     project = validated_project
     before = tree(project, "data")

@@ -48,7 +48,7 @@ def say(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("time", [False, True])
+@pytest.mark.parametrize("time", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_straight_line_goes_live_and_is_refreshed_by_more_rows(
     time: bool, adopt: Callable[..., Project], cli: Run
 ) -> None:

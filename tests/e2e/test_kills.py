@@ -20,7 +20,7 @@ from forking import FORKS
 
 from evergreen.project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 KILLS = int(os.environ.get("KILLS", "3"))
 LATE = """
 import os, signal, sys, threading, time
