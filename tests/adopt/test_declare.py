@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from conftest import ROOT
 
-from evergreen.adopt.declare import declare
+from evergreen.adopt.declare import OPENING, declare
 from evergreen.adopt.expect import expect
 from evergreen.adopt.infer import MOMENT
 from evergreen.dataset import ORDER, Dataset
@@ -154,3 +154,8 @@ def test_the_formatter_and_the_linter_leave_both_files_as_they_are(work: Through
             [sys.executable, "-m", "ruff", *command, "src"], cwd=written, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_long_name_of_a_file_makes_no_line_too_long() -> None:
+    opening = OPENING.format(name=f"{'x' * 36}.csv", rows=1_234_567)
+    assert max(map(len, opening.splitlines())) <= 120

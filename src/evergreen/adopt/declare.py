@@ -23,8 +23,8 @@ TYPES = {
 }
 OPENING = '''"""YOURS: what a row is, what is predicted, and from what.
 
-Written by `evergreen adopt` from {name} ({rows:,} rows), to be edited from here on; reports/adopt.md says what was seen
-and what was doubted.
+Written by `evergreen adopt` from {name} ({rows:,} rows), to be edited from here on;
+reports/adopt.md says what was seen and what was doubted.
 """
 
 from __future__ import annotations
