@@ -24,8 +24,11 @@ else
 fi
 install --require-hashes --no-deps -r requirements/build.txt
 install --require-hashes --no-deps --no-build-isolation $compile -r "requirements/$kind.txt"
-if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/server.txt; fi
-if [ "$kind" = dev ]; then install --require-hashes --no-deps $compile -r requirements/template.txt; fi
+if [ -d vendor ]; then   # the library as a wheel: of one version, maybe not of one content
+    install --require-hashes --no-deps --force-reinstall $compile -r requirements/library.txt
+elif [ "$kind" = dev ]; then
+    install --require-hashes --no-deps $compile -r requirements/server.txt -r requirements/template.txt
+fi
 install --no-build-isolation --no-deps --editable .
 mkdir -p .dvc/tmp   # where `dvc repro` by itself looks up how the library does each step
 ln -sfn "$(.venv/bin/python -c 'from evergreen import recipes; print(recipes.__file__)')" .dvc/tmp/recipes.py

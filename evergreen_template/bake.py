@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 Answers = Mapping[str, Any]
 ANSWERS = ".template.json"
-OVERLAY = "evergreen_template/overlay/"  # files that differ from those of the reference, below KEY=VALUE/
+OVERLAY = "evergreen_template/overlay/"  # files that differ from those of the reference, below always/ or KEY=VALUE/
 OWN_TESTS = "tests/project/"  # of what is the project's own; they lie in tests/ there
 TAKEN = (  # of this repository, by the project; what differs there lies in OVERLAY
     ".ci/run",
@@ -45,6 +45,7 @@ TAKEN = (  # of this repository, by the project; what differs there lies in OVER
     "params.yaml",
     "prefect.yaml",
     "requirements/*.txt",
+    "setup.sh",
     "src/late_flights/*",
     f"{OWN_TESTS}*",
 )

@@ -190,9 +190,9 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
     from evergreen.orchestration import console
 
     console.install()
-    rows = []
+    scoring, rows = project.flow("scoring"), []
     for path in paths:
-        done = project.flow("scoring")(path, name)
+        done = scoring(path, name)
         how = "scored now" if done.fresh else "scored before, nothing to do"
         counts = [f"{done.rows:,}", f"{done.quarantined:,}"]
         rows.append([done.batch, *counts, f"version {done.version}", how, str(done.path.relative_to(project.root))])

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,5 +102,10 @@ def sha256_of(*parts: object) -> str:
 
 def sha256_of_own(*paths: str | Path) -> str:
     """Return one SHA-256 for the user's modules at `paths` and those of theirs that these import, as this process runs them."""
-    modules = {module for path in paths for module in code.with_imports(path)}
+    return sha256_of_modules(module for path in paths for module in code.with_imports(path))
+
+
+def sha256_of_modules(paths: Iterable[Path]) -> str:
+    """Return one SHA-256 for the modules at `paths`, in whatever order, as this process runs them."""
+    modules = {*paths}
     return sha256_of(*sorted((module.name, hashlib.sha256(code.read(module)).hexdigest()) for module in modules))

@@ -41,7 +41,7 @@ from evergreen.data.split import (
 )
 from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_own, write_json, write_whole
+from evergreen.files import sha256_of, sha256_of_modules, write_json, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -105,7 +105,7 @@ def stale(project: Project, params: Params) -> list[str]:
 
 def _stamps(project: Project, params: Params) -> dict[str, str]:
     validated = Manifest(project.validated)
-    recipe = sha256_of(recipes.PREPARE, sha256_of_own(*project.code_of("dataset")), params.task)
+    recipe = sha256_of(recipes.PREPARE, sha256_of_modules(project.code_of("dataset")), params.task)
     return {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}
 
 

@@ -25,7 +25,7 @@ from evergreen.data.moments import moments
 from evergreen.data.sources import parse
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_own, sweep_parts, write_json, write_whole
+from evergreen.files import sha256_of, sha256_of_modules, sweep_parts, write_json, write_whole
 from evergreen.params import Params
 from evergreen.params import Validate as ValidateParams
 from evergreen.project import Project
@@ -272,7 +272,7 @@ def load_library() -> None:
 
 def fingerprint(project: Project, params: ValidateParams) -> str:
     """Return what stands for what is expected of any batch: the recipe, the user's own files and parameters."""
-    own = sha256_of_own(*project.code_of("dataset", "expectations"))
+    own = sha256_of_modules(project.code_of("dataset", "expectations"))
     return sha256_of(recipes.VALIDATE, own, params.model_dump())
 
 

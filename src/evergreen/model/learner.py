@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -104,6 +105,7 @@ def find_learner(name: str) -> Learner:
     return cast("Learner", found)
 
 
+@cache  # it is asked for each prediction
 def _check_own(name: str) -> None:
     """Raise InputError where a learner is no module of a package that is a project's own."""
     known = f"there are {', '.join(MODULES)}, and modules of your own package, such as 'my_pipeline.forest'"
