@@ -1,12 +1,14 @@
 """What monitoring costs: `python -m benchmarks.drift_cost [--evidently PYTHON] [--nannyml PYTHON]` prints a table.
 
-A million rows of 20 columns (14 numbers, 6 categories) beside as many of the reference. First, as a floor, the bare
-sorts of the numbers and counts of the categories that any such measurement needs; then ours, step by step. Compared are
-seconds of CPU, of all threads: they change little on a busy machine, where seconds on the clock do. A peer runs in an
-environment of its own, made beforehand outside this repository, whose Python is named by its option:
+A million rows of 20 columns (14 numbers, 6 categories) beside as many of the reference. First, as a
+floor, the bare sorts of the numbers and counts of the categories that any such measurement needs;
+then ours, step by step. Compared are seconds of CPU, of all threads: they change little on a busy
+machine, where seconds on the clock do. A peer runs in an environment of its own, made beforehand
+outside this repository, whose Python is named by its option:
 
-    python -m venv /tmp/peers/evidently && /tmp/peers/evidently/bin/pip install evidently==0.7.23 "pandas<3.1" pyarrow
-    python -m venv /tmp/peers/nannyml && /tmp/peers/nannyml/bin/pip install nannyml==0.13.1 pyarrow
+    python -m venv /tmp/peers/evidently && /tmp/peers/evidently/bin/pip install evidently==0.7.23
+    "pandas<3.1" pyarrow python -m venv /tmp/peers/nannyml && /tmp/peers/nannyml/bin/pip install
+    nannyml==0.13.1 pyarrow
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ for _ in range(int(sys.argv[3])):
 @click.option("--peer-runs", default=2, show_default=True, help="The fastest counts.")
 @click.option("--evidently", metavar="PYTHON", help="Python of an environment that has Evidently.")
 @click.option("--nannyml", metavar="PYTHON", help="Python of an environment that has NannyML.")
-def main(rows: int, repeats: int, peer_runs: int, evidently: str | None, nannyml: str | None) -> None:
+def main(
+    rows: int, repeats: int, peer_runs: int, evidently: str | None, nannyml: str | None
+) -> None:
     reference, batch = make_rows(rows, 0), make_rows(rows, 1)
     days = pl.Series(np.sort(np.random.default_rng(2).integers(0, 30, rows)))
     old, new = sketch(reference, days), sketch(batch, days)
@@ -77,7 +81,9 @@ def main(rows: int, repeats: int, peer_runs: int, evidently: str | None, nannyml
         "every column beside a kept reference": lambda: measure(new, old, {}, 0.95),
         "columns: sketch by day and compare": lambda: measure(sketch(batch, days), old, {}, 0.95),
         "the trees on 4,000 rows a side": lambda: tell_apart(new, old, names, 0.95),
-        "all: sketch by day and find_drift": lambda: find_drift(sketch(batch, days), old, (), params),
+        "all: sketch by day and find_drift": lambda: find_drift(
+            sketch(batch, days), old, (), params
+        ),
         "all, and the reference's sketch too": lambda: find_drift(
             sketch(batch, days), sketch(reference, days), (), params
         ),
@@ -89,7 +95,10 @@ def main(rows: int, repeats: int, peer_runs: int, evidently: str | None, nannyml
         paths = [Path(folder) / name for name in ("reference.parquet", "batch.parquet")]
         for frame, path in zip((reference, batch), paths, strict=True):
             frame.write_parquet(path)
-        for label, python, script in (("Evidently's preset", evidently, EVIDENTLY), ("NannyML", nannyml, NANNYML)):
+        for label, python, script in (
+            ("Evidently's preset", evidently, EVIDENTLY),
+            ("NannyML", nannyml, NANNYML),
+        ):
             if python:
                 show(label, peer(python, script, paths, peer_runs), floor)
 
@@ -101,7 +110,8 @@ def make_rows(rows: int, seed: int) -> pl.DataFrame:
         numbers[f"n{at}"] = np.where(numbers[f"n{at}"] > 1, numbers[f"n{at}"], 0)
     levels = pl.Series([f"level {at:02}" for at in range(max(SIZES))])
     return pl.DataFrame(
-        numbers | {f"c{at}": levels.gather(draw.integers(0, size, rows)) for at, size in enumerate(SIZES)}
+        numbers
+        | {f"c{at}": levels.gather(draw.integers(0, size, rows)) for at, size in enumerate(SIZES)}
     )
 
 
@@ -126,7 +136,10 @@ def fastest(step: Callable[[], object], repeats: int) -> tuple[float, float]:
 def peer(python: str, script: str, paths: list[Path], runs: int) -> tuple[float, float]:
     """Return the same of a peer, all runs in one process; reading the files is not counted."""
     done = subprocess.run(
-        [python, "-c", script, *map(str, paths), str(runs)], check=True, capture_output=True, text=True
+        [python, "-c", script, *map(str, paths), str(runs)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("seconds")]
     return min((float(busy), float(clock)) for busy, clock in lines)

@@ -1,13 +1,16 @@
 """Does monitoring cry wolf? `python -m benchmarks.drift_simulation` prints tables and draws docs/drift.png.
 
-Batches are drawn that have not drifted, and batches that have, a little or a lot, at once or bit by bit; each rule says
-for each batch whether it has. 20 columns: 14 numbers (normal, skewed, mostly zero) and 6 categories of up to 50 levels.
+Batches are drawn that have not drifted, and batches that have, a little or a lot, at once or bit by
+bit; each rule says for each batch whether it has. 20 columns: 14 numbers (normal, skewed, mostly
+zero) and 6 categories of up to 50 levels.
 
-The rules, all beside the same ten past batches: ours (`find_drift`, without the trees); any p-value of a
-Kolmogorov-Smirnov or chi-square test below 0.05; and the default rules of two libraries, *emulated* here from their
-documentation: Evidently (Wasserstein over the standard deviation of a number, Jensen-Shannon distance of a category, at
-least 0.1 in any column) and NannyML (Jensen-Shannon distance above mean + 3 standard deviations of the chunks of the
-reference, in any column). Batches of a million rows have six columns, all others 20.
+The rules, all beside the same ten past batches: ours (`find_drift`, without the trees); any p-value
+of a Kolmogorov-Smirnov or chi-square test below 0.05; and the default rules of two libraries,
+*emulated* here from their
+documentation: Evidently (Wasserstein over the standard deviation of a number, Jensen-Shannon
+distance of a category, at least 0.1 in any column) and NannyML (Jensen-Shannon distance above mean
++ 3 standard deviations of the chunks of the reference, in any column). Batches of a million rows
+have six columns, all others 20.
 """
 
 from __future__ import annotations
@@ -44,23 +47,37 @@ RULES = {"ours": "Evergreen", "ks": "any KS or χ² p < 0.05", "evidently": "Evi
 
 def main(batches: str = str(BATCHES)) -> None:
     count, start = int(batches), time.perf_counter()
-    quiet = [(kind, rows) for rows in (10_000, 1_000_000) for kind in ("independent", "correlated", "jitter", "days")]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as workers:
+    quiet = [
+        (kind, rows)
+        for rows in (10_000, 1_000_000)
+        for kind in ("independent", "correlated", "jitter", "days")
+    ]
+    with ProcessPoolExecutor(
+        os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)
+    ) as workers:
         alarms: dict[tuple[str, int], Mapping[str, float]] = {}
         for kind, rows in quiet:
             parts = list(workers.map(false_alarms, *zip(*_jobs(kind, rows, count), strict=True)))
-            alarms[kind, rows] = {rule: float(np.mean([hit for part in parts for hit in part[rule]])) for rule in RULES}
+            alarms[kind, rows] = {
+                rule: float(np.mean([hit for part in parts for hit in part[rule]]))
+                for rule in RULES
+            }
             print(f"{time.perf_counter() - start:6.0f} s  {kind}, {rows:,} rows", file=sys.stderr)
         powers = dict(zip(SHIFTS, workers.map(detection, SHIFTS), strict=True))
         slow = list(workers.map(slow_drift, range(20)))
     print(f"\nfalse alarms: share of {count} batches that did not drift and raise one")
     print(f"{'batches':38s}" + "".join(f"{name:>28s}" for name in RULES.values()))
     for (kind, rows), shares in alarms.items():
-        print(f"{kind + f', {rows:,} rows':38s}" + "".join(f"{share:28.1%}" for share in shares.values()))
+        print(
+            f"{kind + f', {rows:,} rows':38s}"
+            + "".join(f"{share:28.1%}" for share in shares.values())
+        )
     print("\nsudden shifts, 10,000 rows: share of 40 batches that raise an alarm")
     for name, shares in powers.items():
         print(f"{name:38s}" + "".join(f"{shares[rule]:28.1%}" for rule in RULES))
-    print("\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median (range) of 20 runs")
+    print(
+        "\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median (range) of 20 runs"
+    )
     for rule, label in RULES.items():
         firsts = np.array([one[rule] for one in slow])
         print(f"{label:38s}{np.median(firsts):6.0f}  ({firsts.min()} to {firsts.max()})")
@@ -87,7 +104,9 @@ class Maker:
         self.kind, self.rows, self.draw = kind, rows, draw
         self.days = np.sort(draw.integers(0, DAYS, rows))
         few = rows > 100_000
-        self.numbers, self.categories = FEW if few else (tuple(range(NUMBERS)), tuple(range(len(SIZES))))
+        self.numbers, self.categories = (
+            FEW if few else (tuple(range(NUMBERS)), tuple(range(len(SIZES))))
+        )
 
     def __call__(self, change: Change | None = None, at: int = 0) -> Sketch:
         rows, draw = self.rows, self.draw
@@ -95,12 +114,17 @@ class Maker:
         columns = {f"n{place}": self._number(place, common) for place in self.numbers}
         for place in self.categories:
             share = 1 / np.arange(1, SIZES[place] + 1)
-            columns[f"c{place}"] = np.searchsorted(np.cumsum(share)[:-1] / share.sum(), draw.random(rows, np.float32))
+            columns[f"c{place}"] = np.searchsorted(
+                np.cumsum(share)[:-1] / share.sum(), draw.random(rows, np.float32)
+            )
         if change is not None:
             change(columns, at)
         names = pl.Series([f"level {one:02}" for one in range(60)])
         frame = pl.DataFrame(
-            {name: values if name[0] == "n" else names.gather(values) for name, values in columns.items()}
+            {
+                name: values if name[0] == "n" else names.gather(values)
+                for name, values in columns.items()
+            }
         )
         found = sketch(frame, pl.Series(self.days) if self.kind == "days" else None)
         return replace(found, sample=found.sample[:0], blocks=found.blocks[:0])  # no rows, no trees
@@ -124,7 +148,9 @@ class Judge:
 
     def __init__(self, past: Sequence[Sketch]) -> None:
         self.reference = pool(past)
-        margins = {name: margin_of(effect, Drift().smallest_shift) for name, effect in usual(past).items()}
+        margins = {
+            name: margin_of(effect, Drift().smallest_shift) for name, effect in usual(past).items()
+        }
         self.params = Drift(columns=margins)  # worked out once: find_drift does so for each batch
         chunks = [jensen_shannon(one, self.reference) for one in past]
         self.limits = {
@@ -139,10 +165,12 @@ class Judge:
         return {
             "ours": bool(report.drifted),
             "ks": any(
-                p_value(batch.columns[one.column], self.reference.columns[one.column], one) < 0.05 for one in shifts
+                p_value(batch.columns[one.column], self.reference.columns[one.column], one) < 0.05
+                for one in shifts
             ),
             "evidently": any(
-                (one.distance if one.kind == "number" else apart[one.column] * NATURAL) >= 0.1 for one in shifts
+                (one.distance if one.kind == "number" else apart[one.column] * NATURAL) >= 0.1
+                for one in shifts
             ),
             "nannyml": any(apart[name] > limit for name, limit in self.limits.items()),
         }
@@ -153,9 +181,15 @@ def p_value(new: Column, old: Column, shift: Shift) -> float:
     from scipy.stats import chi2_contingency, kstwobign
 
     if isinstance(new, Numbers):
-        return float(kstwobign.sf(shift.ks * (new.values * old.values / (new.values + old.values)) ** 0.5))
+        return float(
+            kstwobign.sf(shift.ks * (new.values * old.values / (new.values + old.values)) ** 0.5)
+        )
     table = np.array(list(_levels(new, old)))
-    return float(chi2_contingency(table[:, table.sum(axis=0) > 0]).pvalue) if table.shape[1] > 1 else 1.0
+    return (
+        float(chi2_contingency(table[:, table.sum(axis=0) > 0]).pvalue)
+        if table.shape[1] > 1
+        else 1.0
+    )
 
 
 def _levels(new: Column, old: Column) -> Iterator[Array]:
@@ -175,7 +209,10 @@ def jensen_shannon(batch: Sketch, reference: Sketch) -> dict[str, float]:
         new = batch.columns[name]
         if isinstance(new, Numbers) and isinstance(old, Numbers):
             cuts = old.cuts(30)
-            p, q = (np.diff(one.count_upto(cuts), prepend=0, append=one.values).clip(0) for one in (new, old))
+            p, q = (
+                np.diff(one.count_upto(cuts), prepend=0, append=one.values).clip(0)
+                for one in (new, old)
+            )
         else:
             p, q = _levels(new, old)
         found[name] = float(np.nan_to_num(jensenshannon(p, q, base=2)))
@@ -203,7 +240,9 @@ def _new_level(values: dict[str, Array], at: int) -> None:
 
 
 def _lose(values: dict[str, Array], at: int) -> None:
-    values["n0"] = np.where(np.arange(len(values["n0"])) % 20 == 0, np.float32(np.nan), values["n0"])
+    values["n0"] = np.where(
+        np.arange(len(values["n0"])) % 20 == 0, np.float32(np.nan), values["n0"]
+    )
 
 
 SHIFTS: dict[str, Change | None] = {
@@ -237,7 +276,9 @@ def slow_drift(seed: int) -> dict[str, int]:
     return first
 
 
-def draw(alarms: Mapping[tuple[str, int], Mapping[str, float]], powers: Mapping[str, Mapping[str, float]]) -> None:
+def draw(
+    alarms: Mapping[tuple[str, int], Mapping[str, float]], powers: Mapping[str, Mapping[str, float]]
+) -> None:
     from matplotlib.figure import Figure
 
     from evergreen.report.plots import AMBER, DARK, GREEN, GREY
@@ -257,7 +298,9 @@ def draw(alarms: Mapping[tuple[str, int], Mapping[str, float]], powers: Mapping[
             values = [shares[rule] for shares in table.values()]
             axes.barh(places + 0.3 - 0.2 * at, values, 0.18, color=colours[rule], label=label)
             for place, value in zip(places + 0.3 - 0.2 * at, values, strict=True):
-                axes.text(value + 0.01, place, f"{value:.0%}", va="center", fontsize=6.5, color=DARK)
+                axes.text(
+                    value + 0.01, place, f"{value:.0%}", va="center", fontsize=6.5, color=DARK
+                )
         axes.set_yticks(places, list(table), fontsize=8)
         axes.set(xlim=(0, 1.08), xlabel="share of batches that raise an alarm")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

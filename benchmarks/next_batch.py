@@ -1,6 +1,7 @@
 """What one more batch costs after 10 and after 1,000 batches: `python -m benchmarks.next_batch [10 1000]`.
 
-Small batches of real flights (1,000 rows each); ingest, validate and prepare with DVC's record, as a run does them.
+Small batches of real flights (1,000 rows each); ingest, validate and prepare with DVC's record, as
+a run does them.
 """
 
 from __future__ import annotations
@@ -37,9 +38,13 @@ def main(*sizes: str) -> None:
             took = [json.loads(one_more(project)) for _ in range(REPEATS)]
         work, whole = (statistics.median(one[name] for one in took) for name in ("work", "command"))
         stages = {
-            name: round(statistics.median(one[name] for one in took), 3) for name in ("ingest", "validate", "prepare")
+            name: round(statistics.median(one[name] for one in took), 3)
+            for name in ("ingest", "validate", "prepare")
         }
-        print(f"batch {size} + 1: {work:.2f} s of work {stages}, {whole:.2f} s with start and imports", flush=True)
+        print(
+            f"batch {size} + 1: {work:.2f} s of work {stages}, {whole:.2f} s with start and imports",
+            flush=True,
+        )
 
 
 def make(folder: Path, batches: int) -> Project:
@@ -47,13 +52,18 @@ def make(folder: Path, batches: int) -> Project:
     inbox = folder / "inbox"
     inbox.mkdir()
     year = pl.concat([flights.read(name) for name in flights.batches()]).sort(dataset.time)
-    year = year.drop_nulls(["arr_delay", "tailnum", "temp"])  # a storm's thousand rows would rightly stop the flow
+    # A storm's thousand rows would rightly stop the flow
+    year = year.drop_nulls(["arr_delay", "tailnum", "temp"])
     for number in range(batches):  # beyond a year's rows: the same flights, years later
         lap, start = divmod(number * ROWS, year.height - ROWS)
         part = year.slice(start, ROWS).with_columns(pl.col(dataset.time).dt.offset_by(f"{lap}y"))
         part.write_parquet(inbox / f"batch-{number:05}.parquet")
     content = yaml.safe_load(project.params.read_text())
-    content["source"] = {"kind": "files", "path": str(inbox), "until": f"batch-{batches - REPEATS - 1:05}"}
+    content["source"] = {
+        "kind": "files",
+        "path": str(inbox),
+        "until": f"batch-{batches - REPEATS - 1:05}",
+    }
     project.params.write_text(yaml.safe_dump(content))
     return project
 
@@ -70,7 +80,9 @@ def one_more(project: Project) -> str:
     began = time.perf_counter()
     command = [sys.executable, "-m", "benchmarks.next_batch", "--one-more", str(project.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.dumps(json.loads(done.stdout.splitlines()[-1]) | {"command": time.perf_counter() - began})
+    return json.dumps(
+        json.loads(done.stdout.splitlines()[-1]) | {"command": time.perf_counter() - began}
+    )
 
 
 def take_one_more(root: str) -> None:

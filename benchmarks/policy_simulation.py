@@ -1,10 +1,12 @@
 """How often does the policy ask for a retraining? `python -m benchmarks.policy_simulation` prints two tables.
 
-Batches of five columns with a label and the champion's prediction go through the functions that monitoring uses: sketch,
-drift of every column and of all together, performance by labels, the scout that says what staleness costs, the default
-policy. Without drift a retraining is a false alarm. With it, what counts is after how many batches the first one is asked
-for. Days of the data move on, the champion is never too old, and no brake holds anything back: these have no part in the
-question. Champion and scout learn from at most 20,000 rows of a batch: from more, chance would tell them less apart.
+Batches of five columns with a label and the champion's prediction go through the functions that
+monitoring uses: sketch, drift of every column and of all together, performance by labels, the scout
+that says what staleness costs, the default policy. Without drift a retraining is a false alarm.
+With it, what counts is after how many batches the first one is asked for. Days of the data move on,
+the champion is never too old, and no brake holds anything back: these have no part in the question.
+Champion and scout learn from at most 20,000 rows of a batch: from more, chance would tell them less
+apart.
 """
 
 from __future__ import annotations
@@ -43,9 +45,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 START, PAST, BATCHES, RUNS, MOST = datetime(2013, 1, 1), 10, 200, 10, 12  # noqa: DTZ001
 LEARNT = 20_000  # rows of a batch
 POLICY = Retrain(cooldown_days=0.0, max_age_days=None, max_growth=None, budget=1000)
-HOW = Params(evaluate={"resamples": 200}, train=Train(device="cpu", rounds=60, learning_rate=0.1, max_depth=4))
+HOW = Params(
+    evaluate={"resamples": 200},
+    train=Train(device="cpu", rounds=60, learning_rate=0.1, max_depth=4),
+)
 PLACES = tuple(map(str, range(8)))
-ENCODER = Encoder("binary", ("n0", "n1", "n2", "n3", "place"), {"place": PLACES}, ("0", "1"), ("past",))
+ENCODER = Encoder(
+    "binary", ("n0", "n1", "n2", "n3", "place"), {"place": PLACES}, ("0", "1"), ("past",)
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,9 @@ class World:
         columns = {TIME: pl.Series(np.datetime64(START, "us") + days * np.timedelta64(1, "D"))}
         columns |= {f"n{at}": pl.Series(x[:, at]) for at in range(4)}
         texts = {"place": place, LABEL: y.astype(int)}
-        return pl.DataFrame(columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()})
+        return pl.DataFrame(
+            columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()}
+        )
 
 
 def taken(batch: pl.DataFrame) -> pl.DataFrame:
@@ -99,14 +108,18 @@ def as_tables(batches: Sequence[pl.DataFrame]) -> Tables:
     keys = np.arange(rows.height, dtype=np.uint64)
     table = Table(ENCODER.transform(rows), ENCODER.transform_label(rows[LABEL]), keys)
     none = table.none()
-    return Tables("binary", ENCODER.features, ("place",), ENCODER.classes, table, none, none, ENCODER)
+    return Tables(
+        "binary", ENCODER.features, ("place",), ENCODER.classes, table, none, none, ENCODER
+    )
 
 
 def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
     tables, how = as_tables(past), HOW.train
     trained = train(build_matrix(tables, how, threads=1), how, 0)
     learnt = Learnt.of(tables, START.isoformat())
-    return Candidate("1", Model(ENCODER, {0: trained.booster}, learnt, rounds=trained.rounds), (trained.booster,))
+    return Candidate(
+        "1", Model(ENCODER, {0: trained.booster}, learnt, rounds=trained.rounds), (trained.booster,)
+    )
 
 
 def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[tuple[str, str]]:
@@ -114,14 +127,21 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
 
     With `stop`, until it is asked for without.
     """
-    world, again = World(rows, seed), World(rows, seed)  # drawn twice: a million rows of each batch are not kept
+    # Drawn twice: a million rows of each batch are not kept
+    world, again = World(rows, seed), World(rows, seed)
     history = [taken(world()) for _ in range(PAST)]
     champion = champion_of(history)
 
     def seen(batch: pl.DataFrame, seed: int) -> tuple[Sketch, Estimate]:
         p, y = champion.model.predict_rows(batch), ENCODER.transform_label(batch[LABEL])
-        columns = batch.drop(TIME).rename({LABEL: "label"}).with_columns(prediction=pl.Series(p, dtype=pl.Float32))
-        return sketch(columns, None), measure_live("binary", y, p, None, HOW.evaluate, seed)["roc_auc"]
+        columns = (
+            batch.drop(TIME)
+            .rename({LABEL: "label"})
+            .with_columns(prediction=pl.Series(p, dtype=pl.Float32))
+        )
+        return sketch(columns, None), measure_live("binary", y, p, None, HOW.evaluate, seed)[
+            "roc_auc"
+        ]
 
     past = [seen(again(), 0)[0] for _ in range(PAST)]
     whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9, 10**9)
@@ -131,13 +151,17 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
         batch = world(change)
         kept, real = seen(batch, at)
         found = find_drift(kept, whole, past, Drift(), 0.5, seed)
-        stale = find_staleness(champion, as_tables(history), batch, "roc_auc", HOW, device="cpu", threads=1)
+        stale = find_staleness(
+            champion, as_tables(history), batch, "roc_auc", HOW, device="cpu", threads=1
+        )
         history.append(taken(batch))
         end = START + timedelta(days=30 * (at + 1))
         windows.append(Window(f"{at:04}", end, rows, rows, found.drifted, found.together, found.label_drifted,
                               found.prediction_drifted, real, staleness=stale))  # fmt: skip
         known = windows[-POLICY.windows :]
-        asked.append((_asked([replace(one, staleness=None) for one in known], life), _asked(known, life)))
+        asked.append(
+            (_asked([replace(one, staleness=None) for one in known], life), _asked(known, life))
+        )
         if stop and asked[-1][0]:
             break
     return asked
@@ -155,18 +179,34 @@ def quiet(rows: int, seed: int) -> list[tuple[str, str]]:
 
 def first(rows: int, seed: int, name: str) -> tuple[int, ...]:
     asked = run(rows, seed, MOST, CHANGES[name], stop=True)
-    return tuple(next((at for at, one in enumerate(way, 1) if one), MOST + 1) for way in zip(*asked, strict=True))
+    return tuple(
+        next((at for at, one in enumerate(way, 1) if one), MOST + 1)
+        for way in zip(*asked, strict=True)
+    )
 
 
 def main(*sizes: str) -> None:
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)) as workers:
-        print(f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why")
+    with ProcessPoolExecutor(
+        os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)
+    ) as workers:
+        print(
+            f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why"
+        )
         for rows in map(int, sizes or ("10000", "1000000")):
             asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
-            for name, way in zip(("without the scout", "with it"), zip(*asked, strict=True), strict=True):
-                why = "; ".join(f"{rules}: {count}" for rules, count in Counter(filter(None, way)).items())
-                print(f"  {rows:>9,} rows, {name:18s}{np.mean([*map(bool, way)]):6.1%}  {why}", flush=True)
-        print(f"\nbatches of 10,000 rows until a retraining is asked for, without the scout and with it: {RUNS} runs")
+            for name, way in zip(
+                ("without the scout", "with it"), zip(*asked, strict=True), strict=True
+            ):
+                why = "; ".join(
+                    f"{rules}: {count}" for rules, count in Counter(filter(None, way)).items()
+                )
+                print(
+                    f"  {rows:>9,} rows, {name:18s}{np.mean([*map(bool, way)]):6.1%}  {why}",
+                    flush=True,
+                )
+        print(
+            f"\nbatches of 10,000 rows until a retraining is asked for, without the scout and with it: {RUNS} runs"
+        )
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))
             print(f"  {name:34s}{'   '.join(map(told, zip(*found, strict=True)))}", flush=True)

@@ -1,6 +1,7 @@
 """A year of flights under several retraining policies: `python -m benchmarks.replay` prints tables, draws docs/replay.png, staleness.png.
 
-Twice: what goes live is trained on all rows (`train.refit: all`, as shipped), or is the model that was judged (`none`).
+Twice: what goes live is trained on all rows (`train.refit: all`, as shipped), or is the model that
+was judged (`none`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def tell(found: Replay) -> None:
     for course in found.courses:
         for step in course.steps:
             said = " ".join(step.reason.split())[:150]
-            print(f"  {course.policy:26} {step.batch}  {step.value:.4f} by {step.champion}  {step.action}: {said}")
+            print(
+                f"  {course.policy:26} {step.batch}  {step.value:.4f} by {step.champion}  {step.action}: {said}"
+            )
     for cost in found.costs():
         lost = cost.lost
         print(

@@ -1,8 +1,9 @@
 """How rounds carry over from fewer to more rows: `python -m benchmarks.rounds [EVERY]`, on every third flight or so.
 
-Early stopping finds the rounds on all months but the newest two, as a run does; what is trained on all months is boosted
-as often times a factor, and asked about the next month, which nobody has seen. Printed is the mean ROC AUC of the seeds'
-mean, and how far each factor is from the best. "rows" is the factor by which there are more rows: `sweep.scale_rounds`.
+Early stopping finds the rounds on all months but the newest two, as a run does; what is trained on
+all months is boosted as often times a factor, and asked about the next month, which nobody has
+seen. Printed is the mean ROC AUC of the seeds' mean, and how far each factor is from the best.
+"rows" is the factor by which there are more rows: `sweep.scale_rounds`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ PARAMS = Params(sweep={"seeds": ROUND_SEEDS}, train={"device": "cpu"})
 
 def main(every: str = "3") -> None:
     months = [
-        featurize(dataset, flights.read(name).gather_every(int(every)), "binary")[0] for name in flights.batches()
+        featurize(dataset, flights.read(name).gather_every(int(every)), "binary")[0]
+        for name in flights.batches()
     ]
-    print("months  rows    rounds found  " + "  ".join(f"x{one:<5g}" for one in FACTORS) + "  x rows (factor)")
+    print(
+        "months  rows    rounds found  "
+        + "  ".join(f"x{one:<5g}" for one in FACTORS)
+        + "  x rows (factor)"
+    )
     table = [measure_end(months, end) for end in ENDS]
     mean = np.mean(table, axis=0)
     print("mean below the best factor of each month: " + "  ".join(f"{one:+.4f}" for one in mean))
@@ -53,7 +59,10 @@ def measure_end(months: list[pl.DataFrame], end: int) -> np.ndarray:
     known = {one: ask(everything, months[end], one) for one in dict.fromkeys(tried)}
     values = np.array([known[one] for one in tried])
     told = "  ".join(f"{one:.4f}" for one in values)
-    print(f"{end:6}  {after:6,}  {'/'.join(map(str, found)):12}  {told} ({after / before:.2f})", flush=True)
+    print(
+        f"{end:6}  {after:6,}  {'/'.join(map(str, found)):12}  {told} ({after / before:.2f})",
+        flush=True,
+    )
     return np.asarray(values - values.max())
 
 
@@ -76,7 +85,16 @@ def tables_of(learnt: list[pl.DataFrame], stops: pl.DataFrame | None) -> Tables:
 
     train = table(rows)
     later = table(stops) if stops is not None else train.none()
-    return Tables("binary", encoder.features, tuple(encoder.levels), encoder.classes, train, later, later, encoder)
+    return Tables(
+        "binary",
+        encoder.features,
+        tuple(encoder.levels),
+        encoder.classes,
+        train,
+        later,
+        later,
+        encoder,
+    )
 
 
 if __name__ == "__main__":

@@ -30,9 +30,15 @@ def main(way: str, root: str) -> None:
     def fit(seed: int, threads: int) -> float:
         from xgboost import XGBClassifier
 
-        options = chosen.train.model_dump(exclude={"device", "learner", "refit", "rounds", "max_bin"})
+        options = chosen.train.model_dump(
+            exclude={"device", "learner", "refit", "rounds", "max_bin"}
+        )
         model = XGBClassifier(
-            n_estimators=chosen.train.rounds, tree_method="hist", random_state=seed, n_jobs=threads, **options
+            n_estimators=chosen.train.rounds,
+            tree_method="hist",
+            random_state=seed,
+            n_jobs=threads,
+            **options,
         )
         pairs = [(tables.train.x, tables.train.y), (tables.validation.x, tables.validation.y)]
         model.fit(*pairs[0], eval_set=pairs, verbose=False)
@@ -43,7 +49,9 @@ def main(way: str, root: str) -> None:
         matrix = build_matrix(tables, chosen.train)
         slots = share_cores(chosen.sweep, count_cores(), "cpu")
         with ThreadPoolExecutor(slots.jobs) as pool:
-            trained = pool.map(lambda seed: train(matrix, chosen.train, seed, threads=slots.threads), seeds)
+            trained = pool.map(
+                lambda seed: train(matrix, chosen.train, seed, threads=slots.threads), seeds
+            )
             losses = [one.validation_loss for one in trained]
     elif way == "loop":
         losses = [fit(seed, count_cores()) for seed in seeds]
@@ -51,7 +59,9 @@ def main(way: str, root: str) -> None:
         from joblib import Parallel, delayed
 
         losses = Parallel(n_jobs=count_cores())(delayed(fit)(seed, 1) for seed in seeds)
-    print(json.dumps({"seconds": time.perf_counter() - began, "mean loss": sum(losses) / len(losses)}))
+    print(
+        json.dumps({"seconds": time.perf_counter() - began, "mean loss": sum(losses) / len(losses)})
+    )
 
 
 if __name__ == "__main__":

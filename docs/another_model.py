@@ -1,7 +1,8 @@
 """Another learner: scikit-learn's histogram gradient boosting beside XGBoost.
 
-Copy it into your own package, and name it in `params.yaml`: `train.learner: late_flights.another_model`. What is kept of a
-model must be readable without pickle: skops writes plain data, and reads no type but those that are named here.
+Copy it into your own package, and name it in `params.yaml`: `train.learner:
+late_flights.another_model`. What is kept of a model must be readable without pickle: skops writes
+plain data, and reads no type but those that are named here.
 """
 
 from __future__ import annotations
@@ -40,13 +41,19 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
     return Matrix(tables.task, tables.train, tables.validation)
 
 
-def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
+def train(
+    matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1
+) -> Trained:
     """Boost trees until the validation loss has not fallen for `early_stopping_rounds`; without validation rows `rounds` times."""
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     began, watch = time.perf_counter(), len(matrix.validation) > 0
-    learner = HistGradientBoostingRegressor if matrix.task == "regression" else HistGradientBoostingClassifier
+    learner = (
+        HistGradientBoostingRegressor
+        if matrix.task == "regression"
+        else HistGradientBoostingClassifier
+    )
     model = learner(
         learning_rate=params.learning_rate,
         max_iter=params.rounds,
@@ -60,7 +67,8 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
     )
     later = {"X_val": matrix.validation.x, "y_val": matrix.validation.y} if watch else {}
     model.fit(matrix.train.x, matrix.train.y, **later)
-    scores = {"train": model.train_score_, "validation": model.validation_score_} if watch else {}  # below zero
+    # Below zero
+    scores = {"train": model.train_score_, "validation": model.validation_score_} if watch else {}
     curves = {name: tuple(-float(one) for one in values[1:]) for name, values in scores.items()}
     return Trained(
         seed=seed,

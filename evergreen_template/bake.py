@@ -2,10 +2,11 @@
 
     python bake.py TEMPLATE PROJECT [--start]
 
-PROJECT holds the answers, in `.template.json`, and gets everything else; `--start` makes it a git repository as well. A
-project is what its owner writes and the library as a wheel, pinned by its hash. No file of the project passes through
-Jinja: names are replaced in one pass, most specific first, and options only remove. Standard library only, since it runs
-in whatever environment cookiecutter does.
+PROJECT holds the answers, in `.template.json`, and gets everything else; `--start` makes it a git
+repository as well. A project is what its owner writes and the library as a wheel, pinned by its
+hash. No file of the project passes through
+Jinja: names are replaced in one pass, most specific first, and options only remove. Standard
+library only, since it runs in whatever environment cookiecutter does.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from typing import Any, NoReturn
 
 Answers = Mapping[str, Any]
 ANSWERS = ".template.json"
-OVERLAY = "evergreen_template/overlay/"  # files that differ from those of the reference, below always/ or KEY=VALUE/
+# Files that differ from those of the reference, below always/ or KEY=VALUE/
+OVERLAY = "evergreen_template/overlay/"
 OWN_TESTS = "tests/project/"  # of what is the project's own; they lie in tests/ there
 TAKEN = (  # of this repository, by the project; what differs there lies in OVERLAY
     ".ci/run",
@@ -101,7 +103,8 @@ def main(arguments: list[str]) -> None:
     record = json.dumps(provenance(repo, answers), indent=2, ensure_ascii=False) + "\n"
     bake(repo, project, answers)
     (project / ANSWERS).write_text(record, encoding="utf-8")
-    if "--start" in arguments and "_repo_dir" in answers:  # cruft, which lacks it, compares folders without history
+    if "--start" in arguments and "_repo_dir" in answers:
+        # Cruft, which lacks it, compares folders without history
         start(project, answers)
 
 
@@ -142,7 +145,11 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
     """
     settings = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
     about = settings["project"]
-    stated = re.search(r'^__version__ = "([^"]+)"', (repo / LIBRARY / "__init__.py").read_text("utf-8"), re.MULTILINE)
+    stated = re.search(
+        r'^__version__ = "([^"]+)"',
+        (repo / LIBRARY / "__init__.py").read_text("utf-8"),
+        re.MULTILINE,
+    )
     if not stated:
         stop(f"{LIBRARY}__init__.py does not say its __version__")
     version = stated[1]
@@ -153,7 +160,8 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
     ]  # fmt: skip
     groups = {"console_scripts": about["scripts"], **about["entry-points"]}
     entries = [
-        f"[{group}]\n" + "".join(f"{name} = {to}\n" for name, to in named.items()) for group, named in groups.items()
+        f"[{group}]\n" + "".join(f"{name} = {to}\n" for name, to in named.items())
+        for group, named in groups.items()
     ]
     files: dict[str, bytes] = {}
     for _, path in tracked(repo):
@@ -164,12 +172,17 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
             files[f"evergreen/{path}"] = text.encode()
     about_it = f"evergreen-{version}.dist-info"
     files[f"{about_it}/METADATA"] = ("\n".join(metadata) + "\n").encode()
-    files[f"{about_it}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: evergreen\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{about_it}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: evergreen\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     files[f"{about_it}/entry_points.txt"] = "\n".join(entries).encode()
     files[f"{about_it}/licenses/LICENSE"] = (repo / "LICENSE").read_bytes()
     record = f"{about_it}/RECORD"
     sums = {name: b64encode(hashlib.sha256(content).digest()) for name, content in files.items()}
-    lines = [f"{name},sha256={sums[name].decode().rstrip('=')},{len(files[name])}" for name in sorted(files)]
+    lines = [
+        f"{name},sha256={sums[name].decode().rstrip('=')},{len(files[name])}"
+        for name in sorted(files)
+    ]
     files[record] = ("\n".join([*lines, f"{record},,"]) + "\n").encode()
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
@@ -212,7 +225,9 @@ INBOX = """\
 """
 Settle = Callable[[Answers], str | None]  # what stands there; None: what does
 SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers make of it
-    "pyproject.toml": {r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'},
+    "pyproject.toml": {
+        r'^license = "MIT"$': lambda a: f'license = "{SPDX.get(a["license"], a["license"])}"'
+    },
     "README.md": {
         r"^# Evergreen$": lambda a: f"# {a['project_name']}",
         r"(?<=Licence: )MIT(?=\.$)": lambda a: str(a["license"]),
@@ -221,10 +236,14 @@ SETTLED: dict[str, dict[str, Settle]] = {  # path -> pattern -> what the answers
     },
     "params.yaml": {
         r"^task: binary    ": lambda a: f"task: {a['task']:<10}",
-        r"^  kind: python .*\n  module: .*\n  until: .*\n": lambda a: INBOX if a["data"] == "none" else None,
+        r"^  kind: python .*\n  module: .*\n  until: .*\n": lambda a: (
+            INBOX if a["data"] == "none" else None
+        ),
     },
     "src/late_flights/dataset.py": {
-        r"(?<=^    label=).*(?=,$)": lambda a: LABELS[a["task"]] if a["data"] == "flights" else None,
+        r"(?<=^    label=).*(?=,$)": lambda a: (
+            LABELS[a["task"]] if a["data"] == "flights" else None
+        ),
         r"(?<=asked at scheduled departure: ).*$": lambda a: QUESTIONS[a["task"]],
     },
 }
@@ -262,15 +281,29 @@ def cut_blocks(text: str, answers: Answers, path: str) -> str:
 def check(answers: Answers, repo: Path) -> None:
     """Leave with an error at an answer that no project can be made from."""
     package, slug = str(answers["package_name"]), str(answers["project_slug"])
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", package) or len(package) > 20 or keyword.iskeyword(package):
-        stop(f"package_name {package!r}: use lower-case letters, digits and single underscores, at most 20, no keyword")
+    if (
+        not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", package)
+        or len(package) > 20
+        or keyword.iskeyword(package)
+    ):
+        stop(
+            f"package_name {package!r}: use lower-case letters, digits and single underscores, at most 20, no keyword"
+        )
     if package in taken(repo):
-        stop(f"package_name {package!r} is a module of Python or of a library this project uses: choose another")
+        stop(
+            f"package_name {package!r} is a module of Python or of a library this project uses: choose another"
+        )
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug) or len(slug) > 40:
-        stop(f"project_slug {slug!r}: use lower-case letters, digits and single hyphens, at most 40 characters")
+        stop(
+            f"project_slug {slug!r}: use lower-case letters, digits and single hyphens, at most 40 characters"
+        )
     for key in ("project_name", "author"):
         value = str(answers[key])
-        if not value.strip() or len(value) > 60 or re.search(r'["\\`<>\x00-\x1f\x7f]|\{[{%#]', value):
+        if (
+            not value.strip()
+            or len(value) > 60
+            or re.search(r'["\\`<>\x00-\x1f\x7f]|\{[{%#]', value)
+        ):
             stop(
                 f"{key} {value!r}: at most 60 characters, and no double quotes, backslashes, backticks, angle brackets, "
                 "control characters or {{"
@@ -283,9 +316,12 @@ def check(answers: Answers, repo: Path) -> None:
 def taken(repo: Path) -> set[str]:
     """Return names that a package must not have: modules of Python, of dependencies, and beside a flow or a test."""
     pinned = re.findall(
-        r"^([A-Za-z0-9_.-]+)==", (repo / "requirements/dev.txt").read_text(encoding="utf-8"), re.MULTILINE
+        r"^([A-Za-z0-9_.-]+)==",
+        (repo / "requirements/dev.txt").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
-    flows = {path.stem for path in (repo / "flows").glob("*.py")}  # Prefect puts their folder first on sys.path
+    # Prefect puts their folder first on sys.path
+    flows = {path.stem for path in (repo / "flows").glob("*.py")}
     libraries = {re.split(r"\.", name.lower().replace("-", "_"))[0] for name in pinned}
     return libraries | flows | {*sys.stdlib_module_names, *IMPORTED_AS}
 
@@ -293,19 +329,37 @@ def taken(repo: Path) -> set[str]:
 def choices(repo: Path) -> dict[str, list[str]]:
     """Return the questions that are a choice, with what there is to choose."""
     asked = json.loads((repo / "cookiecutter.json").read_text(encoding="utf-8"))
-    return {key: value for key, value in asked.items() if isinstance(value, list) and not key.startswith("_")}
+    return {
+        key: value
+        for key, value in asked.items()
+        if isinstance(value, list) and not key.startswith("_")
+    }
 
 
 def tracked(repo: Path) -> list[tuple[str, str]]:
     """Return (mode, path) of each file that may ship: git's index; for an unpacked archive, what .gitignore leaves."""
     if (repo / ".git").exists():
         rows = [row.partition("\t") for row in git(repo, "ls-files", "-s", "-z").split("\0")[:-1]]
-        return [(facts[:6], path) for facts, _, path in rows if facts[:6] != "160000" and os.path.lexists(repo / path)]
-    with tempfile.TemporaryDirectory() as folder:  # an empty repository beside it, so that .gitignore counts
-        git(Path(folder), "init", "-q", "--bare")
-        paths = git(repo, f"--git-dir={folder}", f"--work-tree={repo}", "ls-files", "-o", "--exclude-standard", "-z")
         return [
-            ("100755" if (repo / path).read_bytes()[:2] == b"#!" else "100644", path) for path in paths.split("\0")[:-1]
+            (facts[:6], path)
+            for facts, _, path in rows
+            if facts[:6] != "160000" and os.path.lexists(repo / path)
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        # An empty repository beside it, so that .gitignore counts
+        git(Path(folder), "init", "-q", "--bare")
+        paths = git(
+            repo,
+            f"--git-dir={folder}",
+            f"--work-tree={repo}",
+            "ls-files",
+            "-o",
+            "--exclude-standard",
+            "-z",
+        )
+        return [
+            ("100755" if (repo / path).read_bytes()[:2] == b"#!" else "100644", path)
+            for path in paths.split("\0")[:-1]
         ]
 
 
@@ -317,13 +371,20 @@ def provenance(repo: Path, answers: Answers) -> dict[str, Any]:
         kept["_commit"] = git(repo, "rev-parse", "HEAD").strip()
         wanted = answers.get("_checkout")
         if wanted and git(repo, "rev-parse", f"{wanted}^{{commit}}").strip() != kept["_commit"]:
-            stop(f"cookiecutter did not check out {wanted}: it does so for a URL, not for a folder; check it out there")
+            stop(
+                f"cookiecutter did not check out {wanted}: it does so for a URL, not for a folder; check it out there"
+            )
         if git(repo, "status", "--porcelain", "-uno").strip():
             kept["_commit"] += "-dirty"
         if "_repo_dir" in answers:  # cookiecutter; cruft tells both by itself
-            url = git(repo, "remote", "get-url", "origin") if "origin" in git(repo, "remote").split() else str(repo)
+            url = (
+                git(repo, "remote", "get-url", "origin")
+                if "origin" in git(repo, "remote").split()
+                else str(repo)
+            )
             kept["_template"] = url.strip()
-    kept["_template"] = re.sub(r"^(https?://)\S*@", r"\1", str(kept["_template"] or "")) or None  # never a password
+    # Never a password
+    kept["_template"] = re.sub(r"^(https?://)\S*@", r"\1", str(kept["_template"] or "")) or None
     if not (repo / ".git").exists() and (repo / ".git_archival.json").is_file():
         commit = json.loads((repo / ".git_archival.json").read_text(encoding="utf-8"))["commit"]
         kept["_commit"] = None if commit.startswith("$") else commit
@@ -335,8 +396,18 @@ def start(project: Path, answers: Answers) -> None:
     git(project, "init", "-q", "-b", "main")
     git(project, "add", "-A", "-f", ".")
     who = ("-c", f"user.name={answers['author']}", "-c", "user.email=nobody@localhost")
-    known = subprocess.run(["git", "-C", str(project), "var", "GIT_AUTHOR_IDENT"], capture_output=True, check=False)
-    git(project, *(() if known.returncode == 0 else who), "commit", "-q", "--no-verify", "-m", "Start")
+    known = subprocess.run(
+        ["git", "-C", str(project), "var", "GIT_AUTHOR_IDENT"], capture_output=True, check=False
+    )
+    git(
+        project,
+        *(() if known.returncode == 0 else who),
+        "commit",
+        "-q",
+        "--no-verify",
+        "-m",
+        "Start",
+    )
 
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:
@@ -346,10 +417,16 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
 
 def git(folder: Path, *arguments: str) -> str:
     """Return what git prints."""
-    hidden = {"GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"}  # set where a hook of git's own runs this
+    # Set where a hook of git's own runs this
+    hidden = {"GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, env=environment, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
     except FileNotFoundError:
         stop("git is needed, and is not there")
     if done.returncode:

@@ -47,4 +47,6 @@ def monitoring() -> Watch:
         steps.write_page(job, watched)
         asked = steps.ask(job, watched)
     names = tuple(one.name for one in waiting)
-    return Watch(names, watched.reference.version, decision, back, tuple(one.batch for one in asked))
+    return Watch(
+        names, watched.reference.version, decision, back, tuple(one.batch for one in asked)
+    )

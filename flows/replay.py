@@ -19,14 +19,15 @@ Policies = Annotated[tuple[Policy, ...], Field(min_length=1)]
 
 
 @flow(name="replay")
-def replay(until: Batch = None, seeds: Seeds = None, every: Every = 3, policies: Policies = POLICIES) -> Replay:
+def replay(
+    until: Batch = None, seeds: Seeds = None, every: Every = 3, policies: Policies = POLICIES
+) -> Replay:
     """Replay the batches of the source one by one; the real models and data are neither read nor changed.
 
-    Args:
-        until: The last batch; empty: the newest there is.
-        seeds: How many seeds each retraining has; empty: as in params.yaml.
-        every: How many batches lie between two scheduled retrainings.
-        policies: Which policies are tried, beside never retraining; "ungated" promotes every challenger.
+    Args: until: The last batch; empty: the newest there is. seeds: How many seeds each retraining
+        has; empty: as in params.yaml. every: How many batches lie between two scheduled
+        retrainings. policies: Which policies are tried, beside never retraining; "ungated" promotes
+        every challenger.
     """
     console.install()
     job = Job.open()

@@ -54,7 +54,10 @@ def scoring(path: File, name: Name = None) -> Scored:
     name_run(f"{plan.given.batch} by version {plan.scorer.version}")
     if plan.kept:
         for step in ("validate", "score"):
-            skip(step, f"version {plan.scorer.version} has scored these rows before: {plan.kept.path}")
+            skip(
+                step,
+                f"version {plan.scorer.version} has scored these rows before: {plan.kept.path}",
+            )
         return Scored.of(plan.kept, fresh=False)
     checked = steps.validate(job, plan)
     kept, fresh = steps.score(job, plan, checked)

@@ -34,7 +34,9 @@ class Outcome:
 
 
 @flow(name="training", task_runner=ThreadPoolTaskRunner(max_workers=count_cores()))
-def training(seeds: Seeds = None, device: Device = None, model: Model = None, reason: str = "asked for") -> Outcome:
+def training(
+    seeds: Seeds = None, device: Device = None, model: Model = None, reason: str = "asked for"
+) -> Outcome:
     """Bring data and model up to date: only what is new costs work, and an identical run is reused.
 
     Args:
@@ -74,8 +76,14 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
             registered, decision = job.registry.champion_of(plan.fingerprint), None
             if not registered:  # else a run that was killed after its promotion
                 trees = models.trees_of(job, tables, trained, evaluation.chosen)
-                made, judged = life.compare(job, trees, models.linear_of(job, tables, linear), evaluation, notes)
-                if search and models.refits(job) and (made.tables.folds or life.passes(job, judged)):
+                made, judged = life.compare(
+                    job, trees, models.linear_of(job, tables, linear), evaluation, notes
+                )
+                if (
+                    search
+                    and models.refits(job)
+                    and (made.tables.folds or life.passes(job, judged))
+                ):
                     job.tracker.record_held_out(run_id, judged.held_out)
                     live = models.refit(job, plan, run_id, search, made)
                     judged = life.compare_refit(job, plan, live, made, judged, search)
@@ -87,7 +95,11 @@ def training(seeds: Seeds = None, device: Device = None, model: Model = None, re
             answer(job, run_id)
         reused = sum(one.reused for one in trained)
         steps["train"] = f"{count(len(trained), 'seed')}, {reused} of them reused"
-        steps |= {"evaluate": "done", "register": "done", "decide": decision.action if decision else "is champion"}
+        steps |= {
+            "evaluate": "done",
+            "register": "done",
+            "decide": decision.action if decision else "is champion",
+        }
     if decision and decision.action == ASK:
         registered = life.wait_for_approval(job, registered, decision)
     return Outcome(steps, run_id, registered, tuple(failed), decision)

@@ -4,4 +4,6 @@ import os
 import sys
 
 if os.listdir("."):
-    sys.exit("error: the target folder is not empty: choose another name, or update the project there (`make update`)")
+    sys.exit(
+        "error: the target folder is not empty: choose another name, or update the project there (`make update`)"
+    )

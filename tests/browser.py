@@ -15,7 +15,10 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0",
@@ -27,7 +30,10 @@ class Browser:
     """One browser; a tab is the name of its session."""
 
     def __init__(self, address: str) -> None:
-        self._socket, self._numbers = connect(address, max_size=None, open_timeout=PATIENCE), count(1)
+        self._socket, self._numbers = (
+            connect(address, max_size=None, open_timeout=PATIENCE),
+            count(1),
+        )
         self.login = ("", "")  # what a person gives where a page asks for a name and a password
 
     def open(self, url: str) -> str:
@@ -39,7 +45,9 @@ class Browser:
 
     def run(self, tab: str, code: str) -> Any:
         """Run JavaScript in a tab; return what it gives, or what its promise does."""
-        found = self.do("Runtime.evaluate", tab, expression=code, awaitPromise=True, returnByValue=True)
+        found = self.do(
+            "Runtime.evaluate", tab, expression=code, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -72,7 +80,11 @@ class Browser:
         elif told.get("method") == "Fetch.authRequired":
             name, password = self.login
             given = {"response": "ProvideCredentials", "username": name, "password": password}
-            self._send("Fetch.continueWithAuth", told["sessionId"], asked | {"authChallengeResponse": given})
+            self._send(
+                "Fetch.continueWithAuth",
+                told["sessionId"],
+                asked | {"authChallengeResponse": given},
+            )
 
     def _send(self, method: str, tab: str | None, params: Any) -> int:
         number = next(self._numbers)

@@ -34,13 +34,20 @@ from evergreen.project import Project
 from evergreen.tracking import Tracker
 from late_flights import flights
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before a thread spins: halves the time on a busy machine
+# Before a thread spins: halves the time on a busy machine
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sources.SETTLED = 0.0  # files of tests are whole as soon as they are there
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
     "validate": {"max_bad_rows": 0.02},
     "prepare": {"min_level_rows": 5},
-    "train": {"rounds": 30, "early_stopping_rounds": 5, "learning_rate": 0.3, "max_depth": 3, "device": "cpu"},
+    "train": {
+        "rounds": 30,
+        "early_stopping_rounds": 5,
+        "learning_rate": 0.3,
+        "max_depth": 3,
+        "device": "cpu",
+    },
     "sweep": {"seeds": 3},
     "evaluate": {"resamples": 100},
 }
@@ -48,7 +55,13 @@ MONTHS = ("2013-05", "2013-06", "2013-07")
 FEATURES = ("first", "second", "place", "noise")  # of the made-up data
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
 QUICK = params.Train(
-    device="cpu", rounds=40, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, min_child_weight=1.0, max_bin=64
+    device="cpu",
+    rounds=40,
+    early_stopping_rounds=5,
+    learning_rate=0.3,
+    max_depth=3,
+    min_child_weight=1.0,
+    max_bin=64,
 )
 
 
@@ -69,7 +82,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker has it left when the others are done."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    items.sort(
+        key=lambda item: (
+            LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+        )
+    )
 
 
 def pytest_collection_finish() -> None:
@@ -140,13 +157,17 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], P
 def make_project(tmp_path: Path) -> Callable[..., Project]:
     """Make a project whose source is a folder of small Parquet files; keyword arguments replace sections of params."""
 
-    def make(months: tuple[str, ...] = MONTHS, rows: int = 1500, **sections: dict[str, Any]) -> Project:
+    def make(
+        months: tuple[str, ...] = MONTHS, rows: int = 1500, **sections: dict[str, Any]
+    ) -> Project:
         return small_project(tmp_path, months, rows, **sections)
 
     return make
 
 
-def small_project(folder: Path, months: tuple[str, ...], rows: int, **sections: dict[str, Any]) -> Project:
+def small_project(
+    folder: Path, months: tuple[str, ...], rows: int, **sections: dict[str, Any]
+) -> Project:
     """Make a project in `folder`, with an inbox beside it."""
     root = folder / "project"
     copy_project(root)
@@ -156,7 +177,8 @@ def small_project(folder: Path, months: tuple[str, ...], rows: int, **sections: 
         month(name, rows).write_parquet(inbox / f"{name}.parquet")
     content = params.Params().model_dump(mode="json", by_alias=True)
     content["source"] = {"kind": "files", "path": str(inbox)}
-    content["split"]["cross_validate_below"] = None  # the newest batch judges, as it does of many rows
+    # The newest batch judges, as it does of many rows
+    content["split"]["cross_validate_below"] = None
     for section, values in {**SMALL, **sections}.items():
         content[section] = content.get(section, {}) | values if isinstance(values, dict) else values
     (root / "params.yaml").write_text(yaml.safe_dump(content))
@@ -171,7 +193,8 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def settle(upto: str) -> Path:
         if upto not in made:
             folder = made[upto] = tmp_path_factory.mktemp(f"after-{upto}")
-            project = small_project(folder, MONTHS, 1500, source={"path": "../inbox"})  # so that a copy reads its own
+            # So that a copy reads its own
+            project = small_project(folder, MONTHS, 1500, source={"path": "../inbox"})
             for command in ("ingest", "validate") if upto == "validate" else (upto,):
                 done = run_cli(project, command)
                 assert done.returncode == 0, done.stdout + done.stderr
@@ -198,7 +221,9 @@ def copy_that_ran(made: Path, folder: Path) -> Project:
     shutil.copytree(made, folder, dirs_exist_ok=True, symlinks=True)
     project = Project(folder / "project")
     with closing(sqlite3.connect(project.stores / "mlflow.db")) as store, store:
-        for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (table,) in store.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
             for _, column, kind, *_ in store.execute(f'PRAGMA table_info("{table}")').fetchall():
                 if kind.upper().startswith(("VARCHAR", "TEXT")):
                     store.execute(
@@ -217,12 +242,16 @@ def read_params() -> Callable[[Project], params.Params]:
 def git(folder: Path, *words: str) -> str:
     """Run git in `folder` as a tester, and return what it prints."""
     who = ["-c", "user.name=tester", "-c", "user.email=tester@localhost"]
-    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def copy_tracked(target: Path, *only: str) -> None:
     """Copy what git would track of this repository, or what of it begins with one of `only`, into `target`."""
-    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
+        "\0"
+    ):
         if name.startswith(only or "") and (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
@@ -245,10 +274,19 @@ def project_files() -> Path:
     root = Path(tempfile.mkdtemp(prefix="evergreen-project-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     copy_tracked(
-        root, "src/", "flows/", "pyproject.toml", "params.yaml", "dvc.yaml", "prefect.yaml", ".dvc", ".gitignore"
+        root,
+        "src/",
+        "flows/",
+        "pyproject.toml",
+        "params.yaml",
+        "dvc.yaml",
+        "prefect.yaml",
+        ".dvc",
+        ".gitignore",
     )
     begin(root)
-    link = root / ".dvc" / "tmp" / "recipes.py"  # as setup.sh makes it; relative, so that a copy reads its own library
+    # As setup.sh makes it; relative, so that a copy reads its own library
+    link = root / ".dvc" / "tmp" / "recipes.py"
     link.parent.mkdir(parents=True)
     link.symlink_to("../../src/evergreen/recipes.py")
     return root
@@ -256,9 +294,16 @@ def project_files() -> Path:
 
 def environment(root: Path, **more: str) -> dict[str, str]:
     """The environment of a command run in the project at `root`, on that project's own code."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW", "DVC"))}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT", "MLFLOW", "DVC"))
+    }
     bin_folder = str(Path(sys.executable).parent)
-    path = {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": f"{bin_folder}{os.pathsep}{env['PATH']}"}
+    path = {
+        "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}",
+        "PATH": f"{bin_folder}{os.pathsep}{env['PATH']}",
+    }
     return env | SHARED | path | more
 
 
@@ -278,7 +323,9 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_cli
 
 
-def run_cli(project: Project, *args: str, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
+def run_cli(
+    project: Project, *args: str, timeout: float = 240, **env: str
+) -> subprocess.CompletedProcess[str]:
     if FORKS and not env:
         own = not runs_this_code(project.root)
         return FORKS[0].run(args, project.root, environment(project.root), timeout, own=own)
@@ -302,7 +349,8 @@ def refusal(work: Callable[[], object], *parts: str) -> str:
     return said
 
 
-# --- empty stores -----------------------------------------------------------------------------------------------------
+# --- empty stores
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -325,21 +373,31 @@ def forget_mlflow(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(tracking, "_tracking_uri", None)
     patch.setattr(registry, "_registry_uri", None)
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_DISABLE_TELEMETRY",
+        "DO_NOT_TRACK",
+    ):
         patch.setenv(name, "true")
         patch.delenv(name)
 
 
 @pytest.fixture
-def open_tracker(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tracker]:
+def open_tracker(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Tracker]:
     """Open the tracker of a project in a folder of its own, or of a project that is there.
 
     `store`: the database to begin with, in place of an empty one.
     """
     forget_mlflow(monkeypatch)
-    monkeypatch.setattr("mlflow.store.db.utils._verify_schema", lambda engine: None)  # slow, and known of a copy
+    # Slow, and known of a copy
+    monkeypatch.setattr("mlflow.store.db.utils._verify_schema", lambda engine: None)
 
-    def make(project: Project | str = "project", store: Path = empty_store, **sections: Any) -> Tracker:
+    def make(
+        project: Project | str = "project", store: Path = empty_store, **sections: Any
+    ) -> Tracker:
         if isinstance(project, str):
             project = Project(tmp_path / project)
         own = project.stores / "mlflow.db"
@@ -351,7 +409,8 @@ def open_tracker(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return make
 
 
-# --- made-up data -----------------------------------------------------------------------------------------------------
+# --- made-up data
+# --------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -361,7 +420,12 @@ def draw_tables(task: str, rows: tuple[int, int, int] = (600, 200, 200), seed: i
     count = sum(rows)
     x = draw.normal(size=(count, len(FEATURES)))
     x[:, 2] = draw.integers(0, 6, count)
-    score = 1.5 * x[:, 0] - x[:, 1] + np.array([0, 1, -1, 2, -2, 0.5])[x[:, 2].astype(int)] + draw.normal(size=count)
+    score = (
+        1.5 * x[:, 0]
+        - x[:, 1]
+        + np.array([0, 1, -1, 2, -2, 0.5])[x[:, 2].astype(int)]
+        + draw.normal(size=count)
+    )
     x[draw.random(count) < 0.1, 1] = np.nan
     y = {
         "binary": score > 0.5,

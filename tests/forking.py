@@ -1,11 +1,12 @@
 """Commands of a test in processes of their own that need not load the libraries first, which takes longer than the command.
 
-One process has loaded them all and done nothing else; it forks for each command. The child has the working directory, the
-environment and the output of its own that a shell would give it, runs `evergreen` from the code of this repository, and ends
-as any process does. Two steps are shorter in it, each several seconds: an empty store is copied, not made by MLflow's
-migrations one by one; and the gate has the registered model loaded by this process, not by one more that loads the
-libraries. A project with code of its own has that imported anew, and the model loaded by a process of its own. What is told
-apart by libraries that are loaded anew (another server, say) is a real process.
+One process has loaded them all and done nothing else; it forks for each command. The child has the
+working directory, the environment and the output of its own that a shell would give it, runs
+`evergreen` from the code of this repository, and ends as any process does. Two steps are shorter in
+it, each several seconds: an empty store is copied, not made by MLflow's migrations one by one; and
+the gate has the registered model loaded by this process, not by one more that loads the libraries.
+A project with code of its own has that imported anew, and the model loaded by a process of its own.
+What is told apart by libraries that are loaded anew (another server, say) is a real process.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class Forks:
 
 FORKS: list[Forks] = []  # where there is one, it runs the commands of a test
 LOGIN = f"tester:{secrets.token_hex(24)}"  # of the Prefect server that tests share
-SHARED: dict[str, str] = {}  # told to every command that a test runs: where a Prefect server is, say
+# Told to every command that a test runs: where a Prefect server is, say
+SHARED: dict[str, str] = {}
 
 
 def serve() -> dict[str, Any]:
@@ -201,7 +203,8 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
-    threading._shutdown()  # what a process does at its end, without taking all those libraries apart
+    # What a process does at its end, without taking all those libraries apart
+    threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

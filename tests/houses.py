@@ -56,7 +56,11 @@ class Page:
 
     def start(self) -> str:
         deployment = self.ask("/deployments/name/training/late_flights-training")
-        return str(self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"])
+        return str(
+            self.ask(
+                f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}}
+            )["id"]
+        )
 
     def wait(self, run_id: str, *states: str) -> str:
         until = time.monotonic() + PATIENCE
@@ -95,7 +99,8 @@ def house(project: Project, **variables: str) -> Iterator[Page]:
     with subprocess.Popen(
         command,
         cwd=project.root,
-        env=env | {"PREFECT_WORKER_QUERY_SECONDS": "2"} | variables,  # 10 as shipped: a test only waits
+        # 10 as shipped: a test only waits
+        env=env | {"PREFECT_WORKER_QUERY_SECONDS": "2"} | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

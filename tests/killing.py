@@ -39,7 +39,9 @@ def killer(moment: Moment, *command: str) -> list[str]:
 def kill_at(project: Project, moment: Moment, *command: str) -> subprocess.CompletedProcess[str]:
     """Run `evergreen COMMAND` in a project until `moment`."""
     if FORKS and runs_this_code(project.root):
-        return FORKS[0].run([*map(str, moment), *command], project.root, environment(project.root), 240, KILLER)
+        return FORKS[0].run(
+            [*map(str, moment), *command], project.root, environment(project.root), 240, KILLER
+        )
     return subprocess.run(
         killer(moment, *command), cwd=project.root, env=environment(project.root), capture_output=True, text=True,
         timeout=240,

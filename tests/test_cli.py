@@ -18,9 +18,28 @@ from conftest import ROOT, copy_project, environment, month
 from evergreen import __version__, cli
 from evergreen.project import Project
 
-HEAVY = ("dvc", "great_expectations", "matplotlib", "mlflow", "pandas", "polars", "prefect", "sklearn", "xgboost")
+HEAVY = (
+    "dvc",
+    "great_expectations",
+    "matplotlib",
+    "mlflow",
+    "pandas",
+    "polars",
+    "prefect",
+    "sklearn",
+    "xgboost",
+)
 SHOWN = sorted(name for name, one in cli.main.commands.items() if not one.hidden)
-WORK = ["ingest", "validate", "run", "status", "up", "stage ingest", "stage validate", "stage prepare"]
+WORK = [
+    "ingest",
+    "validate",
+    "run",
+    "status",
+    "up",
+    "stage ingest",
+    "stage validate",
+    "stage prepare",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +69,8 @@ def error_of(done: Result) -> str:
     return done.stderr.removeprefix("error: ").removesuffix("\n")
 
 
-# --- help -------------------------------------------------------------------------------------------------------------
+# --- help
+# --------------------------------------------------------------------------------------------------
 
 
 def test_help_answers_in_under_a_second() -> None:
@@ -91,7 +111,9 @@ def test_every_command_is_explained(ask: str) -> None:
         assert (done.exit_code, done.stderr) == (0, "")
         assert done.stdout.startswith(f"Usage: main {name} ")
         assert " ".join(str(command.help).split()) in " ".join(done.stdout.split())
-        assert [one.name for one in command.params if one.param_type_name == "option" and not one.help] == []
+        assert [
+            one.name for one in command.params if one.param_type_name == "option" and not one.help
+        ] == []
 
 
 def test_the_readme_names_every_command_and_no_other() -> None:
@@ -105,25 +127,35 @@ def test_the_readme_names_every_command_and_no_other() -> None:
 def test_docs_are_shown() -> None:
     listed = CliRunner().invoke(cli.main, ["docs"]).stdout
     assert re.search(r"^gate +When a challenger replaces the champion$", listed, re.MULTILINE)
-    assert CliRunner().invoke(cli.main, ["docs", "gate"]).stdout == (ROOT / "docs" / "gate.md").read_text()
+    assert (
+        CliRunner().invoke(cli.main, ["docs", "gate"]).stdout
+        == (ROOT / "docs" / "gate.md").read_text()
+    )
     said = error_of(ask(ROOT, "docs", "gates"))
     assert said.startswith("there is no page 'gates': there are design, drift,")
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", [*WORK, "doctor"])
 def test_outside_a_project(command: str, tmp_path: Path) -> None:
     said = error_of(ask(tmp_path, *command.split()))
-    assert said == f"no project here: neither {tmp_path} nor a folder above it holds params.yaml and dvc.yaml"
+    assert (
+        said
+        == f"no project here: neither {tmp_path} nor a folder above it holds params.yaml and dvc.yaml"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 FAULTS = {  # what params.yaml holds -> what each line of the error says
     "task: [binary": ["params.yaml is not valid YAML"],
     "- 1": ["params.yaml must hold keys and values, not list"],
-    "tasks: binary": ["params.yaml has 1 wrong value(s):", "  tasks: unknown key; did you mean 'task'?"],
+    "tasks: binary": [
+        "params.yaml has 1 wrong value(s):",
+        "  tasks: unknown key; did you mean 'task'?",
+    ],
     "sweep: {seeds: 0}\nports: {mlflow: x}": [
         "params.yaml has 2 wrong value(s):",
         "  sweep.seeds: ",
@@ -134,12 +166,16 @@ FAULTS = {  # what params.yaml holds -> what each line of the error says
 
 @pytest.mark.parametrize("command", WORK)
 @pytest.mark.parametrize("content", FAULTS)
-def test_faults_in_params_are_one_error_with_a_line_each(command: str, content: str, tmp_path: Path) -> None:
+def test_faults_in_params_are_one_error_with_a_line_each(
+    command: str, content: str, tmp_path: Path
+) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "params.yaml").write_text(content)
     said = error_of(ask(tmp_path, *command.split())).splitlines()
     assert len(said) == len(FAULTS[content])
-    assert [part for part, line in zip(FAULTS[content], said, strict=True) if part not in line] == []
+    assert [
+        part for part, line in zip(FAULTS[content], said, strict=True) if part not in line
+    ] == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dvc.yaml", "params.yaml"]
 
 
@@ -179,7 +215,9 @@ def test_wrong_wishes_are_one_error(command: str, settled: Project) -> None:
     ["nosuch", "run --nosuch", "run --seeds many", "run --device tpu", "run --model best", "stage nosuch", "doctor now",
      "ingest --replace", "ingest --drop"],
 )  # fmt: skip
-def test_what_is_no_command_is_told_before_anything_is_looked_at(words: str, tmp_path: Path) -> None:
+def test_what_is_no_command_is_told_before_anything_is_looked_at(
+    words: str, tmp_path: Path
+) -> None:
     done = ask(tmp_path, *words.split())
     assert done.exit_code == 2
     assert "\nError: " in done.stderr
@@ -234,10 +272,13 @@ def test_a_stage_that_dvc_asked_for_fails_where_code_was_edited_meanwhile(
 ) -> None:
     project = make_project(("2013-01",), rows=50)
     monkeypatch.setattr("evergreen.code.changed", lambda: [Path("dataset.py")])
-    assert "was edited while ingest ran: run it again" in error_of(ask(project.root, "stage", "ingest"))
+    assert "was edited while ingest ran: run it again" in error_of(
+        ask(project.root, "stage", "ingest")
+    )
 
 
-# --- what commands say ------------------------------------------------------------------------------------------------
+# --- what commands say
+# ------------------------------------------------------------------------------------------------
 
 
 def test_ingest_and_status_say_what_is_there(make_project: Callable[..., Project]) -> None:
@@ -259,10 +300,16 @@ def test_ingest_and_status_say_what_is_there(make_project: Callable[..., Project
     assert ["data/raw", "3 batches", "2013-01 to 2013-03"] in rows
     assert ["data/features", "0 batches", "none"] in rows
     assert ["stages to run", "validate, prepare"] in [row[:2] for row in rows]
-    assert ["champion", "none yet", "`evergreen run` trains one, or says what stands in the way"] in rows
+    assert [
+        "champion",
+        "none yet",
+        "`evergreen run` trains one, or says what stands in the way",
+    ] in rows
 
 
-def test_ingest_and_status_name_the_files_that_are_passed_over(make_project: Callable[..., Project]) -> None:
+def test_ingest_and_status_name_the_files_that_are_passed_over(
+    make_project: Callable[..., Project],
+) -> None:
     project = make_project(("2013-01",), rows=50)
     (project.root.parent / "inbox" / "2013-02.xlsx").write_bytes(b"PK")
     os.mkfifo(project.root.parent / "inbox" / "2013-03.csv")

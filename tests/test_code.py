@@ -14,7 +14,8 @@ from evergreen import code
 PACKAGE = ROOT / "src" / "evergreen"
 OWN = "prices"  # the package of a project
 
-# --- what imports what ------------------------------------------------------------------------------------------------
+# --- what imports what
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -25,8 +26,12 @@ def bare(tmp_path: Path) -> Path:
     package = root / "src" / OWN
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "dataset.py").write_text(f"from evergreen import code as _\nfrom {OWN}.words import WORD\n")
-    (package / "words.py").write_text("import beside.more as more\nfrom . import late as _\nWORD = 'old'\n")
+    (package / "dataset.py").write_text(
+        f"from evergreen import code as _\nfrom {OWN}.words import WORD\n"
+    )
+    (package / "words.py").write_text(
+        "import beside.more as more\nfrom . import late as _\nWORD = 'old'\n"
+    )
     (package / "late.py").write_text("")
     (root / "src" / "beside").mkdir()
     (root / "src" / "beside" / "__init__.py").write_text("")
@@ -65,7 +70,10 @@ def test_the_library_does_not_count_with_what_imports_it(bare: Path) -> None:
     for name in ("errors", "data/__init__", "data/keys"):
         (library / f"{name}.py").write_text("")
     own = bare / "src" / OWN / "dataset.py"
-    own.write_text(f"from {PACKAGE.name} import errors\nfrom {PACKAGE.name}.data.keys import KEY\n" + own.read_text())
+    own.write_text(
+        f"from {PACKAGE.name} import errors\nfrom {PACKAGE.name}.data.keys import KEY\n"
+        + own.read_text()
+    )
     counted = python(
         bare,
         "from evergreen import code",
@@ -79,7 +87,8 @@ def test_a_learner_of_ones_own_counts_beside_the_librarys() -> None:
     assert code.with_imports(PACKAGE / "model" / "train.py") == [PACKAGE / "model" / "train.py"]
 
 
-# --- what is edited while a process runs ------------------------------------------------------------------------------
+# --- what is edited while a process runs
+# ------------------------------------------------------------------------------
 
 EDITS = {
     "edited": "path.write_text(\"WORD = 'new'\")",

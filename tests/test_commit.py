@@ -36,7 +36,8 @@ def head(root: Path) -> str:
     return git(root, "rev-parse", "HEAD").strip()
 
 
-# --- a commit is known ------------------------------------------------------------------------------------------------
+# --- a commit is known
+# ------------------------------------------------------------------------------------------------
 
 
 def detach(root: Path) -> None:
@@ -48,7 +49,11 @@ def in_a_hook(root: Path) -> None:
 
 
 def colour(root: Path) -> None:
-    for key, value in (("color.ui", "always"), ("diff.external", "false"), ("core.fsmonitor", "false")):
+    for key, value in (
+        ("color.ui", "always"),
+        ("diff.external", "false"),
+        ("core.fsmonitor", "false"),
+    ):
         git(root, "config", key, value)
 
 
@@ -116,7 +121,8 @@ def test_of_a_huge_diff_the_beginning_is_kept(root: Path, monkeypatch: pytest.Mo
     assert found.endswith("bytes in all]\n")
 
 
-# --- no commit is known -----------------------------------------------------------------------------------------------
+# --- no commit is known
+# -----------------------------------------------------------------------------------------------
 
 
 def no_repository(root: Path) -> None:
@@ -184,12 +190,18 @@ def test_no_secret_goes_along_with_the_changes(tmp_path):
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "start")
     for name in files:
-        (tmp_path / name).write_text("PASSWORD = 'hunter2'\nurl: postgresql://me:hunter2@host/db\nkept = 1\n")
+        (tmp_path / name).write_text(
+            "PASSWORD = 'hunter2'\nurl: postgresql://me:hunter2@host/db\nkept = 1\n"
+        )
     (tmp_path / "new.py").write_text("PASSWORD = 'hunter2'\n")
     changes = read_commit(tmp_path).changes
     assert "hunter2" not in changes
     assert changes.count("+kept = 1") == 2
-    assert [line for line in changes.splitlines() if line.endswith((".env", "notes.txt", "keys.json", "new.py"))] == [
+    assert [
+        line
+        for line in changes.splitlines()
+        if line.endswith((".env", "notes.txt", "keys.json", "new.py"))
+    ] == [
         "new file: new.py",
         "changed, not shown: .env",
         "changed, not shown: keys.json",

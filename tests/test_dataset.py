@@ -39,7 +39,8 @@ def test_what_is_not_given_is_empty_and_nothing_can_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "column", "dates"), [("", False, False), (ORDER, False, False), ("week", True, False), ("day", True, True)]
+    ("time", "column", "dates"),
+    [("", False, False), (ORDER, False, False), ("week", True, False), ("day", True, True)],
 )
 def test_what_says_when(time: str, column: bool, dates: bool) -> None:
     declared = replace(DATASET, time=time)

@@ -23,7 +23,18 @@ from evergreen.model import device
 from evergreen.project import Project
 from late_flights.dataset import dataset
 
-PARTS = ["Python", "libraries", "disk", "git", "params.yaml", "device", "source", "stores", "DVC", "MLflow"]
+PARTS = [
+    "Python",
+    "libraries",
+    "disk",
+    "git",
+    "params.yaml",
+    "device",
+    "source",
+    "stores",
+    "DVC",
+    "MLflow",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +48,10 @@ def _environment(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
     """A healthy project with one small batch and ports that are free."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as one, closing(socket.create_server(("127.0.0.1", 0))) as two:
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as one,
+        closing(socket.create_server(("127.0.0.1", 0))) as two,
+    ):
         chosen = {"prefect": one.getsockname()[1], "mlflow": two.getsockname()[1]}
     return make_project(("2013-01",), rows=50, ports=chosen)
 
@@ -51,7 +65,9 @@ def edit(project: Project, section: str, **values: object) -> None:
 def wrong(project: Project) -> dict[str, Finding]:
     """What is not fine, by its small name; each says in one line what to do."""
     found = {one.what.lower(): one for one in examine(project) if not one.fine}
-    assert [name for name, one in found.items() if not one.advice or "\n" in one.found + one.advice] == []
+    assert [
+        name for name, one in found.items() if not one.advice or "\n" in one.found + one.advice
+    ] == []
     return found
 
 
@@ -62,11 +78,15 @@ def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
     assert found["source"].found == "1 batch, 2013-01"
     assert found["DVC"].found == "stages to run: ingest, validate, prepare"
     assert found["MLflow"].found == "no run yet"
-    assert [one.found for name, one in found.items() if name.startswith("port ")] == ["free", "free"]
+    assert [one.found for name, one in found.items() if name.startswith("port ")] == [
+        "free",
+        "free",
+    ]
     assert not list(project.stores.iterdir())
 
 
-# --- what is broken ---------------------------------------------------------------------------------------------------
+# --- what is broken
+# --------------------------------------------------------------------------------------------------
 
 
 def without_git(project: Project) -> None:
@@ -81,8 +101,16 @@ def unfinished_month(project: Project) -> None:
     """Rows there are, but their month has not ended."""
     with closing(sqlite3.connect(project.root / "sales.db")) as connection, connection:
         connection.execute(f"CREATE TABLE sales ({dataset.time} TEXT, amount)")
-        connection.execute("INSERT INTO sales VALUES (?, 1)", (str(datetime.now(UTC).replace(tzinfo=None)),))
-    edit(project, "source", kind="sql", url=f"sqlite:///{project.root}/sales.db", query="SELECT * FROM sales")
+        connection.execute(
+            "INSERT INTO sales VALUES (?, 1)", (str(datetime.now(UTC).replace(tzinfo=None)),)
+        )
+    edit(
+        project,
+        "source",
+        kind="sql",
+        url=f"sqlite:///{project.root}/sales.db",
+        query="SELECT * FROM sales",
+    )
 
 
 def unknown_driver(project: Project) -> None:
@@ -131,7 +159,9 @@ def test_what_is_broken_is_named(name: str, project: Project) -> None:
         ("sweep: {seeds: 0}\nsplit: {train_batches: 0}", ("sweep.seeds", "split.train_batches")),
     ],
 )
-def test_faults_in_params_end_the_examination(content: str, parts: tuple[str, ...], tmp_path: Path) -> None:
+def test_faults_in_params_end_the_examination(
+    content: str, parts: tuple[str, ...], tmp_path: Path
+) -> None:
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     (tmp_path / "params.yaml").write_text(content)
     found = wrong(Project(tmp_path))
@@ -147,7 +177,9 @@ def test_a_damaged_database_of_mlflow(project: Project) -> None:
     assert list(wrong(project)) == ["mlflow"]
 
 
-def test_what_was_done_to_the_models_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_done_to_the_models_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.stores.mkdir()
     (project.stores / "mlflow.db").touch()
     monkeypatch.setattr("evergreen.registry.Registry.aliases", lambda _: {"champion": "3"})
@@ -195,7 +227,9 @@ def test_little_room_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (["no-such-package", "click<1"], "no-such-package is missing; click "),
     ],
 )
-def test_libraries_that_do_not_fit(needed: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_that_do_not_fit(
+    needed: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doctor, "requires", lambda _: needed)
     found = doctor._libraries(Project(ROOT))
     assert not found.fine
@@ -211,7 +245,8 @@ def test_requirements_of_other_platforms_do_not_count(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("settings", "found"), [("", "not known"), ("[project]\nname = 'nowhere-installed'\n", "nowhere-installed is not")]
+    ("settings", "found"),
+    [("", "not known"), ("[project]\nname = 'nowhere-installed'\n", "nowhere-installed is not")],
 )
 def test_a_project_that_is_not_installed_is_told(settings: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(settings)
@@ -221,7 +256,8 @@ def test_a_project_that_is_not_installed_is_told(settings: str, found: str, tmp_
     assert told.advice
 
 
-# --- ports ------------------------------------------------------------------------------------------------------------
+# --- ports
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_port_in_use_may_be_this_projects_own() -> None:
@@ -234,7 +270,9 @@ def test_a_port_in_use_may_be_this_projects_own() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
 def test_a_port_is_taken_whoever_listens(host: str) -> None:
-    options: dict[str, Any] = {"family": socket.AF_INET6, "dualstack_ipv6": True} if ":" in host else {}
+    options: dict[str, Any] = (
+        {"family": socket.AF_INET6, "dualstack_ipv6": True} if ":" in host else {}
+    )
     with socket.create_server((host, 0), **options) as listener:
         port = listener.getsockname()[1]
         assert not port_is_free(port)

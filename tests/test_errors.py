@@ -59,10 +59,14 @@ BARRED = ("no permission", "make it writable", "run again")
     ids=lambda one: errno.errorcode[one] if isinstance(one, int) else "",
 )
 @pytest.mark.parametrize("where", ["/data/raw/x.parquet", None])
-def test_system_errors_say_where_and_what_to_do(number: int, parts: tuple[str, ...], where: str | None) -> None:
+def test_system_errors_say_where_and_what_to_do(
+    number: int, parts: tuple[str, ...], where: str | None
+) -> None:
     told = explain(raised(OSError(number, os.strerror(number), where)))
     assert isinstance(told, InputError)
-    assert [part for part in (*parts, where or "a store of the project") if part not in str(told)] == []
+    assert [
+        part for part in (*parts, where or "a store of the project") if part not in str(told)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -110,11 +114,18 @@ def test_sqlite_messages(message: str, parts: tuple[str, ...]) -> None:
 
 def test_a_server_of_mlflow_that_asks_for_a_login_is_named() -> None:
     told = explain(
-        RuntimeError("API request to endpoint /api/2.0/x failed with error code 401 != 200. Body: 'log in\n'")
+        RuntimeError(
+            "API request to endpoint /api/2.0/x failed with error code 401 != 200. Body: 'log in\n'"
+        )
     )
     assert told is not None
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in str(told)
-    assert explain(RuntimeError("API request to endpoint /api/2.0/x failed with error code 404 != 200.")) is None
+    assert (
+        explain(
+            RuntimeError("API request to endpoint /api/2.0/x failed with error code 404 != 200.")
+        )
+        is None
+    )
 
 
 def test_real_read_only_database_is_explained(tmp_path: Path) -> None:
@@ -154,8 +165,20 @@ def test_the_chain_of_causes_is_followed(cause: bool, layers: int) -> None:
     assert told is not None
     assert "/stores/x" in str(told)
     asked = InputError("give a name")
-    assert explain(wrapped(asked, *(RuntimeError(f"task {layer}") for layer in range(layers)), cause=cause)) is asked
-    assert explain(wrapped(KeyError("x"), *(RuntimeError(f"{layer}") for layer in range(layers)), cause=cause)) is None
+    assert (
+        explain(
+            wrapped(asked, *(RuntimeError(f"task {layer}") for layer in range(layers)), cause=cause)
+        )
+        is asked
+    )
+    assert (
+        explain(
+            wrapped(
+                KeyError("x"), *(RuntimeError(f"{layer}") for layer in range(layers)), cause=cause
+            )
+        )
+        is None
+    )
 
 
 def test_the_outermost_fault_that_can_be_told_is_told() -> None:
@@ -166,9 +189,14 @@ def test_the_outermost_fault_that_can_be_told_is_told() -> None:
 @pytest.mark.parametrize("name", ["dataset.py", "expectations.py", "helper.py"])
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("x = (\n", "line 1: '(' was never closed"), ("\nx = y\n", "line 2: NameError: name 'y' is not defined")],
+    [
+        ("x = (\n", "line 1: '(' was never closed"),
+        ("\nx = y\n", "line 2: NameError: name 'y' is not defined"),
+    ],
 )
-def test_a_file_of_ones_own_that_cannot_be_loaded_is_named_with_its_line(tmp_path, name, code, said):
+def test_a_file_of_ones_own_that_cannot_be_loaded_is_named_with_its_line(
+    tmp_path, name, code, said
+):
     path = tmp_path / name
     path.write_text(code)
     with pytest.raises((SyntaxError, NameError)) as caught:
@@ -189,14 +217,19 @@ def test_a_fault_of_the_program_inside_such_a_file_stays_one(tmp_path):
     assert explain(caught.value) is None
 
 
-# --- where it came from -----------------------------------------------------------------------------------------------
+# --- where it came from
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("what(): std::bad_alloc")], ids=repr)
 def test_too_little_memory_is_one_sentence(error: BaseException) -> None:
     told = explain(raised(error))
     assert isinstance(told, InputError)
-    assert [part for part in ("not enough memory", "split.train_batches", "sweep.jobs") if part not in str(told)] == []
+    assert [
+        part
+        for part in ("not enough memory", "split.train_batches", "sweep.jobs")
+        if part not in str(told)
+    ] == []
 
 
 def test_where_an_error_of_the_system_came_from_is_kept_once(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def remove(part: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "the file"])
-def test_fault_after_writing_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_fault_after_writing_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     path = tmp_path / "x.parquet"
     path.write_text("old")
 
@@ -141,7 +143,9 @@ def test_killed_writer_leaves_the_old_content_and_a_part_to_sweep(tmp_path: Path
         "write_whole(Path(sys.argv[1]), write)"
     )
     command = [sys.executable, "-c", code, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(SRC)}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(SRC)}
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"
         process.kill()
@@ -157,7 +161,12 @@ def test_what_live_processes_write_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / f".part-{dead.pid}-folder"
     folder.mkdir()
     (folder / "big").write_text("")
-    for name in (f".part-{os.getpid()}-x.json", f".part-{dead.pid}-y.json", ".part-old", "x.part-4"):
+    for name in (
+        f".part-{os.getpid()}-x.json",
+        f".part-{dead.pid}-y.json",
+        ".part-old",
+        "x.part-4",
+    ):
         (tmp_path / name).write_text("")
     (tmp_path / f".part-{dead.pid}-link").symlink_to(tmp_path / "x.part-4")
     sweep_left(tmp_path)
@@ -169,7 +178,8 @@ def test_a_number_that_another_process_has_now_protects_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / f".part-{os.getpid()}-x.json").write_text("")
-    monkeypatch.setattr("psutil.Process.create_time", lambda _: 4e9)  # began after the file was made
+    # Began after the file was made
+    monkeypatch.setattr("psutil.Process.create_time", lambda _: 4e9)
     sweep_left(tmp_path)
     assert names(tmp_path) == []
 
@@ -206,7 +216,9 @@ def test_content_is_the_old_or_the_new(old: bytes | None, new: bytes, fails: boo
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -224,7 +236,9 @@ def test_json_reads_back(content: Any) -> None:
 def test_json_is_sorted_and_readable(tmp_path: Path) -> None:
     for content in ({"b": 1, "a": "Zürich"}, {"a": "Zürich", "b": 1}):
         write_json(tmp_path / "x.json", content)
-        assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n "a": "Zürich",\n "b": 1\n}\n'
+        assert (tmp_path / "x.json").read_text(
+            encoding="utf-8"
+        ) == '{\n "a": "Zürich",\n "b": 1\n}\n'
 
 
 @pytest.mark.parametrize("content", [{"a": object()}, {1, 2}, {"a": b"x"}, "\ud800"])
@@ -239,7 +253,9 @@ def test_json_that_cannot_be_written_leaves_the_old(tmp_path: Path, content: Any
 def test_fingerprint_of_a_file_is_of_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"abc")
-    assert sha256_of_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        sha256_of_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
     before = sha256_of_file(path)
     os.utime(path, (time.time() - 99, time.time() - 99))
     assert sha256_of_file(path) == before
@@ -287,10 +303,15 @@ def test_fingerprint_of_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @given(
-    st.dictionaries(st.text(max_size=5), st.dictionaries(st.text(max_size=5), st.integers() | st.text() | st.none()))
+    st.dictionaries(
+        st.text(max_size=5),
+        st.dictionaries(st.text(max_size=5), st.integers() | st.text() | st.none()),
+    )
 )
 @settings(max_examples=50)
-def test_entries_are_one_json_object_with_an_entry_a_line(entries: dict[str, dict[str, Any]]) -> None:
+def test_entries_are_one_json_object_with_an_entry_a_line(
+    entries: dict[str, dict[str, Any]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "entries.json"
         write_entries(path, entries)

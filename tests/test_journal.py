@@ -12,11 +12,17 @@ from evergreen.journal import Entry, Journal
 from evergreen.life.decide import Decision
 
 pytestmark = pytest.mark.slow  # real stores and servers
-FACTS = {"batch": "2013-07", "real": {"roc_auc": {"value": 0.7, "low": 0.69, "high": 0.71}}, "text": "é | \n 'quoted'"}
+FACTS = {
+    "batch": "2013-07",
+    "real": {"roc_auc": {"value": 0.7, "low": 0.69, "high": 0.71}},
+    "text": "é | \n 'quoted'",
+}
 
 
 def decision(action: Any, *reasons: str) -> Decision:
-    return Decision(action, reasons, {"rules": [{"name": "loss", "met": action != "retrain", "says": "so"}]})
+    return Decision(
+        action, reasons, {"rules": [{"name": "loss", "met": action != "retrain", "says": "so"}]}
+    )
 
 
 @pytest.fixture
@@ -25,7 +31,13 @@ def journal(open_tracker: Any) -> Journal:
 
 
 def write(
-    journal: Journal, batch: str, version: str = "1", stamp: str = "a", action: str = "watch", *, ask: bool = False
+    journal: Journal,
+    batch: str,
+    version: str = "1",
+    stamp: str = "a",
+    action: str = "watch",
+    *,
+    ask: bool = False,
 ) -> Entry:
     entry, said = Entry(batch, version, stamp), decision(action, "why.")
     return journal.write(entry, FACTS, {"real.roc_auc": 0.7}, said, ask=ask)
@@ -34,7 +46,13 @@ def write(
 def test_what_is_written_is_read_back(journal: Journal) -> None:
     made = write(journal, "2013-07", action="nothing")
     assert [made] == journal.entries() == journal.entries("1")
-    assert (made.batch, made.version, made.stamp, made.action, made.reason) == ("2013-07", "1", "a", "nothing", "why.")
+    assert (made.batch, made.version, made.stamp, made.action, made.reason) == (
+        "2013-07",
+        "1",
+        "a",
+        "nothing",
+        "why.",
+    )
     assert journal.facts(made) == FACTS
     run = journal.client.get_run(made.run_id)
     assert run.data.metrics == {"real.roc_auc": 0.7}
@@ -42,7 +60,9 @@ def test_what_is_written_is_read_back(journal: Journal) -> None:
 
 
 def test_a_number_that_is_none_is_no_metric(journal: Journal) -> None:
-    made = journal.write(Entry("b", "1", "a"), {}, {"x": float("nan"), "y": 1.0}, decision("watch", "so"), ask=False)
+    made = journal.write(
+        Entry("b", "1", "a"), {}, {"x": float("nan"), "y": 1.0}, decision("watch", "so"), ask=False
+    )
     assert journal.client.get_run(made.run_id).data.metrics == {"y": 1.0}
 
 

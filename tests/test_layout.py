@@ -21,7 +21,9 @@ MODULES = {
 
 def flows_of(path: Path) -> dict[str, int]:
     """Name -> lines, decorators included, of every function that is a Prefect flow."""
-    functions = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)]
+    functions = [
+        one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)
+    ]
     return {
         one.name: (one.end_lineno or 0) - mark.lineno + 1
         for one in functions
@@ -38,7 +40,9 @@ def test_every_module_has_a_mirrored_test(module: str) -> None:
 
 
 def test_every_flow_fits_a_screen() -> None:
-    lengths = {name: lines for path in sorted(FLOWS.glob("*.py")) for name, lines in flows_of(path).items()}
+    lengths = {
+        name: lines for path in sorted(FLOWS.glob("*.py")) for name, lines in flows_of(path).items()
+    }
     assert "training" in lengths
     assert {name: lines for name, lines in lengths.items() if lines > SCREEN} == {}
 

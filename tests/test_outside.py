@@ -57,16 +57,31 @@ ACTS = {
             + MOVED
         ],
     ),
-    "champion to an older one": (move("champion", "1"), ["the alias champion was moved to version 1 in MLflow"]),
-    "champion taken away": (take("champion"), ["the alias champion was taken from version 3 in MLflow: it stays live"]),
+    "champion to an older one": (
+        move("champion", "1"),
+        ["the alias champion was moved to version 1 in MLflow"],
+    ),
+    "champion taken away": (
+        take("champion"),
+        ["the alias champion was taken from version 3 in MLflow: it stays live"],
+    ),
     "previous champion": (
         move("previous-champion", "4"),
         ["previous-champion was moved to version 4.*version 2 counts"],
     ),
-    "previous champion away": (take("previous-champion"), ["alias previous-champion was taken from version 2"]),
-    "challenger": (move("challenger", "1"), ["the alias challenger was moved to version 1.*version 4 counts"]),
+    "previous champion away": (
+        take("previous-champion"),
+        ["alias previous-champion was taken from version 2"],
+    ),
+    "challenger": (
+        move("challenger", "1"),
+        ["the alias challenger was moved to version 1.*version 4 counts"],
+    ),
     "challenger away": (take("challenger"), ["the alias challenger was taken from version 4"]),
-    "events deleted": (delete_events, ["'version 2 promoted' of .* deleted", "'version 3 promoted'", "'version 4 ref"]),
+    "events deleted": (
+        delete_events,
+        ["'version 2 promoted' of .* deleted", "'version 3 promoted'", "'version 4 ref"],
+    ),
     "an event edited": (forge("evergreen.event.version", "4"), []),
     "another edit of an event": (forge("evergreen.event", "refused"), []),
     "and one more": (forge("evergreen.event.before", "4"), []),
@@ -85,8 +100,14 @@ def test_what_was_decided_is_live_and_the_act_is_said_and_written_down_once(name
     for sentence, expected in zip(write_down(lived), said, strict=True):
         assert re.search(expected, sentence), sentence
     assert write_down(lived) == []
-    assert [told(event)[0] for event in lived.history()[len(before) :]] == ["changed outside"] * len(said)
-    assert (lived.champion(), lived.aliases(), lived.last_decision("4").what) == ("3", LIVED, "refused")
+    assert [told(event)[0] for event in lived.history()[len(before) :]] == [
+        "changed outside"
+    ] * len(said)
+    assert (lived.champion(), lived.aliases(), lived.last_decision("4").what) == (
+        "3",
+        LIVED,
+        "refused",
+    )
     assert {**lived.shown_aliases(), "champion": "3"} == LIVED
     assert not any(event.deleted for event in lived.history())
 
@@ -101,7 +122,8 @@ def test_a_rollback_undoes_what_was_done_to_the_champion(act, noted, to, lived):
     event = lived.rollback("nobody asked for that", to)
     assert (event.what, event.version, event.reason) == ("put back", "3", "nobody asked for that")
     assert (lived.shown_aliases(), find_acts(lived)) == (LIVED, [])
-    assert told(lived.rollback("bad")) == ("rolled back", "2", "3")  # the next one goes back as ever
+    # The next one goes back as ever
+    assert told(lived.rollback("bad")) == ("rolled back", "2", "3")
 
 
 def test_an_override_makes_it_real(lived):
@@ -110,7 +132,10 @@ def test_an_override_makes_it_real(lived):
         promotable(lived, "4")
     event = lived.promote("4", "3", promotable(lived, "4", override=True))
     assert told(event) == ("promoted", "4", "3")
-    assert (lived.shown_aliases(), find_acts(lived)) == ({"champion": "4", "previous-champion": "3"}, [])
+    assert (lived.shown_aliases(), find_acts(lived)) == (
+        {"champion": "4", "previous-champion": "3"},
+        [],
+    )
 
 
 def test_an_alias_where_nothing_was_decided(open_tracker, stores):
@@ -129,7 +154,10 @@ def test_a_next_promotion_takes_the_place_of_what_was_decided(lived):
     lived.record("4", ASKED, WELL)
     event = lived.promote("4", "3", YES)
     assert told(event) == ("promoted", "4", "3")
-    assert (lived.shown_aliases(), warnings(lived)) == ({"champion": "4", "previous-champion": "3"}, [])
+    assert (lived.shown_aliases(), warnings(lived)) == (
+        {"champion": "4", "previous-champion": "3"},
+        [],
+    )
 
 
 def test_a_champion_that_was_deleted(lived):

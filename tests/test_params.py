@@ -62,7 +62,9 @@ def test_empty_file_is_no_wish_for_defaults(tmp_path: Path, text: str) -> None:
     refusal(tmp_path, text, "is empty", "git checkout params.yaml", "write {} into it")
 
 
-LAUGHS = "a: &a [x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij"))
+LAUGHS = "a: &a [x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")
+)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,9 @@ LAUGHS = "a: &a [x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for
         ("a: \x00", ("not valid YAML",)),
     ],
 )
-def test_file_that_would_be_too_much_is_refused_at_once(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+def test_file_that_would_be_too_much_is_refused_at_once(
+    tmp_path: Path, text: str, parts: tuple[str, ...]
+) -> None:
     refusal(tmp_path, text, *parts)
 
 
@@ -94,14 +98,18 @@ def test_parameters_know_the_text_they_were_read_from(tmp_path: Path) -> None:
 
 
 def test_values_of_the_file_replace_defaults(tmp_path: Path) -> None:
-    params = read(tmp_path, "task: multiclass\nvalidate: {max_bad_rows: 0.5}\nsweep: {seeds: 3, first_seed: 7}\n")
+    params = read(
+        tmp_path,
+        "task: multiclass\nvalidate: {max_bad_rows: 0.5}\nsweep: {seeds: 3, first_seed: 7}\n",
+    )
     assert params.task == "multiclass"
     assert params.validation.max_bad_rows == 0.5
     assert params.sweep.seed_list() == [7, 8, 9]
     assert params.train == Params().train
 
 
-# --- unknown keys -----------------------------------------------------------------------------------------------------
+# --- unknown keys
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -118,11 +126,14 @@ def test_values_of_the_file_replace_defaults(tmp_path: Path) -> None:
         ("1: 2", ("1",)),
     ],
 )
-def test_unknown_key_is_named_with_the_nearest_one(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+def test_unknown_key_is_named_with_the_nearest_one(
+    tmp_path: Path, text: str, parts: tuple[str, ...]
+) -> None:
     refusal(tmp_path, text, "1 wrong value(s)", *parts)
 
 
-# --- wrong values -----------------------------------------------------------------------------------------------------
+# --- wrong values
+# --------------------------------------------------------------------------------------------------
 
 WRONG = [
     ("task: ranking", ("task", "'binary', 'multiclass' or 'regression'", "'ranking'")),
@@ -137,13 +148,22 @@ WRONG = [
     ("source: {separator: ''}", ("source.separator", "at least 1 character")),
     ("source: {decimal: ';'}", ("source.decimal", "';'")),
     ("source: {thousands: '.'}", ("source", "'decimal' and 'thousands' are both '.'")),
-    ("source: {nulls: NA}", ("source.nulls", "write a list of texts, such as ['\\N', '.']", "'NA'")),
+    (
+        "source: {nulls: NA}",
+        ("source.nulls", "write a list of texts, such as ['\\N', '.']", "'NA'"),
+    ),
     ("source: {nulls: [null]}", ("source.nulls", "put each text in quotes")),
     ("source: {nulls: [true]}", ("source.nulls", "put each text in quotes")),
     ("source: {nulls: ['']}", ("source.nulls", "at least 1 character")),
     ("source: {dates: [DD.MM.YYYY]}", ("source", "'dates' holds 'DD.MM.YYYY'", "such as %d.%m.%Y")),
-    ("validate: {max_bad_rows: 2}", ("validate.max_bad_rows", "less than or equal to 1", "given: 2")),
-    ("validate: {max_bad_rows: -0.1}", ("validate.max_bad_rows", "greater than or equal to 0", "-0.1")),
+    (
+        "validate: {max_bad_rows: 2}",
+        ("validate.max_bad_rows", "less than or equal to 1", "given: 2"),
+    ),
+    (
+        "validate: {max_bad_rows: -0.1}",
+        ("validate.max_bad_rows", "greater than or equal to 0", "-0.1"),
+    ),
     ("validate: {max_bad_rows: .nan}", ("validate.max_bad_rows", "finite", "nan")),
     ("validate: {max_age_days: 0}", ("validate.max_age_days", "greater than 0", "given: 0")),
     ("validate: {max_age_days: .inf}", ("validate.max_age_days", "finite", "inf")),
@@ -180,7 +200,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "parts"), WRONG, ids=[text for text, _ in WRONG])
-def test_wrong_value_is_named_with_its_place(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+def test_wrong_value_is_named_with_its_place(
+    tmp_path: Path, text: str, parts: tuple[str, ...]
+) -> None:
     refusal(tmp_path, text, "1 wrong value(s)", *parts)
 
 
@@ -202,17 +224,22 @@ RIGHT = [
 
 
 @pytest.mark.parametrize(("text", "section", "key", "value"), RIGHT, ids=[one[0] for one in RIGHT])
-def test_right_value_at_the_edge_is_taken(tmp_path: Path, text: str, section: str, key: str, value: object) -> None:
+def test_right_value_at_the_edge_is_taken(
+    tmp_path: Path, text: str, section: str, key: str, value: object
+) -> None:
     assert getattr(getattr(read(tmp_path, text), section), key) == value
 
 
 def test_all_wrong_values_are_told_at_once(tmp_path: Path) -> None:
     text = "task: x\ntrain: {rounds: 0, nope: 1}\nsweep: {seeds: many}\n"
-    said = refusal(tmp_path, text, "4 wrong value(s)", "task:", "train.rounds:", "train.nope:", "sweep.seeds:")
+    said = refusal(
+        tmp_path, text, "4 wrong value(s)", "task:", "train.rounds:", "train.nope:", "sweep.seeds:"
+    )
     assert len(said.splitlines()) == 5
 
 
-# --- source.until -----------------------------------------------------------------------------------------------------
+# --- source.until
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -228,12 +255,16 @@ def test_all_wrong_values_are_told_at_once(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_until_is_a_name_however_yaml_reads_it(tmp_path: Path, written: str, means: str | None) -> None:
+def test_until_is_a_name_however_yaml_reads_it(
+    tmp_path: Path, written: str, means: str | None
+) -> None:
     assert read(tmp_path, f"source:\n  until: {written}\n").source.until == means
 
 
 @pytest.mark.parametrize("written", ["010", "2013_06", "0x10", "12:30", "1.10", "yes"])
-def test_until_that_yaml_reads_as_something_else_is_never_taken_for_it(tmp_path: Path, written: str) -> None:
+def test_until_that_yaml_reads_as_something_else_is_never_taken_for_it(
+    tmp_path: Path, written: str
+) -> None:
     """The file 010.csv is batch '010'; YAML reads 010 as the number 8."""
     try:
         found = read(tmp_path, f"source: {{until: {written}}}").source.until
@@ -242,7 +273,8 @@ def test_until_that_yaml_reads_as_something_else_is_never_taken_for_it(tmp_path:
     assert found == written or "source.until" in str(found)
 
 
-# --- files that are no parameters -------------------------------------------------------------------------------------
+# --- files that are no parameters
+# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -261,28 +293,39 @@ def test_until_that_yaml_reads_as_something_else_is_never_taken_for_it(tmp_path:
         (b"a: 1\n---\nb: 2", ("not valid YAML",)),
     ],
 )
-def test_file_that_holds_no_parameters(tmp_path: Path, content: bytes, parts: tuple[str, ...]) -> None:
+def test_file_that_holds_no_parameters(
+    tmp_path: Path, content: bytes, parts: tuple[str, ...]
+) -> None:
     refusal(tmp_path, content, *parts)
 
 
 def test_missing_file_says_how_to_restore_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"params\.yaml is missing: restore it.*git checkout params\.yaml"):
+    with pytest.raises(
+        InputError, match=r"params\.yaml is missing: restore it.*git checkout params\.yaml"
+    ):
         load(tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize(
-    "text", ["train: {rounds: 5}\ntrain: {max_depth: 3}\n", "source:\n  kind: python\n  kind: files\n  path: x\n"]
+    "text",
+    [
+        "train: {rounds: 5}\ntrain: {max_depth: 3}\n",
+        "source:\n  kind: python\n  kind: files\n  path: x\n",
+    ],
 )
 def test_value_written_twice_is_not_dropped_in_silence(tmp_path: Path, text: str) -> None:
     refusal(tmp_path, text)
 
 
-# --- override ---------------------------------------------------------------------------------------------------------
+# --- override
+# --------------------------------------------------------------------------------------------------
 
 
 def test_override_replaces_what_is_given() -> None:
     base = Params()
-    found = base.override(sweep={"seeds": 3, "jobs": None}, train={"device": None}, validate={"max_bad_rows": 0.5})
+    found = base.override(
+        sweep={"seeds": 3, "jobs": None}, train={"device": None}, validate={"max_bad_rows": 0.5}
+    )
     assert found.sweep.seeds == 3
     assert found.validation.max_bad_rows == 0.5
     assert found == base.model_copy(
@@ -304,7 +347,9 @@ def test_override_replaces_what_is_given() -> None:
         ({"source": {"kind": "files", "path": ""}}, ("source", "needs 'path'")),
     ],
 )
-def test_override_is_checked_like_the_file(sections: dict[str, Any], parts: tuple[str, ...]) -> None:
+def test_override_is_checked_like_the_file(
+    sections: dict[str, Any], parts: tuple[str, ...]
+) -> None:
     with pytest.raises(InputError) as caught:
         Params().override(**sections)
     said = str(caught.value)
@@ -320,8 +365,12 @@ VALID = st.fixed_dictionaries(
         "validate": st.fixed_dictionaries(
             {"max_bad_rows": st.floats(0, 1), "max_age_days": st.none() | st.floats(0.1, 36_500)}
         ),
-        "train": st.fixed_dictionaries({"rounds": st.integers(1, 10**6), "subsample": st.floats(0.01, 1)}),
-        "sweep": st.fixed_dictionaries({"seeds": st.integers(1, 1000), "jobs": st.none() | st.integers(1, 99)}),
+        "train": st.fixed_dictionaries(
+            {"rounds": st.integers(1, 10**6), "subsample": st.floats(0.01, 1)}
+        ),
+        "sweep": st.fixed_dictionaries(
+            {"seeds": st.integers(1, 1000), "jobs": st.none() | st.integers(1, 99)}
+        ),
     }
 )
 
@@ -331,14 +380,18 @@ VALID = st.fixed_dictionaries(
 def test_nothing_overridden_is_the_same_and_yaml_keeps_it(content: dict[str, Any]) -> None:
     params = parse(content, "here")
     assert params.override() == params
-    assert parse(yaml.safe_load(yaml.safe_dump(params.model_dump(by_alias=True))), "again") == params
+    assert (
+        parse(yaml.safe_load(yaml.safe_dump(params.model_dump(by_alias=True))), "again") == params
+    )
 
 
-# --- frozen -----------------------------------------------------------------------------------------------------------
+# --- frozen
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value"), [(None, "task", "regression"), ("train", "rounds", 3), ("train", "nope", 3)]
+    ("section", "key", "value"),
+    [(None, "task", "regression"), ("train", "rounds", 3), ("train", "nope", 3)],
 )
 def test_parameters_do_not_change(section: str | None, key: str, value: object) -> None:
     params = Params()

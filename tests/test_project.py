@@ -36,11 +36,14 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-# --- finding ----------------------------------------------------------------------------------------------------------
+# --- finding
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("below", [".", "data", "src/evergreen/data", "a b/ü"])
-def test_found_from_any_folder_below(root: Path, below: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_found_from_any_folder_below(
+    root: Path, below: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (root / below).mkdir(parents=True, exist_ok=True)
     assert Project.find(root / below) == Project(root)
     monkeypatch.chdir(root / below)
@@ -87,13 +90,20 @@ def test_no_project_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_places_lie_in_the_project(root: Path) -> None:
     project = Project(root)
     assert project.params == root / "params.yaml"
-    data = [project.raw, project.validated, project.validation, project.quarantine, project.features]
+    data = [
+        project.raw,
+        project.validated,
+        project.validation,
+        project.quarantine,
+        project.features,
+    ]
     assert [place.relative_to(root / "data").name for place in data] == [
         "raw", "validated", "validation", "quarantine", "features"]  # fmt: skip
     assert [project.reports, project.stores] == [root / "reports", root / "stores"]
 
 
-# --- the lock ---------------------------------------------------------------------------------------------------------
+# --- the lock
+# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -101,7 +111,9 @@ def holder(root: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that holds the project until it is told to stop."""
     command = [sys.executable, "-c", HOLD, str(root)]
     env = os.environ | {"PYTHONPATH": str(SRC)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         try:
@@ -171,7 +183,8 @@ def test_unknown_holder_is_said_to_be_unknown(root: Path) -> None:
             pytest.fail("two runs at once")
 
 
-# --- temporary folders ------------------------------------------------------------------------------------------------
+# --- temporary folders
+# ------------------------------------------------------------------------------------------------
 
 LEAVE = "import os, sys; from pathlib import Path; from evergreen.project import Project; p = Project(Path(sys.argv[1])); \
 left = p.temporary(); left.__enter__(); p.reports.mkdir(); (p.reports / f'.part-{os.getpid()}-x.png').write_text(''); os._exit(1)"
@@ -186,16 +199,23 @@ def test_a_temporary_folder_goes_with_the_block(root: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:
-    subprocess.run([sys.executable, "-c", LEAVE, str(root)], env=os.environ | {"PYTHONPATH": str(SRC)}, check=False)
+    subprocess.run(
+        [sys.executable, "-c", LEAVE, str(root)],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        check=False,
+    )
     assert len([*root.rglob(".part-*")]) == 2
     with Project(root).lock():
         assert [*root.rglob(".part-*")] == []
 
 
-# --- its own package --------------------------------------------------------------------------------------------------
+# --- its own package
+# --------------------------------------------------------------------------------------------------
 
 
-def test_two_projects_of_one_process_have_each_its_own(installed: Callable[..., Project], tmp_path: Path) -> None:
+def test_two_projects_of_one_process_have_each_its_own(
+    installed: Callable[..., Project], tmp_path: Path
+) -> None:
     first, second = (
         installed(own_package(tmp_path / name, name, column))
         for name, column in (("prices_of_ours", "price"), ("rents_of_ours", "rent"))
@@ -206,13 +226,21 @@ def test_two_projects_of_one_process_have_each_its_own(installed: Callable[..., 
         ["price", "sold"],
     ]
     assert first.dataset is first.dataset
-    assert [one.expectations("a")[1] for one in (first, second)] == ["prices_of_ours", "rents_of_ours"]
+    assert [one.expectations("a")[1] for one in (first, second)] == [
+        "prices_of_ours",
+        "rents_of_ours",
+    ]
     for one in (first, second):
-        files = [path.relative_to(one.root / "src" / one.package).as_posix() for path in one.code_of("dataset")]
+        files = [
+            path.relative_to(one.root / "src" / one.package).as_posix()
+            for path in one.code_of("dataset")
+        ]
         assert files == ["__init__.py", "dataset.py", "words.py"]
 
 
-def test_a_workspace_is_of_the_same_package(installed: Callable[..., Project], tmp_path: Path) -> None:
+def test_a_workspace_is_of_the_same_package(
+    installed: Callable[..., Project], tmp_path: Path
+) -> None:
     project = installed(own_package(tmp_path, "prices_of_replay"))
     assert project.workspace.dataset is project.dataset
 
@@ -235,11 +263,20 @@ def edit(name: str, text: str) -> Callable[[Path], object]:
 
 PACKAGE = "src/prices_wrong"
 WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
-    "no file": (lambda root: (root / "pyproject.toml").unlink(), ("pyproject.toml is missing", "[tool.evergreen]")),
+    "no file": (
+        lambda root: (root / "pyproject.toml").unlink(),
+        ("pyproject.toml is missing", "[tool.evergreen]"),
+    ),
     "no TOML": (edit("pyproject.toml", "[tool"), ("pyproject.toml cannot be read",)),
     "no table": (edit("pyproject.toml", "[tool.other]\n"), ("lacks the table [tool.evergreen]",)),
-    "no package": (edit("pyproject.toml", "[tool.evergreen]\nrequires = '>=0'\n"), ("lacks package",)),
-    "no range": (edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\n"), ("lacks requires", ">=")),
+    "no package": (
+        edit("pyproject.toml", "[tool.evergreen]\nrequires = '>=0'\n"),
+        ("lacks package",),
+    ),
+    "no range": (
+        edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\n"),
+        ("lacks requires", ">="),
+    ),
     "odd package": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'my-prices'\nrequires = '>=0'\n"),
         ("package = 'my-prices' is no name of a package", "src/"),
@@ -260,8 +297,14 @@ WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda root: (root / PACKAGE / "dataset.py").unlink(),
         ("no module prices_wrong.dataset", "pyproject.toml"),
     ),
-    "no attribute": (edit(f"{PACKAGE}/dataset.py", "COLUMNS = {}\n"), ("does not define dataset", "Dataset(...)")),
-    "another type": (edit(f"{PACKAGE}/dataset.py", "dataset = {}\n"), ("dataset is a dict", "Dataset(...)")),
+    "no attribute": (
+        edit(f"{PACKAGE}/dataset.py", "COLUMNS = {}\n"),
+        ("does not define dataset", "Dataset(...)"),
+    ),
+    "another type": (
+        edit(f"{PACKAGE}/dataset.py", "dataset = {}\n"),
+        ("dataset is a dict", "Dataset(...)"),
+    ),
     "nothing declared": (
         edit(
             f"{PACKAGE}/dataset.py",
@@ -284,9 +327,13 @@ def test_what_is_wrong_with_a_project_is_one_error(
     assert "\n" not in told
 
 
-def test_what_a_package_lacks_itself_is_told_by_its_own_name(installed: Callable[..., Project], tmp_path: Path) -> None:
+def test_what_a_package_lacks_itself_is_told_by_its_own_name(
+    installed: Callable[..., Project], tmp_path: Path
+) -> None:
     project = installed(own_package(tmp_path, "prices_lacking"))
-    (tmp_path / "src" / "prices_lacking" / "__init__.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "src" / "prices_lacking" / "__init__.py").write_text(
+        "import nothing_of_that_name\n"
+    )
     with pytest.raises(ModuleNotFoundError) as caught:
         _ = project.dataset
     assert str(explain(caught.value)) == (
@@ -294,7 +341,8 @@ def test_what_a_package_lacks_itself_is_told_by_its_own_name(installed: Callable
     )
 
 
-# --- its flows --------------------------------------------------------------------------------------------------------
+# --- its flows
+# --------------------------------------------------------------------------------------------------
 
 
 def flows_at(folder: Path, says: str) -> None:
@@ -302,8 +350,13 @@ def flows_at(folder: Path, says: str) -> None:
     (folder / "flows" / "training.py").write_text(f"def training():\n    return {says!r}\n")
 
 
-def test_each_project_has_flows_of_its_own(installed: Callable[..., Project], tmp_path: Path) -> None:
-    first, second = (installed(own_package(tmp_path / name, name)) for name in ("prices_that_flow", "rents_that_flow"))
+def test_each_project_has_flows_of_its_own(
+    installed: Callable[..., Project], tmp_path: Path
+) -> None:
+    first, second = (
+        installed(own_package(tmp_path / name, name))
+        for name in ("prices_that_flow", "rents_that_flow")
+    )
     for project in (first, second):
         flows_at(project.root, project.package)
     assert [project.flow("training")() for project in (first, second, first)] == [
@@ -314,7 +367,9 @@ def test_each_project_has_flows_of_its_own(installed: Callable[..., Project], tm
     assert first.root / "flows" / "training.py" in code.changed()
 
 
-def test_a_flow_that_is_not_there_is_told(installed: Callable[..., Project], tmp_path: Path) -> None:
+def test_a_flow_that_is_not_there_is_told(
+    installed: Callable[..., Project], tmp_path: Path
+) -> None:
     project = installed(own_package(tmp_path, "prices_that_stand"))
     refusal(lambda: project.flow("training"), "flows/training.py is missing", "bring it back")
     flows_at(tmp_path, "")
@@ -323,7 +378,10 @@ def test_a_flow_that_is_not_there_is_told(installed: Callable[..., Project], tmp
     (tmp_path / "flows" / "scoring.py").write_text("scoring = nothing\n")
     with pytest.raises(NameError) as caught:
         project.flow("scoring")
-    assert str(explain(caught.value)) == "scoring.py, line 1: NameError: name 'nothing' is not defined: correct it"
+    assert (
+        str(explain(caught.value))
+        == "scoring.py, line 1: NameError: name 'nothing' is not defined: correct it"
+    )
 
 
 def test_the_reference_is_a_project() -> None:

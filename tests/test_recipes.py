@@ -37,7 +37,9 @@ def prepare_stamp(folder: Path) -> Any:
     if not done.entries:
         done.folder.mkdir(parents=True)
         done.file("01").write_bytes(b"rows")
-        done.record("01", done.file("01"), rows=1, start="2013-01-01", middle="2013-01-01", end="2013-01-01")
+        done.record(
+            "01", done.file("01"), rows=1, start="2013-01-01", middle="2013-01-01", end="2013-01-01"
+        )
     return prepare._stamps(project, PARAMS)["01"]
 
 
@@ -45,7 +47,14 @@ def hold_stamp(folder: Path) -> Any:
     done = Manifest(folder)
     if not done.entries:
         sketch(pl.DataFrame({"x": np.arange(50.0)}), None).write(done.file("01", SKETCH))
-        done.record("01", done.file("01", SKETCH), rows=50, start="2013-01-01", middle="2013-01-01", end="2013-01-01")
+        done.record(
+            "01",
+            done.file("01", SKETCH),
+            rows=50,
+            start="2013-01-01",
+            middle="2013-01-01",
+            end="2013-01-01",
+        )
     find_held(done, ["01"], Drift())
     return read_entries(done.folder / HELD)["01"]["stamp"]
 
@@ -56,14 +65,20 @@ def watch_stamp(folder: Path) -> Any:
     done = Manifest(folder)
     if not done.entries:
         done.file("02").write_bytes(b"rows")
-        done.record("02", done.file("02"), rows=1, start="2013-02-01", middle="2013-02-01", end="2013-02-01")
+        done.record(
+            "02", done.file("02"), rows=1, start="2013-02-01", middle="2013-02-01", end="2013-02-01"
+        )
     project = SimpleNamespace(features=folder, predictions=folder / "none")
-    watched: Any = SimpleNamespace(newest="2013-01-31", holdout=(), reference=SimpleNamespace(version="1"))
+    watched: Any = SimpleNamespace(
+        newest="2013-01-31", holdout=(), reference=SimpleNamespace(version="1")
+    )
     return [one.stamp for one in _offers(SimpleNamespace(project=project, params=PARAMS), watched)]  # type: ignore[arg-type]
 
 
 STAMPS: dict[str, Callable[[Path], Any]] = {  # what decides -> its fingerprint
-    "validated batches": lambda folder: validate.fingerprint(settings_of(folder), PARAMS.validation),
+    "validated batches": lambda folder: validate.fingerprint(
+        settings_of(folder), PARAMS.validation
+    ),
     "prepared batches": prepare_stamp,
     "held batches": hold_stamp,
     "a seed's model": lambda _: seed_fingerprint("rows", PARAMS, "cpu", 0),
@@ -93,9 +108,13 @@ def stamps(tmp_path: Path) -> Callable[[], dict[str, Any]]:
 
 def test_recipes_are_whole_numbers_that_only_grow() -> None:
     assert set(NUMBERS) == set(FOLLOWS)
-    assert all(type(getattr(recipes, name)) is int and getattr(recipes, name) >= 1 for name in NUMBERS)
+    assert all(
+        type(getattr(recipes, name)) is int and getattr(recipes, name) >= 1 for name in NUMBERS
+    )
     lines = Path(recipes.__file__).read_text().splitlines()
-    assert [name for name in NUMBERS if not any(re.match(rf"{name} = \d+  # ", line) for line in lines)] == []
+    assert [
+        name for name in NUMBERS if not any(re.match(rf"{name} = \d+  # ", line) for line in lines)
+    ] == []
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -135,7 +154,8 @@ def test_a_users_file_moves_what_is_made_by_it(
     assert {name for name in before if after[name] != before[name]} == made
 
 
-# --- whole stages -----------------------------------------------------------------------------------------------------
+# --- whole stages
+# --------------------------------------------------------------------------------------------------
 
 
 def dvc(project: Project, *words: str) -> str:
@@ -157,7 +177,11 @@ def project(validated_project: Project) -> Project:
 
 def due(project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]) -> set[str]:
     """The stages that `evergreen status` and `dvc status` say are to run."""
-    (line,) = [line for line in cli(project, "status").stdout.splitlines() if line.startswith("stages to run")]
+    (line,) = [
+        line
+        for line in cli(project, "status").stdout.splitlines()
+        if line.startswith("stages to run")
+    ]
     stages = set(line.removeprefix("stages to run").replace(",", "").split()) - {"none"}
     assert set(json.loads(dvc(project, "status", "--json"))) == stages
     return stages
@@ -167,7 +191,11 @@ def due(project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]) 
 def test_a_typo_mended_in_the_library_prepares_nothing_anew(
     project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    times = {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*") if path.is_file()}
+    times = {
+        path: path.stat().st_mtime_ns
+        for path in (project.root / "data").rglob("*")
+        if path.is_file()
+    }
     assert due(project, cli) == set()
     for path in (project.root / "src" / "evergreen" / "data").glob("*.py"):
         path.write_text(path.read_text().replace('"""', '"""Mended. ', 1))
@@ -180,14 +208,28 @@ def test_a_typo_mended_in_the_library_prepares_nothing_anew(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "stage", "made"),
-    [("VALIDATE", "validate", ["validated"]), ("PREPARE", "prepare", ["features"]), ("HOLD", "prepare", [])],
+    [
+        ("VALIDATE", "validate", ["validated"]),
+        ("PREPARE", "prepare", ["features"]),
+        ("HOLD", "prepare", []),
+    ],
 )
 def test_a_number_that_moved_does_its_step_anew(
-    number: str, stage: str, made: list[str], project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
+    number: str,
+    stage: str,
+    made: list[str],
+    project: Project,
+    cli: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     def stamps() -> dict[str, dict[str, Any]]:
-        folders = {name: Manifest(project.root / "data" / name).entries for name in ("raw", "validated", "features")}
-        return {name: {batch: one.get("stamp") for batch, one in kept.items()} for name, kept in folders.items()}
+        folders = {
+            name: Manifest(project.root / "data" / name).entries
+            for name in ("raw", "validated", "features")
+        }
+        return {
+            name: {batch: one.get("stamp") for batch, one in kept.items()}
+            for name, kept in folders.items()
+        }
 
     path, before = project.root / "src" / "evergreen" / "recipes.py", stamps()
     path.write_text(re.sub(rf"^{number} = ", f"{number} = 9", path.read_text(), flags=re.MULTILINE))
@@ -195,5 +237,7 @@ def test_a_number_that_moved_does_its_step_anew(
     dvc(project, "repro")
     assert due(project, cli) == set()
     after = stamps()
-    assert [name for name in before if not set(before[name].items()) & set(after[name].items())] == made
+    assert [
+        name for name in before if not set(before[name].items()) & set(after[name].items())
+    ] == made
     assert all(before[name] == after[name] for name in before if name not in made)

@@ -47,7 +47,12 @@ PLAIN = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_no_secret_is_left(text):
-    for found in (redact(text), redact_code(text), str(InputError(text)), redact_all({"a": [text]})["a"][0]):
+    for found in (
+        redact(text),
+        redact_code(text),
+        str(InputError(text)),
+        redact_all({"a": [text]})["a"][0],
+    ):
         assert SECRET not in found
         assert "AKIAA" not in found
         assert "ghp_" not in found
@@ -64,13 +69,16 @@ def test_nothing_else_is_taken_out(text):
     assert not holds_secret(text)
 
 
-@pytest.mark.parametrize("text", [*TEXTS[:2], *TEXTS[4:15], "mssql:///?odbc_connect=DRIVER%3D;PWD=abc"])
+@pytest.mark.parametrize(
+    "text", [*TEXTS[:2], *TEXTS[4:15], "mssql:///?odbc_connect=DRIVER%3D;PWD=abc"]
+)
 def test_a_url_with_a_secret_is_told_from_others(text):
     assert holds_secret(text)
 
 
 @pytest.mark.parametrize(
-    "url", ["https://host:8080/data@2024.csv", "https://host/a@b.csv", "ssh://git@host/x", "inbox/*"]
+    "url",
+    ["https://host:8080/data@2024.csv", "https://host/a@b.csv", "ssh://git@host/x", "inbox/*"],
 )
 def test_a_url_without_one_is_let_through(url):
     assert not holds_secret(url)
@@ -81,7 +89,11 @@ def test_a_url_without_one_is_let_through(url):
     [
         ("DB_PASSWORD", "p@ss:w/rd1", "could not translate host name p@ss:w/rd1 to an address"),
         ("DB_PASSWORD", "p@ss:w/rd1", "https://host/p%40ss%3Aw%2Frd1"),
-        ("WAREHOUSE_DATABASE_URL", "postgresql://me:first@second9@host/db", "no host is called second9 or first"),
+        (
+            "WAREHOUSE_DATABASE_URL",
+            "postgresql://me:first@second9@host/db",
+            "no host is called second9 or first",
+        ),
         ("MY_API_TOKEN", "correcthorse", "said: correcthorse"),
     ],
 )
@@ -89,7 +101,9 @@ def test_what_the_environment_holds_is_called_by_its_name(name, value, text, mon
     monkeypatch.setenv(name, value)
     found = redact(text)
     assert f"${{{name}}}" in found
-    assert [part for part in ("p@ss", "p%40ss", "first", "second9", "correct") if part in found] == []
+    assert [
+        part for part in ("p@ss", "p%40ss", "first", "second9", "correct") if part in found
+    ] == []
 
 
 def test_what_stands_in_a_url_is_a_secret_whatever_it_is_called(monkeypatch):

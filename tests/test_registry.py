@@ -49,7 +49,9 @@ LEARNT = Learnt(np.array([7, 3], np.uint64), "2013-01-31T00:00:00")
 
 def decision(action, *reasons):
     rules = [{"name": "better", "met": action != "refuse", "says": reason} for reason in reasons]
-    return Decision(action, reasons, {"rules": rules, "champion": None, "groups": {"carrier": 0.25}})
+    return Decision(
+        action, reasons, {"rules": rules, "champion": None, "groups": {"carrier": 0.25}}
+    )
 
 
 YES, NO, WELL = (
@@ -64,7 +66,9 @@ def encoder_of(task="binary"):
 
 
 def package(folder, task="binary", seeds=(0,), learnt=LEARNT):
-    return write_package(folder, Model(encoder_of(task), {seed: fit(task, seed).booster for seed in seeds}, learnt))
+    return write_package(
+        folder, Model(encoder_of(task), {seed: fit(task, seed).booster for seed in seeds}, learnt)
+    )
 
 
 def train(registry, fingerprint):
@@ -94,7 +98,9 @@ def stores(empty_store, tmp_path_factory):
         registered = Path(shutil.copy2(own, project.root / "registered.db"))
         for number, before in (("1", None), ("2", "1"), ("3", "2")):
             registry.promote(number, before, YES, f"2013-0{number}")
-        return SimpleNamespace(registered=registered, lived=Path(shutil.copy2(own, project.root / "lived.db")))
+        return SimpleNamespace(
+            registered=registered, lived=Path(shutil.copy2(own, project.root / "lived.db"))
+        )
 
 
 @pytest.fixture
@@ -129,7 +135,8 @@ def past(registry):
     return [told(event) for event in registry.history()]
 
 
-# --- versions ---------------------------------------------------------------------------------------------------------
+# --- versions
+# --------------------------------------------------------------------------------------------------
 
 
 def test_registering_makes_a_challenger_once(registry, tmp_path):
@@ -164,7 +171,9 @@ def test_a_former_champion_may_challenge(lived):
 
 def test_the_version_that_a_run_registered(registry, tmp_path):
     folder = package(tmp_path / "package")
-    runs = {fingerprint: train(registry, fingerprint) for fingerprint in ("one", "two", "three", "none")}
+    runs = {
+        fingerprint: train(registry, fingerprint) for fingerprint in ("one", "two", "three", "none")
+    }
     for fingerprint in ("one", "two", "three"):
         registry.register(runs[fingerprint], fingerprint, folder, encoder_of())
     registry.promote("1", None, YES)
@@ -174,14 +183,20 @@ def test_the_version_that_a_run_registered(registry, tmp_path):
         Registered("evergreen", "3", "challenger"),
         None,
     ]
-    assert [registry.run_of(number) for number in "123"] == [runs[name] for name in ("one", "two", "three")]
+    assert [registry.run_of(number) for number in "123"] == [
+        runs[name] for name in ("one", "two", "three")
+    ]
 
 
 @pytest.mark.parametrize("name", ["späte flüge", "o'neil"])
 def test_any_name_of_a_model(name, open_tracker, tmp_path):
     registry = Registry(open_tracker(tracking={"model": name}))
     folder = package(tmp_path / "package")
-    assert add(registry, "print", folder) == add(registry, "print", folder) == Registered(name, "1", "challenger")
+    assert (
+        add(registry, "print", folder)
+        == add(registry, "print", folder)
+        == Registered(name, "1", "challenger")
+    )
     registry.promote("1", None, YES)
     assert registry.champion() == "1"
 
@@ -214,17 +229,33 @@ def test_the_artifacts_of_a_version(registry, tmp_path):
     mlflow.set_tracking_uri(registry.tracker.uri)
     place = Path(mlflow.artifacts.download_artifacts("models:/evergreen/1"))
     files = {one.name for one in place.rglob("*") if one.is_file()}
-    assert {"MLmodel", "requirements.txt", "encoder.json", "learnt.npy", "seed-0.ubj", "checksums.json"} <= files
-    stored = [one for one in registry.tracker.project.stores.rglob("*") if one.is_file() and one.name != "mlflow.db"]
+    assert {
+        "MLmodel",
+        "requirements.txt",
+        "encoder.json",
+        "learnt.npy",
+        "seed-0.ubj",
+        "checksums.json",
+    } <= files
+    stored = [
+        one
+        for one in registry.tracker.project.stores.rglob("*")
+        if one.is_file() and one.name != "mlflow.db"
+    ]
     assert len(stored) > len(files)
     for path in stored:
         assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle", ".pt"}
         assert not is_pickle(path.read_bytes()), path
     wanted = {line.split("==")[0] for line in (place / "requirements.txt").read_text().split()}
-    assert {"xgboost", "numpy", "polars", "pandas"} <= wanted <= {"xgboost", "numpy", "polars", "pandas", "mlflow"}
+    assert (
+        {"xgboost", "numpy", "polars", "pandas"}
+        <= wanted
+        <= {"xgboost", "numpy", "polars", "pandas", "mlflow"}
+    )
 
 
-# --- models as MLflow loads them --------------------------------------------------------------------------------------
+# --- models as MLflow loads them
+# --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -243,7 +274,10 @@ def test_a_registered_model_predicts_what_the_package_predicts(loaded):
     frame, expected = ROWS.to_pandas(), packaged.predict_rows(ROWS).tobytes()
     doubles = frame.astype(dict.fromkeys(("first", "second", "noise"), "float64"))
     assert np.asarray(model.predict(frame)).tobytes() == expected
-    assert np.asarray(model.predict(frame.assign(other=1)[["other", *FEATURES[::-1]]])).tobytes() == expected
+    assert (
+        np.asarray(model.predict(frame.assign(other=1)[["other", *FEATURES[::-1]]])).tobytes()
+        == expected
+    )
     assert np.asarray(model.predict(doubles)).tobytes() == expected  # as pandas holds numbers
 
 
@@ -280,7 +314,9 @@ def in_this_process(command, **_):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_that_is_loaded_afresh_predicts_the_same_bits(task, registry, tmp_path, monkeypatch):
+def test_a_model_that_is_loaded_afresh_predicts_the_same_bits(
+    task, registry, tmp_path, monkeypatch
+):
     monkeypatch.setattr("evergreen.registry.subprocess", SimpleNamespace(run=in_this_process))
     folder = package(tmp_path / "package", task, seeds=(0, 1))
     add(registry, "print", folder, task)
@@ -300,17 +336,22 @@ def test_a_new_process_predicts_the_same_bits_and_refuses_an_altered_model(regis
     with ThreadPoolExecutor() as pool:  # each process imports for seconds
         whole, altered = (pool.submit(registry.predict_afresh, number, ROWS) for number in "12")
         assert whole.result().tobytes() == read_package(folder).predict_rows(ROWS).tobytes()
-        with pytest.raises(InputError, match=r"version 2 .* cannot be loaded .*seed-0.ubj .* do not use this model"):
+        with pytest.raises(
+            InputError, match=r"version 2 .* cannot be loaded .*seed-0.ubj .* do not use this model"
+        ):
             altered.result()
 
 
-# --- files that are not as they were registered -----------------------------------------------------------------------
+# --- files that are not as they were registered
+# -----------------------------------------------------------------------
 
 
 def stored(registry, number):
     """The folder in the store that holds a version's package."""
     source = registry.client.get_model_version(registry.name, number).source
-    place = Path(registry.client.get_logged_model(source.removeprefix("models:/")).artifact_location)
+    place = Path(
+        registry.client.get_logged_model(source.removeprefix("models:/")).artifact_location
+    )
     (sums,) = place.rglob("checksums.json")
     return sums.parent
 
@@ -326,7 +367,11 @@ def alter(folder, how):
         booster.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
     elif how == "another model, and checksums to match":
         booster.write_bytes(fit("binary", 1).booster)
-        sums = {path.name: sha256_of_file(path) for path in folder.iterdir() if path.name != "checksums.json"}
+        sums = {
+            path.name: sha256_of_file(path)
+            for path in folder.iterdir()
+            if path.name != "checksums.json"
+        }
         write_json(folder / "checksums.json", sums)
     elif how == "MLflow's own file":
         told = folder.parents[1] / "MLmodel"
@@ -377,11 +422,16 @@ def test_an_altered_version_is_refused(how, registry, tmp_path, monkeypatch):
             use()
     assert registry.aliases() == {"champion": "2", "previous-champion": "1"}
     assert past(registry) == PAST[:2]
-    assert add(registry, "one", folder) == Registered("evergreen", "3", "challenger")  # it is made again
+    # It is made again
+    assert add(registry, "one", folder) == Registered("evergreen", "3", "challenger")
 
 
-@pytest.mark.parametrize("what", ["get_registered_model", "get_model_version", "get_logged_model", "the files"])
-def test_a_store_that_does_not_answer_is_not_one_without_a_champion(what, registry, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "what", ["get_registered_model", "get_model_version", "get_logged_model", "the files"]
+)
+def test_a_store_that_does_not_answer_is_not_one_without_a_champion(
+    what, registry, tmp_path, monkeypatch
+):
     """Else a busy database would let the next challenger be promoted with nothing to beat."""
     add(registry, "one", package(tmp_path / "package"))
     registry.promote("1", None, YES)
@@ -427,11 +477,17 @@ model_id: {model}
         ("model.pkl", "mlflow.sklearn", ""),
         ("../../outside/model.pkl", "mlflow.sklearn", ""),
         ("data/package", "mine", "    code: code"),
-        ("data/package", "mlflow.pyfunc.model", "    python_model: model.pkl\n    cloudpickle_version: 3.0.0"),
+        (
+            "data/package",
+            "mlflow.pyfunc.model",
+            "    python_model: model.pkl\n    cloudpickle_version: 3.0.0",
+        ),
     ],
 )
 @pytest.mark.parametrize("age", ["new", "older"])
-def test_nothing_beside_a_model_makes_the_project_run_code(age, data, loader, more, registry, tmp_path):
+def test_nothing_beside_a_model_makes_the_project_run_code(
+    age, data, loader, more, registry, tmp_path
+):
     """A version that was registered before MLflow's own files were noted is used by what its package holds alone."""
     folder, ran = package(tmp_path / "package"), tmp_path / "ran"
     add(registry, "one", folder)
@@ -446,7 +502,9 @@ def test_nothing_beside_a_model_makes_the_project_run_code(age, data, loader, mo
     shutil.copy2(
         beside / "data" / "package" / "checksums.json", beside / "aaa"
     )  # a list that comes first, without its files
-    (beside / "MLmodel").write_text(MLMODEL.format(data=data, loader=loader, more=more, model=beside.parent.name))
+    (beside / "MLmodel").write_text(
+        MLMODEL.format(data=data, loader=loader, more=more, model=beside.parent.name)
+    )
     if age == "new":
         with pytest.raises(InputError, match="MLmodel of version 1 of 'evergreen' was changed"):
             registry.predict_afresh("1", ROWS)
@@ -454,12 +512,16 @@ def test_nothing_beside_a_model_makes_the_project_run_code(age, data, loader, mo
         assert not ran.exists()
         return
     shutil.rmtree(beside / "aaa")
-    assert registry.predict_afresh("1", ROWS).tobytes() == read_package(folder).predict_rows(ROWS).tobytes()
+    assert (
+        registry.predict_afresh("1", ROWS).tobytes()
+        == read_package(folder).predict_rows(ROWS).tobytes()
+    )
     registry.promote("1", None, YES)
     assert (registry.champion(), registry.open("1").seeds, ran.exists()) == ("1", (0,), False)
 
 
-# --- promotion --------------------------------------------------------------------------------------------------------
+# --- promotion
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_promotion_is_written_down_with_its_evidence(stocked, tmp_path):
@@ -483,7 +545,10 @@ def test_a_promotion_is_written_down_with_its_evidence(stocked, tmp_path):
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "version 4 promoted (2013-06)"
     assert "| better | met | seeds agree |" in run.data.tags["mlflow.note.content"]
-    assert Path(stocked.client.download_artifacts(event.run_id, "comparison.png")).read_bytes() == b"a picture"
+    assert (
+        Path(stocked.client.download_artifacts(event.run_id, "comparison.png")).read_bytes()
+        == b"a picture"
+    )
 
 
 @pytest.mark.parametrize(("what", "said"), [(REFUSED, NO), (ASKED, WELL)])
@@ -496,7 +561,10 @@ def test_what_is_not_promoted_is_written_down_as_well(what, said, lived, tmp_pat
     assert lived.last_decision("4") == lived.history()[-1] == event
     assert (event.batch, event.reason) == ("2013-06", said.reasons[0])
     assert lived.evidence(event) == json.loads(json.dumps(said.as_plain()))
-    assert {one.path for one in lived.client.list_artifacts(event.run_id)} == {"comparison.png", "decision.json"}
+    assert {one.path for one in lived.client.list_artifacts(event.run_id)} == {
+        "comparison.png",
+        "decision.json",
+    }
     way = (
         "the gate refused version 4 .*promote 4 --override"
         if what == REFUSED
@@ -520,12 +588,15 @@ def test_of_two_promotions_at_once_one_is_refused(expected, said, lived):
 
 
 def test_a_promotion_in_place_of_a_champion_that_is_none(stocked):
-    with pytest.raises(InputError, match="compared with version 1, but no champion is champion now"):
+    with pytest.raises(
+        InputError, match="compared with version 1, but no champion is champion now"
+    ):
         stocked.promote("4", "1", YES)
     assert (stocked.aliases(), stocked.history()) == ({"challenger": "4"}, [])
 
 
-# --- what a person may promote ----------------------------------------------------------------------------------------
+# --- what a person may promote
+# ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -552,10 +623,26 @@ def test_which_version_is_meant(held, number, expected, lived, monkeypatch):
 
 JUDGED = {
     "asked": (lambda one: [one.record("4", ASKED, WELL)], None, WELL),
-    "refused": (lambda one: [one.record("4", REFUSED, NO)], "not better enough.* takes --override", NO),
-    "asked, then refused": (lambda one: [one.record("4", ASKED, WELL), one.record("4", REFUSED, NO)], "not better", NO),
-    "refused, then asked": (lambda one: [one.record("4", REFUSED, NO), one.record("4", ASKED, WELL)], None, WELL),
-    "another one asked for": (lambda one: [one.record("1", ASKED, WELL)], "not left it to a person", None),
+    "refused": (
+        lambda one: [one.record("4", REFUSED, NO)],
+        "not better enough.* takes --override",
+        NO,
+    ),
+    "asked, then refused": (
+        lambda one: [one.record("4", ASKED, WELL), one.record("4", REFUSED, NO)],
+        "not better",
+        NO,
+    ),
+    "refused, then asked": (
+        lambda one: [one.record("4", REFUSED, NO), one.record("4", ASKED, WELL)],
+        None,
+        WELL,
+    ),
+    "another one asked for": (
+        lambda one: [one.record("1", ASKED, WELL)],
+        "not left it to a person",
+        None,
+    ),
     "never judged": (lambda one: [], "not left it to a person", None),
     "asked, and another champion since": (
         lambda one: [one.record("4", ASKED, WELL), one.rollback("bad")],
@@ -599,7 +686,8 @@ def test_a_persons_reason_is_kept_beside_the_gates(override, reason, lived):
     assert lived.evidence(event)["evidence"]["rules"] == NO.rules
 
 
-# --- rollback ---------------------------------------------------------------------------------------------------------
+# --- rollback
+# --------------------------------------------------------------------------------------------------
 
 
 def would_return(registry):
@@ -615,19 +703,33 @@ def would_return(registry):
 def test_a_long_life(stocked):
     life = [
         (lambda: stocked.promote("1", None, YES), {"champion": "1", "challenger": "4"}),
-        (lambda: stocked.promote("2", "1", YES), {"champion": "2", "previous-champion": "1", "challenger": "4"}),
+        (
+            lambda: stocked.promote("2", "1", YES),
+            {"champion": "2", "previous-champion": "1", "challenger": "4"},
+        ),
         (lambda: stocked.promote("3", "2", YES), LIVED),
-        (lambda: stocked.rollback("bad"), {"champion": "2", "previous-champion": "1", "challenger": "4"}),
-        (lambda: stocked.rollback("bad too"), {"champion": "1", "challenger": "4"}),  # back, not to and fro
+        (
+            lambda: stocked.rollback("bad"),
+            {"champion": "2", "previous-champion": "1", "challenger": "4"},
+        ),
+        # Back, not to and fro
+        (lambda: stocked.rollback("bad too"), {"champion": "1", "challenger": "4"}),
         (lambda: stocked.promote("4", "1", YES), {"champion": "4", "previous-champion": "1"}),
-        (lambda: stocked.rollback("to a known one", to="2"), {"champion": "2", "previous-champion": "1"}),
-        (lambda: stocked.promote("4", "2", YES), {"champion": "4", "previous-champion": "2"}),  # not 1, as at first
+        (
+            lambda: stocked.rollback("to a known one", to="2"),
+            {"champion": "2", "previous-champion": "1"},
+        ),
+        # Not 1, as at first
+        (lambda: stocked.promote("4", "2", YES), {"champion": "4", "previous-champion": "2"}),
         (lambda: stocked.record("3", REFUSED, NO), {"champion": "4", "previous-champion": "2"}),
         (
             lambda: add(stocked, "two", Path("not needed")),
             {"champion": "4", "previous-champion": "2", "challenger": "2"},
         ),
-        (lambda: stocked.rollback("the challenger it is"), {"champion": "2", "previous-champion": "1"}),
+        (
+            lambda: stocked.rollback("the challenger it is"),
+            {"champion": "2", "previous-champion": "1"},
+        ),
     ]
     for number, (step, aliases) in enumerate(life):
         step()
@@ -673,19 +775,23 @@ def test_a_rollback_to_nowhere(start, to, said, open_tracker, stores):
 
 def test_the_first_champion_has_none_before_it(stocked):
     stocked.promote("1", None, YES)
-    with pytest.raises(InputError, match="no earlier champion to go back to: name a version with --to"):
+    with pytest.raises(
+        InputError, match="no earlier champion to go back to: name a version with --to"
+    ):
         stocked.rollback("bad")
     assert stocked.champion() == "1"
 
 
-# --- history ----------------------------------------------------------------------------------------------------------
+# --- history
+# --------------------------------------------------------------------------------------------------
 
 
 def test_who_was_champion_when(stocked, monkeypatch):
     def on(day):
         moment = datetime(2026, 5, day, 12, tzinfo=UTC)
         monkeypatch.setattr(
-            "mlflow.tracking._tracking_service.client.get_current_time_millis", lambda: int(1000 * moment.timestamp())
+            "mlflow.tracking._tracking_service.client.get_current_time_millis",
+            lambda: int(1000 * moment.timestamp()),
         )
 
     steps = {
@@ -719,7 +825,8 @@ def test_a_version_that_nothing_was_decided_about(lived):
     assert lived.last_decision("4") is None
 
 
-# --- killed half-way --------------------------------------------------------------------------------------------------
+# --- killed half-way
+# --------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -803,14 +910,19 @@ def test_a_kill_leaves_the_old_champion_or_the_new_one(change, open_tracker, sto
         survivor = Registry(registry.tracker)
         sentences = survivor.recover()
         assert len(sentences) == (begun and killed is not None), done
-        assert all(("it is champion" if changed else "nothing was changed") in one for one in sentences), done
-        assert survivor.aliases() == survivor.shown_aliases() == (after if changed else before), done
+        assert all(
+            ("it is champion" if changed else "nothing was changed") in one for one in sentences
+        ), done
+        assert survivor.aliases() == survivor.shown_aliases() == (after if changed else before), (
+            done
+        )
         assert past(survivor) == known + [event] * changed, done
         assert survivor.recover() == [], done
         outcomes.append(changed)
         if not killed:
             break
-        if killed == "set_registered_model_alias" and not changed:  # what was abandoned can be done again
+        if killed == "set_registered_model_alias" and not changed:
+            # What was abandoned can be done again
             act(survivor, [picture])
             assert (survivor.aliases(), past(survivor)) == (after, [*known, event]), done
     assert outcomes == sorted(outcomes)
@@ -848,7 +960,9 @@ def test_recovery_in_any_folder(name, open_tracker, stores):
     assert registry.aliases() == LIVED
 
 
-def test_changes_of_another_project_in_the_same_store_are_left_alone(lived, open_tracker, monkeypatch):
+def test_changes_of_another_project_in_the_same_store_are_left_alone(
+    lived, open_tracker, monkeypatch
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", lived.tracker.uri)
     mine, theirs = (Registry(open_tracker(name)) for name in ("project", "other"))
     assert mine.tracker.root != theirs.tracker.root

@@ -40,7 +40,9 @@ DAMAGED = {
     "cut in half": cut(0.5),
     "without its last page": lambda path: path.write_bytes(path.read_bytes()[:-4096]),
     "cut after its header": lambda path: path.write_bytes(path.read_bytes()[:100]),
-    "no database": lambda path: path.write_bytes(b"no database at all, whatever its name says" * 30),
+    "no database": lambda path: path.write_bytes(
+        b"no database at all, whatever its name says" * 30
+    ),
     "its header gone": lambda path: path.write_bytes(bytes(100) + path.read_bytes()[100:]),
 }
 
@@ -68,7 +70,9 @@ def test_a_database_that_is_held_for_long(tmp_path, monkeypatch):
     path = database(tmp_path / "mlflow.db")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(BusyError, match=r"mlflow.db is held by another process: wait .* run again"):
+        with pytest.raises(
+            BusyError, match=r"mlflow.db is held by another process: wait .* run again"
+        ):
             check(path, "bring it back")
     check(path, "bring it back")
 
@@ -81,13 +85,16 @@ def test_artifacts_without_their_database_are_no_new_store(there, said, tmp_path
     if there is not None:
         path.write_bytes(there)
     with pytest.raises(
-        InputError, match=rf"mlflow.db {said}, but .*mlflow holds what earlier runs made: .*backup.*`mv"
+        InputError,
+        match=rf"mlflow.db {said}, but .*mlflow holds what earlier runs made: .*backup.*`mv",
     ):
         prepare(path, artifacts)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "files", "kept"), [([], [], False), (ROWS, [], True), ([], ["a model"], True)])
+@pytest.mark.parametrize(
+    ("rows", "files", "kept"), [([], [], False), (ROWS, [], True), ([], ["a model"], True)]
+)
 def test_only_a_database_that_holds_nothing_is_made_anew(rows, files, kept, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "make", lambda path, _: path.write_bytes(b"made anew"))
     path, artifacts = database(tmp_path / "mlflow.db", rows), tmp_path / "mlflow"
@@ -112,7 +119,8 @@ def test_a_locked_database_met_later_is_explained():
     assert "evergreen doctor" in str(damaged)
 
 
-# --- MLflow's own -----------------------------------------------------------------------------------------------------
+# --- MLflow's own
+# --------------------------------------------------------------------------------------------------
 
 
 def half_made(path):
@@ -139,17 +147,23 @@ def test_a_first_start_that_was_cut_is_finished(tracker):
     half_made(tracker._database)
     assert tracker.client.get_experiment_by_name(tracker.params.tracking.experiment) is None
     assert tracker.experiment
-    assert sorted(path.name for path in tracker.project.stores.iterdir()) == ["mlflow.db", "mlflow.lock"]
+    assert sorted(path.name for path in tracker.project.stores.iterdir()) == [
+        "mlflow.db",
+        "mlflow.lock",
+    ]
 
 
 @pytest.mark.slow
 def test_a_database_that_mlflow_cannot_open_is_kept_where_it_holds_runs(tracker):
     half_made(tracker._database)
     with closing(sqlite3.connect(tracker._database)) as connection, connection:
-        connection.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (1, 'x', 'active')")
+        connection.execute(
+            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (1, 'x', 'active')"
+        )
         connection.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES ('a', 1)")
     with pytest.raises(
-        InputError, match=r"MLflow cannot open .*mlflow.db .*already exists.*: keep a copy.*mlflow db upgrade"
+        InputError,
+        match=r"MLflow cannot open .*mlflow.db .*already exists.*: keep a copy.*mlflow db upgrade",
     ):
         _ = tracker.client
     assert tracker._database.exists()

@@ -64,7 +64,8 @@ def children(tracker, parent):
     return tracker.client.search_runs([tracker.experiment], f"tags.mlflow.parentRunId = '{parent}'")
 
 
-# --- runs -------------------------------------------------------------------------------------------------------------
+# --- runs
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,9 @@ def test_what_a_killed_run_left_open_is_closed(tracker):
     assert tracker.recover() == []
 
 
-def test_runs_of_another_project_in_the_same_store_are_left_alone(open_tracker, tmp_path, monkeypatch):
+def test_runs_of_another_project_in_the_same_store_are_left_alone(
+    open_tracker, tmp_path, monkeypatch
+):
     one = open_tracker("one")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", one.uri)
     one, two = open_tracker("one"), open_tracker("two")
@@ -216,7 +219,8 @@ def test_the_environment_names_the_store(open_tracker, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("uri", "start"), [(None, "http://127.0.0.1:5123/#/"), ("http://host:5999", "http://host:5999/#/")]
+    ("uri", "start"),
+    [(None, "http://127.0.0.1:5123/#/"), ("http://host:5999", "http://host:5999/#/")],
 )
 def test_where_a_run_is_shown(uri, start, open_tracker, monkeypatch):
     if uri:
@@ -232,7 +236,8 @@ def test_where_a_run_is_shown(uri, start, open_tracker, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("uri", "there"), [("", False), ("sqlite:////elsewhere/mlflow.db", True), ("http://other:5000", True)]
+    ("uri", "there"),
+    [("", False), ("sqlite:////elsewhere/mlflow.db", True), ("http://other:5000", True)],
 )
 def test_a_store_that_is_named_is_there_and_ones_own_once_it_is_made(
     uri: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -247,9 +252,14 @@ def test_a_store_that_is_named_is_there_and_ones_own_once_it_is_made(
 
 def test_data_sets_are_inputs_of_the_run(tracker):
     run_id = begin(tracker)
-    tracker.log_data(run_id, {"data/raw": "aa.dir", "data/features": "bb.dir"}, {"train": 10, "holdout": 5})
+    tracker.log_data(
+        run_id, {"data/raw": "aa.dir", "data/features": "bb.dir"}, {"train": 10, "holdout": 5}
+    )
     inputs = tracker.client.get_run(run_id).inputs.dataset_inputs
-    found = {one.dataset.name: (one.dataset.digest, one.tags[0].value, one.dataset.profile) for one in inputs}
+    found = {
+        one.dataset.name: (one.dataset.digest, one.tags[0].value, one.dataset.profile)
+        for one in inputs
+    }
     assert found == {
         "data/raw": ("aa", "upstream", None),
         "data/features": ("bb", "training", json.dumps({"rows": {"train": 10, "holdout": 5}})),
@@ -258,11 +268,21 @@ def test_data_sets_are_inputs_of_the_run(tracker):
     assert sources == {"aa.dir", "bb.dir"}
 
 
-# --- code -------------------------------------------------------------------------------------------------------------
+# --- code
+# --------------------------------------------------------------------------------------------------
 
 
 def git(root, *args):
-    command = ["git", "-C", str(root), "-c", "user.name=tester", "-c", "user.email=tester@localhost", *args]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "user.name=tester",
+        "-c",
+        "user.email=tester@localhost",
+        *args,
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -285,7 +305,9 @@ def test_uncommitted_changes_are_kept_beside_the_run(make_project, open_tracker,
         assert tags(tracker, run_id)["evergreen.git.no_commit"] == ""
     assert code_of(tracker, first) == []
     assert code_of(tracker, second) == ["uncommitted.diff"]
-    diff = Path(tracker.client.download_artifacts(second, "code/uncommitted.diff", str(tmp_path))).read_text()
+    diff = Path(
+        tracker.client.download_artifacts(second, "code/uncommitted.diff", str(tmp_path))
+    ).read_text()
     assert "+# changed" in diff
 
 
@@ -295,14 +317,20 @@ def test_a_run_is_of_the_commit_and_the_files_it_began_with(tracker, tmp_path):
     run_id = begin(tracker, texts=texts)
     assert tags(tracker, run_id)["mlflow.source.git.commit"] == "abc"
     folder = Path(tracker.client.download_artifacts(run_id, "code", str(tmp_path)))
-    assert {path.name: path.read_text() for path in folder.iterdir()} == texts | {"uncommitted.diff": "+before"}
+    assert {path.name: path.read_text() for path in folder.iterdir()} == texts | {
+        "uncommitted.diff": "+before"
+    }
 
 
 def test_why_there_is_no_commit_is_kept(tracker):
     tracker.commit = Commit(why="git refuses it")
     run_id = begin(tracker)
     names = ("mlflow.source.git.commit", "evergreen.git.dirty", "evergreen.git.no_commit")
-    assert [tags(tracker, run_id)[name] for name in names] == ["none", "not known", "git refuses it"]
+    assert [tags(tracker, run_id)[name] for name in names] == [
+        "none",
+        "not known",
+        "git refuses it",
+    ]
 
 
 def test_nothing_that_mlflow_keeps_holds_a_secret(make_project, open_tracker, monkeypatch):
@@ -324,7 +352,9 @@ def test_nothing_that_mlflow_keeps_holds_a_secret(make_project, open_tracker, mo
     assert tracker.client.get_run(run_id).data.tags["evergreen.root"] == tracker.root
 
 
-@pytest.mark.parametrize("uri", ["http://me:hunter2@127.0.0.1:5000", "https://me:p@ss:w/hunter2@host"])
+@pytest.mark.parametrize(
+    "uri", ["http://me:hunter2@127.0.0.1:5000", "https://me:p@ss:w/hunter2@host"]
+)
 def test_a_link_holds_no_login(uri, open_tracker, monkeypatch):
     tracker = open_tracker()
     monkeypatch.setattr(tracker, "uri", uri)
@@ -332,7 +362,8 @@ def test_a_link_holds_no_login(uri, open_tracker, monkeypatch):
     assert "hunter2" not in tracker.link("run")
 
 
-# --- seeds ------------------------------------------------------------------------------------------------------------
+# --- seeds
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_seed_comes_back_as_it_was(tracker):
@@ -353,7 +384,9 @@ def test_a_seed_is_recorded_with_its_curves_and_metrics(tracker):
     assert run.data.tags["evergreen.seed"] == "3"
     for part in ("train", "validation"):
         history = tracker.client.get_metric_history(run_id, f"{part}_loss")
-        assert [one.value for one in sorted(history, key=lambda one: one.step)] == list(trained.history[part])
+        assert [one.value for one in sorted(history, key=lambda one: one.step)] == list(
+            trained.history[part]
+        )
     known = {name: run.data.metrics[name] for name in METRICS}
     assert known == METRICS
     assert run.data.metrics["rounds"] == trained.rounds
@@ -369,7 +402,10 @@ def test_a_seed_of_another_run_is_recalled_and_recorded_here_too(tracker):
     assert copy.info.status == "FINISHED"
     ours, theirs = copy.data.metrics, tracker.client.get_run(origin).data.metrics
     assert ours == theirs
-    history = [tracker.client.get_metric_history(one, "validation_loss") for one in (origin, copy.info.run_id)]
+    history = [
+        tracker.client.get_metric_history(one, "validation_loss")
+        for one in (origin, copy.info.run_id)
+    ]
     assert [one.value for one in history[0]] == [one.value for one in history[1]]
     assert tracker.load_seed(second, "seed print") == fit(3)  # from here now
     assert len(children(tracker, second)) == 1
@@ -430,7 +466,10 @@ def test_the_seeds_of_a_run_are_all_there_in_order(tracker):
     tracker.record_seed(other, fit(5), METRICS, "print 5")
     tracker.record_failure(parent, 7, "out of memory")
     damaged = tracker.record_seed(parent, fit(8), METRICS, "print 8")
-    damage(Path(tracker.client.get_run(damaged).info.artifact_uri, "seed"), "a byte of the booster altered")
+    damage(
+        Path(tracker.client.get_run(damaged).info.artifact_uri, "seed"),
+        "a byte of the booster altered",
+    )
     assert tracker.seeds_of(parent) == sorted(many, key=lambda one: one.seed)
     tracker.load_seed(other, "print 2")  # reused by another run
     assert [one.seed for one in tracker.seeds_of(other)] == [2, 5]
@@ -440,7 +479,10 @@ def test_the_seeds_of_a_run_are_all_there_in_order(tracker):
 def test_a_seed_that_was_trained_again_counts_in_place_of_the_damaged_one(tracker):
     parent = begin(tracker)
     damaged = tracker.record_seed(parent, fit(3), METRICS, "seed print")
-    damage(Path(tracker.client.get_run(damaged).info.artifact_uri, "seed"), "a byte of the booster altered")
+    damage(
+        Path(tracker.client.get_run(damaged).info.artifact_uri, "seed"),
+        "a byte of the booster altered",
+    )
     tracker.record_seed(parent, fit(3), METRICS, "seed print")
     assert tracker.load_seed(parent, "seed print") == fit(3)
     assert tracker.seeds_of(parent) == [fit(3)]
@@ -461,7 +503,11 @@ def test_seeds_are_recorded_from_many_threads_at_once(tracker):
     parent = begin(tracker)
     many = [replace(fit(0), seed=seed) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda one: tracker.record_seed(parent, one, METRICS, f"print {one.seed}"), many))
+        list(
+            pool.map(
+                lambda one: tracker.record_seed(parent, one, METRICS, f"print {one.seed}"), many
+            )
+        )
     assert [tracker.load_seed(parent, f"print {seed}") for seed in range(8)] == many
 
 
@@ -478,7 +524,8 @@ def test_a_long_history_is_recorded_in_a_second(tracker, capsys):
     assert seconds < 1
 
 
-# --- evaluation -------------------------------------------------------------------------------------------------------
+# --- evaluation
+# --------------------------------------------------------------------------------------------------
 
 
 def evaluation(seeds=(0.7, 0.72)):

@@ -28,7 +28,9 @@ def commit(folder: Path) -> None:
 
 
 def answer(folder: Path, **facts: object) -> None:
-    (folder / ANSWERS).write_text(json.dumps({"ci": "none", "_template": "/nowhere", "_commit": "1234"} | facts))
+    (folder / ANSWERS).write_text(
+        json.dumps({"ci": "none", "_template": "/nowhere", "_commit": "1234"} | facts)
+    )
     commit(folder)
 
 
@@ -71,7 +73,9 @@ def test_own_changes_must_be_committed(root: Path) -> None:
 @pytest.mark.parametrize("question", ["colour", "_commit"])
 def test_an_answer_to_no_question(root: Path, question: str) -> None:
     answer(root)
-    with pytest.raises(InputError, match=f"'{question}' is no question of the template: there are ci"):
+    with pytest.raises(
+        InputError, match=f"'{question}' is no question of the template: there are ci"
+    ):
         update(root, answers={question: "x"})
 
 

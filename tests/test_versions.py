@@ -55,7 +55,11 @@ def rwlock_of(project):
 
 
 def held_locks(project):
-    return [holder for holders in json.loads(rwlock_of(project).read_text()).values() for holder in holders.values()]
+    return [
+        holder
+        for holders in json.loads(rwlock_of(project).read_text()).values()
+        for holder in holders.values()
+    ]
 
 
 def lock_of(project):
@@ -64,7 +68,8 @@ def lock_of(project):
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))  # else DVC keeps a folder per project for good
+    # Else DVC keeps a folder per project for good
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,9 @@ def template(tmp_path_factory):
 def settled(template, tmp_path):
     """A copy of that project."""
     unused = shutil.ignore_patterns("hooks", "flows", "report", "*.sample")
-    return Project(shutil.copytree(template.root, tmp_path / "project", symlinks=True, ignore=unused))
+    return Project(
+        shutil.copytree(template.root, tmp_path / "project", symlinks=True, ignore=unused)
+    )
 
 
 @pytest.fixture
@@ -100,7 +107,8 @@ def edit(project, section, **values):
     project.params.write_text(yaml.safe_dump(content))
 
 
-# --- running ----------------------------------------------------------------------------------------------------------
+# --- running
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_stage_runs_once_and_then_has_nothing_to_do(fresh):
@@ -130,7 +138,12 @@ def test_a_changed_parameter_runs_a_stage_again_even_back_to_one_that_was_there(
         assert f"min_level_rows: {rows}" in (settled.features / "part.txt").read_text()
         locks.append(lock_of(settled))
     assert calls == [False, False]
-    assert yaml.safe_load(locks[1])["stages"]["prepare"]["params"]["params.yaml"]["prepare"]["min_level_rows"] == 7
+    assert (
+        yaml.safe_load(locks[1])["stages"]["prepare"]["params"]["params.yaml"]["prepare"][
+            "min_level_rows"
+        ]
+        == 7
+    )
     assert len(set(locks)) == 3
 
 
@@ -138,7 +151,11 @@ def test_a_changed_parameter_runs_a_stage_again_even_back_to_one_that_was_there(
 def test_files_are_linked_to_the_cache_as_a_person_has_set_it(kind, settled):
     """By default they are files of their own, so that whoever edits one does not edit the cache."""
     if kind != "copy":
-        subprocess.run([sys.executable, "-m", "dvc", "config", "cache.type", kind], cwd=settled.root, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "dvc", "config", "cache.type", kind],
+            cwd=settled.root,
+            check=True,
+        )
     edit(settled, "prepare", min_level_rows=7)
     run_stage(settled, "prepare", work_of(settled, "prepare"))
     part = settled.features / "part.txt"
@@ -153,7 +170,9 @@ def test_files_are_linked_to_the_cache_as_a_person_has_set_it(kind, settled):
 
 
 @pytest.mark.parametrize("due", [False, True])
-@pytest.mark.parametrize("how", ["altered", "of the same size", "added", "gone", "recorded otherwise"])
+@pytest.mark.parametrize(
+    "how", ["altered", "of the same size", "added", "gone", "recorded otherwise"]
+)
 def test_work_is_told_that_outputs_were_altered(how, due, settled):
     part, before = settled.features / "part.txt", lock_of(settled)
     if how == "altered":
@@ -166,7 +185,9 @@ def test_work_is_told_that_outputs_were_altered(how, due, settled):
         shutil.rmtree(settled.features)
     else:
         version = data_versions(settled)["data/features"]
-        (settled.root / "dvc.lock").write_bytes(before.replace(version.encode(), b"0" * 32 + b".dir"))
+        (settled.root / "dvc.lock").write_bytes(
+            before.replace(version.encode(), b"0" * 32 + b".dir")
+        )
     if due:
         edit(settled, "prepare", min_level_rows=9)
     calls = []
@@ -180,9 +201,13 @@ def test_work_is_told_that_outputs_were_altered(how, due, settled):
     assert due or lock_of(settled) == before
 
 
-def test_work_is_told_that_outputs_are_as_they_were_left_without_a_look_at_each(settled, monkeypatch):
+def test_work_is_told_that_outputs_are_as_they_were_left_without_a_look_at_each(
+    settled, monkeypatch
+):
     looked, look, calls = [], Output.changed_checksum, []
-    monkeypatch.setattr(Output, "changed_checksum", lambda out: looked.append(str(out)) or look(out))
+    monkeypatch.setattr(
+        Output, "changed_checksum", lambda out: looked.append(str(out)) or look(out)
+    )
     for rows in (9, 10):
         edit(settled, "prepare", min_level_rows=rows)
         run_stage(settled, "prepare", work_of(settled, "prepare", calls))
@@ -212,7 +237,11 @@ def test_what_was_edited_while_it_was_recorded_is_looked_at(settled, monkeypatch
 
 
 def test_links_into_a_cache_that_is_gone_are_looked_at(settled):
-    subprocess.run([sys.executable, "-m", "dvc", "config", "cache.type", "symlink"], cwd=settled.root, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "config", "cache.type", "symlink"],
+        cwd=settled.root,
+        check=True,
+    )
     for rows in (9, 10):
         edit(settled, "prepare", min_level_rows=rows)
         run_stage(settled, "prepare", work_of(settled, "prepare"))
@@ -238,7 +267,9 @@ def test_a_stage_that_leaves_out_an_output_is_an_error(fresh):
     assert not (fresh.root / "dvc.lock").exists()
 
 
-@pytest.mark.parametrize("error", [InputError("a bad batch"), RuntimeError("a fault"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [InputError("a bad batch"), RuntimeError("a fault"), KeyboardInterrupt()]
+)
 def test_work_that_raises_leaves_the_record_as_it_was_and_no_lock(error, settled):
     before, calls = lock_of(settled), []
 
@@ -273,7 +304,10 @@ def test_dvc_is_held_while_a_stage_works(settled, monkeypatch):
 )
 def test_what_dvc_cannot_read_is_an_error(file, content, settled):
     (settled.root / file).write_text(content)
-    for ask in (changed_stages, lambda project: run_stage(project, "ingest", work_of(project, "ingest"))):
+    for ask in (
+        changed_stages,
+        lambda project: run_stage(project, "ingest", work_of(project, "ingest")),
+    ):
         with pytest.raises(InputError, match="DVC"):
             ask(settled)
 
@@ -284,7 +318,8 @@ def test_a_project_without_dvc_is_an_error(settled):
         changed_stages(settled)
 
 
-# --- what has changed -------------------------------------------------------------------------------------------------
+# --- what has changed
+# -------------------------------------------------------------------------------------------------
 
 
 def test_all_stages_are_to_run_at_first(fresh):
@@ -351,7 +386,9 @@ def release(project, monkeypatch, name):
     """Let this process run a release of the library, beside the project, that has raised the recipe `name`."""
     path = project.root.parent / "recipes.py"
     text = pathlib.Path(recipes.__file__).read_text()
-    path.write_text(re.sub(rf"^{name} = \d+", lambda found: f"{found[0]}99", text, flags=re.MULTILINE))
+    path.write_text(
+        re.sub(rf"^{name} = \d+", lambda found: f"{found[0]}99", text, flags=re.MULTILINE)
+    )
     monkeypatch.setattr(recipes, "__file__", str(path))
     monkeypatch.setattr(recipes, name, int(f"{getattr(recipes, name)}99"))
     return path
@@ -366,14 +403,20 @@ def test_a_recipe_that_moved_changes_its_stage(name, settled, monkeypatch):
     assert ran == due
     assert changed_stages(settled) == []
     kept = yaml.safe_load(lock_of(settled))["stages"]
-    numbers = {key: value for one in kept.values() for key, value in one["params"][".dvc/tmp/recipes.py"].items()}
+    numbers = {
+        key: value
+        for one in kept.values()
+        for key, value in one["params"][".dvc/tmp/recipes.py"].items()
+    }
     assert numbers == {key: getattr(recipes, key) for key in STAGE_OF}
 
 
 def dvc_status(project):
     """The stages that `dvc status` calls changed; what it says where it cannot tell."""
     command = [sys.executable, "-m", "dvc", "status", "--json"]
-    done = subprocess.run(command, cwd=project.root, env=environment(project.root), capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True
+    )
     return done.stderr if done.returncode else set(json.loads(done.stdout))
 
 
@@ -385,7 +428,8 @@ def test_dvc_itself_sees_a_release_that_was_installed_since(settled, monkeypatch
     assert dvc_status(settled) == set()
     path.write_text(path.read_text().replace("PREPARE = ", "PREPARE = 9"))
     assert dvc_status(settled) == {"prepare"}
-    path.unlink()  # as when an environment was made anew elsewhere: what is not known is not up to date
+    # As when an environment was made anew elsewhere: what is not known is not up to date
+    path.unlink()
     assert "No such file or directory" in dvc_status(settled)
     (settled.root / RECIPES).unlink()
     assert dvc_status(settled) == set(STAGES)
@@ -393,14 +437,19 @@ def test_dvc_itself_sees_a_release_that_was_installed_since(settled, monkeypatch
 
 def test_another_environments_library_is_looked_up_by_the_next_command(settled):
     link = settled.root / RECIPES
-    for spoil in (lambda: None, lambda: link.symlink_to("/nowhere"), lambda: link.write_text("PREPARE = 7\n")):
+    for spoil in (
+        lambda: None,
+        lambda: link.symlink_to("/nowhere"),
+        lambda: link.write_text("PREPARE = 7\n"),
+    ):
         link.unlink(missing_ok=True)
         spoil()
         assert changed_stages(settled) == []
         assert link.samefile(recipes.__file__)
 
 
-# --- versions of data -------------------------------------------------------------------------------------------------
+# --- versions of data
+# -------------------------------------------------------------------------------------------------
 
 
 def test_there_are_no_versions_before_the_first_run(fresh):
@@ -409,7 +458,9 @@ def test_there_are_no_versions_before_the_first_run(fresh):
 
 def test_every_output_has_a_version_that_follows_its_content(settled):
     before = data_versions(settled)
-    assert sorted(before) == sorted(f"data/{folder}" for folders in OUTPUTS.values() for folder in folders)
+    assert sorted(before) == sorted(
+        f"data/{folder}" for folders in OUTPUTS.values() for folder in folders
+    )
     assert all(version.endswith(".dir") and len(version) == 36 for version in before.values())
     edit(settled, "prepare", min_level_rows=9)
     run_stage(settled, "prepare", work_of(settled, "prepare"))
@@ -417,7 +468,8 @@ def test_every_output_has_a_version_that_follows_its_content(settled):
     assert {path for path in before if before[path] != after[path]} == {"data/features"}
 
 
-# --- locks that a crash left ------------------------------------------------------------------------------------------
+# --- locks that a crash left
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -449,7 +501,10 @@ def leave_lock(project, content, *, age=0.0):
 def held(project, pid, mode):
     """A lock on `data/features` by process `pid`."""
     path, holder = str(project.features), {"pid": pid, "cmd": "dvc repro"}
-    return {"read": {path: [holder]} if mode == "read" else {}, "write": {path: holder} if mode == "write" else {}}
+    return {
+        "read": {path: [holder]} if mode == "read" else {},
+        "write": {path: holder} if mode == "write" else {},
+    }
 
 
 def run_again(project):
@@ -510,12 +565,17 @@ def test_a_living_lock_beside_a_dead_one_is_respected(settled, living, dead):
 
 
 def test_a_living_lock_on_other_data_does_not_stop_a_stage(settled, living):
-    leave_lock(settled, {"read": {}, "write": {"/somewhere/else": {"pid": living, "cmd": "dvc add"}}}, age=-5)
+    leave_lock(
+        settled,
+        {"read": {}, "write": {"/somewhere/else": {"pid": living, "cmd": "dvc add"}}},
+        age=-5,
+    )
     assert run_again(settled) == "prepare done"
     assert [one["pid"] for one in held_locks(settled)] == [living]
 
 
-# --- as `dvc repro` does it -------------------------------------------------------------------------------------------
+# --- as `dvc repro` does it
+# -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -538,7 +598,12 @@ def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_pa
     def repro(*args):
         command = [sys.executable, "-m", "dvc", "repro", *args]
         done = subprocess.run(
-            command, cwd=other.root, env=environment(other.root), capture_output=True, text=True, timeout=240
+            command,
+            cwd=other.root,
+            env=environment(other.root),
+            capture_output=True,
+            text=True,
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -575,19 +640,27 @@ def test_a_record_that_was_cut_as_it_was_written_is_undone(first, fresh, settled
             run_stage(project, name, work_of(project, name))
     assert lock_of(project) == b""
     assert name in changed_stages(project)
-    assert ((project.root / "dvc.lock").exists(), data_versions(project) != {}) == (not first, not first)
+    assert ((project.root / "dvc.lock").exists(), data_versions(project) != {}) == (
+        not first,
+        not first,
+    )
     if before:
         assert lock_of(project) == before
     assert run_stage(project, name, work_of(project, name)) == f"{name} done"
     assert name not in changed_stages(project)
 
 
-# --- what runs, and what lies there by now ----------------------------------------------------------------------------
+# --- what runs, and what lies there by now
+# ----------------------------------------------------------------------------
 
 
 def dep_of(lock, stage, name):
     """The hash that is recorded of a dependency."""
-    return next(one["md5"] for one in yaml.safe_load(lock)["stages"][stage]["deps"] if one["path"].endswith(name))
+    return next(
+        one["md5"]
+        for one in yaml.safe_load(lock)["stages"][stage]["deps"]
+        if one["path"].endswith(name)
+    )
 
 
 def runs(monkeypatch, project, **sources):
@@ -607,7 +680,8 @@ def test_of_code_that_was_edited_since_what_ran_is_recorded(settled, monkeypatch
     old, recorded = path.read_bytes(), lock_of(settled)
     runs(monkeypatch, settled, dataset=old)
     path.write_bytes(b"# another branch\n")
-    assert run_stage(settled, "prepare", work_of(settled, "prepare")) is None  # for this process nothing has changed
+    # For this process nothing has changed
+    assert run_stage(settled, "prepare", work_of(settled, "prepare")) is None
     assert run_stage(settled, "prepare", work_of(settled, "prepare"), force=True)
     assert lock_of(settled) == recorded
     assert "prepare" in changed_stages(settled)  # for the next one it has
@@ -630,7 +704,9 @@ def test_of_code_that_runs_and_is_not_what_was_recorded(settled, monkeypatch):
     """An older process on a newer `dvc.lock`, as after a checkout."""
     runs(monkeypatch, settled, dataset=b"old = 1\n")
     assert run_stage(settled, "prepare", work_of(settled, "prepare"))
-    assert dep_of(lock_of(settled), "prepare", "dataset.py") == hashlib.md5(b"old = 1\n").hexdigest()
+    assert (
+        dep_of(lock_of(settled), "prepare", "dataset.py") == hashlib.md5(b"old = 1\n").hexdigest()
+    )
 
 
 def test_parameters_count_as_they_were_read(settled):
@@ -640,15 +716,27 @@ def test_parameters_count_as_they_were_read(settled):
     assert run_stage(settled, "prepare", work_of(settled, "prepare"), params=params, force=True)
     stage = yaml.safe_load(lock_of(settled))["stages"]["prepare"]
     assert stage["params"] == yaml.safe_load(recorded)["stages"]["prepare"]["params"]
-    assert run_stage(settled, "prepare", work_of(settled, "prepare"), params=settled.params.read_bytes())
+    assert run_stage(
+        settled, "prepare", work_of(settled, "prepare"), params=settled.params.read_bytes()
+    )
     assert (
-        yaml.safe_load(lock_of(settled))["stages"]["prepare"]["params"]["params.yaml"]["prepare"]["min_level_rows"] == 7
+        yaml.safe_load(lock_of(settled))["stages"]["prepare"]["params"]["params.yaml"]["prepare"][
+            "min_level_rows"
+        ]
+        == 7
     )
 
 
 def test_parameters_that_are_not_written_are_named(settled):
-    with pytest.raises(InputError, match=r"lacks drift\.accepted, which dvc\.yaml names: write it, or restore"):
-        run_stage(settled, "prepare", work_of(settled, "prepare"), params=b"task: binary\nsource: {}\ndrift: {}\n")
+    with pytest.raises(
+        InputError, match=r"lacks drift\.accepted, which dvc\.yaml names: write it, or restore"
+    ):
+        run_stage(
+            settled,
+            "prepare",
+            work_of(settled, "prepare"),
+            params=b"task: binary\nsource: {}\ndrift: {}\n",
+        )
 
 
 def test_a_dvc_lock_that_is_checked_out_meanwhile_is_not_what_ran(settled):

@@ -1,8 +1,9 @@
 """When to retrain on data of another kind: `python -m benchmarks.seasons` replays two years of made-up sales, month by month.
 
-Regression, generated with a fixed seed: what a shop sells in an hour, with a season that differs by shop, a week, prices,
-a trend of each shop's own, and noise. No feature says how much time has passed, so that the trend has to be learnt
-again. Nothing was chosen by what came out: neither here, nor in params.yaml by what came out here.
+Regression, generated with a fixed seed: what a shop sells in an hour, with a season that differs by
+shop, a week, prices, a trend of each shop's own, and noise. No feature says how much time has
+passed, so that the trend has to be learnt again. Nothing was chosen by what came out: neither here,
+nor in params.yaml by what came out here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def read(batch: str) -> pl.DataFrame:
     """Return the sales of one month, shape (ROWS, 6)."""
     at = batches().index(batch)
     world, draw = np.random.default_rng(SEED), np.random.default_rng([SEED, at])
-    level, swing = world.uniform(80, 160, SHOPS), world.uniform(-40, 40, SHOPS)  # what sells in summer, or in winter
+    # What sells in summer, or in winter
+    level, swing = world.uniform(80, 160, SHOPS), world.uniform(-40, 40, SHOPS)
     trend = world.normal(1.0, 2.0, SHOPS)  # sales more each month
     start = START.replace(year=START.year + at // 12, month=at % 12 + 1)
     days = ((start + timedelta(days=31)).replace(day=1) - start).days
@@ -45,7 +47,12 @@ def read(batch: str) -> pl.DataFrame:
     warmth = np.round(12 + 10 * season + draw.normal(0, 4, days)[hours // 24], 1)
     busy = np.sin(np.pi * (hours % 24) / 24) ** 2
     sales = (level[shop] + swing[shop] * season + trend[shop] * passed / 30.44) * (0.6 + 0.6 * busy)
-    sales += 15 * weekend - 6 * (price - 10) * (1 + weekend) + 0.4 * (warmth - 12) + draw.normal(0, NOISE, ROWS)
+    sales += (
+        15 * weekend
+        - 6 * (price - 10) * (1 + weekend)
+        + 0.4 * (warmth - 12)
+        + draw.normal(0, NOISE, ROWS)
+    )
     named = pl.Series(shop).replace_strict({at: f"shop {at}" for at in range(SHOPS)})
     columns = {"number": at * ROWS + np.arange(ROWS), "hour": times, "shop": named, "price": price,
                "temperature": warmth, "sales": sales}  # fmt: skip

@@ -21,7 +21,9 @@ def main() -> None:
     chosen = params.load(ROOT / "params.yaml").model_dump(by_alias=True, mode="json") | content
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pyproject.toml").write_text(SETTINGS)
-        tell(replay(Project(Path(folder)), params.parse(chosen, "params.yaml"), Options(seeds=SEEDS)))
+        tell(
+            replay(Project(Path(folder)), params.parse(chosen, "params.yaml"), Options(seeds=SEEDS))
+        )
 
 
 if __name__ == "__main__":

@@ -51,14 +51,21 @@ class Commands(click.Group):
 def main() -> None:
     """A machine-learning pipeline whose model stays fresh."""
     sys.excepthook = _say_without_secrets
-    atexit.register(gc.freeze)  # else Python ends by looking through all libraries for garbage, which takes a second
+    # Else Python ends by looking through all libraries for garbage, which takes a second
+    atexit.register(gc.freeze)
 
 
 @main.command()
 @click.argument("batches", nargs=-1)
-@click.option("--next", "following", is_flag=True, help="Take the batch after the newest one there is.")
-@click.option("--replace", is_flag=True, help="Take the named batches in place of the ones ingested before.")
-@click.option("--drop", is_flag=True, help="Take the named batches out again; DVC's cache keeps their bytes.")
+@click.option(
+    "--next", "following", is_flag=True, help="Take the batch after the newest one there is."
+)
+@click.option(
+    "--replace", is_flag=True, help="Take the named batches in place of the ones ingested before."
+)
+@click.option(
+    "--drop", is_flag=True, help="Take the named batches out again; DVC's cache keeps their bytes."
+)
 def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool) -> None:
     """Take new batches from the source.
 
@@ -73,8 +80,16 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
         raise click.UsageError("--replace and --drop need the names of the batches")
     with _project() as (project, params):
         if drop:
-            run_stage(project, "ingest", lambda _: step.drop(project, batches), force=True, params=params.text)
-            click.echo(f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered")
+            run_stage(
+                project,
+                "ingest",
+                lambda _: step.drop(project, batches),
+                force=True,
+                params=params.text,
+            )
+            click.echo(
+                f"dropped {', '.join(batches)}; `evergreen run` takes them again if they are offered"
+            )
             return
         dataset = project.dataset
         done = run_stage(
@@ -109,14 +124,21 @@ def validate() -> None:
             work = partial(step, project, Contract.of(project, params))
             done = run_step(project, params, "validate", work, stale)
         except BadBatchError as error:
-            write_validation_page(project, [*read_reports(project), error.report], params.tracking.model)
+            write_validation_page(
+                project, [*read_reports(project), error.report], params.tracking.model
+            )
             raise
         if done is None:
             click.echo("nothing new: every batch is validated as it is expected now")
             return
         write_validation_page(project, done.reports, params.tracking.model)
         rows = [
-            [one.batch, f"{one.rows:,}", f"{one.quarantined:,}", "checked now" if one.batch in done.new else ""]
+            [
+                one.batch,
+                f"{one.rows:,}",
+                f"{one.quarantined:,}",
+                "checked now" if one.batch in done.new else "",
+            ]
             for one in done.reports
         ]
         _table(["batch", "rows", "quarantined", ""], rows)
@@ -124,8 +146,16 @@ def validate() -> None:
 
 @main.command()
 @click.option("--seeds", type=int, help="How many seeds, in place of sweep.seeds.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train, in place of train.device.")
-@click.option("--model", type=click.Choice(["median", "mean"]), help="Which model comes out, in place of sweep.model.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where to train, in place of train.device.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(["median", "mean"]),
+    help="Which model comes out, in place of sweep.model.",
+)
 @click.option("--reason", default="asked for", help="Why; kept with the run.")
 def run(seeds: int | None, device: str | None, model: str | None, reason: str) -> None:
     """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register, compare, decide."""
@@ -148,7 +178,9 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     from evergreen.orchestration import console
 
     console.install()
-    outcome = project.flow("training")(seeds=seeds, device=device, model=model, reason=redact(reason))
+    outcome = project.flow("training")(
+        seeds=seeds, device=device, model=model, reason=redact(reason)
+    )
     _summary(project, params, outcome, time.monotonic() - began)
     if outcome.failed_seeds:
         sys.exit(3)
@@ -158,12 +190,23 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
 @click.argument("files", nargs=-1)
 @click.option("--batch", help="A batch of data/raw, in place of files.")
 @click.option("--name", help="What the batch is called, in place of its file's name.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write a copy of the predictions: .csv, .tsv or .parquet.")
-@click.option("--escape", is_flag=True, help="With --out: a quote before text that a spreadsheet takes for a formula.")
-def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str | None, escape: bool) -> None:
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False),
+    help="Write a copy of the predictions: .csv, .tsv or .parquet.",
+)
+@click.option(
+    "--escape",
+    is_flag=True,
+    help="With --out: a quote before text that a spreadsheet takes for a formula.",
+)
+def score(
+    files: tuple[str, ...], batch: str | None, name: str | None, out: str | None, escape: bool
+) -> None:
     """Predict with the champion for rows whose labels are not known yet.
 
-    FILES are read as source in params.yaml says (CSV, TSV, Parquet); each is one batch, kept in data/predictions.
+    FILES are read as source in params.yaml says (CSV, TSV, Parquet); each is one batch, kept in
+    data/predictions.
     """
     from pathlib import Path
 
@@ -181,7 +224,9 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
         raise click.UsageError("--name and --out are for one file at a time")
     project = Project.find()
     params = load(project.params)
-    paths = [str(project.raw / f"{batch}.parquet")] if batch else [_absolute(file) for file in files]
+    paths = (
+        [str(project.raw / f"{batch}.parquet")] if batch else [_absolute(file) for file in files]
+    )
     for path in paths:  # wrong names end here, before a server is started
         find_given(project, path)
     if out:
@@ -195,11 +240,23 @@ def score(files: tuple[str, ...], batch: str | None, name: str | None, out: str 
         done = scoring(path, name)
         how = "scored now" if done.fresh else "scored before, nothing to do"
         counts = [f"{done.rows:,}", f"{done.quarantined:,}"]
-        rows.append([done.batch, *counts, f"version {done.version}", how, str(done.path.relative_to(project.root))])
+        rows.append(
+            [
+                done.batch,
+                *counts,
+                f"version {done.version}",
+                how,
+                str(done.path.relative_to(project.root)),
+            ]
+        )
     formulas = 0
     if out:
         dataset = project.dataset
-        given = None if dataset.key else read_given(project, dataset, params.source, paths[0], name).rows
+        given = (
+            None
+            if dataset.key
+            else read_given(project, dataset, params.source, paths[0], name).rows
+        )
         formulas = export(read(project, done.batch, done.version), Path(out), given, escape=escape)
         rows[-1][-1] += f", {out}"
     _table(["batch", "rows", "quarantined", "by", "", "predictions"], rows)
@@ -231,7 +288,10 @@ def monitor() -> None:
     rows.append(["looked at", ", ".join(seen.batches) or "nothing new"])
     for what, decision in (("retrain?", seen.decision), ("go back?", seen.rollback)):
         if decision:
-            rows += [[what if at == 0 else "", text] for at, text in enumerate((decision.action, *decision.reasons))]
+            rows += [
+                [what if at == 0 else "", text]
+                for at, text in enumerate((decision.action, *decision.reasons))
+            ]
     if seen.asked:
         how = "`evergreen run`, or `evergreen up` starts it"
         rows.append(["asked for", f"a retraining, after {seen.asked[-1]}: {how}"])
@@ -242,10 +302,16 @@ def monitor() -> None:
 
 
 @main.command()
-@click.option("--until", metavar="BATCH", help="The last batch; default: the newest that the source has.")
+@click.option(
+    "--until", metavar="BATCH", help="The last batch; default: the newest that the source has."
+)
 @click.option("--seeds", type=int, help="How many seeds, in place of sweep.seeds.")
 @click.option(
-    "--every", type=click.IntRange(1, 1000), default=3, show_default=True, help="Train after so many batches."
+    "--every",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="Train after so many batches.",
 )
 def replay(until: str | None, seeds: int | None, every: int) -> None:
     """Replay history under several retraining policies: what each would have gained and cost.
@@ -287,16 +353,25 @@ def status() -> None:
 
     with _project(lock=False) as (project, params):
         rows = []
-        for name, folder in (("raw", project.raw), ("validated", project.validated), ("features", project.features)):
+        for name, folder in (
+            ("raw", project.raw),
+            ("validated", project.validated),
+            ("features", project.features),
+        ):
             batches = list(Manifest(folder).in_order())
             rows.append([f"data/{name}", count(len(batches), "batch", "batches"), span(batches)])
         rows += [[what, "", told] for what, told in _held_back(project)]
         seen = look(project, project.dataset, params)
         rows.append(["new in the source", count(len(seen.offers), "batch", "batches"), ""])
         if seen.passed_over:
-            rows.append(["passed over there", count(len(seen.passed_over), "file"), few(seen.passed_over)])
+            rows.append(
+                ["passed over there", count(len(seen.passed_over), "file"), few(seen.passed_over)]
+            )
         changed = changed_stages(project)
-        stale = {"validate": validate.stale(project, params), "prepare": prepare.stale(project, params)}
+        stale = {
+            "validate": validate.stale(project, params),
+            "prepare": prepare.stale(project, params),
+        }
         due = [name for name in STAGES if name in changed or stale.get(name)]
         rows.append(["stages to run", ", ".join(due) or "none", ""])
         tracker = Tracker(project, params)
@@ -305,7 +380,10 @@ def status() -> None:
         for alias, number in sorted(held.items()):
             rows.append([alias, f"version {number}", params.tracking.model])
             if registry and alias == CHAMPION:
-                rows += [["", "", said] for said in _doubts(registry, number, project.dataset, params.task)]
+                rows += [
+                    ["", "", said]
+                    for said in _doubts(registry, number, project.dataset, params.task)
+                ]
         if CHAMPION not in held:
             rows.append(["champion", "none yet", registry.why_no_champion() if registry else FIRST])
         _table(["what", "how many", "which"], rows)
@@ -316,7 +394,11 @@ def status() -> None:
 @main.command()
 @click.argument("version", required=False)
 @click.option("--approve", is_flag=True, help="Say yes to a challenger that waits for approval.")
-@click.option("--override", is_flag=True, help="Promote against the gate; needs --reason, and is recorded as such.")
+@click.option(
+    "--override",
+    is_flag=True,
+    help="Promote against the gate; needs --reason, and is recorded as such.",
+)
 @click.option("--reason", default="", help="Why; kept in the history.")
 def promote(version: str | None, approve: bool, override: bool, reason: str) -> None:
     """Make the challenger (or VERSION) the champion, where the gate left it to a person."""
@@ -330,15 +412,22 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
         decision = promotable(registry, number, override=override)
         click.echo(decision.as_markdown())
         if not (approve or override):
-            click.echo(f"\nversion {number} waits for approval: `evergreen promote {number} --approve`")
+            click.echo(
+                f"\nversion {number} waits for approval: `evergreen promote {number} --approve`"
+            )
             return
         held = registry.aliases().get("champion")
         event = registry.promote(number, held, approved(decision, reason, override=override))
-        click.echo(f"\nversion {event.version} is champion" + (f" in place of version {held}" if held else ""))
+        click.echo(
+            f"\nversion {event.version} is champion"
+            + (f" in place of version {held}" if held else "")
+        )
 
 
 @main.command()
-@click.option("--to", metavar="VERSION", help="Which version; default: the champion before this one.")
+@click.option(
+    "--to", metavar="VERSION", help="Which version; default: the champion before this one."
+)
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback(to: str | None, reason: str) -> None:
     """Bring an earlier champion back; or undo what was done to the present one in MLflow."""
@@ -347,13 +436,21 @@ def rollback(to: str | None, reason: str) -> None:
     with _registry() as registry:
         event = registry.rollback(reason, to)
         if event.what == PUT_BACK:
-            click.echo(f"version {event.version}, which was decided upon, has the alias champion again")
+            click.echo(
+                f"version {event.version}, which was decided upon, has the alias champion again"
+            )
         else:
-            click.echo(f"version {event.version} is champion again, in place of version {event.before}")
+            click.echo(
+                f"version {event.version} is champion again, in place of version {event.before}"
+            )
 
 
 @main.command()
-@click.option("--at", metavar="DATE", help="Only who was champion then, such as 2026-05-03 or 2026-05-03T08:30 (UTC).")
+@click.option(
+    "--at",
+    metavar="DATE",
+    help="Only who was champion then, such as 2026-05-03 or 2026-05-03T08:30 (UTC).",
+)
 def history(at: str | None) -> None:
     """Say which model was live when, and why; and which challengers were refused."""
     with _registry(reading=True) as registry:
@@ -363,13 +460,18 @@ def history(at: str | None) -> None:
         else:
             events = registry.history()
         if not events:
-            click.echo("there was no champion then" if at else "nothing is decided: `evergreen run` does")
+            click.echo(
+                "there was no champion then" if at else "nothing is decided: `evergreen run` does"
+            )
             return
         for one in events:
             changed = one.what in ("promoted", "rolled back", "put back")
             before = f" in place of {one.before}" if one.before and changed else ""
             judged = f", judged on {one.batch}" if one.batch else ""
-            click.secho(f"{one.when:%Y-%m-%d %H:%M:%S}  version {one.version} {one.what}{before}{judged}", bold=True)
+            click.secho(
+                f"{one.when:%Y-%m-%d %H:%M:%S}  version {one.version} {one.what}{before}{judged}",
+                bold=True,
+            )
             click.echo(f"    {one.reason}")
 
 
@@ -381,7 +483,10 @@ def doctor() -> None:
 
     found = examine(Project.find())
     marks = {True: "ok", False: "WRONG"}
-    _table(["", "what", "found", "what to do"], [[marks[one.fine], one.what, one.found, one.advice] for one in found])
+    _table(
+        ["", "what", "found", "what to do"],
+        [[marks[one.fine], one.what, one.found, one.advice] for one in found],
+    )
     if not all(one.fine for one in found):
         sys.exit(1)
 
@@ -396,7 +501,8 @@ def docs(page: str | None) -> None:
     pages = find_docs()
     if page is None:
         _table(
-            ["page", "about"], [[name, path.read_text().splitlines()[0].strip('# "')] for name, path in pages.items()]
+            ["page", "about"],
+            [[name, path.read_text().splitlines()[0].strip('# "')] for name, path in pages.items()],
         )
     elif page not in pages:
         raise InputError(f"there is no page {page!r}: there are {', '.join(pages)}")
@@ -417,19 +523,47 @@ def up() -> None:
 @click.argument("source")
 @click.option("--target", required=True, help="The column to predict.")
 @click.option(
-    "--time", help="The column that says when a row happened; `order`: the order of rows, and of later files."
+    "--time",
+    help="The column that says when a row happened; `order`: the order of rows, and of later files.",
 )
-@click.option("--dates", multiple=True, metavar="FORMAT", help="How dates are written, such as %d.%m.%Y, or epoch_ms.")
-@click.option("--no-time", "timeless", is_flag=True, help="No column says when, whatever dates there are.")
-@click.option("--key", multiple=True, help="A column that names a row, or one of several that do so together.")
 @click.option(
-    "--known-later", multiple=True, help="A column that is known only after the event: no feature. May be repeated."
+    "--dates",
+    multiple=True,
+    metavar="FORMAT",
+    help="How dates are written, such as %d.%m.%Y, or epoch_ms.",
 )
-@click.option("--task", type=click.Choice(["binary", "multiclass", "regression"]), help="What kind of label it is.")
+@click.option(
+    "--no-time", "timeless", is_flag=True, help="No column says when, whatever dates there are."
+)
+@click.option(
+    "--key", multiple=True, help="A column that names a row, or one of several that do so together."
+)
+@click.option(
+    "--known-later",
+    multiple=True,
+    help="A column that is known only after the event: no feature. May be repeated.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["binary", "multiclass", "regression"]),
+    help="What kind of label it is.",
+)
 @click.option("--table", help="The table, where SOURCE is a database.")
-@click.option("--period", type=click.Choice(["day", "week", "month", "year"]), help="What one batch spans.")
-@click.option("--null", "nulls", multiple=True, metavar="TEXT", help="A text that says that there is no value.")
-@click.option("--max-bad-rows", type=click.FloatRange(0, 1), help="Share of rows that may be put aside as unreadable.")
+@click.option(
+    "--period", type=click.Choice(["day", "week", "month", "year"]), help="What one batch spans."
+)
+@click.option(
+    "--null",
+    "nulls",
+    multiple=True,
+    metavar="TEXT",
+    help="A text that says that there is no value.",
+)
+@click.option(
+    "--max-bad-rows",
+    type=click.FloatRange(0, 1),
+    help="Share of rows that may be put aside as unreadable.",
+)
 def adopt(source: str, table: str | None, **wishes: Any) -> None:
     """Make this project about your own table: declare its columns, say what to expect of it, take it as batches.
 
@@ -463,7 +597,9 @@ def update(words: tuple[str, ...]) -> None:
 
     refs = [word for word in words if "=" not in word]
     if len(refs) > 1:
-        raise click.UsageError(f"one commit, tag or branch of the template, not {len(refs)}: {', '.join(refs)}")
+        raise click.UsageError(
+            f"one commit, tag or branch of the template, not {len(refs)}: {', '.join(refs)}"
+        )
     answers = dict(word.split("=", 1) for word in words if "=" in word)
     click.echo(step(Project.find().root, next(iter(refs), None), answers))
 
@@ -481,12 +617,15 @@ def stage(name: str) -> None:
     with _project() as (project, params):
         steps: dict[str, Callable[[], Any]] = {
             "ingest": lambda: batches.ingest(project, project.dataset, params, check=True),
-            "validate": lambda: validation.validate(project, validation.Contract.of(project, params), check=True),
+            "validate": lambda: validation.validate(
+                project, validation.Contract.of(project, params), check=True
+            ),
             "prepare": lambda: prepare.prepare(project, project.dataset, params, check=True),
         }
         link_recipes(project)  # DVC records after this what ran
         done = steps[name]()
-        if code.changed() or project.params.read_bytes() != params.text:  # DVC would record what did not run
+        if code.changed() or project.params.read_bytes() != params.text:
+            # DVC would record what did not run
             raise InputError(f"code or params.yaml was edited while {name} ran: run it again")
         click.echo(f"{name}: {count(len(done.new), 'new batch', 'new batches')}")
 
@@ -571,7 +710,9 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"--at: {text!r} is no date; write it as 2026-05-03 or 2026-05-03T08:30") from None
+        raise InputError(
+            f"--at: {text!r} is no date; write it as 2026-05-03 or 2026-05-03T08:30"
+        ) from None
     if len(text) == len("2026-05-03"):
         moment += timedelta(days=1)
     return moment.replace(tzinfo=moment.tzinfo or UTC)
@@ -594,7 +735,8 @@ def _load_libraries(project: Project, params: Params) -> None:
     project.flow("training")
     versions.load_library()
     _ = Tracker(project, params).experiment
-    if not project.validated.exists():  # a first run: its server takes longer, and there is something to validate
+    if not project.validated.exists():
+        # A first run: its server takes longer, and there is something to validate
         validate.load_library()
 
 
@@ -604,29 +746,49 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
 
     tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
     rows = [[step, how] for step, how in outcome.steps.items()]
-    by_chance = (
-        ', chosen by chance; if batches come in the order of time, time="<order>" in dataset.py lets the newest judge'
-    )
+    by_chance = ', chosen by chance; if batches come in the order of time, time="<order>" in dataset.py lets the newest judge'
     hint = by_chance if split.holdout.shares and len(split.holdout.batches) > 1 else ""
     rows.append(["judged on", split.judging_rows() + hint])
     metrics = tracker.client.get_run(outcome.run_id).data.metrics
     name = next(iter(_metrics(params)))
     if name in metrics:
-        found = f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"
-        others = ", ".join(f"{other} {metrics[f'{other}.{name}']:.4f}" for other in ("linear", "constant"))
+        found = (
+            f"{metrics[name]:.4f} ({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"
+        )
+        others = ", ".join(
+            f"{other} {metrics[f'{other}.{name}']:.4f}" for other in ("linear", "constant")
+        )
         rows.append([name, f"{params.train.learner} {found}, {others}"])
         rows.append(
-            ["over seeds", f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}"]
+            [
+                "over seeds",
+                f"{metrics[f'seeds.{name}.mean']:.4f} ± {metrics.get(f'seeds.{name}.deviation', 0):.4f}",
+            ]
         )
     if outcome.decision:
-        rows += [["why" if number == 0 else "", reason] for number, reason in enumerate(outcome.decision.reasons)]
+        rows += [
+            ["why" if number == 0 else "", reason]
+            for number, reason in enumerate(outcome.decision.reasons)
+        ]
     if outcome.registered:
         one = outcome.registered
-        rows.append(["model", f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else "")])
+        rows.append(
+            [
+                "model",
+                f"{one.name} version {one.version}" + (f" is {one.alias}" if one.alias else ""),
+            ]
+        )
     rows += _held_back(project)
     if outcome.failed_seeds:
-        rows.append(["failed seeds", ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again"])
-    rows.append(["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"])
+        rows.append(
+            [
+                "failed seeds",
+                ", ".join(map(str, outcome.failed_seeds)) + "; run again to try them again",
+            ]
+        )
+    rows.append(
+        ["pictures", "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"]
+    )
     where = "" if "://" in tracker.uri[:8] else "  (with `evergreen up`)"
     rows.append(["MLflow", tracker.link(outcome.run_id) + where])
     rows.append(["took", f"{seconds:.0f} s"])
@@ -650,7 +812,10 @@ def _held_back(project: Project) -> list[list[str]]:
     from evergreen.data.hold import tell_held
     from evergreen.data.manifest import Manifest
 
-    return [["held back" if at == 0 else "", told] for at, told in enumerate(tell_held(Manifest(project.features)))]
+    return [
+        ["held back" if at == 0 else "", told]
+        for at, told in enumerate(tell_held(Manifest(project.features)))
+    ]
 
 
 def _metrics(params: Params) -> tuple[str, ...]:
@@ -662,7 +827,9 @@ def _metrics(params: Params) -> tuple[str, ...]:
 def _table(head: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     for number, row in enumerate([head, *rows]):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        line = "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         click.secho(line, bold=number == 0)
 
 

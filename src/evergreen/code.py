@@ -1,7 +1,7 @@
 """The code of this process, read once when the package is first imported, so that a run is of one code.
 
-Every module of the project is imported from what was read then, and every fingerprint is of that: what is edited or
-checked out meanwhile counts from the next process on.
+Every module of the project is imported from what was read then, and every fingerprint is of that:
+what is edited or checked out meanwhile counts from the next process on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parent
-SOURCES = PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE  # modules beside the package count, in src/
+# Modules beside the package count, in src/
+SOURCES = PACKAGE.parent if PACKAGE.parent.name == "src" else PACKAGE
 HOME = PACKAGE.parents[1]  # the project, where the package lies in src/
 INSTALLED = "site-packages"  # in the path of what is no project's own
 _KEPT: dict[str, bytes] = {}  # path without links -> content
@@ -27,7 +28,9 @@ _KEPT: dict[str, bytes] = {}  # path without links -> content
 def begin() -> None:
     """Read the project's Python files, and have them imported from there; call it before any other is imported."""
     keep(SOURCES)
-    sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder)
+    sys.meta_path.insert(
+        sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder
+    )
 
 
 def keep(folder: Path) -> None:
@@ -74,18 +77,23 @@ def ran(path: str | Path) -> bytes | None:
 def is_own(path: str) -> bool:
     """Say whether the file at `path` is of the project, not of a library."""
     real = os.path.realpath(path)
-    return real in _KEPT or (real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and INSTALLED not in real)
+    return real in _KEPT or (
+        real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and INSTALLED not in real
+    )
 
 
 def with_imports(path: str | Path) -> list[Path]:
     """Return `path` and the project's own modules that it imports, directly or through one another, sorted.
 
-    Those that lie beside its package are the project's own; this library, and whatever is installed, is not.
+    Those that lie beside its package are the project's own; this library, and whatever is
+    installed, is not.
     """
     found, ahead = set(), {Path(os.path.realpath(path))}
     while ahead:
         found |= ahead
-        ahead = {imported for module in ahead for imported in _imports(module) if is_users(imported)} - found
+        ahead = {
+            imported for module in ahead for imported in _imports(module) if is_users(imported)
+        } - found
     return sorted(found)
 
 
@@ -122,7 +130,9 @@ class _Finder:
     """Finds what Python would find; the project's own modules are loaded from what was read."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target) or _removed(name)
         if spec and type(spec.loader) is SourceFileLoader and is_own(spec.origin or ""):
             spec.loader = _Loader(spec.name, spec.loader.path)
@@ -135,7 +145,9 @@ def _removed(name: str) -> ModuleSpec | None:
     for path, folders in ((f"{stem}.py", None), (str(stem / "__init__.py"), [str(stem)])):
         if path in _KEPT:
             loader = SourceFileLoader(name, path)
-            return spec_from_file_location(name, path, loader=loader, submodule_search_locations=folders)
+            return spec_from_file_location(
+                name, path, loader=loader, submodule_search_locations=folders
+            )
     return None
 
 
@@ -164,7 +176,10 @@ def _imports(path: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom):
             up = folder.joinpath(*[".."] * (node.level - 1)).resolve()
             for alias in node.names:
-                yield from _files(".".join(filter(None, (node.module, alias.name))), (up,) if node.level else places)
+                yield from _files(
+                    ".".join(filter(None, (node.module, alias.name))),
+                    (up,) if node.level else places,
+                )
 
 
 def _place(path: Path) -> Path:

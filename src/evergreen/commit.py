@@ -12,12 +12,15 @@ from pathlib import Path
 from evergreen import code
 from evergreen.redact import redact_code
 
-SHOWN = ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml")  # settings whose changes are kept with a run
+# Settings whose changes are kept with a run
+SHOWN = ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml")
 LARGEST = 5_000_000  # bytes of a diff that are kept
 PATIENCE = 60  # seconds
-READ = ["-c", "color.ui=false", "-c", "core.fsmonitor=false", "--no-optional-locks"]  # a `git commit` meanwhile goes on
+# A `git commit` meanwhile goes on
+READ = ["-c", "color.ui=false", "-c", "core.fsmonitor=false", "--no-optional-locks"]
 
-ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")  # what a hook of git sets, of its own place
+# What a hook of git sets, of its own place
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,26 @@ def first_commit(root: Path) -> tuple[Commit, bytes]:
 def read_commit(root: Path) -> Commit:
     """Return the commit that `root` is at and its uncommitted changes, without secrets.
 
-    Only code and settings are shown; other files that changed, and new ones, are named. `dvc.lock` does not count: a run
-    itself writes it, and it is recorded whole.
+    Only code and settings are shown; other files that changed, and new ones, are named. `dvc.lock`
+    does not count: a run itself writes it, and it is recorded whole.
     """
     only = ("--", ".", ":!dvc.lock")
     try:
         name = _git(root, "rev-parse", "--verify", "HEAD").strip()
         changed = _git(root, "diff", "--name-only", "--relative", "HEAD", *only).splitlines()
         shown = [path for path in changed if path.endswith(".py") or path in SHOWN]
-        changes = _git(root, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", *shown) if shown else ""
+        changes = (
+            _git(root, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", *shown)
+            if shown
+            else ""
+        )
         new = _git(root, "ls-files", "--others", "--exclude-standard", *only)
     except subprocess.CalledProcessError as error:
         return Commit(why=_explain(root, error.stderr))
     except subprocess.TimeoutExpired:
-        return Commit(why=f"git does not answer within {PATIENCE} seconds: see what `git status` says")
+        return Commit(
+            why=f"git does not answer within {PATIENCE} seconds: see what `git status` says"
+        )
     except OSError:
         return Commit(why="git is not installed, or cannot be started: install it")
     named = [f"new file: {path}\n" for path in new.splitlines()]
@@ -72,10 +81,17 @@ def _git(root: Path, *words: str) -> str:
     with tempfile.TemporaryFile() as told:  # not in memory: a diff can be as large as the files
         command = ["git", *READ, "-C", str(root), *words]
         done = subprocess.run(
-            command, stdout=told, stderr=subprocess.PIPE, timeout=PATIENCE, env=env | {"LC_ALL": "C"}, check=False
+            command,
+            stdout=told,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            env=env | {"LC_ALL": "C"},
+            check=False,
         )
         if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, command, stderr=done.stderr.decode(errors="replace"))
+            raise subprocess.CalledProcessError(
+                done.returncode, command, stderr=done.stderr.decode(errors="replace")
+            )
         size = os.fstat(told.fileno()).st_size
         told.seek(0)
         text = told.read(LARGEST).decode(errors="replace")

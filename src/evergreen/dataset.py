@@ -24,17 +24,19 @@ class Dataset:
 
     columns: what a row holds, name -> type.
     key: columns that name a row; no two rows share it. Empty: a row is known by what it holds.
-    time: the column that says when a row happened, a time or a number that grows with time; orders rows and batches.
-        `ORDER`: rows and batches come in the order of time. Empty: nothing says when.
+    time: the column that says when a row happened, a time or a number that grows with time; orders
+        rows and batches. `ORDER`: rows and batches come in the order of time. Empty: nothing says
+        when.
     label: what is predicted.
-    known_later: columns that are known only after the event; the label may use them, no feature may.
+    known_later: columns that are known only after the event; the label may use them, no feature
+    may.
     left_out: reason -> rows that cannot be learnt from.
     features: name -> expression over one row; text becomes a category, the rest numbers.
     slices: no value of these may get a much worse model, whatever the whole gains.
     groups: groups of people, say; predictions may differ between them only within bounds.
 
-    Raises InputError where key, time or known_later name no column, or a feature cannot be called so, or reads what is
-    known only later.
+    Raises InputError where key, time or known_later name no column, or a feature cannot be called
+    so, or reads what is known only later.
     """
 
     columns: Mapping[str, pl.DataType]
@@ -78,10 +80,16 @@ class Dataset:
 
     def _check_names(self, what: str, names: Sequence[str]) -> None:
         if isinstance(names, str):
-            raise InputError(f"dataset.py: {what} must be a tuple, such as ({names!r},): mind the comma")
+            raise InputError(
+                f"dataset.py: {what} must be a tuple, such as ({names!r},): mind the comma"
+            )
         if unknown := [name for name in names if name not in self.columns]:
             near = difflib.get_close_matches(str(unknown[0]), self.columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"columns holds {', '.join(self.columns) or 'none'}"
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"columns holds {', '.join(self.columns) or 'none'}"
+            )
             raise InputError(f"dataset.py: {what} names {unknown[0]!r}, which is no column; {hint}")
 
     def _check_feature(self, name: str, expression: pl.Expr) -> None:

@@ -38,8 +38,15 @@ def examine(project: Project) -> list[Finding]:
     try:
         params = load(project.params)
     except InputError as error:
-        return [*findings, Finding("params.yaml", fine=False, found="has faults", advice=" ".join(str(error).split()))]
-    findings.append(Finding("params.yaml", fine=True, found=f"task {params.task}, source {params.source.kind}"))
+        return [
+            *findings,
+            Finding(
+                "params.yaml", fine=False, found="has faults", advice=" ".join(str(error).split())
+            ),
+        ]
+    findings.append(
+        Finding("params.yaml", fine=True, found=f"task {params.task}, source {params.source.kind}")
+    )
     checks: list[Callable[[Project, Params], Finding]] = [_device, _source, _stores, _dvc, _mlflow]
     return [*findings, *(_guarded(check, project, params) for check in checks), *_ports(params)]
 
@@ -55,18 +62,25 @@ def port_is_free(port: int) -> bool:
     return True
 
 
-def _guarded(check: Callable[[Project, Params], Finding], project: Project, params: Params) -> Finding:
+def _guarded(
+    check: Callable[[Project, Params], Finding], project: Project, params: Params
+) -> Finding:
     try:
         return check(project, params)
     except Exception as error:
         said = explain(error) or redact(str(error))
-        return Finding(check.__name__.strip("_"), fine=False, found="fails", advice=" ".join(str(said).split()))
+        return Finding(
+            check.__name__.strip("_"), fine=False, found="fails", advice=" ".join(str(said).split())
+        )
 
 
 def _python() -> Finding:
     fine = sys.version_info >= (3, 11)
     return Finding(
-        "Python", fine, platform.python_version(), "" if fine else "use Python 3.11 or newer: PYTHON=... make run"
+        "Python",
+        fine,
+        platform.python_version(),
+        "" if fine else "use Python 3.11 or newer: PYTHON=... make run",
     )
 
 
@@ -74,13 +88,22 @@ def _libraries(project: Project) -> Finding:
     try:
         wrong = list(_unfit(project.distribution))
     except InputError as error:
-        return Finding("libraries", fine=False, found="not known", advice=" ".join(str(error).split()))
+        return Finding(
+            "libraries", fine=False, found="not known", advice=" ".join(str(error).split())
+        )
     except PackageNotFoundError as error:
         return Finding(
-            "libraries", fine=False, found=f"{error.name} is not installed", advice="install it: `make setup`"
+            "libraries",
+            fine=False,
+            found=f"{error.name} is not installed",
+            advice="install it: `make setup`",
         )
-    advice = "remove .venv and run `make run`, which installs what requirements/ pins" if wrong else ""
-    found = "; ".join(wrong) or ", ".join(f"{name} {version(name)}" for name in ("prefect", "dvc", "mlflow", "xgboost"))
+    advice = (
+        "remove .venv and run `make run`, which installs what requirements/ pins" if wrong else ""
+    )
+    found = "; ".join(wrong) or ", ".join(
+        f"{name} {version(name)}" for name in ("prefect", "dvc", "mlflow", "xgboost")
+    )
     return Finding("libraries", not wrong, found, advice)
 
 
@@ -103,19 +126,30 @@ def _unfit(distribution: str) -> Iterator[str]:
 def _disk(project: Project) -> Finding:
     free = shutil.disk_usage(project.root).free / 1e9
     fine = free > ENOUGH_DISK
-    return Finding("disk", fine, f"{free:.1f} GB free", "" if fine else "free some space, or move the project")
+    return Finding(
+        "disk", fine, f"{free:.1f} GB free", "" if fine else "free some space, or move the project"
+    )
 
 
 def _git(project: Project) -> Finding:
     commit = read_commit(project.root)
     if commit.why:
-        return Finding("git", fine=False, found="no commit", advice=f"{commit.why}: runs record which code made them")
+        return Finding(
+            "git",
+            fine=False,
+            found="no commit",
+            advice=f"{commit.why}: runs record which code made them",
+        )
     return Finding("git", fine=True, found=f"at {commit.name[:8]}")
 
 
 def _device(_: Project, params: Params) -> Finding:
     device = pick_device(params.train.device)
-    return Finding("device", fine=True, found=f"{device}: {count(count_cores(), 'core')}, {count(count_gpus(), 'GPU')}")
+    return Finding(
+        "device",
+        fine=True,
+        found=f"{device}: {count(count_cores(), 'core')}, {count(count_gpus(), 'GPU')}",
+    )
 
 
 def _source(project: Project, params: Params) -> Finding:
@@ -155,19 +189,29 @@ def _mlflow(project: Project, params: Params) -> Finding:
     registry = Registry(tracker)
     shown = [f"{alias}: version {number}" for alias, number in sorted(registry.aliases().items())]
     said = warnings(registry)
-    return Finding("MLflow", not said, ", ".join(shown) or "no model yet", " ".join("; ".join(said).split()))
+    return Finding(
+        "MLflow", not said, ", ".join(shown) or "no model yet", " ".join("; ".join(said).split())
+    )
 
 
 def _ports(params: Params) -> Iterator[Finding]:
     for name, port in params.ports.model_dump().items():
         free = port_is_free(port)
-        advice = "" if free else f"if that is not this project's own server, change ports.{name} in params.yaml"
-        yield Finding(f"port {port} ({name})", fine=True, found="free" if free else "in use", advice=advice)
+        advice = (
+            ""
+            if free
+            else f"if that is not this project's own server, change ports.{name} in params.yaml"
+        )
+        yield Finding(
+            f"port {port} ({name})", fine=True, found="free" if free else "in use", advice=advice
+        )
 
 
 def find_docs() -> dict[str, Path]:
     """Return name -> file of each page and example of the documentation: in the installed library, or beside its source."""
     package = Path(__file__).resolve().parent
-    folder = next((one for one in (package / "docs", package.parents[1] / "docs") if one.is_dir()), package)
+    folder = next(
+        (one for one in (package / "docs", package.parents[1] / "docs") if one.is_dir()), package
+    )
     pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
     return pages | {path.name: path for path in sorted(folder.glob("*.py"))}

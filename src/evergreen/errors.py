@@ -19,7 +19,8 @@ LOGGED = f"kept in {LOG}"
 class InputError(Exception):
     """Something a person gave is wrong: data, a parameter, a store, a port.
 
-    The message names the wrong value, where it was, and what to do. It is shown without a traceback, and holds no secret.
+    The message names the wrong value, where it was, and what to do. It is shown without a
+    traceback, and holds no secret.
     """
 
     def __init__(self, message: object = "") -> None:

@@ -20,7 +20,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     A crash or a full disk leaves what was at `path` before, and no other trace that counts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".part-{os.getpid()}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".part-{os.getpid()}-", suffix=path.suffix
+    )
     os.close(handle)
     part = Path(name)
     try:
@@ -43,7 +45,8 @@ def sweep_parts(folder: Path) -> None:
 def sweep_left(folder: Path) -> None:
     """Remove what processes that were killed have left in `folder`; what begins with `.part-` and names a live one stays.
 
-    Temporary files and folders are called `.part-`, the number of their process, and something more.
+    Temporary files and folders are called `.part-`, the number of their process, and something
+    more.
     """
     for part in folder.glob(".part-*"):
         number = part.name.split("-")[1]
@@ -77,7 +80,9 @@ def write_entries(path: Path, entries: Mapping[str, Any]) -> None:
     Of many entries ten times as fast as `write_json`.
     """
     encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
-    lines = ",\n".join(f" {encode(name)}: {encode(entry)}" for name, entry in sorted(entries.items()))
+    lines = ",\n".join(
+        f" {encode(name)}: {encode(entry)}" for name, entry in sorted(entries.items())
+    )
     write_whole(path, lambda part: part.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8"))
 
 
@@ -108,4 +113,6 @@ def sha256_of_own(*paths: str | Path) -> str:
 def sha256_of_modules(paths: Iterable[Path]) -> str:
     """Return one SHA-256 for the modules at `paths`, in whatever order, as this process runs them."""
     modules = {*paths}
-    return sha256_of(*sorted((module.name, hashlib.sha256(code.read(module)).hexdigest()) for module in modules))
+    return sha256_of(
+        *sorted((module.name, hashlib.sha256(code.read(module)).hexdigest()) for module in modules)
+    )

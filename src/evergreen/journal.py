@@ -1,7 +1,7 @@
 """The journal of monitoring in MLflow: what was seen of each batch under each champion, and what was asked for.
 
-One run of the experiment "… monitoring" per batch and champion. An entry counts once its run has finished, so a killed
-monitoring leaves nothing that counts and the next one writes it anew.
+One run of the experiment "… monitoring" per batch and champion. An entry counts once its run has
+finished, so a killed monitoring leaves nothing that counts and the next one writes it anew.
 """
 
 from __future__ import annotations
@@ -47,10 +47,18 @@ class Journal:
 
     @cached_property
     def _place(self) -> str:
-        return self.tracker.experiment_called(f"{self.tracker.params.tracking.experiment} monitoring")
+        return self.tracker.experiment_called(
+            f"{self.tracker.params.tracking.experiment} monitoring"
+        )
 
     def write(
-        self, entry: Entry, facts: Mapping[str, Any], metrics: Mapping[str, float], decision: Decision, *, ask: bool
+        self,
+        entry: Entry,
+        facts: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        decision: Decision,
+        *,
+        ask: bool,
     ) -> Entry:
         """Write down what was seen (`facts`, plain values) and decided.
 
@@ -70,8 +78,11 @@ class Journal:
         name = f"{entry.batch} under version {entry.version}: {decision.action}"
         made = self.client.create_run(self._place, run_name=name, tags={ROOT: self.tracker.root})
         run_id, now = str(made.info.run_id), made.info.start_time
-        known = [Metric(key, value, now, 0) for key, value in metrics.items() if value == value]  # NaN is no finding
-        self.client.log_batch(run_id, known, tags=[RunTag(key, value) for key, value in tags.items()])
+        # NaN is no finding
+        known = [Metric(key, value, now, 0) for key, value in metrics.items() if value == value]
+        self.client.log_batch(
+            run_id, known, tags=[RunTag(key, value) for key, value in tags.items()]
+        )
         self.client.log_dict(run_id, decision.as_plain(), "decision.json")
         self.client.log_dict(run_id, dict(facts), FACTS)
         self.client.set_terminated(run_id)
@@ -98,7 +109,9 @@ class Journal:
 
     def looked_back(self, version: str, *, done: bool = False) -> bool:
         """Say whether every entry under a champion was part of a look at the one before; `done`: now they are."""
-        found = self._search(f"attributes.status = 'FINISHED' and tags.`{SEEN}.version` = '{version}'")
+        found = self._search(
+            f"attributes.status = 'FINISHED' and tags.`{SEEN}.version` = '{version}'"
+        )
         missing = [run for run in found if BACK not in run.data.tags]
         for run in missing if done else ():
             self.client.set_tag(run.info.run_id, BACK, "true")
@@ -113,16 +126,24 @@ class Journal:
 
     def recover(self) -> None:
         """Close what a killed monitoring left open; call it with the project's lock held."""
-        for run in self._search(f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.tracker.root)}"):
+        for run in self._search(
+            f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.tracker.root)}"
+        ):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _search(self, filter_string: str) -> list[Run]:
         """Return runs, oldest first."""
         oldest_first = ["attributes.start_time ASC"]
-        return list(self.client.search_runs([self._place], filter_string, max_results=50_000, order_by=oldest_first))
+        return list(
+            self.client.search_runs(
+                [self._place], filter_string, max_results=50_000, order_by=oldest_first
+            )
+        )
 
 
 def _entry(run: Run) -> Entry:
     tags = run.data.tags
-    version, stamp, action, reason = (tags.get(f"{SEEN}.{key}", "") for key in ("version", "stamp", "action", "reason"))
+    version, stamp, action, reason = (
+        tags.get(f"{SEEN}.{key}", "") for key in ("version", "stamp", "action", "reason")
+    )
     return Entry(tags.get(SEEN, ""), version, stamp, action, reason, str(run.info.run_id))

@@ -1,7 +1,8 @@
 """Outside: what a person did to the models in MLflow, past the decisions made here.
 
-What is live is what was decided last (registry.py); an alias that was moved, a version or an event that was deleted
-changes nothing of that. It is said by every command, written down once as an event, and can be undone or made real.
+What is live is what was decided last (registry.py); an alias that was moved, a version or an event
+that was deleted changes nothing of that. It is said by every command, written down once as an
+event, and can be undone or made real.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ def warnings(registry: Registry) -> list[str]:
     said = [act.says for act in find_acts(registry)]
     event = registry.decision()
     if event and registry.exists(event.version) and (fault := registry.fault(event)):
-        said.append(f"the champion, version {event.version}, cannot be used ({fault}): {remedy(registry, event)}")
+        said.append(
+            f"the champion, version {event.version}, cannot be used ({fault}): {remedy(registry, event)}"
+        )
     return said
 
 
 def write_down(registry: Registry) -> list[str]:
     """Write down each act as an event, once, and put back what nobody asks about; call it with the project's lock held.
 
-    The alias of the champion stays where a person put it until one of them says what is meant. Returns the sentences
-    of what is new.
+    The alias of the champion stays where a person put it until one of them says what is meant.
+    Returns the sentences of what is new.
     """
     known: set[str] = set()  # since the last decision
     for event in registry.history():
@@ -64,7 +67,11 @@ def find_acts(registry: Registry) -> list[Act]:
 
 def remedy(registry: Registry, event: Event) -> str:
     """Return what to do about a champion that cannot be used."""
-    back = "`evergreen rollback --reason ...` (the one before), " if registry.aliases().get(PREVIOUS) else ""
+    back = (
+        "`evergreen rollback --reason ...` (the one before), "
+        if registry.aliases().get(PREVIOUS)
+        else ""
+    )
     return f"bring its files back, or {back}`evergreen run` (a new one)"
 
 
@@ -77,10 +84,17 @@ def _of_champion(registry: Registry, event: Event | None) -> Iterator[Act]:
         return
     if held is None:
         if live and registry.exists(live):
-            yield Act(live, f"the alias champion was taken from version {live} in MLflow: it stays live; {UNDO}")
+            yield Act(
+                live,
+                f"the alias champion was taken from version {live} in MLflow: it stays live; {UNDO}",
+            )
         return
     last = registry.last_decision(held)
-    which = f"version {held}, which the gate refused," if last and last.what == REFUSED else f"version {held}"
+    which = (
+        f"version {held}, which the gate refused,"
+        if last and last.what == REFUSED
+        else f"version {held}"
+    )
     stays = f"version {live} stays live; {UNDO}" if live else "nothing is live"
     yield Act(
         held,

@@ -7,7 +7,15 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
@@ -15,7 +23,8 @@ from ruamel.yaml.tokens import AliasToken
 from evergreen.errors import InputError
 from evergreen.redact import holds_secret
 
-EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")  # formats of dates in source.dates that strptime lacks
+# Formats of dates in source.dates that strptime lacks
+EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 Task = Literal["binary", "multiclass", "regression"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -82,11 +91,17 @@ class Source(Section):
                     f"{key!r} holds a password or a token: put it into the environment, and write ${{NAME}} here"
                 )
         if self.kind == "files" and not self.path:
-            raise ValueError("kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL")
+            raise ValueError(
+                "kind 'files' needs 'path': a folder, a pattern such as inbox/*.csv, or a URL"
+            )
         if self.kind == "python" and not self.module:
-            raise ValueError("kind 'python' needs 'module': one with batches(), read(name) and origin()")
+            raise ValueError(
+                "kind 'python' needs 'module': one with batches(), read(name) and origin()"
+            )
         if self.decimal == self.thousands:
-            raise ValueError(f"'decimal' and 'thousands' are both {self.decimal!r}: one of them is another sign")
+            raise ValueError(
+                f"'decimal' and 'thousands' are both {self.decimal!r}: one of them is another sign"
+            )
         if odd := [one for one in self.dates if "%" not in one and one not in EPOCHS]:
             raise ValueError(
                 f"'dates' holds {odd[0]!r}: write formats as strptime does, such as %d.%m.%Y, or {', '.join(EPOCHS)} for "
@@ -218,7 +233,9 @@ class Retrain(Section):
     @model_validator(mode="after")
     def _reachable(self) -> Retrain:
         if self.needed > self.windows:
-            raise ValueError(f"needed ({self.needed}) of windows ({self.windows}) batches cannot be: lower 'needed'")
+            raise ValueError(
+                f"needed ({self.needed}) of windows ({self.windows}) batches cannot be: lower 'needed'"
+            )
         return self
 
 
@@ -241,7 +258,8 @@ class Params(Section):
 
     task: Task = "binary"
     source: Source = Source()
-    validation: Validate = Field(default=Validate(), alias="validate")  # BaseModel.validate is taken
+    # BaseModel.validate is taken
+    validation: Validate = Field(default=Validate(), alias="validate")
     prepare: Prepare = Prepare()
     split: Split = Split()
     train: Train = Train()
@@ -289,11 +307,15 @@ def load(path: Path) -> Params:
     except FileNotFoundError:
         raise InputError(f"{path} is missing: {restore}") from None
     if len(content) > LARGEST:
-        raise InputError(f"{path} holds {len(content):,} bytes, too much for a file of parameters: {restore}")
+        raise InputError(
+            f"{path} holds {len(content):,} bytes, too much for a file of parameters: {restore}"
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from None
+        raise InputError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
+        ) from None
     found = read_yaml(text, path)
     if found is None:
         raise InputError(
@@ -308,13 +330,16 @@ def read_yaml(text: str, path: Path) -> Any:
         for token in YAML(typ="safe", pure=True).scan(text):
             if isinstance(token, AliasToken):
                 line = token.start_mark.line + 1
-                raise InputError(f"{path}, line {line}: *{token.value} is not read: write out what it stands for")
+                raise InputError(
+                    f"{path}, line {line}: *{token.value} is not read: write out what it stands for"
+                )
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply: no parameter is; correct it") from None
-    except (ValueError, OverflowError) as error:  # a date that the calendar lacks, a number of 5,000 digits
+    except (ValueError, OverflowError) as error:
+        # A date that the calendar lacks, a number of 5,000 digits
         raise InputError(f"{path} holds a value that cannot be read: {error}") from None
 
 

@@ -1,6 +1,7 @@
 """A project: where everything of it lives, what its own package says, and the lock that lets one run at a time change it.
 
-`[tool.evergreen]` in its `pyproject.toml` names the package, and the versions of this library that it works with.
+`[tool.evergreen]` in its `pyproject.toml` names the package, and the versions of this library that
+it works with.
 """
 
 from __future__ import annotations
@@ -56,21 +57,28 @@ class Project:
         for folder in (here, *here.parents):
             if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
                 return cls(folder)
-        raise InputError(f"no project here: neither {here} nor a folder above it holds params.yaml and dvc.yaml")
+        raise InputError(
+            f"no project here: neither {here} nor a folder above it holds params.yaml and dvc.yaml"
+        )
 
     @cached_property
     def package(self) -> str:
         """The name of the project's own package.
 
-        Raises InputError where `pyproject.toml` names none, or asks for another version of this library.
+        Raises InputError where `pyproject.toml` names none, or asks for another version of this
+        library.
         """
         table = _settings_of(self._pyproject, "tool", "evergreen")
         package, wanted = table.get("package"), table.get("requires")
         if not isinstance(package, str) or not isinstance(wanted, str):
             lacking = "requires" if isinstance(package, str) else "package"
-            raise InputError(f"{SETTINGS}: [tool.evergreen] lacks {lacking}: write {EXAMPLES[lacking]}")
+            raise InputError(
+                f"{SETTINGS}: [tool.evergreen] lacks {lacking}: write {EXAMPLES[lacking]}"
+            )
         if not all(part.isidentifier() for part in package.split(".")):
-            raise InputError(f"{SETTINGS}: package = {package!r} is no name of a package: write {EXAMPLES['package']}")
+            raise InputError(
+                f"{SETTINGS}: package = {package!r} is no name of a package: write {EXAMPLES['package']}"
+            )
         _check_version(wanted)
         return package
 
@@ -97,9 +105,13 @@ class Project:
         found = self._attribute("dataset", "dataset")
         if not isinstance(found, Dataset):
             kind = type(found).__name__
-            raise InputError(f"{self.package}/dataset.py: dataset is a {kind}: write dataset = Dataset(...)")
+            raise InputError(
+                f"{self.package}/dataset.py: dataset is a {kind}: write dataset = Dataset(...)"
+            )
         if not found.columns:
-            raise InputError("dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it")
+            raise InputError(
+                "dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it"
+            )
         return found
 
     def expectations(self, batch: str) -> list[Expectation]:
@@ -116,10 +128,14 @@ class Project:
         path = self.root / "flows" / f"{name}.py"
         code.keep(path.parent)
         if not path.is_file():
-            raise InputError(f"flows/{name}.py is missing: it holds the flow {name!r}; bring it back")
+            raise InputError(
+                f"flows/{name}.py is missing: it holds the flow {name!r}; bring it back"
+            )
         found = getattr(code.load(path, f"{self.package}_flows.{name}"), name, None)
         if not callable(found):
-            raise InputError(f"flows/{name}.py does not define {name}: it must be a flow, made by @flow")
+            raise InputError(
+                f"flows/{name}.py does not define {name}: it must be a flow, made by @flow"
+            )
         return found
 
     def _find(self, name: str) -> str:
@@ -131,7 +147,8 @@ class Project:
                     code.keep(Path(folder))
             spec = package and find_spec(f"{self.package}.{name}")
         except ModuleNotFoundError as error:
-            if not f"{self.package}.".startswith(f"{error.name}."):  # of something that the package imports
+            if not f"{self.package}.".startswith(f"{error.name}."):
+                # Of something that the package imports
                 raise
             spec = None
         if spec is None or spec.origin is None:
@@ -145,7 +162,9 @@ class Project:
         self._find(name)
         module: ModuleType = import_module(f"{self.package}.{name}")
         if not hasattr(module, attribute):
-            raise InputError(f"{self.package}/{name}.py does not define {attribute}: write {EXAMPLES[attribute]}")
+            raise InputError(
+                f"{self.package}/{name}.py does not define {attribute}: write {EXAMPLES[attribute]}"
+            )
         return getattr(module, attribute)
 
     @property
@@ -229,13 +248,17 @@ def _settings_of(path: Path, *names: str) -> dict[str, Any]:
     try:
         table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: it names the project's package under [tool.evergreen]") from None
+        raise InputError(
+            f"{path} is missing: it names the project's package under [tool.evergreen]"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} cannot be read ({error}): correct it") from None
     for name in names:
         table = table.get(name) if isinstance(table, dict) else None
     if not isinstance(table, dict):
-        raise InputError(f"{path} lacks the table [{'.'.join(names)}]: bring it back, or see that of the template")
+        raise InputError(
+            f"{path} lacks the table [{'.'.join(names)}]: bring it back, or see that of the template"
+        )
     return table
 
 

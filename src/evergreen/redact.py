@@ -1,8 +1,8 @@
 """Redact: the one place that takes secrets out of text before it is shown, logged or stored.
 
-Three kinds are known: what an environment variable with a telling name (or one that stands in a URL of params.yaml)
-holds, what stands where URLs and connection strings keep secrets, and tokens of well-known shapes. Errors, pages, logs
-and whatever goes to MLflow or Prefect pass through here.
+Three kinds are known: what an environment variable with a telling name (or one that stands in a URL
+of params.yaml) holds, what stands where URLs and connection strings keep secrets, and tokens of
+well-known shapes. Errors, pages, logs and whatever goes to MLflow or Prefect pass through here.
 """
 
 from __future__ import annotations
@@ -19,21 +19,29 @@ WORD = (
     r"(?:api|access|account|private|secret|shared|signing|encryption|client|subscription)[_-]?(?:access[_-]?)?key(?:[_-]?id)?|"
     r"sharedaccess\w*|(?<![a-z])(?:auth(?:orization)?|sig|sas|dsn)(?![a-z]))"
 )
-NAMES = re.compile(rf"{WORD}|(?<![a-z])(?:pass|pw|key|connection_string|database_url)(?![a-z])", re.IGNORECASE)
+NAMES = re.compile(
+    rf"{WORD}|(?<![a-z])(?:pass|pw|key|connection_string|database_url)(?![a-z])", re.IGNORECASE
+)
 NO_SECRETS = ("PWD", "OLDPWD", "SSH_AUTH_SOCK")
 USER = re.compile(
     r"([a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
 )  # to the last @: a password may hold one
 BY_NAME = re.compile(
-    rf"((?:[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)", re.IGNORECASE
+    rf"((?:[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
+    re.IGNORECASE,
 )
-IN_CODE = re.compile(rf"({WORD}[\w-]*[\"']?\]?\s*(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)", re.IGNORECASE)
+IN_CODE = re.compile(
+    rf"({WORD}[\w-]*[\"']?\]?\s*(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)", re.IGNORECASE
+)
 SHAPES = re.compile(
     r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{20,}|hf_\w{20,}|"
     r"xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|(?<=Bearer )\S+|(?<=Basic )\S+"
 )
-KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-QUOTED = re.compile(r"([\"'])(?=[^\"']*[0-9])(?=[^\"']*[a-z])(?=[^\"']*[A-Z])[\w+/=.~-]{20,}\1")  # drawn by a machine
+KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
+# Drawn by a machine
+QUOTED = re.compile(r"([\"'])(?=[^\"']*[0-9])(?=[^\"']*[a-z])(?=[^\"']*[A-Z])[\w+/=.~-]{20,}\1")
 
 _named: set[str] = set()  # variables of the environment that stand in a URL
 
@@ -44,7 +52,9 @@ def redact(text: str) -> str:
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", lambda _, name=name: name, text)  # type: ignore[misc]
     text = KEY_BLOCK.sub(HIDDEN, text)
     text = USER.sub(lambda found: found[0] if _is_plain(found[2]) else f"{found[1]}{HIDDEN}@", text)
-    text = BY_NAME.sub(lambda found: found[0] if "$" in found[2] or HIDDEN in found[2] else found[1] + HIDDEN, text)
+    text = BY_NAME.sub(
+        lambda found: found[0] if "$" in found[2] or HIDDEN in found[2] else found[1] + HIDDEN, text
+    )
     return SHAPES.sub(HIDDEN, text)
 
 
@@ -94,7 +104,9 @@ def expand(text: str) -> str:
 
 def _is_plain(user: str) -> bool:
     """Say whether the user of a URL is given without a password, or with ${NAME} for it."""
-    return bool(re.fullmatch(r"git|[^:@/\s]*:?[$][{]?\w+[}]?|[$][{]?\w+[}]?(:[$][{]?\w+[}]?)?", user))
+    return bool(
+        re.fullmatch(r"git|[^:@/\s]*:?[$][{]?\w+[}]?|[$][{]?\w+[}]?(:[$][{]?\w+[}]?)?", user)
+    )
 
 
 def _values() -> Iterator[tuple[str, str]]:
@@ -103,7 +115,10 @@ def _values() -> Iterator[tuple[str, str]]:
     for name, value in os.environ.items():
         if name in _named or (NAMES.search(name) and name not in NO_SECRETS and len(value) >= 8):
             parts = [value, quote(value, safe="")]
-            if user := USER.search(value):  # a driver that takes the address apart shows a part of it
+            if user := USER.search(value):
+                # A driver that takes the address apart shows a part of it
                 parts += re.split(r"[:@/]", user[2].partition(":")[2])
-            found |= {part: f"${{{name}}}" for part in parts if len(part) >= 4 and part not in found}
+            found |= {
+                part: f"${{{name}}}" for part in parts if len(part) >= 4 and part not in found
+            }
     yield from sorted(found.items(), key=lambda pair: -len(pair[0]))

@@ -1,12 +1,14 @@
 """The models of a project in MLflow's registry: who is champion, who was, and why.
 
-The champion is the version of the newest decision that made one; decisions are events (runs of the experiment
-"… decisions", with their evidence as artifacts). Three aliases show others what was decided: `champion` is live,
-`challenger` is the newest that was not promoted, `previous-champion` is what a rollback brings back. A person can move
-them in MLflow: that decides nothing, and outside.py notices.
+The champion is the version of the newest decision that made one; decisions are events (runs of the
+experiment "… decisions", with their evidence as artifacts). Three aliases show others what was
+decided: `champion` is live, `challenger` is the newest that was not promoted, `previous-champion`
+is what a rollback brings back. A person can move them in MLflow: that decides nothing, and
+outside.py notices.
 
-Each change is first written down as an event, then made by one alias that the database sets in one step, then marked as
-done. So a crash leaves the old champion or the new one, and `recover` knows which.
+Each change is first written down as an event, then made by one alias that the database sets in one
+step, then marked as done. So a crash leaves the old champion or the new one, and `recover` knows
+which.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous-champion"
 PACKAGE = "evergreen.package"  # tag of a version: SHA-256 of the package's list of checksums
-BESIDE = "evergreen.beside"  # tag of a version: SHA-256 of each of MLflow's own files beside the package
+# Tag of a version: SHA-256 of each of MLflow's own files beside the package
+BESIDE = "evergreen.beside"
 CHALLENGED = "evergreen.challenged"  # tag of a version: when it was last registered as challenger
 EVENT = "evergreen.event"
 PROMOTED, REFUSED, ASKED, ROLLED_BACK = "promoted", "refused", "waits for approval", "rolled back"
@@ -69,14 +72,16 @@ class Registered:
 class Event:
     """Something that was decided about a version: when (UTC), what, about which, who was champion before, and why.
 
-    `package`: the version's checksum then, '' where it was not noted. `deleted`: in MLflow, where it can be restored.
+    `package`: the version's checksum then, '' where it was not noted. `deleted`: in MLflow, where
+    it can be restored.
     """
 
     when: datetime
     what: str
     version: str
     before: str | None
-    batch: str  # the rows that the version was judged on: the newest batch, or words that end in its name
+    # The rows that the version was judged on: the newest batch, or words that end in its name
+    batch: str
     reason: str
     run_id: str
     model: str = ""
@@ -100,7 +105,8 @@ class Registry:
     def _place(self) -> str:
         return f"{self.tracker.params.tracking.experiment} decisions"
 
-    # --- versions -----------------------------------------------------------------------------------------------------
+    # --- versions
+    # ----------------------------------------------------------------------------------------------
 
     def register(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> Registered:
         """Put the packaged model in `folder` into the registry, as challenger unless it is champion.
@@ -108,11 +114,19 @@ class Registry:
         A version that an interrupted run registered already is taken, not doubled.
         """
         self._ensure_model()
-        known = (one for one in self._versions() if one.tags.get(FINGERPRINT) == fingerprint and self._is_intact(one))
+        known = (
+            one
+            for one in self._versions()
+            if one.tags.get(FINGERPRINT) == fingerprint and self._is_intact(one)
+        )
         found = next(known, None)
-        number = str(found.version) if found else self._add_version(run_id, fingerprint, folder, encoder)
+        number = (
+            str(found.version) if found else self._add_version(run_id, fingerprint, folder, encoder)
+        )
         if self.aliases().get(CHAMPION) != number:
-            self.client.set_model_version_tag(self.name, number, CHALLENGED, datetime.now(UTC).isoformat())
+            self.client.set_model_version_tag(
+                self.name, number, CHALLENGED, datetime.now(UTC).isoformat()
+            )
             self.client.set_registered_model_alias(self.name, CHALLENGER, number)
         return self.registered(number)
 
@@ -134,7 +148,11 @@ class Registry:
         for run in self._search():
             event = _event(run)
             cut = run.info.status == "RUNNING" and event.version == held
-            if event.what in CHANGES and self._is_mine(event) and (run.info.status == "FINISHED" or cut):
+            if (
+                event.what in CHANGES
+                and self._is_mine(event)
+                and (run.info.status == "FINISHED" or cut)
+            ):
                 return event
         return None
 
@@ -177,7 +195,9 @@ class Registry:
         held = self.aliases()
         chosen = number or held.get(CHALLENGER)
         if not chosen:
-            raise InputError("there is no challenger: `evergreen run` makes one when there is something new")
+            raise InputError(
+                "there is no challenger: `evergreen run` makes one when there is something new"
+            )
         if chosen == held.get(CHAMPION):
             raise InputError(f"version {chosen} is the champion already")
         return str(self._version(chosen).version)
@@ -202,7 +222,8 @@ class Registry:
     def open(self, number: str) -> Model:
         """Return the model of a version, every checksum compared.
 
-        Raises InputError where the version is not there, or its files are not as they were registered.
+        Raises InputError where the version is not there, or its files are not as they were
+        registered.
         """
         with self._package(self._version(number)) as folder:
             return read_package(folder)
@@ -218,18 +239,33 @@ class Registry:
             # The new process compares files with their list; the list itself is compared by now.
             given, found = Path(folder, "rows.parquet"), Path(folder, "predictions.npy")
             rows.write_parquet(given)
-            command = [sys.executable, "-m", "evergreen.registry", str(package), str(given), str(found)]
+            command = [
+                sys.executable,
+                "-m",
+                "evergreen.registry",
+                str(package),
+                str(given),
+                str(found),
+            ]
             env = os.environ | code.environment(Path(folder, "code"))
             done = subprocess.run(command, env=env, capture_output=True, text=True)
             if done.returncode:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise InputError(f"version {number} of {self.name!r} cannot be loaded from the registry: {last}")
+                raise InputError(
+                    f"version {number} of {self.name!r} cannot be loaded from the registry: {last}"
+                )
             return np.asarray(np.load(found, allow_pickle=False))
 
-    # --- changes of champion ------------------------------------------------------------------------------------------
+    # --- changes of champion
+    # ------------------------------------------------------------------------------------------
 
     def promote(
-        self, number: str, expected: str | None, decision: Decision, batch: str = "", files: Sequence[Path] = ()
+        self,
+        number: str,
+        expected: str | None,
+        decision: Decision,
+        batch: str = "",
+        files: Sequence[Path] = (),
     ) -> Event:
         """Make a version the champion in place of `expected`; in one step, whatever happens meanwhile.
 
@@ -244,18 +280,32 @@ class Registry:
                 f"version {number} was compared with {_called(expected)}, but {_called(now)} is champion now: "
                 "run again, so that it is compared with that one"
             )
-        return self._change(PROMOTED, number, now, now, "; ".join(decision.reasons), batch, decision, files)
+        return self._change(
+            PROMOTED, number, now, now, "; ".join(decision.reasons), batch, decision, files
+        )
 
     def rollback(self, reason: str, to: str | None = None) -> Event:
         """Make an earlier version the champion again: `to`, or the one before the present one.
 
-        Where the alias was moved in MLflow, and `to` names no other version, it is only put back to the champion.
-        Raises InputError where there is no such version, or its files are not as they were registered.
+        Where the alias was moved in MLflow, and `to` names no other version, it is only put back to
+        the champion. Raises InputError where there is no such version, or its files are not as they
+        were registered.
         """
         event = self.decision()
         now = event.version if event else None
-        if event and to in (None, now) and self.shown_aliases().get(CHAMPION) != now and not self.fault(event):
-            return self._change(PUT_BACK, event.version, self.shown_aliases().get(CHAMPION), self._before(now), reason)
+        if (
+            event
+            and to in (None, now)
+            and self.shown_aliases().get(CHAMPION) != now
+            and not self.fault(event)
+        ):
+            return self._change(
+                PUT_BACK,
+                event.version,
+                self.shown_aliases().get(CHAMPION),
+                self._before(now),
+                reason,
+            )
         target = to or self._before(now)
         if target is None:
             raise InputError("there is no earlier champion to go back to: name a version with --to")
@@ -267,7 +317,14 @@ class Registry:
         self.open(target)
         return self._change(ROLLED_BACK, target, now, self._before(target), reason)
 
-    def record(self, number: str, what: str, decision: Decision, batch: str = "", files: Sequence[Path] = ()) -> Event:
+    def record(
+        self,
+        number: str,
+        what: str,
+        decision: Decision,
+        batch: str = "",
+        files: Sequence[Path] = (),
+    ) -> Event:
         """Write down a decision that changes no alias: `REFUSED` or `ASKED`."""
         run_id = self._begin(what, number, self.decided(), "; ".join(decision.reasons), batch)
         self._attach(run_id, decision, files)
@@ -299,9 +356,14 @@ class Registry:
         Returns a sentence for each.
         """
         told = []
-        for run in self._search(f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.tracker.root)}"):
+        for run in self._search(
+            f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.tracker.root)}"
+        ):
             event = _event(run)
-            done = event.what in (*CHANGES, PUT_BACK) and self.shown_aliases().get(CHAMPION) == event.version
+            done = (
+                event.what in (*CHANGES, PUT_BACK)
+                and self.shown_aliases().get(CHAMPION) == event.version
+            )
             if done:
                 self._tidy(event.before if event.what == PROMOTED else self._before(event.version))
             self.client.set_terminated(event.run_id, "FINISHED" if done else "KILLED")
@@ -311,7 +373,8 @@ class Registry:
             )
         return told
 
-    # --- history ------------------------------------------------------------------------------------------------------
+    # --- history
+    # ----------------------------------------------------------------------------------------------
 
     def history(self) -> list[Event]:
         """Return every event that took effect, oldest first; one that was deleted in MLflow counts as before."""
@@ -333,7 +396,9 @@ class Registry:
         for event in self.history()[-1:]:
             number = event.version
             if event.what == ASKED:
-                return f"version {number} waits for approval: `evergreen promote {number} --approve`"
+                return (
+                    f"version {number} waits for approval: `evergreen promote {number} --approve`"
+                )
             if event.what == REFUSED:
                 return (
                     f"the gate refused version {number} (`evergreen history` says why): `evergreen run` tries again "
@@ -347,7 +412,8 @@ class Registry:
         there = any(one.path == "decision.json" for one in self.client.list_artifacts(event.run_id))
         return self.tracker.read_json(event.run_id, "decision.json") if there else {}
 
-    # --- details ------------------------------------------------------------------------------------------------------
+    # --- details
+    # ----------------------------------------------------------------------------------------------
 
     def _change(
         self,
@@ -362,7 +428,8 @@ class Registry:
     ) -> Event:
         run_id = self._begin(what, number, now, reason, batch or self._batch(number))
         self._attach(run_id, decision, files)
-        self.client.set_registered_model_alias(self.name, CHAMPION, number)  # the one step that counts
+        # The one step that counts
+        self.client.set_registered_model_alias(self.name, CHAMPION, number)
         self._tidy(previous)
         self.client.set_terminated(run_id)
         return _event(self.client.get_run(run_id))
@@ -379,12 +446,22 @@ class Registry:
 
     def _before(self, number: str | None, events: Sequence[Event] | None = None) -> str | None:
         """Return who was champion before `number` was promoted."""
-        promotions = [one for one in events or self.history() if one.what == PROMOTED and one.version == number]
+        promotions = [
+            one
+            for one in events or self.history()
+            if one.what == PROMOTED and one.version == number
+        ]
         return promotions[-1].before if promotions else None
 
-    def _challenger(self, held: Mapping[str, str], live: str | None, events: Sequence[Event]) -> str | None:
+    def _challenger(
+        self, held: Mapping[str, str], live: str | None, events: Sequence[Event]
+    ) -> str | None:
         """Return the version that was registered as challenger last, unless it became champion since."""
-        noted = {str(found.version): found.tags[CHALLENGED] for found in self._versions() if CHALLENGED in found.tags}
+        noted = {
+            str(found.version): found.tags[CHALLENGED]
+            for found in self._versions()
+            if CHALLENGED in found.tags
+        }
         number = max(noted, key=noted.__getitem__) if noted else held.get(CHALLENGER)
         since = datetime.fromisoformat(noted[number]) if number in noted else None
         changes = [event for event in events if event.what in CHANGES and event.version == number]
@@ -395,7 +472,9 @@ class Registry:
         return event.model in ("", self.name)
 
     def _batch(self, number: str) -> str:
-        return next((one.batch for one in self.history() if one.version == number and one.batch), "")
+        return next(
+            (one.batch for one in self.history() if one.version == number and one.batch), ""
+        )
 
     def _begin(self, what: str, number: str, before: str | None, reason: str, batch: str) -> str:
         from mlflow.entities import Param
@@ -412,9 +491,17 @@ class Registry:
         }
         run_id = str(self.client.create_run(self._events, run_name=name, tags=tags).info.run_id)
         package = self._version(number).tags.get(PACKAGE, "") if self.exists(number) else ""
-        facts = {"what": what, "version": number, "before": before, "model": self.name, "package": package}
+        facts = {
+            "what": what,
+            "version": number,
+            "before": before,
+            "model": self.name,
+            "package": package,
+        }
         # Tags can be edited in MLflow's page, parameters cannot.
-        self.client.log_batch(run_id, params=[Param(key, value) for key, value in facts.items() if value])
+        self.client.log_batch(
+            run_id, params=[Param(key, value) for key, value in facts.items() if value]
+        )
         return run_id
 
     def _attach(self, run_id: str, decision: Decision | None, files: Sequence[Path]) -> None:
@@ -428,9 +515,16 @@ class Registry:
         """Return runs of events, newest first, those that were deleted in MLflow as well."""
         from mlflow.entities import ViewType
 
-        if "_events" not in self.__dict__ and self.client.get_experiment_by_name(self._place) is None:
+        if (
+            "_events" not in self.__dict__
+            and self.client.get_experiment_by_name(self._place) is None
+        ):
             return []  # to look makes nothing
-        how = {"run_view_type": ViewType.ALL, "max_results": 50_000, "order_by": ["attributes.start_time DESC"]}
+        how = {
+            "run_view_type": ViewType.ALL,
+            "max_results": 50_000,
+            "order_by": ["attributes.start_time DESC"],
+        }
         return list(self.client.search_runs([self._events], filter_string, **how))
 
     def _versions(self) -> list[ModelVersion]:
@@ -444,8 +538,12 @@ class Registry:
         except MlflowException as error:
             if not _is_absent(error):
                 raise
-            known = ", ".join(sorted((str(one.version) for one in self._versions()), key=int)) or "none"
-            raise InputError(f"there is no version {number} of {self.name!r}; there are: {known}") from None
+            known = (
+                ", ".join(sorted((str(one.version) for one in self._versions()), key=int)) or "none"
+            )
+            raise InputError(
+                f"there is no version {number} of {self.name!r}; there are: {known}"
+            ) from None
 
     def exists(self, number: str) -> bool:
         """Say whether there is such a version."""
@@ -460,7 +558,8 @@ class Registry:
     def _package(self, found: ModelVersion) -> Iterator[Path]:
         """Bring the package into a folder for a while, its list of checksums compared with the one that was registered.
 
-        Raises InputError where files are gone or were changed; a store that does not answer raises its own error.
+        Raises InputError where files are gone or were changed; a store that does not answer raises
+        its own error.
         """
         from mlflow.artifacts import download_artifacts, list_artifacts
         from mlflow.exceptions import MlflowException
@@ -468,7 +567,9 @@ class Registry:
         what, store = f"version {found.version} of {self.name!r}", self.tracker.uri
         changed = InputError(f"{what} was changed after it was registered: do not use it")
         try:
-            place = self.client.get_logged_model(str(found.source).removeprefix("models:/")).artifact_location
+            place = self.client.get_logged_model(
+                str(found.source).removeprefix("models:/")
+            ).artifact_location
             there = list_artifacts(artifact_uri=place, tracking_uri=store)
         except MlflowException as error:
             if not _is_absent(error):
@@ -478,16 +579,23 @@ class Registry:
             raise InputError(f"the files of {what} are gone: bring them back, or `evergreen run`")
         with self.tracker.project.temporary() as folder:
             try:
-                root = Path(download_artifacts(artifact_uri=place, tracking_uri=store, dst_path=str(folder)))
+                root = Path(
+                    download_artifacts(artifact_uri=place, tracking_uri=store, dst_path=str(folder))
+                )
             except OSError:  # a link to nowhere, or in a circle
                 raise changed from None
             lists = [path for path in sorted(root.rglob(CHECKSUMS)) if path.is_file()]
-            sums = next((path for path in lists if sha256_of_file(path) == found.tags.get(PACKAGE)), None)
+            sums = next(
+                (path for path in lists if sha256_of_file(path) == found.tags.get(PACKAGE)), None
+            )
             if sums is None:
                 raise changed
-            for name, was in json.loads(found.tags.get(BESIDE, "{}")).items():  # older versions have none
+            for name, was in json.loads(found.tags.get(BESIDE, "{}")).items():
+                # Older versions have none
                 if not (root / name).is_file() or sha256_of_file(root / name) != was:
-                    raise InputError(f"{name} of {what} was changed after it was registered: do not use it")
+                    raise InputError(
+                        f"{name} of {what} was changed after it was registered: do not use it"
+                    )
             try:
                 yield sums.parent
             except InputError as error:  # the copy is gone by the time that somebody reads this
@@ -518,9 +626,12 @@ class Registry:
         learner = find_learner(read_package(folder).learner)
         libraries = (*learner.LIBRARIES, "numpy", "polars", "pandas")
         with self._as_default(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about the lack of an example row: the signature is declared
+            # About the lack of an example row: the signature is declared
+            warnings.simplefilter("ignore", UserWarning)
             experiment = self.tracker.experiment
-            model_id = self.client.create_logged_model(experiment, name="model", source_run_id=run_id).model_id
+            model_id = self.client.create_logged_model(
+                experiment, name="model", source_run_id=run_id
+            ).model_id
             logged = MlflowModel.log(
                 artifact_path=None,
                 flavor=mlflow.pyfunc,
@@ -529,7 +640,9 @@ class Registry:
                 loader_module="evergreen.model.package",
                 data_path=str(folder),
                 signature=_signature(encoder),
-                pip_requirements=[f"{library}=={version_of_library(library)}" for library in libraries],
+                pip_requirements=[
+                    f"{library}=={version_of_library(library)}" for library in libraries
+                ],
             )
             tags = {FINGERPRINT: fingerprint, PACKAGE: sha256_of_file(folder / CHECKSUMS)}
             tags[BESIDE] = self._sums_beside(logged.model_id)
@@ -544,8 +657,18 @@ class Registry:
 
         place = self.client.get_logged_model(model_id).artifact_location
         with self.tracker.project.temporary() as folder:
-            root = Path(download_artifacts(artifact_uri=place, tracking_uri=self.tracker.uri, dst_path=folder))
-            return json.dumps({path.name: sha256_of_file(path) for path in sorted(root.iterdir()) if path.is_file()})
+            root = Path(
+                download_artifacts(
+                    artifact_uri=place, tracking_uri=self.tracker.uri, dst_path=folder
+                )
+            )
+            return json.dumps(
+                {
+                    path.name: sha256_of_file(path)
+                    for path in sorted(root.iterdir())
+                    if path.is_file()
+                }
+            )
 
     @contextmanager
     def _as_default(self) -> Iterator[None]:
@@ -569,21 +692,32 @@ class Registry:
 
 def _is_absent(error: MlflowException) -> bool:
     """Say whether the store answered that it has no such thing, or can have none."""
-    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+    from mlflow.protos.databricks_pb2 import (
+        INVALID_PARAMETER_VALUE,
+        RESOURCE_DOES_NOT_EXIST,
+        ErrorCode,
+    )
 
-    return error.error_code in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
+    return error.error_code in (
+        ErrorCode.Name(RESOURCE_DOES_NOT_EXIST),
+        ErrorCode.Name(INVALID_PARAMETER_VALUE),
+    )
 
 
 def promotable(registry: Registry, number: str, *, override: bool = False) -> Decision:
     """Return what the gate said of a version that a person may promote.
 
-    Raises InputError where the gate refused it, or it was never judged, unless `override`; or where another champion
-    has come since.
+    Raises InputError where the gate refused it, or it was never judged, unless `override`; or where
+    another champion has come since.
     """
     event = registry.last_decision(number)
     said = registry.evidence(event) if event else {}
     if not override and (event is None or event.what != ASKED):
-        why = event.reason if event and event.what == REFUSED else "the gate has not left it to a person"
+        why = (
+            event.reason
+            if event and event.what == REFUSED
+            else "the gate has not left it to a person"
+        )
         raise InputError(
             f"version {number} is not to be promoted: {why} Promoting it nevertheless takes --override --reason"
         )
@@ -592,7 +726,9 @@ def promotable(registry: Registry, number: str, *, override: bool = False) -> De
             f"version {number} was compared with {_called(event.before)}, which is champion no more: run again"
         )
     registry.open(number)
-    return Decision(said.get("action", ASK), tuple(said.get("reasons", ())), said.get("evidence", {"rules": []}))
+    return Decision(
+        said.get("action", ASK), tuple(said.get("reasons", ())), said.get("evidence", {"rules": []})
+    )
 
 
 def _event(run: Run) -> Event:
@@ -617,7 +753,8 @@ def _signature(encoder: Encoder) -> Any:
     from mlflow.types.schema import ColSpec, Schema
 
     columns = [
-        ColSpec("string" if name in encoder.levels else "double", name, required=False) for name in encoder.features
+        ColSpec("string" if name in encoder.levels else "double", name, required=False)
+        for name in encoder.features
     ]
     return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("float")]))
 
@@ -631,6 +768,7 @@ def main(package: str, rows: str, predictions: str) -> None:
 
 
 if __name__ == "__main__":
-    gc.disable()  # a process of seconds: looking through libraries for garbage would be a third of it
+    # A process of seconds: looking through libraries for garbage would be a third of it
+    gc.disable()
     main(*sys.argv[1:])
     gc.freeze()

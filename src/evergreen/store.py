@@ -1,6 +1,7 @@
 """The databases below stores/: MLflow's is made whole or not at all, and each is looked at before a library opens it.
 
-MLflow makes its tables in many steps that SQLite does not undo, so that a kill would leave a database which nobody can
+MLflow makes its tables in many steps that SQLite does not undo, so that a kill would leave a
+database which nobody can
 open: it is made under another name, and moved when it is complete.
 """
 
@@ -19,10 +20,14 @@ PATIENCE = 20.0  # seconds for another process that holds a database
 def prepare(database: Path, artifacts: Path) -> None:
     """Make MLflow's database where there is none yet.
 
-    Raises InputError where one is there that cannot be used, or is gone while what it knew of still lies in `artifacts`.
+    Raises InputError where one is there that cannot be used, or is gone while what it knew of still
+    lies in `artifacts`.
     """
     if database.is_file() and database.stat().st_size:
-        check(database, f"bring it back from a backup; or, without models and history: `mv {artifacts.parent} OLD`")
+        check(
+            database,
+            f"bring it back from a backup; or, without models and history: `mv {artifacts.parent} OLD`",
+        )
         if not holds_files(artifacts) and is_half_made(database):
             _remove(database)
             make(database, artifacts)
@@ -57,11 +62,18 @@ def make(database: Path, artifacts: Path) -> None:
 def is_half_made(database: Path) -> bool:
     """Say whether MLflow was cut off while it made a database: no run and no model in it, and not all its tables."""
     with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
-        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            str(name)
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         for table in tables & {"runs", "registered_models", "logged_models"}:
             if connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]:
                 return False
-        found = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else ()
+        found = (
+            connection.execute("SELECT version_num FROM alembic_version")
+            if "alembic_version" in tables
+            else ()
+        )
         revisions = [str(revision) for (revision,) in found]
     from mlflow.store.db.utils import _get_latest_schema_revision
 
@@ -71,10 +83,16 @@ def is_half_made(database: Path) -> bool:
 def check(database: Path, remedy: str) -> None:
     """Raise InputError where a database of SQLite is damaged, cut short, or held by another process for long."""
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=PATIENCE)) as connection:
+        with closing(
+            sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
+        ) as connection:
             connection.execute("BEGIN")
-            connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # locks it against writers
-            pages, size = (connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+            # Locks it against writers
+            connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            pages, size = (
+                connection.execute(f"PRAGMA {what}").fetchone()[0]
+                for what in ("page_count", "page_size")
+            )
             whole = Path(f"{database}-wal").exists() or database.stat().st_size >= pages * size
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):

@@ -2,7 +2,8 @@
 
 With registry.py and journal.py the only caller of it.
 
-Run ids are passed as values, never by MLflow's "active run", so that tasks in threads cannot mix them up.
+Run ids are passed as values, never by MLflow's "active run", so that tasks in threads cannot mix
+them up.
 """
 
 from __future__ import annotations
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
 LIBRARIES = ("scikit-learn", "numpy", "polars", "great-expectations", "dvc", "mlflow", "prefect")
 FINGERPRINT = "evergreen.fingerprint"
 SEED, ROLE = "evergreen.seed", "evergreen.role"
-HELD_OUT = "held_out.npz"  # artifact of a run: what was said of the holdout before the live model learnt from it
+# Artifact of a run: what was said of the holdout before the live model learnt from it
+HELD_OUT = "held_out.npz"
 ROOT = "evergreen.root"
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
 HELD_OUT_SUM = "evergreen.held_out"  # tag of a run: SHA-256 of that artifact
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages for models, not for prompts
+# MLflow's pages for models, not for prompts
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 FOR_MODELS = "workflowType=machine_learning"  # the same, of a link
 
 
@@ -66,7 +69,9 @@ class Tracker:
         self.project, self.params = project, params
         self.commit: Commit | None = None  # of the code that runs, where it was read at the start
         self._writing = threading.Lock()  # SQLite takes one writer at a time
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.stores / 'mlflow.db'}"
+        self.uri = (
+            os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project.stores / 'mlflow.db'}"
+        )
 
     @property
     def is_there(self) -> bool:
@@ -101,7 +106,8 @@ class Tracker:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks of what is raised
+        # It logs tracebacks of what is raised
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         if not self._is_own:
             return _redacting(MlflowClient)(tracking_uri=self.uri, registry_uri=self.uri)
         store.prepare(self._database, self._artifacts)
@@ -129,13 +135,20 @@ class Tracker:
             )
         if found:
             return str(found.experiment_id)
-        place = None if "://" in self.uri and not self.uri.startswith("sqlite") else str(self._artifacts)
+        place = (
+            None
+            if "://" in self.uri and not self.uri.startswith("sqlite")
+            else str(self._artifacts)
+        )
         try:
-            return str(self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
+            return str(
+                self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
+            )
         except MlflowException as error:
             raise InputError(f"MLflow cannot create the experiment {name!r}: {error}") from error
 
-    # --- runs ---------------------------------------------------------------------------------------------------------
+    # --- runs
+    # ----------------------------------------------------------------------------------------------
 
     def recover(self) -> list[str]:
         """Close what a killed run of this project left open; call it with the project's lock held."""
@@ -155,19 +168,28 @@ class Tracker:
 
     @contextmanager
     def open_run(
-        self, fingerprint: str, name: str, facts: Mapping[str, Any], texts: Mapping[str, str] | None = None
+        self,
+        fingerprint: str,
+        name: str,
+        facts: Mapping[str, Any],
+        texts: Mapping[str, str] | None = None,
     ) -> Iterator[str]:
         """Continue the unfinished run with this fingerprint, or begin one; it ends with the block, and as it does.
 
         `texts`: what is kept as a file below code/, by name.
         """
-        left = next((run for run in self._with(fingerprint) if self._is_free(run) and not _complete(run)), None)
+        left = next(
+            (run for run in self._with(fingerprint) if self._is_free(run) and not _complete(run)),
+            None,
+        )
         if left:
             run_id = str(left.info.run_id)
             self.client.update_run(run_id, status="RUNNING")
         else:
             tags = {FINGERPRINT: fingerprint, ROOT: self.root, **self._about_code()}
-            run_id = str(self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id)
+            run_id = str(
+                self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id
+            )
         try:
             self._describe(run_id, facts, texts or {})
             yield run_id
@@ -206,34 +228,48 @@ class Tracker:
                     source=json.dumps({"path": path, "md5": digest}),
                     profile=json.dumps({"rows": dict(rows)}) if path == "data/features" else None,
                 ),
-                [InputTag("mlflow.data.context", "training" if path == "data/features" else "upstream")],
+                [
+                    InputTag(
+                        "mlflow.data.context", "training" if path == "data/features" else "upstream"
+                    )
+                ],
             )
             for path, digest in versions.items()
         ]
         self.client.log_inputs(run_id, inputs)
 
-    # --- seeds --------------------------------------------------------------------------------------------------------
+    # --- seeds
+    # ----------------------------------------------------------------------------------------------
 
     def load_seed(self, parent: str, fingerprint: str, role: str = JUDGED) -> Trained | None:
         """Return the model that an earlier run trained with this fingerprint, or None; a damaged one does not count.
 
-        One that another parent holds is recorded below `parent` as well, with the `role` that it has there.
+        One that another parent holds is recorded below `parent` as well, with the `role` that it
+        has there.
         """
-        found = self._search(f"tags.`{SEED}.fingerprint` = '{fingerprint}' and attributes.status = 'FINISHED'")
+        found = self._search(
+            f"tags.`{SEED}.fingerprint` = '{fingerprint}' and attributes.status = 'FINISHED'"
+        )
         found.sort(key=lambda run: run.data.tags.get("mlflow.parentRunId") != parent)
         for run in found:
             trained = self.read_seed(run.info.run_id)
             if trained is None:
                 continue
             if run.data.tags.get("mlflow.parentRunId") != parent:
-                metrics = {k: v for k, v in run.data.metrics.items() if k in METRICS[self.params.task]}
-                self.record_seed(parent, trained, metrics, fingerprint, role, reused_from=run.info.run_id)
+                metrics = {
+                    k: v for k, v in run.data.metrics.items() if k in METRICS[self.params.task]
+                }
+                self.record_seed(
+                    parent, trained, metrics, fingerprint, role, reused_from=run.info.run_id
+                )
             return trained
         return None
 
     def seeds_of(self, parent: str, role: str = JUDGED) -> list[Trained]:
         """Return the models of all seeds that a training run recorded in a `role`, by seed; damaged ones are left out."""
-        children = self._search(f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'FINISHED'")
+        children = self._search(
+            f"tags.mlflow.parentRunId = '{parent}' and attributes.status = 'FINISHED'"
+        )
         found: dict[str, Trained] = {}
         for run in children:  # newest first
             seed = run.data.tags.get(SEED) if run.data.tags.get(ROLE, JUDGED) == role else None
@@ -272,13 +308,20 @@ class Tracker:
         reused_from: str | None = None,
     ) -> str:
         """Record one seed as a child of `parent`: loss after each round, metrics on the holdout, the model."""
-        tags = {SEED: str(trained.seed), f"{SEED}.fingerprint": fingerprint, ROLE: role, ROOT: self.root}
+        tags = {
+            SEED: str(trained.seed),
+            f"{SEED}.fingerprint": fingerprint,
+            ROLE: role,
+            ROOT: self.root,
+        }
         if reused_from:
             tags["evergreen.reused_from"] = reused_from
         with self._writing:
             return self._record_seed(parent, trained, metrics, tags)
 
-    def _record_seed(self, parent: str, trained: Trained, metrics: Mapping[str, float], tags: dict[str, str]) -> str:
+    def _record_seed(
+        self, parent: str, trained: Trained, metrics: Mapping[str, float], tags: dict[str, str]
+    ) -> str:
         from mlflow.entities import Metric, Param
 
         run_id = self._child(parent, name_of_seed(trained.seed, tags[ROLE]), tags)
@@ -298,13 +341,18 @@ class Tracker:
         entries = curves + [Metric(name, float(value), now, 0) for name, value in finals.items()]
         params = [Param(name, str(value)) for name, value in self.params.train.model_dump().items()]
         for start in range(0, len(entries), 1000):  # MLflow takes at most 1,000 at once
-            self.client.log_batch(run_id, entries[start : start + 1000], params if start == 0 else ())
+            self.client.log_batch(
+                run_id, entries[start : start + 1000], params if start == 0 else ()
+            )
         with self.project.temporary() as folder:
             place = Path(folder, "seed")
             place.mkdir()
             learner = self.params.train.learner
             (place / _file_of(learner, trained.folds)).write_bytes(trained.booster)
-            facts = asdict(trained) | {"learner": learner, "sha256": sha256_of(trained.booster.hex())}
+            facts = asdict(trained) | {
+                "learner": learner,
+                "sha256": sha256_of(trained.booster.hex()),
+            }
             facts.pop("booster")
             (place / "trained.json").write_text(json.dumps(facts), encoding="utf-8")
             self.client.log_artifacts(run_id, folder)
@@ -325,7 +373,8 @@ class Tracker:
         for name, value in facts.items():
             self.client.set_tag(run_id, f"evergreen.{name}", str(value))
 
-    # --- what was said of the holdout ---------------------------------------------------------------------------------
+    # --- what was said of the holdout
+    # ---------------------------------------------------------------------------------
 
     def record_held_out(self, run_id: str, held_out: HeldOut) -> None:
         """Keep with the run what was said of the rows that judged, before a model goes live that has learnt from them."""
@@ -340,7 +389,11 @@ class Tracker:
         was = self.client.get_run(run_id).data.tags.get(HELD_OUT_SUM)
         there = {one.path for one in self.client.list_artifacts(run_id)}
         with self.project.temporary() as place:
-            path = Path(self.client.download_artifacts(run_id, HELD_OUT, place)) if HELD_OUT in there else None
+            path = (
+                Path(self.client.download_artifacts(run_id, HELD_OUT, place))
+                if HELD_OUT in there
+                else None
+            )
             if path is None or sha256_of_file(path) != was:
                 raise InputError(
                     f"{HELD_OUT} of run {run_id}, what was said of its holdout, is gone or was changed: train a new "
@@ -348,10 +401,15 @@ class Tracker:
                 )
             return HeldOut.read(path)
 
-    # --- evaluation ---------------------------------------------------------------------------------------------------
+    # --- evaluation
+    # ----------------------------------------------------------------------------------------------
 
     def record_evaluation(
-        self, run_id: str, evaluation: Evaluation, failed_seeds: Sequence[int], files: Sequence[Path]
+        self,
+        run_id: str,
+        evaluation: Evaluation,
+        failed_seeds: Sequence[int],
+        files: Sequence[Path],
     ) -> None:
         """Record metrics with their intervals, the spread over seeds, the seeds that failed, `files` as artifacts."""
         from mlflow.entities import Metric, RunTag
@@ -363,14 +421,20 @@ class Tracker:
                 key = name if model == MODEL else f"{model}.{name}"
                 values |= {key: one.value, f"{key}.low": one.low, f"{key}.high": one.high}
         for name, spread in evaluation.spread.items():
-            values |= {f"seeds.{name}.mean": spread.mean, f"seeds.{name}.deviation": spread.deviation}
-        known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]  # NaN is no finding
+            values |= {
+                f"seeds.{name}.mean": spread.mean,
+                f"seeds.{name}.deviation": spread.deviation,
+            }
+        # NaN is no finding
+        known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]
         tags = {
             "evergreen.chosen_seeds": json.dumps(evaluation.chosen),
             FAILED_SEEDS: json.dumps(list(failed_seeds)),
         }
         tags["mlflow.note.content"] = evaluation.as_markdown()
-        self.client.log_batch(run_id, known, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_batch(
+            run_id, known, tags=[RunTag(key, value) for key, value in tags.items()]
+        )
         self.attach(run_id, files)
 
     def attach(self, run_id: str, files: Sequence[Path]) -> None:
@@ -405,10 +469,12 @@ class Tracker:
     @property
     def root(self) -> str:
         """What tells this project's runs from those of others in a shared store."""
-        own = str(self.project.stores) in self.uri  # nobody else writes there: a new host name is still this project
+        # Nobody else writes there: a new host name is still this project
+        own = str(self.project.stores) in self.uri
         return str(self.project.root) if own else f"{socket.gethostname()}:{self.project.root}"
 
-    # --- details ------------------------------------------------------------------------------------------------------
+    # --- details
+    # ----------------------------------------------------------------------------------------------
 
     def _is_free(self, run: Run) -> bool:
         return bool(run.info.status != "RUNNING" or run.data.tags.get(ROOT) == self.root)
@@ -419,16 +485,22 @@ class Tracker:
     def _search(self, filter_string: str) -> list[Run]:
         newest_first = ["attributes.start_time DESC"]
         return list(
-            self.client.search_runs([self.experiment], filter_string, max_results=50_000, order_by=newest_first)
+            self.client.search_runs(
+                [self.experiment], filter_string, max_results=50_000, order_by=newest_first
+            )
         )
 
     def _child(self, parent: str, name: str, tags: dict[str, str]) -> str:
-        run = self.client.create_run(self.experiment, run_name=name, tags={"mlflow.parentRunId": parent, **tags})
+        run = self.client.create_run(
+            self.experiment, run_name=name, tags={"mlflow.parentRunId": parent, **tags}
+        )
         return str(run.info.run_id)
 
     def _about_code(self) -> dict[str, str]:
         used = dict.fromkeys((*find_learner(self.params.train.learner).LIBRARIES, *LIBRARIES))
-        tags = {f"library.{name}": version(name) for name in used} | {"library.python": platform.python_version()}
+        tags = {f"library.{name}": version(name) for name in used} | {
+            "library.python": platform.python_version()
+        }
         return tags | {"mlflow.source.name": "evergreen run", "mlflow.source.type": "PROJECT"}
 
     def _describe(self, run_id: str, facts: Mapping[str, Any], texts: Mapping[str, str]) -> None:
@@ -459,8 +531,12 @@ def _redacting(client: type[MlflowClient]) -> type[MlflowClient]:
         def set_tag(self, run_id: str, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
             return super().set_tag(run_id, key, redact(str(value)), *args, **kwargs)
 
-        def log_batch(self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **kwargs: Any) -> Any:
-            params, tags = ([type(one)(one.key, redact(one.value)) for one in given] for given in (params, tags))
+        def log_batch(
+            self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), **kwargs: Any
+        ) -> Any:
+            params, tags = (
+                [type(one)(one.key, redact(one.value)) for one in given] for given in (params, tags)
+            )
             return super().log_batch(run_id, metrics, params, tags, **kwargs)
 
         def log_text(self, run_id: str, text: str, artifact_file: str) -> None:

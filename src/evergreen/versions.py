@@ -30,32 +30,41 @@ DAMAGED = (
     "dvc.lock is damaged: restore it with `git checkout dvc.lock`, or remove it, and the next run records anew what is "
     "there"
 )
-RECIPES = Path(".dvc", "tmp", "recipes.py")  # in a project: a link to the numbers of the library that is installed
+# In a project: a link to the numbers of the library that is installed
+RECIPES = Path(".dvc", "tmp", "recipes.py")
 _LOCKS: dict[Path, bytes] = {}  # of each project: dvc.lock as this process left it
 
 
 def run_stage(
-    project: Project, name: str, work: Callable[[bool], T], *, force: bool = False, params: bytes = b""
+    project: Project,
+    name: str,
+    work: Callable[[bool], T],
+    *,
+    force: bool = False,
+    params: bytes = b"",
 ) -> T | None:
     """Run the stage `name` of `dvc.yaml` here if DVC says that it has changed, and record it as `dvc repro` would.
 
-    `work` is told whether the stage's outputs differ from what was recorded, so that it can tell finished files from
-    altered ones; DVC's lock is held meanwhile. Of code and of `params.yaml` (the text that `work` goes by, where
-    given) that which runs is compared and recorded, not what was edited since. Returns None, and calls nothing, where
-    nothing changed (unless `force`). Raises InputError where DVC cannot work.
+    `work` is told whether the stage's outputs differ from what was recorded, so that it can tell
+    finished files from altered ones; DVC's lock is held meanwhile. Of code and of `params.yaml`
+    (the text that `work` goes by, where given) that which runs is compared and recorded, not what
+    was edited since. Returns None, and calls nothing, where nothing changed (unless `force`).
+    Raises InputError where DVC cannot work.
     """
     with _opened(project) as repo:
         stage = _stage(repo, name)
         ran = {id(dep): found for dep in stage.deps if (found := _what_runs(dep, params))}
         due = force or stage.changed_stage() or _changed_deps(stage, ran)
-        untouched = due and read_entries(_left(project)).get(name) == _signature(stage, _files(stage))
+        untouched = due and read_entries(_left(project)).get(name) == _signature(
+            stage, _files(stage)
+        )
         altered = not untouched and stage.changed_outs()
         if not (due or altered):
             _keep_lock(project)
             return None
         result = work(altered)
-        # As save() and commit() do, but each output's files are looked at once. The run cache is left to `dvc repro`:
-        # restoring from it would bring back old outputs.
+        # As save() and commit() do, but each output's files are looked at once. The run cache is
+        # left to `dvc repro`: restoring from it would bring back old outputs.
         files = _files(stage)
         for dep in stage.deps:
             _save(dep, ran.get(id(dep)))
@@ -65,19 +74,27 @@ def run_stage(
             stage.dump(update_pipeline=False)
         _keep_lock(project)
         if files and files == _files(stage):  # else DVC may have seen what is no longer there
-            write_entries(_left(project), read_entries(_left(project)) | {name: _signature(stage, files)})
+            write_entries(
+                _left(project), read_entries(_left(project)) | {name: _signature(stage, files)}
+            )
         return result
 
 
 def run_step(
-    project: Project, params: Params, name: str, step: Callable[..., T], stale: Callable[[Project, Params], Sized]
+    project: Project,
+    params: Params,
+    name: str,
+    step: Callable[..., T],
+    stale: Callable[[Project, Params], Sized],
 ) -> T | None:
     """Run a stage as `run_stage` does; also where `stale` names batches that the step has not made as it would now.
 
     `step` is called with `check`: whether its outputs are not as they were recorded.
     """
     due = bool(stale(project, params))
-    return run_stage(project, name, lambda altered: step(check=altered), force=due, params=params.text)
+    return run_stage(
+        project, name, lambda altered: step(check=altered), force=due, params=params.text
+    )
 
 
 def is_altered(project: Project, name: str) -> bool:
@@ -94,7 +111,8 @@ def load_library() -> None:
 def link_recipes(project: Project) -> None:
     """Let DVC read the numbers of the library that runs: one that is installed has no path inside a project.
 
-    Through a link, so that `dvc status` sees a release that was installed since without any command of ours.
+    Through a link, so that `dvc status` sees a release that was installed since without any command
+    of ours.
     """
     link, target = project.root / RECIPES, Path(recipes.__file__).resolve()
     if link.is_symlink() and link.readlink() == target:
@@ -115,7 +133,9 @@ def data_versions(project: Project) -> dict[str, str]:
     """Return path -> DVC hash of every output in `dvc.lock`; empty before the first run."""
     try:
         stages = (yaml.safe_load(read_lock(project)) or {}).get("stages", {})
-        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+        return {
+            out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])
+        }
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
         raise InputError(DAMAGED) from None
 
@@ -143,7 +163,11 @@ def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
         values: Any = _values(dep.params, params) if params else None
         return HashInfo("params", values) if params else None
     content = code.ran(dep.fs_path)
-    return None if content is None else HashInfo("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
+    return (
+        None
+        if content is None
+        else HashInfo("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
+    )
 
 
 def _values(keys: Iterable[str], params: bytes) -> dict[str, Any]:
@@ -254,7 +278,8 @@ def _opened(project: Project) -> Iterator[Repo]:
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often, 0.2 s a time.
+    # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often,
+    # 0.2 s a time.
     gc.set_threshold(10_000)
     _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
     if (project.root / ".dvc").is_dir():
@@ -280,7 +305,9 @@ def _opened(project: Project) -> Iterator[Repo]:
 def _said(error: Exception) -> str:
     """Return what DVC says, and how to bring a file of its own back that it cannot read."""
     said = " ".join(str(error).split())
-    name = next((name for name in ("dvc.lock", "dvc.yaml", ".dvc/config", "config") if name in said), "")
+    name = next(
+        (name for name in ("dvc.lock", "dvc.yaml", ".dvc/config", "config") if name in said), ""
+    )
     if name == "dvc.lock":
         return f"{said}: {DAMAGED}"
     return (
@@ -293,7 +320,8 @@ def _said(error: Exception) -> str:
 def _drop_stale_locks(path: Path) -> None:
     """Forget locks whose holder is gone, also where its process id has since been given to another process.
 
-    DVC asks only whether a process of that number is alive, which in a container is nearly always so.
+    DVC asks only whether a process of that number is alive, which in a container is nearly always
+    so.
     """
     import psutil
 
@@ -302,9 +330,12 @@ def _drop_stale_locks(path: Path) -> None:
     written = path.stat().st_mtime
     try:
         lock = json.loads(path.read_text(encoding="utf-8"))
-        holders = [one for ones in lock.get("read", {}).values() for one in ones] + list(lock.get("write", {}).values())
+        holders = [one for ones in lock.get("read", {}).values() for one in ones] + list(
+            lock.get("write", {}).values()
+        )
         alive = any(_older_than(psutil, int(one["pid"]), written) for one in holders)
-    except (ValueError, KeyError, TypeError, AttributeError):  # cut short by a crash while it was written
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Cut short by a crash while it was written
         alive = False
     if not alive:
         path.unlink(missing_ok=True)

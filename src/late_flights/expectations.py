@@ -5,8 +5,8 @@ Three kinds, told apart by what they are:
 - about rows with `mostly` below 1: a share is allowed to break it, no row is quarantined, the batch is bad beyond it;
 - about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the flow stops.
 
-Rows that are scored may be few and have no label yet: for them hold the rules about rows and about columns, less those
-that name a column of `known_later`.
+Rows that are scored may be few and have no label yet: for them hold the rules about rows and about
+columns, less those that name a column of `known_later`.
 
 Schema, types and the uniqueness of `key` follow from `dataset.py` and need no line here.
 """
@@ -29,14 +29,21 @@ def expectations(batch: str) -> list[Expectation]:
 
 
 def _batch(batch: str) -> list[Expectation]:
-    expected: list[Expectation] = [gxe.ExpectTableRowCountToBeBetween(min_value=1000, max_value=100_000)]
-    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", batch):  # a batch named as a month holds that month, to its last day
+    expected: list[Expectation] = [
+        gxe.ExpectTableRowCountToBeBetween(min_value=1000, max_value=100_000)
+    ]
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", batch):
+        # A batch named as a month holds that month, to its last day
         year, month = int(batch[:4]), int(batch[5:])
         start = datetime(year, month, 1)
         end = start + timedelta(days=monthrange(year, month)[1])
         expected += [
-            gxe.ExpectColumnMinToBeBetween(column=dataset.time, min_value=start, max_value=start + timedelta(days=1)),
-            gxe.ExpectColumnMaxToBeBetween(column=dataset.time, min_value=end - timedelta(days=1), max_value=end),
+            gxe.ExpectColumnMinToBeBetween(
+                column=dataset.time, min_value=start, max_value=start + timedelta(days=1)
+            ),
+            gxe.ExpectColumnMaxToBeBetween(
+                column=dataset.time, min_value=end - timedelta(days=1), max_value=end
+            ),
         ]
     return expected
 
@@ -57,7 +64,10 @@ def _identity() -> list[Expectation]:
 def _times() -> list[Expectation]:
     clock = ("dep_time", "arr_time", "sched_arr_time")
     return [
-        *(gxe.ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=2400) for name in clock),
+        *(
+            gxe.ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=2400)
+            for name in clock
+        ),
         gxe.ExpectColumnValuesToBeBetween(column="dep_delay", min_value=-120, max_value=2880),
         gxe.ExpectColumnValuesToBeBetween(column="arr_delay", min_value=-180, max_value=2880),
         gxe.ExpectColumnValuesToBeBetween(column="air_time", min_value=10, max_value=1440),
@@ -82,6 +92,9 @@ def _weather() -> list[Expectation]:
         "visib": (0, 10),
     }
     return [
-        *(gxe.ExpectColumnValuesToBeBetween(column=name, min_value=a, max_value=b) for name, (a, b) in ranges.items()),
+        *(
+            gxe.ExpectColumnValuesToBeBetween(column=name, min_value=a, max_value=b)
+            for name, (a, b) in ranges.items()
+        ),
         gxe.ExpectColumnValuesToNotBeNull(column="temp", mostly=0.9),
     ]

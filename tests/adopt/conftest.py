@@ -34,7 +34,10 @@ def draw_customers(rows: int = 300, days: int = 300, seed: int = 0) -> dict[str,
     spend, visits = draw.normal(500, 120, rows), draw.poisson(4, rows)
     place = draw.choice(["east", "north", "south"], rows)
     score = (spend - 500) / 80 - (visits - 4) / 2 + (place == "north") + draw.normal(size=rows)
-    on = [datetime(2023, 1, 1) + timedelta(days=int(day)) for day in np.sort(draw.integers(0, days, rows))]  # noqa: DTZ001
+    on = [
+        datetime(2023, 1, 1) + timedelta(days=int(day))  # noqa: DTZ001
+        for day in np.sort(draw.integers(0, days, rows))
+    ]
     return {
         "customer_id": [f"C{at:05}" for at in range(rows)],
         "day": [f"{one:%Y-%m-%d}" for one in on],
@@ -48,7 +51,8 @@ def draw_customers(rows: int = 300, days: int = 300, seed: int = 0) -> dict[str,
 def table_of(columns: dict[str, Any], kind: str = "csv", **more: Any) -> Table:
     """Return columns as a table; of text, unless of a kind that has types."""
     made = {
-        name: pl.Series(name, values, pl.String if kind in ("csv", "tsv") else None) for name, values in columns.items()
+        name: pl.Series(name, values, pl.String if kind in ("csv", "tsv") else None)
+        for name, values in columns.items()
     }
     given = {"name": "customers", "origin": f"customers.{kind}", "lines": kind == "csv", **more}
     return Table(pl.DataFrame(made), kind=kind, **given)
@@ -70,13 +74,19 @@ def make_table() -> Callable[..., Table]:
 def work() -> Callable[..., Work]:
     """Take a table of customers, with some columns replaced or added, through all steps."""
 
-    def through(rows: int = 300, days: int = 300, kind: str = "csv", allowed: float = 0.02, **changes: Any) -> Work:
+    def through(
+        rows: int = 300, days: int = 300, kind: str = "csv", allowed: float = 0.02, **changes: Any
+    ) -> Work:
         wishes = {
-            key: changes.pop(key) for key in ("target", "time", "key", "task", "timeless", "period") if key in changes
+            key: changes.pop(key)
+            for key in ("target", "time", "key", "task", "timeless", "period")
+            if key in changes
         }
         table = table_of(draw_customers(rows, days) | changes.pop("columns", {}), kind, **changes)
         found = infer(table)
         planned = plan(found, replace(Wishes("churn"), **wishes), Leaks())
-        return Work(table, found, planned, cut(table, found, planned, allowed, wishes.get("period")))
+        return Work(
+            table, found, planned, cut(table, found, planned, allowed, wishes.get("period"))
+        )
 
     return through

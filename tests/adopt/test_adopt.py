@@ -23,7 +23,9 @@ Adopter = Callable[..., Adoption]
 @pytest.fixture
 def adopted(tmp_path: Path) -> Adopter:
     """Adopt a file for a project that has nothing but parameters."""
-    (tmp_path / "params.yaml").write_text(safe_dump(Params().model_dump(mode="json", by_alias=True)))
+    (tmp_path / "params.yaml").write_text(
+        safe_dump(Params().model_dump(mode="json", by_alias=True))
+    )
     project = settings_of(tmp_path, "customers")
 
     def through(name: str, content: bytes, **wishes: Any) -> Adoption:
@@ -39,7 +41,11 @@ def text(columns: dict[str, Any], separator: str = ",") -> str:
 
 def test_nothing_is_written(adopted: Adopter, customers: Any, tmp_path: Path) -> None:
     found = adopted("a.csv", text(customers()).encode())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "params.yaml", "pyproject.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.csv",
+        "params.yaml",
+        "pyproject.toml",
+    ]
     assert list(found.texts) == [
         "src/customers/dataset.py", "src/customers/expectations.py", "params.yaml", "reports/adopt.md",
     ]  # fmt: skip
@@ -47,13 +53,19 @@ def test_nothing_is_written(adopted: Adopter, customers: Any, tmp_path: Path) ->
     assert "## Every column" in found.texts["reports/adopt.md"]
 
 
-@pytest.mark.parametrize(("name", "encoding"), [("a.csv", "utf-8-sig"), ("a.csv", "cp1252"), ("a.txt", "utf-8")])
-def test_one_batch_is_the_file_to_the_byte(name: str, encoding: str, adopted: Adopter, customers: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("a.csv", "utf-8-sig"), ("a.csv", "cp1252"), ("a.txt", "utf-8")]
+)
+def test_one_batch_is_the_file_to_the_byte(
+    name: str, encoding: str, adopted: Adopter, customers: Any
+) -> None:
     content = text(customers() | {"größe": ["ä", "ö", "ü"] * 100}, ";").encode(encoding)
     assert adopted(name, content).batches == {"inbox/a.csv": content}
 
 
-@pytest.mark.parametrize(("name", "separator", "encoding"), [("a.csv", ";", "cp1252"), ("a.tsv", "\t", "utf-8")])
+@pytest.mark.parametrize(
+    ("name", "separator", "encoding"), [("a.csv", ";", "cp1252"), ("a.tsv", "\t", "utf-8")]
+)
 def test_batches_are_written_in_the_dialect_they_came_in(
     name: str, separator: str, encoding: str, adopted: Adopter, customers: Any
 ) -> None:
@@ -66,14 +78,22 @@ def test_batches_are_written_in_the_dialect_they_came_in(
     suffix = Path(name).suffix
     assert list(found.batches)[::11] == [f"inbox/2023-01{suffix}", f"inbox/2023-12{suffix}"]
     parts = [
-        pl.read_csv(io.BytesIO(one.decode(encoding).encode()), separator=separator, infer_schema=False)
+        pl.read_csv(
+            io.BytesIO(one.decode(encoding).encode()), separator=separator, infer_schema=False
+        )
         for one in found.batches.values()
     ]
-    assert pl.concat(parts).sort("customer_id").equals(pl.DataFrame(columns, schema_overrides={"spend": pl.String}))
+    assert (
+        pl.concat(parts)
+        .sort("customer_id")
+        .equals(pl.DataFrame(columns, schema_overrides={"spend": pl.String}))
+    )
 
 
 def test_parquet_stays_parquet(adopted: Adopter, customers: Any) -> None:
-    frame = pl.DataFrame(customers(1200, 360)).with_columns(pl.col("day").str.to_date(), pl.col("visits").cast(pl.Int8))
+    frame = pl.DataFrame(customers(1200, 360)).with_columns(
+        pl.col("day").str.to_date(), pl.col("visits").cast(pl.Int8)
+    )
     written = io.BytesIO()
     frame.write_parquet(written)
     found = adopted("a.parquet", written.getvalue())
@@ -82,15 +102,21 @@ def test_parquet_stays_parquet(adopted: Adopter, customers: Any) -> None:
     assert pl.concat(parts).equals(frame)
 
 
-def test_what_is_allowed_to_be_broken_is_the_projects_or_the_wished(adopted: Adopter, customers: Any) -> None:
+def test_what_is_allowed_to_be_broken_is_the_projects_or_the_wished(
+    adopted: Adopter, customers: Any
+) -> None:
     spoilt = {"spend": [("?!" if at % 10 == 3 else f"{at}.5") for at in range(300)]}
     content = text(customers() | spoilt).encode()
     with pytest.raises(InputError, match=r"more than validate.max_bad_rows \(2.0%\)"):
         adopted("a.csv", content)
-    assert "max_bad_rows: 0.12\n" in adopted("a.csv", content, max_bad_rows=0.12).texts["params.yaml"]
+    assert (
+        "max_bad_rows: 0.12\n" in adopted("a.csv", content, max_bad_rows=0.12).texts["params.yaml"]
+    )
 
 
-def test_the_source_is_a_folder_of_the_project(adopted: Adopter, customers: Any, tmp_path: Path) -> None:
+def test_the_source_is_a_folder_of_the_project(
+    adopted: Adopter, customers: Any, tmp_path: Path
+) -> None:
     found = adopted("a.csv", text(customers()).encode())
     (tmp_path / "params.yaml").write_text(found.texts["params.yaml"])
     assert load(tmp_path / "params.yaml").source == Source(kind="files", path="inbox")

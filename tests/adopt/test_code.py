@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from evergreen.adopt.code import column, keep, literal, section, spread, width
 
 
-@given(st.text(max_size=30) | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
+@given(
+    st.text(max_size=30)
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+)
 @settings(max_examples=200, deadline=None)
 def test_a_literal_is_the_value_and_one_line(value: object) -> None:
     text = literal(value)

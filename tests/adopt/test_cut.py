@@ -54,9 +54,17 @@ def test_a_number_that_most_rows_share_cannot_split_them(work: Through) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "batch"), [("Kunden März 2024", "Kunden-M-rz-2024"), ("_.x", "x"), ("客户", "table"), ("split", "split-1")]
+    ("name", "batch"),
+    [
+        ("Kunden März 2024", "Kunden-M-rz-2024"),
+        ("_.x", "x"),
+        ("客户", "table"),
+        ("split", "split-1"),
+    ],
 )
-def test_a_batch_is_called_like_the_file_as_far_as_it_may(name: str, batch: str, work: Through) -> None:
+def test_a_batch_is_called_like_the_file_as_far_as_it_may(
+    name: str, batch: str, work: Through
+) -> None:
     assert list(work(timeless=True, name=name).batches.rows) == [batch]
 
 
@@ -104,7 +112,9 @@ def test_too_many_broken_rows_are_refused_with_places_and_a_remedy(work: Through
 def test_one_bad_batch_is_enough(work: Through) -> None:
     visits = work(1200, 360).table.rows["visits"].to_list()
     visits[600:604] = ["many"] * 4
-    with pytest.raises(InputError, match=r"4 of 1,200 rows \(0.3%\) cannot be read, in 2023-0\d \d\.\d%"):
+    with pytest.raises(
+        InputError, match=r"4 of 1,200 rows \(0.3%\) cannot be read, in 2023-0\d \d\.\d%"
+    ):
         work(1200, 360, columns={"visits": visits})
 
 
@@ -117,7 +127,9 @@ def test_moments_too_few_to_split_by_are_refused(work: Through) -> None:
 def test_a_database_needs_a_time(work: Through) -> None:
     with pytest.raises(InputError, match="rows of a database are cut into batches by time"):
         work(kind="sql", timeless=True)
-    found = work(kind="sql", columns={"the day": work().table.rows["day"].to_list()}, time="the day")
+    found = work(
+        kind="sql", columns={"the day": work().table.rows["day"].to_list()}, time="the day"
+    )
     assert found.plan.time == "the day"
 
 

@@ -8,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from evergreen.adopt.dates import DIGITS, FORMATS, find_dates, find_number_format, in_words, looks_like_time
+from evergreen.adopt.dates import (
+    DIGITS,
+    FORMATS,
+    find_dates,
+    find_number_format,
+    in_words,
+    looks_like_time,
+)
 from evergreen.data.dialect import Dialect
 from evergreen.params import EPOCHS
 
@@ -20,7 +27,11 @@ FOUND = [
     (["01/05/2024", "01/25/2024"], ["%m/%d/%Y"], ""),
     (["01/05/2024 1:30 PM", "01/25/2024 2:00 AM"], ["%m/%d/%Y %I:%M %p"], ""),
     (["05/01/2024", "06/01/2024"], ["%d/%m/%Y"], "day first or month first: taken for DD/MM/YYYY"),
-    (["25/01/2024", "26/01/2024", "01/25/2024", "05/01/2024"], ["%d/%m/%Y", "%m/%d/%Y"], "which fits both"),
+    (
+        ["25/01/2024", "26/01/2024", "01/25/2024", "05/01/2024"],
+        ["%d/%m/%Y", "%m/%d/%Y"],
+        "which fits both",
+    ),
     (["2024/01/05", "5 Jan 2024", "2024-01-07"], ["%Y/%m/%d", "%d %b %Y"], ""),
     (["Jan 5, 2024", "Mar 6, 2024"], ["%b %d, %Y"], ""),
     (["5 January 2024", "6 March 2024"], ["%d %B %Y"], ""),
@@ -30,7 +41,9 @@ FOUND = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("values", "formats", "says"), FOUND, ids=[str(one[0])[:40] for one in FOUND])
+@pytest.mark.parametrize(
+    ("values", "formats", "says"), FOUND, ids=[str(one[0])[:40] for one in FOUND]
+)
 def test_formats_are_found(values: Sequence[str | None], formats: list[str], says: str) -> None:
     found, doubts = find_dates(pl.Series("day", values, pl.String))
     assert sorted(found) == sorted(formats)
@@ -50,7 +63,9 @@ def test_formats_are_told_in_words() -> None:
 
 @pytest.mark.parametrize("form", [one for one in FORMATS if not one.startswith("%Y-%m-%d")][::6])
 def test_what_is_written_in_a_format_is_found_in_it(form: str) -> None:
-    days = [datetime(2024, 1, 17, 15, 4, 5, tzinfo=UTC) + timedelta(days=31 * at) for at in range(9)]
+    days = [
+        datetime(2024, 1, 17, 15, 4, 5, tzinfo=UTC) + timedelta(days=31 * at) for at in range(9)
+    ]
     plain = form.replace("%.f", ".%f")
     values = [one.strftime(plain).replace("%q", str((one.month + 2) // 3)) for one in days]
     found, _ = find_dates(pl.Series("day", values, pl.String))

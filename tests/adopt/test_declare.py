@@ -34,11 +34,19 @@ TABLES: dict[str, dict[str, Any]] = {
     "number": {"columns": {"churn": [f"{at / 7:.3f}" for at in range(300)]}},
     "typed": {"kind": "parquet"},
     "odd names": {
-        "columns": {'x"); import os #': cycle("1", "2"), "a\\b\nc": cycle("1", "2"), "l'été": cycle("1", "3")}
+        "columns": {
+            'x"); import os #': cycle("1", "2"),
+            "a\\b\nc": cycle("1", "2"),
+            "l'été": cycle("1", "3"),
+        }
     },
     "look-alikes": {"columns": {"сора": ["3"] * 300}},
-    "long names": {"columns": {LONG: cycle("1.5", "2"), "地" * 60: cycle("a", "b"), "V" * 75: cycle("1", "2")}},
-    "many classes": {"columns": {"churn": cycle(*[f"a class of a long name, number {at}" for at in range(12)])}},
+    "long names": {
+        "columns": {LONG: cycle("1.5", "2"), "地" * 60: cycle("a", "b"), "V" * 75: cycle("1", "2")}
+    },
+    "many classes": {
+        "columns": {"churn": cycle(*[f"a class of a long name, number {at}" for at in range(12)])}
+    },
     "many columns": {"columns": {f"x{at}": cycle("1", "2", "3") for at in range(60)}},
     "doubtful": {
         "columns": {
@@ -59,7 +67,9 @@ def declared(text: str) -> Dataset:
 
 
 @pytest.mark.parametrize(("time", "declares"), [("visits", "visits"), ("order", ORDER)])
-def test_numbers_and_the_order_of_rows_may_say_when(time: str, declares: str, work: Through) -> None:
+def test_numbers_and_the_order_of_rows_may_say_when(
+    time: str, declares: str, work: Through
+) -> None:
     one = work(time=time, columns={"day": ["x"] * 300})
     found = declared(declare(one.table, one.found, one.plan))
     assert (found.time, "visits" in found.features) == (declares, time == "order")
@@ -103,7 +113,11 @@ def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
     one = work(**TABLES["classes"])
     rules = declared(declare(one.table, one.found, one.plan)).left_out
     rule = rules["too few rows of the class"]
-    assert pl.DataFrame({"churn": ["a", "d", None]}).select(rule).to_series().to_list() == [False, True, None]
+    assert pl.DataFrame({"churn": ["a", "d", None]}).select(rule).to_series().to_list() == [
+        False,
+        True,
+        None,
+    ]
 
 
 def test_dates_become_days_before_the_time(work: Through) -> None:
@@ -130,7 +144,9 @@ def test_each_column_left_out_says_why(work: Through) -> None:
 
 def test_a_name_of_a_file_cannot_end_the_docstring(work: Through) -> None:
     one = work(origin='a""" + open("x") #.csv')
-    assert "a___ _ open__x__ _.csv" in str(ast.get_docstring(ast.parse(declare(one.table, one.found, one.plan))))
+    assert "a___ _ open__x__ _.csv" in str(
+        ast.get_docstring(ast.parse(declare(one.table, one.found, one.plan)))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,17 +157,24 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_formatter_and_the_linter_leave_both_files_as_they_are(work: Through, written: Path) -> None:
+def test_the_formatter_and_the_linter_leave_both_files_as_they_are(
+    work: Through, written: Path
+) -> None:
     for name, table in TABLES.items():
         one = work(**table)
         folder = written / "src" / name.replace(" ", "_").replace("-", "_")
         folder.mkdir(parents=True)
         (folder / "__init__.py").write_text('"""A table."""\n')
         (folder / "dataset.py").write_text(declare(one.table, one.found, one.plan))
-        (folder / "expectations.py").write_text(expect(one.found, one.plan, one.batches, folder.name))
+        (folder / "expectations.py").write_text(
+            expect(one.found, one.plan, one.batches, folder.name)
+        )
     for command in (["format", "--diff", "-q"], ["check", "-q", "--no-cache"]):
         done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "src"], cwd=written, capture_output=True, text=True
+            [sys.executable, "-m", "ruff", *command, "src"],
+            cwd=written,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -26,7 +26,9 @@ Through = Callable[..., Any]
         ([*[1.0, 2.0, 3.0] * 50, 1000.0], (0, 3000)),
     ],
 )
-def test_ranges_are_figures_a_person_would_write(values: list[float], expected: tuple[float, float]) -> None:
+def test_ranges_are_figures_a_person_would_write(
+    values: list[float], expected: tuple[float, float]
+) -> None:
     assert widen(pl.Series(values).cast(pl.Float64)) == expected
 
 
@@ -38,7 +40,9 @@ def rules(text: str) -> list[tuple[str, dict[str, Any]]]:
             return lambda **given: (kind, given)
 
     lines = [
-        line for line in text.splitlines() if not line.startswith(("import great", "from great", "from __future__"))
+        line
+        for line in text.splitlines()
+        if not line.startswith(("import great", "from great", "from __future__"))
     ]
     names: dict[str, Any] = {"gxe": Gxe(), "Expectation": object}
     code = "\n".join(lines).replace("from late_flights.dataset import dataset", "")
@@ -50,11 +54,23 @@ def test_a_plain_table(work: Through) -> None:
     one = work(1200, 360)
     found = rules(expect(one.found, one.plan, one.batches, "late_flights"))
     kinds = [kind.removeprefix("ExpectColumnValuesTo") for kind, _ in found]
-    assert kinds == ["ExpectTableRowCountToBeBetween", *["NotBeNull"] * 5, *["BeBetween"] * 2, *["BeInSet"] * 2]
+    assert kinds == [
+        "ExpectTableRowCountToBeBetween",
+        *["NotBeNull"] * 5,
+        *["BeBetween"] * 2,
+        *["BeInSet"] * 2,
+    ]
     assert found[0][1] == {"min_value": 20, "max_value": 500}
-    assert [given.get("mostly") for kind, given in found if "NotBeNull" in kind] == [None] * 4 + [0.5]  # the label
+    # The label
+    assert [given.get("mostly") for kind, given in found if "NotBeNull" in kind] == [None] * 4 + [
+        0.5
+    ]
     assert found[-2][1] == {"column": "churn", "value_set": ["no", "yes"]}
-    assert found[-1][1] == {"column": "place", "value_set": ["east", "north", "south"], "mostly": 0.9}
+    assert found[-1][1] == {
+        "column": "place",
+        "value_set": ["east", "north", "south"],
+        "mostly": 0.9,
+    }
 
 
 def test_what_is_seldom_missing_may_be_missing_again(work: Through) -> None:

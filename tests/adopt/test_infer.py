@@ -58,11 +58,26 @@ def test_text_is_what_most_of_it_is(case: str, make_table: Make) -> None:
     ("values", "dialect", "read", "says"),
     [
         (["1,5", "22,25", "1000"], Dialect(","), [1.5, 22.25, 1000], ["',' before decimals"]),
-        (["1.234,5", "2"], Dialect(",", "."), [1234.5, 2], ["',' before decimals", "'.' between thousands"]),
+        (
+            ["1.234,5", "2"],
+            Dialect(",", "."),
+            [1234.5, 2],
+            ["',' before decimals", "'.' between thousands"],
+        ),
         (["1,234.5", "2"], Dialect(".", ","), [1234.5, 2], ["',' between thousands"]),
-        (["1 234,5", "2"], Dialect(",", " "), [1234.5, 2], ["',' before decimals", "' ' between thousands"]),
+        (
+            ["1 234,5", "2"],
+            Dialect(",", " "),
+            [1234.5, 2],
+            ["',' before decimals", "' ' between thousands"],
+        ),
         (["1'234.5", "2"], Dialect(".", "'"), [1234.5, 2], ["between thousands"]),
-        (["1,234", "5,678"], Dialect(".", ","), [1234, 5678], ["may be 1234 or 1.234: taken for 1234"]),
+        (
+            ["1,234", "5,678"],
+            Dialect(".", ","),
+            [1234, 5678],
+            ["may be 1234 or 1.234: taken for 1234"],
+        ),
         (["1.234", "5.678"], Dialect(), [1.234, 5.678], []),
     ],
 )
@@ -96,31 +111,77 @@ TYPED: dict[str, tuple[list[Any], pl.DataType, object]] = {
 def test_typed_columns_become_one_of_five_types(case: str, make_table: Make) -> None:
     values, dtype, first = TYPED[case]
     one = infer(make_table({"x": values}, "parquet")).columns["x"]
-    assert (one.dtype, one.values.to_list(), one.nested) == (dtype, [first, None], case in ("lists", "times"))
+    assert (one.dtype, one.values.to_list(), one.nested) == (
+        dtype,
+        [first, None],
+        case in ("lists", "times"),
+    )
 
 
 def test_a_database_keeps_its_texts_and_numbers(make_table: Make) -> None:
     """They are cut into batches by the database itself, which knows none of these formats."""
-    columns = {"day": ["05.01.2024"] * 9, "created_at": [1_704_067_200 + at * 3600 for at in range(9)]}
+    columns = {
+        "day": ["05.01.2024"] * 9,
+        "created_at": [1_704_067_200 + at * 3600 for at in range(9)],
+    }
     found = infer(make_table(columns, "sql"))
     assert [one.dtype for one in found.columns.values()] == [TEXT, WHOLE]
-    assert "may be seconds since 1970: make a timestamp of it in a view" in found.maybe["created_at"]
+    assert (
+        "may be seconds since 1970: make a timestamp of it in a view" in found.maybe["created_at"]
+    )
 
 
 COUNTED = [1_704_067_200 + at * 3_607 for at in range(50)]
-SUPPOSED: dict[str, tuple[str, list[Any], dict[str, Any], str, str]] = {  # column -> its type, and what is said
+# Column -> its type, and what is said
+SUPPOSED: dict[str, tuple[str, list[Any], dict[str, Any], str, str]] = {
     "counts": ("created_at", COUNTED, {}, "date", ""),
-    "counts called otherwise": ("x", COUNTED, {}, "number", "may be seconds since 1970: --time 'x' takes it so"),
+    "counts called otherwise": (
+        "x",
+        COUNTED,
+        {},
+        "number",
+        "may be seconds since 1970: --time 'x' takes it so",
+    ),
     "and named": ("x", COUNTED, {"time": "x"}, "date", ""),
-    "years": ("year", [1990 + at % 9 for at in range(50)], {}, "number", "may be YYYY: --time 'year' takes it so"),
+    "years": (
+        "year",
+        [1990 + at % 9 for at in range(50)],
+        {},
+        "number",
+        "may be YYYY: --time 'year' takes it so",
+    ),
     "years, named": ("year", [1990 + at % 9 for at in range(50)], {"time": "year"}, "date", ""),
     "weeks": ("week", [at * 7 % 50 for at in range(50)], {}, "number", "may say when"),
-    "in order": ("x", [at // 2 for at in range(50)], {}, "number", "never falls from one row to the next"),
-    "spreadsheet": ("x", [45_292 + at for at in range(50)], {}, "number", "days as a spreadsheet counts them"),
+    "in order": (
+        "x",
+        [at // 2 for at in range(50)],
+        {},
+        "number",
+        "never falls from one row to the next",
+    ),
+    "spreadsheet": (
+        "x",
+        [45_292 + at for at in range(50)],
+        {},
+        "number",
+        "days as a spreadsheet counts them",
+    ),
     "no order": ("x", [at * 7 % 50 for at in range(50)], {}, "number", ""),
     "a key": ("order_id", [*range(50)], {}, "number", ""),
-    "a way unknown": ("x", [f"{1 + at % 28}. März 2024" for at in range(50)], {}, "text", "such as '1. März 2024'"),
-    "given": ("x", [f"{1 + at % 28}|03|2024" for at in range(50)], {"formats": ("%d|%m|%Y",)}, "date", ""),
+    "a way unknown": (
+        "x",
+        [f"{1 + at % 28}. März 2024" for at in range(50)],
+        {},
+        "text",
+        "such as '1. März 2024'",
+    ),
+    "given": (
+        "x",
+        [f"{1 + at % 28}|03|2024" for at in range(50)],
+        {"formats": ("%d|%m|%Y",)},
+        "date",
+        "",
+    ),
 }
 
 
@@ -128,7 +189,10 @@ SUPPOSED: dict[str, tuple[str, list[Any], dict[str, Any], str, str]] = {  # colu
 @pytest.mark.parametrize("case", SUPPOSED)
 def test_what_may_be_a_time_is_read_or_named(case: str, kind: str, make_table: Make) -> None:
     name, values, how, dtype, says = SUPPOSED[case]
-    found = infer(make_table({name: values if kind == "parquet" else [str(one) for one in values]}, kind), **how)
+    found = infer(
+        make_table({name: values if kind == "parquet" else [str(one) for one in values]}, kind),
+        **how,
+    )
     assert found.columns[name].dtype == {"date": MOMENT, "number": WHOLE, "text": TEXT}[dtype]
     assert not found.columns[name].broken.any()
     assert bool(found.dialect.dates) == (dtype == "date")
@@ -136,7 +200,9 @@ def test_what_may_be_a_time_is_read_or_named(case: str, kind: str, make_table: M
 
 
 def test_formats_of_all_columns_are_gathered(make_table: Make) -> None:
-    found = infer(make_table({"a": ["25.01.2024", "26.01.2024"], "b": ["2024/01/25", "2024-01-26"]}))
+    found = infer(
+        make_table({"a": ["25.01.2024", "26.01.2024"], "b": ["2024/01/25", "2024-01-26"]})
+    )
     assert found.dialect.dates == ("%d.%m.%Y", "%Y/%m/%d")
 
 

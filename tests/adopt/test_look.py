@@ -79,7 +79,13 @@ def test_dates_count_from_the_time_unless_they_come_after_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "plain"), [("customerID", "customer_id"), ("FirstName", "first_name"), (" E-mail ", "e-mail"), ("a", "a")]
+    ("name", "plain"),
+    [
+        ("customerID", "customer_id"),
+        ("FirstName", "first_name"),
+        (" E-mail ", "e-mail"),
+        ("a", "a"),
+    ],
 )
 def test_names_are_compared_in_one_style(name: str, plain: str) -> None:
     assert plain_name(name) == plain

@@ -8,7 +8,8 @@ from evergreen.adopt.names import NAMES_ROWS, TIMELY, YEARLY, plain_name
 
 
 @pytest.mark.parametrize(
-    ("name", "plain"), [("customerID", "customer_id"), ("CreatedAt", "created_at"), (" Day ", "day"), ("x9", "x9")]
+    ("name", "plain"),
+    [("customerID", "customer_id"), ("CreatedAt", "created_at"), (" Day ", "day"), ("x9", "x9")],
 )
 def test_names_are_made_plain(name: str, plain: str) -> None:
     assert plain_name(name) == plain

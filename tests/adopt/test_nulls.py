@@ -11,7 +11,10 @@ NUMBERS = [str(at) for at in range(40)]
 DAYS = [f"2024-01-{at + 1:02} 10:00" for at in range(20)]
 FOUND: dict[str, tuple[dict[str, list[str | None]], list[str]]] = {
     "MySQL": ({"x": ["\\N", *NUMBERS]}, ["\\N"]),
-    "MySQL, in text as well": ({"x": [*NUMBERS, "\\N"], "name": ["a", "\\N", *["b"] * 39]}, ["\\N"]),
+    "MySQL, in text as well": (
+        {"x": [*NUMBERS, "\\N"], "name": ["a", "\\N", *["b"] * 39]},
+        ["\\N"],
+    ),
     "MySQL, in text alone": ({"name": ["a", "\\N", "b"]}, ["\\N"]),
     "SAS": ({"x": [".", " . ", *NUMBERS]}, ["."]),
     "two marks": ({"x": ["n.a.", "..", *NUMBERS]}, ["..", "n.a."]),
@@ -20,8 +23,12 @@ FOUND: dict[str, tuple[dict[str, list[str | None]], list[str]]] = {
     "an empty column beside": ({"x": [".", *NUMBERS], "y": ["."] * 41}, ["."]),
     "nothing else": ({"x": ["."] * 41}, []),
     "German numbers": ({"x": ["k.A.", *["1.234,5"] * 40]}, ["k.A."]),
-    "a point that is a category elsewhere": ({"x": [".", *NUMBERS], "kind": [".", *["a", "b"] * 20]}, []),
-    "Namibia": ({"country": ["NA", "DE", "FR"], "x": ["NA", "1", "2"]}, []),  # numbers take it for none anyway
+    "a point that is a category elsewhere": (
+        {"x": [".", *NUMBERS], "kind": [".", *["a", "b"] * 20]},
+        [],
+    ),
+    # Numbers take it for none anyway
+    "Namibia": ({"country": ["NA", "DE", "FR"], "x": ["NA", "1", "2"]}, []),
     "a number that may stand for none": ({"x": ["-999", *NUMBERS]}, []),
     "any other text": ({"x": ["unknown", *NUMBERS]}, []),
     "nothing": ({"x": [None, None]}, []),
@@ -30,7 +37,10 @@ FOUND: dict[str, tuple[dict[str, list[str | None]], list[str]]] = {
 
 @pytest.mark.parametrize(("columns", "marks"), FOUND.values(), ids=FOUND)
 def test_marks_are_found(columns: dict[str, list[str | None]], marks: list[str]) -> None:
-    assert find_nulls(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String), strict=False)) == marks
+    assert (
+        find_nulls(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String), strict=False))
+        == marks
+    )
 
 
 def test_what_was_taken_out_is_told() -> None:

@@ -24,7 +24,9 @@ ROWS = 40
 def text(separator: str = ",", header: str = "id,größe,note", end: str = "\n") -> str:
     lines = [header, *(f'{at},{at / 4},"a {at}, b"' for at in range(ROWS))]
     if separator != ",":
-        lines = [line.replace('"', "").replace(", b", " b").replace(",", separator) for line in lines]
+        lines = [
+            line.replace('"', "").replace(", b", " b").replace(",", separator) for line in lines
+        ]
     return end.join([*lines, ""])
 
 
@@ -46,14 +48,22 @@ def test_text_is_read_in_the_dialect_it_is_written_in(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     found = read(str(tmp_path / name))
-    assert (found.encoding, found.separator, found.rows.columns) == (encoding, separator, ["id", "größe", "note"])
+    assert (found.encoding, found.separator, found.rows.columns) == (
+        encoding,
+        separator,
+        ["id", "größe", "note"],
+    )
     assert found.rows["größe"].to_list() == [str(at / 4) for at in range(ROWS)]
     assert found.place(3) == "line 5"
     assert [one.kind for one in found.doubts] == (["encoding"] if encoding != "utf-8" else [])
     assert found.content == content
 
 
-PACK: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 @pytest.mark.parametrize("packing", PACK)
@@ -80,7 +90,9 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         read(str(tmp_path / "a.csv"))
 
 
-def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_into_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: 10_000)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text().encode() * 100))
     pl.DataFrame({"x": pl.zeros(10**6, eager=True)}).write_parquet(tmp_path / "a.parquet")
@@ -108,7 +120,11 @@ REFUSED: dict[str, tuple[str, bytes | None, str]] = {
     "blank": ("a.csv", b"\n\n", "is empty"),
     "only a header": ("a.csv", b"a,b\n", "has 0 rows: at least 30"),
     "few rows": ("a.csv", b"a,b\n" + b"1,2\n" * 29, "has 29 rows: at least 30"),
-    "spreadsheet": ("a.xlsx", b"PK\x03\x04rest", "is a spreadsheet or an archive: export the table as CSV"),
+    "spreadsheet": (
+        "a.xlsx",
+        b"PK\x03\x04rest",
+        "is a spreadsheet or an archive: export the table as CSV",
+    ),
     "renamed spreadsheet": ("a.csv", b"PK\x03\x04rest", "is a spreadsheet or an archive"),
     "binary": ("a.csv", b"a,b\n\0\1", "is no CSV, TSV or Parquet file"),
     "another suffix": ("a.json", b"{}", "is no CSV, TSV or Parquet file"),
@@ -116,9 +132,21 @@ REFUSED: dict[str, tuple[str, bytes | None, str]] = {
     "duplicate names": ("a.csv", text(header="id,id,note").encode(), "the header names 'id' twice"),
     "empty name": ("a.csv", text(header=",b,note").encode(), "column 1 has no name in the header"),
     "no header": ("a.csv", b"1.5,2.5,a\n" * 40, "line 1: 1.5, 2.5, a: these are values"),
-    "pattern": ("a.csv", text(header="^id.*$,b,note").encode(), "a column cannot be called '^id.*$'"),
-    "too few fields": ("a.csv", text().replace("7,1.75", "7").encode(), "line 9: 2 fields where the header has 3"),
-    "too many fields": ("a.csv", text().replace("7,1.75", "7,8,9").encode(), "line 9: 4 fields where the header has 3"),
+    "pattern": (
+        "a.csv",
+        text(header="^id.*$,b,note").encode(),
+        "a column cannot be called '^id.*$'",
+    ),
+    "too few fields": (
+        "a.csv",
+        text().replace("7,1.75", "7").encode(),
+        "line 9: 2 fields where the header has 3",
+    ),
+    "too many fields": (
+        "a.csv",
+        text().replace("7,1.75", "7,8,9").encode(),
+        "line 9: 4 fields where the header has 3",
+    ),
     "cut Parquet": ("a.parquet", b"PAR1rest", "cannot be read as Parquet"),
 }
 
@@ -143,7 +171,9 @@ def database(tmp_path: Path) -> str:
     path = tmp_path / "shop.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE sales (id INTEGER, day TEXT)")
-        connection.executemany("INSERT INTO sales VALUES (?, ?)", [(at, "2024-01-05") for at in range(ROWS)])
+        connection.executemany(
+            "INSERT INTO sales VALUES (?, ?)", [(at, "2024-01-05") for at in range(ROWS)]
+        )
         connection.commit()
     return f"sqlite:///{path}"
 
@@ -152,22 +182,37 @@ def test_a_table_of_a_database_is_read(database: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SHOP", database)
     for url in (database, "${SHOP}"):
         found = read(url, "sales")
-        assert (found.kind, found.table, found.origin, found.rows.height) == ("sql", "sales", url, ROWS)
+        assert (found.kind, found.table, found.origin, found.rows.height) == (
+            "sql",
+            "sales",
+            url,
+            ROWS,
+        )
 
 
 @pytest.mark.parametrize(
     ("url", "table", "says"),
     [
         ("{}", None, "needs --table"),
-        ("{}", "gone", "table gone: there is no such table or view (NAME or SCHEMA.NAME); there are 'sales'"),
-        ("{}", "sales; DROP TABLE sales", "there is no such table or view (NAME or SCHEMA.NAME); there are 'sales'"),
+        (
+            "{}",
+            "gone",
+            "table gone: there is no such table or view (NAME or SCHEMA.NAME); there are 'sales'",
+        ),
+        (
+            "{}",
+            "sales; DROP TABLE sales",
+            "there is no such table or view (NAME or SCHEMA.NAME); there are 'sales'",
+        ),
         ("{}", "sales%", "a name with %, : or"),
         ("${NOT_THERE}", "sales", "the environment lacks NOT_THERE"),
         ("postgresql://me:secret@host/db", "sales", "holds a password"),
         ("nothing://host/db", "sales", "nothing://host/db, table sales"),
     ],
 )
-def test_a_database_that_cannot_be_read_is_refused(url: str, table: str | None, says: str, database: str) -> None:
+def test_a_database_that_cannot_be_read_is_refused(
+    url: str, table: str | None, says: str, database: str
+) -> None:
     with pytest.raises(InputError) as caught:
         read(url.replace("{}", database), table)
     assert says in str(caught.value)
@@ -183,7 +228,9 @@ def test_a_table_of_any_name_is_read(name: str, schema: str, tmp_path: Path) -> 
     quoted = '"' + name.replace('"', '""') + '"'
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
         connection.execute(f"CREATE TABLE {quoted} (id INTEGER, day TEXT)")
-        connection.executemany(f"INSERT INTO {quoted} VALUES (?, ?)", [(at, "2024-01-05") for at in range(ROWS)])
+        connection.executemany(
+            f"INSERT INTO {quoted} VALUES (?, ?)", [(at, "2024-01-05") for at in range(ROWS)]
+        )
     found = read(f"sqlite:///{tmp_path}/shop.db", schema + name)
     assert (found.name, found.rows.height) == (name, ROWS)
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
@@ -194,7 +241,9 @@ def test_a_name_in_other_capitals_is_the_tables(database: str) -> None:
     assert read(database, "Sales").rows.height == ROWS
 
 
-def test_no_error_shows_what_the_environment_holds(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_error_shows_what_the_environment_holds(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHOP", "postgresql+nodriver://me:secret@host/db")
     with pytest.raises(InputError) as caught:
         read("${SHOP}", "sales")

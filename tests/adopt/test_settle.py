@@ -35,7 +35,9 @@ train:
 """
 
 
-def settled(one: Any, tmp_path: Path, text: str = DEFAULTS, bad: float | None = None) -> tuple[Params, str, list[str]]:
+def settled(
+    one: Any, tmp_path: Path, text: str = DEFAULTS, bad: float | None = None
+) -> tuple[Params, str, list[str]]:
     written, changes = settle(text, one.table, one.found, one.plan, one.batches, bad)
     (tmp_path / "params.yaml").write_text(written, encoding="utf-8")
     return load(tmp_path / "params.yaml"), written, changes
@@ -73,10 +75,16 @@ retrain:
 
 
 @pytest.mark.parametrize("kind", ["csv", "sql"])
-def test_every_comment_of_this_projects_file_stays(kind: str, work: Through, tmp_path: Path) -> None:
+def test_every_comment_of_this_projects_file_stays(
+    kind: str, work: Through, tmp_path: Path
+) -> None:
     given = {"origin": "${DATABASE_URL}", "table": "sales"} if kind == "sql" else {"separator": ";"}
     found, written, _ = settled(work(1200, 360, kind, **given), tmp_path, OWN)
-    gone = [line[2:] for line in difflib.ndiff(OWN.splitlines(), written.splitlines()) if line.startswith("- ")]
+    gone = [
+        line[2:]
+        for line in difflib.ndiff(OWN.splitlines(), written.splitlines())
+        if line.startswith("- ")
+    ]
     kept = found.source.model_fields_set
     for line in gone:
         key, comment = line.partition(":")[0].strip(), line.partition("#")[2]
@@ -86,7 +94,12 @@ def test_every_comment_of_this_projects_file_stays(kind: str, work: Through, tmp
 def test_what_was_said_of_another_table_is_forgotten(work: Through, tmp_path: Path) -> None:
     old = "leaks: {trusted: [distance]}\ndrift: {columns: {distance: 0.1}, accepted: ['2013-05'], hold: 0.7}\n"
     found, _, _ = settled(work(), tmp_path, old)
-    assert (found.leaks.trusted, found.drift.columns, found.drift.accepted, found.drift.hold) == ((), {}, (), 0.7)
+    assert (found.leaks.trusted, found.drift.columns, found.drift.accepted, found.drift.hold) == (
+        (),
+        {},
+        (),
+        0.7,
+    )
 
 
 SOURCES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -102,12 +115,32 @@ SOURCES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"dates": ("%d.%m.%Y",)},
     ),
     "database": (
-        {"kind": "sql", "origin": "${URL}", "table": "a.sales", "period": "week", "rows": 600, "days": 60},
-        {"kind": "sql", "url": "${URL}", "query": "SELECT * FROM a.sales", "period": "week", "path": "inbox"},
+        {
+            "kind": "sql",
+            "origin": "${URL}",
+            "table": "a.sales",
+            "period": "week",
+            "rows": 600,
+            "days": 60,
+        },
+        {
+            "kind": "sql",
+            "url": "${URL}",
+            "query": "SELECT * FROM a.sales",
+            "period": "week",
+            "path": "inbox",
+        },
     ),
     "marks for no value": ({"nulls": ("\\N", "#NULL!")}, {"nulls": ("\\N", "#NULL!")}),
     "marks in a database": (
-        {"kind": "sql", "origin": "${URL}", "table": "sales", "nulls": (".",), "rows": 600, "days": 60},
+        {
+            "kind": "sql",
+            "origin": "${URL}",
+            "table": "sales",
+            "nulls": (".",),
+            "rows": 600,
+            "days": 60,
+        },
         {"kind": "sql", "nulls": (".",)},
     ),
 }
@@ -129,7 +162,10 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
     days = [datetime(2023, 1, 1) + timedelta(days=at // 30) for at in range(5440)]  # noqa: DTZ001
     made = work(5440, kind=kind, columns={"day": [f"{day:%Y-%m-%d}" for day in days]}, **given)
     found, _, _ = settled(made, tmp_path)
-    assert (found.source.kind, found.source.until) == ("sql" if kind == "sql" else "files", made.batches.until)
+    assert (found.source.kind, found.source.until) == (
+        "sql" if kind == "sql" else "files",
+        made.batches.until,
+    )
     assert made.batches.until == "2023-06"
 
 
@@ -138,7 +174,13 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
     [(300, 300, 3, None, 30), (1200, 360, 3, None, 100), (6000, 360, 6, None, 500)],
 )
 def test_small_tables_get_small_trees(
-    rows: int, days: int, depth: int, window: int | None, new_rows: int, work: Through, tmp_path: Path
+    rows: int,
+    days: int,
+    depth: int,
+    window: int | None,
+    new_rows: int,
+    work: Through,
+    tmp_path: Path,
 ) -> None:
     found, _, _ = settled(work(rows, days), tmp_path)
     assert (found.train.max_depth, found.split.train_batches) == (depth, window)

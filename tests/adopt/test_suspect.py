@@ -39,7 +39,9 @@ def search(task: Task, noise: float) -> tuple[Doubt, ...]:
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_what_tells_the_label_nearly_exactly_is_out(task: Task) -> None:
-    assert [(one.column, one.kind, one.out) for one in search(task, noise=0.0)] == [("Told", "suspected leak", True)]
+    assert [(one.column, one.kind, one.out) for one in search(task, noise=0.0)] == [
+        ("Told", "suspected leak", True)
+    ]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -82,7 +84,10 @@ def test_columns_of_which_the_label_is_made_are_out(what: str) -> None:
         ("First", True),
         ("Second", True),
     }
-    assert [one.says.split(" tells")[0] for one in found] == ["together with 'Second'", "together with 'First'"]
+    assert [one.says.split(" tells")[0] for one in found] == [
+        "together with 'Second'",
+        "together with 'First'",
+    ]
 
 
 def test_unlabelled_rows_say_nothing() -> None:
@@ -91,4 +96,6 @@ def test_unlabelled_rows_say_nothing() -> None:
         "told": column("told", y.fill_null(7)),
         "noise": column("noise", np.random.default_rng(0).normal(size=ROWS)),
     }
-    assert [one.column for one in suspect(features, column("y", y), "binary", 1, Leaks())] == ["told"]
+    assert [one.column for one in suspect(features, column("y", y), "binary", 1, Leaks())] == [
+        "told"
+    ]

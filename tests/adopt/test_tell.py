@@ -11,7 +11,9 @@ Through = Callable[..., Any]
 
 
 def test_the_report_says_what_was_seen(work: Through) -> None:
-    one = work(columns={"note": [f"called about {at}" for at in range(300)], "sex": ["m", "f"] * 150})
+    one = work(
+        columns={"note": [f"called about {at}" for at in range(300)], "sex": ["m", "f"] * 150}
+    )
     text = tell(one.table, one.found, one.plan, one.batches, ["train.max_depth: 4"])
     for part in (
         "# customers.csv: 300 rows, 8 columns",
@@ -33,17 +35,24 @@ def test_other_tables_are_told_of_too(work: Through) -> None:
     assert "- predicted: 'churn', 3 classes (task: multiclass)" in text
     assert "- batches: 12, one for each month, 2023-01 to 2023-12" in text
     assert "## Set" not in text
-    bare = work(timeless=True, columns={"customer_id": ["a"] * 300, "churn": [f"{at / 7:.3f}" for at in range(300)]})
+    bare = work(
+        timeless=True,
+        columns={"customer_id": ["a"] * 300, "churn": [f"{at / 7:.3f}" for at in range(300)]},
+    )
     text = tell(bare.table, bare.found, bare.plan, bare.batches, [])
     assert "- predicted: 'churn', a number (task: regression)" in text
     assert "- key: none" in text
     assert "- time: none, so cross-validation judges" in text
     many = work(6000, 360)
-    assert "'day'; the newest rows judge the model" in tell(many.table, many.found, many.plan, many.batches, [])
+    assert "'day'; the newest rows judge the model" in tell(
+        many.table, many.found, many.plan, many.batches, []
+    )
 
 
 def test_every_column_is_listed_and_nobody_shown(work: Through) -> None:
-    one = work(columns={"mail": [f"u{at}@mail.org" for at in range(300)], "a|b\n": ["1", "2", "2"] * 100})
+    one = work(
+        columns={"mail": [f"u{at}@mail.org" for at in range(300)], "a|b\n": ["1", "2", "2"] * 100}
+    )
     text = tell_columns(one.found, one.plan)
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| '")]
     assert [row[0].strip("| ") for row in rows] == [

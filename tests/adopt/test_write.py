@@ -18,7 +18,10 @@ from evergreen.project import Project
 
 FILES = [name.format(package="customers") for name in OWN]
 ADOPTION = Adoption(
-    {**{name: f"new {name}\n" for name in FILES if not name.endswith("/flights.py")}, "reports/adopt.md": "# seen\n"},
+    {
+        **{name: f"new {name}\n" for name in FILES if not name.endswith("/flights.py")},
+        "reports/adopt.md": "# seen\n",
+    },
     {"inbox/a.csv": b"a\n1\n", "inbox/b.csv": b"a\n2\n"},
     "seen",
     plan=None,  # type: ignore[arg-type]
@@ -38,7 +41,9 @@ def project(tmp_path: Path) -> Project:
 
 
 def files(project: Project) -> dict[str, str]:
-    found = (path for path in project.root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    found = (
+        path for path in project.root.rglob("*") if path.is_file() and ".git" not in path.parts
+    )
     return {str(path.relative_to(project.root)): path.read_text() for path in found}
 
 
@@ -59,7 +64,9 @@ def test_an_empty_inbox_is_filled(project: Project) -> None:
 
 
 @pytest.mark.parametrize("failing", [*ADOPTION.texts, "inbox"])
-def test_a_failure_leaves_all_as_it_was(failing: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_all_as_it_was(
+    failing: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before, whole, replace = files(project), module.write_whole, Path.replace
 
     def fail(path: Path, fill: Callable[[Path], object]) -> None:
@@ -90,7 +97,9 @@ def spoil_staged(project: Project) -> None:
 
 def spoil_data(project: Project) -> None:
     project.raw.mkdir(parents=True)
-    (project.raw / "manifest.json").write_text('{"2013-01": {"start": "2013-01-01", "end": "2013-02-01"}}')
+    (project.raw / "manifest.json").write_text(
+        '{"2013-01": {"start": "2013-01-01", "end": "2013-02-01"}}'
+    )
 
 
 def spoil_inbox(project: Project) -> None:
@@ -112,14 +121,18 @@ def spoil_git(project: Project) -> None:
         (spoil_git, "is in no git repository"),
     ],
 )
-def test_nothing_is_written_over_that_would_be_lost(spoil: Any, says: str, project: Project) -> None:
+def test_nothing_is_written_over_that_would_be_lost(
+    spoil: Any, says: str, project: Project
+) -> None:
     spoil(project)
     with pytest.raises(InputError) as caught:
         check_fresh(project)
     assert says in str(caught.value)
 
 
-def test_what_the_steps_refuse_is_said_in_their_words(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_steps_refuse_is_said_in_their_words(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         failed = command[-1] == "validate"
         return subprocess.CompletedProcess(
@@ -129,10 +142,14 @@ def test_what_the_steps_refuse_is_said_in_their_words(project: Project, monkeypa
     monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(InputError) as caught:
         take_first_batches(project)
-    assert "`evergreen validate` refused the table: batch 'a' is bad\nedit dataset.py" in str(caught.value)
+    assert "`evergreen validate` refused the table: batch 'a' is bad\nedit dataset.py" in str(
+        caught.value
+    )
 
 
-def test_what_the_last_step_says_is_shown(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_last_step_says_is_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = subprocess.CompletedProcess([], 0, "1 new\n", "")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
     assert take_first_batches(project) == "1 new"

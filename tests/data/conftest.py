@@ -51,7 +51,8 @@ class Site:
             "prepare": {"min_level_rows": 5},
             "train": {"device": "cpu"},
         }
-        split = {"cross_validate_below": None} | sections.pop("split", {})  # the newest batch judges, as of many rows
+        # The newest batch judges, as of many rows
+        split = {"cross_validate_below": None} | sections.pop("split", {})
         return params.parse(content | {"split": split} | sections, "params.yaml")
 
     def deliver(self, frames: Mapping[str, pl.DataFrame]) -> None:
@@ -66,7 +67,13 @@ class Site:
         for name, frame in frames.items():
             frame.write_parquet(done.file(name))
             times = frame[self.dataset.time]
-            done.record(name, done.file(name), stamp=str(frame.hash_rows().sum()), rows=frame.height, **when(times))
+            done.record(
+                name,
+                done.file(name),
+                stamp=str(frame.hash_rows().sum()),
+                rows=frame.height,
+                **when(times),
+            )
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

@@ -78,7 +78,9 @@ def test_everything_is_taken_and_recorded(filled: Any) -> None:
 
 
 @pytest.mark.parametrize("names", [(), MONTHS], ids=["all", "by name"])
-def test_again_changes_nothing(filled: Any, snapshot: Callable[..., Any], names: tuple[str, ...]) -> None:
+def test_again_changes_nothing(
+    filled: Any, snapshot: Callable[..., Any], names: tuple[str, ...]
+) -> None:
     ingest(filled.project, filled.dataset, filled.params())
     before = snapshot(filled.project.raw)
     assert ingest(filled.project, filled.dataset, filled.params(), names) == Ingested((), MONTHS)
@@ -86,32 +88,46 @@ def test_again_changes_nothing(filled: Any, snapshot: Callable[..., Any], names:
 
 
 def test_example_again_changes_nothing(site: Any, snapshot: Callable[..., Any]) -> None:
-    params = site.params(source={"kind": "python", "module": "late_flights.flights", "until": "2013-01"})
+    params = site.params(
+        source={"kind": "python", "module": "late_flights.flights", "until": "2013-01"}
+    )
     assert ingest(site.project, site.dataset, params).new == ("2013-01",)
-    assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), flights.read("2013-01"))
+    assert_frame_equal(
+        pl.read_parquet(site.project.raw / "2013-01.parquet"), flights.read("2013-01")
+    )
     before = snapshot(site.project.raw)
     assert ingest(site.project, site.dataset, params).new == ()
     assert snapshot(site.project.raw) == before
 
 
-def test_same_rows_in_a_new_file_leave_the_batch_alone(filled: Any, snapshot: Callable[..., Any]) -> None:
+def test_same_rows_in_a_new_file_leave_the_batch_alone(
+    filled: Any, snapshot: Callable[..., Any]
+) -> None:
     ingest(filled.project, filled.dataset, filled.params())
     raw = filled.project.raw / "2013-01.parquet"
     before = snapshot(raw.parent)[str(raw)]
     (filled.inbox / "2013-01.parquet").unlink()
     few("2013-01").write_csv(filled.inbox / "2013-01.csv")
-    assert [one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)] == ["2013-01"]
+    assert [
+        one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)
+    ] == ["2013-01"]
     assert ingest(filled.project, filled.dataset, filled.params()) == Ingested((), MONTHS)
     assert snapshot(raw.parent)[str(raw)] == before
-    assert [one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)] == []
+    assert [
+        one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)
+    ] == []
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
 def test_every_format_gives_the_same_raw_batch(site: Any, suffix: str) -> None:
-    few("2013-01").write_csv(site.inbox / f"text{suffix}", separator="\t" if suffix == ".tsv" else ",")
+    few("2013-01").write_csv(
+        site.inbox / f"text{suffix}", separator="\t" if suffix == ".tsv" else ","
+    )
     few("2013-01").write_parquet(site.inbox / "binary.parquet")
     ingest(site.project, site.dataset, site.params())
-    text, binary = (pl.read_parquet(site.project.raw / f"{name}.parquet") for name in ("text", "binary"))
+    text, binary = (
+        pl.read_parquet(site.project.raw / f"{name}.parquet") for name in ("text", "binary")
+    )
     assert_frame_equal(text, binary)
     assert binary.schema == dataset.columns
 
@@ -119,7 +135,8 @@ def test_every_format_gives_the_same_raw_batch(site: Any, suffix: str) -> None:
 def test_raw_keeps_what_does_not_fit_and_what_is_not_declared(site: Any) -> None:
     third = pl.int_range(pl.len()) == 2
     frame = few("2013-01").with_columns(
-        temp=pl.when(third).then(pl.lit("warm")).otherwise(pl.col("temp").cast(pl.String)), gate=pl.lit("B7")
+        temp=pl.when(third).then(pl.lit("warm")).otherwise(pl.col("temp").cast(pl.String)),
+        gate=pl.lit("B7"),
     )
     site.deliver({"2013-01": frame.drop("visib")})
     ingest(site.project, site.dataset, site.params())
@@ -144,17 +161,21 @@ def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(
     assert ingest(filled.project, filled.dataset, filled.params(), names).new == ()
     check_unchanged(filled.project)
     assert list(look(filled.project, filled.dataset, filled.params()).offers) == []
-    assert ingest(filled.project, filled.dataset, filled.params(), ["2013-02"], replace=True, check=True).new == (
-        "2013-02",
+    assert ingest(
+        filled.project, filled.dataset, filled.params(), ["2013-02"], replace=True, check=True
+    ).new == ("2013-02",)
+    assert ingest(filled.project, filled.dataset, filled.params(), check=True) == Ingested(
+        (), MONTHS
     )
-    assert ingest(filled.project, filled.dataset, filled.params(), check=True) == Ingested((), MONTHS)
 
 
 def test_a_source_of_other_code_that_delivers_the_same_is_the_same(
     site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "from late_flights import flights\nread = lambda name: flights.read(name).head(9)\norigin = lambda: 'a'\n"
-    (tmp_path / "own_months.py").write_text(code + "batches = lambda: ['2013-1', '2013-10', '2013-2']\n")
+    (tmp_path / "own_months.py").write_text(
+        code + "batches = lambda: ['2013-1', '2013-10', '2013-2']\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     params = site.params(source={"kind": "python", "module": "own_months"})
     assert ingest(site.project, site.dataset, params).new == ("2013-1", "2013-2", "2013-10")
@@ -170,22 +191,28 @@ def test_a_broken_file_after_a_touched_one_stops_and_then_is_gone(filled: Any) -
     (filled.inbox / "2013-04.csv").write_text("a,b\n1\n")
     refusal(filled, "2013-04.csv", "CSV", check=True)
     (filled.inbox / "2013-04.csv").unlink()
-    assert ingest(filled.project, filled.dataset, filled.params(), check=True) == Ingested((), MONTHS)
+    assert ingest(filled.project, filled.dataset, filled.params(), check=True) == Ingested(
+        (), MONTHS
+    )
 
 
 def test_a_changed_manifest_names_the_batch_and_the_way_back(filled: Any) -> None:
     ingest(filled.project, filled.dataset, filled.params())
     path = filled.project.raw / "manifest.json"
     path.write_text(path.read_text().replace('"rows": 30', '"rows": 31', 1))
-    with pytest.raises(InputError, match=r"manifest.json was changed .*batch '2013-01'.*dvc checkout --force data/raw"):
+    with pytest.raises(
+        InputError,
+        match=r"manifest.json was changed .*batch '2013-01'.*dvc checkout --force data/raw",
+    ):
         check_unchanged(filled.project)
-    assert ingest(filled.project, filled.dataset, filled.params(), ["2013-01"], replace=True, check=True).new == (
-        "2013-01",
-    )
+    assert ingest(
+        filled.project, filled.dataset, filled.params(), ["2013-01"], replace=True, check=True
+    ).new == ("2013-01",)
     check_unchanged(filled.project)
 
 
-# --- which batches ----------------------------------------------------------------------------------------------------
+# --- which batches
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -204,7 +231,9 @@ def test_until_is_the_newest_batch(filled: Any, until: str | None, taken: tuple[
 def test_next_takes_one_at_a_time_and_past_until(filled: Any) -> None:
     params = filled.params(source={"kind": "files", "path": str(filled.inbox), "until": "2013-01"})
     for place, name in enumerate(MONTHS):
-        assert ingest(filled.project, filled.dataset, params, following=True) == Ingested((name,), MONTHS[: place + 1])
+        assert ingest(filled.project, filled.dataset, params, following=True) == Ingested(
+            (name,), MONTHS[: place + 1]
+        )
     refusal(filled, "no batch after '2013-03'", following=True)
 
 
@@ -222,7 +251,8 @@ def test_until_counts_as_people_do(numbered: Any) -> None:
     for until, taken in (("orders-9", 9), ("orders-10", 10), (None, 12)):
         source = {"kind": "files", "path": str(numbered.inbox), "until": until}
         assert (
-            list(ingest(numbered.project, numbered.dataset, numbered.params(source=source)).batches) == NUMBERED[:taken]
+            list(ingest(numbered.project, numbered.dataset, numbered.params(source=source)).batches)
+            == NUMBERED[:taken]
         )
 
 
@@ -250,7 +280,10 @@ def test_files_that_are_passed_over_are_told(filled: Any) -> None:
 
 
 def test_names_choose_batches(filled: Any) -> None:
-    assert ingest(filled.project, filled.dataset, filled.params(), ["2013-03", "2013-01"]).new == ("2013-03", "2013-01")
+    assert ingest(filled.project, filled.dataset, filled.params(), ["2013-03", "2013-01"]).new == (
+        "2013-03",
+        "2013-01",
+    )
     assert ingest(filled.project, filled.dataset, filled.params()) == Ingested(("2013-02",), MONTHS)
 
 
@@ -273,11 +306,20 @@ def unfinished(tmp_path: Path) -> dict[str, str]:
     with closing(sqlite3.connect(tmp_path / "sales.db")) as connection, connection:
         connection.execute(f"CREATE TABLE sales ({dataset.time} TEXT)")
         connection.execute("INSERT INTO sales VALUES (?)", [now])
-    return {"kind": "sql", "url": f"sqlite:///{tmp_path}/sales.db", "query": "SELECT * FROM sales", "period": "year"}
+    return {
+        "kind": "sql",
+        "url": f"sqlite:///{tmp_path}/sales.db",
+        "query": "SELECT * FROM sales",
+        "period": "year",
+    }
 
 
-@pytest.mark.parametrize("options", [{}, {"following": True}, {"names": ["2013"]}], ids=["all", "next", "by name"])
-def test_source_that_has_nothing_yet(site: Any, unfinished: dict[str, str], options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"following": True}, {"names": ["2013"]}], ids=["all", "next", "by name"]
+)
+def test_source_that_has_nothing_yet(
+    site: Any, unfinished: dict[str, str], options: dict[str, Any]
+) -> None:
     said = refusal(site, "the source", source=unfinished, **options)
     assert "None" not in said
     assert not site.project.raw.exists()
@@ -290,8 +332,15 @@ def test_periods_without_rows_are_passed_over(site: Any, tmp_path: Path) -> None
     )
     with closing(sqlite3.connect(tmp_path / "sales.db")) as connection, connection:
         connection.execute(f"CREATE TABLE sales ({', '.join(dataset.columns)})")
-        connection.executemany(f"INSERT INTO sales VALUES ({', '.join('?' * rows.width)})", rows.rows())
-    source = {"kind": "sql", "url": f"sqlite:///{tmp_path}/sales.db", "query": "SELECT * FROM sales", "period": "day"}
+        connection.executemany(
+            f"INSERT INTO sales VALUES ({', '.join('?' * rows.width)})", rows.rows()
+        )
+    source = {
+        "kind": "sql",
+        "url": f"sqlite:///{tmp_path}/sales.db",
+        "query": "SELECT * FROM sales",
+        "period": "day",
+    }
     params = site.params(source=source)
     assert [one.name for one in list(look(site.project, site.dataset, params).offers)] == [
         "2013-01-05",
@@ -299,12 +348,17 @@ def test_periods_without_rows_are_passed_over(site: Any, tmp_path: Path) -> None
         "2013-01-07",
     ]
     assert ingest(site.project, site.dataset, params).new == ("2013-01-05", "2013-01-07")
-    assert list(look(site.project, site.dataset, params).offers) == []  # it is known that nothing happened on the 6th
+    # It is known that nothing happened on the 6th
+    assert list(look(site.project, site.dataset, params).offers) == []
     assert ingest(site.project, site.dataset, params).new == ()
-    assert ingest(site.project, site.dataset, params, ["2013-01-06"]).batches == ("2013-01-05", "2013-01-07")
+    assert ingest(site.project, site.dataset, params, ["2013-01-06"]).batches == (
+        "2013-01-05",
+        "2013-01-07",
+    )
 
 
-# --- batches do not change --------------------------------------------------------------------------------------------
+# --- batches do not change
+# --------------------------------------------------------------------------------------------
 
 CHANGES: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "a value": lambda frame: frame.with_columns(distance=pl.col("distance") + 1),
@@ -320,7 +374,10 @@ CHANGES: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("names", [(), ("2013-01",)], ids=["all", "by name"])
 def test_other_content_under_a_known_name_is_refused(
-    filled: Any, snapshot: Callable[..., Any], change: Callable[[pl.DataFrame], pl.DataFrame], names: tuple[str, ...]
+    filled: Any,
+    snapshot: Callable[..., Any],
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+    names: tuple[str, ...],
 ) -> None:
     ingest(filled.project, filled.dataset, filled.params())
     before = snapshot(filled.project.raw)
@@ -341,12 +398,16 @@ def test_replace_takes_the_new_content(filled: Any, snapshot: Callable[..., Any]
     ingest(filled.project, filled.dataset, filled.params())
     before = snapshot(filled.project.raw)
     filled.deliver({"2013-01": few("2013-01", 20), "2013-02": few("2013-02", 20)})
-    assert ingest(filled.project, filled.dataset, filled.params(), ["2013-01"], replace=True).new == ("2013-01",)
+    assert ingest(
+        filled.project, filled.dataset, filled.params(), ["2013-01"], replace=True
+    ).new == ("2013-01",)
     after = snapshot(filled.project.raw)
     assert changed_files(before, after) == {"2013-01.parquet", "manifest.json"}
     entry = Manifest(filled.project.raw).entries["2013-01"]
     assert entry["rows"] == 20
-    assert entry["files"] == {"raw/2013-01.parquet": sha256_of_file(filled.project.raw / "2013-01.parquet")}
+    assert entry["files"] == {
+        "raw/2013-01.parquet": sha256_of_file(filled.project.raw / "2013-01.parquet")
+    }
     assert Manifest(filled.project.raw).altered() == []
 
 
@@ -359,7 +420,8 @@ def test_refused_batch_after_a_good_one_keeps_the_good_one(filled: Any) -> None:
     assert ingest(filled.project, filled.dataset, filled.params()) == Ingested(MONTHS[1:], MONTHS)
 
 
-# --- what cannot be taken ---------------------------------------------------------------------------------------------
+# --- what cannot be taken
+# ---------------------------------------------------------------------------------------------
 
 HEADER = ",".join(dataset.columns).encode()
 
@@ -407,7 +469,10 @@ def test_nested_columns_end_in_no_other_error(site: Any, column: pl.Series) -> N
     site.deliver({"2013-01": few("2013-01", 2).with_columns(column)})
     said = said_by(lambda: ingest(site.project, site.dataset, site.params()))
     if said is None:
-        assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet").select(column.name), column.to_frame())
+        assert_frame_equal(
+            pl.read_parquet(site.project.raw / "2013-01.parquet").select(column.name),
+            column.to_frame(),
+        )
     else:
         assert column.name in said
 
@@ -423,7 +488,9 @@ def test_names_of_the_projects_own_files_do_no_harm(site: Any, name: str) -> Non
     if said is not None:
         assert name in said
         return
-    site.accept({one: pl.read_parquet(site.project.raw / f"{one}.parquet") for one in ("2013-01", name)})
+    site.accept(
+        {one: pl.read_parquet(site.project.raw / f"{one}.parquet") for one in ("2013-01", name)}
+    )
     prepare(site.project, site.dataset, site.params())
     prepare(site.project, site.dataset, site.params())
     assert sorted(Manifest(site.project.features).entries) == sorted(["2013-01", name])
@@ -431,7 +498,8 @@ def test_names_of_the_projects_own_files_do_no_harm(site: Any, name: str) -> Non
     assert Manifest(site.project.features).altered() == []
 
 
-# --- after a crash, and what was altered ------------------------------------------------------------------------------
+# --- after a crash, and what was altered
+# ------------------------------------------------------------------------------
 
 
 def test_file_without_an_entry_is_a_leftover_and_is_written_anew(filled: Any) -> None:
@@ -450,7 +518,9 @@ def test_missing_file_is_taken_again(filled: Any) -> None:
     assert Manifest(filled.project.raw).altered() == []
 
 
-@pytest.mark.parametrize(("how", "says"), [("changed", "was changed after it was ingested"), ("removed", "is missing")])
+@pytest.mark.parametrize(
+    ("how", "says"), [("changed", "was changed after it was ingested"), ("removed", "is missing")]
+)
 def test_altered_raw_file_stops_a_checked_ingest(filled: Any, how: str, says: str) -> None:
     ingest(filled.project, filled.dataset, filled.params())
     check_unchanged(filled.project)
@@ -459,9 +529,9 @@ def test_altered_raw_file_stops_a_checked_ingest(filled: Any, how: str, says: st
     refusal(filled, str(path), says, "dvc checkout --force", check=True)
     with pytest.raises(InputError, match=says):
         check_unchanged(filled.project)
-    assert ingest(filled.project, filled.dataset, filled.params(), ["2013-02"], replace=True, check=True).new == (
-        "2013-02",
-    )
+    assert ingest(
+        filled.project, filled.dataset, filled.params(), ["2013-02"], replace=True, check=True
+    ).new == ("2013-02",)
     check_unchanged(filled.project)
 
 
@@ -482,7 +552,8 @@ def test_full_disk_leaves_the_old_batch(
     assert snapshot(filled.project.raw) == before
 
 
-# --- elsewhere --------------------------------------------------------------------------------------------------------
+# --- elsewhere
+# --------------------------------------------------------------------------------------------------
 
 
 def test_ingest_from_a_url(site: Any) -> None:
@@ -497,11 +568,17 @@ def test_ingest_from_a_url(site: Any) -> None:
         memory.rm("/bucket", recursive=True)
 
 
-def test_ingest_from_a_query(make_project: Callable[..., Any], read_params: Callable[..., Any], tmp_path: Path) -> None:
-    content = pl.concat([month(name) for name in MONTHS]).with_columns(pl.col(dataset.time).cast(pl.String))
+def test_ingest_from_a_query(
+    make_project: Callable[..., Any], read_params: Callable[..., Any], tmp_path: Path
+) -> None:
+    content = pl.concat([month(name) for name in MONTHS]).with_columns(
+        pl.col(dataset.time).cast(pl.String)
+    )
     with closing(sqlite3.connect(tmp_path / "flights.db")) as connection, connection:
         connection.execute(f"CREATE TABLE flights ({', '.join(dataset.columns)})")
-        connection.executemany(f"INSERT INTO flights VALUES ({', '.join('?' * content.width)})", content.rows())
+        connection.executemany(
+            f"INSERT INTO flights VALUES ({', '.join('?' * content.width)})", content.rows()
+        )
     url = f"sqlite:///{tmp_path}/flights.db"
     project = make_project(source={"kind": "sql", "url": url, "query": "SELECT * FROM flights"})
     assert ingest(project, dataset, read_params(project)).new == MONTHS
@@ -512,11 +589,17 @@ def test_ingest_from_a_query(make_project: Callable[..., Any], read_params: Call
 
 
 def test_waiting_names_new_and_changed_batches(filled: Any) -> None:
-    assert [one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)] == list(MONTHS)
+    assert [
+        one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)
+    ] == list(MONTHS)
     ingest(filled.project, filled.dataset, filled.params(), ["2013-01", "2013-02"])
-    assert [one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)] == ["2013-03"]
+    assert [
+        one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)
+    ] == ["2013-03"]
     filled.deliver({"2013-02": few("2013-02", 5)})
-    assert [one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)] == [
+    assert [
+        one.name for one in list(look(filled.project, filled.dataset, filled.params()).offers)
+    ] == [
         "2013-02",
         "2013-03",
     ]
@@ -532,8 +615,14 @@ def test_manifest_is_plain_sorted_json(filled: Any) -> None:
 
 
 def test_a_file_touched_after_a_column_was_declared_otherwise_is_the_same_batch(filled):
-    ingest(filled.project, replace(dataset, columns={**dataset.columns, "distance": pl.String()}), filled.params())
+    ingest(
+        filled.project,
+        replace(dataset, columns={**dataset.columns, "distance": pl.String()}),
+        filled.params(),
+    )
     (filled.inbox / "2013-02.parquet").touch()
     assert ingest(filled.project, filled.dataset, filled.params()).new == ()
-    few("2013-02").with_columns(pl.col("distance") + 1).write_parquet(filled.inbox / "2013-02.parquet")
+    few("2013-02").with_columns(pl.col("distance") + 1).write_parquet(
+        filled.inbox / "2013-02.parquet"
+    )
     refusal(filled, "'2013-02'", "other content")

@@ -52,22 +52,36 @@ def rows(count: int = ROWS, seed: int = 0, late: float = 0.3, warm: float = 20.0
 def profiled(frame: pl.DataFrame, **left_out: pl.DataFrame) -> Profile:
     """The profile of such rows, and of those left out."""
     groups = [name for name in frame.columns if name.startswith((SLICE, GROUP))]
-    values = [*groups, *(name for name in frame.columns if not name.startswith((KEY, TIME, LABEL, SLICE, GROUP)))]
+    values = [
+        *groups,
+        *(name for name in frame.columns if not name.startswith((KEY, TIME, LABEL, SLICE, GROUP))),
+    ]
     return profile(
-        frame.select(values), frame[LABEL], {why: one.select(values) for why, one in left_out.items()}, groups
+        frame.select(values),
+        frame[LABEL],
+        {why: one.select(values) for why, one in left_out.items()},
+        groups,
     )
 
 
 def evidence(train: pl.DataFrame | None = None, task: str = "binary", **parts: Any) -> Evidence:
     """Evidence without any bias, some of its parts replaced."""
     train = rows() if train is None else train
-    found = {"window": profiled(train), "history": profiled(rows(seed=1)), "latest": profiled(rows(seed=2))} | parts
+    found = {
+        "window": profiled(train),
+        "history": profiled(rows(seed=1)),
+        "latest": profiled(rows(seed=2)),
+    } | parts
     return Evidence(task, ("2013-01", "2013-02"), "2013-04", train, profiled(train), **found)
 
 
 def only(report: BiasReport, topic: str, *words: str) -> Finding:
     """The one finding of a topic whose name holds all words."""
-    (found,) = [one for one in report.findings if one.topic == topic and all(word in one.name for word in words)]
+    (found,) = [
+        one
+        for one in report.findings
+        if one.topic == topic and all(word in one.name for word in words)
+    ]
     return found
 
 
@@ -75,7 +89,8 @@ def column(finding: Finding, title: str) -> list[Any]:
     return [row[list(finding.columns).index(title)] for row in finding.rows]
 
 
-# --- rows left out ----------------------------------------------------------------------------------------------------
+# --- rows left out
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("count", "share"), [(0, 0.0), (500, 0.2), (2000, 0.5)])
@@ -100,16 +115,25 @@ def test_rows_left_out_that_differ_in_a_category(share: float) -> None:
     gone = rows(800, seed=3).with_columns(
         place=pl.when(pl.int_range(pl.len()) < share * 800).then(pl.lit("y")).otherwise("place")
     )
-    found = only(find_bias(evidence(window=profiled(rows(), gone=gone))), "survivorship", "gone", "categories")
-    assert column(found, "feature") == (["place", "team (slice)"] if share else column(found, "feature"))
-    assert dict(zip(column(found, "feature"), column(found, "difference"), strict=True))["place"] == pytest.approx(
-        0.7 * share, abs=0.05
+    found = only(
+        find_bias(evidence(window=profiled(rows(), gone=gone))),
+        "survivorship",
+        "gone",
+        "categories",
     )
+    assert column(found, "feature") == (
+        ["place", "team (slice)"] if share else column(found, "feature")
+    )
+    assert dict(zip(column(found, "feature"), column(found, "difference"), strict=True))[
+        "place"
+    ] == pytest.approx(0.7 * share, abs=0.05)
     assert ("'y'" in found.says) or not share
 
 
 def test_each_reason_is_compared_apart() -> None:
-    window = profiled(rows(), gone=rows(300, seed=3, warm=25.0), lost=rows(300, seed=4, warm=15.0), none=rows(0))
+    window = profiled(
+        rows(), gone=rows(300, seed=3, warm=25.0), lost=rows(300, seed=4, warm=15.0), none=rows(0)
+    )
     report = find_bias(evidence(window=window))
     assert only(report, "survivorship", "gone", "numbers").value == pytest.approx(1, abs=0.15)
     assert only(report, "survivorship", "lost", "numbers").value == pytest.approx(-1, abs=0.15)
@@ -122,20 +146,29 @@ def test_a_feature_that_rows_left_out_do_not_have_is_named() -> None:
     report = find_bias(evidence(window=whole))
     found = only(report, "survivorship", "share of rows left out")
     assert "Cannot be computed for some of them, so is not compared: warm." in found.says
-    assert not [one for one in report.findings if one.topic == "survivorship" and "numbers" in one.name]
+    assert not [
+        one for one in report.findings if one.topic == "survivorship" and "numbers" in one.name
+    ]
 
 
 @pytest.mark.parametrize("same", [True, False])
 def test_a_slice_that_repeats_a_feature_is_compared_once(same: bool) -> None:
     def with_slice(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.with_columns(pl.col("place" if same else SLICE + "team").alias(SLICE + "place"))
+        return frame.with_columns(
+            pl.col("place" if same else SLICE + "team").alias(SLICE + "place")
+        )
 
     window = profiled(with_slice(rows()), gone=with_slice(rows(300, seed=3)))
     found = only(find_bias(evidence(window=window)), "survivorship", "gone", "categories")
-    assert sorted(column(found, "feature")) == ["place", *([] if same else ["place (slice)"]), "team (slice)"]
+    assert sorted(column(found, "feature")) == [
+        "place",
+        *([] if same else ["place (slice)"]),
+        "team (slice)",
+    ]
 
 
-# --- rows that train --------------------------------------------------------------------------------------------------
+# --- rows that train
+# --------------------------------------------------------------------------------------------------
 
 OTHERS = {"history": "all history", "latest": "newest batch"}
 
@@ -161,7 +194,10 @@ def test_numbers_beside_others(part: str, warm: float, effect: float) -> None:
 def test_history_holds_the_rows_that_train_so_chance_has_less_to_do() -> None:
     whole = pl.concat([rows(), rows(seed=1)])
     report = find_bias(evidence(history=profiled(whole), latest=profiled(whole)))
-    inside, outside = (column(only(report, "sampling", name, "numbers"), "by chance")[0] for name in OTHERS.values())
+    inside, outside = (
+        column(only(report, "sampling", name, "numbers"), "by chance")[0]
+        for name in OTHERS.values()
+    )
     assert inside == pytest.approx((2 / np.pi * (1 / ROWS - 1 / whole.height)) ** 0.5)
     assert outside == pytest.approx((2 / np.pi * (1 / ROWS + 1 / whole.height)) ** 0.5)
 
@@ -175,15 +211,22 @@ def test_without_history_only_the_newest_batch_is_compared() -> None:
 
 def test_labels_that_are_numbers_are_compared_by_their_mean() -> None:
     train, newest = (
-        rows(seed=seed).with_columns(pl.Series(LABEL, np.random.default_rng(seed).normal(mean, 2, ROWS)))
+        rows(seed=seed).with_columns(
+            pl.Series(LABEL, np.random.default_rng(seed).normal(mean, 2, ROWS))
+        )
         for seed, mean in ((1, 10.0), (2, 11.0))
     )
-    found = only(find_bias(evidence(train, "regression", latest=profiled(newest), history=None)), "sampling", "label")
+    found = only(
+        find_bias(evidence(train, "regression", latest=profiled(newest), history=None)),
+        "sampling",
+        "label",
+    )
     assert found.value == pytest.approx(-0.5, abs=0.1)
     assert "The label differs: its mean is " in found.says
 
 
-# --- balance ----------------------------------------------------------------------------------------------------------
+# --- balance
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("late", [0.5, 0.05])
@@ -214,18 +257,22 @@ def test_spread_of_a_number(labels: Any, skew: float | None, words: str) -> None
     assert column(found, "label") == sorted(column(found, "label"))
 
 
-# --- missing values ---------------------------------------------------------------------------------------------------
+# --- missing values
+# --------------------------------------------------------------------------------------------------
 
 
 def lacking(share: float, everywhere: float = 0.0) -> pl.DataFrame:
     """Rows of which a share lacks the number in team `b`, and another share in every team."""
     draw = np.random.default_rng(9).random(ROWS)
-    gone = (draw < everywhere) | ((pl.Series(rows()[SLICE + "team"] == "b")).to_numpy() & (draw < share))
+    gone = (draw < everywhere) | (
+        (pl.Series(rows()[SLICE + "team"] == "b")).to_numpy() & (draw < share)
+    )
     return rows().with_columns(warm=pl.when(~pl.Series(gone)).then("warm"))
 
 
 @pytest.mark.parametrize(
-    ("share", "everywhere", "spread"), [(0.4, 0.0, 0.4), (0.4, 0.2, 0.2), (0.0, 0.3, 0.0), (0.0, 0.0, 0.0)]
+    ("share", "everywhere", "spread"),
+    [(0.4, 0.0, 0.4), (0.4, 0.2, 0.2), (0.0, 0.3, 0.0), (0.0, 0.0, 0.0)],
 )
 def test_missing_values_by_group(share: float, everywhere: float, spread: float) -> None:
     found = only(find_bias(evidence(window=profiled(lacking(share, everywhere)))), "missing")
@@ -274,7 +321,8 @@ def test_the_same_seed_gives_the_same_report() -> None:
     assert only(find_bias(some, seed=1), "missing") != only(find_bias(some, seed=2), "missing")
 
 
-# --- duplicates -------------------------------------------------------------------------------------------------------
+# --- duplicates
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -289,20 +337,42 @@ def test_the_same_seed_gives_the_same_report() -> None:
         (100, "again", {"warm": pl.lit(None, dtype=pl.Float32)}, 0, 0),
         (2, "again", {"warm": pl.col("warm") * 1.0001}, 0, 4),
     ],
-    ids=["none", "some", "same key", "other label", "other category", "other time", "missing", "nearly"],
+    ids=[
+        "none",
+        "some",
+        "same key",
+        "other label",
+        "other category",
+        "other time",
+        "missing",
+        "nearly",
+    ],
 )
-def test_duplicates(count: int, key: str, changes: dict[str, pl.Expr], exact: int, near: int) -> None:
+def test_duplicates(
+    count: int, key: str, changes: dict[str, pl.Expr], exact: int, near: int
+) -> None:
     """Rows of which the first `count` come again under another key, changed."""
-    more = {f"n{place}": pl.Series(np.random.default_rng(place).normal(size=ROWS)) for place in range(4)}
-    wide = rows().with_columns(**more)  # so many numbers that chance alone makes no row nearly equal
-    again = wide.head(count).with_columns((pl.lit(key) + pl.col(KEY + "id")).alias(KEY + "id"), **changes)
+    more = {
+        f"n{place}": pl.Series(np.random.default_rng(place).normal(size=ROWS)) for place in range(4)
+    }
+    # So many numbers that chance alone makes no row nearly equal
+    wide = rows().with_columns(**more)
+    again = wide.head(count).with_columns(
+        (pl.lit(key) + pl.col(KEY + "id")).alias(KEY + "id"), **changes
+    )
     report = find_bias(evidence(pl.concat([wide, again]), window=profiled(rows())))
     assert only(report, "duplicates", "exact").value == exact / (ROWS + count)
     assert only(report, "duplicates", "near").value == near / (ROWS + count)
     assert only(report, "duplicates", "exact").bound == "max_duplicates"
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 5)), min_size=2, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 5)),
+        min_size=2,
+        max_size=30,
+    )
+)
 @settings(max_examples=40, deadline=None)
 def test_duplicates_are_those_of_the_definition(drawn: list[tuple[int, str, int]]) -> None:
     frame = rows(len(drawn)).with_columns(
@@ -311,21 +381,29 @@ def test_duplicates_are_those_of_the_definition(drawn: list[tuple[int, str, int]
         pl.Series(KEY + "id", [str(row[2]) for row in drawn]),
         pl.lit("late").alias(LABEL),
     )
-    twins = sum(any(one[:2] == other[:2] and one[2] != other[2] for other in drawn) for one in drawn)
+    twins = sum(
+        any(one[:2] == other[:2] and one[2] != other[2] for other in drawn) for one in drawn
+    )
     assert only(find_bias(evidence(frame)), "duplicates", "exact").value == twins / len(drawn)
 
 
 def test_near_duplicates_have_numbers_in_the_same_bin() -> None:
     train = rows(BINS * 10).with_columns(
-        pl.Series("warm", np.arange(BINS * 10) / 7, dtype=pl.Float32), place=pl.lit("x"), label=pl.lit("late")
+        pl.Series("warm", np.arange(BINS * 10) / 7, dtype=pl.Float32),
+        place=pl.lit("x"),
+        label=pl.lit("late"),
     )
     report = find_bias(evidence(train))
     assert only(report, "duplicates", "near").value == 1.0
-    apart = train.with_columns(place=(pl.int_range(pl.len()) % 10).cast(pl.String))  # one row in each bin and place
-    assert only(find_bias(evidence(apart)), "duplicates", "near").value == pytest.approx(0, abs=0.05)
+    # One row in each bin and place
+    apart = train.with_columns(place=(pl.int_range(pl.len()) % 10).cast(pl.String))
+    assert only(find_bias(evidence(apart)), "duplicates", "near").value == pytest.approx(
+        0, abs=0.05
+    )
 
 
-# --- bounds -----------------------------------------------------------------------------------------------------------
+# --- bounds
+# --------------------------------------------------------------------------------------------------
 
 
 def biased() -> BiasReport:
@@ -355,7 +433,13 @@ def test_what_is_beyond_a_bound_is_named(bound: str) -> None:
     with pytest.raises(InputError) as caught:
         check_bias(report, Bias(**{bound: planted - 0.08}))
     said = str(caught.value)
-    for part in (found.name, f"{100 * (found.value or 0):.2f}%", f"bias.{bound} in params.yaml", found.says, advice):
+    for part in (
+        found.name,
+        f"{100 * (found.value or 0):.2f}%",
+        f"bias.{bound} in params.yaml",
+        found.says,
+        advice,
+    ):
         assert part in said
 
 
@@ -389,7 +473,8 @@ def test_every_finding_says_what_it_means() -> None:
         assert not one.drawn or one.drawn in one.columns
 
 
-# --- a project --------------------------------------------------------------------------------------------------------
+# --- a project
+# --------------------------------------------------------------------------------------------------
 
 
 def test_real_flights(site: Any) -> None:
@@ -412,7 +497,13 @@ def test_real_flights(site: Any) -> None:
     )
     compared = column(only(report, "survivorship", never, "numbers"), "feature")
     assert sorted(compared) == sorted({*dataset.features} - {"carrier", "origin", "dest"})
-    assert {one.topic for one in report.findings} == {"survivorship", "sampling", "balance", "missing", "duplicates"}
+    assert {one.topic for one in report.findings} == {
+        "survivorship",
+        "sampling",
+        "balance",
+        "missing",
+        "duplicates",
+    }
 
 
 def test_two_batches_have_no_history_to_compare_with(built: Any) -> None:

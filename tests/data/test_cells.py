@@ -74,6 +74,8 @@ def test_no_rows_keep_their_columns() -> None:
         (["x"], [([1],), (2,)], "column 'x' mixes kinds of values"),
     ],
 )
-def test_what_no_column_can_hold_is_named(names: list[str], rows: list[tuple[Any, ...]], says: str) -> None:
+def test_what_no_column_can_hold_is_named(
+    names: list[str], rows: list[tuple[Any, ...]], says: str
+) -> None:
     with pytest.raises(InputError, match=says):
         to_frame(names, rows)

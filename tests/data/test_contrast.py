@@ -34,7 +34,8 @@ def draw(rows: int, mean: float, seed: int) -> Any:
     return np.random.default_rng(seed).normal(mean, 2.0, rows).tolist()
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
+# --- numbers
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.3, -1.2])
@@ -57,7 +58,9 @@ def test_effect_is_cohens_d(one: list[float], other: list[float]) -> None:
     )
     (found,) = contrast_numbers(sample(x=one), sample(x=other))
     if pooled > 1e-4:
-        assert found.effect == pytest.approx((np.mean(one) - np.mean(other)) / math.sqrt(pooled), rel=1e-4, abs=1e-6)
+        assert found.effect == pytest.approx(
+            (np.mean(one) - np.mean(other)) / math.sqrt(pooled), rel=1e-4, abs=1e-6
+        )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,9 @@ def test_effect_is_cohens_d(one: list[float], other: list[float]) -> None:
 )
 def test_numbers_without_spread(one: list[float], other: list[float], effect: float) -> None:
     sides = [sample(x=pl.Series(values, dtype=pl.Float32)) for values in (one, other)]
-    assert standardise(sides[0].numbers["x"], sides[1].numbers["x"]) == pytest.approx(effect, nan_ok=True)
+    assert standardise(sides[0].numbers["x"], sides[1].numbers["x"]) == pytest.approx(
+        effect, nan_ok=True
+    )
 
 
 def test_missing_values_are_shares_of_all_rows() -> None:
@@ -83,7 +88,9 @@ def test_missing_values_are_shares_of_all_rows() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "others", "nested"), [(50, 400, False), (300, 300, False), (100, 400, True)])
+@pytest.mark.parametrize(
+    ("rows", "others", "nested"), [(50, 400, False), (300, 300, False), (100, 400, True)]
+)
 def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool) -> None:
     """Numbers and categories; `nested`: the first sample is drawn from the second."""
     draws = np.random.default_rng(3)
@@ -93,10 +100,15 @@ def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool
     for _ in range(400):
         x, place = draws.normal(size=others), draws.choice(levels, others, p=shares)
         some = slice(0, rows)
-        first = (x[some], place[some]) if nested else (draws.normal(size=rows), draws.choice(levels, rows, p=shares))
+        first = (
+            (x[some], place[some])
+            if nested
+            else (draws.normal(size=rows), draws.choice(levels, rows, p=shares))
+        )
         one, other = (sample(x=a.tolist(), place=b.tolist()) for a, b in (first, (x, place)))
         (number,), (category,) = (
-            compare(one, other, nested=nested) for compare in (contrast_numbers, contrast_categories)
+            compare(one, other, nested=nested)
+            for compare in (contrast_numbers, contrast_categories)
         )
         effects.append(abs(number.effect))
         distances.append(category.effect)
@@ -106,7 +118,8 @@ def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool
     assert np.mean(distances) == pytest.approx(expected[1], rel=0.1)
 
 
-# --- categories -------------------------------------------------------------------------------------------------------
+# --- categories
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -120,7 +133,9 @@ def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool
     ],
     ids=["swapped", "alike", "apart", "one level untouched", "largest named"],
 )
-def test_total_variation(first: dict[str, int], second: dict[str, int], effect: float, level: str) -> None:
+def test_total_variation(
+    first: dict[str, int], second: dict[str, int], effect: float, level: str
+) -> None:
     found = contrast_counts("x", first, second)
     assert found.effect == pytest.approx(effect)
     assert found.level == level
@@ -142,7 +157,9 @@ def test_total_variation_is_a_distance(one: dict[str, int], other: dict[str, int
 
 
 def test_missing_counts_as_a_level() -> None:
-    (found,) = contrast_categories(sample(place=["a", None, None, "b"]), sample(place=["a", "a", "b", "b"]))
+    (found,) = contrast_categories(
+        sample(place=["a", None, None, "b"]), sample(place=["a", "a", "b", "b"])
+    )
     assert found.effect == pytest.approx(0.5)
     assert (found.level, found.shares) == ("(missing)", (0.5, 0.0))
 
@@ -151,19 +168,27 @@ def test_a_side_without_rows_is_not_judged() -> None:
     assert math.isnan(contrast_counts("x", {}, {"a": 3}).effect)
 
 
-# --- all of them ------------------------------------------------------------------------------------------------------
+# --- all of them
+# --------------------------------------------------------------------------------------------------
 
 
 def test_all_comparisons_are_told_and_the_largest_beyond_chance_is_named() -> None:
-    first = sample(x=draw(400, 6, 1), y=draw(400, 5, 2), place=["a", "b"] * 200, kind=["p"] * 300 + ["q"] * 100)
-    second = sample(x=draw(400, 5, 3), y=draw(400, 5, 4), place=["a", "b"] * 200, kind=["p", "q"] * 200)
+    first = sample(
+        x=draw(400, 6, 1), y=draw(400, 5, 2), place=["a", "b"] * 200, kind=["p"] * 300 + ["q"] * 100
+    )
+    second = sample(
+        x=draw(400, 5, 3), y=draw(400, 5, 4), place=["a", "b"] * 200, kind=["p", "q"] * 200
+    )
     numbers, categories = contrast("sampling", "one beside other", {"one": first, "other": second})
     assert [row[0] for row in numbers.rows] == ["x", "y"]
     assert [row[0] for row in categories.rows] == ["kind", "place"]
     assert numbers.value == pytest.approx(0.5, abs=0.15)
     assert categories.value == pytest.approx(0.25)
     assert "Of 2 numbers, x differs most: its mean is " in numbers.says
-    assert "Of 2 categories, kind differs most: 25.0% of one would need another value" in categories.says
+    assert (
+        "Of 2 categories, kind differs most: 25.0% of one would need another value"
+        in categories.says
+    )
     assert "'q': 25.0% of one, 50.0% of other" in categories.says
     for one in (numbers, categories):
         assert all(len(row) == len(one.columns) for row in one.rows)
@@ -182,10 +207,14 @@ def test_what_chance_alone_may_do_is_not_named_first() -> None:
 
 def test_a_feature_of_one_side_only_is_not_compared() -> None:
     (found,) = contrast(
-        "survivorship", "gone", {"one": sample(x=[1.0, 2.0]), "other": sample(x=[1.0, 2.0], y=[1.0, 2.0])}
+        "survivorship",
+        "gone",
+        {"one": sample(x=[1.0, 2.0]), "other": sample(x=[1.0, 2.0], y=[1.0, 2.0])},
     )
     assert [row[0] for row in found.rows] == ["x"]
-    assert contrast("survivorship", "gone", {"one": sample(x=[1.0]), "other": sample(y=[1.0])}) == []
+    assert (
+        contrast("survivorship", "gone", {"one": sample(x=[1.0]), "other": sample(y=[1.0])}) == []
+    )
 
 
 def test_what_cannot_be_compared_is_said() -> None:

@@ -37,12 +37,18 @@ def table(path: Path, values: Values, columns: str = f"{TIME} TEXT, amount") -> 
     file = path / f"{next(NUMBERS)}.db"
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(f"CREATE TABLE sales ({columns})")
-        connection.executemany(f"INSERT INTO sales VALUES ({', '.join('?' * (columns.count(',') + 1))})", values)
+        connection.executemany(
+            f"INSERT INTO sales VALUES ({', '.join('?' * (columns.count(',') + 1))})", values
+        )
     return f"sqlite:///{file}"
 
 
-def sql(url: str, query: str = "SELECT * FROM sales", dataset: Dataset = dataset, **options: Any) -> Any:
-    chosen = params.parse({"source": {"kind": "sql", "url": url, "query": query} | options}, "params.yaml")
+def sql(
+    url: str, query: str = "SELECT * FROM sales", dataset: Dataset = dataset, **options: Any
+) -> Any:
+    chosen = params.parse(
+        {"source": {"kind": "sql", "url": url, "query": query} | options}, "params.yaml"
+    )
     return open_source(chosen.source, dataset)
 
 
@@ -60,7 +66,11 @@ def test_months_of_a_table_become_batches(tmp_path: Path) -> None:
 
 
 def test_reading_again_gives_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
-    rows = month("2013-01").with_columns(pl.col(TIME).cast(pl.String)).sample(fraction=1, shuffle=True, seed=3)
+    rows = (
+        month("2013-01")
+        .with_columns(pl.col(TIME).cast(pl.String))
+        .sample(fraction=1, shuffle=True, seed=3)
+    )
     source = sql(table(tmp_path, rows.rows(), ", ".join(dataset.columns)))
     assert_frame_equal(source.read("2013-01"), source.read("2013-01"))
     assert source.read("2013-01")[TIME].is_sorted()
@@ -86,7 +96,9 @@ EDGES = [
 )
 def test_rows_at_the_edges_of_a_period_land_once(tmp_path: Path, period: str, form: str) -> None:
     moments = EDGES[:8] if period == "day" else EDGES
-    source = sql(table(tmp_path, [(moment, place) for place, moment in enumerate(moments)]), period=period)
+    source = sql(
+        table(tmp_path, [(moment, place) for place, moment in enumerate(moments)]), period=period
+    )
     expected: dict[str, list[int]] = {}
     for place, moment in enumerate(moments):
         expected.setdefault(datetime.fromisoformat(moment).strftime(form), []).append(place)
@@ -96,7 +108,9 @@ def test_rows_at_the_edges_of_a_period_land_once(tmp_path: Path, period: str, fo
 @given(
     moments=st.lists(
         st.tuples(
-            st.datetimes(datetime.fromisoformat("2012-12-25"), datetime.fromisoformat("2013-02-05")),
+            st.datetimes(
+                datetime.fromisoformat("2012-12-25"), datetime.fromisoformat("2013-02-05")
+            ),
             st.sampled_from("T "),
         ),
         min_size=1,
@@ -131,7 +145,9 @@ def test_unfinished_period_is_not_offered(tmp_path: Path, period: str) -> None:
 def test_finished_periods_hold_all_rows_up_to_the_last_one(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     moments = [now - timedelta(days=9 * back) for back in range(40)]
-    found = amounts(sql(table(tmp_path, [(str(moment), place) for place, moment in enumerate(moments)])))
+    found = amounts(
+        sql(table(tmp_path, [(str(moment), place) for place, moment in enumerate(moments)]))
+    )
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     assert sum(map(len, found.values())) == sum(moment < start for moment in moments)
 
@@ -154,8 +170,16 @@ def test_finished_periods_hold_all_rows_up_to_the_last_one(tmp_path: Path) -> No
 def test_no_value_of_a_column_is_lost_or_bent(tmp_path: Path, values: list[Any]) -> None:
     """A column of SQLite holds values of any type, in any order; weather is often missing for hundreds of rows."""
     moments = [f"2013-01-01 00:{place // 60:02}:{place % 60:02}" for place in range(len(values))]
-    found = sql(table(tmp_path, list(zip(moments, values, strict=True)))).read("2013-01")["amount"].to_list()
-    bent = [(one, now) for one, now in zip(values, found, strict=True) if one != now and str(one) != str(now)]
+    found = (
+        sql(table(tmp_path, list(zip(moments, values, strict=True))))
+        .read("2013-01")["amount"]
+        .to_list()
+    )
+    bent = [
+        (one, now)
+        for one, now in zip(values, found, strict=True)
+        if one != now and str(one) != str(now)
+    ]
     assert bent == []
 
 
@@ -203,15 +227,27 @@ def test_table_without_times_is_refused(tmp_path: Path, moment: object) -> None:
     "source",
     [
         {"kind": "sql", "query": "SELECT 1", "url": "postgresql://reader:hunter2@db/sales"},
-        {"kind": "sql", "query": "SELECT 1", "url": "postgresql://reader:hunter2@${DATABASE_HOST}/sales"},
-        {"kind": "sql", "query": "SELECT 1", "url": "postgresql://db/sales?user=reader&password=hunter2"},
+        {
+            "kind": "sql",
+            "query": "SELECT 1",
+            "url": "postgresql://reader:hunter2@${DATABASE_HOST}/sales",
+        },
+        {
+            "kind": "sql",
+            "query": "SELECT 1",
+            "url": "postgresql://db/sales?user=reader&password=hunter2",
+        },
         {"kind": "files", "path": "http://reader:hunter2@127.0.0.1:9/sales.csv"},
         {"kind": "files", "path": "s3://KEY:hunter2@bucket/sales"},
     ],
 )
 def test_a_password_is_refused_and_not_repeated(source: dict[str, str]) -> None:
     said = refusal(
-        lambda: params.parse({"source": source}, "params.yaml"), "source", "password", "environment", "${NAME}"
+        lambda: params.parse({"source": source}, "params.yaml"),
+        "source",
+        "password",
+        "environment",
+        "${NAME}",
     )
     assert "hunter2" not in said
 
@@ -233,7 +269,20 @@ def test_database_that_cannot_be_reached_is_named(url: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["orderedAt", "end", "order", "group", "two words", "größe", 'a"b', "a%b", "a:b", "select", "plain", "UPPER"],
+    [
+        "orderedAt",
+        "end",
+        "order",
+        "group",
+        "two words",
+        "größe",
+        'a"b',
+        "a%b",
+        "a:b",
+        "select",
+        "plain",
+        "UPPER",
+    ],
 )
 def test_a_time_column_of_any_name_is_asked_for(name: str, tmp_path: Path) -> None:
     declared = replace(dataset, columns={**dataset.columns, name: pl.Datetime("us")}, time=name)
@@ -260,7 +309,10 @@ def test_names_are_quoted_as_each_database_does_it(name: str) -> None:
     ("value", "says"),
     [
         (1356998400, f"returns no times in '{TIME}', but 1356998400: .* such as datetime"),
-        ("05.01.2013", "but '05.01.2013': make times of them in the query, such as 2024-05-03 08:30"),
+        (
+            "05.01.2013",
+            "but '05.01.2013': make times of them in the query, such as 2024-05-03 08:30",
+        ),
     ],
 )
 def test_a_time_of_another_kind_says_what_to_do(value: object, says: str, tmp_path: Path) -> None:
@@ -269,7 +321,9 @@ def test_a_time_of_another_kind_says_what_to_do(value: object, says: str, tmp_pa
 
 
 def test_what_says_that_there_is_no_value_is_none_in_a_database_too(tmp_path: Path) -> None:
-    source = sql(table(tmp_path, [("2013-01-05 10:00:00", 7), ("2013-01-05 11:00:00", -999)]), nulls=["-999"])
+    source = sql(
+        table(tmp_path, [("2013-01-05 10:00:00", 7), ("2013-01-05 11:00:00", -999)]), nulls=["-999"]
+    )
     assert source.read("2013-01")["amount"].to_list() == [7, None]
 
 
@@ -285,8 +339,12 @@ def test_origin_names_period_and_batch(tmp_path: Path) -> None:
     assert json.dumps([offer.name, offer.origin]) == '["2013", "year 2013"]'
 
 
-@pytest.mark.parametrize(("lag", "offered"), [(0.0, ["2013-01-05"]), (1e6, [])], ids=["at its end", "much later"])
-def test_a_period_without_a_later_row_is_finished_after_a_while(lag: float, offered: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lag", "offered"), [(0.0, ["2013-01-05"]), (1e6, [])], ids=["at its end", "much later"]
+)
+def test_a_period_without_a_later_row_is_finished_after_a_while(
+    lag: float, offered: list[str], tmp_path: Path
+) -> None:
     """Times without an offset may be those of any place, and rows may be loaded late."""
     url = table(tmp_path, [("2013-01-05 10:00:00", 7)])
     assert [one.name for one in sql(url, period="day", lag_hours=lag).offers()] == offered

@@ -31,7 +31,9 @@ CODE = {
     "a function": lambda: pl.col("a").map_elements(lambda value: value, return_dtype=pl.Int64),
     "a function of a column": lambda: pl.col("a").map_batches(lambda column: column),
     "a function of names": lambda: pl.col("a").name.map(lambda name: name + "x"),
-    "a function deep inside": lambda: pl.when(pl.col("a").map_batches(lambda one: one) > 1).then(1).otherwise(2) + 1,
+    "a function deep inside": lambda: (
+        pl.when(pl.col("a").map_batches(lambda one: one) > 1).then(1).otherwise(2) + 1
+    ),
 }
 
 
@@ -61,7 +63,12 @@ def test_code_is_neither_written_nor_read(name: str) -> None:
 
 
 def test_a_library_is_not_loaded() -> None:
-    plugin = {"Function": {"input": [{"Column": "a"}], "function": {"FfiPlugin": {"lib": "/tmp/x.so", "symbol": "f"}}}}
+    plugin = {
+        "Function": {
+            "input": [{"Column": "a"}],
+            "function": {"FfiPlugin": {"lib": "/tmp/x.so", "symbol": "f"}},
+        }
+    }
     with pytest.raises(InputError, match="holds code"):
         Written("x", json.dumps(plugin)).read()
 
@@ -74,7 +81,13 @@ def test_what_this_version_of_polars_cannot_read_goes_by_its_text(content: str) 
     assert not later.is_same(Written.of(pl.col("b")))
 
 
-COLUMNS = {"id": pl.Int64(), "other": pl.Int64(), "day": pl.Date(), "seen": pl.Date(), "y": pl.Float64()}
+COLUMNS = {
+    "id": pl.Int64(),
+    "other": pl.Int64(),
+    "day": pl.Date(),
+    "seen": pl.Date(),
+    "y": pl.Float64(),
+}
 dataset = Dataset(
     columns=COLUMNS,
     key=("id",),
@@ -112,7 +125,12 @@ def test_one_with_code_is_refused(said: Definition, tmp_path: Path) -> None:
         ("features", {"a": pl.col("a"), "b": pl.col("b") * 2, "c": pl.col("c")}, True, None),
         ("features", {"a": pl.col("a")}, False, None),
         ("features", {"a": pl.col("a"), "b": pl.col("b") * 3}, False, None),
-        ("label", pl.col("z"), False, 'it predicts col("y") (regression), and label is col("z") (regression) now'),
+        (
+            "label",
+            pl.col("z"),
+            False,
+            'it predicts col("y") (regression), and label is col("z") (regression) now',
+        ),
         ("key", ("other",), False, None),
         ("time", "seen", True, "time was 'day' and is 'seen' now"),
         ("time", "", True, "time was 'day' and is no column now"),

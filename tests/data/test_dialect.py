@@ -16,7 +16,12 @@ from evergreen.data.sources import open_source, parse
 from evergreen.params import Source
 from late_flights.dataset import dataset
 
-GERMAN, SWISS, FRENCH, ENGLISH = Dialect(",", "."), Dialect(".", "'"), Dialect(",", " "), Dialect(".", ",")
+GERMAN, SWISS, FRENCH, ENGLISH = (
+    Dialect(",", "."),
+    Dialect(".", "'"),
+    Dialect(",", " "),
+    Dialect(".", ","),
+)
 
 
 def number(dialect: Dialect, text: str) -> float | None:
@@ -48,15 +53,25 @@ def number(dialect: Dialect, text: str) -> float | None:
         (GERMAN, "", None),
     ],
 )
-def test_numbers_are_read_as_they_are_written(dialect: Dialect, text: str, expected: float | None) -> None:
+def test_numbers_are_read_as_they_are_written(
+    dialect: Dialect, text: str, expected: float | None
+) -> None:
     assert number(dialect, text) == expected
 
 
 def test_what_is_no_number_stays_as_it_is_or_says_why() -> None:
-    assert GERMAN.read_numbers(pl.Series(["abc", "1.5", None])).to_list() == ["abc", "1.5 (decimal sign is ',')", None]
+    assert GERMAN.read_numbers(pl.Series(["abc", "1.5", None])).to_list() == [
+        "abc",
+        "1.5 (decimal sign is ',')",
+        None,
+    ]
 
 
-@given(st.integers(-(10**12), 10**12), st.integers(0, 99), st.sampled_from([GERMAN, ENGLISH, SWISS, FRENCH]))
+@given(
+    st.integers(-(10**12), 10**12),
+    st.integers(0, 99),
+    st.sampled_from([GERMAN, ENGLISH, SWISS, FRENCH]),
+)
 @settings(max_examples=60, deadline=None)
 def test_any_number_survives_its_dialect(whole: int, cents: int, dialect: Dialect) -> None:
     plain = f"{whole:_}.{cents:02}"
@@ -83,7 +98,9 @@ def test_any_number_survives_its_dialect(whole: int, cents: int, dialect: Dialec
         (("%m/%d/%Y %I:%M %p",), "04/03/2024 08:30 PM", "2024-04-03T20:30"),
     ],
 )
-def test_dates_are_read_by_the_first_format_that_fits(dates: tuple[str, ...], text: str, expected: str | None) -> None:
+def test_dates_are_read_by_the_first_format_that_fits(
+    dates: tuple[str, ...], text: str, expected: str | None
+) -> None:
     column = pl.Series("x", ["2020-01-01", text, None])
     found = parse(Dialect(dates=dates).read_times(column), pl.Datetime("us"))
     assert found.to_list() == [
@@ -131,10 +148,16 @@ WRITTEN = [  # as systems do it
 
 
 @pytest.mark.parametrize(("form", "text", "expected"), WRITTEN)
-def test_times_are_read_however_systems_write_them(form: str, text: str, expected: str | None) -> None:
+def test_times_are_read_however_systems_write_them(
+    form: str, text: str, expected: str | None
+) -> None:
     column = pl.Series("x", ["2024-03-05 12:30", text, None])
     found = parse(Dialect(dates=(form,)).read_times(column), pl.Datetime("us"))
-    assert found.to_list() == [datetime.fromisoformat(NOON), expected and datetime.fromisoformat(expected), None]
+    assert found.to_list() == [
+        datetime.fromisoformat(NOON),
+        expected and datetime.fromisoformat(expected),
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -161,11 +184,16 @@ def test_what_says_its_zone_becomes_utc(text: str, expected: str | None) -> None
 
 
 def test_parquet_files_are_read_in_the_formats_of_their_source(tmp_path: Path) -> None:
-    pl.DataFrame({"scheduled_departure": [1_709_641_800_000, None], "distance": [1, 2]}).write_parquet(
-        tmp_path / "a.parquet"
-    )
-    frame = open_source(Source(kind="files", path=str(tmp_path), dates=("epoch_ms",)), dataset).read("a")
-    assert parse(frame["scheduled_departure"], pl.Datetime("us")).to_list() == [datetime.fromisoformat(NOON), None]
+    pl.DataFrame(
+        {"scheduled_departure": [1_709_641_800_000, None], "distance": [1, 2]}
+    ).write_parquet(tmp_path / "a.parquet")
+    frame = open_source(
+        Source(kind="files", path=str(tmp_path), dates=("epoch_ms",)), dataset
+    ).read("a")
+    assert parse(frame["scheduled_departure"], pl.Datetime("us")).to_list() == [
+        datetime.fromisoformat(NOON),
+        None,
+    ]
     plain = open_source(Source(kind="files", path=str(tmp_path)), dataset).read("a")
     assert plain["scheduled_departure"].dtype == pl.Int64()
 
@@ -180,7 +208,11 @@ def test_a_format_that_is_none_fits_nothing() -> None:
         ((), ["\\N", "."], ["\\N", "."]),
         (("\\N", "."), ["\\N", " . ", "..", "a.b", None], [None, None, "..", "a.b", None]),
         (("*",), ["*", "**", "a"], [None, "**", "a"]),
-        (("-999",), ["-999", "-999.0", "-999.5", "999", "-9990"], [None, None, "-999.5", "999", "-9990"]),
+        (
+            ("-999",),
+            ["-999", "-999.0", "-999.5", "999", "-9990"],
+            [None, None, "-999.5", "999", "-9990"],
+        ),
         (("NA",), ["NA", "Na", "NAM"], [None, "Na", "NAM"]),
         (("-999", "x"), [-999, 999, None], [None, 999, None]),
         (("-999",), [-999.0, 0.5], [None, 0.5]),
@@ -188,7 +220,9 @@ def test_a_format_that_is_none_fits_nothing() -> None:
         (("1",), [True, False], [True, False]),
     ],
 )
-def test_what_says_that_there_is_no_value_is_none(nulls: tuple[str, ...], values: list[Any], left: list[Any]) -> None:
+def test_what_says_that_there_is_no_value_is_none(
+    nulls: tuple[str, ...], values: list[Any], left: list[Any]
+) -> None:
     frame = pl.DataFrame({"x": values, "y": ["kept"] * len(values)})
     found = blank(frame, nulls)
     assert found["x"].to_list() == left
@@ -197,20 +231,39 @@ def test_what_says_that_there_is_no_value_is_none(nulls: tuple[str, ...], values
 
 
 def test_files_are_read_without_the_texts_that_say_so(tmp_path: Path) -> None:
-    rows = ["\\N,12,NA", "2013-01-05 06:30,-999.0,\\N", "NA,NA,EWR"]  # NA is a name where there is text
+    # NA is a name where there is text
+    rows = ["\\N,12,NA", "2013-01-05 06:30,-999.0,\\N", "NA,NA,EWR"]
     (tmp_path / "a.csv").write_text("\n".join(["scheduled_departure,distance,origin", *rows, ""]))
-    frame = open_source(Source(kind="files", path=str(tmp_path), nulls=("\\N", "-999")), dataset).read("a")
-    assert frame.rows() == [(None, "12", "NA"), ("2013-01-05 06:30", None, None), (None, None, "EWR")]
+    frame = open_source(
+        Source(kind="files", path=str(tmp_path), nulls=("\\N", "-999")), dataset
+    ).read("a")
+    assert frame.rows() == [
+        (None, "12", "NA"),
+        ("2013-01-05 06:30", None, None),
+        (None, None, "EWR"),
+    ]
 
 
 def test_files_are_read_in_the_dialect_of_their_source(tmp_path: Path) -> None:
     rows = ["2013-01-05 06:30;1.400;12,5", "05.01.2013 07:30;229;-3", "?;far;1.5", "NA;-;"]
     (tmp_path / "a.csv").write_text("\n".join(["scheduled_departure;distance;temp", *rows, ""]))
     source = open_source(
-        Source(kind="files", path=str(tmp_path), separator=";", decimal=",", thousands=".", dates=("%d.%m.%Y %H:%M",)),
+        Source(
+            kind="files",
+            path=str(tmp_path),
+            separator=";",
+            decimal=",",
+            thousands=".",
+            dates=("%d.%m.%Y %H:%M",),
+        ),
         dataset,
     )
     frame = source.read("a")
-    assert parse(frame["scheduled_departure"], pl.Datetime("us")).dt.hour().to_list() == [6, 7, None, None]
+    assert parse(frame["scheduled_departure"], pl.Datetime("us")).dt.hour().to_list() == [
+        6,
+        7,
+        None,
+        None,
+    ]
     assert frame["distance"].to_list() == ["1400", "229", "far", None]
     assert frame["temp"].to_list() == ["12.5", "-3", "1.5 (decimal sign is ',')", None]

@@ -19,19 +19,31 @@ from evergreen.data.split import LABEL
 from evergreen.errors import InputError
 from late_flights.dataset import dataset
 
-ENCODER = Encoder("binary", ("colour", "size"), {"colour": ("blue", "red")}, ("false", "true"), ("2013-01",))
+ENCODER = Encoder(
+    "binary", ("colour", "size"), {"colour": ("blue", "red")}, ("false", "true"), ("2013-01",)
+)
 NAMES = st.text(max_size=8)
 
 
 def colours(*values: str | None) -> pl.DataFrame:
     return pl.DataFrame(
-        {"colour": pl.Series(values, dtype=pl.String), "size": pl.Series([1.5] * len(values), dtype=pl.Float64)}
+        {
+            "colour": pl.Series(values, dtype=pl.String),
+            "size": pl.Series([1.5] * len(values), dtype=pl.Float64),
+        }
     )
 
 
 @pytest.mark.parametrize(
     ("value", "code"),
-    [("blue", FIRST), ("red", FIRST + 1), ("green", OTHER), ("", OTHER), ("Blue", OTHER), (None, MISSING)],
+    [
+        ("blue", FIRST),
+        ("red", FIRST + 1),
+        ("green", OTHER),
+        ("", OTHER),
+        ("Blue", OTHER),
+        (None, MISSING),
+    ],
 )
 def test_category_codes(value: str | None, code: int) -> None:
     x = ENCODER.transform(colours(value))
@@ -73,8 +85,14 @@ def test_no_rows_give_no_rows() -> None:
     [
         (pl.DataFrame({"colour": ["red"]}), ("size", "lack the feature")),
         (pl.DataFrame({"other": ["red"]}), ("colour, size",)),
-        (pl.DataFrame({"colour": ["red"], "size": ["large"]}), ("'size'", "must be a number", "String")),
-        (pl.DataFrame({"colour": ["red"], "size": [[1.0]]}), ("'size'", "must be a number", "List")),
+        (
+            pl.DataFrame({"colour": ["red"], "size": ["large"]}),
+            ("'size'", "must be a number", "String"),
+        ),
+        (
+            pl.DataFrame({"colour": ["red"], "size": [[1.0]]}),
+            ("'size'", "must be a number", "List"),
+        ),
     ],
     ids=["missing", "all missing", "text for a number", "list for a number"],
 )
@@ -84,7 +102,9 @@ def test_transform_refuses(frame: pl.DataFrame, parts: tuple[str, ...]) -> None:
     assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
-@given(levels=st.sets(NAMES, max_size=6), values=st.lists(st.none() | NAMES, min_size=1, max_size=12))
+@given(
+    levels=st.sets(NAMES, max_size=6), values=st.lists(st.none() | NAMES, min_size=1, max_size=12)
+)
 @settings(max_examples=60, deadline=None)
 def test_every_value_has_the_code_of_its_level_and_codes_survive_a_file(
     levels: set[str], values: list[str | None]
@@ -110,7 +130,12 @@ def test_a_row_is_coded_by_itself(order: list[int]) -> None:
     rows = rows.head(20)
     order = [place for place in order if place < rows.height]
     encoder = fit_encoder(
-        "binary", list(dataset.features), summarize(dataset, rows, {}).kept.levels, {"a": 1, "b": 1}, 1, ["x"]
+        "binary",
+        list(dataset.features),
+        summarize(dataset, rows, {}).kept.levels,
+        {"a": 1, "b": 1},
+        1,
+        ["x"],
     )
     np.testing.assert_array_equal(encoder.transform(rows[order]), encoder.transform(rows)[order])
 
@@ -177,21 +202,33 @@ def test_class_order(classes: dict[str, int], order: tuple[str, ...]) -> None:
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(1, 9), min_size=2, max_size=5))
 @settings(max_examples=100, deadline=None)
 def test_any_names_of_classes_can_be_fitted(classes: dict[str, int]) -> None:
-    assert sorted(fit_encoder("multiclass", ["x"], {}, classes, 1, ["a"]).classes) == sorted(classes)
+    assert sorted(fit_encoder("multiclass", ["x"], {}, classes, 1, ["a"]).classes) == sorted(
+        classes
+    )
 
 
 @pytest.mark.parametrize("name", ["²", "--1", "-"])
 def test_class_names_that_look_like_numbers(name: str) -> None:
-    assert set(fit_encoder("multiclass", ["x"], {}, {name: 1, "1": 1}, 1, ["a"]).classes) == {name, "1"}
+    assert set(fit_encoder("multiclass", ["x"], {}, {name: 1, "1": 1}, 1, ["a"]).classes) == {
+        name,
+        "1",
+    }
 
 
-@pytest.mark.parametrize(("min_rows", "levels"), [(1, ("a", "b", "c")), (5, ("b", "c")), (6, ("c",)), (100, ())])
+@pytest.mark.parametrize(
+    ("min_rows", "levels"), [(1, ("a", "b", "c")), (5, ("b", "c")), (6, ("c",)), (100, ())]
+)
 def test_levels_need_enough_rows(min_rows: int, levels: tuple[str, ...]) -> None:
-    encoder = fit_encoder("binary", ["x"], {"x": {"c": 9, "b": 5, "a": 4}}, {"0": 1, "1": 1}, min_rows, ["m"])
+    encoder = fit_encoder(
+        "binary", ["x"], {"x": {"c": 9, "b": 5, "a": 4}}, {"0": 1, "1": 1}, min_rows, ["m"]
+    )
     assert encoder.levels["x"] == levels
     rows = pl.DataFrame({"x": ["a", "b", "c", None]})
     found = encoder.transform(rows)[:, 0].tolist()
-    assert found == [*(FIRST + levels.index(one) if one in levels else OTHER for one in "abc"), MISSING]
+    assert found == [
+        *(FIRST + levels.index(one) if one in levels else OTHER for one in "abc"),
+        MISSING,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +241,9 @@ def test_levels_need_enough_rows(min_rows: int, levels: tuple[str, ...]) -> None
     ],
     ids=["one class", "one class of many", "no class", "three classes for binary"],
 )
-def test_fit_refuses_labels_that_teach_nothing(task: str, labels: dict[str, int], parts: tuple[str, ...]) -> None:
+def test_fit_refuses_labels_that_teach_nothing(
+    task: str, labels: dict[str, int], parts: tuple[str, ...]
+) -> None:
     with pytest.raises(InputError) as caught:
         fit_encoder(task, ["x"], {}, labels, 1, ["2013-01", "2013-02", "2013-03"])
     assert all(part in str(caught.value) for part in parts), str(caught.value)
@@ -219,7 +258,9 @@ def test_fit_accepts(task: str, classes: tuple[str, ...]) -> None:
 def test_real_rows_are_coded_whole() -> None:
     rows, _ = featurize(dataset, month("2013-01"), "binary")
     counts = summarize(dataset, rows, {})
-    encoder = fit_encoder("binary", list(dataset.features), counts.kept.levels, counts.classes, 5, ["2013-01"])
+    encoder = fit_encoder(
+        "binary", list(dataset.features), counts.kept.levels, counts.classes, 5, ["2013-01"]
+    )
     x = encoder.transform(rows)
     assert x.shape == (rows.height, len(dataset.features))
     assert x.dtype == np.float32

@@ -19,7 +19,9 @@ from evergreen.errors import InputError
 from evergreen.params import Source
 from evergreen.project import Project
 
-SAID = pl.DataFrame({"key_id": [3, 1, 2], "prediction": [0.25, 0.5, 0.75], "model": ["flights"] * 3})
+SAID = pl.DataFrame(
+    {"key_id": [3, 1, 2], "prediction": [0.25, 0.5, 0.75], "model": ["flights"] * 3}
+)
 FILES = Source(kind="files", path="inbox")
 
 
@@ -40,7 +42,8 @@ def check(project: Project, name: str, source: Source = FILES) -> None:
     check_export(project, source, project.root / name, [str(project.root / "inbox" / "new.csv")])
 
 
-# --- what it holds ----------------------------------------------------------------------------------------------------
+# --- what it holds
+# --------------------------------------------------------------------------------------------------
 
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     "said.csv": pl.read_csv,
@@ -58,7 +61,9 @@ def test_a_copy_holds_the_same(name: str, project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_without_a_key_the_number_of_the_row_and_its_columns_name_it(name: str, tmp_path: Path) -> None:
+def test_without_a_key_the_number_of_the_row_and_its_columns_name_it(
+    name: str, tmp_path: Path
+) -> None:
     said = SAID.drop("key_id").insert_column(0, pl.Series(CONTENT, [7, 8, 9], pl.UInt64))
     said = said.with_columns(pl.Series(ROW, [3, 1, 4], pl.UInt32))
     given = pl.DataFrame({"place": ["a", "b", "c", "d"], "model": ["T", "U", "V", "W"]})
@@ -97,7 +102,8 @@ def test_what_a_spreadsheet_would_run_is_counted_and_escaped_on_request(
     assert [row[0] for row in rows] == ["key_id", "'" * (risky and escape) + value, "plain", ""]
 
 
-# --- where it may be written ------------------------------------------------------------------------------------------
+# --- where it may be written
+# ------------------------------------------------------------------------------------------
 
 REFUSED = {
     "said.xlsx": "predictions are written as .csv, .tsv, .parquet",

@@ -31,6 +31,8 @@ def test_count(number: int, said: str) -> None:
     assert count(number, "batch", "batches").endswith("batch" if number == 1 else "batches")
 
 
-@pytest.mark.parametrize(("names", "said"), [([], "none"), (["auto"], "auto"), (["a", "b", "c"], "a to c")])
+@pytest.mark.parametrize(
+    ("names", "said"), [([], "none"), (["auto"], "auto"), (["a", "b", "c"], "a to c")]
+)
 def test_span(names: list[str], said: str) -> None:
     assert span(names) == said

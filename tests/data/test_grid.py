@@ -44,7 +44,9 @@ def answers(draw: Draw) -> Array:
     return draw.integers(1, 6, 200).astype(float)
 
 
-GRIDS: dict[str, Callable[[Draw], Array]] = {one.__name__: one for one in (wind, rain, prices, ages, scores, answers)}
+GRIDS: dict[str, Callable[[Draw], Array]] = {
+    one.__name__: one for one in (wind, rain, prices, ages, scores, answers)
+}
 FAULTS: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "knots": ("wind", lambda x: x / 1.15078),
     "metres a second": ("wind", lambda x: x * 0.44704),
@@ -100,7 +102,9 @@ LOOSE: dict[str, Callable[[Draw, int], Array]] = {
     ),
     "a counter": lambda draw, at: np.arange(500.0) + 500 * at,
     "a trend": lambda draw, at: np.round(draw.normal(10 * at, 5, 800)),
-    "a jump beyond all that was": lambda draw, at: np.round(draw.normal(50, 5, 800)) + 200 * (at == 6),
+    "a jump beyond all that was": lambda draw, at: (
+        np.round(draw.normal(50, 5, 800)) + 200 * (at == 6)
+    ),
     "a year": lambda draw, at: np.full(800, 2000.0 + at),
     "five rows": lambda draw, at: draw.random(5),
     "one row": lambda draw, at: draw.random(1),
@@ -135,7 +139,10 @@ def test_nobody_is_asked_in_vain(shown: int, without: tuple[str, ...]) -> None:
 
 def test_a_column_that_others_lack_or_that_was_a_category_is_left_alone() -> None:
     draw = np.random.default_rng(5)
-    others = [sketch(pl.DataFrame({"y": wind(draw)}), None), sketch(pl.DataFrame({"x": ["a", "b"] * 50}), None)]
+    others = [
+        sketch(pl.DataFrame({"y": wind(draw)}), None),
+        sketch(pl.DataFrame({"x": ["a", "b"] * 50}), None),
+    ]
     assert find_off_grid(of(wind(draw)), others * 2, 0.95) == {}
 
 
@@ -148,7 +155,13 @@ def test_a_column_that_others_lack_or_that_was_a_category_is_left_alone() -> Non
         lambda draw: np.append(wind(draw), 99999.0),
         lambda draw: np.append(np.zeros(2000), np.full(30, 7.77)),
     ],
-    ids=["without values", "one row", "off the grid itself", "with a 99999", "calm but for one hour"],
+    ids=[
+        "without values",
+        "one row",
+        "off the grid itself",
+        "with a 99999",
+        "calm but for one hour",
+    ],
 )
 def test_one_odd_earlier_batch_does_not_blind(odd: Callable[[Draw], Array]) -> None:
     draw = np.random.default_rng(6)
@@ -166,13 +179,17 @@ def test_more_values_than_a_sketch_holds_are_off_a_grid() -> None:
 def test_a_few_dear_things_do_not_make_cents_alike() -> None:
     draw = np.random.default_rng(8)
     before = [of(np.ceil(draw.lognormal(3, 2, 900)) - 0.01) for _ in range(4)]
-    assert "x" in find_off_grid(of(np.round((np.ceil(draw.lognormal(3, 2, 900)) - 0.01) / 1.19, 2)), before, 0.95)
+    assert "x" in find_off_grid(
+        of(np.round((np.ceil(draw.lognormal(3, 2, 900)) - 0.01) / 1.19, 2)), before, 0.95
+    )
 
 
 def test_one_new_value_is_luck_however_many_rows_have_it() -> None:
     """A storm of one hour in a dry month; a discount that has not been given before."""
     draw = np.random.default_rng(9)
-    discounts = [np.where(draw.random(3000) < 0.94, 0.0, draw.integers(1, 25, 3000) / 20) for _ in range(9)]
+    discounts = [
+        np.where(draw.random(3000) < 0.94, 0.0, draw.integers(1, 25, 3000) / 20) for _ in range(9)
+    ]
     new = np.where((discounts[-1] > 0) & (draw.random(3000) < 0.9), 0.17, discounts[-1])
     assert find_off_grid(of(new), [of(one) for one in discounts[:-1]], 0.95) == {}
 

@@ -25,7 +25,11 @@ ROWS = 1500
 
 @cache
 def batch(
-    at: int, scale: float = 1.0, fixed: bool = False, flipped: bool = False, few: float | None = None
+    at: int,
+    scale: float = 1.0,
+    fixed: bool = False,
+    flipped: bool = False,
+    few: float | None = None,
 ) -> pl.DataFrame:
     draw = np.random.default_rng(at)
     label, distance = draw.random(ROWS) < 0.2, draw.normal(100, 20, ROWS) * scale
@@ -56,12 +60,16 @@ def fill(done: Manifest, batches: list[pl.DataFrame], days: pl.Series | None = N
     for at, (name, rows) in enumerate(zip(names, batches, strict=True)):
         moment = str(date(2013, 1, 1) + timedelta(days=30 * at))
         sketch(rows, days).write(done.file(name, SKETCH))
-        done.record(name, done.file(name, SKETCH), rows=rows.height, start=moment, middle=moment, end=moment)
+        done.record(
+            name, done.file(name, SKETCH), rows=rows.height, start=moment, middle=moment, end=moment
+        )
     return names
 
 
 @pytest.mark.parametrize("column", ODD)
-def test_a_poisoned_batch_is_held_by_its_column_and_those_after_it_are_not(done: Manifest, column: str) -> None:
+def test_a_poisoned_batch_is_held_by_its_column_and_those_after_it_are_not(
+    done: Manifest, column: str
+) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, **ODD[column]), batch(5), batch(6)])
     held = find_held(done, names, Drift())
     assert list(held) == ["04"]
@@ -95,7 +103,9 @@ def test_more_rows_are_never_held_than_count(done: Manifest) -> None:
     assert list(find_held(done, names, Drift())) == ["04", "05", "06", "07"]
 
 
-@pytest.mark.parametrize(("last", "held"), [("2013-05-01", ["04"]), ("2013-05-04", []), ("2013-05-08", ["04"])])
+@pytest.mark.parametrize(
+    ("last", "held"), [("2013-05-01", ["04"]), ("2013-05-04", []), ("2013-05-08", ["04"])]
+)
 def test_a_few_days_are_like_no_others(done: Manifest, last: str, held: list[str]) -> None:
     """Where no column says when, all rows have one time."""
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
@@ -110,9 +120,13 @@ def table(first: int, last: int) -> pl.DataFrame:
     return pl.DataFrame({"day": days.astype(float), "x": x, "z": z, "label": 3 * x + z})
 
 
-@pytest.mark.parametrize("week", [15, *(pytest.param(one, marks=pytest.mark.slow) for one in (40, 60, 150))])
+@pytest.mark.parametrize(
+    "week", [15, *(pytest.param(one, marks=pytest.mark.slow) for one in (40, 60, 150))]
+)
 @pytest.mark.parametrize("history", [100, 300, 1500])
-def test_a_history_before_small_batches_is_never_held(done: Manifest, history: int, week: int) -> None:
+def test_a_history_before_small_batches_is_never_held(
+    done: Manifest, history: int, week: int
+) -> None:
     """Its days are far from those of later batches, and theirs from one another."""
     later = [table(history + 1 + at * week, history + (at + 1) * week) for at in range(14)]
     names = fill(done, [table(1, history), *later])
@@ -132,7 +146,9 @@ def test_two_in_a_row_that_are_odd_otherwise_are_both_held(done: Manifest) -> No
     assert list(find_held(done, names, Drift())) == ["04", "05"]
 
 
-@pytest.mark.parametrize("params", [Drift(accepted=("04",)), Drift(hold=None)], ids=["accepted", "off"])
+@pytest.mark.parametrize(
+    "params", [Drift(accepted=("04",)), Drift(hold=None)], ids=["accepted", "off"]
+)
 def test_a_person_can_let_it_in(done: Manifest, params: Drift) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609), batch(5)])
     assert find_held(done, names, params) == {}
@@ -168,14 +184,19 @@ def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
 def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest) -> None:
     """Else labels turned round would come in beside a new sensor."""
     new = {"scale": 1.609}
-    names = fill(done, [*map(batch, range(4)), batch(4, **new), batch(5, **new, flipped=True), batch(6, **new)])
+    names = fill(
+        done,
+        [*map(batch, range(4)), batch(4, **new), batch(5, **new, flipped=True), batch(6, **new)],
+    )
     held = find_held(done, names, Drift())
     assert {name: list(why) for name, why in held.items()} == {"05": ["label"]}
     assert read_held(done) == held
 
 
 def test_a_part_of_what_was_odd_vouches_for_none_of_it(done: Manifest) -> None:
-    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609, flipped=True), batch(5, scale=1.609)])
+    names = fill(
+        done, [*map(batch, range(4)), batch(4, scale=1.609, flipped=True), batch(5, scale=1.609)]
+    )
     assert list(find_held(done, names, Drift())) == ["04", "05"]
 
 
@@ -192,7 +213,9 @@ OTHERWISE: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("other", OTHERWISE)
-def test_who_is_odd_otherwise_in_the_same_column_vouches_for_nobody(done: Manifest, other: str) -> None:
+def test_who_is_odd_otherwise_in_the_same_column_vouches_for_nobody(
+    done: Manifest, other: str
+) -> None:
     first, second = OTHERWISE[other]
     last = batch(5, **second) if isinstance(second, dict) else batch(5).with_columns(second)
     names = fill(done, [*map(batch, range(4)), batch(4, **first), last])
@@ -211,7 +234,9 @@ def test_a_new_unit_of_a_column_with_seasons_is_a_change(done: Manifest) -> None
         draw = np.random.default_rng(at)
         warm = 55 - 25 * np.cos(at / 12 * 2 * np.pi) + 7 * draw.normal(size=30)[DAYS.to_numpy()]
         temp = np.round(warm + 4 * draw.normal(size=ROWS))
-        return pl.DataFrame({"temp": (temp - 32) / 1.8 if celsius else temp, "label": batch(at)["label"]})
+        return pl.DataFrame(
+            {"temp": (temp - 32) / 1.8 if celsius else temp, "label": batch(at)["label"]}
+        )
 
     frames = [season(at, celsius=at >= 14) for at in range(17)]
     names = fill(done, frames, DAYS)
@@ -251,9 +276,13 @@ def test_prices_that_hardly_ever_come_again_can_change_for_good(done: Manifest) 
     assert find_held(done, names, Drift()) == {}
 
 
-def test_who_vouched_for_whom_is_not_asked_again(done: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_vouched_for_whom_is_not_asked_again(
+    done: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a run would cost what history holds of changes."""
-    names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5, scale=1.6), batch(6, scale=1.6)])
+    names = fill(
+        done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5, scale=1.6), batch(6, scale=1.6)]
+    )
     assert find_held(done, names[:6], Drift()) == {}
     looked, real = [], hold.is_alike
     monkeypatch.setattr(hold, "is_alike", lambda *args: looked.append(args) or real(*args))
@@ -273,7 +302,8 @@ def test_what_is_held_is_told_with_its_rows_and_what_to_do(done: Manifest) -> No
     assert tell_held(done) == []
 
 
-LEFT: dict[str, tuple[list[int], float | None, str]] = {  # batches that are used, of 0 to 5, and why not
+# Batches that are used, of 0 to 5, and why not
+LEFT: dict[str, tuple[list[int], float | None, str]] = {
     "all": ([0, 1, 2, 3, 4, 5], 0.5, ""),
     "half": ([3, 4, 5], 0.5, ""),
     "a third": ([4, 5], 0.5, "Missing: 00, 01, 02, 03: no longer among the newest split.train_batches"),

@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from evergreen.data.keys import hash_keys
 
-LETTERS = st.characters(codec="utf-8", exclude_characters="\x1e\x1f")  # these keep the parts of a key apart
+# These keep the parts of a key apart
+LETTERS = st.characters(codec="utf-8", exclude_characters="\x1e\x1f")
 PARTS = {
-    "text": st.none() | st.sampled_from(["", " ", "a", "b", "ab", "ba", "null", "None"]) | st.text(LETTERS, max_size=3),
+    "text": st.none()
+    | st.sampled_from(["", " ", "a", "b", "ab", "ba", "null", "None"])
+    | st.text(LETTERS, max_size=3),
     "number": st.none() | st.integers(-2, 11),
     "date": st.none() | st.dates(date(2013, 1, 1), date(2013, 1, 4)),
 }
@@ -35,18 +38,31 @@ def hashes(*rows: tuple[Any, ...], **types: pl.DataType) -> list[int]:
         (("UA",), {"carrier": pl.String()}, 1969961979824733034),
         (
             (datetime.fromisoformat("2013-01-31T23:59"), "UA", 1545, "EWR"),
-            {"time": pl.Datetime("us"), "carrier": pl.String(), "flight": pl.Int32(), "origin": pl.String()},
+            {
+                "time": pl.Datetime("us"),
+                "carrier": pl.String(),
+                "flight": pl.Int32(),
+                "origin": pl.String(),
+            },
             5009384234892826346,
         ),
         (
             (date(2013, 1, 31), 0.1, None, "Zürich ✈", True),
-            {"day": pl.Date(), "size": pl.Float64(), "gap": pl.Int64(), "place": pl.String(), "late": pl.Boolean()},
+            {
+                "day": pl.Date(),
+                "size": pl.Float64(),
+                "gap": pl.Int64(),
+                "place": pl.String(),
+                "late": pl.Boolean(),
+            },
             14854217463232405574,
         ),
     ],
     ids=["text", "a flight", "every type"],
 )
-def test_known_keys_keep_their_hashes(row: tuple[Any, ...], types: dict[str, pl.DataType], expected: int) -> None:
+def test_known_keys_keep_their_hashes(
+    row: tuple[Any, ...], types: dict[str, pl.DataType], expected: int
+) -> None:
     assert hashes(row, **types) == [expected]
 
 
@@ -68,20 +84,26 @@ def test_known_keys_keep_their_hashes(row: tuple[Any, ...], types: dict[str, pl.
         (("é", "b"), ("e\u0301", "b")),
     ],
 )
-def test_other_keys_have_other_hashes(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> None:
+def test_other_keys_have_other_hashes(
+    one: tuple[str | None, ...], other: tuple[str | None, ...]
+) -> None:
     first, second = hashes(one, other)
     assert first != second
 
 
 def test_each_row_has_a_hash_of_its_own_key() -> None:
-    frame = pl.DataFrame({"one": ["a", None, "b", "a"], "two": [1, 2, 3, 1], "no key": [1.0, 2.0, 3.0, 4.0]})
+    frame = pl.DataFrame(
+        {"one": ["a", None, "b", "a"], "two": [1, 2, 3, 1], "no key": [1.0, 2.0, 3.0, 4.0]}
+    )
     found = hash_keys(frame, ["one", "two"])
     assert (found.dtype, found.shape) == (np.uint64, (4,))
     assert found[0] == found[3]
     assert len(set(found.tolist())) == 3
     for at in range(4):
         assert hash_keys(frame[at], ["one", "two"]).tolist() == [found[at]]
-    np.testing.assert_array_equal(hash_keys(frame[::-1], (name for name in ("one", "two"))), found[::-1])
+    np.testing.assert_array_equal(
+        hash_keys(frame[::-1], (name for name in ("one", "two"))), found[::-1]
+    )
     assert not np.isin(hash_keys(frame, ["two", "one"]), found).any()  # the order of parts matters
 
 

@@ -64,7 +64,9 @@ def test_suspects_are_those_of_the_definition(rows: list[tuple[int, ...]]) -> No
     y = np.array([row[0] for row in rows])
     p = np.array([row[1:] for row in rows], dtype=float)
     p /= p.sum(axis=1, keepdims=True)
-    threshold = {j: np.mean([p[i][j] for i in range(len(y)) if y[i] == j]) for j in range(3) if j in y}
+    threshold = {
+        j: np.mean([p[i][j] for i in range(len(y)) if y[i] == j]) for j in range(3) if j in y
+    }
     if any(abs(p[i][j] - edge) < 1e-9 for i in range(len(y)) for j, edge in threshold.items()):
         return
     expected = {}
@@ -81,7 +83,8 @@ def test_a_class_without_rows_is_never_believed() -> None:
     assert 2 not in find_suspects("multiclass", np.array([1.0, 0.0, 0.0]), p).instead
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
+# --- numbers
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("planted", [0, 5])
@@ -105,12 +108,15 @@ def test_outliers_where_most_residuals_are_equal(residuals: list[float], suspect
     assert len(find_suspects("regression", np.array(residuals), p).at) == suspects
 
 
-# --- what is told -----------------------------------------------------------------------------------------------------
+# --- what is told
+# --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_told_of_classes() -> None:
     y, p, wrong = labelled(2, 0.05)
-    keys = pl.DataFrame({"at": pl.Series([f"2013-01-01 00:00:00.{n:06}" for n in range(ROWS)]), "who": ["x"] * ROWS})
+    keys = pl.DataFrame(
+        {"at": pl.Series([f"2013-01-01 00:00:00.{n:06}" for n in range(ROWS)]), "who": ["x"] * ROWS}
+    )
     share, named = find_label_noise("binary", Predicted(y, p, ("no", "yes"), keys, "June"))
     assert share.bound == "max_label_noise"
     assert share.value == pytest.approx(wrong.mean(), abs=0.02)

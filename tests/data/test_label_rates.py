@@ -38,7 +38,9 @@ def look(change: Frame, task: str = "binary", days: pl.Series | None = None) -> 
 
 
 def where(condition: pl.Expr, value: str | float) -> Frame:
-    return lambda frame: frame.with_columns(pl.when(condition).then(pl.lit(value)).otherwise(LABEL).alias(LABEL))
+    return lambda frame: frame.with_columns(
+        pl.when(condition).then(pl.lit(value)).otherwise(LABEL).alias(LABEL)
+    )
 
 
 BAY = pl.col("place") == "bay"
@@ -85,7 +87,9 @@ def test_what_is_honest_is_not(case: str) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_honest_batches_are_not_named(task: str) -> None:
     whole = [sketch(batch(at, task, 300 + 50 * at), None) for at in range(24)]
-    assert not [at for at in range(3, 24) if find_label_rates(whole[at], whole[max(0, at - 12) : at], 0.95)]
+    assert not [
+        at for at in range(3, 24) if find_label_rates(whole[at], whole[max(0, at - 12) : at], 0.95)
+    ]
 
 
 def test_rows_of_a_day_are_worth_less() -> None:
@@ -93,7 +97,8 @@ def test_rows_of_a_day_are_worth_less() -> None:
     few = BAY & (pl.int_range(pl.len()) < 6 * ROWS // 10)
     assert look(where(few, "yes"))
     assert look(where(BAY, "yes"), days=DAYS)
-    frame = batch(BATCHES).sort(BAY)  # so that the level has two days of thirty, and is bad on one of them
+    # So that the level has two days of thirty, and is bad on one of them
+    frame = batch(BATCHES).sort(BAY)
     one = pl.col("place").cum_count().over("place") <= 150
     assert look(lambda _: where(BAY & one, "yes")(frame), days=DAYS) == ""
 

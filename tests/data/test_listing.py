@@ -120,7 +120,17 @@ def test_what_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".DS_Store", "Thumbs.db", "._a.csv", ".gitkeep", "_SUCCESS", ".a.csv.Xy12z", "~$a.xlsx", ".~lock.a.csv#"]
+    "name",
+    [
+        ".DS_Store",
+        "Thumbs.db",
+        "._a.csv",
+        ".gitkeep",
+        "_SUCCESS",
+        ".a.csv.Xy12z",
+        "~$a.xlsx",
+        ".~lock.a.csv#",
+    ],
 )
 def test_marks_of_other_tools_are_not_worth_a_word(name: str, tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(TEXT)
@@ -168,7 +178,9 @@ def test_a_file_that_becomes_something_else_is_not_waited_for(kind: str, tmp_pat
     source.offers()
     (tmp_path / "a.csv").unlink()
     SPECIAL[kind][0](tmp_path / "a.csv")
-    with pytest.raises(InputError, match=rf"a\.csv is {SPECIAL[kind][1]}, and no file that can be read"):
+    with pytest.raises(
+        InputError, match=rf"a\.csv is {SPECIAL[kind][1]}, and no file that can be read"
+    ):
         source.read("a")
 
 
@@ -203,7 +215,9 @@ def test_a_file_that_vanishes_while_it_is_listed_is_not_offered(
     assert [offer.name for offer in files(tmp_path).offers()] == ["b"]
 
 
-def test_a_store_that_fails_while_files_are_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_while_files_are_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fsspec.implementations.local import LocalFileSystem
 
     def fail(*_: object) -> None:
@@ -220,7 +234,10 @@ def test_a_store_that_fails_while_files_are_looked_at_is_named(tmp_path: Path, m
 def test_damaged_packings_are_named(name: str, how: str, tmp_path: Path) -> None:
     content = TAKEN[name](tmp_path / name)
     (tmp_path / name).write_bytes(content[: len(content) // 2] if how == "cut" else TEXT)
-    with pytest.raises(InputError, match=rf"{name} cannot be read as .*: it is cut short or damaged; deliver it again"):
+    with pytest.raises(
+        InputError,
+        match=rf"{name} cannot be read as .*: it is cut short or damaged; deliver it again",
+    ):
         files(tmp_path / name).read("a")
 
 
@@ -233,7 +250,9 @@ def test_a_name_twice_is_refused_in_any_packing(tmp_path: Path) -> None:
 
 def test_nothing_that_can_be_read_says_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"holds no file that ends in .*; passed over: a\.xlsx \(a spreadsheet"):
+    with pytest.raises(
+        InputError, match=r"holds no file that ends in .*; passed over: a\.xlsx \(a spreadsheet"
+    ):
         files(tmp_path).offers()
 
 

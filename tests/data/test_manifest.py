@@ -112,11 +112,17 @@ def test_a_batch_is_altered_when_any_of_its_files_is(folder: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": ', b"\xff\xfe\x00"])
 def test_damaged_manifest_says_how_to_restore_it(folder: Path, content: bytes) -> None:
     (folder / "manifest.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"manifest\.json is damaged: restore .*`dvc checkout --force data/raw`"):
+    with pytest.raises(
+        InputError, match=r"manifest\.json is damaged: restore .*`dvc checkout --force data/raw`"
+    ):
         Manifest(folder)
 
 
 def test_writing_sweeps_what_a_killed_run_left(folder: Path) -> None:
     (folder / ".part-xyz.parquet").write_text("half")
     Manifest(folder).write()
-    assert sorted(path.name for path in folder.iterdir()) == ["a.parquet", "b.parquet", "manifest.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "a.parquet",
+        "b.parquet",
+        "manifest.json",
+    ]

@@ -29,7 +29,9 @@ def packed(frame: pl.DataFrame) -> bytes:
     return written.getvalue()
 
 
-def test_there_is_memory_and_no_more_than_the_limits_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_memory_and_no_more_than_the_limits_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert free_memory() > SIZE
     (tmp_path / "memory.current").write_text("800\n")
     (tmp_path / "memory.stat").write_text("file 200\ninactive_file 100\nactive_file 100\n")
@@ -40,7 +42,11 @@ def test_there_is_memory_and_no_more_than_the_limits_say(tmp_path: Path, monkeyp
     (tmp_path / "memory.max").write_text("max\n")
     assert free_memory() > SIZE
     (tmp_path / "memory").mkdir()
-    for name, text in (("limit_in_bytes", "900"), ("usage_in_bytes", "700"), ("stat", "total_inactive_file 50\n")):
+    for name, text in (
+        ("limit_in_bytes", "900"),
+        ("usage_in_bytes", "700"),
+        ("stat", "total_inactive_file 50\n"),
+    ):
         (tmp_path / "memory" / f"memory.{name}").write_text(text)
     assert free_memory() == 250
 
@@ -50,14 +56,21 @@ def test_a_limit_of_the_shell_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert free_memory() == 0
 
 
-@pytest.mark.parametrize(("rows", "fits"), [(1_000, True), (40_000, True), (60_000, False), (5_000_000, False)])
-def test_rows_of_a_parquet_file_are_counted_before_they_are_read(small: None, rows: int, fits: bool) -> None:
+@pytest.mark.parametrize(
+    ("rows", "fits"), [(1_000, True), (40_000, True), (60_000, False), (5_000_000, False)]
+)
+def test_rows_of_a_parquet_file_are_counted_before_they_are_read(
+    small: None, rows: int, fits: bool
+) -> None:
     content = packed(pl.DataFrame({"x": pl.zeros(rows, eager=True)}))
     assert len(content) < SIZE / 10  # packed, it looks small
     if fits:
         check_parquet(content, "a.parquet")
         return
-    with pytest.raises(InputError, match=r"a\.parquet takes .* GB of memory or more as a table, and 0\.0 GB are free"):
+    with pytest.raises(
+        InputError,
+        match=r"a\.parquet takes .* GB of memory or more as a table, and 0\.0 GB are free",
+    ):
         check_parquet(content, "a.parquet")
 
 

@@ -20,14 +20,22 @@ from evergreen.data.validate import validate
 from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
 
-COLUMNS = {"week": pl.Int64(), "score": pl.Float64(), "day": pl.Datetime("us"), "place": pl.String(), "y": pl.Boolean()}
+COLUMNS = {
+    "week": pl.Int64(),
+    "score": pl.Float64(),
+    "day": pl.Datetime("us"),
+    "place": pl.String(),
+    "y": pl.Boolean(),
+}
 ARRIVED = datetime(2024, 5, 3, 8, 30)  # noqa: DTZ001
 
 
 def declare(time: str) -> Dataset:
     """Return a dataset without a key whose time is this."""
     features = {"score": pl.col("score"), "place": pl.col("place")}
-    return Dataset(columns=COLUMNS, time=time, label=pl.col("y"), known_later=("y",), features=features)
+    return Dataset(
+        columns=COLUMNS, time=time, label=pl.col("y"), known_later=("y",), features=features
+    )
 
 
 def table(week: int, rows: int = 60) -> pl.DataFrame:
@@ -45,7 +53,8 @@ def table(week: int, rows: int = 60) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("time", "column", "dates"), [("", False, False), (ORDER, False, False), ("week", True, False), ("day", True, True)]
+    ("time", "column", "dates"),
+    [("", False, False), (ORDER, False, False), ("week", True, False), ("day", True, True)],
 )
 def test_what_says_when(time: str, column: bool, dates: bool) -> None:
     declared = declare(time)
@@ -81,7 +90,9 @@ def test_in_order_labels_find_rows_that_hold_what_no_other_does() -> None:
     rows = table(1, 10).with_columns(score=pl.int_range(10).cast(pl.Float64))
     scored, _ = featurize_unlabelled(dataset, rows)
     labelled, _ = featurize(dataset, rows, "binary", ARRIVED)
-    found = join_labels(scored.drop("score", "place"), labelled.select(*key_columns(labelled), LABEL))
+    found = join_labels(
+        scored.drop("score", "place"), labelled.select(*key_columns(labelled), LABEL)
+    )
     assert found[LABEL].to_list() == labelled[LABEL].to_list()
 
 
@@ -95,7 +106,9 @@ def test_the_newest_judge(time: str, batches: int, site: Any) -> None:
         validate(site.project, site.contract(site.params()))
     prepare(site.project, site.dataset, site.params())
     split = Split.read(site.project.features / "split.json")
-    assert list(Manifest(site.project.features).in_order()) == [f"w{week}" for week in range(1, batches + 1)]
+    assert list(Manifest(site.project.features).in_order()) == [
+        f"w{week}" for week in range(1, batches + 1)
+    ]
     parts = [read_part(site.project, getattr(split, role)) for role in ROLES]
     if batches > 1:
         assert split.judging_rows() == "w4"

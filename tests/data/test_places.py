@@ -37,10 +37,14 @@ def table(rows: int = 400) -> pl.DataFrame:
 @pytest.mark.parametrize("bad", [[], [1], [2, 3, 11, 401]])
 @pytest.mark.parametrize("labelled", [True, False])
 def test_each_row_has_the_number_it_came_with(bad: list[int], labelled: bool) -> None:
-    frame = table().with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias(QUARANTINE_ROW))
+    frame = table().with_columns(
+        pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias(QUARANTINE_ROW)
+    )
     chosen = frame[QUARANTINE_ROW].is_in(bad)
     valid, quarantined = frame.filter(~chosen), frame.filter(chosen)
-    features, _ = featurize(dataset, valid, "binary") if labelled else featurize_unlabelled(dataset, valid)
+    features, _ = (
+        featurize(dataset, valid, "binary") if labelled else featurize_unlabelled(dataset, valid)
+    )
     found = number_rows(dataset, features, valid.drop(QUARANTINE_ROW), quarantined)
     expected = valid.filter(pl.col("place") != "none")[QUARANTINE_ROW]
     assert found[ROW].to_list() == expected.to_list()
@@ -57,7 +61,12 @@ def test_of_a_batch_quarantined_without_numbers_nothing_is_made_up() -> None:
 def test_rows_of_the_holdout_are_told_by_batch_number_and_values(site: Any) -> None:
     site.dataset, site.expectations = dataset, lambda _: []
     site.deliver(
-        {"a": table().with_columns(x=pl.when(pl.int_range(pl.len()) == 4).then(None).otherwise("x")), "b": table(200)}
+        {
+            "a": table().with_columns(
+                x=pl.when(pl.int_range(pl.len()) == 4).then(None).otherwise("x")
+            ),
+            "b": table(200),
+        }
     )
     ingest(site.project, site.dataset, site.params())
     validate(site.project, site.contract(site.params()))

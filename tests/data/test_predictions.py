@@ -50,8 +50,12 @@ def said(rows: pl.DataFrame = ROWS, start: float = 0.0) -> pl.DataFrame:
     ).with_columns(values)
 
 
-def put(project: Project, rows: pl.DataFrame = ROWS, scorer: Scorer = ONE, batch: str = "april") -> tuple[Kept, bool]:
-    return keep(project, dataset, Given(batch, rows), scorer, said(rows), SEEN, rows.head(2), {"no seat": 3})
+def put(
+    project: Project, rows: pl.DataFrame = ROWS, scorer: Scorer = ONE, batch: str = "april"
+) -> tuple[Kept, bool]:
+    return keep(
+        project, dataset, Given(batch, rows), scorer, said(rows), SEEN, rows.head(2), {"no seat": 3}
+    )
 
 
 @pytest.fixture
@@ -63,8 +67,17 @@ def test_what_is_kept_comes_back(project: Project) -> None:
     before = datetime.now(UTC)
     kept, fresh = put(project)
     assert fresh
-    assert (kept.batch, kept.scorer, kept.delivered, kept.scored, kept.quarantined) == ("april", ONE, 30, 30, 2)
-    assert (kept.left_out, kept.path) == ({"no seat": 3}, project.predictions / "april" / "1.parquet")
+    assert (kept.batch, kept.scorer, kept.delivered, kept.scored, kept.quarantined) == (
+        "april",
+        ONE,
+        30,
+        30,
+        2,
+    )
+    assert (kept.left_out, kept.path) == (
+        {"no seat": 3},
+        project.predictions / "april" / "1.parquet",
+    )
     assert datetime.fromisoformat(kept.scored_at).tzinfo == UTC
     back = read(project, "april", "1")
     assert back.columns == [*KEYS, TIME, "prediction", "model", "version", "scored_at"]
@@ -74,7 +87,9 @@ def test_what_is_kept_comes_back(project: Project) -> None:
     ((model, version, scored_at),) = set(back.select("model", "version", "scored_at").rows())
     assert (model, version) == ("flights", "1")
     assert before <= scored_at <= datetime.now(UTC)
-    assert_frame_equal(pl.read_parquet(project.predictions / "april" / "1.quarantine.parquet"), ROWS.head(2))
+    assert_frame_equal(
+        pl.read_parquet(project.predictions / "april" / "1.quarantine.parquet"), ROWS.head(2)
+    )
     seen = read_sketch(project, "april", "1")
     assert (seen.rows, list(seen.columns)) == (30, ["distance", "carrier"])
     assert find(project, dataset, Given("april", ROWS), ONE) == kept
@@ -91,13 +106,17 @@ OTHER: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "a row twice": lambda frame: pl.concat([frame, frame.head(1)]),
     "another value": lambda frame: frame.with_columns(distance=pl.col("distance") + 1),
     "a value gone": lambda frame: frame.with_columns(temp=pl.lit(None, pl.Float64)),
-    "values of two columns changed round": lambda frame: frame.with_columns(temp="dewp", dewp="temp"),
+    "values of two columns changed round": lambda frame: frame.with_columns(
+        temp="dewp", dewp="temp"
+    ),
     "a column less": lambda frame: frame.drop("temp"),
 }
 
 
 @pytest.mark.parametrize("change", SAME)
-def test_the_same_rows_again_change_nothing(change: str, project: Project, snapshot: Callable[..., Any]) -> None:
+def test_the_same_rows_again_change_nothing(
+    change: str, project: Project, snapshot: Callable[..., Any]
+) -> None:
     first, _ = put(project)
     before = snapshot(project.predictions)
     again, fresh = put(project, SAME[change](ROWS))
@@ -146,17 +165,22 @@ def test_a_version_of_another_registry_is_no_version_of_this_one(project: Projec
 
 def test_no_row_is_kept_as_well(project: Project) -> None:
     nothing = sketch(ROWS.select("distance", "carrier").clear(), ROWS[dataset.time].clear())
-    kept, _ = keep(project, dataset, Given("april", ROWS), ONE, said(ROWS.clear()), nothing, ROWS, {})
+    kept, _ = keep(
+        project, dataset, Given("april", ROWS), ONE, said(ROWS.clear()), nothing, ROWS, {}
+    )
     assert read_sketch(project, "april", "1").rows == 0
     assert (kept.scored, kept.quarantined) == (0, 30)
     assert read(project, "april", "1").is_empty()
 
 
-# --- killed, altered, at once -----------------------------------------------------------------------------------------
+# --- killed, altered, at once
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-def test_what_is_half_written_does_not_count(call: int, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_half_written_does_not_count(
+    call: int, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever file the process dies at."""
     calls = []
 
@@ -222,22 +246,32 @@ def test_two_at_once_keep_one(project: Project) -> None:
     assert all(kept == found[0][0] for kept, _ in found)
 
 
-def test_writing_waits_for_no_run_but_for_another_scoring(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_waits_for_no_run_but_for_another_scoring(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from filelock import FileLock
 
     with project.lock():
         assert put(project)[1]
     monkeypatch.setattr(predictions, "PATIENCE", 0)
-    with FileLock(project.stores / "predictions.lock"), pytest.raises(InputError, match="another scoring"):
+    with (
+        FileLock(project.stores / "predictions.lock"),
+        pytest.raises(InputError, match="another scoring"),
+    ):
         put(project, scorer=TWO)
     assert put(project, scorer=TWO)[1]
 
 
-# --- labels that have arrived -----------------------------------------------------------------------------------------
+# --- labels that have arrived
+# -----------------------------------------------------------------------------------------
 
 
 def labelled(rows: pl.DataFrame) -> pl.DataFrame:
-    return said(rows).drop("prediction").with_columns(pl.lit("true").alias(LABEL), pl.lit("AA").alias("slice_carrier"))
+    return (
+        said(rows)
+        .drop("prediction")
+        .with_columns(pl.lit("true").alias(LABEL), pl.lit("AA").alias("slice_carrier"))
+    )
 
 
 def test_labels_join_by_key_whatever_the_order(project: Project) -> None:
@@ -255,7 +289,11 @@ def test_keys_with_a_part_missing_join_too() -> None:
 
 
 REFUSED: dict[str, tuple[pl.DataFrame, pl.DataFrame, str]] = {
-    "a key twice": (said(), pl.concat([labelled(ROWS), labelled(ROWS.head(1))]), "2 labelled rows share a key"),
+    "a key twice": (
+        said(),
+        pl.concat([labelled(ROWS), labelled(ROWS.head(1))]),
+        "2 labelled rows share a key",
+    ),
     "keys of another type": (
         said(),
         labelled(ROWS).with_columns(pl.col(KEY + "flight").cast(pl.String)),
@@ -266,6 +304,8 @@ REFUSED: dict[str, tuple[pl.DataFrame, pl.DataFrame, str]] = {
 
 
 @pytest.mark.parametrize(("one", "other", "why"), REFUSED.values(), ids=REFUSED)
-def test_labels_that_cannot_be_joined_are_an_error(one: pl.DataFrame, other: pl.DataFrame, why: str) -> None:
+def test_labels_that_cannot_be_joined_are_an_error(
+    one: pl.DataFrame, other: pl.DataFrame, why: str
+) -> None:
     with pytest.raises(InputError, match=why):
         join_labels(one, other)

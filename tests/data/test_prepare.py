@@ -44,7 +44,11 @@ def rows(name: str, count: int = 200) -> pl.DataFrame:
 
 def flown(name: str, count: int = 200) -> pl.DataFrame:
     """Such rows by time, none of them left out."""
-    return rows(name, count).filter(pl.col("arr_delay").is_not_null()).sort(dataset.time, maintain_order=True)
+    return (
+        rows(name, count)
+        .filter(pl.col("arr_delay").is_not_null())
+        .sort(dataset.time, maintain_order=True)
+    )
 
 
 def start(site: Any, names: list[str], **sections: Any) -> Prepared:
@@ -66,7 +70,8 @@ def refusal(site: Any, *parts: str, **sections: Any) -> str:
     return said
 
 
-# --- rows and features ------------------------------------------------------------------------------------------------
+# --- rows and features
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["2013-01", "2013-02", "2013-07"])
@@ -87,7 +92,9 @@ def test_counts_of_used_batches_add_up(site: Any) -> None:
     found = start(site, names, split={"train_batches": 1})
     used = [rows(name) for name in names[1:]]
     assert found.rows + sum(found.left_out.values()) == sum(frame.height for frame in used)
-    assert found.left_out[next(iter(dataset.left_out))] == sum(frame["dep_time"].null_count() for frame in used)
+    assert found.left_out[next(iter(dataset.left_out))] == sum(
+        frame["dep_time"].null_count() for frame in used
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +108,11 @@ def test_counts_of_used_batches_add_up(site: Any) -> None:
 )
 def test_a_row_whose_fitness_is_unknown_is_left_out(condition: pl.Expr, left: int | None) -> None:
     declared = replace(dataset, left_out={"unfit": condition}, label=pl.col("distance") > 500)
-    frame = rows("2013-01").head(200).with_columns(pl.when(pl.int_range(pl.len()) % 4 > 0).then("temp").alias("temp"))
+    frame = (
+        rows("2013-01")
+        .head(200)
+        .with_columns(pl.when(pl.int_range(pl.len()) % 4 > 0).then("temp").alias("temp"))
+    )
     features, left_out = featurize(declared, frame, "binary")
     kept = frame.filter(~condition.fill_null(value=True)) if left is None else frame.head(left)
     assert (features.height, left_out) == (kept.height, {"unfit": 200 - kept.height})
@@ -117,12 +128,20 @@ def test_features_carry_key_time_label_and_values() -> None:
     frame = flown("2013-01")
     features, _ = featurize(dataset, frame, "binary")
     slices = [SLICE + name for name in dataset.slices]
-    assert features.columns == [*(KEY + name for name in dataset.key), TIME, LABEL, *slices, *dataset.features]
+    assert features.columns == [
+        *(KEY + name for name in dataset.key),
+        TIME,
+        LABEL,
+        *slices,
+        *dataset.features,
+    ]
     assert features[TIME].is_sorted()
     assert features.select(KEY + name for name in dataset.key).is_duplicated().sum() == 0
     assert features[LABEL].to_list() == [str(late).lower() for late in frame["arr_delay"] > 15]
     for name in dataset.features:
-        assert features.schema[name] == (pl.String() if name in ("carrier", "origin", "dest") else pl.Float32())
+        assert features.schema[name] == (
+            pl.String() if name in ("carrier", "origin", "dest") else pl.Float32()
+        )
 
 
 @pytest.mark.parametrize(
@@ -136,12 +155,16 @@ def test_features_carry_key_time_label_and_values() -> None:
     ],
     ids=["boolean", "integer", "whole float", "text", "number"],
 )
-def test_label_of_each_task(task: str, label: pl.Expr, dtype: pl.DataType, first: set[str] | None) -> None:
+def test_label_of_each_task(
+    task: str, label: pl.Expr, dtype: pl.DataType, first: set[str] | None
+) -> None:
     features, _ = featurize(replace(dataset, label=label), flown("2013-01"), task)
     assert features.schema[LABEL] == dtype
     if first is not None:
         assert set(features[LABEL]) == first
-        assert summarize(dataset, features, {}).classes == dict(features[LABEL].value_counts().rows())
+        assert summarize(dataset, features, {}).classes == dict(
+            features[LABEL].value_counts().rows()
+        )
     else:
         assert features[LABEL].to_list() == flown("2013-01")["arr_delay"].to_list()
         assert summarize(dataset, features, {}).classes == {}
@@ -165,7 +188,8 @@ def test_a_category_may_have_any_name(name: str) -> None:
     assert sum(summarize(declared, features, {}).kept.levels[name].values()) == features.height
 
 
-# --- only what is new -------------------------------------------------------------------------------------------------
+# --- only what is new
+# -------------------------------------------------------------------------------------------------
 
 
 def test_prepared_project(built: Any) -> None:
@@ -180,7 +204,9 @@ def test_prepared_project(built: Any) -> None:
         assert {why: one.rows for why, one in profile.left_out.items()} == left_out
 
 
-def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot: Callable[..., Any]) -> None:
+def test_later_batches_leave_the_files_of_earlier_ones_alone(
+    site: Any, snapshot: Callable[..., Any]
+) -> None:
     start(site, MONTHS[:3])
     for count in (4, 5):
         before = snapshot(site.project.features)
@@ -189,7 +215,12 @@ def test_later_batches_leave_the_files_of_earlier_ones_alone(site: Any, snapshot
         changed = {Path(path).name for path in after if before.get(path) != after[path]}
         name = MONTHS[count - 1]
         own = {f"{name}.parquet", f"{name}.json", f"{name}.npz"}
-        assert changed - {"held.json"} == own | {"manifest.json", "split.json", ENCODER, LIVE_ENCODER}
+        assert changed - {"held.json"} == own | {
+            "manifest.json",
+            "split.json",
+            ENCODER,
+            LIVE_ENCODER,
+        }
 
 
 def test_features_are_the_same_bytes_in_any_company(site: Any, tmp_path: Path) -> None:
@@ -207,7 +238,9 @@ def test_again_makes_nothing_and_says_the_same(built: Any, snapshot: Callable[..
     again = prepare(built.project, built.dataset, built.params(), check=True)
     assert first == again
     assert again.new == ()
-    assert {path: content for path, (content, _) in snapshot(built.project.features).items()} == before
+    assert {
+        path: content for path, (content, _) in snapshot(built.project.features).items()
+    } == before
 
 
 def test_only_a_replaced_batch_is_made_anew(site: Any) -> None:
@@ -226,7 +259,9 @@ def test_only_a_replaced_batch_is_made_anew(site: Any) -> None:
     ],
     ids=["rare levels", "window", "training", "task"],
 )
-def test_what_a_changed_parameter_makes_anew(site: Any, sections: dict[str, Any], new: tuple[str, ...]) -> None:
+def test_what_a_changed_parameter_makes_anew(
+    site: Any, sections: dict[str, Any], new: tuple[str, ...]
+) -> None:
     start(site, MONTHS[:3])
     assert prepare(site.project, site.dataset, site.params(**sections)).new == new
 
@@ -253,7 +288,10 @@ def test_two_projects_of_one_process_are_prepared_each_by_its_own(
         project = installed(own_package(tmp_path / name, name, column))
         own = type(site)(project, site.inbox, project.dataset)
         (own.project.validated).mkdir(parents=True)
-        done, rows = Manifest(project.validated), pl.DataFrame({column: number % 10 * 1.0, "sold": number % 3 == 0})
+        done, rows = (
+            Manifest(project.validated),
+            pl.DataFrame({column: number % 10 * 1.0, "sold": number % 3 == 0}),
+        )
         rows.write_parquet(done.file("a"))
         done.record("a", done.file("a"), stamp="a", rows=200, **when(pl.Series([START, START])))
         found = prepare(project, project.dataset, own.params())
@@ -264,37 +302,47 @@ def test_two_projects_of_one_process_are_prepared_each_by_its_own(
         assert features["cheap"].sum() == 100
 
 
-# --- the encoder ------------------------------------------------------------------------------------------------------
+# --- the encoder
+# --------------------------------------------------------------------------------------------------
 
 
 def with_dest(name: str, dest: str, count: int) -> pl.DataFrame:
     """Rows of a month, the first `count` of which go to `dest`."""
     frame = flown(name)
-    return frame.with_columns(dest=pl.when(pl.int_range(pl.len()) < count).then(pl.lit(dest)).otherwise("dest"))
+    return frame.with_columns(
+        dest=pl.when(pl.int_range(pl.len()) < count).then(pl.lit(dest)).otherwise("dest")
+    )
 
 
 @pytest.mark.parametrize(
-    ("refit", "name", "batches"), [("all", ENCODER, 3), ("all", LIVE_ENCODER, 4), ("none", ENCODER, 2)]
+    ("refit", "name", "batches"),
+    [("all", ENCODER, 3), ("all", LIVE_ENCODER, 4), ("none", ENCODER, 2)],
 )
 @pytest.mark.parametrize("place", range(4))
 def test_encoder_knows_only_levels_of_batches_that_are_learnt_from(
     site: Any, place: int, refit: str, name: str, batches: int
 ) -> None:
     """The judged model lacks the holdout, the live one nothing; without a refit the batch that stops early counts not."""
-    frames = {name: flown(name) for name in MONTHS[:4]} | {MONTHS[place]: with_dest(MONTHS[place], "QQQ", 50)}
+    frames = {name: flown(name) for name in MONTHS[:4]} | {
+        MONTHS[place]: with_dest(MONTHS[place], "QQQ", 50)
+    }
     site.accept(frames)
     prepare(site.project, site.dataset, site.params(drift={"hold": None}, train={"refit": refit}))
     encoder, known = encoder_of(site, name), place < batches
     assert encoder.fitted_on == tuple(MONTHS[:batches])
     assert ("QQQ" in encoder.levels["dest"]) is known
-    new = pl.read_parquet(site.project.features / f"{MONTHS[place]}.parquet").filter(pl.col("dest") == "QQQ")
+    new = pl.read_parquet(site.project.features / f"{MONTHS[place]}.parquet").filter(
+        pl.col("dest") == "QQQ"
+    )
     codes = set(encoder.transform(new)[:, list(dataset.features).index("dest")])
     assert codes == {FIRST + encoder.levels["dest"].index("QQQ") if known else OTHER}
     assert (site.project.features / LIVE_ENCODER).exists() is (refit == "all")
 
 
 @pytest.mark.parametrize(("hold", "holdout"), [(0.5, "2013-04"), (None, "2013-05")])
-def test_a_batch_that_is_unlike_all_others_is_in_no_part(site: Any, hold: float | None, holdout: str) -> None:
+def test_a_batch_that_is_unlike_all_others_is_in_no_part(
+    site: Any, hold: float | None, holdout: str
+) -> None:
     """A distance in another unit: every row may be valid by itself."""
     months = {name: month(name) for name in MONTHS[:5]}
     odd = months["2013-05"].with_columns((pl.col("distance") * 5).cast(pl.Int32))
@@ -303,13 +351,18 @@ def test_a_batch_that_is_unlike_all_others_is_in_no_part(site: Any, hold: float 
     parts = [getattr(done.split, role).batches for role in ROLES]
     assert parts[-1] == (holdout,)
     assert any("2013-05" in batches for batches in parts) is (hold is None)
-    assert {name: list(why) for name, why in done.held.items()} == ({"2013-05": ["distance"]} if hold else {})
+    assert {name: list(why) for name, why in done.held.items()} == (
+        {"2013-05": ["distance"]} if hold else {}
+    )
 
 
 def test_level_becomes_known_when_its_batch_trains(site: Any) -> None:
     site.accept({name: flown(name) for name in MONTHS[:2]})
     knows = []
-    for frames in ({MONTHS[2]: with_dest(MONTHS[2], "QQQ", 50)}, *({name: flown(name)} for name in MONTHS[3:5])):
+    for frames in (
+        {MONTHS[2]: with_dest(MONTHS[2], "QQQ", 50)},
+        *({name: flown(name)} for name in MONTHS[3:5]),
+    ):
         site.accept(frames)
         prepare(site.project, site.dataset, site.params())
         knows.append("QQQ" in encoder_of(site).levels["dest"])
@@ -317,9 +370,15 @@ def test_level_becomes_known_when_its_batch_trains(site: Any) -> None:
 
 
 def test_level_is_forgotten_when_the_window_passes_it(site: Any) -> None:
-    site.accept({MONTHS[0]: with_dest(MONTHS[0], "QQQ", 50)} | {name: flown(name) for name in MONTHS[1:4]})
+    site.accept(
+        {MONTHS[0]: with_dest(MONTHS[0], "QQQ", 50)} | {name: flown(name) for name in MONTHS[1:4]}
+    )
     for window, known in ((2, True), (1, False)):
-        prepare(site.project, site.dataset, site.params(split={"train_batches": window}, drift={"hold": None}))
+        prepare(
+            site.project,
+            site.dataset,
+            site.params(split={"train_batches": window}, drift={"hold": None}),
+        )
         assert ("QQQ" in encoder_of(site).levels["dest"]) is known
 
 
@@ -327,7 +386,10 @@ def test_level_is_forgotten_when_the_window_passes_it(site: Any) -> None:
 def test_rare_levels_are_other(site: Any, count: int, known: bool) -> None:
     """The rows of a level are counted over all training batches."""
     frames = {name: flown(name) for name in MONTHS[2:4]}
-    frames |= {MONTHS[0]: with_dest(MONTHS[0], "QQQ", count), MONTHS[1]: with_dest(MONTHS[1], "QQQ", 3)}
+    frames |= {
+        MONTHS[0]: with_dest(MONTHS[0], "QQQ", count),
+        MONTHS[1]: with_dest(MONTHS[1], "QQQ", 3),
+    }
     site.accept(frames)
     prepare(site.project, site.dataset, site.params(prepare={"min_level_rows": 7}))
     assert ("QQQ" in encoder_of(site).levels["dest"]) is known
@@ -341,24 +403,47 @@ def test_encoder_counts_every_training_row(site: Any) -> None:
         assert list(levels) == sorted(train[name].drop_nulls().unique())
 
 
-# --- labels that cannot be learnt -------------------------------------------------------------------------------------
+# --- labels that cannot be learnt
+# -------------------------------------------------------------------------------------
 
 LABELS: dict[str, tuple[str, pl.Expr, tuple[str, ...]]] = {
-    "all late": ("binary", pl.col("arr_delay") > -10_000, ("true", "2013-01 to 2013-02", "label in dataset.py")),
+    "all late": (
+        "binary",
+        pl.col("arr_delay") > -10_000,
+        ("true", "2013-01 to 2013-02", "label in dataset.py"),
+    ),
     "all one class": ("multiclass", pl.lit(7), ("7", "nothing to learn", "label in dataset.py")),
-    "three classes": ("binary", pl.col("origin"), ("binary", "3 classes", "EWR, JFK, LGA", "task: multiclass")),
+    "three classes": (
+        "binary",
+        pl.col("origin"),
+        ("binary", "3 classes", "EWR, JFK, LGA", "task: multiclass"),
+    ),
     "infinite": ("regression", pl.col("arr_delay") / 0, ("'2013-01'", "infinite", "dataset.py")),
-    "not a number": ("regression", pl.col("arr_delay") * float("nan"), ("'2013-01'", "not a number", "dataset.py")),
-    "class that is no number": ("multiclass", pl.col("arr_delay") * float("nan"), ("'2013-01'", "dataset.py")),
+    "not a number": (
+        "regression",
+        pl.col("arr_delay") * float("nan"),
+        ("'2013-01'", "not a number", "dataset.py"),
+    ),
+    "class that is no number": (
+        "multiclass",
+        pl.col("arr_delay") * float("nan"),
+        ("'2013-01'", "dataset.py"),
+    ),
     "fractions as classes": ("multiclass", pl.col("arr_delay") / 7, ("'2013-01'", "dataset.py")),
-    "no label": ("binary", pl.lit(None, dtype=pl.Boolean), ("'2013-01'", "no row has a label", "label and left_out")),
+    "no label": (
+        "binary",
+        pl.lit(None, dtype=pl.Boolean),
+        ("'2013-01'", "no row has a label", "label and left_out"),
+    ),
     "text to regress": ("regression", pl.col("origin"), ("label", "dataset.py")),
     "unknown column": ("binary", pl.col("nope") > 1, ("label", "nope", "dataset.py")),
 }
 
 
 @pytest.mark.parametrize(("task", "label", "parts"), LABELS.values(), ids=LABELS)
-def test_labels_that_teach_nothing_are_refused(site: Any, task: str, label: pl.Expr, parts: tuple[str, ...]) -> None:
+def test_labels_that_teach_nothing_are_refused(
+    site: Any, task: str, label: pl.Expr, parts: tuple[str, ...]
+) -> None:
     site.declare(label=label)
     site.accept({name: rows(name) for name in MONTHS[:3]})
     refusal(site, *parts, task=task)
@@ -370,7 +455,8 @@ def test_feature_of_an_unknown_column_is_named(site: Any) -> None:
     refusal(site, "speed", "nope", "dataset.py")
 
 
-# --- the split --------------------------------------------------------------------------------------------------------
+# --- the split
+# --------------------------------------------------------------------------------------------------
 
 
 def parts_of(site: Any) -> dict[str, pl.DataFrame]:
@@ -391,7 +477,9 @@ def parts_of(site: Any) -> dict[str, pl.DataFrame]:
         (8, 1, MONTHS[5:6]),
     ],
 )
-def test_newest_batch_is_the_holdout(site: Any, count: int, window: int | None, train: list[str]) -> None:
+def test_newest_batch_is_the_holdout(
+    site: Any, count: int, window: int | None, train: list[str]
+) -> None:
     found = start(site, MONTHS[:count], split={"train_batches": window})
     assert found.split == Split.read(site.project.features / "split.json")
     assert found.split.train.batches == tuple(train)
@@ -442,11 +530,15 @@ def moved(name: str, count: int, to: str) -> pl.DataFrame:
     late = pl.int_range(pl.len()) >= pl.len() - count
     return flown(name).with_columns(
         dest=pl.when(late).then(pl.lit("QQQ")).otherwise("dest"),
-        scheduled_departure=pl.when(late).then(pl.lit(datetime.fromisoformat(to))).otherwise(dataset.time),
+        scheduled_departure=pl.when(late)
+        .then(pl.lit(datetime.fromisoformat(to)))
+        .otherwise(dataset.time),
     )
 
 
-@pytest.mark.parametrize("to", ["2013-03-15 12:00:00", "2013-04-20 12:00:00", "2013-12-01 00:00:00"])
+@pytest.mark.parametrize(
+    "to", ["2013-03-15 12:00:00", "2013-04-20 12:00:00", "2013-12-01 00:00:00"]
+)
 def test_late_rows_of_a_training_batch_never_train(site: Any, to: str) -> None:
     """The model that is judged learns from what happened before the holdout, whatever batch it came in."""
     site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-02": moved("2013-02", 9, to)})
@@ -465,17 +557,26 @@ def test_late_rows_of_a_training_batch_never_train(site: Any, to: str) -> None:
 
 def test_batches_that_touch_are_cut_where_the_fewest_rows_are_lost(site: Any) -> None:
     touching = flown("2013-03")[dataset.time].min()
-    site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-02": moved("2013-02", 9, str(touching))})
+    site.accept(
+        {name: flown(name) for name in MONTHS[:4]} | {"2013-02": moved("2013-02", 9, str(touching))}
+    )
     prepare(site.project, site.dataset, site.params(prepare={"min_level_rows": 1}))
     parts = parts_of(site)
     assert parts["train"][TIME].max() < parts["validation"][TIME].min()
-    whole = {"train": flown("2013-01").height + flown("2013-02").height, "validation": flown("2013-03").height}
+    whole = {
+        "train": flown("2013-01").height + flown("2013-02").height,
+        "validation": flown("2013-03").height,
+    }
     assert parts["train"].height == whole["train"]
-    assert parts["validation"].height == whole["validation"] - 1  # the one row at that moment, and not the nine
+    # The one row at that moment, and not the nine
+    assert parts["validation"].height == whole["validation"] - 1
 
 
 def test_late_rows_of_the_validation_batch_do_not_stop_training_early(site: Any) -> None:
-    site.accept({name: flown(name) for name in MONTHS[:4]} | {"2013-03": moved("2013-03", 9, "2013-04-20 12:00:00")})
+    site.accept(
+        {name: flown(name) for name in MONTHS[:4]}
+        | {"2013-03": moved("2013-03", 9, "2013-04-20 12:00:00")}
+    )
     prepare(site.project, site.dataset, site.params())
     parts = parts_of(site)
     assert parts["validation"].height == flown("2013-03").height - 9
@@ -521,7 +622,9 @@ def split_of(
         frame.cast({TIME: pl.Datetime("us")}).write_parquet(done.file(name))
         done.record(name, done.file(name), **when(frame[TIME]))
     split = split_rows(dataset, done, list(done.in_order()), window)
-    parts = {role: read_part(project, getattr(split, role), ["batch", "place", TIME]) for role in ROLES}
+    parts = {
+        role: read_part(project, getattr(split, role), ["batch", "place", TIME]) for role in ROLES
+    }
     bounds = [(part[TIME].min(), part[TIME].max()) for part in parts.values()]
     for (_, newest), (oldest, _) in pairwise(bounds):
         assert newest is None or oldest is None or newest < oldest
@@ -532,7 +635,9 @@ def split_of(
 @pytest.mark.slow
 @given(batches=st.lists(HOURS, min_size=1, max_size=5), window=st.none() | st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
-def test_parts_follow_one_another_and_share_no_row(batches: list[list[int]], window: int | None) -> None:
+def test_parts_follow_one_another_and_share_no_row(
+    batches: list[list[int]], window: int | None
+) -> None:
     with tempfile.TemporaryDirectory() as root:
         try:
             split, parts = split_of(Path(root), batches, window)
@@ -604,7 +709,9 @@ ROWWISE = {
 @pytest.mark.parametrize("name", MIXING)
 def test_a_feature_that_mixes_rows_is_refused(name: str, count: int) -> None:
     declared = replace(dataset, features={"distance": DISTANCE, "busy": MIXING[name]})
-    with pytest.raises(InputError, match=r"feature 'busy' depends on other rows of the batch") as caught:
+    with pytest.raises(
+        InputError, match=r"feature 'busy' depends on other rows of the batch"
+    ) as caught:
         featurize(declared, flown("2013-01", count), "binary")
     assert "use the row's own columns only" in str(caught.value)
 
@@ -620,7 +727,9 @@ def test_a_feature_of_its_own_row_passes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", [pl.col("arr_delay") > pl.col("arr_delay").mean(), pl.col("arr_delay").rank() > 50], ids=["mean", "rank"]
+    "label",
+    [pl.col("arr_delay") > pl.col("arr_delay").mean(), pl.col("arr_delay").rank() > 50],
+    ids=["mean", "rank"],
 )
 def test_a_label_that_mixes_rows_is_refused(label: pl.Expr) -> None:
     with pytest.raises(InputError, match=r"label depends on other rows of the batch"):
@@ -631,7 +740,9 @@ def test_a_label_that_mixes_rows_is_refused(label: pl.Expr) -> None:
 def test_rows_altered_before_they_are_prepared_are_refused(site: Any, folder: str) -> None:
     site.accept({name: flown(name) for name in MONTHS[:3]})
     flown("2013-01").head(100).write_parquet(site.project.validated / "2013-01.parquet")
-    with pytest.raises(InputError, match=r"2013-01\.parquet is missing or was changed: bring it back"):
+    with pytest.raises(
+        InputError, match=r"2013-01\.parquet is missing or was changed: bring it back"
+    ):
         prepare(site.project, site.dataset, site.params())
 
 
@@ -643,7 +754,8 @@ def test_a_batch_that_was_dropped_is_no_longer_prepared(site: Any) -> None:
     assert not (site.project.features / "2013-04.parquet").exists()
 
 
-# --- rows as a model knows them ---------------------------------------------------------------------------------------
+# --- rows as a model knows them
+# ---------------------------------------------------------------------------------------
 
 
 def prepared(site: Any) -> pl.DataFrame:
@@ -682,7 +794,10 @@ def test_rows_are_given_the_label_and_the_key_of_then(site: Any) -> None:
 
 def test_rows_whose_columns_are_gone_are_told(site: Any) -> None:
     now, definition = prepared(site), Definition.of(dataset, "binary")
-    gone = {name: Written.of(pl.col("gone")) if name == "temp" else one for name, one in definition.features.items()}
+    gone = {
+        name: Written.of(pl.col("gone")) if name == "temp" else one
+        for name, one in definition.features.items()
+    }
     with pytest.raises(LostError, match="needs the column 'gone'"):
         features_of(site.project, site.dataset, now, replace(definition, features=gone), "binary")
     with pytest.raises(LostError, match="'gone' is not there any more: which of them"):

@@ -55,7 +55,12 @@ def test_any_number_is_summed(dtype: Any) -> None:
 
 @pytest.mark.parametrize(
     ("values", "mean", "variance"),
-    [([1.0, 2.0, 4.0], 7 / 3, 7 / 3), ([5.0], 5, NAN), ([], NAN, NAN), ([0.1] * 1000, np.float32(0.1), 0.0)],
+    [
+        ([1.0, 2.0, 4.0], 7 / 3, 7 / 3),
+        ([5.0], 5, NAN),
+        ([], NAN, NAN),
+        ([0.1] * 1000, np.float32(0.1), 0.0),
+    ],
     ids=["plain", "one value", "no value", "constant"],
 )
 def test_mean_and_variance(values: list[float | None], mean: float, variance: float) -> None:
@@ -118,11 +123,14 @@ def test_missing_values_are_counted_by_level_of_each_group() -> None:
 
 @pytest.mark.parametrize("groups", [(), ("team",)])
 def test_nothing_missing(groups: tuple[str, ...]) -> None:
-    found = profile(pl.DataFrame({"team": ["a", "b"], "x": [1.0, 2.0]}), pl.Series(["no"] * 2), {}, groups)
+    found = profile(
+        pl.DataFrame({"team": ["a", "b"], "x": [1.0, 2.0]}), pl.Series(["no"] * 2), {}, groups
+    )
     assert found.missing == {name: {} for name in groups}
 
 
-# --- profiles add up --------------------------------------------------------------------------------------------------
+# --- profiles add up
+# --------------------------------------------------------------------------------------------------
 
 ROWS = st.lists(
     st.tuples(
@@ -141,7 +149,10 @@ def profile_of(rows: list[tuple[float | None, str | None, str, str]], task: str)
     schema = {"x": pl.Float32(), "place": pl.String(), "label": pl.String(), "why": pl.String()}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     kept = frame.filter(pl.col("why") == "")
-    left_out = {why: frame.filter(pl.col("why") == why).select("x", "place") for why in {*frame["why"]} - {""}}
+    left_out = {
+        why: frame.filter(pl.col("why") == why).select("x", "place")
+        for why in {*frame["why"]} - {""}
+    }
     label = kept["label"] if task == "binary" else kept["label"].str.len_chars().cast(pl.Float64)
     return profile(kept.select("x", "place"), label, left_out, ["place"])
 
@@ -173,16 +184,23 @@ def test_counts_are_the_same_in_any_order(rows: list[list[Any]]) -> None:
 
 
 def test_profiles_survive_their_files(tmp_path: Path) -> None:
-    parts = [profile_of([(1.5, "a", "no", ""), (None, None, "yes", why)], "binary") for why in ("gone", "lost")]
+    parts = [
+        profile_of([(1.5, "a", "no", ""), (None, None, "yes", why)], "binary")
+        for why in ("gone", "lost")
+    ]
     files = [tmp_path / f"{place}.json" for place in range(2)]
     for file, one in zip(files, parts, strict=True):
         write_json(file, asdict(one))
     assert Profile.read(files[:1]) == parts[0]
     assert Profile.read(files) == Profile.of(*map(asdict, parts))
-    assert {why: one.rows for why, one in Profile.read(files).left_out.items()} == {"gone": 1, "lost": 1}
+    assert {why: one.rows for why, one in Profile.read(files).left_out.items()} == {
+        "gone": 1,
+        "lost": 1,
+    }
 
 
-# --- the profile of a batch that was prepared -------------------------------------------------------------------------
+# --- the profile of a batch that was prepared
+# -------------------------------------------------------------------------
 
 
 def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
@@ -195,8 +213,13 @@ def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
         for one in found.left_out.values():
             levels.update(one.levels["origin"])
         assert levels == Counter(frame["origin"].to_list())
-        temps = [found.kept.numbers["temp"], *(one.numbers["temp"] for one in found.left_out.values())]
-        assert sum(one.sum for one in temps) == pytest.approx(frame["temp"].cast(pl.Float32).sum(), rel=1e-6)
+        temps = [
+            found.kept.numbers["temp"],
+            *(one.numbers["temp"] for one in found.left_out.values()),
+        ]
+        assert sum(one.sum for one in temps) == pytest.approx(
+            frame["temp"].cast(pl.Float32).sum(), rel=1e-6
+        )
         assert sum(one.missing for one in temps) == frame["temp"].null_count()
 
 
@@ -230,18 +253,26 @@ def test_slices_and_groups_are_profiled(site: Any) -> None:
     assert {*found.missing} == {SLICE + "haul", GROUP + "origin"}
     assert list(found.kept.levels[SLICE + "haul"]) == ["long"]
     gusts = found.missing[GROUP + "origin"]
-    assert sum(one["wind_gust"] for one in gusts.values()) == found.kept.numbers["wind_gust"].missing
+    assert (
+        sum(one["wind_gust"] for one in gusts.values()) == found.kept.numbers["wind_gust"].missing
+    )
     assert all(GROUP + "origin" in one.levels for one in found.left_out.values())
     encoder = (site.project.features / "encoder.json").read_text()
     assert SLICE not in encoder
 
 
 @pytest.mark.parametrize(
-    ("feature", "known"), [(pl.col("tailnum").is_null(), True), (pl.col("tailnum").str.to_integer(), False)]
+    ("feature", "known"),
+    [(pl.col("tailnum").is_null(), True), (pl.col("tailnum").str.to_integer(), False)],
 )
 def test_a_feature_that_left_out_rows_do_not_have(site: Any, feature: pl.Expr, known: bool) -> None:
     """Rows may be left out just because a feature cannot be computed for them."""
-    numbered = pl.when(pl.col("dep_time").is_null()).then(pl.lit("none")).otherwise(pl.lit("12")).alias("tailnum")
+    numbered = (
+        pl.when(pl.col("dep_time").is_null())
+        .then(pl.lit("none"))
+        .otherwise(pl.lit("12"))
+        .alias("tailnum")
+    )
     site.declare(features={**dataset.features, "tail": feature})
     site.accept({name: month(name).with_columns(numbered) for name in ("2013-01", "2013-02")})
     prepare(site.project, site.dataset, site.params())

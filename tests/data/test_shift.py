@@ -19,7 +19,9 @@ def of(values: Any, days: Any = None) -> Sketch:
     return sketch(pl.DataFrame({"x": values}), None if days is None else pl.Series(days))
 
 
-def shift_of(batch: Any, reference: Any, margin: float = 0.02, kind: str | None = None, days: Any = None) -> Shift:
+def shift_of(
+    batch: Any, reference: Any, margin: float = 0.02, kind: str | None = None, days: Any = None
+) -> Shift:
     found = measure(of(batch, days), of(reference, days), {"x": margin}, 0.95)
     return next(one for one in found if kind is None or one.kind == kind)
 
@@ -28,23 +30,32 @@ def normal(seed: int, rows: int = ROWS, shift: float = 0.0, scale: float = 1.0) 
     return np.random.default_rng(seed).normal(shift, scale, rows)
 
 
-@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.1, 1.0), (0.3, 1.0), (0.0, 1.3), (2.0, 0.5)])
+@pytest.mark.parametrize(
+    ("shift", "scale"), [(0.0, 1.0), (0.1, 1.0), (0.3, 1.0), (0.0, 1.3), (2.0, 0.5)]
+)
 @pytest.mark.parametrize("rows", [1000, 40_000])
 def test_a_number_against_scipy_on_the_rows(shift: float, scale: float, rows: int) -> None:
     batch, reference = normal(1, rows, shift, scale), normal(2, ROWS)
     found = shift_of(batch, reference)
     edges = np.quantile(reference, np.arange(1, 10) / 10, method="inverted_cdf")
-    table = np.array([np.bincount(np.searchsorted(edges, one), minlength=10) for one in (batch, reference)])
+    table = np.array(
+        [np.bincount(np.searchsorted(edges, one), minlength=10) for one in (batch, reference)]
+    )
     square = stats.chi2_contingency(table).statistic
     p, q = (table + 0.5) / (table.sum(axis=1, keepdims=True) + 5)
     psi, weight = ((p - q) * np.log(p / q)).sum(), rows * ROWS / (rows + ROWS)
     scaled = psi / (square / weight)
     assert found.effect == pytest.approx(max(0, square - 9) / weight * scaled, rel=0.05, abs=2e-3)
-    assert found.p == pytest.approx(stats.ncx2.sf(square, 9, 0.02 * weight / scaled), rel=0.3, abs=5e-3)
+    assert found.p == pytest.approx(
+        stats.ncx2.sf(square, 9, 0.02 * weight / scaled), rel=0.3, abs=5e-3
+    )
     assert found.low <= found.effect <= found.high
     for bound, share in ((found.low, 0.975), (found.high, 0.025)):
-        if bound and square < 3000:  # beyond, a percent of it, which counts between points are off by, is much
-            assert stats.ncx2.cdf(square, 9, bound / scaled * weight) == pytest.approx(share, abs=0.03)
+        if bound and square < 3000:
+            # Beyond, a percent of it, which counts between points are off by, is much
+            assert stats.ncx2.cdf(square, 9, bound / scaled * weight) == pytest.approx(
+                share, abs=0.03
+            )
     assert found.ks == pytest.approx(stats.ks_2samp(batch, reference).statistic, abs=2e-3)
     far = stats.wasserstein_distance(batch, reference) / reference.std()
     assert found.distance == pytest.approx(far, abs=5e-3, rel=0.01)
@@ -52,7 +63,9 @@ def test_a_number_against_scipy_on_the_rows(shift: float, scale: float, rows: in
 
 def test_a_category_against_scipy_on_the_rows() -> None:
     draw = np.random.default_rng(0)
-    batch, reference = (draw.choice(list("abcd"), ROWS, p=p) for p in ((0.4, 0.3, 0.2, 0.1), (0.35, 0.3, 0.2, 0.15)))
+    batch, reference = (
+        draw.choice(list("abcd"), ROWS, p=p) for p in ((0.4, 0.3, 0.2, 0.1), (0.35, 0.3, 0.2, 0.15))
+    )
     found = shift_of(batch, reference, 0.01)
     table = np.array([[(one == level).sum() for level in "abcd"] for one in (batch, reference)])
     square = stats.chi2_contingency(table).statistic
@@ -109,7 +122,9 @@ def some(values: Any, share: float, other: Any) -> Any:
         ("a few rows, the same", normal(1, 12), normal(2, 12), "number", False),
     ],
 )  # fmt: skip
-def test_what_counts_as_a_shift(name: str, batch: Any, reference: Any, kind: str, drifts: bool) -> None:
+def test_what_counts_as_a_shift(
+    name: str, batch: Any, reference: Any, kind: str, drifts: bool
+) -> None:
     found = shift_of(batch, reference, 0.02, kind)
     assert (found.p < 0.05) is drifts, f"{name}: {found}"
     assert (found.low > found.margin) is drifts or found.p > 1e-3
@@ -131,7 +146,9 @@ def test_empty_sides_say_so(dtype: Any, rows: int, others: int) -> None:
 
 
 def test_only_columns_that_both_have_and_that_are_asked_for() -> None:
-    batch = sketch(pl.DataFrame({"a": [1.0, None], "b": ["x", "y"], "c": [1.0, 2.0], "d": [1, 2]}), None)
+    batch = sketch(
+        pl.DataFrame({"a": [1.0, None], "b": ["x", "y"], "c": [1.0, 2.0], "d": [1, 2]}), None
+    )
     reference = sketch(pl.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": ["1", "2"]}), None)
     found = measure(batch, reference, {"a": 0.1, "b": 0.2, "a (missing)": 0.3}, 0.95)
     assert [(one.key, one.kind, one.margin) for one in found] == [
@@ -152,7 +169,9 @@ def at_margin(margin: float) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("margin", "rows", "others"), [(0.02, 2000, 2000), (0.02, 2000, 20_000), (0.5, 2000, 4000)])
+@pytest.mark.parametrize(
+    ("margin", "rows", "others"), [(0.02, 2000, 2000), (0.02, 2000, 20_000), (0.5, 2000, 4000)]
+)
 def test_one_in_twenty_alarms_at_the_margin(margin: float, rows: int, others: int) -> None:
     """Size: what is just allowed alarms in about 5 % of the batches; what is well below or above, never or always."""
     at, rejected = at_margin(margin), {0.5: 0, 1.0: 0, 2.0: 0}
@@ -177,7 +196,10 @@ def test_rows_alike_in_a_day_are_no_shift(told: bool, most: float, least: float)
     for seed in range(draws):
         draw = np.random.default_rng(seed)
         sides = [
-            of(np.repeat(draw.normal(size=30), 100) + draw.normal(scale=0.3, size=3000), days if told else None)
+            of(
+                np.repeat(draw.normal(size=30), 100) + draw.normal(scale=0.3, size=3000),
+                days if told else None,
+            )
             for _ in range(2)
         ]
         (found,) = measure(*sides, {"x": 0.02}, 0.95)
@@ -186,7 +208,8 @@ def test_rows_alike_in_a_day_are_no_shift(told: bool, most: float, least: float)
 
 
 @pytest.mark.parametrize(
-    ("usual", "smallest", "margin"), [(0.0, 0.02, 0.02), (0.02, 0.02, 0.08), (1.0, 0.25, 2.25), (0.09, 0.0, 0.09)]
+    ("usual", "smallest", "margin"),
+    [(0.0, 0.02, 0.02), (0.02, 0.02, 0.08), (1.0, 0.25, 2.25), (0.09, 0.0, 0.09)],
 )
 def test_margins_add_as_shifts_do(usual: float, smallest: float, margin: float) -> None:
     assert margin_of(usual, smallest) == pytest.approx(margin)
@@ -198,7 +221,11 @@ def test_what_is_usual_is_the_farthest_batch() -> None:
     expected = measure(batches[2], pool([batches[0], batches[1], batches[3]]), {}, 0.95)[0].effect
     assert far == pytest.approx(expected, rel=0.01)
     assert far == pytest.approx(0.25, rel=0.2)
-    assert usual([of(normal(seed)) for seed in range(4)])["x"] < 0.002, "debiased: what chance gives is not in it"
+    assert usual([of(normal(seed)) for seed in range(4)])["x"] < 0.002, (
+        "debiased: what chance gives is not in it"
+    )
     assert usual(batches[:1]) == usual([]) == {}
-    missing = usual([of(some(normal(seed), share, np.nan)) for seed, share in enumerate((0.1, 0.1, 0.3))])
+    missing = usual(
+        [of(some(normal(seed), share, np.nan)) for seed, share in enumerate((0.1, 0.1, 0.3))]
+    )
     assert missing["x (missing)"] > 0.1 > missing["x"]

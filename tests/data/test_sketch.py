@@ -53,7 +53,9 @@ def test_counts_are_those_of_the_rows(name: str) -> None:
     assert found.points[-1] == values.max()
     for point, below, upto in zip(found.points, found.below, found.upto, strict=True):
         assert (below, upto) == ((values < point).sum(), (values <= point).sum())
-    places = np.concatenate([values[:200].astype(float), [-np.inf, np.inf], np.nextafter(found.points[:50], -np.inf)])
+    places = np.concatenate(
+        [values[:200].astype(float), [-np.inf, np.inf], np.nextafter(found.points[:50], -np.inf)]
+    )
     true = np.array([(values <= one).sum() for one in places])
     assert np.abs(found.count_upto(places) - true).max() <= ROWS / (POINTS - 1)
     assert len(found.points) <= POINTS
@@ -74,7 +76,9 @@ def test_counts_are_those_of_the_rows(name: str) -> None:
         ([float("inf")], 0, 0, 1),
     ],
 )
-def test_missing_and_infinite_are_counted_apart(values: list[Any], known: int, missing: int, infinite: int) -> None:
+def test_missing_and_infinite_are_counted_apart(
+    values: list[Any], known: int, missing: int, infinite: int
+) -> None:
     found = of(pl.Series(values, dtype=None if values and values[0] is not None else pl.Float64))
     assert (found.values, found.rest.missing, found.rest.infinite) == (known, missing, infinite)
     assert len(found.cuts(10)) == 0 or known
@@ -88,7 +92,8 @@ def test_categories_are_counted_by_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cells"), [("normal", 10), ("weekday", 7), ("constant", 1), ("rain", 10), ("few", 3), ("float32", 10)]
+    ("name", "cells"),
+    [("normal", 10), ("weekday", 7), ("constant", 1), ("rain", 10), ("few", 3), ("float32", 10)],
 )
 def test_cells_hold_equal_rows_unless_a_value_fills_one(name: str, cells: int) -> None:
     found = of(COLUMNS[name])
@@ -106,7 +111,9 @@ def test_design_effect_against_the_variance_over_many_draws() -> None:
     draw, cut, shares, effects = np.random.default_rng(1), np.array([-1.0, 0.0, 1.0]), [], []
     day = np.repeat(np.arange(60), 50)
     for _ in range(800):
-        values = np.repeat(draw.normal(scale=0.5, size=60), 50) + draw.normal(scale=0.75**0.5, size=3000)
+        values = np.repeat(draw.normal(scale=0.5, size=60), 50) + draw.normal(
+            scale=0.75**0.5, size=3000
+        )
         cells = np.searchsorted(cut, values).astype(np.uint8)
         shares.append(np.bincount(cells, minlength=4) / 3000)
         effects.append(design_effect(cells, day))
@@ -121,7 +128,11 @@ def test_design_effect_against_the_variance_over_many_draws() -> None:
     [
         (DRAW.normal(size=ROWS), 1.0, 1.4),
         (np.repeat(DRAW.normal(size=40), ROWS // 40), ROWS / 40 * 0.9, ROWS / 40 * 1.2),
-        (np.repeat(DRAW.permutation(["a", "b"] * 20), ROWS // 40), ROWS / 40 * 0.9, ROWS / 40 * 1.2),
+        (
+            np.repeat(DRAW.permutation(["a", "b"] * 20), ROWS // 40),
+            ROWS / 40 * 0.9,
+            ROWS / 40 * 1.2,
+        ),
         (DRAW.choice(["a", "b", "c"], ROWS), 1.0, 1.4),
         (np.full(ROWS, 1.0), 1.0, 1.0),
         (np.where(np.arange(ROWS) < 9 * ROWS / 10, 1.0, np.nan), 1.0, 1.0),
@@ -153,13 +164,16 @@ def test_of_many_rows_some_say_how_alike_a_day_is(kind: str) -> None:
         }[kind]
         rest = of(column, days).rest
         found = rest.alike_missing if kind == "missing" else rest.alike
-        luck = 1 + 5 * (chi2.ppf(0.999, 29) / 29 - 1)  # a variance between 30 days that there is none of
+        # A variance between 30 days that there is none of
+        luck = 1 + 5 * (chi2.ppf(0.999, 29) / 29 - 1)
         assert 1.0 <= found <= luck if not weight else found == pytest.approx(exact, rel=0.15)
         assert not weight or exact > 50
 
 
 def test_times_count_as_days_and_a_row_may_have_none() -> None:
-    times = pl.Series(pl.datetime_range(pl.datetime(2013, 1, 1), pl.datetime(2013, 1, 30, 23), "1h", eager=True))
+    times = pl.Series(
+        pl.datetime_range(pl.datetime(2013, 1, 1), pl.datetime(2013, 1, 30, 23), "1h", eager=True)
+    )
     values = times.dt.day().cast(pl.Float64).to_list()
     effect = of(values, times).rest.alike
     assert effect == of(values, times.dt.date()).rest.alike
@@ -197,7 +211,9 @@ def test_written_and_read_back(tmp_path: Path) -> None:
                 assert np.array_equal(getattr(found, part), getattr(column, part))
 
 
-@pytest.mark.parametrize("columns", [{}, {"x": []}, {"x": [1.0]}, {"x": ["a"]}, {"a\x1f ü": [None, "é"]}])
+@pytest.mark.parametrize(
+    "columns", [{}, {"x": []}, {"x": [1.0]}, {"x": ["a"]}, {"a\x1f ü": [None, "é"]}]
+)
 def test_small_ones_are_written_too(columns: Any, tmp_path: Path) -> None:
     one = sketch(pl.DataFrame(columns), None)
     one.write(tmp_path / "a.npz")
@@ -209,7 +225,9 @@ def test_small_ones_are_written_too(columns: Any, tmp_path: Path) -> None:
 def test_size_of_eighteen_columns_that_do_not_pack(tmp_path: Path) -> None:
     draw = np.random.default_rng(3)
     numbers = {f"n{at}": draw.normal(size=ROWS) for at in range(13)}
-    levels = {f"c{at}": draw.choice([f"level {one}" for one in range(100)], ROWS) for at in range(5)}
+    levels = {
+        f"c{at}": draw.choice([f"level {one}" for one in range(100)], ROWS) for at in range(5)
+    }
     sketch(pl.DataFrame(numbers | levels), None).write(tmp_path / "a.npz")
     assert (tmp_path / "a.npz").stat().st_size < 600_000
 
@@ -239,7 +257,10 @@ def test_the_rows_kept_are_of_the_batch_and_of_the_seed() -> None:
 
 def test_a_pool_is_the_sketch_of_all_rows() -> None:
     months = ("2013-01", "2013-06", "2013-09")
-    frames = [featurize(dataset, month(name, 6000), "binary")[0].select(*dataset.features) for name in months]
+    frames = [
+        featurize(dataset, month(name, 6000), "binary")[0].select(*dataset.features)
+        for name in months
+    ]
     found, whole = pool([sketch(one, None) for one in frames]), sketch(pl.concat(frames), None)
     assert found.rows == whole.rows
     assert abs(len(found.blocks) - SAMPLE) <= len(months)
@@ -269,7 +290,10 @@ def test_batches_weigh_as_their_rows() -> None:
 
 
 def test_what_cannot_be_pooled() -> None:
-    number, text = sketch(pl.DataFrame({"x": [1.0]}), None), sketch(pl.DataFrame({"x": ["a"]}), None)
+    number, text = (
+        sketch(pl.DataFrame({"x": [1.0]}), None),
+        sketch(pl.DataFrame({"x": ["a"]}), None),
+    )
     with pytest.raises(InputError, match="'x' is a number in one batch"):
         pool([number, text])
     with pytest.raises(InputError, match="at least"):

@@ -36,7 +36,8 @@ MIDNIGHT = datetime.fromisoformat("2013-01-05")
 TIME = dataset.time
 
 
-# --- typed and parse --------------------------------------------------------------------------------------------------
+# --- typed and parse
+# --------------------------------------------------------------------------------------------------
 
 FITTING = [
     ("12", pl.Int32(), 12),
@@ -150,7 +151,9 @@ def test_one_value_that_does_not_fit_keeps_its_column_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("dtype", dataset.columns.values(), ids=list(dataset.columns))
-@pytest.mark.parametrize("column", [pl.Series("x", [], dtype=pl.String), pl.Series("x", [None, None], dtype=pl.Null)])
+@pytest.mark.parametrize(
+    "column", [pl.Series("x", [], dtype=pl.String), pl.Series("x", [None, None], dtype=pl.Null)]
+)
 def test_nothing_fits_any_type(column: pl.Series, dtype: pl.DataType) -> None:
     assert typed(column.to_frame(), {"x": dtype}).schema == {"x": dtype}
 
@@ -161,13 +164,21 @@ def test_dictionary_encoded_text_for_a_number_stays() -> None:
 
 
 ANY_VALUES = st.one_of(
-    st.lists(st.none() | st.text(max_size=6), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.String)),
+    st.lists(st.none() | st.text(max_size=6), max_size=6).map(
+        lambda v: pl.Series("x", v, dtype=pl.String)
+    ),
     st.lists(st.none() | st.integers(-(2**40), 2**40).map(str), max_size=6).map(
         lambda v: pl.Series("x", v, dtype=pl.String)
     ),
-    st.lists(st.none() | st.integers(-(2**40), 2**40), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.Int64)),
-    st.lists(st.none() | st.floats(), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.Float64)),
-    st.lists(st.none() | st.booleans(), max_size=6).map(lambda v: pl.Series("x", v, dtype=pl.Boolean)),
+    st.lists(st.none() | st.integers(-(2**40), 2**40), max_size=6).map(
+        lambda v: pl.Series("x", v, dtype=pl.Int64)
+    ),
+    st.lists(st.none() | st.floats(), max_size=6).map(
+        lambda v: pl.Series("x", v, dtype=pl.Float64)
+    ),
+    st.lists(st.none() | st.booleans(), max_size=6).map(
+        lambda v: pl.Series("x", v, dtype=pl.Boolean)
+    ),
 )
 
 
@@ -185,13 +196,20 @@ def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
 def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | None]) -> None:
     found = parse(pl.Series("x", values, dtype=pl.Float64), pl.Int32())
     for before, after in zip(values, found, strict=True):
-        fits = before is not None and before == before and -(2**31) <= before < 2**31 and before == int(before)
+        fits = (
+            before is not None
+            and before == before
+            and -(2**31) <= before < 2**31
+            and before == int(before)
+        )
         assert after == (int(before) if fits else None)
 
 
 @given(
     st.lists(
-        st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01")), min_size=1, max_size=6
+        st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01")),
+        min_size=1,
+        max_size=6,
     ),
     st.sampled_from("T "),
 )
@@ -201,7 +219,8 @@ def test_iso_times_are_read_to_the_microsecond(moments: list[datetime], sign: st
     assert parse(written, MOMENT).to_list() == moments
 
 
-# --- a module in Python -----------------------------------------------------------------------------------------------
+# --- a module in Python
+# -----------------------------------------------------------------------------------------------
 
 
 def test_example_offers_its_months_in_order() -> None:
@@ -219,7 +238,9 @@ def read(name): return name
 """
 
 
-def test_own_module_is_read_and_another_code_is_another_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_module_is_read_and_another_code_is_another_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_source.py").write_text(WHOLE)
     first = open_source(Source(kind="python", module="own_source"), dataset)
@@ -251,7 +272,8 @@ def test_module_that_is_no_source_is_refused(
     assert [part for part in said if part not in str(caught.value)] == []
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
+# --- files
+# --------------------------------------------------------------------------------------------------
 
 
 def files(path: object, **options: Any) -> Any:
@@ -273,7 +295,9 @@ def rows() -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-@pytest.mark.parametrize("form", ["{inbox}", "{inbox}/", "{inbox}/*", "{inbox}/2013-*", "file://{inbox}"])
+@pytest.mark.parametrize(
+    "form", ["{inbox}", "{inbox}/", "{inbox}/*", "{inbox}/2013-*", "file://{inbox}"]
+)
 def test_every_format_and_form_of_path_gives_the_same_rows(
     tmp_path: Path, rows: pl.DataFrame, suffix: str, form: str
 ) -> None:
@@ -284,9 +308,12 @@ def test_every_format_and_form_of_path_gives_the_same_rows(
 
 
 @pytest.mark.parametrize(
-    ("separator", "encoding"), [(";", "utf-8"), ("|", "cp1252"), (",", "utf-16"), (",", "UTF-8"), (",", "latin-1")]
+    ("separator", "encoding"),
+    [(";", "utf-8"), ("|", "cp1252"), (",", "utf-16"), (",", "UTF-8"), (",", "latin-1")],
 )
-def test_csv_in_other_separators_and_encodings(tmp_path: Path, separator: str, encoding: str) -> None:
+def test_csv_in_other_separators_and_encodings(
+    tmp_path: Path, separator: str, encoding: str
+) -> None:
     frame = pl.DataFrame({"name": ["Zürich", "São Paulo"], "price": ["1,5", None]})
     (tmp_path / "a.csv").write_bytes(frame.write_csv(separator=separator).encode(encoding))
     assert_frame_equal(files(tmp_path, separator=separator, encoding=encoding).read("a"), frame)
@@ -340,7 +367,11 @@ def test_a_time_finer_than_a_microsecond_is_not_cut_in_silence(
 
 @pytest.mark.parametrize("dtype", [MOMENT, pl.Date()])
 def test_one_time_that_is_too_fine_names_its_row_only(tmp_path: Path, dtype: pl.DataType) -> None:
-    moments = ["2013-01-05 00:00:00.000000000", "2013-01-05 00:00:00.000000001", "2013-01-06 00:00:00.000000000"]
+    moments = [
+        "2013-01-05 00:00:00.000000000",
+        "2013-01-05 00:00:00.000000001",
+        "2013-01-06 00:00:00.000000000",
+    ]
     (tmp_path / "a.csv").write_text("\n".join([TIME, *moments]))
     column = files(tmp_path).read("a")[TIME]
     assert typed(column.to_frame(), {TIME: dtype})[TIME].to_list() == moments
@@ -365,7 +396,9 @@ def test_a_file_that_is_gone_is_missed(tmp_path: Path, rows: pl.DataFrame) -> No
     source.offers()
     (tmp_path / "b.csv").unlink()
     for name in ("b", "c"):
-        with pytest.raises(InputError, match=f"batch '{name}' is no longer in .*: deliver it again"):
+        with pytest.raises(
+            InputError, match=f"batch '{name}' is no longer in .*: deliver it again"
+        ):
             source.read(name)
 
 
@@ -392,7 +425,13 @@ def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     for file in ("2013-01.csv", "2013-01.parquet"):
         (tmp_path / file).write_text("x\n1\n")
-    refusal(files(tmp_path).offers, "2013-01.csv", "2013-01.parquet", "the batch '2013-01'", "rename one")
+    refusal(
+        files(tmp_path).offers,
+        "2013-01.csv",
+        "2013-01.parquet",
+        "the batch '2013-01'",
+        "rename one",
+    )
 
 
 @pytest.mark.parametrize(
@@ -429,7 +468,9 @@ DAMAGES = ["empty csv", "empty parquet", "csv as parquet", "magic only", "blank 
 
 
 @pytest.mark.parametrize(("file", "content", "parts"), DAMAGED, ids=DAMAGES)
-def test_damaged_files_are_refused(tmp_path: Path, file: str, content: bytes, parts: tuple[str, ...]) -> None:
+def test_damaged_files_are_refused(
+    tmp_path: Path, file: str, content: bytes, parts: tuple[str, ...]
+) -> None:
     (tmp_path / file).write_bytes(content)
     refusal(lambda: files(tmp_path).read("a"), str(tmp_path), *parts)
 
@@ -440,7 +481,13 @@ def test_parquet_cut_short_is_refused(tmp_path: Path, rows: pl.DataFrame, share:
     rows.write_parquet(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    refusal(lambda: files(tmp_path).read("a"), str(path), "Parquet", "cut short or damaged", "deliver it again")
+    refusal(
+        lambda: files(tmp_path).read("a"),
+        str(path),
+        "Parquet",
+        "cut short or damaged",
+        "deliver it again",
+    )
 
 
 @pytest.mark.parametrize(
@@ -453,7 +500,9 @@ def test_parquet_cut_short_is_refused(tmp_path: Path, rows: pl.DataFrame, share:
     ],
     ids=["third line", "header", "windows ends", "byte order mark"],
 )
-def test_wrong_encoding_names_line_and_byte(tmp_path: Path, content: bytes, line: int, byte: str) -> None:
+def test_wrong_encoding_names_line_and_byte(
+    tmp_path: Path, content: bytes, line: int, byte: str
+) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     refusal(
         lambda: files(tmp_path).read("a"),
@@ -490,7 +539,8 @@ def test_file_that_went_away_is_named(tmp_path: Path, rows: pl.DataFrame) -> Non
     refusal(lambda: source.read("a"), "a")
 
 
-# --- fsspec URLs ------------------------------------------------------------------------------------------------------
+# --- fsspec URLs
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -566,7 +616,11 @@ def test_a_prefix_of_s3_is_taken_as_a_folder_is(bucket: Any, rows: pl.DataFrame)
         bucket.put_object(Bucket="inbox", Key=key, Body=body)
     source = files("s3://inbox/all/")
     assert [one.name for one in source.offers()] == ["2013-01", "2013-02"]
-    assert [said.partition(" ")[0] for said in source.passed_over] == ["2013-03.json", "notes.txt", "old"]
+    assert [said.partition(" ")[0] for said in source.passed_over] == [
+        "2013-03.json",
+        "notes.txt",
+        "old",
+    ]
     for name in ("2013-01", "2013-02"):
         assert_frame_equal(typed(source.read(name), dataset.columns), rows)
 
@@ -592,7 +646,9 @@ def test_store_that_does_not_answer_is_named(bucket: Any, monkeypatch: pytest.Mo
     refusal(files("s3://inbox/unreachable").offers, "source.path", "s3://inbox/unreachable")
 
 
-def test_a_file_is_left_alone_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_left_alone_until_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "SETTLED", 0.6)
     path = tmp_path / "a.csv"
     path.write_text("x\n1\n")
@@ -607,7 +663,9 @@ def test_a_file_is_left_alone_until_it_is_written(tmp_path: Path, monkeypatch: p
     timer.join()
 
 
-def test_a_file_that_grows_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grows_while_it_is_read_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x\n1\n")
     whole = LocalFileSystem.cat_file
@@ -623,7 +681,9 @@ def test_a_file_that_grows_while_it_is_read_is_not_taken(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("password", ["p@ss:w", "a@b@c"])
-def test_a_password_that_would_be_taken_for_a_host_is_not_shown(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_that_would_be_taken_for_a_host_is_not_shown(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WAREHOUSE", f"postgresql://me:{password}@host/db")
     with pytest.raises(
         InputError, match=r"source.url: the name or password before the host holds '@': write %40"
@@ -639,7 +699,10 @@ def test_what_a_module_of_a_person_says_holds_no_secret(monkeypatch: pytest.Monk
         raise ConnectionError("no answer from https://host/x?sig=hunter2")
 
     module = SimpleNamespace(
-        __file__=__file__, origin=lambda: "https://me:hunter2@host/1.0", batches=lambda: ["may"], read=read
+        __file__=__file__,
+        origin=lambda: "https://me:hunter2@host/1.0",
+        batches=lambda: ["may"],
+        read=read,
     )
     monkeypatch.setattr("importlib.import_module", lambda _: module)
     source = Python(Source(kind="python", module="mine"), dataset)

@@ -25,10 +25,14 @@ COLUMNS = {"id": pl.Int64(), "x": pl.Float64(), "place": pl.String(), "y": pl.Bo
 
 
 @pytest.fixture(params=[("id",), ()], ids=["key", "no key"])
-def timeless(request: pytest.FixtureRequest, site: Any, great_expectations: None) -> tuple[str, ...]:
+def timeless(
+    request: pytest.FixtureRequest, site: Any, great_expectations: None
+) -> tuple[str, ...]:
     """A dataset without a time, with a key or without one."""
     features = {"x": pl.col("x"), "place": pl.col("place")}
-    site.dataset = Dataset(columns=COLUMNS, key=request.param, label=pl.col("y"), known_later=("y",), features=features)
+    site.dataset = Dataset(
+        columns=COLUMNS, key=request.param, label=pl.col("y"), known_later=("y",), features=features
+    )
     site.expectations = lambda _: []
     key: tuple[str, ...] = request.param
     return key
@@ -69,7 +73,9 @@ def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
         low, high = SHARES[role]
         assert after[role].height / 1200 == pytest.approx(high - low, abs=0.03)
         assert keys_of(before[role]) < keys_of(after[role])
-    assert keys_of(after["train"]).isdisjoint(keys_of(after["validation"]) | keys_of(after["holdout"]))
+    assert keys_of(after["train"]).isdisjoint(
+        keys_of(after["validation"]) | keys_of(after["holdout"])
+    )
     assert keys_of(after["validation"]).isdisjoint(keys_of(after["holdout"]))
 
 
@@ -77,7 +83,10 @@ def test_a_row_keeps_its_part_whatever_comes_later(site: Any) -> None:
 def test_the_encoder_knows_nothing_of_the_holdout(site: Any) -> None:
     nowhere = table(0).with_columns(place=pl.lit("nowhere"))
     unseen = within(featurize(site.dataset, nowhere, "binary")[0], SHARES["holdout"])
-    deliver(site, a=table(0).with_columns(place=pl.when(unseen).then(pl.lit("nowhere")).otherwise("place")))
+    deliver(
+        site,
+        a=table(0).with_columns(place=pl.when(unseen).then(pl.lit("nowhere")).otherwise("place")),
+    )
     content = (site.project.features / "encoder.json").read_text()
     assert "nowhere" not in content
     assert "north" in content
@@ -118,10 +127,16 @@ def test_freshness_cannot_be_asked_of_rows_without_a_time(site: Any) -> None:
 @pytest.mark.usefixtures("timeless")
 def test_a_query_cannot_be_cut_without_a_time(site: Any) -> None:
     with pytest.raises(InputError, match="name a column of times as time"):
-        ingest(site.project, site.dataset, site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}))
+        ingest(
+            site.project,
+            site.dataset,
+            site.params(source={"kind": "sql", "url": "sqlite://", "query": "SELECT 1"}),
+        )
 
 
-def test_rows_without_a_key_are_known_by_what_they_hold(site: Any, timeless: tuple[str, ...]) -> None:
+def test_rows_without_a_key_are_known_by_what_they_hold(
+    site: Any, timeless: tuple[str, ...]
+) -> None:
     rows = table(0, 30)
     labelled, early = (
         featurize(site.dataset, rows, "binary")[0],
@@ -141,11 +156,15 @@ def test_every_row_has_one_part(numbers: list[int]) -> None:
     assert set(found.sum_horizontal()) == {1}
 
 
-# --- what the holdout is called ---------------------------------------------------------------------------------------
+# --- what the holdout is called
+# ---------------------------------------------------------------------------------------
 
 ALL = ("a", "b", "c")
 PARTS: dict[str, tuple[Split, str]] = {
-    "the newest batch": (Split(Part(("a",), None, "2"), Part(("b",), "2", "3"), Part(("c",), "3", None)), "c"),
+    "the newest batch": (
+        Split(Part(("a",), None, "2"), Part(("b",), "2", "3"), Part(("c",), "3", None)),
+        "c",
+    ),
     "by time": (
         Split(Part(("a", "b"), None, "1"), Part(("a", "b"), "1", "2"), Part(("a", "b"), "2", None)),
         "the newest rows up to b",
@@ -154,8 +173,14 @@ PARTS: dict[str, tuple[Split, str]] = {
         Split(Part(("a",), None, "1"), Part(("a",), "1", "2"), Part(("a",), "2", None)),
         "the newest rows of a",
     ),
-    "by key": (Split(*(Part(ALL, None, "3", SHARES[role]) for role in ROLES)), "15% of the rows up to c"),
-    "by key, one batch": (Split(*(Part(("a",), None, "3", SHARES[role]) for role in ROLES)), "15% of the rows of a"),
+    "by key": (
+        Split(*(Part(ALL, None, "3", SHARES[role]) for role in ROLES)),
+        "15% of the rows up to c",
+    ),
+    "by key, one batch": (
+        Split(*(Part(("a",), None, "3", SHARES[role]) for role in ROLES)),
+        "15% of the rows of a",
+    ),
 }
 
 
@@ -185,7 +210,9 @@ def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> No
 
 @pytest.mark.usefixtures("timeless")
 @pytest.mark.parametrize(("below", "few"), [(401, True), (400, False), (None, False)])
-def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool, site: Any) -> None:
+def test_few_rows_all_judge_and_are_all_learnt_from(
+    below: int | None, few: bool, site: Any
+) -> None:
     deliver(site, first=table(0))
     prepare(site.project, site.dataset, site.params(split={"cross_validate_below": below}))
     split = Split.read(site.project.features / "split.json")
@@ -193,7 +220,9 @@ def test_few_rows_all_judge_and_are_all_learnt_from(below: int | None, few: bool
         400 if few else read_part(site.project, split.holdout).height
     )
     assert (read_part(site.project, split.all_rows()).height == 400) is few
-    assert split.judging_rows() == ("cross-validation of all rows up to first" if few else "15% of the rows of first")
+    assert split.judging_rows() == (
+        "cross-validation of all rows up to first" if few else "15% of the rows of first"
+    )
 
 
 @pytest.mark.usefixtures("timeless")
@@ -209,15 +238,21 @@ def test_without_a_refit_no_row_is_judged_by_cross_validation(site: Any) -> None
 
 @pytest.mark.usefixtures("timeless")
 @pytest.mark.parametrize("moments", [400, 30])
-def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(moments: int, site: Any) -> None:
+def test_few_rows_are_cut_forward_in_time_where_there_are_moments_enough(
+    moments: int, site: Any
+) -> None:
     start = datetime(2024, 1, 1)  # noqa: DTZ001
     site.declare(columns={**COLUMNS, "day": pl.Datetime("us")}, time="day")
     frames = {}
     for at in range(4):
         days = (pl.int_range(at * 100, at * 100 + 100, eager=True) * moments // 400).alias("day")
-        frames[f"b{at}"] = table(at * 100, 100).with_columns(day=pl.lit(start) + pl.duration(days=days))
+        frames[f"b{at}"] = table(at * 100, 100).with_columns(
+            day=pl.lit(start) + pl.duration(days=days)
+        )
     deliver(site, **frames)
-    split = prepare(site.project, site.dataset, site.params(split={"cross_validate_below": 3000})).split
+    split = prepare(
+        site.project, site.dataset, site.params(split={"cross_validate_below": 3000})
+    ).split
     if moments < 40:
         assert split.judged is None
         return

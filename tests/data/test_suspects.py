@@ -49,7 +49,9 @@ def test_no_real_month_is_suspected(at: int) -> None:
     assert find_suspects(months()[at], months()[:at], Drift()) == {}
 
 
-FLIPPED = pl.when(pl.col(LABEL) == "true").then(pl.lit("false")).otherwise(pl.lit("true")).alias(LABEL)
+FLIPPED = (
+    pl.when(pl.col(LABEL) == "true").then(pl.lit("false")).otherwise(pl.lit("true")).alias(LABEL)
+)
 FAULTS: dict[str, tuple[pl.Expr, str]] = {
     "kilometres": (pl.col("distance") * 1.609344, "distance has median 1333, 888 before"),
     "constant": (pl.lit(500.0).alias("distance"), "distance is 500.0 in every row that has it, and varied in each"),
@@ -75,10 +77,13 @@ def test_a_fault_is_suspected(fault: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "earlier"), [(Drift(hold=None), 4), (Drift(), 2), (Drift(), 0), (Drift(hold=50.0), 4)]
+    ("params", "earlier"),
+    [(Drift(hold=None), 4), (Drift(), 2), (Drift(), 0), (Drift(hold=50.0), 4)],
 )
 def test_nothing_is_suspected_where_nothing_is_asked_or_known(params: Drift, earlier: int) -> None:
-    frame = features("2013-05").with_columns(pl.when(pl.col("distance") < 2000).then("distance").otherwise(184.0))
+    frame = features("2013-05").with_columns(
+        pl.when(pl.col("distance") < 2000).then("distance").otherwise(184.0)
+    )
     assert find_suspects(real(frame), months()[:earlier], params) == {}
 
 
@@ -114,7 +119,9 @@ def test_a_thinned_month_is_not_suspected_either() -> None:
 def test_missing_values_have_a_margin_of_their_own_though_none_were_missing_before() -> None:
     """Seasons move the values of this column far, and lose none of them."""
     draw = np.random.default_rng(1)
-    before = [sketch(pl.DataFrame({"x": draw.normal(3 * (at % 2), 1, 4000)}), None) for at in range(6)]
+    before = [
+        sketch(pl.DataFrame({"x": draw.normal(3 * (at % 2), 1, 4000)}), None) for at in range(6)
+    ]
     values = np.where(draw.random(4000) < 0.2, np.nan, draw.normal(0, 1, 4000))
     found = find_suspects(sketch(pl.DataFrame({"x": values}), None), before, Drift())
     assert found["x"].startswith("x is missing in 19.5% of the rows, 0% before")
@@ -122,15 +129,26 @@ def test_missing_values_have_a_margin_of_their_own_though_none_were_missing_befo
 
 def some(column: str, value: Any, share: float) -> pl.Expr:
     """`value` in that share of the rows, spread over the month."""
-    return pl.when(pl.int_range(pl.len()) % round(1 / share) == 0).then(value).otherwise(column).alias(column)
+    return (
+        pl.when(pl.int_range(pl.len()) % round(1 / share) == 0)
+        .then(value)
+        .otherwise(column)
+        .alias(column)
+    )
 
 
 @pytest.mark.parametrize("share", [0.01, 0.2])
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("distance", pl.col("distance") * 1000), ("distance", pl.lit(-9999.0)), ("temp", pl.lit(9999.0))],
+    [
+        ("distance", pl.col("distance") * 1000),
+        ("distance", pl.lit(-9999.0)),
+        ("temp", pl.lit(9999.0)),
+    ],
 )
-def test_absurd_values_in_some_rows_are_suspected(column: str, value: pl.Expr, share: float) -> None:
+def test_absurd_values_in_some_rows_are_suspected(
+    column: str, value: pl.Expr, share: float
+) -> None:
     frame = features("2013-05").with_columns(some(column, value, share))
     found = find_suspects(real(frame), months()[:4], Drift())
     assert list(found) == [column]
@@ -147,8 +165,13 @@ def test_a_stray_row_far_beyond_is_not_suspected_nor_one_more_where_some_always_
     draw = np.random.default_rng(6)
     quiet = [of(draw.normal(size=5000)) for _ in range(5)]
     assert find_suspects(of(np.append(draw.normal(size=5000), 1e6)), quiet, Drift()) == {}
-    wild = [of(np.append(draw.normal(size=5000), 10.0 ** (at + 3) * np.ones(50))) for at in range(5)]
-    assert find_suspects(of(np.append(draw.normal(size=5000), 1.5e7 * np.ones(40))), wild, Drift()) == {}
+    wild = [
+        of(np.append(draw.normal(size=5000), 10.0 ** (at + 3) * np.ones(50))) for at in range(5)
+    ]
+    assert (
+        find_suspects(of(np.append(draw.normal(size=5000), 1.5e7 * np.ones(40))), wild, Drift())
+        == {}
+    )
 
 
 @pytest.mark.slow
@@ -156,8 +179,12 @@ def test_a_stray_row_far_beyond_is_not_suspected_nor_one_more_where_some_always_
 def test_short_batches_of_the_real_year_are_hardly_suspected(span: str, most: int) -> None:
     """A week without rain, or of frost, is no fault; the last week of the year really lacks most of its weather."""
     year = pl.concat([features(name) for name in flights.batches()]).sort(TIME)
-    parts = [real(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)]
-    found = [find_suspects(parts[at], parts[max(0, at - 12) : at], Drift()) for at in range(len(parts))]
+    parts = [
+        real(part) for _, part in year.group_by(pl.col(TIME).dt.truncate(span), maintain_order=True)
+    ]
+    found = [
+        find_suspects(parts[at], parts[max(0, at - 12) : at], Drift()) for at in range(len(parts))
+    ]
     assert sum(map(bool, found)) <= most, [one for one in found if one]
 
 

@@ -36,7 +36,8 @@ def few(count: int = 12) -> pl.DataFrame:
     return month(MONTH).head(count)
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+# --- reading
+# --------------------------------------------------------------------------------------------------
 
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "rows.csv": lambda frame, path: frame.write_csv(path),
@@ -48,7 +49,9 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 @pytest.mark.parametrize("file", WRITERS)
 @pytest.mark.parametrize("url", [False, True])
-def test_any_kind_of_file_gives_the_same_rows(file: str, url: bool, site: Any, tmp_path: Path) -> None:
+def test_any_kind_of_file_gives_the_same_rows(
+    file: str, url: bool, site: Any, tmp_path: Path
+) -> None:
     WRITERS[file](in_time(few()), tmp_path / file)
     path = f"file://{tmp_path / file}" if url else str(tmp_path / file)
     given = read_given(site.project, site.dataset, SOURCE, path, "mine")
@@ -59,7 +62,12 @@ def test_any_kind_of_file_gives_the_same_rows(file: str, url: bool, site: Any, t
 def test_encoding_and_separator_are_those_of_the_source(site: Any, tmp_path: Path) -> None:
     frame = in_time(few()).with_columns(tailnum=pl.lit("N1é"))
     (tmp_path / "old.csv").write_bytes(frame.write_csv(separator=";").encode("latin-1"))
-    given = read_given(site.project, site.dataset, Source(encoding="latin-1", separator=";"), str(tmp_path / "old.csv"))
+    given = read_given(
+        site.project,
+        site.dataset,
+        Source(encoding="latin-1", separator=";"),
+        str(tmp_path / "old.csv"),
+    )
     assert_frame_equal(given.rows, frame)
     with pytest.raises(InputError, match=r"old.csv, line 2: byte 0xe9 is not utf-8"):
         read_given(site.project, site.dataset, SOURCE, str(tmp_path / "old.csv"))
@@ -91,14 +99,25 @@ def test_a_batch_of_raw_is_read_where_it_is_as_it_was_ingested(built: Any) -> No
         read_given(built.project, built.dataset, SOURCE, str(built.project.raw / "2013-09.parquet"))
 
 
-NAMES = {"day-1.part_2": True, "7": True, "..": False, "../up": False, "a b": False, ".hidden": False, "x" * 101: False}
+NAMES = {
+    "day-1.part_2": True,
+    "7": True,
+    "..": False,
+    "../up": False,
+    "a b": False,
+    ".hidden": False,
+    "x" * 101: False,
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_must_be_able_to_be_a_folder(name: str, site: Any, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "rows.csv")
     if NAMES[name]:
-        assert read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"), name).batch == name
+        assert (
+            read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"), name).batch
+            == name
+        )
         return
     with pytest.raises(InputError, match=r"cannot be the name of a batch: use letters.*--name"):
         read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"), name)
@@ -109,7 +128,10 @@ FAULTS: dict[str, tuple[bytes | None, str]] = {
     "rows.xlsx": (b"PK", r"ends in .csv, .tsv, .parquet"),
     "empty.csv": (b"", r"is empty \(0 bytes\)"),
     "head.csv": (b"carrier,flight\n", "has no rows"),
-    "semicolons.csv": (b"carrier;flight\nAA;1\n", r"has none of the columns .*source.separator \(','\) the file's"),
+    "semicolons.csv": (
+        b"carrier;flight\nAA;1\n",
+        r"has none of the columns .*source.separator \(','\) the file's",
+    ),
     "cut.csv": (b"carrier,flight\nAA,1\nAA", "cannot be read as CSV"),
     "cut.parquet": (b"PAR1" * 9, "cannot be read as Parquet"),
 }
@@ -132,10 +154,18 @@ def test_a_url_with_nothing_behind_it_is_named(url: str, site: Any) -> None:
     assert url in str(caught.value)
 
 
-# --- checking ---------------------------------------------------------------------------------------------------------
+# --- checking
+# --------------------------------------------------------------------------------------------------
 
 
-def check(rows: pl.DataFrame, batch: str = "some", /, changes: Any = None, expected: Any = None, **options: Any) -> Any:
+def check(
+    rows: pl.DataFrame,
+    batch: str = "some",
+    /,
+    changes: Any = None,
+    expected: Any = None,
+    **options: Any,
+) -> Any:
     contract = Contract(replace(dataset, **changes or {}), lambda _: expected, Validate(**options))
     if expected is None:
         flights = importlib.import_module("late_flights.expectations")
@@ -145,7 +175,9 @@ def check(rows: pl.DataFrame, batch: str = "some", /, changes: Any = None, expec
 
 LATER: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "without them": in_time,
-    "empty": lambda frame: frame.with_columns(pl.lit(None).alias(name) for name in dataset.known_later),
+    "empty": lambda frame: frame.with_columns(
+        pl.lit(None).alias(name) for name in dataset.known_later
+    ),
     "all there": lambda frame: frame,
     "some there": lambda frame: frame.drop("arr_time", "dep_delay"),
     "impossible": lambda frame: frame.with_columns(arr_delay=pl.lit("late"), air_time=pl.lit(9999)),
@@ -175,11 +207,16 @@ def test_rows_are_judged_however_few(count: int) -> None:
 def test_bad_rows_are_set_aside_as_they_were_delivered() -> None:
     rows = in_time(few(60)).with_columns(
         origin=pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("LHR")).otherwise("origin"),
-        temp=pl.when(pl.int_range(pl.len()) == 5).then(pl.lit("warm")).otherwise(pl.col("temp").cast(pl.String)),
+        temp=pl.when(pl.int_range(pl.len()) == 5)
+        .then(pl.lit("warm"))
+        .otherwise(pl.col("temp").cast(pl.String)),
     )
     outcome = check(rows, max_bad_rows=0.05)
     assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), rows[[3, 5]])
-    assert outcome.quarantined[REASONS].to_list() == [["origin: one of EWR, JFK, LGA"], ["temp: is a number"]]
+    assert outcome.quarantined[REASONS].to_list() == [
+        ["origin: one of EWR, JFK, LGA"],
+        ["temp: is a number"],
+    ]
     assert outcome.valid.height == 58
 
 
@@ -199,7 +236,9 @@ def test_a_bad_batch_is_one_error(
     with pytest.raises(InputError) as caught:
         check(spoil(in_time(few())), **options)
     said = str(caught.value)
-    assert [one for one in ("'some' is bad", "no row of it was scored", *parts) if one not in said] == [], said
+    assert [
+        one for one in ("'some' is bad", "no row of it was scored", *parts) if one not in said
+    ] == [], said
 
 
 @pytest.mark.parametrize("name", [dataset.time, dataset.key[-1]])
@@ -222,13 +261,18 @@ def rules(*kinds: tuple[str, dict[str, Any]]) -> list[Any]:
     return made
 
 
-RULES: dict[str, tuple[str, dict[str, Any], bool]] = {  # rule -> does it hold for rows without labels?
+# Rule -> does it hold for rows without labels?
+RULES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "rows": ("ColumnValuesToBeBetween", {"column": "distance", "min_value": 1}, True),
     "rows, known later": ("ColumnValuesToNotBeNull", {"column": "arr_delay"}, False),
     "pair": ("ColumnPairValuesToBeEqual", {"column_A": "temp", "column_B": "air_time"}, False),
     "several": ("CompoundColumnsToBeUnique", {"column_list": ["origin", "dep_time"]}, False),
     "on a condition": ("ColumnValuesToNotBeNull", {"column": "temp", "when": "arr_delay"}, False),
-    "on a condition in time": ("ColumnValuesToNotBeNull", {"column": "flight", "when": "tailnum"}, True),
+    "on a condition in time": (
+        "ColumnValuesToNotBeNull",
+        {"column": "flight", "when": "tailnum"},
+        True,
+    ),
     "share": ("ColumnValuesToNotBeNull", {"column": "tailnum", "mostly": 0.5}, False),
     "mean": ("ColumnMeanToBeBetween", {"column": "distance", "min_value": 1}, False),
     "count": ("TableRowCountToEqual", {"value": 1}, False),
@@ -248,9 +292,14 @@ def test_which_rules_hold_for_rows_without_labels(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["https://me:hunter2@host/x.csv", "https://host/x.csv?sig=hunter2", "s3://k:s@bucket/x.csv"]
+    "path",
+    ["https://me:hunter2@host/x.csv", "https://host/x.csv?sig=hunter2", "s3://k:s@bucket/x.csv"],
 )
-def test_an_address_with_a_secret_is_refused_before_it_is_kept_anywhere(path: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds a password or a token: put the address into the environment") as error:
+def test_an_address_with_a_secret_is_refused_before_it_is_kept_anywhere(
+    path: str, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match=r"holds a password or a token: put the address into the environment"
+    ) as error:
         find_given(Project(tmp_path), path)
     assert "hunter2" not in str(error.value)

@@ -61,12 +61,15 @@ def check_batch(
     expected: list[Any] | None = None,
 ) -> Outcome:
     """Check a batch of flights; `expected`: in place of what expectations.py expects."""
-    contract = Contract(dataset, importlib.import_module("late_flights.expectations").expectations, params)
+    contract = Contract(
+        dataset, importlib.import_module("late_flights.expectations").expectations, params
+    )
     contract = contract if expected is None else replace(contract, expectations=lambda _: expected)
     return contract.check(frame, batch, labelled=labelled)
 
 
-# --- rows -------------------------------------------------------------------------------------------------------------
+# --- rows
+# --------------------------------------------------------------------------------------------------
 
 BAD_ROWS: list[tuple[str, object, str]] = [
     (TIME, "yesterday", f"{TIME}: is a date or time"),
@@ -132,7 +135,9 @@ def test_rows_of_one_key_are_all_set_aside(outcome: Outcome) -> None:
         ]
 
 
-def test_quarantine_holds_the_rows_as_they_were_delivered(outcome: Outcome, raw: pl.DataFrame) -> None:
+def test_quarantine_holds_the_rows_as_they_were_delivered(
+    outcome: Outcome, raw: pl.DataFrame
+) -> None:
     assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), raw[BAD_PLACES])
     assert outcome.quarantined.columns == [*raw.columns, REASONS, QUARANTINE_ROW]
 
@@ -154,10 +159,17 @@ def test_report_counts_and_shows_what_broke(outcome: Outcome) -> None:
     checks = {check.says: check for check in outcome.report.checks}
     assert len(checks) == len(outcome.report.checks)
     origin = checks["origin: one of EWR, JFK, LGA"]
-    assert (origin.scope, origin.passed, origin.broken, origin.examples) == ("rows", False, 1, ("LHR",))
+    assert (origin.scope, origin.passed, origin.broken, origin.examples) == (
+        "rows",
+        False,
+        1,
+        ("LHR",),
+    )
     reasons = outcome.quarantined[REASONS].explode().value_counts()
     assert dict(reasons.rows()) == {
-        check.says: check.broken for check in checks.values() if check.scope == "rows" and check.broken
+        check.says: check.broken
+        for check in checks.values()
+        if check.scope == "rows" and check.broken
     }
     assert {check.scope for check in checks.values() if "rows" in check.says} == {"batch"}
 
@@ -184,11 +196,14 @@ def test_month_delivered_as_text_is_the_same_month() -> None:
     assert_frame_equal(outcome.valid, month(JANUARY))
 
 
-# --- the batch as a whole ---------------------------------------------------------------------------------------------
+# --- the batch as a whole
+# ---------------------------------------------------------------------------------------------
 
 
 def nulls(frame: pl.DataFrame, column: str, rows: int) -> pl.DataFrame:
-    return frame.with_columns(pl.when(pl.int_range(pl.len()) >= rows).then(pl.col(column)).alias(column))
+    return frame.with_columns(
+        pl.when(pl.int_range(pl.len()) >= rows).then(pl.col(column)).alias(column)
+    )
 
 
 def test_what_does_not_fit_is_not_called_missing(great_expectations: None) -> None:
@@ -216,8 +231,14 @@ def test_whole_numbers_written_as_others_are_whole_numbers(great_expectations: N
     assert_frame_equal(found.valid, rows)
 
 
-BAD_BATCHES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, Any], tuple[str, ...]]] = {
-    "a column less": (lambda frame: frame.drop("temp"), {}, ("missing column(s) 'temp'", "it has scheduled_departure")),
+BAD_BATCHES: dict[
+    str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, Any], tuple[str, ...]]
+] = {
+    "a column less": (
+        lambda frame: frame.drop("temp"),
+        {},
+        ("missing column(s) 'temp'", "it has scheduled_departure"),
+    ),
     "columns renamed": (
         lambda frame: frame.rename({"dest": "Dest", "origin": "ORIGIN"}),
         {},
@@ -226,14 +247,43 @@ BAD_BATCHES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, A
     "numbers are words": (
         lambda frame: frame.with_columns(distance=pl.lit("far")),
         {},
-        ("1,501 of 1,501 rows (100.0%)", "validate.max_bad_rows (2.0%)", "distance: is a whole number", "'far'"),
+        (
+            "1,501 of 1,501 rows (100.0%)",
+            "validate.max_bad_rows (2.0%)",
+            "distance: is a whole number",
+            "'far'",
+        ),
     ),
-    "every time missing": (lambda frame: nulls(frame, TIME, 9999), {}, (f"{TIME}: is there", "1,501 of 1,501")),
-    "every row twice": (lambda frame: pl.concat([frame, frame]), {}, ("3,002 of 3,002", "unique together")),
-    "too few rows": (lambda frame: frame.gather_every(2), {}, ("batch: 1,000 to 100,000 rows", "found 751")),
-    "first days only": (lambda frame: frame.head(1100), {}, (f"{TIME}: largest is 2013-01-31 to 2013-02-01",)),
-    "last days only": (lambda frame: frame.tail(1100), {}, (f"{TIME}: smallest is 2013-01-01 to 2013-01-02",)),
-    "too old": (lambda frame: frame, {"max_age_days": 30}, (f"newest {TIME}: at most 30 days old", "2013-01-31")),
+    "every time missing": (
+        lambda frame: nulls(frame, TIME, 9999),
+        {},
+        (f"{TIME}: is there", "1,501 of 1,501"),
+    ),
+    "every row twice": (
+        lambda frame: pl.concat([frame, frame]),
+        {},
+        ("3,002 of 3,002", "unique together"),
+    ),
+    "too few rows": (
+        lambda frame: frame.gather_every(2),
+        {},
+        ("batch: 1,000 to 100,000 rows", "found 751"),
+    ),
+    "first days only": (
+        lambda frame: frame.head(1100),
+        {},
+        (f"{TIME}: largest is 2013-01-31 to 2013-02-01",),
+    ),
+    "last days only": (
+        lambda frame: frame.tail(1100),
+        {},
+        (f"{TIME}: smallest is 2013-01-01 to 2013-01-02",),
+    ),
+    "too old": (
+        lambda frame: frame,
+        {"max_age_days": 30},
+        (f"newest {TIME}: at most 30 days old", "2013-01-31"),
+    ),
     "too many unlabelled": (
         lambda frame: nulls(frame, "arr_delay", 400),
         {},
@@ -269,7 +319,9 @@ def test_bad_batch_says_what_is_wrong(
 def test_share_of_bad_rows_decides(bad: int, passes: bool) -> None:
     frame = pl.concat([month(JANUARY).head(500), month(JANUARY).tail(500)])
     origins = ["LHR"] * bad + frame["origin"].to_list()[bad:]
-    report = check_batch(frame.with_columns(pl.Series("origin", origins)), JANUARY, Validate(max_bad_rows=0.02)).report
+    report = check_batch(
+        frame.with_columns(pl.Series("origin", origins)), JANUARY, Validate(max_bad_rows=0.02)
+    ).report
     assert (report.faults == ()) is passes
     assert report.quarantined == (bad if passes else 0)
 
@@ -286,13 +338,16 @@ def test_rule_with_mostly_quarantines_no_row() -> None:
 
 def test_fresh_batch_passes_max_age() -> None:
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    frame = month(JANUARY).with_columns(pl.col(TIME) + (now - timedelta(days=2) - month(JANUARY)[TIME].max()))
+    frame = month(JANUARY).with_columns(
+        pl.col(TIME) + (now - timedelta(days=2) - month(JANUARY)[TIME].max())
+    )
     assert check_batch(frame, "newest", Validate(max_age_days=3)).report.faults == ()
     (fault,) = check_batch(frame, "newest", Validate(max_age_days=1.5)).report.faults
     assert fault.startswith(f"newest {TIME}: at most 1.5 days old")
 
 
-# --- rows without labels (the rest: test_unlabelled.py) ---------------------------------------------------------------
+# --- rows without labels (the rest: test_unlabelled.py)
+# ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("labelled", "passes"), [(True, False), (False, True)])
@@ -307,7 +362,8 @@ def test_only_labelled_rows_need_what_is_known_later(labelled: bool, passes: boo
         assert "missing column(s) 'dep_time', 'dep_delay', 'arr_time'" in outcome.report.faults[0]
 
 
-# --- what expectations.py may hold ------------------------------------------------------------------------------------
+# --- what expectations.py may hold
+# ------------------------------------------------------------------------------------
 
 
 def rule(kind: str, **options: Any) -> Any:
@@ -318,25 +374,41 @@ def rule(kind: str, **options: Any) -> Any:
 
 BROKEN: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "unknown column": ("ColumnValuesToNotBeNull", {"column": "nope"}, ("nope",)),
-    "unknown column of the batch": ("ColumnMeanToBeBetween", {"column": "nope", "min_value": 1}, ("nope",)),
+    "unknown column of the batch": (
+        "ColumnMeanToBeBetween",
+        {"column": "nope", "min_value": 1},
+        ("nope",),
+    ),
     "unknown column of a pair": (
         "ColumnPairValuesAToBeGreaterThanB",
         {"column_A": "distance", "column_B": "nope"},
         ("nope",),
     ),
-    "no regular expression": ("ColumnValuesToMatchRegex", {"column": "carrier", "regex": "("}, ("carrier", "(")),
-    "number for text": ("ColumnValuesToBeBetween", {"column": "carrier", "min_value": 1}, ("carrier",)),
+    "no regular expression": (
+        "ColumnValuesToMatchRegex",
+        {"column": "carrier", "regex": "("},
+        ("carrier", "("),
+    ),
+    "number for text": (
+        "ColumnValuesToBeBetween",
+        {"column": "carrier", "min_value": 1},
+        ("carrier",),
+    ),
 }
 
 
 @pytest.mark.parametrize(("kind", "options", "parts"), BROKEN.values(), ids=BROKEN)
-def test_broken_expectation_is_named(kind: str, options: dict[str, Any], parts: tuple[str, ...]) -> None:
+def test_broken_expectation_is_named(
+    kind: str, options: dict[str, Any], parts: tuple[str, ...]
+) -> None:
     expected = [rule(kind, **options)]
     with pytest.raises(InputError) as caught:
         check_batch(month(JANUARY), JANUARY, Validate(), expected=expected)
     said = str(caught.value)
     assert not isinstance(caught.value, BadBatchError)
-    assert [part for part in ("expectations.py", "cannot be evaluated", *parts) if part not in said] == [], said
+    assert [
+        part for part in ("expectations.py", "cannot be evaluated", *parts) if part not in said
+    ] == [], said
 
 
 ROW_RULES: dict[str, tuple[str, dict[str, Any], pl.Expr]] = {
@@ -368,7 +440,9 @@ ROW_RULES: dict[str, tuple[str, dict[str, Any], pl.Expr]] = {
 
 
 @pytest.mark.parametrize(("kind", "options", "breaks"), ROW_RULES.values(), ids=ROW_RULES)
-def test_any_rule_about_rows_finds_its_rows(kind: str, options: dict[str, Any], breaks: pl.Expr) -> None:
+def test_any_rule_about_rows_finds_its_rows(
+    kind: str, options: dict[str, Any], breaks: pl.Expr
+) -> None:
     expected = [rule(kind, **options)]
     outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1), expected=expected)
     expected = month(JANUARY).filter(breaks.fill_null(value=False))
@@ -381,18 +455,29 @@ def test_rule_on_a_condition_finds_its_rows() -> None:
     from great_expectations.expectations.row_conditions import Column
 
     condition = Column("origin") == "JFK"
-    expected = [rule("ColumnValuesToBeBetween", column="distance", min_value=500, row_condition=condition)]
+    expected = [
+        rule("ColumnValuesToBeBetween", column="distance", min_value=500, row_condition=condition)
+    ]
     breaks = (pl.col("origin") == "JFK") & (pl.col("distance") < 500)
     outcome = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1), expected=expected)
     assert_frame_equal(outcome.valid, month(JANUARY).filter(~breaks))
-    assert_frame_equal(outcome.quarantined.drop(REASONS, QUARANTINE_ROW), month(JANUARY).filter(breaks))
+    assert_frame_equal(
+        outcome.quarantined.drop(REASONS, QUARANTINE_ROW), month(JANUARY).filter(breaks)
+    )
 
 
 def test_two_rules_of_one_description_both_count() -> None:
     """Rows that break only the first must not pass as valid."""
     expected = [
-        rule("ColumnValuesToNotBeInSet", column="origin", value_set=["JFK"], description="known place"),
-        rule("ColumnValuesToNotBeInSet", column="dest", value_set=["ATL"], description="known place"),
+        rule(
+            "ColumnValuesToNotBeInSet",
+            column="origin",
+            value_set=["JFK"],
+            description="known place",
+        ),
+        rule(
+            "ColumnValuesToNotBeInSet", column="dest", value_set=["ATL"], description="known place"
+        ),
     ]
     valid = check_batch(month(JANUARY), JANUARY, Validate(max_bad_rows=1), expected=expected).valid
     assert valid.filter((pl.col("origin") == "JFK") | (pl.col("dest") == "ATL")).is_empty()
@@ -404,7 +489,11 @@ def test_two_rules_of_one_description_both_count() -> None:
         ("ColumnValuesToBeOfType", {"column": "carrier", "type_": "int"}, False),
         ("ColumnMeanToBeBetween", {"column": "distance", "min_value": 1, "max_value": 9000}, True),
         ("ColumnMeanToBeBetween", {"column": "distance", "min_value": 9000}, False),
-        ("ColumnDistinctValuesToBeInSet", {"column": "origin", "value_set": ["EWR", "JFK", "LGA"]}, True),
+        (
+            "ColumnDistinctValuesToBeInSet",
+            {"column": "origin", "value_set": ["EWR", "JFK", "LGA"]},
+            True,
+        ),
         ("ColumnDistinctValuesToBeInSet", {"column": "origin", "value_set": ["JFK"]}, False),
         ("TableColumnCountToEqual", {"value": len(dataset.columns)}, True),
         ("TableColumnCountToEqual", {"value": len(dataset.columns) + 1}, False),
@@ -413,13 +502,16 @@ def test_two_rules_of_one_description_both_count() -> None:
         ("TableRowCountToEqual", {"value": 1501}, True),
     ],
 )
-def test_any_rule_about_the_batch_is_judged(kind: str, options: dict[str, Any], passes: bool) -> None:
+def test_any_rule_about_the_batch_is_judged(
+    kind: str, options: dict[str, Any], passes: bool
+) -> None:
     expected = [rule(kind, **options)]
     report = check_batch(month(JANUARY), JANUARY, Validate(), expected=expected).report
     assert (report.faults == ()) is passes
 
 
-# --- a project --------------------------------------------------------------------------------------------------------
+# --- a project
+# --------------------------------------------------------------------------------------------------
 
 
 def outputs(site: Any) -> tuple[Any, ...]:
@@ -450,7 +542,9 @@ def test_again_checks_nothing(built: Any, snapshot: Callable[..., Any]) -> None:
     assert snapshot(*outputs(built)) == before
 
 
-def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(built: Any, snapshot: Callable[..., Any]) -> None:
+def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(
+    built: Any, snapshot: Callable[..., Any]
+) -> None:
     frame = with_value(with_value(month("2013-03"), "temp", 3, "warm"), "origin", 5, "LHR")
     built.deliver({"2013-03": frame})
     ingest(built.project, built.dataset, built.params())
@@ -464,14 +558,21 @@ def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(built: Any, snapshot:
     assert_frame_equal(kept.drop(REASONS, QUARANTINE_ROW), frame[[3, 5]])
     assert kept[REASONS].to_list() == [["temp: is a number"], ["origin: one of EWR, JFK, LGA"]]
     assert pl.read_parquet(built.project.validated / "2013-03.parquet").height == frame.height - 2
-    assert "quarantine/2013-03.parquet" in Manifest(built.project.validated).entries["2013-03"]["files"]
+    assert (
+        "quarantine/2013-03.parquet"
+        in Manifest(built.project.validated).entries["2013-03"]["files"]
+    )
 
 
-def test_bad_batch_changes_nothing_even_after_a_good_one(built: Any, snapshot: Callable[..., Any]) -> None:
+def test_bad_batch_changes_nothing_even_after_a_good_one(
+    built: Any, snapshot: Callable[..., Any]
+) -> None:
     built.deliver({"2013-03": month("2013-03"), "2013-04": month("2013-04").drop("temp")})
     ingest(built.project, built.dataset, built.params())
     before = snapshot(*outputs(built))
-    with pytest.raises(BadBatchError, match=r"'2013-04' is bad.*\n.*missing column\(s\) 'temp'") as caught:
+    with pytest.raises(
+        BadBatchError, match=r"'2013-04' is bad.*\n.*missing column\(s\) 'temp'"
+    ) as caught:
         validate(built.project, built.contract(built.params()))
     assert caught.value.report.batch == "2013-04"
     assert snapshot(*outputs(built)) == before
@@ -514,7 +615,9 @@ def test_changed_expectations_check_all_batches_again(built: Any) -> None:
     assert names == {"__init__.py", "dataset.py", "expectations.py", "most.py"}
 
 
-def test_stricter_parameter_that_fails_keeps_what_there_was(built: Any, snapshot: Callable[..., Any]) -> None:
+def test_stricter_parameter_that_fails_keeps_what_there_was(
+    built: Any, snapshot: Callable[..., Any]
+) -> None:
     before = snapshot(*outputs(built))
     with pytest.raises(BadBatchError, match="at most 5 days old"):
         validate(built.project, built.contract(built.params(validate={"max_age_days": 5})))
@@ -536,14 +639,19 @@ def test_altered_file_is_made_anew_when_checked(
 @pytest.mark.slow
 def test_altered_quarantine_is_made_anew_and_goes_with_its_rows(built: Any) -> None:
     path = built.project.quarantine / "2013-02.parquet"
-    for frame, kept in ((with_value(month("2013-02"), "origin", 5, "LHR"), 1), (month("2013-02"), 0)):
+    for frame, kept in (
+        (with_value(month("2013-02"), "origin", 5, "LHR"), 1),
+        (month("2013-02"), 0),
+    ):
         built.deliver({"2013-02": frame})
         ingest(built.project, built.dataset, built.params(), ["2013-02"], replace=True)
         assert validate(built.project, built.contract(built.params())).new == ("2013-02",)
         assert path.exists() == bool(kept)
         if kept:
             path.unlink()
-            assert validate(built.project, built.contract(built.params()), check=True).new == ("2013-02",)
+            assert validate(built.project, built.contract(built.params()), check=True).new == (
+                "2013-02",
+            )
             assert path.exists()
 
 
@@ -581,9 +689,14 @@ def test_a_row_of_a_time_to_come_is_put_aside_unless_it_may_be() -> None:
     late = datetime.fromisoformat("2062-01-01")
     ahead = rows.with_columns(pl.when(first).then(pl.lit(late)).otherwise(TIME).alias(TIME))
     found = check_batch(ahead, "batch", Validate())
-    assert found.quarantined[REASONS].to_list()[0][0] == f"{TIME}: at most 1 day(s) ahead of the clock"
+    assert (
+        found.quarantined[REASONS].to_list()[0][0] == f"{TIME}: at most 1 day(s) ahead of the clock"
+    )
     assert found.quarantined.height == check_batch(rows, "batch", Validate()).quarantined.height + 1
-    said = [one.says for one in check_batch(ahead, "batch", Validate(max_future_days=None)).report.checks]
+    said = [
+        one.says
+        for one in check_batch(ahead, "batch", Validate(max_future_days=None)).report.checks
+    ]
     assert not any("ahead of the clock" in one for one in said)
 
 

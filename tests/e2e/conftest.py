@@ -69,7 +69,9 @@ def sharing(server: str, forks: Forks) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def settled(settled: Callable[[str], Path], prefect_server: str, forks: Forks) -> Callable[[str], Path]:
+def settled(
+    settled: Callable[[str], Path], prefect_server: str, forks: Forks
+) -> Callable[[str], Path]:
     """As everywhere; made by that process."""
 
     def settle(upto: str) -> Path:

@@ -30,7 +30,8 @@ def dataset(name: str) -> pl.DataFrame:
 def written(column: pl.Series, decimal: str, thousands: str = "") -> pl.Series:
     """Numbers as text in a dialect."""
     texts = [
-        f"{value:,.3f}".translate(str.maketrans(",.", f"\0{decimal}")).replace("\0", thousands) for value in column
+        f"{value:,.3f}".translate(str.maketrans(",.", f"\0{decimal}")).replace("\0", thousands)
+        for value in column
     ]
     return pl.Series(column.name, texts)
 
@@ -41,7 +42,8 @@ def days(rows: int, span: int, *formats: str) -> pl.Series:
     return pl.Series("day", [f"{one:{formats[at % len(formats)]}}" for at, one in enumerate(dates)])
 
 
-# --- the odd files ----------------------------------------------------------------------------------------------------
+# --- the odd files
+# --------------------------------------------------------------------------------------------------
 
 
 def cancer() -> bytes:
@@ -82,13 +84,21 @@ def wine() -> bytes:
 
 def diabetes() -> bytes:
     """Thousands separators, a label of fractions, one row in ten broken."""
-    frame = dataset("diabetes").with_columns(cost=pl.col("bmi") * 50_000 + 12_345.678, target=pl.col("target") / 7)
+    frame = dataset("diabetes").with_columns(
+        cost=pl.col("bmi") * 50_000 + 12_345.678, target=pl.col("target") / 7
+    )
     cost = written(frame["cost"], ",", ".").to_list()
     for at in range(3, len(cost), 10):
         cost[at] = "unknown"
     target = written(frame["target"], ",", ".")
-    numbers = [written(frame[name], ",", ".") for name in frame.columns if name not in ("cost", "target")]
-    return frame.with_columns(*numbers, target, pl.Series("cost", cost)).write_csv(separator=";").encode()
+    numbers = [
+        written(frame[name], ",", ".") for name in frame.columns if name not in ("cost", "target")
+    ]
+    return (
+        frame.with_columns(*numbers, target, pl.Series("cost", cost))
+        .write_csv(separator=";")
+        .encode()
+    )
 
 
 def digits() -> bytes:
@@ -106,11 +116,17 @@ def wide() -> bytes:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(400, 200)).round(3)
     y = x[:, :3].sum(axis=1) + 0.3 * draw.normal(size=400) > 0
-    return pl.DataFrame({**{f"x{at}": x[:, at] for at in range(200)}, "target": y}).write_csv().encode()
+    return (
+        pl.DataFrame({**{f"x{at}": x[:, at] for at in range(200)}, "target": y})
+        .write_csv()
+        .encode()
+    )
 
 
 # what it is -> file, options, the task, what the report says, words that are no feature
-ADOPTED: dict[str, tuple[Callable[[], bytes], tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]] = {
+ADOPTED: dict[
+    str, tuple[Callable[[], bytes], tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]
+] = {
     "cancer.csv": (
         cancer,
         (),
@@ -128,14 +144,22 @@ ADOPTED: dict[str, tuple[Callable[[], bytes], tuple[str, ...], str, tuple[str, .
         diabetes,
         ("--max-bad-rows", "0.12"),
         "regression",
-        ("'.' between thousands", "'cost' holds 44 values that are no numbers", "44 rows (10.0%) cannot be read"),
+        (
+            "'.' between thousands",
+            "'cost' holds 44 values that are no numbers",
+            "44 rows (10.0%) cannot be read",
+        ),
         (),
     ),
     "digits.tsv": (
         digits,
         (),
         "multiclass",
-        ("batches: 6, one for each month", "DD.MM.YYYY and DD Mon YYYY", "'pixel_0_0' is 0.0 in every row"),
+        (
+            "batches: 6, one for each month",
+            "DD.MM.YYYY and DD Mon YYYY",
+            "'pixel_0_0' is 0.0 in every row",
+        ),
         ("pixel_0_0",),
     ),
 }
@@ -149,14 +173,21 @@ def assert_fine(done: subprocess.CompletedProcess[str], *said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name == "digits.tsv" else name for name in ADOPTED]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name == "digits.tsv" else name
+        for name in ADOPTED
+    ],
 )
 def test_an_odd_file_becomes_a_model(name: str, fresh: Project, cli: Run) -> None:
     make, options, task, told, no_features = ADOPTED[name]
     (fresh.root.parent / name).write_bytes(make())
     done = cli(fresh, "adopt", f"../{name}", "--target", "target", *options)
     assert_fine(done, *told, "next: read them")
-    assert "".join(done.stdout.partition("\n## ")[:1]).strip() in (fresh.reports / "adopt.md").read_text()
+    assert (
+        "".join(done.stdout.partition("\n## ")[:1]).strip()
+        in (fresh.reports / "adopt.md").read_text()
+    )
     declared = fresh.root / "src" / "late_flights" / "dataset.py"
     names: dict[str, Any] = {}
     exec(declared.read_text(), names)
@@ -178,7 +209,9 @@ def test_later_files_of_the_same_system_are_read_the_same_way(fresh: Project, cl
     )
     assert_fine(cli(fresh, "adopt", "../wine.csv", "--target", "target"), *told)
     later[0] = later[0].replace(",", ".")  # not the decimal sign of this system
-    (fresh.root / "inbox" / "wine-2.csv").write_bytes("\n".join([header, *later, ""]).encode("cp1252"))
+    (fresh.root / "inbox" / "wine-2.csv").write_bytes(
+        "\n".join([header, *later, ""]).encode("cp1252")
+    )
     assert_fine(cli(fresh, "ingest"), "1 new: wine-2")
     done = cli(fresh, "validate")
     assert_fine(done)
@@ -208,7 +241,9 @@ REFUSED: dict[str, tuple[bytes | None, tuple[str, ...], str]] = {
 }
 
 
-def test_what_cannot_be_adopted_is_one_sentence_and_changes_nothing(fresh: Project, cli: Run) -> None:
+def test_what_cannot_be_adopted_is_one_sentence_and_changes_nothing(
+    fresh: Project, cli: Run
+) -> None:
     for name, (content, options, says) in REFUSED.items():
         if content is not None:
             (fresh.root.parent / name).write_bytes(content)
@@ -219,4 +254,8 @@ def test_what_cannot_be_adopted_is_one_sentence_and_changes_nothing(fresh: Proje
         assert "Traceback" not in done.stderr
     status = ["git", "-C", str(fresh.root), "status", "--porcelain", "--ignored"]
     changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [one for one in changed if "__pycache__" not in one and "stores/" not in one and ".dvc/" not in one] == []
+    assert [
+        one
+        for one in changed
+        if "__pycache__" not in one and "stores/" not in one and ".dvc/" not in one
+    ] == []

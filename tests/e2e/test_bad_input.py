@@ -51,20 +51,32 @@ def changed_batch(inbox: Path) -> None:
 
 # name -> (what happens to the inbox, what the error must say)
 BROKEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
-    "missing column": (parquet(lambda f: f.drop("dest")), (NEW, "missing column(s) 'dest'", "--replace")),
+    "missing column": (
+        parquet(lambda f: f.drop("dest")),
+        (NEW, "missing column(s) 'dest'", "--replace"),
+    ),
     "wrong type": (
         parquet(lambda f: f.with_columns(distance=pl.lit("far"))),
         (NEW, "distance: is a whole number", "'far'"),
     ),
     "empty batch": (parquet(lambda f: f.clear()), (NEW, "has no rows")),
-    "duplicated keys": (parquet(lambda f: pl.concat([f, f])), (NEW, "unique together", "max_bad_rows")),
+    "duplicated keys": (
+        parquet(lambda f: pl.concat([f, f])),
+        (NEW, "unique together", "max_bad_rows"),
+    ),
     "stale batch": (parquet(lambda f: f.head(1100)), (NEW, "scheduled_departure: largest is")),
     "too many bad rows": (
         parquet(lambda f: f.with_columns(origin=pl.lit("ORD"))),
         (NEW, "origin: one of EWR, JFK, LGA", "'ORD'"),
     ),
-    "truncated Parquet": (truncated, (f"{NEW}.parquet", "cannot be read as Parquet", "deliver it again")),
-    "another encoding": (other_encoding, (f"{NEW}.csv, line 2", "0xe9 is not utf-8", "source.encoding")),
+    "truncated Parquet": (
+        truncated,
+        (f"{NEW}.parquet", "cannot be read as Parquet", "deliver it again"),
+    ),
+    "another encoding": (
+        other_encoding,
+        (f"{NEW}.csv, line 2", "0xe9 is not utf-8", "source.encoding"),
+    ),
     "cut CSV": (cut_csv, (f"{NEW}.csv", "cannot be read as CSV", "deliver it again")),
     "same name, other content": (changed_batch, ("'2013-05'", "other content", "--replace")),
 }
@@ -72,7 +84,9 @@ BROKEN: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 
 def tree(project: Project, *folders: str) -> dict[str, str]:
     """Path -> SHA-256 of every file below `folders`."""
-    files = [path for folder in folders for path in (project.root / folder).rglob("*") if path.is_file()]
+    files = [
+        path for folder in folders for path in (project.root / folder).rglob("*") if path.is_file()
+    ]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
 
 
@@ -100,8 +114,18 @@ def test_a_broken_batch_stops_before_anything_downstream_changes(
     assert_one_error(done, *said)
     assert tree(project, *kept) == before
     assert not list(project.root.rglob(".part-*"))
-    if name not in ("missing column", "wrong type", "duplicated keys", "stale batch", "too many bad rows"):
-        assert sorted(path.stem for path in project.raw.glob("*.parquet")) == ["2013-05", "2013-06", "2013-07"]
+    if name not in (
+        "missing column",
+        "wrong type",
+        "duplicated keys",
+        "stale batch",
+        "too many bad rows",
+    ):
+        assert sorted(path.stem for path in project.raw.glob("*.parquet")) == [
+            "2013-05",
+            "2013-06",
+            "2013-07",
+        ]
         return
     parquet(lambda frame: frame)(project.root.parent / "inbox")  # delivered again, mended
     assert cli(project, "ingest", NEW, "--replace").returncode == 0
@@ -159,8 +183,16 @@ def test_all_labels_equal(make_project: Callable[..., Project], cli: Run) -> Non
 
 
 PARAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "unknown key": ("learning_rate:", "learning_rat:", ("train.learning_rat: unknown key", "learning_rate")),
-    "impossible value": ("seeds: 3", "seeds: 0", ("sweep.seeds", "greater than or equal to 1", "0")),
+    "unknown key": (
+        "learning_rate:",
+        "learning_rat:",
+        ("train.learning_rat: unknown key", "learning_rate"),
+    ),
+    "impossible value": (
+        "seeds: 3",
+        "seeds: 0",
+        ("sweep.seeds", "greater than or equal to 1", "0"),
+    ),
     "wrong type": ("max_depth: 3", "max_depth: deep", ("train.max_depth", "'deep'")),
     "no YAML": ("task: binary", "task: [binary", ("params.yaml is not valid YAML",)),
     "unknown task": ("task: binary", "task: ranking", ("task", "'ranking'", "multiclass")),
@@ -169,7 +201,9 @@ PARAMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", PARAMS)
 @pytest.mark.parametrize("command", ["run", "ingest"])
-def test_faults_in_params(name: str, command: str, make_project: Callable[..., Project], cli: Run) -> None:
+def test_faults_in_params(
+    name: str, command: str, make_project: Callable[..., Project], cli: Run
+) -> None:
     project = make_project()
     right, wrong, said = PARAMS[name]
     text = project.params.read_text()
@@ -228,7 +262,9 @@ def test_a_read_only_store(folder: str, validated_project: Project, cli: Run) ->
     place = project.root / folder
     command = "ingest --next" if folder == "data" else "run"
     month(NEW).write_parquet(project.root.parent / "inbox" / f"{NEW}.parquet")
-    done = in_namespace(project, f"mount --bind {place} {place}; mount -o remount,ro,bind {place}", *command.split())
+    done = in_namespace(
+        project, f"mount --bind {place} {place}; mount -o remount,ro,bind {place}", *command.split()
+    )
     assert_one_error(done, "writable")
     assert tree(project, "data") == before or folder != "data"
     for step in ("run",) if folder == "stores" else ("ingest", "validate"):
@@ -247,7 +283,9 @@ def test_a_port_in_use(make_project: Callable[..., Project], cli: Run) -> None:
         assert_one_error(done, f"port {port} is in use", "ports.mlflow in params.yaml")
 
 
-def test_a_prefect_server_that_does_not_answer(make_project: Callable[..., Project], cli: Run) -> None:
+def test_a_prefect_server_that_does_not_answer(
+    make_project: Callable[..., Project], cli: Run
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{other.getsockname()[1]}/api"

@@ -21,7 +21,8 @@ from evergreen.project import Project
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not CHROMIUM, reason="NOT TESTED: what a page of another site reaches, since no Chromium is here"
+        not CHROMIUM,
+        reason="NOT TESTED: what a page of another site reaches, since no Chromium is here",
     ),
 ]
 # What a page tries, each in every way that a browser knows; it returns what it could read.
@@ -102,7 +103,8 @@ def tries(prefect: str, mlflow: str, deployment: str, mark: Path) -> list[dict[s
         ("POST", f"{mlflow}/api/2.0/mlflow/experiments/delete", {"experiment_id": "1"}),
     ]
     return [
-        {"method": method, "url": url, "body": "" if body is None else json.dumps(body)} for method, url, body in found
+        {"method": method, "url": url, "body": "" if body is None else json.dumps(body)}
+        for method, url, body in found
     ]
 
 
@@ -134,17 +136,29 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
     project, mark = make_project((), ports=ports), tmp_path / "mark"
     login = login_of(project)
     prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports.values())
-    with house(project) as page, site() as port, browse("--host-resolver-rules=MAP *.example 127.0.0.1") as browser:
+    with (
+        house(project) as page,
+        site() as port,
+        browse("--host-resolver-rules=MAP *.example 127.0.0.1") as browser,
+    ):
         deployment = page.ask("/deployments/name/scoring/late_flights-scoring")["id"]
         own = log_in(browser, prefect, mlflow, login)
         before = experiments(mlflow, login)
         asked = json.dumps(tries(prefect, mlflow, deployment, mark))
-        for evil in (f"http://evil.example:{port}", f"http://localhost:{port}", f"http://127.0.0.1:{port}"):
+        for evil in (
+            f"http://evil.example:{port}",
+            f"http://localhost:{port}",
+            f"http://127.0.0.1:{port}",
+        ):
             tab = browser.open(evil)
             browser.until_said(tab, "cats")
             assert browser.run(tab, f"{ATTACK}({asked})") == [], evil
-            assert browser.run(tab, f"{SOCKET}('ws://127.0.0.1:{ports['prefect']}/api/events/in')") == "refused"
-        for name, server in ports.items():  # whose name the attacker has led to this machine meanwhile
+            assert (
+                browser.run(tab, f"{SOCKET}('ws://127.0.0.1:{ports['prefect']}/api/events/in')")
+                == "refused"
+            )
+        for name, server in ports.items():
+            # Whose name the attacker has led to this machine meanwhile
             rebound = f"http://evil.example:{server}"
             tab = browser.open(rebound)
             browser.until_said(tab, "refused")
@@ -152,7 +166,10 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
             assert browser.run(tab, f"{ATTACK}({asked})") == [], name
         assert unharmed(page, deployment)
         assert experiments(mlflow, login) == before
-        assert browser.run(own, f"{ATTACK}({json.dumps(tries('', mlflow, deployment, mark)[-2:-1])})") != []
+        assert (
+            browser.run(own, f"{ATTACK}({json.dumps(tries('', mlflow, deployment, mark)[-2:-1])})")
+            != []
+        )
         assert "evil" in experiments(mlflow, login)  # the same page, were it our own
     assert not mark.exists()
 

@@ -1,6 +1,7 @@
 """What a person changes in the first weeks, with a champion live: each goes through, or ends in a sentence that says how.
 
-One small project with a champion is made; every change is made in a copy of it, and then all commands are run.
+One small project with a champion is made; every change is made in a copy of it, and then all
+commands are run.
 """
 
 from __future__ import annotations
@@ -80,13 +81,20 @@ def table(batch: int, rows: int = 220) -> pl.DataFrame:
     draw = np.random.default_rng(batch)
     weight, power = draw.normal(1500, 300, rows), draw.normal(100, 25, rows)
     place = draw.choice(["ash", "bay", "cove"], rows)
-    use = 2 * (weight > 1500) + weight / 600 + np.abs(power - 100) / 10 + 2 * (place == "bay") + draw.normal(size=rows)
+    use = (
+        2 * (weight > 1500)
+        + weight / 600
+        + np.abs(power - 100) / 10
+        + 2 * (place == "bay")
+        + draw.normal(size=rows)
+    )
     start = datetime.fromisoformat("2024-01-01") + timedelta(days=60 * batch)
     day = pl.Series("day", [(start + timedelta(days=60 * at / rows)).date() for at in range(rows)])
     names = pl.Series("id", range(1000 * batch, 1000 * batch + rows))
     columns = {"weight": weight, "power": power, "place": place, "use": use}
     return pl.DataFrame([day, day.alias("seen"), names]).with_columns(
-        plate=pl.format("car {}", "id"), **{name: pl.Series(values) for name, values in columns.items()}
+        plate=pl.format("car {}", "id"),
+        **{name: pl.Series(values) for name, values in columns.items()},
     )
 
 
@@ -153,32 +161,47 @@ CHANGES = {
     ),
     "a column and its feature lost": Change(
         {FILE: {'        "power": pl.col("power"),\n': "", '        "power": pl.Float64(),\n': ""}},
-        dict.fromkeys(("monitor", ASKED, "run"), (1, "needs the column 'power' .for power., which is not there"))
+        dict.fromkeys(
+            ("monitor", ASKED, "run"),
+            (1, "needs the column 'power' .for power., which is not there"),
+        )
         | {"run": (0, "needs the column 'power'"), "status": (0, "needs the column 'power'")},
         batch=lambda rows: rows.drop("power"),
     ),
     "a column gained": Change(
         {FILE: {'"use": pl.Float64(),': '"use": pl.Float64(),\n    "doors": pl.Int64(),'}},
         dict.fromkeys(
-            ("monitor", "run"), (1, r"'cars_0' is bad.*\n.*missing column.*'doors'(.|\n)*dataset.py \(columns\)")
+            ("monitor", "run"),
+            (1, r"'cars_0' is bad.*\n.*missing column.*'doors'(.|\n)*dataset.py \(columns\)"),
         ),
         batch=lambda rows: rows.with_columns(doors=pl.lit(4)),
     ),
     "another key, and a column that nobody declares": Change(
-        {FILE: {'key=("id",)': 'key=("plate",)'}}, JUDGED, batch=lambda rows: rows.with_columns(doors=pl.lit(4))
+        {FILE: {'key=("id",)': 'key=("plate",)'}},
+        JUDGED,
+        batch=lambda rows: rows.with_columns(doors=pl.lit(4)),
     ),
     "another label": Change(
-        {FILE: {LABEL: 'label=100 - pl.col("use")'}}, dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS
+        {FILE: {LABEL: 'label=100 - pl.col("use")'}},
+        dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS,
     ),
     "another task": Change(
-        {FILE: {LABEL: 'label=pl.col("use") > 10'}, "params.yaml": {"task: regression": "task: binary"}},
+        {
+            FILE: {LABEL: 'label=pl.col("use") > 10'},
+            "params.yaml": {"task: regression": "task: binary"},
+        },
         dict.fromkeys(("monitor", ASKED), (0, OTHER)) | ASKS,
     ),
     "no time any more": Change(
         {FILE: {'time="day"': 'time=""'}},
-        {"monitor": (1, "cannot be watched: time was 'day'"), "run": (0, "compared with the champion.*time was 'day'")},
+        {
+            "monitor": (1, "cannot be watched: time was 'day'"),
+            "run": (0, "compared with the champion.*time was 'day'"),
+        },
     ),
-    "another learner": Change({"params.yaml": {"learner: xgboost": "learner: late_flights.another_model"}}, JUDGED),
+    "another learner": Change(
+        {"params.yaml": {"learner: xgboost": "learner: late_flights.another_model"}}, JUDGED
+    ),
 }
 
 

@@ -53,7 +53,9 @@ def project(make_project: Callable[..., Project]) -> Project:
     git(made.root, "add", "-A")
     git(made.root, "commit", "-qm", "main")
     git(made.root, "checkout", "-qb", "other")
-    own.write_text(f"{own.read_text().replace('import words', '')}\ndel dataset.features[{GONE!r}]\n")
+    own.write_text(
+        f"{own.read_text().replace('import words', '')}\ndel dataset.features[{GONE!r}]\n"
+    )
     (made.root / "src" / "words.py").unlink()
     git(made.root, "commit", "-qam", "other")
     git(made.root, "checkout", "-q", "main")
@@ -76,7 +78,10 @@ def md5(text: str) -> str:
 def test_a_checkout_while_a_run_reads_its_source(
     project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    before = {name: git(project.root, "show", f"{name}:{PACKAGE}/dataset.py") for name in ("main", "other")}
+    before = {
+        name: git(project.root, "show", f"{name}:{PACKAGE}/dataset.py")
+        for name in ("main", "other")
+    }
     done = cli(project, "run", "--seeds", "1", timeout=600)
     assert done.returncode == 0, done.stderr
     assert git(project.root, "branch", "--show-current") == "other\n"
@@ -87,7 +92,9 @@ def test_a_checkout_while_a_run_reads_its_source(
     assert all(GONE in pl.read_parquet_schema(path) for path in features)
     tracker = Tracker(project, Params())
     run = next(one for one in tracker._search("tags.`evergreen.fingerprint` != ''"))
-    assert run.data.tags["mlflow.source.git.commit"] == git(project.root, "rev-parse", "main").strip()
+    assert (
+        run.data.tags["mlflow.source.git.commit"] == git(project.root, "rev-parse", "main").strip()
+    )
     assert run.data.tags["evergreen.git.dirty"] == "false"
 
     # what is there now is what comes next

@@ -26,7 +26,9 @@ def rows(count: int, seed: int, *, learnable: bool = True, time: bool = False) -
     a, b, noise = draw.normal(size=(3, count))
     label = 3 * a - 2 * b + noise if learnable else noise
     frame = pl.DataFrame({"id": seed * 10_000 + np.arange(count), "a": a, "b": b, "y": label})
-    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 1, 1) + pl.duration(days=count - 1), eager=True)
+    days = pl.date_range(
+        pl.date(2024, 1, 1), pl.date(2024, 1, 1) + pl.duration(days=count - 1), eager=True
+    )
     return frame.with_columns(day=days) if time else frame
 
 
@@ -58,7 +60,8 @@ def test_a_straight_line_goes_live_and_is_refreshed_by_more_rows(
     assert "version 1 is champion" in said
     registry = Registry(Tracker(project, load(project.params)))
     live = registry.open("1")
-    assert (live.learner, live.refit, len(live.learnt.keys)) == ("linear", True, 240)  # no row stays out
+    # No row stays out
+    assert (live.learner, live.refit, len(live.learnt.keys)) == ("linear", True, 240)
     later = rows(120, 2, time=time)
     if time:
         later = later.with_columns(pl.col("day") + pl.duration(days=240))
@@ -76,7 +79,9 @@ def test_of_noise_nothing_is_learnt(adopt: Callable[..., Project], cli: Run) -> 
     assert "none yet" in say(cli(project, "status"))
 
 
-def test_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(adopt: Callable[..., Project], cli: Run) -> None:
+def test_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(
+    adopt: Callable[..., Project], cli: Run
+) -> None:
     """What was said of the rows is far from what the live model, which knows them, says of its own training rows."""
     project = adopt(rows(200, 4))
     say(cli(project, "run"))
@@ -88,5 +93,8 @@ def test_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(adopt: Calla
     frame = read_part(project, split.judged)
     at, y = held_out.find(hash_rows(frame)), frame["label"].to_numpy()
     assert frame.height == 200
-    before, now = (np.mean((said - y) ** 2) for said in (held_out.packaged[at], registry.open("1").predict_rows(frame)))
+    before, now = (
+        np.mean((said - y) ** 2)
+        for said in (held_out.packaged[at], registry.open("1").predict_rows(frame))
+    )
     assert now < before < 1.3

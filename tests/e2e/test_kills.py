@@ -1,6 +1,7 @@
 """Killed at random moments of refit, registration and promotion: the champion is that of a run that nobody disturbs.
 
-`KILLS=30 .venv/bin/pytest -q tests/e2e/test_kills.py` does so 30 times, in twenty minutes on a busy machine; else 3 times.
+`KILLS=30 .venv/bin/pytest -q tests/e2e/test_kills.py` does so 30 times, in twenty minutes on a busy
+machine; else 3 times.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def champion_of(project: Project, folder: Path) -> tuple[dict[str, bytes], str]:
 
 def run(project: Project, delay: float, report: Path) -> subprocess.CompletedProcess[str]:
     """Run until `delay` seconds after the refit began (0: to the end); `report` holds when that was."""
-    return FORKS[0].run([str(delay), str(report), "run"], project.root, environment(project.root), 240, LATE)
+    return FORKS[0].run(
+        [str(delay), str(report), "run"], project.root, environment(project.root), 240, LATE
+    )
 
 
 def test_killed_at_random_moments_the_champion_is_the_same(
@@ -80,7 +83,10 @@ def test_killed_at_random_moments_the_champion_is_the_same(
     shutil.copytree(project.root, tmp_path / "judged", symlinks=True)
     whole = run(project, 0, report)
     assert "version 1 is champion" in whole.stdout, whole.stdout + whole.stderr
-    seconds, expected = time.time() - float(report.read_text()), champion_of(project, tmp_path / "package")
+    seconds, expected = (
+        time.time() - float(report.read_text()),
+        champion_of(project, tmp_path / "package"),
+    )
     assert {"seed-0.ubj", "seed-1.ubj", "seed-2.ubj"} <= set(expected[0])
     assert expected[1] == "promoted 1"
 

@@ -62,7 +62,9 @@ def test_a_story(champion_project: Project, cli: Run) -> None:
 
     refused(cli(project, "promote", "--approve"), "version 2 is not to be promoted", "--override")
     assert cli(project, "promote", "--override").returncode == 2  # without a reason
-    forced = cli(project, "promote", "--override", "--reason", "the auditors asked for a simple model")
+    forced = cli(
+        project, "promote", "--override", "--reason", "the auditors asked for a simple model"
+    )
     assert "version 2 is champion in place of version 1" in forced.stdout, forced.stderr
     assert predictions(project).tobytes() != live.tobytes()
     between = datetime.now(UTC)
@@ -100,7 +102,9 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
     assert registry(project).champion() is None
     shown = cli(project, "promote")
     assert "| baseline constant | met |" in shown.stdout
-    assert "| refit, newest batch | met | learning from the newest batch does no harm" in shown.stdout
+    assert (
+        "| refit, newest batch | met | learning from the newest batch does no harm" in shown.stdout
+    )
     assert registry(project).champion() is None
     model = next(project.stores.glob("mlflow/**/package/seed-*"))
     whole = model.read_bytes()
@@ -135,7 +139,9 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
     assert "approved by a person: looks right" in found.history()[-1].reason
 
 
-def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., Project], cli: Run) -> None:
+def test_a_leak_stops_the_run_and_names_the_column(
+    make_project: Callable[..., Project], cli: Run
+) -> None:
     project = make_project()
     path = project.root / "src" / "late_flights" / "dataset.py"
     text = path.read_text().replace(
@@ -153,5 +159,11 @@ def test_a_leak_stops_the_run_and_names_the_column(make_project: Callable[..., P
         assert f'        "{name}",\n' in made
         made = made.replace(f'        "{name}",\n', "", 1)
     path.write_text(made)
-    refused(cli(project, "run"), "'waited'", "'flown'", "together tell the label nearly exactly", "nothing was trained")
+    refused(
+        cli(project, "run"),
+        "'waited'",
+        "'flown'",
+        "together tell the label nearly exactly",
+        "nothing was trained",
+    )
     assert registry(project).aliases() == {}

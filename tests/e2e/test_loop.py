@@ -19,7 +19,14 @@ from evergreen.registry import Registry
 from evergreen.tracking import Tracker
 
 pytestmark = pytest.mark.slow
-EAGER = {"windows": 1, "needed": 1, "cooldown_days": 0.0, "min_new_rows": 100, "max_age_days": 10.0, "max_growth": None}
+EAGER = {
+    "windows": 1,
+    "needed": 1,
+    "cooldown_days": 0.0,
+    "min_new_rows": 100,
+    "max_age_days": 10.0,
+    "max_growth": None,
+}
 
 
 def deliver(project: Project, name: str) -> None:
@@ -42,7 +49,12 @@ def decided(project: Project) -> list[tuple[str, str]]:
 def flood(page: Page, project: Project) -> None:
     """Tell of the same drift many times at once."""
     payload, now = {"reason": "a flood"}, datetime.now(UTC).isoformat()
-    said = {"event": DRIFTED, "resource": resource_of(project, payload), "payload": payload, "occurred": now}
+    said = {
+        "event": DRIFTED,
+        "resource": resource_of(project, payload),
+        "payload": payload,
+        "occurred": now,
+    }
     page.ask("/events", [said | {"id": str(uuid4())} for _ in range(30)])
 
 
@@ -55,7 +67,9 @@ def test_a_batch_that_lands_is_watched_and_retrained_upon_also_when_the_house_wa
         page.until(lambda: len(finished(page, "training")) == 1, "the first training")
         assert decided(project) == [("1", "promoted")]
         deliver(project, "2013-08")
-        page.until(lambda: len(finished(page, "training")) == 2, "a retraining after a batch landed")
+        page.until(
+            lambda: len(finished(page, "training")) == 2, "a retraining after a batch landed"
+        )
         reason = page.runs("training")[-1]["parameters"]["reason"]
         assert reason.startswith("2013-08: the newest row that the champion has learnt from is")
         assert [version for version, _ in decided(project)] == ["1", "2"]
@@ -63,10 +77,15 @@ def test_a_batch_that_lands_is_watched_and_retrained_upon_also_when_the_house_wa
         deployments = {one["name"].removeprefix("late_flights-"): one for one in found}
         assert {"training", "monitoring", "scoring"} <= set(deployments)
         assert deployments["training"]["global_concurrency_limit"]["limit"] == 1
-        assert all(deployments[name]["schedules"][0]["active"] for name in ("training", "monitoring"))
+        assert all(
+            deployments[name]["schedules"][0]["active"] for name in ("training", "monitoring")
+        )
     deliver(project, "2013-09")  # while the house is closed
     with house(project) as page:
-        page.until(lambda: len(finished(page, "training")) == 3, "a retraining after the house was opened again")
+        page.until(
+            lambda: len(finished(page, "training")) == 3,
+            "a retraining after the house was opened again",
+        )
         assert [version for version, _ in decided(project)] == ["1", "2", "3"]
         flood(page, project)  # one run, and it finds nothing to do
         page.until(lambda: len(finished(page, "training")) == 4, "a run after a flood of events")

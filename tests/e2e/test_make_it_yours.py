@@ -48,26 +48,40 @@ def merge(params_file: Path, code: str, **replaced: str) -> None:
 
 def shell(project: Project, line: str) -> None:
     done = subprocess.run(
-        line, shell=True, cwd=project.root, env=environment(project.root), capture_output=True, text=True
+        line,
+        shell=True,
+        cwd=project.root,
+        env=environment(project.root),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], cli: Run, tmp_path: Path) -> None:
+def test_every_change_of_the_page_at_once(
+    make_project: Callable[..., Project], cli: Run, tmp_path: Path
+) -> None:
     project = make_project()
     code = project.root / "src" / "late_flights"
     first, rest = snippet("Another feature").split("        ...\n")
     swap(code / "dataset.py", first, first + rest)
     one = '        gxe.ExpectColumnValuesToBeBetween(column="dep_delay"'
     swap(code / "expectations.py", one, f"        {snippet('Another expectation').strip()},\n{one}")
-    merge(project.params, snippet("Another source"), path=str(project.root.parent / "inbox" / "*.parquet"))
+    merge(
+        project.params,
+        snippet("Another source"),
+        path=str(project.root.parent / "inbox" / "*.parquet"),
+    )
     merge(project.params, snippet("Another metric"))
     shutil.copytree(ROOT / "docs", project.root / "docs")
     shell(project, snippet("Another model"))
     deployments = project.root / "prefect.yaml"
     monthly = '    schedules:\n      - {slug: monthly, cron: "0 3 1 * *", timezone: UTC}\n'
     swap(deployments, monthly, snippet("Another trigger"))
-    assert yaml.safe_load(deployments.read_text())["deployments"][0]["schedules"][0]["cron"] == "0 3 * * 1"
+    assert (
+        yaml.safe_load(deployments.read_text())["deployments"][0]["schedules"][0]["cron"]
+        == "0 3 * * 1"
+    )
 
     done = cli(project, "run")
     assert done.returncode == 0, done.stderr
@@ -80,7 +94,9 @@ def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], 
     decided = registry.last_decision("1")
     assert decided
     evidence = registry.evidence(decided)["evidence"]
-    assert [rule["says"] for rule in evidence["rules"] if rule["name"] == "reload" and not rule["met"]] == []
+    assert [
+        rule["says"] for rule in evidence["rules"] if rule["name"] == "reload" and not rule["met"]
+    ] == []
     assert evidence["comparison"]["metric"] == "average_precision"
 
     store = tmp_path / "elsewhere"
@@ -90,4 +106,13 @@ def test_every_change_of_the_page_at_once(make_project: Callable[..., Project], 
 
 def test_the_page_names_every_change_once() -> None:
     titles = re.findall(r"^\*\*Another ([\w ]+?)(?: that decides)?\.?\*\*", PAGE, re.MULTILINE)
-    assert titles == ["table", "source", "feature", "expectation", "metric", "model", "store", "trigger"]
+    assert titles == [
+        "table",
+        "source",
+        "feature",
+        "expectation",
+        "metric",
+        "model",
+        "store",
+        "trigger",
+    ]

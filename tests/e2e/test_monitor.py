@@ -56,7 +56,9 @@ def test_killed_anywhere_it_is_repeated_and_asks_once(champion_project: Project,
     assert "nothing new" in again.stdout
 
 
-def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(make_project: Callable[..., Project], cli: Run) -> None:
+def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(
+    make_project: Callable[..., Project], cli: Run
+) -> None:
     """Its rows are valid one by one; what gives it away is what months are usually like."""
     project = make_project(months=("2013-04", "2013-05", "2013-06", "2013-07"))
     deliver(project, "2013-08", month("2013-08").with_columns(distance=pl.lit(500, pl.Int32)))
@@ -75,10 +77,18 @@ def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(make_project: Call
     registry = Registry(Tracker(project, params.load(project.params)))
     assert {event.batch for event in registry.history()} == {"2013-07"}
     if not registry.champion():  # so few rows may make none that passes
-        assert cli(project, "promote", "--override", "--reason", "one to be watched").returncode == 0
+        assert (
+            cli(project, "promote", "--override", "--reason", "one to be watched").returncode == 0
+        )
     seen = cli(project, "monitor")
-    assert "2013-08 is not fit to train on: distance is 500.0" in seen.stdout, seen.stdout + seen.stderr
+    assert "2013-08 is not fit to train on: distance is 500.0" in seen.stdout, (
+        seen.stdout + seen.stderr
+    )
     deliver(project, "2013-09", month("2013-09"))
     assert cli(project, "run").returncode == 0
     split = Split.read(project.features / "split.json")
-    assert "2013-08" not in {*split.train.batches, *split.validation.batches, *split.holdout.batches}
+    assert "2013-08" not in {
+        *split.train.batches,
+        *split.validation.batches,
+        *split.holdout.batches,
+    }

@@ -65,7 +65,12 @@ def edit(project: Project, section: str, **values: object) -> None:
 def dvc(project: Project, *args: str) -> str:
     command = [sys.executable, "-m", "dvc", *args]
     done = subprocess.run(
-        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True, timeout=300
+        command,
+        cwd=project.root,
+        env=environment(project.root),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -79,7 +84,9 @@ def test_first_run_again_and_one_more_month(make_project: Callable[..., Project]
     first = cli(project, "run")
     assert first.returncode == 0, first.stderr
     assert "version 1 is champion" in first.stdout
-    assert seed_models(project).keys() >= {f"seed {seed}{what}" for seed in range(3) for what in ("", ", rounds")}
+    assert seed_models(project).keys() >= {
+        f"seed {seed}{what}" for seed in range(3) for what in ("", ", rounds")
+    }
     assert statuses(project) == {"FINISHED"}
     assert "up to date" in dvc(project, "status")
     assert "didn't change" in dvc(project, "repro")
@@ -89,43 +96,58 @@ def test_first_run_again_and_one_more_month(make_project: Callable[..., Project]
     again = cli(project, "run")
     assert again.returncode == 0, again.stderr
     steps = ("ingest", "validate", "prepare", "train", "evaluate", "register", "decide")
-    assert [line.split()[1] for line in again.stdout.splitlines() if line.startswith(steps)] == ["skipped"] * 7
+    assert [line.split()[1] for line in again.stdout.splitlines() if line.startswith(steps)] == [
+        "skipped"
+    ] * 7
 
     before = {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[567].*")}
     more = cli(project, "ingest", "--next")
     assert more.returncode == 0, more.stderr
     assert "1 new: 2013-08" in more.stdout
     checked = cli(project, "validate")
-    assert [line.split()[0] for line in checked.stdout.splitlines() if "checked now" in line] == ["2013-08"]
+    assert [line.split()[0] for line in checked.stdout.splitlines() if "checked now" in line] == [
+        "2013-08"
+    ]
     third = cli(project, "run")
     assert third.returncode == 0, third.stderr
     assert "version 2 is ch" in third.stdout  # champion or challenger, as the gate sees it
-    assert {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[567].*")} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[567].*")
+    } == before
     assert "up to date" in dvc(project, "status")
 
 
 CHANGES = [  # section, new values, the data stages that run, whether a model is trained
-    ("validate", {"max_bad_rows": 0.03}, ["validate", "prepare"], False),  # the rows stay, and so does the model
+    # The rows stay, and so does the model
+    ("validate", {"max_bad_rows": 0.03}, ["validate", "prepare"], False),
     ("prepare", {"min_level_rows": 50}, ["prepare"], True),
     ("split", {"train_batches": 1}, ["prepare"], False),  # of three batches one trains anyway
     ("train", {"max_depth": 4}, [], True),
 ]
 
 
-def test_a_changed_parameter_reruns_its_stage_and_what_follows(champion_project: Project, cli: Run) -> None:
+def test_a_changed_parameter_reruns_its_stage_and_what_follows(
+    champion_project: Project, cli: Run
+) -> None:
     project = champion_project
     for section, values, expected, trained in CHANGES:
         edit(project, section, **values)
         assert changed_stages(project) == expected[:1], section
         done = cli(project, "run")
         assert done.returncode == 0, done.stderr
-        steps = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line[:1].isalpha()}
+        steps = {
+            line.split()[0]: line.split()[1]
+            for line in done.stdout.splitlines()
+            if line[:1].isalpha()
+        }
         ran = [name for name in ("ingest", "validate", "prepare") if steps[name] == "done"]
         assert ran == expected, section
         assert (steps["train"] != "skipped") == trained, section
 
 
-def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], cli: Run, tmp_path: Path) -> None:
+def test_pull_into_a_fresh_clone(
+    make_project: Callable[..., Project], cli: Run, tmp_path: Path
+) -> None:
     project = make_project()
     for step in ("ingest", "validate"):
         assert cli(project, step).returncode == 0
@@ -145,8 +167,8 @@ def test_pull_into_a_fresh_clone(make_project: Callable[..., Project], cli: Run,
     assert "up to date" in dvc(clone, "status")
 
 
-# What the killed process was about to do -> the attribute that is replaced by a kill, and at which call. The kills of
-# one chain hit one project, one after the other.
+# What the killed process was about to do -> the attribute that is replaced by a kill, and at which
+# call. The kills of one chain hit one project, one after the other.
 CHAINS: dict[str, dict[str, Moment]] = {
     "data": {
         "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
@@ -163,9 +185,17 @@ CHAINS: dict[str, dict[str, Moment]] = {
     },
     "life": {
         "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
-        "register: before the alias": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 1),
+        "register: before the alias": (
+            "mlflow.tracking",
+            "MlflowClient.set_registered_model_alias",
+            1,
+        ),
         "compare": ("evergreen.life.contenders", "pick", 1),
-        "decide: before the champion": ("mlflow.tracking", "MlflowClient.set_registered_model_alias", 2),
+        "decide: before the champion": (
+            "mlflow.tracking",
+            "MlflowClient.set_registered_model_alias",
+            2,
+        ),
         "decide: after the champion": ("evergreen.registry", "Registry._tidy", 1),
     },
 }
@@ -240,9 +270,13 @@ def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], c
     assert cli(project, "ingest").returncode == 0
 
 
-def test_a_failed_seed_is_reported_and_tried_again(make_project: Callable[..., Project], cli: Run) -> None:
+def test_a_failed_seed_is_reported_and_tried_again(
+    make_project: Callable[..., Project], cli: Run
+) -> None:
     project = make_project()
-    failing = KILLER.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError('out of luck')").replace(
+    failing = KILLER.replace(
+        "os.kill(os.getpid(), signal.SIGKILL)", "raise RuntimeError('out of luck')"
+    ).replace(
         "len(calls) == call",
         "args[2] == call and args[0].validation is None",  # once the rounds are known
     )
@@ -269,7 +303,9 @@ LABELS = {
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_other_tasks_and_the_mean_of_all_seeds(task: str, make_project: Callable[..., Project], cli: Run) -> None:
+def test_other_tasks_and_the_mean_of_all_seeds(
+    task: str, make_project: Callable[..., Project], cli: Run
+) -> None:
     project = make_project(task=task)
     label, metric = LABELS[task]
     code = project.root / "src/late_flights/dataset.py"
@@ -327,7 +363,9 @@ def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
         shell = f"ip link set lo up 2>/dev/null; exec {' '.join(command)}"
         command = ["unshare", "-rn", "sh", "-c", shell]
-    one = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=240)
+    one = subprocess.run(
+        command, cwd=project.root, env=env, capture_output=True, text=True, timeout=240
+    )
     assert one.returncode == 0, one.stderr
     assert "is champion" in one.stdout
     assert not tried.exists(), tried.read_text()

@@ -68,7 +68,9 @@ def assert_free(project: Project) -> None:
     assert not list(project.root.rglob(".part-*"))
 
 
-def test_the_champion_predicts_in_code_of_others_as_the_docs_say(project: Project, tmp_path: Path) -> None:
+def test_the_champion_predicts_in_code_of_others_as_the_docs_say(
+    project: Project, tmp_path: Path
+) -> None:
     page = (ROOT / "docs" / "make-it-yours.md").read_text()
     found = re.search(
         r"^\*\*The champion in code of yours.*?`MLFLOW_TRACKING_URI=(\S+)`.*?```python\n(.*?)```",
@@ -81,16 +83,20 @@ def test_the_champion_predicts_in_code_of_others_as_the_docs_say(project: Projec
     line = found[2].strip().replace(reference.tracking.model, own.tracking.model)
     rows, _ = featurize(dataset, month(NEW), own.task)
     rows.head(60).select(*dataset.features).to_pandas().to_parquet(tmp_path / "frame.parquet")
-    code = (
-        f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({line}))"
-    )
+    code = f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({line}))"
     env = environment(project.root, MLFLOW_TRACKING_URI=found[1])
-    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, env=env, capture_output=True, text=True
+    )
     assert done.stdout.strip().endswith("60"), done.stderr
 
 
-def test_a_month_without_labels_then_again_then_with_labels(project: Project, cli: Run, tmp_path: Path) -> None:
-    rows = month(NEW).with_columns(origin=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("ORD")).otherwise("origin"))
+def test_a_month_without_labels_then_again_then_with_labels(
+    project: Project, cli: Run, tmp_path: Path
+) -> None:
+    rows = month(NEW).with_columns(
+        origin=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("ORD")).otherwise("origin")
+    )
     in_time(rows).write_csv(tmp_path / f"{NEW}.csv")
     out = tmp_path / "out" / "said.csv"
     first = cli(project, "score", str(tmp_path / f"{NEW}.csv"), "--out", str(out))
@@ -108,7 +114,8 @@ def test_a_month_without_labels_then_again_then_with_labels(project: Project, cl
     labelled, _ = featurize(dataset, month(NEW), "binary")  # those that flew, once that is known
     whole = labelled.with_columns(pl.Series("expected", champion.predict_rows(labelled)))
     joined = join_labels(said, whole.select(*KEYS, LABEL, "expected"))
-    assert joined.height in (labelled.height - 1, labelled.height)  # the row that was set aside may not have flown
+    # The row that was set aside may not have flown
+    assert joined.height in (labelled.height - 1, labelled.height)
     assert joined["prediction"].to_numpy().tobytes() == joined["expected"].to_numpy().tobytes()
     assert said.height > labelled.height  # flights that will be cancelled are scored too
     assert "up to date" in dvc_status(project)
@@ -144,7 +151,10 @@ def test_a_batch_of_raw_and_files_while_a_training_holds_the_project(
         assert done.returncode == 0, done.stderr
         more = cli(project, "score", str(tmp_path / "one.csv"), str(tmp_path / "two.tsv"))
         assert more.returncode == 0, more.stderr
-    assert [line.split()[:2] for line in more.stdout.splitlines()[-2:]] == [["one", "60"], ["two", "20"]]
+    assert [line.split()[:2] for line in more.stdout.splitlines()[-2:]] == [
+        ["one", "60"],
+        ["two", "20"],
+    ]
     assert {(MONTHS[-1], "1"), ("one", "1"), ("two", "1")} <= set(known(project))
     features = pl.read_parquet(project.features / f"{MONTHS[-1]}.parquet")
     joined = join_labels(read(project, MONTHS[-1], "1"), features.select(*KEYS, LABEL))
@@ -169,7 +179,9 @@ SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_what_cannot_be_scored_is_one_error(name: str, project: Project, cli: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_scored_is_one_error(
+    name: str, project: Project, cli: Run, tmp_path: Path
+) -> None:
     path, before = tmp_path / f"{name}.csv", files(project)
     spoil, said = SPOILT[name]
     spoil(path)
@@ -184,7 +196,9 @@ def test_without_a_champion(make_project: Callable[..., Project], cli: Run, tmp_
     done = cli(project, "score", str(tmp_path / "rows.csv"))
     told = "there is no champion: `evergreen run` trains one, or says what stands in the way"
     assert_one_error(done, told)
-    assert_one_error(cli(project, "score", "--batch", "2013-05"), "data/raw holds no batch '2013-05'")
+    assert_one_error(
+        cli(project, "score", "--batch", "2013-05"), "data/raw holds no batch '2013-05'"
+    )
     assert not (project.root / "data").exists()
     assert not (project.stores / "mlflow.db").exists()
     assert not (project.stores / "predictions.lock").exists()
@@ -201,7 +215,9 @@ main()
 """
 
 
-def test_a_killed_scoring_is_finished_by_the_next(project: Project, cli: Run, tmp_path: Path) -> None:
+def test_a_killed_scoring_is_finished_by_the_next(
+    project: Project, cli: Run, tmp_path: Path
+) -> None:
     few().write_csv(tmp_path / "killed.csv")
     words = ["score", str(tmp_path / "killed.csv")]
     killed = FORKS[0].run(words, project.root, environment(project.root), 240, KILLER)
@@ -238,7 +254,11 @@ def test_scoring_beside_a_run(project: Project, cli: Run, tmp_path: Path) -> Non
     few().write_csv(tmp_path / "beside.csv")
     command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "4"]
     with subprocess.Popen(
-        command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=project.root,
+        env=environment(project.root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as running:
         done = cli(project, "score", str(tmp_path / "beside.csv"))
         output, _ = running.communicate(timeout=240)

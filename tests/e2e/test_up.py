@@ -33,14 +33,22 @@ def test_a_run_stopped_with_the_house_leaves_its_place_and_the_next_is_approved(
             assert time.monotonic() < until
             time.sleep(0.2)
     with house(project) as page:
-        assert page.ask(f"/flow_runs/{stopped}")["state"]["type"] in ("CRASHED", "CANCELLED", "FAILED")
-        page.start()  # beside the one that monitoring asks for by itself: whichever is first trains, and waits
+        assert page.ask(f"/flow_runs/{stopped}")["state"]["type"] in (
+            "CRASHED",
+            "CANCELLED",
+            "FAILED",
+        )
+        # Beside the one that monitoring asks for by itself: whichever is first trains, and waits
+        page.start()
         run_id = page.until(
-            lambda: [run["id"] for run in page.runs("training") if is_waiting(run)], "a run that waits"
+            lambda: [run["id"] for run in page.runs("training") if is_waiting(run)],
+            "a run that waits",
         )[0]
         found = Registry(Tracker(project, params.load(project.params)))
         assert found.champion() is None
-        page.ask(f"/flow_runs/{run_id}/resume", {"run_input": {"promote": True, "reason": "looks right"}})
+        page.ask(
+            f"/flow_runs/{run_id}/resume", {"run_input": {"promote": True, "reason": "looks right"}}
+        )
         page.wait(run_id, "COMPLETED")
     assert found.champion() == "1"
     assert [event.what for event in found.history()] == ["waits for approval", "promoted"]

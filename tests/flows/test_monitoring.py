@@ -28,7 +28,9 @@ class Steps:
 
     def __init__(self, champion: bool, waiting: list[str]) -> None:
         self.called: list[str] = []
-        self.champion = SimpleNamespace(reference=SimpleNamespace(version="3")) if champion else None
+        self.champion = (
+            SimpleNamespace(reference=SimpleNamespace(version="3")) if champion else None
+        )
         self.waiting = [SimpleNamespace(name=name) for name in waiting]
 
     def know_champion(self, job: Job) -> Any:
@@ -83,7 +85,11 @@ DATA = ["ingest", "validate", "prepare"]
     ],
 )
 def test_the_order_of_steps(
-    champion: bool, waiting: list[str], called: list[str], project: Project, monkeypatch: pytest.MonkeyPatch
+    champion: bool,
+    waiting: list[str],
+    called: list[str],
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps = Steps(champion, waiting)
     found = run(steps, monkeypatch)
@@ -94,12 +100,16 @@ def test_the_order_of_steps(
 
 
 def test_whoever_starts_a_second_run_is_refused(project: Project) -> None:
-    with project.lock(), pytest.raises(InputError, match=f"another run .* under way .process {os.getpid()}"):
+    with (
+        project.lock(),
+        pytest.raises(InputError, match=f"another run .* under way .process {os.getpid()}"),
+    ):
         monitoring.fn()
     assert not (project.root / "data").exists()
 
 
-# --- what is declared -------------------------------------------------------------------------------------------------
+# --- what is declared
+# -------------------------------------------------------------------------------------------------
 
 
 def deployments() -> dict[str, Any]:
@@ -109,14 +119,19 @@ def deployments() -> dict[str, Any]:
 
 def test_one_retraining_and_one_monitoring_at_a_time_and_the_next_waits() -> None:
     for name in ("training", "monitoring"):
-        assert deployments()[name]["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        assert deployments()[name]["concurrency_limit"] == {
+            "limit": 1,
+            "collision_strategy": "ENQUEUE",
+        }
 
 
 @pytest.mark.parametrize(
     ("name", "events"),
     [("training", [watch.DRIFTED]), ("monitoring", [watch.ARRIVED, watch.OPENED])],
 )
-def test_what_is_emitted_is_what_starts_a_run_of_this_project_only(name: str, events: list[str]) -> None:
+def test_what_is_emitted_is_what_starts_a_run_of_this_project_only(
+    name: str, events: list[str]
+) -> None:
     (trigger,) = deployments()[name]["triggers"]
     assert trigger["expect"] == events
     about = "evergreen.project.{{ $EVERGREEN_PROJECT }}"

@@ -48,14 +48,18 @@ def test_the_flow_takes_what_makes_sense(name: str, wanted: object, allowed: boo
 
 def test_every_parameter_is_optional_and_explained_on_prefects_page() -> None:
     assert replay.parameters.required == []
-    assert [name for name, one in replay.parameters.properties.items() if not one.get("description")] == []
+    assert [
+        name for name, one in replay.parameters.properties.items() if not one.get("description")
+    ] == []
     defaults = {name: one.default for name, one in inspect.signature(replay.fn).parameters.items()}
     options = {str(one.name): one.default for one in cli.main.commands["replay"].params}
     assert set(options) == set(defaults) - {"policies"}
     assert options["every"] == defaults["every"]
 
 
-def test_too_few_batches_are_an_error_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_batches_are_an_error_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("dvc.yaml", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "params.yaml").write_text("source: {kind: python, module: late_flights.flights}")
@@ -66,10 +70,18 @@ def test_too_few_batches_are_an_error_before_anything_starts(tmp_path: Path, mon
 
 
 @pytest.mark.slow
-def test_a_person_replays_and_finds_the_picture(make_project: Callable[..., Project], cli: Callable[..., Any]) -> None:
+def test_a_person_replays_and_finds_the_picture(
+    make_project: Callable[..., Project], cli: Callable[..., Any]
+) -> None:
     """Real flights, thinned; a replay touches neither the project's data nor its models."""
     months = tuple(f"2013-{month:02}" for month in range(1, 7))
-    quick = {"rounds": 60, "early_stopping_rounds": 10, "learning_rate": 0.2, "max_depth": 4, "device": "cpu"}
+    quick = {
+        "rounds": 60,
+        "early_stopping_rounds": 10,
+        "learning_rate": 0.2,
+        "max_depth": 4,
+        "device": "cpu",
+    }
     project = make_project(months, rows=4000, train=quick, sweep={"seeds": 2})
     done = cli(project, "replay", "--every", "2", "--until", months[-1], timeout=590)
     assert done.returncode == 0, done.stderr
@@ -92,5 +104,8 @@ def test_a_person_replays_and_finds_the_picture(make_project: Callable[..., Proj
     assert "evergreen" not in experiments
     (run,) = tracker.client.search_runs([experiments["evergreen replay"]])
     assert run.info.status == "FINISHED"
-    assert {one.path for one in tracker.client.list_artifacts(run.info.run_id)} >= {"replay.png", "replay.json"}
+    assert {one.path for one in tracker.client.list_artifacts(run.info.run_id)} >= {
+        "replay.png",
+        "replay.json",
+    }
     assert run.data.metrics["every batch.retrainings"] == told["courses"][1]["retrainings"]

@@ -47,7 +47,9 @@ def test_every_parameter_is_explained_on_prefects_page() -> None:
     assert [name for name, one in shown.items() if not one.get("description")] == []
 
 
-def test_outside_a_project_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_project_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="no project here"):
         scoring.fn("rows.csv")
@@ -58,7 +60,16 @@ def kept_of(project: Project) -> Kept:
     rows = month("2013-04").head(3)
     made = pl.DataFrame({"prediction": [0.5, 0.25, 0.75]}, schema={"prediction": pl.Float32})
     seen = sketch(made, None)
-    return keep(project, dataset, Given("april", rows), Scorer("flights", "7", "run"), made, seen, rows.head(1), {})[0]
+    return keep(
+        project,
+        dataset,
+        Given("april", rows),
+        Scorer("flights", "7", "run"),
+        made,
+        seen,
+        rows.head(1),
+        {},
+    )[0]
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["scored before", "new"])

@@ -66,7 +66,9 @@ def test_every_parameter_is_explained_on_prefects_page() -> None:
     assert [name for name, one in shown.items() if not one.get("description")] == []
 
 
-def test_outside_a_project_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_project_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="no project here"):
         training.fn()

@@ -1,6 +1,7 @@
 """The servers in containers: the file by its schema and by what must never be in it, and every command of it for real.
 
-No container engine is needed: the commands of `compose.yaml` run as they stand there, with its variables, on PostgreSQL.
+No container engine is needed: the commands of `compose.yaml` run as they stand there, with its
+variables, on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-# --- the file ---------------------------------------------------------------------------------------------------------
+# --- the file
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_file_is_what_compose_reads() -> None:
@@ -76,7 +78,9 @@ def test_only_this_machine_reaches_a_port() -> None:
     assert len(published) == 2
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert "ports" not in SERVICES["postgres"]
-    assert not any({"network_mode", "privileged", "pid", "ipc"} & set(one) for one in SERVICES.values())
+    assert not any(
+        {"network_mode", "privileged", "pid", "ipc"} & set(one) for one in SERVICES.values()
+    )
 
 
 def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
@@ -86,7 +90,9 @@ def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
             if secret.search(key):
                 assert re.fullmatch(rf"({LOGIN}:)?\$\{{\w+:\?run make stack\}}", value), (name, key)
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
-    assert not any("PASSWORD" in word for one in SERVICES.values() for word in one.get("command", []))
+    assert not any(
+        "PASSWORD" in word for one in SERVICES.values() for word in one.get("command", [])
+    )
 
 
 def test_services_have_few_rights_and_start_in_order() -> None:
@@ -105,7 +111,8 @@ def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
     docker = (INFRA / "Dockerfile").read_text()
     installs = re.findall(r"pip install (.*)", docker)
     assert all(
-        "--require-hashes --no-deps" in one or one.startswith("--no-build-isolation --no-deps") for one in installs
+        "--require-hashes --no-deps" in one or one.startswith("--no-build-isolation --no-deps")
+        for one in installs
     )
     named = re.findall(r"-r (requirements/\w+\.txt)", docker)
     assert named == ["requirements/build.txt", "requirements/run.txt", "requirements/server.txt"]
@@ -141,7 +148,8 @@ def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> N
     assert written.read_text() == before
 
 
-# --- for real ---------------------------------------------------------------------------------------------------------
+# --- for real
+# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -165,7 +173,17 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
         "scram-sha-256",
     ]
     subprocess.run(make, check=True, capture_output=True, user=user, cwd=folder)
-    serve = ["postgres", "-D", str(folder / "db"), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
+    serve = [
+        "postgres",
+        "-D",
+        str(folder / "db"),
+        "-p",
+        str(port),
+        "-k",
+        str(folder),
+        "-h",
+        "127.0.0.1",
+    ]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(serve, stdout=log, stderr=log, user=user, cwd=folder)
     try:
@@ -181,7 +199,9 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.2)
-        subprocess.run([*psql, "-f", str(INFRA / "databases.sql")], env=env, check=True, capture_output=True)
+        subprocess.run(
+            [*psql, "-f", str(INFRA / "databases.sql")], env=env, check=True, capture_output=True
+        )
         yield port
     finally:
         process.terminate()
@@ -248,7 +268,9 @@ def status(url: str, content: object = None, **headers: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("initdb"), reason="PostgreSQL's initdb, postgres and psql are not on the PATH")
+@pytest.mark.skipif(
+    not shutil.which("initdb"), reason="PostgreSQL's initdb, postgres and psql are not on the PATH"
+)
 def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:
@@ -272,13 +294,19 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
             assert status(url, content, **authorized, Host="evil.example") == 403
             assert status(url, content, **authorized, Origin="http://localhost:8888") == 403
         with house(project, **ours.variables("work")):
-            run_id = page.until(lambda: [run["id"] for run in page.runs("training")], "a training")[0]
+            run_id = page.until(lambda: [run["id"] for run in page.runs("training")], "a training")[
+                0
+            ]
             page.wait(run_id, "COMPLETED")
         model = params.load(project.params).tracking.model
         champion = f"{mlflow}/api/2.0/mlflow/registered-models/alias?name={model}&alias=champion"
         assert status(champion, **authorized) == 200
-        assert [one.name for one in (tmp_path / "artifacts").iterdir()], "no file of a run is in the store"
+        assert [one.name for one in (tmp_path / "artifacts").iterdir()], (
+            "no file of a run is in the store"
+        )
         assert not (project.stores / "mlflow.db").exists()
         assert not (project.stores / "prefect" / "prefect.db").exists()
     for log in [*tmp_path.glob("*.log"), *project.stores.glob("*.log")]:
-        assert not [secret for secret in known.values() if len(secret) > 12 and secret in log.read_text()], log.name
+        assert not [
+            secret for secret in known.values() if len(secret) > 12 and secret in log.read_text()
+        ], log.name

@@ -18,7 +18,11 @@ def year() -> pl.DataFrame:
 
 def leaks(features: Mapping[str, pl.Expr]) -> set[str]:
     """The features that read a column known only later."""
-    return {name for name, one in features.items() if set(one.meta.root_names()) & set(dataset.known_later)}
+    return {
+        name
+        for name, one in features.items()
+        if set(one.meta.root_names()) & set(dataset.known_later)
+    }
 
 
 def test_no_feature_reads_what_is_known_later() -> None:
@@ -27,17 +31,26 @@ def test_no_feature_reads_what_is_known_later() -> None:
 
 @pytest.mark.parametrize("column", dataset.known_later)
 def test_a_feature_that_did_would_be_found(column: str) -> None:
-    hidden = pl.when(pl.col("distance") > 100).then(pl.col(column).cast(pl.Float64) / 60).otherwise(0.0)
-    assert leaks(dataset.features | {"plain": pl.col(column), "hidden": hidden.alias("x")}) == {"plain", "hidden"}
+    hidden = (
+        pl.when(pl.col("distance") > 100).then(pl.col(column).cast(pl.Float64) / 60).otherwise(0.0)
+    )
+    assert leaks(dataset.features | {"plain": pl.col(column), "hidden": hidden.alias("x")}) == {
+        "plain",
+        "hidden",
+    }
 
 
 def test_the_label_is_known_later_and_columns_known_later_exist() -> None:
     assert set(dataset.label.meta.root_names()) <= set(dataset.known_later) <= set(dataset.columns)
 
 
-@pytest.mark.parametrize("expressions", [dataset.features, dataset.left_out, {"label": dataset.label}])
+@pytest.mark.parametrize(
+    "expressions", [dataset.features, dataset.left_out, {"label": dataset.label}]
+)
 def test_every_column_that_is_named_exists(expressions: dict[str, pl.Expr]) -> None:
-    assert {name for one in expressions.values() for name in one.meta.root_names()} <= set(dataset.columns)
+    assert {name for one in expressions.values() for name in one.meta.root_names()} <= set(
+        dataset.columns
+    )
 
 
 def test_time_and_key_are_columns() -> None:
@@ -55,8 +68,17 @@ def test_features_are_numbers_or_text_and_no_constant(year: pl.DataFrame) -> Non
 
 
 def test_feature_values(year: pl.DataFrame) -> None:
-    first = year.head(1).select(one.alias(name) for name, one in dataset.features.items()).row(0, named=True)
-    assert (first["carrier"], first["origin"], first["dest"], first["distance"]) == ("UA", "EWR", "IAH", 1400)
+    first = (
+        year.head(1)
+        .select(one.alias(name) for name, one in dataset.features.items())
+        .row(0, named=True)
+    )
+    assert (first["carrier"], first["origin"], first["dest"], first["distance"]) == (
+        "UA",
+        "EWR",
+        "IAH",
+        1400,
+    )
     assert first["weekday"] == 2  # 1 January 2013 was a Tuesday
     assert first["departure_minute"] == 5 * 60 + 15
     assert first["arrival_minute"] == 8 * 60 + 19

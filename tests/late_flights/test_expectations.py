@@ -73,13 +73,19 @@ def test_a_month_reaches_from_its_first_day_to_its_last(
     assert newest["max_value"] == datetime.fromisoformat(end)
 
 
-@pytest.mark.parametrize("batch", ["2013", "2013-W05", "2013-01-05", "inbox", "x", "east-01", "2013-13", "2013-1a"])
+@pytest.mark.parametrize(
+    "batch", ["2013", "2013-W05", "2013-01-05", "inbox", "x", "east-01", "2013-13", "2013-1a"]
+)
 def test_a_batch_of_another_name_may_hold_any_time(module: Any, batch: str) -> None:
     assert found(module, batch, "ColumnMinToBeBetween") == []
     assert found(module, batch, "ColumnMaxToBeBetween") == []
-    assert found(module, batch, "TableRowCountToBeBetween") == [{"min_value": 1000, "max_value": 100_000}]
+    assert found(module, batch, "TableRowCountToBeBetween") == [
+        {"min_value": 1000, "max_value": 100_000}
+    ]
 
 
 def test_each_call_gives_the_same(module: Any) -> None:
-    first, again = ([one.configuration.kwargs for one in module.expectations("2013-05")] for _ in range(2))
+    first, again = (
+        [one.configuration.kwargs for one in module.expectations("2013-05")] for _ in range(2)
+    )
     assert first == again

@@ -25,12 +25,16 @@ def year(batches: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("name", flights.batches())
-def test_a_batch_is_one_month_in_declared_columns(batches: dict[str, pl.DataFrame], name: str) -> None:
+def test_a_batch_is_one_month_in_declared_columns(
+    batches: dict[str, pl.DataFrame], name: str
+) -> None:
     frame = batches[name]
     assert frame.height == ROWS[name]
     assert frame.schema == dataset.columns
     assert set(frame[dataset.time].dt.strftime("%Y-%m")) == {name}
-    assert frame[dataset.time].dt.date().n_unique() == int(frame[dataset.time].dt.month_end().dt.day().max())
+    assert frame[dataset.time].dt.date().n_unique() == int(
+        frame[dataset.time].dt.month_end().dt.day().max()
+    )
 
 
 def test_the_year_has_every_flight_once(year: pl.DataFrame) -> None:
@@ -40,7 +44,10 @@ def test_the_year_has_every_flight_once(year: pl.DataFrame) -> None:
 
 
 def test_late_flights_move_over_the_year(batches: dict[str, pl.DataFrame]) -> None:
-    late = {name: frame.select(dataset.label).to_series().sum() / frame.height for name, frame in batches.items()}
+    late = {
+        name: frame.select(dataset.label).to_series().sum() / frame.height
+        for name, frame in batches.items()
+    }
     assert min(late, key=late.__getitem__) == "2013-09"
     assert max(late, key=late.__getitem__) == "2013-12"
     assert late["2013-09"] == pytest.approx(0.13, abs=0.01)

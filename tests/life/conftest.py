@@ -37,7 +37,11 @@ PLACES = {"ash": 0.0, "bay": 1.0, "cove": -1.0, "dell": 2.0}  # what each adds t
 FEATURES = ("first", "second", "member", "place")
 STARTS = {
     role: datetime.fromisoformat(day)
-    for role, day in (("train", "2013-01-01"), ("validation", "2013-03-01"), ("holdout", "2013-04-01"))
+    for role, day in (
+        ("train", "2013-01-01"),
+        ("validation", "2013-03-01"),
+        ("holdout", "2013-04-01"),
+    )
 }
 SEEDS = 4
 
@@ -48,7 +52,11 @@ def draw_rows(task: str, count: int, seed: int, role: str = "train") -> pl.DataF
     Over 30 days from the start of the role; no key is drawn twice, whatever the seed and role.
     """
     draw = np.random.default_rng([seed, list(STARTS).index(role)])
-    first, second, member = draw.normal(size=count), draw.normal(size=count), draw.random(count) < 0.5
+    first, second, member = (
+        draw.normal(size=count),
+        draw.normal(size=count),
+        draw.random(count) < 0.5,
+    )
     place = draw.choice(list(PLACES), count, p=(0.3, 0.3, 0.25, 0.15))
     bend = np.where(second > 0, 2 * first, -first)
     score = bend - second + np.array([PLACES[one] for one in place]) + draw.normal(size=count)
@@ -101,7 +109,9 @@ def learn(
     chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, model)
     learnt = Learnt.of(tables, str(STARTS["holdout"]))
     rounds = int(np.median([one.rounds for one in trained.values()]))
-    packaged = Model(encoder, {seed: trained[seed].booster for seed in chosen}, learnt, rounds=rounds)
+    packaged = Model(
+        encoder, {seed: trained[seed].booster for seed in chosen}, learnt, rounds=rounds
+    )
     return Candidate(version, packaged, tuple(one.booster for one in trained.values()))
 
 
@@ -126,7 +136,9 @@ def better_of(task: str, model: str = "median") -> Candidate:
 def baselines_of(task: str, count: int = 1500) -> Mapping[str, Any]:
     encoder = encoder_of(task)
     parts = [as_table(encoder, rows) for rows in (draw_rows(task, 400, 1), holdout_of(task, count))]
-    return predict_baselines(Tables(task, FEATURES, ("place",), CLASSES[task], parts[0], parts[1], parts[1]), 0)
+    return predict_baselines(
+        Tables(task, FEATURES, ("place",), CLASSES[task], parts[0], parts[1], parts[1]), 0
+    )
 
 
 def params_of(task: str, seeds: int = SEEDS, **gate: Any) -> Params:
@@ -147,7 +159,9 @@ class Told(Candidate):
         return self.side
 
 
-def tell(task: str, side: Side, version: str = "2", encoder: Encoder | None = None, learnt: Any = None) -> Told:
+def tell(
+    task: str, side: Side, version: str = "2", encoder: Encoder | None = None, learnt: Any = None
+) -> Told:
     """A candidate that says what `side` holds, whatever the rows; it has learnt from one row that is in no holdout."""
     learnt = learnt or Learnt(np.array([1], np.uint64), str(STARTS["holdout"]))
     model: Any = SimpleNamespace(
@@ -187,7 +201,9 @@ def settle() -> Callable[..., tuple[Judged, Decision]]:
         rows = rows if groups else rows.drop(f"{GROUP}member", strict=False)
         if afresh is None:
             real = type(challenger) is Candidate
-            afresh = challenger.model.predict_rows(rows) if real else challenger.see(rows).prediction
+            afresh = (
+                challenger.model.predict_rows(rows) if real else challenger.see(rows).prediction
+            )
         baselines = baselines_of(task, rows.height) if baselines is None else baselines
         params = params_of(task, seeds, **gate)
         judged = judge(rows, challenger, champion, baselines, params, notes, refresh=refresh)
@@ -215,7 +231,8 @@ remember_weights = lru_cache(maxsize=32)(metrics._draw_weights)
 def same_resamples() -> Iterator[None]:
     """Draw the resamples of a number of rows once for all comparisons: the gate meets the same from run to run.
 
-    And multiply matrices in one thread: small ones take three times as long where threads wait for a busy core.
+    And multiply matrices in one thread: small ones take three times as long where threads wait for
+    a busy core.
     """
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, "blas"):
         patch.setattr(metrics, "_draw_weights", remember_weights)

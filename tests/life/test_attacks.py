@@ -42,7 +42,8 @@ def met(decision: Decision) -> set[str]:
     return {rule["name"] for rule in decision.rules if rule["met"]}
 
 
-# --- who gets in ------------------------------------------------------------------------------------------------------
+# --- who gets in
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", ["median", "mean"])
@@ -59,7 +60,8 @@ def test_a_decent_first_model_is_promoted(task, world, settle):
     assert settle(task, world.champion(task), None)[1].action == PROMOTE
 
 
-# --- who does not -----------------------------------------------------------------------------------------------------
+# --- who does not
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -77,7 +79,9 @@ def test_a_model_of_shuffled_labels_is_refused(task, world, settle):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_of_fewer_rows_is_refused(task, world, settle):
-    _, decision = settle(task, world.learn(task, world.draw_rows(task, 300, 4)), world.champion(task))
+    _, decision = settle(
+        task, world.learn(task, world.draw_rows(task, 300, 4)), world.champion(task)
+    )
     assert decision.action == REFUSE
     assert "not better enough" in broken(decision)["better"]
 
@@ -85,7 +89,9 @@ def test_a_model_of_fewer_rows_is_refused(task, world, settle):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_of_fewer_rounds_is_refused(task, world, settle):
     few = world.quick.model_copy(update={"rounds": 4})
-    _, decision = settle(task, world.learn(task, world.draw_rows(task, 400, 1), params=few), world.champion(task))
+    _, decision = settle(
+        task, world.learn(task, world.draw_rows(task, 400, 1), params=few), world.champion(task)
+    )
     assert decision.action == REFUSE
     assert "not better enough" in broken(decision)["better"]
 
@@ -98,23 +104,36 @@ def test_the_champion_under_another_name_is_refused(task, world, settle):
 
 def test_one_answer_for_everybody_is_refused(world, settle):
     flat = np.full(1500, 0.47, np.float32)
-    _, decision = settle("binary", world.tell("binary", Side(flat, (flat,) * 4)), world.champion("binary"))
-    assert {"better", "no worse", "no worse in log_loss", "baseline constant", "baseline linear"} <= set(
-        broken(decision)
+    _, decision = settle(
+        "binary", world.tell("binary", Side(flat, (flat,) * 4)), world.champion("binary")
     )
+    assert {
+        "better",
+        "no worse",
+        "no worse in log_loss",
+        "baseline constant",
+        "baseline linear",
+    } <= set(broken(decision))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_that_has_learnt_the_holdout_is_refused_by_name(task, world, settle):
     holdout = world.holdout(task)
-    challenger = world.learn(task, pl.concat([world.draw_rows(task, 400, 1), holdout]), seeds=range(2))
+    challenger = world.learn(
+        task, pl.concat([world.draw_rows(task, 400, 1), holdout]), seeds=range(2)
+    )
     _, decision = settle(task, challenger, world.champion(task))
     assert decision.action == REFUSE
-    assert "1,500 of 1,500 rows of the comparison were learnt from by the challenger" in broken(decision)["comparable"]
+    assert (
+        "1,500 of 1,500 rows of the comparison were learnt from by the challenger"
+        in broken(decision)["comparable"]
+    )
 
 
 def test_a_model_that_was_stopped_by_one_row_of_the_holdout_is_refused_by_name(world, settle):
-    challenger = world.learn("binary", pl.concat([world.draw_rows("binary", 2000, 2), world.holdout("binary")[-1:]]))
+    challenger = world.learn(
+        "binary", pl.concat([world.draw_rows("binary", 2000, 2), world.holdout("binary")[-1:]])
+    )
     _, decision = settle("binary", challenger, world.champion("binary"))
     assert list(broken(decision)) == ["comparable", "better"]
     assert "1 of 1,500 rows" in broken(decision)["comparable"]
@@ -123,15 +142,25 @@ def test_a_model_that_was_stopped_by_one_row_of_the_holdout_is_refused_by_name(w
 def test_the_holdout_under_other_keys_stops_the_run_before_training(world):
     """The gate knows rows by their keys; copies of them are found by what they hold."""
     encoder, holdout = world.encoder("binary"), world.holdout("binary")
-    copies = holdout[:300].with_columns(pl.lit("renamed ").add(pl.col(f"{KEY}id")).alias(f"{KEY}id"))
+    copies = holdout[:300].with_columns(
+        pl.lit("renamed ").add(pl.col(f"{KEY}id")).alias(f"{KEY}id")
+    )
     train = pl.concat([world.draw_rows("binary", 2000, 1), copies])
 
     def table(rows: pl.DataFrame) -> Table:
-        return Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_keys(rows, [f"{KEY}id"]))
+        return Table(
+            encoder.transform(rows),
+            encoder.transform_label(rows[LABEL]),
+            hash_keys(rows, [f"{KEY}id"]),
+        )
 
-    parts = [table(rows) for rows in (train, world.draw_rows("binary", 300, 0, "validation"), holdout)]
+    parts = [
+        table(rows) for rows in (train, world.draw_rows("binary", 300, 0, "validation"), holdout)
+    ]
     tables = Tables("binary", encoder.features, ("place",), encoder.classes, *parts, encoder)
-    with pytest.raises(InputError, match=r"300 of 1,500 holdout rows \(20.0%\) have the features and the label"):
+    with pytest.raises(
+        InputError, match=r"300 of 1,500 holdout rows \(20.0%\) have the features and the label"
+    ):
         check_leaks(tables, Leaks())
 
 
@@ -140,11 +169,16 @@ def test_a_model_that_is_better_but_for_one_slice_is_refused_by_its_name(world, 
     rows = world.draw_rows("binary", 4000, 2)
     turned = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
     wrong = (pl.col("place") == "dell") & (pl.int_range(pl.len()) % 3 > 0)
-    challenger = world.learn("binary", rows.with_columns(pl.when(wrong).then(turned).otherwise(LABEL).alias(LABEL)))
+    challenger = world.learn(
+        "binary", rows.with_columns(pl.when(wrong).then(turned).otherwise(LABEL).alias(LABEL))
+    )
     weak = world.learn("binary", world.draw_rows("binary", 120, 1), version="1")
     _, decision = settle("binary", challenger, weak)
     assert {"better", "no worse"} <= met(decision)
-    assert "much worse on a part of the rows, beyond its noise: place=dell: roc_auc" in broken(decision)["slices"]
+    assert (
+        "much worse on a part of the rows, beyond its noise: place=dell: roc_auc"
+        in broken(decision)["slices"]
+    )
     assert "place=ash" not in broken(decision)["slices"]
 
 
@@ -169,7 +203,9 @@ class Squared(Candidate):
 
 def test_squared_probabilities_are_refused_though_their_order_is_better(world, settle):
     honest = world.better("binary")
-    _, decision = settle("binary", Squared("2", honest.model, honest.seeds), world.champion("binary"))
+    _, decision = settle(
+        "binary", Squared("2", honest.model, honest.seeds), world.champion("binary")
+    )
     assert {"better", "no worse"} <= met(decision)
     assert "calibration error 0.1" in broken(decision)["calibration"]
     weaker = Squared("2", world.champion("binary").model, world.champion("binary").seeds)
@@ -180,15 +216,20 @@ def test_squared_probabilities_are_refused_though_their_order_is_better(world, s
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_one_lucky_seed_of_a_bad_sweep_is_refused(task, world, settle):
-    good, bad = world.better(task), world.learn(task, world.draw_rows(task, 200, 5), seeds=range(20, 23))
-    packaged = good.seeds[good.model.seeds[0] - 10]  # the sweep of the better model begins at seed 10
+    good, bad = (
+        world.better(task),
+        world.learn(task, world.draw_rows(task, 200, 5), seeds=range(20, 23)),
+    )
+    # The sweep of the better model begins at seed 10
+    packaged = good.seeds[good.model.seeds[0] - 10]
     lucky = replace(good, seeds=(packaged, *bad.seeds))
     _, decision = settle(task, lucky, world.champion(task))
     assert "no worse" in met(decision)
     assert "not better enough" in broken(decision)["better"]
 
 
-# --- a package that is not what was judged ----------------------------------------------------------------------------
+# --- a package that is not what was judged
+# ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -196,12 +237,17 @@ def folder(world, tmp_path):
     """The package of the better model."""
     model = world.better("binary").model
     booster = world.better("binary").seeds[[*range(10, 14)].index(model.seeds[0])]
-    return write_package(tmp_path / "package", Model(model.encoder, {model.seeds[0]: booster}, model.learnt))
+    return write_package(
+        tmp_path / "package", Model(model.encoder, {model.seeds[0]: booster}, model.learnt)
+    )
 
 
 def test_a_package_that_is_as_it_was_says_the_same(folder, world, settle):
     afresh = read_package(folder).predict_rows(world.holdout("binary"))
-    assert settle("binary", world.better("binary"), world.champion("binary"), afresh=afresh)[1].action == PROMOTE
+    assert (
+        settle("binary", world.better("binary"), world.champion("binary"), afresh=afresh)[1].action
+        == PROMOTE
+    )
 
 
 def test_a_model_file_that_was_altered_after_registration_is_not_loaded(folder):
@@ -209,7 +255,9 @@ def test_a_model_file_that_was_altered_after_registration_is_not_loaded(folder):
     content = bytearray(booster.read_bytes())
     content[len(content) // 2] ^= 1
     booster.write_bytes(content)
-    with pytest.raises(InputError, match=rf"{booster.name} is missing or was changed after the model was packaged"):
+    with pytest.raises(
+        InputError, match=rf"{booster.name} is missing or was changed after the model was packaged"
+    ):
         read_package(folder)
 
 
@@ -247,13 +295,16 @@ def test_one_leaf_that_was_altered_is_enough(world, settle):
     tree["split_conditions"][leaf] += 1e-4  # where XGBoost keeps a leaf's value
     tree["base_weights"][leaf] += 1e-4
     booster.load_model(bytearray(json.dumps(content).encode()))
-    altered = Model(better.model.encoder, {seed: bytes(booster.save_raw("ubj"))}, better.model.learnt)
+    altered = Model(
+        better.model.encoder, {seed: bytes(booster.save_raw("ubj"))}, better.model.learnt
+    )
     afresh = altered.predict_rows(world.holdout("binary"))
     _, decision = settle("binary", better, world.champion("binary"), afresh=afresh)
     assert list(broken(decision)) == ["reload"]
 
 
-# --- a newest batch that is poisoned: what is judged has not learnt it, what goes live has ------------------------------
+# --- a newest batch that is poisoned: what is judged has not learnt it, what goes live has
+# ------------------------------
 
 
 def turned(rows: pl.DataFrame, wrong: pl.Expr) -> pl.DataFrame:
@@ -272,11 +323,19 @@ def spoilt(kind: str, share: float, rows: pl.DataFrame, world: Any) -> pl.DataFr
     if kind == "labels of a corner turned round":
         return turned(rows, pl.col("first") > pl.col("first").quantile(1 - share))
     if kind == "shifted":
-        moved = [pl.when(wherever(share)).then(pl.col(name) + 3).otherwise(name) for name in ("first", "second")]
+        moved = [
+            pl.when(wherever(share)).then(pl.col(name) + 3).otherwise(name)
+            for name in ("first", "second")
+        ]
         return rows.with_columns(
-            one.cast(pl.Float32).alias(name) for one, name in zip(moved, ("first", "second"), strict=True)
+            one.cast(pl.Float32).alias(name)
+            for one, name in zip(moved, ("first", "second"), strict=True)
         )
-    source = np.where(np.arange(rows.height) < share * rows.height, np.arange(rows.height) % 5, np.arange(rows.height))
+    source = np.where(
+        np.arange(rows.height) < share * rows.height,
+        np.arange(rows.height) % 5,
+        np.arange(rows.height),
+    )
     return rows[source].with_columns(rows[f"{KEY}id"], rows[TIME])
 
 
@@ -285,7 +344,9 @@ def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, fl
     task, params = "binary", world.params("binary").model_copy(update={"train": world.quick})
     earlier, between = world.draw_rows(task, 2000, 2), world.draw_rows(task, 1500, 0, "validation")
     champion = world.learn(task, earlier, version="1", model="mean")
-    judged, decision = settle(task, replace(champion, version="2"), champion, rows=newest, baselines={}, refresh=True)
+    judged, decision = settle(
+        task, replace(champion, version="2"), champion, rows=newest, baselines={}, refresh=True
+    )
     live = world.learn(task, pl.concat([earlier, newest]), model="mean")
     if decision.action == PROMOTE:
         around = tables_of(pl.concat([earlier, newest]), world)
@@ -293,24 +354,43 @@ def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, fl
         said = champion.model.predict_rows(newest)
         beside = compare_refit(live.model, champion.model, said, earlier, newest, 1, params)
         found = find_influence(around, between, champion.seeds, taught, XGBOOST, params)
-        decision = decide(replace(judged.evidence, refit=replace(beside, influence=found)), params.gate)
+        decision = decide(
+            replace(judged.evidence, refit=replace(beside, influence=found)), params.gate
+        )
     people = world.draw_rows(task, 20_000, 77, "holdout")
     y = world.encoder(task).transform_label(people[LABEL])
-    new, old = (measure(task, y, one.model.predict_rows(people))["roc_auc"] for one in (live, champion))
+    new, old = (
+        measure(task, y, one.model.predict_rows(people))["roc_auc"] for one in (live, champion)
+    )
     return decision, new - old
 
 
 def tables_of(rows: pl.DataFrame, world: Any) -> Tables:
     encoder = world.encoder("binary")
-    table = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_keys(rows, [f"{KEY}id"]))
-    return Tables("binary", encoder.features, ("place",), encoder.classes, table, table.none(), table.none(), encoder)
+    table = Table(
+        encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_keys(rows, [f"{KEY}id"])
+    )
+    return Tables(
+        "binary",
+        encoder.features,
+        ("place",),
+        encoder.classes,
+        table,
+        table.none(),
+        table.none(),
+        encoder,
+    )
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03, 0.1, 0.3, 1.0])
-@pytest.mark.parametrize("kind", ["labels turned round", "labels of a corner turned round", "shifted", "repeated"])
+@pytest.mark.parametrize(
+    "kind", ["labels turned round", "labels of a corner turned round", "shifted", "repeated"]
+)
 def test_a_poisoned_newest_batch_does_no_harm_that_matters(kind, share, world, settle):
     """It is refused, or what goes live is worse by less than a hundredth."""
-    decision, gain = go_live(spoilt(kind, share, world.draw_rows("binary", 1500, 8, "holdout"), world), world, settle)
+    decision, gain = go_live(
+        spoilt(kind, share, world.draw_rows("binary", 1500, 8, "holdout"), world), world, settle
+    )
     assert decision.action == REFUSE or gain > -0.01
     if share <= 0.03:
         assert decision.action == PROMOTE, decision.reasons
@@ -322,7 +402,8 @@ def test_a_newest_batch_with_all_labels_turned_round_is_refused_for_what_it_teac
     decision, gain = go_live(spoilt("labels turned round", 1.0, rows, world), world, settle)
     assert gain < -0.05
     assert "refit, newest batch" in broken(decision)
-    assert "refit, earlier rows" not in broken(decision)  # on rows that it knows it is as good as before
+    # On rows that it knows it is as good as before
+    assert "refit, earlier rows" not in broken(decision)
 
 
 @pytest.mark.parametrize("easy", [True, False])
@@ -335,11 +416,22 @@ def test_a_newest_batch_of_easy_rows_only_does_no_harm_and_an_honest_goes_live(e
     assert decision.action == PROMOTE or easy
 
 
-def test_near_copies_of_training_rows_in_half_of_the_newest_batch_stop_the_run_before_training(world):
-    encoder, holdout, train = world.encoder("binary"), world.holdout("binary"), world.draw_rows("binary", 3000, 2)
+def test_near_copies_of_training_rows_in_half_of_the_newest_batch_stop_the_run_before_training(
+    world,
+):
+    encoder, holdout, train = (
+        world.encoder("binary"),
+        world.holdout("binary"),
+        world.draw_rows("binary", 3000, 2),
+    )
     moved = pl.col("first") + pl.Series(np.random.default_rng(0).normal(size=750)).cast(pl.Float32)
-    copies = train[:750].with_columns(moved.alias("first"), holdout[:750][f"{KEY}id"], holdout[:750][TIME])
-    parts = [tables_of(rows, world).train for rows in (train, world.draw_rows("binary", 300, 0, "validation"))]
+    copies = train[:750].with_columns(
+        moved.alias("first"), holdout[:750][f"{KEY}id"], holdout[:750][TIME]
+    )
+    parts = [
+        tables_of(rows, world).train
+        for rows in (train, world.draw_rows("binary", 300, 0, "validation"))
+    ]
     half = tables_of(pl.concat([copies, holdout[750:]]), world).train
     tables = Tables("binary", encoder.features, ("place",), encoder.classes, *parts, half, encoder)
     with pytest.raises(InputError, match="but for one feature"):
@@ -347,13 +439,16 @@ def test_near_copies_of_training_rows_in_half_of_the_newest_batch_stop_the_run_b
     check_leaks(replace(tables, holdout=tables_of(holdout, world).train), Leaks())
 
 
-# --- luck, over many trials -------------------------------------------------------------------------------------------
+# --- luck, over many trials
+# -------------------------------------------------------------------------------------------
 
 POOL, ROWS, PEOPLE = 16, 500, 4000
 
 
 @cache
-def pool_of(learn: Callable[..., Candidate], draw: Callable[..., pl.DataFrame], task: str, rows: int) -> Any:
+def pool_of(
+    learn: Callable[..., Candidate], draw: Callable[..., pl.DataFrame], task: str, rows: int
+) -> Any:
     """The predictions of many seeds of one way of training for many rows, shape (seeds, rows)."""
     candidate = learn(task, draw(task, rows, 1), seeds=range(POOL))
     x = candidate.model.encoder.transform(draw(task, PEOPLE, 9, "holdout"))
@@ -372,9 +467,13 @@ def share_promoted(task: str, rows: int, sweep: int, trials: int, world: Any, se
             Side(pool[mine[0]][some], tuple(pool[one][some] for one in mine))
             for pool, mine in ((old, seeds[:sweep]), (new, seeds[sweep : 2 * sweep]))
         ]
-        champion, challenger = (world.tell(task, side, version) for side, version in zip(sides, "12", strict=True))
+        champion, challenger = (
+            world.tell(task, side, version) for side, version in zip(sides, "12", strict=True)
+        )
         flat = {"constant": np.full_like(sides[0].prediction, sides[0].prediction.mean())}
-        _, decision = settle(task, challenger, champion, rows=people[some], baselines=flat, seeds=sweep)
+        _, decision = settle(
+            task, challenger, champion, rows=people[some], baselines=flat, seeds=sweep
+        )
         promoted.append(decision.action == PROMOTE)
     return float(np.mean(promoted))
 
@@ -395,7 +494,11 @@ def test_a_first_model_that_has_learnt_nothing_is_rarely_promoted(world, settle)
 
     Its seeds learn from the same rows and so are much alike.
     """
-    rows, draw, promoted = world.draw_rows("regression", 300, 5, "holdout"), np.random.default_rng(2), []
+    rows, draw, promoted = (
+        world.draw_rows("regression", 300, 5, "holdout"),
+        np.random.default_rng(2),
+        [],
+    )
     rows = rows.drop(f"{SLICE}place")
     for _ in range(60):
         label = draw.normal(size=300)
@@ -416,7 +519,9 @@ def test_few_rows_do_not_make_a_true_probability_uncalibrated(world, settle):
         chance = draw.random(100)
         label = pl.Series(LABEL, np.where(draw.random(100) < chance, "yes", "no"))
         oracle = world.tell("binary", Side(chance, (chance,) * 4))
-        _, decision = settle("binary", oracle, None, rows=rows.with_columns(label), baselines={"flat": chance * 0})
+        _, decision = settle(
+            "binary", oracle, None, rows=rows.with_columns(label), baselines={"flat": chance * 0}
+        )
         refused.append("calibration" in broken(decision))
     assert np.mean(refused) <= 0.1
 
@@ -424,16 +529,22 @@ def test_few_rows_do_not_make_a_true_probability_uncalibrated(world, settle):
 def test_rows_of_one_day_are_no_independent_witnesses(world, settle):
     """Neither model is better: each is off by an amount that is new every day, 30 days of 20 rows.
 
-    Rows of a day share their weather. 60 trials: a 95% interval should hold the truth, no difference, in 85% at least.
+    Rows of a day share their weather. 60 trials: a 95% interval should hold the truth, no
+    difference, in 85% at least.
     """
-    rows, draw, held = world.draw_rows("regression", 600, 5, "holdout"), np.random.default_rng(3), []
+    rows, draw, held = (
+        world.draw_rows("regression", 600, 5, "holdout"),
+        np.random.default_rng(3),
+        [],
+    )
     rows, y = rows.drop(f"{SLICE}place"), rows[LABEL].to_numpy()
     day = rows[TIME].dt.ordinal_day().to_numpy() - rows[TIME][0].timetuple().tm_yday
     assert np.bincount(day).tolist() == [20] * 30
     for _ in range(60):
         told = [y + draw.normal(size=600) + draw.normal(size=30)[day] for _ in range(2)]
         champion, challenger = (
-            world.tell("regression", Side(one, (one,) * 4), name) for name, one in zip("12", told, strict=True)
+            world.tell("regression", Side(one, (one,) * 4), name)
+            for name, one in zip("12", told, strict=True)
         )
         judged, _ = settle("regression", challenger, champion, rows=rows, baselines={})
         found = judged.evidence.comparison.whole["rmse"]
@@ -457,7 +568,9 @@ def test_a_slice_that_falls_far_is_seen_with_three_seeds(world, settle):
         draw = np.random.default_rng([4, trial])
         hard = draw.normal(size=3000)
         edges = {"1": 0.84, "2": np.where(place == 7, 0.25, 1.04)}
-        champion, challenger = (world.tell("multiclass", answer(edge, hard, draw), v) for v, edge in edges.items())
+        champion, challenger = (
+            world.tell("multiclass", answer(edge, hard, draw), v) for v, edge in edges.items()
+        )
         _, decision = settle("multiclass", challenger, champion, rows=rows, baselines={}, seeds=3)
         seen.append("level 07" in broken(decision).get("slices", ""))
     assert np.mean(seen) >= 0.8

@@ -35,7 +35,12 @@ def draw_labels(task: str, rows: int, draw: np.random.Generator) -> Array:
 
 
 def draw_side(
-    task: str, y: Array, skill: float, draw: np.random.Generator, seeds: int = 3, averaged: bool = False
+    task: str,
+    y: Array,
+    skill: float,
+    draw: np.random.Generator,
+    seeds: int = 3,
+    averaged: bool = False,
 ) -> Side:
     """Predictions that know the label the better the higher `skill`; the packaged one is the middle seed."""
 
@@ -48,18 +53,27 @@ def draw_side(
         return (np.exp(told) / np.exp(told).sum(axis=1, keepdims=True)).astype(np.float32)
 
     members = tuple(predict() for _ in range(seeds))
-    return Side(np.mean(members, axis=0) if averaged else members[seeds // 2], members, averaged=averaged)
+    return Side(
+        np.mean(members, axis=0) if averaged else members[seeds // 2], members, averaged=averaged
+    )
 
 
-def draw_case(task: str, rows: int = 300, seed: int = 0, averaged: bool = False) -> tuple[Array, Side, Side]:
+def draw_case(
+    task: str, rows: int = 300, seed: int = 0, averaged: bool = False
+) -> tuple[Array, Side, Side]:
     """Labels, a champion, and a challenger that is better."""
     draw = np.random.default_rng(seed)
     y = draw_labels(task, rows, draw)
     return y, draw_side(task, y, 1.0, draw), draw_side(task, y, 1.6, draw, averaged=averaged)
 
 
-def run(task: str, champion: Side | None, challenger: Side, y: Array, **slices: Array) -> Comparison:
-    baselines = {"constant": np.full_like(challenger.prediction, 1 / 3), "linear": challenger.prediction}
+def run(
+    task: str, champion: Side | None, challenger: Side, y: Array, **slices: Array
+) -> Comparison:
+    baselines = {
+        "constant": np.full_like(challenger.prediction, 1 / 3),
+        "linear": challenger.prediction,
+    }
     return compare(Rows(task, y, slices), champion, challenger, baselines, METRICS[task][0], HOW)
 
 
@@ -68,7 +82,8 @@ def width(one: Difference | None) -> float:
     return one.high - one.low
 
 
-# --- rows that a model knows ------------------------------------------------------------------------------------------
+# --- rows that a model knows
+# ------------------------------------------------------------------------------------------
 
 KEYS = np.arange(2000, dtype=np.uint64)
 
@@ -76,9 +91,18 @@ KEYS = np.arange(2000, dtype=np.uint64)
 @pytest.mark.parametrize(
     ("seen", "message"),
     [
-        ({"challenger": KEYS[:3]}, r"^3 of 2,000 rows of the comparison were learnt from by the challenger: "),
-        ({"champion": KEYS[1999:]}, r"^1 of 2,000 rows of the comparison were learnt from by the champion: "),
-        ({"challenger": KEYS + np.uint64(5000), "champion": KEYS}, r"^2,000 of 2,000 .* by the champion: "),
+        (
+            {"challenger": KEYS[:3]},
+            r"^3 of 2,000 rows of the comparison were learnt from by the challenger: ",
+        ),
+        (
+            {"champion": KEYS[1999:]},
+            r"^1 of 2,000 rows of the comparison were learnt from by the champion: ",
+        ),
+        (
+            {"challenger": KEYS + np.uint64(5000), "champion": KEYS},
+            r"^2,000 of 2,000 .* by the champion: ",
+        ),
         ({"challenger": np.repeat(KEYS[7:8], 9)}, r"^1 of 2,000 .* by the challenger: "),
     ],
 )
@@ -105,7 +129,8 @@ def test_neighbours_among_large_hashes_are_told_apart():
         check_unseen(far, challenger=far)
 
 
-# --- values -----------------------------------------------------------------------------------------------------------
+# --- values
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -115,14 +140,19 @@ def test_a_comparison_holds_every_metric_of_the_sweep_and_the_packaged_models(ta
     found = run(task, champion, challenger, y, ash=ash)
     metric = METRICS[task][0]
     each = {
-        name: [measure(task, y, one) for one in side.seeds] for name, side in (("old", champion), ("new", challenger))
+        name: [measure(task, y, one) for one in side.seeds]
+        for name, side in (("old", champion), ("new", challenger))
     }
     assert (found.task, found.metric, found.rows) == (task, metric, 300)
     assert list(found.whole) == list(METRICS[task])
     for name, one in found.whole.items():
-        old, new = (float(np.mean([values[name] for values in each[side]])) for side in ("old", "new"))
+        old, new = (
+            float(np.mean([values[name] for values in each[side]])) for side in ("old", "new")
+        )
         assert (one.champion, one.challenger) == pytest.approx((old, new), rel=1e-6)
-        assert one.value == pytest.approx(old - new if name in LOWER_IS_BETTER else new - old, rel=1e-5)
+        assert one.value == pytest.approx(
+            old - new if name in LOWER_IS_BETTER else new - old, rel=1e-5
+        )
         assert one.value > 0
         assert one.low < one.value < one.high
     assert found.models
@@ -154,7 +184,9 @@ def test_a_baseline_is_compared_with_the_sweep(task):
     assert found.baselines["linear"].champion == pytest.approx(
         measure(task, y, challenger.prediction)[metric], rel=1e-6
     )
-    assert found.baselines["linear"].challenger == pytest.approx(np.mean(found.by_seed["challenger"]), rel=1e-6)
+    assert found.baselines["linear"].challenger == pytest.approx(
+        np.mean(found.by_seed["challenger"]), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(("task", "metric"), PAIRS)
@@ -198,7 +230,8 @@ def test_an_ensemble_is_judged_as_the_ensemble_it_is(task):
     assert found.whole[metric].challenger == pytest.approx(whole, rel=1e-6)
     singles = [measure(task, y, one)[metric] for one in challenger.seeds]
     assert found.by_seed["challenger"] == pytest.approx(singles)
-    assert abs(whole - np.mean(singles)) > 0.01  # an ensemble is not its members' mean, so the above says something
+    # An ensemble is not its members' mean, so the above says something
+    assert abs(whole - np.mean(singles)) > 0.01
 
 
 def test_the_luck_of_an_ensembles_seeds_is_in_its_interval():
@@ -211,11 +244,13 @@ def test_the_luck_of_an_ensembles_seeds_is_in_its_interval():
     mean = np.mean(members, axis=0)
     rows = Rows("binary", y)
     known, unknown = (
-        difference(rows, "roc_auc", champion, Side(mean, seeds, averaged=True), HOW) for seeds in (members, ())
+        difference(rows, "roc_auc", champion, Side(mean, seeds, averaged=True), HOW)
+        for seeds in (members, ())
     )
     deviation = np.std([measure("binary", y, one)["roc_auc"] for one in members], ddof=1)
     assert width(unknown) < 0.02
-    # Student's t with 3 degrees of freedom reaches 3.18 standard errors; 200 draws leave its quantiles some 20% loose
+    # Student's t with 3 degrees of freedom reaches 3.18 standard errors; 200 draws leave its
+    # quantiles some 20% loose
     assert width(known) == pytest.approx(2 * 3.18 * deviation / 2, rel=0.3)
 
 
@@ -232,7 +267,8 @@ def test_the_luck_of_seeds_is_students_t_of_their_mean():
     assert width(found) == pytest.approx(2 * t.ppf(0.975, 3) * error, rel=0.1)
 
 
-# --- rows that say nothing --------------------------------------------------------------------------------------------
+# --- rows that say nothing
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -255,12 +291,21 @@ def test_rows_that_are_too_few_say_nothing_as_a_whole_or_as_a_slice(task, rows, 
     part = np.arange(len(y)) < rows
     y[part] = np.arange(rows) < positives
     assert (run(task, champion, challenger, y, part=part).slices["part"] is not None) == defined
-    few = [Side(side.prediction[part], tuple(one[part] for one in side.seeds)) for side in (champion, challenger)]
+    few = [
+        Side(side.prediction[part], tuple(one[part] for one in side.seeds))
+        for side in (champion, challenger)
+    ]
     if defined:
         assert run(task, *few, y[part]).rows == rows
         return
     found = run(task, *few, y[part])
-    assert (found.rows, found.whole, found.models, found.slices, found.baselines) == (rows, {}, None, {}, {})
+    assert (found.rows, found.whole, found.models, found.slices, found.baselines) == (
+        rows,
+        {},
+        None,
+        {},
+        {},
+    )
     assert {name: len(values) for name, values in found.by_seed.items()} == {
         "champion": len(champion.seeds), "challenger": len(challenger.seeds)
     }  # fmt: skip
@@ -271,7 +316,9 @@ def test_a_metric_that_is_not_defined_is_not_a_number_and_not_above_zero():
     y, champion, challenger = draw_case("regression", rows=50)
     found = difference(Rows("regression", np.full_like(y, 5)), "r2", champion, challenger, HOW)
     assert found
-    assert np.isnan([found.value, found.low, found.high, found.probability, found.chance_better]).all()
+    assert np.isnan(
+        [found.value, found.low, found.high, found.probability, found.chance_better]
+    ).all()
 
 
 @pytest.mark.parametrize("label", [min, max])
@@ -286,7 +333,8 @@ def test_a_prediction_that_is_not_a_number_makes_no_lead(task, metric, label):
     assert np.isnan([found.challenger, found.value, found.low, found.high, found.probability]).all()
 
 
-# --- slices -----------------------------------------------------------------------------------------------------------
+# --- slices
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -300,7 +348,8 @@ def test_one_slice_has_the_interval_of_its_rows(task):
 def test_the_more_slices_the_wider_each(task):
     """Bonferroni: 60 slices at 95% need 99.92% each, 3.34 standard errors in place of 1.96.
 
-    Without seeds, so that the noise is normal. Of 2,000 draws one lies beyond such an edge: it is known to some 10%.
+    Without seeds, so that the noise is normal. Of 2,000 draws one lies beyond such an edge: it is
+    known to some 10%.
     """
     y, champion, challenger = draw_case(task)
     sides, how = (Side(champion.prediction), Side(challenger.prediction)), Resampling(2000, 0.95, 0)
@@ -311,13 +360,20 @@ def test_the_more_slices_the_wider_each(task):
         assert len(found.slices) == count
         assert len({width(one) for one in found.slices.values()}) == 1
         widths.append(width(found.slices["place=0"]))
-        assert width(found.whole[found.metric]) == pytest.approx(widths[0])  # all rows are looked at once
-    assert widths[1] / widths[0] == pytest.approx(norm.ppf(1 - 0.025 / 60) / norm.ppf(0.975), rel=0.2)
+        # All rows are looked at once
+        assert width(found.whole[found.metric]) == pytest.approx(widths[0])
+    assert widths[1] / widths[0] == pytest.approx(
+        norm.ppf(1 - 0.025 / 60) / norm.ppf(0.975), rel=0.2
+    )
 
 
 def test_a_slice_that_says_nothing_leaves_the_others_as_they_are():
     y, champion, challenger = draw_case("binary")
-    masks = {"none": np.zeros(len(y), bool), "few": np.arange(len(y)) < 29, "part": np.arange(len(y)) < 200}
+    masks = {
+        "none": np.zeros(len(y), bool),
+        "few": np.arange(len(y)) < 29,
+        "part": np.arange(len(y)) < 200,
+    }
     found = run("binary", champion, challenger, y, **masks).slices
     assert found["none"] is None
     assert found["few"] is None
@@ -325,7 +381,8 @@ def test_a_slice_that_says_nothing_leaves_the_others_as_they_are():
     assert found["part"].low > -1
 
 
-# --- probability ------------------------------------------------------------------------------------------------------
+# --- probability
+# --------------------------------------------------------------------------------------------------
 
 
 def hits(share: float, rows: int, start: int = 0) -> Array:
@@ -356,7 +413,9 @@ def test_the_probability_is_that_one_seed_beats_another(old, new, expected):
     1,000 draws of a pair of seeds: the standard error is at most 0.016, three of them 0.05.
     """
     y = np.zeros(5000)
-    found = difference(Rows("multiclass", y), "accuracy", *sides_of(old, new, 5000), Resampling(1000, 0.95, 0))
+    found = difference(
+        Rows("multiclass", y), "accuracy", *sides_of(old, new, 5000), Resampling(1000, 0.95, 0)
+    )
     assert found
     assert found.probability == pytest.approx(expected, abs=0.05)
 
@@ -365,10 +424,13 @@ def test_the_probability_knows_the_rows_as_well():
     """100 rows, of which each model has 20 right that the other has wrong, and ten more: z = 10 / sqrt(50) = 1.41."""
     y = np.zeros(100)
     old, new = hits(0.4, 100), hits(0.5, 100, start=20)
-    found = difference(Rows("multiclass", y), "accuracy", Side(old), Side(new), Resampling(4000, 0.95, 0))
+    found = difference(
+        Rows("multiclass", y), "accuracy", Side(old), Side(new), Resampling(4000, 0.95, 0)
+    )
     assert found
     assert found.value == pytest.approx(0.1)
-    # variance of the difference: (0.5 - 0.1²) / 100, which counts ties half; 4,000 draws: 0.005 standard error
+    # variance of the difference: (0.5 - 0.1²) / 100, which counts ties half; 4,000 draws: 0.005
+    # standard error
     assert found.probability == pytest.approx(norm.cdf(0.1 / np.sqrt(0.49 / 100)), abs=0.03)
     assert found.probability == pytest.approx(found.chance_better, abs=0.03)
 
@@ -390,7 +452,8 @@ def test_the_chance_of_being_better_is_the_share_of_the_interval_above_zero(task
     assert max(seen) - min(seen) > 0.5
 
 
-# --- does the interval hold the truth? --------------------------------------------------------------------------------
+# --- does the interval hold the truth?
+# --------------------------------------------------------------------------------
 
 Case = tuple[str, str, Array, Side, Side]  # task, metric, labels, champion, challenger
 
@@ -453,13 +516,16 @@ def truth(population: Any, scatter: float) -> float:
     luck, weights = np.polynomial.hermite_e.hermegauss(60)
     weights = weights / weights.sum()
     if population is numbers:
-        old, new = (weights @ np.sqrt(deviation**2 + (scatter * luck) ** 2) for deviation in (1.0, 0.9))
+        old, new = (
+            weights @ np.sqrt(deviation**2 + (scatter * luck) ** 2) for deviation in (1.0, 0.9)
+        )
         return float(old - new)
     old, new = (weights @ norm.cdf((apart + scatter * luck) / np.sqrt(2)) for apart in (1.0, 1.3))
     return float(new - old)
 
 
-# Of 200 trials at 95%, 90% to 98% is -3.2 to +1.9 standard errors; the percentile bootstrap itself is some 1% short.
+# Of 200 trials at 95%, 90% to 98% is -3.2 to +1.9 standard errors; the percentile bootstrap itself
+# is some 1% short.
 HONEST = (0.90, 0.98)
 COVERAGE = [
     (answers, 300, 4, 0.0, HONEST),  # the noise of rows only
@@ -468,8 +534,8 @@ COVERAGE = [
     (answers, 300, 10, 0.06, HONEST),  # the noise of seeds is as large
     (numbers, 300, 10, 0.4, HONEST),
     (ranks, 300, 10, 0.3, HONEST),
-    # Three seeds that differ much: two draws of Student's t, added, are wider than their sum needs (as Behrens and
-    # Fisher's interval is), so there is no upper bound to ask for.
+    # Three seeds that differ much: two draws of Student's t, added, are wider than their sum needs
+    # (as Behrens and Fisher's interval is), so there is no upper bound to ask for.
     (answers, 300, 3, 0.06, (0.95, 1.0)),
     (ranks, 300, 3, 0.3, (0.95, 1.0)),
     (numbers, 300, 3, 0.005, HONEST),  # three that are much alike
@@ -485,7 +551,9 @@ COVERAGE = [
 def test_the_interval_holds_the_truth_as_often_as_it_says(population, rows, seeds, scatter, bounds):
     aim, held = truth(population, scatter), []
     for trial in range(200):
-        task, metric, y, *sides = population(rows, seeds, scatter, np.random.default_rng([7, trial]))
+        task, metric, y, *sides = population(
+            rows, seeds, scatter, np.random.default_rng([7, trial])
+        )
         found = difference(Rows(task, y), metric, *sides, HOW)
         assert found
         held.append(found.low <= aim <= found.high)
@@ -497,7 +565,10 @@ def test_the_interval_narrows_with_seeds_and_with_rows():
         task, metric, y, *sides = answers(rows, seeds, 0.05, np.random.default_rng(3))
         return width(difference(Rows(task, y), metric, *sides, HOW))
 
-    by_seeds, by_rows = [wide(1000, seeds) for seeds in (2, 4, 32)], [wide(rows, 32) for rows in (50, 200, 1000)]
+    by_seeds, by_rows = (
+        [wide(1000, seeds) for seeds in (2, 4, 32)],
+        [wide(rows, 32) for rows in (50, 200, 1000)],
+    )
     assert by_seeds == sorted(by_seeds, reverse=True)
     assert by_rows == sorted(by_rows, reverse=True)
 

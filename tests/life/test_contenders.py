@@ -20,7 +20,12 @@ from evergreen.project import Project
 
 
 def fit(tables: Tables) -> bytes:
-    return join_bytes([linear.train(linear.build_matrix(part, Train()), Train(), 0).booster for part in tables.parts()])
+    return join_bytes(
+        [
+            linear.train(linear.build_matrix(part, Train()), Train(), 0).booster
+            for part in tables.parts()
+        ]
+    )
 
 
 @pytest.fixture
@@ -30,7 +35,11 @@ def tables(world: Any, make_tables: Callable[..., Tables]) -> Tables:
     keys = np.random.default_rng(0).integers(0, 2**64, len(found.train), dtype=np.uint64)
     whole = replace(found.train, keys=keys)
     return replace(
-        found, train=whole, validation=whole.none(), holdout=whole, encoder=world.better("regression").model.encoder
+        found,
+        train=whole,
+        validation=whole.none(),
+        holdout=whole,
+        encoder=world.better("regression").model.encoder,
     )
 
 

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from evergreen.life.compare import Comparison, Difference
-from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, Evidence, Refit, Rule, approved, decide
+from evergreen.life.decide import (
+    ASK,
+    PROMOTE,
+    REFUSE,
+    Decision,
+    Evidence,
+    Refit,
+    Rule,
+    approved,
+    decide,
+)
 from evergreen.life.fairness import Gap
 from evergreen.model.metrics import LOWER_IS_BETTER, METRICS
 from evergreen.params import Gate
@@ -47,7 +57,9 @@ def evidence(task: str = "binary", **changes: Any) -> Evidence:
         baselines={"constant": lead(metric, 0.3), "linear": lead(metric, 0.1)},
         by_seed={"champion": (0.5, 0.51, 0.49), "challenger": (0.52, 0.53, 0.51)},
     )
-    inside = {name: changes.pop(name) for name in [*changes] if name in Comparison.__dataclass_fields__}
+    inside = {
+        name: changes.pop(name) for name in [*changes] if name in Comparison.__dataclass_fields__
+    }
     known: dict[str, Any] = {
         "champion": "3",
         "champion_age_days": 30.0,
@@ -62,9 +74,17 @@ def evidence(task: str = "binary", **changes: Any) -> Evidence:
 def alone(task: str = "binary", **changes: Any) -> Evidence:
     """The same of a challenger where no champion lives."""
     slices = {"place=ash": None, "place=bay": None}
-    nothing = {"whole": {}, "models": None, "slices": slices, "by_seed": {"challenger": (0.52, 0.53, 0.51)}}
+    nothing = {
+        "whole": {},
+        "models": None,
+        "slices": slices,
+        "by_seed": {"challenger": (0.52, 0.53, 0.51)},
+    }
     return evidence(
-        task, **nothing | {"champion": None, "champion_age_days": None, "calibration": (None, 0.02)} | changes
+        task,
+        **nothing
+        | {"champion": None, "champion_age_days": None, "calibration": (None, 0.02)}
+        | changes,
     )
 
 
@@ -76,7 +96,8 @@ def says(decision: Decision, name: str) -> str:
     return next(rule["says"] for rule in decision.rules if rule["name"] == name)
 
 
-# --- all rules together -----------------------------------------------------------------------------------------------
+# --- all rules together
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -97,23 +118,65 @@ def test_what_meets_every_rule_is_promoted_with_its_lead_as_the_reason(task):
 def test_where_no_champion_lives_the_first_that_passes_becomes_it(task):
     decision = decide(alone(task), DEFAULT)
     assert decision.action == PROMOTE
-    assert decision.reasons == ("there is no champion that works: the first that passes becomes it",)
+    assert decision.reasons == (
+        "there is no champion that works: the first that passes becomes it",
+    )
 
 
 BROKEN = [
-    ("comparable", {"faults": ("it cannot be compared: 7 rows were learnt",)}, "7 rows were learnt"),
-    ("seeds", {"by_seed": {"champion": (0.5,), "challenger": (0.5, 0.5, 0.5)}}, "the champion has 1 trained seed(s)"),
-    ("seeds", {"by_seed": {"champion": (0.5, 0.5), "challenger": ()}, "seeds_expected": 0}, "the challenger has 0"),
+    (
+        "comparable",
+        {"faults": ("it cannot be compared: 7 rows were learnt",)},
+        "7 rows were learnt",
+    ),
+    (
+        "seeds",
+        {"by_seed": {"champion": (0.5,), "challenger": (0.5, 0.5, 0.5)}},
+        "the champion has 1 trained seed(s)",
+    ),
+    (
+        "seeds",
+        {"by_seed": {"champion": (0.5, 0.5), "challenger": ()}, "seeds_expected": 0},
+        "the challenger has 0",
+    ),
     ("seeds", {"seeds_expected": 5}, "2 of 5 seeds failed"),
-    ("baseline linear", {"baselines": {"linear": lead("roc_auc", -0.01)}}, "not probably better than the linear"),
+    (
+        "baseline linear",
+        {"baselines": {"linear": lead("roc_auc", -0.01)}},
+        "not probably better than the linear",
+    ),
     ("no worse", {"models": lead("roc_auc", -0.01)}, "margin 0.005"),
-    ("no worse in brier", {"whole": {"roc_auc": lead("roc_auc"), "brier": lead("brier", -0.1)}}, "brier 0.5500 ag"),
+    (
+        "no worse in brier",
+        {"whole": {"roc_auc": lead("roc_auc"), "brier": lead("brier", -0.1)}},
+        "brier 0.5500 ag",
+    ),
     ("better", {"whole": {"roc_auc": lead("roc_auc", 0.0)}}, "not better enough, less than 0.001"),
-    ("better", {"whole": {"roc_auc": lead("roc_auc", 0.002)}}, "not better enough, within the noise"),
-    ("better", {"whole": {"roc_auc": lead("roc_auc", probability=0.7)}}, "not better enough, less sure than 0.75"),
-    ("slices", {"slices": {"place=ash": lead("roc_auc", -0.04)}}, "beyond its noise: place=ash: roc_auc 0.4600"),
-    ("calibration", {"calibration": (0.03, 0.2)}, "calibration error 0.2000 (champion 0.0300), at most 0.1"),
-    ("groups", {"groups": {"member": gap(0.02), "age": gap(0.3)}}, "0.300 by age, surely 0.300, at most 0.1"),
+    (
+        "better",
+        {"whole": {"roc_auc": lead("roc_auc", 0.002)}},
+        "not better enough, within the noise",
+    ),
+    (
+        "better",
+        {"whole": {"roc_auc": lead("roc_auc", probability=0.7)}},
+        "not better enough, less sure than 0.75",
+    ),
+    (
+        "slices",
+        {"slices": {"place=ash": lead("roc_auc", -0.04)}},
+        "beyond its noise: place=ash: roc_auc 0.4600",
+    ),
+    (
+        "calibration",
+        {"calibration": (0.03, 0.2)},
+        "calibration error 0.2000 (champion 0.0300), at most 0.1",
+    ),
+    (
+        "groups",
+        {"groups": {"member": gap(0.02), "age": gap(0.3)}},
+        "0.300 by age, surely 0.300, at most 0.1",
+    ),
     ("reload", {"reload": 1e-9}, "predicts otherwise, by up to 1e-09"),
 ]
 
@@ -132,7 +195,9 @@ def test_a_refusal_is_no_question_for_a_person(name, changes, reason):
 
 
 def test_every_broken_rule_is_told():
-    decision = decide(evidence(reload=1.0, groups={"member": gap(0.5)}, calibration=(0.0, 0.3)), DEFAULT)
+    decision = decide(
+        evidence(reload=1.0, groups={"member": gap(0.5)}, calibration=(0.0, 0.3)), DEFAULT
+    )
     assert broken(decision) == {"reload", "groups", "calibration"}
     assert decision.reasons == tuple(rule["says"] for rule in decision.rules if not rule["met"])
 
@@ -143,7 +208,8 @@ def test_a_person_is_asked_where_approval_is_manual(build):
     assert (decision.action, decision.reasons) == (ASK, decide(build(), DEFAULT).reasons)
 
 
-# --- each edge --------------------------------------------------------------------------------------------------------
+# --- each edge
+# --------------------------------------------------------------------------------------------------
 
 
 def just(value: float, towards: float) -> float:
@@ -215,7 +281,10 @@ def test_the_edge_of_no_worse_in_another_metric(task, name, high, met):
 )
 def test_the_edges_of_slices(task, value, high, met):
     metric = METRICS[task][0]
-    slices = {"place=ash": lead(metric), "place=bay": replace(lead(metric), value=value, low=-0.5, high=high)}
+    slices = {
+        "place=ash": lead(metric),
+        "place=bay": replace(lead(metric), value=value, low=-0.5, high=high),
+    }
     found = decide(evidence(task, slices=slices), DEFAULT)
     assert broken(found) == (set() if met else {"slices"})
     assert "place=bay" in says(found, "slices")  # the lowest is named, fallen or not
@@ -237,7 +306,10 @@ def test_one_slice_that_falls_is_enough_and_all_that_fall_are_named():
         ({}, "no slice to compare"),
         ({"place=ash": None}, "no slice to compare"),
         ({"place=ash": lead("roc_auc")}, "1 looked at; the lowest, place=ash"),
-        ({"place=ash": lead("roc_auc"), "place=bay": None}, "1 looked at; 1 too small to judge; the lowest, place=ash"),
+        (
+            {"place=ash": lead("roc_auc"), "place=bay": None},
+            "1 looked at; 1 too small to judge; the lowest, place=ash",
+        ),
     ],
 )
 def test_what_is_said_of_few_slices(slices, told):
@@ -265,21 +337,32 @@ def test_the_edges_of_calibration(champion, challenger, met):
 
 @pytest.mark.parametrize(("largest", "met"), [(0.1, True), (just(0.1, 1), False)])
 def test_the_edge_of_groups(largest, met):
-    assert broken(decide(evidence(groups={"member": gap(largest)}), DEFAULT)) == (set() if met else {"groups"})
+    assert broken(decide(evidence(groups={"member": gap(largest)}), DEFAULT)) == (
+        set() if met else {"groups"}
+    )
 
 
 def test_a_difference_between_groups_that_may_be_noise_stops_nothing():
     assert broken(decide(evidence(groups={"member": gap(0.05, value=0.4)}), DEFAULT)) == set()
 
 
-@pytest.mark.parametrize(("reload", "met"), [(0.0, True), (5e-324, False), (math.inf, False), (NAN, False)])
+@pytest.mark.parametrize(
+    ("reload", "met"), [(0.0, True), (5e-324, False), (math.inf, False), (NAN, False)]
+)
 def test_the_edge_of_reload(reload, met):
     assert broken(decide(evidence(reload=reload), DEFAULT)) == (set() if met else {"reload"})
 
 
 @pytest.mark.parametrize(
     ("champion", "challenger", "expected", "met"),
-    [(2, 2, 2, True), (1, 2, 2, False), (2, 1, 1, False), (2, 1, 2, False), (2, 3, 4, False), (9, 10, 10, True)],
+    [
+        (2, 2, 2, True),
+        (1, 2, 2, False),
+        (2, 1, 1, False),
+        (2, 1, 2, False),
+        (2, 3, 4, False),
+        (9, 10, 10, True),
+    ],
 )
 def test_the_edges_of_seeds(champion, challenger, expected, met):
     by_seed = {"champion": (0.5,) * champion, "challenger": (0.6,) * challenger}
@@ -297,7 +380,8 @@ def test_a_first_model_of_one_seed_is_refused():
     ("value", "low", "probability", "beside", "first"),
     [
         (0.001, 1e-9, 0.99, True, True),
-        (0.02, -0.01, 0.75, True, False),  # a champion that is worse than a baseline must not stay for that
+        # A champion that is worse than a baseline must not stay for that
+        (0.02, -0.01, 0.75, True, False),
         (0.02, -0.01, just(0.75, 0), False, False),
         (0.0, -0.004, 0.75, False, False),
         (-0.1, -0.2, 0.99, False, False),
@@ -312,32 +396,51 @@ def test_every_baseline_must_be_beaten_surely_by_a_first_model_and_probably_by_a
         assert broken(found) == (set() if met else {"baseline linear"})
 
 
-@pytest.mark.parametrize(("low", "high", "met"), [(-0.04, 0.0, True), (0.01, 0.02, True), (-0.04, -1e-9, False)])
+@pytest.mark.parametrize(
+    ("low", "high", "met"), [(-0.04, 0.0, True), (0.01, 0.02, True), (-0.04, -1e-9, False)]
+)
 def test_a_refresh_is_refused_only_where_it_is_surely_worse_than_the_linear_model(low, high, met):
     """Else the same trees would stay, of older data."""
     one = replace(lead("roc_auc"), value=(low + high) / 2, low=low, high=high, probability=0.3)
-    found = decide(evidence(baselines={"constant": lead("roc_auc"), "linear": one}, refresh=True), DEFAULT)
+    found = decide(
+        evidence(baselines={"constant": lead("roc_auc"), "linear": one}, refresh=True), DEFAULT
+    )
     assert broken(found) == (set() if met else {"baseline linear"})
 
 
 def test_a_refresh_has_to_beat_the_constant_as_any_challenger():
     one = replace(lead("roc_auc"), value=0.01, low=-0.01, probability=0.7)
-    assert broken(decide(evidence(baselines={"constant": one}, refresh=True), DEFAULT)) == {"baseline constant"}
+    assert broken(decide(evidence(baselines={"constant": one}, refresh=True), DEFAULT)) == {
+        "baseline constant"
+    }
 
 
-# --- an old champion --------------------------------------------------------------------------------------------------
+# --- an old champion
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("task", "age", "low", "met", "told"),
     [
-        ("binary", just(180, 181), -0.005, True, "180 days older (at most 180), and the challenger is no worse"),
+        (
+            "binary",
+            just(180, 181),
+            -0.005,
+            True,
+            "180 days older (at most 180), and the challenger is no worse",
+        ),
         ("binary", 181.0, just(-0.005, -1), False, "but the challenger may be worse by over 0.005"),
         ("binary", 180.0, -0.005, False, "not better enough"),
         ("binary", None, -0.005, False, "not better enough"),
         ("binary", -5.0, -0.005, False, "not better enough"),
         ("regression", 181.0, -0.0025, True, "and the challenger is no worse"),
-        ("regression", 181.0, just(-0.0025, -1), False, "but the challenger may be worse by over 0.0025"),
+        (
+            "regression",
+            181.0,
+            just(-0.0025, -1),
+            False,
+            "but the challenger may be worse by over 0.0025",
+        ),
         ("binary", NAN, 0.0, False, "not better enough"),
     ],
 )
@@ -356,12 +459,13 @@ def test_an_old_champion_is_no_excuse_for_another_rule():
 
 def test_age_does_not_count_where_it_is_switched_off():
     one = replace(lead("roc_auc", 0.0), low=0.0)
-    assert broken(decide(evidence(whole={"roc_auc": one}, champion_age_days=9e9), Gate(max_age_days=None))) == {
-        "better"
-    }
+    assert broken(
+        decide(evidence(whole={"roc_auc": one}, champion_age_days=9e9), Gate(max_age_days=None))
+    ) == {"better"}
 
 
-# --- switched off -----------------------------------------------------------------------------------------------------
+# --- switched off
+# --------------------------------------------------------------------------------------------------
 
 OFF = [
     ("slices", "slice_margin", {"slices": {"place=ash": lead("roc_auc", -0.4)}}),
@@ -376,7 +480,8 @@ def test_a_rule_that_is_switched_off_lets_pass_and_says_so_loudly(name, key, cha
     decision = decide(evidence(**changes), Gate(**{key: None}))
     assert decision.action == PROMOTE
     assert f"SWITCHED OFF (gate.{key})" in says(decision, name)
-    assert any(f"SWITCHED OFF (gate.{key})" in reason for reason in decision.reasons)  # what the log and history show
+    # What the log and history show
+    assert any(f"SWITCHED OFF (gate.{key})" in reason for reason in decision.reasons)
     assert f"SWITCHED OFF (gate.{key})" in decision.as_markdown()
 
 
@@ -397,7 +502,8 @@ def test_what_was_switched_off_before_is_told_of_a_promotion_and_of_a_refusal():
     assert notes[0] in [rule["says"] for rule in refused.rules]
 
 
-# --- what is not a number, and what is not there ----------------------------------------------------------------------
+# --- what is not a number, and what is not there
+# ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -431,9 +537,13 @@ def test_a_slice_whose_challenger_is_not_a_number_has_fallen():
 
 
 def test_a_slice_in_which_the_metric_is_not_defined_counts_as_too_small():
-    found = decide(evidence("regression", slices={"place=ash": lead("rmse"), "place=bay": UNKNOWN}), DEFAULT)
+    found = decide(
+        evidence("regression", slices={"place=ash": lead("rmse"), "place=bay": UNKNOWN}), DEFAULT
+    )
     assert found.action == PROMOTE
-    assert says(found, "slices").startswith("1 looked at; 1 too small to judge; the lowest, place=ash")
+    assert says(found, "slices").startswith(
+        "1 looked at; 1 too small to judge; the lowest, place=ash"
+    )
 
 
 def test_a_champion_that_was_not_compared_is_not_replaced():
@@ -462,17 +572,27 @@ def test_a_first_model_that_is_within_the_noise_of_a_baseline_is_not_promoted():
     assert broken(found) == {"baseline linear"}
 
 
-# --- margins as shares ------------------------------------------------------------------------------------------------
+# --- margins as shares
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_margins_of_errors_do_not_depend_on_the_unit_of_the_label(scale):
     def scaled(one: Difference) -> Difference:
-        lengths = {name: getattr(one, name) * scale for name in ("champion", "challenger", "value", "low", "high")}
+        lengths = {
+            name: getattr(one, name) * scale
+            for name in ("champion", "challenger", "value", "low", "high")
+        }
         return replace(one, **lengths)
 
-    for share, gone in ((0.02, set()), (0.0005, {"better"}), (-0.02, {"better", "no worse", "slices"})):
-        one = replace(lead("rmse", share), low=1e-9 if share > 0 else -1.0, high=-1e-9 if share < 0 else 1.0)
+    for share, gone in (
+        (0.02, set()),
+        (0.0005, {"better"}),
+        (-0.02, {"better", "no worse", "slices"}),
+    ):
+        one = replace(
+            lead("rmse", share), low=1e-9 if share > 0 else -1.0, high=-1e-9 if share < 0 else 1.0
+        )
         fall = scaled(replace(lead("rmse", 2 * share), high=-1e-9 if share < 0 else 1.0))
         found = evidence("regression", whole={"rmse": scaled(one)}, models=scaled(one), slices={"place=ash": fall},
                          baselines={"linear": scaled(lead("rmse"))})  # fmt: skip
@@ -494,7 +614,8 @@ def test_another_metric_may_decide(metric):
     assert "no worse in roc_auc" in [rule["name"] for rule in decision.rules]
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- what is kept
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("build", [evidence, alone])
@@ -513,7 +634,9 @@ def test_the_table_shows_every_rule_and_which_are_broken():
     table = decision.as_markdown().splitlines()
     assert table[0] == f"**refuse**: {decision.reasons[0]}"
     assert len(table) == 4 + len(decision.rules)
-    assert [line for line in table if "BROKEN" in line] == [f"| reload | BROKEN | {decision.reasons[0]} |"]
+    assert [line for line in table if "BROKEN" in line] == [
+        f"| reload | BROKEN | {decision.reasons[0]} |"
+    ]
 
 
 def test_a_level_with_a_bar_in_its_name_breaks_no_table():
@@ -538,12 +661,17 @@ def test_what_a_person_decides_keeps_what_the_gate_said(override, reason, said):
 
 def test_values_are_frozen():
     decision = decide(evidence(), DEFAULT)
-    for one, name in ((decision, "action"), (Rule("seeds", met=False, says=""), "met"), (evidence(), "reload")):
+    for one, name in (
+        (decision, "action"),
+        (Rule("seeds", met=False, says=""), "met"),
+        (evidence(), "reload"),
+    ):
         with pytest.raises(AttributeError):
             setattr(one, name, True)
 
 
-# --- refresh, refit, and the model without luck -----------------------------------------------------------------------
+# --- refresh, refit, and the model without luck
+# -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -560,8 +688,15 @@ def test_values_are_frozen():
 )
 def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, action):
     """A change by the noise of rows and seeds; a refresh, whose seeds are the champion's, by that of rows."""
-    one, other = lead("roc_auc", value, low=low, high=value + 0.01), lead("roc_auc", value, low=-1.0, high=1.0)
-    both = {"whole": {"roc_auc": other}, "models": one} if refresh else {"whole": {"roc_auc": one}, "models": other}
+    one, other = (
+        lead("roc_auc", value, low=low, high=value + 0.01),
+        lead("roc_auc", value, low=-1.0, high=1.0),
+    )
+    both = (
+        {"whole": {"roc_auc": other}, "models": one}
+        if refresh
+        else {"whole": {"roc_auc": one}, "models": other}
+    )
     decision = decide(evidence(**both, refresh=refresh), DEFAULT)
     assert decision.action == action
     assert broken(decision) == (set() if action == PROMOTE else {"better"})
@@ -576,7 +711,8 @@ def test_of_a_first_model_a_proper_score_says_whether_its_probabilities_are_of_u
 
 
 @pytest.mark.parametrize(
-    ("value", "few", "action"), [(-0.0049, True, PROMOTE), (-0.0101, True, REFUSE), (0.0, False, REFUSE)]
+    ("value", "few", "action"),
+    [(-0.0049, True, PROMOTE), (-0.0101, True, REFUSE), (0.0, False, REFUSE)],
 )
 def test_of_few_rows_the_loss_itself_counts(value, few, action):
     one = lead("roc_auc", value, low=value - 0.05, high=value + 0.05)
@@ -592,7 +728,9 @@ def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, tas
     worse = lead(metric, -0.03, low=-0.05, high=-0.02)
     decision = decide(evidence(task, refit=replace(fair, **{where: worse})), DEFAULT)
     assert decision.action == REFUSE
-    assert broken(decision) == {"refit, earlier rows" if where == "earlier" else "refit, the holdout"}
+    assert broken(decision) == {
+        "refit, earlier rows" if where == "earlier" else "refit, the holdout"
+    }
     assert "refit on 5,000 rows until 2013-04-30, 40 rounds" in decision.reasons[0]
     unknown = decide(evidence(task, refit=replace(fair, **{where: UNKNOWN})), DEFAULT)
     assert unknown.action == REFUSE  # what is no number is not registered
@@ -627,7 +765,9 @@ def test_what_is_the_champion_itself_does_not_replace_it():
 
 
 def test_a_model_without_luck_needs_no_second_seed():
-    one = evidence(by_seed={"champion": (0.5, 0.51), "challenger": (0.52,)}, seedless=("challenger",))
+    one = evidence(
+        by_seed={"champion": (0.5, 0.51), "challenger": (0.52,)}, seedless=("challenger",)
+    )
     decision = decide(one, DEFAULT)
     assert decision.action == PROMOTE
     assert says(decision, "seeds") == "champion: 2 seeds, challenger: no luck in its training"
@@ -635,7 +775,10 @@ def test_a_model_without_luck_needs_no_second_seed():
 
 
 def test_where_not_even_the_simplest_beats_a_constant_nothing_can_be_learnt():
-    nothing = alone(baselines={"constant": lead("roc_auc", 0.01, low=-0.01)}, simplest="the linear model: as good")
+    nothing = alone(
+        baselines={"constant": lead("roc_auc", 0.01, low=-0.01)},
+        simplest="the linear model: as good",
+    )
     decision = decide(nothing, DEFAULT)
     assert decision.action == REFUSE
     assert "nothing can be learnt from these columns so far" in decision.reasons[0]

@@ -31,7 +31,10 @@ def draw(seed: int, rows: int = ROWS, together: float = 0.0) -> pl.DataFrame:
     return pl.DataFrame(
         {f"n{at}": numbers[:, at] for at in range(6)}
         | {f"c{at}": some.choice(list("abc"), rows, p=(0.6, 0.3, 0.1)) for at in range(2)}
-        | {"label": some.choice(["no", "yes"], rows, p=(0.7, 0.3)), "prediction": some.beta(2, 5, rows)}
+        | {
+            "label": some.choice(["no", "yes"], rows, p=(0.7, 0.3)),
+            "prediction": some.beta(2, 5, rows),
+        }
     )
 
 
@@ -60,9 +63,21 @@ def test_nothing_drifts_where_nothing_changed(seed: int) -> None:
 CHANGES: dict[str, tuple[pl.Expr, tuple[str, ...], str]] = {
     "shift": (pl.col("n0") + 0.3, ("n0",), "n0 has median"),
     "spread": (pl.col("n1") * 1.4, ("n1",), "n1 has median"),
-    "new level": (pl.when(pl.int_range(ROWS) % 50 == 0).then(pl.lit("z")).otherwise("c0").alias("c0"), ("c0",), "c0"),
-    "missing": (pl.when(pl.int_range(ROWS) % 20 > 0).then("n2"), ("n2 (missing)",), "n2 is missing in 5.0%"),
-    "label": (pl.when(pl.int_range(ROWS) % 4 > 0).then("label").otherwise(pl.lit("yes")).alias("label"), (), "label"),
+    "new level": (
+        pl.when(pl.int_range(ROWS) % 50 == 0).then(pl.lit("z")).otherwise("c0").alias("c0"),
+        ("c0",),
+        "c0",
+    ),
+    "missing": (
+        pl.when(pl.int_range(ROWS) % 20 > 0).then("n2"),
+        ("n2 (missing)",),
+        "n2 is missing in 5.0%",
+    ),
+    "label": (
+        pl.when(pl.int_range(ROWS) % 4 > 0).then("label").otherwise(pl.lit("yes")).alias("label"),
+        (),
+        "label",
+    ),
     "prediction": (pl.col("prediction") * 1.5, (), "prediction has median"),
 }
 
@@ -73,7 +88,10 @@ def test_a_change_is_found_where_it_is(change: str) -> None:
     expression, drifted, why = CHANGES[change]
     found = report(draw(20).with_columns(expression))
     assert found.drifted == drifted
-    assert (found.label_drifted, found.prediction_drifted) == (change == "label", change == "prediction")
+    assert (found.label_drifted, found.prediction_drifted) == (
+        change == "label",
+        change == "prediction",
+    )
     assert f"drifted, most of all {why}" in found.says
 
 
@@ -88,7 +106,10 @@ def test_columns_that_go_together_now() -> None:
 
 @pytest.mark.usefixtures("no_trees")
 def test_margins_are_those_of_the_past_and_of_the_parameters() -> None:
-    uneven = [summed(draw(seed).with_columns(pl.col("n0") + shift)) for seed, shift in enumerate((0, 0.3, 0.1))]
+    uneven = [
+        summed(draw(seed).with_columns(pl.col("n0") + shift))
+        for seed, shift in enumerate((0, 0.3, 0.1))
+    ]
     params = Drift(smallest_shift=0.03, columns={"n1": 0.2})
     batch = summed(draw(9).with_columns(pl.col("n0") + 0.35, pl.col("n1") + 0.3))
     found = {one.shift.key: one for one in find_drift(batch, pool(uneven), uneven, params).columns}
@@ -119,7 +140,9 @@ def test_p_values_are_corrected_for_the_number_of_columns(confidence: float) -> 
     assert [one.p for one in found] == pytest.approx(stats.false_discovery_control(plain))
     assert [one.drifted for one in found] == [one.p <= 1 - confidence for one in found]
     assert all(one.p >= one.shift.p for one in found)
-    shifts = measure(summed(frame), pool(past()), {one.shift.key: one.shift.margin for one in found}, confidence)
+    shifts = measure(
+        summed(frame), pool(past()), {one.shift.key: one.shift.margin for one in found}, confidence
+    )
     assert tuple(one.shift for one in found) == shifts
 
 
@@ -162,7 +185,9 @@ def test_days_that_the_trees_know_again_are_no_drift() -> None:
     assert 0.52 < low < auc < high
     blind = replace(weather(10), blocks=np.arange(1800))
     apart = replace(reference, blocks=np.arange(len(reference.blocks)))
-    assert tell_apart(blind, apart, ["a", "b", "c"], 0.95)[1] > 0.8, "split by rows, every day is known again"
+    assert tell_apart(blind, apart, ["a", "b", "c"], 0.95)[1] > 0.8, (
+        "split by rows, every day is known again"
+    )
 
 
 def test_how_well_past_batches_are_told_apart_goes_into_the_margin() -> None:
@@ -199,7 +224,9 @@ def test_too_few_rows_are_said_to_be(rows: int) -> None:
 
 def test_awkward_rows_go_through_the_trees() -> None:
     frame = draw(70).with_columns(
-        pl.lit(float("inf")).alias("n0"), pl.lit(None, pl.Float64).alias("n1"), pl.lit(None, pl.String).alias("c0")
+        pl.lit(float("inf")).alias("n0"),
+        pl.lit(None, pl.Float64).alias("n1"),
+        pl.lit(None, pl.String).alias("c0"),
     )
     found = report(frame)
     assert {"n0", "n1 (missing)", "c0 (missing)"} == {*found.drifted}
@@ -208,10 +235,17 @@ def test_awkward_rows_go_through_the_trees() -> None:
 
 
 def test_no_columns_at_all() -> None:
-    found = find_drift(sketch(pl.DataFrame({"a": [1.0]}), None), sketch(pl.DataFrame({"b": [1.0]}), None), [], PARAMS)
+    found = find_drift(
+        sketch(pl.DataFrame({"a": [1.0]}), None),
+        sketch(pl.DataFrame({"b": [1.0]}), None),
+        [],
+        PARAMS,
+    )
     assert (found.columns, found.says) == ((), "None of 0 columns drifted.")
 
 
 def test_a_margin_for_a_column_that_is_none_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"drift.columns: there is no 'n9'; there are c0, c1, label, n0,"):
+    with pytest.raises(
+        InputError, match=r"drift.columns: there is no 'n9'; there are c0, c1, label, n0,"
+    ):
         report(draw(0), Drift(columns={"n0": 0.1, "n9": 0.1}))

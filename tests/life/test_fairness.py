@@ -31,7 +31,10 @@ def by_hand(task: str, y: Array, p: Array, group: Array, threshold: float) -> fl
     names = sorted(set(group.tolist()))
     if task == "binary":
         yes = p >= threshold
-        return max(spread([rate(yes, (group == name) & (y == label)) for name in names]) for label in (0, 1))
+        return max(
+            spread([rate(yes, (group == name) & (y == label)) for name in names])
+            for label in (0, 1)
+        )
     if task == "multiclass":
         return spread([rate(p.argmax(axis=1) == y, group == name) for name in names])
     return spread([rate(abs(p - y), group == name) for name in names]) / y.std()
@@ -80,7 +83,10 @@ def forty(*counts: int) -> Array:
 def test_binary_is_the_larger_of_two_differences_in_rates(hit, called, expected):
     y = forty(20, 20)
     p = np.concatenate(
-        [np.r_[np.arange(20) < found, np.arange(20) < wrong] for found, wrong in zip(hit, called, strict=True)]
+        [
+            np.r_[np.arange(20) < found, np.arange(20) < wrong]
+            for found, wrong in zip(hit, called, strict=True)
+        ]
     )
     group = np.repeat(["ash", "bay"], 40)
     found = differences("binary", y.astype(np.float32), p.astype(np.float32), {"place": group}, 0.5)
@@ -112,7 +118,13 @@ def test_a_prediction_at_the_threshold_counts_as_yes(threshold, expected):
 
 @pytest.mark.parametrize(
     ("sizes", "known"),
-    [((30, 30), True), ((29, 200), False), ((30, 29, 200), True), ((29, 29, 29), False), ((200,), False)],
+    [
+        ((30, 30), True),
+        ((29, 200), False),
+        ((30, 29, 200), True),
+        ((29, 29, 29), False),
+        ((200,), False),
+    ],
 )
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_only_groups_of_at_least_30_rows_are_compared(task, sizes, known):
@@ -120,9 +132,14 @@ def test_only_groups_of_at_least_30_rows_are_compared(task, sizes, known):
     y, p, _ = draw(task, rows, 1, 0)
     group = np.repeat(["ash", "bay", "cove"][: len(sizes)], sizes)
     found = differences(task, y, p, {"place": group}, 0.5)
-    large = np.isin(group, [name for name, size in zip(["ash", "bay", "cove"], sizes, strict=False) if size >= 30])
+    large = np.isin(
+        group,
+        [name for name, size in zip(["ash", "bay", "cove"], sizes, strict=False) if size >= 30],
+    )
     assert found == (
-        {"place": pytest.approx(by_hand(task, y[large], p[large], group[large], 0.5), rel=1e-5)} if known else {}
+        {"place": pytest.approx(by_hand(task, y[large], p[large], group[large], 0.5), rel=1e-5)}
+        if known
+        else {}
     )
 
 
@@ -137,7 +154,9 @@ def test_each_kind_of_group_has_its_own_difference():
     y = forty(20, 20).astype(float)
     place, age = np.repeat(["ash", "bay"], 40), np.tile(["old", "young"], 40)
     p = np.where(place == "ash", y, 0.0)
-    found = differences("binary", y, p, {"place": place, "age": age, "all": np.full(80, "one")}, 0.5)
+    found = differences(
+        "binary", y, p, {"place": place, "age": age, "all": np.full(80, "one")}, 0.5
+    )
     assert found == {"place": 1.0, "age": 0.0}
 
 

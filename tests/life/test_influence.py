@@ -25,13 +25,24 @@ SLOTS = Slots(1, 1)
 def tables_of(task: str, rows: pl.DataFrame, world: Any) -> Tables:
     encoder = world.encoder(task)
     train = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_rows(rows))
-    return Tables(task, encoder.features, ("place",), encoder.classes, train, train.none(), train.none(), encoder)
+    return Tables(
+        task,
+        encoder.features,
+        ("place",),
+        encoder.classes,
+        train,
+        train.none(),
+        train.none(),
+        encoder,
+    )
 
 
 def influence_of(task: str, newest: pl.DataFrame, learner: str, world: Any) -> Any:
     params = world.params(task).model_copy(update={"train": world.quick})
     earlier, between = world.draw_rows(task, 1000, 1), world.draw_rows(task, 1500, 0, "validation")
-    before, around = (tables_of(task, rows, world) for rows in (earlier, pl.concat([earlier, newest])))
+    before, around = (
+        tables_of(task, rows, world) for rows in (earlier, pl.concat([earlier, newest]))
+    )
     without, taught = (teach(one, 15, learner, params, "cpu", SLOTS) for one in (before, around))
     return find_influence(around, between, without, taught, learner, params)
 
@@ -46,7 +57,9 @@ def wrong(task: str, rows: pl.DataFrame, share: float, world: Any) -> pl.DataFra
     return rows.with_columns(pl.when(chosen).then(other).otherwise(LABEL).alias(LABEL))
 
 
-@pytest.mark.parametrize(("task", "learner"), [*((task, XGBOOST) for task in METRICS), ("regression", LINEAR)])
+@pytest.mark.parametrize(
+    ("task", "learner"), [*((task, XGBOOST) for task in METRICS), ("regression", LINEAR)]
+)
 def test_wrong_labels_do_harm_and_right_ones_none(task, learner, world):
     newest = world.draw_rows(task, 1000, 3, "holdout")
     fair = influence_of(task, newest, learner, world)
@@ -59,16 +72,26 @@ def test_wrong_labels_do_harm_and_right_ones_none(task, learner, world):
 
 
 def test_rows_that_cannot_judge_a_model_say_nothing(world):
-    tables, params = tables_of("binary", world.draw_rows("binary", 200, 1), world), world.params("binary")
+    tables, params = (
+        tables_of("binary", world.draw_rows("binary", 200, 1), world),
+        world.params("binary"),
+    )
     models = teach(tables, 2, XGBOOST, params, "cpu", SLOTS)
-    assert find_influence(tables, world.holdout("binary")[:20], models, models, XGBOOST, params) is None
+    assert (
+        find_influence(tables, world.holdout("binary")[:20], models, models, XGBOOST, params)
+        is None
+    )
 
 
 def test_few_seeds_of_the_learner_are_taught_and_of_the_linear_model_the_only(world):
     tables = tables_of("binary", world.draw_rows("binary", 200, 1), world)
     params = world.params("binary", seeds=5)
     three = teach(tables, 2, XGBOOST, params, "cpu", Slots(2, 1))
-    assert (len(three), len(set(three)), len(teach(tables, 1, LINEAR, params, "cpu", SLOTS))) == (3, 3, 1)
+    assert (len(three), len(set(three)), len(teach(tables, 1, LINEAR, params, "cpu", SLOTS))) == (
+        3,
+        3,
+        1,
+    )
     assert three == teach(tables, 2, XGBOOST, params, "cpu", SLOTS)
     other = replace(tables, train=replace(tables.train, y=np.float32(1) - tables.train.y))
     assert three != teach(other, 2, XGBOOST, params, "cpu", SLOTS)

@@ -22,10 +22,17 @@ def with_parts(task: str, label: Callable[[Any, Any], Any], missing: float = 0.0
     draw, total = np.random.default_rng(2), sum(ROWS)
     first, second = np.exp(draw.normal(3, 0.6, total)), np.exp(draw.normal(2, 0.8, total))
     y = label(first, second).astype(np.float32)
-    x = np.column_stack([first, second, np.log(first) + draw.normal(size=total), draw.normal(size=(total, 2))])
+    x = np.column_stack(
+        [first, second, np.log(first) + draw.normal(size=total), draw.normal(size=(total, 2))]
+    )
     x[draw.random(total) < missing, 0] = NAN
     cuts = np.cumsum(ROWS)[:-1]
-    parts = zip(np.split(x.astype(np.float32), cuts), np.split(y, cuts), np.split(np.arange(total), cuts), strict=True)
+    parts = zip(
+        np.split(x.astype(np.float32), cuts),
+        np.split(y, cuts),
+        np.split(np.arange(total), cuts),
+        strict=True,
+    )
     tables = [Table(x, y, key.astype(np.uint64)) for x, y, key in parts]
     return Tables(task, ("first", "second", "honest", "noise", "more"), (), CLASSES[task], *tables)
 
@@ -45,7 +52,11 @@ FORMULAS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 
 
 @pytest.mark.parametrize(
-    "what", [what if at < 2 else pytest.param(what, marks=pytest.mark.slow) for at, what in enumerate(FORMULAS)]
+    "what",
+    [
+        what if at < 2 else pytest.param(what, marks=pytest.mark.slow)
+        for at, what in enumerate(FORMULAS)
+    ],
 )
 def test_features_that_tell_the_label_only_together_are_named(what):
     task, label = FORMULAS[what]
@@ -54,7 +65,8 @@ def test_features_that_tell_the_label_only_together_are_named(what):
     for part in ("'first' and 'second'", "together tell", "known_later", "leaks.trusted"):
         assert part in leak.says
     assert find_leaks(with_parts(task, label), Leaks(trusted=("first", "second"))) == ()
-    (still,) = find_leaks(with_parts(task, label), Leaks(trusted=("first",)))  # the other is known by it
+    # The other is known by it
+    (still,) = find_leaks(with_parts(task, label), Leaks(trusted=("first",)))
     assert still.columns == ("first", "second")
 
 

@@ -43,24 +43,37 @@ def draw_labels(task: str, draw: np.random.Generator, rows: int) -> Any:
     return (draw.random(rows) < 0.2) * 1.0 if task == "binary" else draw.integers(0, 3, rows) * 1.0
 
 
-def draw_tables(task: str = "binary", column: Column | None = None, *, category: bool = False, seed: int = 0) -> Tables:
+def draw_tables(
+    task: str = "binary", column: Column | None = None, *, category: bool = False, seed: int = 0
+) -> Tables:
     """Rows with two honest features, `helpful` and `noise`, and a third called `suspect`; no two rows are alike."""
     draw, total = np.random.default_rng(seed), sum(ROWS)
     y = draw_labels(task, draw, total)
     ranks = ranks_of(y) / total
     suspect = column(y, draw, np.arange(total) < ROWS[0]) if column else draw.normal(size=total)
-    x = np.column_stack([ranks + 0.5 * draw.normal(size=total), draw.normal(size=total), suspect]).astype(np.float32)
-    parts = zip(*(np.split(one, np.cumsum(ROWS)[:-1]) for one in (x, y.astype(np.float32))), strict=True)
+    x = np.column_stack(
+        [ranks + 0.5 * draw.normal(size=total), draw.normal(size=total), suspect]
+    ).astype(np.float32)
+    parts = zip(
+        *(np.split(one, np.cumsum(ROWS)[:-1]) for one in (x, y.astype(np.float32))), strict=True
+    )
     keys = np.split(np.arange(total, dtype=np.uint64), np.cumsum(ROWS)[:-1])
     tables = [Table(x, y, key) for (x, y), key in zip(parts, keys, strict=True)]
-    return Tables(task, ("helpful", "noise", "suspect"), ("suspect",) if category else (), CLASSES[task], *tables)
+    return Tables(
+        task,
+        ("helpful", "noise", "suspect"),
+        ("suspect",) if category else (),
+        CLASSES[task],
+        *tables,
+    )
 
 
 def found(tables: Tables, **values: float | None) -> list[tuple[str, str]]:
     return [(leak.kind, leak.name) for leak in find_leaks(tables, Leaks(**values))]
 
 
-# --- features ---------------------------------------------------------------------------------------------------------
+# --- features
+# --------------------------------------------------------------------------------------------------
 
 TELLS: dict[str, Column] = {
     "the label": lambda y, _, __: y,
@@ -76,15 +89,21 @@ TELLS: dict[str, Column] = {
     "infinite at times": lambda y, _, __: np.where(y >= np.quantile(y, 0.99), np.inf, y),
 }
 OF_CLASSES: dict[str, Column] = {
-    "missing for one class": lambda y, draw, _: np.where(y == 1, NAN, y * 9 + draw.normal(size=len(y))),
-    "a value of its own, amid others": lambda y, draw, _: np.where(y == 1, 0.25, y * 9 + draw.normal(size=len(y))),
+    "missing for one class": lambda y, draw, _: np.where(
+        y == 1, NAN, y * 9 + draw.normal(size=len(y))
+    ),
+    "a value of its own, amid others": lambda y, draw, _: np.where(
+        y == 1, 0.25, y * 9 + draw.normal(size=len(y))
+    ),
 }
 HARMLESS: dict[str, Column] = {
     "noise": lambda y, draw, _: draw.normal(size=len(y)),
     "constant": lambda y, _, __: np.ones(len(y)),
     "missing": lambda y, _, __: np.full(len(y), NAN),
     "infinite": lambda y, draw, _: np.where(draw.random(len(y)) < 0.5, np.inf, -np.inf),
-    "missing now and then": lambda y, draw, _: np.where(draw.random(len(y)) < 0.3, NAN, draw.normal(size=len(y))),
+    "missing now and then": lambda y, draw, _: np.where(
+        draw.random(len(y)) < 0.3, NAN, draw.normal(size=len(y))
+    ),
     "a number given in order of arrival": lambda y, _, __: np.arange(len(y)),
     "useful": lambda y, draw, _: ranks_of(y) / len(y) + 0.4 * draw.normal(size=len(y)),
 }
@@ -115,7 +134,8 @@ def test_a_feature_that_is_merely_useful_passes(task, how):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 @pytest.mark.parametrize(
-    ("levels", "leaks"), [(lambda y: 2 + 3 * y, True), (lambda y: 2 + np.arange(len(y)) % 40, False)]
+    ("levels", "leaks"),
+    [(lambda y: 2 + 3 * y, True), (lambda y: 2 + np.arange(len(y)) % 40, False)],
 )
 def test_categories_are_told_apart_by_level(task, levels, leaks):
     tables = draw_tables(task, lambda y, *_: levels(y), category=True)
@@ -123,8 +143,13 @@ def test_categories_are_told_apart_by_level(task, levels, leaks):
 
 
 def test_a_rare_label_that_a_rare_value_marks_is_found():
-    tables = draw_tables("binary", lambda y, draw, _: np.where(y == 1, 7, draw.integers(0, 100, len(y))))
-    rare = [replace(one, y=one.y * (np.arange(len(one)) % 5 == 0)) for one in (tables.train, tables.validation)]
+    tables = draw_tables(
+        "binary", lambda y, draw, _: np.where(y == 1, 7, draw.integers(0, 100, len(y)))
+    )
+    rare = [
+        replace(one, y=one.y * (np.arange(len(one)) % 5 == 0))
+        for one in (tables.train, tables.validation)
+    ]
     for one in rare:
         one.x[(one.x[:, 2] == 7) & (one.y == 0), 2] = 8
     assert found(replace(tables, train=rare[0], validation=rare[1])) == [("feature", "suspect")]
@@ -135,7 +160,9 @@ def test_the_bound_is_the_one_given(bound):
     tables = draw_tables("binary", HARMLESS["useful"])
     score = score_features(tables)["suspect"].highest
     assert min(abs(score - bound) for bound in (0.6, 0.75, 0.999)) > 0.01  # far from every edge
-    assert (("feature", "suspect") in found(tables, max_single_score=bound, stand_out=None)) == (score > bound)
+    assert (("feature", "suspect") in found(tables, max_single_score=bound, stand_out=None)) == (
+        score > bound
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -151,17 +178,29 @@ def test_too_few_rows_or_labels_are_told_not_judged(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
-    standing_out = draw_tables(task, lambda y, draw, _: ranks_of(y) / len(y) + 0.1 * draw.normal(size=len(y)))
+    standing_out = draw_tables(
+        task, lambda y, draw, _: ranks_of(y) / len(y) + 0.1 * draw.normal(size=len(y))
+    )
     for one in (standing_out.train, standing_out.validation):
         one.x[:, 0] = 0  # the other helpful one
     (note,) = check_leaks(standing_out, Leaks(max_single_score=1))
-    for part in ("LOOK AT THIS FIRST", "'suspect'", "no other comes near", "known_later", "leaks.trusted"):
+    for part in (
+        "LOOK AT THIS FIRST",
+        "'suspect'",
+        "no other comes near",
+        "known_later",
+        "leaks.trusted",
+    ):
         assert part in note
     (trusted,) = check_leaks(standing_out, Leaks(trusted=("suspect",)))
     assert "is trusted" in trusted
-    for one in (standing_out.train, standing_out.validation):  # another that is nearly as good: no stranger any more
+    for one in (standing_out.train, standing_out.validation):
+        # Another that is nearly as good: no stranger any more
         one.x[:, 0] = one.x[:, 2] + 0.05 * np.random.default_rng(1).normal(size=len(one))
-    assert not any("no other comes near" in note for note in check_leaks(standing_out, Leaks(max_single_score=1)))
+    assert not any(
+        "no other comes near" in note
+        for note in check_leaks(standing_out, Leaks(max_single_score=1))
+    )
     assert check_leaks(draw_tables(task), Leaks()) == ()
 
 
@@ -173,7 +212,8 @@ def test_a_feature_that_a_person_vouches_for_is_not_checked_and_said_so():
         check_leaks(tables, Leaks(trusted=("suspekt",)))
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -189,19 +229,26 @@ def test_keys_in_two_parts_are_counted(earlier, later, name, count):
     tables = draw_tables()
     keys = getattr(tables, later).keys.copy()
     keys[:count] = getattr(tables, earlier).keys[-1]
-    shared = find_leaks(replace(tables, **{later: replace(getattr(tables, later), keys=keys)}), Leaks())
-    assert [(leak.kind, leak.name, leak.value) for leak in shared] == [("key", name, count)] * (count > 0)
+    shared = find_leaks(
+        replace(tables, **{later: replace(getattr(tables, later), keys=keys)}), Leaks()
+    )
+    assert [(leak.kind, leak.name, leak.value) for leak in shared] == [("key", name, count)] * (
+        count > 0
+    )
     assert all(f"{count} of 500" in leak.says for leak in shared)
 
 
 def test_rows_without_keys_are_told():
     tables = draw_tables()
-    bare = replace(tables, **{role: replace(getattr(tables, role), keys=None) for role in ("train", "holdout")})
+    bare = replace(
+        tables, **{role: replace(getattr(tables, role), keys=None) for role in ("train", "holdout")}
+    )
     assert found(bare) == []
     assert ["no keys" in note for note in check_leaks(bare, Leaks())] == [True]
 
 
-# --- duplicates -------------------------------------------------------------------------------------------------------
+# --- duplicates
+# --------------------------------------------------------------------------------------------------
 
 
 def copy_rows(tables: Tables, count: int, source: str = "train") -> Tables:
@@ -216,11 +263,20 @@ def copy_rows(tables: Tables, count: int, source: str = "train") -> Tables:
 @pytest.mark.parametrize("source", ["train", "validation"])
 @pytest.mark.parametrize(
     ("copies", "bound", "leaks"),
-    [(0, 0.0, False), (1, 0.0, True), (25, 0.05, False), (26, 0.05, True), (500, 0.05, True), (500, None, False)],
+    [
+        (0, 0.0, False),
+        (1, 0.0, True),
+        (25, 0.05, False),
+        (26, 0.05, True),
+        (500, 0.05, True),
+        (500, None, False),
+    ],
 )
 def test_copied_rows_are_found_from_the_bound_on(task, source, copies, bound, leaks):
     tables = copy_rows(draw_tables(task, HARMLESS["missing now and then"]), copies, source)
-    copied = [leak for leak in find_leaks(tables, Leaks(max_duplicates=bound)) if leak.kind == "duplicate"]
+    copied = [
+        leak for leak in find_leaks(tables, Leaks(max_duplicates=bound)) if leak.kind == "duplicate"
+    ]
     assert [(leak.name, leak.value) for leak in copied] == [("holdout", copies / 500)] * leaks
     assert all(f"{copies} of 500" in leak.says and "max_duplicates" in leak.says for leak in copied)
 
@@ -233,7 +289,9 @@ def test_a_row_with_another_label_is_no_copy():
 
 def test_twins_within_the_training_rows_do_not_excuse_copies():
     tables = draw_tables("binary")
-    train = replace(tables.train, x=tables.train.x.repeat(2, 0)[:1500], y=tables.train.y.repeat(2)[:1500])
+    train = replace(
+        tables.train, x=tables.train.x.repeat(2, 0)[:1500], y=tables.train.y.repeat(2)[:1500]
+    )
     assert found(replace(tables, train=train)) == []
     assert found(copy_rows(replace(tables, train=train), 100)) == [("duplicate", "holdout")]
 
@@ -242,7 +300,8 @@ def test_twins_within_the_training_rows_do_not_excuse_copies():
 def test_few_values_make_equal_rows_no_leak_but_are_told(task):
     tables = draw_tables(task)
     rounded = {
-        role: replace(getattr(tables, role), x=getattr(tables, role).x.round()) for role in ("train", "validation")
+        role: replace(getattr(tables, role), x=getattr(tables, role).x.round())
+        for role in ("train", "validation")
     }
     tables = replace(tables, **rounded, holdout=replace(tables.holdout, x=tables.holdout.x.round()))
     assert found(tables) == []
@@ -265,13 +324,17 @@ def test_equal_rows_are_equal_and_others_are_not(earlier, later):
     def plain(row):
         return tuple("missing" if value != value else value + 0.0 for value in row)
 
-    tables = Tables("binary", ("a", "b"), (), CLASSES["binary"], table(earlier), table([]), table(later))
+    tables = Tables(
+        "binary", ("a", "b"), (), CLASSES["binary"], table(earlier), table([]), table(later)
+    )
     wanted = sum(plain(row) in {plain(one) for one in earlier} for row in later)
     leaks = find_leaks(tables, Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None))
     bounds = Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None)
     notes = [] if leaks else check_leaks(tables, bounds)
     said = [leak.says for leak in leaks] + [note for note in notes if "copies" in note]
-    assert [text.split(" holdout rows")[0] for text in said] == [f"{wanted} of {len(later)}"] * (wanted > 0)
+    assert [text.split(" holdout rows")[0] for text in said] == [f"{wanted} of {len(later)}"] * (
+        wanted > 0
+    )
 
 
 def test_the_code_of_a_thing_that_keeps_its_label_is_named():
@@ -288,7 +351,8 @@ def test_the_code_of_a_thing_that_keeps_its_label_is_named():
     assert found(replace(tables, **parts)) == [("feature", "suspect")]
 
 
-# --- all of it --------------------------------------------------------------------------------------------------------
+# --- all of it
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_leak_is_named_at_once():
@@ -311,12 +375,16 @@ def test_every_leak_is_named_at_once():
 FEATURE_CHECKS = ("max_single_score", "stand_out")
 
 
-@pytest.mark.parametrize("off", [FEATURE_CHECKS, ("max_duplicates",), (*FEATURE_CHECKS, "max_duplicates")])
+@pytest.mark.parametrize(
+    "off", [FEATURE_CHECKS, ("max_duplicates",), (*FEATURE_CHECKS, "max_duplicates")]
+)
 def test_a_check_that_is_switched_off_says_so(off):
     tables = copy_rows(draw_tables("binary", TELLS["the label"]), 200)
     bounds = Leaks(**dict.fromkeys(off))
     left = {"max_single_score": ("feature", "suspect"), "max_duplicates": ("duplicate", "holdout")}
-    assert found(tables, **dict.fromkeys(off)) == [leak for name, leak in left.items() if name not in off]
+    assert found(tables, **dict.fromkeys(off)) == [
+        leak for name, leak in left.items() if name not in off
+    ]
     notes = check_leaks(draw_tables(), bounds)
     assert [note.split(" is null")[0] for note in notes] == [f"leaks.{name}" for name in off]
 
@@ -329,7 +397,9 @@ def prepared(root: Any, declared: Dataset, task: str, rows: int = 2000) -> Table
     for name in flights.batches()[:6]:
         frame = month(name, rows)
         frame.write_parquet(done.file(name))
-        done.record(name, done.file(name), stamp=name, rows=frame.height, **when(frame[dataset.time]))
+        done.record(
+            name, done.file(name), stamp=name, rows=frame.height, **when(frame[dataset.time])
+        )
     prepare(project, declared, params.parse({"task": task}, "params.yaml"))
     return load_tables(project)
 
@@ -337,7 +407,11 @@ def prepared(root: Any, declared: Dataset, task: str, rows: int = 2000) -> Table
 LATE = pl.col("arr_delay")
 LABELS = {
     "binary": dataset.label,
-    "multiclass": pl.when(LATE > 60).then(pl.lit("much")).when(LATE > 15).then(pl.lit("late")).otherwise(pl.lit("no")),
+    "multiclass": pl.when(LATE > 60)
+    .then(pl.lit("much"))
+    .when(LATE > 15)
+    .then(pl.lit("late"))
+    .otherwise(pl.lit("no")),
     "regression": LATE,
 }
 
@@ -345,11 +419,16 @@ LABELS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_path):
-    changes = {"label": LABELS[task], "features": {**dataset.features, "waited": pl.col("dep_delay")}}
+    changes = {
+        "label": LABELS[task],
+        "features": {**dataset.features, "waited": pl.col("dep_delay")},
+    }
     with pytest.raises(InputError, match=r"'waited' reads 'dep_delay'.*known_later"):
         replace(dataset, **changes)
     tables = prepared(tmp_path / "unnamed", replace(dataset, known_later=(), **changes), task)
-    notes = check_leaks(tables, Leaks())  # strong, but no more than an honest feature may be: a person is asked
+    # Strong, but no more than an honest feature may be: a person is asked
+    notes = check_leaks(tables, Leaks())
     assert "LOOK AT THIS FIRST: feature 'waited' alone tells the label" in notes[0]
-    honest = replace(tables, features=tables.features[:-1])  # the others stay, and none of them comes near
+    # The others stay, and none of them comes near
+    honest = replace(tables, features=tables.features[:-1])
     assert check_leaks(honest, Leaks(max_single_score=0.75)) == ()

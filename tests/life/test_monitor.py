@@ -22,7 +22,9 @@ TASKS = tuple(METRICS)
 
 
 def summary(rows: pl.DataFrame, features: tuple[str, ...]) -> Sketch:
-    return sketch(rows.select(*features, *(name for name in (LABEL,) if name in rows.columns)), rows[TIME])
+    return sketch(
+        rows.select(*features, *(name for name in (LABEL,) if name in rows.columns)), rows[TIME]
+    )
 
 
 def later(rows: pl.DataFrame, days: int = 30) -> pl.DataFrame:
@@ -39,7 +41,13 @@ def known(world: Any) -> Any:
             model = world.better(task).model
             past = [summary(world.draw_rows(task, 1000, seed), world.features) for seed in (2, 3)]
             cache[task] = Reference.of(
-                "7", model, past, world.holdout(task), model.predict_rows(world.holdout(task)), world.params(task), 0.5
+                "7",
+                model,
+                past,
+                world.holdout(task),
+                model.predict_rows(world.holdout(task)),
+                world.params(task),
+                0.5,
             )
         return cache[task]
 
@@ -48,18 +56,27 @@ def known(world: Any) -> Any:
 
 def look(known: Any, world: Any, task: str, rows: pl.DataFrame, **more: Any) -> Seen:
     lived = more.pop("lived", None)
-    return see("new", rows, summary(rows, world.features), lived, known(task), world.params(task), **more)
+    return see(
+        "new", rows, summary(rows, world.features), lived, known(task), world.params(task), **more
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_an_ordinary_batch_is_as_expected(task: str, known: Any, world: Any) -> None:
     rows = later(world.draw_rows(task, 1500, 9, "holdout"))
     seen = look(known, world, task, rows)
-    assert (seen.rows, seen.labelled, seen.drift.drifted, seen.drift.label_drifted) == (1500, 1500, (), False)
+    assert (seen.rows, seen.labelled, seen.drift.drifted, seen.drift.label_drifted) == (
+        1500,
+        1500,
+        (),
+        False,
+    )
     assert (seen.start, seen.end) == (rows[TIME].min(), rows[TIME].max())
     model = known(task).model
     y, p = model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
-    assert {name: one.value for name, one in seen.real.items()} == pytest.approx(measure(task, y, p))
+    assert {name: one.value for name, one in seen.real.items()} == pytest.approx(
+        measure(task, y, p)
+    )
     metric = METRICS[task][0]
     expected = known(task).expected[metric]
     assert expected.low < seen.real[metric].high
@@ -96,7 +113,14 @@ def test_labels_that_come_later_are_measured_on_predictions_made_before(
     kept = rows.select(*keys, TIME).with_columns(prediction=p)
     some = int(1500 * share)
     lived = kept[:some].with_columns(rows[LABEL][:some])
-    seen = see("new", kept, summary(rows.drop(LABEL), world.features), lived, known("binary"), world.params("binary"))
+    seen = see(
+        "new",
+        kept,
+        summary(rows.drop(LABEL), world.features),
+        lived,
+        known("binary"),
+        world.params("binary"),
+    )
     y = known("binary").model.encoder.transform_label(rows[LABEL][:some])
     assert seen.real["roc_auc"].value == pytest.approx(measure("binary", y, p[:some])["roc_auc"])
     assert (seen.labelled, seen.answered) == (some, answered)
@@ -125,7 +149,9 @@ def test_what_a_model_says_is_taken_as_it_was_kept(world: Any) -> None:
     rows = world.holdout("multiclass")[:5]
     model = world.better("multiclass").model
     said = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1]]
-    kept = pl.DataFrame({f"prediction_{name}": said[:, at] for at, name in enumerate(model.encoder.classes)})
+    kept = pl.DataFrame(
+        {f"prediction_{name}": said[:, at] for at, name in enumerate(model.encoder.classes)}
+    )
     assert say(model, kept).tolist() == said.tolist()
     assert say(model, rows).tolist() == model.predict_rows(rows).tolist()
 
@@ -135,13 +161,19 @@ def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> N
     rows, params = world.holdout("binary"), world.params("binary")
     y, p = reference.model.encoder.transform_label(rows[LABEL]), reference.model.predict_rows(rows)
     days = rows[TIME].dt.date().to_physical().to_numpy()
-    assert dict(reference.expected) == measure_live("binary", y, p, days, params.evaluate, params.sweep.first_seed)
+    assert dict(reference.expected) == measure_live(
+        "binary", y, p, days, params.evaluate, params.sweep.first_seed
+    )
     assert replace(reference, version="8").whole.columns.keys() >= {"first", "prediction", LABEL}
 
 
-def test_a_class_that_the_champion_never_met_does_not_stop_the_watch(known: Any, world: Any) -> None:
+def test_a_class_that_the_champion_never_met_does_not_stop_the_watch(
+    known: Any, world: Any
+) -> None:
     rows = later(world.draw_rows("multiclass", 1500, 9, "holdout"))
-    odd = rows.with_columns(pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("Delayd")).otherwise(LABEL).alias(LABEL))
+    odd = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("Delayd")).otherwise(LABEL).alias(LABEL)
+    )
     seen = look(known, world, "multiclass", odd)
     assert (seen.labelled, seen.rows) == (1499, 1500)
     assert np.isfinite(seen.real["accuracy"].value)

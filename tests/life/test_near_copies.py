@@ -34,8 +34,14 @@ def draw_wide(task: str) -> Tables:
     """Rows with seven features, of which one is helpful; no two rows are alike."""
     draw, total = np.random.default_rng(0), sum(ROWS)
     hidden = draw.normal(size=total)
-    y = {"binary": hidden > 0.8, "multiclass": np.digitize(hidden, [-0.5, 0.5]), "regression": hidden}[task]
-    x = np.column_stack([hidden + draw.normal(size=total), draw.normal(size=(total, 6))]).astype(np.float32)
+    y = {
+        "binary": hidden > 0.8,
+        "multiclass": np.digitize(hidden, [-0.5, 0.5]),
+        "regression": hidden,
+    }[task]
+    x = np.column_stack([hidden + draw.normal(size=total), draw.normal(size=(total, 6))]).astype(
+        np.float32
+    )
     cuts = np.cumsum(ROWS)[:-1]
     parts = zip(np.split(x, cuts), np.split(y.astype(np.float32), cuts), strict=True)
     return Tables(task, tuple("abcdefg"), (), CLASSES[task], *(Table(x, y) for x, y in parts))

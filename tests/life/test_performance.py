@@ -32,7 +32,8 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 def draw(task: str, rows: int, seed: int, shift: float = 0.0, turn: float = 0.0) -> tuple[Any, Any]:
     """Labels, and the predictions of a model that is too sure of itself.
 
-    `shift` moves the inputs; `turn` is how much of what they mean is turned round (concept drift), 0 to 1.
+    `shift` moves the inputs; `turn` is how much of what they mean is turned round (concept drift),
+    0 to 1.
     """
     rng = np.random.default_rng([seed, rows])
     x, z = rng.normal(shift, 1, rows), rng.normal(size=rows)
@@ -43,10 +44,14 @@ def draw(task: str, rows: int, seed: int, shift: float = 0.0, turn: float = 0.0)
         said = 1 / (1 + np.exp(-(1.8 * x + 0.8 * z - 0.6)))
         return (rng.random(rows) < chance).astype(int), said.astype(np.float32)
     score = np.column_stack([x, z, np.full(rows, 0.3)])
-    chance, said = (np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in (score, 1.6 * score))
+    chance, said = (
+        np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in (score, 1.6 * score)
+    )
     if turn:
         chance = chance[:, [1, 0, 2]]
-    return (rng.random((rows, 1)) > chance.cumsum(axis=1)[:, :2]).sum(axis=1), said.astype(np.float32)
+    return (rng.random((rows, 1)) > chance.cumsum(axis=1)[:, :2]).sum(axis=1), said.astype(
+        np.float32
+    )
 
 
 def calibration_of(task: str, rows: int = 10_000, seed: int = 0) -> Calibration:
@@ -58,7 +63,8 @@ def calibration_of(task: str, rows: int = 10_000, seed: int = 0) -> Calibration:
 ESTIMATED = {"binary": METRICS["binary"], "multiclass": ("accuracy", "log_loss"), "regression": ()}
 
 
-# --- with labels ------------------------------------------------------------------------------------------------------
+# --- with labels
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", METRICS)
@@ -91,7 +97,9 @@ def test_the_interval_of_few_days_holds_the_truth(days):
 
     def live(count, rows):
         day = np.repeat(np.arange(count), rows)
-        y = (rng.random(len(day)) < 1 / (1 + np.exp(1 - rng.normal(0, 0.6, count)[day]))).astype(int)
+        y = (rng.random(len(day)) < 1 / (1 + np.exp(1 - rng.normal(0, 0.6, count)[day]))).astype(
+            int
+        )
         return y, np.full(len(day), 0.3), day
 
     y, p, _ = live(4000, 50)
@@ -107,7 +115,8 @@ def test_the_interval_of_few_days_holds_the_truth(days):
 
 
 @pytest.mark.parametrize(
-    ("task", "rows", "positive"), [("binary", 29, 10), ("binary", 100, 4), ("binary", 100, 96), ("regression", 29, 0)]
+    ("task", "rows", "positive"),
+    [("binary", 29, 10), ("binary", 100, 4), ("binary", 100, 96), ("regression", 29, 0)],
 )
 def test_too_few_rows_are_not_measured_nor_calibrated(task, rows, positive):
     y = (np.arange(rows) < positive).astype(int)
@@ -116,7 +125,8 @@ def test_too_few_rows_are_not_measured_nor_calibrated(task, rows, positive):
     assert fit_calibration(task, y, p) is None
 
 
-# --- calibration ------------------------------------------------------------------------------------------------------
+# --- calibration
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_calibration_says_how_often_a_prediction_comes_true():
@@ -137,7 +147,9 @@ def test_a_calibration_is_kept_as_plain_values(task):
 
 def test_the_curve_rises_with_the_prediction_and_is_level_beyond_its_ends():
     curve = Curve((0.2, 0.4, 0.6), (1, 4, 3), (9, 6, 7))
-    assert curve.apply(np.array([0.0, 0.2, 0.3, 0.5, 0.6, 1.0])) == pytest.approx([0.1, 0.1, 0.225, 0.35, 0.35, 0.35])
+    assert curve.apply(np.array([0.0, 0.2, 0.3, 0.5, 0.6, 1.0])) == pytest.approx(
+        [0.1, 0.1, 0.225, 0.35, 0.35, 0.35]
+    )
 
 
 def test_equal_predictions_make_one_bin():
@@ -156,7 +168,8 @@ def test_regression_is_not_estimated():
     assert estimate("regression", p, None, None, QUICK, 0) == {}
 
 
-# --- without labels ---------------------------------------------------------------------------------------------------
+# --- without labels
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -168,7 +181,10 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
     from evergreen.life.performance import _expect
 
     p, c = np.array(values), np.array([0.2, 0.3, 0.1, 0.9, 0.4, 0.7])
-    found = {name: one.of(one.columns.sum(axis=0)[None])[0] for name, one in _expect("binary", p, c[:, None]).items()}
+    found = {
+        name: one.of(one.columns.sum(axis=0)[None])[0]
+        for name, one in _expect("binary", p, c[:, None]).items()
+    }
     sums = dict.fromkeys(("pairs", "won", "hits", "precision", "log_loss", "brier"), 0.0)
     for labels in product((0, 1), repeat=6):
         y = np.array(labels)
@@ -189,7 +205,9 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
 @pytest.mark.parametrize(
     ("task", "shift"), [("binary", 0.0), ("binary", 0.8), ("multiclass", 0.0), ("multiclass", 0.3)]
 )
-def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_often_as_it_says(task, shift):
+def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_often_as_it_says(
+    task, shift
+):
     held = dict.fromkeys(ESTIMATED[task], 0)
     for seed in range(25):
         y, p = draw(task, 2000, 100 + seed, shift)
@@ -224,7 +242,9 @@ def test_days_that_differ_make_the_interval_wider():
     p = np.sort(draw("binary", 3000, 3)[1])
     days = np.arange(3000) // 100  # each day has predictions of its own
     calibration = calibration_of("binary", 100_000)
-    whole, alone = (estimate("binary", p, calibration, one, QUICK, 0)["brier"] for one in (days, None))
+    whole, alone = (
+        estimate("binary", p, calibration, one, QUICK, 0)["brier"] for one in (days, None)
+    )
     assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
     assert whole.value == pytest.approx(alone.value, abs=1e-9)
 
@@ -232,7 +252,10 @@ def test_days_that_differ_make_the_interval_wider():
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itself(task):
     y, p = draw(task, 50_000, 7)
-    found, real = estimate(task, p, calibration_of(task, 50_000), None, QUICK, 0), measure(task, y, p)
+    found, real = (
+        estimate(task, p, calibration_of(task, 50_000), None, QUICK, 0),
+        measure(task, y, p),
+    )
     assert set(found) == set(ESTIMATED[task])
     for name, one in found.items():
         assert one.value == pytest.approx(real[name], abs=0.02)
@@ -280,7 +303,8 @@ def test_a_hundred_thousand_rows_are_estimated_at_once():
     assert time.process_time() - start < 4  # 0.7 s on an idle core
 
 
-# --- what estimates are blind to, and trust ---------------------------------------------------------------------------
+# --- what estimates are blind to, and trust
+# ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("task", "metric"), [("binary", "roc_auc"), ("multiclass", "accuracy")])
@@ -288,10 +312,16 @@ def test_an_estimate_is_blind_to_concept_drift_until_labels_have_shown_it(task, 
     calibration = calibration_of(task)
     before = estimate(task, draw(task, 5000, 1)[1], calibration, None, QUICK, 0)[metric]
     (y, p), (later_y, later_p) = (draw(task, 5000, seed, turn=0.4) for seed in (2, 3))
-    blind, truth = estimate(task, p, calibration, None, QUICK, 0)[metric], measure_live(task, y, p, None, QUICK, 0)
+    blind, truth = (
+        estimate(task, p, calibration, None, QUICK, 0)[metric],
+        measure_live(task, y, p, None, QUICK, 0),
+    )
     assert blind.value == pytest.approx(before.value, abs=0.02)
     assert truth[metric].high < blind.low - 0.1
-    later, real = estimate(task, later_p, calibration, None, QUICK, 0)[metric], measure(task, later_y, later_p)
+    later, real = (
+        estimate(task, later_p, calibration, None, QUICK, 0)[metric],
+        measure(task, later_y, later_p),
+    )
     assert not later.low <= real[metric] <= later.high
     wiser = adjust(later, [(blind, truth[metric])])
     assert wiser.low <= real[metric] <= wiser.high
@@ -340,7 +370,8 @@ def test_trust_is_how_past_estimates_did():
         Trust(0, 0.0, 0.0, 0.0).held = 1.0  # type: ignore[misc]
 
 
-# --- a metric of one's own --------------------------------------------------------------------------------------------
+# --- a metric of one's own
+# --------------------------------------------------------------------------------------------
 
 COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_better=True, low=0)
 
@@ -349,21 +380,30 @@ COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_b
     ("metric", "inside"),
     [
         (COST, lambda one: 2 < one.low < one.value < one.high),
-        (replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]), lambda one: one.high < -2),
+        (
+            replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]),
+            lambda one: one.high < -2,
+        ),
         (replace(COST, high=1), lambda one: one.high == 1),
     ],
     ids=["above 1", "below 0", "within its bounds"],
 )
-def test_the_interval_of_a_metric_of_ones_own(metric: Metric, inside: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interval_of_a_metric_of_ones_own(
+    metric: Metric, inside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(TABLE["regression"], "cost", metric)
     rng = np.random.default_rng(0)
     y = rng.normal(size=400)
-    found = measure_live("regression", y, y + 2 * rng.normal(size=400), None, Evaluate(resamples=200), 0)
+    found = measure_live(
+        "regression", y, y + 2 * rng.normal(size=400), None, Evaluate(resamples=200), 0
+    )
     assert inside(found["cost"]), found["cost"]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_a_mean_over_rows_is_expected_as_others_are(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mean_over_rows_is_expected_as_others_are(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A copy of a metric under another name: the same estimate, without a line more."""
     monkeypatch.setitem(TABLE[task], "own", Metric(TABLE[task]["log_loss"].losses))
     y, p = draw(task, 2000, 0)

@@ -100,9 +100,13 @@ class Told:
 
 def check_quickly(_: Any, frame: pl.DataFrame, batch: str) -> Outcome:
     """As the contract of the flights, without Great Expectations, which takes most of the time."""
-    missing = tuple(f"missing column(s) {name!r}" for name in dataset.columns if name not in frame.columns)
+    missing = tuple(
+        f"missing column(s) {name!r}" for name in dataset.columns if name not in frame.columns
+    )
     good = frame.clear() if missing else frame.select(*dataset.columns)
-    return Outcome(BatchReport(batch, frame.height, good.height, 0, (), missing), good, frame.clear())
+    return Outcome(
+        BatchReport(batch, frame.height, good.height, 0, (), missing), good, frame.clear()
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,8 +123,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
         inbox = tmp_path_factory.mktemp("inbox")
         for name in batches:
             history(name).write_parquet(inbox / f"{name}.parquet")
-        merged = {name: SECTIONS.get(name, {}) | sections.get(name, {}) for name in {**SECTIONS, **sections}}
-        return params.parse({"source": {"kind": "files", "path": str(inbox)}, **merged}, "params.yaml")
+        merged = {
+            name: SECTIONS.get(name, {}) | sections.get(name, {})
+            for name in {**SECTIONS, **sections}
+        }
+        return params.parse(
+            {"source": {"kind": "files", "path": str(inbox)}, **merged}, "params.yaml"
+        )
 
     return make
 
@@ -153,8 +162,14 @@ def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory
     real_see = module.monitor.see
     root = tmp_path_factory.mktemp("project")
     counted = {one: counting(one, getattr(module, one)) for one in COUNTED}
-    learns = mock.patch.multiple(learner, **{one: counting(one, getattr(learner, one)) for one in LEARNS})
-    with mock.patch.multiple(module, **counted), learns, mock.patch.object(module.monitor, "see", see):
+    learns = mock.patch.multiple(
+        learner, **{one: counting(one, getattr(learner, one)) for one in LEARNS}
+    )
+    with (
+        mock.patch.multiple(module, **counted),
+        learns,
+        mock.patch.object(module.monitor, "see", see),
+    ):
         found = replay(settings_of(root), source(), Options(every=2))
     return Told(found, settings_of(root).workspace, calls, champions)
 
@@ -167,7 +182,8 @@ def policies(found: Replay) -> list[Any]:
     return [one for one in found.courses if one.policy != HINDSIGHT]
 
 
-# --- policies ---------------------------------------------------------------------------------------------------------
+# --- policies
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_first_three_batches_make_the_champion_of_every_policy(told: Told) -> None:
@@ -179,7 +195,9 @@ def test_the_first_three_batches_make_the_champion_of_every_policy(told: Told) -
 
 
 @pytest.mark.parametrize(("policy", "retrainings"), ASK.items())
-def test_each_policy_retrains_as_often_as_it_says(policy: str, retrainings: int, told: Told) -> None:
+def test_each_policy_retrains_as_often_as_it_says(
+    policy: str, retrainings: int, told: Told
+) -> None:
     one = course(told.found, policy)
     assert one.retrainings == retrainings
     assert one.promotions == [step.action for step in one.steps].count(PROMOTED)
@@ -192,7 +210,9 @@ def test_every_batch_means_each_that_is_not_held(told: Told) -> None:
 
 def test_a_schedule_counts_batches_and_waits_for_one_to_train_on(told: Told) -> None:
     """Due at the second batch; then at the second after it, which is held: the third after it trains."""
-    steps = [one.batch for one in course(told.found, "every 2 batches").steps if one.action in TRAINED]
+    steps = [
+        one.batch for one in course(told.found, "every 2 batches").steps if one.action in TRAINED
+    ]
     assert steps == ["batch-5", "batch-8"]
 
 
@@ -231,7 +251,9 @@ def test_hindsight_takes_of_each_batch_the_best_of_the_champions_made_before(tol
 
 
 def test_every_champion_meets_every_later_batch(told: Told) -> None:
-    made = {"batch-3"} | {step.batch for one in told.found.courses for step in one.steps if step.action == PROMOTED}
+    made = {"batch-3"} | {
+        step.batch for one in told.found.courses for step in one.steps if step.action == PROMOTED
+    }
     pairs = {(one.champion, one.batch) for one in told.found.ages}
     assert pairs == {(one, name) for one in made for name in BATCHES if one < name}
     assert all(int(one.batch[-1]) - int(one.champion[-1]) == one.age for one in told.found.ages)
@@ -246,14 +268,17 @@ def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
     assert told.found.finding.startswith("Retraining ")
 
 
-# --- the same functions -----------------------------------------------------------------------------------------------
+# --- the same functions
+# -----------------------------------------------------------------------------------------------
 
 
 def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) -> None:
     """Two seeds find the rounds, two are judged, two of each that is promoted go live; a scout is of one seed."""
     real = policies(told.found)
     trained = {step.batch for one in real for step in one.steps if step.action in TRAINED}
-    made = {"batch-3"} | {step.batch for one in real for step in one.steps if step.action == PROMOTED}
+    made = {"batch-3"} | {
+        step.batch for one in real for step in one.steps if step.action == PROMOTED
+    }
     sweeps = 1 + len(trained)
     for name in ("load_tables", "check_leaks", "choose"):
         assert told.calls[name] == sweeps, name
@@ -263,24 +288,35 @@ def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) ->
     scouts = {one: told.calls[f"{one} scouts"] for one in ("xgboost", "linear")}
     trees = len(made) - (told.calls["linear_of"] - sweeps)
     assert told.calls["train"] == 4 * sweeps + 2 * trees + scouts["xgboost"]
-    assert sum(scouts.values()) == sum(step.champion < told.before(step.batch) for step in watched) > 0
+    assert (
+        sum(scouts.values()) == sum(step.champion < told.before(step.batch) for step in watched) > 0
+    )
     assert told.calls["validate"] == told.calls["prepare"] == len(BATCHES)
-    pairs = {(step.champion, step.batch) for one in real for step in one.steps if step.action in TRAINED}
+    pairs = {
+        (step.champion, step.batch) for one in real for step in one.steps if step.action in TRAINED
+    }
     assert told.calls["face"] == told.calls["decide"] == 1 + len(pairs)
 
 
 def test_monitoring_sees_each_batch_once_under_each_champion(told: Told) -> None:
     met = {(step.champion, step.batch) for one in policies(told.found) for step in one.steps}
-    assert sorted((one, name) for one, names in told.champions.items() for name in names) == sorted(met)
+    assert sorted((one, name) for one, names in told.champions.items() for name in names) == sorted(
+        met
+    )
 
 
 def test_seconds_count_for_every_policy_that_asked(told: Told) -> None:
     assert course(told.found, "never").seconds == 0
-    assert course(told.found, "every batch").seconds > course(told.found, "every 2 batches").seconds > 0
+    assert (
+        course(told.found, "every batch").seconds
+        > course(told.found, "every 2 batches").seconds
+        > 0
+    )
     assert course(told.found, "on drift").seconds > 0
 
 
-# --- bad batches ------------------------------------------------------------------------------------------------------
+# --- bad batches
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_poisoned_batch_is_held_and_nobody_learns_from_it(told: Told) -> None:
@@ -301,7 +337,9 @@ def test_a_held_batch_is_in_no_mean(told: Told) -> None:
         assert one.mean.value == pytest.approx(mean)
 
 
-def test_an_error_stops_a_retraining_and_leaves_the_champion(source: Callable[..., Params], tmp_path: Path) -> None:
+def test_an_error_stops_a_retraining_and_leaves_the_champion(
+    source: Callable[..., Params], tmp_path: Path
+) -> None:
     """As a leak stops the real flow."""
     chosen = source(BATCHES[:4])
 
@@ -328,11 +366,14 @@ def test_a_bad_batch_is_left_out_and_said(source: Callable[..., Params], tmp_pat
         for name in running.names:
             running.advance(name)
         assert list(Manifest(running.workspace.raw).entries) == list(BATCHES[:3])
-        with pytest.raises(InputError, match=r"no batch came after a first champion: batch-4: missing column.*temp"):
+        with pytest.raises(
+            InputError, match=r"no batch came after a first champion: batch-4: missing column.*temp"
+        ):
             running.result()
 
 
-# --- what is asked for ------------------------------------------------------------------------------------------------
+# --- what is asked for
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -357,7 +398,10 @@ def test_one_replay_at_a_time(source: Callable[..., Params], tmp_path: Path) -> 
     with open_replay(settings_of(tmp_path), chosen, Options()):
         with Project(tmp_path).lock():  # the project itself is free
             pass
-        with pytest.raises(InputError, match="under way"), open_replay(settings_of(tmp_path), chosen, Options()):
+        with (
+            pytest.raises(InputError, match="under way"),
+            open_replay(settings_of(tmp_path), chosen, Options()),
+        ):
             pass
 
 
@@ -371,7 +415,9 @@ def test_what_an_earlier_replay_left_is_gone(source: Callable[..., Params], tmp_
 
 def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: Path) -> None:
     """No old batch is too old, nobody is asked for approval; the rest is as it was."""
-    chosen = source(BATCHES[:4], validate={"max_age_days": 30}, gate={"approval": "manual"}, sweep={"seeds": 5})
+    chosen = source(
+        BATCHES[:4], validate={"max_age_days": 30}, gate={"approval": "manual"}, sweep={"seeds": 5}
+    )
     with open_replay(settings_of(tmp_path), chosen, Options(seeds=7)) as running:
         then = running.params
     assert (then.validation.max_age_days, then.gate.approval, then.sweep.seeds) == (None, "auto", 7)
@@ -380,13 +426,17 @@ def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: P
 
 
 @pytest.mark.slow
-def test_few_rows_are_judged_by_cross_validation_as_in_a_run(source: Callable[..., Params], tmp_path: Path) -> None:
+def test_few_rows_are_judged_by_cross_validation_as_in_a_run(
+    source: Callable[..., Params], tmp_path: Path
+) -> None:
     """Each champion has learnt from all rows, also those that judged its way of training."""
     chosen = source(BATCHES[:5], split={"train_batches": None, "cross_validate_below": 100_000})
     with open_replay(settings_of(tmp_path), chosen, Options(policies=("every",))) as running:
         for name in running.names:
             running.advance(name)
-            rows = sum(entry["rows"] for entry in Manifest(running.workspace.features).entries.values())
+            rows = sum(
+                entry["rows"] for entry in Manifest(running.workspace.features).entries.values()
+            )
             for track in running.tracks:
                 known = len(track.champion.candidate.model.learnt.keys)
                 assert (known == rows) is (track.champion.batch == name)
@@ -395,11 +445,18 @@ def test_few_rows_are_judged_by_cross_validation_as_in_a_run(source: Callable[..
 
 
 @pytest.mark.slow
-def test_a_replay_says_the_same_twice(told: Told, source: Callable[..., Params], tmp_path: Path) -> None:
+def test_a_replay_says_the_same_twice(
+    told: Told, source: Callable[..., Params], tmp_path: Path
+) -> None:
     again = replay(settings_of(tmp_path), source(), Options(every=2))
-    one, other = ({**found.as_plain(), "courses": without_seconds(found)} for found in (told.found, again))
+    one, other = (
+        {**found.as_plain(), "courses": without_seconds(found)} for found in (told.found, again)
+    )
     assert json.dumps(one) == json.dumps(other)
 
 
 def without_seconds(found: Replay) -> list[dict[str, Any]]:
-    return [{key: value for key, value in one.items() if key != "seconds"} for one in found.as_plain()["courses"]]
+    return [
+        {key: value for key, value in one.items() if key != "seconds"}
+        for one in found.as_plain()["courses"]
+    ]

@@ -36,7 +36,12 @@ GOOD, BAD = around(0.7), around(0.65)
 
 def window(at: int, **changes: Any) -> Window:
     """The batch of month `at` after the champion's newest row: labelled, and as expected."""
-    known: dict[str, Any] = {"batch": f"2013-{6 + at:02}", "end": day(30 * at), "rows": 900, "labelled": 900}
+    known: dict[str, Any] = {
+        "batch": f"2013-{6 + at:02}",
+        "end": day(30 * at),
+        "rows": 900,
+        "labelled": 900,
+    }
     return Window(**known | {"real": GOOD} | changes)
 
 
@@ -45,8 +50,15 @@ def unlabelled(at: int, **changes: Any) -> Window:
 
 
 def life(**changes: Any) -> Life:
-    known: dict[str, Any] = {"version": "3", "learnt_until": START, "expected": GOOD, "metric": "roc_auc"}
-    return Life(**known | {"retrainings": (START,), "new_rows": 5000, "learnt_rows": 50_000} | changes)
+    known: dict[str, Any] = {
+        "version": "3",
+        "learnt_until": START,
+        "expected": GOOD,
+        "metric": "roc_auc",
+    }
+    return Life(
+        **known | {"retrainings": (START,), "new_rows": 5000, "learnt_rows": 50_000} | changes
+    )
 
 
 def each(count: int = 3, **changes: Any) -> list[Window]:
@@ -65,7 +77,8 @@ def says(decision: Decision, name: str) -> str:
     return next(rule["says"] for rule in decision.rules if rule["name"] == name)
 
 
-# --- all rules --------------------------------------------------------------------------------------------------------
+# --- all rules
+# --------------------------------------------------------------------------------------------------
 
 NAMES = [
     "new batch", "fit", "fresh", "no loss", "no label drift", "no expected loss", "growth", "age", "no drift", "no sign", "order",
@@ -100,7 +113,8 @@ CASES: list[tuple[str, list[Window], set[str], str]] = [
     ("watch", [unlabelled(at, estimated=GOOD, **MOVED) for at in (1, 2)], {"no drift"}, "but no loss is expected"),
     ("watch", [unlabelled(at, **MOVED) for at in (1, 2)], {"no drift"}, "neither labels nor an estimate"),
     ("watch", [unlabelled(at, estimated=UNSURE, **MOVED) for at in (1, 2)], {"no drift"}, "no loss is"),
-    ("watch", [window(at, estimated=BAD, **MOVED) for at in (1, 2)], {"no drift"}, "no loss was seen"),  # labels decide
+    # Labels decide
+    ("watch", [window(at, estimated=BAD, **MOVED) for at in (1, 2)], {"no drift"}, "no loss was seen"),
     ("retrain", [window(1, **LOST, **MOVED), window(2, **GUESSED, **MOVED)],
      {"no expected loss", "no drift", "no sign"}, "by estimate"),
     ("nothing", [window(1), window(2), window(3, unfit=("2% bad rows",))], {"fit"}, "not fit to train on: 2% b"),
@@ -132,7 +146,8 @@ def test_loss_with_drift_is_not_called_concept_drift():
     assert "3 of these with a loss" in says(decision, "no drift")
 
 
-# --- edges ------------------------------------------------------------------------------------------------------------
+# --- edges
+# --------------------------------------------------------------------------------------------------
 
 
 def exact(value: float, wide: float = 0.0) -> Estimate:
@@ -142,11 +157,13 @@ def exact(value: float, wide: float = 0.0) -> Estimate:
 @pytest.mark.parametrize(
     ("metric", "expected", "real", "min_loss", "lost"),
     [
-        ("roc_auc", exact(0.75), exact(0.625), 0.125, True),  # the smallest loss that matters is enough
+        # The smallest loss that matters is enough
+        ("roc_auc", exact(0.75), exact(0.625), 0.125, True),
         ("roc_auc", exact(0.75), exact(math.nextafter(0.625, 1)), 0.125, False),
         ("roc_auc", exact(0.75), exact(0.875), 0.125, False),
         ("roc_auc", exact(0.75, 0.09), exact(0.5, 0.1), 0.125, True),
-        ("roc_auc", exact(0.75, 0.2), exact(0.5, 0.2), 0.125, False),  # each sure alone, not both together
+        # Each sure alone, not both together
+        ("roc_auc", exact(0.75, 0.2), exact(0.5, 0.2), 0.125, False),
         ("rmse", exact(8.0), exact(9.0), 0.125, True),  # errors: a share of what was expected
         ("rmse", exact(8.0), exact(8.99), 0.125, False),
         ("rmse", exact(8.0), exact(7.0), 0.125, False),
@@ -165,7 +182,9 @@ def test_the_edges_of_a_loss(metric, expected, real, min_loss, lost):
 def test_noise_of_both_estimates_is_added_by_squares():
     loss = find_loss("roc_auc", Estimate(0.8, 0.77, 0.83), Estimate(0.7, 0.66, 0.74))
     assert (loss.value, loss.low, loss.high) == pytest.approx((0.1, 0.05, 0.15))
-    assert find_loss("rmse", Estimate(2.0, 1.7, 2.0), Estimate(3.0, 2.6, 3.0)).low == pytest.approx(0.6)
+    assert find_loss("rmse", Estimate(2.0, 1.7, 2.0), Estimate(3.0, 2.6, 3.0)).low == pytest.approx(
+        0.6
+    )
 
 
 def test_an_expected_metric_that_is_no_number_is_told():
@@ -185,7 +204,8 @@ def test_so_many_of_the_newest_windows_are_needed(windows, needed, lost, action)
 
 
 @pytest.mark.parametrize(
-    ("until", "limit", "action"), [(-90, 180, "nothing"), (-90.01, 180, "retrain"), (-9000, None, "nothing")]
+    ("until", "limit", "action"),
+    [(-90, 180, "nothing"), (-90.01, 180, "retrain"), (-9000, None, "nothing")],
 )
 def test_the_edge_of_age(until, limit, action):
     decision = decided(each(), life(learnt_until=day(until)), max_age_days=limit)
@@ -196,7 +216,12 @@ def test_the_edge_of_age(until, limit, action):
 @pytest.mark.parametrize(
     ("changes", "params", "name", "reason"),
     [
-        ({"retrainings": (day(70.01),)}, {}, "cooldown", "days since the last retraining, at least 20"),
+        (
+            {"retrainings": (day(70.01),)},
+            {},
+            "cooldown",
+            "days since the last retraining, at least 20",
+        ),
         ({"new_rows": 999}, {}, "new rows", "999 labelled rows"),
         (
             {"retrainings": tuple(day(-at) for at in range(24))},
@@ -205,8 +230,18 @@ def test_the_edge_of_age(until, limit, action):
             "24 retraining(s) within 365 days, at most 24",
         ),
         ({}, {"budget": 0}, "budget", "SWITCHED OFF (retrain.budget is 0)"),
-        ({"retrainings": (day(90),)}, {"cooldown_days": 0}, "order", "a retraining with 2013-09 was made already"),
-        ({"retrainings": (day(91),)}, {"cooldown_days": 0}, "order", "the clock of the data runs backwards"),
+        (
+            {"retrainings": (day(90),)},
+            {"cooldown_days": 0},
+            "order",
+            "a retraining with 2013-09 was made already",
+        ),
+        (
+            {"retrainings": (day(91),)},
+            {"cooldown_days": 0},
+            "order",
+            "the clock of the data runs backwards",
+        ),
     ],
 )
 def test_a_brake_turns_a_retraining_into_a_watch_and_says_why(changes, params, name, reason):
@@ -223,7 +258,8 @@ def test_a_brake_turns_a_retraining_into_a_watch_and_says_why(changes, params, n
         ({"retrainings": ()}, {}),
         ({"new_rows": 1000}, {}),
         ({"retrainings": tuple(day(-at) for at in range(11))}, {}),
-        ({"retrainings": (*(day(-at) for at in range(11)), day(90 - 365))}, {}),  # a year ago to the day
+        # A year ago to the day
+        ({"retrainings": (*(day(-at) for at in range(11)), day(90 - 365))}, {}),
         ({"retrainings": (day(89.99),)}, {"cooldown_days": 0}),
     ],
 )
@@ -247,7 +283,9 @@ def test_the_edges_of_the_brakes(changes, params):
         (each(), {"retrainings": (day(90),)}, {}, "watch"),
     ],
 )
-def test_an_old_champion_is_retrained_whatever_else_but_for_unfit_data_and_brakes(windows, changes, params, action):
+def test_an_old_champion_is_retrained_whatever_else_but_for_unfit_data_and_brakes(
+    windows, changes, params, action
+):
     assert decided(windows, life(learnt_until=day(-200), **changes), **params).action == action
 
 
@@ -261,14 +299,19 @@ def test_nothing_is_switched_off_as_shipped():
     assert "OFF" not in decided(each()).as_markdown()
 
 
-# --- fit --------------------------------------------------------------------------------------------------------------
+# --- fit
+# --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reasons", [("distance is 500 in every row",), ("temp is missing in 90%", "2% bad rows")])
+@pytest.mark.parametrize(
+    "reasons", [("distance is 500 in every row",), ("temp is missing in 90%", "2% bad rows")]
+)
 def test_a_batch_held_back_is_not_trained_on_whatever_others_show(reasons):
     """What the newest batches share has been weighed where it was held (`data/hold.py`)."""
     drifted = {"drifted": ("distance", "temp (missing)")}
-    decision = decided([window(1), window(2, **drifted), window(3, **LOST, **drifted, unfit=reasons)])
+    decision = decided(
+        [window(1), window(2, **drifted), window(3, **LOST, **drifted, unfit=reasons)]
+    )
     assert decision.action == "nothing"
     assert says(decision, "fit").endswith(f" is not fit to train on: {'; '.join(reasons)}")
 
@@ -278,7 +321,8 @@ def test_an_unfit_batch_proves_nothing():
     assert decided(seen).action == "watch"
 
 
-# --- order ------------------------------------------------------------------------------------------------------------
+# --- order
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_newest_entry_of_a_batch_counts_and_of_these_the_one_with_most_labels():
@@ -297,13 +341,16 @@ def test_a_late_batch_counts_at_its_own_time():
 
 def test_times_with_and_without_zone_are_an_error_and_all_with_zone_are_not():
     zoned = [replace(one, end=one.end.replace(tzinfo=UTC)) for one in each(**LOST)]
-    with pytest.raises(InputError, match=r"with a time zone .* and without .* give all batches times of one kind"):
+    with pytest.raises(
+        InputError, match=r"with a time zone .* and without .* give all batches times of one kind"
+    ):
         decided(zoned)
     start = START.replace(tzinfo=UTC)
     assert decided(zoned, life(learnt_until=start, retrainings=(start,))).action == "retrain"
 
 
-# --- properties -------------------------------------------------------------------------------------------------------
+# --- properties
+# --------------------------------------------------------------------------------------------------
 
 values = st.one_of(st.none(), st.floats(0.5, 0.75).map(around))
 windows_of = st.lists(
@@ -325,8 +372,11 @@ def test_more_loss_never_makes_it_less_urgent(seen, more):
     def worse(one: Estimate | None) -> Estimate | None:
         return one and Estimate(one.value - more, one.low - more, one.high - more)
 
-    order = {one.batch: one for one in seen}  # one entry of each batch: else another may come to count
-    fallen = [replace(one, real=worse(one.real), estimated=worse(one.estimated)) for one in order.values()]
+    # One entry of each batch: else another may come to count
+    order = {one.batch: one for one in seen}
+    fallen = [
+        replace(one, real=worse(one.real), estimated=worse(one.estimated)) for one in order.values()
+    ]
     before, after = decided(list(order.values())), decided(fallen)
     assert ACTIONS.index(after.action) >= (2 if before.action == "retrain" else 0)
 
@@ -339,7 +389,8 @@ def test_the_order_of_the_input_plays_no_part(seen, chance):
     assert decided(shuffled) == decided(seen)
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- what is kept
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("windows", [each(), each(**LOST), []])
@@ -354,12 +405,17 @@ def test_a_decision_is_kept_as_plain_values(windows):
 
 
 def test_values_are_frozen():
-    for one, name in ((window(1), "rows"), (life(), "version"), (find_loss("mae", GOOD, BAD), "low")):
+    for one, name in (
+        (window(1), "rows"),
+        (life(), "version"),
+        (find_loss("mae", GOOD, BAD), "low"),
+    ):
         with pytest.raises(AttributeError):
             setattr(one, name, 1)
 
 
-# --- what staleness costs -----------------------------------------------------------------------------------------------
+# --- what staleness costs
+# -----------------------------------------------------------------------------------------------
 
 STALE, FRESH = Estimate(0.012, 0.004, 0.02), Estimate(0.001, -0.002, 0.004)
 
@@ -369,13 +425,21 @@ STALE, FRESH = Estimate(0.012, 0.004, 0.02), Estimate(0.001, -0.002, 0.004)
     [
         ([window(1), window(2, staleness=STALE)], "retrain", "fresh"),
         ([window(1), window(2, staleness=FRESH)], "nothing", None),
-        ([window(1), window(2, staleness=Estimate(0.009, 0.007, 0.011))], "nothing", None),  # sure, and too small
-        ([window(1), window(2, staleness=Estimate(0.015, -0.001, 0.03))], "nothing", None),  # large, and not sure
+        # Sure, and too small
+        ([window(1), window(2, staleness=Estimate(0.009, 0.007, 0.011))], "nothing", None),
+        # Large, and not sure
+        ([window(1), window(2, staleness=Estimate(0.015, -0.001, 0.03))], "nothing", None),
         # a scout has seen little of a world that has just changed: a loss asks all the same
         ([window(1, **LOST), window(2, **LOST, staleness=FRESH)], "retrain", "no loss"),
-        ([window(at, label_drifted=True, staleness=FRESH) for at in (1, 2)], "retrain", "no label drift"),
-        ([window(1, **LOST), window(2, **LOST)], "retrain", "no loss"),  # not measured: the loss stands in
-        ([window(1, staleness=STALE), window(2, staleness=FRESH)], "nothing", None),  # the newest batch counts
+        (
+            [window(at, label_drifted=True, staleness=FRESH) for at in (1, 2)],
+            "retrain",
+            "no label drift",
+        ),
+        # Not measured: the loss stands in
+        ([window(1, **LOST), window(2, **LOST)], "retrain", "no loss"),
+        # The newest batch counts
+        ([window(1, staleness=STALE), window(2, staleness=FRESH)], "nothing", None),
         ([window(1), window(2, staleness=STALE, unfit=("odd",))], "nothing", None),
     ],
 )
@@ -391,7 +455,8 @@ def test_brakes_hold_a_stale_champion_too():
     assert (decision.action, broken(decision)) == ("watch", {"fresh", "new rows"})
 
 
-# --- a history that has grown ---------------------------------------------------------------------------------------------
+# --- a history that has grown
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -404,11 +469,15 @@ def test_brakes_hold_a_stale_champion_too():
         (2_000, 900, {}, "watch"),  # too few rows are new, whatever their share
     ],
 )
-def test_a_history_that_has_grown_asks_for_a_retraining_without_any_loss(learnt, new, params, action):
+def test_a_history_that_has_grown_asks_for_a_retraining_without_any_loss(
+    learnt, new, params, action
+):
     decision = decided(each(1), life(learnt_rows=learnt, new_rows=new), **params)
     assert decision.action == action
     assert ("growth" in broken(decision)) == (action in ("retrain", "watch"))
 
 
 def test_that_growth_is_switched_off_is_told():
-    assert says(decided(each(), max_growth=None), "growth").startswith("SWITCHED OFF (retrain.max_growth)")
+    assert says(decided(each(), max_growth=None), "growth").startswith(
+        "SWITCHED OFF (retrain.max_growth)"
+    )

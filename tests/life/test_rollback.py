@@ -25,18 +25,32 @@ def says(decision: Decision, name: str) -> str:
 
 
 def lead(value: float = 0.02, **other: float) -> Difference:
-    known = {"champion": 0.5, "challenger": 0.5 + value, "value": value, "low": value - 0.004, "high": value + 0.004}
+    known = {
+        "champion": 0.5,
+        "challenger": 0.5 + value,
+        "value": value,
+        "low": value - 0.004,
+        "high": value + 0.004,
+    }
     return Difference(**known | {"probability": 0.9, "chance_better": 0.99} | other)
 
 
-def back(comparison: Difference | None, models: Difference | None, metric: str = "roc_auc", **params: Any) -> Decision:
+def back(
+    comparison: Difference | None, models: Difference | None, metric: str = "roc_auc", **params: Any
+) -> Decision:
     return decide_rollback(comparison, models, Retrain(**params), 0.001, 0.75, metric)
 
 
 @pytest.mark.parametrize(
     ("comparison", "models", "metric", "rules", "reason"),
     [
-        (lead(), lead(), "roc_auc", set(), "the champion before is better beyond the noise: roc_auc 0.5200"),
+        (
+            lead(),
+            lead(),
+            "roc_auc",
+            set(),
+            "the champion before is better beyond the noise: roc_auc 0.5200",
+        ),
         (lead(0.001, low=1e-9), lead(1e-9), "roc_auc", set(), "better beyond the noise"),
         (
             lead(math.nextafter(0.001, 0), low=1e-9),
@@ -47,8 +61,20 @@ def back(comparison: Difference | None, models: Difference | None, metric: str =
         ),
         (lead(low=0.0), lead(), "roc_auc", {"better"}, "not better enough, within the noise"),
         (lead(probability=0.75), lead(), "roc_auc", set(), "better beyond the noise"),
-        (lead(probability=0.7499), lead(), "roc_auc", {"better"}, "not better enough, less surely than 0.75"),
-        (lead(), lead(0.0), "roc_auc", {"models"}, "the two packaged models: the one before is not better"),
+        (
+            lead(probability=0.7499),
+            lead(),
+            "roc_auc",
+            {"better"},
+            "not better enough, less surely than 0.75",
+        ),
+        (
+            lead(),
+            lead(0.0),
+            "roc_auc",
+            {"models"},
+            "the two packaged models: the one before is not better",
+        ),
         (lead(-0.1), lead(-0.1), "roc_auc", {"better", "models"}, "not better enough"),
         (lead(0.0005, low=1e-9), lead(), "rmse", set(), "better"),  # a share of the champion's 0.5
         (lead(0.00049, low=1e-9), lead(), "rmse", {"better"}, "by less than 0.0005"),
@@ -60,7 +86,9 @@ def back(comparison: Difference | None, models: Difference | None, metric: str =
         (lead(), None, "roc_auc", {"better"}, "too few new rows"),
     ],
 )
-def test_the_champion_before_comes_back_only_where_it_is_better_beyond_noise(comparison, models, metric, rules, reason):
+def test_the_champion_before_comes_back_only_where_it_is_better_beyond_noise(
+    comparison, models, metric, rules, reason
+):
     decision = back(comparison, models, metric)
     assert (decision.action, broken(decision)) == ("keep" if rules else "rollback", rules)
     assert reason in decision.reasons[0]

@@ -26,7 +26,8 @@ def said(y: Any, skill: float, seed: int) -> Any:
         (0.5, 0.5, None, "linear", "trees are not surely better"),
         (0.5, 1.5, None, "trees", "surely better than the linear model"),
         (1.5, 0.5, None, "linear", "not surely better"),
-        (0.0, 0.0, None, "linear", "not surely better"),  # the gate then says that nothing can be learnt
+        # The gate then says that nothing can be learnt
+        (0.0, 0.0, None, "linear", "not surely better"),
         (0.5, 0.5, "linear", "linear", "not surely better"),
         (0.5, 1.5, "linear", "trees", "surely better"),
         (0.5, 0.5, "xgboost", "trees", "trees, as the champion"),
@@ -34,7 +35,9 @@ def said(y: Any, skill: float, seed: int) -> Any:
         (0.5, 0.55, "forest", "trees", "trees, as the champion"),
     ],
 )
-def test_who_faces_the_champion(linear: float, trees: float, live: str | None, chosen: str, why: str) -> None:
+def test_who_faces_the_champion(
+    linear: float, trees: float, live: str | None, chosen: str, why: str
+) -> None:
     y = (np.arange(COUNT) % 3 == 0).astype(np.float32)
     baselines = {"linear": said(y, linear, 1), "constant": np.full(COUNT, y.mean())}
     found = pick(Rows("binary", y), Side(said(y, trees, 2)), baselines, "roc_auc", HOW, live)

@@ -19,7 +19,9 @@ ROWS = (600, 200)  # training, validation
 NAN = float("nan")
 
 
-def draw_tables(task: str, column: Callable[[Any, Any], Any], *, category: bool = False, seed: int = 0) -> Tables:
+def draw_tables(
+    task: str, column: Callable[[Any, Any], Any], *, category: bool = False, seed: int = 0
+) -> Tables:
     """Rows with one feature, made of labels and random numbers."""
     draw, total = np.random.default_rng(seed), sum(ROWS)
     labels = {
@@ -27,10 +29,15 @@ def draw_tables(task: str, column: Callable[[Any, Any], Any], *, category: bool 
         "multiclass": draw.integers(0, 3, total) * 1.0,
         "regression": draw.normal(size=total),
     }
-    y, x = labels[task].astype(np.float32), np.asarray(column(labels[task], draw), dtype=np.float32)[:, None]
+    y, x = (
+        labels[task].astype(np.float32),
+        np.asarray(column(labels[task], draw), dtype=np.float32)[:, None],
+    )
     train, validation = Table(x[: ROWS[0]], y[: ROWS[0]]), Table(x[ROWS[0] :], y[ROWS[0] :])
     names = ("feature",)
-    return Tables(task, names, names if category else (), CLASSES[task], train, validation, validation)
+    return Tables(
+        task, names, names if category else (), CLASSES[task], train, validation, validation
+    )
 
 
 def score(tables: Tables) -> Score:
@@ -56,16 +63,22 @@ def told_by_scikit_learn(task: str, fitted: Table, met: Table, known: Any) -> fl
     if task == "regression":
         return max(r2_score(met.y, told(fitted.y)), r2_score(rank(met.y), told(rank(fitted.y))))
     codes = (1,) if task == "binary" else range(3)
-    return float(np.mean([roc_auc_score(met.y == code, told((fitted.y == code) * 1.0)) for code in codes]))
+    return float(
+        np.mean([roc_auc_score(met.y == code, told((fitted.y == code) * 1.0)) for code in codes])
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_score_is_that_of_scikit_learns_encoder(task, seed):
-    tables = draw_tables(task, lambda y, draw: draw.integers(0, 12, len(y)) + 4 * (y > 0), category=True, seed=seed)
+    tables = draw_tables(
+        task, lambda y, draw: draw.integers(0, 12, len(y)) + 4 * (y > 0), category=True, seed=seed
+    )
     train, found = tables.train, score(tables)
     even, odd = Table(train.x[::2], train.y[::2]), Table(train.x[1::2], train.y[1::2])
-    assert found.validation == pytest.approx(told_by_scikit_learn(task, train, tables.validation, train.y))
+    assert found.validation == pytest.approx(
+        told_by_scikit_learn(task, train, tables.validation, train.y)
+    )
     assert found.training == pytest.approx(told_by_scikit_learn(task, even, odd, train.y))
     assert found.highest == max(found.validation, found.training)
 
@@ -74,28 +87,42 @@ def test_the_score_is_that_of_scikit_learns_encoder(task, seed):
 @settings(max_examples=30, deadline=None)
 def test_whatever_values_stand_for_two_classes_they_are_seen_through(values, seed):
     assume(str(values[0]) != str(values[1]) and values[0] != values[1])  # 0 is -0, NaN is NaN
-    assert score(draw_tables("binary", lambda y, _: np.where(y == 1, *values), seed=seed)) == Score(1, 1)
+    assert score(draw_tables("binary", lambda y, _: np.where(y == 1, *values), seed=seed)) == Score(
+        1, 1
+    )
 
 
 @pytest.mark.parametrize("mark", [NAN, 1.0, -1.0, 0.5])
-@pytest.mark.parametrize("others", [lambda rows: np.zeros(rows), lambda rows: np.arange(rows) % 100 + 2.0])
+@pytest.mark.parametrize(
+    "others", [lambda rows: np.zeros(rows), lambda rows: np.arange(rows) % 100 + 2.0]
+)
 def test_a_rare_value_that_marks_a_rare_label_is_a_bin_of_its_own(mark, others):
     y = (np.arange(4000) % 200 == 0) * 1.0  # fewer than would fill a bin
-    part = Table(np.where(y == 1, mark, others(4000)).astype(np.float32)[:, None], y.astype(np.float32))
-    found = score(Tables("binary", ("feature",), (), CLASSES["binary"], part, part, part)).validation
+    part = Table(
+        np.where(y == 1, mark, others(4000)).astype(np.float32)[:, None], y.astype(np.float32)
+    )
+    found = score(
+        Tables("binary", ("feature",), (), CLASSES["binary"], part, part, part)
+    ).validation
     assert found > 0.98 if np.isfinite(mark) and others(2).any() else found == 1
 
 
 @given(st.integers(-20, 20), st.sampled_from(TASKS))
 @settings(max_examples=15, deadline=None)
 def test_another_unit_changes_no_score(power, task):
-    plain, scaled = draw_tables(task, related), draw_tables(task, lambda *of: related(*of) * 2.0**power)
+    plain, scaled = (
+        draw_tables(task, related),
+        draw_tables(task, lambda *of: related(*of) * 2.0**power),
+    )
     assert score(plain) == score(scaled)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_other_direction_scores_as_high(task):
-    up, down = score(draw_tables(task, related)), score(draw_tables(task, lambda *of: -related(*of)))
+    up, down = (
+        score(draw_tables(task, related)),
+        score(draw_tables(task, lambda *of: -related(*of))),
+    )
     assert up.highest == pytest.approx(down.highest, abs=0.03)
     assert up.highest > (0.4 if task == "regression" else 0.65)
 
@@ -104,7 +131,9 @@ def test_the_other_direction_scores_as_high(task):
 @pytest.mark.parametrize("value", [0.0, NAN, float("inf"), -float("inf")])
 def test_one_value_tells_nothing(task, value):
     nothing = 0 if task == "regression" else 0.5
-    assert score(draw_tables(task, lambda y, _: np.full(len(y), value))).highest == pytest.approx(nothing, abs=0.02)
+    assert score(draw_tables(task, lambda y, _: np.full(len(y), value))).highest == pytest.approx(
+        nothing, abs=0.02
+    )
 
 
 def test_a_level_that_no_training_row_has_counts_as_the_average():

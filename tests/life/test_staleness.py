@@ -16,8 +16,12 @@ from evergreen.model.tables import Table, Tables
 
 def tables_of(world: Any, task: str, rows: pl.DataFrame) -> Tables:
     encoder = world.encoder(task)
-    table = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), np.array(world.keys(rows)))
-    return Tables(task, world.features, ("place",), world.classes[task], table, table.none(), table, encoder)
+    table = Table(
+        encoder.transform(rows), encoder.transform_label(rows[LABEL]), np.array(world.keys(rows))
+    )
+    return Tables(
+        task, world.features, ("place",), world.classes[task], table, table.none(), table, encoder
+    )
 
 
 def turned(rows: pl.DataFrame) -> pl.DataFrame:
@@ -26,7 +30,12 @@ def turned(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def stale(
-    world: Any, champion: Candidate, rows: pl.DataFrame, later: pl.DataFrame, task: str, probability: float = 0.75
+    world: Any,
+    champion: Candidate,
+    rows: pl.DataFrame,
+    later: pl.DataFrame,
+    task: str,
+    probability: float = 0.75,
 ) -> Any:
     retrain = {"min_probability": probability}
     params = world.params(task).override(retrain=retrain).model_copy(update={"train": world.quick})
@@ -46,10 +55,16 @@ def test_what_the_champion_lacks_is_what_it_costs(task: str, world: Any) -> None
 
 def test_how_sure_it_has_to_be_is_how_wide_it_is(world: Any) -> None:
     """Three quarters lie above the lower end of one interval, 97.5% above that of the other."""
-    champion, newer, later = world.champion("binary"), world.draw_rows("binary", 2000, 5), world.holdout("binary")
+    champion, newer, later = (
+        world.champion("binary"),
+        world.draw_rows("binary", 2000, 5),
+        world.holdout("binary"),
+    )
     likely, sure = (stale(world, champion, newer, later, "binary", one) for one in (0.75, 0.975))
     assert likely.value == sure.value
-    assert sure.value - sure.low == pytest.approx((likely.value - likely.low) * 1.96 / 0.674, rel=0.2)
+    assert sure.value - sure.low == pytest.approx(
+        (likely.value - likely.low) * 1.96 / 0.674, rel=0.2
+    )
 
 
 def test_where_the_world_is_the_same_little_is_lost(world: Any) -> None:
@@ -65,4 +80,7 @@ def test_a_champion_that_has_learnt_all_before_cannot_be_stale(world: Any) -> No
 
 def test_too_few_rows_say_nothing(world: Any) -> None:
     newer = world.draw_rows("binary", 2000, 5)
-    assert stale(world, world.champion("binary"), newer, world.holdout("binary")[:20], "binary") is None
+    assert (
+        stale(world, world.champion("binary"), newer, world.holdout("binary")[:20], "binary")
+        is None
+    )

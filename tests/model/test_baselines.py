@@ -36,7 +36,9 @@ def test_the_linear_model_learns_what_the_constant_cannot(task, make_tables):
     found = predict_baselines(tables, 0)
     assert list(found) == ["constant", "linear"]
     assert found["linear"].shape == shape(tables)
-    linear, constant = (measure(task, tables.holdout.y, found[name]) for name in ("linear", "constant"))
+    linear, constant = (
+        measure(task, tables.holdout.y, found[name]) for name in ("linear", "constant")
+    )
     for name in METRICS[task]:
         assert (linear[name] < constant[name]) == (name in LOWER_IS_BETTER), name
 
@@ -45,7 +47,10 @@ def test_the_linear_model_learns_what_the_constant_cannot(task, make_tables):
 def test_the_linear_model_uses_the_category(task, make_tables):
     tables = make_tables(task)
     blind = replace(tables, categories=())  # the codes taken for numbers
-    seeing, other = (measure(task, tables.holdout.y, predict_baselines(one, 0)["linear"]) for one in (tables, blind))
+    seeing, other = (
+        measure(task, tables.holdout.y, predict_baselines(one, 0)["linear"])
+        for one in (tables, blind)
+    )
     name = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}[task]
     assert seeing[name] < other[name]
 
@@ -55,7 +60,10 @@ def test_the_linear_model_uses_the_category(task, make_tables):
 def test_any_mix_of_columns(task, columns, make_tables):
     tables = make_tables(task)
     at = [tables.features.index(name) for name in columns]
-    parts = {role: Table(getattr(tables, role).x[:, at], getattr(tables, role).y) for role in ("train", "holdout")}
+    parts = {
+        role: Table(getattr(tables, role).x[:, at], getattr(tables, role).y)
+        for role in ("train", "holdout")
+    }
     some = replace(tables, features=columns, categories=tuple({"place"} & set(columns)), **parts)
     assert np.isfinite(predict_baselines(some, 0)["linear"]).all()
 

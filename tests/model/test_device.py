@@ -82,11 +82,15 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch):
         (None, 4, 4),
     ],
 )
-def test_cores_are_those_of_the_affinity_and_the_container(limit, affinity, cores, tmp_path, monkeypatch):
+def test_cores_are_those_of_the_affinity_and_the_container(
+    limit, affinity, cores, tmp_path, monkeypatch
+):
     file = tmp_path / "cpu.max"
     if limit is not None:
         file.write_text(limit)
-    monkeypatch.setattr(device.os, "sched_getaffinity", lambda pid: set(range(affinity)), raising=False)
+    monkeypatch.setattr(
+        device.os, "sched_getaffinity", lambda pid: set(range(affinity)), raising=False
+    )
     monkeypatch.setattr(device, "Path", {"/sys/fs/cgroup/cpu.max": file}.__getitem__)
     assert count_cores() == cores
 

@@ -32,7 +32,9 @@ def judge(make_tables, trained):
         boosters = {seed: trained(task, seed).booster for seed in seeds}
         metrics = [measure_seed(tables, boosters[seed]) for seed in seeds]
         baselines = predict_baselines(tables, 0)
-        return evaluate(tables, {seed: boosters[seed] for seed in chosen}, metrics, baselines, FEW), metrics
+        return evaluate(
+            tables, {seed: boosters[seed] for seed in chosen}, metrics, baselines, FEW
+        ), metrics
 
     return run
 
@@ -47,7 +49,10 @@ def test_the_model_beats_the_constant_beyond_the_noise(task, judge):
     evaluation, _ = judge(task)
     assert list(evaluation.estimates) == ["model", "constant", "linear"]
     for name in METRICS[task]:
-        model, constant = evaluation.estimates["model"][name], evaluation.estimates["constant"][name]
+        model, constant = (
+            evaluation.estimates["model"][name],
+            evaluation.estimates["constant"][name],
+        )
         if name in LOWER_IS_BETTER:
             assert model.high < constant.low, name
         else:
@@ -58,10 +63,16 @@ def test_the_model_beats_the_constant_beyond_the_noise(task, judge):
 def test_what_an_evaluation_holds(task, judge, make_tables, trained):
     tables = make_tables(task)
     evaluation, metrics = judge(task)
-    assert (evaluation.task, evaluation.rows, evaluation.chosen) == (task, len(tables.holdout), (1,))
+    assert (evaluation.task, evaluation.rows, evaluation.chosen) == (
+        task,
+        len(tables.holdout),
+        (1,),
+    )
     assert evaluation.classes == tables.classes
     np.testing.assert_array_equal(evaluation.y, tables.holdout.y)
-    np.testing.assert_array_equal(evaluation.predictions["model"], predict(trained(task, 1).booster, tables.holdout.x))
+    np.testing.assert_array_equal(
+        evaluation.predictions["model"], predict(trained(task, 1).booster, tables.holdout.x)
+    )
     values = {name: one.value for name, one in evaluation.estimates["model"].items()}
     assert values == pytest.approx(metrics[1])
     assert tuple(evaluation.spread) == METRICS[task]
@@ -102,7 +113,9 @@ def test_a_class_missing_in_the_holdout(judge, make_tables):
     evaluation, _ = judge("multiclass", without=2)
     rows = int((make_tables("multiclass").holdout.y != 2).sum())
     assert all(p.shape == (rows, 3) for p in evaluation.predictions.values())
-    model, constant = (evaluation.estimates[name]["balanced_accuracy"] for name in ("model", "constant"))
+    model, constant = (
+        evaluation.estimates[name]["balanced_accuracy"] for name in ("model", "constant")
+    )
     assert constant.value == 0.5  # one of two classes
     assert model.low > constant.high
 
@@ -132,7 +145,11 @@ def test_an_empty_part_is_an_error(task, role, said, make_tables):
 
 @pytest.mark.parametrize(
     ("task", "code", "said"),
-    [("binary", 0, "labels are no:"), ("binary", 1, "labels are yes:"), ("multiclass", 2, "labels are c:")],
+    [
+        ("binary", 0, "labels are no:"),
+        ("binary", 1, "labels are yes:"),
+        ("multiclass", 2, "labels are c:"),
+    ],
 )
 def test_a_holdout_of_one_class_is_an_error(task, code, said, make_tables, trained):
     tables = make_tables(task)

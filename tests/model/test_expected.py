@@ -47,7 +47,9 @@ def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
         assert (found is None) == (name == "balanced_accuracy")
         if found:
             values = [one[name] for one in drawn]
-            assert value_of(found) == pytest.approx(np.mean(values), abs=0.003 + 5 * np.std(values) / DRAWS**0.5)
+            assert value_of(found) == pytest.approx(
+                np.mean(values), abs=0.003 + 5 * np.std(values) / DRAWS**0.5
+            )
 
 
 @pytest.mark.parametrize("name", ["log_loss", "brier"])

@@ -7,7 +7,14 @@ import pytest
 
 from evergreen.model import linear
 from evergreen.model.baselines import predict_baselines
-from evergreen.model.folds import FOLDS, fold_by_key, fold_by_time, join, part_bytes, predict_holdout
+from evergreen.model.folds import (
+    FOLDS,
+    fold_by_key,
+    fold_by_time,
+    join,
+    part_bytes,
+    predict_holdout,
+)
 from evergreen.model.learner import Trained
 from evergreen.model.tables import Table, Tables
 from evergreen.params import Train
@@ -68,9 +75,14 @@ def test_rows_of_one_moment_are_on_one_side():
 
 def test_what_is_said_of_the_holdout_comes_from_the_model_of_the_fold():
     tables = tables_of(fold_by_key(KEYS, stopping=False))
-    fitted = [linear.train(linear.build_matrix(part, Train()), Train(), 0) for part in tables.parts()]
+    fitted = [
+        linear.train(linear.build_matrix(part, Train()), Train(), 0) for part in tables.parts()
+    ]
     whole = join(fitted)
-    assert (whole.folds, part_bytes(tables, whole.booster)) == (FOLDS, [one.booster for one in fitted])
+    assert (whole.folds, part_bytes(tables, whole.booster)) == (
+        FOLDS,
+        [one.booster for one in fitted],
+    )
     said = predict_holdout(tables, whole.booster, "linear")
     for fold, one in zip(tables.folds, fitted, strict=True):
         np.testing.assert_array_equal(
@@ -82,7 +94,8 @@ def test_what_is_said_of_the_holdout_comes_from_the_model_of_the_fold():
 def test_baselines_are_cross_validated_as_well():
     tables = tables_of(fold_by_key(KEYS, stopping=False))
     found = predict_baselines(tables, 0)
-    assert len(set(found["constant"])) == 1  # else what is nothing but constant would rank rows by their fold
+    # Else what is nothing but constant would rank rows by their fold
+    assert len(set(found["constant"])) == 1
     assert np.corrcoef(found["linear"], tables.holdout.y)[0, 1] > 0.9
 
 
@@ -97,13 +110,23 @@ def test_where_there_is_no_fold_all_is_as_it_was():
 
 def test_its_rounds_are_those_of_the_fold_in_the_middle():
     fitted = [
-        Trained(3, bytes([at]), rounds, rounds / 10, {"train": (rounds,)}, 1.0) for at, rounds in enumerate([9, 4, 6])
+        Trained(3, bytes([at]), rounds, rounds / 10, {"train": (rounds,)}, 1.0)
+        for at, rounds in enumerate([9, 4, 6])
     ]
     whole = join(fitted)
-    assert (whole.seed, whole.rounds, whole.validation_loss, whole.history) == (3, 6, 0.6, {"train": (6,)})
+    assert (whole.seed, whole.rounds, whole.validation_loss, whole.history) == (
+        3,
+        6,
+        0.6,
+        {"train": (6,)},
+    )
     assert (whole.folds, whole.seconds) == (3, 3.0)
 
 
 def test_what_is_learnt_from_counts_in_the_digest():
     half = fold_by_key(KEYS, stopping=False)
-    assert tables_of(half).digest() != tables_of(()).digest() != tables_of(fold_by_key(KEYS, stopping=True)).digest()
+    assert (
+        tables_of(half).digest()
+        != tables_of(()).digest()
+        != tables_of(fold_by_key(KEYS, stopping=True)).digest()
+    )

@@ -36,6 +36,8 @@ def test_it_is_read_back_as_it_was_written(classes: tuple[int, ...], tmp_path: P
     written.write(tmp_path / "held_out.npz")
     found = HeldOut.read(tmp_path / "held_out.npz")
     assert found.keys.tolist() == [2, 7, 9]
-    for ours, theirs in zip((found.packaged, *found.seeds), (written.packaged, *written.seeds), strict=True):
+    for ours, theirs in zip(
+        (found.packaged, *found.seeds), (written.packaged, *written.seeds), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
     assert [path.name for path in tmp_path.iterdir()] == ["held_out.npz"]

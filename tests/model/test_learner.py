@@ -22,12 +22,18 @@ def test_xgboost_is_there() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("lost", "there is no learner 'lost': there are xgboost, linear, and modules of your own package"),
+        (
+            "lost",
+            "there is no learner 'lost': there are xgboost, linear, and modules of your own package",
+        ),
         (
             "late_flights.lost",
             "there is no learner 'late_flights.lost': src/late_flights/lost.py is missing; bring it back",
         ),
-        ("late_flights.dataset", "dataset.py is no learner: it does not define SUFFIX, LIBRARIES, LOSSES, "),
+        (
+            "late_flights.dataset",
+            "dataset.py is no learner: it does not define SUFFIX, LIBRARIES, LOSSES, ",
+        ),
         ("../train", "there is no learner '../train'"),
         ("os.path", "'os' is no package of a project's own"),
         ("evergreen.model.train", "'evergreen' is no package of a project's own"),
@@ -54,5 +60,8 @@ def test_a_module_of_a_projects_package_is_a_learner(place: Path) -> None:
 
 def test_a_library_that_a_learner_needs_is_named(place: Path) -> None:
     (place / "needy.py").write_text("import a_library_that_is_not_there\n")
-    with pytest.raises(InputError, match=r"'learners_of_ours\.needy' needs the library 'a_library_that_is_not_there'"):
+    with pytest.raises(
+        InputError,
+        match=r"'learners_of_ours\.needy' needs the library 'a_library_that_is_not_there'",
+    ):
         find_learner("learners_of_ours.needy")

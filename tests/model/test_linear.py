@@ -34,7 +34,9 @@ def many_levels(tables: Tables, levels: int) -> Tables:
 
 @pytest.mark.parametrize("levels", [6, 400])
 @pytest.mark.parametrize("task", TASKS)
-def test_the_numbers_say_what_scikit_learn_says(task: str, levels: int, make_tables: Callable[..., Tables]) -> None:
+def test_the_numbers_say_what_scikit_learn_says(
+    task: str, levels: int, make_tables: Callable[..., Tables]
+) -> None:
     tables = many_levels(make_tables(task, rows=(1500, 10, 300)), levels)
     matrix = linear.build_matrix(tables, PARAMS)
     asked = tables.holdout.x.copy()
@@ -51,7 +53,15 @@ def test_it_is_json_and_the_same_bytes_each_time(make_tables: Callable[..., Tabl
     tables = make_tables("binary")
     first, again = fit(tables), fit(tables, seed=9)
     assert first == again
-    assert set(json.loads(first)) == {"task", "classes", "names", "present", "intercept", "levels", "numbers"}
+    assert set(json.loads(first)) == {
+        "task",
+        "classes",
+        "names",
+        "present",
+        "intercept",
+        "levels",
+        "numbers",
+    }
     assert is_seedless("linear")
     assert not is_seedless("xgboost")
 
@@ -66,7 +76,9 @@ def test_above_the_bound_a_draw_of_the_rows_is_fitted(
     assert drawn[0] == drawn[1] != drawn[2] != whole
 
 
-def test_a_class_that_no_training_row_has_gets_no_chance(make_tables: Callable[..., Tables]) -> None:
+def test_a_class_that_no_training_row_has_gets_no_chance(
+    make_tables: Callable[..., Tables],
+) -> None:
     tables = make_tables("multiclass")
     known = tables.train.y != 1
     some = replace(tables, train=Table(tables.train.x[known], tables.train.y[known]))
@@ -77,7 +89,9 @@ def test_a_class_that_no_training_row_has_gets_no_chance(make_tables: Callable[.
 
 
 @pytest.mark.parametrize("categories", [(), ("first", "second", "place", "noise")])
-def test_columns_may_all_be_of_one_kind(categories: tuple[str, ...], make_tables: Callable[..., Tables]) -> None:
+def test_columns_may_all_be_of_one_kind(
+    categories: tuple[str, ...], make_tables: Callable[..., Tables]
+) -> None:
     tables = make_tables("binary")
     x = np.abs(np.nan_to_num(tables.train.x)).astype(int).astype(np.float32)
     one_kind: Any = replace(tables, categories=categories, train=replace(tables.train, x=x))
@@ -100,7 +114,9 @@ def test_many_levels_are_few_columns_and_rows_are_predicted_in_parts(
 
 
 @pytest.mark.parametrize(("task", "label"), [("binary", 0), ("binary", 1), ("multiclass", 1)])
-def test_rows_of_one_class_teach_its_share(task: str, label: int, make_tables: Callable[..., Tables]) -> None:
+def test_rows_of_one_class_teach_its_share(
+    task: str, label: int, make_tables: Callable[..., Tables]
+) -> None:
     tables = make_tables(task)
     train = replace(tables.train, y=np.full_like(tables.train.y, label))
     said = linear.load(fit(replace(tables, train=train))).predict(tables.holdout.x)

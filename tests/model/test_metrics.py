@@ -29,17 +29,24 @@ from evergreen.model.metrics import (
 
 REFERENCES = {
     ("binary", "roc_auc"): lambda y, p, w: skm.roc_auc_score(y, p, sample_weight=w),
-    ("binary", "average_precision"): lambda y, p, w: skm.average_precision_score(y, p, sample_weight=w),
+    ("binary", "average_precision"): lambda y, p, w: skm.average_precision_score(
+        y, p, sample_weight=w
+    ),
     ("binary", "log_loss"): lambda y, p, w: skm.log_loss(y, p, labels=[0, 1], sample_weight=w),
     ("binary", "brier"): lambda y, p, w: skm.brier_score_loss(y, p, labels=[0, 1], sample_weight=w),
-    ("multiclass", "accuracy"): lambda y, p, w: skm.accuracy_score(y, p.argmax(axis=1), sample_weight=w),
-    ("multiclass", "log_loss"): lambda y, p, w: skm.log_loss(y, p, labels=range(p.shape[1]), sample_weight=w),
+    ("multiclass", "accuracy"): lambda y, p, w: skm.accuracy_score(
+        y, p.argmax(axis=1), sample_weight=w
+    ),
+    ("multiclass", "log_loss"): lambda y, p, w: skm.log_loss(
+        y, p, labels=range(p.shape[1]), sample_weight=w
+    ),
     ("regression", "rmse"): lambda y, p, w: skm.root_mean_squared_error(y, p, sample_weight=w),
     ("regression", "mae"): lambda y, p, w: skm.mean_absolute_error(y, p, sample_weight=w),
     ("regression", "r2"): lambda y, p, w: skm.r2_score(y, p, sample_weight=w),
 }
 PAIRS = [(task, name) for task, names in METRICS.items() for name in names]
-RANKS = ("roc_auc", "average_precision")  # whose forms are exact to first order around equal weights
+# Whose forms are exact to first order around equal weights
+RANKS = ("roc_auc", "average_precision")
 calm = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # on a busy machine
 quickly = settings(max_examples=40, **calm)
 seldom = settings(max_examples=15, **calm)
@@ -48,7 +55,8 @@ seldom = settings(max_examples=15, **calm)
 def balanced(y, p, w):
     """Mean recall over the classes that have weight."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class without weight may still be predicted
+        # A class without weight may still be predicted
+        warnings.simplefilter("ignore", UserWarning)
         return skm.balanced_accuracy_score(y, p.argmax(axis=1), sample_weight=w)
 
 
@@ -57,7 +65,8 @@ REFERENCES["multiclass", "balanced_accuracy"] = balanced
 
 def as_binary(rows, dtype):
     y, score, w = (np.array(column) for column in zip(*rows, strict=True))
-    return y.astype(np.float32), (score / 8).astype(dtype), w.astype(np.float64)  # chances 0 and 1 among them
+    # Chances 0 and 1 among them
+    return y.astype(np.float32), (score / 8).astype(dtype), w.astype(np.float64)
 
 
 def as_multiclass(rows, dtype):
@@ -93,7 +102,8 @@ def by_count(task, y, p, w):
     return measure(task, np.repeat(y, times), np.repeat(p, times, axis=0))
 
 
-# What the forms are asked with the weights that were drawn, what scikit-learn is asked, and what is left out.
+# What the forms are asked with the weights that were drawn, what scikit-learn is asked, and what is
+# left out.
 WAYS = {
     "a weight is a weight": (lambda w: w, by_weight, RANKS),
     "a weight is a count of rows": (lambda w: w, by_count, RANKS),
@@ -115,7 +125,9 @@ def test_forms_equal_scikit_learn(way, task, dtype):
         w = weigh(drawn)
         assume(w.sum() > 1)
         assume(defined(task, y[w > 0]))
-        expected = {name: value for name, value in ask(task, y, p, w).items() if name not in left_out}
+        expected = {
+            name: value for name, value in ask(task, y, p, w).items() if name not in left_out
+        }
         found = {name: weighted(name, y, p)(w) for name in expected}
         assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
@@ -136,7 +148,8 @@ def test_forms_of_ranks_lean_as_scikit_learn_does(name, dtype):
         form = weighted(name, y, p)
         for bump in step * np.eye(len(y)):
             ours, theirs = (
-                (f(1 + bump) - f(1 - bump)) / (2 * step) for f in (form, lambda w: REFERENCES["binary", name](y, p, w))
+                (f(1 + bump) - f(1 - bump)) / (2 * step)
+                for f in (form, lambda w: REFERENCES["binary", name](y, p, w))
             )
             assert ours == pytest.approx(theirs, abs=1e-6)
 
@@ -152,7 +165,9 @@ def test_many_rows_without_ties(task):
         assert weighted(name, y, p)(w) == pytest.approx(REFERENCES[task, name](y, p, w), rel=1e-5)
 
 
-@pytest.mark.parametrize(("w", "known"), [((2, 1, 0), False), ((0, 0, 3), False), ((2, 0, 1), True)])
+@pytest.mark.parametrize(
+    ("w", "known"), [((2, 1, 0), False), ((0, 0, 3), False), ((2, 0, 1), True)]
+)
 @pytest.mark.parametrize("name", RANKS)
 def test_one_class_leaves_ranks_undefined(name, w, known):
     y, p = np.array([0, 0, 1], np.float32), np.array([0.1, 0.2, 0.9], np.float32)
@@ -220,7 +235,13 @@ def test_the_interval_contains_the_value_and_grows_with_confidence(task):
     narrow, wide = (run(task, y, {"m": p}, confidence=level)["m"] for level in (0.8, 0.99))
     assert tuple(narrow) == METRICS[task]
     for name in METRICS[task]:
-        assert wide[name].low < narrow[name].low < narrow[name].value < narrow[name].high < wide[name].high
+        assert (
+            wide[name].low
+            < narrow[name].low
+            < narrow[name].value
+            < narrow[name].high
+            < wide[name].high
+        )
 
 
 @pytest.mark.parametrize("task", METRICS)
@@ -231,7 +252,8 @@ def test_models_meet_the_same_resamples(task):
     alone = run(task, y, {"m": p})
     both = run(task, y, {"other": other, "m": p, "twin": p.copy()})
     for name, one in alone["m"].items():
-        for model in ("m", "twin"):  # equal but for the order in which a product of matrices adds up
+        for model in ("m", "twin"):
+            # Equal but for the order in which a product of matrices adds up
             assert vars(both[model][name]) == pytest.approx(vars(one), rel=1e-12)
         assert both["other"][name].low != pytest.approx(one.low, rel=1e-3)
 
@@ -257,10 +279,17 @@ def test_the_interval_is_that_of_a_plain_bootstrap(task):
     for name in METRICS[task]:
         values = np.array([one[name] for one in theirs])
         # The error of the difference of two quantiles of nearly normal values.
-        error = np.sqrt(tail * (1 - tail) * (1 / few + 1 / many)) / stats.norm.pdf(stats.norm.ppf(tail)) * values.std()
+        error = (
+            np.sqrt(tail * (1 - tail) * (1 / few + 1 / many))
+            / stats.norm.pdf(stats.norm.ppf(tail))
+            * values.std()
+        )
         near = 4 * error
-        assert near < 0.15 * (ours[name].high - ours[name].low)  # else the test would let anything pass
-        assert (ours[name].low, ours[name].high) == pytest.approx(interval(values, confidence), abs=near), name
+        # Else the test would let anything pass
+        assert near < 0.15 * (ours[name].high - ours[name].low)
+        assert (ours[name].low, ours[name].high) == pytest.approx(
+            interval(values, confidence), abs=near
+        ), name
 
 
 @pytest.mark.slow
@@ -271,7 +300,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         y = np.random.default_rng(100 + trial).normal(size=80)
         one = run("regression", y, {"m": np.zeros(80)}, 150, confidence, trial)["m"]["mae"]
         covered += one.low <= truth <= one.high
-    # A percentile interval from 80 rows and 150 resamples covers between 86% and 91% in the long run.
+    # A percentile interval from 80 rows and 150 resamples covers between 86% and 91% in the long
+    # run.
     low, high = stats.binom.ppf(1e-4, trials, 0.86), stats.binom.ppf(1 - 1e-4, trials, 0.91)
     assert low <= covered <= high
 
@@ -301,7 +331,8 @@ def test_a_class_missing_in_the_holdout():
     assert np.isfinite(found["log_loss"].high)
 
 
-# --- resamples --------------------------------------------------------------------------------------------------------
+# --- resamples
+# --------------------------------------------------------------------------------------------------
 
 
 def count_rows(rows, resamples, seed=0):
@@ -310,13 +341,16 @@ def count_rows(rows, resamples, seed=0):
     return resample(each, rows, resamples=resamples, seed=seed)
 
 
-@pytest.mark.parametrize(("at_once", "cores"), [(1, 2), (30, 1), (100, 16), (1000, 1), (8_000_000, 16)])
+@pytest.mark.parametrize(
+    ("at_once", "cores"), [(1, 2), (30, 1), (100, 16), (1000, 1), (8_000_000, 16)]
+)
 def test_the_seed_alone_decides_the_resamples(at_once, cores, monkeypatch):
     expected = count_rows(30, 70, seed=3)
     monkeypatch.setattr(metrics, "AT_ONCE", at_once)
     monkeypatch.setattr(metrics, "count_cores", lambda: cores)
     np.testing.assert_array_equal(count_rows(30, 70, seed=3), expected)
-    np.testing.assert_array_equal(count_rows(30, 20, seed=3), expected[:, :20])  # more resamples change none
+    # More resamples change none
+    np.testing.assert_array_equal(count_rows(30, 20, seed=3), expected[:, :20])
     assert (count_rows(30, 70, seed=4) != expected).any()
 
 
@@ -393,7 +427,8 @@ def test_the_percentiles_of_what_is_defined(draws, confidence, expected):
     assert interval(np.array(draws, float), confidence) == pytest.approx(expected, nan_ok=True)
 
 
-# --- calibration ------------------------------------------------------------------------------------------------------
+# --- calibration
+# --------------------------------------------------------------------------------------------------
 
 HALF = np.tile([0.0, 1.0], 50)  # every bin of ten rows holds five of each
 SURE = np.eye(3)[[0, 1, 2] * 10]
@@ -408,12 +443,14 @@ SPREAD = np.tile([-1.0, 1.0], 50)  # of standard deviation 1
         ("binary", HALF, np.full(100, 0.5), 0),
         ("binary", HALF, np.full(100, 0.7), 0.2),
         ("binary", HALF, np.full(100, 0.3), 0.2),
-        ("binary", np.r_[HALF, np.ones(100)], np.repeat([0.3, 0.9], 100), 0.15),  # the mean of 0.2 and 0.1
+        # The mean of 0.2 and 0.1
+        ("binary", np.r_[HALF, np.ones(100)], np.repeat([0.3, 0.9], 100), 0.15),
         ("binary", np.ones(4), np.array([0.6, 0.7, 0.8, 0.9]), 0.25),  # fewer rows than bins
         ("multiclass", np.tile([0, 1, 2], 10), SURE, 0),
         ("multiclass", np.tile([1, 2, 0], 10), SURE, 1),
         ("multiclass", HALF, np.tile([0.6, 0.3, 0.1], (100, 1)), 0.1),
-        ("multiclass", HALF, np.tile([1.2, 0.6, 0.2], (100, 1)), 0.1),  # rounding may leave sums beside one
+        # Rounding may leave sums beside one
+        ("multiclass", HALF, np.tile([1.2, 0.6, 0.2], (100, 1)), 0.1),
         ("regression", SPREAD, SPREAD, 0),
         ("regression", 3 * SPREAD, 3 * SPREAD + 6, 2),
         ("regression", 3 * SPREAD, 3 * SPREAD - 6, 2),
@@ -423,18 +460,27 @@ SPREAD = np.tile([-1.0, 1.0], 50)  # of standard deviation 1
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_calibration_error(task, y, p, expected, dtype):
-    assert calibration_error(task, y.astype(np.float32), p.astype(dtype)) == pytest.approx(expected, abs=1e-6)
+    assert calibration_error(task, y.astype(np.float32), p.astype(dtype)) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("task", METRICS)
 def test_an_honest_model_has_a_small_calibration_error_and_a_boastful_one_a_large(task):
     y, p = simulate(task, 20_000, np.random.default_rng(13))
-    boastful = p + 0.5 if task == "regression" else p**4 / (p**4 + (1 - p) ** 4) if task == "binary" else p**4
+    boastful = (
+        p + 0.5
+        if task == "regression"
+        else p**4 / (p**4 + (1 - p) ** 4)
+        if task == "binary"
+        else p**4
+    )
     assert calibration_error(task, y, p) < 0.02 < 0.05 < calibration_error(task, y, boastful)
 
 
 def test_the_order_of_rows_does_not_change_the_calibration_error():
-    y, p = np.repeat([0.0, 1.0], 50), np.full(100, 0.5)  # half of the rows are positive, as predicted
+    # Half of the rows are positive, as predicted
+    y, p = np.repeat([0.0, 1.0], 50), np.full(100, 0.5)
     assert calibration_error("binary", y, p) == pytest.approx(0)
 
 
@@ -444,5 +490,8 @@ def test_the_metric_that_decides(name, expected):
 
 
 def test_a_metric_of_another_task_is_an_error():
-    with pytest.raises(InputError, match=r"gate\.metric: there is no 'accuracy' for task binary; there are roc_auc, "):
+    with pytest.raises(
+        InputError,
+        match=r"gate\.metric: there is no 'accuracy' for task binary; there are roc_auc, ",
+    ):
         pick_metric("accuracy", "binary")

@@ -34,17 +34,23 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 
 
 def encoder_of(tables):
-    return Encoder(tables.task, tables.features, {"place": LEVELS}, tables.classes, ("2013-01", "2013-02"))
+    return Encoder(
+        tables.task, tables.features, {"place": LEVELS}, tables.classes, ("2013-01", "2013-02")
+    )
 
 
 def rows_of(count=100, seed=5):
     """Rows as a caller has them: words, numbers, and nothing at all."""
     draw = np.random.default_rng(seed)
-    numbers = {name: draw.normal(size=count).astype(np.float32) for name in ("first", "second", "noise")}
+    numbers = {
+        name: draw.normal(size=count).astype(np.float32) for name in ("first", "second", "noise")
+    }
     places = draw.choice([*LEVELS, "never seen"], count).tolist()
     frame = pl.DataFrame({**numbers, "place": places, "not a feature": range(count)})
     gap = pl.Series(draw.random(count) < 0.2)
-    return frame.with_columns(pl.when(~gap).then(pl.col(name)).alias(name) for name in ("second", "place"))
+    return frame.with_columns(
+        pl.when(~gap).then(pl.col(name)).alias(name) for name in ("second", "place")
+    )
 
 
 @pytest.fixture
@@ -52,8 +58,15 @@ def packaged(make_tables, trained, tmp_path):
     """Write the package of a task; returns its folder, its encoder and its boosters."""
 
     def make(task="binary", seeds=(0, 2, 11)):
-        encoder, boosters = encoder_of(make_tables(task)), {seed: trained(task, seed).booster for seed in seeds}
-        return write_package(tmp_path / "package", Model(encoder, boosters, LEARNT)), encoder, boosters
+        encoder, boosters = (
+            encoder_of(make_tables(task)),
+            {seed: trained(task, seed).booster for seed in seeds},
+        )
+        return (
+            write_package(tmp_path / "package", Model(encoder, boosters, LEARNT)),
+            encoder,
+            boosters,
+        )
 
     return make
 
@@ -74,10 +87,14 @@ def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
 def test_a_model_is_told_from_another_by_what_predicts(make_tables, packaged):
     folder, encoder, boosters = packaged()
     one = read_package(folder)
-    assert one.says_same(Model(replace(encoder, fitted_on=("2013-03",)), boosters, Learnt(KEYS[:1], "2014-01-01")))
+    assert one.says_same(
+        Model(replace(encoder, fitted_on=("2013-03",)), boosters, Learnt(KEYS[:1], "2014-01-01"))
+    )
     assert not one.says_same(Model(encoder, {0: boosters[0]}, LEARNT))
     assert not one.says_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
-    assert not one.says_same(Model(replace(encoder, levels={"place": LEVELS[::-1]}), boosters, LEARNT))
+    assert not one.says_same(
+        Model(replace(encoder, levels={"place": LEVELS[::-1]}), boosters, LEARNT)
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -87,8 +104,13 @@ def test_a_pandas_frame_predicts_the_same_bits(task, packaged):
     frame = rows.to_pandas()
     assert model.predict(frame).tobytes() == expected
     assert model.predict(frame[frame.columns[::-1]], params={}).tobytes() == expected
-    assert model.predict(frame.astype({"place": "category", "first": "float64"})).tobytes() == expected
-    assert model.predict(frame.astype({"place": object}).set_index(pd.Index(range(7, 107)))).tobytes() == expected
+    assert (
+        model.predict(frame.astype({"place": "category", "first": "float64"})).tobytes() == expected
+    )
+    assert (
+        model.predict(frame.astype({"place": object}).set_index(pd.Index(range(7, 107)))).tobytes()
+        == expected
+    )
 
 
 def test_rows_are_predicted_one_by_one_as_together(packaged):
@@ -111,13 +133,19 @@ folder, rows, out = map(Path, sys.argv[1:])
 numpy.save(out, read_package(folder).predict_rows(polars.read_parquet(rows)))
 """
     run_python(code, folder, tmp_path / "rows.parquet", tmp_path / "out.npy", OMP_NUM_THREADS="1")
-    assert np.load(tmp_path / "out.npy").tobytes() == read_package(folder).predict_rows(rows).tobytes()
+    assert (
+        np.load(tmp_path / "out.npy").tobytes() == read_package(folder).predict_rows(rows).tobytes()
+    )
 
 
 def run_python(code, *args, **env):
     command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
     done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(SRC), **env}, capture_output=True, text=True, timeout=120
+        command,
+        env={**os.environ, "PYTHONPATH": str(SRC), **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -134,17 +162,25 @@ print(sorted(heavy & {name.split(".")[0] for name in sys.modules}), "evergreen.m
     assert run_python(code).strip() == "[] True"
 
 
-# --- what was learnt from ---------------------------------------------------------------------------------------------
+# --- what was learnt from
+# ---------------------------------------------------------------------------------------------
 
 
 def test_what_was_learnt_from_comes_back(packaged):
     learnt = read_package(packaged()[0]).learnt
-    assert (learnt.keys.dtype, learnt.keys.tolist()) == (np.uint64, sorted(KEYS.tolist()))  # no bit is rounded away
+    # No bit is rounded away
+    assert (learnt.keys.dtype, learnt.keys.tolist()) == (np.uint64, sorted(KEYS.tolist()))
     assert learnt.newest == LEARNT.newest
 
 
 def test_a_model_learns_from_training_rows_and_from_those_that_stop_it(make_tables):
-    keys = dict(zip(("train", "validation", "holdout"), np.split(np.arange(9, dtype=np.uint64), [4, 7]), strict=True))
+    keys = dict(
+        zip(
+            ("train", "validation", "holdout"),
+            np.split(np.arange(9, dtype=np.uint64), [4, 7]),
+            strict=True,
+        )
+    )
     x, y = np.zeros((4, 4), np.float32), np.zeros(4, np.float32)
     parts = {role: Table(x[: len(key)], y[: len(key)], key) for role, key in keys.items()}
     learnt = Learnt.of(replace(make_tables("binary"), **parts), "2013-03-31")
@@ -168,12 +204,17 @@ def test_a_pickle_in_place_of_what_was_learnt_is_not_read(packaged):
         np.load(folder / "learnt.npy", allow_pickle=True)  # it would have gone off
 
 
-# --- what made it -----------------------------------------------------------------------------------------------------
+# --- what made it
+# --------------------------------------------------------------------------------------------------
 
 
 def seal(folder):
     """Write the checksums anew, as if the files had always been so."""
-    sums = {path.name: sha256_of_file(path) for path in folder.iterdir() if path.name != "checksums.json"}
+    sums = {
+        path.name: sha256_of_file(path)
+        for path in folder.iterdir()
+        if path.name != "checksums.json"
+    }
     write_json(folder / "checksums.json", sums)
 
 
@@ -196,7 +237,9 @@ def test_a_package_is_loaded_by_the_learner_that_made_it(packaged, monkeypatch):
     known = {"other": Other, "xgboost": train}
     monkeypatch.setattr("evergreen.model.package.find_learner", known.__getitem__)
     folder, encoder, _ = packaged()
-    other = write_package(folder.with_name("other"), Model(encoder, {0: b"1", 4: b"3"}, LEARNT, "other"))
+    other = write_package(
+        folder.with_name("other"), Model(encoder, {0: b"1", 4: b"3"}, LEARNT, "other")
+    )
     assert read_package(other).predict_rows(rows_of(3)).tolist() == [2.0, 2.0, 2.0]
     assert read_package(folder).predict_rows(rows_of()).shape == (100,)  # the one before it as well
     write_package(folder, Model(encoder, {0: b"1"}, LEARNT, "other"))
@@ -236,7 +279,13 @@ def test_what_dataset_py_said_comes_back(packaged):
     folder, encoder, boosters = packaged(seeds=(0,))
     old = read_package(folder).definition  # of a package that does not say
     assert (old.label, old.key, dict(old.features)) == (None, None, dict.fromkeys(encoder.features))
-    said = Definition("binary", Written.of(pl.col("late") > 15), {"first": Written.of(pl.col("a") + 1)}, ("id",), "day")
+    said = Definition(
+        "binary",
+        Written.of(pl.col("late") > 15),
+        {"first": Written.of(pl.col("a") + 1)},
+        ("id",),
+        "day",
+    )
     write_package(folder, Model(encoder, boosters, LEARNT, definition=said))
     assert read_package(folder).definition == said
 
@@ -256,7 +305,8 @@ def test_a_package_without_a_booster_is_refused(named, packaged):
         Model(encoder, {}, LEARNT)
 
 
-# --- rows that are not as the training rows were ----------------------------------------------------------------------
+# --- rows that are not as the training rows were
+# ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -305,7 +355,8 @@ def test_text_in_place_of_a_number_is_an_error(packaged):
         read_package(packaged()[0]).predict_rows(rows_of().with_columns(pl.lit("7").alias("first")))
 
 
-# --- files that are not as they were written --------------------------------------------------------------------------
+# --- files that are not as they were written
+# --------------------------------------------------------------------------
 
 
 def names(folder):
@@ -314,7 +365,10 @@ def names(folder):
 
 def test_the_files_of_a_package(packaged):
     folder, _, boosters = packaged()
-    facts, seeds = ["checksums.json", "encoder.json", "learnt.json", "learnt.npy", "made.json"], ["0", "11", "2"]
+    facts, seeds = (
+        ["checksums.json", "encoder.json", "learnt.json", "learnt.npy", "made.json"],
+        ["0", "11", "2"],
+    )
     assert names(folder) == [*facts, *(f"seed-{seed}.ubj" for seed in seeds)]
     assert (folder / "seed-11.ubj").read_bytes() == boosters[11]
 
@@ -325,11 +379,21 @@ def test_nothing_in_a_package_is_a_pickle(packaged):
         assert path.suffix in (".json", ".npy", ".ubj")
         with pytest.raises(ValueError, match=r"opcode|exhausted|expected|parse"):
             list(pickletools.genops(path.read_bytes()))
-    assert np.load(folder / "learnt.npy", allow_pickle=False).dtype == np.uint64  # else the pickle is inside
+    # Else the pickle is inside
+    assert np.load(folder / "learnt.npy", allow_pickle=False).dtype == np.uint64
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "seed-11.ubj", "seed-2.ubj"]
+    "name",
+    [
+        "encoder.json",
+        "learnt.json",
+        "learnt.npy",
+        "made.json",
+        "seed-0.ubj",
+        "seed-11.ubj",
+        "seed-2.ubj",
+    ],
 )
 def test_an_altered_byte_is_found(name, packaged):
     folder, _, _ = packaged()
@@ -356,7 +420,8 @@ def test_an_altered_byte_of_the_checksums_is_found(packaged):
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "checksums.json"]
+    "name",
+    ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "checksums.json"],
 )
 @pytest.mark.parametrize("how", ["gone", "empty", "cut"])
 def test_a_lost_file_is_found(name, how, packaged):
@@ -382,7 +447,10 @@ def test_a_file_that_was_added_is_no_part_of_the_model(packaged, trained):
 def test_a_package_written_over_another_holds_the_new_model_only(packaged, make_tables, trained):
     folder, encoder, _ = packaged(seeds=(0, 2))
     other = replace(encoder, fitted_on=("2013-03",))
-    write_package(folder, Model(other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00")))
+    write_package(
+        folder,
+        Model(other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00")),
+    )
     model = read_package(folder)
     assert (model.seeds, model.encoder) == ((5,), other)
     assert (model.learnt.keys.tolist(), model.learnt.newest) == ([2**64 - 1], "2013-03-31T00:00:00")

@@ -27,7 +27,9 @@ from late_flights.dataset import dataset
 MONTH = "2013-06"
 NOTHING = [pl.lit(None, dataset.columns[name]).alias(name) for name in dataset.known_later]
 KEYS = [KEY + name for name in dataset.key]
-QUICK = Train(device="cpu", rounds=5, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, max_bin=64)
+QUICK = Train(
+    device="cpu", rounds=5, early_stopping_rounds=5, learning_rate=0.3, max_depth=3, max_bin=64
+)
 LABELS = {
     "binary": pl.col("arr_delay") > 15,
     "multiclass": pl.when(pl.col("arr_delay") < -5).then(pl.lit("a")).otherwise(
@@ -48,7 +50,9 @@ def model_of(task: str) -> Model:
 
     rows, _ = featurize(declared(task), month("2013-05").head(600), task)
     levels = summarize(dataset, rows, {}).kept.levels
-    known = {name: tuple(sorted(counts)) for name, counts in levels.items() if name in dataset.features}
+    known = {
+        name: tuple(sorted(counts)) for name, counts in levels.items() if name in dataset.features
+    }
     classes = ("false", "true") if task == "binary" else CLASSES[task]
     encoder = Encoder(task, tuple(dataset.features), known, classes, ("2013-05",))
     table = Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]))
@@ -68,7 +72,9 @@ def test_the_same_bits_as_once_it_is_labelled(task: str) -> None:
     assert scores.predictions.columns == [*KEYS, TIME, *names]
     assert set(scores.predictions.select(names).dtypes) == {pl.Float32()}
     joined = labelled.select(KEYS).join(scores.predictions, on=KEYS, maintain_order="left")
-    assert joined.select(names).to_numpy().tobytes() == expected.reshape(len(expected), -1).tobytes()
+    assert (
+        joined.select(names).to_numpy().tobytes() == expected.reshape(len(expected), -1).tobytes()
+    )
     assert scores.predictions.height == rows.height > labelled.height
     assert_frame_equal(scores.features.select(KEYS), scores.predictions.select(KEYS))
     assert scores.predictions[TIME].is_sorted()
@@ -77,19 +83,23 @@ def test_the_same_bits_as_once_it_is_labelled(task: str) -> None:
 def test_rows_are_scored_alone_as_together() -> None:
     model, rows = model_of("binary"), month(MONTH).head(12).sort(dataset.time, maintain_order=True)
     together = score_rows(model, dataset, rows).predictions
-    alone = pl.concat([score_rows(model, dataset, rows[at]).predictions for at in range(rows.height)])
+    alone = pl.concat(
+        [score_rows(model, dataset, rows[at]).predictions for at in range(rows.height)]
+    )
     assert_frame_equal(alone, together, check_exact=True)
     assert score_rows(model, dataset, rows.clear()).predictions.schema == together.schema
 
 
-# --- features ---------------------------------------------------------------------------------------------------------
+# --- features
+# --------------------------------------------------------------------------------------------------
 
 
 def test_features_are_those_of_training() -> None:
     labelled, _ = featurize(dataset, month(MONTH), "binary")
     features, left_out = featurize_unlabelled(dataset, month(MONTH).with_columns(NOTHING))
     assert features.columns == [name for name in labelled.columns if name != LABEL]
-    assert (features.height, left_out) == (month(MONTH).height, {})  # each reason is known only later
+    # Each reason is known only later
+    assert (features.height, left_out) == (month(MONTH).height, {})
     same = labelled.select(KEYS).join(features, on=KEYS, maintain_order="left", nulls_equal=True)
     assert_frame_equal(same.select(features.columns), labelled.drop(LABEL), check_exact=True)
 
@@ -118,11 +128,15 @@ def test_a_feature_that_mixes_rows_is_refused() -> None:
         featurize_unlabelled(warmer, month(MONTH))
 
 
-# --- what does not fit the model --------------------------------------------------------------------------------------
+# --- what does not fit the model
+# --------------------------------------------------------------------------------------
 
 CHANGES: dict[str, tuple[dict[str, pl.Expr], str]] = {
     "gone": ({"temp": pl.lit(None)}, "needs the feature 'temp', which dataset.py has no more"),
-    "text": ({"weekday": pl.col("scheduled_departure").dt.strftime("%a")}, "'weekday' is text, and was a number"),
+    "text": (
+        {"weekday": pl.col("scheduled_departure").dt.strftime("%a")},
+        "'weekday' is text, and was a number",
+    ),
     "number": ({"origin": pl.col("distance")}, "'origin' is a number, and was text"),
 }
 
@@ -139,12 +153,15 @@ def test_features_declared_otherwise_since_are_an_error(change: str) -> None:
 
 def test_a_prediction_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of("binary")
-    monkeypatch.setattr(model, "predict_rows", lambda rows: np.full(rows.height, np.nan, np.float32))
+    monkeypatch.setattr(
+        model, "predict_rows", lambda rows: np.full(rows.height, np.nan, np.float32)
+    )
     with pytest.raises(InputError, match="no number for 5 of 5 rows"):
         score_rows(model, dataset, month(MONTH).head(5))
 
 
-# --- the summary ------------------------------------------------------------------------------------------------------
+# --- the summary
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -161,17 +178,25 @@ def test_summary_says_means_and_quantiles(make_scores: Callable[..., tuple[Any, 
     shown = summarize_scores(scores, encoder).predictions["prediction"]
     values = scores.predictions["prediction"].to_numpy().astype(float)
     assert shown["mean"] == pytest.approx(values.mean())
-    assert [shown[name] for name in ("5 %", "median", "95 %")] == pytest.approx(np.quantile(values, [0.05, 0.5, 0.95]))
+    assert [shown[name] for name in ("5 %", "median", "95 %")] == pytest.approx(
+        np.quantile(values, [0.05, 0.5, 0.95])
+    )
 
 
-def test_summary_counts_levels_the_model_does_not_know(make_scores: Callable[..., tuple[Any, Encoder]]) -> None:
-    rows = month(MONTH).with_columns(carrier=pl.when(pl.int_range(pl.len()) < 4).then(pl.lit("ZZ")).otherwise("origin"))
+def test_summary_counts_levels_the_model_does_not_know(
+    make_scores: Callable[..., tuple[Any, Encoder]],
+) -> None:
+    rows = month(MONTH).with_columns(
+        carrier=pl.when(pl.int_range(pl.len()) < 4).then(pl.lit("ZZ")).otherwise("origin")
+    )
     scores, encoder = make_scores(rows=rows.with_columns(dest=pl.lit(None, pl.String)))
     everything = {**encoder.levels, "carrier": ("EWR", "JFK", "LGA")}
     assert summarize_scores(scores, replace(encoder, levels=everything)).unseen == {"carrier": 4}
 
 
-def test_summary_of_several_classes_and_of_no_row(make_scores: Callable[..., tuple[Any, Encoder]]) -> None:
+def test_summary_of_several_classes_and_of_no_row(
+    make_scores: Callable[..., tuple[Any, Encoder]],
+) -> None:
     shown = summarize_scores(*make_scores("multiclass")).predictions
     assert list(shown) == ["prediction_a", "prediction_b", "prediction_c"]
     assert sum(one["mean"] for one in shown.values()) == pytest.approx(1, abs=1e-6)

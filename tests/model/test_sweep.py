@@ -107,7 +107,9 @@ def test_the_spread_is_students_interval_of_the_mean(count, confidence):
     spread = summarize(values, confidence)
     low, high = stats.t.interval(confidence, count - 1, loc=values.mean(), scale=stats.sem(values))
     assert (spread.low, spread.high) == pytest.approx((low, high), rel=1e-12)
-    assert (spread.mean, spread.deviation) == pytest.approx((values.mean(), values.std(ddof=1)), rel=1e-12)
+    assert (spread.mean, spread.deviation) == pytest.approx(
+        (values.mean(), values.std(ddof=1)), rel=1e-12
+    )
     assert spread.values == tuple(values)
 
 
@@ -159,7 +161,10 @@ SEED_CHANGES = {
     "task": ("data", BASE.model_copy(update={"task": "regression"}), "cpu", 0),
     "device": ("data", BASE, "cuda", 0),
     "seed": ("data", BASE, "cpu", 1),
-    **{f"train.{name}": ("data", changed("train", **{name: value}), "cpu", 0) for name, value in OTHER.items()},
+    **{
+        f"train.{name}": ("data", changed("train", **{name: value}), "cpu", 0)
+        for name, value in OTHER.items()
+    },
 }
 UNRELATED = {
     "device as asked for": changed("train", device="cpu"),
@@ -204,7 +209,9 @@ def test_a_sweeps_fingerprint_changes_with(what):
 
 @pytest.mark.parametrize("what", UNRELATED)
 def test_a_sweeps_fingerprint_does_not_change_with(what):
-    assert sweep_fingerprint("data", UNRELATED[what], "cpu") == sweep_fingerprint("data", BASE, "cpu")
+    assert sweep_fingerprint("data", UNRELATED[what], "cpu") == sweep_fingerprint(
+        "data", BASE, "cpu"
+    )
 
 
 @pytest.mark.parametrize("library", ["xgboost", "scikit-learn"])
@@ -234,10 +241,14 @@ def test_more_rows_bear_more_rounds(found, before, after, at_most, rounds):
 
 def test_a_way_of_training_is_of_code_parameters_and_definition():
     ours = way_of(dataset, BASE, "xgboost")
-    assert way_of(dataset, BASE.override(sweep={"seeds": 3}, train={"device": "cpu"}), "xgboost") == ours
+    assert (
+        way_of(dataset, BASE.override(sweep={"seeds": 3}, train={"device": "cpu"}), "xgboost")
+        == ours
+    )
     assert way_of(dataset, BASE.override(train={"max_depth": 3}), "xgboost") != ours
     assert way_of(dataset, BASE.override(prepare={"min_level_rows": 3}), "xgboost") != ours
     straight = way_of(dataset, BASE, "linear")
     assert straight != ours
-    assert way_of(dataset, BASE.override(train={"max_depth": 3}), "linear") == straight  # it has no depth
+    # It has no depth
+    assert way_of(dataset, BASE.override(train={"max_depth": 3}), "linear") == straight
     assert way_of(replace(dataset, label=~dataset.label), BASE, "xgboost") != ours

@@ -52,7 +52,10 @@ def prepared(make_project, read_params):
 def test_tables_hold_the_encoded_rows_of_the_split(prepared):
     project = prepared()
     tables = load_tables(project)
-    encoder, split = Encoder.read(project.features / "encoder.json"), Split.read(project.features / "split.json")
+    encoder, split = (
+        Encoder.read(project.features / "encoder.json"),
+        Split.read(project.features / "split.json"),
+    )
     assert (tables.task, tables.classes) == ("binary", ("false", "true"))
     assert tables.features == tuple(dataset.features)
     assert set(tables.categories) == {"carrier", "origin", "dest"}
@@ -63,7 +66,9 @@ def test_tables_hold_the_encoded_rows_of_the_split(prepared):
         assert len(table) == len(table.y) == rows.height > 100
         np.testing.assert_array_equal(table.x, encoder.transform(rows))
         assert table.y.tolist() == [float(label == "true") for label in rows[LABEL]]
-        np.testing.assert_array_equal(table.keys, hash_keys(rows, [KEY + name for name in dataset.key]))
+        np.testing.assert_array_equal(
+            table.keys, hash_keys(rows, [KEY + name for name in dataset.key])
+        )
     keys = np.concatenate([tables.train.keys, tables.validation.keys, tables.holdout.keys])
     assert len(set(keys.tolist())) == len(keys)  # no flight is in two parts, or twice in one
 
@@ -101,19 +106,25 @@ def test_the_judged_model_learns_from_all_before_the_holdout_and_the_live_one_fr
     learnt = np.concatenate([parts.train.keys, parts.validation.keys])
     assert sorted(before.train.keys.tolist()) == sorted(learnt.tolist())
     assert not np.isin(before.train.keys, parts.holdout.keys).any()
-    assert sorted(whole.train.keys.tolist()) == sorted([*learnt.tolist(), *parts.holdout.keys.tolist()])
+    assert sorted(whole.train.keys.tolist()) == sorted(
+        [*learnt.tolist(), *parts.holdout.keys.tolist()]
+    )
     for tables in (before, whole):
         assert len(tables.validation) == 0  # nothing stops a training early
         np.testing.assert_array_equal(tables.holdout.y, parts.holdout.y)
 
 
-def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_not_from_what_stops_training_early(prepared):
+def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_not_from_what_stops_training_early(
+    prepared,
+):
     project = prepared()
     parts, around = load_tables(project), load_around(project)
     for name in ("x", "y", "keys"):
         both = [getattr(part, name) for part in (parts.train, parts.holdout)]
         np.testing.assert_array_equal(getattr(around.train, name), np.concatenate(both))
-        np.testing.assert_array_equal(getattr(around.holdout, name), getattr(parts.validation, name))
+        np.testing.assert_array_equal(
+            getattr(around.holdout, name), getattr(parts.validation, name)
+        )
     assert len(around.validation) == 0
     assert around.encoder == parts.encoder
 
@@ -131,7 +142,8 @@ def test_equal_rows_have_equal_digests(prepared):
     assert tables.digest() == load_tables(project).digest() != load_before_holdout(project).digest()
     other = replace(tables.train, y=1 - tables.train.y)
     assert replace(tables, train=other).digest() != tables.digest()
-    assert replace(tables, holdout=other).digest() == tables.digest()  # what is not learnt from does not count
+    # What is not learnt from does not count
+    assert replace(tables, holdout=other).digest() == tables.digest()
 
 
 def test_without_refit_the_encoder_is_that_of_the_training_rows(prepared):
@@ -154,7 +166,9 @@ def test_of_few_rows_each_that_judges_is_left_out_of_its_own_models_rows(time, p
         assert not np.isin(part.train.keys, part.holdout.keys).any()
         assert len(part.validation) == 0 < len(before.validation)
         assert sorted(part.train.keys) == sorted([*before.train.keys, *before.validation.keys])
-    np.testing.assert_array_equal(judged.gather([part.holdout.y for part in parts]), judged.holdout.y)
+    np.testing.assert_array_equal(
+        judged.gather([part.holdout.y for part in parts]), judged.holdout.y
+    )
 
 
 def test_of_many_rows_the_newest_batch_judges(prepared):

@@ -23,7 +23,11 @@ def test_the_same_seed_gives_the_same_bytes_for_any_number_of_threads(task, make
     one = train(make_matrix(task), quick, 7, threads=1)
     two = train(make_matrix(task), quick, 7, threads=2)
     assert one.booster == two.booster
-    assert (one.history, one.rounds, one.validation_loss) == (two.history, two.rounds, two.validation_loss)
+    assert (one.history, one.rounds, one.validation_loss) == (
+        two.history,
+        two.rounds,
+        two.validation_loss,
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -66,7 +70,9 @@ def test_the_kept_model_has_the_loss_it_says(task, make_tables, make_matrix, qui
     done = train(make_matrix(task), quick, 0)
     rows = make_tables(task).validation
     p = load(done.booster).predict(rows.x)
-    loss = skm.root_mean_squared_error(rows.y, p) if task == "regression" else skm.log_loss(rows.y, p)
+    loss = (
+        skm.root_mean_squared_error(rows.y, p) if task == "regression" else skm.log_loss(rows.y, p)
+    )
     assert loss == pytest.approx(done.validation_loss, rel=1e-5)
 
 
@@ -94,9 +100,25 @@ def test_what_xgboost_is_told(task, make_matrix, quick):
     assert (told["objective"], told["eval_metric"]) == (OBJECTIVES[task], LOSSES[task])
     assert (told["seed"], told["device"], told["nthread"]) == (5, "cpu", 2)
     assert told.get("num_class") == (3 if task == "multiclass" else None)
-    same = {"learning_rate", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "reg_lambda", "max_bin"}
+    same = {
+        "learning_rate",
+        "max_depth",
+        "min_child_weight",
+        "subsample",
+        "colsample_bytree",
+        "reg_lambda",
+        "max_bin",
+    }
     assert {name: told[name] for name in same} == {name: getattr(quick, name) for name in same}
-    assert set(told) - same <= {"objective", "eval_metric", "tree_method", "seed", "device", "nthread", "num_class"}
+    assert set(told) - same <= {
+        "objective",
+        "eval_metric",
+        "tree_method",
+        "seed",
+        "device",
+        "nthread",
+        "num_class",
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,7 +135,10 @@ def test_what_xgboost_is_told(task, make_matrix, quick):
 )
 def test_each_parameter_reaches_the_model(change, make_matrix, quick):
     base = quick.model_copy(update={"rounds": 4})
-    boosters = [train(make_matrix("regression"), one, 0).booster for one in (base, base.model_copy(update=change))]
+    boosters = [
+        train(make_matrix("regression"), one, 0).booster
+        for one in (base, base.model_copy(update=change))
+    ]
     assert boosters[0] != boosters[1]
 
 
@@ -126,7 +151,15 @@ def test_more_bins_make_another_model(make_tables, quick):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"learning_rate": 0}, {"max_depth": 0}, {"rounds": 0}, {"subsample": 1.5}, {"max_bin": 1}, {"leaves": 3}]
+    "wrong",
+    [
+        {"learning_rate": 0},
+        {"max_depth": 0},
+        {"rounds": 0},
+        {"subsample": 1.5},
+        {"max_bin": 1},
+        {"leaves": 3},
+    ],
 )
 def test_a_wrong_parameter_is_refused_before_training(wrong):
     with pytest.raises(ValidationError, match=next(iter(wrong))):
@@ -153,7 +186,8 @@ def test_a_gpu_learns_what_a_cpu_learns(task, make_tables, quick):
     assert np.isfinite(p).all()
 
 
-# --- the matrix -----------------------------------------------------------------------------------------------------------
+# --- the matrix
+# --------------------------------------------------------------------------------------------------
 
 
 def binned(most: int) -> Train:
@@ -174,7 +208,9 @@ def test_the_matrix_knows_its_rows_columns_and_classes(make_tables):
 def test_bins_come_from_the_training_rows(max_bin, make_tables):
     tables = make_tables("binary")
     wild = replace(tables, validation=Table(tables.validation.x * 100, tables.validation.y))
-    cuts = [build_matrix(one, binned(max_bin)).validation.get_quantile_cut() for one in (tables, wild)]
+    cuts = [
+        build_matrix(one, binned(max_bin)).validation.get_quantile_cut() for one in (tables, wild)
+    ]
     for (edges, values), (other_edges, other_values) in [cuts]:
         np.testing.assert_array_equal(edges, other_edges)
         np.testing.assert_array_equal(values, other_values)
@@ -182,7 +218,10 @@ def test_bins_come_from_the_training_rows(max_bin, make_tables):
 
 
 def test_threads_do_not_change_the_bins(make_tables):
-    cuts = [build_matrix(make_tables("binary"), binned(16), threads).train.get_quantile_cut() for threads in (1, 2, 0)]
+    cuts = [
+        build_matrix(make_tables("binary"), binned(16), threads).train.get_quantile_cut()
+        for threads in (1, 2, 0)
+    ]
     for edges, values in cuts[1:]:
         np.testing.assert_array_equal(edges, cuts[0][0])
         np.testing.assert_array_equal(values, cuts[0][1])

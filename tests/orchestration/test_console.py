@@ -58,7 +58,9 @@ def test_lines_that_are_shown(message: str, args: tuple[object, ...], shown: boo
     ],
     ids=["mistake", "cause", "full disk"],
 )
-def test_an_explained_error_loses_its_traceback_and_is_left_to_the_command_line(error: Exception, said: str) -> None:
+def test_an_explained_error_loses_its_traceback_and_is_left_to_the_command_line(
+    error: Exception, said: str
+) -> None:
     one = record("Task run failed with exception: %s", error, error=error)
     assert Plain().filter(one)
     shown = logging.Formatter().format(one)
@@ -67,7 +69,9 @@ def test_an_explained_error_loses_its_traceback_and_is_left_to_the_command_line(
     assert not Once().filter(one)
 
 
-@pytest.mark.parametrize("error", [raised(KeyError("x")), raised(RuntimeError("no"), ValueError("bug"))], ids=repr)
+@pytest.mark.parametrize(
+    "error", [raised(KeyError("x")), raised(RuntimeError("no"), ValueError("bug"))], ids=repr
+)
 def test_a_fault_of_the_program_keeps_its_traceback(error: Exception) -> None:
     one = record("Encountered an exception: %s", "it", error=error)
     assert Plain().filter(one)
@@ -104,7 +108,9 @@ for name in ("prefect.flow_runs", "prefect.task_runs"):
 @pytest.mark.slow
 def test_what_prefects_own_loggers_print(tmp_path: Path) -> None:
     env = environment(ROOT, PREFECT_HOME=str(tmp_path), PREFECT_LOGGING_TO_API_ENABLED="false")
-    done = subprocess.run([sys.executable, "-c", PRINT], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT], env=env, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout) == (0, "1\n1\n"), done.stderr
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         assert done.stderr.count(f"{name}: done") == 1

@@ -33,7 +33,12 @@ def basic(login: str) -> str:
 def answer(app: Guard, kind: str = "http", method: str = "GET", **headers: str | list[str]) -> int:
     """Ask `app`, which lets through what it answers with 299; return the status."""
     sent: list[Any] = []
-    scope: dict[str, Any] = {"type": kind, "path": "/", "headers": [], "extensions": {"websocket.http.response": {}}}
+    scope: dict[str, Any] = {
+        "type": kind,
+        "path": "/",
+        "headers": [],
+        "extensions": {"websocket.http.response": {}},
+    }
     if kind == "http":
         scope["method"] = method
     for name, values in ({"host": HERE} | headers).items():
@@ -125,18 +130,23 @@ def test_more_names_are_those_that_are_given(monkeypatch: pytest.MonkeyPatch) ->
     app = Guard(passed)
     assert [answer(app, host=name) for name in ("prefect:4200", "ml.example", HERE, "evil.example")] == [
         299, 299, 299, 403]  # fmt: skip
-    assert answer(app, origin="https://ml.example") == 299  # a proxy in front, which speaks to us by our own name
+    # A proxy in front, which speaks to us by our own name
+    assert answer(app, origin="https://ml.example") == 299
     assert answer(app, origin="https://ml.example:8443") == 403
 
 
 def test_prefect_is_never_without_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, temporary_settings
 
-    with temporary_settings({PREFECT_SERVER_API_AUTH_STRING: ""}), pytest.raises(InputError, match="open to everybody"):
+    with (
+        temporary_settings({PREFECT_SERVER_API_AUTH_STRING: ""}),
+        pytest.raises(InputError, match="open to everybody"),
+    ):
         guard.prefect()
 
 
-# --- the servers ------------------------------------------------------------------------------------------------------
+# --- the servers
+# --------------------------------------------------------------------------------------------------
 
 
 def raw(port: int, *lines: str, body: str = "") -> int:
@@ -152,8 +162,15 @@ def attacks(port: int, read: str, write: str, body: str) -> dict[str, tuple[str,
     """Return what strangers send: request line, headers and, last, the body."""
     host, evil = f"Host: 127.0.0.1:{port}", "Origin: https://evil.example"
     plain, asked = "Content-Type: text/plain", "Content-Type: application/json"
-    preflight = ("Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
-    socket_ = ("Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: c29tZSBrZXkgb2Ygb3Vycw==")
+    preflight = (
+        "Access-Control-Request-Method: POST",
+        "Access-Control-Request-Headers: content-type",
+    )
+    socket_ = (
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: c29tZSBrZXkgb2Ygb3Vycw==",
+    )
     post, get = f"POST {write} HTTP/1.1", f"GET {read} HTTP/1.1"
     return {
         "no login": (post, host, asked, body),
@@ -182,7 +199,9 @@ def attacks(port: int, read: str, write: str, body: str) -> dict[str, tuple[str,
 def serving(command: list[str], cwd: Path, port: int, **variables: str) -> Iterator[None]:
     with (cwd / "log").open("wb") as log:
         env = environment(ROOT, **variables)
-        process = subprocess.Popen([sys.executable, "-m", *command], cwd=cwd, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=cwd, env=env, stdout=log, stderr=log
+        )
     try:
         while True:
             try:
@@ -204,7 +223,9 @@ def free_port() -> int:
 def refuses(port: int, asked: dict[str, tuple[str, ...]]) -> dict[str, int]:
     """Return what is not refused."""
     found = {name: raw(port, *lines[:-1], body=lines[-1]) for name, lines in asked.items()}
-    return {name: status for name, status in found.items() if status not in (400, 401, 403, 404, 405)}
+    return {
+        name: status for name, status in found.items() if status not in (400, 401, 403, 404, 405)
+    }
 
 
 def listens(port: int, token: str | None) -> bool:
@@ -213,7 +234,9 @@ def listens(port: int, token: str | None) -> bool:
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
 
-    with connect(f"ws://127.0.0.1:{port}/api/events/out", subprotocols=[Subprotocol("prefect")]) as events:
+    with connect(
+        f"ws://127.0.0.1:{port}/api/events/out", subprotocols=[Subprotocol("prefect")]
+    ) as events:
         events.send(json.dumps({"type": "auth", "token": token}))
         try:
             return bool(json.loads(events.recv(timeout=60))["type"] == "auth_success")
@@ -237,8 +260,14 @@ def test_prefect_gives_strangers_nothing(tmp_path: Path, project: Project) -> No
         assert raw(port, f"POST {write} HTTP/1.1", *own, body=body) == 200
         assert raw(port, f"POST {write} HTTP/1.1", *own[1:], "Host: evil.example", body=body) == 403
         assert raw(port, "GET /api/health HTTP/1.1", host) == 200
-        assert [listens(port, token) for token in (None, "", login[:-1], login)] == [False, False, False, True]
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:  # its settings hold the login
+        assert [listens(port, token) for token in (None, "", login[:-1], login)] == [
+            False,
+            False,
+            False,
+            True,
+        ]
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            # Its settings hold the login
             lines = f"GET {read} HTTP/1.1\r\n{host}\r\n{log_in}\r\nConnection: close\r\n\r\n"
             connection.sendall(lines.encode())
             said = connection.makefile("rb").read().decode()
@@ -253,7 +282,10 @@ def test_mlflow_gives_strangers_nothing(project: Project, open_tracker: Callable
     port, login = free_port(), login_of(project)
     command = ["mlflow", "server", "--app-name", "guarded", "--port", str(port), "--workers", "1"]
     variables = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    read, write = "/api/2.0/mlflow/experiments/get?experiment_id=0", "/api/2.0/mlflow/experiments/search"
+    read, write = (
+        "/api/2.0/mlflow/experiments/get?experiment_id=0",
+        "/api/2.0/mlflow/experiments/search",
+    )
     body = json.dumps({"max_results": 9})
     others = (
         "/", "/health", "/version", "/static-files/index.html", "/signup", "/graphql", "/metrics", "/v1/traces",
@@ -264,10 +296,14 @@ def test_mlflow_gives_strangers_nothing(project: Project, open_tracker: Callable
         asked = attacks(port, read, write, body)
         host, log_in = f"Host: 127.0.0.1:{port}", f"Authorization: {basic(login)}"
         asked |= {path: (f"GET {path} HTTP/1.1", host, "") for path in others}
-        asked |= {f"POST {path}": (f"POST {path} HTTP/1.1", host, "Content-Type: text/plain", "{}") for path in others}
+        asked |= {
+            f"POST {path}": (f"POST {path} HTTP/1.1", host, "Content-Type: text/plain", "{}")
+            for path in others
+        }
         assert refuses(port, asked) == {}
         own = (host, log_in, "Content-Type: application/json", f"Origin: http://127.0.0.1:{port}")
         assert raw(port, f"POST {write} HTTP/1.1", *own, body=body) == 200
         foreign = (host, log_in, "Content-Type: application/json", "Origin: http://localhost:8888")
-        assert raw(port, f"POST {write} HTTP/1.1", *foreign, body=body) == 403  # MLflow's own rules let it through
+        # MLflow's own rules let it through
+        assert raw(port, f"POST {write} HTTP/1.1", *foreign, body=body) == 403
     assert login.split(":")[1] not in (project.root / "log").read_text()

@@ -60,7 +60,9 @@ def test_a_damaged_login_is_replaced_never_used(tmp_path: Path, content: bytes) 
 @pytest.mark.slow
 def test_processes_that_begin_at_once_have_the_same(tmp_path: Path) -> None:
     asking = [
-        subprocess.Popen([sys.executable, "-c", ASK], cwd=tmp_path, env=environment(ROOT), stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", ASK], cwd=tmp_path, env=environment(ROOT), stdout=subprocess.PIPE
+        )
         for _ in range(6)
     ]
     assert len({one.communicate()[0] for one in asking}) == 1
@@ -70,4 +72,6 @@ def test_processes_that_begin_at_once_have_the_same(tmp_path: Path) -> None:
 def test_prefect_is_told_by_the_environment(tmp_path: Path) -> None:
     use_login(Project(tmp_path))
     login = login_of(Project(tmp_path))
-    assert [os.environ[f"PREFECT_{whose}_AUTH_STRING"] for whose in ("API", "SERVER_API")] == [login] * 2
+    assert [os.environ[f"PREFECT_{whose}_AUTH_STRING"] for whose in ("API", "SERVER_API")] == [
+        login
+    ] * 2

@@ -23,12 +23,20 @@ from filelock import FileLock
 from evergreen import params
 from evergreen.errors import InputError
 from evergreen.orchestration.login import login_of
-from evergreen.orchestration.server import UP_LOCK, check_database, connect, find_running, is_prefect, set_environment
+from evergreen.orchestration.server import (
+    UP_LOCK,
+    check_database,
+    connect,
+    find_running,
+    is_prefect,
+    set_environment,
+)
 from evergreen.project import Project
 
 pytestmark = pytest.mark.slow  # real stores and servers
 HEALTHY = (200, b"true")
-NOBODY = "http://127.0.0.1:9/api"  # a port for servers that discard what they get, which nobody runs
+# A port for servers that discard what they get, which nobody runs
+NOBODY = "http://127.0.0.1:9/api"
 
 
 @contextmanager
@@ -39,7 +47,9 @@ def web(status: int, body: bytes, login: str = "") -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             health = self.path == "/api/health"
-            self.send_response(status if health else 404 if self.headers["Authorization"] == log_in else 401)
+            self.send_response(
+                status if health else 404 if self.headers["Authorization"] == log_in else 401
+            )
             self.end_headers()
             self.wfile.write(body)
 
@@ -83,7 +93,8 @@ def unused() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/api"
 
 
-# --- what answers -----------------------------------------------------------------------------------------------------
+# --- what answers
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,7 +146,8 @@ def test_a_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         assert is_prefect(url)
 
 
-# --- which one is taken -----------------------------------------------------------------------------------------------
+# --- which one is taken
+# -----------------------------------------------------------------------------------------------
 
 
 def at(url: str) -> params.Params:
@@ -152,7 +164,9 @@ def house(tmp_path: Path) -> Iterator[Project]:
         yield project
 
 
-def test_the_address_in_the_environment_comes_first(house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_in_the_environment_comes_first(
+    house: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with web(*HEALTHY) as told, web(*HEALTHY) as own:
         assert find_running(house, at(own)) == own
         monkeypatch.setenv("PREFECT_API_URL", told)
@@ -204,7 +218,9 @@ def test_the_server_of_up_is_asked_with_the_login_of_the_project(
 
 
 @pytest.mark.parametrize("told", [None, ""])
-def test_without_a_server_there_is_none(told: str | None, house: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_there_is_none(
+    told: str | None, house: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if told is not None:
         monkeypatch.setenv("PREFECT_API_URL", told)
     assert find_running(house, at(unused())) is None
@@ -226,7 +242,8 @@ def test_the_environment_is_the_projects_and_what_was_set_stays(
     assert not (tmp_path / "stores").exists()
 
 
-# --- a temporary one --------------------------------------------------------------------------------------------------
+# --- a temporary one
+# --------------------------------------------------------------------------------------------------
 
 STAND_IN = """
 import sys, threading
@@ -277,7 +294,12 @@ def connecting(project: Project, *args: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(script), str(port_of(unused())), *args]
     env = environment(ROOT)
     return subprocess.Popen(
-        command, cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=project.root,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -297,14 +319,19 @@ def test_a_temporary_server_ends_with_a_killed_run(stand_in: Callable[[str], Pro
         url = run.stdout.readline().strip()
         assert run.stdout.readline() == f"{url} True\n"
         (server,) = psutil.Process(run.pid).children()
-        assert os.getsid(server.pid) == server.pid  # Ctrl-C in the terminal of the run does not reach it
+        # Ctrl-C in the terminal of the run does not reach it
+        assert os.getsid(server.pid) == server.pid
         run.kill()
         _, left = psutil.wait_procs([server], timeout=10)
     assert not left
 
 
-@pytest.mark.parametrize("code", ["raise SystemExit('no room')", "print(1, flush=True)\nraise SystemExit('no room')"])
-def test_a_temporary_server_that_dies_is_an_error_with_its_log(code: str, stand_in: Callable[[str], Project]) -> None:
+@pytest.mark.parametrize(
+    "code", ["raise SystemExit('no room')", "print(1, flush=True)\nraise SystemExit('no room')"]
+)
+def test_a_temporary_server_that_dies_is_an_error_with_its_log(
+    code: str, stand_in: Callable[[str], Project]
+) -> None:
     project = stand_in(code)
     log = project.stores / "prefect-server.log"
     with pytest.raises(InputError, match="temporary Prefect server did not start") as caught:
@@ -320,11 +347,16 @@ def test_prefect_finds_the_place_of_its_files_when_it_is_imported(
     monkeypatch.delenv("PREFECT_HOME")
     there = []
     with web(*HEALTHY) as own:
-        connect(Project(tmp_path), at(own), lambda: there.append(Path(os.environ["PREFECT_HOME"]).parent.is_dir()))
+        connect(
+            Project(tmp_path),
+            at(own),
+            lambda: there.append(Path(os.environ["PREFECT_HOME"]).parent.is_dir()),
+        )
     assert there == [True]
 
 
-# --- the end of a parent ----------------------------------------------------------------------------------------------
+# --- the end of a parent
+# ----------------------------------------------------------------------------------------------
 
 CHILD = """
 import os, sys, time
@@ -406,4 +438,6 @@ def test_a_database_of_prefect_that_no_server_could_open_is_named(
             check_database(project)
     else:
         check_database(project)
-    assert ("is empty: Prefect begins a new record" in capsys.readouterr().err) is (path.stat().st_size == 0)
+    assert ("is empty: Prefect begins a new record" in capsys.readouterr().err) is (
+        path.stat().st_size == 0
+    )

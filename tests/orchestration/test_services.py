@@ -25,13 +25,22 @@ from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
 from evergreen.orchestration.login import login_of
 from evergreen.orchestration.server import ask
-from evergreen.orchestration.services import _check_ports, _look_after, _server, _servers_to_start, _wait, run_house
+from evergreen.orchestration.services import (
+    _check_ports,
+    _look_after,
+    _server,
+    _servers_to_start,
+    _wait,
+    run_house,
+)
 from evergreen.project import Project
 
 
 def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        listeners = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
         return [one.getsockname()[1] for one in listeners]
 
 
@@ -52,7 +61,8 @@ def eventually(holds: Callable[[], object], seconds: float) -> bool:
     return bool(holds())
 
 
-# --- ports ------------------------------------------------------------------------------------------------------------
+# --- ports
+# --------------------------------------------------------------------------------------------------
 
 
 def ports(prefect: int, mlflow: int) -> params.Params:
@@ -77,7 +87,9 @@ def test_two_servers_need_two_ports() -> None:
         _check_ports({"prefect": port, "mlflow": port})
 
 
-def test_servers_that_are_named_are_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_that_are_named_are_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project, both = Project(tmp_path), ports(1, 2)
     assert list(_servers_to_start(project, both)) == ["prefect", "mlflow"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -102,7 +114,8 @@ def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> N
             run_house(project, ports(prefect, mlflow))
 
 
-# --- one server -------------------------------------------------------------------------------------------------------
+# --- one server
+# --------------------------------------------------------------------------------------------------
 
 # A server with a child that does not care for Ctrl-C and, when told, one in a session of its own.
 SLEEPER = """
@@ -170,7 +183,9 @@ def test_a_server_that_was_ended_holds_no_pipe(sleeper: Project) -> None:
 
 @pytest.mark.slow
 def test_a_server_ends_with_a_killed_parent(sleeper: Project) -> None:
-    keeper = subprocess.Popen([sys.executable, "-c", KEEPER], cwd=sleeper.root, env=environment(ROOT))
+    keeper = subprocess.Popen(
+        [sys.executable, "-c", KEEPER], cwd=sleeper.root, env=environment(ROOT)
+    )
     assert eventually(lambda: is_up(sleeper), 20)
     assert len(at_work(sleeper)) == 4
     keeper.kill()
@@ -212,7 +227,8 @@ def test_only_the_watch_may_stop_by_itself_and_begins_again(
     assert capsys.readouterr().err.startswith("watch stopped by itself, and begins again: see ")
 
 
-# --- all of them ------------------------------------------------------------------------------------------------------
+# --- all of them
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -234,16 +250,18 @@ def up(project: Project) -> Iterator[subprocess.Popen[str]]:
     errors = project.root / "errors.txt"
     with (
         errors.open("w") as sink,
-        subprocess.Popen(command, cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=sink, text=True) as process,
+        subprocess.Popen(
+            command, cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=sink, text=True
+        ) as process,
     ):
         try:
             assert process.stdout
             said = [process.stdout.readline() for _ in range(4)]
             chosen = params.load(project.params).ports
             pages = [f"http://127.0.0.1:{port}" for port in (chosen.prefect, chosen.mlflow)]
-            assert all(line.split()[1].startswith(page) for line, page in zip(said, pages, strict=False)), (
-                errors.read_text()
-            )
+            assert all(
+                line.split()[1].startswith(page) for line, page in zip(said, pages, strict=False)
+            ), errors.read_text()
             assert said[2].split()[:2] == ["login", login_of(project)]
             assert said[3].startswith("Ctrl-C")
             yield process

@@ -15,7 +15,15 @@ from evergreen.data.sources import Offer
 from evergreen.errors import InputError
 from evergreen.orchestration import watch
 from evergreen.orchestration.server import tag_of
-from evergreen.orchestration.watch import ARRIVED, PATIENCE, TOUCHED, Guard, Watcher, resource_of, warnings_of
+from evergreen.orchestration.watch import (
+    ARRIVED,
+    PATIENCE,
+    TOUCHED,
+    Guard,
+    Watcher,
+    resource_of,
+    warnings_of,
+)
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -23,22 +31,38 @@ MAY = ("2013-05", "size 1")
 GROWN = ("2013-05", "size 2")
 JUNE = ("2013-06", "size 1")
 
-CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {  # what each look finds; what each look tells
+# What each look finds; what each look tells
+CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {
     "nothing": ([[], []], [[], []]),
     "there twice": ([[MAY], [MAY]], [[], ["2013-05"]]),
     "told once": ([[MAY]] * 5, [[], ["2013-05"], [], [], []]),
     "still growing": ([[MAY], [GROWN], [GROWN]], [[], [], ["2013-05"]]),
     "gone before it was whole": ([[MAY], [], [MAY], [MAY]], [[], [], [], ["2013-05"]]),
-    "a second one": ([[MAY], [MAY], [MAY, JUNE], [MAY, JUNE]], [[], ["2013-05"], [], ["2013-05", "2013-06"]]),
-    "taken, then the next": ([[MAY], [MAY], [], [JUNE], [JUNE]], [[], ["2013-05"], [], [], ["2013-06"]]),
-    "changed after it was told": ([[MAY], [MAY], [GROWN], [GROWN]], [[], ["2013-05"], [], ["2013-05"]]),
+    "a second one": (
+        [[MAY], [MAY], [MAY, JUNE], [MAY, JUNE]],
+        [[], ["2013-05"], [], ["2013-05", "2013-06"]],
+    ),
+    "taken, then the next": (
+        [[MAY], [MAY], [], [JUNE], [JUNE]],
+        [[], ["2013-05"], [], [], ["2013-06"]],
+    ),
+    "changed after it was told": (
+        [[MAY], [MAY], [GROWN], [GROWN]],
+        [[], ["2013-05"], [], ["2013-05"]],
+    ),
 }
 
 
-def watcher(looks: list[list[tuple[str, str]]], clock: list[float] | None = None) -> tuple[Watcher, list[Any]]:
+def watcher(
+    looks: list[list[tuple[str, str]]], clock: list[float] | None = None
+) -> tuple[Watcher, list[Any]]:
     left, told = iter(looks), []
     times = iter(clock or [0.0] * 1000)
-    found = Watcher(lambda: [Offer(*one) for one in next(left)], lambda *said: told.append(said), lambda: next(times))
+    found = Watcher(
+        lambda: [Offer(*one) for one in next(left)],
+        lambda *said: told.append(said),
+        lambda: next(times),
+    )
     return found, told
 
 
@@ -80,9 +104,18 @@ class PanicError(BaseException):
 
 FAULTS: dict[str, tuple[BaseException, str]] = {
     "a mistake": (InputError("source.path names no folder"), "source.path names no folder\n"),
-    "a file that has vanished": (FileNotFoundError(2, "No such file", "inbox/a.csv"), "FileNotFoundError"),
-    "a link in a circle": (OSError(40, "Too many levels of symbolic links", "inbox/a.csv"), "OSError"),
-    "a fault of the program": (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero\n"),
+    "a file that has vanished": (
+        FileNotFoundError(2, "No such file", "inbox/a.csv"),
+        "FileNotFoundError",
+    ),
+    "a link in a circle": (
+        OSError(40, "Too many levels of symbolic links", "inbox/a.csv"),
+        "OSError",
+    ),
+    "a fault of the program": (
+        ZeroDivisionError("division by zero"),
+        "ZeroDivisionError: division by zero\n",
+    ),
     "no memory": (MemoryError(), "not enough memory: "),
     "a panic": (PanicError("index out of bounds"), "PanicError: index out of bounds\n"),
     "code that exits": (SystemExit(3), "SystemExit: 3\n"),
@@ -121,7 +154,9 @@ def test_the_watch_ends_when_it_is_told_to() -> None:
 
 def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
-    monkeypatch.setattr("prefect.events.emit_event", lambda event, **what: sent.append((event, what)))
+    monkeypatch.setattr(
+        "prefect.events.emit_event", lambda event, **what: sent.append((event, what))
+    )
     watch.tell(Project(tmp_path), ARRIVED, {"batches": ["2013-05"]})
     assert sent == [
         (
@@ -136,14 +171,18 @@ def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPat
 
 def test_what_says_the_same_is_about_the_same(tmp_path: Any) -> None:
     """A second retraining that is asked for within the minute must not be lost as a repetition of the first."""
-    one, same, other = (resource_of(Project(tmp_path), {"reason": reason}) for reason in ("first", "first", "second"))
+    one, same, other = (
+        resource_of(Project(tmp_path), {"reason": reason})
+        for reason in ("first", "first", "second")
+    )
     assert one == same
     assert one["prefect.resource.id"] == other["prefect.resource.id"]
     assert one["prefect.resource.id"] == f"evergreen.project.{tag_of(Project(tmp_path))}"
     assert one["evergreen.about"] != other["evergreen.about"]
 
 
-# --- edited code ------------------------------------------------------------------------------------------------------
+# --- edited code
+# --------------------------------------------------------------------------------------------------
 
 
 class Restarted(Exception):  # noqa: N818
@@ -171,13 +210,17 @@ def imports(monkeypatch: pytest.MonkeyPatch, returncode: int) -> list[int]:
 
     def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         tried.append(1)
-        return subprocess.CompletedProcess(words, returncode, "", "Traceback\nNameError: name 'x' is not defined\n")
+        return subprocess.CompletedProcess(
+            words, returncode, "", "Traceback\nNameError: name 'x' is not defined\n"
+        )
 
     monkeypatch.setattr(watch.subprocess, "run", run)
     return tried
 
 
-def test_it_begins_anew_with_edited_code(edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_begins_anew_with_edited_code(
+    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     imports(monkeypatch, 0)
     with pytest.raises(Restarted) as caught:
         watch.restart_if_edited(Project(tmp_path))
@@ -185,7 +228,10 @@ def test_it_begins_anew_with_edited_code(edited: Path, monkeypatch: pytest.Monke
 
 
 def test_code_that_cannot_be_imported_is_told_once_and_tried_again_when_edited(
-    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    edited: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     tried = imports(monkeypatch, 1)
     for _ in range(3):
@@ -198,7 +244,9 @@ def test_code_that_cannot_be_imported_is_told_once_and_tried_again_when_edited(
         watch.restart_if_edited(Project(tmp_path))
 
 
-def test_it_goes_on_where_nothing_was_edited(edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_goes_on_where_nothing_was_edited(
+    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(watch.code, "changed", list)
     assert imports(monkeypatch, 1) == []
     watch.restart_if_edited(Project(tmp_path))

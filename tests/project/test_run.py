@@ -24,7 +24,10 @@ MADE = (".git", ".venv", ".dvc/cache", "dvc.lock", "data", "stores", "reports", 
 def test_a_small_run_ends_with_a_decision(tmp_path: Path) -> None:
     project = Project.find(ROOT)
     try:
-        batches = [offer.name for offer in open_source(params.load(project.params).source, project.dataset).offers()]
+        batches = [
+            offer.name
+            for offer in open_source(params.load(project.params).source, project.dataset).offers()
+        ]
     except InputError as error:
         pytest.skip(str(error))
     made = {project.root / name for name in MADE}
@@ -38,11 +41,18 @@ def test_a_small_run_ends_with_a_decision(tmp_path: Path) -> None:
     settings = tmp_path / "copy" / "params.yaml"
     content = yaml.safe_load(settings.read_text())
     content["source"]["until"] = batches[:3][-1]
-    content["train"] |= {"rounds": 30, "early_stopping_rounds": 5, "learning_rate": 0.3, "device": "cpu"}
+    content["train"] |= {
+        "rounds": 30,
+        "early_stopping_rounds": 5,
+        "learning_rate": 0.3,
+        "device": "cpu",
+    }
     settings.write_text(yaml.safe_dump(content))
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "copy", check=True)
     command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "2"]
     own = os.environ | {"PYTHONPATH": str(tmp_path / "copy" / "src")}
-    done = subprocess.run(command, cwd=tmp_path / "copy", env=own, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path / "copy", env=own, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "version 1 is" in done.stdout or "nothing can be learnt" in done.stdout

@@ -41,7 +41,9 @@ def herd(at: int, rows: int = 240) -> pl.DataFrame:
     """A month of made-up rows, with missing values, rare and new levels, and labels that are not known."""
     draw = np.random.default_rng(at)
     weight, number = draw.normal(size=rows), np.arange(rows)
-    breed = draw.choice(["angus", "bazada", "corriente", f"rare {at}"], rows, p=[0.5, 0.3, 0.18, 0.02])
+    breed = draw.choice(
+        ["angus", "bazada", "corriente", f"rare {at}"], rows, p=[0.5, 0.3, 0.18, 0.02]
+    )
     fate = weight + (breed == "angus") + draw.normal(size=rows) * 0.5
     start = datetime(2013, at, 1)  # noqa: DTZ001
     return pl.DataFrame(
@@ -67,7 +69,9 @@ def accept(project: Project, dataset: Dataset, frames: Mapping[str, pl.DataFrame
     for at, (name, frame) in enumerate(frames.items()):
         frame.write_parquet(done.file(name))
         arrived = datetime(2013, 12, 1 + at)  # noqa: DTZ001
-        times = moments(dataset, frame, arrived) if dataset.has_time_column else pl.Series([arrived])
+        times = (
+            moments(dataset, frame, arrived) if dataset.has_time_column else pl.Series([arrived])
+        )
         done.record(name, done.file(name), stamp=name, rows=frame.height, **when(times))
 
 
@@ -85,7 +89,11 @@ VARIANTS: dict[
     "by number": ("binary", {"time": "year"}, {}),
     "few rows": ("binary", {}, {"split": {"cross_validate_below": 5000}}),
     "few rows, no time": ("regression", {"time": ""}, {"split": {"cross_validate_below": 5000}}),
-    "the newest two batches": ("binary", {}, {"split": {"train_batches": 2, "cross_validate_below": None}}),
+    "the newest two batches": (
+        "binary",
+        {},
+        {"split": {"train_batches": 2, "cross_validate_below": None}},
+    ),
     "no refit": ("binary", {}, {"train": {"refit": "none"}}),
     "rare levels count": ("binary", {}, {"prepare": {"min_level_rows": 1}}),
 }
@@ -97,7 +105,9 @@ def a_farm(variant: str, batches: int = 4) -> Iterator[tuple[Project, Dataset, P
     task, changes, sections = VARIANTS[variant]
     dataset = replace(FARM, label=LABELS[task], **changes)
     if dataset.time != "at":
-        dataset = replace(dataset, features={name: one for name, one in FARM.features.items() if name != "hour"})
+        dataset = replace(
+            dataset, features={name: one for name, one in FARM.features.items() if name != "hour"}
+        )
     with a_project() as (project, _):
         accept(project, dataset, {f"2013-{at:02}": herd(at) for at in range(1, batches + 1)})
         params = params_of(task=task, **({"split": {"cross_validate_below": None}} | sections))

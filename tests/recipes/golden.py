@@ -2,8 +2,8 @@
 
     python tests/recipes/golden.py [STEP ...]
 
-stores what the steps give now (all, where none is named) in `golden.json`, once their numbers in `evergreen.recipes` are
-raised. A digest for each case of a step says where to look.
+stores what the steps give now (all, where none is named) in `golden.json`, once their numbers in
+`evergreen.recipes` are raised. A digest for each case of a step says where to look.
 """
 
 from __future__ import annotations

@@ -60,8 +60,16 @@ def histories() -> dict[str, tuple[list[pl.DataFrame], dict[str, Any], int]]:
         "a wider bound": ([*usual, world(4, **MILES), world(5)], {"hold": 3.0}, 30),
         "never": ([*usual, world(4, **MILES), world(5)], {"hold": None}, 30),
         "too short a history": ([world(0), world(1), world(2, **MILES)], {}, 30),
-        "more than what counts": ([*[world(at, 300) for at in range(4)], world(4, 3000, **MILES)], {}, 30),
-        "a long history": ([*[world(at, 200) for at in range(16)], world(16, 200, **FIXED), world(17, 200)], {}, 30),
+        "more than what counts": (
+            [*[world(at, 300) for at in range(4)], world(4, 3000, **MILES)],
+            {},
+            30,
+        ),
+        "a long history": (
+            [*[world(at, 200) for at in range(16)], world(16, 200, **FIXED), world(17, 200)],
+            {},
+            30,
+        ),
     }
 
 
@@ -75,10 +83,15 @@ def held(name: str) -> Any:
             path = done.file(f"{at:02}", hold.SKETCH)
             sketch(rows, pl.Series(np.arange(rows.height) * days // rows.height)).write(path)
             end = start + timedelta(days=days - 1)
-            done.record(path.stem, path, rows=rows.height, start=str(start), middle=str(start), end=str(end))
+            done.record(
+                path.stem, path, rows=rows.height, start=str(start), middle=str(start), end=str(end)
+            )
         found = hold.find_held(done, list(done.in_order()), Drift(**params))
         kept = json.loads((done.folder / hold.HELD).read_text())
-        known = {key: {part: one.get(part) for part in ("why", "alike", "held")} for key, one in kept.items()}
+        known = {
+            key: {part: one.get(part) for part in ("why", "alike", "held")}
+            for key, one in kept.items()
+        }
         return plain([found, known])
 
 

@@ -52,7 +52,12 @@ def deliver(inbox: Path) -> None:
     (inbox / "2013-01-c.tsv").write_bytes(
         "id\tat\tkind\n7\t2013-02-01 10:00\tM\u00fcller\n8\t03.02.2013 11:00\t?\n".encode("cp1252")
     )
-    numbers = {"id": [9.0, 10.5], "at": ["2013-03-01", "2. 3. 2013"], "amount": ["1,5", None], "more": [[1], [2, 3]]}
+    numbers = {
+        "id": [9.0, 10.5],
+        "at": ["2013-03-01", "2. 3. 2013"],
+        "amount": ["1,5", None],
+        "more": [[1], [2, 3]],
+    }
     pl.DataFrame(numbers).write_parquet(inbox / "2013-10.parquet")
     pl.DataFrame(
         {"id": [11], "at": [date(2013, 4, 1)], "day": [datetime.fromisoformat("2013-04-01 10:00")]}
@@ -83,13 +88,22 @@ def ingest_files() -> Any:
         changed = refused(lambda: ingest(project, SHOP, params))
         again = taken(project, SHOP, ingest(project, SHOP, params, ["2013-9"], replace=True))
         until = params_of(source=source | {"until": "2013-01-b"})
-        return [first, whole, changed, again[0], again[4]["2013-9"], list(ingest(project, SHOP, until).new)]
+        return [
+            first,
+            whole,
+            changed,
+            again[0],
+            again[4]["2013-9"],
+            list(ingest(project, SHOP, until).new),
+        ]
 
 
 def ingest_query() -> Any:
     with a_project() as (project, inbox):
         with closing(sqlite3.connect(inbox / "shop.db")) as base, base:
-            base.execute("CREATE TABLE sales (id INTEGER, at TEXT, amount TEXT, kind TEXT, ok INTEGER)")
+            base.execute(
+                "CREATE TABLE sales (id INTEGER, at TEXT, amount TEXT, kind TEXT, ok INTEGER)"
+            )
             rows = [
                 (
                     number,
@@ -101,12 +115,18 @@ def ingest_query() -> Any:
                 for number in range(10)
             ]
             base.executemany(
-                "INSERT INTO sales VALUES (?, ?, ?, ?, ?)", [*rows, (10, "2013-06-01 00:00:00", None, None, None)]
+                "INSERT INTO sales VALUES (?, ?, ?, ?, ?)",
+                [*rows, (10, "2013-06-01 00:00:00", None, None, None)],
             )
         query = "SELECT id, at, amount, kind, ok FROM sales;"
         found = []
         for period in ("month", "week", "day"):
-            source = {"kind": "sql", "url": f"sqlite:///{inbox}/shop.db", "query": query, "period": period}
+            source = {
+                "kind": "sql",
+                "url": f"sqlite:///{inbox}/shop.db",
+                "query": query,
+                "period": period,
+            }
             other = Project(project.root / period)
             found.append(taken(other, SHOP, ingest(other, SHOP, params_of(source=source))))
         return found
@@ -127,7 +147,9 @@ def ingest_module() -> Any:
             for time in ("year", ORDER, ""):
                 other = Project(project.root / (time.strip("<>") or "none"))
                 dataset = replace(SHOP, columns=columns, key=(), time=time, known_later=())
-                done = ingest(other, dataset, params_of(source={"kind": "python", "module": "golden_source"}))
+                done = ingest(
+                    other, dataset, params_of(source={"kind": "python", "module": "golden_source"})
+                )
                 found.append(taken(other, dataset, done))
         sys.modules.pop("golden_source", None)
         return found

@@ -37,13 +37,19 @@ from evergreen.params import Leaks
 
 
 def judged(
-    task: str, challenger: judge.Candidate, champion: judge.Candidate | None, count: int = 600, **how: Any
+    task: str,
+    challenger: judge.Candidate,
+    champion: judge.Candidate | None,
+    count: int = 600,
+    **how: Any,
 ) -> Any:
     """Return what the gate is told of two candidates, and what it decides."""
     rows = people(task, count, 7)
     y = encoder_of(task).transform_label(rows[LABEL])
     constant = (
-        np.tile(np.bincount(y.astype(int)) / len(y), (len(y), 1)) if task == "multiclass" else np.full(len(y), y.mean())
+        np.tile(np.bincount(y.astype(int)) / len(y), (len(y), 1))
+        if task == "multiclass"
+        else np.full(len(y), y.mean())
     )
     weak = candidate(task, 0.3, "0").model.predict_rows(rows)
     params = params_of(task=task, sweep={"seeds": 3}, gate=how.pop("gate", {}))
@@ -56,7 +62,11 @@ def judged(
 
 
 def gate_cases(task: str) -> Outputs:
-    weak, strong, same = candidate(task, 0.4, "1"), candidate(task, 1.0, "2"), candidate(task, 1.0, "3")
+    weak, strong, same = (
+        candidate(task, 0.4, "1"),
+        candidate(task, 1.0, "2"),
+        candidate(task, 1.0, "3"),
+    )
     return {
         "nothing lives": judged(task, strong, None),
         "better": judged(task, strong, weak),
@@ -64,30 +74,43 @@ def gate_cases(task: str) -> Outputs:
         "the same": judged(task, strong, same),
         "a refresh": judged(task, strong, same, refresh=True),
         "a bad one, nothing lives": judged(task, candidate(task, -1.0, "4"), None),
-        "a person decides": judged(task, strong, weak, gate={"approval": "manual", "max_group_difference": 0.001}),
+        "a person decides": judged(
+            task, strong, weak, gate={"approval": "manual", "max_group_difference": 0.001}
+        ),
         "few rows": judged(task, strong, weak, 30),
         "too few rows": judged(task, strong, weak, 8),
         "checks are off": judged(
             task,
             strong,
             weak,
-            gate=dict.fromkeys(("max_age_days", "slice_margin", "max_calibration_error", "max_group_difference")),
+            gate=dict.fromkeys(
+                ("max_age_days", "slice_margin", "max_calibration_error", "max_group_difference")
+            ),
         ),
-        "notes": judged(task, strong, weak, notes=("a check was off",), simplest="the linear model"),
+        "notes": judged(
+            task, strong, weak, notes=("a check was off",), simplest="the linear model"
+        ),
     }
 
 
 def a_pick(task: str) -> Any:
     """Return which of two models of a run faces the champion."""
     rows = people(task, 500, 8)
-    baselines = {"constant": np.zeros((500, 3)) + 1 / 3 if task == "multiclass" else np.full(500, 0.4)}
-    how, known = params_of(task=task, sweep={"seeds": 3}), Rows(task, encoder_of(task).transform_label(rows[LABEL]))
+    baselines = {
+        "constant": np.zeros((500, 3)) + 1 / 3 if task == "multiclass" else np.full(500, 0.4)
+    }
+    how, known = (
+        params_of(task=task, sweep={"seeds": 3}),
+        Rows(task, encoder_of(task).transform_label(rows[LABEL])),
+    )
     metric, found = metrics.pick_metric(None, task), []
     for trees, straight in ((1.0, 0.3), (0.5, 0.5), (1.0, 0.99), (0.2, 1.0), (1.0, -1.0)):
         both = candidate(task, trees, "trees"), candidate(task, straight, "linear")
         said = {**baselines, "linear": both[1].model.predict_rows(rows)}
         for live in (None, "linear", "xgboost"):
-            told = simplest.pick(known, both[0].see(rows), said, metric, judge.resampling_of(how), live)
+            told = simplest.pick(
+                known, both[0].see(rows), said, metric, judge.resampling_of(how), live
+            )
             found.append([told.linear, plain_text(told.says)])
         champion = candidate(task, 0.6, "1")
         for one in (None, champion):
@@ -95,7 +118,9 @@ def a_pick(task: str) -> Any:
             found.append([chosen.version, plain(seen.evidence.comparison)])
     few = Rows(task, known.y[:9])
     said = {name: one[:9] for name, one in {**baselines, "linear": baselines["constant"]}.items()}
-    told = simplest.pick(few, Side(baselines["constant"][:9]), said, metric, judge.resampling_of(how), None)
+    told = simplest.pick(
+        few, Side(baselines["constant"][:9]), said, metric, judge.resampling_of(how), None
+    )
     return [*found, told.linear]
 
 
@@ -110,13 +135,19 @@ def a_refit(task: str) -> Any:
     ]
     rows = Table(np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
     known = Tables(task, NAMES, ("place",), CLASSES[task], rows, rows, rows, encoder_of(task))
-    found.append(plain(influence.find_influence(known, earlier, one.seeds, other.seeds, "linear", params)))
+    found.append(
+        plain(influence.find_influence(known, earlier, one.seeds, other.seeds, "linear", params))
+    )
     metric = metrics.pick_metric(None, task)
     for present, before in ((0.3, 1.0), (1.0, 0.3), (1.0, 1.0)):
         both = candidate(task, present, "2"), candidate(task, before, "1")
         back = judge.judge_rollback(people(task, 400, 11, "2013-05-01"), *both, metric, params)
         found.append(
-            [back.action, [[rule["name"], rule["met"]] for rule in back.rules], plain(back.evidence["comparison"])]
+            [
+                back.action,
+                [[rule["name"], rule["met"]] for rule in back.rules],
+                plain(back.evidence["comparison"]),
+            ]
         )
     return found
 
@@ -144,7 +175,11 @@ def leaking(task: str) -> Iterator[tuple[str, Tables, dict[str, Any]]]:
     for name, column in columns.items():
         yield name, tables_of(np.column_stack([*honest, column]), y, keys), {}
     whole = np.column_stack([*honest, columns["nothing"]])
-    yield "a sum tells", tables_of(np.column_stack([honest[0], 2 * y - honest[0], columns["nothing"]]), y, keys), {}
+    yield (
+        "a sum tells",
+        tables_of(np.column_stack([honest[0], 2 * y - honest[0], columns["nothing"]]), y, keys),
+        {},
+    )
     yield "keys shared", tables_of(whole, y, np.where(keys > 1100, keys - 1000, keys)), {}
     again = np.arange(total)
     again[1000:1100] = again[:100]
@@ -152,8 +187,16 @@ def leaking(task: str) -> Iterator[tuple[str, Tables, dict[str, Any]]]:
     near = whole[again].copy()
     near[1000:1100, 2] += 1
     yield "all but one repeated", tables_of(near, y[again], keys), {}
-    yield "all off", tables_of(whole, y, keys), {"max_single_score": None, "stand_out": None, "max_duplicates": None}
-    yield "trusted", tables_of(np.column_stack([*honest, columns["the label"]]), y, keys), {"trusted": ("suspect",)}
+    yield (
+        "all off",
+        tables_of(whole, y, keys),
+        {"max_single_score": None, "stand_out": None, "max_duplicates": None},
+    )
+    yield (
+        "trusted",
+        tables_of(np.column_stack([*honest, columns["the label"]]), y, keys),
+        {"trusted": ("suspect",)},
+    )
 
 
 def leaks_of(task: str) -> Any:
@@ -193,7 +236,10 @@ def noisy(task: str) -> Any:
     y[:20] = (y[:20] + 1) % max(2, len(CLASSES[task])) if task != "regression" else y[:20] + 30
     p = candidate(task, 1.0, "1").model.predict_rows(rows)
     given = label_noise.Predicted(y, p, CLASSES[task], rows.select(f"{KEY}id"))
-    return [plain(label_noise.find_label_noise(task, given)), plain(label_noise.find_suspects(task, y, p))]
+    return [
+        plain(label_noise.find_label_noise(task, given)),
+        plain(label_noise.find_suspects(task, y, p)),
+    ]
 
 
 def measured(task: str) -> Any:
@@ -208,7 +254,9 @@ def measured(task: str) -> Any:
     found = evaluate.evaluate(given, boosters, seeds, said, params_of().evaluate, "linear")
     fitted = {name: [coarse(value) for value in one.reshape(len(one), -1).mean(axis=0)]
               for name, one in predict_baselines(given, 0).items()}  # fmt: skip
-    chosen = [sweep.choose(dict(enumerate((0.4, 0.2, 0.3, 0.2))), model) for model in ("mean", "median")]
+    chosen = [
+        sweep.choose(dict(enumerate((0.4, 0.2, 0.3, 0.2))), model) for model in ("mean", "median")
+    ]
     return [
         plain([found.estimates, found.spread]),
         fitted,
@@ -225,7 +273,9 @@ def _two_folds() -> Tables:
 
 def kept() -> Any:
     """Return what is kept of the holdout, and how models of folds are joined."""
-    said = HeldOut.of(np.array([3, 1, 2], np.uint64), np.array([0.3, 0.1, 0.2]), (np.array([3.0, 1.0, 2.0]),))
+    said = HeldOut.of(
+        np.array([3, 1, 2], np.uint64), np.array([0.3, 0.1, 0.2]), (np.array([3.0, 1.0, 2.0]),)
+    )
     joined = folds.part_bytes(_two_folds(), folds.join_bytes([b"a", b"bc"]))
     return plain([said, said.find(np.array([2, 3], np.uint64)), [part.decode() for part in joined]])
 

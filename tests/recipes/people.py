@@ -25,7 +25,11 @@ NAMES = ("first", "second", "place")
 def people(task: str, count: int, seed: int, start: str = "2013-04-01") -> pl.DataFrame:
     """Rows of a features file whose label depends on its features, with a slice and a group."""
     draw = np.random.default_rng(seed)
-    first, second, member = draw.normal(size=count), draw.normal(size=count), draw.random(count) < 0.5
+    first, second, member = (
+        draw.normal(size=count),
+        draw.normal(size=count),
+        draw.random(count) < 0.5,
+    )
     place = draw.choice(PLACES, count, p=(0.3, 0.3, 0.25, 0.15))
     score = 1.5 * first - second + (place == "bay") + draw.normal(size=count)
     label: Any = score
@@ -67,9 +71,13 @@ def formula(task: str, skill: float, shift: float = 0.0) -> bytes:
     return json.dumps(content).encode()
 
 
-def candidate(task: str, skill: float, version: str, *, seeds: int = 3, way: str = "", **more: Any) -> judge.Candidate:
+def candidate(
+    task: str, skill: float, version: str, *, seeds: int = 3, way: str = "", **more: Any
+) -> judge.Candidate:
     """A version of models whose weights are given, a little apart from seed to seed."""
-    boosters = {seed: formula(task, skill * (1 + 0.02 * seed), 0.01 * seed) for seed in range(seeds)}
+    boosters = {
+        seed: formula(task, skill * (1 + 0.02 * seed), 0.01 * seed) for seed in range(seeds)
+    }
     keys = hash_rows(people(task, 50, 999, "2013-01-01"))
     known = Learnt(keys, "2013-03-31T00:00:00", ("2013-01", "2013-02"))
     model = Model(encoder_of(task), boosters, known, "linear", way=way, rounds=10)

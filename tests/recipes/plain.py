@@ -1,7 +1,8 @@
 """Outputs of steps as plain values, and small projects to compute them in.
 
-Numbers count by six significant digits, what XGBoost or scikit-learn have fitted by steps or by what was asked for, and
-sentences by the numbers in them: another machine, another release of a library and a mended word are no other recipe.
+Numbers count by six significant digits, what XGBoost or scikit-learn have fitted by steps or by
+what was asked for, and sentences by the numbers in them: another machine, another release of a
+library and a mended word are no other recipe.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("high", "low", "middle"), "re
 def plain(value: Any, digits: int = 6) -> Any:
     """Return `value` as JSON holds it, numbers by so many significant digits, sentences by the numbers in them."""
     if isinstance(value, pl.DataFrame):
-        return {name: [str(value.schema[name]), plain_column(value[name], digits)] for name in value.columns}
+        return {
+            name: [str(value.schema[name]), plain_column(value[name], digits)]
+            for name in value.columns
+        }
     if isinstance(value, np.ndarray):
         return [str(value.dtype.kind), list(value.shape), plain(value.ravel().tolist(), digits)]
     if is_dataclass(value) and not isinstance(value, type):
@@ -83,7 +87,8 @@ def coarse(value: float, step: float = 0.05) -> float:
     return round(round(float(value) / step) * step, 9) if math.isfinite(value) else value
 
 
-# --- small projects ---------------------------------------------------------------------------------------------------
+# --- small projects
+# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -134,7 +139,9 @@ def month(name: str, rows: int = 400) -> pl.DataFrame:
 def entries(done: Manifest) -> Any:
     """Return what a manifest says of batches, but for checksums and fingerprints."""
     known = ("rows", "start", "middle", "end")
-    return {name: {key: str(entry[key]) for key in known} for name, entry in done.in_order().items()}
+    return {
+        name: {key: str(entry[key]) for key in known} for name, entry in done.in_order().items()
+    }
 
 
 def refused(work: Callable[[], object]) -> str:

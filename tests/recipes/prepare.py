@@ -48,13 +48,23 @@ def prepared(project: Project, dataset: Dataset, params: Params) -> Any:
         ]
         for name in features.in_order()
     }
-    files = sorted(path.name for path in project.features.glob("*.json") if path.stem not in features.entries)
+    files = sorted(
+        path.name for path in project.features.glob("*.json") if path.stem not in features.entries
+    )
     kept = {
         name: plain(json.loads((project.features / name).read_text()))
         for name in files
         if name not in ("manifest.json", hold.HELD)
     }
-    return [list(done.new), plain(done.split), done.rows, done.left_out, entries(features), made, kept]
+    return [
+        list(done.new),
+        plain(done.split),
+        done.rows,
+        done.left_out,
+        entries(features),
+        made,
+        kept,
+    ]
 
 
 def variant(name: str) -> Any:
@@ -68,7 +78,9 @@ def batch_by_batch() -> Any:
         found = [prepared(project, dataset, params)]
         accept(project, dataset, {"2013-02": herd(2)})
         found.append(prepared(project, dataset, params))
-        unknown = herd(3, 60).with_columns(fate=pl.lit(None, pl.Float64()), sold=pl.lit(None, pl.Boolean()))
+        unknown = herd(3, 60).with_columns(
+            fate=pl.lit(None, pl.Float64()), sold=pl.lit(None, pl.Boolean())
+        )
         found.append(plain(prepare.featurize_unlabelled(dataset, unknown)))
         rows = pl.read_parquet(Manifest(project.features).file("2013-02"))
         before = Definition.of(dataset, "binary")

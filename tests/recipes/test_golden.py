@@ -19,8 +19,11 @@ from evergreen.data import batches, hold, label_noise, prepare, sources, validat
 from evergreen.life import judge, leaks, monitor, performance, retrain, simplest, single_scores
 from evergreen.model import evaluate, linear, train
 
-SLOW = {"VALIDATE", "JUDGE"}  # Great Expectations takes seconds to load, a gate for each task as well
-STEPS = [pytest.param(step, marks=pytest.mark.slow) if step in SLOW else step for step in golden.STEPS]
+# Great Expectations takes seconds to load, a gate for each task as well
+SLOW = {"VALIDATE", "JUDGE"}
+STEPS = [
+    pytest.param(step, marks=pytest.mark.slow) if step in SLOW else step for step in golden.STEPS
+]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -34,7 +37,8 @@ def test_every_number_is_guarded() -> None:
     assert set(golden.STEPS) == set(golden.read()) == numbers
 
 
-# --- what is told -----------------------------------------------------------------------------------------------------
+# --- what is told
+# --------------------------------------------------------------------------------------------------
 
 STORED = {"recipe": recipes.PREPARE, "digest": {"a": "1", "b": "2"}}
 
@@ -50,18 +54,30 @@ STORED = {"recipe": recipes.PREPARE, "digest": {"a": "1", "b": "2"}}
         ),
         (STORED, {"a": "1"}, ("outputs of PREPARE changed (b)",)),
         (STORED, {"a": "1", "b": "2", "c": "3"}, ("outputs of PREPARE changed (c)",)),
-        (STORED | {"recipe": recipes.PREPARE - 1}, {"a": "1", "b": "2"}, ("PREPARE is", "golden.py PREPARE` to store")),
-        (STORED | {"recipe": recipes.PREPARE + 1}, {"a": "1", "b": "3"}, ("PREPARE is", "golden.py PREPARE` to store")),
+        (
+            STORED | {"recipe": recipes.PREPARE - 1},
+            {"a": "1", "b": "2"},
+            ("PREPARE is", "golden.py PREPARE` to store"),
+        ),
+        (
+            STORED | {"recipe": recipes.PREPARE + 1},
+            {"a": "1", "b": "3"},
+            ("PREPARE is", "golden.py PREPARE` to store"),
+        ),
         (None, {"a": "1"}, ("golden.json holds None",)),
     ],
 )
-def test_what_is_wrong_is_said(stored: Any, found: dict[str, str], parts: tuple[str, ...] | None) -> None:
+def test_what_is_wrong_is_said(
+    stored: Any, found: dict[str, str], parts: tuple[str, ...] | None
+) -> None:
     said = golden.fault("PREPARE", stored, found)
     assert bool(said) == (parts is not None)
     assert [part for part in parts or () if part not in said] == []
 
 
-def test_the_command_stores_what_a_step_gives_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_stores_what_a_step_gives_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stored = golden.read()
     monkeypatch.setattr(golden, "STORED", tmp_path / "golden.json")
     golden.STORED.write_text(json.dumps({"WATCH": {"recipe": 0, "digest": {}}, "GONE": {}}))
@@ -80,7 +96,13 @@ def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
     script = golden.COMMAND.split()[1]
     stored = tmp_path / script.replace("golden.py", "golden.json")
     stored.unlink()
-    done = subprocess.run([sys.executable, script, "INGEST"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, "INGEST"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(stored.read_text()) == {"INGEST": golden.read()["INGEST"]}
 
@@ -104,9 +126,11 @@ def test_what_counts_of_an_output(one: Any, other: Any, same: bool) -> None:
     assert (golden.digest(plain(one)) == golden.digest(plain(other))) is same
 
 
-# --- a rule that was changed ------------------------------------------------------------------------------------------
+# --- a rule that was changed
+# ------------------------------------------------------------------------------------------
 
-ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {  # step, case, where a rule is, its name, what stands there instead
+# Step, case, where a rule is, its name, what stands there instead
+ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "what says true": ("INGEST", "a query", batches, "typed", lambda frame, columns: frame),
     "what says nothing": ("INGEST", "files", sources, "NULLS", ["", "-"]),
     "rows to come": ("VALIDATE", "spoilt rows", validate.Contract, "_with_times_to_come", lambda contract, parsed: parsed),
@@ -137,7 +161,11 @@ def test_each_step_is_attacked() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if one[0] in SLOW else name for name, one in ATTACKS.items()]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if one[0] in SLOW else name
+        for name, one in ATTACKS.items()
+    ],
 )
 def test_a_changed_rule_turns_the_check_red(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     step, case, place, rule, instead = ATTACKS[name]

@@ -29,7 +29,10 @@ def encoded(one: Tables) -> Any:
     """Return what a learner is given."""
     parts = [[digest(plain(part.x)), digest(plain(part.y)), digest(part.keys.tolist() if part.keys is not None else None), len(part)]
              for part in (one.train, one.validation, one.holdout)]  # fmt: skip
-    places = [[digest(plain(places)) for places in (fold.train, fold.validation, fold.holdout)] for fold in one.folds]
+    places = [
+        [digest(plain(places)) for places in (fold.train, fold.validation, fold.holdout)]
+        for fold in one.folds
+    ]
     return [one.task, one.features, one.categories, one.classes, parts, places, one.rows_learnt()]
 
 
@@ -48,8 +51,20 @@ def noted() -> Iterator[list[Any]]:
 
     def boost(how: Any, matrix: Any, num_boost_round: int, **more: Any) -> Any:
         stops = [[one.rounds, one.data, one.save_best] for one in more.get("callbacks", [])]
-        rows = [[part.num_row(), part.num_col(), name] for part, name in more.get("evals", [(matrix, "")])]
-        asked.append([how, num_boost_round, rows, stops, matrix.feature_names, digest(plain(matrix.get_label()))])
+        rows = [
+            [part.num_row(), part.num_col(), name]
+            for part, name in more.get("evals", [(matrix, "")])
+        ]
+        asked.append(
+            [
+                how,
+                num_boost_round,
+                rows,
+                stops,
+                matrix.feature_names,
+                digest(plain(matrix.get_label())),
+            ]
+        )
         return real(how, matrix, num_boost_round=num_boost_round, **more)
 
     real = xgb.train
@@ -66,10 +81,21 @@ def boosted(given: Tables, params: Params) -> Any:
             one = train.train(matrix, params.train, 1, threads=1)
         loaded, y = train.load(one.booster), part.train.y
         said, losses = loaded.predict(part.train.x), one.history.get("validation", ())
-        best = losses.index(min(losses)) + 1 == one.rounds if losses else one.rounds == params.train.rounds
+        best = (
+            losses.index(min(losses)) + 1 == one.rounds
+            if losses
+            else one.rounds == params.train.rounds
+        )
         gap = said - y if said.ndim == 1 else said.argmax(axis=1) != y
         learnt = float(np.mean(gap.astype(float) ** 2)) < 0.7 * float(np.var(y))
-        shown = [list(said.shape), str(said.dtype), sorted(one.history), best, learnt, bool(loaded.gains())]
+        shown = [
+            list(said.shape),
+            str(said.dtype),
+            sorted(one.history),
+            best,
+            learnt,
+            bool(loaded.gains()),
+        ]
         found.append(plain([asked, shown]))
     return found
 
@@ -81,8 +107,18 @@ def straight(given: Tables, params: Params) -> Any:
         one = linear.train(linear.build_matrix(part, params.train, 1), params.train, 1)
         said = linear.load(one.booster).predict(part.train.x)
         level = said.reshape(len(said), -1)
-        steps = [coarse(value) for value in (*level.mean(axis=0), *level.std(axis=0), *level[:3].ravel())]
-        found.append([one.rounds, list(said.shape), str(said.dtype), steps, plain(json.loads(one.booster), 2)])
+        steps = [
+            coarse(value) for value in (*level.mean(axis=0), *level.std(axis=0), *level[:3].ravel())
+        ]
+        found.append(
+            [
+                one.rounds,
+                list(said.shape),
+                str(said.dtype),
+                steps,
+                plain(json.loads(one.booster), 2),
+            ]
+        )
     return found
 
 
@@ -92,7 +128,11 @@ def models_of(variant: str) -> Any:
         prepare.prepare(project, dataset, params)
         given = {name: load(project) for name, load in LOADERS.items()}
         boosts = [boosted(given[name], params) for name in ("tables", "stopping", "judged")]
-        return [{name: encoded(one) for name, one in given.items()}, boosts, straight(given["judged"], params)]
+        return [
+            {name: encoded(one) for name, one in given.items()},
+            boosts,
+            straight(given["judged"], params),
+        ]
 
 
 def a_sweep() -> Any:
@@ -102,9 +142,15 @@ def a_sweep() -> Any:
         sweep.share_cores(params_of(sweep={"seeds": seeds, "jobs": jobs}).sweep, cores, device)
         for seeds, jobs, cores, device in machines
     ]
-    scaled = [sweep.scale_rounds(*one) for one in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))]
+    scaled = [
+        sweep.scale_rounds(*one)
+        for one in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))
+    ]
     return plain([slots, scaled])
 
 
 VARIANTS = ("binary", "multiclass", "regression", "neither", "few rows", "few rows, no time")
-CASES: dict[str, Callable[[], Any]] = {**{name: partial(models_of, name) for name in VARIANTS}, "a sweep": a_sweep}
+CASES: dict[str, Callable[[], Any]] = {
+    **{name: partial(models_of, name) for name in VARIANTS},
+    "a sweep": a_sweep,
+}

@@ -27,7 +27,9 @@ from evergreen.params import Validate
 def spoilt() -> pl.DataFrame:
     """A month of flights as text, a few of its rows spoilt in every way."""
     rows = month("2013-02", 300)
-    texts = rows.with_columns(pl.col("scheduled_departure").dt.to_string("%Y-%m-%d %H:%M:%S")).cast(pl.String)
+    texts = rows.with_columns(pl.col("scheduled_departure").dt.to_string("%Y-%m-%d %H:%M:%S")).cast(
+        pl.String
+    )
     cells = [
         ("distance", 1, "far"), ("scheduled_departure", 2, None), ("carrier", 3, None), ("temp", 4, "1e9"),
         ("scheduled_departure", 5, "2999-01-01 00:00:00"), ("origin", 6, "XXX"), ("humid", 7, "-5"),
@@ -40,14 +42,26 @@ def spoilt() -> pl.DataFrame:
     return pl.concat([texts, texts[20:22]]).with_columns(extra=pl.lit("more"))
 
 
-def checked(contract: validate.Contract, frame: pl.DataFrame, *, labelled: bool = True, batch: str = "2013-02") -> Any:
+def checked(
+    contract: validate.Contract,
+    frame: pl.DataFrame,
+    *,
+    labelled: bool = True,
+    batch: str = "2013-02",
+) -> Any:
     """Return a batch taken apart, rules by what broke them: words may be mended."""
     found = contract.check(frame, batch, labelled=labelled)
     rules = [
         [one.scope, one.passed, one.broken, plain(one.examples), plain_text(one.observed)]
         for one in found.report.checks
     ]
-    report = [found.report.rows, found.report.valid, found.report.quarantined, len(found.report.faults), rules]
+    report = [
+        found.report.rows,
+        found.report.valid,
+        found.report.quarantined,
+        len(found.report.faults),
+        rules,
+    ]
     shown = found.quarantined
     if validate.REASONS in shown.columns:
         shown = shown.with_columns(pl.col(validate.REASONS).list.len())
@@ -66,7 +80,9 @@ def rules_of_flights(batch: str) -> list[Any]:
     first, last = (datetime.fromisoformat(f"{batch}-{day}") for day in ("01", "28"))
     return [
         gxe.ExpectTableRowCountToBeBetween(min_value=100, max_value=1000),
-        gxe.ExpectColumnMinToBeBetween(column="scheduled_departure", min_value=first, max_value=last),
+        gxe.ExpectColumnMinToBeBetween(
+            column="scheduled_departure", min_value=first, max_value=last
+        ),
         gxe.ExpectColumnValuesToBeInSet(column="origin", value_set=["EWR", "JFK", "LGA"]),
         gxe.ExpectColumnValuesToNotBeNull(column="carrier"),
         gxe.ExpectColumnValueLengthsToEqual(column="dest", value=3),
@@ -79,7 +95,10 @@ def rules_of_flights(batch: str) -> list[Any]:
 
 def rules_of_a_shop(batch: str) -> list[Any]:
     gxe = expectations()
-    only_a = importlib.import_module("great_expectations.expectations.row_conditions").Column("kind") == "a"
+    only_a = (
+        importlib.import_module("great_expectations.expectations.row_conditions").Column("kind")
+        == "a"
+    )
     return [
         gxe.ExpectColumnValuesToBeBetween(column="amount", min_value=0, max_value=9),
         gxe.ExpectColumnValuesToNotBeNull(column="amount", mostly=0.5),
@@ -97,7 +116,11 @@ def flown(frame: pl.DataFrame, params: Validate, **how: Any) -> Any:
 
 
 def sold(
-    rows: int = 6, drop: tuple[str, ...] = (), rules: Any = rules_of_a_shop, dataset: Dataset = SHOP, **how: Any
+    rows: int = 6,
+    drop: tuple[str, ...] = (),
+    rules: Any = rules_of_a_shop,
+    dataset: Dataset = SHOP,
+    **how: Any,
 ) -> Any:
     contract = validate.Contract(dataset, rules, Validate(max_bad_rows=1.0))
     return checked(contract, goods()[:rows].drop(drop), **how)
@@ -123,10 +146,14 @@ CASES: dict[str, Callable[[], Any]] = {
     "a good batch": lambda: flown(good(), Validate()),
     "spoilt rows": lambda: flown(spoilt(), LENIENT),
     "too many of them": lambda: flown(spoilt(), Validate(max_bad_rows=0.001)),
-    "the future is welcome": lambda: flown(spoilt(), Validate(max_bad_rows=0.5, max_future_days=None)),
+    "the future is welcome": lambda: flown(
+        spoilt(), Validate(max_bad_rows=0.5, max_future_days=None)
+    ),
     "too old": lambda: flown(good(), Validate(max_age_days=5))[0][1:4],
     "a column is missing": lambda: flown(good().drop("carrier"), Validate()),
-    "without labels": lambda: flown(spoilt().drop("arr_delay", "dep_time"), LENIENT, labelled=False),
+    "without labels": lambda: flown(
+        spoilt().drop("arr_delay", "dep_time"), LENIENT, labelled=False
+    ),
     "another month": lambda: flown(good(), Validate(), batch="2013-03"),
     "rules of every kind": sold,
     "and fewer rows": lambda: sold(4),

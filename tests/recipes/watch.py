@@ -43,10 +43,16 @@ def without_fit(seen: monitor.Seen) -> Any:
 def watched(task: str) -> Any:
     """Return what is seen of batches beside what the champion has learnt from."""
     champion, params = candidate(task, 1.0, "7").model, params_of(task=task)
-    summary = lambda rows: sketch(rows.select(*NAMES, *(one for one in (LABEL,) if one in rows.columns)), rows[TIME])  # noqa: E731
+
+    def summary(rows: pl.DataFrame) -> Any:
+        labelled = [LABEL] if LABEL in rows.columns else []
+        return sketch(rows.select(*NAMES, *labelled), rows[TIME])
+
     holdout = people(task, 600, 20)
     past = [summary(people(task, 600, 21 + at, f"2013-0{at + 1}-01")) for at in range(3)]
-    reference = monitor.Reference.of("7", champion, past, holdout, champion.predict_rows(holdout), params, 0.55)
+    reference = monitor.Reference.of(
+        "7", champion, past, holdout, champion.predict_rows(holdout), params, 0.55
+    )
     rows = people(task, 600, 30, "2013-06-01")
     batches = {
         "as usual": rows,
@@ -62,16 +68,33 @@ def watched(task: str) -> Any:
     before: list[Any] = []
     for name, batch in batches.items():
         seen = monitor.see(
-            name, batch, summary(batch), None, reference, params, before, ("odd",) if name == "missing" else ()
+            name,
+            batch,
+            summary(batch),
+            None,
+            reference,
+            params,
+            before,
+            ("odd",) if name == "missing" else (),
         )
         found[name] = without_fit(seen)
         before.append(seen.as_plain())
     later = rows.select(f"{KEY}id", TIME, LABEL, *NAMES)[:400]
-    seen = monitor.see("later", rows.drop(LABEL), summary(rows.drop(LABEL)), later, reference, params, before)
+    seen = monitor.see(
+        "later", rows.drop(LABEL), summary(rows.drop(LABEL)), later, reference, params, before
+    )
     found["labels that came later"] = without_fit(seen)
     metric = metrics.pick_metric(None, task)
     windows = [monitor.window_of(one, metric) for one in before if not one["answered"]]
-    life = retrain.Life("7", datetime.fromisoformat("2013-03-31"), reference.expected[metric], metric, (), 5000, 30_000)
+    life = retrain.Life(
+        "7",
+        datetime.fromisoformat("2013-03-31"),
+        reference.expected[metric],
+        metric,
+        (),
+        5000,
+        30_000,
+    )
     found["retrain"] = decided(windows, life)
     return found
 
@@ -91,7 +114,9 @@ def policies() -> Any:
         known: dict[str, Any] = {"rows": 900, "labelled": 900, "real": good}
         return [
             retrain.Window(
-                **known | {"batch": f"2013-{7 + at:02}", "end": start + timedelta(days=30 * (at + 1))} | more
+                **known
+                | {"batch": f"2013-{7 + at:02}", "end": start + timedelta(days=30 * (at + 1))}
+                | more
             )
             for at in range(3)
         ]
@@ -110,13 +135,21 @@ def policies() -> Any:
         "unlabelled": (three(**unlabelled), life, {}),
         "unfit": (three(real=bad, unfit=("odd",)), life, {}),
         "old": (three(), replace(life, learnt_until=start - timedelta(days=300)), {}),
-        "cooling down": (three(real=bad), replace(life, retrainings=(start + timedelta(days=80),)), {}),
+        "cooling down": (
+            three(real=bad),
+            replace(life, retrainings=(start + timedelta(days=80),)),
+            {},
+        ),
         "few new rows": (three(real=bad), replace(life, new_rows=10), {}),
         "budget": (three(real=bad), life, {"budget": 0}),
         "no batch": ([], life, {}),
         "out of order": ([*reversed(three(real=bad))], life, {}),
         "rmse": (three(real=bad), replace(life, metric="rmse"), {}),
-        "never by age": (three(), replace(life, learnt_until=start - timedelta(days=300)), {"max_age_days": None}),
+        "never by age": (
+            three(),
+            replace(life, learnt_until=start - timedelta(days=300)),
+            {"max_age_days": None},
+        ),
     }
     return {name: decided(*case[:2], **case[2]) for name, case in cases.items()}
 
@@ -128,7 +161,11 @@ def stale(task: str) -> Any:
         for seed, start in ((40, "2013-05-01"), (41, "2013-06-01"))
     ]
     encoder = encoder_of(task)
-    table = Table(encoder.transform(turned[0]), encoder.transform_label(turned[0][LABEL]), hash_rows(turned[0]))
+    table = Table(
+        encoder.transform(turned[0]),
+        encoder.transform_label(turned[0][LABEL]),
+        hash_rows(turned[0]),
+    )
     given = Tables(task, NAMES, ("place",), CLASSES[task], table, table.none(), table, encoder)
     metric, params = metrics.pick_metric(None, task), params_of(task=task)
     found = staleness.find_staleness(

@@ -17,14 +17,33 @@ from evergreen.report.bias_page import HEADINGS, LONGEST, NOTES, bias_page, writ
 
 ATTACK = '<script>alert(\'1\')</script>" onclick="x"&\x00\u202e'
 INF, NAN = float("inf"), float("nan")
-COLUMNS: dict[str, Kind] = {"feature": "text", "difference": "effect", "by chance": "effect", "missing": "share"}
+COLUMNS: dict[str, Kind] = {
+    "feature": "text",
+    "difference": "effect",
+    "by chance": "effect",
+    "missing": "share",
+}
 
 
 def finding(
-    topic: str = "sampling", value: float | None = 0.5, bound: str = "", count: int = 2, word: str = "x"
+    topic: str = "sampling",
+    value: float | None = 0.5,
+    bound: str = "",
+    count: int = 2,
+    word: str = "x",
 ) -> Finding:
     rows = tuple((f"{word}{place}", 0.5 / (place + 1), 0.1, 0.25) for place in range(count))
-    return Finding(topic, f"{word} of {topic}", value, f"{word} differs.", "share", bound, COLUMNS, rows, "difference")
+    return Finding(
+        topic,
+        f"{word} of {topic}",
+        value,
+        f"{word} differs.",
+        "share",
+        bound,
+        COLUMNS,
+        rows,
+        "difference",
+    )
 
 
 def report(*findings: Finding) -> BiasReport:
@@ -38,7 +57,12 @@ WHOLE = report(
     finding("labels", 0.1, "max_label_noise"),
     finding("duplicates", 0.05, "max_duplicates", count=0),
 )
-CASES = {"nothing": report(), "one": report(finding()), "whole": WHOLE, "long": report(finding(count=LONGEST + 1))}
+CASES = {
+    "nothing": report(),
+    "one": report(finding()),
+    "whole": WHOLE,
+    "long": report(finding(count=LONGEST + 1)),
+}
 
 
 @pytest.mark.parametrize("shown", CASES.values(), ids=CASES)
@@ -67,7 +91,10 @@ def test_headline(bounds: Bias, verdict: str, mark: str) -> None:
     assert page.found["h1"] == [verdict]
     assert page.found["title"] == [f"Data bias · {verdict}"]
     assert page.found["span"][0] == mark
-    assert page.found["p"][0] == "Data bias · 1,234 rows of 2013-01 to 2013-02 train · newest batch 2013-04"
+    assert (
+        page.found["p"][0]
+        == "Data bias · 1,234 rows of 2013-01 to 2013-02 train · newest batch 2013-04"
+    )
 
 
 def test_what_is_beyond_its_bound_comes_first() -> None:
@@ -81,7 +108,10 @@ def test_what_is_beyond_its_bound_comes_first() -> None:
 
 
 def test_figures_at_a_glance() -> None:
-    more = replace(WHOLE, findings=(*WHOLE.findings, finding("missing", 0.9, "max_missing_difference", word="y")))
+    more = replace(
+        WHOLE,
+        findings=(*WHOLE.findings, finding("missing", 0.9, "max_missing_difference", word="y")),
+    )
     page = Page(bias_page(more, "Data bias", Bias()))
     found = dict(zip(page.found["dt"], page.found["dd"], strict=True))
     assert found == {
@@ -99,7 +129,9 @@ def test_topics_come_in_order_with_their_notes() -> None:
     assert page.found["h2"] == list(HEADINGS.values())
     assert [note in page.found["p"] for note in NOTES.values()] == [True] * len(HEADINGS)
     assert {*HEADINGS} == {*NOTES} == {one.topic for one in WHOLE.findings}
-    assert Page(bias_page(report(finding("labels")), "Data bias", Bias())).found["h2"] == [HEADINGS["labels"]]
+    assert Page(bias_page(report(finding("labels")), "Data bias", Bias())).found["h2"] == [
+        HEADINGS["labels"]
+    ]
 
 
 @pytest.mark.parametrize("count", [1, LONGEST, LONGEST + 1, 200])
@@ -137,7 +169,13 @@ def test_a_finding_without_a_table() -> None:
 )
 def test_values_by_kind(kind: Kind, value: str | float | None, shown: str) -> None:
     one = Finding(
-        "sampling", "name", None, "Says.", columns={"feature": "text", "it": kind}, rows=(("x", value),), drawn="it"
+        "sampling",
+        "name",
+        None,
+        "Says.",
+        columns={"feature": "text", "it": kind},
+        rows=(("x", value),),
+        drawn="it",
     )
     page = Page(bias_page(report(one), "Data bias", Bias()))
     assert page.found["td"] == [shown]
@@ -156,12 +194,20 @@ def test_bars(value: float, chance: float | None, kind: str, width: float) -> No
     row = ("x", value, *([] if chance is None else [chance]))
     one = Finding("sampling", "name", None, "Says.", "effect", "", columns, (row,), "difference")
     content = bias_page(report(one), "Data bias", Bias())
-    assert re.findall(r'<i class="(\w+)" style="width:([\d.]+)%">', content) == [(kind, f"{width:.1f}")]
+    assert re.findall(r'<i class="(\w+)" style="width:([\d.]+)%">', content) == [
+        (kind, f"{width:.1f}")
+    ]
 
 
 def test_nothing_to_draw_draws_no_bar() -> None:
     one = Finding(
-        "sampling", "name", 0.0, "Says.", columns={"a": "text", "b": "share"}, rows=(("x", 0.0), ("y", NAN)), drawn="b"
+        "sampling",
+        "name",
+        0.0,
+        "Says.",
+        columns={"a": "text", "b": "share"},
+        rows=(("x", 0.0), ("y", NAN)),
+        drawn="b",
     )
     assert "<i " not in bias_page(report(one), "Data bias", Bias())
 

@@ -29,7 +29,8 @@ CURVES = {
     "multiclass": ["Recall by class"],
     "regression": ["Errors"],
 }
-GAINS, SLICES, SEEDS, CURVE, CALIBRATION, RULES = 0, 1, 2, 3, -2, -1  # the panels, where there is a champion
+# The panels, where there is a champion
+GAINS, SLICES, SEEDS, CURVE, CALIBRATION, RULES = 0, 1, 2, 3, -2, -1
 NOT_DEFINED = Difference(*[np.nan] * 7)
 ODD = (
     "$x_{",
@@ -47,7 +48,13 @@ def lead(metric, gain, noise=0.002, champion=0.8):
     value, wide = (gain * champion, noise * champion) if down else (gain, noise)
     chance = float(np.clip(0.5 + gain / noise / 4, 0, 1))
     return Difference(
-        champion, champion - value if down else champion + value, value, value - wide, value + wide, chance, chance
+        champion,
+        champion - value if down else champion + value,
+        value,
+        value - wide,
+        value + wide,
+        chance,
+        chance,
     )
 
 
@@ -57,13 +64,18 @@ def predictions(task, classes, draw):
         y = draw.normal(size=300)
         return y, [y + draw.normal(scale=scale, size=300) for scale in (1, 0.5)]
     codes = draw.integers(0, classes, 300)
-    told = [s * np.eye(classes)[codes] + (1 - s) * draw.dirichlet(np.ones(classes), 300) for s in (0.2, 0.4)]
+    told = [
+        s * np.eye(classes)[codes] + (1 - s) * draw.dirichlet(np.ones(classes), 300)
+        for s in (0.2, 0.4)
+    ]
     return codes.astype(float), [one[:, 1] for one in told] if task == "binary" else told
 
 
 def judged_of(task="binary", gain=0.02, champion=True, slices=6, classes=None, seeds=4, **more):
     """What is known of a challenger that is better by `gain` in all, and differently in each of the slices."""
-    y, (old, new) = predictions(task, classes or (2 if task == "binary" else 3), np.random.default_rng(1))
+    y, (old, new) = predictions(
+        task, classes or (2 if task == "binary" else 3), np.random.default_rng(1)
+    )
     metric = METRICS[task][0]
     names = [f"carrier={number}" for number in range(slices)] if isinstance(slices, int) else slices
     found = Comparison(
@@ -72,7 +84,10 @@ def judged_of(task="binary", gain=0.02, champion=True, slices=6, classes=None, s
         rows=300,
         whole={name: lead(name, gain) for name in METRICS[task]} if champion else {},
         models=lead(metric, gain) if champion else None,
-        slices={name: lead(metric, gain + 0.001 * at, 0.01) if champion else None for at, name in enumerate(names)},
+        slices={
+            name: lead(metric, gain + 0.001 * at, 0.01) if champion else None
+            for at, name in enumerate(names)
+        },
         baselines={"constant": lead(metric, 0.2), "linear": lead(metric, 0.1)},
         by_seed={
             side: tuple(0.8 + gain * (side == "challenger") + 0.001 * seed for seed in range(seeds))
@@ -86,7 +101,10 @@ def judged_of(task="binary", gain=0.02, champion=True, slices=6, classes=None, s
 
 def changed(judged, **found):
     """`judged` with other values in its comparison."""
-    return replace(judged, evidence=replace(judged.evidence, comparison=replace(judged.evidence.comparison, **found)))
+    return replace(
+        judged,
+        evidence=replace(judged.evidence, comparison=replace(judged.evidence.comparison, **found)),
+    )
 
 
 @pytest.fixture
@@ -96,7 +114,13 @@ def seen(monkeypatch):
     def draw(judged, number, *, decision=None, gate=None, **more):
         axes = Figure().add_subplot()
         monkeypatch.setattr(module, "draw_panels", lambda panels, *_, **__: panels[number](axes))
-        draw_comparison(judged, decision or decide(judged.evidence, gate or Gate()), "a title", Path("none"), **more)
+        draw_comparison(
+            judged,
+            decision or decide(judged.evidence, gate or Gate()),
+            "a title",
+            Path("none"),
+            **more,
+        )
         return axes
 
     return draw
@@ -104,13 +128,19 @@ def seen(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _without_pyplot(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its figures would live as long as the process
+    # Its figures would live as long as the process
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
 
 
 def texts(axes):
     """All words in `axes`, those beside its ticks included."""
     legend = axes.get_legend()
-    words = [*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels(), *(legend.get_texts() if legend else [])]
+    words = [
+        *axes.texts,
+        *axes.get_xticklabels(),
+        *axes.get_yticklabels(),
+        *(legend.get_texts() if legend else []),
+    ]
     return [one.get_text() for one in words]
 
 
@@ -125,7 +155,8 @@ def colours_of(axes):
     return [to_hex(line.get_color()) for line in sorted(dots, key=lambda line: line.get_ydata()[0])]
 
 
-# --- painted ----------------------------------------------------------------------------------------------------------
+# --- painted
+# --------------------------------------------------------------------------------------------------
 
 
 def unseen_ticks(figure):
@@ -133,18 +164,34 @@ def unseen_ticks(figure):
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            yield from (tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high)
+            yield from (
+                tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high
+            )
 
 
 def check_layout(figure):
     """No words outside of the picture, none upon others."""
     renderer, hidden = FigureCanvasAgg(figure).get_renderer(), set(unseen_ticks(figure))
-    words = [one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip() and one not in hidden]
+    words = [
+        one
+        for one in figure.findobj(Text)
+        if one.get_visible() and one.get_text().strip() and one not in hidden
+    ]
     boxes = {one: one.get_window_extent(renderer) for one in words}
     whole = figure.bbox
-    assert [one.get_text() for one, box in boxes.items() if box.x0 < 0 or box.x1 > whole.x1 or box.y0 < 0] == []
-    upright = [(one.get_text(), box.padded(-1)) for one, box in boxes.items() if not one.get_rotation() % 90]
-    assert [(one[0], two[0]) for one, two in combinations(upright, 2) if one[1].overlaps(two[1])] == []
+    assert [
+        one.get_text()
+        for one, box in boxes.items()
+        if box.x0 < 0 or box.x1 > whole.x1 or box.y0 < 0
+    ] == []
+    upright = [
+        (one.get_text(), box.padded(-1))
+        for one, box in boxes.items()
+        if not one.get_rotation() % 90
+    ]
+    assert [
+        (one[0], two[0]) for one, two in combinations(upright, 2) if one[1].overlaps(two[1])
+    ] == []
 
 
 def check_picture(path):
@@ -190,9 +237,18 @@ def paint(monkeypatch, tmp_path):
 def test_the_picture_of_a_task(task, champion, slices, told, paint):
     figure = paint(judged_of(task, champion=champion, slices=slices))
     rules = 8 + champion * len(METRICS[task])
-    top = ["Gain, 300 rows: green passes, red does not", *([told] if champion else []), "Seeds (●), packaged model (◆)"]
+    top = [
+        "Gain, 300 rows: green passes, red does not",
+        *([told] if champion else []),
+        "Seeds (●), packaged model (◆)",
+    ]
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == [*top, *CURVES[task], "Calibration", f"The gate: promote; 0 of {rules} rules broken"]
+    assert titles == [
+        *top,
+        *CURVES[task],
+        "Calibration",
+        f"The gate: promote; 0 of {rules} rules broken",
+    ]
     assert figure.get_suptitle() == "PROMOTE: a title"
 
 
@@ -217,7 +273,8 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
 
 
-# --- the decision and its rules ---------------------------------------------------------------------------------------
+# --- the decision and its rules
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -225,12 +282,16 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     [
         pytest.param(0.02, Gate(), "PROMOTE: a title", module.GREEN, id="promoted"),
         pytest.param(-0.02, Gate(), "REFUSE: a title", module.RED, id="refused"),
-        pytest.param(0.02, Gate(approval="manual"), "ASK: a title", module.AMBER, id="left to a person"),
+        pytest.param(
+            0.02, Gate(approval="manual"), "ASK: a title", module.AMBER, id="left to a person"
+        ),
     ],
 )
 def test_the_title_says_the_decision_in_its_colour(gain, gate, title, colour, monkeypatch):
     kept = []
-    monkeypatch.setattr(module, "draw_panels", lambda _, *words, **more: kept.append((words[0], more["colour"])))
+    monkeypatch.setattr(
+        module, "draw_panels", lambda _, *words, **more: kept.append((words[0], more["colour"]))
+    )
     judged = judged_of(gain=gain)
     draw_comparison(judged, decide(judged.evidence, gate), "a title", Path("none"))
     assert kept == [(title, colour)]
@@ -243,7 +304,9 @@ def test_every_rule_is_told_and_the_broken_ones_are_red(gain, seen):
     said = [(one["name"], module.DARK if one["met"] else module.RED) for one in decision.rules]
     assert [one for one in told if one[0] in dict(said)] == said
     assert {rule["says"] for rule in decision.rules} <= {words for words, _ in told}
-    assert [words for words, _ in told].count("BROKEN") == sum(not rule["met"] for rule in decision.rules)
+    assert [words for words, _ in told].count("BROKEN") == sum(
+        not rule["met"] for rule in decision.rules
+    )
 
 
 def test_a_long_sentence_is_wrapped_and_ends(seen):
@@ -270,20 +333,30 @@ def test_who_decided_against_the_gate_is_told(seen):
     assert axes.get_title().startswith("The gate: promote; 5 of 12")
 
 
-# --- gains ------------------------------------------------------------------------------------------------------------
+# --- gains
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_metric_is_a_row_with_its_numbers_and_bound(task, seen):
     axes = seen(judged_of(task), GAINS)
     first, *others = METRICS[task]
-    assert [one.get_text() for one in axes.get_yticklabels()] == [f"{first}\ndecides", f"{first}\nas packaged", *others]
+    assert [one.get_text() for one in axes.get_yticklabels()] == [
+        f"{first}\ndecides",
+        f"{first}\nas packaged",
+        *others,
+    ]
     dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
-    assert dots == pytest.approx([2.0] * len(dots))  # in percent of the champion's, or points of 0.01
-    bounds = [line.get_xdata()[0] for line in axes.lines if line.get_label() in (module.LEAST, "margin")]
+    # In percent of the champion's, or points of 0.01
+    assert dots == pytest.approx([2.0] * len(dots))
+    bounds = [
+        line.get_xdata()[0] for line in axes.lines if line.get_label() in (module.LEAST, "margin")
+    ]
     assert bounds == pytest.approx([0.1] + [-0.5] * (len(dots) - 1))
     gain = (
-        "0.7840, +0.0160 (+0.0144 to +0.0176)" if first in LOWER_IS_BETTER else "0.8200, +0.0200 (+0.0180 to +0.0220)"
+        "0.7840, +0.0160 (+0.0144 to +0.0176)"
+        if first in LOWER_IS_BETTER
+        else "0.8200, +0.0200 (+0.0180 to +0.0220)"
     )
     assert axes.texts[0].get_text() == f"0.8000 → {gain}"
 
@@ -291,13 +364,17 @@ def test_each_metric_is_a_row_with_its_numbers_and_bound(task, seen):
 def test_what_the_gate_lets_pass_is_green_and_the_rest_red(seen):
     judged = judged_of("binary")
     worse = judged.evidence.comparison.whole | {"brier": lead("brier", -0.05)}
-    assert colours_of(seen(changed(judged, whole=worse), GAINS)) == [module.GREEN] * 4 + [module.RED]
+    assert colours_of(seen(changed(judged, whole=worse), GAINS)) == [module.GREEN] * 4 + [
+        module.RED
+    ]
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "log_loss"])
 def test_a_metric_that_is_not_defined(name, seen):
     judged = judged_of("binary")
-    axes = seen(changed(judged, whole=judged.evidence.comparison.whole | {name: NOT_DEFINED}), GAINS)
+    axes = seen(
+        changed(judged, whole=judged.evidence.comparison.whole | {name: NOT_DEFINED}), GAINS
+    )
     assert texts(axes).count("not defined on these rows") == 1
     assert len(colours_of(axes)) == 4
 
@@ -311,7 +388,10 @@ def test_an_error_of_nothing_has_no_share(seen):
 
 def test_without_a_champion_it_stands_beside_the_baselines(seen):
     axes = seen(judged_of("regression", champion=False), GAINS)
-    assert [one.get_text() for one in axes.get_yticklabels()] == ["rmse\nbeside constant", "rmse\nbeside linear"]
+    assert [one.get_text() for one in axes.get_yticklabels()] == [
+        "rmse\nbeside constant",
+        "rmse\nbeside linear",
+    ]
     assert colours_of(axes) == [module.GREEN] * 2
     assert axes.get_legend() is None
     assert "baseline's" in axes.get_xlabel()
@@ -323,7 +403,8 @@ def test_with_neither_champion_nor_baselines_there_is_nothing_to_compare_with(se
     assert colours_of(axes) == []
 
 
-# --- slices -----------------------------------------------------------------------------------------------------------
+# --- slices
+# --------------------------------------------------------------------------------------------------
 
 
 def test_slices_are_ordered_coloured_and_counted(seen):
@@ -332,10 +413,23 @@ def test_slices_are_ordered_coloured_and_counted(seen):
     slices |= {"small": None, "unsure": lead("roc_auc", -0.06, 0.07)}
     axes = seen(changed(judged_of(), slices=slices), SLICES)
     assert axes.get_title() == "Slices: 5; 1 too small"
-    assert [one.get_text() for one in axes.get_yticklabels()] == ["unsure", "falls", "slips", "same", "wins"]
+    assert [one.get_text() for one in axes.get_yticklabels()] == [
+        "unsure",
+        "falls",
+        "slips",
+        "same",
+        "wins",
+    ]
     assert colours_of(axes) == [module.GREY, module.RED, module.AMBER, module.GREY, module.GREEN]
     assert [line.get_xdata()[0] for line in axes.lines if line.get_label() == "margin"] == [-3]
-    assert {"beyond the margin", "worse", "within the noise", "better", "margin", "all rows"} <= set(texts(axes))
+    assert {
+        "beyond the margin",
+        "worse",
+        "within the noise",
+        "better",
+        "margin",
+        "all rows",
+    } <= set(texts(axes))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -343,7 +437,9 @@ def test_a_slice_is_red_where_the_gate_breaks(task, seen):
     judged = judged_of(task, gain=-0.028, slices=0)
     slices = {f"{at}": lead(METRICS[task][0], -0.0005 * at, 0.01) for at in range(55, 65)}
     judged = changed(judged, slices=slices)
-    told = next(rule for rule in decide(judged.evidence, Gate()).rules if rule["name"] == "slices")["says"]
+    told = next(rule for rule in decide(judged.evidence, Gate()).rules if rule["name"] == "slices")[
+        "says"
+    ]
     red = [colour == module.RED for colour in colours_of(seen(judged, SLICES))]
     assert red == [f"{at}:" in told for at in reversed(range(55, 65))]
     assert sum(red) == 4
@@ -363,7 +459,9 @@ def test_a_slice_that_is_no_number_for_the_challenger_has_fallen(seen):
 def test_the_lowest_and_the_highest_of_many(seen):
     axes = seen(judged_of(slices=60), SLICES)
     assert axes.get_title() == "Slices: 12 lowest, 12 highest of 60"
-    shown = sorted(zip(axes.get_yticks(), [one.get_text() for one in axes.get_yticklabels()], strict=True))
+    shown = sorted(
+        zip(axes.get_yticks(), [one.get_text() for one in axes.get_yticklabels()], strict=True)
+    )
     expected = [f"carrier={at}" for at in (*range(12), *range(48, 60))]
     assert [name for _, name in shown] == [*expected[:12], "… 36 between", *expected[12:]]
     assert len(colours_of(axes)) == module.MOST_SLICES
@@ -373,7 +471,11 @@ def test_the_lowest_and_the_highest_of_many(seen):
     ("slices", "title"),
     [
         pytest.param({}, "Slices: none to compare", id="none"),
-        pytest.param({"a": None, "b": NOT_DEFINED}, "Slices: none to compare; 2 too small", id="none that is defined"),
+        pytest.param(
+            {"a": None, "b": NOT_DEFINED},
+            "Slices: none to compare; 2 too small",
+            id="none that is defined",
+        ),
         pytest.param({"a": lead("roc_auc", 0)}, "Slices: 1", id="one"),
     ],
 )
@@ -394,7 +496,8 @@ def test_one_wide_interval_does_not_press_the_others(seen):
     assert 2 < high < 10
 
 
-# --- seeds, curves, calibration ---------------------------------------------------------------------------------------
+# --- seeds, curves, calibration
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -402,7 +505,9 @@ def test_every_seed_is_a_point_and_up_is_better(task, seen):
     judged = judged_of(task)
     axes = seen(judged, SEEDS)
     clouds = [tuple(line.get_ydata()) for line in axes.lines if line.get_marker() == "o"]
-    assert clouds == [judged.evidence.comparison.by_seed[side] for side in ("champion", "challenger")]
+    assert clouds == [
+        judged.evidence.comparison.by_seed[side] for side in ("champion", "challenger")
+    ]
     metric = METRICS[task][0]
     packaged = [measure(task, judged.y, p)[metric] for p in judged.predictions.values()]
     assert [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "D"] == packaged
@@ -455,7 +560,9 @@ def test_calibration_of_numbers_is_the_mean_residual_by_tenth(seen):
     line = seen(judged, CALIBRATION).lines[1]
     assert line.get_label() == "challenger: error 0.0100"
     assert len(line.get_xdata()) == 10
-    assert (line.get_xdata()[0], line.get_ydata()[0]) == pytest.approx((p[low].mean(), (judged.y - p)[low].mean()))
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == pytest.approx(
+        (p[low].mean(), (judged.y - p)[low].mean())
+    )
 
 
 def test_the_classes_that_differ_most_are_kept(seen):
@@ -463,6 +570,8 @@ def test_the_classes_that_differ_most_are_kept(seen):
     worse = judged.predictions["champion"].copy()
     worse[judged.y == 7] = np.eye(20)[3]
     same = {"champion": worse, "challenger": judged.predictions["champion"]}
-    shown = [one.get_text() for one in seen(replace(judged, predictions=same), CURVE).get_xticklabels()]
+    shown = [
+        one.get_text() for one in seen(replace(judged, predictions=same), CURVE).get_xticklabels()
+    ]
     assert "class 7" in shown
     assert len(shown) == module.MOST_CLASSES

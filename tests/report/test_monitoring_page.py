@@ -14,19 +14,34 @@ from evergreen.project import Project
 from evergreen.report.monitoring_page import SHOWN, Story, monitoring_page, write_monitoring_page
 
 
-def shift(column: str, effect: float | None = 0.01, margin: float = 0.02, kind: str = "number") -> dict[str, Any]:
+def shift(
+    column: str, effect: float | None = 0.01, margin: float = 0.02, kind: str = "number"
+) -> dict[str, Any]:
     drifted = effect is not None and effect > margin
-    said = {"column": column, "kind": kind, "effect": effect, "margin": margin, "says": f"{column} moved"}
+    said = {
+        "column": column,
+        "kind": kind,
+        "effect": effect,
+        "margin": margin,
+        "says": f"{column} moved",
+    }
     return {"shift": said, "p": 0.5, "drifted": drifted}
 
 
-def seen(batch: str, value: float | None = 0.7, columns: tuple[Any, ...] = (), **more: Any) -> dict[str, Any]:
+def seen(
+    batch: str, value: float | None = 0.7, columns: tuple[Any, ...] = (), **more: Any
+) -> dict[str, Any]:
     middle = 0.68 if value is None else value
     around = {"value": middle, "low": middle - 0.01, "high": middle + 0.01}
     columns = columns or (shift("temp", 0.5), shift("distance"))
     drift = {"columns": columns, "drifted": [one["shift"]["column"] for one in columns if one["drifted"]],
              "together": False, "auc": 0.6}  # fmt: skip
-    known = {"batch": batch, "real": {"roc_auc": around} if value else {}, "adjusted": {"roc_auc": around}, "unfit": []}
+    known = {
+        "batch": batch,
+        "real": {"roc_auc": around} if value else {},
+        "adjusted": {"roc_auc": around},
+        "unfit": [],
+    }
     return known | {"drift": drift} | more
 
 
@@ -55,7 +70,8 @@ def test_the_page_says_what_was_decided_and_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "verdict"), [("retrain", "time to retrain"), ("watch", "to be watched"), ("nothing", "nothing to do")]
+    ("action", "verdict"),
+    [("retrain", "time to retrain"), ("watch", "to be watched"), ("nothing", "nothing to do")],
 )
 def test_the_verdict_is_the_newest_decision(action: str, verdict: str) -> None:
     assert f"<h1>{verdict}</h1>" in monitoring_page(story(decisions=[("2013-08", action, "so")]))
@@ -79,7 +95,15 @@ def test_the_chart_has_a_point_for_each_batch_with_labels_at_its_height() -> Non
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
 def test_odd_numbers_break_nothing(value: float) -> None:
     page = monitoring_page(
-        story(seen=[seen("a", value or 0.5, (shift("x", None), shift("y", math.inf), shift("z", 0.0, 0.0)))])
+        story(
+            seen=[
+                seen(
+                    "a",
+                    value or 0.5,
+                    (shift("x", None), shift("y", math.inf), shift("z", 0.0, 0.0)),
+                )
+            ]
+        )
     )
     chart(page)
     assert "nan" not in re.sub(r"<title>.*?</title>", "", page)
@@ -93,7 +117,9 @@ def test_nothing_seen_yet_is_a_page_too() -> None:
 
 def test_only_the_newest_batches_are_drawn() -> None:
     many = [seen(f"b{at:03}") for at in range(SHOWN + 5)]
-    page = monitoring_page(story(seen=many, decisions=[(one["batch"], "watch", "so") for one in many]))
+    page = monitoring_page(
+        story(seen=many, decisions=[(one["batch"], "watch", "so") for one in many])
+    )
     assert "b004" not in page
     assert f"b{SHOWN + 4:03}" in page
 
@@ -101,7 +127,11 @@ def test_only_the_newest_batches_are_drawn() -> None:
 def test_values_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
     page = monitoring_page(
-        story(model=evil, seen=[seen(evil, columns=(shift(evil, 0.5),))], decisions=[(evil, "watch", evil)])
+        story(
+            model=evil,
+            seen=[seen(evil, columns=(shift(evil, 0.5),))],
+            decisions=[(evil, "watch", evil)],
+        )
     )
     assert "<script" not in page
     assert "default-src 'none'" in page

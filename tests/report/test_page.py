@@ -37,7 +37,9 @@ def test_faults_and_tiles() -> None:
     assert (page.found["dt"], page.found["dd"]) == (["rows", "bad"], ["12all", "0"])
 
 
-@pytest.mark.parametrize("shown", [header(ATTACK, ATTACK, "bad"), faults(ATTACK, [ATTACK]), tiles([(ATTACK,) * 3])])
+@pytest.mark.parametrize(
+    "shown", [header(ATTACK, ATTACK, "bad"), faults(ATTACK, [ATTACK]), tiles([(ATTACK,) * 3])]
+)
 def test_values_are_shown_and_never_obeyed(shown: str) -> None:
     page = Page(lay_out(ATTACK, ATTACK, [shown]))
     assert "script" not in page.tags
@@ -47,7 +49,13 @@ def test_values_are_shown_and_never_obeyed(shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("a & b", "a &amp; b"), ("<i>", "&lt;i&gt;"), ('"', "&quot;"), ("\x00\u202e\n", "\ufffd\ufffd\n"), ("é→", "é→")],
+    [
+        ("a & b", "a &amp; b"),
+        ("<i>", "&lt;i&gt;"),
+        ('"', "&quot;"),
+        ("\x00\u202e\n", "\ufffd\ufffd\n"),
+        ("é→", "é→"),
+    ],
 )
 def test_text(value: str, shown: str) -> None:
     assert text(value) == shown
@@ -55,7 +63,14 @@ def test_text(value: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("part", "whole", "said"),
-    [(0, 0, ""), (0, 9, "0%"), (9, 9, "100%"), (1, 3, "33.33%"), (1, 10**9, "0.01%"), (10**9 - 1, 10**9, "99.99%")],
+    [
+        (0, 0, ""),
+        (0, 9, "0%"),
+        (9, 9, "100%"),
+        (1, 3, "33.33%"),
+        (1, 10**9, "0.01%"),
+        (10**9 - 1, 10**9, "99.99%"),
+    ],
 )
 def test_share(part: int, whole: int, said: str) -> None:
     assert share(part, whole) == said

@@ -33,7 +33,8 @@ def predictions(task, rows, classes, draw):
         return y, [y + draw.normal(scale=scale, size=rows) for scale in (0.5, 1)] + [np.zeros(rows)]
     codes = np.r_[np.arange(classes), draw.integers(0, classes, rows)][:rows]
     told = [
-        share * np.eye(classes)[codes] + (1 - share) * draw.dirichlet(np.ones(classes), rows) for share in (0.4, 0.2)
+        share * np.eye(classes)[codes] + (1 - share) * draw.dirichlet(np.ones(classes), rows)
+        for share in (0.4, 0.2)
     ]
     told.append(np.full((rows, classes), 1 / classes))
     return codes.astype(np.float32), [one[:, 1] for one in told] if task == "binary" else told
@@ -45,7 +46,10 @@ def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
     draw = np.random.default_rng(1)
     y, told = predictions(task, rows, len(names), draw)
     models = dict(zip(("model", "linear", "constant"), told, strict=True))
-    metrics = [measure(task, y, told[0] * (1 - 0.01 * seed) + 0.01 * seed * told[1]) for seed in range(seeds)]
+    metrics = [
+        measure(task, y, told[0] * (1 - 0.01 * seed) + 0.01 * seed * told[1])
+        for seed in range(seeds)
+    ]
     return Evaluation(
         task=task,
         rows=rows,
@@ -61,7 +65,8 @@ def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
 def trained_of(seeds=5, rounds=20):
     curve = tuple(1 / (1 + step) for step in range(rounds + 3))
     return [
-        Trained(seed, b"", rounds, curve[rounds - 1], {"train": curve, "validation": curve}) for seed in range(seeds)
+        Trained(seed, b"", rounds, curve[rounds - 1], {"train": curve, "validation": curve})
+        for seed in range(seeds)
     ]
 
 
@@ -77,14 +82,22 @@ def check_picture(path):
 
 @pytest.fixture(autouse=True)
 def _without_pyplot(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its figures would live as long as the process
+    # Its figures would live as long as the process
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_pictures_of_a_task(task, tmp_path):
     evaluation = evaluation_of(task)
-    result = draw_result(evaluation, range(5), trained_of(), IMPORTANCE, "a title", tmp_path / "reports" / "result.png")
+    result = draw_result(
+        evaluation,
+        range(5),
+        trained_of(),
+        IMPORTANCE,
+        "a title",
+        tmp_path / "reports" / "result.png",
+    )
     curves = draw_curves(evaluation, "a title", tmp_path / "reports" / "curves.png")
     check_picture(result)
     check_picture(curves)
@@ -98,13 +111,19 @@ def test_pyplot_would_be_noticed():
 
 def test_a_single_seed_of_one_round(tmp_path):
     evaluation = evaluation_of("binary", seeds=1, chosen=(0,))
-    check_picture(draw_result(evaluation, [0], trained_of(1, rounds=1), IMPORTANCE, "one", tmp_path / "result.png"))
+    check_picture(
+        draw_result(
+            evaluation, [0], trained_of(1, rounds=1), IMPORTANCE, "one", tmp_path / "result.png"
+        )
+    )
 
 
 def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
     evaluation = evaluation_of("regression", seeds=40, chosen=tuple(range(40)))
     unused = dict.fromkeys(["$", "_"], 0.0)
-    check_picture(draw_result(evaluation, range(40), trained_of(40), unused, "many", tmp_path / "result.png"))
+    check_picture(
+        draw_result(evaluation, range(40), trained_of(40), unused, "many", tmp_path / "result.png")
+    )
 
 
 @pytest.mark.slow
@@ -112,25 +131,44 @@ def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
     ("task", "rows", "classes"),
     [
         pytest.param("binary", 2, None, id="a row of each class"),
-        pytest.param("multiclass", 400, tuple(f"class {code}" for code in range(15)), id="too many classes to count"),
-        pytest.param("multiclass", 50, ("_a", "b^c <b>", "% {d} \\e"), id="signs in the names of classes"),
+        pytest.param(
+            "multiclass",
+            400,
+            tuple(f"class {code}" for code in range(15)),
+            id="too many classes to count",
+        ),
+        pytest.param(
+            "multiclass", 50, ("_a", "b^c <b>", "% {d} \\e"), id="signs in the names of classes"
+        ),
         pytest.param("regression", 9001, None, id="more rows than are drawn"),
     ],
 )
 def test_curves_of_odd_holdouts(task, rows, classes, tmp_path):
-    check_picture(draw_curves(evaluation_of(task, rows, classes=classes), "odd", tmp_path / "curves.png"))
+    check_picture(
+        draw_curves(evaluation_of(task, rows, classes=classes), "odd", tmp_path / "curves.png")
+    )
 
 
 def test_dollar_signs_in_names_are_no_formula(tmp_path):
-    check_picture(draw_curves(evaluation_of("binary", 50, classes=("other", "$a_$")), "odd", tmp_path / "curves.png"))
+    check_picture(
+        draw_curves(
+            evaluation_of("binary", 50, classes=("other", "$a_$")), "odd", tmp_path / "curves.png"
+        )
+    )
 
 
 def test_a_metric_that_is_not_defined(tmp_path):
     evaluation = evaluation_of("regression")
     nothing = Estimate(np.nan, np.nan, np.nan)
-    estimates = {model: {**metrics, "r2": nothing} for model, metrics in evaluation.estimates.items()}
+    estimates = {
+        model: {**metrics, "r2": nothing} for model, metrics in evaluation.estimates.items()
+    }
     evaluation = replace(evaluation, estimates=estimates)
-    check_picture(draw_result(evaluation, range(5), trained_of(), IMPORTANCE, "no r2", tmp_path / "result.png"))
+    check_picture(
+        draw_result(
+            evaluation, range(5), trained_of(), IMPORTANCE, "no r2", tmp_path / "result.png"
+        )
+    )
 
 
 @pytest.mark.slow
@@ -145,7 +183,9 @@ def test_a_class_missing_in_the_holdout(tmp_path):
 def test_a_constant_model_can_be_drawn(tmp_path):
     evaluation = evaluation_of("binary")
     flat = dict.fromkeys(evaluation.predictions, np.full(evaluation.rows, 0.25))
-    check_picture(draw_curves(replace(evaluation, predictions=flat), "flat", tmp_path / "curves.png"))
+    check_picture(
+        draw_curves(replace(evaluation, predictions=flat), "flat", tmp_path / "curves.png")
+    )
 
 
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
@@ -167,7 +207,8 @@ def test_a_curve_for_every_task():
     assert set(TASKS) == set(train_module.LOSSES)
 
 
-# --- gain -------------------------------------------------------------------------------------------------------------
+# --- gain
+# --------------------------------------------------------------------------------------------------
 
 
 def boosters_of(y, seeds, **options):
@@ -175,8 +216,13 @@ def boosters_of(y, seeds, **options):
     x = draw.normal(size=(300, 3)).astype(np.float32)
     table = Table(x, y(x).astype(np.float32))
     tables = Tables("regression", ("some", "most", "none"), (), (), table, table, table)
-    params = Train(rounds=10, early_stopping_rounds=10, max_depth=3, max_bin=32, colsample_bytree=1, **options)
-    return {seed: train(build_matrix(tables, params, threads=1), params, seed).booster for seed in range(seeds)}
+    params = Train(
+        rounds=10, early_stopping_rounds=10, max_depth=3, max_bin=32, colsample_bytree=1, **options
+    )
+    return {
+        seed: train(build_matrix(tables, params, threads=1), params, seed).booster
+        for seed in range(seeds)
+    }
 
 
 def test_gain_is_shared_by_what_the_model_uses():
@@ -192,4 +238,8 @@ def test_gain_is_shared_by_what_the_model_uses():
 
 def test_a_model_without_splits_uses_nothing():
     boosters = boosters_of(lambda x: np.ones(len(x)), 1)
-    assert feature_gain(boosters.values(), ("some", "most", "none")) == {"some": 0, "most": 0, "none": 0}
+    assert feature_gain(boosters.values(), ("some", "most", "none")) == {
+        "some": 0,
+        "most": 0,
+        "none": 0,
+    }

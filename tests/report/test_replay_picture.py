@@ -47,7 +47,18 @@ def course_of(policy, actions, gain=0.0):
     champion, steps = "2013-04", []
     for at, (batch, action) in enumerate(zip(BATCHES, actions, strict=True)):
         value = 0.7 + 0.01 * at + gain * (champion != "2013-04")
-        steps.append(Step(batch, 100, value, value - 0.01, value + 0.01, champion, action, f"{action} of {batch}"))
+        steps.append(
+            Step(
+                batch,
+                100,
+                value,
+                value - 0.01,
+                value + 0.01,
+                champion,
+                action,
+                f"{action} of {batch}",
+            )
+        )
         champion = batch if action == PROMOTED else champion
     trained = [one for one in actions if one in (PROMOTED, REFUSED, STOPPED)]
     mean = float(np.mean([one.value for one in steps]))
@@ -59,7 +70,9 @@ def course_of(policy, actions, gain=0.0):
 def replay_of(metric="roc_auc", gain=0.03, policies=tuple(ACTIONS)):
     courses = [course_of(one, ACTIONS[one], gain) for one in policies]
     found = Replay(metric, 0.95, BATCHES, ("2013-07",), (), {}, tuple(courses))
-    return replace(found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses))
+    return replace(
+        found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses)
+    )
 
 
 @pytest.fixture
@@ -77,7 +90,8 @@ def seen(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _without_pyplot(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its figures would live as long as the process
+    # Its figures would live as long as the process
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
 
 
 def labels(axes):
@@ -107,13 +121,26 @@ def test_each_policy_is_a_line_of_its_own_colour(seen):
     assert {name: to_hex(lines[name].get_color()) for name in COLOURS} == COLOURS
     assert len({to_hex(line.get_color()) for line in lines.values()}) == len(ACTIONS)
     for name, line in lines.items():
-        assert list(line.get_ydata()) == [one.value for one in course_of(name, ACTIONS[name], 0.03).steps]
+        assert list(line.get_ydata()) == [
+            one.value for one in course_of(name, ACTIONS[name], 0.03).steps
+        ]
 
 
 def test_a_new_champion_is_marked_where_it_met_its_first_batch(seen):
     axes = seen(replay_of(), METRIC)
-    marks = [line for line in axes.get_lines() if line.get_marker() == "D" and line.get_label().startswith("_")]
-    assert [[round(at) for at in line.get_xdata()] for line in marks] == [[], [1], [], [2], [1, 2], []]
+    marks = [
+        line
+        for line in axes.get_lines()
+        if line.get_marker() == "D" and line.get_label().startswith("_")
+    ]
+    assert [[round(at) for at in line.get_xdata()] for line in marks] == [
+        [],
+        [1],
+        [],
+        [2],
+        [1, 2],
+        [],
+    ]
 
 
 @pytest.mark.parametrize("panel", [METRIC, DEEDS])
@@ -129,25 +156,49 @@ def test_better_is_up(seen):
 
 def test_what_a_policy_did_is_marked_and_explained(seen):
     axes = seen(replay_of(), DEEDS)
-    single = [line for line in axes.get_lines() if line.get_linestyle() == "None" and np.size(line.get_xdata())]
+    single = [
+        line
+        for line in axes.get_lines()
+        if line.get_linestyle() == "None" and np.size(line.get_xdata())
+    ]
     marks = {(int(line.get_xdata()[0]), int(line.get_ydata()[0])) for line in single}
     acts = ACTIONS.values()
-    assert marks == {(at, row) for row, one in enumerate(acts) for at, action in enumerate(one) if action in WORDS}
+    assert marks == {
+        (at, row)
+        for row, one in enumerate(acts)
+        for at, action in enumerate(one)
+        if action in WORDS
+    }
     assert labels(axes) == list(WORDS.values())
     assert [one.get_text() for one in axes.get_yticklabels()] == REAL
 
 
 def test_only_what_happened_is_explained(seen):
-    assert labels(seen(replay_of(policies=("never", "every 3 batches")), DEEDS)) == [WORDS[PROMOTED]]
+    assert labels(seen(replay_of(policies=("never", "every 3 batches")), DEEDS)) == [
+        WORDS[PROMOTED]
+    ]
     assert seen(replay_of(policies=("never",)), DEEDS).get_legend() is None
 
 
 @pytest.mark.parametrize(
     ("panel", "told"),
     [
-        (RETRAININGS, [" 0", " 3, 1 promoted", " 1, 1 promoted", " 1, 1 promoted", " 3, 3 promoted"]),
+        (
+            RETRAININGS,
+            [" 0", " 3, 1 promoted", " 1, 1 promoted", " 1, 1 promoted", " 3, 3 promoted"],
+        ),
         (SECONDS, [" 0 s", " 38 s", " 12 s", " 12 s", " 38 s"]),
-        (GAINS, ["mean 0.7150", "mean 0.7375", "mean 0.7150", "mean 0.7300", "mean 0.7375", "mean 0.7150"]),
+        (
+            GAINS,
+            [
+                "mean 0.7150",
+                "mean 0.7375",
+                "mean 0.7150",
+                "mean 0.7300",
+                "mean 0.7375",
+                "mean 0.7150",
+            ],
+        ),
     ],
 )
 def test_the_totals_are_told(panel, told, seen):
@@ -165,7 +216,8 @@ def test_the_gain_of_never_is_no_finding(seen):
     ]
 
 
-# --- what staleness costs -----------------------------------------------------------------------------------------------
+# --- what staleness costs
+# -----------------------------------------------------------------------------------------------
 
 
 def aged_replay(slope=0.01, metric="roc_auc", **parts):
@@ -191,7 +243,9 @@ def stale(monkeypatch):
     def draw(found):
         axes, titles = Figure().add_subplot(), []
         monkeypatch.setattr(
-            module, "draw_panels", lambda panels, title, *_, **__: (titles.append(title), panels[0](axes))
+            module,
+            "draw_panels",
+            lambda panels, title, *_, **__: (titles.append(title), panels[0](axes)),
         )
         draw_staleness(found, Path("none"))
         return axes, titles[0]
@@ -202,8 +256,16 @@ def stale(monkeypatch):
 def test_what_age_costs_is_a_line_from_the_freshest_champion(stale):
     axes, title = stale({"": aged_replay()})
     line = axes.get_lines()[0]
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 2, 3, 4], pytest.approx([0, 0.01, 0.02, 0.03]))
-    assert [one.get_text() for one in axes.get_xticklabels()] == ["1\n4x", "2\n3x", "3\n2x", "4\n1x"]
+    assert (list(line.get_xdata()), list(line.get_ydata())) == (
+        [1, 2, 3, 4],
+        pytest.approx([0, 0.01, 0.02, 0.03]),
+    )
+    assert [one.get_text() for one in axes.get_xticklabels()] == [
+        "1\n4x",
+        "2\n3x",
+        "3\n2x",
+        "4\n1x",
+    ]
     assert title == "What a stale champion loses in roc_auc: +0.0100 for a batch more"
     assert axes.get_legend() is None
 

@@ -18,18 +18,46 @@ def report(
     batch: str, quarantined: int = 0, faults: tuple[str, ...] = (), words: str = "temp: -40 to 120"
 ) -> BatchReport:
     checks = (
-        Check(words, "rows", quarantined == 0, quarantined, (words,) if quarantined else (), "0.3% of rows"),
+        Check(
+            words,
+            "rows",
+            quarantined == 0,
+            quarantined,
+            (words,) if quarantined else (),
+            "0.3% of rows",
+        ),
         Check(f"time: smallest is {batch}-01", "batch", not faults, observed=words),
-        Check("tail: not missing in at least 95% of rows", "batch", True, 7, observed="0.7% of rows"),
+        Check(
+            "tail: not missing in at least 95% of rows", "batch", True, 7, observed="0.7% of rows"
+        ),
     )
     rows = 1000
-    return BatchReport(batch, rows, 0 if faults else rows - quarantined, 0 if faults else quarantined, checks, faults)
+    return BatchReport(
+        batch,
+        rows,
+        0 if faults else rows - quarantined,
+        0 if faults else quarantined,
+        checks,
+        faults,
+    )
 
 
 GOOD = [report("2013-06"), report("2013-07", quarantined=3)]
-BAD = [*GOOD, report("2013-08", quarantined=400, faults=("400 of 1,000 rows are bad", "newest row is too old"))]
+BAD = [
+    *GOOD,
+    report(
+        "2013-08", quarantined=400, faults=("400 of 1,000 rows are bad", "newest row is too old")
+    ),
+]
 MANY = [report(f"{2000 + month // 12}-{month % 12 + 1:02}") for month in range(NEWEST + 6)]
-CASES = {"none": [], "one": GOOD[:1], "good": GOOD, "bad": BAD, "many": MANY, "old bad": [*BAD, *MANY]}
+CASES = {
+    "none": [],
+    "one": GOOD[:1],
+    "good": GOOD,
+    "bad": BAD,
+    "many": MANY,
+    "old bad": [*BAD, *MANY],
+}
 
 
 @pytest.mark.parametrize("reports", CASES.values(), ids=CASES)
@@ -69,7 +97,10 @@ def test_faults_come_first() -> None:
 @pytest.mark.parametrize(
     ("reports", "tiles"),
     [
-        (GOOD, ["batches2", "rows2,000", "valid1,99799.85%", "quarantined30.15%", "rules per batch3"]),
+        (
+            GOOD,
+            ["batches2", "rows2,000", "valid1,99799.85%", "quarantined30.15%", "rules per batch3"],
+        ),
         (
             BAD,
             [
@@ -79,7 +110,13 @@ def test_faults_come_first() -> None:
         ),
         (
             [BatchReport("a", 10**6, 10**6 - 1, 1, ())],  # never rounded to 'all' or 'none'
-            ["batches1", "rows1,000,000", "valid999,99999.99%", "quarantined10.01%", "rules per batch0"],
+            [
+                "batches1",
+                "rows1,000,000",
+                "valid999,99999.99%",
+                "quarantined10.01%",
+                "rules per batch0",
+            ],
         ),
         (
             [BatchReport("a", 0, 0, 0, ())],
@@ -89,12 +126,17 @@ def test_faults_come_first() -> None:
 )
 def test_totals(reports: list[BatchReport], tiles: list[str]) -> None:
     page = Page(validation_page(reports, "Validation"))
-    found = [f"{name}{value}" for name, value in zip(page.found["dt"], page.found["dd"], strict=True)]
+    found = [
+        f"{name}{value}" for name, value in zip(page.found["dt"], page.found["dd"], strict=True)
+    ]
     assert found == tiles
 
 
 def test_map_has_a_row_per_rule_and_a_cell_per_batch() -> None:
-    uneven = [*BAD, BatchReport("2013-09", 5, 0, 0, BAD[-1].checks[2:], ("missing column(s) 'temp'",))]
+    uneven = [
+        *BAD,
+        BatchReport("2013-09", 5, 0, 0, BAD[-1].checks[2:], ("missing column(s) 'temp'",)),
+    ]
     rules = Page(validation_page(uneven, "Validation")).found["tbody"][0].strip().splitlines()
     assert rules == [
         "temp: -40 to 120✓3400–",
@@ -112,8 +154,12 @@ def test_batches_newest_first_and_the_bad_one_open() -> None:
     page = Page(validation_page([BAD[-1], *GOOD], "Validation"))
     assert page.found["strong"] == ["2013-07", "2013-06", "2013-08"]
     assert page.opened == 1
-    assert re.findall("<details open><summary><strong>(.*?)<", validation_page([BAD[-1], *GOOD], "")) == ["2013-08"]
-    assert re.findall("<details open><summary><strong>(.*?)<", validation_page(GOOD, "")) == ["2013-07"]
+    assert re.findall(
+        "<details open><summary><strong>(.*?)<", validation_page([BAD[-1], *GOOD], "")
+    ) == ["2013-08"]
+    assert re.findall("<details open><summary><strong>(.*?)<", validation_page(GOOD, "")) == [
+        "2013-07"
+    ]
 
 
 def test_broken_rules_come_first_in_their_batch() -> None:
@@ -130,12 +176,18 @@ def test_only_the_newest_and_the_bad_are_shown_but_all_are_counted() -> None:
     for reports, shown, note in (
         (MANY[:NEWEST], MANY[:NEWEST], None),
         (MANY, MANY[-NEWEST:], "the newest 24 of 30 batches."),
-        ([old_bad, *MANY], [old_bad, *MANY[-NEWEST:]], "the newest 24 of 31 batches, and older ones that are bad."),
+        (
+            [old_bad, *MANY],
+            [old_bad, *MANY[-NEWEST:]],
+            "the newest 24 of 31 batches, and older ones that are bad.",
+        ),
     ):
         page = Page(validation_page(reports, "Validation"))
         assert page.found["strong"] == [one.batch for one in reversed(shown)]
         assert page.found["dd"][0].startswith(str(len(reports)))
-        assert [note in words if note else "newest 24" not in words for words in page.found["p"][1:]] == [True, True]
+        assert [
+            note in words if note else "newest 24" not in words for words in page.found["p"][1:]
+        ] == [True, True]
 
 
 def test_data_is_shown_and_never_obeyed() -> None:

@@ -27,7 +27,12 @@ def bake(template: Path, folder: Path, **answers: str) -> Path:
     folder.mkdir(parents=True)
     name = answers.get("project_name", "Churn Model")
     slug = re.sub(r"\W+", "-", name.lower())
-    known = {"project_name": name, "project_slug": slug, "package_name": slug.replace("-", "_"), "author": "Somebody"}
+    known = {
+        "project_name": name,
+        "project_slug": slug,
+        "package_name": slug.replace("-", "_"),
+        "author": "Somebody",
+    }
     known |= {key: values[0] for key, values in CHOICES.items()} | answers
     (folder / engine.ANSWERS).write_text(json.dumps(known))
     engine.main([str(template), str(folder)])
@@ -37,7 +42,9 @@ def bake(template: Path, folder: Path, **answers: str) -> Path:
 def files(project: Path) -> list[Path]:
     """Return the files of a new project, git's own left out."""
     return sorted(
-        path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts
+        path
+        for path in project.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(project).parts
     )
 
 
@@ -76,7 +83,9 @@ def verify(project: Path) -> None:
     assert any("infra/" in text for text in own(project).values()) == has_servers
     tests = [path.relative_to(project / "tests").as_posix() for path in files(project / "tests")]
     assert tests == ["test_dataset.py", "test_run.py"]
-    defined = {"__init__.py", "dataset.py", "expectations.py"} | ({"flights.py"} if has_data else set())
+    defined = {"__init__.py", "dataset.py", "expectations.py"} | (
+        {"flights.py"} if has_data else set()
+    )
     assert {path.name for path in files(project / "src" / package)} == defined
     assert [path.name for path in (project / "src").iterdir()] == [package]
 
@@ -136,7 +145,9 @@ def _verify_size(project: Path) -> None:
     said = f"{len(lines)} files, {sum(lines.values())} lines: {lines}"
     assert len(lines) <= 30, said
     with zipfile.ZipFile(wheel_of(project)) as archive:
-        library = {archive.read(name) for name in archive.namelist() if name.endswith(".py")} - {b""}
+        library = {archive.read(name) for name in archive.namelist() if name.endswith(".py")} - {
+            b""
+        }
     assert [path for path in files(project) if path.read_bytes() in library] == []
 
 
@@ -153,5 +164,7 @@ def _verify_map(project: Path, readme: str) -> None:
     assert made < named
     assert [name for name in named - made if not (project / name).exists()] == []
     assert [
-        name for name in own(project) if name.startswith("src/") and name not in named and "__init__" not in name
+        name
+        for name in own(project)
+        if name.startswith("src/") and name not in named and "__init__" not in name
     ] == []

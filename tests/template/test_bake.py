@@ -44,7 +44,9 @@ def pairs() -> list[dict[str, str]]:
     wanted = {
         pair
         for (one, first), (other, second) in itertools.combinations(CHOICES.items(), 2)
-        for pair in itertools.product(((one, value) for value in first), ((other, value) for value in second))
+        for pair in itertools.product(
+            ((one, value) for value in first), ((other, value) for value in second)
+        )
     }
     chosen = []
     while wanted:
@@ -60,7 +62,12 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Any]:
 
     def run(template: object, *options: str, fails: bool = False, **answers: str) -> Any:
         (tmp_path / "config.yaml").write_text(
-            json.dumps({"cookiecutters_dir": str(tmp_path / "cloned"), "replay_dir": str(tmp_path / "replay")})
+            json.dumps(
+                {
+                    "cookiecutters_dir": str(tmp_path / "cloned"),
+                    "replay_dir": str(tmp_path / "replay"),
+                }
+            )
         )
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
@@ -82,7 +89,8 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-# --- names and options ------------------------------------------------------------------------------------------------
+# --- names and options
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("names", NAMES, ids=lambda one: one["project_name"])
@@ -95,28 +103,44 @@ def test_options(template: Path, tmp_path: Path, options: dict[str, str]) -> Non
     verify(bake(template, tmp_path / "made", **options))
 
 
-def test_with_its_own_names_the_reference_comes_out_as_it_is(template: Path, tmp_path: Path) -> None:
+def test_with_its_own_names_the_reference_comes_out_as_it_is(
+    template: Path, tmp_path: Path
+) -> None:
     made = bake(template, tmp_path / "made", **REFERENCE)
     shipped = {path: source for path, (_, source) in engine.choose(template, REFERENCE).items()}
     for path, source in shipped.items():
         ours, theirs = (template / source).read_text(), (made / path).read_text()
         assert ours == theirs or engine.MARK.search(ours), path
-    added = {engine.ANSWERS, "requirements/library.txt", wheel_of(made).relative_to(made).as_posix()}
+    added = {
+        engine.ANSWERS,
+        "requirements/library.txt",
+        wheel_of(made).relative_to(made).as_posix(),
+    }
     assert {path.relative_to(made).as_posix() for path in files(made)} == {*shipped, *added}
 
 
 def test_every_rule_is_alive(template: Path) -> None:
     everything = [path for _, path in engine.tracked(template)]
     chosen = {
-        (path, source) for answers in every_answer() for path, (_, source) in engine.choose(template, answers).items()
+        (path, source)
+        for answers in every_answer()
+        for path, (_, source) in engine.choose(template, answers).items()
     }
     shipped: dict[str, str] = {}
     for path, source in chosen:
         shipped[path] = shipped.get(path, "") + (template / source).read_text()
-    packed = [(template / path).read_text() for path in everything if engine.matches(path, engine.LIBRARY_DOCS)]
+    packed = [
+        (template / path).read_text()
+        for path in everything
+        if engine.matches(path, engine.LIBRARY_DOCS)
+    ]
     texts = "\n".join([*shipped.values(), *packed])
     patterns = (*engine.TAKEN, *engine.LEFT, *engine.LIBRARY_DOCS, *engine.OPTIONAL)
-    dead = [pattern for pattern in patterns if not any(engine.matches(path, (pattern,)) for path in everything)]
+    dead = [
+        pattern
+        for pattern in patterns
+        if not any(engine.matches(path, (pattern,)) for path in everything)
+    ]
     dead += [name for name, _ in engine.names(REFERENCE) if not re.search(name, texts)]
     dead += [
         pattern
@@ -130,7 +154,11 @@ def test_every_rule_is_alive(template: Path) -> None:
 
 def test_a_mark_stands_only_where_it_is_cut(template: Path) -> None:
     mark = re.compile(r"^\s*(#|<!--) template: (begin|end) ", re.MULTILINE)
-    cut = {source for answers in every_answer() for _, source in engine.choose(template, answers).values()}
+    cut = {
+        source
+        for answers in every_answer()
+        for _, source in engine.choose(template, answers).values()
+    }
     for _, path in engine.tracked(template):
         content = (template / path).read_bytes()
         if b"\0" not in content and mark.search(content.decode()):
@@ -140,7 +168,10 @@ def test_a_mark_stands_only_where_it_is_cut(template: Path) -> None:
 @cache
 def every_answer() -> list[dict[str, str]]:
     """Return all combinations of what there is to choose."""
-    return [REFERENCE | dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
+    return [
+        REFERENCE | dict(zip(CHOICES, values, strict=True))
+        for values in itertools.product(*CHOICES.values())
+    ]
 
 
 def test_nothing_that_ships_is_ignored_or_a_link(template: Path) -> None:
@@ -167,7 +198,8 @@ def test_blocks_are_cut_with_their_marks() -> None:
     assert engine.cut_blocks(text, REFERENCE, "x") == "1\n3\n"
 
 
-# --- bad answers ------------------------------------------------------------------------------------------------------
+# --- bad answers
+# --------------------------------------------------------------------------------------------------
 
 BAD = [
     {"package_name": "evergreen"}, {"package_name": "training"}, {"package_name": "conftest"},
@@ -187,16 +219,23 @@ def test_bad_answers_are_one_error(template: Path, tmp_path: Path, bad: dict[str
     assert [one.name for one in (tmp_path / "made").iterdir()] == [engine.ANSWERS]
 
 
-@pytest.mark.parametrize("bad", [{"package_name": "class"}, {"author": 'a"b'}, {"project_slug": "a_b"}], ids=str)
-def test_bad_answers_leave_nothing(template: Path, cookiecutter: Callable[..., Any], bad: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "bad", [{"package_name": "class"}, {"author": 'a"b'}, {"project_slug": "a_b"}], ids=str
+)
+def test_bad_answers_leave_nothing(
+    template: Path, cookiecutter: Callable[..., Any], bad: dict[str, str]
+) -> None:
     assert "error: " in cookiecutter(template, fails=True, **bad)
 
 
-def test_an_answer_with_braces_is_refused_or_rendered_away(template: Path, cookiecutter: Callable[..., Any]) -> None:
+def test_an_answer_with_braces_is_refused_or_rendered_away(
+    template: Path, cookiecutter: Callable[..., Any]
+) -> None:
     assert cookiecutter(template, fails=True, author="{{ 1/0 }}")
 
 
-# --- every way in -----------------------------------------------------------------------------------------------------
+# --- every way in
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_path(template: Path, cookiecutter: Callable[..., Any]) -> None:
@@ -218,7 +257,10 @@ def test_a_url_and_a_branch_of_it(clone: Path, cookiecutter: Callable[..., Any])
     git(clone, "commit", "-qam", "newer")
     old = cookiecutter(f"git+file://{clone}", "-c", "old", project_name="Old One")
     assert "Newer." not in (old / "README.md").read_text()
-    assert "Newer." in (cookiecutter(f"git+file://{clone}", project_name="New One") / "README.md").read_text()
+    assert (
+        "Newer."
+        in (cookiecutter(f"git+file://{clone}", project_name="New One") / "README.md").read_text()
+    )
     said = cookiecutter(clone, "-c", "old", fails=True)
     assert "did not check out old" in said
 
@@ -228,7 +270,10 @@ def test_a_zip(clone: Path, cookiecutter: Callable[..., Any], tmp_path: Path) ->
     git(clone, "archive", "--prefix=evergreen-main/", "-o", str(packed), "HEAD")
     made = cookiecutter(packed)
     verify(made)
-    assert json.loads((made / engine.ANSWERS).read_text())["_commit"] == git(clone, "rev-parse", "HEAD").strip()
+    assert (
+        json.loads((made / engine.ANSWERS).read_text())["_commit"]
+        == git(clone, "rev-parse", "HEAD").strip()
+    )
 
 
 def test_replay(template: Path, cookiecutter: Callable[..., Any], tmp_path: Path) -> None:
@@ -242,12 +287,17 @@ def test_replay(template: Path, cookiecutter: Callable[..., Any], tmp_path: Path
 def test_no_password_is_written_down(clone: Path, cookiecutter: Callable[..., Any]) -> None:
     git(clone, "remote", "add", "origin", "https://user:s3cret@example.org/x.git")
     made = cookiecutter(clone)
-    assert json.loads((made / engine.ANSWERS).read_text())["_template"] == "https://example.org/x.git"
+    assert (
+        json.loads((made / engine.ANSWERS).read_text())["_template"] == "https://example.org/x.git"
+    )
     assert not [one for one in files(made) if b"s3cret" in one.read_bytes()]
 
 
 def test_without_hooks_the_readme_says_so(template: Path, cookiecutter: Callable[..., Any]) -> None:
-    assert "was not generated" in (cookiecutter(template, "--accept-hooks=no") / "README.md").read_text()
+    assert (
+        "was not generated"
+        in (cookiecutter(template, "--accept-hooks=no") / "README.md").read_text()
+    )
 
 
 @pytest.mark.parametrize("force", [("-f",), ("-f", "-s")], ids=str)
@@ -293,7 +343,9 @@ def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
 
 
 def test_the_parameters_of_the_reference_are_the_defaults() -> None:
-    given, defaults = (one.model_dump() for one in (params.load(ROOT / "params.yaml"), params.Params()))
+    given, defaults = (
+        one.model_dump() for one in (params.load(ROOT / "params.yaml"), params.Params())
+    )
     for of_the_example in ("source", "tracking"):
         assert given.pop(of_the_example) != defaults.pop(of_the_example)
     assert given == defaults
@@ -316,16 +368,23 @@ def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a new project, on its own code and its own library."""
     path = f"{project / 'src'}{os.pathsep}{project.parent / 'library'}"
     env = environment(project, PYTHONPATH=path)
-    return subprocess.run([sys.executable, *words], cwd=project, env=env, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *words], cwd=project, env=env, capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize("data", ["flights", "none"])
 def test_the_quick_tests_of_a_new_project_pass(installed: Callable[..., Path], data: str) -> None:
-    done = run(installed(data=data), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow")
+    done = run(
+        installed(data=data), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
 
 def test_a_project_without_data_says_what_comes_next(installed: Callable[..., Path]) -> None:
     done = run(installed(data="none"), "-m", "evergreen.cli", "ingest")
-    assert done.stderr == "error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n"
+    assert (
+        done.stderr
+        == "error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n"
+    )

@@ -29,7 +29,9 @@ def project(clone: Path, tmp_path: Path) -> Path:
     """A project made from the clone, with edits of its own."""
     made = bake(clone, tmp_path / "churn-model", project_name="Churn Model")
     answers = (made / ".template.json").read_text()
-    (made / ".template.json").write_text(answers.replace('"_template": null', f'"_template": "{clone}"'))
+    (made / ".template.json").write_text(
+        answers.replace('"_template": null', f'"_template": "{clone}"')
+    )
     begin(made)
     for name, (old, new) in OWN_EDITS.items():
         edit(made, name, old, new)
@@ -89,7 +91,9 @@ def test_a_newer_library_and_what_is_new_come_in_and_edits_stay(project: Path, c
     assert "nothing new" in update(project)
 
 
-def test_a_library_of_another_version_takes_the_place_of_the_old_one(project: Path, clone: Path) -> None:
+def test_a_library_of_another_version_takes_the_place_of_the_old_one(
+    project: Path, clone: Path
+) -> None:
     edit(clone, "src/evergreen/__init__.py", '__version__ = "0.1.0"', '__version__ = "0.2.0"')
     edit(clone, "evergreen_template/overlay/always/pyproject.toml", ">=0.1,<0.2", ">=0.2,<0.3")
     keep(clone, "0.2.0")

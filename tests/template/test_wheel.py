@@ -47,7 +47,8 @@ def pip(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
 
 
-# --- what it holds ----------------------------------------------------------------------------------------------------
+# --- what it holds
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_record_is_of_what_is_there(project: Path) -> None:
@@ -56,12 +57,16 @@ def test_the_record_is_of_what_is_there(project: Path) -> None:
         contents = {name: wheel.read(name) for name in wheel.namelist()}
     assert len(contents) == len(set(wheel.namelist())) == len(wheel.namelist())
     rows = {
-        name: (digest, size) for name, digest, size in csv.reader(contents[f"{ABOUT}/RECORD"].decode().splitlines())
+        name: (digest, size)
+        for name, digest, size in csv.reader(contents[f"{ABOUT}/RECORD"].decode().splitlines())
     }
     assert rows.pop(f"{ABOUT}/RECORD") == ("", "")
     del contents[f"{ABOUT}/RECORD"]
     assert rows == {
-        name: (f"sha256={urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip('=')}", str(len(content)))
+        name: (
+            f"sha256={urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip('=')}",
+            str(len(content)),
+        )
         for name, content in contents.items()
     }
 
@@ -69,7 +74,8 @@ def test_the_record_is_of_what_is_there(project: Path) -> None:
 def test_it_says_what_pyproject_says(project: Path, template: Path) -> None:
     wanted = tomllib.loads((template / "pyproject.toml").read_text())["project"]
     found = PathDistribution(zipfile.Path(wheel_of(project), f"{ABOUT}/"))  # type: ignore[arg-type]
-    assert Metadata.from_email(found.read_text("METADATA") or "").name == "evergreen"  # which checks each field
+    # Which checks each field
+    assert Metadata.from_email(found.read_text("METADATA") or "").name == "evergreen"
     assert found.version == evergreen.__version__
     assert found.metadata["Requires-Python"] == wanted["requires-python"]
     assert found.requires == wanted["dependencies"]
@@ -84,20 +90,29 @@ def test_it_says_what_pyproject_says(project: Path, template: Path) -> None:
 
 def test_it_holds_the_library_and_its_docs_alone(project: Path, template: Path) -> None:
     with zipfile.ZipFile(wheel_of(project)) as wheel:
-        contents = {name: wheel.read(name) for name in wheel.namelist() if not name.startswith(f"{ABOUT}/")}
+        contents = {
+            name: wheel.read(name) for name in wheel.namelist() if not name.startswith(f"{ABOUT}/")
+        }
     docs = {
-        name.removeprefix("evergreen/docs/"): contents.pop(name).decode() for name in [*contents] if "/docs/" in name
+        name.removeprefix("evergreen/docs/"): contents.pop(name).decode()
+        for name in [*contents]
+        if "/docs/" in name
     }
     library = git(template, "ls-files", "src/evergreen").splitlines()
-    assert contents == {name.removeprefix("src/"): (template / name).read_bytes() for name in library}
-    assert {*docs} == {path.name for path in (template / "docs").iterdir() if path.suffix in (".md", ".py")}
+    assert contents == {
+        name.removeprefix("src/"): (template / name).read_bytes() for name in library
+    }
+    assert {*docs} == {
+        path.name for path in (template / "docs").iterdir() if path.suffix in (".md", ".py")
+    }
     assert [name for name, text in docs.items() if "template: " in text] == []
     assert "make stack" in docs["servers.md"]
     assert "benchmarks.gate_simulation" in (template / "docs" / "gate.md").read_text()
     assert "benchmarks.gate_simulation" not in docs["gate.md"]
 
 
-# --- the same bytes ---------------------------------------------------------------------------------------------------
+# --- the same bytes
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_same_files_give_the_same_bytes(template: Path, tmp_path: Path) -> None:
@@ -127,22 +142,43 @@ def test_a_library_without_a_version_makes_no_wheel(clone: Path) -> None:
         engine.build_wheel(clone)
 
 
-# --- installed --------------------------------------------------------------------------------------------------------
+# --- installed
+# --------------------------------------------------------------------------------------------------
 
 
 def test_installed_it_is_the_library(project: Path, tmp_path: Path) -> None:
-    done = pip(project, "--no-deps", "--require-hashes", "--target", str(tmp_path), "-r", "requirements/library.txt")
+    done = pip(
+        project,
+        "--no-deps",
+        "--require-hashes",
+        "--target",
+        str(tmp_path),
+        "-r",
+        "requirements/library.txt",
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "bin" / "evergreen").exists()
     code = "import evergreen; print(evergreen.__version__, evergreen.__file__)"
     env = environment(project, PYTHONPATH=str(tmp_path))
     said = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert said.stdout.split() == [evergreen.__version__, str(tmp_path / "evergreen" / "__init__.py")]
+    assert said.stdout.split() == [
+        evergreen.__version__,
+        str(tmp_path / "evergreen" / "__init__.py"),
+    ]
     command = [sys.executable, "-m", "evergreen.cli", "docs", "servers"]
-    said = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == (tmp_path / "evergreen" / "docs" / "servers.md").read_text().strip()
+    said = subprocess.run(
+        command, env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert (
+        said.stdout.strip() == (tmp_path / "evergreen" / "docs" / "servers.md").read_text().strip()
+    )
 
 
 def test_a_wheel_with_another_byte_is_refused(project: Path, tmp_path: Path) -> None:
@@ -151,22 +187,41 @@ def test_a_wheel_with_another_byte_is_refused(project: Path, tmp_path: Path) -> 
     for name in ("vendor", "requirements"):
         (tmp_path / name).mkdir()
     content = wheel_of(project).read_bytes()
-    (tmp_path / "vendor" / wheel_of(project).name).write_bytes(content.replace(b"stays fresh", b"stays frosh", 1))
-    (tmp_path / "requirements" / "library.txt").write_text((project / "requirements" / "library.txt").read_text())
+    (tmp_path / "vendor" / wheel_of(project).name).write_bytes(
+        content.replace(b"stays fresh", b"stays frosh", 1)
+    )
+    (tmp_path / "requirements" / "library.txt").write_text(
+        (project / "requirements" / "library.txt").read_text()
+    )
     done = pip(tmp_path, *words)
     assert done.returncode
     assert "DO NOT MATCH THE HASHES" in done.stderr
 
 
-def test_set_up_takes_another_wheel_of_the_same_version(clone: Path, project: Path, tmp_path: Path) -> None:
+def test_set_up_takes_another_wheel_of_the_same_version(
+    clone: Path, project: Path, tmp_path: Path
+) -> None:
     """What setup.sh says of the library, with pip, in an environment of its own: pip leaves alone what has the version."""
-    (line,) = [line for line in (project / "setup.sh").read_text().splitlines() if "library.txt" in line]
+    (line,) = [
+        line for line in (project / "setup.sh").read_text().splitlines() if "library.txt" in line
+    ]
     words = [word for word in line.partition("#")[0].split()[1:] if word != "$compile"]
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True
+    )
     module = clone / "src" / "evergreen" / "__init__.py"
     module.write_text(module.read_text() + "\nNEW = True\n")
     newer = bake(clone, tmp_path / "newer")
-    command = [sys.executable, "-m", "pip", "--isolated", "--python", str(tmp_path / "venv"), "install", "--no-index"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--isolated",
+        "--python",
+        str(tmp_path / "venv"),
+        "install",
+        "--no-index",
+    ]
     for folder in (project, newer):
         subprocess.run([*command, *words], cwd=folder, check=True, capture_output=True)
     (found,) = (tmp_path / "venv").glob("lib/python*/site-packages/evergreen/__init__.py")

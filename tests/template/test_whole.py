@@ -21,13 +21,21 @@ PATIENCE = 120  # seconds that `make test` of a new project may take, once set u
 
 def make(project: Path, goal: str) -> subprocess.CompletedProcess[str]:
     """`make GOAL` as in a new shell: without this repository's environment and code."""
-    env = {name: value for name, value in environment(project).items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    env = {
+        name: value
+        for name, value in environment(project).items()
+        if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
     env["PATH"] = os.environ["PATH"]
-    return subprocess.run(["make", goal], cwd=project, env=env, capture_output=True, text=True, timeout=1800)
+    return subprocess.run(
+        ["make", goal], cwd=project, env=env, capture_output=True, text=True, timeout=1800
+    )
 
 
 @pytest.mark.parametrize("kind", PROJECTS)
-def test_a_new_project_runs_and_passes_its_own_tests(kind: str, template: Path, tmp_path: Path) -> None:
+def test_a_new_project_runs_and_passes_its_own_tests(
+    kind: str, template: Path, tmp_path: Path
+) -> None:
     answers = PROJECTS[kind]
     project = bake(template, tmp_path / "made", **answers)
     begin(project)

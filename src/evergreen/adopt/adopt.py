@@ -29,7 +29,9 @@ class Adoption:
     plan: Plan = field(repr=False)
 
 
-def adopt(project: Project, params: Params, source: str, wishes: Wishes, table: str | None = None) -> Adoption:
+def adopt(
+    project: Project, params: Params, source: str, wishes: Wishes, table: str | None = None
+) -> Adoption:
     """Return what to write for the table in `source`; nothing is written yet.
 
     Raises InputError where the table cannot be read, or a wish cannot be met.
@@ -37,7 +39,9 @@ def adopt(project: Project, params: Params, source: str, wishes: Wishes, table: 
     rows = read(source, table, wishes.nulls)
     found = infer(rows, wishes.time, wishes.dates)
     if unused := [form for form in wishes.dates if form not in found.dialect.dates]:
-        raise InputError(f"--dates {unused[0]!r} fits no column: write it as strptime does, such as %d.%m.%Y %H:%M")
+        raise InputError(
+            f"--dates {unused[0]!r} fits no column: write it as strptime does, such as %d.%m.%Y %H:%M"
+        )
     planned = plan(found, wishes, params.leaks)
     allowed = params.validation.max_bad_rows if wishes.max_bad_rows is None else wishes.max_bad_rows
     batches = cut(rows, found, planned, allowed, wishes.period)

@@ -19,7 +19,13 @@ def literal(value: object) -> str:
 
 
 def _escaped(sign: str, quote: str) -> str:
-    return f"\\{sign}" if sign in ("\\", quote) else repr(sign)[1:-1] if not sign.isprintable() else sign
+    return (
+        f"\\{sign}"
+        if sign in ("\\", quote)
+        else repr(sign)[1:-1]
+        if not sign.isprintable()
+        else sign
+    )
 
 
 def column(name: str) -> str:
@@ -33,13 +39,19 @@ def group(values: Sequence[str], brackets: str = "()") -> str:
     return f"{brackets[0]}{', '.join(values)}{comma}{brackets[1]}"
 
 
-def spread(before: str, values: Sequence[str], after: str, *, indent: str = "", comment: str = "") -> list[str]:
+def spread(
+    before: str, values: Sequence[str], after: str, *, indent: str = "", comment: str = ""
+) -> list[str]:
     """Return `before`, the values and `after`, such as a bracket, in one line where it fits, else in one for each."""
     comma = "," if len(values) == 1 and after.startswith(")") else ""
     line = f"{indent}{before}{', '.join(values)}{comma}{after}"
     if width(line + comment) <= WIDE:
         return [line + comment]
-    return [f"{indent}{before}{comment}", *(f"{indent}    {one}," for one in values), f"{indent}{after}"]
+    return [
+        f"{indent}{before}{comment}",
+        *(f"{indent}    {one}," for one in values),
+        f"{indent}{after}",
+    ]
 
 
 def keep(lines: list[str]) -> list[str]:

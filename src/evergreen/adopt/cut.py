@@ -22,7 +22,8 @@ from evergreen.life.compare import FEWEST_ROWS as TO_JUDGE
 from evergreen.params import Split
 
 FEWEST_BATCHES, FEWEST_ROWS = 5, 50  # at least so many, of so many rows in the median
-SURELY = 45  # labelled rows that judge a model, as many as are needed at least where chance says which they are
+# Labelled rows that judge a model, as many as are needed at least where chance says which they are
+SURELY = 45
 EXAMPLES = 3
 COLUMNS_SHOWN = 5
 
@@ -31,7 +32,8 @@ COLUMNS_SHOWN = 5
 class Batches:
     """The rows of each batch by its name, as positions in the table; those that will be put aside.
 
-    `period`: what one batch spans, None where there is only one. `until`: the last batch to take for now, None: all.
+    `period`: what one batch spans, None where there is only one. `until`: the last batch to take
+    for now, None: all.
     """
 
     period: str | None
@@ -41,10 +43,13 @@ class Batches:
     doubts: tuple[Doubt, ...] = ()
 
 
-def cut(table: Table, found: Inferred, plan: Plan, allowed: float, wished: str | None = None) -> Batches:
+def cut(
+    table: Table, found: Inferred, plan: Plan, allowed: float, wished: str | None = None
+) -> Batches:
     """Return the batches: one per period, `wished` or the coarsest that gives enough; without a time, one.
 
-    Raises InputError where more rows of a batch are broken than `allowed`, or where no split by time is possible.
+    Raises InputError where more rows of a batch are broken than `allowed`, or where no split by
+    time is possible.
     """
     bad = pl.Series([False] * table.rows.height)
     for name in plan.declared:
@@ -62,9 +67,15 @@ def cut(table: Table, found: Inferred, plan: Plan, allowed: float, wished: str |
     if times is not None:
         bad = bad | times.is_null()
     if times is None and wished:
-        raise InputError(f"--period {wished}: no column of dates says when a row happened; name one with --time")
+        raise InputError(
+            f"--period {wished}: no column of dates says when a row happened; name one with --time"
+        )
     period = wished or (_find_period(times.filter(~bad)) if times is not None else None)
-    rows = _cut(times, period) if times is not None and period else {_name(table.name): _positions(table.rows.height)}
+    rows = (
+        _cut(times, period)
+        if times is not None and period
+        else {_name(table.name): _positions(table.rows.height)}
+    )
     _check_broken(table, found, plan, rows, bad, allowed)
     if times is not None and not period:
         _check_split(times, plan)
@@ -83,7 +94,12 @@ def _find_period(times: pl.Series) -> str | None:
 def _cut(times: pl.Series, period: str) -> dict[str, pl.Series]:
     """Return the rows of each period; a row without a time goes with the one before it, and is put aside there."""
     every, form = PERIODS[period]
-    names = times.dt.truncate(every).dt.strftime(form).fill_null(strategy="forward").fill_null(strategy="backward")
+    names = (
+        times.dt.truncate(every)
+        .dt.strftime(form)
+        .fill_null(strategy="forward")
+        .fill_null(strategy="backward")
+    )
     rows = pl.DataFrame({"name": names, "row": _positions(len(times))})
     parts = rows.sort("name", "row").partition_by("name", as_dict=True, maintain_order=True)
     return {str(name): part["row"] for (name,), part in parts.items()}
@@ -138,9 +154,16 @@ def _check_split(times: pl.Series, plan: Plan) -> None:
 
 
 def _check_broken(
-    table: Table, found: Inferred, plan: Plan, rows: Mapping[str, pl.Series], bad: pl.Series, allowed: float
+    table: Table,
+    found: Inferred,
+    plan: Plan,
+    rows: Mapping[str, pl.Series],
+    bad: pl.Series,
+    allowed: float,
 ) -> None:
-    shares: dict[str, float] = {name: float(bad.gather(one).sum()) / len(one) for name, one in rows.items()}
+    shares: dict[str, float] = {
+        name: float(bad.gather(one).sum()) / len(one) for name, one in rows.items()
+    }
     worst = max(shares, key=shares.__getitem__)
     if shares[worst] <= allowed:
         return
@@ -164,9 +187,13 @@ def _say_broken(table: Table, found: Inferred, name: str, time: str) -> str:
     said = []
     if broken:
         text = table.rows[name]
-        examples = ", ".join(f"{shown(str(text[row]))} ({table.place(row)})" for row in broken[:EXAMPLES])
+        examples = ", ".join(
+            f"{shown(str(text[row]))} ({table.place(row)})" for row in broken[:EXAMPLES]
+        )
         said.append(f"{len(broken):,} values are no {what}, such as {examples}")
-    lacking: list[int] = (one.values.is_null() & ~one.broken).arg_true().to_list() if name == time else []
+    lacking: list[int] = (
+        (one.values.is_null() & ~one.broken).arg_true().to_list() if name == time else []
+    )
     if lacking:
         said.append(f"{len(lacking):,} rows have none, such as {table.place(lacking[0])}")
     return f"{shown(name)}: {'; '.join(said)}" if said else ""

@@ -39,9 +39,11 @@ OTHERS = (
     "%Y%m%dT%H%M%S%z",
 )
 FORMATS = (*(day + clock for day, clock in product(DAYS, CLOCKS)), *PARTS, *OTHERS)
-DIGITS = {"%Y%m%d": 8, "%Y%m%d%H%M%S": 14, "%Y%m%d%H%M": 12, "%Y%m": 6}  # formats of numbers, and how long these are
+# Formats of numbers, and how long these are
+DIGITS = {"%Y%m%d": 8, "%Y%m%d%H%M%S": 14, "%Y%m%d%H%M": 12, "%Y%m": 6}
 YEARS = (1950, 2100)  # that numbers may begin with
-SPAN = (datetime(1990, 1, 1, tzinfo=UTC), 3650)  # of what is counted since 1970: from here to so many days from now
+# Of what is counted since 1970: from here to so many days from now
+SPAN = (datetime(1990, 1, 1, tzinfo=UTC), 3650)
 LOOKED_AT = 5_000  # values
 SELDOM = 0.005  # share of values below which a format is not one of the column
 SURELY = 0.99  # share of numbers that must fit a format
@@ -49,33 +51,45 @@ EXAMPLES = 20  # of values that differ in their digits and letters only
 LONGEST = 60  # characters of a date
 DATE_LIKE = r"\d.*[./, :\-A-Za-z].*\d|\p{L}.*\d{4}|^\d{8}$"
 LOOKS = (  # what says when, in a way that is not known here
-    r"^(\p{L}+\.?,? +)?\d{1,2}(\.|st|nd|rd|th)? ?(de )?\p{L}+\.?,? (de )?(19|20)\d{2}\b",  # 1 mars 2024
+    # 1 mars 2024
+    r"^(\p{L}+\.?,? +)?\d{1,2}(\.|st|nd|rd|th)? ?(de )?\p{L}+\.?,? (de )?(19|20)\d{2}\b",
     r"^\p{L}+\.?[ -](\d{1,2},? )?(19|20)\d{2}([ ,]+\d{1,2}:\d{2}.*)?$",  # März 2024
     r"^\d{1,4}([./-])\d{1,2}[./-]\d{1,4}([^.\d/-]|$)",  # 24-01-31, and no address of a machine
     r"^\d{1,2}[- ]\p{L}{3}[- ]\d{2}\b|^/Date\(\d+",  # 31-JAN-24 08.30, and JSON of .NET
     r"^\d{1,2}[:h]\d{2}\S* +\d{1,4}[./-]\d",  # the time first
-    r"^(19|20)\d{2}[ ./-]?\p{L}{1,2}\d{1,2}$|^\p{L}{1,2}\d{1,2}[ ./-]?(19|20)\d{2}$",  # 2024H1, KW05 2024
-    r"^(?i)(jan|feb|mar|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\p{L}*[ '-]+\d{2}$",  # Jan-24
+    # 2024H1, KW05 2024
+    r"^(19|20)\d{2}[ ./-]?\p{L}{1,2}\d{1,2}$|^\p{L}{1,2}\d{1,2}[ ./-]?(19|20)\d{2}$",
+    # Jan-24
+    r"^(?i)(jan|feb|mar|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\p{L}*[ '-]+\d{2}$",
 )
 WORDS = {"%d": "DD", "%m": "MM", "%Y": "YYYY", "%y": "YY", "%b": "Mon", "%B": "Month", "%H": "hh", "%M": "mm", "%S": "ss",
          "%I": "hh", "%p": "AM", "%.f": ".ssssss", "%z": "+0100",
          "%q": "n", "%G": "YYYY", "%V": "ww", "%u": "d", "%j": "ddd"}  # fmt: skip
-EPOCH_WORDS = dict(zip(EPOCHS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True))
+EPOCH_WORDS = dict(
+    zip(EPOCHS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True)
+)
 
 
 def find_dates(text: pl.Series) -> tuple[list[str], list[Doubt]]:
     """Return the formats besides ISO 8601 in which the values of `text` are dates, those that fit most values first.
 
-    Which of day and month stands first is told by the values that only fit one way; by none of them: the day.
+    Which of day and month stands first is told by the values that only fit one way; by none of
+    them: the day.
     """
     known = text.drop_nulls()
     left = known.gather_every(max(1, len(known) // LOOKED_AT))
-    left = left.filter(left.str.len_chars().le(LONGEST) & left.str.contains(DATE_LIKE) & read_iso(left).is_null())
+    left = left.filter(
+        left.str.len_chars().le(LONGEST) & left.str.contains(DATE_LIKE) & read_iso(left).is_null()
+    )
     least, possible = max(1.0, SELDOM * len(left)), _possible(left)
     formats: list[str] = []
     doubts: list[Doubt] = []
     while len(left):
-        fits = {form: Dialect.parse(left, form).is_not_null() for form in possible if form not in formats}
+        fits = {
+            form: Dialect.parse(left, form).is_not_null()
+            for form in possible
+            if form not in formats
+        }
         if not fits:
             break
         best = max(fits, key=lambda one: int(fits[one].sum()))
@@ -108,7 +122,8 @@ def _shapes() -> dict[str, re.Pattern[str]]:
 def find_number_format(name: str, numbers: pl.Series) -> tuple[str, bool]:
     """Return the format in which a column of numbers tells dates, and whether that is certain; else an empty text.
 
-    Certain are digits such as 20240131 that are all dates, and counts since 1970 that are round or called like a time.
+    Certain are digits such as 20240131 that are all dates, and counts since 1970 that are round or
+    called like a time.
     """
     known = numbers.drop_nulls()
     called = plain_name(name)
@@ -116,7 +131,10 @@ def find_number_format(name: str, numbers: pl.Series) -> tuple[str, bool]:
         return "", False
     texts = as_digits(known.gather_every(max(1, len(known) // LOOKED_AT)))
     for form, length in DIGITS.items():
-        fits = texts.str.len_chars().eq(length).all() and texts.str.slice(0, 4).cast(pl.Int64).is_between(*YEARS).all()
+        fits = (
+            texts.str.len_chars().eq(length).all()
+            and texts.str.slice(0, 4).cast(pl.Int64).is_between(*YEARS).all()
+        )
         if fits and _share(Dialect.parse(texts, form)) >= SURELY:
             return form, True
     for form in EPOCHS:
@@ -124,7 +142,10 @@ def find_number_format(name: str, numbers: pl.Series) -> tuple[str, bool]:
         since, days = SPAN
         until = datetime.now(UTC).timestamp() + days * 86_400
         if _share(times) == 1 and times.dt.epoch("s").is_between(since.timestamp(), until).all():
-            round_ones = form != EPOCHS[0] and _share(texts.filter(texts.str.ends_with("000")), len(texts)) >= SURELY
+            round_ones = (
+                form != EPOCHS[0]
+                and _share(texts.filter(texts.str.ends_with("000")), len(texts)) >= SURELY
+            )
             return form, bool(TIMELY.search(called) or DONE.search(called)) or round_ones
     if YEARLY.search(called) and texts.str.len_chars().eq(4).all() and (known <= YEARS[1]).all():
         return "%Y", False
@@ -167,11 +188,15 @@ def _turned(form: str) -> str:
     return form.translate(str.maketrans("dm", "md")) if re.search(r"%[dm][^%]%[dm]", form) else form
 
 
-def _doubt(name: str, best: str, other: str, fits: pl.Series, turned: pl.Series, values: pl.Series) -> list[Doubt]:
+def _doubt(
+    name: str, best: str, other: str, fits: pl.Series, turned: pl.Series, values: pl.Series
+) -> list[Doubt]:
     both = fits & turned
     example = values.filter(both)[0] if both.any() else ""
     if fits.sum() == both.sum():
-        says = f"holds dates such as {example!r}, day first or month first: taken for {in_words(best)}"
+        says = (
+            f"holds dates such as {example!r}, day first or month first: taken for {in_words(best)}"
+        )
         return [Doubt(name, "ambiguous dates", says)]
     if turned.sum() > both.sum() and example:
         says = f"holds dates written {in_words(best)} and {in_words(other)}: {example!r}, which fits both, is taken for the first"

@@ -55,21 +55,31 @@ def declare(table: Table, found: Inferred, plan: Plan) -> str:
         section("who must not suffer: each an expression over one row, read as text", INDENT), *CLOSING,
         ")",
     ]  # fmt: skip
-    name = re.sub(r"[^A-Za-z0-9._ -]", "_", table.name if table.kind == "sql" else table.origin)[:30]
+    name = re.sub(r"[^A-Za-z0-9._ -]", "_", table.name if table.kind == "sql" else table.origin)[
+        :30
+    ]
     text = OPENING.format(name=name, rows=table.rows.height) + "\n".join(keep(lines)) + "\n"
     comments = "".join(line for line in lines if line.lstrip().startswith("#"))
-    return text if comments.isascii() else f"# ruff: noqa: RUF003\n{text}"  # of signs that look like others
+    # Of signs that look like others
+    return text if comments.isascii() else f"# ruff: noqa: RUF003\n{text}"
 
 
 def _columns(found: Inferred, plan: Plan) -> Iterator[str]:
     yield f"{INDENT}columns={{"
-    yield from (f"{INDENT * 2}{literal(name)}: {TYPES[found.columns[name].dtype]}," for name in plan.declared)
+    yield from (
+        f"{INDENT * 2}{literal(name)}: {TYPES[found.columns[name].dtype]},"
+        for name in plan.declared
+    )
     yield f"{INDENT}}},"
 
 
 def _identity(plan: Plan) -> Iterator[str]:
     names = [literal(one) for one in plan.key]
-    why = "names a row; no two share it" if names else "no column names a row: rows are known by what they hold"
+    why = (
+        "names a row; no two share it"
+        if names
+        else "no column names a row: rows are known by what they hold"
+    )
     yield from spread("key=(", names, "),", indent=INDENT, comment=f"  # {why}")
     when = f"time={literal(plan.time)},  # when the event happened; orders rows and batches"
     yield INDENT + (IN_ORDER if plan.time == ORDER else when if plan.time else TIMELESS)
@@ -82,7 +92,9 @@ def _label(table: Table, plan: Plan) -> Iterator[str]:
     plain = plan.task != "binary" or plan.target.dtype == pl.Boolean()
     yield f"{INDENT}label={target if plain else f'{target} == {literal(plan.positive)}'},"
     comment = "  # the label may use these, no feature may"
-    yield from spread("known_later=(", [literal(one) for one in plan.later], "),", indent=INDENT, comment=comment)
+    yield from spread(
+        "known_later=(", [literal(one) for one in plan.later], "),", indent=INDENT, comment=comment
+    )
     comment = "  # rows that cannot be learnt from, and why"
     if not plan.rare:
         yield f"{INDENT}left_out={{}},{comment}"
@@ -95,7 +107,10 @@ def _label(table: Table, plan: Plan) -> Iterator[str]:
 
 def _features(plan: Plan) -> Iterator[str]:
     yield f"{INDENT}features={{"
-    yield from (f"{INDENT * 2}{literal(name)}: {_expression(one, plan)}," for name, one in plan.features.items())
+    yield from (
+        f"{INDENT * 2}{literal(name)}: {_expression(one, plan)},"
+        for name, one in plan.features.items()
+    )
     yield f"{INDENT}}},"
 
 

@@ -1,7 +1,7 @@
 """Expect: the text of `expectations.py`: what held of every batch, with room for honest data to come.
 
-Numbers may go beyond what was seen, new texts may come, a value may be missing now and then: a rule is there to find a
-unit that changed, a column that broke or a label that is spelt otherwise.
+Numbers may go beyond what was seen, new texts may come, a value may be missing now and then: a rule
+is there to find a unit that changed, a column that broke or a label that is spelt otherwise.
 """
 
 from __future__ import annotations
@@ -57,8 +57,14 @@ def expect(found: Inferred, plan: Plan, batches: Batches, package: str) -> str:
         f"    return [{called}]",
     )
     texts = ["\n".join(begin)]
-    texts += ["\n".join([f"def {name}() -> list[Expectation]:", *lines]) for name, lines in parts.items()]
-    imported = f"\nfrom {package}.dataset import dataset\n" if any("dataset." in one for one in texts) else ""
+    texts += [
+        "\n".join([f"def {name}() -> list[Expectation]:", *lines]) for name, lines in parts.items()
+    ]
+    imported = (
+        f"\nfrom {package}.dataset import dataset\n"
+        if any("dataset." in one for one in texts)
+        else ""
+    )
     return OPENING + imported + "\n\n" + "\n\n\n".join(texts) + "\n"
 
 
@@ -67,30 +73,44 @@ def _size(batches: Batches) -> list[str]:
     counts = [len(one) for one in batches.rows.values()]
     low = _figure(min(counts) / 3, up=False) if batches.period else 1
     high = _figure(max(counts) * (3 if batches.period else 10), up=True)
-    return [f"    return [gxe.ExpectTableRowCountToBeBetween(min_value={low}, max_value={_grouped(high)})]"]
+    return [
+        f"    return [gxe.ExpectTableRowCountToBeBetween(min_value={low}, max_value={_grouped(high)})]"
+    ]
 
 
 def _presence(columns: list[Column], plan: Plan, good: dict[str, pl.Series]) -> list[str]:
     """Return rules for columns that are never null, or in every batch nearly never."""
-    least = {one.name: min(1 - _nulls(one.values.gather(rows)) for rows in good.values()) for one in columns}
-    apart = {plan.time, *plan.later}  # that a time is there follows from dataset.py; labels may come later
+    least = {
+        one.name: min(1 - _nulls(one.values.gather(rows)) for rows in good.values())
+        for one in columns
+    }
+    # That a time is there follows from dataset.py; labels may come later
+    apart = {plan.time, *plan.later}
     never = [name for name, share in least.items() if name not in apart and share == 1]
     others = [name for name in least if name not in never]
     rarely = {
-        name: math.floor(least[name] * 20 - 1) / 20 for name in others if name not in apart and least[name] >= 0.9
+        name: math.floor(least[name] * 20 - 1) / 20
+        for name in others
+        if name not in apart and least[name] >= 0.9
     }
     rarely |= {name: 0.5 for name in plan.later if least[name] >= 0.9}
     lines, listed = list[str](), list[str]()
     if len(never) > max(MANY, len(others)):
         lines += _named("may_be_null", others)
-        lines.append("    never_null = [name for name in dataset.columns if name not in may_be_null]")
+        lines.append(
+            "    never_null = [name for name in dataset.columns if name not in may_be_null]"
+        )
     elif never:
         lines += _named("never_null", never)
     if never:
-        listed.append("        *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in never_null),")
+        listed.append(
+            "        *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in never_null),"
+        )
     if rarely:
         entries = [f"        {literal(name)}: {share:g}," for name, share in rarely.items()]
-        lines += keep(["    rarely_null = {  # the share of rows that must have a value", *entries, "    }"])
+        lines += keep(
+            ["    rarely_null = {  # the share of rows that must have a value", *entries, "    }"]
+        )
         rule = "gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=share)"
         listed.append(f"        *({rule} for name, share in rarely_null.items()),")
     return [*lines, "    return [", *listed, "    ]"] if listed else []
@@ -128,7 +148,9 @@ def _values(columns: list[Column], plan: Plan, batches: Batches) -> list[str]:
     if plan.task != "regression" and target.dtype != pl.Boolean():
         values = [literal(one) for one in sorted(target.known.unique().to_list())]
         lines += keep(spread("labels = [", values, "]", indent="    "))
-        listed.append(f"        gxe.ExpectColumnValuesToBeInSet(column={literal(target.name)}, value_set=labels),")
+        listed.append(
+            f"        gxe.ExpectColumnValuesToBeInSet(column={literal(target.name)}, value_set=labels),"
+        )
     for one in columns:
         if one.dtype == pl.String() and one.name in features:
             counts = one.values.filter(~batches.bad).drop_nulls().value_counts()
@@ -142,7 +164,8 @@ def _values(columns: list[Column], plan: Plan, batches: Batches) -> list[str]:
     return [*lines, *keep(["    return [", *listed, "    ]"])] if listed else []
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
+# --- figures
+# --------------------------------------------------------------------------------------------------
 
 
 def widen(known: pl.Series) -> tuple[float, float]:
@@ -193,7 +216,11 @@ def _grouped(value: float) -> str:
 
 
 def _round(value: float, step: float) -> float:
-    return float(Decimal(repr(value)).quantize(Decimal(repr(step)))) if 1e-12 < step < 1 else float(round(value))
+    return (
+        float(Decimal(repr(value)).quantize(Decimal(repr(step))))
+        if 1e-12 < step < 1
+        else float(round(value))
+    )
 
 
 def _number(value: Any) -> float:

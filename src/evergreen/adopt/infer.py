@@ -8,7 +8,13 @@ from functools import cached_property
 
 import polars as pl
 
-from evergreen.adopt.dates import as_digits, find_dates, find_number_format, in_words, looks_like_time
+from evergreen.adopt.dates import (
+    as_digits,
+    find_dates,
+    find_number_format,
+    in_words,
+    looks_like_time,
+)
 from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.names import DONE, MOMENTS, NAMES_ROWS, TIMELY, plain_name
 from evergreen.adopt.read import Table
@@ -85,13 +91,16 @@ class Inferred:
 def infer(table: Table, time: str | None = None, formats: Sequence[str] = ()) -> Inferred:
     """Return what the columns of `table` are: numbers, dates, yes or no, or text.
 
-    `time`: the column that a person says tells when. `formats`: those of dates besides the known ones.
+    `time`: the column that a person says tells when. `formats`: those of dates besides the known
+    ones.
     """
     if table.kind in ("parquet", "sql"):
         found = [_of_type(one, table.kind, time, formats) for one in table.rows]
         return _gather(found, Dialect(), [], table)
     texts = [one.str.strip_chars().replace(dict.fromkeys(NULLS)) for one in table.rows]
-    dialect, doubts = _find_dialect([one.gather_every(max(1, len(one) // LOOKED_AT)) for one in texts])
+    dialect, doubts = _find_dialect(
+        [one.gather_every(max(1, len(one) // LOOKED_AT)) for one in texts]
+    )
     found = [_of_text(one, dialect, time, formats) for one in texts]
     inferred = _gather(found, dialect, doubts, table)
     _check_dates(inferred, texts)
@@ -106,8 +115,14 @@ def _gather(found: list[Found], dialect: Dialect, doubts: list[Doubt], table: Ta
     columns = {}
     for one, _, told in found:
         doubts += told
-        if one.dtype == pl.String() and one.levels and not one.nested and table.kind in ("csv", "tsv"):
-            one = replace(one, values=table.rows[one.name])  # in a column of text "NA" is a name like any other
+        if (
+            one.dtype == pl.String()
+            and one.levels
+            and not one.nested
+            and table.kind in ("csv", "tsv")
+        ):
+            # In a column of text "NA" is a name like any other
+            one = replace(one, values=table.rows[one.name])
         columns[one.name] = one
     said = (*table.doubts, *doubts, *_say_broken(columns))
     known = replace(dialect, dates=tuple(formats))
@@ -116,7 +131,11 @@ def _gather(found: list[Found], dialect: Dialect, doubts: list[Doubt], table: Ta
 
 def _suppose(columns: Iterable[Column], kind: str) -> Iterator[tuple[str, str]]:
     """Yield each column that looks like a time and is none so far, and why it is none, for a person."""
-    elsewhere = "in a view of the database" if kind == "sql" else "in the source, or name its format with --dates"
+    elsewhere = (
+        "in a view of the database"
+        if kind == "sql"
+        else "in the source, or name its format with --dates"
+    )
     for one in columns:
         if one.dtype == pl.String() and (example := looks_like_time(one.values)):
             yield (
@@ -126,7 +145,10 @@ def _suppose(columns: Iterable[Column], kind: str) -> Iterator[tuple[str, str]]:
         elif one.dtype in (pl.Int64(), pl.Float64()):
             form, _ = find_number_format(one.name, one.values)
             if form and kind == "sql":
-                yield one.name, f"may be {in_words(form)}: make a timestamp of it in a view of the database"
+                yield (
+                    one.name,
+                    f"may be {in_words(form)}: make a timestamp of it in a view of the database",
+                )
             elif form:
                 yield one.name, f"may be {in_words(form)}: --time {one.name!r} takes it so"
             elif says := _suppose_order(one):
@@ -152,7 +174,9 @@ def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
         return
     for text in texts:
         one = found.columns[text.name]
-        if one.dtype == MOMENT and not parse(found.dialect.read_times(text), MOMENT).equals(one.values):
+        if one.dtype == MOMENT and not parse(found.dialect.read_times(text), MOMENT).equals(
+            one.values
+        ):
             formats = ", ".join(map(in_words, found.dialect.dates))
             raise InputError(
                 f"column {text.name!r} has day and month the other way round than another column ({formats}): write the "
@@ -160,16 +184,23 @@ def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
             )
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
+# --- numbers
+# --------------------------------------------------------------------------------------------------
 
 
 def _find_dialect(texts: list[pl.Series]) -> tuple[Dialect, list[Doubt]]:
     """Return the signs with which most columns are numbers; of equals, the one that people use more."""
-    texts = [one for one in texts if one.str.contains(NUMBER_LIKE).sum() >= ENOUGH * (len(one) - one.null_count())]
+    texts = [
+        one
+        for one in texts
+        if one.str.contains(NUMBER_LIKE).sum() >= ENOUGH * (len(one) - one.null_count())
+    ]
     used = {sign for sign in SIGNS if any(one.str.contains(SIGNS[sign]).any() for one in texts)}
     scores = {}
     for dialect in (one for one in DIALECTS if {one.decimal, one.thousands} <= {".", None, *used}):
-        shares = [share for one in texts if (share := _share(_numbers(one, dialect), one)) >= ENOUGH]
+        shares = [
+            share for one in texts if (share := _share(_numbers(one, dialect), one)) >= ENOUGH
+        ]
         scores[dialect] = (len(shares), round(sum(shares), 6))
     best = max(scores.values())
     equal = [one for one, score in scores.items() if score == best]
@@ -178,14 +209,23 @@ def _find_dialect(texts: list[pl.Series]) -> tuple[Dialect, list[Doubt]]:
         return Dialect(".", ","), [Doubt("", "numbers", says)]
     chosen, doubts = equal[0], []
     if chosen.decimal != ".":
-        doubts.append(Doubt("", "numbers", f"numbers are written with {chosen.decimal!r} before decimals"))
+        doubts.append(
+            Doubt("", "numbers", f"numbers are written with {chosen.decimal!r} before decimals")
+        )
     if chosen.thousands:
-        doubts.append(Doubt("", "numbers", f"numbers are written with {chosen.thousands!r} between thousands"))
+        doubts.append(
+            Doubt("", "numbers", f"numbers are written with {chosen.thousands!r} between thousands")
+        )
     return chosen, doubts
 
 
 def _of_text(
-    text: pl.Series, dialect: Dialect, time: str | None = None, formats: Sequence[str] = (), *, foreign: bool = True
+    text: pl.Series,
+    dialect: Dialect,
+    time: str | None = None,
+    formats: Sequence[str] = (),
+    *,
+    foreign: bool = True,
 ) -> Found:
     """Return what a column of text is; not `foreign`: dates count in ISO 8601 only."""
     name, known = text.name, text.drop_nulls()
@@ -203,7 +243,13 @@ def _of_text(
             return (
                 as_text,
                 [],
-                [Doubt(name, "codes", f"holds numbers with a zero in front ({padded[0]!r}): taken for text")],
+                [
+                    Doubt(
+                        name,
+                        "codes",
+                        f"holds numbers with a zero in front ({padded[0]!r}): taken for text",
+                    )
+                ],
             )
         number = _number(text, numbers, dialect)
         return _counted(number, text, time, formats) if foreign else number
@@ -211,7 +257,13 @@ def _of_text(
     times = parse(Dialect(dates=tuple(found)).read_times(text), MOMENT)
     if _share(times, text) >= ENOUGH:
         if found:
-            doubts.append(Doubt(name, "dates as text", f"holds dates written {' and '.join(map(in_words, found))}"))
+            doubts.append(
+                Doubt(
+                    name,
+                    "dates as text",
+                    f"holds dates written {' and '.join(map(in_words, found))}",
+                )
+            )
         return Column(name, MOMENT, times, times.is_null() & text.is_not_null()), found, doubts
     if share > SOME:
         says = f"mixes numbers ({share:.0%}) with text such as {_first(text, numbers.is_null())!r}: taken for text"
@@ -231,12 +283,16 @@ def _counted(found: Found, text: pl.Series, time: str | None, formats: Sequence[
     if number.dtype == pl.String():
         return found
     fitting = [form for form in formats if _share(Dialect.parse(text, form), text) >= ENOUGH]
-    form, certain = (fitting[0], True) if fitting else find_number_format(number.name, number.values)
+    form, certain = (
+        (fitting[0], True) if fitting else find_number_format(number.name, number.values)
+    )
     if not form or not (certain or number.name == time):
         return found
     times = Dialect.parse(as_digits(number.values), form)
     says = f"holds {'counts of ' if form in EPOCHS else 'dates written '}{in_words(form)}: read as dates"
-    column = Column(number.name, MOMENT, times.alias(number.name), times.is_null() & text.is_not_null())
+    column = Column(
+        number.name, MOMENT, times.alias(number.name), times.is_null() & text.is_not_null()
+    )
     return column, [form], [*doubts, Doubt(number.name, "dates as numbers", says)]
 
 
@@ -270,10 +326,13 @@ def _numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
     return pl.select(pl.when(numbers.abs() < LARGEST).then(numbers)).to_series().alias(text.name)
 
 
-# --- columns that come with a type ------------------------------------------------------------------------------------
+# --- columns that come with a type
+# ------------------------------------------------------------------------------------
 
 
-def _of_type(column: pl.Series, kind: str, time: str | None = None, formats: Sequence[str] = ()) -> Found:
+def _of_type(
+    column: pl.Series, kind: str, time: str | None = None, formats: Sequence[str] = ()
+) -> Found:
     """Return a column that came with a type, in one of the few types that are declared; a database's stays its type."""
     found = _of_plain_type(column, kind, formats)
     if kind == "sql" or not found[0].is_number:
@@ -293,7 +352,10 @@ def _of_plain_type(column: pl.Series, kind: str, formats: Sequence[str]) -> Foun
     if dtype == pl.Date() or isinstance(dtype, pl.Datetime):
         times = parse(column, MOMENT)
         return Column(column.name, MOMENT, times, times.is_null() & column.is_not_null()), [], []
-    if dtype.is_integer() and (whole := parse(column, pl.Int64())).null_count() == column.null_count():
+    if (
+        dtype.is_integer()
+        and (whole := parse(column, pl.Int64())).null_count() == column.null_count()
+    ):
         return Column(column.name, pl.Int64(), whole, nothing), [], []
     if dtype.is_numeric():
         numbers = column.cast(pl.Float64).fill_nan(None)
@@ -301,16 +363,18 @@ def _of_plain_type(column: pl.Series, kind: str, formats: Sequence[str]) -> Foun
         kept = pl.select(pl.when(~broken).then(numbers)).to_series().alias(column.name)
         return Column(column.name, pl.Float64(), kept, broken.fill_null(value=False)), [], []
     empty = pl.Series(column.name, [None] * len(column), pl.String)
-    return Column(column.name, pl.String(), empty, nothing, nested=column.null_count() < len(column)), [], []
+    return (
+        Column(column.name, pl.String(), empty, nothing, nested=column.null_count() < len(column)),
+        [],
+        [],
+    )
 
 
 def _say_broken(columns: Mapping[str, Column]) -> Iterator[Doubt]:
     for name, one in columns.items():
         if count := int(one.broken.sum()):
             kind = "dates" if one.dtype == MOMENT else "numbers"
-            says = (
-                f"holds {count:,} values that are no {kind}, among {len(one.known):,} that are: such rows are put aside"
-            )
+            says = f"holds {count:,} values that are no {kind}, among {len(one.known):,} that are: such rows are put aside"
             yield Doubt(name, "mixed types", says)
 
 

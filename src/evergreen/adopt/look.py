@@ -11,7 +11,9 @@ from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.infer import MOMENT, Column
 from evergreen.adopt.names import NAMES_ROWS, plain_name
 
-ID_LIKE = re.compile(r"(^|[_\W])(id|key|nr|no|uuid|guid|code|index|idx|row)$|number$|^unnamed", re.IGNORECASE)
+ID_LIKE = re.compile(
+    r"(^|[_\W])(id|key|nr|no|uuid|guid|code|index|idx|row)$|number$|^unnamed", re.IGNORECASE
+)
 PEOPLE = re.compile(
     r"(^|[_\W])(e_?mails?|phone|telephone|telefon|mobile|handy|surname|(first|last|full|middle|maiden|customer|client|patient|"
     r"employee|contact|user)_?names?|vorname|nachname|prenom|nombre|apellidos?|address|adresse|street|strasse|ssn|iban|"
@@ -19,7 +21,8 @@ PEOPLE = re.compile(
     re.IGNORECASE,
 )
 GROUP = re.compile(
-    r"(^|[_\W])(sex|gender|race|ethnicity|religion|nationality|age|disability|geschlecht)($|[_\W])", re.IGNORECASE
+    r"(^|[_\W])(sex|gender|race|ethnicity|religion|nationality|age|disability|geschlecht)($|[_\W])",
+    re.IGNORECASE,
 )
 EMAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
 DATE = r"^\d{4}-\d{2}-\d{2}|^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
@@ -50,12 +53,24 @@ def _of_people(one: Column) -> Iterator[Doubt]:
             yield Doubt(one.name, "personal data", "holds e-mail addresses", out=True)
         digits = known.str.count_matches(r"\d").ge(7) & known.str.contains(r"[+ ()/.-]")
         if (
-            _share(known.str.contains(PHONE) & digits & ~known.str.contains(DATE) & ~known.str.contains(IP_ADDRESS))
+            _share(
+                known.str.contains(PHONE)
+                & digits
+                & ~known.str.contains(DATE)
+                & ~known.str.contains(IP_ADDRESS)
+            )
             > 0.5
         ):
             yield Doubt(one.name, "personal data", "holds telephone numbers", out=True)
-    if PEOPLE.search(plain_name(one.name)) and (one.levels > min(FEW, len(one.known) / 2) or one.dtype == MOMENT):
-        yield Doubt(one.name, "personal data", "sounds like personal data, and differs from row to row", out=True)
+    if PEOPLE.search(plain_name(one.name)) and (
+        one.levels > min(FEW, len(one.known) / 2) or one.dtype == MOMENT
+    ):
+        yield Doubt(
+            one.name,
+            "personal data",
+            "sounds like personal data, and differs from row to row",
+            out=True,
+        )
     elif GROUP.search(plain_name(one.name)):
         says = "tells groups of people apart: name it in groups if predictions must not differ between them"
         yield Doubt(one.name, "groups of people", says)
@@ -64,27 +79,42 @@ def _of_people(one: Column) -> Iterator[Doubt]:
 def _of_values(one: Column, time: Column | None) -> Iterator[Doubt]:
     name, rows = one.name, len(one.known)
     if one.nested:
-        yield Doubt(name, "nested", "holds lists or other nested values, of which no number can be made", out=True)
+        yield Doubt(
+            name,
+            "nested",
+            "holds lists or other nested values, of which no number can be made",
+            out=True,
+        )
     elif not one.levels:
         yield Doubt(name, "empty", "holds no value in any row", out=True)
     elif one.levels == 1:
         where = "where it is known" if one.missing else "in every row"
         yield Doubt(name, "constant", f"is {_value(one)} {where}", out=not one.missing)
     if one.missing > 0.95:
-        yield Doubt(name, "nearly empty", f"has no value in {one.missing:.1%} of the rows", out=True)
+        yield Doubt(
+            name, "nearly empty", f"has no value in {one.missing:.1%} of the rows", out=True
+        )
     if one.dtype == MOMENT:
         yield from _of_dates(one, time)
     if _is_id(one):
         yield Doubt(name, "ID", "names the row and says nothing about it", out=True)
     if one.dtype == pl.String() and one.levels > max(FEW, rows / 2):
-        yield Doubt(name, "free text", f"holds {one.levels:,} different texts in {rows:,} rows", out=True)
+        yield Doubt(
+            name, "free text", f"holds {one.levels:,} different texts in {rows:,} rows", out=True
+        )
     elif one.dtype == pl.String() and one.levels > MANY:
-        yield Doubt(name, "many levels", f"holds {one.levels:,} different texts: the rare ones will count as one")
+        yield Doubt(
+            name,
+            "many levels",
+            f"holds {one.levels:,} different texts: the rare ones will count as one",
+        )
 
 
 def _of_dates(one: Column, time: Column | None) -> Iterator[Doubt]:
     if time is None:
-        says = "holds dates, and no column says when a row happened: make days since something of it"
+        says = (
+            "holds dates, and no column says when a row happened: make days since something of it"
+        )
         yield Doubt(one.name, "date", says, out=True)
     elif (later := int((one.values > time.values).sum())) > LATER * len(one.known):
         says = f"is later than {time.name!r} in {later:,} rows: it is known only afterwards"
@@ -98,7 +128,9 @@ def _is_id(one: Column) -> bool:
     name, different = plain_name(one.name), one.levels >= 0.95 * len(one.known)
     if one.dtype == pl.Int64():
         counted = different and bool((one.known.diff().drop_nulls() == 1).all())
-        return counted or (different and bool(ID_LIKE.search(name))) or bool(NAMES_ROWS.search(name))
+        return (
+            counted or (different and bool(ID_LIKE.search(name))) or bool(NAMES_ROWS.search(name))
+        )
     return different and (bool(ID_LIKE.search(name)) or not one.known.str.contains(r"\s").any())
 
 

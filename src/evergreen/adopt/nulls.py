@@ -7,10 +7,29 @@ import polars as pl
 from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.data.sources import NULLS
 
-SURE = ("\\N", "(null)", "[NULL]", "<null>")  # MySQL and COPY; tools that show what a database returned
+# MySQL and COPY; tools that show what a database returned
+SURE = ("\\N", "(null)", "[NULL]", "<null>")
 # SAS, Stata and the World Bank; spreadsheets; tables of offices. A category may be called so.
-MARKS = (".", "..", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "--", "---", "n.a.", "N.A.", "k.A.", ":", "*", "**")
-LIKE_VALUES = r"^[+-]?[\d.,]*\d[\d.,' \u{a0}\u{202f}\u{2009}eE+-]*$|^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"  # numbers, dates
+MARKS = (
+    ".",
+    "..",
+    "#NULL!",
+    "#DIV/0!",
+    "#VALUE!",
+    "#REF!",
+    "--",
+    "---",
+    "n.a.",
+    "N.A.",
+    "k.A.",
+    ":",
+    "*",
+    "**",
+)
+# Numbers, dates
+LIKE_VALUES = (
+    r"^[+-]?[\d.,]*\d[\d.,' \u{a0}\u{202f}\u{2009}eE+-]*$|^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"
+)
 ENOUGH = 0.5  # share of numbers or dates in a column whose marks count
 
 
@@ -31,7 +50,9 @@ def told(before: pl.DataFrame, after: pl.DataFrame, nulls: tuple[str, ...]) -> l
     """Say which columns lost values to `nulls`, or that none did."""
     if not nulls:
         return []
-    names = [column.name for column in before if after[column.name].null_count() > column.null_count()]
+    names = [
+        column.name for column in before if after[column.name].null_count() > column.null_count()
+    ]
     where = f"in {listed([shown(name) for name in names])}" if names else "in no column"
     marks = ", ".join(shown(mark) for mark in nulls)
     says = f"{marks} says that there is no value, {where}: source.nulls in params.yaml"

@@ -22,7 +22,22 @@ from evergreen.params import Leaks, Task
 IN_ORDER = "order"  # what people say for ORDER
 CLASSES = 20  # whole numbers, at most, that count as classes
 FEWEST = 10  # rows of a class, below which it cannot be learnt and judged
-YES = ("yes", "y", "true", "t", "1", "1.0", "positive", "pos", "si", "oui", "ja", "won", "churned", "default")
+YES = (
+    "yes",
+    "y",
+    "true",
+    "t",
+    "1",
+    "1.0",
+    "positive",
+    "pos",
+    "si",
+    "oui",
+    "ja",
+    "won",
+    "churned",
+    "default",
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +60,9 @@ class Wishes:
 class Plan:
     """What the columns are for.
 
-    `positive`: the value of a binary label that counts as yes. `rare`: classes with too few rows to learn. `features`:
-    name -> column. `later`: columns known only afterwards. `left_out`: column -> why. `declared`: all that a row holds.
+    `positive`: the value of a binary label that counts as yes. `rare`: classes with too few rows to
+    learn. `features`: name -> column. `later`: columns known only afterwards. `left_out`: column ->
+    why. `declared`: all that a row holds.
     """
 
     task: Task
@@ -73,8 +89,13 @@ def plan(found: Inferred, wishes: Wishes, leaks: Leaks) -> Plan:
     when = columns[time] if time in columns and columns[time].dtype == MOMENT else None
     late = {_column(columns, name, "--known-later") for name in wishes.known_later}
     if target.name in late or time in late or late & {*key}:
-        raise InputError(f"--known-later {', '.join(sorted(late))}: label, time and key cannot be named here")
-    told += [Doubt(name, "known later", "is known only afterwards, as you say", out=True) for name in sorted(late)]
+        raise InputError(
+            f"--known-later {', '.join(sorted(late))}: label, time and key cannot be named here"
+        )
+    told += [
+        Doubt(name, "known later", "is known only afterwards, as you say", out=True)
+        for name in sorted(late)
+    ]
     told += [
         doubt
         for one in others.values()
@@ -91,9 +112,13 @@ def plan(found: Inferred, wishes: Wishes, leaks: Leaks) -> Plan:
     features = {name: one for name, one in features.items() if one.name not in out}
     if not features:
         why = listed([f"{shown(name)} {says}" for name, says in out.items()])
-        raise InputError(f"no column is left to predict {target.name!r} from: {why or 'there is no other'}")
+        raise InputError(
+            f"no column is left to predict {target.name!r} from: {why or 'there is no other'}"
+        )
     later = [doubt.column for doubt in doubts if doubt.kind in ("known later", "suspected leak")]
-    gone = {doubt.column for doubt in doubts if doubt.kind in ("empty", "nested", "personal data")} - {*key}
+    gone = {
+        doubt.column for doubt in doubts if doubt.kind in ("empty", "nested", "personal data")
+    } - {*key}
     return Plan(
         task, target, positive, rare, time, key, features, (target.name, *later), out,
         tuple(name for name in columns if name not in gone), _strong_first((*found.doubts, *doubts)),
@@ -105,21 +130,30 @@ def _strong_first(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
     return tuple(sorted(doubts, key=lambda doubt: doubt.kind != "strong"))
 
 
-# --- the label --------------------------------------------------------------------------------------------------------
+# --- the label
+# --------------------------------------------------------------------------------------------------
 
 
 def _find_target(columns: Mapping[str, Column], wishes: Wishes) -> Column:
     target = columns[_column(columns, wishes.target, "--target")]
     if not target.levels:
-        raise InputError(f"--target {target.name!r} is empty in every row: there is nothing to learn")
+        raise InputError(
+            f"--target {target.name!r} is empty in every row: there is nothing to learn"
+        )
     if target.levels == 1:
-        raise InputError(f"--target {target.name!r} is {target.known[0]!r} in every row: there is nothing to learn")
+        raise InputError(
+            f"--target {target.name!r} is {target.known[0]!r} in every row: there is nothing to learn"
+        )
     if target.dtype == MOMENT:
-        raise InputError(f"--target {target.name!r} holds dates: make days of them, or yes and no, in the source")
+        raise InputError(
+            f"--target {target.name!r} holds dates: make days of them, or yes and no, in the source"
+        )
     return target
 
 
-def _find_task(target: Column, wished: Task | None) -> tuple[Task, object, tuple[object, ...], list[Doubt]]:
+def _find_task(
+    target: Column, wished: Task | None
+) -> tuple[Task, object, tuple[object, ...], list[Doubt]]:
     name, known, levels = target.name, target.known, target.levels
     whole = target.is_number and bool((known == known.cast(pl.Float64).round()).all())
     classes = levels if not target.is_number or (whole and levels <= CLASSES) else 0
@@ -136,15 +170,23 @@ def _find_task(target: Column, wished: Task | None) -> tuple[Task, object, tuple
     if task == "binary":
         positive = next((one for one in values if str(one).strip().lower() in YES), values[-1])
         other = next(one for one in values if one != positive)
-        doubts.append(Doubt(name, "label", f"is yes where it is {positive!r}, no where it is {other!r}"))
+        doubts.append(
+            Doubt(name, "label", f"is yes where it is {positive!r}, no where it is {other!r}")
+        )
     elif not wished and target.is_number:
         doubts.append(
-            Doubt(name, "label", f"holds {levels} different whole numbers: taken for classes (else --task regression)")
+            Doubt(
+                name,
+                "label",
+                f"holds {levels} different whole numbers: taken for classes (else --task regression)",
+            )
         )
     if rows[-1] < FEWEST and task == "multiclass":
         rare = tuple(value for value, count in zip(values, rows, strict=True) if count < FEWEST)
         if levels - len(rare) < 2:
-            raise InputError(f"--target {name!r}: of {levels} classes fewer than two have {FEWEST} rows or more")
+            raise InputError(
+                f"--target {name!r}: of {levels} classes fewer than two have {FEWEST} rows or more"
+            )
         says = f"has fewer than {FEWEST} rows of {listed([repr(one) for one in rare])}: such rows are left out"
         doubts.append(Doubt(name, "rare classes", says))
     elif rows[-1] < FEWEST or rows[-1] / len(known) < 0.05:
@@ -156,7 +198,9 @@ def _find_task(target: Column, wished: Task | None) -> tuple[Task, object, tuple
 def _check_task(target: Column, task: Task, *, whole: bool) -> None:
     name, known, levels = target.name, target.known, target.levels
     if task == "binary" and levels != 2:
-        raise InputError(f"--task binary: {name!r} has {levels:,} values, not two, such as {_few(known)}")
+        raise InputError(
+            f"--task binary: {name!r} has {levels:,} values, not two, such as {_few(known)}"
+        )
     if task == "regression" and not target.is_number:
         raise InputError(f"--task regression: {name!r} holds no numbers, but {_few(known)}")
     if task == "multiclass" and levels > min(100.0, len(known) / 10):
@@ -170,7 +214,8 @@ def _check_task(target: Column, task: Task, *, whole: bool) -> None:
         )
 
 
-# --- time and key -----------------------------------------------------------------------------------------------------
+# --- time and key
+# --------------------------------------------------------------------------------------------------
 
 
 def _find_time(found: Inferred, wishes: Wishes, target: str) -> tuple[str, list[Doubt]]:
@@ -188,9 +233,19 @@ def _find_time(found: Inferred, wishes: Wishes, target: str) -> tuple[str, list[
         return usable[0].name, [Doubt(usable[0].name, "time", says)]
     if usable:
         names = listed([shown(one.name) for one in usable])
-        return "", [Doubt("", "time", f"{names} hold dates: name the one that says when a row happened with --time")]
+        return "", [
+            Doubt(
+                "",
+                "time",
+                f"{names} hold dates: name the one that says when a row happened with --time",
+            )
+        ]
     doubts = [
-        Doubt(one.name, "time", f"holds dates, but {_why_not(one)}: --time {one.name!r} takes it all the same")
+        Doubt(
+            one.name,
+            "time",
+            f"holds dates, but {_why_not(one)}: --time {one.name!r} takes it all the same",
+        )
         for one in dated
     ]
     doubts += [
@@ -206,14 +261,18 @@ def _check_time(found: Inferred, name: str, target: str) -> str:
     """Return the column that a person says tells when. Raises InputError where it cannot."""
     one = found.columns[_column(found.columns, name, "--time")]
     if one.name == target:
-        raise InputError(f"--time {one.name!r} is the target: name the column that says when a row happened")
+        raise InputError(
+            f"--time {one.name!r} is the target: name the column that says when a row happened"
+        )
     if one.dtype != MOMENT and not one.is_number:
         raise InputError(
             f"--time {one.name!r} holds no dates, but {_few(one.known)}: write them as 2026-05-03 08:30, or say how they "
             "are written with --dates, such as --dates '%d.%m.%Y'"
         )
     if one.levels < 3:
-        raise InputError(f"--time {one.name!r} holds {count(one.levels, 'moment')}: rows cannot be split by so few")
+        raise InputError(
+            f"--time {one.name!r} holds {count(one.levels, 'moment')}: rows cannot be split by so few"
+        )
     return one.name
 
 
@@ -230,11 +289,15 @@ def _why_not(one: Column) -> str:
     return "" if span > timedelta(days=1) else "they span no more than a day"
 
 
-def _find_key(columns: Mapping[str, Column], wishes: Wishes, target: str, time: str) -> tuple[str, ...]:
+def _find_key(
+    columns: Mapping[str, Column], wishes: Wishes, target: str, time: str
+) -> tuple[str, ...]:
     if wishes.key:
         key = tuple(dict.fromkeys(_column(columns, one, "--key") for one in wishes.key))
         if target in key:
-            raise InputError(f"--key {target!r} is the target: rows that are scored would have no key")
+            raise InputError(
+                f"--key {target!r} is the target: rows that are scored would have no key"
+            )
         if twice := _count_twice(columns, key):
             raise InputError(
                 f"--key {', '.join(key)}: {twice[0]:,} rows share it with another, such as {twice[1]}: name more columns "
@@ -244,7 +307,10 @@ def _find_key(columns: Mapping[str, Column], wishes: Wishes, target: str, time: 
     named = [
         name
         for name, one in columns.items()
-        if name not in (target, time) and not one.missing and not one.broken.any() and _may_be_key(one)
+        if name not in (target, time)
+        and not one.missing
+        and not one.broken.any()
+        and _may_be_key(one)
     ]
     candidates: list[tuple[str, ...]] = [(one,) for one in named]
     candidates += [(time, one) for one in named if time in columns and not columns[time].missing]
@@ -257,7 +323,11 @@ def _may_be_key(one: Column) -> bool:
         return False
     if NAMES_ROWS.search(plain_name(one.name)):
         return True
-    return one.dtype == pl.String() and one.levels == len(one.values) and not one.known.str.contains(r"[\s@]").any()
+    return (
+        one.dtype == pl.String()
+        and one.levels == len(one.values)
+        and not one.known.str.contains(r"[\s@]").any()
+    )
 
 
 def _count_twice(columns: Mapping[str, Column], key: tuple[str, ...]) -> tuple[int, str] | None:
@@ -270,7 +340,8 @@ def _count_twice(columns: Mapping[str, Column], key: tuple[str, ...]) -> tuple[i
     return twice.height, ", ".join(str(value) for value in twice.row(0))
 
 
-# --- features ---------------------------------------------------------------------------------------------------------
+# --- features
+# --------------------------------------------------------------------------------------------------
 
 
 def _name_features(columns: Iterable[Column], time: Column | None) -> list[str]:
@@ -292,7 +363,11 @@ def _column(columns: Mapping[str, Column], name: str, option: str) -> str:
         return name
     near = [one for one in columns if one.strip().lower() == name.strip().lower()]
     near = near or difflib.get_close_matches(name, columns, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {listed([shown(one) for one in columns], 20)}"
+    hint = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"there are {listed([shown(one) for one in columns], 20)}"
+    )
     raise InputError(f"{option}: there is no column {name!r}; {hint}")
 
 

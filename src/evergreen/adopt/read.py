@@ -39,8 +39,10 @@ PATTERN = r"\*|\^.*\$"  # names that polars takes for a pattern of names
 class Table:
     """Rows, shape (rows, columns), text where they came as text; where from, and how they were written.
 
-    `name`: what the file or table is called. `kind`: csv, tsv, parquet or sql. `content`: the bytes of the file.
-    `lines`: row r stands in line r + 2 of it. `nulls`: texts that say that there is no value; `rows` lacks them.
+    `name`: what the file or table is called. `kind`: csv, tsv, parquet or sql. `content`: the bytes
+    of the file.
+    `lines`: row r stands in line r + 2 of it. `nulls`: texts that say that there is no value;
+    `rows` lacks them.
     """
 
     rows: pl.DataFrame = field(repr=False)
@@ -63,18 +65,28 @@ class Table:
 def read(source: str, table: str | None = None, nulls: Sequence[str] = ()) -> Table:
     """Read a CSV, TSV or Parquet file, or with `table` a table of the database whose SQLAlchemy URL `source` is.
 
-    `nulls`: texts that say that there is no value, besides those that are found.
-    Raises InputError where there is no such thing, where it cannot be read whole, and for fewer than 30 rows.
+    `nulls`: texts that say that there is no value, besides those that are found. Raises InputError
+    where there is no such thing, where it cannot be read whole, and for fewer than 30 rows.
     """
-    found = _read_table(source, table) if table or re.match(URL, source) else _read_file(Path(source))
+    found = (
+        _read_table(source, table) if table or re.match(URL, source) else _read_file(Path(source))
+    )
     names = found.rows.columns
     if odd_names := [name for name in names if re.fullmatch(PATTERN, name)]:
-        raise InputError(f"{source}: a column cannot be called {odd_names[0]!r}, which stands for a pattern: rename it")
+        raise InputError(
+            f"{source}: a column cannot be called {odd_names[0]!r}, which stands for a pattern: rename it"
+        )
     if found.rows.height < FEWEST:
-        raise InputError(f"{source} has {found.rows.height} rows: at least {FEWEST} are needed to learn from")
-    nulls = tuple(dict.fromkeys([text.strip() for text in nulls if text.strip()] + find_nulls(found.rows)))
+        raise InputError(
+            f"{source} has {found.rows.height} rows: at least {FEWEST} are needed to learn from"
+        )
+    nulls = tuple(
+        dict.fromkeys([text.strip() for text in nulls if text.strip()] + find_nulls(found.rows))
+    )
     rows = blank(found.rows, nulls)
-    return replace(found, rows=rows, nulls=nulls, doubts=(*found.doubts, *told(found.rows, rows, nulls)))
+    return replace(
+        found, rows=rows, nulls=nulls, doubts=(*found.doubts, *told(found.rows, rows, nulls))
+    )
 
 
 def _read_file(path: Path) -> Table:
@@ -96,9 +108,13 @@ def _read_file(path: Path) -> Table:
     if content[:4] == b"PAR1" or (form and form.kind == "parquet"):
         return Table(read_parquet(content, str(path)), name, "parquet", path.name, content=content)
     if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
-        raise InputError(f"{path} is a spreadsheet or an archive: export the table as CSV (UTF-8), and adopt that")
+        raise InputError(
+            f"{path} is a spreadsheet or an archive: export the table as CSV (UTF-8), and adopt that"
+        )
     if b"\0" in content or not form:
-        raise InputError(f"{path} is no CSV, TSV or Parquet file: export the table as CSV (UTF-8), and adopt that")
+        raise InputError(
+            f"{path} is no CSV, TSV or Parquet file: export the table as CSV (UTF-8), and adopt that"
+        )
     return _read_text(content, path, name)
 
 
@@ -109,7 +125,13 @@ def _read_text(content: bytes, path: Path, name: str) -> Table:
         content.decode("utf-8")
     except UnicodeDecodeError:
         encoding = "cp1252"
-        doubts.append(Doubt("", "encoding", "the file is not UTF-8: taken for cp1252 (Windows, Western European)"))
+        doubts.append(
+            Doubt(
+                "",
+                "encoding",
+                "the file is not UTF-8: taken for cp1252 (Windows, Western European)",
+            )
+        )
     plain = as_utf8(content, str(path), encoding)
     text = plain.decode()
     separator = _find_separator(text, path)
@@ -121,7 +143,9 @@ def _read_text(content: bytes, path: Path, name: str) -> Table:
         raise
     lines = len(plain.rstrip(b"\r\n").splitlines()) == rows.height + 1
     kind = "tsv" if separator == "\t" else "csv"
-    return Table(rows, name, kind, path.name, encoding, separator, content, lines, doubts=tuple(doubts))
+    return Table(
+        rows, name, kind, path.name, encoding, separator, content, lines, doubts=tuple(doubts)
+    )
 
 
 def _find_separator(text: str, path: Path) -> str:
@@ -137,7 +161,9 @@ def _find_separator(text: str, path: Path) -> str:
         if fields > 1:
             best[separator] = (often / counts.total(), fields)
     if not best:
-        raise InputError(f"{path}, line 1: no field separator (comma, semicolon, tab, bar): one column is no table")
+        raise InputError(
+            f"{path}, line 1: no field separator (comma, semicolon, tab, bar): one column is no table"
+        )
     return max(best, key=best.__getitem__)
 
 
@@ -188,7 +214,9 @@ def _read_table(url: str, table: str | None) -> Table:
             result = connection.execute(text(f"SELECT * FROM {in_sql}"))
             rows = to_frame(list(result.keys()), result.fetchall())
     except (SQLAlchemyError, ImportError, ValueError, TypeError, InputError) as error:
-        said = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+        said = (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[
+            0
+        ]
         raise InputError(said if url in said else f"{url}, table {table}: {said}") from None
     return Table(rows, name, "sql", url, table=in_sql)
 
@@ -204,7 +232,10 @@ def _find_table(connection: Connection, table: str) -> tuple[str | None, str]:
         raise InputError("a name with %, : or \\ cannot be asked for: make a view of it")
     known = inspect(connection)
     schema, _, name = table.rpartition(".")
-    candidates: list[tuple[str | None, str]] = [(None, table), *([(schema, name)] if schema else [])]
+    candidates: list[tuple[str | None, str]] = [
+        (None, table),
+        *([(schema, name)] if schema else []),
+    ]
     for candidate in candidates:
         if known.has_table(candidate[1], candidate[0]):
             return candidate
@@ -212,5 +243,9 @@ def _find_table(connection: Connection, table: str) -> tuple[str | None, str]:
     if len(alike := [one for one in there if one.lower() == table.lower()]) == 1:
         return None, alike[0]
     near = difflib.get_close_matches(table, there, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {listed([shown(one) for one in there], 10) or 'none'}"
+    hint = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"there are {listed([shown(one) for one in there], 10) or 'none'}"
+    )
     raise InputError(f"there is no such table or view (NAME or SCHEMA.NAME); {hint}")

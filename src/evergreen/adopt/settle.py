@@ -18,7 +18,8 @@ from evergreen.adopt.read import Table
 from evergreen.data.sources import PERIODS
 from evergreen.params import Params, parse
 
-SMALL = 5_000  # rows below which trees are kept small and rare categories count (`python -m benchmarks.few_rows`)
+# Rows below which trees are kept small and rare categories count (`python -m benchmarks.few_rows`)
+SMALL = 5_000
 MEDIUM = 100_000  # rows below which all of history trains
 INBOX = "inbox"
 ORDER = (
@@ -43,11 +44,18 @@ class Representer(RoundTripRepresenter):
     """Writes null as the file does; a class of its own, as what is added to the library's holds for DVC too."""
 
 
-Representer.add_representer(type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null"))
+Representer.add_representer(
+    type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null")
+)
 
 
 def settle(
-    text: str, table: Table, found: Inferred, plan: Plan, batches: Batches, max_bad_rows: float | None
+    text: str,
+    table: Table,
+    found: Inferred,
+    plan: Plan,
+    batches: Batches,
+    max_bad_rows: float | None,
 ) -> tuple[str, list[str]]:
     """Return the text of `params.yaml` after the changes, and each change but the source's as `key: value`."""
     yaml = YAML()
@@ -80,7 +88,9 @@ def _source(table: Table, found: Inferred, batches: Batches) -> dict[str, Any]:
     source = {"kind": "files", "path": INBOX}
     if table.kind != "parquet":
         source |= {"encoding": table.encoding} if table.encoding != "utf-8" else {}
-        source |= {"separator": table.separator} if table.kind == "csv" and table.separator != "," else {}
+        source |= (
+            {"separator": table.separator} if table.kind == "csv" and table.separator != "," else {}
+        )
         source |= {"decimal": found.dialect.decimal} if found.dialect.decimal != "." else {}
         source |= {"thousands": found.dialect.thousands} if found.dialect.thousands else {}
     source |= {"dates": list(found.dialect.dates)} if found.dialect.dates else {}
@@ -111,8 +121,11 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
 
     if max_bad_rows is not None:
         changes["validate"] = {"max_bad_rows": max_bad_rows}
-    if batches.period and max(batches.rows) > datetime.now(UTC).strftime(PERIODS[batches.period][1]):
-        changes.setdefault("validate", {})["max_future_days"] = None  # times to come are what this table is about
+    if batches.period and max(batches.rows) > datetime.now(UTC).strftime(
+        PERIODS[batches.period][1]
+    ):
+        # Times to come are what this table is about
+        changes.setdefault("validate", {})["max_future_days"] = None
     if rows < SMALL:
         at_most("prepare", "min_level_rows", 5)
         at_most("train", "max_depth", 3)
@@ -120,12 +133,17 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
         if before.train.colsample_bytree < 0.8:  # columns are few as well
             changes.setdefault("train", {})["colsample_bytree"] = 0.8
     if (rows < MEDIUM or len(sizes) == 1) and before.split.train_batches is not None:
-        changes["split"] = {"train_batches": None}  # else small files would push a first large one out
+        # Else small files would push a first large one out
+        changes["split"] = {"train_batches": None}
     if before.leaks.trusted:  # of another table: only a person vouches
         changes["leaks"] = {"trusted": []}
     if before.drift.columns or before.drift.accepted:  # of another table
         changes["drift"] = {"columns": {}, "accepted": []}
-    at_most("retrain", "min_new_rows", max(20, sorted(sizes)[len(sizes) // 2] // (1 if len(sizes) > 1 else 10)))
+    at_most(
+        "retrain",
+        "min_new_rows",
+        max(20, sorted(sizes)[len(sizes) // 2] // (1 if len(sizes) > 1 else 10)),
+    )
     return changes
 
 

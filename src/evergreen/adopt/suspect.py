@@ -69,7 +69,11 @@ def _together(features: Mapping[str, Column], tables: Tables, exact: list[str]) 
 
 
 def _strong(
-    features: Mapping[str, Column], scores: Mapping[str, float], task: Task, measure: str, least: float | None
+    features: Mapping[str, Column],
+    scores: Mapping[str, float],
+    task: Task,
+    measure: str,
+    least: float | None,
 ) -> list[Doubt]:
     """Return a question for each column that tells much by itself, and stays."""
     known, told = {name: score for name, score in scores.items() if score == score}, []
@@ -113,10 +117,15 @@ def _score(halves: tuple[Tables, Tables]) -> dict[str, float]:
     from evergreen.life.single_scores import score_features
 
     both = [score_features(tables) for tables in halves]
-    return {name: float(np.mean([found[name].validation for found in both])) for name in halves[0].features}
+    return {
+        name: float(np.mean([found[name].validation for found in both]))
+        for name in halves[0].features
+    }
 
 
-def _as_codes(label: pl.Series, task: Task, positive: object) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
+def _as_codes(
+    label: pl.Series, task: Task, positive: object
+) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
     if task == "binary":
         return (label == positive).cast(pl.Float32).to_numpy(), ("no", "yes")
     if task == "multiclass":

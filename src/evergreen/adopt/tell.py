@@ -36,7 +36,9 @@ def tell_columns(found: Inferred, plan: Plan) -> str:
         "| column | type | missing | different | values | used as |",
         "|---|---|---|---|---|---|",
     ]
-    hidden = {one.column for one in plan.doubts if one.kind in ("personal data", "ID", "free text")} | {*plan.key}
+    hidden = {
+        one.column for one in plan.doubts if one.kind in ("personal data", "ID", "free text")
+    } | {*plan.key}
     for name, one in found.columns.items():
         cells = [
             shown(name), _type(one), f"{one.missing:.1%}", f"{one.levels:,}",
@@ -53,13 +55,21 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
         share = (plan.target.known == plan.positive).sum() / labelled
         yield f"predicted: {target}, yes or no ({share:.1%} yes)"
     else:
-        kind = f"{plan.target.levels - len(plan.rare)} classes" if plan.task == "multiclass" else "a number"
+        kind = (
+            f"{plan.target.levels - len(plan.rare)} classes"
+            if plan.task == "multiclass"
+            else "a number"
+        )
         yield f"predicted: {target}, {kind} (task: {plan.task})"
     yield f"from: {len(plan.features)} features: {listed([shown(one) for one in plan.features], 8)}"
     yield f"key: {listed([shown(one) for one in plan.key]) or 'none, so a row is told by its number in the file'}"
     names = list(batches.rows)
     few = has_few_rows(plan)
-    judging = "the newer half judges, by models of what came before" if few else "the newest rows judge the model"
+    judging = (
+        "the newer half judges, by models of what came before"
+        if few
+        else "the newest rows judge the model"
+    )
     if plan.time == ORDER:
         yield f"time: the order of rows, and of later files; {judging}"
     elif plan.time:
@@ -71,7 +81,9 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
     if batches.period:
         yield f"batches: {len(names)}, one for each {batches.period}, {span(names)}"
     else:
-        yield f"batches: one, {names[0]}" + ("" if table.kind == "sql" else "; each later file in inbox/ is another")
+        yield f"batches: one, {names[0]}" + (
+            "" if table.kind == "sql" else "; each later file in inbox/ is another"
+        )
     if table.kind in ("csv", "tsv"):
         separator = {"\t": "tab"}.get(table.separator, table.separator)
         yield f"file: {table.encoding}, fields separated by {separator!r}"

@@ -18,14 +18,21 @@ from evergreen.errors import InputError
 from evergreen.files import write_whole
 from evergreen.project import Project
 
-OWN = ("src/{package}/dataset.py", "src/{package}/expectations.py", "src/{package}/flights.py", "params.yaml")
+OWN = (
+    "src/{package}/dataset.py",
+    "src/{package}/expectations.py",
+    "src/{package}/flights.py",
+    "params.yaml",
+)
 FORGET = "`rm -rf data stores reports dvc.lock inbox` forgets all of it"
 
 
 def check_fresh(project: Project) -> None:
     """Raise InputError where adopting would lose something: batches that are there, or changes that git does not have."""
     if Manifest(project.raw).entries:
-        raise InputError(f"data/ holds batches already, of what dataset.py says now: {FORGET}; then adopt again")
+        raise InputError(
+            f"data/ holds batches already, of what dataset.py says now: {FORGET}; then adopt again"
+        )
     inbox = project.root / INBOX
     if inbox.exists() and (not inbox.is_dir() or any(inbox.iterdir())):
         raise InputError(
@@ -35,7 +42,9 @@ def check_fresh(project: Project) -> None:
     try:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise InputError("git is needed, and is not there: adopting writes over files that it keeps") from None
+        raise InputError(
+            "git is needed, and is not there: adopting writes over files that it keeps"
+        ) from None
     if done.returncode:
         why = read_commit(project.root).why or f"git fails ({done.stderr.strip()})"
         raise InputError(f"adopting writes over files that git keeps, and {why}")

@@ -20,7 +20,8 @@ from evergreen.files import read_entries, write_entries, write_whole
 from evergreen.params import Params
 from evergreen.project import Project
 
-EMPTY = "empty.json"  # in data/raw: batches without rows, with their origins, so that nobody asks for them again
+# In data/raw: batches without rows, with their origins, so that nobody asks for them again
+EMPTY = "empty.json"
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ def ingest(
 ) -> Ingested:
     """Take batches from the source of `params` into `data/raw/`.
 
-    Without `names`: all up to `source.until`; with `following`: the one after the newest there is. A batch that is
-    there already is left alone where its content is the same. With `check`, what is there must first be as ingested.
+    Without `names`: all up to `source.until`; with `following`: the one after the newest there is.
+    A batch that is there already is left alone where its content is the same. With `check`, what is
+    there must first be as ingested.
 
-    Raises InputError for a batch that the source does not have or cannot deliver whole, and for one that is there with
-    other content (unless `replace`).
+    Raises InputError for a batch that the source does not have or cannot deliver whole, and for one
+    that is there with other content (unless `replace`).
     """
     if check:
         check_unchanged(project, names if replace else ())
@@ -70,7 +72,12 @@ def ingest(
     new = []
     for offer in _wanted(offers, params, raw, names, following):
         known = raw.entries.get(offer.name)
-        if known and known["origin"] == offer.origin and not names and raw.file(offer.name).exists():
+        if (
+            known
+            and known["origin"] == offer.origin
+            and not names
+            and raw.file(offer.name).exists()
+        ):
             continue
         if offer.may_be_empty and empty.get(offer.name) == offer.origin and not names:
             continue
@@ -92,8 +99,12 @@ def look(project: Project, dataset: Dataset, params: Params) -> Waiting:
     """Return what `ingest` would look at, new to `data/raw/` or changed in the source, and what it would pass over."""
     raw, source = Manifest(project.raw), open_source(params.source, dataset)
     offers = _wanted(source.offers(), params, raw, (), following=False)
-    known = read_entries(project.raw / EMPTY) | {name: entry["origin"] for name, entry in raw.entries.items()}
-    return Waiting(tuple(one for one in offers if known.get(one.name) != one.origin), source.passed_over)
+    known = read_entries(project.raw / EMPTY) | {
+        name: entry["origin"] for name, entry in raw.entries.items()
+    }
+    return Waiting(
+        tuple(one for one in offers if known.get(one.name) != one.origin), source.passed_over
+    )
 
 
 def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
@@ -117,10 +128,16 @@ def drop(project: Project, names: Sequence[str]) -> None:
     raw.drop(names)
 
 
-def _wanted(offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool) -> list[Offer]:
+def _wanted(
+    offers: list[Offer], params: Params, raw: Manifest, names: Sequence[str], following: bool
+) -> list[Offer]:
     by_name = {offer.name: offer for offer in offers}
     if unknown := [name for name in names if name not in by_name]:
-        have = f"{count(len(offers), 'batch', 'batches')}, {span([one.name for one in offers])}" if offers else "none"
+        have = (
+            f"{count(len(offers), 'batch', 'batches')}, {span([one.name for one in offers])}"
+            if offers
+            else "none"
+        )
         raise InputError(f"the source has no batch {unknown[0]!r}; it holds {have}")
     if names:
         return [by_name[name] for name in names]
@@ -139,7 +156,9 @@ def _take(source: Source, dataset: Dataset, offer: Offer, raw: Manifest, replace
     if frame.is_empty() and offer.may_be_empty:
         return False
     if frame.is_empty():
-        raise InputError(f"batch {offer.name!r} has no rows: deliver it again, or take it out of the source")
+        raise InputError(
+            f"batch {offer.name!r} has no rows: deliver it again, or take it out of the source"
+        )
     path = raw.file(offer.name)
     known = raw.entries.get(offer.name)
     if known and path.exists() and not replace:
@@ -154,9 +173,17 @@ def _take(source: Source, dataset: Dataset, offer: Offer, raw: Manifest, replace
         return False
     write_whole(path, lambda part: frame.write_parquet(part))
     arrived = (
-        datetime.fromisoformat(known["start"]) if known and not dataset.has_time_column else _arrival(raw, dataset)
+        datetime.fromisoformat(known["start"])
+        if known and not dataset.has_time_column
+        else _arrival(raw, dataset)
     )
-    raw.record(offer.name, path, origin=offer.origin, rows=frame.height, **when(moments(dataset, frame, arrived)))
+    raw.record(
+        offer.name,
+        path,
+        origin=offer.origin,
+        rows=frame.height,
+        **when(moments(dataset, frame, arrived)),
+    )
     return True
 
 
@@ -173,5 +200,8 @@ def _arrival(raw: Manifest, dataset: Dataset) -> datetime:
     now = datetime.now(UTC).replace(tzinfo=None)
     if dataset.has_time_column:
         return now
-    ends = [datetime.fromisoformat(one["end"]) + timedelta(microseconds=1) for one in raw.entries.values()]
+    ends = [
+        datetime.fromisoformat(one["end"]) + timedelta(microseconds=1)
+        for one in raw.entries.values()
+    ]
     return max([now, *ends])

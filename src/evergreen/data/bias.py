@@ -1,8 +1,9 @@
 """Bias: where the rows that train differ from those the model will meet, by what was left out, sampled or mislabelled.
 
-Nothing here says that a difference is wrong: each number stands with its meaning, beside what chance alone would show,
-and all comparisons are given, not only the striking ones. A bound in `params.yaml` lets a number stop the run. Rows in
-quarantine are not counted: they are on the validation page.
+Nothing here says that a difference is wrong: each number stands with its meaning, beside what
+chance alone would show, and all comparisons are given, not only the striking ones. A bound in
+`params.yaml` lets a number stop the run. Rows in quarantine are not counted: they are on the
+validation page.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ class BiasReport:
 class Evidence:
     """What the report is made from: rows and profile of the training part, and profiles of what it is compared with.
 
-    `train`: as in the features files, shape (rows, key + time + label + groups + features). `window`: the training
-    batches, with the rows they left out. `history`: all batches before the newest one, if any are. `latest`: the newest
-    batch, or the holdout where there is only one (`alone`).
+    `train`: as in the features files, shape (rows, key + time + label + groups + features).
+    `window`: the training batches, with the rows they left out. `history`: all batches before the
+    newest one, if any are. `latest`: the newest batch, or the holdout where there is only one
+    (`alone`).
     """
 
     task: str
@@ -75,7 +77,8 @@ class Evidence:
 
         done, split = Manifest(project.features), Split.read(project.features / "split.json")
         order, newest = list(done.in_order()), split.holdout.batches[-1]
-        before = order[: order.index(newest)] if split.newest_apart else []  # else some of the newest trains as well
+        # Else some of the newest trains as well
+        before = order[: order.index(newest)] if split.newest_apart else []
         alone = split.batches() == [newest]
         train = read_part(project, split.train)
         whole = not split.newest_apart and not alone
@@ -94,7 +97,9 @@ class Evidence:
         )
 
 
-def find_bias(evidence: Evidence, predicted: Predicted | None = None, *, seed: int = 0) -> BiasReport:
+def find_bias(
+    evidence: Evidence, predicted: Predicted | None = None, *, seed: int = 0
+) -> BiasReport:
     """Return every finding; label noise is looked for where out-of-sample predictions are given.
 
     `seed`: of the draws that say how far shares of missing values differ by chance.
@@ -107,7 +112,9 @@ def find_bias(evidence: Evidence, predicted: Predicted | None = None, *, seed: i
         *(find_label_noise(evidence.task, predicted) if predicted else ()),
         *_duplicates(evidence.train),
     ]
-    return BiasReport(evidence.task, evidence.batches, evidence.newest, evidence.train.height, tuple(found))
+    return BiasReport(
+        evidence.task, evidence.batches, evidence.newest, evidence.train.height, tuple(found)
+    )
 
 
 def list_faults(report: BiasReport, params: Bias) -> list[str]:
@@ -116,7 +123,11 @@ def list_faults(report: BiasReport, params: Bias) -> list[str]:
     for one in report.findings:
         bound = getattr(params, one.bound) if one.bound else None
         if bound is not None and (one.value is None or one.value > bound):
-            beyond = "cannot be judged" if one.value is None else f"is {one.value:.2%}, more than {bound:.2%}"
+            beyond = (
+                "cannot be judged"
+                if one.value is None
+                else f"is {one.value:.2%}, more than {bound:.2%}"
+            )
             faults.append(
                 f"{one.name} {beyond} (bias.{one.bound} in params.yaml). {one.says} What to do: {ADVICE[one.bound]}; "
                 "where it is as it should be, raise the bound or set it to null"
@@ -127,20 +138,28 @@ def list_faults(report: BiasReport, params: Bias) -> list[str]:
 def check_bias(report: BiasReport, params: Bias) -> None:
     """Raise InputError that names all that is beyond a bound of section `bias`."""
     if faults := list_faults(report, params):
-        raise InputError("\n".join(["the training data is beyond what params.yaml allows:", *faults]))
+        raise InputError(
+            "\n".join(["the training data is beyond what params.yaml allows:", *faults])
+        )
 
 
 def _survivorship(window: Profile) -> Iterator[Finding]:
     out = sum(one.rows for one in window.left_out.values())
     valid = out + window.kept.rows
-    unknown = sorted({name for one in window.left_out.values() if one.rows for name in _lost(window.kept, one)})
+    unknown = sorted(
+        {name for one in window.left_out.values() if one.rows for name in _lost(window.kept, one)}
+    )
     yield Finding(
         "survivorship",
         "share of rows left out",
         out / valid,
         f"{out:,} of {valid:,} valid rows of the training batches ({percent(out / valid)}) were left out on purpose: "
         "the model learns nothing from such rows, and no metric counts them."
-        + (f" Cannot be computed for some of them, so is not compared: {', '.join(unknown)}." if unknown else ""),
+        + (
+            f" Cannot be computed for some of them, so is not compared: {', '.join(unknown)}."
+            if unknown
+            else ""
+        ),
         bound="max_left_out",
         columns={"left out because": "text", "rows": "count", "share": "share"},
         rows=tuple((why, one.rows, one.rows / valid) for why, one in window.left_out.items()),
@@ -161,7 +180,11 @@ def _sampling(evidence: Evidence) -> Iterator[Finding]:
     newest = evidence.newest
     beside = "the holdout" if evidence.alone else f"the newest batch, {newest}"
     for about, name, other in (
-        (f"training beside all history before {newest}", f"history before {newest}", evidence.history),
+        (
+            f"training beside all history before {newest}",
+            f"history before {newest}",
+            evidence.history,
+        ),
         (f"training beside {beside}", "the holdout" if evidence.alone else newest, evidence.latest),
     ):
         if other is None:
@@ -193,10 +216,23 @@ def _balance(evidence: Evidence) -> Iterator[Finding]:
 
 def _spread(label: pl.Series) -> Finding:
     column, edges = pl.col("label"), (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
-    wanted = (column.mean(), column.std(), column.skew(), *(column.quantile(edge) for edge in edges))
+    wanted = (
+        column.mean(),
+        column.std(),
+        column.skew(),
+        *(column.quantile(edge) for edge in edges),
+    )
     numbered = [one.fill_null(math.nan).alias(str(place)) for place, one in enumerate(wanted)]
-    mean, deviation, skew, *quantiles = label.cast(pl.Float64).alias("label").to_frame().select(numbered).row(0)
-    side = "neither side" if abs(skew) < 1 else "the side of large values" if skew > 0 else "the side of small values"
+    mean, deviation, skew, *quantiles = (
+        label.cast(pl.Float64).alias("label").to_frame().select(numbered).row(0)
+    )
+    side = (
+        "neither side"
+        if abs(skew) < 1
+        else "the side of large values"
+        if skew > 0
+        else "the side of small values"
+    )
     return Finding(
         "balance",
         "skewness of the label",
@@ -213,7 +249,9 @@ def _spread(label: pl.Series) -> Finding:
 
 def _missing(window: Profile, seed: int) -> Iterator[Finding]:
     for group, lacking in window.missing.items():
-        rows = {level: rows for level, rows in window.kept.levels[group].items() if rows >= FEWEST_ROWS}
+        rows = {
+            level: rows for level, rows in window.kept.levels[group].items() if rows >= FEWEST_ROWS
+        }
         name = group.removeprefix(SLICE).removeprefix(GROUP)
         spreads = _spreads(lacking, rows, seed) if len(rows) > 1 else []
         value = spreads[0][5] if spreads else 0.0
@@ -247,7 +285,9 @@ def _missing(window: Profile, seed: int) -> Iterator[Finding]:
         )
     if not window.missing:
         said = "No groups are named in dataset.py (slices, groups), so missing values cannot be compared between them."
-        yield Finding("missing", "difference in missing values", None, said, bound="max_missing_difference")
+        yield Finding(
+            "missing", "difference in missing values", None, said, bound="max_missing_difference"
+        )
 
 
 def _spreads(
@@ -265,13 +305,25 @@ def _spreads(
         low, high = int(shares.argmin()), int(shares.argmax())
         draws = draw.binomial(counts, absent.sum() / counts.sum(), (DRAWS, len(levels))) / counts
         spread, chance = float(np.ptp(shares)), float(np.ptp(draws, axis=1).mean())
-        found.append((feature, float(shares[low]), levels[low], float(shares[high]), levels[high], spread, chance))
+        found.append(
+            (
+                feature,
+                float(shares[low]),
+                levels[low],
+                float(shares[high]),
+                levels[high],
+                spread,
+                chance,
+            )
+        )
     return sorted(found, key=lambda one: -one[5])
 
 
 def _duplicates(train: pl.DataFrame) -> Iterator[Finding]:
     keys = train.select(pl.selectors.starts_with(KEY)).hash_rows()
-    exact = train.select(name for name in train.columns if name != TIME and not name.startswith((KEY, SLICE, GROUP)))
+    exact = train.select(
+        name for name in train.columns if name != TIME and not name.startswith((KEY, SLICE, GROUP))
+    )
     near = exact.with_columns(pl.selectors.float().fill_nan(None).bin_quantiles(BINS, labels=False))
     for kind, words, values in (
         ("exact", "the same features and label", exact),
@@ -284,7 +336,11 @@ def _duplicates(train: pl.DataFrame) -> Iterator[Finding]:
             count / train.height,
             f"{count:,} of {train.height:,} training rows ({percent(count / train.height)}) have {words} as a row with "
             "another key: "
-            + ("they count more than once." if kind == "exact" else "some may be the same thing, measured twice."),
+            + (
+                "they count more than once."
+                if kind == "exact"
+                else "some may be the same thing, measured twice."
+            ),
             bound="max_duplicates" if kind == "exact" else "",
         )
 
@@ -292,13 +348,21 @@ def _duplicates(train: pl.DataFrame) -> Iterator[Finding]:
 def _count_twins(values: pl.Series, keys: pl.Series) -> int:
     """Return how many rows share their value (a hash) with a row of another key."""
     alike = pl.DataFrame({"value": values, "key": keys}).group_by("value")
-    found = alike.agg(pl.len().alias("rows"), pl.col("key").min().alias("first"), pl.col("key").max().alias("last"))
+    found = alike.agg(
+        pl.len().alias("rows"),
+        pl.col("key").min().alias("first"),
+        pl.col("key").max().alias("last"),
+    )
     return int(found.filter(pl.col("first") != pl.col("last"))["rows"].sum())
 
 
 def _label(one: Profile) -> Sample:
     """Return the labels as if they were a feature."""
-    return Sample(one.kept.rows, {LABEL: one.label} if one.label else {}, {} if one.label else {LABEL: one.classes})
+    return Sample(
+        one.kept.rows,
+        {LABEL: one.label} if one.label else {},
+        {} if one.label else {LABEL: one.classes},
+    )
 
 
 def _plain(first: Sample, second: Sample) -> tuple[Sample, Sample]:
@@ -306,11 +370,20 @@ def _plain(first: Sample, second: Sample) -> tuple[Sample, Sample]:
     names = {}
     for name in second.levels:
         plain = name.removeprefix(SLICE).removeprefix(GROUP)
-        repeated = name != plain and all(one.levels.get(plain) == one.levels.get(name) for one in (first, second))
+        repeated = name != plain and all(
+            one.levels.get(plain) == one.levels.get(name) for one in (first, second)
+        )
         if not repeated:
-            names[name] = plain if name == plain else f"{plain} ({'slice' if name.startswith(SLICE) else 'group'})"
+            names[name] = (
+                plain
+                if name == plain
+                else f"{plain} ({'slice' if name.startswith(SLICE) else 'group'})"
+            )
     kept = [
-        replace(one, levels={names[name]: counts for name, counts in one.levels.items() if name in names})
+        replace(
+            one,
+            levels={names[name]: counts for name, counts in one.levels.items() if name in names},
+        )
         for one in (first, second)
     ]
     return kept[0], kept[1]

@@ -11,7 +11,14 @@ import polars as pl
 
 from evergreen.errors import InputError
 
-ALIKE = ((bool, int, float, Decimal), (str,), (bytes, memoryview, bytearray), (date,), (time,), (timedelta,))
+ALIKE = (
+    (bool, int, float, Decimal),
+    (str,),
+    (bytes, memoryview, bytearray),
+    (date,),
+    (time,),
+    (timedelta,),
+)
 SCALARS = (bool, int, float, str, bytes, date, time, timedelta)  # a datetime is a date
 DIGITS = 38  # of a decimal number in polars, at most
 
@@ -19,12 +26,15 @@ DIGITS = 38  # of a decimal number in polars, at most
 def to_frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
     """Return the rows of a query's result, shape (rows, names).
 
-    Raises InputError where two columns share a name, or one mixes kinds of values that no column can hold.
+    Raises InputError where two columns share a name, or one mixes kinds of values that no column
+    can hold.
     """
     if twice := [name for at, name in enumerate(names) if name in names[:at]]:
         raise InputError(f"the query returns two columns called {twice[0]!r}: rename one with AS")
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return pl.DataFrame([_column(name, list(values)) for name, values in zip(names, columns, strict=True)])
+    return pl.DataFrame(
+        [_column(name, list(values)) for name, values in zip(names, columns, strict=True)]
+    )
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
@@ -39,9 +49,13 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         column = pl.Series(name, values, strict=False)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         said = str(error).splitlines()[0]
-        raise InputError(f"column {name!r} mixes kinds of values ({said}): cast it in the query") from None
+        raise InputError(
+            f"column {name!r} mixes kinds of values ({said}): cast it in the query"
+        ) from None
     if column.dtype == pl.Object or column.null_count() > sum(value is None for value in values):
-        raise InputError(f"column {name!r} mixes kinds of values that no column can hold: cast it in the query")
+        raise InputError(
+            f"column {name!r} mixes kinds of values that no column can hold: cast it in the query"
+        )
     return column
 
 
@@ -75,5 +89,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(one) for one in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)]
+        return [
+            _plain(one)
+            for one in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)
+        ]
     return str(value)

@@ -1,7 +1,8 @@
 """Contrast: how two sets of rows differ, feature by feature, beside what chance alone would show.
 
-Both come as sums and counts (`profile.py`), so no row is read. Two random samples of the same rows differ too, the more
-so the smaller they are and the more levels a category has: each difference stands beside that.
+Both come as sums and counts (`profile.py`), so no row is read. Two random samples of the same rows
+differ too, the more so the smaller they are and the more levels a category has: each difference
+stands beside that.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from evergreen.data.profile import Counts, Sample, Sums
 
 MISSING = "(missing)"  # as a level of a category
 LABEL = "label"  # compared like a feature, but no feature
-SIZES = {0.2: "negligible", 0.5: "small", 0.8: "medium"}  # below so many deviations (Cohen 1988); large from there on
+# Below so many deviations (Cohen 1988); large from there on
+SIZES = {0.2: "negligible", 0.5: "small", 0.8: "medium"}
 
 
 @dataclass(frozen=True)
 class NumberContrast:
     """One number in two sets of rows.
 
-    `effect`: first mean less second, in pooled standard deviations (Cohen's d); NaN where a side has no two values.
+    `effect`: first mean less second, in pooled standard deviations (Cohen's d); NaN where a side
+    has no two values.
     `chance`: the mean size of it between two random samples of these sizes.
     `means`, `missing`: of either side; `missing` as shares of its rows.
     """
@@ -38,8 +41,9 @@ class NumberContrast:
 class CategoryContrast:
     """One category in two sets of rows; missing counts as a level.
 
-    `effect`: total variation distance, the share of rows that would have to change level for the sides to be alike; NaN
-    where a side has no row. `chance`: the mean of it between two random samples of these sizes.
+    `effect`: total variation distance, the share of rows that would have to change level for the
+    sides to be alike; NaN where a side has no row. `chance`: the mean of it between two random
+    samples of these sizes.
     `level`: that whose share differs most, `shares`: what it has on either side.
     """
 
@@ -50,7 +54,9 @@ class CategoryContrast:
     shares: tuple[float, float]
 
 
-def contrast(topic: str, about: str, sides: dict[str, Sample], *, nested: bool = False) -> list[Finding]:
+def contrast(
+    topic: str, about: str, sides: dict[str, Sample], *, nested: bool = False
+) -> list[Finding]:
     """Return how numbers and how categories of two samples differ; `sides`: the samples by what they are called.
 
     `nested`: the rows of the first are among those of the second, which leaves less to chance.
@@ -59,10 +65,14 @@ def contrast(topic: str, about: str, sides: dict[str, Sample], *, nested: bool =
     numbers = contrast_numbers(first, second, nested=nested)
     categories = contrast_categories(first, second, nested=nested)
     found = [_tell_numbers(topic, about, (one, other), numbers)] if numbers else []
-    return found + ([_tell_categories(topic, about, (one, other), categories)] if categories else [])
+    return found + (
+        [_tell_categories(topic, about, (one, other), categories)] if categories else []
+    )
 
 
-def contrast_numbers(first: Sample, second: Sample, *, nested: bool = False) -> tuple[NumberContrast, ...]:
+def contrast_numbers(
+    first: Sample, second: Sample, *, nested: bool = False
+) -> tuple[NumberContrast, ...]:
     """Compare the numbers that both sides have, the largest difference beyond chance first."""
     found = [
         NumberContrast(
@@ -78,31 +88,44 @@ def contrast_numbers(first: Sample, second: Sample, *, nested: bool = False) -> 
     return tuple(sorted(found, key=_within_chance))
 
 
-def contrast_categories(first: Sample, second: Sample, *, nested: bool = False) -> tuple[CategoryContrast, ...]:
+def contrast_categories(
+    first: Sample, second: Sample, *, nested: bool = False
+) -> tuple[CategoryContrast, ...]:
     """Compare the categories that both sides have, the largest difference beyond chance first."""
     found = [
-        contrast_counts(name, _with_missing(first, name), _with_missing(second, name), nested=nested)
+        contrast_counts(
+            name, _with_missing(first, name), _with_missing(second, name), nested=nested
+        )
         for name in first.levels
         if name in second.levels
     ]
     return tuple(sorted(found, key=_within_chance))
 
 
-def contrast_counts(name: str, first: Counts, second: Counts, *, nested: bool = False) -> CategoryContrast:
+def contrast_counts(
+    name: str, first: Counts, second: Counts, *, nested: bool = False
+) -> CategoryContrast:
     """Compare two counts of the same levels.
 
-    `chance`: half the sum of the levels' mean absolute differences, shares taken as normal around the pooled one.
+    `chance`: half the sum of the levels' mean absolute differences, shares taken as normal around
+    the pooled one.
     """
     rows, others = sum(first.values()), sum(second.values())
     levels = dict.fromkeys(chain(first, second))
-    shares = {level: (_share(first.get(level, 0), rows), _share(second.get(level, 0), others)) for level in levels}
+    shares = {
+        level: (_share(first.get(level, 0), rows), _share(second.get(level, 0), others))
+        for level in levels
+    }
     pooled = [_share(first.get(level, 0) + second.get(level, 0), rows + others) for level in levels]
     spread = sum(math.sqrt(share * (1 - share)) for share in pooled) / 2
     gaps = {level: round(abs(one - other), 12) for level, (one, other) in shares.items()}
-    level = max(reversed(gaps), key=lambda one: gaps[one], default=MISSING)  # of two classes, the second
+    # Of two classes, the second
+    level = max(reversed(gaps), key=lambda one: gaps[one], default=MISSING)
     return CategoryContrast(
         name,
-        sum(abs(one - other) for one, other in shares.values()) / 2 if rows and others else math.nan,
+        sum(abs(one - other) for one, other in shares.values()) / 2
+        if rows and others
+        else math.nan,
         math.sqrt(2 / math.pi) * spread * _error(rows, others, nested),
         level,
         shares.get(level, (math.nan, math.nan)),
@@ -112,7 +135,8 @@ def contrast_counts(name: str, first: Counts, second: Counts, *, nested: bool = 
 def standardise(one: Sums, other: Sums) -> float:
     """Return Cohen's d with the pooled standard deviation (Cohen, Statistical power analysis, 1988, section 2.5).
 
-    Infinite where the means differ and neither side varies; NaN where a side has fewer than two values.
+    Infinite where the means differ and neither side varies; NaN where a side has fewer than two
+    values.
     """
     if min(one.values, other.values) < 2:
         return math.nan
@@ -121,7 +145,11 @@ def standardise(one: Sums, other: Sums) -> float:
     difference = one.mean - other.mean
     if deviation:
         return difference / deviation
-    return 0.0 if math.isclose(one.mean, other.mean, rel_tol=1e-9) else math.copysign(math.inf, difference)
+    return (
+        0.0
+        if math.isclose(one.mean, other.mean, rel_tol=1e-9)
+        else math.copysign(math.inf, difference)
+    )
 
 
 def size(effect: float) -> str:
@@ -129,7 +157,9 @@ def size(effect: float) -> str:
     return next((word for edge, word in SIZES.items() if abs(effect) < edge), "large")
 
 
-def _tell_numbers(topic: str, about: str, sides: tuple[str, str], found: tuple[NumberContrast, ...]) -> Finding:
+def _tell_numbers(
+    topic: str, about: str, sides: tuple[str, str], found: tuple[NumberContrast, ...]
+) -> Finding:
     (one, other), most, told = sides, found[0], not math.isnan(found[0].effect)
     what, subject = _subject("numbers", most.feature, len(found))
     return Finding(
@@ -151,12 +181,16 @@ def _tell_numbers(topic: str, about: str, sides: tuple[str, str], found: tuple[N
             f"missing, {one}": "share",
             f"missing, {other}": "share",
         },
-        rows=tuple((row.feature, *row.means, row.effect, row.chance, *row.missing) for row in found),
+        rows=tuple(
+            (row.feature, *row.means, row.effect, row.chance, *row.missing) for row in found
+        ),
         drawn="difference",
     )
 
 
-def _tell_categories(topic: str, about: str, sides: tuple[str, str], found: tuple[CategoryContrast, ...]) -> Finding:
+def _tell_categories(
+    topic: str, about: str, sides: tuple[str, str], found: tuple[CategoryContrast, ...]
+) -> Finding:
     (one, other), most = sides, found[0]
     what, subject = _subject("categories", most.feature, len(found))
     return Finding(

@@ -31,16 +31,20 @@ EPOCHS = {
 class Sql:
     """One finished period (day, week, month, year) of a query's rows per batch, by the event time.
 
-    A period is finished when a later row is there, or the clock (UTC) has passed its end by `lag_hours`. It is taken
-    once; rows that come into it later are noticed by `evergreen ingest NAME`, which reads it again. Times with an
-    offset become UTC.
+    A period is finished when a later row is there, or the clock (UTC) has passed its end by
+    `lag_hours`. It is taken once; rows that come into it later are noticed by `evergreen ingest
+    NAME`, which reads it again. Times with an offset become UTC.
     """
 
     passed_over: tuple[str, ...] = ()
 
     def __init__(self, params: SourceParams, dataset: Dataset) -> None:
         self.dataset, self.nulls = dataset, params.nulls
-        self.url, self.query, self.period = params.url or "", (params.query or "").rstrip("; \t\r\n"), params.period
+        self.url, self.query, self.period = (
+            params.url or "",
+            (params.query or "").rstrip("; \t\r\n"),
+            params.period,
+        )
         self.lag = timedelta(hours=params.lag_hours)
         if not dataset.has_dates:
             raise InputError(
@@ -57,8 +61,8 @@ class Sql:
         if name not in self._periods:
             raise InputError(f"source.query holds no finished {self.period} {name!r}")
         start, end = self._periods[name]
-        # A database compares times in its own zone, and SQLite as text, with or without an offset: a day more on each
-        # side, then cut by the time itself.
+        # A database compares times in its own zone, and SQLite as text, with or without an offset:
+        # a day more on each side, then cut by the time itself.
         room, batch = timedelta(days=1), self._batch()
         moment = batch.c[self.dataset.time]
         around = (moment >= self._edge(start - room)) & (moment < self._edge(end + room))
@@ -77,10 +81,14 @@ class Sql:
         oldest, newest = (self._moment(name) for name in ("oldest", "newest"))
         every, form = PERIODS[self.period]
         starts = pl.select(
-            pl.datetime_range(pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every)
+            pl.datetime_range(
+                pl.lit(oldest).dt.truncate(every), pl.lit(newest).dt.offset_by(every), every
+            )
         ).to_series()
         finished = max(newest, datetime.now(UTC).replace(tzinfo=None) - self.lag)
-        return {start.strftime(form): (start, end) for start, end in pairwise(starts) if end <= finished}
+        return {
+            start.strftime(form): (start, end) for start, end in pairwise(starts) if end <= finished
+        }
 
     @cached_property
     def _edges(self) -> pl.DataFrame:
@@ -91,7 +99,9 @@ class Sql:
         moment = batch.c[self.dataset.time]
         oldest, newest = func.min(moment).label("oldest"), func.max(moment).label("newest")
         edges = self._select(
-            select(oldest, newest, (func.count() - func.count(moment)).label("timeless")).select_from(batch)
+            select(
+                oldest, newest, (func.count() - func.count(moment)).label("timeless")
+            ).select_from(batch)
         )
         if edges["timeless"].item():
             raise InputError(
@@ -109,7 +119,9 @@ class Sql:
         if moment is None:
             column, dialect = self._quoted(self.dataset.time), self._engine().dialect.name
             seconds = EPOCHS.get(dialect, EPOCHS["postgresql"]).format(column)
-            how = f"{seconds} AS {column}" if isinstance(value, (int, float)) else "2024-05-03 08:30"
+            how = (
+                f"{seconds} AS {column}" if isinstance(value, (int, float)) else "2024-05-03 08:30"
+            )
             raise InputError(
                 f"source.query returns no times in {self.dataset.time!r}, but {value!r}: make times of them in the query, such "
                 f"as {how}"
@@ -130,7 +142,8 @@ class Sql:
         """Return the query as a table called `batch`, whose time column is quoted as the database does it."""
         from sqlalchemy import column, quoted_name, text
 
-        folds = self._engine().dialect.requires_name_normalize  # lower case stands for upper case, unquoted
+        # Lower case stands for upper case, unquoted
+        folds = self._engine().dialect.requires_name_normalize
         moment: ColumnClause[Any] = column(quoted_name(self.dataset.time, None if folds else True))
         return text(f"\n{self.query}\n").columns(moment).subquery("batch")
 
@@ -145,7 +158,9 @@ class Sql:
                 result = connection.execute(statement)
                 names, rows = list(result.keys()), result.fetchall()
         except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
-            raise InputError(f"source.query failed: {first_line(getattr(error, 'orig', None) or error)}") from None
+            raise InputError(
+                f"source.query failed: {first_line(getattr(error, 'orig', None) or error)}"
+            ) from None
         try:
             return to_frame(names, rows)
         except InputError as error:
@@ -158,7 +173,8 @@ class Sql:
 def fill_in(url: str, where: str) -> str:
     """Return a URL with the environment's values in place of `${NAME}`.
 
-    Raises InputError where one is not set, and where a driver would take a part of the password for the host.
+    Raises InputError where one is not set, and where a driver would take a part of the password for
+    the host.
     """
     filled = expand(url)
     if lacking := re.findall(r"[$][{](\w+)[}]", filled):
@@ -180,11 +196,14 @@ def open_engine(url: str, where: str) -> Engine:
 
     filled = fill_in(url, where)
     try:
-        engine = create_engine(filled, poolclass=NullPool)  # a connection is closed when its work is done
+        # A connection is closed when its work is done
+        engine = create_engine(filled, poolclass=NullPool)
         if "@" in (engine.url.host or ""):  # the end of a password, which each error would tell
             raise ValueError
         return engine
     except (SQLAlchemyError, ImportError) as error:
         raise InputError(f"{where}: {first_line(error).replace(filled, url)}") from None
     except (ValueError, TypeError):  # their words may hold a part of a password
-        raise InputError(f"{where}: {url!r} is no URL of a database: write %40 for @, %3A for :, %2F for /") from None
+        raise InputError(
+            f"{where}: {url!r} is no URL of a database: write %40 for @, %3A for :, %2F for /"
+        ) from None

@@ -1,8 +1,9 @@
 """Definition: what `dataset.py` said when a model was made: what it predicts, from what, and what names and dates a row.
 
-It is packaged with the model, so that a champion computes its own features from the raw columns and is measured by its
-own label, whatever `dataset.py` says by then. Expressions are kept as polars' JSON, which holds no code; one that calls
-a Python function cannot be kept so, and is taken from `dataset.py` by its name.
+It is packaged with the model, so that a champion computes its own features from the raw columns and
+is measured by its own label, whatever `dataset.py` says by then. Expressions are kept as polars'
+JSON, which holds no code; one that calls a Python function cannot be kept so, and is taken from
+`dataset.py` by its name.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import write_json
 
-CODE = {"AnonymousFunction", "AnonymousAgg", "FfiPlugin", "PythonUdf", "Python", "SubPlan"}  # that polars would run
-BYTES = {"Series", "List", "Array", "Binary"}  # literals: what else is a list of numbers is a pickle
+# That polars would run
+CODE = {"AnonymousFunction", "AnonymousAgg", "FfiPlugin", "PythonUdf", "Python", "SubPlan"}
+# Literals: what else is a list of numbers is a pickle
+BYTES = {"Series", "List", "Array", "Binary"}
 LONGEST = 8  # numbers in a list that can be no pickle
 
 
@@ -109,7 +112,9 @@ class Definition:
     def is_present(self, dataset: Dataset, task: str) -> bool:
         """Say whether `dataset.py` still gives the same label and names of rows, and each of the features as they were."""
         now = Definition.of(dataset, task)
-        label = self.label is None or (self.task == task and self.label.is_same(now.label or self.label))
+        label = self.label is None or (
+            self.task == task and self.label.is_same(now.label or self.label)
+        )
         return (
             label
             and self.names_rows_as(now)
@@ -143,7 +148,11 @@ class Definition:
 
     def changes(self, now: Definition) -> Iterator[str]:
         """Yield a sentence for each difference that keeps a model of this definition from being compared by `now`."""
-        if self.label and now.label and (self.task != now.task or not self.label.is_same(now.label)):
+        if (
+            self.label
+            and now.label
+            and (self.task != now.task or not self.label.is_same(now.label))
+        ):
             yield f"it predicts {self.label.says} ({self.task}), and label is {now.label.says} ({now.task}) now"
         if self.time is not None and now.time is not None and self.time != now.time:
             was, there = (f"{one!r}" if one else "no column" for one in (self.time, now.time))
@@ -169,11 +178,15 @@ def _check_no_code(node: Any, within: str = "") -> None:
     if isinstance(node, dict):
         for name, value in node.items():
             if name in CODE:
-                raise InputError(f"an expression of the model holds code ({name}): do not use this model")
+                raise InputError(
+                    f"an expression of the model holds code ({name}): do not use this model"
+                )
             _check_no_code(value, name)
     elif isinstance(node, list):
         numbers = [one for one in node if isinstance(one, int)]
         if len(numbers) > LONGEST and within not in BYTES:
-            raise InputError(f"an expression of the model holds code ({within}): do not use this model")
+            raise InputError(
+                f"an expression of the model holds code ({within}): do not use this model"
+            )
         for value in node:
             _check_no_code(value, within)

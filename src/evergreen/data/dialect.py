@@ -20,8 +20,10 @@ ISO_PLAIN = r"^\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
 ZONE = r"(?:UTC|GMT|[Zz]|[+-]\d{2}(?::?\d{2})?)"
 ISO_ZONED = rf"^(\d{{4}}-\d{{1,2}}-\d{{1,2}})[T ](\d{{2}}:\d{{2}})(:\d{{2}}(?:[.,]\d+)?)? ?({ZONE})(?:\[[\w/+-]+\])?$"
 FRACTION = r"(:\d{2}),(\d+)"  # of a second, as a log writes it
-UNITS = dict(zip(EPOCHS, (1_000_000.0, 1_000.0, 1.0, 0.001), strict=True))  # microseconds in one of each
-SINCE_1970 = (31_536_000_000_000, 7_258_118_400_000_000)  # 1971 to 2200: no number counts in two of these units
+# Microseconds in one of each
+UNITS = dict(zip(EPOCHS, (1_000_000.0, 1_000.0, 1.0, 0.001), strict=True))
+# 1971 to 2200: no number counts in two of these units
+SINCE_1970 = (31_536_000_000_000, 7_258_118_400_000_000)
 DIGITS = {"Y": r"\d{4}", "G": r"\d{4}", "y": r"\d{2}", "b": r"\p{L}{3}", "B": r"\p{L}{3,}", "p": r"[AaPp][Mm]", "f": r"(\.\d+)?",
           "z": r"[+-]\d{2}:?\d{2}", "q": "[1-4]", "V": r"\d{2}", "u": "[1-7]", "j": r"\d{3}"}  # fmt: skip
 PLAIN = (  # what people write around the same date -> how it is read
@@ -56,7 +58,11 @@ class Dialect:
         """
         if (self.decimal, self.thousands) == (".", None):
             return column
-        text, point, group = column.str.strip_chars(), re.escape(self.decimal), re.escape(self.thousands or "")
+        text, point, group = (
+            column.str.strip_chars(),
+            re.escape(self.decimal),
+            re.escape(self.thousands or ""),
+        )
         if self.thousands == " ":
             text = text.str.replace_all(SPACES, " ")
         whole = rf"(\d+|\d{{1,3}}({group}\d{{3}})+)" if self.thousands else r"\d+"
@@ -81,13 +87,14 @@ class Dialect:
     def parse(text: pl.Series, form: str) -> pl.Series:
         """Return the moments that `text` tells in the format `form`; null where it does not fit, to the digit.
 
-        Formats are those of strptime; `%q` besides is a quarter, and `EPOCHS` are numbers. What lacks a day is its first;
-        what has a zone becomes UTC.
+        Formats are those of strptime; `%q` besides is a quarter, and `EPOCHS` are numbers. What
+        lacks a day is its first; what has a zone becomes UTC.
         """
         if form in UNITS:
             return _since_1970(text, UNITS[form])
         text = plain_times(text)
-        fitting = pl.select(pl.when(text.str.contains(shape_of(form))).then(text)).to_series()  # %Y would take "24"
+        # %Y would take "24"
+        fitting = pl.select(pl.when(text.str.contains(shape_of(form))).then(text)).to_series()
         if "%q" in form:
             fitting, form = fitting.str.replace_many(QUARTERS), form.replace("Q%q", "%m")
         for lacking, first, day in (("dejsVu", "-01", "-%d"), ("u", "-1", "-%u")):
@@ -106,7 +113,9 @@ def blank(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
     if not nulls:
         return frame
     numbers = [float(text) for text in nulls if re.fullmatch(NUMBER, text)]
-    texts = "|".join(re.escape(text) + (r"(\.0*)?" if re.fullmatch(r"[+-]?\d+", text) else "") for text in nulls)
+    texts = "|".join(
+        re.escape(text) + (r"(\.0*)?" if re.fullmatch(r"[+-]?\d+", text) else "") for text in nulls
+    )
     columns = []
     for column in frame:
         if column.dtype == pl.String():
@@ -141,21 +150,28 @@ def read_iso(text: pl.Series) -> pl.Series:
     """
     text = text.str.replace(FRACTION, "$1.$2")
     finer = text.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")
-    iso = pl.select(pl.when(text.str.contains(ISO_LIKE) & ~finer).then(text)).to_series()  # no guess which way 03/04 is
+    # No guess which way 03/04 is
+    iso = pl.select(pl.when(text.str.contains(ISO_LIKE) & ~finer).then(text)).to_series()
     zoned = iso.str.contains(ISO_ZONED).fill_null(value=False)
     plain = pl.select(pl.when(iso.str.contains(ISO_PLAIN)).then(iso)).to_series()
     found = pl.Series([None] * len(text), dtype=MOMENT)
     with suppress(pl.exceptions.ComputeError):  # none can be read
         found = plain.str.to_datetime(strict=False, time_unit="us")
     if zoned.any():
-        found = pl.select(pl.coalesce(_read_zoned(pl.select(pl.when(zoned).then(iso)).to_series()), found)).to_series()
+        found = pl.select(
+            pl.coalesce(_read_zoned(pl.select(pl.when(zoned).then(iso)).to_series()), found)
+        ).to_series()
     return found.alias(text.name)
 
 
 def _read_zoned(text: pl.Series) -> pl.Series:
     parts = [text.str.extract(ISO_ZONED, group) for group in range(1, 5)]
     day, minute, second, zone = parts
-    offset = zone.str.replace("UTC|GMT|[Zz]", "+0000").str.replace(":", "").str.replace(r"^([+-]\d{2})$", "${1}00")
+    offset = (
+        zone.str.replace("UTC|GMT|[Zz]", "+0000")
+        .str.replace(":", "")
+        .str.replace(r"^([+-]\d{2})$", "${1}00")
+    )
     whole = day + "T" + minute + second.fill_null(":00") + offset
     found = whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="us")
     return found.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
@@ -168,5 +184,10 @@ def _since_1970(text: pl.Series, unit: float) -> pl.Series:
     rough = (text.cast(pl.Float64, strict=False) * unit).round()
     low, high = SINCE_1970
     fits = rough.is_between(low, high)
-    chosen = pl.when(fits & whole.is_not_null()).then(exact).when(fits).then(rough.cast(pl.Int64, strict=False))
+    chosen = (
+        pl.when(fits & whole.is_not_null())
+        .then(exact)
+        .when(fits)
+        .then(rough.cast(pl.Int64, strict=False))
+    )
     return pl.select(chosen.cast(MOMENT)).to_series().alias(text.name)

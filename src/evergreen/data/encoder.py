@@ -1,8 +1,8 @@
 """The fitted transformer: from features as read to the float32 columns that XGBoost sees.
 
-A category becomes its place in a dictionary fitted on training rows (0 missing, 1 other, then the levels in order);
-a number stays what it is, not scaled, missing or infinite as NaN. The dictionary is JSON: nothing to unpickle, and ONNX
-gets equal inputs.
+A category becomes its place in a dictionary fitted on training rows (0 missing, 1 other, then the
+levels in order); a number stays what it is, not scaled, missing or infinite as NaN. The dictionary
+is JSON: nothing to unpickle, and ONNX gets equal inputs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from evergreen.files import write_json
 if TYPE_CHECKING:
     import polars as pl
 
-ENCODER, LIVE_ENCODER = "encoder.json", "live-encoder.json"  # of the model that is judged, and of the live one
+# Of the model that is judged, and of the live one
+ENCODER, LIVE_ENCODER = "encoder.json", "live-encoder.json"
 MISSING, OTHER, FIRST = 0, 1, 2  # codes of a category
 
 
@@ -32,7 +33,8 @@ class Encoder:
 
     task: str
     features: tuple[str, ...]
-    levels: Mapping[str, tuple[str, ...]]  # category -> its levels; a feature that is not here is a number
+    # Category -> its levels; a feature that is not here is a number
+    levels: Mapping[str, tuple[str, ...]]
     classes: tuple[str, ...]  # labels in order of their code; empty for regression
     fitted_on: tuple[str, ...]  # batches
 
@@ -45,7 +47,9 @@ class Encoder:
 
         missing = [name for name in self.features if name not in frame.columns]
         if missing:
-            raise InputError(f"the rows lack the feature(s) {', '.join(missing)}; the model was trained with them")
+            raise InputError(
+                f"the rows lack the feature(s) {', '.join(missing)}; the model was trained with them"
+            )
         columns = []
         for name in self.features:
             column = frame[name]
@@ -53,7 +57,11 @@ class Encoder:
                 codes = {level: code for code, level in enumerate(self.levels[name], FIRST)}
                 text = column.cast(pl.String)
                 coded = text.replace_strict(codes, default=OTHER, return_dtype=pl.Float32)
-                columns.append(pl.select(pl.when(text.is_null()).then(float(MISSING)).otherwise(coded)).to_series())
+                columns.append(
+                    pl.select(
+                        pl.when(text.is_null()).then(float(MISSING)).otherwise(coded)
+                    ).to_series()
+                )
             elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
                 columns.append(column.cast(pl.Float32).fill_null(float("nan")))
             else:
@@ -75,7 +83,9 @@ class Encoder:
         coded = as_class(label).replace_strict(codes, default=None, return_dtype=pl.Float32)
         if coded.null_count():
             unknown = as_class(label).filter(coded.is_null())[0]
-            raise InputError(f"label {unknown!r} is in no training row; those hold {', '.join(self.classes)}")
+            raise InputError(
+                f"label {unknown!r} is in no training row; those hold {', '.join(self.classes)}"
+            )
         return coded.to_numpy()
 
     def write(self, path: Path) -> None:
@@ -87,7 +97,9 @@ class Encoder:
         """Read the dictionary back."""
         content = json.loads(path.read_text(encoding="utf-8"))
         levels = {name: tuple(values) for name, values in content["levels"].items()}
-        features, classes, batches = (tuple(content[key]) for key in ("features", "classes", "fitted_on"))
+        features, classes, batches = (
+            tuple(content[key]) for key in ("features", "classes", "fitted_on")
+        )
         return cls(content["task"], features, levels, classes, batches)
 
 
@@ -98,7 +110,11 @@ def as_class(label: pl.Series) -> pl.Series:
     if not label.dtype.is_float():
         return label.cast(pl.String)
     whole = label == label.round()
-    named = pl.when(whole).then(label.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(label.cast(pl.String))
+    named = (
+        pl.when(whole)
+        .then(label.cast(pl.Int64, strict=False).cast(pl.String))
+        .otherwise(label.cast(pl.String))
+    )
     return pl.select(named).to_series().alias(label.name)
 
 
@@ -129,7 +145,13 @@ def fit_encoder(
         name: tuple(sorted(level for level, rows in counts.items() if rows >= min_rows))
         for name, counts in level_rows.items()
     }
-    return Encoder(task, tuple(features), levels, () if task == "regression" else tuple(classes), tuple(batches))
+    return Encoder(
+        task,
+        tuple(features),
+        levels,
+        () if task == "regression" else tuple(classes),
+        tuple(batches),
+    )
 
 
 def _in_order(label_rows: Mapping[str, int]) -> list[str]:

@@ -18,18 +18,22 @@ from evergreen.params import Source
 from evergreen.project import Project
 
 EXPORTS = (".csv", ".tsv", ".parquet")
-OWN = ("data", "stores", ".git", ".dvc", "src", "flows", "tests")  # folders of a project that nobody exports into
-FORMULA = r"^[=@\t\r]|^[+-].*[^\d\s.,()/+-]"  # what a spreadsheet takes for one; a number or a telephone number is none
+# Folders of a project that nobody exports into
+OWN = ("data", "stores", ".git", ".dvc", "src", "flows", "tests")
+# What a spreadsheet takes for one; a number or a telephone number is none
+FORMULA = r"^[=@\t\r]|^[+-].*[^\d\s.,()/+-]"
 
 
 def check_export(project: Project, source: Source, path: Path, given: Collection[str]) -> None:
     """Raise InputError where no copy may be written to `path`: an unknown ending, or something that is there for more.
 
-    That is a file to be scored, one that git has, a folder of the project's own, or the folder that batches come from;
-    links are followed.
+    That is a file to be scored, one that git has, a folder of the project's own, or the folder that
+    batches come from; links are followed.
     """
     if path.suffix not in EXPORTS:
-        raise InputError(f"{path}: predictions are written as {', '.join(EXPORTS)}: choose one of these endings")
+        raise InputError(
+            f"{path}: predictions are written as {', '.join(EXPORTS)}: choose one of these endings"
+        )
     real, root = path.resolve(), project.root.resolve()
     if any(_is_same(real, Path(one)) for one in given):
         raise InputError(f"{path} is the file to be scored: choose another for its predictions")
@@ -38,7 +42,9 @@ def check_export(project: Project, source: Source, path: Path, given: Collection
     if path.is_symlink():
         raise InputError(f"{path} is a link to {real}: name a file of its own for the predictions")
     if folder := next((name for name in OWN if _is_within(real, root / name)), ""):
-        raise InputError(f"{path} lies in {folder}/, which is the project's own: choose a place outside it")
+        raise InputError(
+            f"{path} lies in {folder}/, which is the project's own: choose a place outside it"
+        )
     if _feeds(source, root, real):
         raise InputError(
             f"{path} lies where source.path ({source.path}) finds batches: it would be taken for one; choose another place"
@@ -48,21 +54,38 @@ def check_export(project: Project, source: Source, path: Path, given: Collection
     _check_room(path, real)
 
 
-def export(predictions: pl.DataFrame, path: Path, given: pl.DataFrame | None = None, *, escape: bool = False) -> int:
+def export(
+    predictions: pl.DataFrame,
+    path: Path,
+    given: pl.DataFrame | None = None,
+    *,
+    escape: bool = False,
+) -> int:
     """Write a copy of `predictions` to `path` (see `check_export`); return how many values look like formulas.
 
-    Without a key, the row's number and the columns of `given`, the rows as delivered, name each row. With `escape` a
-    quote before such a value makes text of it, as spreadsheets read it; a Parquet file is opened by none.
+    Without a key, the row's number and the columns of `given`, the rows as delivered, name each
+    row. With `escape` a quote before such a value makes text of it, as spreadsheets read it; a
+    Parquet file is opened by none.
     """
-    whole = predictions if given is None or ROW not in predictions.columns else _with_given(predictions, given)
+    whole = (
+        predictions
+        if given is None or ROW not in predictions.columns
+        else _with_given(predictions, given)
+    )
     if path.suffix == ".parquet":
         write_whole(path, whole.write_parquet)
         return 0
     texts = [name for name, kind in whole.schema.items() if kind == pl.String()]
-    found = whole.select(pl.col(texts).str.contains(FORMULA).sum()).sum_horizontal() if texts else pl.Series([0])
+    found = (
+        whole.select(pl.col(texts).str.contains(FORMULA).sum()).sum_horizontal()
+        if texts
+        else pl.Series([0])
+    )
     if escape:
         risky = pl.col(texts).str.contains(FORMULA)
-        whole = whole.with_columns(pl.when(risky).then("'" + pl.col(texts)).otherwise(pl.col(texts)).name.keep())
+        whole = whole.with_columns(
+            pl.when(risky).then("'" + pl.col(texts)).otherwise(pl.col(texts)).name.keep()
+        )
     separator = "\t" if path.suffix == ".tsv" else ","
     write_whole(path, lambda part: whole.write_csv(part, separator=separator))
     return int(found.sum() or 0)
@@ -109,4 +132,6 @@ def _check_room(path: Path, real: Path) -> None:
     """Raise InputError where the folder cannot be written to: that is better known before rows are scored."""
     there = next(one for one in real.parents if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"{path}: {there} is no folder that can be written to: choose another place")
+        raise InputError(
+            f"{path}: {there} is no folder that can be written to: choose another place"
+        )

@@ -14,8 +14,9 @@ Kind = Literal["text", "count", "share", "number", "effect"]  # effect: in stand
 class Finding:
     """One number of kind `kind`, called `name`, and what it `says`.
 
-    `value` is None where it cannot be judged. `bound`: the key in section `bias` of params.yaml that may stop the run
-    by it, if any. `columns`: titles of the table and what stands in them; `drawn`: the column to draw as bars.
+    `value` is None where it cannot be judged. `bound`: the key in section `bias` of params.yaml
+    that may stop the run by it, if any. `columns`: titles of the table and what stands in them;
+    `drawn`: the column to draw as bars.
     """
 
     topic: str

@@ -1,8 +1,8 @@
 """Grid: columns that hold few values, the same ones batch after batch, and then others.
 
-Wind in knots instead of miles an hour moves a column by less than a season does; but anemometers tell whole knots, so
-in miles an hour there were 33 speeds, and none of them is left. So it is with rain in hundredths of an inch, prices
-that end in 99, and any other unit, rounding or code.
+Wind in knots instead of miles an hour moves a column by less than a season does; but anemometers
+tell whole knots, so in miles an hour there were 33 speeds, and none of them is left. So it is with
+rain in hundredths of an inch, prices that end in 99, and any other unit, rounding or code.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from evergreen.data.finding import percent
 from evergreen.data.sketch import Numbers, Sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NEAR = 0.001  # standard deviations: a value no further from one that was seen was seen too, to any model
+# Standard deviations: a value no further from one that was seen was seen too, to any model
+NEAR = 0.001
 MIDDLE = (0.05, 0.95)  # quantiles that say how wide a column is: tails and a 99999 do not
 WIDTH = 3.29  # standard deviations between these, of a normal distribution
-FEWEST_ROWS = 20  # between the smallest and the largest value seen, below which a batch says nothing
+# Between the smallest and the largest value seen, below which a batch says nothing
+FEWEST_ROWS = 20
 FEWEST_VALUES = 6  # besides the commonest, below which an earlier batch does not say what is usual
 
 
@@ -28,18 +30,25 @@ def find_off_grid(
 ) -> dict[str, str]:
     """Return column -> that most of its values are new, a sentence each; `without`: columns to leave out.
 
-    Of the rows of a number, those with its commonest value left aside, it is the share whose value no earlier batch
-    has. A column is off its grid where this share is surely more than halfway from what is usual, the largest of an
-    earlier batch beside the others, to all; and so is that of the rows between the smallest and the largest value seen,
-    as a record is new and yet on the grid. The interval is that of Clopper and Pearson (The use of confidence or
-    fiducial limits, 1934) for as many draws as there are values (six at least, then), as rows of one hour share theirs.
-    Earlier batches count whose sketch holds every value of the column; empty for fewer than two of them.
+    Of the rows of a number, those with its commonest value left aside, it is the share whose value
+    no earlier batch has. A column is off its grid where this share is surely more than halfway from
+    what is usual, the largest of an earlier batch beside the others, to all; and so is that of the
+    rows between the smallest and the largest value seen, as a record is new and yet on the grid.
+    The interval is that of Clopper and Pearson (The use of confidence or fiducial limits, 1934) for
+    as many draws as there are values (six at least, then), as rows of one hour share theirs.
+    Earlier batches count whose sketch holds every value of the column; empty for fewer than two of
+    them.
     """
     found: dict[str, str] = {}
     for name, column in batch.columns.items():
         before = [one.columns[name] for one in earlier if name in one.columns]
         whole = [one for one in before if isinstance(one, Numbers) and _is_whole(one)]
-        if name in without or len(whole) < 2 or not isinstance(column, Numbers) or not column.values:
+        if (
+            name in without
+            or len(whole) < 2
+            or not isinstance(column, Numbers)
+            or not column.values
+        ):
             continue
         if says := _compare(column, whole, confidence):
             found[name] = f"{name} {says}"
@@ -62,9 +71,18 @@ def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> s
     share, low, inside = _share_new(column, values, near, common, confidence)
     if min(low, inside) <= 0.5:  # halfway at least: what is usual need not be known
         return ""
-    rich = [at for at, one in enumerate(before) if (np.abs(one.points - common) > near).sum() >= FEWEST_VALUES]
+    rich = [
+        at
+        for at, one in enumerate(before)
+        if (np.abs(one.points - common) > near).sum() >= FEWEST_VALUES
+    ]
     usual = max(
-        _share_new(before[at], np.concatenate([*_points(before[:at]), *_points(before[at + 1 :])]), near, common)[0]
+        _share_new(
+            before[at],
+            np.concatenate([*_points(before[:at]), *_points(before[at + 1 :])]),
+            near,
+            common,
+        )[0]
         for at in rich or range(len(before))
     )
     halfway = (1 + usual) / 2
@@ -96,7 +114,9 @@ def _share_new(
 
     seen = np.unique(seen)
     right = np.searchsorted(seen, column.points).clip(max=len(seen) - 1)
-    gap = np.minimum(np.abs(seen[right] - column.points), np.abs(column.points - seen[np.maximum(right - 1, 0)]))
+    gap = np.minimum(
+        np.abs(seen[right] - column.points), np.abs(column.points - seen[np.maximum(right - 1, 0)])
+    )
     other = np.abs(column.points - common) > near
     rows = np.where(other, column.upto - column.below, 0)
     new = np.where(gap > near, rows, 0)
@@ -104,7 +124,8 @@ def _share_new(
     if not rows.sum():
         return 0.0, 0.0, 0.0
     share, values = float(new.sum() / rows.sum()), int(other.sum())
-    found = min(share * values, float(np.count_nonzero(new)))  # draws: not more than there are new values
+    # Draws: not more than there are new values
+    found = min(share * values, float(np.count_nonzero(new)))
     low = float(beta.ppf((1 - confidence) / 2, found, values - found + 1)) if found else 0.0
     enough = rows[inside].sum() >= FEWEST_ROWS
     return share, low, float(new[inside].sum() / rows[inside].sum()) if enough else 0.0

@@ -1,9 +1,9 @@
 """Hold: batches so unlike those before them that nothing is trained, stopped or judged by them.
 
-One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck. Where the next one is
-unlike in all of these columns too, and like the first, the world has changed, and both count, the new one unless it is
-unlike in others besides; labels wait for a person, who can vouch for any batch (drift.accepted). What is held never has
-more rows than what counts.
+One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck.
+Where the next one is unlike in all of these columns too, and like the first, the world has changed,
+and both count, the new one unless it is unlike in others besides; labels wait for a person, who can
+vouch for any batch (drift.accepted). What is held never has more rows than what counts.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ HELD = "held.json"  # in data/features: what was found of each batch
 def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str, dict[str, str]]:
     """Return the batches that are held back, with a sentence for each column that is why; `batches` in order of time.
 
-    A batch is compared with those before it, but for small ones; the first three, which nothing came before, count. So
-    does one with which more rows would be held than count: it is then rather the world; and one of less than a week: a
-    few days of rain are like no other days, and no fault. What was found of a batch is kept in
-    `data/features/held.json`, and looked for again only where the batches beside it, the parameters or the recipe have
-    changed.
+    A batch is compared with those before it, but for small ones; the first three, which nothing
+    came before, count. So does one with which more rows would be held than count: it is then rather
+    the world; and one of less than a week: a few days of rain are like no other days, and no fault.
+    What was found of a batch is kept in `data/features/held.json`, and looked for again only where
+    the batches beside it, the parameters or the recipe have changed.
     """
     known = read_entries(done.folder / HELD)
     versions = {name: done.version(name, SKETCH) for name in batches}
@@ -48,23 +48,40 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     last = ""
     for name in batches:
         earlier = _telling(trusted[-RECENT:], done)[-BEFORE:]
-        stamp = sha256_of([versions[one] for one in (*earlier, name)], params.hold, params.confidence, recipes.HOLD)
+        stamp = sha256_of(
+            [versions[one] for one in (*earlier, name)],
+            params.hold,
+            params.confidence,
+            recipes.HOLD,
+        )
         one = known.get(name, {})
         if one.get("stamp") != stamp:
             one = {"stamp": stamp, "why": find_suspects(read(name), [*map(read, earlier)], params)}
         found[name], why = {"stamp": stamp, "why": one["why"]}, one["why"]
-        if LABEL not in held.get(last, [LABEL]) and set(held[last]) <= set(why) and versions[last] != versions[name]:
+        if (
+            LABEL not in held.get(last, [LABEL])
+            and set(held[last]) <= set(why)
+            and versions[last] != versions[name]
+        ):
             beside = found[last]["stamp"]
             if one.get("beside") != beside:
                 past = [read(before) for before in earlier if before != last]
-                one |= {"beside": beside, "alike": is_alike(read(name), read(last), past, params, held[last])}
+                one |= {
+                    "beside": beside,
+                    "alike": is_alike(read(name), read(last), past, params, held[last]),
+                }
             found[name] |= {"beside": beside, "alike": one["alike"]}
             if one["alike"]:  # the world has changed
                 why = {column: says for column, says in why.items() if column not in held[last]}
                 trusted.append(last)
                 del held[last]
         outweighs = _rows([*held, name], done) > _rows(trusted, done)
-        if why and not outweighs and not _is_short(done.entries[name]) and name not in params.accepted:
+        if (
+            why
+            and not outweighs
+            and not _is_short(done.entries[name])
+            and name not in params.accepted
+        ):
             held[name] = why
         else:
             trusted.append(name)
@@ -78,7 +95,9 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
 
 def read_held(done: Manifest) -> dict[str, dict[str, str]]:
     """Return what `find_held` found last."""
-    return {name: one["held"] for name, one in read_entries(done.folder / HELD).items() if one["held"]}
+    return {
+        name: one["held"] for name, one in read_entries(done.folder / HELD).items() if one["held"]
+    }
 
 
 def tell_held(done: Manifest) -> list[str]:
@@ -92,12 +111,17 @@ def tell_held(done: Manifest) -> list[str]:
     ]
 
 
-def check_left(done: Manifest, used: Collection[str], learnt: Collection[str], least: float | None) -> None:
+def check_left(
+    done: Manifest, used: Collection[str], learnt: Collection[str], least: float | None
+) -> None:
     """Raise InputError where the batches `used` are less than a share `least` of those that the champion has learnt from.
 
-    By rows, of batches that are still there. A history that falls out of training takes what it taught with it.
+    By rows, of batches that are still there. A history that falls out of training takes what it
+    taught with it.
     """
-    now, before = (_rows([name for name in names if name in done.entries], done) for names in (used, learnt))
+    now, before = (
+        _rows([name for name in names if name in done.entries], done) for names in (used, learnt)
+    )
     if least is None or now >= least * before:
         return
     held = [name for name in read_held(done) if name in learnt]
@@ -136,4 +160,6 @@ def check_accepted(params: Drift, batches: Collection[str]) -> None:
     for name in params.accepted:
         near = difflib.get_close_matches(name, batches, n=1)
         if name not in batches and near:
-            raise InputError(f"drift.accepted: data/raw holds no batch {name!r}: did you mean {near[0]!r}?")
+            raise InputError(
+                f"drift.accepted: data/raw holds no batch {name!r}: did you mean {near[0]!r}?"
+            )

@@ -1,7 +1,8 @@
 """Label noise: which labels a model contradicts, judged by predictions for rows it has not learnt from.
 
-A contradicted label is a suspect, not a mistake: where the question itself is uncertain, the model is often surprised
-by labels that are right. How many such surprises its own probabilities foretell is said as well.
+A contradicted label is a suspect, not a mistake: where the question itself is uncertain, the model
+is often surprised by labels that are right. How many such surprises its own probabilities foretell
+is said as well.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ SHOWN = 20  # suspects named one by one
 class Predicted:
     """Labels, and what a model that has not learnt from these rows predicts for them.
 
-    `y`: labels or codes of `classes`, shape (rows,). `p`: predicted numbers, or probabilities, shape (rows,) of the
-    second class or (rows, classes). `keys`: what names the rows, shape (rows, parts of the key), if known; `tell`: how
-    to name those at some places otherwise. `where`: what to call these rows.
+    `y`: labels or codes of `classes`, shape (rows,). `p`: predicted numbers, or probabilities,
+    shape (rows,) of the second class or (rows, classes). `keys`: what names the rows, shape (rows,
+    parts of the key), if known; `tell`: how to name those at some places otherwise. `where`: what
+    to call these rows.
     """
 
     y: Array = field(repr=False)
@@ -41,9 +43,11 @@ class Predicted:
 class Suspects:
     """Rows whose label the model contradicts, the most surprising first.
 
-    `at`: their places, shape (suspects,). `instead`: the codes of the classes that the model believes, or the numbers.
-    `surprise`: the probabilities of their labels, or their residuals. `foretold`: the share of rows that would be
-    suspects if labels were as uncertain as the model says (or residuals normally distributed), and all right.
+    `at`: their places, shape (suspects,). `instead`: the codes of the classes that the model
+    believes, or the numbers.
+    `surprise`: the probabilities of their labels, or their residuals. `foretold`: the share of rows
+    that would be suspects if labels were as uncertain as the model says (or residuals normally
+    distributed), and all right.
     """
 
     at: Array = field(repr=False)
@@ -73,7 +77,12 @@ def find_label_noise(task: str, predicted: Predicted) -> list[Finding]:
         count / rows,
         f"{count:,} of {rows:,} labels of {predicted.where} ({percent(count / rows)}) are suspects: {why}",
         bound="max_label_noise",
-        columns={"label": "text", "the model believes": "text", "rows": "count", "share of the label's rows": "share"},
+        columns={
+            "label": "text",
+            "the model believes": "text",
+            "rows": "count",
+            "share of the label's rows": "share",
+        },
         rows=() if task == "regression" else _by_class(predicted, suspects),
         drawn="share of the label's rows",
     )
@@ -91,12 +100,15 @@ def find_suspects(task: str, y: Array, p: Array) -> Suspects:
 def _contradicted(y: Array, p: Array) -> Suspects:
     """Confident learning (Northcutt, Jiang and Chuang, Confident learning, JAIR 70, 2021, section 3.1).
 
-    A row counts as a class where its probability reaches the mean probability of that class among rows so labelled; of
-    several such classes, as the likeliest. It is a suspect where that is not its label.
+    A row counts as a class where its probability reaches the mean probability of that class among
+    rows so labelled; of several such classes, as the likeliest. It is a suspect where that is not
+    its label.
     """
     rows, classes = p.shape
     given, own = np.bincount(y, minlength=classes), p[np.arange(rows), y]
-    threshold = np.divide(np.bincount(y, own, classes), given, out=np.full(classes, np.inf), where=given > 0)
+    threshold = np.divide(
+        np.bincount(y, own, classes), given, out=np.full(classes, np.inf), where=given > 0
+    )
     confident = np.where(p >= threshold, p, -np.inf)
     likeliest, sure = confident.argmax(axis=1), np.isfinite(confident.max(axis=1))
     at = np.flatnonzero(sure & (likeliest != y))
@@ -108,13 +120,15 @@ def _contradicted(y: Array, p: Array) -> Suspects:
 def _outliers(residuals: Array, p: Array) -> Suspects:
     """Residuals far from their median, in median absolute deviations scaled to a normal distribution's deviation.
 
-    Where most residuals are equal, in mean absolute deviations scaled likewise (Iglewicz and Hoaglin, How to detect and
-    handle outliers, 1993, section 3.4).
+    Where most residuals are equal, in mean absolute deviations scaled likewise (Iglewicz and
+    Hoaglin, How to detect and handle outliers, 1993, section 3.4).
     """
     from scipy.stats import median_abs_deviation, norm
 
     away = np.abs(residuals - np.median(residuals))
-    deviation = float(median_abs_deviation(residuals, scale="normal")) or np.sqrt(np.pi / 2) * float(away.mean())
+    deviation = float(median_abs_deviation(residuals, scale="normal")) or np.sqrt(
+        np.pi / 2
+    ) * float(away.mean())
     at = np.flatnonzero(away > DEVIATIONS * deviation)
     at = at[np.argsort(-away[at], kind="stable")]
     return Suspects(at, p[at], residuals[at], float(2 * norm.sf(DEVIATIONS)))
@@ -123,9 +137,13 @@ def _outliers(residuals: Array, p: Array) -> Suspects:
 def _by_class(predicted: Predicted, suspects: Suspects) -> tuple[tuple[Cell, ...], ...]:
     y, names = predicted.y.astype(np.int64), predicted.classes
     given = np.bincount(y, minlength=len(names)).tolist()
-    pairs, counts = np.unique(np.column_stack([y[suspects.at], suspects.instead]), axis=0, return_counts=True)
+    pairs, counts = np.unique(
+        np.column_stack([y[suspects.at], suspects.instead]), axis=0, return_counts=True
+    )
     found = zip(pairs.tolist(), counts.tolist(), strict=True)
-    return tuple((names[one], names[other], count, count / given[one]) for (one, other), count in found)
+    return tuple(
+        (names[one], names[other], count, count / given[one]) for (one, other), count in found
+    )
 
 
 def _most_surprising(task: str, predicted: Predicted, suspects: Suspects) -> Finding:
@@ -155,5 +173,7 @@ def _most_surprising(task: str, predicted: Predicted, suspects: Suspects) -> Fin
             "the model believes": kind,
             "residual" if regression else "probability of the label": last,
         },
-        rows=tuple(zip(named, tell(predicted.y[at]), tell(suspects.instead), surprise, strict=True)),
+        rows=tuple(
+            zip(named, tell(predicted.y[at]), tell(suspects.instead), surprise, strict=True)
+        ),
     )

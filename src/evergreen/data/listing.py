@@ -24,7 +24,8 @@ KINDS = {
 }  # fmt: skip
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 READ = f"{', '.join(KINDS)}, or one of these and {', '.join(PACKED)}"
-RESERVED = ("manifest", "split", "encoder", "held")  # files of the project's own, beside those of batches
+# Files of the project's own, beside those of batches
+RESERVED = ("manifest", "split", "encoder", "held")
 SEPARATORS = ("\t", ",", ";", "|")
 HEAD = 2**16  # bytes that hold the header of a text file
 UNFINISHED = (
@@ -81,12 +82,15 @@ def form_of(path: str) -> Form | None:
 
 
 def sort_out(
-    filesystem: AbstractFileSystem, entries: Mapping[str, Mapping[str, Any]], encoding: str, columns: Collection[str]
+    filesystem: AbstractFileSystem,
+    entries: Mapping[str, Mapping[str, Any]],
+    encoding: str,
+    columns: Collection[str],
 ) -> Listing:
     """Return which of a folder's `entries` (as fsspec lists them) are batches, and which are passed over.
 
-    `columns`: those that the first line of a .txt file names where it is a table.
-    Raises InputError for a name that no batch can have, and where two files would be the same batch.
+    `columns`: those that the first line of a .txt file names where it is a table. Raises InputError
+    for a name that no batch can have, and where two files would be the same batch.
     """
     files: dict[str, str] = {}
     passed = []
@@ -108,7 +112,9 @@ def separator_of(content: bytes, encoding: str, columns: Collection[str]) -> str
     lines = content[:HEAD].decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[:1]
     wanted = set(columns)
     for separator in SEPARATORS:
-        fields = {field.strip() for line in csv.reader(lines, delimiter=separator) for field in line}
+        fields = {
+            field.strip() for line in csv.reader(lines, delimiter=separator) for field in line
+        }
         if len(fields & wanted) > len(wanted) / 2:
             return separator
     return None
@@ -136,7 +142,9 @@ def special(path: str) -> str | None:
     except FileNotFoundError:
         return "a link to nothing" if os.path.islink(path) else ""  # noqa: PTH114
     except OSError as error:
-        return "a link that leads in a circle" if error.errno == errno.ELOOP else str(error.strerror)
+        return (
+            "a link that leads in a circle" if error.errno == errno.ELOOP else str(error.strerror)
+        )
     return None if kind == stat.S_IFREG else SPECIAL.get(kind, "no file")
 
 
@@ -150,13 +158,21 @@ def is_local(filesystem: AbstractFileSystem) -> bool:
 def few(passed: Iterable[str], room: int = 5) -> str:
     """Return the first files that are passed over, and how many more there are."""
     passed = list(passed)
-    return ", ".join(passed[:room]) + (f" and {len(passed) - room} more" if len(passed) > room else "")
+    return ", ".join(passed[:room]) + (
+        f" and {len(passed) - room} more" if len(passed) > room else ""
+    )
 
 
-def _why_not(filesystem: AbstractFileSystem, path: str, form: Form | None, folder: bool) -> str | None:
+def _why_not(
+    filesystem: AbstractFileSystem, path: str, form: Form | None, folder: bool
+) -> str | None:
     """Return why a file is no batch; None where it is one, "" where it is not worth a word."""
     name = path.rsplit("/", 1)[-1]
-    if name.startswith(("._", "~$")) or name.lower() in NOISE or (name.startswith((".", "_")) and not form):
+    if (
+        name.startswith(("._", "~$"))
+        or name.lower() in NOISE
+        or (name.startswith((".", "_")) and not form)
+    ):
         return ""  # of the system's, of an office's, marks that other tools leave
     if name.startswith("."):
         return "hidden: its name begins with a point"
@@ -165,7 +181,10 @@ def _why_not(filesystem: AbstractFileSystem, path: str, form: Form | None, folde
     if name.lower().endswith(UNFINISHED):
         return "not finished, or an editor's copy"
     if form is None:
-        return next((why for why, ends in OTHERS.items() if name.lower().endswith(ends)), "no CSV, TSV or Parquet file")
+        return next(
+            (why for why, ends in OTHERS.items() if name.lower().endswith(ends)),
+            "no CSV, TSV or Parquet file",
+        )
     return special(path) if is_local(filesystem) else None
 
 
@@ -184,9 +203,13 @@ def _why_no_table(
 
 def _checked(path: str, batch: str, files: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", batch):
-        raise InputError(f"{path}: a batch is called like its file: use letters, digits, '.', '_' and '-' only")
+        raise InputError(
+            f"{path}: a batch is called like its file: use letters, digits, '.', '_' and '-' only"
+        )
     if batch in RESERVED:
-        raise InputError(f"{path}: a batch cannot be called {batch!r}, a file of the project is: rename it")
+        raise InputError(
+            f"{path}: a batch cannot be called {batch!r}, a file of the project is: rename it"
+        )
     if batch in files:
         raise InputError(f"{files[batch]} and {path} would both be the batch {batch!r}: rename one")
     return batch

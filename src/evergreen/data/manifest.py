@@ -30,11 +30,15 @@ class Manifest:
             try:
                 self.entries = json.loads(self.path.read_text(encoding="utf-8"))
             except ValueError:
-                raise InputError(f"{self.path} is damaged: restore the folder with `{self._checkout()}`") from None
+                raise InputError(
+                    f"{self.path} is damaged: restore the folder with `{self._checkout()}`"
+                ) from None
 
     def in_order(self) -> dict[str, Entry]:
         """Return the entries by event time, oldest first; a few rows far from the others do not move a batch."""
-        return dict(sorted(self.entries.items(), key=lambda one: (one[1]["middle"], natural(one[0]))))
+        return dict(
+            sorted(self.entries.items(), key=lambda one: (one[1]["middle"], natural(one[0])))
+        )
 
     def file(self, batch: str, suffix: str = ".parquet") -> Path:
         """Return where `batch` lies in this folder."""
@@ -42,7 +46,9 @@ class Manifest:
 
     def record(self, batch: str, *files: Path, **facts: object) -> None:
         """Note that `batch` is complete in `files`, and write the manifest."""
-        sums = {path.relative_to(self.folder.parent).as_posix(): sha256_of_file(path) for path in files}
+        sums = {
+            path.relative_to(self.folder.parent).as_posix(): sha256_of_file(path) for path in files
+        }
         self._put(batch, {"files": sums, **facts})
 
     def update(self, batch: str, **facts: object) -> None:
@@ -77,17 +83,25 @@ class Manifest:
 
     def forget_altered(self) -> None:
         """Drop the batches with such files, so that they are made anew."""
-        self.entries = {batch: entry for batch, entry in self.entries.items() if not self._altered(batch)}
+        self.entries = {
+            batch: entry for batch, entry in self.entries.items() if not self._altered(batch)
+        }
 
     def not_stamped(self, stamps: Mapping[str, str]) -> list[str]:
         """Return which of the batches in `stamps` are not here, or were made from something else."""
-        return [name for name, stamp in stamps.items() if self.entries.get(name, {}).get("stamp") != stamp]
+        return [
+            name
+            for name, stamp in stamps.items()
+            if self.entries.get(name, {}).get("stamp") != stamp
+        ]
 
     def check(self, batch: str) -> None:
         """Raise InputError where the batch's own file is not as it was recorded."""
         path = self.file(batch)
         if not path.is_file() or sha256_of_file(path) != self.version(batch):
-            raise InputError(f"{path} is missing or was changed: bring it back with `{self._checkout()}`")
+            raise InputError(
+                f"{path} is missing or was changed: bring it back with `{self._checkout()}`"
+            )
 
     def write(self) -> None:
         """Put the entries on disk, whole or not at all."""
@@ -102,7 +116,9 @@ class Manifest:
         if entry.pop("sum", None) != sha256_of(entry):  # the entry itself was edited
             return [self.path]
         sums = {self.folder.parent / name: was for name, was in entry["files"].items()}
-        return [path for path, was in sums.items() if not path.is_file() or sha256_of_file(path) != was]
+        return [
+            path for path, was in sums.items() if not path.is_file() or sha256_of_file(path) != was
+        ]
 
 
 def when(times: pl.Series) -> dict[str, str]:

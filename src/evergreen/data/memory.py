@@ -14,8 +14,10 @@ from evergreen.errors import InputError
 
 COPIES = 3  # of a table at once: as it was read, in declared types, while its rules are asked
 TEXT = 16  # bytes of a text in a table of polars, besides its letters
-FIELD = TEXT + 8  # bytes of a field of a CSV file besides its letters: in Arrow's table and in polars'
-TIMES = 4  # a text is there so often: as it was delivered, as UTF-8, in Arrow's table and in polars'
+# Bytes of a field of a CSV file besides its letters: in Arrow's table and in polars'
+FIELD = TEXT + 8
+# A text is there so often: as it was delivered, as UTF-8, in Arrow's table and in polars'
+TIMES = 4
 WIDTHS = {"BOOLEAN": 1 / 8, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8}
 CONTAINER = Path("/sys/fs/cgroup")  # says what a container may use
 LIMITS = (
@@ -61,7 +63,9 @@ def check_parquet(source: bytes | Path, path: str) -> None:
     for part in (about.row_group(at) for at in range(about.num_row_groups)):
         for column in (part.column(at) for at in range(part.num_columns)):
             width = WIDTHS.get(column.physical_type)
-            size += column.num_values * (width or TEXT) + (0 if width else column.total_uncompressed_size)
+            size += column.num_values * (width or TEXT) + (
+                0 if width else column.total_uncompressed_size
+            )
     check_size(COPIES * size, path)
 
 
@@ -88,5 +92,6 @@ def _limits() -> Iterator[float]:
     for names in LIMITS:
         with suppress(OSError, ValueError):  # "max": there is no limit
             told = [(CONTAINER / name).read_text(encoding="ascii") for name in names]
-            files = re.search(r"^(?:total_)?inactive_file (\d+)$", told[2], re.MULTILINE)  # given back when needed
+            # Given back when needed
+            files = re.search(r"^(?:total_)?inactive_file (\d+)$", told[2], re.MULTILINE)
             yield max(0, int(told[0]) - int(told[1]) + int(files[1] if files else 0))

@@ -1,7 +1,9 @@
 """Moments: when the event of a row happened, as `time` in `dataset.py` says.
 
-`time` names a column of times, or one of numbers that grow with time (a year, a week, a day: each counts as a day), or is
-`ORDER`: rows and batches come in the order of time. Empty, nothing says when, and only arrivals of batches are known.
+`time` names a column of times, or one of numbers that grow with time (a year, a week, a day: each
+counts as a day), or is
+`ORDER`: rows and batches come in the order of time. Empty, nothing says when, and only arrivals of
+batches are known.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def moments(dataset: Dataset, rows: pl.DataFrame, arrived: datetime) -> pl.Serie
     Raises InputError where a number is too large to count days.
     """
     if not dataset.has_time_column:
-        return pl.Series([arrived, arrived + timedelta(microseconds=rows.height)], dtype=pl.Datetime("us"))
+        return pl.Series(
+            [arrived, arrived + timedelta(microseconds=rows.height)], dtype=pl.Datetime("us")
+        )
     if dataset.time not in rows.columns:
         return pl.Series([""])  # validation says which column is missing
     times = rows[dataset.time].drop_nulls()

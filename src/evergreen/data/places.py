@@ -1,6 +1,7 @@
 """Places: which row of the delivered batch a row of features or of predictions was, where no key names it.
 
-Rows without a key are known by a hash of what they hold, which tells a person nothing: here it becomes a number.
+Rows without a key are known by a hash of what they hold, which tells a person nothing: here it
+becomes a number.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ SHOWN = 8  # columns of a row
 LONGEST = 30  # characters of a value
 
 
-def number_rows(dataset: Dataset, rows: pl.DataFrame, valid: pl.DataFrame, quarantined: pl.DataFrame) -> pl.DataFrame:
+def number_rows(
+    dataset: Dataset, rows: pl.DataFrame, valid: pl.DataFrame, quarantined: pl.DataFrame
+) -> pl.DataFrame:
     """Return `rows`, made from `valid` ones of a batch, with the number that each had when it was delivered.
 
-    Of rows that hold the same, the first is the first. Without numbers in `quarantined` there is none.
+    Of rows that hold the same, the first is the first. Without numbers in `quarantined` there is
+    none.
     """
     if QUARANTINE_ROW not in quarantined.columns:
         return rows.with_columns(pl.lit(None, pl.UInt32).alias(ROW))
@@ -34,7 +38,9 @@ def number_rows(dataset: Dataset, rows: pl.DataFrame, valid: pl.DataFrame, quara
     numbers = delivered.filter(~delivered.is_in(quarantined[QUARANTINE_ROW].to_list()))
     content = pl.Series(CONTENT, hash_keys(valid, dataset.known_in_time))
     numbered = pl.DataFrame([content, numbers.alias(ROW)]).with_columns(_nth())
-    found = rows.with_columns(_nth()).join(numbered, on=[CONTENT, NTH], how="left", maintain_order="left")
+    found = rows.with_columns(_nth()).join(
+        numbered, on=[CONTENT, NTH], how="left", maintain_order="left"
+    )
     return found.drop(NTH)
 
 
@@ -52,14 +58,20 @@ def tell_rows(project: Project, dataset: Dataset, part: Part, at: Iterable[int])
     return [told[one] for one in wanted]
 
 
-def _tell_batch(project: Project, dataset: Dataset, batch: str, rows: pl.DataFrame, at: list[int]) -> list[str]:
+def _tell_batch(
+    project: Project, dataset: Dataset, batch: str, rows: pl.DataFrame, at: list[int]
+) -> list[str]:
     valid = pl.read_parquet(Manifest(project.validated).file(batch))
     bad = Manifest(project.quarantine).file(batch)
     none = pl.DataFrame(schema={QUARANTINE_ROW: pl.UInt32})
     numbered = number_rows(dataset, rows, valid, pl.read_parquet(bad) if bad.exists() else none)[at]
     names = dataset.known_in_time
-    held = valid.with_columns(pl.Series(CONTENT, hash_keys(valid, names))).unique(CONTENT, keep="first")
-    found = numbered.join(held, on=CONTENT, how="left", maintain_order="left").select(ROW, *names[:SHOWN])
+    held = valid.with_columns(pl.Series(CONTENT, hash_keys(valid, names))).unique(
+        CONTENT, keep="first"
+    )
+    found = numbered.join(held, on=CONTENT, how="left", maintain_order="left").select(
+        ROW, *names[:SHOWN]
+    )
     more = ", ..." if len(names) > SHOWN else ""
     return [
         f"{batch}{f' row {row:,}' if row else ''}: " + ", ".join(map(_tell, names, values)) + more

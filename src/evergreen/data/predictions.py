@@ -1,8 +1,9 @@
 """Predictions: what a version of the model said of a batch, kept once and never changed.
 
-`data/predictions/<batch>/` holds for each version its predictions (`<version>.parquet`), the rows that were not scored
-with their reasons (`<version>.quarantine.parquet`), the sketch of their features, and what all were made from
-(`<version>.json`), written last: what has no such file is a leftover of a killed scoring, and is written anew.
+`data/predictions/<batch>/` holds for each version its predictions (`<version>.parquet`), the rows
+that were not scored with their reasons (`<version>.quarantine.parquet`), the sketch of their
+features, and what all were made from (`<version>.json`), written last: what has no such file is a
+leftover of a killed scoring, and is written anew.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole
 from evergreen.project import Project
 
-PREDICTION = "prediction"  # the column; with several classes one column a class: "prediction_" and its name
+# The column; with several classes one column a class: "prediction_" and its name
+PREDICTION = "prediction"
 MODEL, VERSION, SCORED_AT = "model", "version", "scored_at"
 PATIENCE = 60  # seconds for another scoring that writes
 
@@ -70,13 +72,16 @@ class Kept:
             content = json.loads(path.read_text(encoding="utf-8"))
             return cls(**{**content, "scorer": Scorer(**content["scorer"])}, folder=path.parent)
         except (OSError, ValueError, TypeError, KeyError):
-            raise InputError(f"{path} is missing or damaged: remove {path.parent} and score the batch again") from None
+            raise InputError(
+                f"{path} is missing or damaged: remove {path.parent} and score the batch again"
+            ) from None
 
 
 def find(project: Project, dataset: Dataset, given: Given, scorer: Scorer) -> Kept | None:
     """Return what is kept of these rows by this version; None where they are yet to be scored by it.
 
-    Raises InputError where other rows are kept under the batch's name, or another model's under the version's number.
+    Raises InputError where other rows are kept under the batch's name, or another model's under the
+    version's number.
     """
     folder, rows = project.predictions / given.batch, fingerprint(dataset, given.rows)
     kept = [Kept.read(path) for path in _facts(folder)]
@@ -143,9 +148,9 @@ def keep(
 def read(project: Project, batch: str, version: str) -> pl.DataFrame:
     """Return the predictions of a batch by a version, by event time.
 
-    Columns: each of the key as `key_…`, or without any `key_content` and `row` (its number in the batch), `event_time`,
-    `prediction` (or `prediction_<class>` for each class) as float32, `model`, `version`, `scored_at` (UTC). Raises
-    InputError where there are none, or not as they were kept.
+    Columns: each of the key as `key_…`, or without any `key_content` and `row` (its number in the
+    batch), `event_time`, `prediction` (or `prediction_<class>` for each class) as float32, `model`,
+    `version`, `scored_at` (UTC). Raises InputError where there are none, or not as they were kept.
     """
     return pl.read_parquet(_unaltered(project, batch, version, ".parquet"))
 
@@ -158,21 +163,26 @@ def read_sketch(project: Project, batch: str, version: str) -> Sketch:
 def known(project: Project) -> list[tuple[str, str]]:
     """Return (batch, version) of all that is kept, in order of batch, then of version."""
     return [
-        (path.parent.name, path.stem) for folder in sorted(project.predictions.glob("*")) for path in _facts(folder)
+        (path.parent.name, path.stem)
+        for folder in sorted(project.predictions.glob("*"))
+        for path in _facts(folder)
     ]
 
 
 def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of `predictions` whose labels have arrived, with the columns of `labelled` that they lack.
 
-    `labelled`: rows of a features file, with the keys and whatever is asked for, such as the label. Raises InputError
-    where two rows of `labelled` share a key. Rows without one (key in dataset.py is empty) are known by what they hold;
-    those that hold the same as others cannot be told apart, and are not joined.
+    `labelled`: rows of a features file, with the keys and whatever is asked for, such as the label.
+    Raises InputError where two rows of `labelled` share a key. Rows without one (key in dataset.py
+    is empty) are known by what they hold; those that hold the same as others cannot be told apart,
+    and are not joined.
     """
     predictions = predictions.drop(ROW, AT, strict=False)
     keys = key_columns(predictions)
     if not keys:
-        raise InputError("these predictions carry no key: they cannot be matched with labels that arrive later")
+        raise InputError(
+            "these predictions carry no key: they cannot be matched with labels that arrive later"
+        )
     if keys == [CONTENT]:
         predictions = predictions.filter(predictions[CONTENT].is_unique())
         labelled = labelled.filter(labelled[CONTENT].is_unique())
@@ -183,9 +193,13 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
         )
     more = [name for name in labelled.columns if name not in (*predictions.columns, AT)]
     try:
-        return predictions.join(labelled.select(*keys, *more), on=keys, nulls_equal=True, maintain_order="left")
+        return predictions.join(
+            labelled.select(*keys, *more), on=keys, nulls_equal=True, maintain_order="left"
+        )
     except pl.exceptions.PolarsError as error:  # the types of the key are others now
-        raise InputError(f"predictions and labelled rows have keys of different types: {error}") from None
+        raise InputError(
+            f"predictions and labelled rows have keys of different types: {error}"
+        ) from None
 
 
 def fingerprint(dataset: Dataset, rows: pl.DataFrame) -> str:
@@ -207,7 +221,10 @@ def _unaltered(project: Project, batch: str, version: str, suffix: str) -> Path:
 
 def _facts(folder: Path) -> list[Path]:
     """Return the files that make a scoring count, in order of version."""
-    return sorted((path for path in folder.glob("*.json") if path.stem.isdigit()), key=lambda path: int(path.stem))
+    return sorted(
+        (path for path in folder.glob("*.json") if path.stem.isdigit()),
+        key=lambda path: int(path.stem),
+    )
 
 
 @contextmanager
@@ -220,7 +237,9 @@ def _writing(project: Project) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"another scoring has been writing for over {PATIENCE} s: stop it, then score again") from None
+        raise InputError(
+            f"another scoring has been writing for over {PATIENCE} s: stop it, then score again"
+        ) from None
     try:
         yield
     finally:

@@ -1,8 +1,9 @@
 """Prepare: turn each validated batch into features, split the rows, fit the encoders on what is learnt from.
 
-What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the encoders) comes from
-the profile kept per batch, so it never reads history again. An encoder is fitted on what its model learns from: that of
-the judged model on rows before the holdout, that of the live one on all (`train.refit` in params.yaml).
+What is done to a row depends on that row alone, so only new batches cost work. What is fitted (the
+encoders) comes from the profile kept per batch, so it never reads history again. An encoder is
+fitted on what its model learns from: that of the judged model on rows before the holdout, that of
+the live one on all (`train.refit` in params.yaml).
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ from evergreen.files import sha256_of, sha256_of_modules, write_json, write_whol
 from evergreen.params import Params
 from evergreen.project import Project
 
-OWN = "own_"  # of a model: what the columns begin with by which it tells rows, where the key is another by now
+# Of a model: what the columns begin with by which it tells rows, where the key is another by now
+OWN = "own_"
 ALONE = 20  # rows that are computed each by itself
 
 
@@ -75,22 +77,36 @@ def prepare(project: Project, dataset: Dataset, params: Params, *, check: bool =
     for name in new:
         validated.check(name)
         try:
-            arrived = None if dataset.has_time_column else datetime.fromisoformat(validated.entries[name]["start"])
+            arrived = (
+                None
+                if dataset.has_time_column
+                else datetime.fromisoformat(validated.entries[name]["start"])
+            )
             rows = pl.read_parquet(validated.file(name))
             features, left_out = _featurize(dataset, rows, params.task, arrived)
         except InputError as error:
             raise InputError(f"batch {name!r}: {error}") from error
         if features.is_empty():
-            raise InputError(f"batch {name!r}: no row has a label; check label and left_out in dataset.py")
+            raise InputError(
+                f"batch {name!r}: no row has a label; check label and left_out in dataset.py"
+            )
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
         write_json(done.file(name, ".json"), _summaries(dataset, features, left_out))
-        sketch(features.select(*dataset.features, LABEL), features[TIME]).write(done.file(name, SKETCH))
+        sketch(features.select(*dataset.features, LABEL), features[TIME]).write(
+            done.file(name, SKETCH)
+        )
         files = (done.file(name), done.file(name, ".json"), done.file(name, SKETCH))
         done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
     batches = [name for name in done.in_order() if name in stamps]
     held = find_held(done, batches, params.drift)
     few = params.split.cross_validate_below if params.train.refit == "all" else None
-    split = split_rows(dataset, done, [name for name in batches if name not in held], params.split.train_batches, few)
+    split = split_rows(
+        dataset,
+        done,
+        [name for name in batches if name not in held],
+        params.split.train_batches,
+        few,
+    )
     _fit(dataset, done, split, params)
     write_json(project.features / "split.json", asdict(split))
     used = Profile.read(done.file(name, ".json") for name in split.batches())
@@ -114,8 +130,9 @@ def featurize(
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return key, time, label and features of `rows`, and how many rows were left out for which reason.
 
-    Row by row: no row's features depend on another row. Sorted by event time; `arrived` stands for it where no column
-    of dataset.py says when (the present, where not given). Rows without a key are known by what they hold.
+    Row by row: no row's features depend on another row. Sorted by event time; `arrived` stands for
+    it where no column of dataset.py says when (the present, where not given). Rows without a key
+    are known by what they hold.
     """
     features, left_out = _featurize(dataset, rows, task, arrived)
     return features, {reason: one.height for reason, one in left_out.items()}
@@ -126,8 +143,8 @@ def featurize_unlabelled(
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return what `featurize` does, less the label, for rows whose labels are not known yet.
 
-    `definition`: whose features, in place of dataset.py's. A row that would be left out for a reason known only later
-    (known_later) stays in: nobody can tell yet.
+    `definition`: whose features, in place of dataset.py's. A row that would be left out for a
+    reason known only later (known_later) stays in: nobody can tell yet.
     """
     features, left_out = _featurize(dataset, rows, None, None, definition)
     return features, {reason: one.height for reason, one in left_out.items()}
@@ -138,19 +155,26 @@ def features_of(
 ) -> pl.DataFrame:
     """Return `rows` of features files of `task` with the features, label and key of `definition`, a model's.
 
-    They are computed from the validated rows, where dataset.py says otherwise by now; rows that have none of its labels
-    are left out. Raises LostError where the model needs what is not there any more.
+    They are computed from the validated rows, where dataset.py says otherwise by now; rows that
+    have none of its labels are left out. Raises LostError where the model needs what is not there
+    any more.
     """
     if rows.is_empty() or definition.is_present(dataset, task):
         return rows
     done, validated, parts = Manifest(project.features), Manifest(project.validated), []
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
     near = [
-        name for name in done.in_order() if done.entries[name]["start"] <= last and done.entries[name]["end"] >= first
+        name
+        for name in done.in_order()
+        if done.entries[name]["start"] <= last and done.entries[name]["end"] >= first
     ]
     for name in near:
         validated.check(name)
-        arrived = datetime.fromisoformat(validated.entries[name]["start"]) if not dataset.has_time_column else None
+        arrived = (
+            datetime.fromisoformat(validated.entries[name]["start"])
+            if not dataset.has_time_column
+            else None
+        )
         batch = pl.read_parquet(validated.file(name))
         parts.append(_featurize(dataset, batch, definition.task, arrived, definition)[0])
     found = pl.concat(parts)
@@ -162,11 +186,15 @@ def features_of(
         found = found[np.argsort(there, kind="stable")][place]
     own = [name for name in found.columns if name.startswith(OWN)]
     if own:
-        found = found.drop(key_columns(found)).rename({name: name.removeprefix(OWN) for name in own})
+        found = found.drop(key_columns(found)).rename(
+            {name: name.removeprefix(OWN) for name in own}
+        )
     return found
 
 
-def _own_keys(dataset: Dataset, rows: pl.DataFrame, definition: Definition, task: str) -> list[pl.Series]:
+def _own_keys(
+    dataset: Dataset, rows: pl.DataFrame, definition: Definition, task: str
+) -> list[pl.Series]:
     """Return what names each row by the `definition`, where dataset.py names it otherwise by now.
 
     Raises LostError where a column that is needed for that is gone.
@@ -201,9 +229,13 @@ def _featurize(
     if definition:
         check_columns({**features, **({"the label": label} if task else {})}, rows.columns)
     try:
-        kept, left_out = _leave_out(dataset, rows, label) if task else _leave_out_in_time(dataset, rows)
+        kept, left_out = (
+            _leave_out(dataset, rows, label) if task else _leave_out_in_time(dataset, rows)
+        )
         columns = [pl.col(name).alias(KEY + name) for name in dataset.key]
-        columns.append(moment(dataset, arrived or datetime.now(UTC).replace(tzinfo=None)).alias(TIME))
+        columns.append(
+            moment(dataset, arrived or datetime.now(UTC).replace(tzinfo=None)).alias(TIME)
+        )
         if task:
             _check_label(kept.select(label).to_series(), task)
             columns.append((label.cast(pl.Float64) if task == "regression" else label).alias(LABEL))
@@ -211,7 +243,9 @@ def _featurize(
         found = kept.select(columns)
         _check_row_by_row(found, kept, columns)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"dataset.py: label, left_out or features cannot be computed: {error}") from error
+        raise InputError(
+            f"dataset.py: label, left_out or features cannot be computed: {error}"
+        ) from error
     if not dataset.key:
         found.insert_column(0, pl.Series(CONTENT, hash_keys(kept, dataset.known_in_time)))
         if dataset.time == ORDER:
@@ -223,11 +257,18 @@ def _featurize(
     return _as_float32(found, features).sort(TIME, maintain_order=True), left_out
 
 
-def summarize(dataset: Dataset, features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> Profile:
+def summarize(
+    dataset: Dataset, features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]
+) -> Profile:
     """Return the profile of a batch: of its `features`, and of the rows it left out (as validated), by reason."""
     groups = [name for name in features.columns if name.startswith((SLICE, GROUP))]
     values = features.select(*groups, *dataset.features)
-    return profile(values, features[LABEL], {why: _describe(dataset, rows) for why, rows in left_out.items()}, groups)
+    return profile(
+        values,
+        features[LABEL],
+        {why: _describe(dataset, rows) for why, rows in left_out.items()},
+        groups,
+    )
 
 
 def _fit(dataset: Dataset, done: Manifest, split: Split, params: Params) -> None:
@@ -242,33 +283,54 @@ def _fit(dataset: Dataset, done: Manifest, split: Split, params: Params) -> None
 
 def _fit_one(dataset: Dataset, done: Manifest, part: Part, params: Params, name: str) -> None:
     known = Profile.of(*(_summary(dataset, done, batch, part) for batch in part.batches))
-    levels = {feature: counts for feature, counts in known.kept.levels.items() if feature in dataset.features}
+    levels = {
+        feature: counts
+        for feature, counts in known.kept.levels.items()
+        if feature in dataset.features
+    }
     fitted = fit_encoder(
-        params.task, list(dataset.features), levels, known.classes, params.prepare.min_level_rows, part.batches
+        params.task,
+        list(dataset.features),
+        levels,
+        known.classes,
+        params.prepare.min_level_rows,
+        part.batches,
     )
     fitted.write(done.folder / name)
 
 
-def _summaries(dataset: Dataset, features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def _summaries(
+    dataset: Dataset, features: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]
+) -> dict[str, Any]:
     """Return the profile of a batch as plain values; where rows are split by key, with that of the rows learnt from."""
     whole = asdict(summarize(dataset, features, left_out))
     if dataset.time:
         return whole
-    shares = {"train": SHARES["train"], "before_holdout": (SHARES["train"][0], SHARES["validation"][1])}
+    shares = {
+        "train": SHARES["train"],
+        "before_holdout": (SHARES["train"][0], SHARES["validation"][1]),
+    }
     return whole | {
-        name: asdict(summarize(dataset, features.filter(within(features, one)), {})) for name, one in shares.items()
+        name: asdict(summarize(dataset, features.filter(within(features, one)), {}))
+        for name, one in shares.items()
     }
 
 
 def _summary(dataset: Dataset, done: Manifest, name: str, part: Part) -> dict[str, Any]:
     if part.shares or part.end is None or done.entries[name]["end"] < part.end:
         content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
-        return content["train" if part.shares == SHARES["train"] else "before_holdout"] if part.shares else content
+        return (
+            content["train" if part.shares == SHARES["train"] else "before_holdout"]
+            if part.shares
+            else content
+        )
     rows = pl.read_parquet(done.file(name)).filter(pl.col(TIME) < datetime.fromisoformat(part.end))
     return asdict(summarize(dataset, rows, {}))
 
 
-def _leave_out(dataset: Dataset, rows: pl.DataFrame, label: pl.Expr) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _leave_out(
+    dataset: Dataset, rows: pl.DataFrame, label: pl.Expr
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be learnt from, and the others by reason."""
     kept, left_out = _leave_out_for(rows, dataset.left_out)
     unlabelled = kept.select(label).to_series().is_null()
@@ -278,14 +340,20 @@ def _leave_out(dataset: Dataset, rows: pl.DataFrame, label: pl.Expr) -> tuple[pl
     return kept, left_out
 
 
-def _leave_out_in_time(dataset: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _leave_out_in_time(
+    dataset: Dataset, rows: pl.DataFrame
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be scored, and those that are left out for what is known in time."""
     later = set(dataset.known_later)
-    reasons = {why: one for why, one in dataset.left_out.items() if not later & set(one.meta.root_names())}
+    reasons = {
+        why: one for why, one in dataset.left_out.items() if not later & set(one.meta.root_names())
+    }
     return _leave_out_for(rows, reasons)
 
 
-def _leave_out_for(rows: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _leave_out_for(
+    rows: pl.DataFrame, reasons: Mapping[str, pl.Expr]
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     left_out, kept = {}, rows
     for reason, condition in reasons.items():
         unusable = kept.select(condition.fill_null(value=True)).to_series()
@@ -311,7 +379,9 @@ def _describe(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
         for column in _columns(dataset, dataset.features):
             with suppress(pl.exceptions.PolarsError):
                 name = column.meta.output_name()
-                found = found.with_columns(_as_float32(rows.with_columns(column).select(name), dataset.features)[name])
+                found = found.with_columns(
+                    _as_float32(rows.with_columns(column).select(name), dataset.features)[name]
+                )
         return found
 
 
@@ -339,7 +409,9 @@ def _check_label(label: pl.Series, task: str) -> None:
     if not label.dtype.is_float():
         return
     if not label.is_finite().all():
-        raise InputError("some labels are infinite or not a number; leave them out in dataset.py (left_out)")
+        raise InputError(
+            "some labels are infinite or not a number; leave them out in dataset.py (left_out)"
+        )
     if task != "regression" and (fractions := label.filter(label != label.round())).len():
         raise InputError(
             f"label {fractions[0]} is a fraction, no class; use task: regression, or make classes of it in dataset.py"

@@ -1,7 +1,7 @@
 """Profile: one batch in sums and counts, of the rows that were kept and of those that were left out.
 
-Sums and counts add up: the profile of many batches is the sum of theirs, so whatever looks at all of history reads a
-small file per batch and no rows.
+Sums and counts add up: the profile of many batches is the sum of theirs, so whatever looks at all
+of history reads a small file per batch and no rows.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Sample:
 class Profile:
     """A batch: the rows kept; those left out, by reason; and of those kept, labels and missing values.
 
-    `classes`: rows by class. `label`: a label that is a number. `missing`: by group, by level of it, by feature: rows
-    that lack the feature; what is never missing is not there.
+    `classes`: rows by class. `label`: a label that is a number. `missing`: by group, by level of
+    it, by feature: rows that lack the feature; what is never missing is not there.
     """
 
     kept: Sample
@@ -83,12 +83,15 @@ class Profile:
 
 
 def profile(
-    features: pl.DataFrame, label: pl.Series, left_out: Mapping[str, pl.DataFrame], groups: Collection[str] = ()
+    features: pl.DataFrame,
+    label: pl.Series,
+    left_out: Mapping[str, pl.DataFrame],
+    groups: Collection[str] = (),
 ) -> Profile:
     """Return the profile of the rows kept, shape (rows, features), with their `label`, and of those left out by reason.
 
-    Text columns are categories, all others numbers. `groups` names the columns of `features` by whose levels missing
-    values are counted.
+    Text columns are categories, all others numbers. `groups` names the columns of `features` by
+    whose levels missing values are counted.
     """
     labels = _summarize(label.alias("label").to_frame())
     return Profile(
@@ -113,7 +116,12 @@ def _summarize(rows: pl.DataFrame) -> Sample:
 def _sums(column: pl.Series) -> Sums:
     values = column.cast(pl.Float64).to_numpy()  # null becomes NaN
     finite = values[np.isfinite(values)]
-    return Sums(len(finite), int(np.isnan(values).sum()), float(finite.sum()), float(np.square(finite).sum()))
+    return Sums(
+        len(finite),
+        int(np.isnan(values).sum()),
+        float(finite.sum()),
+        float(np.square(finite).sum()),
+    )
 
 
 def _counts(name: str) -> pl.Expr:
@@ -128,9 +136,16 @@ def _missing(features: pl.DataFrame, groups: Collection[str]) -> dict[str, dict[
     absent = pl.DataFrame([column.is_null().cast(pl.UInt32) for column in lacking])
     found: dict[str, dict[str, Counts]] = {name: {} for name in groups}
     for name in groups if lacking else ():
-        counted = absent.group_by(features[name].alias(LEVEL)).agg(pl.all().sum()).drop_nulls(LEVEL).sort(LEVEL)
+        counted = (
+            absent.group_by(features[name].alias(LEVEL))
+            .agg(pl.all().sum())
+            .drop_nulls(LEVEL)
+            .sort(LEVEL)
+        )
         for level, *rows in counted.iter_rows():
-            found[name][level] = {feature: count for feature, count in zip(absent.columns, rows, strict=True) if count}
+            found[name][level] = {
+                feature: count for feature, count in zip(absent.columns, rows, strict=True) if count
+            }
     return found
 
 

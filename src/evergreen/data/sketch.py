@@ -1,8 +1,9 @@
 """Sketch: one batch in some thousand numbers, so that whoever watches batches never reads history again.
 
-A number is kept as its cumulative counts, exact at about a thousand of its values (at every one, where it has no more
-of them), a category as the rows of each level, and some rows are kept as they are. Sketches of many batches pool into
-one. Rows of one day are often alike (one weather, one strike): how much so is measured here, as nothing else sees rows.
+A number is kept as its cumulative counts, exact at about a thousand of its values (at every one,
+where it has no more of them), a category as the rows of each level, and some rows are kept as they
+are. Sketches of many batches pool into one. Rows of one day are often alike (one weather, one
+strike): how much so is measured here, as nothing else sees rows.
 """
 
 from __future__ import annotations
@@ -27,15 +28,16 @@ POINTS = 1024  # values of a number that are kept
 CELLS = 10  # into which a column is cut to see how alike the rows of a day are
 SAMPLE = 4000  # rows kept as they are
 FEWEST_DAYS = 10  # below, a variance between days is luck
-LOOKED_AT = 30_000  # rows that say how alike the rows of a day are; more tell little, as days are what is few
+# Rows that say how alike the rows of a day are; more tell little, as days are what is few
+LOOKED_AT = 30_000
 
 
 @dataclass(frozen=True)
 class Rest:
     """What a column holds beside its values: rows that are missing (null or NaN), and infinite ones.
 
-    `alike`: the design effect of the column's values, at least 1: how many times the variance of a share exceeds that
-    of as many independent rows. `alike_missing`: that of being missing.
+    `alike`: the design effect of the column's values, at least 1: how many times the variance of a
+    share exceeds that of as many independent rows. `alike_missing`: that of being missing.
     """
 
     missing: Count = 0
@@ -65,16 +67,22 @@ class Numbers:
         after = np.searchsorted(self.points, at, side="right")
         left, right = np.maximum(after - 1, 0), np.minimum(after, len(self.points) - 1)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            share = (at / 2 - self.points[left] / 2) / (self.points[right] / 2 - self.points[left] / 2)
-        between = self.upto[left] + np.nan_to_num(share).clip(0, 1) * (self.below[right] - self.upto[left])
-        return np.where(after == 0, 0.0, np.where(after == len(self.points), self.upto[-1], between))
+            share = (at / 2 - self.points[left] / 2) / (
+                self.points[right] / 2 - self.points[left] / 2
+            )
+        between = self.upto[left] + np.nan_to_num(share).clip(0, 1) * (
+            self.below[right] - self.upto[left]
+        )
+        return np.where(
+            after == 0, 0.0, np.where(after == len(self.points), self.upto[-1], between)
+        )
 
     def cuts(self, cells: int) -> Array:
         """Return where to cut into `cells` of equal rows: upper edges, but of the last.
 
-        A value that would fill a cell has an edge before it too, and is left out of the rows that are made equal: else
-        all rain would be one cell beside the dry hours. So cells may be fewer where values repeat; outer ones may be
-        empty.
+        A value that would fill a cell has an edge before it too, and is left out of the rows that
+        are made equal: else all rain would be one cell beside the dry hours. So cells may be fewer
+        where values repeat; outer ones may be empty.
         """
         if not len(self.points):
             return self.points
@@ -84,7 +92,9 @@ class Numbers:
         parts = max(1, cells - int(filling.sum()))
         at = np.searchsorted(others, np.arange(1, parts) / parts * others[-1]) if others[-1] else []
         before = np.nextafter(self.points[filling], -np.inf)
-        return np.unique(np.concatenate([self.points[np.asarray(at, np.intp)], before, self.points[filling]]))
+        return np.unique(
+            np.concatenate([self.points[np.asarray(at, np.intp)], before, self.points[filling]])
+        )
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,8 @@ class Witnesses:
     def alike(self, cell: Array, known: Array | None = None) -> float:
         """Return the design effect of all rows, from the `cell` of each witness, or of those that are `known`.
 
-        It is 1 + (m - 1) r for m rows a day with correlation r within it (Kish, Survey sampling, 1965, section 5.4),
-        so what exceeds 1 grows with the rows.
+        It is 1 + (m - 1) r for m rows a day with correlation r within it (Kish, Survey sampling,
+        1965, section 5.4), so what exceeds 1 grows with the rows.
         """
         day = self.day if known is None else self.day[known]
         return 1.0 + (design_effect(cell if known is None else cell[known], day) - 1.0) * self.each
@@ -150,10 +160,17 @@ class Sketch:
         }
         arrays: dict[str, Array] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
         for at, one in enumerate(numbers.values()):
-            gaps = one.below - np.concatenate([[0], one.upto[:-1]])  # small and regular: they pack well
-            arrays |= {f"points{at}": one.points, f"gaps{at}": gaps, f"ties{at}": one.upto - one.below}
+            # Small and regular: they pack well
+            gaps = one.below - np.concatenate([[0], one.upto[:-1]])
+            arrays |= {
+                f"points{at}": one.points,
+                f"gaps{at}": gaps,
+                f"ties{at}": one.upto - one.below,
+            }
         arrays["blocks"] = self.blocks
-        arrays["sample"] = self.sample.select(*numbers).to_numpy(order="fortran").astype(np.float32, copy=False)
+        arrays["sample"] = (
+            self.sample.select(*numbers).to_numpy(order="fortran").astype(np.float32, copy=False)
+        )
         for at, name in enumerate(name for name in self.columns if name not in numbers):
             arrays[f"levels{at}"] = self.sample[name].cast(pl.Enum(self._names(name))).to_physical().fill_null(
                 len(self._names(name))
@@ -172,7 +189,9 @@ class Sketch:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return cls._of(dict(arrays))
         except (ValueError, KeyError, TypeError, EOFError, OSError, BadZipFile) as error:
-            raise InputError(f"{path} is no sketch of a batch ({error}): remove it and prepare again") from error
+            raise InputError(
+                f"{path} is no sketch of a batch ({error}): remove it and prepare again"
+            ) from error
 
     @classmethod
     def _of(cls, arrays: dict[str, Array]) -> Sketch:
@@ -203,9 +222,9 @@ class Sketch:
 def sketch(columns: pl.DataFrame, days: pl.Series | None, seed: int = 0) -> Sketch:
     """Return the sketch of `columns`, shape (rows, columns): text is a category, all else a number.
 
-    `days`, shape (rows,): which rows belong together (a date, or a time of which the date is taken); None, or fewer
-    than 10 of them: rows count as independent. `seed`: of which rows are kept. Raises InputError where `days` has
-    another length.
+    `days`, shape (rows,): which rows belong together (a date, or a time of which the date is
+    taken); None, or fewer than 10 of them: rows count as independent. `seed`: of which rows are
+    kept. Raises InputError where `days` has another length.
     """
     if days is not None and len(days) != columns.height:
         raise InputError(f"{len(days):,} days for {columns.height:,} rows: give one for each row")
@@ -213,14 +232,17 @@ def sketch(columns: pl.DataFrame, days: pl.Series | None, seed: int = 0) -> Sket
     some = np.sort(draw.choice(rows, SAMPLE, replace=False)) if rows > SAMPLE else np.arange(rows)
     witnesses, blocks = (None, some) if days is None else _call(days, some, draw)
     found: dict[str, Column] = {
-        column.name: (_levels if column.dtype == pl.String() else _numbers)(column, witnesses) for column in columns
+        column.name: (_levels if column.dtype == pl.String() else _numbers)(column, witnesses)
+        for column in columns
     }
     numbers = [name for name, one in found.items() if isinstance(one, Numbers)]
     sample = columns[some].with_columns(pl.col(numbers).cast(pl.Float32).fill_null(float("nan")))
     return Sketch(rows, found, sample, blocks.astype(np.int64))
 
 
-def _call(days: pl.Series, some: Array, draw: np.random.Generator) -> tuple[Witnesses | None, Array]:
+def _call(
+    days: pl.Series, some: Array, draw: np.random.Generator
+) -> tuple[Witnesses | None, Array]:
     """Choose witnesses, one of so many neighbours so that each day has its share; and number the days of rows `some`.
 
     No witnesses for fewer than 10 days, where each row is a block by itself.
@@ -238,23 +260,36 @@ def _call(days: pl.Series, some: Array, draw: np.random.Generator) -> tuple[Witn
 def pool(sketches: Sequence[Sketch]) -> Sketch:
     """Return one sketch of the rows of all: of the columns that all have, each batch weighing as its rows.
 
-    Counts between the points of a batch are read off a line, so those of the pool are off by less than 1/1024 of that
-    batch's rows. Raises InputError where there is no sketch, or a column is a number in one and a category in another.
+    Counts between the points of a batch are read off a line, so those of the pool are off by less
+    than 1/1024 of that batch's rows. Raises InputError where there is no sketch, or a column is a
+    number in one and a category in another.
     """
     if not sketches:
         raise InputError("no batch to pool: give one sketch at least")
     if len(sketches) == 1:
         return sketches[0]
-    columns: dict[str, Column] = {name: _pool_column(parts) for name, parts in _shared(sketches).items()}
+    columns: dict[str, Column] = {
+        name: _pool_column(parts) for name, parts in _shared(sketches).items()
+    }
     rows = sum(one.rows for one in sketches)
-    kept = [_spread_over(len(one.blocks), round(SAMPLE * one.rows / max(rows, SAMPLE))) for one in sketches]
-    sample = pl.concat([one.sample.select(*columns)[some] for one, some in zip(sketches, kept, strict=True)])
-    starts = np.cumsum([0, *(one.blocks.max(initial=-1) + 1 for one in sketches)])  # no two batches share a block
-    blocks = [one.blocks[some] + start for one, some, start in zip(sketches, kept, starts, strict=False)]
+    kept = [
+        _spread_over(len(one.blocks), round(SAMPLE * one.rows / max(rows, SAMPLE)))
+        for one in sketches
+    ]
+    sample = pl.concat(
+        [one.sample.select(*columns)[some] for one, some in zip(sketches, kept, strict=True)]
+    )
+    # No two batches share a block
+    starts = np.cumsum([0, *(one.blocks.max(initial=-1) + 1 for one in sketches)])
+    blocks = [
+        one.blocks[some] + start for one, some, start in zip(sketches, kept, starts, strict=False)
+    ]
     return Sketch(rows, columns, sample, np.concatenate(blocks))
 
 
-def pool_others(sketches: Sequence[Sketch], names: Collection[str] | None = None) -> list[dict[str, Column]]:
+def pool_others(
+    sketches: Sequence[Sketch], names: Collection[str] | None = None
+) -> list[dict[str, Column]]:
     """Return for each sketch the columns (or `names` of them) of the pool of all others, of which there must be one."""
     found: list[dict[str, Column]] = [{} for _ in sketches]
     for name, parts in _shared(sketches).items():
@@ -275,22 +310,34 @@ def pool_others(sketches: Sequence[Sketch], names: Collection[str] | None = None
 
 def _shared(sketches: Sequence[Sketch]) -> dict[str, list[Column]]:
     found = {}
-    for name in (name for name in sketches[0].columns if all(name in one.columns for one in sketches)):
+    for name in (
+        name for name in sketches[0].columns if all(name in one.columns for one in sketches)
+    ):
         found[name] = [one.columns[name] for one in sketches]
         if len({type(one) for one in found[name]}) > 1:
-            raise InputError(f"column {name!r} is a number in one batch and a category in another: prepare them alike")
+            raise InputError(
+                f"column {name!r} is a number in one batch and a category in another: prepare them alike"
+            )
     return found
 
 
 def _numbers(column: pl.Series, witnesses: Witnesses | None) -> Numbers:
-    values = column.to_physical().to_numpy() if column.dtype.is_float() else column.cast(pl.Float64).to_numpy()
+    values = (
+        column.to_physical().to_numpy()
+        if column.dtype.is_float()
+        else column.cast(pl.Float64).to_numpy()
+    )
     values = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
     ordered = np.sort(values)  # NaN comes last
     first, last, known = (int(np.searchsorted(ordered, edge, side)) for edge, side in _EDGES)
     finite = ordered[first:last]
     points = np.unique(finite[_places(finite)]) if len(finite) else finite
-    below, upto = (np.searchsorted(finite, points, side).astype(np.int64) for side in ("left", "right"))  # type: ignore[call-overload]
-    found = Numbers(points.astype(np.float64) + 0.0, below, upto, Rest(len(values) - known, known - len(finite)))
+    below, upto = (
+        np.searchsorted(finite, points, side).astype(np.int64) for side in ("left", "right")
+    )  # type: ignore[call-overload]
+    found = Numbers(
+        points.astype(np.float64) + 0.0, below, upto, Rest(len(values) - known, known - len(finite))
+    )
     if witnesses is None or not found.values:
         return found
     some = values[witnesses.rows]
@@ -329,9 +376,13 @@ def _levels(column: pl.Series, witnesses: Witnesses | None) -> Levels:
     some = column if witnesses.each == 1.0 else column.gather(witnesses.rows)
     places = some.cast(pl.Enum(list(counts))).to_physical()
     codes = (places.fill_null(0) if places.null_count() else places).to_numpy()
-    order = np.argsort(np.argsort([-rows for rows in counts.values()], kind="stable"))  # its place by number of rows
+    # Its place by number of rows
+    order = np.argsort(np.argsort([-rows for rows in counts.values()], kind="stable"))
     cells = np.minimum(order, CELLS - 1).astype(np.uint8)[codes]
-    return Levels(counts, _alike(rest, cells, witnesses, some.is_not_null().to_numpy() if rest.missing else None))
+    return Levels(
+        counts,
+        _alike(rest, cells, witnesses, some.is_not_null().to_numpy() if rest.missing else None),
+    )
 
 
 def _alike(rest: Rest, cells: Array, witnesses: Witnesses, known: Array | None) -> Rest:
@@ -342,13 +393,17 @@ def _alike(rest: Rest, cells: Array, witnesses: Witnesses, known: Array | None) 
 def design_effect(cell: Array, day: Array) -> float:
     """Return how many times rows that are alike within a day multiply the variance of the shares of cells; at least 1.
 
-    `cell`, `day`: small whole numbers, shape (rows,). The mean of the cells' design effects, weighted by 1 - share:
-    the first-order correction of Rao and Scott, The analysis of categorical data from complex sample surveys, 1981;
-    the variance of a share is that of a ratio of sums over days (Cochran, Sampling techniques, 1977, section 6.3).
-    1 for fewer than 10 days. Days are taken as independent of one another.
+    `cell`, `day`: small whole numbers, shape (rows,). The mean of the cells' design effects,
+    weighted by 1 - share: the first-order correction of Rao and Scott, The analysis of categorical
+    data from complex sample surveys, 1981; the variance of a share is that of a ratio of sums over
+    days (Cochran, Sampling techniques, 1977, section 6.3). 1 for fewer than 10 days. Days are taken
+    as independent of one another.
     """
     size = int(cell.max(initial=0)) + 1
-    table = np.bincount(day.astype(np.intp, copy=False) * size + cell, minlength=(int(day.max(initial=0)) + 1) * size)
+    table = np.bincount(
+        day.astype(np.intp, copy=False) * size + cell,
+        minlength=(int(day.max(initial=0)) + 1) * size,
+    )
     return effect_of(table.reshape(-1, size), FEWEST_DAYS)
 
 
@@ -375,7 +430,9 @@ def _number(days: pl.Series) -> Array:
 def _pool_column(parts: Sequence[Column]) -> Column:
     categories = [one for one in parts if isinstance(one, Levels)]
     if categories:
-        counts: dict[str, Count] = dict.fromkeys(sorted({name for one in categories for name in one.counts}), 0)
+        counts: dict[str, Count] = dict.fromkeys(
+            sorted({name for one in categories for name in one.counts}), 0
+        )
         for one in categories:
             for name, rows in one.counts.items():
                 counts[name] += rows

@@ -42,11 +42,33 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 SETTLED = 1.0  # seconds for which a local file has been left alone before it is read
-# In a column of numbers or dates these say that there is none; in a column of text "NA" is a name like any other.
-NULLS = ["", "-", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NaT", "None", "null", "NULL"]
+# In a column of numbers or dates these say that there is none; in a column of text "NA" is a name
+# like any other.
+NULLS = [
+    "",
+    "-",
+    "?",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "-nan",
+    "NaT",
+    "None",
+    "null",
+    "NULL",
+]
 TRUTHS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "1.0": True,
           "false": False, "f": False, "no": False, "n": False, "0": False, "0.0": False}  # fmt: skip
-PERIODS = {"day": ("1d", "%Y-%m-%d"), "week": ("1w", "%G-W%V"), "month": ("1mo", "%Y-%m"), "year": ("1y", "%Y")}
+PERIODS = {
+    "day": ("1d", "%Y-%m-%d"),
+    "week": ("1w", "%G-W%V"),
+    "month": ("1mo", "%Y-%m"),
+    "year": ("1y", "%Y"),
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +108,8 @@ def first_line(error: object) -> str:
 def typed(frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return `frame` with each declared column in its declared type where every value allows it.
 
-    A column with a value that does not fit stays as it was: nothing is lost, and validation names the rows.
+    A column with a value that does not fit stays as it was: nothing is lost, and validation names
+    the rows.
     """
     changes = []
     for name in frame.columns:
@@ -100,11 +123,16 @@ def typed(frame: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFra
 def parse(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Return `column` as `dtype`, null where a value does not fit: nothing is rounded, cut or made up."""
     try:
-        parsed = _parse_text(column, dtype) if column.dtype == pl.String() else _parse_value(column, dtype)
+        parsed = (
+            _parse_text(column, dtype)
+            if column.dtype == pl.String()
+            else _parse_value(column, dtype)
+        )
         if parsed.dtype == dtype:
             return parsed
         raise TypeError
-    except (pl.exceptions.PolarsError, TypeError):  # no value of such a column can become such a value
+    except (pl.exceptions.PolarsError, TypeError):
+        # No value of such a column can become such a value
         return pl.Series(column.name, [None] * len(column), dtype=dtype)
 
 
@@ -113,7 +141,9 @@ def _parse_text(column: pl.Series, dtype: pl.DataType) -> pl.Series:
         return column
     column = column.str.strip_chars()
     if dtype == pl.Boolean():
-        return column.str.to_lowercase().replace_strict(TRUTHS, default=None, return_dtype=pl.Boolean)
+        return column.str.to_lowercase().replace_strict(
+            TRUTHS, default=None, return_dtype=pl.Boolean
+        )
     if dtype == pl.Time():
         return column.str.to_time(strict=False)
     if dtype.is_integer():
@@ -130,14 +160,23 @@ def _parse_whole(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     exact = bare.cast(dtype, strict=False)
     if exact.null_count() == column.null_count():
         return exact
-    number = pl.select(pl.when(column.str.contains(f"^(?:{NUMBER})$")).then(column.cast(pl.Float64, strict=False)))
+    number = pl.select(
+        pl.when(column.str.contains(f"^(?:{NUMBER})$")).then(column.cast(pl.Float64, strict=False))
+    )
     whole = number.to_series().alias(column.name)
-    small = pl.select(pl.when(whole.abs() < 2**53).then(whole)).to_series()  # larger ones may have been rounded
-    return pl.select(pl.coalesce(exact, _unchanged(small, small.cast(dtype, strict=False)))).to_series()
+    # Larger ones may have been rounded
+    small = pl.select(pl.when(whole.abs() < 2**53).then(whole)).to_series()
+    return pl.select(
+        pl.coalesce(exact, _unchanged(small, small.cast(dtype, strict=False)))
+    ).to_series()
 
 
 def _parse_value(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if column.dtype.is_temporal() != dtype.is_temporal() and dtype != pl.String() and column.dtype != pl.Null():
+    if (
+        column.dtype.is_temporal() != dtype.is_temporal()
+        and dtype != pl.String()
+        and column.dtype != pl.Null()
+    ):
         raise TypeError  # a number is no date
     cast = column.cast(dtype, strict=False)
     return cast if dtype.is_float() or dtype == pl.String() else _unchanged(column, cast)
@@ -172,7 +211,9 @@ class Files:
                 raise FileNotFoundError
             return blank(self._read(filesystem, path), self.nulls)
         except FileNotFoundError:
-            raise InputError(f"batch {name!r} is no longer in {self.path!r}: deliver it again") from None
+            raise InputError(
+                f"batch {name!r} is no longer in {self.path!r}: deliver it again"
+            ) from None
         except MemoryError:
             raise InputError(
                 f"{path} does not fit into memory: cut it into smaller files, one for each batch"
@@ -187,14 +228,18 @@ class Files:
             return self._timed(read_parquet(content, path))
         separator = "\t" if form.kind == "tsv" else self.separator
         if form.kind == "txt":
-            separator = separator_of(content, self.encoding, self.dataset.known_in_time) or separator
+            separator = (
+                separator_of(content, self.encoding, self.dataset.known_in_time) or separator
+            )
         check_text(content, separator, path)
         return self._plain(read_csv(as_utf8(content, path, self.encoding), path, separator))
 
     def _content(self, filesystem: AbstractFileSystem, path: str) -> bytes:
         """Return the bytes of a file that nobody writes to meanwhile."""
         if is_local(filesystem) and (wrong := special(path)):
-            raise InputError(f"{path} is {wrong}, and no file that can be read: take it out of the source")
+            raise InputError(
+                f"{path} is {wrong}, and no file that can be read: take it out of the source"
+            )
         try:
             _let_settle(path)
             before = filesystem.ukey(path)
@@ -206,7 +251,9 @@ class Files:
         except Exception as error:  # whatever a remote file system raises
             raise InputError(f"{path} cannot be read ({first_line(error)})") from error
         if not whole:
-            raise InputError(f"{path} is still being written: wait until it is whole, then run again")
+            raise InputError(
+                f"{path} is still being written: wait until it is whole, then run again"
+            )
         if not content:
             raise InputError(f"{path} is empty (0 bytes): deliver it again")
         return content
@@ -214,10 +261,16 @@ class Files:
     def _plain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the fields of declared numbers and times as everybody writes them."""
         columns = []
-        for name in (name for name in frame.columns if self.dataset.columns.get(name, pl.String()) != pl.String()):
+        for name in (
+            name
+            for name in frame.columns
+            if self.dataset.columns.get(name, pl.String()) != pl.String()
+        ):
             column = frame[name].str.strip_chars().replace(dict.fromkeys(NULLS))
             times = self.dataset.columns[name].is_temporal()
-            columns.append(self.dialect.read_times(column) if times else self.dialect.read_numbers(column))
+            columns.append(
+                self.dialect.read_times(column) if times else self.dialect.read_numbers(column)
+            )
         return frame.with_columns(columns)
 
     def _timed(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -225,7 +278,8 @@ class Files:
         told = [
             self.dialect.read_times(frame[name].cast(pl.String))
             for name, dtype in frame.schema.items()
-            if self.dataset.columns.get(name, dtype).is_temporal() and (dtype == pl.String() or dtype.is_numeric())
+            if self.dataset.columns.get(name, dtype).is_temporal()
+            and (dtype == pl.String() or dtype.is_numeric())
         ]
         return frame.with_columns(told) if self.dialect.dates else frame
 
@@ -241,7 +295,8 @@ class Files:
                 raise FileNotFoundError("there is nothing of that name")
             entries = filesystem.glob(path, detail=True)
         except Exception as error:  # whatever a remote file system raises
-            said = first_line(error).replace(os.path.expandvars(self.path), self.path)  # what ${NAME} holds stays there
+            # What ${NAME} holds stays there
+            said = first_line(error).replace(os.path.expandvars(self.path), self.path)
             raise InputError(f"source.path: {self.path!r} cannot be listed ({said})") from None
         found: Listing = sort_out(
             filesystem,
@@ -252,7 +307,9 @@ class Files:
         self.passed_over = found.passed_over
         if not found.files:
             besides = f"; passed over: {few(found.passed_over)}" if found.passed_over else ""
-            raise InputError(f"source.path: {self.path!r} holds no file that ends in {READ}{besides}")
+            raise InputError(
+                f"source.path: {self.path!r} holds no file that ends in {READ}{besides}"
+            )
         return filesystem, found.files
 
 
@@ -308,7 +365,8 @@ def read_parquet(content: bytes, path: str) -> pl.DataFrame:
 def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
     """Return the fields as text. Arrow's reader refuses a row with too few fields, where others fill in nulls.
 
-    In one thread: others of Arrow's may still run when a mistake ends the process, which then aborts now and then.
+    In one thread: others of Arrow's may still run when a mistake ends the process, which then
+    aborts now and then.
     """
     from pyarrow import ArrowInvalid, BufferReader, string
     from pyarrow import csv as arrow
@@ -320,16 +378,26 @@ def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"{path}: the header names {repeated[0]!r} twice: rename one")
         columns = dict.fromkeys(names, string())
-        texts = arrow.ConvertOptions(column_types=columns, null_values=[""], strings_can_be_null=True)
+        texts = arrow.ConvertOptions(
+            column_types=columns, null_values=[""], strings_can_be_null=True
+        )
         alone = arrow.ReadOptions(use_threads=False)
-        table = arrow.read_csv(BufferReader(content), alone, parse_options=parsing, convert_options=texts)
+        table = arrow.read_csv(
+            BufferReader(content), alone, parse_options=parsing, convert_options=texts
+        )
         if table.column_names != names:
-            raise ArrowInvalid(f"the header reads {', '.join(names)} and {', '.join(table.column_names)}")
+            raise ArrowInvalid(
+                f"the header reads {', '.join(names)} and {', '.join(table.column_names)}"
+            )
     except (ArrowInvalid, ValueError) as error:
-        raise InputError(_damaged(path, "CSV", str(error).removeprefix("CSV parse error: "))) from None
+        raise InputError(
+            _damaged(path, "CSV", str(error).removeprefix("CSV parse error: "))
+        ) from None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
-    if content.count(b'"') % 2 and any("\n" in str(field) for row in frame.tail(1).rows() for field in row):
+    if content.count(b'"') % 2 and any(
+        "\n" in str(field) for row in frame.tail(1).rows() for field in row
+    ):
         raise InputError(_damaged(path, "CSV", "a quote is opened and never closed"))
     return frame
 
@@ -350,7 +418,8 @@ def _damaged(path: str, kind: str, error: object) -> str:
 class Python:
     """A module with three functions: `batches()` names what there is, `read(name)` returns the rows of one as a frame.
 
-    `origin()` says what tells this copy of the data from another (a version, a date); the module's code counts as well.
+    `origin()` says what tells this copy of the data from another (a version, a date); the module's
+    code counts as well.
     """
 
     passed_over: tuple[str, ...] = ()
@@ -360,8 +429,14 @@ class Python:
         try:
             self.module = importlib.import_module(name)
         except ImportError as error:
-            raise InputError(f"source.module: {name!r} cannot be imported ({first_line(error)})") from None
-        lacking = [one for one in ("batches", "read", "origin") if not callable(getattr(self.module, one, None))]
+            raise InputError(
+                f"source.module: {name!r} cannot be imported ({first_line(error)})"
+            ) from None
+        lacking = [
+            one
+            for one in ("batches", "read", "origin")
+            if not callable(getattr(self.module, one, None))
+        ]
         if lacking:
             raise InputError(
                 f"source.module: {name!r} lacks {lacking[0]}(): it needs batches(), read(name) and origin()"
@@ -370,7 +445,10 @@ class Python:
     def offers(self) -> list[Offer]:
         code = sha256_of_own(str(self.module.__file__))
         with _without_secrets():
-            origin, names = redact(str(self.module.origin())), sorted(self.module.batches(), key=natural)
+            origin, names = (
+                redact(str(self.module.origin())),
+                sorted(self.module.batches(), key=natural),
+            )
         return [Offer(name, f"{origin} {code}") for name in names]
 
     def read(self, name: str) -> pl.DataFrame:

@@ -1,8 +1,9 @@
 """Split: which rows train, which stop training early, and which neither has seen.
 
-By time, where `time` in dataset.py says when (`moments.py`): the newest batch judges. Else by a hash of the key: a row has
-its part for ever, whatever comes later, so no champion has learnt from what another is judged by. Where rows are few,
-cross-validation judges (`split.cross_validate_below` in params.yaml), and all of them train what goes live.
+By time, where `time` in dataset.py says when (`moments.py`): the newest batch judges. Else by a
+hash of the key: a row has its part for ever, whatever comes later, so no champion has learnt from
+what another is judged by. Where rows are few, cross-validation judges (`split.cross_validate_below`
+in params.yaml), and all of them train what goes live.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ TIME, LABEL = RESERVED  # columns of a features file beside the features
 _, SLICE, GROUP = RESERVED_STARTS  # what the names of others begin with, beside KEY
 CONTENT = KEY + "content"  # stands for the key of rows without one: a hash of what they hold
 FEWEST_MOMENTS = 40  # of which cross-validation forward in time cuts off the newer half, in five
-AT = KEY + "at"  # and with it the moment, where rows come in the order of time: the same may happen again
+# And with it the moment, where rows come in the order of time: the same may happen again
+AT = KEY + "at"
 
 
 @dataclass(frozen=True)
 class Part:
     """The rows of one role: those of `batches` whose event time is at least `start` and before `end`.
 
-    With `shares`: those whose key hashes to a share of at least the first and below the second; `end` is then when the
-    newest of the batches arrived.
+    With `shares`: those whose key hashes to a share of at least the first and below the second;
+    `end` is then when the newest of the batches arrived.
     """
 
     batches: tuple[str, ...]
@@ -54,7 +56,8 @@ class Part:
 class Split:
     """Which rows train, which stop training early, and which neither has seen.
 
-    `judged`: where rows are few, those that cross-validation judges; by time the newer half, by key all.
+    `judged`: where rows are few, those that cross-validation judges; by time the newer half, by key
+    all.
     """
 
     train: Part
@@ -82,7 +85,9 @@ class Split:
         """Return the rows that are neither the holdout's nor later: what a model learns from before it is judged."""
         batches = tuple(dict.fromkeys([*self.train.batches, *self.validation.batches]))
         if self.train.shares and self.validation.shares:
-            return Part(batches, None, self.train.end, (self.train.shares[0], self.validation.shares[1]))
+            return Part(
+                batches, None, self.train.end, (self.train.shares[0], self.validation.shares[1])
+            )
         return Part(batches, None, self.validation.end)
 
     def all_rows(self) -> Part:
@@ -92,7 +97,9 @@ class Split:
 
     def batches(self) -> list[str]:
         """Return the batches that its parts are made of, each once."""
-        return list(dict.fromkeys([*self.train.batches, *self.validation.batches, *self.holdout.batches]))
+        return list(
+            dict.fromkeys([*self.train.batches, *self.validation.batches, *self.holdout.batches])
+        )
 
     @property
     def newest_judges(self) -> bool:
@@ -126,13 +133,16 @@ def split_rows(
 ) -> Split:
     """Return the split of the rows in `batches`, which are in order; at most so many of them train.
 
-    `cross_validate_below`: with fewer rows cross-validation judges. Raises InputError where there are too few batches or
-    moments to split by.
+    `cross_validate_below`: with fewer rows cross-validation judges. Raises InputError where there
+    are too few batches or moments to split by.
     """
     if not batches:
         raise InputError("no batch is validated yet: `evergreen ingest` and `validate` first")
     split = (_split_by_time if dataset.time else _split_by_key)(done, batches, train_batches)
-    if not cross_validate_below or sum(done.entries[name]["rows"] for name in split.batches()) >= cross_validate_below:
+    if (
+        not cross_validate_below
+        or sum(done.entries[name]["rows"] for name in split.batches()) >= cross_validate_below
+    ):
         return split
     return replace(split, judged=_find_judged(done, split))
 
@@ -149,7 +159,9 @@ def _find_judged(done: Manifest, split: Split) -> Part | None:
     batches = tuple(split.batches())
     if split.holdout.shares:
         return Part(batches, None, split.holdout.end, (0.0, 1.0))
-    times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in batches]).sort()
+    times = pl.concat(
+        [pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in batches]
+    ).sort()
     middle = times[len(times) // 2]
     moments = min((times < middle).sum(), times.filter(times >= middle).n_unique())
     return Part(batches, str(middle), None) if moments >= FEWEST_MOMENTS // 2 else None
@@ -158,9 +170,9 @@ def _find_judged(done: Manifest, split: Split) -> Part | None:
 def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
     """The newest batch is the holdout, the one before stops training early, those before train.
 
-    With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than the start of the next
-    part never trains, whatever batch it came in; where batches overlap in time, the next part starts where the fewest
-    rows are lost to both.
+    With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than
+    the start of the next part never trains, whatever batch it came in; where batches overlap in
+    time, the next part starts where the fewest rows are lost to both.
     """
     if len(batches) >= 3:
         *earlier, middle, newest = batches
@@ -169,25 +181,37 @@ def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None
         cuts = [first, _cut(done, (middle,), newest, first)]
         groups: tuple[tuple[str, ...], ...] = (train, (middle,), (newest,))
     else:
-        times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[TIME].sort()
+        times = pl.concat([pl.read_parquet(done.file(name), columns=[TIME]) for name in batches])[
+            TIME
+        ].sort()
         if times.n_unique() < 3:
             raise InputError(
                 f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
             )
         cuts = [str(one) for one in cut_times(times)]
         if not str(times[0]) < cuts[0] < cuts[1]:
-            raise InputError(f"{len(times)} rows cannot be split by time, too many share one moment: add batches")
+            raise InputError(
+                f"{len(times)} rows cannot be split by time, too many share one moment: add batches"
+            )
         groups = (tuple(batches),) * 3
-    return Split(Part(groups[0], None, cuts[0]), Part(groups[1], cuts[0], cuts[1]), Part(groups[2], cuts[1], None))
+    return Split(
+        Part(groups[0], None, cuts[0]),
+        Part(groups[1], cuts[0], cuts[1]),
+        Part(groups[2], cuts[1], None),
+    )
 
 
 def cut_times(times: pl.Series) -> tuple[Any, Any]:
     """Return the moments at which rows are cut into three parts; `times`: of each row, sorted."""
-    first, second = (times[math.ceil(SHARES[role][1] * (len(times) - 1))] for role in ("train", "validation"))
+    first, second = (
+        times[math.ceil(SHARES[role][1] * (len(times) - 1))] for role in ("train", "validation")
+    )
     return first, second
 
 
-def read_part(project: Project, part: Part, columns: Iterable[str | pl.Expr] | None = None) -> pl.DataFrame:
+def read_part(
+    project: Project, part: Part, columns: Iterable[str | pl.Expr] | None = None
+) -> pl.DataFrame:
     """Return the rows of one part of the split, in order of batch and time."""
     files = [project.features / f"{name}.parquet" for name in part.batches]
     rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
@@ -211,7 +235,9 @@ def _cut(done: Manifest, before: tuple[str, ...], after: str, beyond: str) -> st
     first = str(done.entries[after]["start"])
     if first > beyond and all(done.entries[name]["end"] < first for name in before):
         return first
-    earlier = pl.concat([pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in before]).sort()
+    earlier = pl.concat(
+        [pl.read_parquet(done.file(name), columns=[TIME])[TIME] for name in before]
+    ).sort()
     later = pl.read_parquet(done.file(after), columns=[TIME])[TIME].sort()
     candidates = later.unique(maintain_order=True)
     if beyond:

@@ -37,11 +37,14 @@ class Given:
     rows: pl.DataFrame = field(repr=False)
 
 
-def read_given(project: Project, dataset: Dataset, source: SourceParams, path: str, name: str | None = None) -> Given:
+def read_given(
+    project: Project, dataset: Dataset, source: SourceParams, path: str, name: str | None = None
+) -> Given:
     """Read the rows of one file (CSV, TSV, Parquet; local or any fsspec URL) or of a batch's file in `data/raw/`.
 
     Encoding and separator are those of `source`; the batch is called `name`, or like its file.
-    Raises InputError for a file that is not there, cannot be read whole or holds no row, and for an impossible name.
+    Raises InputError for a file that is not there, cannot be read whole or holds no row, and for an
+    impossible name.
     """
     raw = find_given(project, path)
     form = form_of(path)
@@ -55,7 +58,9 @@ def read_given(project: Project, dataset: Dataset, source: SourceParams, path: s
         raw.check(Path(path).stem)
         rows = read_raw(Path(path))
     else:
-        rows = typed(_File(source.model_copy(update={"path": path}), dataset).read(path), dataset.columns)
+        rows = typed(
+            _File(source.model_copy(update={"path": path}), dataset).read(path), dataset.columns
+        )
     if not set(rows.columns) & set(dataset.columns):
         raise InputError(
             f"{path} has none of the columns that dataset.py declares, but {', '.join(rows.columns[:5])}: is "
@@ -82,7 +87,9 @@ def find_given(project: Project, path: str) -> Manifest | None:
     if local and local.resolve().parent == project.raw.resolve():
         raw = Manifest(project.raw)
         if local.stem not in raw.entries:
-            raise InputError(f"data/raw holds no batch {local.stem!r}; `evergreen status` lists them")
+            raise InputError(
+                f"data/raw holds no batch {local.stem!r}; `evergreen status` lists them"
+            )
         return raw
     if local and not local.is_file():
         raise InputError(f"{path}: there is no such file: name one that is there")

@@ -1,7 +1,8 @@
 """Validate: split each new batch into valid rows and quarantined rows, or stop at a bad batch.
 
-Great Expectations is imported where a batch is checked and nowhere else: the import costs more than checking a million
-rows. Its `BASIC` results are twice as fast as `COMPLETE`; what failed is asked again for the positions of its rows.
+Great Expectations is imported where a batch is checked and nowhere else: the import costs more than
+checking a million rows. Its `BASIC` results are twice as fast as `COMPLETE`; what failed is asked
+again for the positions of its rows.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ TYPE_NAMES = {
 }
 UNPARSED, AHEAD = " (text that is not {kind})", " (to come)"  # of columns that must be empty
 DELIVERED = " (as delivered)"  # of a column of which some values do not fit: those are not missing
-REASONS, QUARANTINE_ROW = "quarantine_reasons", "quarantine_row"  # why, and which row of the batch it was, from 1 on
+# Why, and which row of the batch it was, from 1 on
+REASONS, QUARANTINE_ROW = "quarantine_reasons", "quarantine_row"
 ABOUT_COLUMNS = ("ExpectTableColumn", "ExpectColumnToExist", "ExpectColumnTypeToBe")
 REPORTS_SHOWN = 24  # batches on the validation page
 PHRASES = {  # the rules people use most, in words; any other rule is called by its own name
@@ -84,7 +86,9 @@ class BatchReport:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> BatchReport:
         """Return the report that `asdict` turned into `content`."""
-        checks = tuple(Check(**{**one, "examples": tuple(one["examples"])}) for one in content["checks"])
+        checks = tuple(
+            Check(**{**one, "examples": tuple(one["examples"])}) for one in content["checks"]
+        )
         return cls(**{**content, "checks": checks, "faults": tuple(content["faults"])})
 
 
@@ -136,8 +140,9 @@ class Contract:
     def check(self, frame: pl.DataFrame, batch: str, *, labelled: bool = True) -> Outcome:
         """Take one raw batch, shape (rows, columns as delivered), apart.
 
-        Not `labelled`: rows to be scored, perhaps a few. What is known later is not looked at, and null in the valid rows;
-        of expectations.py holds what is about rows or columns and names none known later.
+        Not `labelled`: rows to be scored, perhaps a few. What is known later is not looked at, and
+        null in the valid rows; of expectations.py holds what is about rows or columns and names
+        none known later.
         """
         from great_expectations.expectations import ExpectTableColumnsToMatchSet
 
@@ -154,7 +159,10 @@ class Contract:
             missing = ", ".join(repr(name) for name in columns if name not in frame.columns)
             fault = f"missing column(s) {missing}; it has {', '.join(frame.columns)}"
             return _bad(batch, frame, checks, [fault])
-        parsed = _parsed(dataset, frame.with_columns(pl.lit(None, dataset.columns[name]).alias(name) for name in later))
+        parsed = _parsed(
+            dataset,
+            frame.with_columns(pl.lit(None, dataset.columns[name]).alias(name) for name in later),
+        )
         parsed = self._with_times_to_come(parsed)
         expected = [one for one in self.expectations(batch) if labelled or self._holds_in_time(one)]
         expected = [_of_delivered(one, parsed) for one in (*self._declared(parsed), *expected)]
@@ -162,7 +170,11 @@ class Contract:
         checks += found
         reasons = _reasons(broken, frame.height)
         rows_bad = sum(1 for one in reasons if one)
-        faults = [_fault(check, frame.height) for check in checks if check.scope == "batch" and not check.passed]
+        faults = [
+            _fault(check, frame.height)
+            for check in checks
+            if check.scope == "batch" and not check.passed
+        ]
         if rows_bad > self.params.max_bad_rows * frame.height:
             faults += _too_many(checks, rows_bad, frame.height, self.params.max_bad_rows)
         if faults:
@@ -174,7 +186,9 @@ class Contract:
             parsed.filter(good).select(*dataset.columns),
             frame.with_columns(
                 pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
-                pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(QUARANTINE_ROW),
+                pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(
+                    QUARANTINE_ROW
+                ),
             ).filter(~good),
         )
 
@@ -186,7 +200,9 @@ class Contract:
         if not self.dataset.has_dates or self.params.max_future_days is None:
             return parsed
         time = self.dataset.time
-        ahead = parsed[time].cast(pl.Datetime("us")) > _now() + timedelta(days=self.params.max_future_days)
+        ahead = parsed[time].cast(pl.Datetime("us")) > _now() + timedelta(
+            days=self.params.max_future_days
+        )
         if not ahead.any():
             return parsed
         times = pl.when(ahead).then(pl.col(time).cast(pl.String)).alias(time + AHEAD)
@@ -200,12 +216,17 @@ class Contract:
         for column, dtype in dataset.columns.items():
             name = column + UNPARSED.format(kind=_kind(dtype))
             if name in parsed.columns:
-                yield gxe.ExpectColumnValuesToBeNull(column=name, description=f"{column}: is {_kind(dtype)}")
+                yield gxe.ExpectColumnValuesToBeNull(
+                    column=name, description=f"{column}: is {_kind(dtype)}"
+                )
         if dataset.has_time_column:
-            yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.time, description=f"{dataset.time}: is there")
+            yield gxe.ExpectColumnValuesToNotBeNull(
+                column=dataset.time, description=f"{dataset.time}: is there"
+            )
         unique = f"{', '.join(dataset.key)}: unique together"
         if len(dataset.key) == 1:
-            there = f"{dataset.key[0]}: is there"  # that it is unique is asked of the rows that have it
+            # That it is unique is asked of the rows that have it
+            there = f"{dataset.key[0]}: is there"
             yield gxe.ExpectColumnValuesToNotBeNull(column=dataset.key[0], description=there)
             yield gxe.ExpectColumnValuesToBeUnique(column=dataset.key[0], description=unique)
         elif dataset.key:
@@ -216,18 +237,30 @@ class Contract:
             ahead = f"{dataset.time}: at most {params.max_future_days:g} day(s) ahead of the clock"
             yield gxe.ExpectColumnValuesToBeNull(column=dataset.time + AHEAD, description=ahead)
         if params.max_age_days is not None and not dataset.has_dates:
-            raise InputError("validate.max_age_days needs a column of times: name one as time in dataset.py")
+            raise InputError(
+                "validate.max_age_days needs a column of times: name one as time in dataset.py"
+            )
         if params.max_age_days is not None:
             oldest = _now() - timedelta(days=params.max_age_days)
             fresh = f"newest {dataset.time}: at most {params.max_age_days:g} days old"
-            yield gxe.ExpectColumnMaxToBeBetween(column=dataset.time, min_value=oldest, description=fresh)
+            yield gxe.ExpectColumnMaxToBeBetween(
+                column=dataset.time, min_value=oldest, description=fresh
+            )
 
     def _holds_in_time(self, expectation: Expectation) -> bool:
         """Say whether `expectation` is about rows or columns, and about none that is known later."""
         kwargs = expectation.configuration.kwargs
-        named = {name for key, value in kwargs.items() if key.startswith("column") for name in _texts(value)}
+        named = {
+            name
+            for key, value in kwargs.items()
+            if key.startswith("column")
+            for name in _texts(value)
+        }
         condition = json.dumps(kwargs.get("row_condition"), default=str)
-        if any(name in named or re.search(rf"\b{re.escape(name)}\b", condition) for name in self.dataset.known_later):
+        if any(
+            name in named or re.search(rf"\b{re.escape(name)}\b", condition)
+            for name in self.dataset.known_later
+        ):
             return False
         return _about_rows(expectation) or type(expectation).__name__.startswith(ABOUT_COLUMNS)
 
@@ -235,8 +268,8 @@ class Contract:
 def validate(project: Project, contract: Contract, *, check: bool = False) -> Validated:
     """Check each batch of `data/raw/` that is new, or whose `contract` has changed; with `check`, or whose files have.
 
-    Writes `data/validated/`, `data/quarantine/` and `data/validation/`; nothing of it where a batch is bad.
-    Raises BadBatchError for the first bad batch.
+    Writes `data/validated/`, `data/quarantine/` and `data/validation/`; nothing of it where a batch
+    is bad. Raises BadBatchError for the first bad batch.
     """
     raw, done = Manifest(project.raw), Manifest(project.validated)
     if check:
@@ -251,7 +284,14 @@ def validate(project: Project, contract: Contract, *, check: bool = False) -> Va
             raise BadBatchError(outcomes[-1].report)
     done.drop([name for name in done.entries if name not in stamps])
     for outcome in outcomes:
-        _keep(project, contract.dataset, outcome, done, stamps[outcome.report.batch], raw.entries[outcome.report.batch])
+        _keep(
+            project,
+            contract.dataset,
+            outcome,
+            done,
+            stamps[outcome.report.batch],
+            raw.entries[outcome.report.batch],
+        )
     return Validated(tuple(new), tuple(read_reports(project)), batches=len(stamps))
 
 
@@ -300,10 +340,14 @@ def _parsed(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
     for name, dtype in dataset.columns.items():
         columns.append(parse(frame[name], dtype))
         if columns[-1].null_count() > frame[name].null_count():
-            unfit = pl.select(pl.when(columns[-1].is_null()).then(_as_text(frame[name]))).to_series()
+            unfit = pl.select(
+                pl.when(columns[-1].is_null()).then(_as_text(frame[name]))
+            ).to_series()
             columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
             columns.append(_as_text(frame[name]).alias(name + DELIVERED))
-    return pl.DataFrame([*columns, *(frame[name] for name in frame.columns if name not in dataset.columns)])
+    return pl.DataFrame(
+        [*columns, *(frame[name] for name in frame.columns if name not in dataset.columns)]
+    )
 
 
 def _now() -> datetime:
@@ -314,7 +358,11 @@ def _as_text(column: pl.Series) -> pl.Series:
     try:
         return column.cast(pl.String)
     except pl.exceptions.PolarsError:  # lists and other nested values
-        return pl.Series(column.name, [None if value is None else str(value) for value in column], dtype=pl.String)
+        return pl.Series(
+            column.name,
+            [None if value is None else str(value) for value in column],
+            dtype=pl.String,
+        )
 
 
 def _kind(dtype: pl.DataType) -> str:
@@ -331,13 +379,19 @@ def _of_delivered(expectation: Expectation, parsed: pl.DataFrame) -> Expectation
     return expectation.copy(update={"column": name, "description": _says(expectation)})
 
 
-def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tuple[list[Check], dict[str, list[int]]]:
+def _run(
+    expected: Iterable[Expectation], frame: pl.DataFrame, rows: int
+) -> tuple[list[Check], dict[str, list[int]]]:
     """Return a check per expectation, and for each broken rule about rows the positions of the rows that break it."""
     expected = list(expected)
     checks: list[Check] = []
     broken: dict[str, list[int]] = {}
     results = _ask(expected, frame, "BASIC")
-    again = [one for one, result in zip(expected, results, strict=True) if not result.success and _about_rows(one)]
+    again = [
+        one
+        for one, result in zip(expected, results, strict=True)
+        if not result.success and _about_rows(one)
+    ]
     positions = iter(_ask(again, frame, "COMPLETE")) if again else iter(())
     for one, result in zip(expected, results, strict=True):
         raised = result.exception_info or {}
@@ -355,14 +409,22 @@ def _run(expected: Iterable[Expectation], frame: pl.DataFrame, rows: int) -> tup
     return checks, broken
 
 
-def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -> list[ExpectationValidationResult]:
+def _ask(
+    expected: list[Expectation], frame: pl.DataFrame, result_format: str
+) -> list[ExpectationValidationResult]:
     import great_expectations as gx
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(
         logging.WARNING
     )  # tells of each temporary folder
-    # Only the columns that are named, and text as categories: the engine copies the whole frame for every rule.
-    named = {name for one in expected for value in one.configuration.kwargs.values() for name in _texts(value)}
+    # Only the columns that are named, and text as categories: the engine copies the whole frame for
+    # every rule.
+    named = {
+        name
+        for one in expected
+        for value in one.configuration.kwargs.values()
+        for name in _texts(value)
+    }
     columns = [name for name in frame.columns if name in named] or frame.columns[:1]
     if any(_needs_all_columns(one) for one in expected):
         columns = frame.columns
@@ -374,7 +436,9 @@ def _ask(expected: list[Expectation], frame: pl.DataFrame, result_format: str) -
     marked = [one.copy(update={"meta": {"place": place}}) for place, one in enumerate(expected)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the engine's own, about pandas
-        found = batch.validate(gx.ExpectationSuite("contract", expectations=marked), result_format=result_format)
+        found = batch.validate(
+            gx.ExpectationSuite("contract", expectations=marked), result_format=result_format
+        )
     return sorted(found.results, key=lambda result: int(result.expectation_config.meta["place"]))
 
 
@@ -384,7 +448,11 @@ def _needs_all_columns(expectation: Expectation) -> bool:
 
 
 def _texts(value: object) -> list[str]:
-    return [one for one in (value if isinstance(value, (list, tuple, set)) else [value]) if isinstance(one, str)]
+    return [
+        one
+        for one in (value if isinstance(value, (list, tuple, set)) else [value])
+        if isinstance(one, str)
+    ]
 
 
 def _about_rows(expectation: Expectation) -> bool:
@@ -396,7 +464,10 @@ def _about_rows(expectation: Expectation) -> bool:
     )
 
     kinds = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-    return isinstance(expectation, kinds) and float(expectation.configuration.kwargs.get("mostly", 1)) >= 1
+    return (
+        isinstance(expectation, kinds)
+        and float(expectation.configuration.kwargs.get("mostly", 1)) >= 1
+    )
 
 
 def _says(expectation: Expectation) -> str:
@@ -405,10 +476,14 @@ def _says(expectation: Expectation) -> str:
         return str(expectation.description)
     kwargs = {key: _short(value) for key, value in expectation.configuration.kwargs.items()}
     kind = type(expectation).__name__
-    words = PHRASES.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", " ", kind.removeprefix("Expect")).lower()
+    words = (
+        PHRASES.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", " ", kind.removeprefix("Expect")).lower()
+    )
     about = kwargs.get("column") or kwargs.get("column_A") or "batch"
     share = float(expectation.configuration.kwargs.get("mostly", 1))
-    return f"{about}: {words.format_map(_Blank(kwargs))}" + (f" in at least {share:.0%} of rows" if share < 1 else "")
+    return f"{about}: {words.format_map(_Blank(kwargs))}" + (
+        f" in at least {share:.0%} of rows" if share < 1 else ""
+    )
 
 
 class _Blank(dict[str, str]):
@@ -425,7 +500,9 @@ def _short(value: object) -> str:
     return text.removesuffix(" 00:00:00") if len(text) <= 60 else text[:57] + "..."
 
 
-def _check(expectation: Expectation, result: ExpectationValidationResult, rows: int, scope: str) -> Check:
+def _check(
+    expectation: Expectation, result: ExpectationValidationResult, rows: int, scope: str
+) -> Check:
     found = result.result
     unexpected = [
         one for one in found.get("partial_unexpected_list") or [] if one == one
@@ -433,7 +510,9 @@ def _check(expectation: Expectation, result: ExpectationValidationResult, rows: 
     examples = tuple(dict.fromkeys(_short(_plain(one)) for one in unexpected))[:3]
     broken = int(found.get("unexpected_count") or 0)
     observed = (
-        None if "column_set" in expectation.configuration.kwargs and result.success else found.get("observed_value")
+        None
+        if "column_set" in expectation.configuration.kwargs and result.success
+        else found.get("observed_value")
     )
     if observed is None and broken:
         observed = f"{broken / rows:.2%} of rows"
@@ -455,7 +534,10 @@ def _plain(example: object) -> object:
 
 def _why(raised: dict[str, Any]) -> str:
     messages = [raised, *(one for one in raised.values() if isinstance(one, dict))]
-    return next((str(one["exception_message"]) for one in messages if one.get("exception_message")), "no reason given")
+    return next(
+        (str(one["exception_message"]) for one in messages if one.get("exception_message")),
+        "no reason given",
+    )
 
 
 def _reasons(broken: dict[str, list[int]], rows: int) -> list[list[str]]:
@@ -472,15 +554,26 @@ def _fault(check: Check, rows: int) -> str:
 
 def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> list[str]:
     share = min(bad / rows, 0.999) if bad < rows else 1.0  # not "100.0%" of a batch with good rows
-    worst = sorted((check for check in checks if check.scope == "rows" and check.broken), key=lambda one: -one.broken)
-    unfit = any(one.says.endswith(tuple(f": is {kind}" for kind in TYPE_NAMES.values())) for one in worst[:3])
+    worst = sorted(
+        (check for check in checks if check.scope == "rows" and check.broken),
+        key=lambda one: -one.broken,
+    )
+    unfit = any(
+        one.says.endswith(tuple(f": is {kind}" for kind in TYPE_NAMES.values()))
+        for one in worst[:3]
+    )
     return [
         f"{bad:,} of {rows:,} rows ({share:.1%}) are bad, more than validate.max_bad_rows ({allowed:.1%})",
         *(
-            f"{one.says}: broken by {one.broken:,} rows" + (f", such as {one.examples[0]!r}" if one.examples else "")
+            f"{one.says}: broken by {one.broken:,} rows"
+            + (f", such as {one.examples[0]!r}" if one.examples else "")
             for one in worst[:3]
         ),
-        *(["a text that says that there is no value is named in params.yaml (source.nulls)"] if unfit else []),
+        *(
+            ["a text that says that there is no value is named in params.yaml (source.nulls)"]
+            if unfit
+            else []
+        ),
     ]
 
 
@@ -490,10 +583,19 @@ def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]
 
 
 def _keep(
-    project: Project, dataset: Dataset, outcome: Outcome, done: Manifest, stamp: str, raw: Mapping[str, Any]
+    project: Project,
+    dataset: Dataset,
+    outcome: Outcome,
+    done: Manifest,
+    stamp: str,
+    raw: Mapping[str, Any],
 ) -> None:
     name = outcome.report.batch
-    times = moments(dataset, outcome.valid, _now()) if dataset.has_time_column else pl.Series([raw["start"]])
+    times = (
+        moments(dataset, outcome.valid, _now())
+        if dataset.has_time_column
+        else pl.Series([raw["start"]])
+    )
     valid, report, bad_rows = (
         done.file(name),
         project.validation / f"{name}.json",

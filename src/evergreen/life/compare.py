@@ -1,9 +1,10 @@
 """Compare: is the challenger better than the champion, on rows that neither has learnt from, beyond the noise?
 
-Two kinds of noise meet in every difference: which rows the holdout happens to hold, and which seed the training had.
-Rows are resampled, both models meeting the same resamples (a paired bootstrap); the seeds of both sweeps say how far a
-seed moves the metric. What is compared is therefore the *way of training*: its mean over seeds, or its ensemble where
-that is what is registered. The two packaged models are compared as well, by rows alone.
+Two kinds of noise meet in every difference: which rows the holdout happens to hold, and which seed
+the training had. Rows are resampled, both models meeting the same resamples (a paired bootstrap);
+the seeds of both sweeps say how far a seed moves the metric. What is compared is therefore the *way
+of training*: its mean over seeds, or its ensemble where that is what is registered. The two
+packaged models are compared as well, by rows alone.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ MANY_DAYS = 20  # below, a bootstrap of whole days is too sure of itself
 class Side:
     """One model as the holdout sees it: its own predictions, and those of every seed of its sweep.
 
-    `prediction`: shape (rows,) or (rows, classes), of the packaged model. `seeds`: as many arrays of that shape as the
-    sweep has models. `averaged`: the packaged model is the mean of all seeds, not one of them.
+    `prediction`: shape (rows,) or (rows, classes), of the packaged model. `seeds`: as many arrays
+    of that shape as the sweep has models. `averaged`: the packaged model is the mean of all seeds,
+    not one of them.
     """
 
     prediction: Array = field(repr=False)
@@ -41,9 +43,10 @@ class Side:
 class Difference:
     """How much better the challenger is in one metric, so that more is better, with its interval.
 
-    `champion` and `challenger` are the metric's values. `probability`: that a challenger trained with some seed beats a
-    champion trained with some seed on some such rows (Bouthillier et al., Accounting for variance in machine learning
-    benchmarks, 2021, recommend acting from 0.75 on). `chance_better`: the share of the interval's draws above zero.
+    `champion` and `challenger` are the metric's values. `probability`: that a challenger trained
+    with some seed beats a champion trained with some seed on some such rows (Bouthillier et al.,
+    Accounting for variance in machine learning benchmarks, 2021, recommend acting from 0.75 on).
+    `chance_better`: the share of the interval's draws above zero.
     """
 
     champion: float
@@ -62,10 +65,12 @@ class Comparison:
     task: str
     metric: str  # the one that decides
     rows: int
-    whole: dict[str, Difference]  # metric -> over all rows, rows' and seeds' noise; empty without a champion
+    # Metric -> over all rows, rows' and seeds' noise; empty without a champion
+    whole: dict[str, Difference]
     models: Difference | None  # the two packaged models in `metric`, rows' noise only
     slices: dict[str, Difference | None]  # "carrier=AA" -> in `metric`; None: too few rows to judge
-    baselines: dict[str, Difference]  # "constant", "linear" -> the challenger beside it, in `metric`
+    # "constant", "linear" -> the challenger beside it, in `metric`
+    baselines: dict[str, Difference]
     by_seed: dict[str, tuple[float, ...]]  # "champion", "challenger" -> `metric` of each seed
 
 
@@ -85,7 +90,8 @@ class Rows:
     task: str
     y: Array = field(repr=False)
     slices: Mapping[str, Array] = field(repr=False, default_factory=dict)
-    blocks: Array | None = field(repr=False, default=None)  # rows of one block, a day say, vary together
+    # Rows of one block, a day say, vary together
+    blocks: Array | None = field(repr=False, default=None)
 
 
 def check_unseen(keys: Array, **seen: Array) -> None:
@@ -112,29 +118,37 @@ def compare(
 ) -> Comparison:
     """Return how the challenger does beside the champion (None: there is none) and beside each baseline's predictions.
 
-    Rows that cannot judge a model say nothing: then there is no difference in it, and no seed has a value.
+    Rows that cannot judge a model say nothing: then there is no difference in it, and no seed has a
+    value.
     """
     sides = {"challenger": challenger} | ({"champion": champion} if champion else {})
     if not is_defined(rows.task, rows.y):
         unknown = {name: (float("nan"),) * len(side.seeds) for name, side in sides.items()}
         return Comparison(rows.task, metric, len(rows.y), {}, None, {}, {}, unknown)
-    # Many slices are looked at: each interval is as much wider as keeps the chance of one false alarm where it was.
+    # Many slices are looked at: each interval is as much wider as keeps the chance of one false
+    # alarm where it was.
     apart = replace(how, confidence=1 - (1 - how.confidence) / max(1, len(rows.slices)))
     return Comparison(
         task=rows.task,
         metric=metric,
         rows=len(rows.y),
-        whole=_each(METRICS[rows.task], lambda name: difference(rows, name, champion, challenger, how))
+        whole=_each(
+            METRICS[rows.task], lambda name: difference(rows, name, champion, challenger, how)
+        )
         if champion
         else {},
         models=difference(rows, metric, Side(champion.prediction), Side(challenger.prediction), how)
         if champion
         else None,
         slices={
-            name: difference(rows, metric, champion, challenger, apart, np.flatnonzero(mask)) if champion else None
+            name: difference(rows, metric, champion, challenger, apart, np.flatnonzero(mask))
+            if champion
+            else None
             for name, mask in rows.slices.items()
         },
-        baselines=_each(baselines, lambda name: difference(rows, metric, Side(baselines[name]), challenger, how)),
+        baselines=_each(
+            baselines, lambda name: difference(rows, metric, Side(baselines[name]), challenger, how)
+        ),
         by_seed={
             name: tuple(weighted(metric, rows.y, one)(np.ones(len(rows.y))) for one in side.seeds)
             for name, side in sides.items()
@@ -143,7 +157,12 @@ def compare(
 
 
 def difference(
-    rows: Rows, metric: str, champion: Side, challenger: Side, how: Resampling, at: Array | None = None
+    rows: Rows,
+    metric: str,
+    champion: Side,
+    challenger: Side,
+    how: Resampling,
+    at: Array | None = None,
 ) -> Difference | None:
     """Return the challenger's lead in `metric` on the rows `at` (indices, or all); None where they say nothing."""
     y = rows.y if at is None else rows.y[at]
@@ -155,12 +174,19 @@ def difference(
         if blocks is None:  # of four days all are worse by chance in one of sixteen slices
             return None
     sides = (champion, challenger)
-    members = [side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides]
-    forms = [weighted(metric, y, one if at is None else one[at]) for group in members for one in group]
+    members = [
+        side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides
+    ]
+    forms = [
+        weighted(metric, y, one if at is None else one[at]) for group in members for one in group
+    ]
     values = np.array([form(np.ones(len(y))) for form in forms])
-    draws = widen(resample_rows(forms, len(y), blocks, how), values[:, None], blocks, how.confidence)
+    draws = widen(
+        resample_rows(forms, len(y), blocks, how), values[:, None], blocks, how.confidence
+    )
     unknown = [bool(np.isnan(one).any()) for group in members for one in group]
-    values[unknown] = draws[unknown] = np.nan  # a rank or a class would be found for what is no number
+    # A rank or a class would be found for what is no number
+    values[unknown] = draws[unknown] = np.nan
     cut = len(members[0])
     old = _Noise(values[:cut], draws[:cut], *_spread(rows, metric, champion, at, values[:cut]))
     new = _Noise(values[cut:], draws[cut:], *_spread(rows, metric, challenger, at, values[cut:]))
@@ -199,7 +225,8 @@ class _Noise:
     def _interaction(self) -> float:
         """Return how much of the variance over seeds comes from rows that suit one seed more than another.
 
-        The mean of the draws holds it already (a two-way analysis of variance, seeds by rows, both random).
+        The mean of the draws holds it already (a two-way analysis of variance, seeds by rows, both
+        random).
         """
         members = len(self.values)
         if members == 1:
@@ -225,7 +252,10 @@ def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: R
         return resample(forms, rows, resamples=how.resamples, seed=how.seed)
     names, which = np.unique(blocks, return_inverse=True)
     summed = [
-        Form(np.column_stack([np.bincount(which, column, len(names)) for column in one.rows.T]), one.of)
+        Form(
+            np.column_stack([np.bincount(which, column, len(names)) for column in one.rows.T]),
+            one.of,
+        )
         for one in forms
     ]
     return resample(summed, len(names), resamples=how.resamples, seed=how.seed)
@@ -239,8 +269,8 @@ def blocks_of(days: Array | None) -> Array | None:
 def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) -> Array:
     """Return `draws` of `values`, farther from them where blocks are few: of b, by sqrt(b / (b - 1)) and Student's t.
 
-    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source: Hesterberg, What
-    teachers should know about the bootstrap, 2015, section 3.4.
+    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source:
+    Hesterberg, What teachers should know about the bootstrap, 2015, section 3.4.
     """
     from scipy.stats import norm, t
 
@@ -249,7 +279,8 @@ def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) 
         return draws
     edge = (1 + confidence) / 2
     return np.asarray(
-        values + (draws - values) * (count / (count - 1)) ** 0.5 * t.ppf(edge, count - 1) / norm.ppf(edge)
+        values
+        + (draws - values) * (count / (count - 1)) ** 0.5 * t.ppf(edge, count - 1) / norm.ppf(edge)
     )
 
 
@@ -263,13 +294,18 @@ def _luck(old: _Noise, new: _Noise, draw: np.random.Generator) -> Array:
     return np.asarray(total**0.5 * draw.standard_t(freedom, old.draws.shape[1]))
 
 
-def _spread(rows: Rows, metric: str, side: Side, at: Array | None, values: Array) -> tuple[float, int]:
+def _spread(
+    rows: Rows, metric: str, side: Side, at: Array | None, values: Array
+) -> tuple[float, int]:
     if len(side.seeds) < 2:
         return 0.0, 0
     if side.averaged:
         chosen = slice(None) if at is None else at
         values = np.array(
-            [weighted(metric, rows.y[chosen], one[chosen])(np.ones(len(rows.y[chosen]))) for one in side.seeds]
+            [
+                weighted(metric, rows.y[chosen], one[chosen])(np.ones(len(rows.y[chosen])))
+                for one in side.seeds
+            ]
         )
     return float(values.std(ddof=1)), len(side.seeds)
 

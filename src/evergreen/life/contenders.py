@@ -32,8 +32,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Contender:
     """A model that is in no registry yet: the booster of each seed, those that are packaged, what they learnt from.
 
-    In a cross-validation a booster joins those of all folds; the model of the last fold stands for them. `way`: see
-    `sweep.way_of`. `refit`: it has learnt from what judged its way of training.
+    In a cross-validation a booster joins those of all folds; the model of the last fold stands for
+    them. `way`: see `sweep.way_of`. `refit`: it has learnt from what judged its way of training.
     """
 
     tables: Tables = field(repr=False)
@@ -56,7 +56,9 @@ class Contender:
     def candidate(self, called: str, held_out: HeldOut | None = None) -> Candidate:
         """Return it as the gate sees it; `held_out`: what was said of the rows that judged, of a refit."""
         known = self._said() if self.tables.folds else held_out
-        return Candidate(called, self.model(), tuple(self.boosters.values()), (lambda: known) if known else None)
+        return Candidate(
+            called, self.model(), tuple(self.boosters.values()), (lambda: known) if known else None
+        )
 
     @contextmanager
     def package(self, project: Project) -> Iterator[Path]:
@@ -67,7 +69,10 @@ class Contender:
     def _said(self) -> HeldOut:
         """Return what the models of the folds say of the rows that judge."""
         assert self.tables.holdout.keys is not None
-        said = {seed: predict_holdout(self.tables, one, self.learner) for seed, one in self.boosters.items()}
+        said = {
+            seed: predict_holdout(self.tables, one, self.learner)
+            for seed, one in self.boosters.items()
+        }
         packaged = np.mean([said[seed] for seed in sorted(self.chosen)], axis=0)
         return HeldOut.of(self.tables.holdout.keys, packaged, tuple(said.values()))
 
@@ -93,13 +98,19 @@ def face(
 ) -> tuple[Candidate, Judged]:  # fmt: skip
     """Return which of the two faces the champion, and what the gate must know of it.
 
-    `rows`: those that judge, columns of a features file; `baselines`: what a constant and the linear model say of them.
+    `rows`: those that judge, columns of a features file; `baselines`: what a constant and the
+    linear model say of them.
     """
     encoder = trees.model.encoder
     known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
-    metric, live = pick_metric(params.gate.metric, encoder.task), champion.model.learner if champion else None
+    metric, live = (
+        pick_metric(params.gate.metric, encoder.task),
+        champion.model.learner if champion else None,
+    )
     picked = pick(known, trees.see(rows), baselines, metric, resampling_of(params), live)
     chosen = linear if picked.linear else trees
     rivals = {CONSTANT: baselines[CONSTANT]} if picked.linear else baselines
     refresh = champion is not None and champion.model.way == chosen.model.way
-    return chosen, judge(rows, chosen, champion, rivals, params, notes, refresh=refresh, simplest=picked.says)
+    return chosen, judge(
+        rows, chosen, champion, rivals, params, notes, refresh=refresh, simplest=picked.says
+    )

@@ -1,8 +1,8 @@
 """What a replay found: every step under every policy, what each gained and cost, and that in words.
 
-How sure a gain over never retraining is: days of each batch are resampled, the same ones for every policy (a paired
-bootstrap, batch by batch), and weighted by rows as the means are. That is the noise of rows, with the models as they
-were; how far other seeds would have moved them is not in it.
+How sure a gain over never retraining is: days of each batch are resampled, the same ones for every
+policy (a paired bootstrap, batch by batch), and weighted by rows as the means are. That is the
+noise of rows, with the models as they were; how far other seeds would have moved them is not in it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ from evergreen.model.metrics import LOWER_IS_BETTER, Estimate, interval
 Array = np.ndarray[Any, np.dtype[Any]]
 Policy = Literal["never", "every", "schedule", "drift", "ungated"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-NOTHING, WATCH, HELD, STOPPED, REFUSED, PROMOTED = "nothing", "watch", "held", "stopped", "refused", "promoted"
+NOTHING, WATCH, HELD, STOPPED, REFUSED, PROMOTED = (
+    "nothing",
+    "watch",
+    "held",
+    "stopped",
+    "refused",
+    "promoted",
+)
 TRAINED = (STOPPED, REFUSED, PROMOTED)
 UNGATED = "every batch without gate"  # no way to live: what the gate spares or costs
 HINDSIGHT = (
-    "best in hindsight"  # nor this: of each batch the best of all champions made before it, a bound for any calendar
+    # Nor this: of each batch the best of all champions made before it, a bound for any calendar
+    "best in hindsight"
 )
 
 
@@ -31,7 +39,8 @@ HINDSIGHT = (
 class Options:
     """What is replayed: batches up to `until`, with so many `seeds`; `every`: batches between scheduled retrainings.
 
-    None: all batches of the source; seeds as in the parameters. `policies`: beside "never", which is always there.
+    None: all batches of the source; seeds as in the parameters. `policies`: beside "never", which
+    is always there.
     """
 
     until: str | None = None
@@ -53,7 +62,8 @@ class Options:
 class Step:
     """One batch under one policy: the metric of the `champion` it met, with its interval, and what was done then.
 
-    `champion`: the batch that judged it when it was promoted. `action`: nothing, watch, held (the batch is), or a
+    `champion`: the batch that judged it when it was promoted. `action`: nothing, watch, held (the
+    batch is), or a
     retraining: stopped (by an error), refused, promoted.
     """
 
@@ -92,8 +102,9 @@ class Cost:
 class Course:
     """What became of one policy. `mean`: of the metric over all steps, weighted by rows.
 
-    `gain`: of the mean over that of never retraining, so that more is better. `seconds`: of its retrainings, and for
-    the policy that watches for drift, of the watching. `draws`: of the mean, shape (resamples,).
+    `gain`: of the mean over that of never retraining, so that more is better. `seconds`: of its
+    retrainings, and for the policy that watches for drift, of the watching. `draws`: of the mean,
+    shape (resamples,).
     """
 
     policy: str
@@ -110,8 +121,8 @@ class Course:
 class Replay:
     """A history under every policy. `batches`: those that measured; `held`: of them, those held back when they came.
 
-    `left_out`: bad or empty batches, and why. `uncounted`: held back to the end, and so in no mean. `ages`: every
-    champion that was made on every batch after it.
+    `left_out`: bad or empty batches, and why. `uncounted`: held back to the end, and so in no mean.
+    `ages`: every champion that was made on every batch after it.
     """
 
     metric: str
@@ -126,17 +137,31 @@ class Replay:
     def costs(self) -> tuple[Cost, ...]:
         """Return by age what is lost against the champion of the batch before, on the same rows and resampled days."""
         sign = 1.0 if self.metric in LOWER_IS_BETTER else -1.0
-        counted = [one for one in self.ages if one.batch not in self.uncounted and np.isfinite(one.value)]
+        counted = [
+            one for one in self.ages if one.batch not in self.uncounted and np.isfinite(one.value)
+        ]
         fresh = {one.batch: one for one in counted if one.age == 1}
         found = []
         for age in sorted({one.age for one in counted} - {1}):
-            pairs = [(one, fresh[one.batch]) for one in counted if one.age == age and one.batch in fresh]
+            pairs = [
+                (one, fresh[one.batch]) for one in counted if one.age == age and one.batch in fresh
+            ]
             if not pairs:
                 continue
             weights = [old.rows for old, _ in pairs]
-            value = float(np.average([old.value - new.value for old, new in pairs], weights=weights))
-            draws = np.average([old.draws - new.draws for old, new in pairs], axis=0, weights=weights)
-            found.append(Cost(age, len(pairs), Estimate(sign * value, *interval(sign * draws, self.confidence))))
+            value = float(
+                np.average([old.value - new.value for old, new in pairs], weights=weights)
+            )
+            draws = np.average(
+                [old.draws - new.draws for old, new in pairs], axis=0, weights=weights
+            )
+            found.append(
+                Cost(
+                    age,
+                    len(pairs),
+                    Estimate(sign * value, *interval(sign * draws, self.confidence)),
+                )
+            )
         return tuple(found)
 
     def gain(self, course: Course, beside: Course) -> Estimate:
@@ -150,8 +175,16 @@ class Replay:
         """What a manager must know, in a sentence made of the numbers."""
         never, *others = (one for one in self.courses if one.policy not in (UNGATED, HINDSIGHT))
         told = [self._judge(never, others)]
-        told += [f"had the gate let each pass: {self._told(one)}" for one in self.courses if one.policy == UNGATED]
-        told += [f"{HINDSIGHT}: by {_signed(one.gain)}" for one in self.courses if one.policy == HINDSIGHT]
+        told += [
+            f"had the gate let each pass: {self._told(one)}"
+            for one in self.courses
+            if one.policy == UNGATED
+        ]
+        told += [
+            f"{HINDSIGHT}: by {_signed(one.gain)}"
+            for one in self.courses
+            if one.policy == HINDSIGHT
+        ]
         return "\n".join(told)
 
     def _judge(self, never: Course, others: Sequence[Course]) -> str:
@@ -169,7 +202,11 @@ class Replay:
         lines = [f"Retraining {lead.policy} pays: {self._told(lead)}"]
         if lead is not best:
             lines.append(f"{best.policy} gains no more beyond the noise: {self._told(best)}")
-        lines += [f"{one.policy} gains surely less: {self._told(one)}" for one in sure if one not in as_good]
+        lines += [
+            f"{one.policy} gains surely less: {self._told(one)}"
+            for one in sure
+            if one not in as_good
+        ]
         if unsure := [one.policy for one in others if one not in sure]:
             lines.append(f"not surely better than never retraining: {', '.join(unsure)}")
         return "\n".join(lines)
@@ -180,11 +217,26 @@ class Replay:
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it, with the finding."""
-        courses = [{key: _plain(value) for key, value in asdict(one).items() if key != "draws"} for one in self.courses]
-        ages = [{"champion": one.champion, "batch": one.batch, "age": one.age, "value": one.value} for one in self.ages]
-        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("courses", "ages")}
+        courses = [
+            {key: _plain(value) for key, value in asdict(one).items() if key != "draws"}
+            for one in self.courses
+        ]
+        ages = [
+            {"champion": one.champion, "batch": one.batch, "age": one.age, "value": one.value}
+            for one in self.ages
+        ]
+        plain = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name not in ("courses", "ages")
+        }
         costs = [asdict(one) for one in self.costs()]
-        return plain | {"courses": courses, "ages": _plain(ages), "costs": _plain(costs), "finding": self.finding}
+        return plain | {
+            "courses": courses,
+            "ages": _plain(ages),
+            "costs": _plain(costs),
+            "finding": self.finding,
+        }
 
     def as_table(self) -> list[dict[str, str]]:
         """Return a row per policy, for printing."""

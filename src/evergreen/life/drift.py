@@ -1,8 +1,8 @@
 """Drift: has a batch moved away from the rows a model has learnt from, by more than batches usually differ?
 
-Each column is asked by itself (`shift.py`), all of them corrected for their number; then all features together, as a
-change in how columns go with one another shows in none of them. Drift of inputs is a warning: whether a model is worse
-only labels can say.
+Each column is asked by itself (`shift.py`), all of them corrected for their number; then all
+features together, as a change in how columns go with one another shows in none of them. Drift of
+inputs is a warning: whether a model is worse only labels can say.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ LABEL, PREDICTION = "label", "prediction"  # columns of a sketch beside the feat
 FEWEST_ROWS = 200  # on either side, below which no two samples are told apart
 TREES = {
     "objective": "binary:logistic", "tree_method": "hist", "eta": 0.15, "max_depth": 4, "max_bin": 32,
-    "min_child_weight": 5, "subsample": 0.8, "colsample_bytree": 0.8, "nthread": 1,  # few rows: more threads only wait
+    # Few rows: more threads only wait
+    "min_child_weight": 5, "subsample": 0.8, "colsample_bytree": 0.8, "nthread": 1,
 }  # fmt: skip
 ROUNDS = 30
 
@@ -43,8 +44,8 @@ class ColumnDrift:
 class DriftReport:
     """What a batch is beside the reference. `together`: features as a whole drifted; `auc`: NaN where not measured.
 
-    `auc_margin`: what the lower bound of `auc` has to exceed for that. `drifted`: features that did, or their missing
-    values ("temp (missing)").
+    `auc_margin`: what the lower bound of `auc` has to exceed for that. `drifted`: features that
+    did, or their missing values ("temp (missing)").
     """
 
     rows: int
@@ -75,11 +76,11 @@ def find_drift(
 ) -> DriftReport:
     """Return how far `batch` is from `reference` in every column that both have, and as a whole.
 
-    `past`: batches that count as usual; the margin of a column is how far they were from one another and, beyond that,
-    `params.columns` or `params.smallest_shift`. `usual_auc`: the same for features as a whole, from `find_usual_auc`.
-    A column has drifted where its p-value, corrected for the number of columns (Benjamini and Hochberg, Controlling the
-    false discovery rate, 1995), is at most 1 - confidence. Raises InputError for a name in `params.columns` that is
-    none.
+    `past`: batches that count as usual; the margin of a column is how far they were from one
+    another and, beyond that, `params.columns` or `params.smallest_shift`. `usual_auc`: the same for
+    features as a whole, from `find_usual_auc`. A column has drifted where its p-value, corrected
+    for the number of columns (Benjamini and Hochberg, Controlling the false discovery rate, 1995),
+    is at most 1 - confidence. Raises InputError for a name in `params.columns` that is none.
     """
     there = sorted({*reference.columns, *batch.columns, LABEL, PREDICTION})
     if unknown := sorted(set(params.columns) - set(there)):
@@ -110,12 +111,17 @@ def find_drift(
 def find_usual_auc(past: Sequence[Sketch], params: Drift, seed: int = 0) -> float:
     """Return how well past batches can be told from one another: the largest AUC of one against the pool of the others.
 
-    0.5, which is chance, for fewer than two. Trees are trained for each batch: about a third of a second.
+    0.5, which is chance, for fewer than two. Trees are trained for each batch: about a third of a
+    second.
     """
     found = [0.5]
     for at, one in enumerate(past) if len(past) > 1 else ():
         others = pool([*past[:at], *past[at + 1 :]])
-        features = [name for name in others.columns if name not in (LABEL, PREDICTION) and name in one.columns]
+        features = [
+            name
+            for name in others.columns
+            if name not in (LABEL, PREDICTION) and name in one.columns
+        ]
         auc = tell_apart(one, others, features, params.confidence, seed)[0]
         found.append(0.5 if math.isnan(auc) else auc)
     return max(found)
@@ -126,9 +132,10 @@ def tell_apart(
 ) -> tuple[float, float, float]:
     """Return how well a classifier tells rows of the batch from rows of the reference: AUC, and its interval.
 
-    XGBoost on the rows that the sketches kept, each half predicted by trees that learnt from the other; 0.5 is chance.
-    A day is whole in one half, else the trees would know its weather again and call it drift. NaN where a side kept
-    fewer than 200 rows. Source: Lopez-Paz and Oquab, Revisiting classifier two-sample tests, 2017.
+    XGBoost on the rows that the sketches kept, each half predicted by trees that learnt from the
+    other; 0.5 is chance. A day is whole in one half, else the trees would know its weather again
+    and call it drift. NaN where a side kept fewer than 200 rows. Source: Lopez-Paz and Oquab,
+    Revisiting classifier two-sample tests, 2017.
     """
     from scipy.stats import norm
 
@@ -139,7 +146,8 @@ def tell_apart(
     block = np.concatenate([batch.blocks, batch.blocks.max() + 1 + reference.blocks])
     half = np.concatenate([_halve(one.blocks, seed) for one in (batch, reference)])
     found = [_score(x, y, block, half == fold, seed) for fold in (0, 1)]
-    auc, variance = np.mean(found, axis=0)  # the halves tell the same tale: two of them are no more certain than one
+    # The halves tell the same tale: two of them are no more certain than one
+    auc, variance = np.mean(found, axis=0)
     wide = float(norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
     return float(auc), max(0.0, float(auc) - wide), min(1.0, float(auc) + wide)
 
@@ -147,8 +155,9 @@ def tell_apart(
 def _auc_margin(usual: float, smallest: float) -> float:
     """Return the AUC of the usual distance and the smallest together: 0.5 + `smallest` where the usual one is chance.
 
-    They add as the distances of two normal groups with these AUCs do, so that the margin stays below 1: an AUC grows
-    ever slower. Source: Green and Swets, Signal detection theory and psychophysics, 1966, on d'.
+    They add as the distances of two normal groups with these AUCs do, so that the margin stays
+    below 1: an AUC grows ever slower. Source: Green and Swets, Signal detection theory and
+    psychophysics, 1966, on d'.
     """
     from scipy.stats import norm
 
@@ -174,9 +183,9 @@ def _score(x: Array, y: Array, block: Array, test: Array, seed: int) -> tuple[fl
 def auc_of(y: Array, score: Array, block: Array) -> tuple[float, float]:
     """Return the AUC of `score` for labels `y` (0 and 1), and its variance where rows of a `block` are alike.
 
-    A block holds rows of one label only. Source: DeLong et al., Comparing the areas under two or more correlated ROC
-    curves, 1988, for rows that are blocks of their own; Obuchowski, Nonparametric analysis of clustered ROC curve
-    data, 1997, for others.
+    A block holds rows of one label only. Source: DeLong et al., Comparing the areas under two or
+    more correlated ROC curves, 1988, for rows that are blocks of their own; Obuchowski,
+    Nonparametric analysis of clustered ROC curve data, 1997, for others.
     """
     from scipy.stats import rankdata
 
@@ -184,7 +193,8 @@ def auc_of(y: Array, score: Array, block: Array) -> tuple[float, float]:
     for label in (1, 0):
         own = y == label
         others = len(y) - own.sum()
-        above = (ranks[own] - rankdata(score[own])) / others  # the share of the others that a row is above
+        # The share of the others that a row is above
+        above = (ranks[own] - rankdata(score[own])) / others
         found = float(above.mean()) if label else found
         apart = np.bincount(np.unique(block[own], return_inverse=True)[1], above - above.mean())
         blocks = len(apart)
@@ -212,16 +222,23 @@ def _correct(shifts: Sequence[Shift], confidence: float) -> tuple[ColumnDrift, .
 
     corrected = false_discovery_control([one.p for one in shifts]) if shifts else ()
     alpha = 1 - confidence + 1e-12
-    return tuple(ColumnDrift(one, float(p), bool(p <= alpha)) for one, p in zip(shifts, corrected, strict=True))
+    return tuple(
+        ColumnDrift(one, float(p), bool(p <= alpha))
+        for one, p in zip(shifts, corrected, strict=True)
+    )
 
 
 def _say(moved: Sequence[ColumnDrift], columns: int, together: bool, auc: float) -> str:
     as_whole = f"as a whole its rows can be told from earlier ones (AUC {auc:.3f})"
     if not moved:
-        return f"None of {count(columns, 'column')} drifted" + (f", but {as_whole}." if together else ".")
+        return f"None of {count(columns, 'column')} drifted" + (
+            f", but {as_whole}." if together else "."
+        )
     most = max(moved, key=lambda one: one.shift.effect / one.shift.margin)
     also = f"; {as_whole}" if together else ""
-    return f"{len(moved)} of {count(columns, 'column')} drifted, most of all {most.shift.says}{also}."
+    return (
+        f"{len(moved)} of {count(columns, 'column')} drifted, most of all {most.shift.says}{also}."
+    )
 
 
 def _plain(value: Any) -> Any:

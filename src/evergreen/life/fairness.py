@@ -31,15 +31,21 @@ class _Rates:
 
 
 def find_group_differences(
-    task: str, y: Array, p: Array, groups: Mapping[str, Array], threshold: float, confidence: float = 0.95
+    task: str,
+    y: Array,
+    p: Array,
+    groups: Mapping[str, Array],
+    threshold: float,
+    confidence: float = 0.95,
 ) -> dict[str, Gap]:
     """Return, for each kind of group, the largest difference between two groups of at least 30 rows.
 
-    `groups`: the group of each row, shape (rows,), by kind. Binary: the equalized odds difference, of
-    predictions from `threshold` on (Hardt et al., Equality of opportunity in supervised learning, 2016), each rate over
-    the groups that have one. Multiclass: in accuracy. Regression: in mean absolute error, in standard deviations of the
-    label. `low` allows for every pair of groups that was looked at (Bonferroni), with the interval of Agresti and
-    Caffo, Simple and effective confidence intervals for proportions, 2000.
+    `groups`: the group of each row, shape (rows,), by kind. Binary: the equalized odds difference,
+    of predictions from `threshold` on (Hardt et al., Equality of opportunity in supervised
+    learning, 2016), each rate over the groups that have one. Multiclass: in accuracy. Regression:
+    in mean absolute error, in standard deviations of the label. `low` allows for every pair of
+    groups that was looked at (Bonferroni), with the interval of Agresti and Caffo, Simple and
+    effective confidence intervals for proportions, 2000.
     """
     found = {}
     for kind, members in groups.items():
@@ -68,7 +74,9 @@ def _measure(task: str, y: Array, p: Array, group: Array, threshold: float) -> I
         seen, counts = _by_group(mean_absolute_error, y, p, group)
         unit = float(y.std()) or 1.0
         errors = np.abs(y - p) / unit
-        variance = np.array([errors[group == name].var(ddof=1) for name in np.unique(group)]) / counts
+        variance = (
+            np.array([errors[group == name].var(ddof=1) for name in np.unique(group)]) / counts
+        )
         yield _Rates(seen / unit, seen / unit, variance)
 
 
@@ -76,7 +84,9 @@ def _by_group(metric: Any, y: Array, said: Array, group: Array) -> tuple[Array, 
     """Return a metric by group, and how many rows each has, in order of the groups' names."""
     from fairlearn.metrics import MetricFrame, count
 
-    frame = MetricFrame(metrics={"value": metric, "rows": count}, y_true=y, y_pred=said, sensitive_features=group)
+    frame = MetricFrame(
+        metrics={"value": metric, "rows": count}, y_true=y, y_pred=said, sensitive_features=group
+    )
     table = frame.by_group.sort_index()
     return table["value"].to_numpy(dtype=float), table["rows"].to_numpy(dtype=float)
 
@@ -89,10 +99,15 @@ def _share(seen: Array, counts: Array) -> _Rates:
 def _largest(measures: list[_Rates], confidence: float) -> Gap:
     from scipy.stats import norm
 
-    pairs = [(one, first, second) for one in measures for first, second in combinations(range(len(one.seen)), 2)]
+    pairs = [
+        (one, first, second)
+        for one in measures
+        for first, second in combinations(range(len(one.seen)), 2)
+    ]
     far = float(norm.ppf(1 - (1 - confidence) / (2 * len(pairs))))
     lows = [
-        float(abs(one.centre[a] - one.centre[b])) - far * float(one.variance[a] + one.variance[b]) ** 0.5
+        float(abs(one.centre[a] - one.centre[b]))
+        - far * float(one.variance[a] + one.variance[b]) ** 0.5
         for one, a, b in pairs
     ]
     return Gap(max(float(np.ptp(one.seen)) for one in measures), max(0.0, *lows))

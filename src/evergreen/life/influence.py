@@ -1,8 +1,9 @@
 """Influence: what learning from the newest batch does to predictions for the rows before it, which no model has learnt.
 
-The live model cannot be asked: rows that it has learnt from look as good after wrong labels as after right ones. So a
-few seeds learn from the training rows and the newest batch, without the rows between that stop training early. Beside
-the seeds that those rows did stop, which lack the newest batch, they show what it teaches.
+The live model cannot be asked: rows that it has learnt from look as good after wrong labels as
+after right ones. So a few seeds learn from the training rows and the newest batch, without the rows
+between that stop training early. Beside the seeds that those rows did stop, which lack the newest
+batch, they show what it teaches.
 """
 
 from __future__ import annotations
@@ -30,20 +31,30 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def teach(tables: Tables, rounds: int, name: str, params: Params, device: str, slots: Slots) -> list[bytes]:
+def teach(
+    tables: Tables, rounds: int, name: str, params: Params, device: str, slots: Slots
+) -> list[bytes]:
     """Return models, by the learner called `name`, of the training rows of `tables`, boosted so often."""
     how = params.train.model_copy(update={"rounds": rounds, "learner": name})
     seeds = params.sweep.seed_list()[: 1 if is_seedless(name) else ROUND_SEEDS]
-    taught = fit_side_by_side(tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads)
+    taught = fit_side_by_side(
+        tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
+    )
     return [one.booster for one in taught]
 
 
 def find_influence(
-    tables: Tables, rows: pl.DataFrame, without: Sequence[bytes], taught: Sequence[bytes], name: str, params: Params
+    tables: Tables,
+    rows: pl.DataFrame,
+    without: Sequence[bytes],
+    taught: Sequence[bytes],
+    name: str,
+    params: Params,
 ) -> Difference | None:
     """Return how much better the models `taught` by the newest batch predict `rows` than those `without` it.
 
-    `rows`: of a features file, which none has learnt from; `tables`: with the encoder of both; `name`: their learner.
+    `rows`: of a features file, which none has learnt from; `tables`: with the encoder of both;
+    `name`: their learner.
     """
     encoder, load = tables.encoder, find_learner(name).load
     assert encoder

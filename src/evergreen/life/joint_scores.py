@@ -1,8 +1,8 @@
 """Joint scores: do a few numbers together give the label away, as the parts of a sum or of a product do?
 
-A linear model is fitted on numbers, their logarithms and their products: of the label, and of its logarithm. Sums,
-differences, products and ratios are exact in one of these. What is nearly exact is fitted again with fewer columns, as
-long as it stays so: those that are left are named.
+A linear model is fitted on numbers, their logarithms and their products: of the label, and of its
+logarithm. Sums, differences, products and ratios are exact in one of these. What is nearly exact is
+fitted again with fewer columns, as long as it stays so: those that are left are named.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ MULTIPLIED = 12  # numbers at most whose products are looked at
 COMPLETE = 0.3  # share of rows without a missing value from which the others are left aside
 KEPT = 6  # of the heaviest, from which the fewest are sought
 FEW = {"regression": 4, "binary": 3, "multiclass": 3}  # more that tell nearly all may be honest
-PROMISING = {"regression": 0.8, "binary": 0.97, "multiclass": 0.97}  # of all columns: worth a closer look
+# Of all columns: worth a closer look
+PROMISING = {"regression": 0.8, "binary": 0.97, "multiclass": 0.97}
 NEARLY_ALL = {"regression": 0.9999, "binary": 0.9998, "multiclass": 0.9998}  # R2 and AUC
 ALL = 0.999999  # R2 from which any number of columns is too good
 STRAY = 0.05  # share of rows that may be wrong all the same
@@ -44,19 +45,25 @@ class Joint:
 def find_joint(tables: Tables, names: Sequence[str]) -> Joint | None:
     """Return the fewest of the numbers `names` that tell the label nearly exactly; None where nothing does.
 
-    Fitted on every other training row, judged on those between and on the validation rows: either is enough. A text is
-    not looked at here, nor more than 200 numbers. For classes three columns at most are named: many columns tell honest
-    classes apart without an error. Up to one row in twenty may be wrong.
+    Fitted on every other training row, judged on those between and on the validation rows: either
+    is enough. A text is not looked at here, nor more than 200 numbers. For classes three columns at
+    most are named: many columns tell honest classes apart without an error. Up to one row in twenty
+    may be wrong.
     """
     numbers = [name for name in names if name not in tables.categories][:COLUMNS]
     search = _Search(tables, tuple(tables.features.index(name) for name in numbers))
     if not numbers or not search.enough:
         return None
-    from threadpoolctl import threadpool_limits  # scikit-learn brings it: small fits only wait for one another
+    # Scikit-learn brings it: small fits only wait for one another
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a fit that has not settled is no finding
-        return max(filter(None, map(search.run, search.forms)), key=lambda one: -len(one.names), default=None)
+        return max(
+            filter(None, map(search.run, search.forms)),
+            key=lambda one: -len(one.names),
+            default=None,
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ FORMS = (
     Form(lambda y: y, lambda told: told),
     Form(lambda y: np.log(np.abs(y)), np.exp),
     Form(np.log1p, np.expm1),  # a change as a share
-    Form(lambda y: np.log(y / (1 - y)), lambda told: 1 / (1 + np.exp(-told))),  # a part as a share of the whole
+    # A part as a share of the whole
+    Form(lambda y: np.log(y / (1 - y)), lambda told: 1 / (1 + np.exp(-told))),
 )
 
 
@@ -99,7 +107,10 @@ class _Search:
         if self.tables.task != "regression":
             kinds = [np.flatnonzero(part.y == code) for code in range(len(self.tables.classes))]
         most = ROWS // len(kinds)
-        thinned = [at[np.linspace(0, len(at) - 1, most).astype(int)] if len(at) > most else at for at in kinds]
+        thinned = [
+            at[np.linspace(0, len(at) - 1, most).astype(int)] if len(at) > most else at
+            for at in kinds
+        ]
         rows = np.sort(np.concatenate(thinned))
         return Table(part.x[rows], part.y[rows])
 
@@ -131,7 +142,11 @@ class _Search:
             fewer = [tuple(other for other in chosen if other != left) for left in chosen]
             fits = [(fit, some) for some in fewer if (fit := self._fit(form, some)) is not None]
             without, some = max(fits, key=lambda pair: pair[0].score, default=(None, ()))
-            if without is None or (best.exact and not without.exact) or without.score < PROMISING[task]:
+            if (
+                without is None
+                or (best.exact and not without.exact)
+                or without.score < PROMISING[task]
+            ):
                 break
             best, chosen = without, some
         if best is None or not best.exact:
@@ -144,20 +159,30 @@ class _Search:
         """Return how well the features `chosen` tell the label; None where too few rows hold all of them."""
         fitted, *others = (_complete(part, chosen) for part in self.parts)
         design = _Design.of(fitted.x)
-        x, others = design.of_rows(fitted.x), [part for part in others if self._count(part) >= ENOUGH]
+        x, others = (
+            design.of_rows(fitted.x),
+            [part for part in others if self._count(part) >= ENOUGH],
+        )
         if not x.shape[1] or not others or self._count(fitted) < ENOUGH:
             return None
         fit = _fit_numbers if self.tables.task == "regression" else _fit_classes
         weights, tell = fit(x, form.of(fitted.y.astype(float)))
-        judged = [self._judge(form.back(tell(design.of_rows(part.x))), part, design, weights) for part in others]
+        judged = [
+            self._judge(form.back(tell(design.of_rows(part.x))), part, design, weights)
+            for part in others
+        ]
         score, exact = max(judged)
         heaviest = np.zeros(len(chosen))
-        for owners, weight in zip(design.owners, np.abs(weights).reshape(-1, x.shape[1]).max(axis=0), strict=True):
+        for owners, weight in zip(
+            design.owners, np.abs(weights).reshape(-1, x.shape[1]).max(axis=0), strict=True
+        ):
             for owner in owners:
                 heaviest[owner] = max(heaviest[owner], weight)
         return _Fit(score, exact, heaviest)
 
-    def _judge(self, told: Array, part: Table, design: _Design, weights: Array) -> tuple[float, bool]:
+    def _judge(
+        self, told: Array, part: Table, design: _Design, weights: Array
+    ) -> tuple[float, bool]:
         """Return how well `told` tells the labels of `part`, and whether that is nearly exact."""
         task = self.tables.task
         if task != "regression":
@@ -216,8 +241,12 @@ class _Design:
         """Return the columns of rows `x`, in deviations from their mean."""
         if not self.made:
             return np.zeros((len(x), 0))
-        columns = np.column_stack([_make(kind, x[:, which].astype(float)) for kind, which in self.made])
-        return np.asarray(np.nan_to_num((columns - self.means) / self.deviations, nan=0.0, posinf=0.0, neginf=0.0))
+        columns = np.column_stack(
+            [_make(kind, x[:, which].astype(float)) for kind, which in self.made]
+        )
+        return np.asarray(
+            np.nan_to_num((columns - self.means) / self.deviations, nan=0.0, posinf=0.0, neginf=0.0)
+        )
 
 
 def _make(kind: str, x: Array) -> Array:
@@ -230,7 +259,8 @@ def _make(kind: str, x: Array) -> Array:
         return np.asarray(np.abs(value))
     if kind == "log":
         return np.asarray(np.log(np.abs(value)))
-    return np.asarray(np.log1p(value if kind == "more" else -value))  # of a share: with it added, or taken off
+    # Of a share: with it added, or taken off
+    return np.asarray(np.log1p(value if kind == "more" else -value))
 
 
 def _kinds(x: Array) -> Iterator[str]:

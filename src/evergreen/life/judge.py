@@ -39,16 +39,21 @@ from evergreen.model.package import Model
 from evergreen.params import Params
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FEWEST_SHARE = 0.5  # of the holdout's rows that both can be judged by; with fewer nothing is compared
-LEAP = 0.5  # skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring unasked
+# Of the holdout's rows that both can be judged by; with fewer nothing is compared
+FEWEST_SHARE = 0.5
+# Skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring
+# unasked
+LEAP = 0.5
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A version of the registry: its packaged model, and the boosters of every seed of its sweep.
 
-    `held_out`: brings what was said of the rows that judged it before it learnt from them; None where it has not.
-    `own`: gives rows of features files the features that it was made for, where dataset.py has others by now.
+    `held_out`: brings what was said of the rows that judged it before it learnt from them; None
+    where it has not.
+    `own`: gives rows of features files the features that it was made for, where dataset.py has
+    others by now.
     """
 
     version: str
@@ -69,7 +74,8 @@ class Candidate:
     def see(self, rows: pl.DataFrame) -> Side:
         """Return what it says of `rows`; of those that it has learnt from, what was said before it had.
 
-        Raises InputError where that is not known, where they lack a feature that it needs, or a prediction is no number.
+        Raises InputError where that is not known, where they lack a feature that it needs, or a
+        prediction is no number.
         """
         keys = hash_rows(rows)
         if not self.held_out:
@@ -84,7 +90,10 @@ class Candidate:
             seeds = tuple(one[at] for one in held_out.seeds)
             return Side(held_out.packaged[at], seeds, averaged=len(self.model.seeds) > 1)
         side = self.say(rows)
-        pairs = ((side.prediction, held_out.packaged), *zip(side.seeds, held_out.seeds, strict=True))
+        pairs = (
+            (side.prediction, held_out.packaged),
+            *zip(side.seeds, held_out.seeds, strict=True),
+        )
         for said, before in pairs:
             said[known] = before[at]
         return side
@@ -106,7 +115,9 @@ class Candidate:
         side = Side(self.model.predict_rows(rows), seeds, averaged=len(self.model.seeds) > 1)
         for one in (side.prediction, *side.seeds):
             if unknown := int(np.isnan(one).reshape(len(one), -1).any(axis=1).sum()):
-                raise InputError(f"version {self.version} predicts no number for {unknown:,} of {len(one):,} rows")
+                raise InputError(
+                    f"version {self.version} predicts no number for {unknown:,} of {len(one):,} rows"
+                )
         return side
 
 
@@ -119,7 +130,8 @@ class Judged:
 
     evidence: Evidence
     y: Array = field(repr=False)
-    predictions: dict[str, Array] = field(repr=False)  # "champion" (where there is one), "challenger"
+    # "champion" (where there is one), "challenger"
+    predictions: dict[str, Array] = field(repr=False)
     held_out: HeldOut = field(repr=False, default=NOTHING)  # what the challenger said of the rows
 
 
@@ -136,9 +148,10 @@ def judge(
 ) -> Judged:
     """Return what `rows` (a features file's columns) say of the challenger beside the champion and the baselines.
 
-    A champion that has learnt from some of them is spoken for by what was said before its refit. What keeps it from
-    being compared becomes a fault in the evidence, which no gate lets pass; but where dataset.py was changed so that no
-    comparison can ever be made, a person decides. `refresh`, `simplest`: see `Evidence`.
+    A champion that has learnt from some of them is spoken for by what was said before its refit.
+    What keeps it from being compared becomes a fault in the evidence, which no gate lets pass; but
+    where dataset.py was changed so that no comparison can ever be made, a person decides.
+    `refresh`, `simplest`: see `Evidence`.
     """
     encoder = challenger.model.encoder
     y, faults = encoder.transform_label(rows[LABEL]), []
@@ -152,7 +165,8 @@ def judge(
     try:
         if champion and not changed:
             both = champion.can_see(champion.known(rows))
-            many = FEWEST_ROWS if challenger.held_out else FEWEST_SHARE * len(both)  # of few rows, all judge
+            # Of few rows, all judge
+            many = FEWEST_ROWS if challenger.held_out else FEWEST_SHARE * len(both)
             if many <= both.sum() < len(both) and (champion.held_out or challenger.held_out):
                 notes = (*notes, _left_out(both))
                 rows, y, side = rows.filter(both), y[both], _some(side, both)
@@ -171,9 +185,13 @@ def judge(
     if faults:
         other = None  # a number beside the fault would be read as if it held
     how = resampling_of(params)
-    found = compare(Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how)
+    found = compare(
+        Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how
+    )
     declared = [name for name in rows.columns if name.startswith(GROUP)]
-    groups = {name.removeprefix(GROUP): rows[name].fill_null("missing").to_numpy() for name in declared}
+    groups = {
+        name.removeprefix(GROUP): rows[name].fill_null("missing").to_numpy() for name in declared
+    }
     evidence = Evidence(
         comparison=found,
         champion=champion.version if champion else None,
@@ -182,7 +200,9 @@ def judge(
             calibration_error(encoder.task, y, other.prediction) if other else None,
             calibration_error(encoder.task, y, side.prediction),
         ),
-        groups=find_group_differences(encoder.task, y, side.prediction, groups, params.gate.threshold),
+        groups=find_group_differences(
+            encoder.task, y, side.prediction, groups, params.gate.threshold
+        ),
         reload=None,
         seeds_expected=params.sweep.seeds,
         notes=notes,
@@ -191,7 +211,9 @@ def judge(
         changed=changed,
         refresh=refresh and champion is not None,
         cross_validated=challenger.held_out is not None,
-        useful="" if champion or faults else _find_use(encoder.task, y, side, baselines, days_of(rows), how),
+        useful=""
+        if champion or faults
+        else _find_use(encoder.task, y, side, baselines, days_of(rows), how),
         seedless=tuple(
             name
             for name, one in (("champion", champion), ("challenger", challenger))
@@ -204,13 +226,20 @@ def judge(
 
 
 def _find_use(
-    task: str, y: Array, side: Side, baselines: Mapping[str, Array], days: Array | None, how: Resampling
+    task: str,
+    y: Array,
+    side: Side,
+    baselines: Mapping[str, Array],
+    days: Array | None,
+    how: Resampling,
 ) -> str:
     """Return the loss in which the model is surely better than a constant; empty where it is not."""
     loss = next(name for name in METRICS[task] if name in LOWER_IS_BETTER)  # type: ignore[index]  # checked before
     if "constant" not in baselines:
         return ""
-    lead = difference(Rows(task, y, blocks=days), loss, Side(baselines["constant"]), Side(side.prediction), how)
+    lead = difference(
+        Rows(task, y, blocks=days), loss, Side(baselines["constant"]), Side(side.prediction), how
+    )
     return loss if lead and lead.low > 0 else ""
 
 
@@ -230,7 +259,11 @@ def _questions(
 ) -> tuple[str, ...]:
     """Return what a person must say of features that the champion lacks, and that make far more of it than it knew."""
     one = found.whole.get("roc_auc" if found.task == "binary" else "r2")
-    if champion is None or one is None or not stands_out(one.challenger, one.champion, found.task, LEAP):
+    if (
+        champion is None
+        or one is None
+        or not stands_out(one.challenger, one.champion, found.task, LEAP)
+    ):
         return ()
     known = {*champion.model.encoder.features, *trusted}
     new = [name for name in challenger.model.encoder.features if name not in known]
@@ -244,10 +277,13 @@ def _questions(
     return (says,)
 
 
-def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params) -> Decision:
+def judge_rollback(
+    rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params
+) -> Decision:
     """Return whether the champion `before` shall be back, by labelled `rows` that came after both.
 
-    Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be compared stays.
+    Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be
+    compared stays.
     """
     try:
         if changed := _changes(before, present):
@@ -265,7 +301,9 @@ def judge_rollback(rows: pl.DataFrame, present: Candidate, before: Candidate, me
     how = resampling_of(params)
     seeds = difference(whole, metric, new, old, how)
     models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
-    return decide_rollback(seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric)
+    return decide_rollback(
+        seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric
+    )
 
 
 def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None:
@@ -277,8 +315,14 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
         check_unseen(hash_rows(rows), challenger=learnt.keys)
     first = rows[TIME].cast(pl.Datetime("us")).min()
     judged_before = challenger.model.definition.is_timed and challenger.held_out is None
-    if judged_before and isinstance(first, datetime) and datetime.fromisoformat(learnt.newest) > first:
-        raise InputError(f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by")
+    if (
+        judged_before
+        and isinstance(first, datetime)
+        and datetime.fromisoformat(learnt.newest) > first
+    ):
+        raise InputError(
+            f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by"
+        )
     whole = np.mean(side.seeds, axis=0) if side.averaged else None
     known = [whole] if whole is not None else side.seeds
     if not any(one.tobytes() == side.prediction.tobytes() for one in known):
@@ -301,7 +345,9 @@ def _see_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
 
 def resampling_of(params: Params) -> Resampling:
     """Return how intervals are found."""
-    return Resampling(params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed)
+    return Resampling(
+        params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed
+    )
 
 
 def days_of(rows: pl.DataFrame) -> Array | None:
@@ -332,8 +378,9 @@ def compare_refit(
 ) -> Refit:  # fmt: skip
     """Return the model that goes live beside the one that was judged, on `earlier` rows that both have learnt from.
 
-    On the `holdout`, of which the judged one `said` something and only the live one has learnt from it, it must not be
-    worse either. `earlier`: None where each fold of a cross-validation has learnt from other rows.
+    On the `holdout`, of which the judged one `said` something and only the live one has learnt from
+    it, it must not be worse either. `earlier`: None where each fold of a cross-validation has
+    learnt from other rows.
     """
     task = judged.encoder.task
     metric = pick_metric(params.gate.metric, task)
@@ -346,7 +393,8 @@ def compare_refit(
     old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
     new = beside(holdout, said)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    by_heart = sign * (old.champion - new.champion) if old and new else 0.0  # how much better on rows that it knows
+    # How much better on rows that it knows
+    by_heart = sign * (old.champion - new.champion) if old and new else 0.0
     slack = max(0.0, by_heart) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))
     return Refit(len(live.learnt.keys), live.learnt.newest, rounds, old, new, slack)
 

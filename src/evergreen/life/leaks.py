@@ -1,11 +1,13 @@
 """Leaks: what looks too good to be known at prediction time stops the run before anything is trained.
 
-Looked at are: what each feature tells of the label by itself; what a few numbers tell together; rows that two parts of
-the split share by key; and rows of the holdout that earlier rows repeat, features and label, all or nearly. What tells
-the label nearly exactly stops the run; what is merely strong is asked about, for only a person knows when it is known.
-What is known only later is refused by name already in `data/prepare.py`.
+Looked at are: what each feature tells of the label by itself; what a few numbers tell together;
+rows that two parts of the split share by key; and rows of the holdout that earlier rows repeat,
+features and label, all or nearly. What tells the label nearly exactly stops the run; what is merely
+strong is asked about, for only a person knows when it is known. What is known only later is refused
+by name already in `data/prepare.py`.
 
-What this cannot see: a leak as noisy as an honest feature is, and texts that tell the label only together.
+What this cannot see: a leak as noisy as an honest feature is, and texts that tell the label only
+together.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ NEARLY = "have, but for one feature and for rounding, the features and the label
 LUCK = 3  # standard errors that a share of copies may be above what coincidence explains
 STRONG = 0.98  # AUC or R2 of a feature that a person should look at
 REMEDY = "take it out of features and add its columns to known_later in dataset.py"
-FEWEST_ROWS = 30  # of a holdout, and of a block of training rows, that near copies are looked for in
+# Of a holdout, and of a block of training rows, that near copies are looked for in
+FEWEST_ROWS = 30
 AHEAD = 2.0  # a feature stands out if it has so many times the skill of the next best
 
 
@@ -35,8 +38,10 @@ AHEAD = 2.0  # a feature stands out if it has so many times the skill of the nex
 class Leak:
     """One thing that is too good to be true.
 
-    `kind`: "feature", "key" or "duplicate". `name`: the column, or the parts of the split whose rows these are.
-    `value`: the score, the number of rows, or the share of rows. `says`: all of it in words, with bound and remedy.
+    `kind`: "feature", "key" or "duplicate". `name`: the column, or the parts of the split whose
+    rows these are.
+    `value`: the score, the number of rows, or the share of rows. `says`: all of it in words, with
+    bound and remedy.
     `columns`: the features that it is about.
     """
 
@@ -61,7 +66,8 @@ def find_leaks(tables: Tables, params: Leaks) -> tuple[Leak, ...]:
 def check_leaks(tables: Tables, params: Leaks) -> tuple[str, ...]:
     """Raise InputError naming every leak; return what a person must be told all the same.
 
-    That is each check that is switched off or cannot judge, and repeated rows that coincidence explains.
+    That is each check that is switched off or cannot judge, and repeated rows that coincidence
+    explains.
     """
     found = _look(tables, params)
     if leaks := [leak for one in found for leak in one.leaks]:
@@ -78,12 +84,15 @@ def _look(tables: Tables, params: Leaks) -> tuple[_Found, ...]:
     )
 
 
-# --- features ---------------------------------------------------------------------------------------------------------
+# --- features
+# --------------------------------------------------------------------------------------------------
 
 
 def _look_at_features(tables: Tables, params: Leaks) -> _Found:
     if unknown := sorted(set(params.trusted) - set(tables.features)):
-        raise InputError(f"leaks.trusted: there is no feature {unknown[0]!r}; there are {', '.join(tables.features)}")
+        raise InputError(
+            f"leaks.trusted: there is no feature {unknown[0]!r}; there are {', '.join(tables.features)}"
+        )
     notes = [
         f"leaks.{name} is null: no feature was checked for {what}"
         for name, what, bound in (
@@ -92,27 +101,40 @@ def _look_at_features(tables: Tables, params: Leaks) -> _Found:
         )
         if bound is None
     ]
-    notes += [f"feature {name!r} is trusted (leaks.trusted): it was not checked" for name in params.trusted]
+    notes += [
+        f"feature {name!r} is trusted (leaks.trusted): it was not checked"
+        for name in params.trusted
+    ]
     if params.max_single_score is None and params.stand_out is None:
         return _Found(notes=tuple(notes))
-    scores = {name: score for name, score in score_features(tables).items() if np.isfinite(score.highest)}
+    scores = {
+        name: score for name, score in score_features(tables).items() if np.isfinite(score.highest)
+    }
     if not scores:
         what = (
-            f"{FEWEST} labels that differ" if tables.task == "regression" else f"{FEWEST} rows of each of two classes"
+            f"{FEWEST} labels that differ"
+            if tables.task == "regression"
+            else f"{FEWEST} rows of each of two classes"
         )
-        lacking = (
-            f"no feature could be checked for giving the label away: validation rows lack {what}, training rows too"
-        )
+        lacking = f"no feature could be checked for giving the label away: validation rows lack {what}, training rows too"
         return _Found(notes=(*notes, lacking))
-    exact = [name for name, score in scores.items() if score.sure > (params.max_single_score or np.inf)]
-    leaks = [_giving_away(name, scores[name], tables.task, params) for name in exact if name not in params.trusted]
+    exact = [
+        name for name, score in scores.items() if score.sure > (params.max_single_score or np.inf)
+    ]
+    leaks = [
+        _giving_away(name, scores[name], tables.task, params)
+        for name in exact
+        if name not in params.trusted
+    ]
     if params.max_single_score is not None:
         leaks += _look_at_formulas(tables, exact, params.trusted)
     named = {*exact, *params.trusted, *(name for leak in leaks for name in leak.columns)}
     return _Found(tuple(leaks), (*_strong(scores, named, tables.task, params.stand_out), *notes))
 
 
-def _look_at_formulas(tables: Tables, exact: Collection[str], trusted: Collection[str]) -> list[Leak]:
+def _look_at_formulas(
+    tables: Tables, exact: Collection[str], trusted: Collection[str]
+) -> list[Leak]:
     """Look for features that together tell the label nearly exactly, besides those that do so alone."""
     found = find_joint(tables, [name for name in tables.features if name not in exact])
     if found is None or set(found.names) <= set(trusted):
@@ -133,7 +155,9 @@ def listed_names(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _strong(scores: Mapping[str, Score], named: Collection[str], task: str, least: float | None) -> list[str]:
+def _strong(
+    scores: Mapping[str, Score], named: Collection[str], task: str, least: float | None
+) -> list[str]:
     """Return a question for each feature that is strong, and not nearly exact: a person knows whether it may be."""
     known, notes = {name: score.highest for name, score in scores.items()}, []
     for name, score in known.items():
@@ -141,10 +165,18 @@ def _strong(scores: Mapping[str, Score], named: Collection[str], task: str, leas
             continue
         others = {other: value for other, value in known.items() if other not in (name, *named)}
         second = max(others, key=others.__getitem__, default=None)
-        alone = second is not None and least is not None and stands_out(score, others[second], task, least)
+        alone = (
+            second is not None
+            and least is not None
+            and stands_out(score, others[second], task, least)
+        )
         if not alone and not scores[name].sure >= STRONG:
             continue
-        beside = f", where no other comes near ({second!r}: {others[second]:.3f})" if alone and second else ""
+        beside = (
+            f", where no other comes near ({second!r}: {others[second]:.3f})"
+            if alone and second
+            else ""
+        )
         notes.append(
             f"LOOK AT THIS FIRST: feature {name!r} alone tells the label with {MEASURES[task]} {score:.3f}{beside}: is it "
             f"known when a prediction is asked for? If not, {REMEDY}; if it is, name it in leaks.trusted in params.yaml"
@@ -172,16 +204,25 @@ def _skill(score: float, task: str) -> float:
     return score if task == "regression" else 2 * score - 1  # 0: worth nothing, 1: perfect
 
 
-# --- rows -------------------------------------------------------------------------------------------------------------
+# --- rows
+# --------------------------------------------------------------------------------------------------
 
 
 def _look_at_keys(tables: Tables) -> _Found:
     """Look for rows that are in two parts of the split; one is too many."""
     leaks = []
-    for earlier, later in (("train", "validation"), ("train", "holdout"), ("validation", "holdout")):
+    for earlier, later in (
+        ("train", "validation"),
+        ("train", "holdout"),
+        ("validation", "holdout"),
+    ):
         known, keys = getattr(tables, earlier).keys, getattr(tables, later).keys
         if known is None or keys is None:
-            return _Found(notes=("the rows carry no keys: none was looked for that is in two parts of the split",))
+            return _Found(
+                notes=(
+                    "the rows carry no keys: none was looked for that is in two parts of the split",
+                )
+            )
         if shared := int(np.isin(keys, known).sum()):
             leaks.append(_shared(shared, len(keys), PARTS[earlier], PARTS[later]))
     return _Found(tuple(leaks))
@@ -198,16 +239,23 @@ def _shared(shared: int, rows: int, earlier: str, later: str) -> Leak:
 def _look_at_copies(tables: Tables, bound: float | None) -> _Found:
     """Look for holdout rows whose features and label an earlier row has as well, all of them or nearly.
 
-    Where features have few values, equal rows are no copies: a flight like any other. Only what the holdout has beyond
-    what earlier blocks repeat of one another counts against the bound; a note says so then.
+    Where features have few values, equal rows are no copies: a flight like any other. Only what the
+    holdout has beyond what earlier blocks repeat of one another counts against the bound; a note
+    says so then.
     """
     if bound is None:
         note = "leaks.max_duplicates is null: no holdout row was compared with the rows that a model learns from"
         return _Found(notes=(note,))
     if not len(tables.holdout):
         return _Found()
-    exact = _judge_copies(*find_copies(tables), len(tables.holdout), bound, "have the features and the label of")
-    if exact.leaks or len(tables.features) < 2 or min(len(tables.holdout), len(tables.train) // BLOCKS) < FEWEST_ROWS:
+    exact = _judge_copies(
+        *find_copies(tables), len(tables.holdout), bound, "have the features and the label of"
+    )
+    if (
+        exact.leaks
+        or len(tables.features) < 2
+        or min(len(tables.holdout), len(tables.train) // BLOCKS) < FEWEST_ROWS
+    ):
         return exact
     near = _judge_copies(*find_near_copies(tables), len(tables.holdout), bound, NEARLY)
     return _Found(near.leaks, exact.notes)

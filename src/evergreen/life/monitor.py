@@ -1,7 +1,8 @@
 """Monitor: a batch beside what the champion has learnt from, and how well the champion does on it.
 
-Summaries kept per batch (`data/sketch.py`) say what the champion has learnt from; only the batch's own rows are read,
-and those of the champion's holdout, from which estimates without labels learn what a probability is worth.
+Summaries kept per batch (`data/sketch.py`) say what the champion has learnt from; only the batch's
+own rows are read, and those of the champion's holdout, from which estimates without labels learn
+what a probability is worth.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Reference:
     """What the champion is known by: `past`, the batches it has learnt from, their pool, and its holdout.
 
-    `usual_auc`: how well its own batches can be told from one another. `expected`: each metric on its holdout.
+    `usual_auc`: how well its own batches can be told from one another. `expected`: each metric on
+    its holdout.
     """
 
     version: str
@@ -53,7 +55,8 @@ class Reference:
     ) -> Reference:  # fmt: skip
         """Return the reference of a model that has learnt from batches `past`.
 
-        What it is expected to do is what was said, `p`, of the rows of `holdout` before a model learnt from them.
+        What it is expected to do is what was said, `p`, of the rows of `holdout` before a model
+        learnt from them.
         `usual_auc`: where it is known already.
         """
         task, seed = model.encoder.task, params.sweep.first_seed
@@ -83,8 +86,8 @@ def gather(
 ) -> Reference:
     """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by.
 
-    `held_out`: what was said of the rows that judged it, where it has learnt from them since. `own`: gives rows of
-    features files the features, label and key that it was made for.
+    `held_out`: what was said of the rows that judged it, where it has learnt from them since.
+    `own`: gives rows of features files the features, label and key that it was made for.
     """
     past = [Sketch.read(features.file(name, SKETCH)) for name in learnt]
     rows = pl.concat([pl.read_parquet(features.file(name)) for name in holdout])
@@ -103,9 +106,9 @@ def gather(
 class Seen:
     """What was seen of a batch: drift, and each metric, real (with labels) and estimated (as if without).
 
-    `adjusted`: the estimates, less sure by as much as those of earlier batches were wrong. `unfit`: why the batch is
-    held back from training. `answered`: its labels came with another batch, whose entry says more. `staleness`: what it
-    has cost that the champion lacks the batches before.
+    `adjusted`: the estimates, less sure by as much as those of earlier batches were wrong. `unfit`:
+    why the batch is held back from training. `answered`: its labels came with another batch, whose
+    entry says more. `staleness`: what it has cost that the champion lacks the batches before.
     """
 
     batch: str
@@ -140,16 +143,18 @@ def see(
 ) -> Seen:
     """Return what is seen of a batch.
 
-    `rows`: a features file, or predictions that were kept, which are taken as they were made. `kept`: the sketch of the
-    features. `lived`: those of `rows` whose labels came later, where they came without. `earlier`: what was seen of
-    earlier batches under this champion, as plain values. `staleness`: as `Seen` has it.
+    `rows`: a features file, or predictions that were kept, which are taken as they were made.
+    `kept`: the sketch of the features. `lived`: those of `rows` whose labels came later, where they
+    came without. `earlier`: what was seen of earlier batches under this champion, as plain values.
+    `staleness`: as `Seen` has it.
     """
     model, seed = reference.model, params.sweep.first_seed
     task, days = model.encoder.task, _days(rows)
     p = say(model, rows)
     batch = replace(kept, columns=kept.columns | _predictions(model, p, rows[TIME]).columns)
     labelled = rows if LABEL in rows.columns else lived
-    if labelled is not None and task != "regression":  # a class that the champion never met is none it can be right in
+    if labelled is not None and task != "regression":
+        # A class that the champion never met is none it can be right in
         labelled = labelled.filter(as_class(labelled[LABEL]).is_in(model.encoder.classes))
     real: dict[str, Estimate] = {}
     if labelled is not None and labelled.height:
@@ -162,28 +167,37 @@ def see(
         end=_moment(rows[TIME].max()),
         rows=rows.height,
         labelled=0 if labelled is None else labelled.height,
-        drift=find_drift(batch, reference.whole, reference.past, params.drift, reference.usual_auc, seed),
+        drift=find_drift(
+            batch, reference.whole, reference.past, params.drift, reference.usual_auc, seed
+        ),
         real=real,
         estimated=estimated,
         adjusted={
-            name: adjust(one, _past(earlier, name), params.evaluate.confidence) for name, one in estimated.items()
+            name: adjust(one, _past(earlier, name), params.evaluate.confidence)
+            for name, one in estimated.items()
         },
         unfit=tuple(unfit),
-        answered=LABEL not in rows.columns and labelled is not None and labelled.height >= rows.height / 2,
+        answered=LABEL not in rows.columns
+        and labelled is not None
+        and labelled.height >= rows.height / 2,
         staleness=staleness,
     )
 
 
 def say(model: Model, rows: pl.DataFrame) -> Array:
     """Return what `model` said of rows that it was asked for before, else what it says of their features."""
-    names = [name for name in rows.columns if name == PREDICTION or name.startswith(f"{PREDICTION}_")]
+    names = [
+        name for name in rows.columns if name == PREDICTION or name.startswith(f"{PREDICTION}_")
+    ]
     if not names or set(model.encoder.features) <= set(rows.columns):
         return model.predict_rows(rows)
     said = rows.select(names).to_numpy()
     return said[:, 0] if names == [PREDICTION] else said
 
 
-def life_of(reference: Reference, metric: str, retrainings: Sequence[datetime], features: Manifest) -> Life:
+def life_of(
+    reference: Reference, metric: str, retrainings: Sequence[datetime], features: Manifest
+) -> Life:
     """Return what the policy must know of the champion; `features`: all batches that there are."""
     newest = reference.model.learnt.newest
     return Life(
@@ -217,7 +231,10 @@ def window_of(seen: Mapping[str, Any], metric: str) -> Window:
 
 
 def _past(earlier: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[Estimate, Estimate]]:
-    pairs = ((_estimate(one["estimated"].get(metric)), _estimate(one["real"].get(metric))) for one in earlier)
+    pairs = (
+        (_estimate(one["estimated"].get(metric)), _estimate(one["real"].get(metric)))
+        for one in earlier
+    )
     return [(said, real) for said, real in pairs if said and real]
 
 
@@ -229,7 +246,10 @@ def _predictions(model: Model, p: Array, times: pl.Series) -> Sketch:
     """Return the sketch of what a model says: a number, or the class it finds most likely."""
     several = p.ndim == 2
     said = np.array(model.encoder.classes, dtype=object)[p.argmax(axis=1)] if several else p
-    return sketch(pl.DataFrame({PREDICTION: pl.Series(said, dtype=pl.String if several else pl.Float32)}), times)
+    return sketch(
+        pl.DataFrame({PREDICTION: pl.Series(said, dtype=pl.String if several else pl.Float32)}),
+        times,
+    )
 
 
 def _days(rows: pl.DataFrame) -> Array:

@@ -11,7 +11,8 @@ from evergreen.model.tables import Table, Tables
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BLOCKS = 10  # of the rows before the holdout
-CELLS = (None, 64, 8)  # that a number is rounded to, or none: a little change seldom leaves its cell
+# That a number is rounded to, or none: a little change seldom leaves its cell
+CELLS = (None, 64, 8)
 FEW = 4  # features up to which coarse cells would be alike in all rows
 ROWS = 200_000  # before the holdout at most, the newest, that near copies are looked for among
 
@@ -19,8 +20,9 @@ ROWS = 200_000  # before the holdout at most, the newest, that near copies are l
 def find_copies(tables: Tables) -> tuple[int, float]:
     """Return how many holdout rows repeat an earlier row exactly, and the largest share of a block of earlier rows that do.
 
-    Features and label must be equal, all of them (missing equals missing). The share is what coincidence explains: the
-    rows before the holdout are cut by time into ten blocks, and a row counts that another block has as well.
+    Features and label must be equal, all of them (missing equals missing). The share is what
+    coincidence explains: the rows before the holdout are cut by time into ten blocks, and a row
+    counts that another block has as well.
     """
     pool = np.concatenate([_hash(tables.train), _hash(tables.validation)])
     return int(_repeated(_hash(tables.holdout), pool).sum()), _share_by_chance(pool)
@@ -29,11 +31,14 @@ def find_copies(tables: Tables) -> tuple[int, float]:
 def find_near_copies(tables: Tables) -> tuple[int, float]:
     """Return the same for rows that equal an earlier one but for one feature, and for rounding of all numbers.
 
-    Numbers are left as they are, or rounded to 64 and to 8 cells of equal size: what counts is the rounding that has most
-    rows beyond what coincidence explains.
+    Numbers are left as they are, or rounded to 64 and to 8 cells of equal size: what counts is the
+    rounding that has most rows beyond what coincidence explains.
     """
     train, validation, holdout = tables.train, tables.validation, tables.holdout
-    x, y = np.concatenate([train.x, validation.x])[-ROWS:], np.concatenate([train.y, validation.y])[-ROWS:]
+    x, y = (
+        np.concatenate([train.x, validation.x])[-ROWS:],
+        np.concatenate([train.y, validation.y])[-ROWS:],
+    )
     best = (0, 0.0)
     for cells in CELLS if len(tables.features) > FEW else CELLS[:2]:
         pool, met = _sums(tables, x, y, x, cells), _sums(tables, holdout.x, holdout.y, x, cells)
@@ -48,7 +53,9 @@ def find_near_copies(tables: Tables) -> tuple[int, float]:
     return best
 
 
-def _sums(tables: Tables, x: Array, y: Array, known: Array, cells: int | None) -> tuple[Array, Array]:
+def _sums(
+    tables: Tables, x: Array, y: Array, known: Array, cells: int | None
+) -> tuple[Array, Array]:
     """Return a hash of each row, shape (rows,), and what each feature adds to it, shape (rows, features)."""
     import polars as pl
 
@@ -57,10 +64,14 @@ def _sums(tables: Tables, x: Array, y: Array, known: Array, cells: int | None) -
         values = x[:, at]
         if cells and name not in tables.categories:
             met = np.sort(known[~np.isnan(known[:, at]), at])
-            inner = met[np.arange(cells) * len(met) // cells] if len(met) else met  # the first is the smallest
-            cuts = np.unique([*inner, *np.nextafter(met[-1:], np.float32(np.inf))])  # beyond them nothing is known
+            # The first is the smallest
+            inner = met[np.arange(cells) * len(met) // cells] if len(met) else met
+            # Beyond them nothing is known
+            cuts = np.unique([*inner, *np.nextafter(met[-1:], np.float32(np.inf))])
             values = np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
-        columns.append(pl.Series(values.astype(np.float32) + np.float32(0)).hash(seed=at).to_numpy())
+        columns.append(
+            pl.Series(values.astype(np.float32) + np.float32(0)).hash(seed=at).to_numpy()
+        )
     parts = np.column_stack(columns)
     labels = pl.Series(y).hash(seed=len(columns)).to_numpy()
     return parts.sum(axis=1, dtype=np.uint64) + labels, parts
@@ -94,7 +105,9 @@ def _repeated_elsewhere(pool: Array) -> Array:
 def _repeated(rows: Array, known: Array) -> Array:
     """Return which of `rows` are among `known`, shape (rows,); a sort of `known` is all it costs."""
     ordered = np.sort(known)
-    return np.asarray(np.searchsorted(ordered, rows, side="left") < np.searchsorted(ordered, rows, side="right"))
+    return np.asarray(
+        np.searchsorted(ordered, rows, side="left") < np.searchsorted(ordered, rows, side="right")
+    )
 
 
 def _hash(table: Table) -> Array:

@@ -1,11 +1,12 @@
 """Performance: how good a model is on a batch: by its labels, or, before they come, by what its probabilities promise.
 
-A probability that keeps its promise says how often it is wrong: of rows that are called 0.9, one in ten. So the metrics
-of a batch follow from its predictions alone, once these are calibrated on rows that the model has not learnt from
-(confidence-based performance estimation, as in NannyML; Białek et al., Estimating model performance under covariate
-shift without labels, 2024, arXiv:2401.08348, measure where it holds). It follows a change of the *inputs*. To a change
-of what they mean (concept drift) it is blind: the promise is what is no longer kept. Hence `adjust`: an estimate that
-labels have shown to be wrong is trusted less from then on.
+A probability that keeps its promise says how often it is wrong: of rows that are called 0.9, one in
+ten. So the metrics of a batch follow from its predictions alone, once these are calibrated on rows
+that the model has not learnt from (confidence-based performance estimation, as in NannyML; Białek
+et al., Estimating model performance under covariate shift without labels, 2024, arXiv:2401.08348,
+measure where it holds). It follows a change of the *inputs*. To a change of what they mean (concept
+drift) it is blind: the promise is what is no longer kept. Hence `adjust`: an estimate that labels
+have shown to be wrong is trusted less from then on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from typing import Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.life.compare import FEWEST_ROWS, Resampling, blocks_of, is_defined, resample_rows, widen
+from evergreen.life.compare import (
+    FEWEST_ROWS,
+    Resampling,
+    blocks_of,
+    is_defined,
+    resample_rows,
+    widen,
+)
 from evergreen.model.expected import TINY, Expected
 from evergreen.model.metrics import TABLE, Estimate, Form, interval, measure
 from evergreen.params import Evaluate
@@ -27,14 +35,16 @@ from evergreen.params import Evaluate
 Array = np.ndarray[Any, np.dtype[Any]]
 BINS = 200  # of equal row counts, that hold the rows of a calibration
 REFITS = 100  # of the calibration, behind its noise
-GROUPS = 5000  # of rows drawn together where there are more rows: as good for an interval, and quick
+# Of rows drawn together where there are more rows: as good for an interval, and quick
+GROUPS = 5000
 
 
 @dataclass(frozen=True)
 class Curve:
     """Rows of a calibration in bins of like predictions, ascending: mean prediction, how many happened, how many not.
 
-    That is all that the fit and the bootstrap of its rows need: a sum of n Poisson(1) weights is Poisson(n).
+    That is all that the fit and the bootstrap of its rows need: a sum of n Poisson(1) weights is
+    Poisson(n).
     """
 
     said: tuple[float, ...]
@@ -45,7 +55,9 @@ class Curve:
         """Return how often what is predicted happens, by bin: isotonic regression, with `draw` on resampled rows."""
         from sklearn.isotonic import isotonic_regression
 
-        yes, no = (np.array(one) if draw is None else draw.poisson(one) for one in (self.yes, self.no))
+        yes, no = (
+            np.array(one) if draw is None else draw.poisson(one) for one in (self.yes, self.no)
+        )
         rows = np.maximum(yes + no, TINY)  # a bin that no row was drawn of plays no part
         return np.asarray(isotonic_regression(yes / rows, sample_weight=rows, y_min=0, y_max=1))
 
@@ -58,10 +70,13 @@ class Curve:
         said = np.array(self.said)
         left = np.clip(np.searchsorted(said, p, side="right") - 1, 0, max(len(said) - 2, 0))
         right = np.minimum(left + 1, len(said) - 1)
-        share = np.clip((p - said[left]) / np.where(right > left, said[right] - said[left], 1.0), 0, 1)
+        share = np.clip(
+            (p - said[left]) / np.where(right > left, said[right] - said[left], 1.0), 0, 1
+        )
         return np.column_stack(
             [
-                np.bincount(left, (1 - share) * one, len(said)) + np.bincount(right, share * one, len(said))
+                np.bincount(left, (1 - share) * one, len(said))
+                + np.bincount(right, share * one, len(said))
                 for one in slopes.T
             ]
         )
@@ -76,12 +91,15 @@ class Calibration:
 
     def apply(self, p: Array) -> Array:
         """Return what each curve says of `p`, shape (rows, curves): of several classes, not yet made to sum to one."""
-        return np.column_stack([curve.apply(one) for curve, one in zip(self.curves, _by_curve(p), strict=True)])
+        return np.column_stack(
+            [curve.apply(one) for curve, one in zip(self.curves, _by_curve(p), strict=True)]
+        )
 
     def refit(self, p: Array, slopes: Array, draw: np.random.Generator) -> Array:
         """Return how far resampled calibrations move sums over the rows, shape (REFITS, sums), to first order.
 
-        `slopes`: what a change of a curve at a row adds, shape (rows, curves, sums). Each curve is drawn by itself.
+        `slopes`: what a change of a curve at a row adds, shape (rows, curves, sums). Each curve is
+        drawn by itself.
         """
         moved = np.zeros((REFITS, slopes.shape[2]))
         for at, (curve, one) in enumerate(zip(self.curves, _by_curve(p), strict=True)):
@@ -93,13 +111,19 @@ class Calibration:
         """Return it as plain values, for JSON."""
         return {
             "task": self.task,
-            "curves": [{"said": list(one.said), "yes": list(one.yes), "no": list(one.no)} for one in self.curves],
+            "curves": [
+                {"said": list(one.said), "yes": list(one.yes), "no": list(one.no)}
+                for one in self.curves
+            ],
         }
 
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any]) -> Calibration:
         """Return the calibration that `as_plain` made plain."""
-        curves = (Curve(tuple(one["said"]), tuple(one["yes"]), tuple(one["no"])) for one in plain["curves"])
+        curves = (
+            Curve(tuple(one["said"]), tuple(one["yes"]), tuple(one["no"]))
+            for one in plain["curves"]
+        )
         return cls(plain["task"], tuple(curves))
 
 
@@ -107,8 +131,8 @@ class Calibration:
 class Trust:
     """How the estimates of past batches did, once their labels were there; NaN where there are none.
 
-    `mean_error`: estimated minus real. `typical_error`: root mean square. `held`: share of the batches whose real value
-    lay in the interval of the estimate.
+    `mean_error`: estimated minus real. `typical_error`: root mean square. `held`: share of the
+    batches whose real value lay in the interval of the estimate.
     """
 
     batches: int
@@ -117,10 +141,13 @@ class Trust:
     held: float
 
 
-def measure_live(task: str, y: Array, p: Array, days: Array | None, params: Evaluate, seed: int) -> dict[str, Estimate]:
+def measure_live(
+    task: str, y: Array, p: Array, days: Array | None, params: Evaluate, seed: int
+) -> dict[str, Estimate]:
     """Return each metric of `task` with its bootstrap interval; {} for too few rows (30, and 5 of either class).
 
-    `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes). `days`: the day of each row,
+    `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes). `days`:
+    the day of each row,
     shape (rows,): from 5 days on whole days are drawn, for their rows are alike.
     """
     if not is_defined(task, y):
@@ -128,10 +155,14 @@ def measure_live(task: str, y: Array, p: Array, days: Array | None, params: Eval
     metrics = TABLE[task]
     forms = [one.weighted(y, p) for one in metrics.values()]
     blocks, values = blocks_of(days), measure(task, y, p)
-    found = resample_rows(forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed))
+    found = resample_rows(
+        forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed)
+    )
     draws, nothing = dict(zip(metrics, found, strict=True)), (float("nan"), float("nan"))
     edges = {
-        name: interval(widen(draws[name], np.asarray(value), blocks, params.confidence), params.confidence)
+        name: interval(
+            widen(draws[name], np.asarray(value), blocks, params.confidence), params.confidence
+        )
         for name, value in values.items()
         if np.isfinite(value)
     }
@@ -144,9 +175,9 @@ def measure_live(task: str, y: Array, p: Array, days: Array | None, params: Eval
 def fit_calibration(task: str, y: Array, p: Array) -> Calibration | None:
     """Return how often each probability comes true, on rows that the model has not learnt from.
 
-    Shapes as in `measure_live`. None for regression, where nothing is estimated, and for too few rows. Classes are
-    calibrated each against the rest (Zadrozny and Elkan, Transforming classifier scores into accurate multiclass
-    probability estimates, 2002).
+    Shapes as in `measure_live`. None for regression, where nothing is estimated, and for too few
+    rows. Classes are calibrated each against the rest (Zadrozny and Elkan, Transforming classifier
+    scores into accurate multiclass probability estimates, 2002).
     """
     if task == "regression" or not is_defined(task, y):
         return None
@@ -156,17 +187,23 @@ def fit_calibration(task: str, y: Array, p: Array) -> Calibration | None:
 
 
 def estimate(
-    task: str, p: Array, calibration: Calibration | None, days: Array | None, params: Evaluate, seed: int
+    task: str,
+    p: Array,
+    calibration: Calibration | None,
+    days: Array | None,
+    params: Evaluate,
+    seed: int,
 ) -> dict[str, Estimate]:
     """Return the metrics that the labels of the rows may be expected to show, for predictions `p` as in `measure_live`.
 
-    Each metric that can be expected. {} for regression, without a calibration, or below 30
-    rows. The interval holds three kinds of noise: which rows came (`days` as in `measure_live`), which labels they get,
-    and which rows the calibration was fitted on; so it is somewhat wide for the real value of just these rows. It
-    assumes that labels are independent given the predictions: where the rows of a day are late together it is too
-    narrow, which `adjust` learns from the past. For several classes it assumes more, that a class's own probability
-    tells all of it: there a strong shift of inputs is estimated worse. Raises InputError where the calibration is of
-    another task or other classes.
+    Each metric that can be expected. {} for regression, without a calibration, or below 30 rows.
+    The interval holds three kinds of noise: which rows came (`days` as in `measure_live`), which
+    labels they get, and which rows the calibration was fitted on; so it is somewhat wide for the
+    real value of just these rows. It assumes that labels are independent given the predictions:
+    where the rows of a day are late together it is too narrow, which `adjust` learns from the past.
+    For several classes it assumes more, that a class's own probability tells all of it: there a
+    strong shift of inputs is estimated worse. Raises InputError where the calibration is of another
+    task or other classes.
     """
     if calibration is None or task == "regression" or len(p) < FEWEST_ROWS:
         return {}
@@ -179,11 +216,15 @@ def estimate(
     expected = _expect(task, p, calibration.apply(p))
     blocks = blocks_of(days)
     sums = _draw_rows([*expected.values()], blocks, params, seed)
-    moves = calibration.refit(p, np.concatenate([one.slopes for one in expected.values()], axis=2), draw)
+    moves = calibration.refit(
+        p, np.concatenate([one.slopes for one in expected.values()], axis=2), draw
+    )
     picks, found, start = draw.integers(0, REFITS, params.resamples), {}, 0
     for name, one in expected.items():
         part, whole = slice(start, start := start + len(one.noise)), one.columns.sum(axis=0)
-        labels = draw.multivariate_normal(np.zeros(len(one.noise)), one.noise, params.resamples, method="eigh")
+        labels = draw.multivariate_normal(
+            np.zeros(len(one.noise)), one.noise, params.resamples, method="eigh"
+        )
         refits = one.of(whole + moves[:, part])
         value = float(one.of(whole[None])[0])
         bias = float(refits.mean()) - value
@@ -204,16 +245,20 @@ def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
     return Trust(len(pairs), float(errors.mean()), float(np.sqrt(np.mean(errors**2))), float(held))
 
 
-def adjust(estimate: Estimate, past: Sequence[tuple[Estimate, Estimate]], confidence: float = 0.95) -> Estimate:
+def adjust(
+    estimate: Estimate, past: Sequence[tuple[Estimate, Estimate]], confidence: float = 0.95
+) -> Estimate:
     """Return the estimate with its interval widened, on both sides, by how wrong estimates were before.
 
-    `past` as in `measure_trust`. A past error counts wholly where its interval did not hold the real value, and as none
-    where it did: that noise is in the interval already. Of n errors the one of rank ceil(confidence (n + 1)) widens,
-    and the largest where there are too few for that rank (the rule of split conformal prediction: Lei et al.,
-    Distribution-free predictive inference for regression, 2018). The value stays.
+    `past` as in `measure_trust`. A past error counts wholly where its interval did not hold the
+    real value, and as none where it did: that noise is in the interval already. Of n errors the one
+    of rank ceil(confidence (n + 1)) widens, and the largest where there are too few for that rank
+    (the rule of split conformal prediction: Lei et al., Distribution-free predictive inference for
+    regression, 2018). The value stays.
     """
     errors = sorted(
-        0.0 if said.low <= real.value <= said.high else abs(said.value - real.value) for said, real in _known(past)
+        0.0 if said.low <= real.value <= said.high else abs(said.value - real.value)
+        for said, real in _known(past)
     )
     if not errors:
         return estimate
@@ -227,7 +272,9 @@ def _expect(task: str, p: Array, said: Array) -> dict[str, Expected]:
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _draw_rows(expected: Sequence[Expected], blocks: Array | None, params: Evaluate, seed: int) -> Array:
+def _draw_rows(
+    expected: Sequence[Expected], blocks: Array | None, params: Evaluate, seed: int
+) -> Array:
     """Return sums over resampled rows, shape (resamples, sums), of all metrics side by side."""
     columns = np.hstack([one.columns for one in expected])
     if blocks is None and len(columns) > GROUPS:
@@ -244,7 +291,10 @@ def _bin(p: Array, happened: Array) -> Curve:
     at = np.searchsorted(edges, p, side="right")  # equal predictions share a bin
     rows = np.bincount(at)
     there = rows > 0
-    said, yes = np.bincount(at, p)[there] / rows[there], np.bincount(at, happened)[there].astype(int)
+    said, yes = (
+        np.bincount(at, p)[there] / rows[there],
+        np.bincount(at, happened)[there].astype(int),
+    )
     return Curve(tuple(said.tolist()), tuple(yes.tolist()), tuple((rows[there] - yes).tolist()))
 
 
@@ -254,4 +304,8 @@ def _by_curve(p: Array) -> list[Array]:
 
 def _known(past: Sequence[tuple[Estimate, Estimate]]) -> list[tuple[Estimate, Estimate]]:
     """Return the pairs in which nothing is NaN."""
-    return [(said, real) for said, real in past if np.isfinite([said.value, said.low, said.high, real.value]).all()]
+    return [
+        (said, real)
+        for said, real in past
+        if np.isfinite([said.value, said.low, said.high, real.value]).all()
+    ]

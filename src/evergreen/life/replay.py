@@ -1,10 +1,11 @@
 """Replay: history once more, batch by batch, under several ways to decide when to retrain: what each gained and cost.
 
-The functions are those of the real loop, in a workspace of their own (`stores/replay`), without DVC and MLflow. A batch
-first measures the champion of each policy, which has not learnt from it; then the policy decides, knowing no later
-batch. The challenger of a batch is the same whatever the policy: it is trained once, and its seconds are counted for
-every policy that asked for it. The real loop also brings an earlier champion back where that does better
-(`retrain.rollback`); a replay does not.
+The functions are those of the real loop, in a workspace of their own (`stores/replay`), without DVC
+and MLflow. A batch first measures the champion of each policy, which has not learnt from it; then
+the policy decides, knowing no later batch. The challenger of a batch is the same whatever the
+policy: it is trained once, and its seconds are counted for every policy that asked for it. The real
+loop also brings an earlier champion back where that does better (`retrain.rollback`); a replay does
+not.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class Champion:
 class Challenger:
     """What was trained on all that was known at some batch, and what the gate must know beside the champion.
 
-    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how often to boost on so
-    many rows; None where the model that is judged is the one that goes live.
+    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how
+    often to boost on so many rows; None where the model that is judged is the one that goes live.
     """
 
     trees: Candidate
@@ -108,10 +109,14 @@ class Challenger:
     notes: tuple[str, ...]
     rounds: Callable[[int], int] | None = field(repr=False)
 
-    def face(self, champion: Champion | None, params: Params) -> tuple[Candidate, HeldOut, Decision]:
+    def face(
+        self, champion: Champion | None, params: Params
+    ) -> tuple[Candidate, HeldOut, Decision]:
         """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
         beside = champion.candidate if champion else None
-        chosen, judged = face(self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes)
+        chosen, judged = face(
+            self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
+        )
         return chosen, judged.held_out, decide(judged.evidence, params.gate)
 
 
@@ -157,7 +162,9 @@ def replay(project: Project, params: Params, options: Options | None = None) -> 
 
 
 @contextmanager
-def open_replay(project: Project, params: Params, options: Options, patience: float = 0) -> Iterator[Replayer]:
+def open_replay(
+    project: Project, params: Params, options: Options, patience: float = 0
+) -> Iterator[Replayer]:
     """Hold the workspace, empty it, and return what replays batch by batch.
 
     Raises InputError for fewer than 4 batches, and where another replay is under way.
@@ -171,7 +178,9 @@ def open_replay(project: Project, params: Params, options: Options, patience: fl
 def find_batches(dataset: Dataset, params: Params, options: Options) -> tuple[str, ...]:
     """Return the batches of the source that a replay goes through. Raises InputError for fewer than 4."""
     names = (one.name for one in open_source(params.source, dataset).offers())
-    found = tuple(name for name in names if options.until is None or natural(name) <= natural(options.until))
+    found = tuple(
+        name for name in names if options.until is None or natural(name) <= natural(options.until)
+    )
     if len(found) < FEWEST:
         upto = f" up to {options.until!r}" if options.until else ""
         raise InputError(
@@ -181,7 +190,9 @@ def find_batches(dataset: Dataset, params: Params, options: Options) -> tuple[st
     return found
 
 
-def challenge(workspace: Project, dataset: Dataset, params: Params, device: str, version: str) -> Challenger:
+def challenge(
+    workspace: Project, dataset: Dataset, params: Params, device: str, version: str
+) -> Challenger:
     """Train a challenger on the split that is prepared, as the training flow does.
 
     Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
@@ -195,13 +206,25 @@ def challenge(workspace: Project, dataset: Dataset, params: Params, device: str,
         found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
         rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
         tables = load_judged(workspace)
-    trained = fit_seeds(tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None)
+    trained = fit_seeds(
+        tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None
+    )
     learnt = learnt_before(workspace, tables)
-    trees, linear = trees_of(tables, trained, dataset, params, learnt), linear_of(tables, dataset, params, learnt)
-    baselines = predict_baselines(tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed])
+    trees, linear = (
+        trees_of(tables, trained, dataset, params, learnt),
+        linear_of(tables, dataset, params, learnt),
+    )
+    baselines = predict_baselines(
+        tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed]
+    )
     rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
     return Challenger(
-        trees.candidate(version), linear.candidate(version), rows, baselines, notes, None if stays_out else rounds
+        trees.candidate(version),
+        linear.candidate(version),
+        rows,
+        baselines,
+        notes,
+        None if stays_out else rounds,
     )
 
 
@@ -211,7 +234,9 @@ def fit_seeds(
     """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
     how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
     slots = share_cores(params.sweep, count_cores(), device)
-    return fit_side_by_side(tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads)
+    return fit_side_by_side(
+        tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
+    )
 
 
 def trees_of(
@@ -222,11 +247,19 @@ def trees_of(
     boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
     chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
     rounds = int(np.median([one.rounds for one in trained]))
-    how = (learner, Definition.of(dataset, params.task), way_of(dataset, params, learner), rounds, refit)
+    how = (
+        learner,
+        Definition.of(dataset, params.task),
+        way_of(dataset, params, learner),
+        rounds,
+        refit,
+    )
     return Contender(tables, boosters, tuple(chosen), learnt, *how)
 
 
-def linear_of(tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False) -> Contender:
+def linear_of(
+    tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False
+) -> Contender:
     """Return the linear model of the training rows."""
     seed = params.sweep.first_seed
     how = (LINEAR, Definition.of(dataset, params.task), way_of(dataset, params, LINEAR))
@@ -269,21 +302,31 @@ class Replayer:
     def result(self) -> Replay:
         """Return what came of every policy. Raises InputError where no batch met a champion."""
         if not self.tracks or not self.tracks[0].steps:
-            why = " ".join(self.refused) or "; ".join(f"{name}: {one}" for name, one in self.left_out.items())
+            why = " ".join(self.refused) or "; ".join(
+                f"{name}: {one}" for name, one in self.left_out.items()
+            )
             raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
         held_still = self._prepared.held if self._prepared else {}
         uncounted = tuple(name for name in self.held if name in held_still)
         counts = partial(self._course, uncounted=uncounted)
-        courses = [counts(self.options.title(one.policy), one.steps, one.draws, one.seconds) for one in self.tracks]
+        courses = [
+            counts(self.options.title(one.policy), one.steps, one.draws, one.seconds)
+            for one in self.tracks
+        ]
         if len(self._made) > 1:
             courses.append(counts(HINDSIGHT, *self._best()))
         names = tuple(one.batch for one in courses[0].steps)
         how = (self.metric, self.params.evaluate.confidence)
         ages = tuple(one for one in self._ages if one.batch in names)
-        found = Replay(*how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses), ages)
-        return replace(found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses))
+        found = Replay(
+            *how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses), ages
+        )
+        return replace(
+            found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses)
+        )
 
-    # --- data ---------------------------------------------------------------------------------------------------------
+    # --- data
+    # ----------------------------------------------------------------------------------------------
 
     def _bring(self, name: str) -> Prepared | None:
         """Return what is known with the batch `name`; None where it is empty or bad, as if a person had left it out."""
@@ -302,7 +345,8 @@ class Replayer:
     def _features(self) -> Manifest:
         return Manifest(self.workspace.features)
 
-    # --- a step -------------------------------------------------------------------------------------------------------
+    # --- a step
+    # ----------------------------------------------------------------------------------------------
 
     def _begin(self, name: str, split: Split) -> None:
         """Make the first champion, the same for all policies; where the gate refuses it, the next batch tries again."""
@@ -311,7 +355,10 @@ class Replayer:
         self.refused = () if decision.action == PROMOTE else decision.reasons
         if decision.action == PROMOTE:
             champion, ends = self._crown(challenger, chosen, held_out, split), self._end(split)
-            policies = ("never", *(one for one in POLICIES if one in self.options.policies and one != "never"))
+            policies = (
+                "never",
+                *(one for one in POLICIES if one in self.options.policies and one != "never"),
+            )
             self.tracks = [Track(one, champion, [ends]) for one in policies]  # type: ignore[arg-type]
 
     def _live(self, track: Track, name: str, prepared: Prepared, now: Once) -> Step:
@@ -321,15 +368,28 @@ class Replayer:
         if track.policy == "drift":
             track.seconds += seconds
         if track.policy == "drift" and not why:
-            stale, seconds = now(("scout", id(champion)), partial(self._find_staleness, champion, name))
+            stale, seconds = now(
+                ("scout", id(champion)), partial(self._find_staleness, champion, name)
+            )
             facts["staleness"] = asdict(stale) if stale else None
             track.seconds += seconds
         action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
         if action == RETRAIN:
             action, told = self._retrain(track, name, prepared.split, now)
             reason = f"{reason} → {told}"
-        real = facts["real"].get(self.metric) or dict.fromkeys(("value", "low", "high"), float("nan"))
-        track.steps.append(Step(name, facts["labelled"], **real, champion=champion.batch, action=action, reason=reason))
+        real = facts["real"].get(self.metric) or dict.fromkeys(
+            ("value", "low", "high"), float("nan")
+        )
+        track.steps.append(
+            Step(
+                name,
+                facts["labelled"],
+                **real,
+                champion=champion.batch,
+                action=action,
+                reason=reason,
+            )
+        )
         track.draws.append(self._meet(champion, name, now).draws)
         return track.steps[-1]
 
@@ -337,7 +397,9 @@ class Replayer:
         """Return what monitoring sees of the batch under the champion."""
         features = self._features()
         rows, kept = pl.read_parquet(features.file(name)), Sketch.read(features.file(name, SKETCH))
-        seen = monitor.see(name, rows, kept, None, champion.reference, self.params, champion.facts, why)
+        seen = monitor.see(
+            name, rows, kept, None, champion.reference, self.params, champion.facts, why
+        )
         champion.facts.append(seen.as_plain())
         return champion.facts[-1]
 
@@ -346,18 +408,32 @@ class Replayer:
         return now(("meet", id(champion)), partial(self._measure, champion, name))[0]
 
     def _measure(self, champion: Champion, name: str) -> Aged:
-        rows, model, how = pl.read_parquet(self._features().file(name)), champion.candidate.model, self.params.evaluate
-        form = weighted(self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows))
-        seed = self.params.sweep.first_seed + self.names.index(name)  # models meet the same days, batches draw apart
+        rows, model, how = (
+            pl.read_parquet(self._features().file(name)),
+            champion.candidate.model,
+            self.params.evaluate,
+        )
+        form = weighted(
+            self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
+        )
+        # Models meet the same days, batches draw apart
+        seed = self.params.sweep.first_seed + self.names.index(name)
         resampling = Resampling(how.resamples, how.confidence, seed)
         draws = resample_rows([form], rows.height, days_of(rows), resampling)[0]
         age = self.names.index(name) - self.names.index(champion.batch)
-        return Aged(champion.batch, name, age, rows.height, float(form(np.ones(rows.height))), draws)
+        return Aged(
+            champion.batch, name, age, rows.height, float(form(np.ones(rows.height))), draws
+        )
 
     def _find_staleness(self, champion: Champion, name: str) -> Estimate | None:
-        rows, tables = pl.read_parquet(self._features().file(name)), load_before_holdout(self.workspace)
+        rows, tables = (
+            pl.read_parquet(self._features().file(name)),
+            load_before_holdout(self.workspace),
+        )
         live, how = champion.candidate, self.params
-        return find_staleness(live, tables, rows, self.metric, how, device=self.device, threads=count_cores())
+        return find_staleness(
+            live, tables, rows, self.metric, how, device=self.device, threads=count_cores()
+        )
 
     def _ask(self, track: Track, name: str) -> tuple[str, str]:
         """Return what the policy wants after the batch `name`, and why."""
@@ -367,17 +443,26 @@ class Replayer:
             return RETRAIN, f"{name} came"
         if track.policy == "schedule":
             due = track.waited >= self.options.every
-            return RETRAIN if due else NOTHING, f"{track.waited} of {self.options.every} batches since the last time"
-        held = self._prepared.held if self._prepared else {}  # by now: the batch after one may have released it
-        facts = [one | {"unfit": [*held.get(one["batch"], {}).values()]} for one in track.champion.facts]
+            return (
+                RETRAIN if due else NOTHING,
+                f"{track.waited} of {self.options.every} batches since the last time",
+            )
+        # By now: the batch after one may have released it
+        held = self._prepared.held if self._prepared else {}
+        facts = [
+            one | {"unfit": [*held.get(one["batch"], {}).values()]} for one in track.champion.facts
+        ]
         windows = [monitor.window_of(one, self.metric) for one in facts if not one["answered"]]
         decision = decide_retraining(windows, self._life(track), self.params.retrain)
         return decision.action, " ".join(decision.reasons)
 
     def _life(self, track: Track) -> Life:
-        return monitor.life_of(track.champion.reference, self.metric, track.trained, self._features())
+        return monitor.life_of(
+            track.champion.reference, self.metric, track.trained, self._features()
+        )
 
-    # --- a retraining -------------------------------------------------------------------------------------------------
+    # --- a retraining
+    # ----------------------------------------------------------------------------------------------
 
     def _retrain(self, track: Track, name: str, split: Split, now: Once) -> tuple[str, str]:
         """Train a challenger and let the gate decide; a run that an error stops leaves the champion as it is."""
@@ -403,7 +488,9 @@ class Replayer:
         except InputError as error:
             return error
 
-    def _crown(self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split) -> Champion:
+    def _crown(
+        self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split
+    ) -> Champion:
         """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
         name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
         live = self._refit(challenger.rounds, judged, held_out) if challenger.rounds else judged
@@ -413,20 +500,27 @@ class Replayer:
         champion = Champion(name, live, reference)
         return self._made.setdefault(id(champion), champion)
 
-    def _refit(self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut) -> Candidate:
+    def _refit(
+        self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut
+    ) -> Candidate:
         tables, params = load_all(self.workspace), self.params
         learnt = learnt_all(self.workspace, tables)
         if judged.model.learner == LINEAR:
             live = linear_of(tables, self.dataset, params, learnt, refit=True)
         else:
-            trained = fit_seeds(tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train)))
-            live = trees_of(tables, trained, self.dataset, params, learnt, judged.model.seeds, refit=True)
+            trained = fit_seeds(
+                tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train))
+            )
+            live = trees_of(
+                tables, trained, self.dataset, params, learnt, judged.model.seeds, refit=True
+            )
         return live.candidate(judged.version, held_out)
 
     def _end(self, split: Split) -> datetime:
         return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])
 
-    # --- the end ------------------------------------------------------------------------------------------------------
+    # --- the end
+    # ----------------------------------------------------------------------------------------------
 
     def _best(self) -> tuple[list[Step], list[Array], float]:
         """Return for each batch the best of all champions that were made before it."""
@@ -436,16 +530,33 @@ class Replayer:
             of = [one for one in self._ages if one.batch == met.batch]
             best = max(of, key=lambda one: sign * one.value if np.isfinite(one.value) else -np.inf)
             edges = interval(best.draws, self.params.evaluate.confidence)
-            steps.append(Step(met.batch, met.rows, best.value, *edges, best.champion, NOTHING, "known afterwards only"))
+            steps.append(
+                Step(
+                    met.batch,
+                    met.rows,
+                    best.value,
+                    *edges,
+                    best.champion,
+                    NOTHING,
+                    "known afterwards only",
+                )
+            )
             draws.append(best.draws)
         return steps, draws, 0.0
 
     def _course(
-        self, policy: str, steps: Sequence[Step], draws: Sequence[Array], seconds: float, uncounted: Sequence[str]
+        self,
+        policy: str,
+        steps: Sequence[Step],
+        draws: Sequence[Array],
+        seconds: float,
+        uncounted: Sequence[str],
     ) -> Course:
         known = [np.isfinite(one.value) and one.batch not in uncounted for one in steps]
         if not any(known):
-            raise InputError(f"no batch after the first champion could measure {self.metric}: add batches")
+            raise InputError(
+                f"no batch after the first champion could measure {self.metric}: add batches"
+            )
         counted = [one for one, is_so in zip(steps, known, strict=True) if is_so]
         drawn = [one for one, is_so in zip(draws, known, strict=True) if is_so]
         weights = np.array([one.rows for one in counted], float)

@@ -1,8 +1,9 @@
 """Retrain: is it time for a new champion? A pure function of what monitoring saw.
 
-Labels decide, where there are any. Drift of inputs alone is a warning: it need not cost anything. All times are those
-of the data, so a year that is replayed decides as the year itself did; neither the order of the windows nor how often
-one is given plays a part. As in the gate a rule is met where all is well, and every rule is shown.
+Labels decide, where there are any. Drift of inputs alone is a warning: it need not cost anything.
+All times are those of the data, so a year that is replayed decides as the year itself did; neither
+the order of the windows nor how often one is given plays a part. As in the gate a rule is met where
+all is well, and every rule is shown.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ YEAR = 365 * DAY
 class Window:
     """What monitoring saw of one batch under the present champion.
 
-    `end`: time of its newest row. `labelled`: how many of its rows have labels. `drifted`: features that did;
-    `together`: all of them as a whole. `real`: the metric that decides, by labels; `estimated`: without, adjusted.
-    `unfit`: why not to train on the batch. `staleness`: by how much a model that has learnt from all before the batch
-    does better on it than the champion; None where that was not measured.
+    `end`: time of its newest row. `labelled`: how many of its rows have labels. `drifted`: features
+    that did;
+    `together`: all of them as a whole. `real`: the metric that decides, by labels; `estimated`:
+    without, adjusted.
+    `unfit`: why not to train on the batch. `staleness`: by how much a model that has learnt from
+    all before the batch does better on it than the champion; None where that was not measured.
     """
 
     batch: str
@@ -55,8 +58,9 @@ class Window:
 class Life:
     """What is known of the champion. `learnt_until`: time of the newest row it has learnt from.
 
-    `expected`: `metric`, the one that decides, on its holdout. `retrainings`: for each, promoted or not, the newest
-    time in its newest batch. `new_rows`: labelled rows that the champion has not learnt from; `learnt_rows`: those it has.
+    `expected`: `metric`, the one that decides, on its holdout. `retrainings`: for each, promoted or
+    not, the newest time in its newest batch. `new_rows`: labelled rows that the champion has not
+    learnt from; `learnt_rows`: those it has.
     """
 
     version: str
@@ -80,34 +84,43 @@ class Loss:
 def decide_retraining(windows: Sequence[Window], life: Life, params: Retrain) -> Decision:
     """Return whether to `retrain`, to `watch` (a warning, or a retraining that is not to be now), or `nothing`.
 
-    Of several windows of one batch the one with the newest end counts, then the one with most labels. Batches that end
-    no later than `learnt_until`, which came late, are no evidence. Raises InputError where times with and without a
-    zone are mixed.
+    Of several windows of one batch the one with the newest end counts, then the one with most
+    labels. Batches that end no later than `learnt_until`, which came late, are no evidence. Raises
+    InputError where times with and without a zone are mixed.
     """
     _check_times([*(one.end for one in windows), life.learnt_until, *life.retrainings])
     case = _Case(_in_order(windows, life), life, params)
     first = _new(case, windows)
     if not case.windows:
         return _decision(NOTHING, [first], [first.says], case)
-    fit, triggers, warnings, brakes = _fit(case), [*_triggers(case)], [*_warnings(case)], [*_brakes(case)]
+    fit, triggers, warnings, brakes = (
+        _fit(case),
+        [*_triggers(case)],
+        [*_warnings(case)],
+        [*_brakes(case)],
+    )
     rules = [first, fit, *triggers, *warnings, *brakes]
     due = [rule for rule in triggers if not rule.met]
     held = [rule for rule in brakes if not rule.met]
     if not fit.met:
         return _decision(NOTHING, rules, [fit.says], case)
     if due:
-        return _decision(WATCH if held else RETRAIN, rules, [rule.says for rule in (*due, *held)], case)
+        return _decision(
+            WATCH if held else RETRAIN, rules, [rule.says for rule in (*due, *held)], case
+        )
     if warned := [rule.says for rule in (*triggers, *warnings) if not rule.met]:
         return _decision(WATCH, rules, warned, case)
-    return _decision(NOTHING, rules, [f"nothing speaks against the champion, version {life.version}"], case)
+    return _decision(
+        NOTHING, rules, [f"nothing speaks against the champion, version {life.version}"], case
+    )
 
 
 def find_loss(metric: str, expected: Estimate, seen: Estimate) -> Loss:
     """Return how much worse `metric` is than expected, in the metric itself.
 
-    The interval adds the noise of both by squares, each side's towards the other: for independent estimates with
-    symmetric intervals that is the sum of variances (Zou and Donner, Construction of confidence limits about effect
-    measures, 2008).
+    The interval adds the noise of both by squares, each side's towards the other: for independent
+    estimates with symmetric intervals that is the sum of variances (Zou and Donner, Construction of
+    confidence limits about effect measures, 2008).
     """
     lower = metric in LOWER_IS_BETTER
     worse, better = (seen, expected) if lower else (expected, seen)
@@ -142,7 +155,11 @@ class _Case:
         return [one for one in found if not one.unfit]
 
     def loss(self, seen: Estimate | None) -> Loss | None:
-        return find_loss(self.life.metric, self.life.expected, seen) if seen and _is_known(seen) else None
+        return (
+            find_loss(self.life.metric, self.life.expected, seen)
+            if seen and _is_known(seen)
+            else None
+        )
 
     @property
     def bound(self) -> float:
@@ -171,13 +188,19 @@ def _new(case: _Case, given: Sequence[Window]) -> Rule:
     until = f"what the champion, version {case.life.version}, has learnt from (until {case.life.learnt_until})"
     if not case.windows:
         return Rule("new batch", met=False, says=f"no batch is newer than {until}{ignored}")
-    return Rule("new batch", met=True, says=f"{case.windows[-1].batch} is newer than {until}{ignored}")
+    return Rule(
+        "new batch", met=True, says=f"{case.windows[-1].batch} is newer than {until}{ignored}"
+    )
 
 
 def _fit(case: _Case) -> Rule:
     newest = case.windows[-1]
     if newest.unfit:
-        return Rule("fit", met=False, says=f"{newest.batch} is not fit to train on: {'; '.join(newest.unfit)}")
+        return Rule(
+            "fit",
+            met=False,
+            says=f"{newest.batch} is not fit to train on: {'; '.join(newest.unfit)}",
+        )
     return Rule("fit", met=True, says=f"nothing speaks against training on {newest.batch}")
 
 
@@ -193,7 +216,9 @@ def _triggers(case: _Case) -> Iterator[Rule]:
     yield _growth(case)
     limit, days = case.params.max_age_days, (case.now - case.life.learnt_until) / DAY
     if limit is None:
-        yield Rule(AGE, met=True, says="SWITCHED OFF (retrain.max_age_days): no champion is too old")
+        yield Rule(
+            AGE, met=True, says="SWITCHED OFF (retrain.max_age_days): no champion is too old"
+        )
     else:
         says = f"the newest row that the champion has learnt from is {days:.0f} days old, at most {limit:g}"
         yield Rule(AGE, met=days <= limit, says=says)
@@ -215,7 +240,11 @@ def _growth(case: _Case) -> Rule:
     """Where history is short, a batch more is worth a training whatever it holds: what a model lacks is rows."""
     limit, life = case.params.max_growth, case.life
     if limit is None:
-        return Rule(GROWTH, met=True, says="SWITCHED OFF (retrain.max_growth): no history has grown too much")
+        return Rule(
+            GROWTH,
+            met=True,
+            says="SWITCHED OFF (retrain.max_growth): no history has grown too much",
+        )
     says = (
         f"the champion has learnt from {life.learnt_rows:,} rows, and lacks {life.new_rows:,} labelled ones; "
         f"{limit:.0%} more asks for a retraining"
@@ -241,7 +270,11 @@ def _no_loss(case: _Case) -> Rule:
 def _no_expected_loss(case: _Case) -> Rule:
     """Labels where they are, else estimates; these alone are too weak to act on where nothing drifted."""
     recent, lost, drifted = case.newest(), _expected_losses(case), _drifted(case)
-    told = "".join(f"; {case.tell(one, one.estimated)}" for one in recent if _is_estimated(one) and one.estimated)
+    told = "".join(
+        f"; {case.tell(one, one.estimated)}"
+        for one in recent
+        if _is_estimated(one) and one.estimated
+    )
     says = f"{case.life.metric} is lost by labels, or by estimate where none are, {case.counted(lost, recent)}{told}"
     asked = min(len(lost), len(drifted)) >= case.params.needed and any(map(_is_estimated, lost))
     return Rule("no expected loss", met=not asked, says=says)
@@ -253,7 +286,9 @@ def _warnings(case: _Case) -> Iterator[Rule]:
     says = f"inputs drifted {case.counted(drifted, case.newest())}"
     if many := len(drifted) >= needed:
         lost = [one for one in drifted if one in _expected_losses(case)]
-        silent = [one for one in drifted if not _is_known(one.real) and not _is_known(one.estimated)]
+        silent = [
+            one for one in drifted if not _is_known(one.real) and not _is_known(one.estimated)
+        ]
         says += (
             f"; {len(lost)} of these with a loss" if lost
             else "; neither labels nor an estimate tell what it costs" if silent
@@ -267,12 +302,22 @@ def _warnings(case: _Case) -> Iterator[Rule]:
         "expected loss": len(_expected_losses(case)),
         "drift of inputs": len(drifted),
     }
-    signs = [f"one more batch with {name} is enough" for name, count in counts.items() if 0 < count == needed - 1]
+    signs = [
+        f"one more batch with {name} is enough"
+        for name, count in counts.items()
+        if 0 < count == needed - 1
+    ]
     if counts["expected loss"] >= needed > len(drifted) and counts["loss"] < needed:
         signs.append("a loss is expected though inputs did not drift: labels will tell")
     if not _is_known(case.life.expected):
-        signs.append(f"the {case.life.metric} expected is no number, so that no loss can be seen: evaluate it again")
-    yield Rule("no sign", met=not signs, says="; ".join(signs) or "nothing is one batch away from a retraining")
+        signs.append(
+            f"the {case.life.metric} expected is no number, so that no loss can be seen: evaluate it again"
+        )
+    yield Rule(
+        "no sign",
+        met=not signs,
+        says="; ".join(signs) or "nothing is one batch away from a retraining",
+    )
 
 
 def _brakes(case: _Case) -> Iterator[Rule]:
@@ -285,13 +330,23 @@ def _brakes(case: _Case) -> Iterator[Rule]:
     yield Rule("order", met=last is None or now > last, says=says)
     days = math.inf if last is None else (now - last) / DAY
     if not params.cooldown_days:
-        yield Rule("cooldown", met=True, says="SWITCHED OFF (retrain.cooldown_days is 0): no retraining comes too soon")
+        yield Rule(
+            "cooldown",
+            met=True,
+            says="SWITCHED OFF (retrain.cooldown_days is 0): no retraining comes too soon",
+        )
     else:
-        since = "there was no retraining before" if last is None else f"{days:.1f} days since the last retraining"
-        yield Rule("cooldown", met=days >= params.cooldown_days, says=f"{since}, at least {params.cooldown_days:g}")
-    says = (
-        f"{case.life.new_rows:,} labelled rows that the champion has not learnt from, at least {params.min_new_rows:,}"
-    )
+        since = (
+            "there was no retraining before"
+            if last is None
+            else f"{days:.1f} days since the last retraining"
+        )
+        yield Rule(
+            "cooldown",
+            met=days >= params.cooldown_days,
+            says=f"{since}, at least {params.cooldown_days:g}",
+        )
+    says = f"{case.life.new_rows:,} labelled rows that the champion has not learnt from, at least {params.min_new_rows:,}"
     yield Rule("new rows", met=case.life.new_rows >= params.min_new_rows, says=says)
     used = sum(one > now - YEAR for one in case.life.retrainings)
     says = f"{used} retraining(s) within 365 days, at most {params.budget}"
@@ -305,7 +360,11 @@ def _drifted(case: _Case) -> list[Window]:
 
 
 def _expected_losses(case: _Case) -> list[Window]:
-    return [one for one in case.newest() if case.lost(one.real if _is_known(one.real) else one.estimated)]
+    return [
+        one
+        for one in case.newest()
+        if case.lost(one.real if _is_known(one.real) else one.estimated)
+    ]
 
 
 def _is_known(one: Estimate | None) -> bool:
@@ -321,7 +380,9 @@ def _in_order(windows: Sequence[Window], life: Life) -> tuple[Window, ...]:
     """Return one window of each batch that is evidence, in order of time, whatever the order given."""
     ranked = sorted(windows, key=lambda one: (one.end, one.labelled, one.rows, repr(one)))
     newest = {one.batch: one for one in ranked}
-    return tuple(sorted((one for one in newest.values() if one.end > life.learnt_until), key=ranked.index))
+    return tuple(
+        sorted((one for one in newest.values() if one.end > life.learnt_until), key=ranked.index)
+    )
 
 
 def _check_times(times: Sequence[datetime]) -> None:
@@ -334,11 +395,20 @@ def _check_times(times: Sequence[datetime]) -> None:
         )
 
 
-def _decision(action: Action, rules: Sequence[Rule], reasons: Sequence[str], case: _Case) -> Decision:
-    off = [rule.says for rule in rules if rule.says.startswith("SWITCHED OFF") and rule.says not in reasons]
+def _decision(
+    action: Action, rules: Sequence[Rule], reasons: Sequence[str], case: _Case
+) -> Decision:
+    off = [
+        rule.says
+        for rule in rules
+        if rule.says.startswith("SWITCHED OFF") and rule.says not in reasons
+    ]
     plain = {
         "rules": [asdict(rule) for rule in rules],
-        "windows": [asdict(one) | {"end": one.end.isoformat()} for one in case.windows[-case.params.windows :]],
+        "windows": [
+            asdict(one) | {"end": one.end.isoformat()}
+            for one in case.windows[-case.params.windows :]
+        ],
         "life": asdict(case.life)
         | {
             "learnt_until": case.life.learnt_until.isoformat(),

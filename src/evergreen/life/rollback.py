@@ -19,15 +19,28 @@ def decide_rollback(
 ) -> Decision:
     """Return whether to `rollback` to the champion before, or to `keep` the present one.
 
-    `comparison`: both on the same new rows, the champion before in the challenger's place, with the noise of rows and
-    seeds; `models`: the two packaged models, by rows alone. None where the rows say nothing. `min_gain` and
-    `min_probability` as in the gate: it is no easier to come back than to be promoted.
+    `comparison`: both on the same new rows, the champion before in the challenger's place, with the
+    noise of rows and seeds; `models`: the two packaged models, by rows alone. None where the rows
+    say nothing. `min_gain` and `min_probability` as in the gate: it is no easier to come back than
+    to be promoted.
     """
     on = params.rollback == "auto"
     says = "the champion before comes back by itself where every rule is met"
-    rules = [Rule("rollback", on, says if on else "SWITCHED OFF (retrain.rollback): no champion comes back by itself")]
+    rules = [
+        Rule(
+            "rollback",
+            on,
+            says if on else "SWITCHED OFF (retrain.rollback): no champion comes back by itself",
+        )
+    ]
     if comparison is None or models is None:
-        rules.append(Rule("better", met=False, says=f"too few new rows to compare the two champions in {metric}"))
+        rules.append(
+            Rule(
+                "better",
+                met=False,
+                says=f"too few new rows to compare the two champions in {metric}",
+            )
+        )
     else:
         bound, told = min_gain * unit_of(metric, comparison), tell(metric, comparison)
         why = (

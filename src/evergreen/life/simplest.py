@@ -1,7 +1,8 @@
 """Simplest: is it the linear model or the trees of a run that shall face the champion?
 
-There is always something that can go live: the simplest model that nothing surely beats, a constant never. Once one of
-them is live, the other takes its place in the run only where it is surely better.
+There is always something that can go live: the simplest model that nothing surely beats, a constant
+never. Once one of them is live, the other takes its place in the run only where it is surely
+better.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ class Pick:
 
 
 def pick(
-    rows: Rows, trees: Side, baselines: Mapping[str, Array], metric: str, how: Resampling, live: str | None
+    rows: Rows,
+    trees: Side,
+    baselines: Mapping[str, Array],
+    metric: str,
+    how: Resampling,
+    live: str | None,
 ) -> Pick:
     """Return which model faces the champion, by what the rows of the holdout say of both.
 
@@ -36,10 +42,17 @@ def pick(
     """
     lead = difference(rows, metric, Side(baselines[LINEAR]), trees, how)
     if lead is None:
-        return Pick(live in (None, LINEAR), "the rows are too few to say whether trees beat the linear model")
+        return Pick(
+            live in (None, LINEAR),
+            "the rows are too few to say whether trees beat the linear model",
+        )
     told = tell(metric, lead)
     if live not in (None, LINEAR):
-        says = "the linear model is surely better than the trees" if lead.high < 0 else "trees, as the champion"
+        says = (
+            "the linear model is surely better than the trees"
+            if lead.high < 0
+            else "trees, as the champion"
+        )
         return Pick(lead.high < 0, f"{says}: {told}")
     if lead.low > 0:
         return Pick(linear=False, says=f"trees are surely better than the linear model: {told}")
@@ -48,7 +61,9 @@ def pick(
     return Pick(linear=True, says=f"the linear model: trees are not surely better: {told}")
 
 
-def _only_trees_learn(rows: Rows, trees: Side, baselines: Mapping[str, Array], metric: str, how: Resampling) -> bool:
+def _only_trees_learn(
+    rows: Rows, trees: Side, baselines: Mapping[str, Array], metric: str, how: Resampling
+) -> bool:
     constant = Side(baselines[CONSTANT])
     linear = difference(rows, metric, constant, Side(baselines[LINEAR]), how)
     boosted = difference(rows, metric, constant, trees, how)

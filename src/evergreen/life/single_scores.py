@@ -11,7 +11,8 @@ import numpy as np
 from evergreen.model.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Judge = Callable[[Array, Array], "Score"]  # of the cells of the training rows and of the validation rows
+# Of the cells of the training rows and of the validation rows
+Judge = Callable[[Array, Array], "Score"]
 
 MEASURES = {"binary": "ROC AUC", "multiclass": "mean one-vs-rest AUC", "regression": "R2"}
 BINS = 64  # of a number
@@ -25,10 +26,10 @@ NEWEST = 200_000  # training rows at most whose values are looked at one by one
 class Score:
     """How well a feature tells the label by itself; NaN where there are too few rows to say.
 
-    `validation`: fitted on all training rows, scored on the validation rows. `training`: fitted on every other training
-    row, scored on those between. The second finds what only the past knows: columns that are filled in afterwards, or
-    numbers given in order of the label. `rows`: how many each was scored on, of a class the rarer; both are needed to
-    believe in a perfect score on few.
+    `validation`: fitted on all training rows, scored on the validation rows. `training`: fitted on
+    every other training row, scored on those between. The second finds what only the past knows:
+    columns that are filled in afterwards, or numbers given in order of the label. `rows`: how many
+    each was scored on, of a class the rarer; both are needed to believe in a perfect score on few.
     """
 
     validation: float
@@ -44,7 +45,11 @@ class Score:
     def sure(self) -> float:
         """The highest of those on enough rows; the mean of both where neither has, NaN where neither is known."""
         both = (self.validation, self.training)
-        known = [score for score, rows in zip(both, self.rows, strict=True) if rows >= ENOUGH and score == score]
+        known = [
+            score
+            for score, rows in zip(both, self.rows, strict=True)
+            if rows >= ENOUGH and score == score
+        ]
         if known:
             return max(known)
         some = [score for score in both if score == score]
@@ -54,21 +59,25 @@ class Score:
 def score_features(tables: Tables) -> dict[str, Score]:
     """Return what each feature tells of the label by itself: AUC for classes, R2 for numbers.
 
-    A feature's value is replaced by the mean label of the training rows in the same cell: a level of a category, or a
-    bin of a number (up to 64 of equal size; a value that would fill a bin gets one of its own; missing is one too). The
-    order of values plays no part, so what predicts inversely, or by being missing, scores as high. Where rows are
-    many and labels classes, a number is told a second time, by the labels at the values beside it, and the better counts:
-    a bin blurs where the label changes, or where values are the codes of things.
+    A feature's value is replaced by the mean label of the training rows in the same cell: a level
+    of a category, or a bin of a number (up to 64 of equal size; a value that would fill a bin gets
+    one of its own; missing is one too). The order of values plays no part, so what predicts
+    inversely, or by being missing, scores as high. Where rows are many and labels classes, a number
+    is told a second time, by the labels at the values beside it, and the better counts: a bin blurs
+    where the label changes, or where values are the codes of things.
 
-    Binary: ROC AUC. Multiclass: mean of each class's AUC against the rest, over classes with enough rows; so a feature
-    that gives away one class of many and nothing else stays below a bound. Regression: R2 of the label or of its rank
-    among training labels, whichever is higher; bins are coarse where a label has a long tail, ranks are not. Source of
-    the encoding: Micci-Barreca, A preprocessing scheme for high-cardinality categorical attributes, 2001.
+    Binary: ROC AUC. Multiclass: mean of each class's AUC against the rest, over classes with enough
+    rows; so a feature that gives away one class of many and nothing else stays below a bound.
+    Regression: R2 of the label or of its rank among training labels, whichever is higher; bins are
+    coarse where a label has a long tail, ranks are not. Source of the encoding: Micci-Barreca, A
+    preprocessing scheme for high-cardinality categorical attributes, 2001.
     """
     judge = _judge_numbers(tables) if tables.task == "regression" else _judge_classes(tables)
     found = {}
     for at, name in enumerate(tables.features):
-        train, validation = (np.ascontiguousarray(part.x[:, at]) for part in (tables.train, tables.validation))
+        train, validation = (
+            np.ascontiguousarray(part.x[:, at]) for part in (tables.train, tables.validation)
+        )
         if name in tables.categories:
             found[name] = judge(train.astype(np.intp), validation.astype(np.intp))
             continue
@@ -104,7 +113,10 @@ def _cuts(values: Array) -> Array:
 def _judge_classes(tables: Tables) -> Judge:
     classes = len(tables.classes)
     y, later = (part.y.astype(np.intp) for part in (tables.train, tables.validation))
-    rows = (int(np.bincount(later, minlength=classes).min()), int(np.bincount(y[1::2], minlength=classes).min()))
+    rows = (
+        int(np.bincount(later, minlength=classes).min()),
+        int(np.bincount(y[1::2], minlength=classes).min()),
+    )
 
     def cells(train: Array, validation: Array) -> Score:
         size = _size(train, validation)
@@ -138,7 +150,9 @@ def _tell(fitted: Array, labels: Array, met: Array) -> Array:
     if not len(values):
         return np.tile(overall, (len(met), 1))
     counts = np.bincount(which, minlength=len(values))
-    means = np.column_stack([np.bincount(which, one, len(values)) / counts for one in labels[~missing].T])
+    means = np.column_stack(
+        [np.bincount(which, one, len(values)) / counts for one in labels[~missing].T]
+    )
     below = (np.searchsorted(values, met, side="right") - 1).clip(0)
     above = np.searchsorted(values, met, side="left").clip(0, len(values) - 1)
     told = (means[below] + means[above]) / 2
@@ -167,7 +181,9 @@ def _auc(fitted: Array, met: Array) -> float:
         inside, outside = met[:, code], met.sum(axis=1) - met[:, code]
         if min(inside.sum(), outside.sum()) >= FEWEST:
             score = np.tile(means[:, code], 2)
-            found.append(roc_auc_score(truth, score, sample_weight=np.concatenate([inside, outside])))
+            found.append(
+                roc_auc_score(truth, score, sample_weight=np.concatenate([inside, outside]))
+            )
     return float(np.mean(found)) if found else float("nan")
 
 
@@ -204,7 +220,9 @@ def _means(rows: Array, sums: Array) -> Array:
 
 def _ranks(ordered: Array, values: Array) -> Array:
     """Return the share of `ordered` below each value, ties counting half."""
-    below = np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
+    below = np.searchsorted(ordered, values, side="left") + np.searchsorted(
+        ordered, values, side="right"
+    )
     return np.asarray(below / (2 * max(1, len(ordered))))
 
 

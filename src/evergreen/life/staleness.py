@@ -1,9 +1,9 @@
 """Staleness: what has it cost on a batch that the champion has not learnt from those before it?
 
-A scout of one seed is trained as the champion was, on everything before the batch, and both are asked about the batch.
-So the cost is measured, not inferred from drift, at the price of one training. How sure it has to be follows from the price
-of being wrong: an alarm too many costs a training, and the gate stands behind it; one missed costs worse predictions until
-the next batch.
+A scout of one seed is trained as the champion was, on everything before the batch, and both are
+asked about the batch. So the cost is measured, not inferred from drift, at the price of one
+training. How sure it has to be follows from the price of being wrong: an alarm too many costs a
+training, and the gate stands behind it; one missed costs worse predictions until the next batch.
 """
 
 from __future__ import annotations
@@ -31,13 +31,22 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def find_staleness(
-    champion: Candidate, tables: Tables, rows: pl.DataFrame, metric: str, params: Params, *, device: str, threads: int
+    champion: Candidate,
+    tables: Tables,
+    rows: pl.DataFrame,
+    metric: str,
+    params: Params,
+    *,
+    device: str,
+    threads: int,
 ) -> Estimate | None:
     """Return how much better a fresh model does on `rows`, more being worse for the champion, with its interval.
 
-    The champion is worse than the lower end with `retrain.min_probability`, and worse than the upper with the rest.
-    `tables`: all rows before them, as training rows; `rows`: a features file, of which the champion has learnt none.
-    None where the champion has learnt from all before already, or the rows cannot tell.
+    The champion is worse than the lower end with `retrain.min_probability`, and worse than the
+    upper with the rest.
+    `tables`: all rows before them, as training rows; `rows`: a features file, of which the champion
+    has learnt none. None where the champion has learnt from all before already, or the rows cannot
+    tell.
     """
     model = champion.model
     assert tables.train.keys is not None
@@ -50,7 +59,9 @@ def find_staleness(
             f"the champion (version {champion.version}) predicts other classes than the newer batches hold"
         )
     seed = model.seeds[0]
-    rounds = scale_rounds([model.rounds], len(model.learnt.keys), len(tables.train), params.train.rounds)
+    rounds = scale_rounds(
+        [model.rounds], len(model.learnt.keys), len(tables.train), params.train.rounds
+    )
     how = params.train.model_copy(update={"rounds": rounds, "learner": model.learner})
     learner = find_learner(model.learner)
     matrix = learner.build_matrix(replace(tables, validation=tables.train.none()), how)

@@ -19,13 +19,17 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def fit_linear(tables: Tables, seed: int) -> bytes:
     """Return the linear model of the training rows; of each fold, where there are any."""
     return join_bytes(
-        [linear.train(linear.build_matrix(part, Train()), Train(), seed).booster for part in tables.parts()]
+        [
+            linear.train(linear.build_matrix(part, Train()), Train(), seed).booster
+            for part in tables.parts()
+        ]
     )
 
 
 def predict_baselines(tables: Tables, seed: int, fitted: bytes | None = None) -> dict[str, Array]:
     """Return what a constant and the linear model (`fitted`, else one fitted now) predict for the holdout, by name."""
-    constant = _constant(tables.task).fit(tables.train.x, tables.train.y)  # one of each fold would tell the folds apart
+    # One of each fold would tell the folds apart
+    constant = _constant(tables.task).fit(tables.train.x, tables.train.y)
     straight = predict_holdout(tables, fitted or fit_linear(tables, seed), "linear")
     return {"constant": _predict(constant, tables), "linear": straight}
 
@@ -33,7 +37,11 @@ def predict_baselines(tables: Tables, seed: int, fitted: bytes | None = None) ->
 def _constant(task: str) -> Any:
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
-    return DummyRegressor(strategy="mean") if task == "regression" else DummyClassifier(strategy="prior")
+    return (
+        DummyRegressor(strategy="mean")
+        if task == "regression"
+        else DummyClassifier(strategy="prior")
+    )
 
 
 def _predict(model: Any, tables: Tables) -> Array:

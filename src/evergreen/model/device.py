@@ -21,10 +21,14 @@ def pick_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
         return "cpu"
     found = count_gpus()
     if wanted == "cuda" and not found:
-        raise InputError("train.device is 'cuda' but no NVIDIA GPU answers: use 'auto' or 'cpu', or check nvidia-smi")
+        raise InputError(
+            "train.device is 'cuda' but no NVIDIA GPU answers: use 'auto' or 'cpu', or check nvidia-smi"
+        )
     built = bool(found) and _built_for_cuda()
     if wanted == "cuda" and not built:
-        raise InputError("train.device is 'cuda' but this XGBoost is built without it: use 'auto' or 'cpu'")
+        raise InputError(
+            "train.device is 'cuda' but this XGBoost is built without it: use 'auto' or 'cpu'"
+        )
     return "cuda" if built else "cpu"
 
 
@@ -42,7 +46,9 @@ def count_gpus() -> int:
 
 def count_cores() -> int:
     """Return how many CPU cores this process may use: its affinity, and the limit of its container."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))

@@ -38,13 +38,22 @@ class Evaluation:
     def as_markdown(self) -> str:
         """Return a table of every metric with its interval, model beside baselines."""
         models = list(self.estimates)
-        lines = [f"| holdout of {self.rows:,} rows | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
+        lines = [
+            f"| holdout of {self.rows:,} rows | {' | '.join(models)} |",
+            "|---" * (len(models) + 1) + "|",
+        ]
         for name in self.estimates[MODEL]:
             cells = [self.estimates[model][name] for model in models]
-            shown = " | ".join(f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells)
+            shown = " | ".join(
+                f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells
+            )
             lines.append(f"| {name} | {shown} |")
-        spread = "; ".join(f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in self.spread.items())
-        return "\n".join([*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"])
+        spread = "; ".join(
+            f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in self.spread.items()
+        )
+        return "\n".join(
+            [*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"]
+        )
 
 
 def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
@@ -61,7 +70,9 @@ def measure_seed(tables: Tables, booster: bytes, learner: str = XGBOOST) -> dict
 def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
     """Return the loss of each seed's model on the holdout: log loss, or the root of the mean squared error."""
     loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
-    return {seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()}
+    return {
+        seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()
+    }
 
 
 def check_holdout(tables: Tables) -> None:
@@ -73,7 +84,9 @@ def check_holdout(tables: Tables) -> None:
         )
     if tables.task != "regression" and tables.holdout.y.min() == tables.holdout.y.max():
         only = tables.classes[int(tables.holdout.y[0])]
-        raise InputError(f"all {len(tables.holdout):,} holdout labels are {only}: no model can be judged by them")
+        raise InputError(
+            f"all {len(tables.holdout):,} holdout labels are {only}: no model can be judged by them"
+        )
 
 
 def evaluate(
@@ -105,7 +118,10 @@ def evaluate(
         rows=len(tables.holdout),
         chosen=tuple(sorted(boosters)),
         estimates=estimates,
-        spread={name: summarize([one[name] for one in seed_metrics], params.confidence) for name in names},
+        spread={
+            name: summarize([one[name] for one in seed_metrics], params.confidence)
+            for name in names
+        },
         y=tables.holdout.y,
         predictions=predictions,
         classes=tables.classes,

@@ -1,7 +1,7 @@
 """Expected: what a metric of labels that are not known yet may be expected to be, from calibrated probabilities.
 
-`performance.py` asks for it. A metric that is a mean over rows follows from what each row costs under each label; the
-two that depend on ranks are here.
+`performance.py` asks for it. A metric that is a mean over rows follows from what each row costs
+under each label; the two that depend on ranks are here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ TINY = 1e-9
 class Expected:
     """A metric of labels that are not known: what is summed of each row in the mean over its labels, (rows, sums).
 
-    `noise`: covariance of the sums that comes from the labels, (sums, sums). `slopes`: what a change of each curve of
-    the calibration adds to a row's, (rows, curves, sums). `of`: as in `Form`.
+    `noise`: covariance of the sums that comes from the labels, (sums, sums). `slopes`: what a
+    change of each curve of the calibration adds to a row's, (rows, curves, sums). `of`: as in
+    `Form`.
     """
 
     columns: Array
@@ -40,7 +41,8 @@ def expect_mean(
         return of_labels(yes, no, said[:, 0], of)
     own = p / p.sum(axis=1, keepdims=True, dtype=np.float64)
     total = said.sum(axis=1, keepdims=True)
-    said, total = np.where(total > 0, said, own), np.where(total > 0, total, 1.0)  # no class was seen to happen
+    # No class was seen to happen
+    said, total = np.where(total > 0, said, own), np.where(total > 0, total, 1.0)
     each = [losses(np.full(len(p), code, dtype=np.float64), p) for code in range(p.shape[1])]
     return _of_classes(np.column_stack(each), said, total, of)
 
@@ -58,14 +60,16 @@ def _of_classes(losses: Array, said: Array, total: Array, of: Callable[[Array], 
 def of_labels(yes: Array, no: Array, c: Array, of: Callable[[Array], Array]) -> Expected:
     """Return what sums to `yes` over positive rows and to `no` over others, both (rows, sums); `c` of them positive."""
     apart = yes - no
-    return Expected(no + c[:, None] * apart, (apart * (c * (1 - c))[:, None]).T @ apart, apart[:, None], of)
+    return Expected(
+        no + c[:, None] * apart, (apart * (c * (1 - c))[:, None]).T @ apart, apart[:, None], of
+    )
 
 
 def expect_roc_auc(p: Array, said: Array) -> Expected:
     """AUC is the share of pairs of a positive and a negative row in which the positive is ahead; a tie is half a pair.
 
-    With independent labels rows i and j are such a pair with probability c_i (1 - c_j), i being another row than j.
-    Weights of rows count to first order, as in `metrics.py`.
+    With independent labels rows i and j are such a pair with probability c_i (1 - c_j), i being
+    another row than j. Weights of rows count to first order, as in `metrics.py`.
     """
     p, c = p.astype(np.float64), said[:, 0]
     order = np.argsort(p, kind="stable")
@@ -78,12 +82,17 @@ def expect_roc_auc(p: Array, said: Array) -> Expected:
     if not min(yes, no) > 0:
         auc = means = float("nan")
     else:
-        auc, means = (float(c @ lost) - itself / 2) / (yes * no - itself), float(c @ lost) / (yes * no)
+        auc, means = (
+            (float(c @ lost) - itself / 2) / (yes * no - itself),
+            float(c @ lost) / (yes * no),
+        )
     none, ones = np.zeros(len(p)), np.ones(len(p))
 
     def of(sums: Array) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.clip(auc + sums[:, 0] / sums[:, 1] + sums[:, 2] / sums[:, 3] - 2 * means, 0, 1))
+            return np.asarray(
+                np.clip(auc + sums[:, 0] / sums[:, 1] + sums[:, 2] / sums[:, 3] - 2 * means, 0, 1)
+            )
 
     won = np.column_stack([lost / max(no, TINY), ones, none, none])
     return of_labels(won, np.column_stack([none, none, ahead / max(yes, TINY), ones]), c, of)
@@ -101,8 +110,11 @@ def expect_average_precision(p: Array, said: Array) -> Expected:
     precision, total = (np.cumsum(chance)[called - 1] - chance + 1) / called, float(chance.sum())
     value = float(chance @ precision / total) if total else float("nan")
     first = np.searchsorted(ranked, ranked, side="left")
-    gain, cost = (np.cumsum((chance * one)[::-1])[::-1][first] for one in (1 / called, precision / called))
-    rest = float(np.mean(chance * (precision - value + gain) - cost))  # what a row leaves that is its own hit
+    gain, cost = (
+        np.cumsum((chance * one)[::-1])[::-1][first] for one in (1 / called, precision / called)
+    )
+    # What a row leaves that is its own hit
+    rest = float(np.mean(chance * (precision - value + gain) - cost))
     yes, no, ones = np.empty(len(p)), np.empty(len(p)), np.ones(len(p))
     yes[order], no[order] = precision - value + gain - cost - rest, -cost - rest
     scale = len(p) / max(total, TINY)

@@ -1,7 +1,8 @@
 """Folds: a way of training is judged by cross-validation where rows are few.
 
-Without a time a row is in a fold for ever, by the hash of its key, and a fold's model has learnt from the others. In time,
-the newer half of the rows is cut into stretches, and the model of each has learnt from all rows before it.
+Without a time a row is in a fold for ever, by the hash of its key, and a fold's model has learnt
+from the others. In time, the newer half of the rows is cut into stretches, and the model of each
+has learnt from all rows before it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ def fold_by_time(train: Array, judged: Array, *, stopping: bool) -> tuple[Fold, 
     found = []
     for start, end in zip(edges, [*edges[1:], None], strict=True):
         before = train < start
-        stop = before & (train >= np.sort(train[before])[int(before.sum() * (1 - STOPPING))]) & stopping
+        stop = (
+            before
+            & (train >= np.sort(train[before])[int(before.sum() * (1 - STOPPING))])
+            & stopping
+        )
         of_fold = (judged >= start) & (judged < end if end is not None else True)
         found.append(Fold(*map(np.flatnonzero, (before & ~stop, stop, of_fold))))
     return tuple(found)
@@ -57,7 +62,9 @@ def fit_side_by_side(
     binned = [learner.build_matrix(part, params) for part in tables.parts()]
 
     def fit(seed: int) -> Trained:
-        return join([learner.train(one, params, seed, device=device, threads=threads) for one in binned])
+        return join(
+            [learner.train(one, params, seed, device=device, threads=threads) for one in binned]
+        )
 
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(fit, seeds))
@@ -73,12 +80,18 @@ def join(trained: Sequence[Trained]) -> Trained:
     rounds = median_low(one.rounds for one in trained)
     middle = next(one for one in trained if one.rounds == rounds)
     content = join_bytes([one.booster for one in trained])
-    return replace(middle, booster=content, folds=len(trained), seconds=sum(one.seconds for one in trained))
+    return replace(
+        middle, booster=content, folds=len(trained), seconds=sum(one.seconds for one in trained)
+    )
 
 
 def join_bytes(parts: Sequence[bytes]) -> bytes:
     """Return the models of all folds in one; where there is no fold, the only one as it is."""
-    return parts[0] if len(parts) == 1 else json.dumps([b64encode(one).decode() for one in parts]).encode()
+    return (
+        parts[0]
+        if len(parts) == 1
+        else json.dumps([b64encode(one).decode() for one in parts]).encode()
+    )
 
 
 def part_bytes(tables: Tables, content: bytes) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Held out: what a way of training said of rows that it had not learnt from, before the live model learnt from them.
 
-It speaks for the live model where that would be asked about rows that it knows: beside a challenger on the same rows,
-and for what monitoring may expect of it.
+It speaks for the live model where that would be asked about rows that it knows: beside a challenger
+on the same rows, and for what monitoring may expect of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class HeldOut:
     """Predictions by row. `keys`: hashes of the row keys, sorted, shape (rows,).
 
-    `packaged`: of what is packaged, shape (rows,) or (rows, classes); `seeds`: of each seed, of that shape.
+    `packaged`: of what is packaged, shape (rows,) or (rows, classes); `seeds`: of each seed, of
+    that shape.
     """
 
     keys: Hashes

@@ -1,7 +1,8 @@
 """Learner: what trains models and loads them again, chosen by name (`train.learner` in params.yaml).
 
-Each is a module that defines what `Learner` asks for: one of the library's, or one of a project's own package, named with
-it (`my_pipeline.forest`). A stored model names the learner that made it and is loaded by that one, whatever trains now.
+Each is a module that defines what `Learner` asks for: one of the library's, or one of a project's
+own package, named with it (`my_pipeline.forest`). A stored model names the learner that made it and
+is loaded by that one, whatever trains now.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Trained:
     booster: bytes = field(repr=False)
     rounds: int  # kept, up to and including the best
     validation_loss: float | None  # at the best round; None without validation rows
-    history: dict[str, tuple[float, ...]] = field(repr=False)  # "train" and "validation": loss after each round
+    # "train" and "validation": loss after each round
+    history: dict[str, tuple[float, ...]] = field(repr=False)
     seconds: float = 0.0
     folds: int = 1  # how many models `booster` joins, one for each fold of a cross-validation
 
@@ -68,7 +70,9 @@ class Learner(Protocol):
         There may be no validation rows (then a training takes exactly `params.rounds`).
         """
 
-    def train(self, matrix: Any, params: Train, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
+    def train(
+        self, matrix: Any, params: Train, seed: int, *, device: str = "cpu", threads: int = 1
+    ) -> Trained:
         """Return the model of one seed; on a CPU the same input and seed give the same bytes."""
 
     def load(self, content: bytes) -> Loaded:
@@ -88,7 +92,8 @@ def is_librarys(name: str) -> bool:
 def find_learner(name: str) -> Learner:
     """Return the learner called `name`. Raises InputError where there is none.
 
-    A stored model says which learner it needs: so none but the library's and modules of a project's own are imported.
+    A stored model says which learner it needs: so none but the library's and modules of a project's
+    own are imported.
     """
     module = f"{__package__}.{MODULES[name]}" if is_librarys(name) else name
     if not is_librarys(name):
@@ -98,8 +103,12 @@ def find_learner(name: str) -> Learner:
     except ModuleNotFoundError as error:
         if error.name in (module, module.rpartition(".")[0]):
             place = "src/" + module.replace(".", "/")
-            raise InputError(f"there is no learner {name!r}: {place}.py is missing; bring it back") from None
-        raise InputError(f"the learner {name!r} needs the library {error.name!r}: install it") from None
+            raise InputError(
+                f"there is no learner {name!r}: {place}.py is missing; bring it back"
+            ) from None
+        raise InputError(
+            f"the learner {name!r} needs the library {error.name!r}: install it"
+        ) from None
     if missing := [part for part in PARTS if not hasattr(found, part)]:
         raise InputError(f"{found.__file__} is no learner: it does not define {', '.join(missing)}")
     return cast("Learner", found)
@@ -114,5 +123,7 @@ def _check_own(name: str) -> None:
     package = name.partition(".")[0]
     spec = find_spec(package) if package not in sys.stdlib_module_names else None
     if not spec or not spec.origin or not code.is_users(Path(spec.origin).resolve()):
-        raise InputError(f"there is no learner {name!r}: {package!r} is no package of a project's own; {known}")
+        raise InputError(
+            f"there is no learner {name!r}: {package!r} is no package of a project's own; {known}"
+        )
     code.keep(Path(spec.origin).parent)

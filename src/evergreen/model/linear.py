@@ -1,7 +1,7 @@
 """The linear learner: scikit-learn's ridge or logistic regression on the encoded rows, kept as a table of numbers.
 
-A category has a weight for each of its most common levels; a number is filled with its mean and scaled. It is the
-baseline of every run, and goes live where trees are not surely better.
+A category has a weight for each of its most common levels; a number is filled with its mean and
+scaled. It is the baseline of every run, and goes live where trees are not surely better.
 """
 
 from __future__ import annotations
@@ -45,10 +45,19 @@ class Matrix:
 def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matrix:
     """Return the training rows; there is nothing to bin."""
     categories = tuple(at for at, name in enumerate(tables.features) if name in tables.categories)
-    return Matrix(tables.task, len(tables.classes), tables.train.x, tables.train.y, categories, tables.features)
+    return Matrix(
+        tables.task,
+        len(tables.classes),
+        tables.train.x,
+        tables.train.y,
+        categories,
+        tables.features,
+    )
 
 
-def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
+def train(
+    matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1
+) -> Trained:
     """Fit the weights; above `MOST_ROWS` on a random draw of the rows, which is all that the seed is for.
 
     BLAS gets one thread: with several the last digits depend on their number, and idle ones spin.
@@ -65,7 +74,14 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
         with threadpool_limits(1):
             weights = _weights(matrix, _pipeline(matrix).fit(matrix.x[rows], matrix.y[rows]))
     content = json.dumps(weights, sort_keys=True).encode()
-    return Trained(seed, content, rounds=1, validation_loss=None, history={}, seconds=time.perf_counter() - began)
+    return Trained(
+        seed,
+        content,
+        rounds=1,
+        validation_loss=None,
+        history={},
+        seconds=time.perf_counter() - began,
+    )
 
 
 class Linear:
@@ -87,8 +103,12 @@ class Linear:
 
     def gains(self) -> dict[str, float]:
         """Return how far each feature moves the prediction: the spread of its weights."""
-        found = {self.names[at]: float(np.std(table, axis=0).sum()) for at, table in self.levels.items()}
-        return found | {self.names[at]: float(np.abs(one["weight"]).sum()) for at, one in self.numbers.items()}
+        found = {
+            self.names[at]: float(np.std(table, axis=0).sum()) for at, table in self.levels.items()
+        }
+        return found | {
+            self.names[at]: float(np.abs(one["weight"]).sum()) for at, one in self.numbers.items()
+        }
 
     def _predict(self, x: Array) -> Array:
         total = np.tile(self.intercept, (len(x), 1))
@@ -121,11 +141,17 @@ def _pipeline(matrix: Matrix) -> Any:
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     numbers = [at for at in range(len(matrix.names)) if at not in matrix.categories]
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32, max_categories=MOST_LEVELS)
+    one_hot = OneHotEncoder(
+        handle_unknown="ignore", sparse_output=False, dtype=np.float32, max_categories=MOST_LEVELS
+    )
     encode = ColumnTransformer(
         [
             ("levels", one_hot, list(matrix.categories)),
-            ("numbers", make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()),
+                numbers,
+            ),
         ]
     )
     if matrix.task == "regression":
@@ -136,7 +162,12 @@ def _pipeline(matrix: Matrix) -> Any:
 
 def _only_class(matrix: Matrix, label: int) -> dict[str, Any]:
     """Return the weights of a model that knows one class: its share, by Laplace's rule of succession."""
-    how = {"task": matrix.task, "classes": matrix.classes, "names": matrix.names, "present": [label]}
+    how = {
+        "task": matrix.task,
+        "classes": matrix.classes,
+        "names": matrix.names,
+        "present": [label],
+    }
     odds = float(np.log(len(matrix.y) + 1)) * (1 if label else -1)
     return how | {"intercept": [odds], "levels": {}, "numbers": {}}
 
@@ -144,8 +175,10 @@ def _only_class(matrix: Matrix, label: int) -> dict[str, Any]:
 def _weights(matrix: Matrix, fitted: Any) -> dict[str, Any]:
     """Return the weights as plain numbers: of each level of a category by its code, of each number with its scale."""
     encode, model = fitted[0], fitted[-1]
-    weights, intercept = np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)  # a row per encoded column
-    if matrix.task == "multiclass" and weights.shape[1] == 1:  # of two classes scikit-learn keeps one against the other
+    # A row per encoded column
+    weights, intercept = np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
+    if matrix.task == "multiclass" and weights.shape[1] == 1:
+        # Of two classes scikit-learn keeps one against the other
         weights, intercept = np.hstack([0 * weights, weights]), np.append(0.0, intercept)
     levels, used = {}, 0
     if matrix.categories:
@@ -153,7 +186,8 @@ def _weights(matrix: Matrix, fitted: Any) -> dict[str, Any]:
         for place, at in enumerate(matrix.categories):
             highest = int(max(one_hot.categories_[place]))
             asked = np.tile([found[0] for found in one_hot.categories_], (highest + 2, 1))
-            asked[:, place] = np.arange(highest + 2)  # the last stands for every code that was not there
+            # The last stands for every code that was not there
+            asked[:, place] = np.arange(highest + 2)
             columns = [*range(used, used + _width(one_hot, place))]
             levels[at] = (one_hot.transform(asked)[:, columns] @ weights[columns]).tolist()
             used += len(columns)
@@ -169,10 +203,17 @@ def _weights(matrix: Matrix, fitted: Any) -> dict[str, Any]:
                 "weight": weights[used + place].tolist(),
             }
     present = [] if matrix.task == "regression" else [int(one) for one in model.classes_]
-    how = {"task": matrix.task, "classes": matrix.classes, "names": matrix.names, "present": present}
+    how = {
+        "task": matrix.task,
+        "classes": matrix.classes,
+        "names": matrix.names,
+        "present": present,
+    }
     return how | {"intercept": intercept.tolist(), "levels": levels, "numbers": found}
 
 
 def _width(one_hot: Any, place: int) -> int:
     rare = one_hot.infrequent_categories_[place]
-    return len(one_hot.categories_[place]) - (len(rare) - 1 if rare is not None and len(rare) else 0)
+    return len(one_hot.categories_[place]) - (
+        len(rare) - 1 if rare is not None and len(rare) else 0
+    )

@@ -1,7 +1,8 @@
 """The metrics of each task, all in one `TABLE`, and their bootstrap intervals.
 
-scikit-learn owns each value. The bootstrap needs thousands of values of the same metric on other row weights, for which
-calling scikit-learn each time takes minutes; here all are one product of matrices, and tests hold the two equal.
+scikit-learn owns each value. The bootstrap needs thousands of values of the same metric on other
+row weights, for which calling scikit-learn each time takes minutes; here all are one product of
+matrices, and tests hold the two equal.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ AT_ONCE = 8_000_000  # weights held at a time
 class Form:
     """A metric of fixed labels and predictions as a function of row weights: of some weighted sums over the rows.
 
-    `rows`: what is summed, shape (rows, sums). `of`: sums, shape (resamples, sums), to values, shape (resamples,).
+    `rows`: what is summed, shape (rows, sums). `of`: sums, shape (resamples, sums), to values,
+    shape (resamples,).
     """
 
     rows: Array
@@ -51,10 +53,11 @@ class Estimate:
 class Metric:
     """All that is to be known of a metric, of labels `y` and predictions `p` shaped as in `measure`.
 
-    A mean over rows needs its `losses` only: what each row adds to it, shape (rows,); `of` makes the metric of the sums
-    of losses and of rows. Any other gives its `form`, and `expect` where it can be estimated before labels come (`p`
-    and what the calibration says of it, shape (rows, curves)). `value`: by scikit-learn, which then owns it. No value
-    lies below `low` or above `high`.
+    A mean over rows needs its `losses` only: what each row adds to it, shape (rows,); `of` makes
+    the metric of the sums of losses and of rows. Any other gives its `form`, and `expect` where it
+    can be estimated before labels come (`p` and what the calibration says of it, shape (rows,
+    curves)). `value`: by scikit-learn, which then owns it. No value lies below `low` or above
+    `high`.
     """
 
     losses: Callable[[Array, Array], Array] | None = None
@@ -98,15 +101,17 @@ def pick_metric(name: str | None, task: str) -> str:
     Raises InputError where the task has no such metric.
     """
     if name is not None and name not in METRICS[task]:
-        raise InputError(f"gate.metric: there is no {name!r} for task {task}; there are {', '.join(METRICS[task])}")
+        raise InputError(
+            f"gate.metric: there is no {name!r} for task {task}; there are {', '.join(METRICS[task])}"
+        )
     return name or METRICS[task][0]
 
 
 def measure(task: str, y: Array, p: Array) -> dict[str, float]:
     """Return each metric of `task`.
 
-    `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes) for multiclass. AUC is NaN
-    where `y` holds one class only.
+    `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes) for
+    multiclass. AUC is NaN where `y` holds one class only.
     """
     return {name: metric.measure(y, p) for name, metric in TABLE[task].items()}
 
@@ -114,9 +119,10 @@ def measure(task: str, y: Array, p: Array) -> dict[str, float]:
 def calibration_error(task: str, y: Array, p: Array, bins: int = 10) -> float:
     """Return how far predictions are from what happened, on average: 0 is perfect.
 
-    Binary: expected calibration error over `bins` of equal row counts (Naeini et al., Obtaining well calibrated
-    probabilities using Bayesian binning, 2015, with quantile bins). Multiclass: the same for the probability of the
-    predicted class. Regression: the mean error in standard deviations of the label.
+    Binary: expected calibration error over `bins` of equal row counts (Naeini et al., Obtaining
+    well calibrated probabilities using Bayesian binning, 2015, with quantile bins). Multiclass: the
+    same for the probability of the predicted class. Regression: the mean error in standard
+    deviations of the label.
     """
     if task == "regression":
         spread = float(y.std())
@@ -126,23 +132,44 @@ def calibration_error(task: str, y: Array, p: Array, bins: int = 10) -> float:
     bins = max(1, min(bins, len(y) // 50))  # fewer rows in a bin differ by chance alone
     edges = np.quantile(said, np.arange(1, bins) / bins)
     at = np.searchsorted(edges, said, side="right")  # equal predictions share a bin
-    return float(np.abs(np.bincount(at, said - happened.astype(np.float64), minlength=bins)).sum() / len(y))
+    return float(
+        np.abs(np.bincount(at, said - happened.astype(np.float64), minlength=bins)).sum() / len(y)
+    )
 
 
 def bootstrap(
-    task: str, y: Array, predictions: Mapping[str, Array], *, resamples: int, confidence: float, seed: int
+    task: str,
+    y: Array,
+    predictions: Mapping[str, Array],
+    *,
+    resamples: int,
+    confidence: float,
+    seed: int,
 ) -> dict[str, dict[str, Estimate]]:
     """Return, for each model's predictions, each metric of `task` with its percentile interval.
 
-    All models meet the same resamples of the rows. A resample in which a metric is not defined (one class only) is left
-    out of its interval. Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    All models meet the same resamples of the rows. A resample in which a metric is not defined (one
+    class only) is left out of its interval. Source: Efron and Tibshirani, An Introduction to the
+    Bootstrap, 1993, chapter 13.
     """
-    forms = {(model, name): weighted(name, y, p) for model, p in predictions.items() for name in METRICS[task]}
-    draws = dict(zip(forms, resample(list(forms.values()), len(y), resamples=resamples, seed=seed), strict=True))
+    forms = {
+        (model, name): weighted(name, y, p)
+        for model, p in predictions.items()
+        for name in METRICS[task]
+    }
+    draws = dict(
+        zip(
+            forms,
+            resample(list(forms.values()), len(y), resamples=resamples, seed=seed),
+            strict=True,
+        )
+    )
     found: dict[str, dict[str, Estimate]] = {}
     for model, p in predictions.items():
         for name, value in measure(task, y, p).items():
-            low, high = interval(draws[model, name], confidence) if np.isfinite(value) else (np.nan, np.nan)
+            low, high = (
+                interval(draws[model, name], confidence) if np.isfinite(value) else (np.nan, np.nan)
+            )
             found.setdefault(model, {})[name] = Estimate(value, low, high)
     return found
 
@@ -159,9 +186,10 @@ def interval(draws: Array, confidence: float) -> tuple[float, float]:
 def resample(forms: Sequence[Form], rows: int, *, resamples: int, seed: int) -> Array:
     """Return the value of each form on each resample of the rows, shape (forms, resamples); NaN where not defined.
 
-    In each resample a row counts Poisson(1) times, independently of the others, which for more than some hundred rows
-    is the bootstrap, without drawing rows in a given number (Chamandy et al., Estimating uncertainty for massive data
-    streams, 2012). Every form meets the same resamples. Memory: the forms' columns, and `AT_ONCE` weights.
+    In each resample a row counts Poisson(1) times, independently of the others, which for more than
+    some hundred rows is the bootstrap, without drawing rows in a given number (Chamandy et al.,
+    Estimating uncertainty for massive data streams, 2012). Every form meets the same resamples.
+    Memory: the forms' columns, and `AT_ONCE` weights.
     """
     columns = np.hstack([form.rows for form in forms])
     edges = np.cumsum([0, *(form.rows.shape[1] for form in forms)])
@@ -169,9 +197,12 @@ def resample(forms: Sequence[Form], rows: int, *, resamples: int, seed: int) -> 
     for start in range(0, resamples, step := max(1, AT_ONCE // rows)):
         chunk = range(start, min(start + step, resamples))
         sums = _draw_weights(chunk, rows, seed) @ columns
-        with np.errstate(invalid="ignore", divide="ignore"):  # a resample without one of the classes
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # A resample without one of the classes
             for number, form in enumerate(forms):
-                found[number, chunk.start : chunk.stop] = form.of(sums[:, edges[number] : edges[number + 1]])
+                found[number, chunk.start : chunk.stop] = form.of(
+                    sums[:, edges[number] : edges[number + 1]]
+                )
     return found
 
 
@@ -181,7 +212,9 @@ def _draw_weights(numbers: range, rows: int, seed: int) -> Array:
 
     def fill(at: int) -> None:
         draw = np.random.Generator(np.random.SFC64([seed, numbers[at]]))
-        np.take(table, draw.integers(0, len(table), rows, dtype=np.uint16), out=weights[at], mode="clip")
+        np.take(
+            table, draw.integers(0, len(table), rows, dtype=np.uint16), out=weights[at], mode="clip"
+        )
 
     with ThreadPoolExecutor(count_cores()) as pool:
         list(pool.map(fill, range(len(numbers))))
@@ -201,8 +234,9 @@ def _poisson_table() -> Array:
 def weighted(name: str, y: Array, p: Array) -> Form:
     """Return the metric `name` of labels `y` and predictions `p` as a function of row weights.
 
-    Exact, but for the two that depend on ranks: these are exact to first order around equal weights (for the AUC that
-    is the method of DeLong et al., Comparing the areas under correlated ROC curves, 1988).
+    Exact, but for the two that depend on ranks: these are exact to first order around equal weights
+    (for the AUC that is the method of DeLong et al., Comparing the areas under correlated ROC
+    curves, 1988).
     """
     return next(table[name] for table in TABLE.values() if name in table).weighted(y, p)
 
@@ -210,7 +244,11 @@ def weighted(name: str, y: Array, p: Array) -> Form:
 def _log_losses(y: Array, p: Array) -> Array:
     edge = float(np.finfo(p.dtype).eps)  # scikit-learn clips likewise
     p = p.astype(np.float64)
-    chosen = np.where(y == 1, p, 1 - p) if p.ndim == 1 else p[np.arange(len(y)), y.astype(int)] / p.sum(axis=1)
+    chosen = (
+        np.where(y == 1, p, 1 - p)
+        if p.ndim == 1
+        else p[np.arange(len(y)), y.astype(int)] / p.sum(axis=1)
+    )
     return np.asarray(-np.log(np.clip(chosen, edge, 1 - edge)))
 
 
@@ -237,7 +275,9 @@ def _roc_auc(y: Array, p: Array) -> Form:
     won[positive] = _share_beaten(below, p[positive])
     won[~positive] = 1 - _share_beaten(above, p[~positive])
     auc = float(won[positive].mean()) if positive.any() else float("nan")
-    rows = np.column_stack([won * positive, positive, won * ~positive, ~positive]).astype(np.float64)
+    rows = np.column_stack([won * positive, positive, won * ~positive, ~positive]).astype(
+        np.float64
+    )
     return Form(rows, lambda s: np.clip(s[:, 0] / s[:, 1] + s[:, 2] / s[:, 3] - auc, 0, 1))
 
 
@@ -251,7 +291,8 @@ def _share_beaten(ranked: Array, p: Array) -> Array:
 def _average_precision(y: Array, p: Array) -> Form:
     """AP is the mean over positives of the precision at their score, as scikit-learn defines it.
 
-    A row's weight counts in its own term, and in the precision at every score that is not above its own.
+    A row's weight counts in its own term, and in the precision at every score that is not above its
+    own.
     """
     order = np.argsort(-p, kind="stable")
     ranked, positive = -p[order], (y[order] == 1).astype(np.float64)
@@ -260,14 +301,19 @@ def _average_precision(y: Array, p: Array) -> Form:
     precision, total = hits / called, positive.sum()
     value = float(positive @ precision / total) if total else float("nan")
     first = np.searchsorted(ranked, ranked, side="left")
-    felt = [np.r_[np.cumsum((positive * one)[::-1])[::-1], 0.0][first] for one in (1 / called, precision / called)]
+    felt = [
+        np.r_[np.cumsum((positive * one)[::-1])[::-1], 0.0][first]
+        for one in (1 / called, precision / called)
+    ]
     slope = np.empty(len(y))
     slope[order] = (positive * (precision - value + felt[0]) - felt[1]) / max(total, 1.0)
     rows = np.column_stack([slope, y == 1, y != 1]).astype(np.float64)
 
     def of(sums: Array) -> Array:
         both = (sums[:, 1] > 0) & (sums[:, 2] > 0)
-        return np.where(both, np.clip(value + sums[:, 0] / (sums[:, 1] + sums[:, 2]) * len(y), 0, 1), np.nan)
+        return np.where(
+            both, np.clip(value + sums[:, 0] / (sums[:, 1] + sums[:, 2]) * len(y), 0, 1), np.nan
+        )
 
     return Form(rows, of)
 
@@ -290,12 +336,14 @@ def _r2(y: Array, p: Array) -> Form:
     def of(sums: Array) -> Array:
         error, mean, square = (sums[:, at] / sums[:, 3] for at in range(3))
         spread = square - mean**2
-        return np.where(spread > 1e-12 * square, 1 - error / spread, np.nan)  # below is what rounding leaves
+        # Below is what rounding leaves
+        return np.where(spread > 1e-12 * square, 1 - error / spread, np.nan)
 
     return Form(np.column_stack([squares, centred, centred**2, np.ones(len(y))]), of)
 
 
-# --- the table --------------------------------------------------------------------------------------------------------
+# --- the table
+# --------------------------------------------------------------------------------------------------
 
 
 def _by_sklearn(name: str, **options: Any) -> Callable[[Array, Array], float]:
@@ -358,7 +406,9 @@ TABLE: dict[str, dict[str, Metric]] = {  # by task; the first decides where gate
     },
 }  # fmt: skip
 METRICS = {task: tuple(table) for task, table in TABLE.items()}
-LOWER_IS_BETTER = frozenset(name for table in TABLE.values() for name, one in table.items() if one.lower_is_better)
+LOWER_IS_BETTER = frozenset(
+    name for table in TABLE.values() for name, one in table.items() if one.lower_is_better
+)
 OF_CURVES = {
     "roc": "roc_auc",
     "precision_recall": "average_precision",

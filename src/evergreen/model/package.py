@@ -1,8 +1,8 @@
 """The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
 
-No pickle: the encoder is JSON, a booster what its learner writes (XGBoost's UBJSON). MLflow loads the folder through
-`_load_pyfunc`. With them lies which learner made it, what `dataset.py` said then, and what it has learnt from, so that
-nobody judges it by rows that it knows.
+No pickle: the encoder is JSON, a booster what its learner writes (XGBoost's UBJSON). MLflow loads
+the folder through `_load_pyfunc`. With them lies which learner made it, what `dataset.py` said
+then, and what it has learnt from, so that nobody judges it by rows that it knows.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ class Learnt:
 class Model:
     """An encoder and one or more boosters of one learner; the prediction is the mean over boosters.
 
-    `definition`: what dataset.py said when it was made; None: not known. `way`: stands for how it was trained, rows
-    aside (`sweep.way_of`). `refit`: it has learnt from what judged the way of training as well. `rounds`: how often it
-    was boosted, the median over seeds. Raises InputError where there is no booster, or the learner is not there.
+    `definition`: what dataset.py said when it was made; None: not known. `way`: stands for how it
+    was trained, rows aside (`sweep.way_of`). `refit`: it has learnt from what judged the way of
+    training as well. `rounds`: how often it was boosted, the median over seeds. Raises InputError
+    where there is no booster, or the learner is not there.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class Model:
         self.encoder, self.learnt, self.learner = encoder, learnt, learner
         self.way, self.refit, self.rounds = way, refit, rounds
         self.said = definition
-        self.definition = definition or Definition(encoder.task, None, dict.fromkeys(encoder.features))
+        self.definition = definition or Definition(
+            encoder.task, None, dict.fromkeys(encoder.features)
+        )
         self.seeds, self.boosters = tuple(sorted(boosters)), dict(boosters)
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
 
@@ -88,7 +91,9 @@ class Model:
 
     def says_same(self, other: Model) -> bool:
         """Return whether it is the other bit for bit, so that they predict the same of any rows."""
-        mine, its = ((replace(one.encoder, fitted_on=()), one.learner, one.boosters) for one in (self, other))
+        mine, its = (
+            (replace(one.encoder, fitted_on=()), one.learner, one.boosters) for one in (self, other)
+        )
         return mine == its
 
     def unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -133,33 +138,51 @@ def read_package(folder: Path) -> Model:
     try:
         sums = dict(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        raise InputError(f"{folder / 'checksums.json'} is missing or damaged: do not use this model") from None
+        raise InputError(
+            f"{folder / 'checksums.json'} is missing or damaged: do not use this model"
+        ) from None
     for name, was in sums.items():
         path = folder / name
         if not path.is_file() or sha256_of_file(path) != was:
-            raise InputError(f"{path} is missing or was changed after the model was packaged: do not use this model")
-    files = {Path(name).stem.removeprefix(SEED): folder / name for name in sums if name.startswith(SEED)}
+            raise InputError(
+                f"{path} is missing or was changed after the model was packaged: do not use this model"
+            )
+    files = {
+        Path(name).stem.removeprefix(SEED): folder / name for name in sums if name.startswith(SEED)
+    }
     boosters = {int(seed): path.read_bytes() for seed, path in files.items()}
     said = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))
-    learnt = Learnt(np.load(folder / LEARNT, allow_pickle=False), said["newest"], tuple(said.get("batches", ())))
+    learnt = Learnt(
+        np.load(folder / LEARNT, allow_pickle=False), said["newest"], tuple(said.get("batches", ()))
+    )
     made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
     learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, made)
-    way, refit, rounds = str(made.get("way", "")), bool(made.get("refit")), int(made.get("rounds", 1))
+    way, refit, rounds = (
+        str(made.get("way", "")),
+        bool(made.get("refit")),
+        int(made.get("rounds", 1)),
+    )
     encoder, definition = (
         Encoder.read(folder / "encoder.json"),
         Definition.read(folder / SAID) if SAID in sums else None,
     )
-    return Model(encoder, boosters, learnt, learner, definition, way=way, refit=refit, rounds=rounds)
+    return Model(
+        encoder, boosters, learnt, learner, definition, way=way, refit=refit, rounds=rounds
+    )
 
 
-def _learner_of(folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], made: Mapping[str, Any]) -> str:
+def _learner_of(
+    folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], made: Mapping[str, Any]
+) -> str:
     """Return which learner made a package; the first packages did not say, and only XGBoost's suffix tells it."""
     if not made:
         if suffixes == {find_learner(XGBOOST).SUFFIX}:
             return XGBOOST
         raise InputError(f"{folder} does not say which learner made it: run `evergreen run`")
     if made["seeds"] != sorted(boosters):
-        raise InputError(f"{folder} holds seeds {sorted(boosters)}, not {made['seeds']}: do not use this model")
+        raise InputError(
+            f"{folder} holds seeds {sorted(boosters)}, not {made['seeds']}: do not use this model"
+        )
     return str(made["learner"])
 
 

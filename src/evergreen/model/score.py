@@ -27,9 +27,9 @@ SHARES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}  # of the predictions that a
 class Scores:
     """Predictions of rows, and the features behind each, row by row, both by event time.
 
-    `predictions`: key, event time, and float32 `prediction` (of the second class, or a number), or with several classes
-    `prediction_<class>` for each. `features`: the columns of a features file, less the label. `left_out`: rows left out
-    on purpose, by reason; only reasons known in time.
+    `predictions`: key, event time, and float32 `prediction` (of the second class, or a number), or
+    with several classes `prediction_<class>` for each. `features`: the columns of a features file,
+    less the label. `left_out`: rows left out on purpose, by reason; only reasons known in time.
     """
 
     predictions: pl.DataFrame = field(repr=False)
@@ -48,8 +48,8 @@ class Summary:
 def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
     """Return what `model` says of valid `rows`, shape (rows, columns), whose labels are not known yet.
 
-    Bit for bit what it says of the same rows once they are labelled. Raises InputError where the features it was
-    trained with cannot be computed any more, or a prediction is no number.
+    Bit for bit what it says of the same rows once they are labelled. Raises InputError where the
+    features it was trained with cannot be computed any more, or a prediction is no number.
     """
     features, left_out = featurize_unlabelled(dataset, rows, model.definition)
     _check_kinds(features, model.encoder)
@@ -57,7 +57,9 @@ def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
     names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]
     said = np.asarray(model.predict_rows(features), np.float32).reshape(features.height, len(names))
     if unknown := int(np.isnan(said).any(axis=1).sum()):
-        raise InputError(f"the model predicts no number for {unknown:,} of {len(said):,} rows: do not use it")
+        raise InputError(
+            f"the model predicts no number for {unknown:,} of {len(said):,} rows: do not use it"
+        )
     columns = [pl.Series(name, one) for name, one in zip(names, said.T, strict=True)]
     keys = key_columns(features)
     return Scores(features.select(*keys, TIME).with_columns(columns), features, left_out)
@@ -70,7 +72,10 @@ def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
         values = scores.predictions[name].cast(pl.Float64).to_numpy()
         if len(values):
             quantiles = np.quantile(values, list(SHARES.values()))
-            shown[name] = {"mean": float(values.mean()), **dict(zip(SHARES, quantiles.tolist(), strict=True))}
+            shown[name] = {
+                "mean": float(values.mean()),
+                **dict(zip(SHARES, quantiles.tolist(), strict=True)),
+            }
     unseen = {}
     for name, levels in encoder.levels.items():
         column = scores.features[name].drop_nulls()
@@ -82,7 +87,9 @@ def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
 def _check_kinds(features: pl.DataFrame, encoder: Encoder) -> None:
     """Raise InputError where text was made a number since, or a number text: levels would silently be unknown."""
     for name in encoder.features:
-        if name in features.columns and (features.schema[name] == pl.String()) != (name in encoder.levels):
+        if name in features.columns and (features.schema[name] == pl.String()) != (
+            name in encoder.levels
+        ):
             was, now = ("text", "a number") if name in encoder.levels else ("a number", "text")
             raise InputError(
                 f"dataset.py: feature {name!r} is {now}, and was {was} when the model was trained: `evergreen run` "

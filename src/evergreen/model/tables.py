@@ -1,7 +1,7 @@
 """The three parts of the split as arrays: what every learner and every metric starts from.
 
-Where rows are few, a way of training is judged by cross-validation: all rows train, and each fold of those that judge has
-a model that has not learnt from it.
+Where rows are few, a way of training is judged by cross-validation: all rows train, and each fold
+of those that judge has a model that has not learnt from it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Table:
 
     def take(self, places: Places) -> Table:
         """Return some of the rows."""
-        return Table(self.x[places], self.y[places], None if self.keys is None else self.keys[places])
+        return Table(
+            self.x[places], self.y[places], None if self.keys is None else self.keys[places]
+        )
 
     def with_rows(self, other: Table) -> Table:
         """Return its rows and then those of another."""
@@ -68,7 +70,8 @@ class Fold:
 class Tables:
     """The three parts of the split, encoded, and what their columns and classes are called.
 
-    Without validation rows nothing stops a training early. `folds`: of a cross-validation; else there are none.
+    Without validation rows nothing stops a training early. `folds`: of a cross-validation; else
+    there are none.
     """
 
     task: Task
@@ -105,7 +108,11 @@ class Tables:
 
     def rows_learnt(self) -> int:
         """Return how many rows a model learns from, the mean over folds."""
-        return round(float(np.mean([len(fold.train) for fold in self.folds]))) if self.folds else len(self.train)
+        return (
+            round(float(np.mean([len(fold.train) for fold in self.folds])))
+            if self.folds
+            else len(self.train)
+        )
 
     def digest(self) -> str:
         """Return what stands for the rows that a model learns from and is stopped by: equal rows, equal digests."""
@@ -124,7 +131,9 @@ def load_tables(project: Project) -> Tables:
     from evergreen.data.split import ROLES
 
     encoder, split = _encoder(project, ENCODER), _split(project)
-    return _tables(encoder, {role: _encode(project, getattr(split, role), encoder) for role in ROLES})
+    return _tables(
+        encoder, {role: _encode(project, getattr(split, role), encoder) for role in ROLES}
+    )
 
 
 def load_stopping(project: Project) -> Tables:
@@ -134,7 +143,11 @@ def load_stopping(project: Project) -> Tables:
 
 def load_judged(project: Project) -> Tables:
     """Read what a way of training is judged by: all earlier rows and the holdout, or the folds of a cross-validation."""
-    return _load_folds(project, stopping=False) if _split(project).judged else load_before_holdout(project)
+    return (
+        _load_folds(project, stopping=False)
+        if _split(project).judged
+        else load_before_holdout(project)
+    )
 
 
 def load_before_holdout(project: Project) -> Tables:
@@ -176,7 +189,9 @@ def _load_folds(project: Project, *, stopping: bool) -> Tables:
         assert found.train.keys is not None
         folds = fold_by_key(found.train.keys, stopping=stopping)
     else:
-        train, judged = (read_part(project, part, [TIME])[TIME] for part in (split.all_rows(), split.judged))
+        train, judged = (
+            read_part(project, part, [TIME])[TIME] for part in (split.all_rows(), split.judged)
+        )
         folds = fold_by_time(train.to_numpy(), judged.to_numpy(), stopping=stopping)
     return replace(found, folds=folds)
 

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
     from evergreen.model.tables import Tables
 
-OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
-LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}  # what early stopping watches
-SUFFIX = ".ubj"  # of the file of one seed's model: XGBoost's UBJSON, which holds numbers and no code
+OBJECTIVES = {
+    "binary": "binary:logistic",
+    "multiclass": "multi:softprob",
+    "regression": "reg:squarederror",
+}
+# What early stopping watches
+LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
+# Of the file of one seed's model: XGBoost's UBJSON, which holds numbers and no code
+SUFFIX = ".ubj"
 LIBRARIES = ("xgboost",)  # that a registered model needs to predict
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -45,18 +51,25 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
     import xgboost as xgb
 
     names = list(tables.features)
-    options: dict[str, Any] = {"max_bin": params.max_bin, "feature_names": names, "nthread": threads or None}
+    options: dict[str, Any] = {
+        "max_bin": params.max_bin,
+        "feature_names": names,
+        "nthread": threads or None,
+    }
     train = xgb.QuantileDMatrix(tables.train.x, tables.train.y, **options)
     later = tables.validation
     validation = xgb.QuantileDMatrix(later.x, later.y, ref=train, **options) if len(later) else None
     return Matrix(tables.task, len(tables.classes), train, validation)
 
 
-def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1) -> Trained:
+def train(
+    matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1
+) -> Trained:
     """Boost trees until the validation loss has not fallen for `early_stopping_rounds`; keep the best round's trees.
 
-    Without validation rows boost exactly `rounds` times; the loss is not looked at, which saves a third of the time.
-    The same matrix, parameters and seed give the same bytes on CPU, whatever the number of threads.
+    Without validation rows boost exactly `rounds` times; the loss is not looked at, which saves a
+    third of the time. The same matrix, parameters and seed give the same bytes on CPU, whatever the
+    number of threads.
     """
     import xgboost as xgb
 
@@ -64,9 +77,16 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
     history: dict[str, dict[str, list[float]]] = {}
     watched: dict[str, Any] = {}
     if matrix.validation is not None:
-        stop = xgb.callback.EarlyStopping(rounds=params.early_stopping_rounds, data_name="validation", save_best=True)
+        stop = xgb.callback.EarlyStopping(
+            rounds=params.early_stopping_rounds, data_name="validation", save_best=True
+        )
         parts = [(matrix.train, "train"), (matrix.validation, "validation")]
-        watched = {"evals": parts, "evals_result": history, "callbacks": [stop], "verbose_eval": False}
+        watched = {
+            "evals": parts,
+            "evals_result": history,
+            "callbacks": [stop],
+            "verbose_eval": False,
+        }
     how = settings(matrix, params, seed, device, threads)
     booster = xgb.train(how, matrix.train, num_boost_round=params.rounds, **watched)
     loss = LOSSES[matrix.task]
@@ -81,10 +101,18 @@ def train(matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu"
     )
 
 
-def settings(matrix: Matrix, params: TrainParams, seed: int, device: str, threads: int) -> dict[str, Any]:
+def settings(
+    matrix: Matrix, params: TrainParams, seed: int, device: str, threads: int
+) -> dict[str, Any]:
     """Return XGBoost's parameters for one seed."""
-    chosen = params.model_dump(exclude={"learner", "refit", "device", "rounds", "early_stopping_rounds"})
-    chosen |= {"objective": OBJECTIVES[matrix.task], "eval_metric": LOSSES[matrix.task], "tree_method": "hist"}
+    chosen = params.model_dump(
+        exclude={"learner", "refit", "device", "rounds", "early_stopping_rounds"}
+    )
+    chosen |= {
+        "objective": OBJECTIVES[matrix.task],
+        "eval_metric": LOSSES[matrix.task],
+        "tree_method": "hist",
+    }
     if matrix.task == "multiclass":
         chosen["num_class"] = matrix.classes
     return chosen | {"seed": seed, "device": device, "nthread": threads}

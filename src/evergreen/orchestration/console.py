@@ -10,7 +10,8 @@ from evergreen.errors import InputError, explain, log_traceback
 from evergreen.project import Project
 from evergreen.redact import redact
 
-QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")  # ends are told by the steps themselves
+# Ends are told by the steps themselves
+QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")
 
 
 class Plain(logging.Filter):

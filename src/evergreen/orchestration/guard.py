@@ -1,7 +1,8 @@
 """Who may speak to a server that this project starts: its own pages and programs that have the login (docs/servers.md).
 
-A page of any site reaches every port of its visitor's machine, and so does any program that runs there. What is asked
-of a request here comes before the server's own code, whatever its path and method.
+A page of any site reaches every port of its visitor's machine, and so does any program that runs
+there. What is asked of a request here comes before the server's own code, whatever its path and
+method.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from evergreen.orchestration.login import login_of
 from evergreen.project import Project
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
-# Pages speak to their own server only (Prefect's would ask another for settings), and show up in no other site's frame.
+# Pages speak to their own server only (Prefect's would ask another for settings), and show up in no
+# other site's frame.
 POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'; form-action 'self'"
 HOST = re.compile(r"([a-z0-9._-]+)(:[0-9]+)?")
 
@@ -28,13 +30,15 @@ HOST = re.compile(r"([a-z0-9._-]+)(:[0-9]+)?")
 class Guard:
     """An ASGI application that hands on only what is addressed to it by its own name, and comes from its own pages.
 
-    `login`: `user:password` that is asked for besides; None where `app` asks by itself. EVERGREEN_HOSTS: more names,
-    with commas between, as a container or a proxy in front has them.
+    `login`: `user:password` that is asked for besides; None where `app` asks by itself.
+    EVERGREEN_HOSTS: more names, with commas between, as a container or a proxy in front has them.
     """
 
     def __init__(self, app: ASGIApp, login: str | None = None) -> None:
         self.app = app
-        self.named = frozenset(filter(None, os.environ.get("EVERGREEN_HOSTS", "").lower().split(",")))
+        self.named = frozenset(
+            filter(None, os.environ.get("EVERGREEN_HOSTS", "").lower().split(","))
+        )
         self.login = None if login is None else base64.b64encode(login.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,20 +53,24 @@ class Guard:
             if why := self._foreign(headers, scope.get("method")):
                 answer = PlainTextResponse(f"refused: {why}\n", 403)
             elif not self._logged_in(headers):
-                answer = PlainTextResponse("log in\n", 401, {"WWW-Authenticate": 'Basic realm="stores/login"'})
+                answer = PlainTextResponse(
+                    "log in\n", 401, {"WWW-Authenticate": 'Basic realm="stores/login"'}
+                )
         await answer(scope, receive, seal)
 
     def _foreign(self, headers: Headers, method: str | None) -> str | None:
         """Return what shows that a request is not for this server, or not from its own pages."""
         hosts = [host.lower() for host in headers.getlist("host")]
         if len(hosts) != 1 or _name(hosts[0]) not in LOOPBACK | self.named:
-            return "this is not the server's name"  # DNS rebinding calls it by one of the attacker's
+            # DNS rebinding calls it by one of the attacker's
+            return "this is not the server's name"
         for origin in headers.getlist("origin"):
             asker = origin.lower().partition("://")[2]
             if asker != hosts[0] and asker not in self.named:
                 return "another site asks"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            opened = method == "GET" and headers.get("sec-fetch-dest") == "document"  # a link that a person follows
+            # A link that a person follows
+            opened = method == "GET" and headers.get("sec-fetch-dest") == "document"
             return None if opened else "another site asks"
         return None
 
@@ -78,7 +86,9 @@ def prefect(*, ephemeral: bool = False) -> Guard:
     from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
 
     if not PREFECT_SERVER_API_AUTH_STRING.value():
-        raise InputError("PREFECT_SERVER_API_AUTH_STRING is empty: the server would be open to everybody")
+        raise InputError(
+            "PREFECT_SERVER_API_AUTH_STRING is empty: the server would be open to everybody"
+        )
     from prefect.server.api.server import create_app
 
     return Guard(create_app(ephemeral=ephemeral, final=True))

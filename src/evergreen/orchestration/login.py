@@ -31,7 +31,8 @@ def login_of(project: Project) -> str:
 def use_login(project: Project) -> None:
     """Let Prefect's client and server of this process and its children use the project's login.
 
-    Call it before Prefect is imported, and never where another server is named: that one is not to be told.
+    Call it before Prefect is imported, and never where another server is named: that one is not to
+    be told.
     """
     login = login_of(project)
     os.environ |= {"PREFECT_API_AUTH_STRING": login, "PREFECT_SERVER_API_AUTH_STRING": login}

@@ -1,8 +1,9 @@
 """The Prefect server behind a run: one that is running already, or one that lives as long as the run.
 
-Prefect can start such a temporary server itself, but gives up where a busy machine takes longer than a fixed limit,
-does nothing while it waits, and leaves the server behind when the run is killed. This one is waited for while it lives,
-starts while the run's own libraries load, and ends when the pipe to its parent closes, however the parent died.
+Prefect can start such a temporary server itself, but gives up where a busy machine takes longer
+than a fixed limit, does nothing while it waits, and leaves the server behind when the run is
+killed. This one is waited for while it lives, starts while the run's own libraries load, and ends
+when the pipe to its parent closes, however the parent died.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def set_environment(project: Project) -> None:
         "PREFECT_LOGGING_FORMATTERS_STANDARD_DATEFMT": "%H:%M:%S",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes for what this project does not use
+        # Seven processes for what this project does not use
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "DVC_NO_ANALYTICS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads double the time on a busy machine
     }
@@ -57,12 +59,13 @@ def set_environment(project: Project) -> None:
 def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> str:
     """Return the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
 
-    Takes the server of PREFECT_API_URL, or that of this project's `evergreen up`; else starts one that ends when this
-    process does, after Prefect has sent it the last events. Raises InputError where PREFECT_API_URL is set and nothing
-    answers there, or what answers refuses the login.
+    Takes the server of PREFECT_API_URL, or that of this project's `evergreen up`; else starts one
+    that ends when this process does, after Prefect has sent it the last events. Raises InputError
+    where PREFECT_API_URL is set and nothing answers there, or what answers refuses the login.
     """
     set_environment(project)
-    project.stores.mkdir(parents=True, exist_ok=True)  # else Prefect warns that it cannot make its own folder there
+    # Else Prefect warns that it cannot make its own folder there
+    project.stores.mkdir(parents=True, exist_ok=True)
     if not os.environ.get("PREFECT_API_URL"):
         use_login(project)
     url = find_running(project, params)
@@ -81,7 +84,9 @@ def find_running(project: Project, params: Params) -> str | None:
     told = os.environ.get("PREFECT_API_URL")
     if told:
         if not is_prefect(told):
-            raise InputError(f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable")
+            raise InputError(
+                f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable"
+            )
         if _asks_for_login(told):
             raise InputError(
                 f"the Prefect server at PREFECT_API_URL={told} asks for a login: set PREFECT_API_AUTH_STRING "
@@ -100,8 +105,8 @@ def find_running(project: Project, params: Params) -> str | None:
 def close_killed_runs(tag: str, besides: str | None = None) -> int:
     """Tell Prefect of runs with this tag that have no process any more; returns how many.
 
-    Call it with the project's lock held: then no other run is alive. A run that stays "Running" for ever would keep the
-    deployment's one place.
+    Call it with the project's lock held: then no other run is alive. A run that stays "Running" for
+    ever would keep the deployment's one place.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter
@@ -109,11 +114,17 @@ def close_killed_runs(tag: str, besides: str | None = None) -> int:
 
     alive = {"state": {"type": {"any_": ["RUNNING", "CANCELLING"]}}, "tags": {"all_": [tag]}}
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200)
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(**alive), sort="START_TIME_DESC", limit=200
+        )
         dead = [run for run in runs if str(run.id) != besides]
         for run in dead:
-            client.update_flow_run(run.id, tags=[one.replace("waiting ", "ended ", 1) for one in run.tags])
-            client.set_flow_run_state(run.id, Crashed(message="its process was killed; the next run goes on"))
+            client.update_flow_run(
+                run.id, tags=[one.replace("waiting ", "ended ", 1) for one in run.tags]
+            )
+            client.set_flow_run_state(
+                run.id, Crashed(message="its process was killed; the next run goes on")
+            )
     return len(dead)
 
 
@@ -165,8 +176,11 @@ def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
     try:
         asked = urllib.request.Request(url)  # noqa: S310
         if login:  # which is for this server only, wherever it sends on to
-            asked.add_unredirected_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know this machine
+            asked.add_unredirected_header(
+                "Authorization", f"Basic {b64encode(login.encode()).decode()}"
+            )
+        # A proxy does not know this machine
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with direct.open(asked, timeout=5) as answer:
             return answer.status, bytes(answer.read()).strip()
     except urllib.error.HTTPError as error:
@@ -243,7 +257,9 @@ def main() -> None:
     from evergreen.orchestration import guard
 
     app = guard.prefect(ephemeral=True)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=5)
+    )
 
     def stop() -> None:
         server.should_exit = True
@@ -258,7 +274,8 @@ def end_with_parent(stop: Callable[[], object]) -> None:
     """End this process, by `stop` and at last by force, when its standard input closes: when its parent has died."""
 
     def wait() -> None:
-        while os.read(0, 4096):  # not sys.stdin: a thread inside its buffer breaks the interpreter's own end
+        while os.read(0, 4096):
+            # Not sys.stdin: a thread inside its buffer breaks the interpreter's own end
             pass
         try:
             stop()

@@ -45,20 +45,24 @@ LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
 def run_house(project: Project, params: Params) -> None:
     """Serve both pages and every deployment of `prefect.yaml` on this machine until Ctrl-C or SIGTERM.
 
-    Servers that PREFECT_API_URL and MLFLOW_TRACKING_URI name are used, not started. Raises InputError where a port is
-    taken, a named Prefect server does not answer, or a server does not start or stops by itself.
+    Servers that PREFECT_API_URL and MLFLOW_TRACKING_URI name are used, not started. Raises
+    InputError where a port is taken, a named Prefect server does not answer, or a server does not
+    start or stops by itself.
     """
     project.stores.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.stores / UP_LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise InputError("`evergreen up` runs here already: use that one, or stop it first") from None
+        raise InputError(
+            "`evergreen up` runs here already: use that one, or stop it first"
+        ) from None
     servers = _servers_to_start(project, params)
     _check_ports({name: getattr(params.ports, name) for name in servers})
     if "prefect" in servers:
         use_login(project)
-        os.environ.setdefault("PREFECT_UI_API_URL", "/api")  # the page's own origin, whatever a browser calls it
+        # The page's own origin, whatever a browser calls it
+        os.environ.setdefault("PREFECT_UI_API_URL", "/api")
     else:
         find_running(project, params)
     pages = Tracker(project, params).link()  # makes the database before a server opens it
@@ -68,7 +72,10 @@ def run_house(project: Project, params: Params) -> None:
     os.environ["EVERGREEN_PROJECT"] = tag_of(project)
     for name in LOGS:
         _log(project, name).unlink(missing_ok=True)
-    ready = {"prefect": lambda: is_prefect(url), "mlflow": lambda: not port_is_free(params.ports.mlflow)}
+    ready = {
+        "prefect": lambda: is_prefect(url),
+        "mlflow": lambda: not port_is_free(params.ports.mlflow),
+    }
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -87,13 +94,19 @@ def run_house(project: Project, params: Params) -> None:
         running["worker"] = start("worker", "prefect", "worker", "start", *kind)
         _finish(project, "deploy", deploying, stop)
         running["watch"] = start("watch", "evergreen.orchestration.watch")
-        click.echo(f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)")
+        click.echo(
+            f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)"
+        )
         click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
         if servers:
-            click.echo(f"login    {login_of(project)}  (user:password; Prefect wants it as one line)")
+            click.echo(
+                f"login    {login_of(project)}  (user:password; Prefect wants it as one line)"
+            )
         click.echo("Ctrl-C stops everything; everything is kept")
         while not stop.wait(1):
-            _look_after(project, running, lambda: start("watch", "evergreen.orchestration.watch"), stop)
+            _look_after(
+                project, running, lambda: start("watch", "evergreen.orchestration.watch"), stop
+            )
         click.echo("stopping: runs are told to end, then the servers")
     click.echo("stopped")
 
@@ -109,7 +122,9 @@ def _look_after(
         if process.poll() is not None and name != "watch":
             raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
     if running["watch"].poll() is not None and not stop.wait(REST):
-        click.echo(f"watch stopped by itself, and begins again: see {_log(project, 'watch')}", err=True)
+        click.echo(
+            f"watch stopped by itself, and begins again: see {_log(project, 'watch')}", err=True
+        )
         running["watch"] = watch()
 
 
@@ -128,7 +143,16 @@ def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, 
             str(params.ports.prefect),
             *quiet,
         ),
-        "mlflow": ("mlflow", "server", "--app-name", "guarded", *bind, str(params.ports.mlflow), *stores, *files),
+        "mlflow": (
+            "mlflow",
+            "server",
+            "--app-name",
+            "guarded",
+            *bind,
+            str(params.ports.mlflow),
+            *stores,
+            *files,
+        ),
     }
     named = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}
     return {name: command for name, command in commands.items() if not os.environ.get(named[name])}
@@ -136,10 +160,14 @@ def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, 
 
 def _check_ports(ports: Mapping[str, int]) -> None:
     if len(set(ports.values())) < len(ports):
-        raise InputError(f"ports.prefect and ports.mlflow are both {ports['mlflow']}: give each its own in params.yaml")
+        raise InputError(
+            f"ports.prefect and ports.mlflow are both {ports['mlflow']}: give each its own in params.yaml"
+        )
     for name, port in ports.items():
         if not port_is_free(port):
-            raise InputError(f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml")
+            raise InputError(
+                f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml"
+            )
 
 
 def _close_killed_runs(project: Project) -> None:
@@ -179,7 +207,11 @@ def _server(project: Project, name: str, *command: str) -> Iterator[subprocess.P
 
 
 def _wait(
-    project: Project, name: str, process: subprocess.Popen[bytes], ready: Callable[[], bool], stop: Event
+    project: Project,
+    name: str,
+    process: subprocess.Popen[bytes],
+    ready: Callable[[], bool],
+    stop: Event,
 ) -> None:
     until = time.monotonic() + PATIENCE
     while not ready() and not stop.is_set():
@@ -197,7 +229,9 @@ def _make_pool(name: str) -> None:
 
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
-        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+        client.create_work_pool(
+            WorkPoolCreate(name=name, type="process", base_job_template=template)
+        )
 
 
 def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop: Event) -> None:

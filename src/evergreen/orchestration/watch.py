@@ -1,7 +1,7 @@
 """Watch: tell Prefect of batches that wait in the source, so that monitoring starts.
 
-It looks at what is there, not at what was said: what was told to a server that was down is told again after the next
-start, since the batch still waits.
+It looks at what is there, not at what was said: what was told to a server that was down is told
+again after the next start, since the batch still waits.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Watcher:
     """What it has seen of the source, and what it has told of it."""
 
     def __init__(
-        self, look: Callable[[], list[Offer]], tell: Tell, clock: Callable[[], float] = time.monotonic
+        self,
+        look: Callable[[], list[Offer]],
+        tell: Tell,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look, self._tell, self._clock = look, tell, clock
         self._seen: dict[str, str] = {}
@@ -48,10 +51,13 @@ class Watcher:
     def look(self) -> list[str]:
         """Look once; return the batches that were told of.
 
-        A batch counts when two looks find it the same: a file that is still being written is left alone.
+        A batch counts when two looks find it the same: a file that is still being written is left
+        alone.
         """
         waiting = {one.name: one.origin for one in self._look()}
-        settled = {name: origin for name, origin in waiting.items() if self._seen.get(name) == origin}
+        settled = {
+            name: origin for name, origin in waiting.items() if self._seen.get(name) == origin
+        }
         self._seen = waiting
         again = self._clock() - self._when > PATIENCE
         if not settled or (settled == self._told and not again):
@@ -65,7 +71,8 @@ class Watcher:
 def tell(project: Project, event: str, payload: Mapping[str, object]) -> None:
     """Emit an event of this project; Prefect sends it from a thread, at the latest before the process ends.
 
-    Events that say the same within a minute start one run, others one each: `prefect.yaml` looks at `evergreen.about`.
+    Events that say the same within a minute start one run, others one each: `prefect.yaml` looks at
+    `evergreen.about`.
     """
     from prefect.events import emit_event
 
@@ -78,7 +85,9 @@ def resource_of(project: Project, payload: Mapping[str, object]) -> dict[str, st
     return {"prefect.resource.id": f"evergreen.project.{tag_of(project)}"} | about
 
 
-def tell_once(look: Callable[[], Waiting], say: Callable[[str], object]) -> Callable[[], list[Offer]]:
+def tell_once(
+    look: Callable[[], Waiting], say: Callable[[str], object]
+) -> Callable[[], list[Offer]]:
     """Return a look at what waits that says of each file once, as long as it is there, that it is passed over."""
     before: tuple[str, ...] = ()
 
@@ -108,7 +117,9 @@ def restart_if_edited(project: Project) -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     print(
-        f"{', '.join(edited)}: {last}: correct it; until then the code from before is used", file=sys.stderr, flush=True
+        f"{', '.join(edited)}: {last}: correct it; until then the code from before is used",
+        file=sys.stderr,
+        flush=True,
     )
     _REFUSED.clear()
     _REFUSED.update(edited)
@@ -156,7 +167,8 @@ def survive(do: Callable[[], object], said: str = "") -> str:
         do()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a source that is away comes back; panics of polars and exits are no Exceptions
+    except BaseException as error:
+        # A source that is away comes back; panics of polars and exits are no Exceptions
         known = explain(error)
         wrong = str(known or f"{type(error).__name__}: {error}")
         if wrong != said:
@@ -184,7 +196,9 @@ def main() -> None:
 
     looked = tell_once(see, lambda what: print(what, file=sys.stderr, flush=True))
     watcher = Watcher(looked, lambda *said: tell(project, *said))
-    guard = Guard(lambda: warnings_of(project, load(project.params)), lambda *said: tell(project, *said))
+    guard = Guard(
+        lambda: warnings_of(project, load(project.params)), lambda *said: tell(project, *said)
+    )
     tell(project, OPENED, {})
     said, wrong, guarded = "", "", -GUARDED
     while True:

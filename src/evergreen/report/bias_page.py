@@ -19,7 +19,8 @@ from evergreen.report.page import text
 
 LONGEST = 25  # rows of a table that is open from the start
 CHANCE = "by chance"
-FULL = {"effect": 0.8, "share": 0.1}  # a bar is full at the largest value of its column, which is at least this
+# A bar is full at the largest value of its column, which is at least this
+FULL = {"effect": 0.8, "share": 0.1}
 HEADINGS = {  # by topic, in order
     "survivorship": "Rows left out",
     "sampling": "Rows that train, beside others",
@@ -58,7 +59,9 @@ summary, .alone { grid-template-columns: .8rem 1fr auto; } summary strong, .alon
 """
 
 
-def write_bias_page(project: Project, report: BiasReport, title: str, bounds: Bias | None = None) -> Path:
+def write_bias_page(
+    project: Project, report: BiasReport, title: str, bounds: Bias | None = None
+) -> Path:
     """Write `reports/bias.html` of the project; returns its path. What is beyond `bounds`, if any, comes first."""
     path = project.reports / "bias.html"
     content = bias_page(report, title, bounds or Bias())
@@ -88,9 +91,15 @@ def bias_page(report: BiasReport, title: str, bounds: Bias) -> str:
 def _verdict(faults: Sequence[str], bounded: bool) -> str:
     if faults:
         return (
-            "1 finding is beyond its bound" if len(faults) == 1 else f"{len(faults)} findings are beyond their bounds"
+            "1 finding is beyond its bound"
+            if len(faults) == 1
+            else f"{len(faults)} findings are beyond their bounds"
         )
-    return "within every bound that is set" if bounded else "no bound is set, so nothing here stops a run"
+    return (
+        "within every bound that is set"
+        if bounded
+        else "no bound is set, so nothing here stops a run"
+    )
 
 
 def _tiles(report: BiasReport) -> str:
@@ -115,7 +124,8 @@ def _finding(one: Finding) -> str:
 
 def _table(one: Finding) -> str:
     titles = "".join(
-        f'<th scope="col"{_class(kind, title == one.drawn)}>{text(title)}</th>' for title, kind in one.columns.items()
+        f'<th scope="col"{_class(kind, title == one.drawn)}>{text(title)}</th>'
+        for title, kind in one.columns.items()
     )
     body = "\n".join(_row(one, row) for row in one.rows)
     return (
@@ -128,7 +138,11 @@ def _row(one: Finding, row: tuple[Cell, ...]) -> str:
     named = dict(zip(one.columns, row, strict=True))
     cells = []
     for place, (title, kind) in enumerate(one.columns.items()):
-        shown, drawn, tag = text(_show(named[title], kind)), title == one.drawn, "td" if place else "th"
+        shown, drawn, tag = (
+            text(_show(named[title], kind)),
+            title == one.drawn,
+            "td" if place else "th",
+        )
         if title == CHANCE:
             shown = shown.replace("+", "±")
         if drawn:
@@ -139,15 +153,26 @@ def _row(one: Finding, row: tuple[Cell, ...]) -> str:
 
 def _bar(value: Cell, chance: Cell, scale: float) -> str:
     length = abs(value) if isinstance(value, float) and not math.isnan(value) else 0.0
-    kind = "part" if not isinstance(chance, float) else "beyond" if length >= 2 * chance else "within"
-    fill = f'<i class="{kind}" style="width:{100 * min(1.0, length / scale):.1f}%"></i>' if length else ""
+    kind = (
+        "part" if not isinstance(chance, float) else "beyond" if length >= 2 * chance else "within"
+    )
+    fill = (
+        f'<i class="{kind}" style="width:{100 * min(1.0, length / scale):.1f}%"></i>'
+        if length
+        else ""
+    )
     return f'<span class="bar" aria-hidden="true">{fill}</span>'
 
 
 def _scale(one: Finding) -> float:
     place = list(one.columns).index(one.drawn)
     values = [abs(row[place]) for row in one.rows if isinstance(row[place], float)]  # type: ignore[arg-type]
-    return max([FULL.get(one.columns[one.drawn], 1.0), *(value for value in values if math.isfinite(value))])
+    return max(
+        [
+            FULL.get(one.columns[one.drawn], 1.0),
+            *(value for value in values if math.isfinite(value)),
+        ]
+    )
 
 
 def _class(kind: Kind, drawn: bool) -> str:
@@ -164,4 +189,6 @@ def _show(value: Cell, kind: Kind) -> str:
         return "∞" if value > 0 else "−∞"
     if kind == "effect":
         return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
-    return {"count": f"{value:,}", "share": percent(value), "number": f"{value:.5g}"}.get(kind, str(value))
+    return {"count": f"{value:,}", "share": percent(value), "number": f"{value:.5g}"}.get(
+        kind, str(value)
+    )

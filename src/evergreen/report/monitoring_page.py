@@ -1,6 +1,7 @@
 """Monitoring page: one HTML file on how the champion fares: performance, drift by column and batch, decisions.
 
-It stands alone, like every page (`page.py`), and shows values without obeying them. Charts are drawn as SVG inside it.
+It stands alone, like every page (`page.py`), and shows values without obeying them. Charts are
+drawn as SVG inside it.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ INK = "#1c2922"  # on the shades, whatever the theme
 class Story:
     """What the page tells. `seen`: plain values of each batch under the champion of its time, oldest first.
 
-    `decisions`: (batch, action, reason), oldest first. `marks`: batch -> what happened after it, such as "version 3
-    promoted". `expected`: of `metric`, as the champion had it on its holdout: value, low, high.
+    `decisions`: (batch, action, reason), oldest first. `marks`: batch -> what happened after it,
+    such as "version 3 promoted". `expected`: of `metric`, as the champion had it on its holdout:
+    value, low, high.
     """
 
     model: str
@@ -69,12 +71,20 @@ def monitoring_page(story: Story) -> str:
     """Return the whole page."""
     seen = story.seen[-SHOWN:]
     batch, action, reason = (
-        story.decisions[-1] if story.decisions else ("", "", "no batch has come since it was promoted")
+        story.decisions[-1]
+        if story.decisions
+        else ("", "", "no batch has come since it was promoted")
     )
     verdict = {"retrain": "time to retrain", "watch": "to be watched"}.get(action, "nothing to do")
-    kicker = f"{story.model} · champion is version {story.version}" + (f" · newest batch {batch}" if batch else "")
+    kicker = f"{story.model} · champion is version {story.version}" + (
+        f" · newest batch {batch}" if batch else ""
+    )
     kind = {"retrain": "bad", "watch": ""}.get(action, "good")
-    sections = [page.header(kicker, verdict, kind), f'<p class="note legend">{text(reason)}</p>', _tiles(story, seen)]
+    sections = [
+        page.header(kicker, verdict, kind),
+        f'<p class="note legend">{text(reason)}</p>',
+        _tiles(story, seen),
+    ]
     if seen:
         sections += [
             f"<h2>How well it does: {text(story.metric)}</h2>",
@@ -92,21 +102,43 @@ def monitoring_page(story: Story) -> str:
 def _note(story: Story) -> str:
     better = "lower" if story.metric in LOWER_IS_BETTER else "higher"
     band = f"The band: what version {text(story.version)} showed on its own holdout; {better} is better."
-    return f'<p class="note">Solid: by labels, with intervals. Dotted: estimated without. {band}</p>'
+    return (
+        f'<p class="note">Solid: by labels, with intervals. Dotted: estimated without. {band}</p>'
+    )
 
 
 def _tiles(story: Story, seen: Sequence[Mapping[str, Any]]) -> str:
-    shown = [("champion", f"version {story.version}", f"newest row {story.age_days:.0f} days older than the data's")]
+    shown = [
+        (
+            "champion",
+            f"version {story.version}",
+            f"newest row {story.age_days:.0f} days older than the data's",
+        )
+    ]
     if seen:
         newest = seen[-1]
         real, said = (newest[how].get(story.metric) for how in ("real", "adjusted"))
         low, high = (f"{one:.3f}" for one in story.expected[1:])
         if real:
-            shown.append((f"{story.metric} now", _number(real["value"], 3), f"promoted with {low} to {high}"))
+            shown.append(
+                (f"{story.metric} now", _number(real["value"], 3), f"promoted with {low} to {high}")
+            )
         elif said:
-            shown.append((f"{story.metric}, estimated", _number(said["value"], 3), f"promoted with {low} to {high}"))
+            shown.append(
+                (
+                    f"{story.metric}, estimated",
+                    _number(said["value"], 3),
+                    f"promoted with {low} to {high}",
+                )
+            )
         drifted = newest["drift"]["drifted"]
-        shown.append(("drifted columns", str(len(drifted)), ", ".join(drifted[:3]) + ("…" if len(drifted) > 3 else "")))
+        shown.append(
+            (
+                "drifted columns",
+                str(len(drifted)),
+                ", ".join(drifted[:3]) + ("…" if len(drifted) > 3 else ""),
+            )
+        )
         held = [one["batch"] for one in seen if one["unfit"]]
         shown.append(("batches held back", str(len(held)), ", ".join(held[-3:])))
     retrained = sum(any("promoted" in one for one in marks) for marks in story.marks.values())
@@ -142,9 +174,20 @@ class _Axes:
 def _chart(story: Story, seen: Sequence[Mapping[str, Any]]) -> str:
     """Draw the metric by batch: real with whiskers, estimated, the band of the holdout, marks of promotions."""
     series = {name: [one[how].get(story.metric) for one in seen] for name, how in SERIES.items()}
-    values = [one[end] for points in series.values() for one in points if one for end in ("low", "high", "value")]
+    values = [
+        one[end]
+        for points in series.values()
+        for one in points
+        if one
+        for end in ("low", "high", "value")
+    ]
     axes = _Axes.of([*values, *story.expected], len(seen))
-    parts = [_band(axes, story.expected), *_grid(axes), *_names(axes, seen), *_marks(axes, seen, story.marks)]
+    parts = [
+        _band(axes, story.expected),
+        *_grid(axes),
+        *_names(axes, seen),
+        *_marks(axes, seen, story.marks),
+    ]
     for name, points in series.items():
         known = [(at, one) for at, one in enumerate(points) if one and math.isfinite(one["value"])]
         parts.append(_line(axes, name, known))
@@ -175,7 +218,9 @@ def _names(axes: _Axes, seen: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         yield f"<text {place}>{text(_short(one['batch']))}</text>"
 
 
-def _marks(axes: _Axes, seen: Sequence[Mapping[str, Any]], marks: Mapping[str, Sequence[str]]) -> Iterable[str]:
+def _marks(
+    axes: _Axes, seen: Sequence[Mapping[str, Any]], marks: Mapping[str, Sequence[str]]
+) -> Iterable[str]:
     for at, one in enumerate(seen):
         for told in marks.get(one["batch"], ()):
             x = f"{axes.x(at) + axes.step / 2:.1f}"
@@ -189,7 +234,10 @@ def _line(axes: _Axes, name: str, known: Sequence[tuple[int, Mapping[str, float]
 
 
 def _point(axes: _Axes, at: int, one: Mapping[str, float], batch: str) -> str:
-    x, low, middle, high = f"{axes.x(at):.1f}", *(f"{axes.y(one[end]):.1f}" for end in ("low", "value", "high"))
+    x, low, middle, high = (
+        f"{axes.x(at):.1f}",
+        *(f"{axes.y(one[end]):.1f}" for end in ("low", "value", "high")),
+    )
     whisker = f'<line class="real whisker" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>'
     title = f"<title>{text(batch)}: {one['value']:.4f}</title>"
     return f'{whisker}<circle class="real" cx="{x}" cy="{middle}" r="4">{title}</circle>'
@@ -210,7 +258,8 @@ def _heat(seen: Sequence[Mapping[str, Any]]) -> str:
         drawn = "".join(_cell(cells[name].get(one["batch"])) for one in seen)
         rows.append(f'<tr><th scope="row">{text(name)}</th>{drawn}</tr>')
     together = "".join(
-        f"<td>{'✕ ' if one['drift']['together'] else ''}{_number(one['drift']['auc'], 2)}</td>" for one in seen
+        f"<td>{'✕ ' if one['drift']['together'] else ''}{_number(one['drift']['auc'], 2)}</td>"
+        for one in seen
     )
     rows.append(f'<tr><th scope="row">all together (AUC)</th>{together}</tr>')
     return (

@@ -1,7 +1,8 @@
 """Page: what the HTML reports share: one look, one way to show values, and no way out.
 
-A page stands alone: no script, and a policy that forbids the browser to fetch anything. Values come from data, so all
-are escaped. The same findings give the same bytes: a page carries no time of its own.
+A page stands alone: no script, and a policy that forbids the browser to fetch anything. Values come
+from data, so all are escaped. The same findings give the same bytes: a page carries no time of its
+own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from evergreen.redact import redact
 
-UNSEEN = r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]"  # no HTML allows them, or they reorder what follows
+# No HTML allows them, or they reorder what follows
+UNSEEN = r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 :root { color-scheme: light dark; --paper: #f5f7f5; --card: #fff; --ink: #1c2922; --soft: #56655d; --line: #dfe6e1;

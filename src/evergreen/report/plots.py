@@ -43,7 +43,8 @@ def draw_result(
 ) -> Path:  # fmt: skip
     """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature.
 
-    `trained`: those whose loss was looked at after each round; a constant number of rounds leaves none of a seed's own.
+    `trained`: those whose loss was looked at after each round; a constant number of rounds leaves
+    none of a seed's own.
     """
     loss = find_learner(learner).LOSSES[evaluation.task]
     chosen = [one for one in trained if one.seed in evaluation.chosen] or trained
@@ -58,11 +59,17 @@ def draw_result(
 
 def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
     """Draw how predictions and labels of the holdout meet: the curves of the task."""
-    panels = {"binary": _binary_panels, "multiclass": _multiclass_panels, "regression": _regression_panels}
+    panels = {
+        "binary": _binary_panels,
+        "multiclass": _multiclass_panels,
+        "regression": _regression_panels,
+    }
     return draw_panels(panels[evaluation.task](evaluation), title, path)
 
 
-def feature_gain(boosters: Collection[bytes], features: Sequence[str], learner: str = XGBOOST) -> dict[str, float]:
+def feature_gain(
+    boosters: Collection[bytes], features: Sequence[str], learner: str = XGBOOST
+) -> dict[str, float]:
     """Return each feature's share of the total gain in loss, mean over boosters of `learner`, largest first."""
     load = find_learner(learner).load
     totals = dict.fromkeys(features, 0.0)
@@ -86,7 +93,8 @@ def draw_panels(
 ) -> Path:
     """Draw `panels` in the order of the `grid` (as matplotlib's subplot_mosaic reads it), under a `title` in `colour`.
 
-    `size`: of the figure, in inches of 110 pixels. `heights`: of the grid's rows, in shares; None: all the same.
+    `size`: of the figure, in inches of 110 pixels. `heights`: of the grid's rows, in shares; None:
+    all the same.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -99,8 +107,11 @@ def draw_panels(
         "text.parse_math": False,
     }  # fmt: skip
     with rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in another script shows boxes
-        figure: Figure = Figure(figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+        # A name in another script shows boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure: Figure = Figure(
+            figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+        )
         figure.suptitle(title, fontsize=13, x=0.01, ha="left", color=colour)
         places = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
         for axes, panel in zip(places, panels, strict=False):
@@ -116,7 +127,12 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
     metrics = list(evaluation.estimates[MODEL])
     for row, metric in enumerate(metrics):
         values = {name: evaluation.estimates[name][metric] for name in models}
-        edges = [edge for one in values.values() for edge in (one.low, one.high, one.value) if np.isfinite(edge)]
+        edges = [
+            edge
+            for one in values.values()
+            for edge in (one.low, one.high, one.value)
+            if np.isfinite(edge)
+        ]
         if not edges:
             continue
         low, width = min(edges), (max(edges) - min(edges)) or 1.0
@@ -127,13 +143,18 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
             axes.annotate(f"{one.value:.3f}", (1.06, y), fontsize=8, va="center", color=TEXTS[name])
     axes.set(xlim=(-0.05, 1.22), ylim=(len(metrics) - 0.5, -0.6), xticks=[])
     arrows = ["← better" if name in LOWER_IS_BETTER else "better →" for name in metrics]
-    axes.set_yticks(range(len(metrics)), [f"{name}\n{arrow}" for name, arrow in zip(metrics, arrows, strict=True)])
+    axes.set_yticks(
+        range(len(metrics)),
+        [f"{name}\n{arrow}" for name, arrow in zip(metrics, arrows, strict=True)],
+    )
     axes.set_title(f"Holdout, {evaluation.rows:,} rows, with bootstrap intervals")
     axes.spines["bottom"].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, 0.0), ncols=3, fontsize=8.5)
 
 
-def draw_interval(axes: Axes, y: float, edges: Sequence[float], colour: str, label: str | None = None) -> None:
+def draw_interval(
+    axes: Axes, y: float, edges: Sequence[float], colour: str, label: str | None = None
+) -> None:
     """Draw low, value and high of `edges` as a dot on a line, at the height `y`."""
     low, value, high = edges
     axes.plot([low, high], [y, y], color=colour, lw=2, solid_capstyle="round")
@@ -143,7 +164,9 @@ def draw_interval(axes: Axes, y: float, edges: Sequence[float], colour: str, lab
 def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> None:
     metric = next(iter(evaluation.spread))
     spread = evaluation.spread[metric]
-    axes.axhspan(spread.low, spread.high, color=LEAF, alpha=0.35, lw=0, label="interval of the mean")
+    axes.axhspan(
+        spread.low, spread.high, color=LEAF, alpha=0.35, lw=0, label="interval of the mean"
+    )
     axes.axhline(spread.mean, color=GREEN, lw=1)
     axes.plot(range(len(seeds)), spread.values, "o", color=GREY, ms=7)
     at = [place for place, seed in enumerate(seeds) if seed in evaluation.chosen]
@@ -151,7 +174,9 @@ def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> Non
     axes.plot(at, [spread.values[place] for place in at], "o", color=GREEN, ms=9, label=label)
     whole = evaluation.estimates[MODEL][metric].value
     if len(at) > 1:
-        axes.axhline(whole, color=DARK, lw=1.4, ls="--", label=f"mean of their predictions: {whole:.4f}")
+        axes.axhline(
+            whole, color=DARK, lw=1.4, ls="--", label=f"mean of their predictions: {whole:.4f}"
+        )
     shown = range(0, len(seeds), max(1, len(seeds) // 12))
     axes.set_xticks(list(shown), [str(seeds[place]) for place in shown])
     axes.set(xlabel="seed", ylabel=metric)
@@ -197,7 +222,9 @@ def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
 def _binary_panels(evaluation: Evaluation) -> list[Panel]:
     return [
         lambda axes: draw_roc(axes, evaluation.y, _ranked(evaluation, "roc")),
-        lambda axes: draw_precision_recall(axes, evaluation.y, _ranked(evaluation, "precision_recall")),
+        lambda axes: draw_precision_recall(
+            axes, evaluation.y, _ranked(evaluation, "precision_recall")
+        ),
         lambda axes: draw_calibration(axes, evaluation.y, [_grouped(evaluation)]),
         lambda axes: _scores(axes, evaluation),
     ]
@@ -205,7 +232,10 @@ def _binary_panels(evaluation: Evaluation) -> list[Panel]:
 
 def _ranked(evaluation: Evaluation, curve: str) -> list[Seen]:
     found = {name: evaluation.estimates[name].get(OF_CURVES[curve]) for name in ("linear", MODEL)}
-    told = {name: f": {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else "" for name, one in found.items()}
+    told = {
+        name: f": {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else ""
+        for name, one in found.items()
+    }
     return [Seen(name + told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
 
 
@@ -242,10 +272,14 @@ def draw_precision_recall(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
 def draw_calibration(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
     """Draw how often what each model says happens, by 15 groups of equal size.
 
-    Predictions of shape (rows,) are of the event `y` == 1; of shape (rows, classes), the predicted class counts.
+    Predictions of shape (rows,) are of the event `y` == 1; of shape (rows, classes), the predicted
+    class counts.
     """
     curves = [(_reliability(y, one.p), one) for one in models]
-    top = max(float(max(observed.max(), predicted.max())) for (observed, predicted), _ in curves) * 1.05
+    top = (
+        max(float(max(observed.max(), predicted.max())) for (observed, predicted), _ in curves)
+        * 1.05
+    )
     axes.plot([0, top], [0, top], color=GREY, lw=1, ls="--", label="perfect")
     for (observed, predicted), one in curves:
         axes.plot(predicted, observed, "o-", color=one.colour, lw=1.8, ms=5, label=one.label)
@@ -257,7 +291,9 @@ def draw_calibration(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
 def _reliability(y: Array, p: Array) -> tuple[Array, Array]:
     from sklearn.calibration import calibration_curve
 
-    happened, said = (y, p) if p.ndim == 1 else ((p.argmax(axis=1) == y).astype(float), p.max(axis=1))
+    happened, said = (
+        (y, p) if p.ndim == 1 else ((p.argmax(axis=1) == y).astype(float), p.max(axis=1))
+    )
     observed, predicted = calibration_curve(happened, said, n_bins=15, strategy="quantile")
     return np.asarray(observed), np.asarray(predicted)
 
@@ -291,7 +327,12 @@ def _confusion(axes: Axes, evaluation: Evaluation) -> None:
     if len(evaluation.classes) <= 12:
         for (row, column), count in np.ndenumerate(counts):
             axes.text(
-                column, row, str(count), ha="center", va="center", color="white" if shares[row, column] > 0.5 else DARK
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.5 else DARK,
             )
         axes.set_xticks(range(len(evaluation.classes)), evaluation.classes)
         axes.set_yticks(range(len(evaluation.classes)), evaluation.classes)
@@ -310,7 +351,10 @@ def _recalls(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _regression_panels(evaluation: Evaluation) -> list[Panel]:
-    models = [Seen(name, COLOURS[name], evaluation.predictions[name]) for name in ("constant", "linear", MODEL)]
+    models = [
+        Seen(name, COLOURS[name], evaluation.predictions[name])
+        for name in ("constant", "linear", MODEL)
+    ]
     return [
         lambda axes: _fit(axes, evaluation),
         lambda axes: _residuals(axes, evaluation),

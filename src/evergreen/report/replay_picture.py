@@ -61,7 +61,9 @@ def draw_replay(found: Replay, path: Path) -> Path:
     rows = len(found.courses)
     heights = (4.2, 0.9 + 0.38 * rows, 1.3 + 0.42 * rows)
     size = (12.5, sum(heights) + 0.35 * (2 + found.finding.count("\n")))
-    return draw_panels(panels, _capital(found.finding), path, grid="AAA;BBB;CDE", size=size, heights=heights)
+    return draw_panels(
+        panels, _capital(found.finding), path, grid="AAA;BBB;CDE", size=size, heights=heights
+    )
 
 
 def draw_staleness(found: Mapping[str, Replay], path: Path) -> Path:
@@ -70,28 +72,48 @@ def draw_staleness(found: Mapping[str, Replay], path: Path) -> Path:
     metric, second = next(iter(found.values())).metric, next(iter(found.values())).costs()[:1]
     told = f": {second[0].lost.value:+.4f} for a batch more" if second else ""
     return draw_panels(
-        panels, f"What a stale champion loses in {metric}{told}", path, grid="A", size=(8, 4.2), heights=(1,)
+        panels,
+        f"What a stale champion loses in {metric}{told}",
+        path,
+        grid="A",
+        size=(8, 4.2),
+        heights=(1,),
     )
 
 
 def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
     """Draw the mean loss by age with its interval; grey below each age, how many batches tell it."""
     apart = 0.12
-    for number, ((name, one), colour) in enumerate(zip(found.items(), (GREEN, AMBER, SLATE), strict=False)):
+    for number, ((name, one), colour) in enumerate(
+        zip(found.items(), (GREEN, AMBER, SLATE), strict=False)
+    ):
         costs = one.costs()
         x = np.array([1, *(cost.age + number * apart for cost in costs)])
-        axes.plot(x, [0, *(cost.lost.value for cost in costs)], "o-", color=colour, lw=2, ms=5, label=name, zorder=2)
+        axes.plot(
+            x,
+            [0, *(cost.lost.value for cost in costs)],
+            "o-",
+            color=colour,
+            lw=2,
+            ms=5,
+            label=name,
+            zorder=2,
+        )
         edges = [cost.lost.low for cost in costs], [cost.lost.high for cost in costs]
         axes.vlines(x[1:], *edges, color=colour, lw=1.2, alpha=0.6)
     first = next(iter(found.values()))
-    counts = {1: sum(one.age == 1 for one in first.ages)} | {cost.age: cost.batches for cost in first.costs()}
+    counts = {1: sum(one.age == 1 for one in first.ages)} | {
+        cost.age: cost.batches for cost in first.costs()
+    }
     axes.axhline(0, color=GREY, lw=0.8, zorder=0)
     axes.set_xticks([*counts], [f"{age}\n{count}x" for age, count in counts.items()])
     axes.set(
         xlabel="age of the champion in batches, and how many batches met such",
         ylabel=f"{first.metric} lost, less is better",
     )
-    axes.set_title(f"Beside the champion of the batch before, same rows; {first.confidence:.0%} intervals of rows")
+    axes.set_title(
+        f"Beside the champion of the batch before, same rows; {first.confidence:.0%} intervals of rows"
+    )
     if len(found) > 1:
         axes.legend(fontsize=8.5, loc="upper left")
 
@@ -109,7 +131,8 @@ def _capital(words: str) -> str:
     return "\n".join(line[:1].upper() + line[1:] for line in words.splitlines())
 
 
-# --- batch by batch ---------------------------------------------------------------------------------------------------
+# --- batch by batch
+# --------------------------------------------------------------------------------------------------
 
 
 def _metric(axes: Axes, found: Replay) -> None:
@@ -122,17 +145,26 @@ def _metric(axes: Axes, found: Replay) -> None:
         line = "o:" if course.policy == HINDSIGHT else "o-"
         axes.plot(x, y, line, color=colour, lw=1.8, ms=4, label=course.policy, zorder=2)
         axes.vlines(
-            x, [one.low for one in course.steps], [one.high for one in course.steps], color=colour, lw=1, alpha=0.5
+            x,
+            [one.low for one in course.steps],
+            [one.high for one in course.steps],
+            color=colour,
+            lw=1,
+            alpha=0.5,
         )
         marked = course.steps if course.policy != HINDSIGHT else ()
-        new = [at for at, one in enumerate(marked) if at and one.champion != marked[at - 1].champion]
+        new = [
+            at for at, one in enumerate(marked) if at and one.champion != marked[at - 1].champion
+        ]
         axes.plot(x[new], [y[at] for at in new], "D", color=colour, ms=9, mec="white", zorder=3)
     axes.plot([], [], "D", color=DARK, ms=8, mec="white", label="first batch of a new champion")
     _batches(axes, found, names=True)
     axes.set_ylabel(f"{found.metric}, better is up")
     if found.metric in LOWER_IS_BETTER:
         axes.invert_yaxis()
-    axes.set_title(f"Each batch as its champion met it, before any retraining; {found.confidence:.0%} intervals")
+    axes.set_title(
+        f"Each batch as its champion met it, before any retraining; {found.confidence:.0%} intervals"
+    )
     axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4)
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.2 * (high - low), high)  # room for the legend
@@ -150,7 +182,9 @@ def _deeds(axes: Axes, found: Replay) -> None:
                 axes.plot(at, row, zorder=2, **style)
                 seen.add(one.action)
     for action in (one for one in MARKS if one in seen):
-        axes.plot([], [], label=WORDS[action], **{"color": DARK, "ls": "", **MARKS[action], "ms": 7})
+        axes.plot(
+            [], [], label=WORDS[action], **{"color": DARK, "ls": "", **MARKS[action], "ms": 7}
+        )
     _batches(axes, found)
     axes.set_yticks(range(len(courses)), [one.policy for one in courses])
     axes.set(ylim=(len(courses) - 0.4, -0.6))
@@ -158,7 +192,13 @@ def _deeds(axes: Axes, found: Replay) -> None:
     axes.spines["left"].set_visible(False)
     axes.set_title("What each policy did then")
     if seen:
-        axes.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(seen), borderaxespad=0.1)
+        axes.legend(
+            fontsize=8.5,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=len(seen),
+            borderaxespad=0.1,
+        )
 
 
 def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
@@ -168,13 +208,23 @@ def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
             axes.axvspan(at - 0.5, at + 0.5, color=AMBER, alpha=0.16, lw=0, zorder=0)
             if names:
                 where = axes.get_xaxis_transform()
-                axes.text(at, 0.97, HELD, transform=where, fontsize=8.5, color=AMBER, ha="center", va="top")
+                axes.text(
+                    at,
+                    0.97,
+                    HELD,
+                    transform=where,
+                    fontsize=8.5,
+                    color=AMBER,
+                    ha="center",
+                    va="top",
+                )
     shown = range(0, len(found.batches), max(1, ceil(len(found.batches) / 14)))
     axes.set_xticks(list(shown), [found.batches[at] for at in shown])
     axes.set_xlim(-0.5, len(found.batches) - 0.5)
 
 
-# --- in all -----------------------------------------------------------------------------------------------------------
+# --- in all
+# --------------------------------------------------------------------------------------------------
 
 
 def _gains(axes: Axes, found: Replay) -> None:
@@ -184,7 +234,14 @@ def _gains(axes: Axes, found: Replay) -> None:
         if course is not found.courses[0] and all(isfinite(one) for one in edges):
             draw_interval(axes, row, edges, colour)
         told = f"mean {course.mean.value:.4f}"
-        axes.annotate(told, (1.0, row), xycoords=axes.get_yaxis_transform(), fontsize=8.5, va="center", ha="right")
+        axes.annotate(
+            told,
+            (1.0, row),
+            xycoords=axes.get_yaxis_transform(),
+            fontsize=8.5,
+            va="center",
+            ha="right",
+        )
     axes.axvline(0, color=DARK, lw=0.8, zorder=0)
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 1.2 * (high - low))  # room for the means
@@ -198,7 +255,9 @@ def _retrainings(axes: Axes, courses: Sequence[Course]) -> None:
         axes.barh(row, course.promotions, color=_colour(course), height=0.6)
         rest = course.retrainings - course.promotions
         axes.barh(row, rest, left=course.promotions, color=_colour(course), height=0.6, alpha=0.35)
-        told = f" {course.retrainings}" + (f", {course.promotions} promoted" if course.retrainings else "")
+        told = f" {course.retrainings}" + (
+            f", {course.promotions} promoted" if course.retrainings else ""
+        )
         axes.annotate(told, (course.retrainings, row), fontsize=8.5, va="center")
     axes.set_xlim(0, 1.5 * max([1, *(one.retrainings for one in courses)]))
     axes.locator_params(axis="x", integer=True)

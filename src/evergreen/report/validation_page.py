@@ -58,7 +58,11 @@ def write_validation_page(project: Project, reports: Sequence[BatchReport], mode
 def validation_page(reports: Sequence[BatchReport], title: str) -> str:
     """Return the whole page for `reports`, oldest first."""
     bad = [one for one in reports if one.faults]
-    shown = [one for place, one in enumerate(reports, start=1) if one.faults or place > len(reports) - NEWEST]
+    shown = [
+        one
+        for place, one in enumerate(reports, start=1)
+        if one.faults or place > len(reports) - NEWEST
+    ]
     verdict = _verdict(reports, bad)
     sections = [
         _header(reports, bad, verdict, title),
@@ -78,7 +82,9 @@ def _verdict(reports: Sequence[BatchReport], bad: Sequence[BatchReport]) -> str:
     return f"batch {names} is bad" if len(bad) == 1 else f"{len(bad)} batches are bad: {names}"
 
 
-def _header(reports: Sequence[BatchReport], bad: Sequence[BatchReport], verdict: str, title: str) -> str:
+def _header(
+    reports: Sequence[BatchReport], bad: Sequence[BatchReport], verdict: str, title: str
+) -> str:
     span = f" · {reports[0].batch} to {reports[-1].batch}" if len(reports) > 1 else ""
     kind = "bad" if bad else "good" if reports else ""
     return page.header(title + span, verdict, kind)
@@ -93,7 +99,8 @@ def _tiles(reports: Sequence[BatchReport], bad: Sequence[BatchReport]) -> str:
         ("rows", f"{rows:,}", ""),
         ("valid", f"{valid:,}", share(valid, rows)),
         ("quarantined", f"{quarantined:,}", share(quarantined, rows)),
-        *([("held back", f"{held:,}", share(held, rows))] if held else []),  # so that the tiles add up
+        # So that the tiles add up
+        *([("held back", f"{held:,}", share(held, rows))] if held else []),
         ("rules per batch", f"{rules[0]} to {rules[-1]}" if len(rules) > 1 else f"{rules[0]}", ""),
     ]
     return page.tiles(tiles)
@@ -101,7 +108,9 @@ def _tiles(reports: Sequence[BatchReport], bad: Sequence[BatchReport]) -> str:
 
 def _map(shown: Sequence[BatchReport], total: int) -> str:
     tall = " tall" if len(shown) > 8 or any(len(one.batch) > 12 for one in shown) else ""
-    names = "".join(f'<th scope="col"><b>{text("✗ " * bool(one.faults) + one.batch)}</b></th>' for one in shown)
+    names = "".join(
+        f'<th scope="col"><b>{text("✗ " * bool(one.faults) + one.batch)}</b></th>' for one in shown
+    )
     body = "\n".join(_rule(cells, shown) for cells in _rules(shown))
     return (
         f'<h2>Rules and batches</h2><p class="note">{LEGEND}.{_cut(shown, total)}</p>\n'
@@ -138,7 +147,8 @@ def _cell(check: Check | None, report: BatchReport) -> str:
     broken = f"; {count(check.broken, 'row', 'rows')} break it" if check.broken else ""
     kind, mark = _result(check)
     part = check.broken / max(report.rows, 1)
-    heat = f' style="--heat:{30 + 40 * min(1, part / 0.05):.0f}%"' if kind == "warn" else ""  # full heat from 5%
+    # Full heat from 5%
+    heat = f' style="--heat:{30 + 40 * min(1, part / 0.05):.0f}%"' if kind == "warn" else ""
     return f'<td class="{kind}"{heat} title="{text(f"{report.batch}: {check.says}{broken}{observed}")}">{mark}</td>'
 
 
@@ -155,7 +165,9 @@ def _batches(shown: Sequence[BatchReport], total: int) -> str:
 
 
 def _batch(report: BatchReport, is_open: bool) -> str:
-    body = "\n".join(_check(check) for check in sorted(report.checks, key=lambda check: check.passed))
+    body = "\n".join(
+        _check(check) for check in sorted(report.checks, key=lambda check: check.passed)
+    )
     return (
         f"<details{' open' if is_open else ''}>{_summary(report)}\n"
         f'<table class="checks ruled"><caption class="unseen">Checks of batch {text(report.batch)}</caption>\n'
@@ -167,9 +179,15 @@ def _batch(report: BatchReport, is_open: bool) -> str:
 
 def _summary(report: BatchReport) -> str:
     parts = (("valid", report.valid), ("quarantined", report.quarantined), ("held", _held(report)))
-    bar = "".join(f'<i class="{name}" style="flex-grow:{rows}"></i>' for name, rows in parts if rows)
+    bar = "".join(
+        f'<i class="{name}" style="flex-grow:{rows}"></i>' for name, rows in parts if rows
+    )
     words = f"{report.valid:,} of {count(report.rows, 'row', 'rows')} valid"
-    verdict = '<b class="bad">✗ bad: all rows held back</b>' if report.faults else f'<b class="good">✓</b> {words}'
+    verdict = (
+        '<b class="bad">✗ bad: all rows held back</b>'
+        if report.faults
+        else f'<b class="good">✓</b> {words}'
+    )
     return (
         f'<summary><strong>{text(report.batch)}</strong><span class="bar" aria-hidden="true">{bar}</span>'
         f'<span class="number">{share(report.valid, report.rows)}</span><em>{verdict}</em></summary>'
@@ -193,4 +211,5 @@ def _cut(shown: Sequence[BatchReport], total: int) -> str:
 
 
 def _held(report: BatchReport) -> int:
-    return report.rows - report.valid - report.quarantined  # rows of a bad batch: neither taken nor quarantined
+    # Rows of a bad batch: neither taken nor quarantined
+    return report.rows - report.valid - report.quarantined

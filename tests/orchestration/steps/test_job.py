@@ -18,7 +18,14 @@ from evergreen.commit import Commit, first_commit
 from evergreen.errors import InputError
 from evergreen.orchestration.server import ended_tag_of, tag_of, waiting_tag_of
 from evergreen.orchestration.steps import data, job, life, models, sweeps
-from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown, show_again, skipped, value
+from evergreen.orchestration.steps.job import (
+    Job,
+    not_a_mistake,
+    note_shown,
+    show_again,
+    skipped,
+    value,
+)
 from evergreen.project import Project
 
 TASKS = {
@@ -50,7 +57,12 @@ def test_a_skipped_step_is_shown_with_its_reason(result: object) -> None:
     with disable_run_logger():
         state = skipped("no new batch", result)
         again = job.skip.fn("train", "no new batch")
-    assert (state.name, state.message, state.data, state.is_completed()) == ("Skipped", "no new batch", result, True)
+    assert (state.name, state.message, state.data, state.is_completed()) == (
+        "Skipped",
+        "no new batch",
+        result,
+        True,
+    )
     assert (again.name, again.message, again.data) == ("Skipped", "no new batch", None)
 
 
@@ -65,7 +77,15 @@ def test_a_skipped_step_is_shown_with_its_reason(result: object) -> None:
         (Failed(data=caused(RuntimeError("task"), InputError("give a name"))), False),
         (Failed(data=caused(RuntimeError("task"), OSError(28, "full", "/x"))), False),
     ],
-    ids=["fault", "connection", "crash", "mistake", "permission", "mistake below", "full disk below"],
+    ids=[
+        "fault",
+        "connection",
+        "crash",
+        "mistake",
+        "permission",
+        "mistake below",
+        "full disk below",
+    ],
 )
 def test_only_what_trying_again_can_mend_is_tried_again(state: Any, again: bool) -> None:
     assert not_a_mistake(data.ingest, None, state) is again  # type: ignore[arg-type]
@@ -73,11 +93,26 @@ def test_only_what_trying_again_can_mend_is_tried_again(state: Any, again: bool)
 
 def test_no_task_is_cached_by_prefect_or_repeats_a_mistake() -> None:
     """DVC and the fingerprints say what is there already; a second authority would contradict them."""
-    steps = {"ingest", "validate", "prepare", "plan", "leaks", "bias", "matrix", "train", "evaluate", "register"}
+    steps = {
+        "ingest",
+        "validate",
+        "prepare",
+        "plan",
+        "leaks",
+        "bias",
+        "matrix",
+        "train",
+        "evaluate",
+        "register",
+    }
     steps |= {"compare", "decide"}
     assert steps <= set(TASKS)
     assert [name for name, one in TASKS.items() if one.cache_policy != NO_CACHE] == []
-    assert [name for name, one in TASKS.items() if one.retries and one.retry_condition_fn is not not_a_mistake] == []
+    assert [
+        name
+        for name, one in TASKS.items()
+        if one.retries and one.retry_condition_fn is not not_a_mistake
+    ] == []
     assert {name for name, one in TASKS.items() if one.retries} >= {"ingest", "train", "register"}
 
 
@@ -98,7 +133,10 @@ def test_a_run_is_known_to_hold_the_project_only_while_it_does(
 
     monkeypatch.setattr(job, "tell_prefect", tell)
     monkeypatch.setattr(job, "close_killed_runs", lambda *_, **__: told.append(("closes", True)))
-    with pytest.raises(ValueError, match="a bug") if fails else nullcontext(), Job.open().hold("some name"):
+    with (
+        pytest.raises(ValueError, match="a bug") if fails else nullcontext(),
+        Job.open().hold("some name"),
+    ):
         told.append(("works", True))
         if fails:
             raise ValueError("a bug")
@@ -107,10 +145,16 @@ def test_a_run_is_known_to_hold_the_project_only_while_it_does(
     assert told == [*turn, ("works", True), ("ended", True)]
 
 
-def test_a_run_that_finds_another_under_way_waits_no_longer(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_finds_another_under_way_waits_no_longer(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
     monkeypatch.setattr(job, "tell_prefect", lambda **about: told.extend(about["tags"]))
-    with project.lock(), pytest.raises(InputError, match="another run"), Job.open().hold("some name"):
+    with (
+        project.lock(),
+        pytest.raises(InputError, match="another run"),
+        Job.open().hold("some name"),
+    ):
         pass
     assert told == [waiting_tag_of(project), ended_tag_of(project)]
 
@@ -124,10 +168,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(tmp_path)
 
 
-def test_a_job_is_that_of_the_working_directory_with_some_parameters_replaced(project: Project) -> None:
+def test_a_job_is_that_of_the_working_directory_with_some_parameters_replaced(
+    project: Project,
+) -> None:
     one = Job.open(sweep={"seeds": None, "model": "mean"}, train={"device": "cpu"})
     assert one.project == project
-    assert (one.params.sweep.seeds, one.params.sweep.model, one.params.train.device) == (4, "mean", "cpu")
+    assert (one.params.sweep.seeds, one.params.sweep.model, one.params.train.device) == (
+        4,
+        "mean",
+        "cpu",
+    )
     assert not project.stores.exists()
     with pytest.raises(InputError, match=r"sweep\.seeds"):
         Job.open(sweep={"seeds": 0})
@@ -151,7 +201,8 @@ def test_the_pictures_shown_are_those_of_the_run_that_is_told_of(project: Projec
         assert picture.read_text() == f"picture of {content}"
 
 
-# --- which code a run is of -------------------------------------------------------------------------------------------
+# --- which code a run is of
+# -------------------------------------------------------------------------------------------
 
 
 def note(project: Project) -> Commit:

@@ -19,7 +19,9 @@ from evergreen.orchestration.steps.job import Job
 from evergreen.registry import Registered
 
 WAITING = Registered("evergreen", "2", "challenger")
-DECISION = Decision(ASK, ("better beyond the noise",), {"rules": [{"name": "better", "met": True, "says": "so"}]})
+DECISION = Decision(
+    ASK, ("better beyond the noise",), {"rules": [{"name": "better", "met": True, "says": "so"}]}
+)
 
 
 class Registry:
@@ -61,7 +63,9 @@ def test_a_person_is_asked_where_there_is_a_page(
 ) -> None:
     page, said, alias = CASES[case]
     registry, tags = Registry(), []
-    monkeypatch.setattr(job, "tell_prefect", lambda **about: tags.extend(tag.split()[0] for tag in about["tags"]))
+    monkeypatch.setattr(
+        job, "tell_prefect", lambda **about: tags.extend(tag.split()[0] for tag in about["tags"])
+    )
     monkeypatch.setattr(life, "deployment", SimpleNamespace(id=page))
     monkeypatch.setattr(life, "pause_flow_run", answer(said))
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
@@ -95,23 +99,34 @@ def test_a_promotion_that_was_approved_waits_for_the_run_that_has_begun_meanwhil
 
     monkeypatch.setattr(life, "deployment", SimpleNamespace(id="id"))
     monkeypatch.setattr(life, "pause_flow_run", begin)
-    monkeypatch.setattr(registry, "promote", lambda *what: (told.append("promoted"), promote(*what)))
+    monkeypatch.setattr(
+        registry, "promote", lambda *what: (told.append("promoted"), promote(*what))
+    )
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     with disable_run_logger():
         assert life.wait_for_approval(job, WAITING, DECISION).alias == "champion"
     assert told == ["the other run ends", "promoted"]
 
 
-@pytest.mark.parametrize("champion", [None, "2"], ids=["for the first time", "again, as it failed after that"])
+@pytest.mark.parametrize(
+    "champion", [None, "2"], ids=["for the first time", "again, as it failed after that"]
+)
 def test_a_decision_that_is_tried_again_promotes_once(
-    champion: str | None, make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    champion: str | None,
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[str] = []
 
     class Half(Registry):
         def recover(self) -> list[str]:
             done.append("recovered")
-            return ["version 2 was being promoted when the process was killed: it is champion"] if champion else []
+            return (
+                ["version 2 was being promoted when the process was killed: it is champion"]
+                if champion
+                else []
+            )
 
         def aliases(self) -> dict[str, str]:
             return {"champion": champion} if champion else {}
@@ -126,7 +141,9 @@ def test_a_decision_that_is_tried_again_promotes_once(
     monkeypatch.setattr(life, "show_links", lambda *_: None)
     monkeypatch.setattr(life, "create_markdown_artifact", lambda *_, **__: None)
     monkeypatch.setattr("evergreen.data.split.Split.read", lambda _: split)
-    monkeypatch.setattr("evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png")
+    monkeypatch.setattr(
+        "evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png"
+    )
     monkeypatch.setattr(Job, "registry", property(lambda _: Half()))
     judged: Any = SimpleNamespace(evidence=SimpleNamespace(champion=None))
     with disable_run_logger():

@@ -24,18 +24,25 @@ PLAN = Plan("cpu", Slots(2, 1), "fingerprint", "data.dir")
 
 @pytest.mark.parametrize(
     ("reused", "said"),
-    [(False, "log_loss 0.4321 after 7 rounds, 2.5 s"), (True, "log_loss 0.4321 after 7 rounds, from an earlier run")],
+    [
+        (False, "log_loss 0.4321 after 7 rounds, 2.5 s"),
+        (True, "log_loss 0.4321 after 7 rounds, from an earlier run"),
+    ],
 )
 def test_a_seed_is_told_in_a_few_words(reused: bool, said: str) -> None:
     trained = Trained(3, b"", 7, 0.4, {}, seconds=2.54)
     assert Seed(trained, {"log_loss": 0.43214, "roc_auc": 0.9}, reused).tell() == said
 
 
-def test_a_run_is_named_after_its_holdout_and_carries_its_facts(make_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_a_run_is_named_after_its_holdout_and_carries_its_facts(
+    make_job: Callable[..., Job], tmp_path: Path
+) -> None:
     one = make_job(tmp_path, sweep={"seeds": 3, "first_seed": 5})
     one.project.features.mkdir(parents=True)
     parts = {"train": ["2013-01", "2013-02"], "validation": ["2013-03"], "holdout": ["2013-04"]}
-    split = {role: {"batches": batches, "start": None, "end": None} for role, batches in parts.items()}
+    split = {
+        role: {"batches": batches, "start": None, "end": None} for role, batches in parts.items()
+    }
     (one.project.features / "split.json").write_text(json.dumps(split))
     (one.project.root / "dvc.lock").write_text("stages: {}")
     name, facts, texts = describe(one, PLAN, "drift of temp")
@@ -60,7 +67,9 @@ def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
     """Else there would be no champion for as long as the data stay as they are."""
     reopened: list[str] = []
     run = SimpleNamespace(info=SimpleNamespace(run_id="run"))
-    tracker: Any = SimpleNamespace(recover=list, find_finished=lambda _: run, reopen=reopened.append)
+    tracker: Any = SimpleNamespace(
+        recover=list, find_finished=lambda _: run, reopen=reopened.append
+    )
     registry = SimpleNamespace(
         recover=list,
         version_of=lambda _: Registered("evergreen", "2", ""),

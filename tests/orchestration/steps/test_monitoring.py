@@ -20,7 +20,14 @@ from evergreen.life.decide import Decision
 from evergreen.model.metrics import Estimate
 from evergreen.orchestration.steps import monitoring
 from evergreen.orchestration.steps.job import Job
-from evergreen.orchestration.steps.monitoring import Watched, ask, ask_for_first, decide, find_waiting, look_back
+from evergreen.orchestration.steps.monitoring import (
+    Watched,
+    ask,
+    ask_for_first,
+    decide,
+    find_waiting,
+    look_back,
+)
 from evergreen.orchestration.watch import DRIFTED
 
 EXPECTED = Estimate(0.7, 0.69, 0.71)
@@ -46,9 +53,13 @@ class Journal:
         return [one for one in self.written if one.action == "retrain"]
 
 
-def watched(journal: Journal, newest: str = "2013-02-28 00:00:00", holdout: tuple[str, ...] = ("2013-03",)) -> Watched:
+def watched(
+    journal: Journal, newest: str = "2013-02-28 00:00:00", holdout: tuple[str, ...] = ("2013-03",)
+) -> Watched:
     learnt = SimpleNamespace(newest=newest, keys=range(2000))
-    reference = SimpleNamespace(version="3", model=SimpleNamespace(learnt=learnt), expected={"roc_auc": EXPECTED})
+    reference = SimpleNamespace(
+        version="3", model=SimpleNamespace(learnt=learnt), expected={"roc_auc": EXPECTED}
+    )
     return Watched(reference, journal, holdout, "roc_auc")  # type: ignore[arg-type]
 
 
@@ -61,7 +72,11 @@ def job(make_job: Callable[..., Job], tmp_path: Path) -> Job:
         name = f"2013-{month:02}"
         features.folder.mkdir(parents=True, exist_ok=True)
         pl.DataFrame({"x": [month]}).write_parquet(features.file(name))
-        when = {"start": f"{name}-01 00:00:00", "middle": f"{name}-15 00:00:00", "end": f"{name}-28 00:00:00"}
+        when = {
+            "start": f"{name}-01 00:00:00",
+            "middle": f"{name}-15 00:00:00",
+            "end": f"{name}-28 00:00:00",
+        }
         features.record(name, features.file(name), rows=1000, **when)
     return made
 
@@ -73,11 +88,19 @@ def names(found: list[Any]) -> list[str]:
 def seen(batch: str, **more: Any) -> dict[str, Any]:
     estimate = {"value": 0.7, "low": 0.69, "high": 0.71}
     drift = {"drifted": [], "together": False, "label_drifted": False, "prediction_drifted": False}
-    known = {"batch": batch, "end": f"{batch}-28T00:00:00", "rows": 1000, "labelled": 1000, "drift": drift, "unfit": []}
+    known = {
+        "batch": batch,
+        "end": f"{batch}-28T00:00:00",
+        "rows": 1000,
+        "labelled": 1000,
+        "drift": drift,
+        "unfit": [],
+    }
     return known | {"real": {"roc_auc": estimate}, "adjusted": {}, "answered": False} | more
 
 
-# --- what waits -------------------------------------------------------------------------------------------------------
+# --- what waits
+# --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_newer_than_all_that_the_champion_knows_waits_oldest_first(job: Job) -> None:
@@ -87,7 +110,8 @@ def test_what_is_newer_than_all_that_the_champion_knows_waits_oldest_first(job: 
 def test_what_was_looked_at_waits_no_more_until_it_or_the_rules_change(job: Job) -> None:
     first, second = find_waiting(job, watched(Journal()))
     journal = Journal(Entry(first.name, "3", first.stamp), Entry(second.name, "2", second.stamp))
-    assert names(find_waiting(job, watched(journal))) == ["2013-05"]  # the other entry is of another champion
+    # The other entry is of another champion
+    assert names(find_waiting(job, watched(journal))) == ["2013-05"]
     stricter = Job(job.project, job.params.override(drift={"smallest_shift": 0.5}), job.tracker)
     assert names(find_waiting(stricter, watched(journal))) == ["2013-04", "2013-05"]
 
@@ -96,7 +120,9 @@ def test_a_batch_that_came_late_waits_in_order_of_its_time(job: Job) -> None:
     features = Manifest(job.project.features)
     pl.DataFrame({"x": [0]}).write_parquet(features.file("zz-late"))
     moment = "2013-04-10 00:00:00"
-    features.record("zz-late", features.file("zz-late"), rows=5, start=moment, middle=moment, end=moment)
+    features.record(
+        "zz-late", features.file("zz-late"), rows=5, start=moment, middle=moment, end=moment
+    )
     assert names(find_waiting(job, watched(Journal()))) == ["zz-late", "2013-04", "2013-05"]
 
 
@@ -107,24 +133,37 @@ def test_rows_that_the_champion_scored_wait_too(
     version: str, expected: list[str], job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Kept(
-        "today", Scorer("m", version, "r"), "f", 5, 5, 0, {}, "2013-06-01T00:00:00", {}, job.project.predictions
+        "today",
+        Scorer("m", version, "r"),
+        "f",
+        5,
+        5,
+        0,
+        {},
+        "2013-06-01T00:00:00",
+        {},
+        job.project.predictions,
     )
     monkeypatch.setattr("evergreen.data.predictions.known", lambda project: [("today", version)])
     monkeypatch.setattr(Kept, "read", classmethod(lambda cls, path: kept))
     assert names(find_waiting(job, watched(Journal()))) == expected
 
 
-# --- what follows -----------------------------------------------------------------------------------------------------
+# --- what follows
+# --------------------------------------------------------------------------------------------------
 
 
-def test_the_policy_is_told_of_retrainings_and_new_rows(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_policy_is_told_of_retrainings_and_new_rows(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[Any] = []
     trainings = [SimpleNamespace(holdout=("2013-03",)), SimpleNamespace(holdout=("gone",))]
     monkeypatch.setattr(type(job.tracker), "trainings", lambda _: trainings)
     monkeypatch.setattr(monitoring, "decide_retraining", lambda *given: told.append(given))
     decide(job, watched(Journal()), [seen("2013-04"), seen("2013-05", answered=True)])
     ((windows, life, params),) = told
-    assert [one.batch for one in windows] == ["2013-04"]  # the labels of the other came with another batch
+    # The labels of the other came with another batch
+    assert [one.batch for one in windows] == ["2013-04"]
     assert life.retrainings == (datetime.fromisoformat("2013-03-28 00:00:00"),)
     assert (life.learnt_until, life.new_rows, life.learnt_rows) == (
         datetime.fromisoformat("2013-02-28 00:00:00"),
@@ -153,7 +192,12 @@ class Registry:
 @pytest.mark.parametrize(
     ("before", "facts", "action", "back"),
     [
-        ("2", [seen("2013-04"), seen("2013-05")], "rollback", "2: by evidence of 2013-04, 2013-05: it did better."),
+        (
+            "2",
+            [seen("2013-04"), seen("2013-05")],
+            "rollback",
+            "2: by evidence of 2013-04, 2013-05: it did better.",
+        ),
         ("2", [seen("2013-04")], "keep", ""),
         (
             "2",
@@ -167,7 +211,12 @@ class Registry:
     ],
 )
 def test_the_champion_before_comes_back_where_the_evidence_says_so(
-    before: str | None, facts: list[Any], action: str | None, back: str, job: Job, monkeypatch: pytest.MonkeyPatch
+    before: str | None,
+    facts: list[Any],
+    action: str | None,
+    back: str,
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry = Registry(before)
     said = Decision(action or "keep", ("it did better.",), {"rules": []})  # type: ignore[arg-type]
@@ -212,15 +261,23 @@ def test_nobody_comes_back_where_there_is_nothing_to_compare(
     monkeypatch.setattr(monitoring, "judge_rollback", judge)
     with disable_run_logger():
         assert (
-            look_back.fn(job, watched(Journal(Entry("2013-04", "3", ""), facts={"2013-04": seen("2013-04")}))) is None
+            look_back.fn(
+                job, watched(Journal(Entry("2013-04", "3", ""), facts={"2013-04": seen("2013-04")}))
+            )
+            is None
         )
     assert registry.back == ""
 
 
-def test_what_was_asked_for_is_told_again_until_it_is_made(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_for_is_told_again_until_it_is_made(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[Any] = []
     monkeypatch.setattr(monitoring, "tell", lambda project, *said: told.append(said))
-    journal = Journal(Entry("2013-04", "3", "", "watch", "so"), Entry("2013-05", "3", "", "retrain", "it fell", "run"))
+    journal = Journal(
+        Entry("2013-04", "3", "", "watch", "so"),
+        Entry("2013-05", "3", "", "retrain", "it fell", "run"),
+    )
     with disable_run_logger():
         for _ in range(2):
             assert [one.batch for one in ask(job, watched(journal))] == ["2013-05"]
@@ -230,14 +287,18 @@ def test_what_was_asked_for_is_told_again_until_it_is_made(job: Job, monkeypatch
     assert told == [(DRIFTED, payload)] * 2
 
 
-def test_without_a_champion_the_first_is_asked_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_champion_the_first_is_asked_for(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[Any] = []
     monkeypatch.setattr(monitoring, "tell", lambda project, *said: told.append(said))
     for aliases, why in (
         ({}, "there is no champion yet"),
         ({"champion": "3"}, "version 3 cannot be used"),
     ):
-        registry = SimpleNamespace(aliases=lambda aliases=aliases: aliases, why_no_champion=lambda: "it was refused")
+        registry = SimpleNamespace(
+            aliases=lambda aliases=aliases: aliases, why_no_champion=lambda: "it was refused"
+        )
         monkeypatch.setattr(Job, "registry", property(lambda _, registry=registry: registry))
         with disable_run_logger():
             assert ask_for_first(job).startswith("version 3 cannot" if aliases else "none yet")

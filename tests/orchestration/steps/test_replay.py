@@ -25,13 +25,25 @@ from evergreen.tracking import Tracker
 pytestmark = pytest.mark.slow
 
 STEP = Step("2013-04", 900, 0.7, 0.68, 0.72, "2013-03", NOTHING, "never retrains")
-UNKNOWN = Step("2013-05", 12, float("nan"), float("nan"), float("nan"), "2013-03", NOTHING, "never retrains")
-COURSE = Course("never", (STEP, UNKNOWN), 0, 0, 0.0, Estimate(0.7, 0.68, 0.72), Estimate(0, 0, 0), np.zeros(3))
+UNKNOWN = Step(
+    "2013-05", 12, float("nan"), float("nan"), float("nan"), "2013-03", NOTHING, "never retrains"
+)
+COURSE = Course(
+    "never", (STEP, UNKNOWN), 0, 0, 0.0, Estimate(0.7, 0.68, 0.72), Estimate(0, 0, 0), np.zeros(3)
+)
 TITLES = [Options().title(one) for one in POLICIES]
 FOUND = Replay(
-    "roc_auc", 0.95, ("2013-04", "2013-05"), (), (), {}, tuple(replace(COURSE, policy=one) for one in TITLES)
+    "roc_auc",
+    0.95,
+    ("2013-04", "2013-05"),
+    (),
+    (),
+    {},
+    tuple(replace(COURSE, policy=one) for one in TITLES),
 )
-AGES = tuple(Aged(f"2013-0{5 - age}", "2013-05", age, 900, 0.7 - 0.01 * age, np.zeros(3)) for age in (1, 2))
+AGES = tuple(
+    Aged(f"2013-0{5 - age}", "2013-05", age, 900, 0.7 - 0.01 * age, np.zeros(3)) for age in (1, 2)
+)
 
 
 @pytest.fixture
@@ -72,13 +84,17 @@ def test_each_policy_is_told_of(running: Any, said: list[str]) -> None:
         ({"left_out": {"2013-04": "empty"}}, "left out: empty"),
     ],
 )
-def test_a_batch_that_measures_nothing_is_explained(changes: Any, told: str, running: Any, said: list[str]) -> None:
+def test_a_batch_that_measures_nothing_is_explained(
+    changes: Any, told: str, running: Any, said: list[str]
+) -> None:
     vars(running).update(changes, advance=lambda name: ())
     tasks.arrive.fn(running, "2013-04")
     assert said == [told]
 
 
-def test_batches_arrive_in_order_and_progress_is_shown(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_arrive_in_order_and_progress_is_shown(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     came, shown = [], []
     monkeypatch.setattr(tasks, "create_progress_artifact", lambda *_, **__: "id")
     monkeypatch.setattr(tasks, "update_progress_artifact", lambda _, share: shown.append(share))
@@ -99,7 +115,12 @@ def test_what_came_of_it_is_drawn_written_and_recorded(
     tasks.publish.fn(job, replace(FOUND, ages=ages), running)
     assert tables == [FOUND.as_table()]
     assert said == [FOUND.finding]
-    assert json.loads((job.project.reports / "replay.json").read_text())["courses"][0]["steps"][1]["value"] is None
+    assert (
+        json.loads((job.project.reports / "replay.json").read_text())["courses"][0]["steps"][1][
+            "value"
+        ]
+        is None
+    )
     (run,) = tracker.client.search_runs([tracker.experiment_called("evergreen replay")])
     assert run.info.status == "FINISHED"
     for title in TITLES:

@@ -25,7 +25,9 @@ from late_flights.dataset import dataset
 
 ONE = Scorer("flights", "3", "run of 3")
 ROWS = month("2013-04").head(6)
-SAID = pl.DataFrame({"key_flight": ROWS["flight"], "prediction": pl.Series([0.5] * 6, dtype=pl.Float32)})
+SAID = pl.DataFrame(
+    {"key_flight": ROWS["flight"], "prediction": pl.Series([0.5] * 6, dtype=pl.Float32)}
+)
 
 
 class Registry:
@@ -54,7 +56,9 @@ class Registry:
 
     def open(self, number: str) -> Any:
         self.opened += 1
-        return SimpleNamespace(encoder=SimpleNamespace(levels={}), definition=Definition.of(dataset, "binary"))
+        return SimpleNamespace(
+            encoder=SimpleNamespace(levels={}), definition=Definition.of(dataset, "binary")
+        )
 
 
 @pytest.fixture
@@ -96,8 +100,15 @@ def test_reading_says_whether_the_rows_were_scored_before(job: Job, tmp_path: Pa
     ROWS.write_csv(tmp_path / "rows.csv")
     with disable_run_logger():
         plan = scoring.read.fn(job, str(tmp_path / "rows.csv"), "april")
-        assert (plan.given.batch, plan.given.rows.height, plan.scorer, plan.kept) == ("april", 6, ONE, None)
-        kept, _ = keep(job.project, dataset, plan.given, ONE, SAID, sketch(SAID, None), ROWS.clear(), {})
+        assert (plan.given.batch, plan.given.rows.height, plan.scorer, plan.kept) == (
+            "april",
+            6,
+            ONE,
+            None,
+        )
+        kept, _ = keep(
+            job.project, dataset, plan.given, ONE, SAID, sketch(SAID, None), ROWS.clear(), {}
+        )
         assert scoring.read.fn(job, str(tmp_path / "rows.csv"), "april").kept == kept
 
 
@@ -106,12 +117,18 @@ def test_scoring_keeps_and_shows(job: Job, monkeypatch: pytest.MonkeyPatch) -> N
     features, _ = featurize_unlabelled(dataset, ROWS)
     scores = Scores(SAID, features, {"cancelled": 2})
     monkeypatch.setattr("evergreen.model.score.score_rows", lambda *_: scores)
-    monkeypatch.setattr(scoring, "create_table_artifact", lambda table, **about: tables.append((table, about)))
-    plan, checked = scoring.Plan(Given("april", ROWS), ONE), SimpleNamespace(valid=ROWS, quarantined=ROWS.head(1))
+    monkeypatch.setattr(
+        scoring, "create_table_artifact", lambda table, **about: tables.append((table, about))
+    )
+    plan, checked = (
+        scoring.Plan(Given("april", ROWS), ONE),
+        SimpleNamespace(valid=ROWS, quarantined=ROWS.head(1)),
+    )
     with disable_run_logger():
         kept, fresh = scoring.score.fn(job, plan, checked)
         assert fresh
-        assert scoring.score.fn(job, plan, checked) == (kept, False)  # tried again after it was kept
+        # Tried again after it was kept
+        assert scoring.score.fn(job, plan, checked) == (kept, False)
     assert pl.read_parquet(kept.path)["prediction"].to_list() == [0.5] * 6
     assert list(read_sketch(job.project, "april", "3").columns) == list(dataset.features)
     table, about = tables[0]

@@ -13,7 +13,9 @@ SECRET = "https://host/x?sig=abc123"
 def test_what_is_shown_holds_no_secret(kind, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        shown.artifacts, f"create_{kind}_artifact", lambda what, **about: seen.append((what, about)) or "an id"
+        shown.artifacts,
+        f"create_{kind}_artifact",
+        lambda what, **about: seen.append((what, about)) or "an id",
     )
     given = f"see {SECRET}" if kind == "markdown" else [{"what": SECRET, SECRET: 3}]
     made = getattr(shown, f"create_{kind}_artifact")(given, key="key", description=SECRET)

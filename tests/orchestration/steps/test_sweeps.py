@@ -47,13 +47,29 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
     limit = Semaphore(1)
     with disable_run_logger():
         fresh = sweeps.train.fn(
-            one, Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots), "run", [None], 1, None, limit, "train"
+            one,
+            Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots),
+            "run",
+            [None],
+            1,
+            None,
+            limit,
+            "train",
         )
         known = sweeps.train.fn(
-            one, Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots), "run", [None], 1, model, limit, "train"
+            one,
+            Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots),
+            "run",
+            [None],
+            1,
+            model,
+            limit,
+            "train",
         )
     assert fresh == Seed(model, {"length": 5}, reused=False)
-    assert notes.seeds == [("run", model, {"length": 5}, seed_fingerprint("rows", one.params, "cpu", 1), JUDGED)]
+    assert notes.seeds == [
+        ("run", model, {"length": 5}, seed_fingerprint("rows", one.params, "cpu", 1), JUDGED)
+    ]
     assert (known.name, value(known)) == ("Skipped", Seed(model, {"length": 5}, reused=True))
     assert limit.acquire(blocking=False)
 
@@ -111,7 +127,8 @@ for broken, known in json.loads(sys.argv[1]):
     found.append({"ended": ended, "tried": dict(tried), "failures": dict(failures)})
 Path("found.json").write_text(json.dumps(found))
 """
-SWEEPS: dict[str, tuple[dict[int, str], list[int], dict[str, Any]]] = {  # seed -> why it fails, seeds known before
+# Seed -> why it fails, seeds known before
+SWEEPS: dict[str, tuple[dict[int, str], list[int], dict[str, Any]]] = {
     "one fails, the rest goes on": (
         {1: "luck"},
         [2],
@@ -124,7 +141,11 @@ SWEEPS: dict[str, tuple[dict[int, str], list[int], dict[str, Any]]] = {  # seed 
     "a mistake ends it": (
         {1: "mistake"},
         [],
-        {"ended": "InputError('mistake 1')", "tried": {"0": 1, "1": 1, "2": 1, "3": 1}, "failures": {"1": "mistake 1"}},
+        {
+            "ended": "InputError('mistake 1')",
+            "tried": {"0": 1, "1": 1, "2": 1, "3": 1},
+            "failures": {"1": "mistake 1"},
+        },
     ),
     "none is left": (
         dict.fromkeys(range(4), "luck"),
@@ -143,7 +164,9 @@ def test_a_failed_seed_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
     """With Prefect's own engine and server; only the training itself is made up."""
     asked = json.dumps([(broken, known) for broken, known, _ in SWEEPS.values()])
     command = [sys.executable, "-c", SWEEP, asked]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(ROOT), capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(ROOT), capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     found = dict(zip(SWEEPS, json.loads((tmp_path / "found.json").read_text()), strict=True))
     for name, (_, _, expected) in SWEEPS.items():
@@ -158,20 +181,26 @@ def test_a_failed_seed_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("role", "count"), [(ROUNDS, ROUND_SEEDS), (JUDGED, 5), (LIVE, 5)])
-def test_few_seeds_tell_the_rounds(role: str, count: int, make_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_few_seeds_tell_the_rounds(
+    role: str, count: int, make_job: Callable[..., Job], tmp_path: Path
+) -> None:
     params = make_job(tmp_path).params.override(sweep={"seeds": 5})
     assert len(Sweep(role, None, params, "rows", "cpu", Slots(1, 1)).seeds) == count
 
 
 def test_rounds_are_the_median_and_grow_with_the_rows() -> None:
     seeds = tuple(
-        Seed(Trained(seed, b"", rounds, 0.1, {}), {}, reused=False) for seed, rounds in enumerate((20, 90, 40))
+        Seed(Trained(seed, b"", rounds, 0.1, {}), {}, reused=False)
+        for seed, rounds in enumerate((20, 90, 40))
     )
     assert Search(seeds, 100).rounds(150, 2000) == 60
 
 
 def test_a_seed_that_cannot_tell_the_rounds_stops_the_run(
-    make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_tables: Callable[..., Any]
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_tables: Callable[..., Any],
 ) -> None:
     monkeypatch.setattr("evergreen.model.tables.load_stopping", lambda _: make_tables("binary"))
     seed = Seed(Trained(0, b"", 20, 0.1, {}), {}, reused=False)

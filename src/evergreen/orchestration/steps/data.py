@@ -35,7 +35,9 @@ def ingest(job: Job) -> Any:
     )
     if done is None or not done.new:
         return skipped("no new batch")
-    get_run_logger().info("%s, %s", count(len(done.new), "new batch", "new batches"), span(done.new))
+    get_run_logger().info(
+        "%s, %s", count(len(done.new), "new batch", "new batches"), span(done.new)
+    )
     return done
 
 
@@ -47,7 +49,9 @@ def validate(job: Job) -> Any:
 
     try:
         contract = Contract.of(job.project, job.params)
-        done = run_step(job.project, job.params, "validate", partial(check, job.project, contract), stale)
+        done = run_step(
+            job.project, job.params, "validate", partial(check, job.project, contract), stale
+        )
     except BadBatchError as error:
         publish_validation(job, [*read_reports(job.project), error.report])
         raise
@@ -57,7 +61,9 @@ def validate(job: Job) -> Any:
     new = [one for one in done.reports if one.batch in done.new]
     bad = sum(one.quarantined for one in new)
     rows = count(sum(one.rows for one in new), "row")
-    get_run_logger().info("%s valid, %s, %s quarantined", count(len(done.new), "batch", "batches"), rows, f"{bad:,}")
+    get_run_logger().info(
+        "%s valid, %s, %s quarantined", count(len(done.new), "batch", "batches"), rows, f"{bad:,}"
+    )
     return done
 
 
@@ -74,13 +80,16 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
             "quarantined": one.quarantined,
             "verdict": "bad" if one.faults else "valid",
             "why": "; ".join(
-                one.faults or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]
+                one.faults
+                or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]
             ),
         }
         for one in reports
     ]
     create_table_artifact(
-        table, key="validation", description="Batches and their rows; the full page: reports/validation.html"
+        table,
+        key="validation",
+        description="Batches and their rows; the full page: reports/validation.html",
     )
 
 
@@ -133,7 +142,9 @@ def publish_bias(job: Job, report: Any) -> Any:
     """Write the page, and show its numbers in the UI; returns the page's path."""
     from evergreen.report.bias_page import write_bias_page
 
-    page = write_bias_page(job.project, report, f"Data bias of {job.params.tracking.model}", job.params.bias)
+    page = write_bias_page(
+        job.project, report, f"Data bias of {job.params.tracking.model}", job.params.bias
+    )
     table = [
         {
             "what": one.name,
@@ -142,5 +153,7 @@ def publish_bias(job: Job, report: Any) -> Any:
         }
         for one in report.findings
     ]
-    create_table_artifact(table, key="bias", description="The training data; the full page: reports/bias.html")
+    create_table_artifact(
+        table, key="bias", description="The training data; the full page: reports/bias.html"
+    )
     return page

@@ -55,7 +55,9 @@ class Job:
         """Note which commit and changes this run is of; where that cannot be told, say so."""
         found, params = first_commit(self.project.root)
         if params != self.params.text:
-            found = Commit(why="params.yaml was edited while the run started: run again when it is done")
+            found = Commit(
+                why="params.yaml was edited while the run started: run again when it is done"
+            )
         if found.why:
             get_run_logger().warning("no commit is recorded: %s", found.why)
         self.tracker.commit = found
@@ -64,8 +66,9 @@ class Job:
     def hold(self, name: str) -> Iterator[None]:
         """Hold the project, as the run called `name`, and close what killed runs left open.
 
-        A run of a deployment waits for its turn; one that a person started is told at once that another is under way.
-        Before and after that it is alive without the project, and is known as such.
+        A run of a deployment waits for its turn; one that a person started is told at once that
+        another is under way. Before and after that it is alive without the project, and is known as
+        such.
         """
         with ExitStack() as stack:
             with waiting(self.project, name=name):
@@ -103,7 +106,11 @@ class Job:
 
         run_id, model = self.registry.run_of(number), self.registry.open(number)
         own = tuple(model.boosters.values())
-        seeds = own if is_seedless(model.learner) else self._boosters(run_id, LIVE if model.refit else JUDGED)
+        seeds = (
+            own
+            if is_seedless(model.learner)
+            else self._boosters(run_id, LIVE if model.refit else JUDGED)
+        )
         held_out = partial(self.tracker.read_held_out, run_id) if model.refit else None
         return Candidate(number, model, seeds, held_out, self.rows_of(model))
 
@@ -114,7 +121,9 @@ class Job:
         """Return what gives rows of features files the features and the label that `model` was made for."""
         from evergreen.data.prepare import features_of
 
-        return lambda rows: features_of(self.project, self.dataset, rows, model.definition, self.params.task)
+        return lambda rows: features_of(
+            self.project, self.dataset, rows, model.definition, self.params.task
+        )
 
 
 @contextmanager
@@ -153,7 +162,8 @@ def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Retry only what trying again can mend."""
     error = state.result(raise_on_failure=False)
     said = explain(error) if isinstance(error, BaseException) else None
-    return said is None or isinstance(said, BusyError) or isinstance(error, MemoryError)  # memory may be given back
+    # Memory may be given back
+    return said is None or isinstance(said, BusyError) or isinstance(error, MemoryError)
 
 
 def name_run(name: str) -> None:

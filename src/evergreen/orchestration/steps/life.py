@@ -51,9 +51,15 @@ def compare(
     if held and not live:
         event = job.registry.decision()
         fault = (event and job.registry.fault(event)) or "it came back meanwhile"
-        notes = (*notes, f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}")
+        notes = (
+            *notes,
+            f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}",
+        )
         get_run_logger().warning(notes[-1])
-    params, baselines = job.params, {name: p for name, p in evaluation.predictions.items() if name != MODEL}
+    params, baselines = (
+        job.params,
+        {name: p for name, p in evaluation.predictions.items() if name != MODEL},
+    )
     either = trees.candidate("trees"), linear.candidate("linear")
     chosen, judged = face(rows, *either, baselines, champion, params, notes)
     get_run_logger().info(judged.evidence.simplest)
@@ -61,7 +67,9 @@ def compare(
 
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
-def compare_refit(job: Job, plan: Plan, live: Contender, judged: Contender, evidence: Judged, search: Search) -> Judged:
+def compare_refit(
+    job: Job, plan: Plan, live: Contender, judged: Contender, evidence: Judged, search: Search
+) -> Judged:
     """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
     from evergreen.data.keys import hash_rows
     from evergreen.data.split import Part, Split, read_part
@@ -75,7 +83,8 @@ def compare_refit(job: Job, plan: Plan, live: Contender, judged: Contender, evid
     model, champion = live.model(), job.registry.champion()
     refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
     same = champion is not None and model.says_same(job.registry.open(champion))
-    influence = None if split.judged else _influence(job, plan, live.learner, search)  # each fold tells of the others
+    # Each fold tells of the others
+    influence = None if split.judged else _influence(job, plan, live.learner, search)
     refit = replace(refit, influence=influence, same=same)
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
 
@@ -96,7 +105,13 @@ def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
     return find_influence(around, between, without, taught, learner, params)
 
 
-@task(name="reload", task_run_name="reload", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
+@task(
+    name="reload",
+    task_run_name="reload",
+    retries=1,
+    retry_condition_fn=not_a_mistake,
+    cache_policy=NO_CACHE,
+)
 def reload(job: Job, registered: Registered, made: Contender, judged: Judged) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
     from evergreen.data.split import Split, read_part
@@ -109,8 +124,16 @@ def reload(job: Job, registered: Registered, made: Contender, judged: Judged) ->
     return replace(judged, evidence=replace(judged.evidence, reload=far))
 
 
-@task(name="decide", task_run_name="decide", retries=1, retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)
-def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tuple[Registered, Decision]:
+@task(
+    name="decide",
+    task_run_name="decide",
+    retries=1,
+    retry_condition_fn=not_a_mistake,
+    cache_policy=NO_CACHE,
+)
+def settle(
+    job: Job, run_id: str, registered: Registered, judged: Judged
+) -> tuple[Registered, Decision]:
     """Decide by the gate's rules, do what it says, and write it down."""
     from evergreen.data.split import Split
     from evergreen.report.comparison import draw_comparison
@@ -128,8 +151,12 @@ def settle(job: Job, run_id: str, registered: Registered, judged: Judged) -> tup
     elif decision.action == PROMOTE:
         job.registry.promote(number, held, decision, judging, files)
     else:
-        job.registry.record(number, ASKED if decision.action == ASK else REFUSED, decision, judging, files)
-    create_markdown_artifact(decision.as_markdown(), key="decision", description="Every rule of the gate")
+        job.registry.record(
+            number, ASKED if decision.action == ASK else REFUSED, decision, judging, files
+        )
+    create_markdown_artifact(
+        decision.as_markdown(), key="decision", description="Every rule of the gate"
+    )
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
     now = job.registry.registered(number)
@@ -146,14 +173,18 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
     """Wait in the Prefect UI for a person, where there is one to see it; call it without the project's lock."""
     number, before = registered.version, job.registry.aliases().get("champion")
     if not deployment.id:
-        get_run_logger().warning("version %s waits for approval: `evergreen promote --approve`", number)
+        get_run_logger().warning(
+            "version %s waits for approval: `evergreen promote --approve`", number
+        )
         return registered
     form = Approval.with_initial_data(description=decision.as_markdown())
     try:
         with waiting(job.project):
             said = pause_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN)
     except FlowPauseTimeout:
-        get_run_logger().warning("nobody answered; version %s waits: `evergreen promote --approve`", number)
+        get_run_logger().warning(
+            "nobody answered; version %s waits: `evergreen promote --approve`", number
+        )
         return registered
     if not said.promote:
         get_run_logger().info("version %s was not approved: %s", number, said.reason)
@@ -173,7 +204,9 @@ def show_links(job: Job, run_id: str, registered: Registered) -> None:
         f"- on disk: `{job.project.reports}`",
         f"- the data: `{json.dumps(data_versions(job.project))}`",
     ]
-    create_markdown_artifact("\n".join(lines), key="links", description="MLflow is up with `evergreen up`")
+    create_markdown_artifact(
+        "\n".join(lines), key="links", description="MLflow is up with `evergreen up`"
+    )
 
 
 def _called(number: str | None) -> str:

@@ -18,7 +18,15 @@ from evergreen.life.contenders import Contender, learnt_all, learnt_before
 from evergreen.life.simplest import LINEAR
 from evergreen.model.folds import part_bytes
 from evergreen.model.learner import Trained
-from evergreen.model.sweep import JUDGED, LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
+from evergreen.model.sweep import (
+    JUDGED,
+    LIVE,
+    Slots,
+    Spread,
+    share_cores,
+    sweep_fingerprint,
+    way_of,
+)
 from evergreen.orchestration.steps.data import publish_bias
 from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
@@ -49,7 +57,12 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
     split = Split.read(job.project.features / "split.json")
     roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
     parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
-    facts = {"device": plan.device, "seeds": job.params.sweep.seed_list(), "data": plan.data, "task": job.params.task}
+    facts = {
+        "device": plan.device,
+        "seeds": job.params.sweep.seed_list(),
+        "data": plan.data,
+        "task": job.params.task,
+    }
     facts["reason"] = reason
     name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
     texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
@@ -62,7 +75,8 @@ def plan(job: Job) -> Plan:
     from evergreen.model.device import count_cores, pick_device
     from evergreen.model.metrics import pick_metric
 
-    pick_metric(job.params.gate.metric, job.params.task)  # a wrong one is told before anything is trained
+    # A wrong one is told before anything is trained
+    pick_metric(job.params.gate.metric, job.params.task)
     for run_id in job.tracker.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
     device = pick_device(job.params.train.device)
@@ -73,11 +87,15 @@ def plan(job: Job) -> Plan:
     job.note_outside()
     registered = job.registry.version_of(finished.info.run_id) if finished else None
     if finished and not registered:
-        get_run_logger().warning("the model of run %s is gone or damaged: it is made again", finished.info.run_id)
+        get_run_logger().warning(
+            "the model of run %s is gone or damaged: it is made again", finished.info.run_id
+        )
         job.tracker.reopen(finished.info.run_id)
         finished = None
     elif finished and registered and _lacks_champion(job, registered):
-        get_run_logger().warning("the champion is gone or damaged: version %s is judged again", registered.version)
+        get_run_logger().warning(
+            "the champion is gone or damaged: version %s is judged again", registered.version
+        )
         job.tracker.reopen(finished.info.run_id)
         finished = None
     if not finished:
@@ -90,7 +108,9 @@ def plan(job: Job) -> Plan:
         slots.jobs,
         count(slots.threads, "thread"),
     )
-    return Plan(device, slots, fingerprint, data, finished.info.run_id if finished else None, registered)
+    return Plan(
+        device, slots, fingerprint, data, finished.info.run_id if finished else None, registered
+    )
 
 
 def _check_left(job: Job) -> None:
@@ -133,7 +153,9 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
     return tables, notes
 
 
-def train(job: Job, plan: Plan, run_id: str, tables: Any, search: Search | None) -> tuple[Any, list[Seed], list[int]]:
+def train(
+    job: Job, plan: Plan, run_id: str, tables: Any, search: Search | None
+) -> tuple[Any, list[Seed], list[int]]:
     """Train what the holdout judges as what goes live will be: on all rows before the holdout, or fold by fold.
 
     Returns the rows, the seeds that have a model, and those that failed.
@@ -184,22 +206,30 @@ def evaluate(
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed, linear)
     learner = job.params.train.learner
-    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner)
+    evaluation = judge(
+        tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner
+    )
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
     parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
     files = [
-        draw_result(evaluation, list(boosters), curves, gain, title, reports / "result.png", learner),
+        draw_result(
+            evaluation, list(boosters), curves, gain, title, reports / "result.png", learner
+        ),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
     bias = add_label_noise(job, bias, evaluation)
     pages = [publish_bias(job, bias), reports / "validation.html"]
-    job.tracker.record_evaluation(run_id, evaluation, failed, [*files, *(page for page in pages if page.exists())])
+    job.tracker.record_evaluation(
+        run_id, evaluation, failed, [*files, *(page for page in pages if page.exists())]
+    )
     note_shown(job, run_id)
     check_bias(bias, job.params.bias)
     show_sweep(seeds, evaluation.spread, chosen)
-    create_markdown_artifact(evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals")
+    create_markdown_artifact(
+        evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals"
+    )
     name, one = next(iter(evaluation.estimates["model"].items()))
     get_run_logger().info(
         "%s %.4f (%.4f to %.4f); linear %.4f",
@@ -225,11 +255,15 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     holdout = Split.read(job.project.features / "split.json").judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
     tell = None if job.dataset.key else partial(tell_rows, job.project, job.dataset, holdout)
-    predicted = Predicted(evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell)
+    predicted = Predicted(
+        evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell
+    )
     return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
 
 
-def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapping[int, bytes]) -> None:
+def show_sweep(
+    seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapping[int, bytes]
+) -> None:
     """Show a line per seed in the UI, and what they say together."""
     table: list[dict[str, Any]] = [
         {
@@ -241,8 +275,12 @@ def show_sweep(seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapp
         }
         for one in seeds
     ]
-    together = "; ".join(f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in spread.items())
-    create_table_artifact(table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}")
+    together = "; ".join(
+        f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in spread.items()
+    )
+    create_table_artifact(
+        table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}"
+    )
 
 
 def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Contender:
@@ -251,7 +289,12 @@ def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
     name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
-    how = (name, Definition.of(job.dataset, job.params.task), way_of(job.dataset, job.params, name), rounds)
+    how = (
+        name,
+        Definition.of(job.dataset, job.params.task),
+        way_of(job.dataset, job.params, name),
+        rounds,
+    )
     return Contender(tables, boosters, tuple(chosen), learnt_before(job.project, tables), *how)
 
 
@@ -260,7 +303,11 @@ def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
     from evergreen.data.definition import Definition
 
     seed = job.params.sweep.first_seed
-    how = (LINEAR, Definition.of(job.dataset, job.params.task), way_of(job.dataset, job.params, LINEAR))
+    how = (
+        LINEAR,
+        Definition.of(job.dataset, job.params.task),
+        way_of(job.dataset, job.params, LINEAR),
+    )
     return Contender(tables, {seed: fitted}, (seed,), learnt_before(job.project, tables), *how)
 
 
@@ -282,15 +329,31 @@ def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) 
         boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}
     else:
         rounds = search.rounds(len(tables.train), job.params.train.rounds)
-        seeds, failed = run_sweep(job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run_id)
+        seeds, failed = run_sweep(
+            job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run_id
+        )
         if failed:
-            raise InputError(f"seed(s) {failed} could not be refit on all rows: run again to try them again")
+            raise InputError(
+                f"seed(s) {failed} could not be refit on all rows: run again to try them again"
+            )
         boosters = {one.trained.seed: one.trained.booster for one in seeds}
     learnt = learnt_all(job.project, tables)
-    facts = {"refit.rounds": rounds, "refit.rows": len(tables.train), "refit.batches": ", ".join(learnt.batches)}
+    facts = {
+        "refit.rounds": rounds,
+        "refit.rows": len(tables.train),
+        "refit.batches": ", ".join(learnt.batches),
+    }
     job.tracker.tag(run_id, facts)
     return Contender(
-        tables, boosters, judged.chosen, learnt, judged.learner, judged.definition, judged.way, rounds, refit=True
+        tables,
+        boosters,
+        judged.chosen,
+        learnt,
+        judged.learner,
+        judged.definition,
+        judged.way,
+        rounds,
+        refit=True,
     )
 
 
@@ -301,5 +364,7 @@ def register(job: Job, plan: Plan, run_id: str, made: Contender) -> Registered:
     assert made.tables.encoder
     with made.package(job.project) as folder:
         registered = job.registry.register(run_id, plan.fingerprint, folder, made.tables.encoder)
-    get_run_logger().info("%s version %s is %s", registered.name, registered.version, registered.alias or "registered")
+    get_run_logger().info(
+        "%s version %s is %s", registered.name, registered.version, registered.alias or "registered"
+    )
     return registered

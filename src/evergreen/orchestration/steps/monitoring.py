@@ -81,7 +81,9 @@ def know_champion(job: Job) -> Watched | None:
         return None
     model = job.registry.open(live)
     _, tags = job.tracker.describe(job.registry.run_of(live))
-    learnt, holdout = (tuple(tags[f"evergreen.split.{role}"].split(", ")) for role in ("train", "holdout"))
+    learnt, holdout = (
+        tuple(tags[f"evergreen.split.{role}"].split(", ")) for role in ("train", "holdout")
+    )
     learnt = model.learnt.batches if model.refit else learnt
     held_out = job.tracker.read_held_out(job.registry.run_of(live)) if model.refit else None
     features = Manifest(job.project.features)
@@ -92,12 +94,17 @@ def know_champion(job: Job) -> Watched | None:
             f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
         )
     known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
-    for change in check_definition(live, model.definition, Definition.of(job.dataset, job.params.task)):
+    for change in check_definition(
+        live, model.definition, Definition.of(job.dataset, job.params.task)
+    ):
         get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
     auc = next(iter(known), None)
     own = job.rows_of(model)
-    reference = monitor.gather(live, model, held_out, features, there, holdout, job.params, auc, own)
-    of_task = job.params.gate.metric in METRICS[model.encoder.task]  # another task may be wanted by now
+    reference = monitor.gather(
+        live, model, held_out, features, there, holdout, job.params, auc, own
+    )
+    # Another task may be wanted by now
+    of_task = job.params.gate.metric in METRICS[model.encoder.task]
     metric = pick_metric(job.params.gate.metric if of_task else None, model.encoder.task)
     if metric not in reference.expected:
         raise InputError(
@@ -131,18 +138,29 @@ def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
 def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
     from evergreen.data.predictions import Kept, known
 
-    params = [getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")]
+    params = [
+        getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")
+    ]
     how = (params, watched.reference.version, recipes.WATCH)
     features, newest = Manifest(job.project.features), watched.newest
     held = read_held(features)
-    later = {name: one for name, one in features.entries.items() if one["end"] > newest and name not in watched.holdout}
+    later = {
+        name: one
+        for name, one in features.entries.items()
+        if one["end"] > newest and name not in watched.holdout
+    }
     for name, entry in later.items():
-        yield Waiting(name, sha256_of(features.version(name), how, held.get(name)), entry["end"], scored=False)
+        yield Waiting(
+            name, sha256_of(features.version(name), how, held.get(name)), entry["end"], scored=False
+        )
     for name, version in known(job.project):
         if version == watched.reference.version and name not in features.entries:
             kept = Kept.read(job.project.predictions / name / f"{version}.json")
-            labels = [one["sum"] for one in later.values()]  # any of them may hold labels of these rows
-            yield Waiting(name, sha256_of(kept.fingerprint, how, labels), kept.scored_at, scored=True)
+            # Any of them may hold labels of these rows
+            labels = [one["sum"] for one in later.values()]
+            yield Waiting(
+                name, sha256_of(kept.fingerprint, how, labels), kept.scored_at, scored=True
+            )
 
 
 @task(name="look", task_run_name="look at {one.name}", timeout_seconds=3600, **ONCE)
@@ -152,14 +170,20 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
     why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
     stale = None if why or one.scored else _find_staleness(job, watched, one.name)
-    seen = monitor.see(one.name, *_read(job, watched, one), watched.reference, job.params, others, why, stale)
+    seen = monitor.see(
+        one.name, *_read(job, watched, one), watched.reference, job.params, others, why, stale
+    )
     facts = seen.as_plain() | {
         "usual_auc": watched.reference.usual_auc,
         "metric": watched.metric,
         "label": watched.label,
     }
     decision = decide(job, watched, [*others, facts])
-    metrics = {f"{how}.{name}": x.value for how in ("real", "estimated") for name, x in getattr(seen, how).items()}
+    metrics = {
+        f"{how}.{name}": x.value
+        for how in ("real", "estimated")
+        for name, x in getattr(seen, how).items()
+    }
     metrics |= {"drifted_columns": float(len(seen.drift.drifted)), "rows": float(seen.rows)}
     ask = last and decision.action == RETRAIN
     watched.journal.write(Entry(one.name, version, one.stamp), facts, metrics, decision, ask=ask)
@@ -182,22 +206,35 @@ def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
     rows = pl.read_parquet(Manifest(job.project.features).file(name))
     champion, tables = job.candidate(watched.reference.version), load_before_holdout(job.project)
     device, threads = pick_device(job.params.train.device), count_cores()
-    return find_staleness(champion, tables, rows, watched.metric, job.params, device=device, threads=threads)
+    return find_staleness(
+        champion, tables, rows, watched.metric, job.params, device=device, threads=threads
+    )
 
 
-def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:
+def _read(
+    job: Job, watched: Watched, one: Waiting
+) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:
     """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
     from evergreen.data.predictions import join_labels, read, read_sketch
 
     features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
     if not one.scored:
-        return own(pl.read_parquet(features.file(one.name))), Sketch.read(features.file(one.name, SKETCH)), None
+        return (
+            own(pl.read_parquet(features.file(one.name))),
+            Sketch.read(features.file(one.name, SKETCH)),
+            None,
+        )
     version = watched.reference.version
     rows = read(job.project, one.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
-    if not job.dataset.has_time_column:  # then it says when rows were scored, and labels come in any later batch
+    if not job.dataset.has_time_column:
+        # Then it says when rows were scored, and labels come in any later batch
         first, last = watched.newest, max(entry["end"] for entry in features.entries.values())
-    near = [name for name, entry in features.entries.items() if entry["start"] <= last and entry["end"] >= first]
+    near = [
+        name
+        for name, entry in features.entries.items()
+        if entry["start"] <= last and entry["end"] >= first
+    ]
     keys = key_columns(rows)
     found = [own(pl.read_parquet(features.file(name))) for name in near]
     labelled = [
@@ -209,7 +246,9 @@ def _read(job: Job, watched: Watched, one: Waiting) -> tuple[pl.DataFrame, Sketc
 
 def read_facts(watched: Watched) -> list[dict[str, Any]]:
     """Return what was seen of each batch under this champion, oldest first."""
-    found = [watched.journal.facts(one) for one in watched.journal.entries(watched.reference.version)]
+    found = [
+        watched.journal.facts(one) for one in watched.journal.entries(watched.reference.version)
+    ]
     return sorted(found, key=lambda one: (one["end"], one["batch"]))
 
 
@@ -245,7 +284,11 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
     job.finish_cut()  # where this task is tried again
     decided, features = job.registry.aliases(), Manifest(job.project.features)
     before = decided.get(PREVIOUS) if decided.get(CHAMPION) == watched.reference.version else None
-    fit = [one["batch"] for one in read_facts(watched) if one["labelled"] and not one["unfit"] and not one["answered"]]
+    fit = [
+        one["batch"]
+        for one in read_facts(watched)
+        if one["labelled"] and not one["unfit"] and not one["answered"]
+    ]
     batches = [name for name in fit if name in features.entries][-job.params.retrain.windows :]
     if not before or not batches:
         return None
@@ -258,8 +301,12 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
         return None
     decision = judge_rollback(rows, present, earlier, watched.metric, job.params)
     if decision.action == ROLL_BACK:
-        job.registry.rollback(f"by evidence of {', '.join(batches)}: {' '.join(decision.reasons)}", before)
-    create_markdown_artifact(decision.as_markdown(), key="rollback", description="This champion beside the one before")
+        job.registry.rollback(
+            f"by evidence of {', '.join(batches)}: {' '.join(decision.reasons)}", before
+        )
+    create_markdown_artifact(
+        decision.as_markdown(), key="rollback", description="This champion beside the one before"
+    )
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
     return decision
@@ -268,7 +315,11 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
 def ask_for_first(job: Job) -> str:
     """Ask for a training where no champion is live; returns why."""
     number = job.registry.aliases().get(CHAMPION)
-    why = f"version {number} cannot be used" if number else f"none yet: {job.registry.why_no_champion()}"
+    why = (
+        f"version {number} cannot be used"
+        if number
+        else f"none yet: {job.registry.why_no_champion()}"
+    )
     tell(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
     get_run_logger().warning("champion: %s; a training was asked for", why)
     return why
@@ -300,25 +351,35 @@ def _show(seen: Any, decision: Decision) -> None:
             "usual and margin": f"{one.shift.margin:.3f}",
             "what": one.shift.says,
         }
-        for one in sorted(seen.drift.columns, key=lambda one: -one.shift.effect / max(one.shift.margin, 1e-9))
+        for one in sorted(
+            seen.drift.columns, key=lambda one: -one.shift.effect / max(one.shift.margin, 1e-9)
+        )
     ]
     create_table_artifact(table, key="drift", description=f"{seen.batch}: {seen.drift.says}")
-    create_markdown_artifact(decision.as_markdown(), key="retraining", description=f"Retrain? After {seen.batch}")
+    create_markdown_artifact(
+        decision.as_markdown(), key="retraining", description=f"Retrain? After {seen.batch}"
+    )
 
 
 def write_page(job: Job, watched: Watched) -> Path:
     """Write the monitoring page, and keep it with the newest entry."""
     from evergreen.report.monitoring_page import Story, write_monitoring_page
 
-    entries = {one.batch: one for one in watched.journal.entries()}  # under the champion of its time: the newest entry
+    # Under the champion of its time: the newest entry
+    entries = {one.batch: one for one in watched.journal.entries()}
     facts = (watched.journal.facts(one) for one in entries.values())
-    same = (one for one in facts if one.get("label") in (None, watched.label))  # other labels are on another scale
+    # Other labels are on another scale
+    same = (one for one in facts if one.get("label") in (None, watched.label))
     seen = sorted(same, key=lambda one: (one["end"], one["batch"]))
-    decided = [(one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen]
+    decided = [
+        (one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen
+    ]
     marks: dict[str, list[str]] = {}
     for event in job.registry.history():
         if event.what in CHANGES:
-            marks.setdefault(event.batch.rpartition(" ")[2], []).append(f"version {event.version} {event.what}")
+            marks.setdefault(event.batch.rpartition(" ")[2], []).append(
+                f"version {event.version} {event.what}"
+            )
     expected = watched.reference.expected[watched.metric]
     newest = max(one["end"] for one in Manifest(job.project.features).entries.values())
     age = datetime.fromisoformat(newest) - datetime.fromisoformat(watched.newest)

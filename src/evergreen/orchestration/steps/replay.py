@@ -36,7 +36,9 @@ def hold(job: Job, options: Options) -> Iterator[Replayer]:
 
 def walk(running: Replayer) -> None:
     """Let every batch arrive, a task each."""
-    progress = create_progress_artifact(0.0, key="replay-progress", description=f"{len(running.names)} batches")
+    progress = create_progress_artifact(
+        0.0, key="replay-progress", description=f"{len(running.names)} batches"
+    )
     for number, name in enumerate(running.names, 1):
         arrive(running, name)
         update_progress_artifact(progress, 100 * number / len(running.names))
@@ -51,7 +53,13 @@ def arrive(running: Replayer, name: str) -> None:
     for track, step in zip(running.tracks, steps, strict=False):
         policy = running.options.title(track.policy)
         log.info(
-            "%s: %s %.4f by %s; %s: %s", policy, running.metric, step.value, step.champion, step.action, step.reason
+            "%s: %s %.4f by %s; %s: %s",
+            policy,
+            running.metric,
+            step.value,
+            step.champion,
+            step.action,
+            step.reason,
         )
 
 
@@ -86,8 +94,16 @@ def record(job: Job, found: Replay, running: Replayer, files: Sequence[Path]) ->
     name = f"{span(found.batches)}, {count(running.params.sweep.seeds, 'seed')}"
     run_id = str(client.create_run(place, run_name=name, tags=tags).info.run_id)
     for course in found.courses:
-        totals: dict[str, Any] = {"mean": course.mean.value, "gain": course.gain.value, "gain.low": course.gain.low}
-        totals |= {"gain.high": course.gain.high, "retrainings": course.retrainings, "promotions": course.promotions}
+        totals: dict[str, Any] = {
+            "mean": course.mean.value,
+            "gain": course.gain.value,
+            "gain.low": course.gain.low,
+        }
+        totals |= {
+            "gain.high": course.gain.high,
+            "retrainings": course.retrainings,
+            "promotions": course.promotions,
+        }
         for key, value in (totals | {"seconds": course.seconds}).items():
             client.log_metric(run_id, f"{course.policy}.{key}", float(value))
         for at, step in enumerate(course.steps):

@@ -38,7 +38,9 @@ def read(job: Job, path: str, name: str | None) -> Plan:
 
     scorer = champion(job)
     given = read_given(job.project, job.dataset, job.params.source, path, name)
-    get_run_logger().info("%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model)
+    get_run_logger().info(
+        "%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model
+    )
     return Plan(given, scorer, find(job.project, job.dataset, given, scorer))
 
 
@@ -47,7 +49,9 @@ def champion(job: Job) -> Scorer:
     stored = job.tracker.is_there  # asking would make the database
     event = job.registry.decision() if stored else None
     if event is None:
-        raise InputError(f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}")
+        raise InputError(
+            f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}"
+        )
     if fault := job.registry.fault(event):
         raise InputError(f"the champion cannot be used ({fault}): {remedy(job.registry, event)}")
     job.warn()
@@ -62,7 +66,9 @@ def validate(job: Job, plan: Plan) -> Any:
 
     checked = check_given(plan.given, Contract.of(job.project, job.params))
     report = checked.report
-    get_run_logger().info("%s valid, %s quarantined", count(report.valid, "row"), f"{report.quarantined:,}")
+    get_run_logger().info(
+        "%s valid, %s quarantined", count(report.valid, "row"), f"{report.quarantined:,}"
+    )
     return checked
 
 
@@ -83,16 +89,25 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     now = Definition.of(dataset, job.params.task)
     for change in model.definition.changes(now):
         get_run_logger().warning("version %s: %s", plan.scorer.version, change)
-    same = model.definition.is_present(dataset, job.params.task)  # else drift is looked for in the features of today
+    # Else drift is looked for in the features of today
+    same = model.definition.is_present(dataset, job.params.task)
     features = scores.features if same else featurize_unlabelled(dataset, checked.valid)[0]
     seen = sketch(features.select(*dataset.features), features[TIME])
     bad = checked.quarantined
-    said = scores.predictions if dataset.key else number_rows(dataset, scores.predictions, checked.valid, bad)
-    kept, fresh = keep(job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out)
+    said = (
+        scores.predictions
+        if dataset.key
+        else number_rows(dataset, scores.predictions, checked.valid, bad)
+    )
+    kept, fresh = keep(
+        job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out
+    )
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
     create_table_artifact(table, key="scoring", description=about)
-    get_run_logger().info("%s scored by version %s: %s", count(kept.scored, "row"), kept.scorer.version, kept.path)
+    get_run_logger().info(
+        "%s scored by version %s: %s", count(kept.scored, "row"), kept.scorer.version, kept.path
+    )
     return kept, fresh
 
 
@@ -102,7 +117,10 @@ def tabulate(kept: Kept, summary: Any) -> list[dict[str, Any]]:
         "rows scored": kept.scored,
         "rows quarantined": kept.quarantined,
         **{f"rows left out, {why}": rows for why, rows in kept.left_out.items()},
-        **{f"rows with a level of {name!r} unknown to the model": rows for name, rows in summary.unseen.items()},
+        **{
+            f"rows with a level of {name!r} unknown to the model": rows
+            for name, rows in summary.unseen.items()
+        },
     }
     numbers = {
         f"{name}, {what}": f"{value:.4g}"

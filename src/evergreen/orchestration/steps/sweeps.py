@@ -18,7 +18,15 @@ from prefect.utilities.annotations import quote
 from evergreen.errors import InputError, explain
 from evergreen.model.folds import join
 from evergreen.model.learner import Trained, find_learner
-from evergreen.model.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, scale_rounds, seed_fingerprint
+from evergreen.model.sweep import (
+    JUDGED,
+    LIVE,
+    ROUND_SEEDS,
+    ROUNDS,
+    Slots,
+    scale_rounds,
+    seed_fingerprint,
+)
 from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
 from evergreen.params import Params
 from evergreen.versions import data_versions
@@ -53,7 +61,9 @@ class Sweep:
     slots: Slots
 
     @classmethod
-    def of(cls, job: Job, role: str, tables: Any, device: str, slots: Slots, rounds: int | None = None) -> Sweep:
+    def of(
+        cls, job: Job, role: str, tables: Any, device: str, slots: Slots, rounds: int | None = None
+    ) -> Sweep:
         """Return the sweep of a role; `rounds`: how often to boost, where that is known."""
         params = job.params if rounds is None else job.params.override(train={"rounds": rounds})
         return cls(role, tables, params, tables.digest(), device, slots)
@@ -96,13 +106,24 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     binned = None if whole else [learner.build_matrix(one, sweep.params.train) for one in parts_of]
     folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
     rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
-    get_run_logger().info("%s: %s rows, %d features", TITLES[sweep.role], rows, len(sweep.tables.features))
+    get_run_logger().info(
+        "%s: %s rows, %d features", TITLES[sweep.role], rows, len(sweep.tables.features)
+    )
     return binned, recalled
 
 
 @task(name="train", task_run_name="{title} seed {seed}", retries=1, retry_condition_fn=not_a_mistake,
       cache_policy=NO_CACHE)  # fmt: skip
-def train(job: Job, sweep: Sweep, run_id: str, binned: Any, seed: int, known: Any, limit: Semaphore, title: str) -> Any:
+def train(
+    job: Job,
+    sweep: Sweep,
+    run_id: str,
+    binned: Any,
+    seed: int,
+    known: Any,
+    limit: Semaphore,
+    title: str,
+) -> Any:
     """Train one seed and record it at once, so that a killed sweep keeps it."""
     from evergreen.model.evaluate import measure_seed
 
@@ -124,15 +145,20 @@ def train(job: Job, sweep: Sweep, run_id: str, binned: Any, seed: int, known: An
 def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int]]:
     """Train the seeds side by side, a task each; return those with a model, and the seeds that failed.
 
-    A seed that fails is reported and the rest goes on; what would fail every seed (a full disk, say) stops the sweep.
+    A seed that fails is reported and the rest goes on; what would fail every seed (a full disk,
+    say) stops the sweep.
     """
     binned, known = matrix(job, quote(sweep), run_id)
     seeds, title, limit = sweep.seeds, TITLES[sweep.role], Semaphore(sweep.slots.jobs)
     futures = {
-        train.submit(job, quote(sweep), run_id, quote(binned), seed, known.get(seed), limit, title): seed
+        train.submit(
+            job, quote(sweep), run_id, quote(binned), seed, known.get(seed), limit, title
+        ): seed
         for seed in seeds
     }
-    progress = create_progress_artifact(0.0, key=f"{sweep.role}-progress", description=f"{title}: {len(seeds)} seeds")
+    progress = create_progress_artifact(
+        0.0, key=f"{sweep.role}-progress", description=f"{title}: {len(seeds)} seeds"
+    )
     trained, failed = {}, {}
     for number, future in enumerate(as_completed(list(futures)), 1):
         result, seed = future.result(raise_on_failure=False), futures[future]
@@ -159,7 +185,9 @@ def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | No
     tables = load_stopping(job.project)
     seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
     if failed:  # those left would find other rounds, and the same data another model
-        raise InputError(f"seed(s) {failed} could not tell how many rounds to train: run again to try them again")
+        raise InputError(
+            f"seed(s) {failed} could not tell how many rounds to train: run again to try them again"
+        )
     return Search(tuple(seeds), tables.rows_learnt())
 
 
