@@ -13,7 +13,7 @@ import time
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from evergreen.life.compare import Resampling, Rows, Side, difference
+from evergreen.promotion.compare import Resampling, Rows, Side, difference
 
 LOOPED = 60
 

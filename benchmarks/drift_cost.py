@@ -24,10 +24,10 @@ import click
 import numpy as np
 import polars as pl
 
-from evergreen.data.shift import measure
-from evergreen.data.sketch import sketch
-from evergreen.life.drift import find_drift, tell_apart
+from evergreen.monitoring.drift import find_drift, tell_apart
 from evergreen.params import Drift
+from evergreen.statistics.psi import measure
+from evergreen.statistics.sketch import sketch
 
 NUMBERS, SIZES = 14, (2, 3, 5, 10, 25, 50)
 EVIDENTLY = """

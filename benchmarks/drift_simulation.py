@@ -29,10 +29,10 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from evergreen.data.shift import Shift, margin_of, usual
-from evergreen.data.sketch import Column, Levels, Numbers, Sketch, pool, sketch
-from evergreen.life.drift import find_drift
+from evergreen.monitoring.drift import find_drift
 from evergreen.params import Drift
+from evergreen.statistics.psi import Shift, margin_of, usual
+from evergreen.statistics.sketch import Column, Levels, Numbers, Sketch, pool, sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Change = Callable[[dict[str, Array], int], None]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from evergreen.data.hold import BEFORE
-from evergreen.data.prepare import featurize
-from evergreen.data.shift import FEWEST_BATCHES
-from evergreen.data.sketch import Sketch, sketch
-from evergreen.data.split import LABEL, TIME
-from evergreen.data.suspects import find_suspects
+from evergreen.features.prepare import featurize
+from evergreen.features.split import LABEL, TIME
 from evergreen.params import Drift
+from evergreen.quality.batch_anomalies import find_suspects
+from evergreen.quality.held_batches import BEFORE
+from evergreen.statistics.psi import FEWEST_BATCHES
+from evergreen.statistics.sketch import Sketch, sketch
 from late_flights import flights
 from late_flights.dataset import dataset
 

@@ -21,16 +21,16 @@ from sklearn import datasets
 
 from benchmarks.main_job import command, evergreen, new_project
 from evergreen import params
-from evergreen.data.keys import hash_rows
-from evergreen.data.split import Split, read_part
-from evergreen.life.compare import Rows, Side, difference
-from evergreen.life.judge import resampling_of
-from evergreen.model.baselines import predict_baselines
-from evergreen.model.metrics import measure, pick_metric
-from evergreen.model.tables import Tables, load_judged
+from evergreen.evaluation.baselines import predict_baselines
+from evergreen.evaluation.metrics import measure, pick_metric
+from evergreen.features.keys import hash_rows
+from evergreen.features.split import Split, read_part
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.promotion.compare import Rows, Side, difference
+from evergreen.promotion.evidence import resampling_of
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
+from evergreen.training.tables import Tables, load_judged
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

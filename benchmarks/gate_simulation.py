@@ -25,20 +25,21 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a process per core is enough
 import numpy as np
 import polars as pl
 
-from evergreen.data.encoder import Encoder
-from evergreen.data.keys import KEY, hash_rows
-from evergreen.data.split import LABEL, TIME
-from evergreen.life.decide import PROMOTE, ROLL_BACK, decide
-from evergreen.life.influence import find_influence, teach
-from evergreen.life.judge import Candidate, compare_refit, judge, judge_rollback
-from evergreen.life.replay import fit_seeds, trees_of
-from evergreen.model.held_out import HeldOut
-from evergreen.model.learner import XGBOOST
-from evergreen.model.metrics import measure
-from evergreen.model.package import Learnt
-from evergreen.model.sweep import ROUND_SEEDS, Slots, scale_rounds
-from evergreen.model.tables import Table, Tables
+from evergreen.decision import PROMOTE, ROLL_BACK
+from evergreen.evaluation.held_out import HeldOut
+from evergreen.evaluation.metrics import measure
+from evergreen.features.encoder import Encoder
+from evergreen.features.keys import KEY, hash_rows
+from evergreen.features.split import LABEL, TIME
 from evergreen.params import Params
+from evergreen.promotion.evidence import Candidate, compare_refit, judge, judge_rollback
+from evergreen.promotion.gate import decide
+from evergreen.promotion.influence import find_influence, teach
+from evergreen.replay.replay import fit_seeds, trees_of
+from evergreen.scoring.package import Learnt
+from evergreen.training.learner import XGBOOST
+from evergreen.training.sweep import ROUND_SEEDS, Slots, scale_rounds
+from evergreen.training.tables import Table, Tables
 
 TRIALS, BATCHES, ROWS, TRUTH, SEEDS = 200, 3, 2000, 20_000, 3
 HARM, LATER = 0.002, 3  # AUC; batches that monitoring looks back on at once (`retrain.windows`)

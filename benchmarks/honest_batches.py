@@ -21,13 +21,13 @@ import polars as pl
 from scipy.stats import beta
 from sklearn import datasets
 
-from evergreen.data.hold import SHORTEST, SKETCH, find_held
-from evergreen.data.manifest import Entry, Manifest
-from evergreen.data.prepare import featurize
-from evergreen.data.shift import FEWEST_BATCHES, FEWEST_ROWS
-from evergreen.data.sketch import sketch
-from evergreen.data.split import LABEL, TIME
+from evergreen.features.prepare import featurize
+from evergreen.features.split import LABEL, TIME
+from evergreen.ingest.manifest import Entry, Manifest
 from evergreen.params import Drift
+from evergreen.quality.held_batches import SHORTEST, SKETCH, find_held
+from evergreen.statistics.psi import FEWEST_BATCHES, FEWEST_ROWS
+from evergreen.statistics.sketch import sketch
 from late_flights import flights
 from late_flights.dataset import dataset
 

@@ -85,7 +85,7 @@ def recording(folder: Path) -> Sequence[str]:
     """(c) What recording one seed costs: a child run, loss per round, metrics, model."""
     from evergreen import params
     from evergreen.project import Project
-    from evergreen.tracking import Tracker
+    from evergreen.stores.tracking import Tracker
 
     project = Project(folder / "warm")
     tracker = Tracker(project, params.load(project.params))
@@ -113,9 +113,9 @@ def recording(folder: Path) -> Sequence[str]:
 
 def validation() -> Sequence[str]:
     """(d) Great Expectations over a million rows: split into valid and quarantined, reasons and all."""
-    from evergreen.data.validate import Contract
     from evergreen.params import load
     from evergreen.project import Project
+    from evergreen.validation.validate import Contract
     from late_flights import flights
     from late_flights.dataset import dataset
 

@@ -19,11 +19,12 @@ import yaml
 
 from benchmarks.main_job import new_project
 from evergreen import params
-from evergreen.data.batches import ingest
-from evergreen.data.prepare import prepare
-from evergreen.data.validate import Contract, validate
+from evergreen.features.prepare import prepare
+from evergreen.ingest.batches import ingest
 from evergreen.project import Project
-from evergreen.versions import run_stage
+from evergreen.quality.held_batches import find_held
+from evergreen.stores.dvc import run_stage
+from evergreen.validation.validate import Contract, validate
 from late_flights import flights
 from late_flights.dataset import dataset
 
@@ -95,7 +96,7 @@ def take_one_more(root: str) -> None:
     for name, step in (
         ("ingest", lambda _: ingest(project, dataset, chosen, following=True)),
         ("validate", lambda _: validate(project, Contract.of(project, chosen))),
-        ("prepare", lambda _: prepare(project, dataset, chosen)),
+        ("prepare", lambda _: prepare(project, dataset, chosen, find_held)),
     ):
         began = time.perf_counter()
         done = run_stage(project, name, step, force=name == "ingest")

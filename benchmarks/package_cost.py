@@ -20,10 +20,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.rounds import tables_of
-from evergreen.data.prepare import featurize
-from evergreen.life.replay import fit_seeds
-from evergreen.model.package import Learnt, read_package, write_package
+from evergreen.features.prepare import featurize
 from evergreen.params import Params
+from evergreen.replay.replay import fit_seeds
+from evergreen.scoring.package import Learnt, read_package, write_package
 from late_flights import flights
 
 SEEDS, ROUNDS, REPEATS = 10, 200, 100

@@ -26,20 +26,20 @@ import polars as pl
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from evergreen.data.encoder import Encoder
-from evergreen.data.sketch import Sketch, pool, sketch
-from evergreen.data.split import LABEL, TIME
-from evergreen.life.decide import RETRAIN
-from evergreen.life.drift import find_drift
-from evergreen.life.judge import Candidate
-from evergreen.life.performance import measure_live
-from evergreen.life.retrain import Life, Window, decide_retraining
-from evergreen.life.staleness import find_staleness
-from evergreen.model.metrics import Estimate
-from evergreen.model.package import Learnt, Model
-from evergreen.model.tables import Table, Tables
-from evergreen.model.train import build_matrix, train
+from evergreen.decision import RETRAIN
+from evergreen.evaluation.metrics import Estimate
+from evergreen.features.encoder import Encoder
+from evergreen.features.split import LABEL, TIME
+from evergreen.monitoring.drift import find_drift
+from evergreen.monitoring.performance import measure_live
+from evergreen.monitoring.retrain import Life, Window, decide_retraining
+from evergreen.monitoring.staleness import find_staleness
 from evergreen.params import Drift, Params, Retrain, Train
+from evergreen.promotion.evidence import Candidate
+from evergreen.scoring.package import Learnt, Model
+from evergreen.statistics.sketch import Sketch, pool, sketch
+from evergreen.training.tables import Table, Tables
+from evergreen.training.xgboost import build_matrix, train
 
 Array = np.ndarray[Any, np.dtype[Any]]
 START, PAST, BATCHES, RUNS, MOST = datetime(2013, 1, 1), 10, 200, 10, 12  # noqa: DTZ001

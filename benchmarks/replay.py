@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from evergreen import params
-from evergreen.life.courses import Options, Replay
-from evergreen.life.replay import replay
-from evergreen.model.metrics import LOWER_IS_BETTER
+from evergreen.evaluation.metrics import LOWER_IS_BETTER
 from evergreen.project import Project
+from evergreen.replay.outcome import Options, Replay
+from evergreen.replay.replay import replay
 from evergreen.report.replay_picture import draw_replay, draw_staleness
 
 ROOT = Path(__file__).resolve().parents[1]

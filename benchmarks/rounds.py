@@ -15,15 +15,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import polars as pl
 
-from evergreen.data.encoder import fit_encoder
-from evergreen.data.prepare import featurize, summarize
-from evergreen.data.split import LABEL
-from evergreen.life.replay import fit_seeds
-from evergreen.model.evaluate import predict
-from evergreen.model.metrics import measure
-from evergreen.model.sweep import ROUND_SEEDS, scale_rounds
-from evergreen.model.tables import Table, Tables
+from evergreen.evaluation.evaluate import predict
+from evergreen.evaluation.metrics import measure
+from evergreen.features.encoder import fit_encoder
+from evergreen.features.prepare import featurize, summarize
+from evergreen.features.split import LABEL
 from evergreen.params import Params
+from evergreen.replay.replay import fit_seeds
+from evergreen.training.sweep import ROUND_SEEDS, scale_rounds
+from evergreen.training.tables import Table, Tables
 from late_flights import flights
 from late_flights.dataset import dataset
 

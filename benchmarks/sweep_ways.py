@@ -16,11 +16,11 @@ def main(way: str, root: str) -> None:
     import xgboost  # noqa: F401  (its import is not what is measured)
 
     from evergreen import params
-    from evergreen.model.device import count_cores
-    from evergreen.model.sweep import share_cores
-    from evergreen.model.tables import Tables, load_tables
-    from evergreen.model.train import build_matrix, train
     from evergreen.project import Project
+    from evergreen.training.device import count_cores
+    from evergreen.training.sweep import share_cores
+    from evergreen.training.tables import Tables, load_tables
+    from evergreen.training.xgboost import build_matrix, train
 
     project = Project(Path(root))
     chosen = params.load(project.params)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.model.learner import Trained
 from evergreen.params import Task
 from evergreen.params import Train as TrainParams
+from evergreen.training.learner import Trained
 
 if TYPE_CHECKING:
-    from evergreen.model.tables import Table, Tables
+    from evergreen.training.tables import Table, Tables
 
 LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "squared error / 2"}
 SUFFIX = ".skops"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from evergreen.life.decide import Decision
+from evergreen.decision import Decision
 from evergreen.orchestration import console
 from evergreen.orchestration.steps import data
 from evergreen.orchestration.steps import monitoring as steps

@@ -7,10 +7,10 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from evergreen.life.courses import POLICIES, Options, Policy, Replay
 from evergreen.orchestration import console
 from evergreen.orchestration.steps import replay as steps
 from evergreen.orchestration.steps.job import Job
+from evergreen.replay.outcome import POLICIES, Options, Policy, Replay
 
 Batch = Annotated[str | None, Field(min_length=1)]
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]
@@ -24,10 +24,12 @@ def replay(
 ) -> Replay:
     """Replay the batches of the source one by one; the real models and data are neither read nor changed.
 
-    Args: until: The last batch; empty: the newest there is. seeds: How many seeds each retraining
-        has; empty: as in params.yaml. every: How many batches lie between two scheduled
-        retrainings. policies: Which policies are tried, beside never retraining; "ungated" promotes
-        every challenger.
+    Args:
+        until: The last batch; empty: the newest there is.
+        seeds: How many seeds each retraining has; empty: as in params.yaml.
+        every: How many batches lie between two scheduled retrainings.
+        policies: Which policies are tried, beside never retraining; "ungated" promotes every
+            challenger.
     """
     console.install()
     job = Job.open()

@@ -9,11 +9,11 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from evergreen.data.predictions import Kept
 from evergreen.orchestration import console
 from evergreen.orchestration.server import scoring_tag_of
 from evergreen.orchestration.steps import scoring as steps
 from evergreen.orchestration.steps.job import Job, name_run, skip, tell_prefect
+from evergreen.scoring.predictions import Kept
 
 File = Annotated[str, Field(min_length=1)]
 Name = Annotated[str | None, Field(min_length=1)]

@@ -9,13 +9,13 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from evergreen.data.finding import count
-from evergreen.life.decide import ASK, Decision
-from evergreen.model.device import count_cores
+from evergreen.decision import ASK, Decision
+from evergreen.finding import count
 from evergreen.orchestration import console
 from evergreen.orchestration.steps import data, life, models, sweeps
 from evergreen.orchestration.steps.job import Job, answer, name_run, newest, show_again, skip, value
-from evergreen.registry import Registered
+from evergreen.stores.registry import Registered
+from evergreen.training.device import count_cores
 
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]
 Device = Literal["auto", "cpu", "cuda"] | None

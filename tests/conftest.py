@@ -26,17 +26,18 @@ import yaml
 from forking import FORKS, SHARED
 
 from evergreen import params
-from evergreen.data import sources
 from evergreen.errors import InputError
-from evergreen.model.tables import Table, Tables
-from evergreen.model.train import Matrix, Trained, build_matrix, train
+from evergreen.ingest import sources
 from evergreen.project import Project
-from evergreen.tracking import Tracker
+from evergreen.stores.tracking import Tracker
+from evergreen.training.tables import Table, Tables
+from evergreen.training.xgboost import Matrix, Trained, build_matrix, train
 from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sources.SETTLED = 0.0  # files of tests are whole as soon as they are there
+pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
     "validate": {"max_bad_rows": 0.02},

@@ -113,7 +113,7 @@ def copy_empty_stores(root: Path) -> None:
 
     from evergreen.params import Params
     from evergreen.project import Project
-    from evergreen.tracking import Tracker
+    from evergreen.stores.tracking import Tracker
 
     project = Project(root)
     _ = Tracker(project, Params()).client
@@ -132,7 +132,7 @@ def predict_here(registry: Any, number: str, rows: Any) -> Any:
     import numpy as np
 
     from evergreen.errors import InputError
-    from evergreen.model.package import read_package
+    from evergreen.scoring.package import read_package
 
     with registry._package(registry._version(number)) as package:
         try:
@@ -182,7 +182,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for name in LOADED:
             importlib.import_module(name)
-    from evergreen.registry import Registry
+    from evergreen.stores.registry import Registry
 
     Registry.predict_afresh = predict_here  # type: ignore[method-assign]
     copy_empty_stores(Path(sys.argv[1]))

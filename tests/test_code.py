@@ -66,12 +66,12 @@ def test_helpers_count_wherever_they_lie(bare: Path) -> None:
 
 def test_the_library_does_not_count_with_what_imports_it(bare: Path) -> None:
     library = bare / "src" / PACKAGE.name
-    (library / "data").mkdir()
-    for name in ("errors", "data/__init__", "data/keys"):
+    (library / "features").mkdir()
+    for name in ("errors", "features/__init__", "features/keys"):
         (library / f"{name}.py").write_text("")
     own = bare / "src" / OWN / "dataset.py"
     own.write_text(
-        f"from {PACKAGE.name} import errors\nfrom {PACKAGE.name}.data.keys import KEY\n"
+        f"from {PACKAGE.name} import errors\nfrom {PACKAGE.name}.features.keys import KEY\n"
         + own.read_text()
     )
     counted = python(
@@ -83,8 +83,10 @@ def test_the_library_does_not_count_with_what_imports_it(bare: Path) -> None:
 
 
 def test_a_learner_of_ones_own_counts_beside_the_librarys() -> None:
-    assert not code.is_users(PACKAGE / "model" / "learner.py")
-    assert code.with_imports(PACKAGE / "model" / "train.py") == [PACKAGE / "model" / "train.py"]
+    assert not code.is_users(PACKAGE / "training" / "learner.py")
+    assert code.with_imports(PACKAGE / "training" / "xgboost.py") == [
+        PACKAGE / "training" / "xgboost.py"
+    ]
 
 
 # --- what is edited while a process runs

@@ -19,8 +19,8 @@ from conftest import ROOT
 
 from evergreen import doctor, params
 from evergreen.doctor import Finding, examine, find_docs, port_is_free
-from evergreen.model import device
 from evergreen.project import Project
+from evergreen.training import device
 from late_flights.dataset import dataset
 
 PARTS = [
@@ -182,9 +182,9 @@ def test_what_was_done_to_the_models_is_named(
 ) -> None:
     project.stores.mkdir()
     (project.stores / "mlflow.db").touch()
-    monkeypatch.setattr("evergreen.registry.Registry.aliases", lambda _: {"champion": "3"})
+    monkeypatch.setattr("evergreen.stores.registry.Registry.aliases", lambda _: {"champion": "3"})
     said = ["the alias champion was moved", "version 3\nis damaged"]
-    monkeypatch.setattr("evergreen.outside.warnings", lambda _: said)
+    monkeypatch.setattr("evergreen.stores.outside.warnings", lambda _: said)
     found = wrong(project)
     assert list(found) == ["mlflow"]
     assert (found["mlflow"].found, found["mlflow"].advice) == (

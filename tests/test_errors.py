@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from evergreen.code import keep
-from evergreen.data.validate import BadBatchError, BatchReport
 from evergreen.errors import LARGEST, LOG, InputError, explain, log_traceback
+from evergreen.validation.validate import BadBatchError, BatchReport
 
 
 def raised(error: BaseException) -> BaseException:

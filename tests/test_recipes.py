@@ -17,14 +17,15 @@ import pytest
 from conftest import environment, settings_of
 
 from evergreen import code, recipes
-from evergreen.data import prepare, validate
-from evergreen.data.hold import HELD, SKETCH, find_held
-from evergreen.data.manifest import Manifest
-from evergreen.data.sketch import sketch
+from evergreen.features import prepare
 from evergreen.files import read_entries
-from evergreen.model.sweep import seed_fingerprint, sweep_fingerprint, way_of
+from evergreen.ingest.manifest import Manifest
 from evergreen.params import Drift, Params
 from evergreen.project import Project
+from evergreen.quality.held_batches import HELD, find_held
+from evergreen.statistics.sketch import SKETCH, sketch
+from evergreen.training.sweep import seed_fingerprint, sweep_fingerprint, way_of
+from evergreen.validation import validate
 from late_flights.dataset import dataset
 
 NUMBERS = tuple(name for name in vars(recipes) if name.isupper())

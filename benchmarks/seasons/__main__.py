@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.replay import ROOT, tell
 from evergreen import params
-from evergreen.life.courses import Options
-from evergreen.life.replay import replay
 from evergreen.project import Project
+from evergreen.replay.outcome import Options
+from evergreen.replay.replay import replay
 
 SEEDS = 3  # the question is when to train, and a seed more moves no answer
 SETTINGS = '[tool.evergreen]\npackage = "benchmarks.seasons"\nrequires = ">=0.1"\n'

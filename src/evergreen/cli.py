@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evergreen.dataset import Dataset
     from evergreen.params import Params
     from evergreen.project import Project
-    from evergreen.registry import Registry
+    from evergreen.stores.registry import Registry
 
 
 class Commands(click.Group):
@@ -71,10 +71,10 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
 
     Without BATCHES: all that are new, up to source.until in params.yaml.
     """
-    from evergreen.data import batches as step
-    from evergreen.data.finding import count
-    from evergreen.data.listing import few
-    from evergreen.versions import run_stage
+    from evergreen.finding import count
+    from evergreen.ingest import batches as step
+    from evergreen.ingest.listing import few
+    from evergreen.stores.dvc import run_stage
 
     if (replace or drop) and not batches:
         raise click.UsageError("--replace and --drop need the names of the batches")
@@ -111,11 +111,11 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
 @main.command()
 def validate() -> None:
     """Check the batches that are new, or whose expectations have changed."""
-    from evergreen.data.batches import check_unchanged
-    from evergreen.data.validate import BadBatchError, Contract, read_reports, stale
-    from evergreen.data.validate import validate as step
+    from evergreen.ingest.batches import check_unchanged
     from evergreen.report.validation_page import write_validation_page
-    from evergreen.versions import is_altered, run_step
+    from evergreen.stores.dvc import is_altered, run_step
+    from evergreen.validation.validate import BadBatchError, Contract, read_reports, stale
+    from evergreen.validation.validate import validate as step
 
     with _project() as (project, params):
         if is_altered(project, "ingest"):
@@ -161,11 +161,11 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     """Bring data and model up to date: ingest, validate, prepare, train, evaluate, register, compare, decide."""
     import time
 
-    from evergreen.commit import first_commit
     from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
     from evergreen.redact import redact
+    from evergreen.stores.git import first_commit
 
     began = time.monotonic()
     project = Project.find()
@@ -210,13 +210,13 @@ def score(
     """
     from pathlib import Path
 
-    from evergreen.data.export import check_export, export
-    from evergreen.data.finding import count
-    from evergreen.data.predictions import read
-    from evergreen.data.unlabelled import find_given, read_given
+    from evergreen.finding import count
     from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
+    from evergreen.scoring.export import check_export, export
+    from evergreen.scoring.predictions import read
+    from evergreen.scoring.unlabelled import find_given, read_given
 
     if bool(files) == bool(batch):
         raise click.UsageError("name files to score, or a batch of data/raw with --batch")
@@ -318,11 +318,11 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 
     In a workspace of its own: the project's data and models stay as they are.
     """
-    from evergreen.life.courses import Options
-    from evergreen.life.replay import find_batches
     from evergreen.orchestration.server import connect
     from evergreen.params import load
     from evergreen.project import Project
+    from evergreen.replay.outcome import Options
+    from evergreen.replay.replay import find_batches
 
     project = Project.find()
     params = load(project.params)
@@ -341,15 +341,16 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
 @main.command()
 def status() -> None:
     """Say which data and which model are there, and what a run would do."""
-    from evergreen.data import prepare, validate
-    from evergreen.data.batches import look
-    from evergreen.data.finding import count, span
-    from evergreen.data.listing import few
-    from evergreen.data.manifest import Manifest
-    from evergreen.outside import warnings
-    from evergreen.registry import CHAMPION, FIRST, Registry
-    from evergreen.tracking import Tracker
-    from evergreen.versions import STAGES, changed_stages
+    from evergreen.features import prepare
+    from evergreen.finding import count, span
+    from evergreen.ingest.batches import look
+    from evergreen.ingest.listing import few
+    from evergreen.ingest.manifest import Manifest
+    from evergreen.stores.dvc import STAGES, changed_stages
+    from evergreen.stores.outside import warnings
+    from evergreen.stores.registry import CHAMPION, FIRST, Registry
+    from evergreen.stores.tracking import Tracker
+    from evergreen.validation import validate
 
     with _project(lock=False) as (project, params):
         rows = []
@@ -402,8 +403,8 @@ def status() -> None:
 @click.option("--reason", default="", help="Why; kept in the history.")
 def promote(version: str | None, approve: bool, override: bool, reason: str) -> None:
     """Make the challenger (or VERSION) the champion, where the gate left it to a person."""
-    from evergreen.life.decide import approved
-    from evergreen.registry import promotable
+    from evergreen.promotion.gate import approved
+    from evergreen.stores.registry import promotable
 
     if override and not reason:
         raise click.UsageError("--override needs --reason: it is kept in the history")
@@ -431,7 +432,7 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback(to: str | None, reason: str) -> None:
     """Bring an earlier champion back; or undo what was done to the present one in MLflow."""
-    from evergreen.registry import PUT_BACK
+    from evergreen.stores.registry import PUT_BACK
 
     with _registry() as registry:
         event = registry.rollback(reason, to)
@@ -608,11 +609,13 @@ def update(words: tuple[str, ...]) -> None:
 @click.argument("name", type=click.Choice(["ingest", "validate", "prepare"]))
 def stage(name: str) -> None:
     """Do what `dvc repro` asks for: one stage, without DVC's own bookkeeping."""
-    from evergreen.data import batches, prepare
-    from evergreen.data import validate as validation
-    from evergreen.data.finding import count
     from evergreen.errors import InputError
-    from evergreen.versions import link_recipes
+    from evergreen.features import prepare
+    from evergreen.finding import count
+    from evergreen.ingest import batches
+    from evergreen.quality.held_batches import find_held
+    from evergreen.stores.dvc import link_recipes
+    from evergreen.validation import validate as validation
 
     with _project() as (project, params):
         steps: dict[str, Callable[[], Any]] = {
@@ -620,7 +623,9 @@ def stage(name: str) -> None:
             "validate": lambda: validation.validate(
                 project, validation.Contract.of(project, params), check=True
             ),
-            "prepare": lambda: prepare.prepare(project, project.dataset, params, check=True),
+            "prepare": lambda: prepare.prepare(
+                project, project.dataset, params, find_held, check=True
+            ),
         }
         link_recipes(project)  # DVC records after this what ran
         done = steps[name]()
@@ -658,9 +663,9 @@ def _project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
 def _registry(*, reading: bool = False) -> Iterator[Registry]:
     """Hold the project and finish what was cut; only `reading`, a run under way is no obstacle."""
     from evergreen.errors import InputError
-    from evergreen.outside import warnings, write_down
-    from evergreen.registry import Registry
-    from evergreen.tracking import Tracker
+    from evergreen.stores.outside import warnings, write_down
+    from evergreen.stores.registry import Registry
+    from evergreen.stores.tracking import Tracker
 
     with _project(lock=False) as (project, params), ExitStack() as held:
         registry, noted = Registry(Tracker(project, params)), list[str]()
@@ -720,20 +725,20 @@ def _moment(text: str) -> datetime:
 
 def _load_monitoring(project: Project) -> None:
     """Import, while the server starts, what every monitoring needs."""
-    from evergreen import versions
+    from evergreen.stores import dvc
 
     project.flow("monitoring")
-    versions.load_library()
+    dvc.load_library()
 
 
 def _load_libraries(project: Project, params: Params) -> None:
     """Import, while the server starts, what every run needs."""
-    from evergreen import versions
-    from evergreen.data import validate
-    from evergreen.tracking import Tracker
+    from evergreen.stores import dvc
+    from evergreen.stores.tracking import Tracker
+    from evergreen.validation import validate
 
     project.flow("training")
-    versions.load_library()
+    dvc.load_library()
     _ = Tracker(project, params).experiment
     if not project.validated.exists():
         # A first run: its server takes longer, and there is something to validate
@@ -741,8 +746,8 @@ def _load_libraries(project: Project, params: Params) -> None:
 
 
 def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> None:
-    from evergreen.data.split import Split
-    from evergreen.tracking import Tracker
+    from evergreen.features.split import Split
+    from evergreen.stores.tracking import Tracker
 
     tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
     rows = [[step, how] for step, how in outcome.steps.items()]
@@ -797,8 +802,8 @@ def _summary(project: Project, params: Params, outcome: Any, seconds: float) -> 
 
 def _doubts(registry: Registry, number: str, dataset: Dataset, task: str) -> list[str]:
     """Return why a version cannot be used, or what it was made for that is otherwise by now."""
-    from evergreen.data.definition import Definition, check_columns
     from evergreen.errors import InputError
+    from evergreen.features.definition import Definition, check_columns
 
     try:
         made = registry.open(number).definition
@@ -809,8 +814,8 @@ def _doubts(registry: Registry, number: str, dataset: Dataset, task: str) -> lis
 
 
 def _held_back(project: Project) -> list[list[str]]:
-    from evergreen.data.hold import tell_held
-    from evergreen.data.manifest import Manifest
+    from evergreen.ingest.manifest import Manifest
+    from evergreen.quality.held_batches import tell_held
 
     return [
         ["held back" if at == 0 else "", told]
@@ -819,7 +824,7 @@ def _held_back(project: Project) -> list[list[str]]:
 
 
 def _metrics(params: Params) -> tuple[str, ...]:
-    from evergreen.model.metrics import METRICS
+    from evergreen.evaluation.metrics import METRICS
 
     return METRICS[params.task]
 

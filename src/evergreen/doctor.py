@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from evergreen.commit import read_commit
-from evergreen.data.finding import count, span
 from evergreen.errors import InputError, explain
-from evergreen.model.device import count_cores, count_gpus, pick_device
+from evergreen.finding import count, span
 from evergreen.params import Params, load
 from evergreen.project import Project
 from evergreen.redact import redact
+from evergreen.stores.git import read_commit
+from evergreen.training.device import count_cores, count_gpus, pick_device
 
 ENOUGH_DISK = 1.0  # GB
 
@@ -153,7 +153,7 @@ def _device(_: Project, params: Params) -> Finding:
 
 
 def _source(project: Project, params: Params) -> Finding:
-    from evergreen.data.sources import open_source
+    from evergreen.ingest.sources import open_source
 
     offers = open_source(params.source, project.dataset).offers()
     names = span([one.name for one in offers])
@@ -172,16 +172,16 @@ def _stores(project: Project, _: Params) -> Finding:
 
 
 def _dvc(project: Project, _: Params) -> Finding:
-    from evergreen.versions import changed_stages
+    from evergreen.stores.dvc import changed_stages
 
     changed = changed_stages(project)
     return Finding("DVC", fine=True, found=f"stages to run: {', '.join(changed) or 'none'}")
 
 
 def _mlflow(project: Project, params: Params) -> Finding:
-    from evergreen.outside import warnings
-    from evergreen.registry import Registry
-    from evergreen.tracking import Tracker
+    from evergreen.stores.outside import warnings
+    from evergreen.stores.registry import Registry
+    from evergreen.stores.tracking import Tracker
 
     tracker = Tracker(project, params)
     if not tracker.is_there:

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evergreen.commit import read_commit
-from evergreen.data.finding import count
 from evergreen.errors import InputError
+from evergreen.finding import count
+from evergreen.stores.git import read_commit
 
 ANSWERS = ".template.json"
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.adopt.cut import Batches, cut
+from evergreen.adopt.batching import Batches, cut
 from evergreen.adopt.infer import Inferred, infer
 from evergreen.adopt.plan import Plan, Wishes, plan
 from evergreen.adopt.read import Table

@@ -16,7 +16,7 @@ from evergreen.adopt.dates import (
     in_words,
     looks_like_time,
 )
-from evergreen.data.dialect import Dialect
+from evergreen.ingest.dialect import Dialect
 from evergreen.params import EPOCHS
 
 FOUND = [

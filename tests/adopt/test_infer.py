@@ -12,8 +12,8 @@ import pytest
 
 from evergreen.adopt.infer import MOMENT, infer
 from evergreen.adopt.read import Table
-from evergreen.data.dialect import Dialect
 from evergreen.errors import InputError
+from evergreen.ingest.dialect import Dialect
 
 Make = Callable[..., Table]
 TEXT, WHOLE, NUMBER, TRUTH = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()

@@ -10,8 +10,8 @@ import pytest
 
 from evergreen.adopt.infer import infer
 from evergreen.adopt.plan import Plan, Wishes, plan
-from evergreen.data.moments import ORDER
 from evergreen.errors import InputError
+from evergreen.ingest.moments import ORDER
 from evergreen.params import Leaks
 
 Planner = Callable[..., Plan]

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from evergreen.adopt.read import read
-from evergreen.data import memory
 from evergreen.errors import InputError
+from evergreen.ingest import memory
 
 ROWS = 40
 

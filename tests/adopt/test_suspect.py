@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.infer import Column
 from evergreen.adopt.suspect import suspect
+from evergreen.adopt.warning import Doubt
 from evergreen.params import Leaks, Task
 
 ROWS = 600

@@ -13,7 +13,7 @@ from conftest import git
 
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.tracking import Tracker
+from evergreen.stores.tracking import Tracker
 from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow

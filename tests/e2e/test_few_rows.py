@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.data.keys import hash_rows
-from evergreen.data.split import Split, read_part
+from evergreen.features.keys import hash_rows
+from evergreen.features.split import Split, read_part
 from evergreen.params import load
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -49,8 +49,8 @@ READ = """
 import shutil, sys
 from evergreen import params
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 project = Project.find()
 registry = Registry(Tracker(project, params.load(project.params)))
 with registry._package(registry._version(str(registry.champion()))) as folder:

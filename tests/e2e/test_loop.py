@@ -12,11 +12,11 @@ from conftest import month
 from houses import Page, free_port, house
 
 from evergreen import params
-from evergreen.journal import Journal
 from evergreen.orchestration.watch import DRIFTED, resource_of
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.journal import Journal
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 EAGER = {

@@ -13,10 +13,10 @@ import yaml
 from conftest import ROOT, environment
 
 from evergreen import params
-from evergreen.data.encoder import Encoder
+from evergreen.features.encoder import Encoder
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -13,16 +13,16 @@ from conftest import month
 from killing import kill_at
 
 from evergreen import params
-from evergreen.data.split import Split
-from evergreen.journal import Journal
+from evergreen.features.split import Split
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.journal import Journal
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
 MOMENTS = {
-    "before the entry": ("evergreen.journal", "Journal.write", 1),
+    "before the entry": ("evergreen.stores.journal", "Journal.write", 1),
     "entry half written": ("mlflow.tracking", "MlflowClient.log_dict", 2),
     "page": ("evergreen.report.monitoring_page", "write_monitoring_page", 1),
 }

@@ -20,9 +20,9 @@ from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
-from evergreen.versions import changed_stages, link_recipes
+from evergreen.stores.dvc import changed_stages, link_recipes
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -172,16 +172,16 @@ def test_pull_into_a_fresh_clone(
 CHAINS: dict[str, dict[str, Moment]] = {
     "data": {
         "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
-        "ingest: manifest": ("evergreen.data.batches", "Manifest.record", 2),
+        "ingest: manifest": ("evergreen.ingest.batches", "Manifest.record", 2),
         "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
-        "validate: second batch": ("evergreen.data.validate", "_keep", 2),
+        "validate: second batch": ("evergreen.validation.validate", "_keep", 2),
         "validate: DVC's record": ("dvc.stage", "Stage.add_outs", 1),
-        "prepare: encoder": ("evergreen.data.encoder", "Encoder.write", 1),
+        "prepare: encoder": ("evergreen.features.encoder", "Encoder.write", 1),
     },
     "model": {
-        "train: second seed": ("evergreen.tracking", "Tracker._record_seed", 2),
+        "train: second seed": ("evergreen.stores.tracking", "Tracker._record_seed", 2),
         "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
-        "evaluate": ("evergreen.tracking", "Tracker.record_evaluation", 1),
+        "evaluate": ("evergreen.stores.tracking", "Tracker.record_evaluation", 1),
     },
     "life": {
         "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
@@ -190,13 +190,13 @@ CHAINS: dict[str, dict[str, Moment]] = {
             "MlflowClient.set_registered_model_alias",
             1,
         ),
-        "compare": ("evergreen.life.contenders", "pick", 1),
+        "compare": ("evergreen.promotion.candidates", "pick", 1),
         "decide: before the champion": (
             "mlflow.tracking",
             "MlflowClient.set_registered_model_alias",
             2,
         ),
-        "decide: after the champion": ("evergreen.registry", "Registry._tidy", 1),
+        "decide: after the champion": ("evergreen.stores.registry", "Registry._tidy", 1),
     },
 }
 
@@ -235,7 +235,7 @@ def test_killed_anywhere_the_next_run_finishes(
 def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
     project = make_project()
     process = subprocess.Popen(
-        killer(("evergreen.data.batches", "look", 1), "run"),
+        killer(("evergreen.ingest.batches", "look", 1), "run"),
         cwd=project.root,
         env=environment(project.root),
         stdout=subprocess.DEVNULL,
@@ -280,7 +280,7 @@ def test_a_failed_seed_is_reported_and_tried_again(
         "len(calls) == call",
         "args[2] == call and args[0].validation is None",  # once the rounds are known
     )
-    words = ["evergreen.model.train", "train", "1", "run"]
+    words = ["evergreen.training.xgboost", "train", "1", "run"]
     part = FORKS[0].run(words, project.root, environment(project.root), 240, failing)
     assert part.returncode == 3, part.stdout + part.stderr
     assert "2 seeds, 0 of them reused" in part.stdout

@@ -15,14 +15,14 @@ from conftest import MONTHS, ROOT, copy_that_ran, environment, month
 from forking import FORKS
 
 from evergreen import params
-from evergreen.data.keys import KEY
-from evergreen.data.predictions import join_labels, known, read
-from evergreen.data.prepare import featurize
-from evergreen.data.split import LABEL
-from evergreen.data.validate import REASONS
+from evergreen.features.keys import KEY
+from evergreen.features.prepare import featurize
+from evergreen.features.split import LABEL
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.scoring.predictions import join_labels, known, read
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
+from evergreen.validation.validate import REASONS
 from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow

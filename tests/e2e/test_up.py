@@ -11,8 +11,8 @@ from houses import PATIENCE, free_port, house
 
 from evergreen import params
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 

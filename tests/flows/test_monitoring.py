@@ -12,8 +12,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from evergreen.decision import Decision
 from evergreen.errors import InputError
-from evergreen.life.decide import Decision
 from evergreen.orchestration import watch
 from evergreen.orchestration.steps.job import Job
 from evergreen.project import Project

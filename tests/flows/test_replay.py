@@ -15,9 +15,9 @@ from prefect.exceptions import ParameterTypeError
 
 from evergreen import cli, params
 from evergreen.errors import InputError
-from evergreen.life.courses import POLICIES, UNGATED
 from evergreen.project import Project
-from evergreen.tracking import Tracker
+from evergreen.replay.outcome import POLICIES, UNGATED
+from evergreen.stores.tracking import Tracker
 from flows.replay import replay
 
 ASKED: list[tuple[str, Any, bool]] = [

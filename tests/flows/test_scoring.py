@@ -11,12 +11,12 @@ import pytest
 from conftest import month
 from prefect.exceptions import ParameterTypeError
 
-from evergreen.data.predictions import Kept, Scorer, keep
-from evergreen.data.sketch import sketch
-from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
 from evergreen.orchestration.steps.scoring import Plan
 from evergreen.project import Project
+from evergreen.scoring.predictions import Kept, Scorer, keep
+from evergreen.scoring.unlabelled import Given
+from evergreen.statistics.sketch import sketch
 from flows import scoring as flow
 from flows.scoring import Scored, scoring
 from late_flights.dataset import dataset

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from evergreen.data.batches import Waiting
-from evergreen.data.sources import Offer
 from evergreen.errors import InputError
+from evergreen.ingest.batches import Waiting
+from evergreen.ingest.sources import Offer
 from evergreen.orchestration import watch
 from evergreen.orchestration.server import tag_of
 from evergreen.orchestration.watch import (

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from evergreen import params
-from evergreen.data.sources import open_source
 from evergreen.errors import InputError
+from evergreen.ingest.sources import open_source
 from evergreen.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 from recipes.plain import a_project, params_of
 
-from evergreen.data.manifest import Manifest, when
-from evergreen.data.moments import moments
 from evergreen.dataset import ORDER, Dataset
+from evergreen.ingest.manifest import Manifest, when
+from evergreen.ingest.moments import moments
 from evergreen.params import Params
 from evergreen.project import Project
 

@@ -23,7 +23,7 @@ from recipes.plain import digest
 from threadpoolctl import threadpool_limits
 
 from evergreen import recipes
-from evergreen.data import sources
+from evergreen.ingest import sources
 
 STORED = Path(__file__).with_name("golden.json")
 COMMAND = "python tests/recipes/golden.py"

@@ -15,10 +15,10 @@ from recipes.plain import (
     plain,
 )
 
-from evergreen.data import hold
-from evergreen.data.manifest import Manifest
-from evergreen.data.sketch import sketch
+from evergreen.ingest.manifest import Manifest
 from evergreen.params import Drift
+from evergreen.quality import held_batches
+from evergreen.statistics.sketch import sketch
 
 
 def world(at: int, rows: int = 1500, **odd: Any) -> pl.DataFrame:
@@ -80,14 +80,14 @@ def held(name: str) -> Any:
         done = Manifest(project.features)
         for at, rows in enumerate(batches):
             start = datetime(2013, 1, 1) + timedelta(days=30 * at)  # noqa: DTZ001
-            path = done.file(f"{at:02}", hold.SKETCH)
+            path = done.file(f"{at:02}", held_batches.SKETCH)
             sketch(rows, pl.Series(np.arange(rows.height) * days // rows.height)).write(path)
             end = start + timedelta(days=days - 1)
             done.record(
                 path.stem, path, rows=rows.height, start=str(start), middle=str(start), end=str(end)
             )
-        found = hold.find_held(done, list(done.in_order()), Drift(**params))
-        kept = json.loads((done.folder / hold.HELD).read_text())
+        found = held_batches.find_held(done, list(done.in_order()), Drift(**params))
+        kept = json.loads((done.folder / held_batches.HELD).read_text())
         known = {
             key: {part: one.get(part) for part in ("why", "alike", "held")}
             for key, one in kept.items()

@@ -21,9 +21,9 @@ from recipes.plain import (
     refused,
 )
 
-from evergreen.data.batches import ingest
-from evergreen.data.manifest import Manifest
 from evergreen.dataset import ORDER, Dataset
+from evergreen.ingest.batches import ingest
+from evergreen.ingest.manifest import Manifest
 from evergreen.project import Project
 
 SHOP = Dataset(

@@ -22,24 +22,27 @@ from recipes.plain import (
     rounded,
 )
 
-from evergreen.data import bias, label_noise, prepare
-from evergreen.data.keys import KEY
-from evergreen.data.split import LABEL
 from evergreen.errors import InputError
-from evergreen.life import contenders, influence, judge, leaks, simplest
-from evergreen.life.compare import Rows, Side
-from evergreen.life.decide import decide
-from evergreen.model import evaluate, folds, metrics, sweep, tables
-from evergreen.model.baselines import predict_baselines
-from evergreen.model.held_out import HeldOut
-from evergreen.model.tables import Table, Tables
+from evergreen.evaluation import evaluate, metrics
+from evergreen.evaluation.baselines import predict_baselines
+from evergreen.evaluation.held_out import HeldOut
+from evergreen.features import prepare
+from evergreen.features.keys import KEY
+from evergreen.features.split import LABEL
 from evergreen.params import Leaks
+from evergreen.promotion import candidates, evidence, influence, simplest
+from evergreen.promotion.compare import Rows, Side
+from evergreen.promotion.gate import decide
+from evergreen.quality import bias, label_noise, leaks
+from evergreen.quality.held_batches import find_held
+from evergreen.training import cross_validation, sweep, tables
+from evergreen.training.tables import Table, Tables
 
 
 def judged(
     task: str,
-    challenger: judge.Candidate,
-    champion: judge.Candidate | None,
+    challenger: evidence.Candidate,
+    champion: evidence.Candidate | None,
     count: int = 600,
     **how: Any,
 ) -> Any:
@@ -54,10 +57,10 @@ def judged(
     weak = candidate(task, 0.3, "0").model.predict_rows(rows)
     params = params_of(task=task, sweep={"seeds": 3}, gate=how.pop("gate", {}))
     baselines = {"constant": constant, "linear": weak}
-    found = judge.judge(rows, challenger, champion, baselines, params, **how)
-    evidence = replace(found.evidence, reload=0.0)
-    decision = decide(evidence, params.gate)
-    return plain([evidence, decision.action, [[rule["name"], rule["met"]] for rule in decision.rules],
+    found = evidence.judge(rows, challenger, champion, baselines, params, **how)
+    known = replace(found.evidence, reload=0.0)
+    decision = decide(known, params.gate)
+    return plain([known, decision.action, [[rule["name"], rule["met"]] for rule in decision.rules],
                   digest(plain(found.held_out)), {name: digest(plain(one)) for name, one in found.predictions.items()}])  # fmt: skip
 
 
@@ -109,17 +112,17 @@ def a_pick(task: str) -> Any:
         said = {**baselines, "linear": both[1].model.predict_rows(rows)}
         for live in (None, "linear", "xgboost"):
             told = simplest.pick(
-                known, both[0].see(rows), said, metric, judge.resampling_of(how), live
+                known, both[0].see(rows), said, metric, evidence.resampling_of(how), live
             )
             found.append([told.linear, plain_text(told.says)])
         champion = candidate(task, 0.6, "1")
         for one in (None, champion):
-            chosen, seen = contenders.face(rows, *both, said, one, how, ())
+            chosen, seen = candidates.face(rows, *both, said, one, how, ())
             found.append([chosen.version, plain(seen.evidence.comparison)])
     few = Rows(task, known.y[:9])
     said = {name: one[:9] for name, one in {**baselines, "linear": baselines["constant"]}.items()}
     told = simplest.pick(
-        few, Side(baselines["constant"][:9]), said, metric, judge.resampling_of(how), None
+        few, Side(baselines["constant"][:9]), said, metric, evidence.resampling_of(how), None
     )
     return [*found, told.linear]
 
@@ -130,7 +133,7 @@ def a_refit(task: str) -> Any:
     holdout, earlier = people(task, 400, 9), people(task, 400, 10, "2013-02-01")
     said, params = one.model.predict_rows(holdout), params_of(task=task)
     found = [
-        plain(judge.compare_refit(other.model, one.model, said, given, holdout, 12, params))
+        plain(evidence.compare_refit(other.model, one.model, said, given, holdout, 12, params))
         for given in (earlier, None)
     ]
     rows = Table(np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
@@ -141,7 +144,7 @@ def a_refit(task: str) -> Any:
     metric = metrics.pick_metric(None, task)
     for present, before in ((0.3, 1.0), (1.0, 0.3), (1.0, 1.0)):
         both = candidate(task, present, "2"), candidate(task, before, "1")
-        back = judge.judge_rollback(people(task, 400, 11, "2013-05-01"), *both, metric, params)
+        back = evidence.judge_rollback(people(task, 400, 11, "2013-05-01"), *both, metric, params)
         found.append(
             [
                 back.action,
@@ -219,7 +222,7 @@ def biased() -> Any:
     found = {}
     for variant in ("binary", "multiclass", "regression", "no time"):
         with a_farm(variant) as (project, dataset, params):
-            prepare.prepare(project, dataset, params)
+            prepare.prepare(project, dataset, params, find_held)
             given = bias.Evidence.read(project, dataset)
             report = bias.find_bias(given, seed=0)
             bounds = params.bias.model_copy(
@@ -276,7 +279,7 @@ def kept() -> Any:
     said = HeldOut.of(
         np.array([3, 1, 2], np.uint64), np.array([0.3, 0.1, 0.2]), (np.array([3.0, 1.0, 2.0]),)
     )
-    joined = folds.part_bytes(_two_folds(), folds.join_bytes([b"a", b"bc"]))
+    joined = cross_validation.part_bytes(_two_folds(), cross_validation.join_bytes([b"a", b"bc"]))
     return plain([said, said.find(np.array([2, 3], np.uint64)), [part.decode() for part in joined]])
 
 

@@ -12,11 +12,11 @@ from recipes.plain import (
     CLASSES,
 )
 
-from evergreen.data.encoder import Encoder
-from evergreen.data.keys import KEY, hash_rows
-from evergreen.data.split import GROUP, LABEL, SLICE, TIME
-from evergreen.life import judge
-from evergreen.model.package import Learnt, Model
+from evergreen.features.encoder import Encoder
+from evergreen.features.keys import KEY, hash_rows
+from evergreen.features.split import GROUP, LABEL, SLICE, TIME
+from evergreen.promotion import evidence
+from evergreen.scoring.package import Learnt, Model
 
 PLACES = ("ash", "bay", "cove", "dell")
 NAMES = ("first", "second", "place")
@@ -73,7 +73,7 @@ def formula(task: str, skill: float, shift: float = 0.0) -> bytes:
 
 def candidate(
     task: str, skill: float, version: str, *, seeds: int = 3, way: str = "", **more: Any
-) -> judge.Candidate:
+) -> evidence.Candidate:
     """A version of models whose weights are given, a little apart from seed to seed."""
     boosters = {
         seed: formula(task, skill * (1 + 0.02 * seed), 0.01 * seed) for seed in range(seeds)
@@ -81,4 +81,4 @@ def candidate(
     keys = hash_rows(people(task, 50, 999, "2013-01-01"))
     known = Learnt(keys, "2013-03-31T00:00:00", ("2013-01", "2013-02"))
     model = Model(encoder_of(task), boosters, known, "linear", way=way, rounds=10)
-    return judge.Candidate(version, model, tuple(boosters.values()), **more)
+    return evidence.Candidate(version, model, tuple(boosters.values()), **more)

@@ -23,9 +23,9 @@ import numpy as np
 import polars as pl
 from conftest import settings_of
 
-from evergreen.data.manifest import Manifest
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params, parse
 from evergreen.project import Project
 from late_flights import flights

@@ -21,13 +21,15 @@ from recipes.plain import (
     plain,
 )
 
-from evergreen.data import hold, prepare
-from evergreen.data.definition import Definition
-from evergreen.data.manifest import Manifest
-from evergreen.data.sketch import Sketch
 from evergreen.dataset import Dataset
+from evergreen.features import prepare
+from evergreen.features.definition import Definition
+from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.quality import held_batches
+from evergreen.quality.held_batches import find_held
+from evergreen.statistics.sketch import Sketch
 
 
 def sketched(path: Path) -> Any:
@@ -37,14 +39,14 @@ def sketched(path: Path) -> Any:
 
 def prepared(project: Project, dataset: Dataset, params: Params) -> Any:
     """Return all that a preparation made."""
-    done = prepare.prepare(project, dataset, params)
+    done = prepare.prepare(project, dataset, params, find_held)
     features = Manifest(project.features)
     made = {
         name: [
             digest(plain(pl.read_parquet(features.file(name)))),
             list(pl.read_parquet_schema(features.file(name)).items()).__repr__(),
             digest(plain(json.loads(features.file(name, ".json").read_text()))),
-            digest(sketched(features.file(name, hold.SKETCH))),
+            digest(sketched(features.file(name, held_batches.SKETCH))),
         ]
         for name in features.in_order()
     }
@@ -54,7 +56,7 @@ def prepared(project: Project, dataset: Dataset, params: Params) -> Any:
     kept = {
         name: plain(json.loads((project.features / name).read_text()))
         for name in files
-        if name not in ("manifest.json", hold.HELD)
+        if name not in ("manifest.json", held_batches.HELD)
     }
     return [
         list(done.new),

@@ -15,9 +15,14 @@ from recipes import golden
 from recipes.plain import plain
 
 from evergreen import recipes
-from evergreen.data import batches, hold, label_noise, prepare, sources, validate
-from evergreen.life import judge, leaks, monitor, performance, retrain, simplest, single_scores
-from evergreen.model import evaluate, linear, train
+from evergreen.evaluation import evaluate
+from evergreen.features import prepare
+from evergreen.ingest import batches, sources
+from evergreen.monitoring import monitor, performance, retrain
+from evergreen.promotion import evidence, simplest
+from evergreen.quality import held_batches, label_noise, leaks, univariate
+from evergreen.training import linear, xgboost
+from evergreen.validation import validate
 
 # Great Expectations takes seconds to load, a gate for each task as well
 SLOW = {"VALIDATE", "JUDGE"}
@@ -139,13 +144,13 @@ ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
         "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
     ),
     "rows left out": ("PREPARE", "no key", prepare, "_leave_out_for", lambda rows, reasons: (rows, {})),
-    "two alike": ("HOLD", "the world has changed", hold, "is_alike", lambda *_: False),
-    "a short batch": ("HOLD", "a few days", hold, "_is_short", lambda entry: False),
-    "a loss": ("TRAIN", "multiclass", train, "LOSSES", train.LOSSES | {"multiclass": "merror"}),
+    "two alike": ("HOLD", "the world has changed", held_batches, "is_alike", lambda *_: False),
+    "a short batch": ("HOLD", "a few days", held_batches, "_is_short", lambda entry: False),
+    "a loss": ("TRAIN", "multiclass", xgboost, "LOSSES", xgboost.LOSSES | {"multiclass": "merror"}),
     "a penalty": ("TRAIN", "regression", linear, "PENALTIES", [1e4]),
-    "groups": ("JUDGE", "binary: gate", judge, "find_group_differences", lambda *_: {}),
+    "groups": ("JUDGE", "binary: gate", evidence, "find_group_differences", lambda *_: {}),
     "near copies": ("JUDGE", "regression: leaks", leaks, "find_near_copies", lambda tables: (0, 0.0)),
-    "a feature by itself": ("JUDGE", "binary: leaks", single_scores, "FEWEST", 10_000),
+    "a feature by itself": ("JUDGE", "binary: leaks", univariate, "FEWEST", 10_000),
     "several together": ("JUDGE", "binary: leaks", leaks, "find_joint", lambda *_: None),
     "odd labels": ("JUDGE", "regression: label noise", label_noise, "DEVIATIONS", 50),
     "who is simplest": ("JUDGE", "binary: pick", simplest, "_only_trees_learn", lambda *_: True),

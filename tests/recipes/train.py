@@ -18,11 +18,12 @@ from recipes.plain import (
     plain,
 )
 
-from evergreen.data import prepare
-from evergreen.model import linear, sweep, tables, train
-from evergreen.model.tables import Tables
+from evergreen.features import prepare
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.quality.held_batches import find_held
+from evergreen.training import linear, sweep, tables, xgboost
+from evergreen.training.tables import Tables
 
 
 def encoded(one: Tables) -> Any:
@@ -77,9 +78,9 @@ def boosted(given: Tables, params: Params) -> Any:
     found: list[Any] = []
     for part in given.parts()[:2]:
         with noted() as asked:
-            matrix = train.build_matrix(part, params.train, 1)
-            one = train.train(matrix, params.train, 1, threads=1)
-        loaded, y = train.load(one.booster), part.train.y
+            matrix = xgboost.build_matrix(part, params.train, 1)
+            one = xgboost.train(matrix, params.train, 1, threads=1)
+        loaded, y = xgboost.load(one.booster), part.train.y
         said, losses = loaded.predict(part.train.x), one.history.get("validation", ())
         best = (
             losses.index(min(losses)) + 1 == one.rounds
@@ -125,7 +126,7 @@ def straight(given: Tables, params: Params) -> Any:
 def models_of(variant: str) -> Any:
     """Return what learners are given of a project, and what they make of it."""
     with a_farm(variant) as (project, dataset, params):
-        prepare.prepare(project, dataset, params)
+        prepare.prepare(project, dataset, params, find_held)
         given = {name: load(project) for name, load in LOADERS.items()}
         boosts = [boosted(given[name], params) for name in ("tables", "stopping", "judged")]
         return [

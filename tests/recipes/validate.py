@@ -19,9 +19,9 @@ from recipes.plain import (
     plain_text,
 )
 
-from evergreen.data import validate
 from evergreen.dataset import ORDER, Dataset
 from evergreen.params import Validate
+from evergreen.validation import validate
 
 
 def spoilt() -> pl.DataFrame:

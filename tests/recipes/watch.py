@@ -20,14 +20,14 @@ from recipes.plain import (
     plain,
 )
 
-from evergreen.data.keys import KEY, hash_rows
-from evergreen.data.sketch import sketch
-from evergreen.data.split import LABEL, TIME
-from evergreen.life import monitor, retrain, staleness
-from evergreen.model import metrics
-from evergreen.model.metrics import Estimate
-from evergreen.model.tables import Table, Tables
+from evergreen.evaluation import metrics
+from evergreen.evaluation.metrics import Estimate
+from evergreen.features.keys import KEY, hash_rows
+from evergreen.features.split import LABEL, TIME
+from evergreen.monitoring import monitor, retrain, staleness
 from evergreen.params import Retrain
+from evergreen.statistics.sketch import sketch
+from evergreen.training.tables import Table, Tables
 
 
 def without_fit(seen: monitor.Seen) -> Any:

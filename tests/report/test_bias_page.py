@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from report.pages import Page
 
-from evergreen.data.bias import BiasReport
-from evergreen.data.finding import Finding, Kind
+from evergreen.finding import Finding, Kind
 from evergreen.params import Bias
 from evergreen.project import Project
+from evergreen.quality.bias import BiasReport
 from evergreen.report.bias_page import HEADINGS, LONGEST, NOTES, bias_page, write_bias_page
 
 ATTACK = '<script>alert(\'1\')</script>" onclick="x"&\x00\u202e'

@@ -15,11 +15,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from evergreen.life.compare import Comparison, Difference
-from evergreen.life.decide import Evidence, approved, decide
-from evergreen.life.judge import Judged
-from evergreen.model.metrics import LOWER_IS_BETTER, METRICS, measure
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, measure
 from evergreen.params import Gate
+from evergreen.promotion.compare import Comparison, Difference
+from evergreen.promotion.evidence import Judged
+from evergreen.promotion.gate import Evidence, approved, decide
 from evergreen.report import comparison as module
 from evergreen.report.comparison import draw_comparison
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from evergreen.model import train as train_module
-from evergreen.model.evaluate import Evaluation
-from evergreen.model.learner import Trained
-from evergreen.model.metrics import Estimate, bootstrap, measure
-from evergreen.model.sweep import summarize
-from evergreen.model.tables import Table, Tables
-from evergreen.model.train import build_matrix, train
+from evergreen.evaluation.evaluate import Evaluation
+from evergreen.evaluation.metrics import Estimate, bootstrap, measure
 from evergreen.params import Train
 from evergreen.report.plots import draw_curves, draw_result, feature_gain
+from evergreen.training import xgboost as train_module
+from evergreen.training.learner import Trained
+from evergreen.training.sweep import summarize
+from evergreen.training.tables import Table, Tables
+from evergreen.training.xgboost import build_matrix, train
 
 TASKS = ("binary", "multiclass", "regression")
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("ant", "bee", "cow"), "regression": ()}

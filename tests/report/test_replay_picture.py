@@ -12,7 +12,8 @@ from matplotlib import image
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from evergreen.life.courses import (
+from evergreen.evaluation.metrics import Estimate
+from evergreen.replay.outcome import (
     HELD,
     HINDSIGHT,
     NOTHING,
@@ -26,7 +27,6 @@ from evergreen.life.courses import (
     Replay,
     Step,
 )
-from evergreen.model.metrics import Estimate
 from evergreen.report import replay_picture as module
 from evergreen.report.replay_picture import COLOURS, WORDS, draw_replay, draw_staleness
 

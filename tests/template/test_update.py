@@ -15,7 +15,7 @@ from evergreen.update import update
 pytestmark = pytest.mark.slow
 
 PROJECT_README = "evergreen_template/overlay/always/README.md"
-LIBRARY_MODULE = "src/evergreen/data/keys.py"
+LIBRARY_MODULE = "src/evergreen/features/keys.py"
 OWN_EDITS = {  # of somebody whose project it is
     "src/churn_model/dataset.py": ("YOURS: ", "OURS: "),
     "params.yaml": ("max_bad_rows: 0.02 ", "max_bad_rows: 0.05 "),

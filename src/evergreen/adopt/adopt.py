@@ -6,14 +6,14 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evergreen.adopt.cut import Batches, cut
+from evergreen.adopt.batching import Batches, cut
 from evergreen.adopt.declare import declare
 from evergreen.adopt.expect import expect
 from evergreen.adopt.infer import infer
+from evergreen.adopt.params_patch import INBOX, settle
 from evergreen.adopt.plan import Plan, Wishes, plan
 from evergreen.adopt.read import Table, read
-from evergreen.adopt.settle import INBOX, settle
-from evergreen.adopt.tell import tell, tell_columns
+from evergreen.adopt.report import tell, tell_columns
 from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project

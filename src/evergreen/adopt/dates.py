@@ -9,9 +9,9 @@ from itertools import product
 
 import polars as pl
 
-from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.names import DONE, MOMENTS, NAMES_ROWS, TIMELY, YEARLY, plain_name
-from evergreen.data.dialect import Dialect, plain_times, read_iso, shape_of
+from evergreen.adopt.warning import Doubt
+from evergreen.ingest.dialect import Dialect, plain_times, read_iso, shape_of
 from evergreen.params import EPOCHS
 
 DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",

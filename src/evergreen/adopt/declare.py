@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from evergreen.adopt.code import column, group, keep, literal, section, spread
-from evergreen.adopt.doubt import Doubt, shown
 from evergreen.adopt.infer import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
+from evergreen.adopt.warning import Doubt, shown
 from evergreen.dataset import ORDER
 
 TYPES = {

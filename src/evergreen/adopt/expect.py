@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from evergreen.adopt.batching import Batches
 from evergreen.adopt.code import keep, literal, spread
-from evergreen.adopt.cut import Batches
 from evergreen.adopt.infer import Column, Inferred
 from evergreen.adopt.plan import Plan
 

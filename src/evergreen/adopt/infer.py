@@ -15,12 +15,12 @@ from evergreen.adopt.dates import (
     in_words,
     looks_like_time,
 )
-from evergreen.adopt.doubt import Doubt
 from evergreen.adopt.names import DONE, MOMENTS, NAMES_ROWS, TIMELY, plain_name
 from evergreen.adopt.read import Table
-from evergreen.data.dialect import Dialect
-from evergreen.data.sources import NULLS, parse
+from evergreen.adopt.warning import Doubt
 from evergreen.errors import InputError
+from evergreen.ingest.dialect import Dialect
+from evergreen.ingest.sources import NULLS, parse
 from evergreen.params import EPOCHS
 
 ENOUGH = 0.8  # share of a column's values that make it a column of numbers, or of dates

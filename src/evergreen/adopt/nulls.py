@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from evergreen.adopt.doubt import Doubt, listed, shown
-from evergreen.data.sources import NULLS
+from evergreen.adopt.warning import Doubt, listed, shown
+from evergreen.ingest.sources import NULLS
 
 # MySQL and COPY; tools that show what a database returned
 SURE = ("\\N", "(null)", "[NULL]", "<null>")

@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import polars as pl
 
-from evergreen.adopt.doubt import Doubt, listed, shown
+from evergreen.adopt.checks import PEOPLE, look
 from evergreen.adopt.infer import MOMENT, Column, Inferred
-from evergreen.adopt.look import PEOPLE, look
 from evergreen.adopt.names import MOMENTS, NAMES_ROWS, plain_name
 from evergreen.adopt.suspect import suspect
-from evergreen.data.finding import count
+from evergreen.adopt.warning import Doubt, listed, shown
 from evergreen.dataset import ORDER, RESERVED, RESERVED_STARTS
 from evergreen.errors import InputError
+from evergreen.finding import count
 from evergreen.params import Leaks, Task
 
 IN_ORDER = "order"  # what people say for ORDER

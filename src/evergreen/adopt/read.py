@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.nulls import find_nulls, told
-from evergreen.data.cells import to_frame
-from evergreen.data.database import open_engine
-from evergreen.data.dialect import blank
-from evergreen.data.listing import form_of, special
-from evergreen.data.memory import check_size, check_text
-from evergreen.data.sources import as_utf8, read_csv, read_parquet, unpacked
+from evergreen.adopt.warning import Doubt, listed, shown
 from evergreen.errors import InputError
+from evergreen.ingest.cells import to_frame
+from evergreen.ingest.database import open_engine
+from evergreen.ingest.dialect import blank
+from evergreen.ingest.listing import form_of, special
+from evergreen.ingest.memory import check_size, check_text
+from evergreen.ingest.sources import as_utf8, read_csv, read_parquet, unpacked
 from evergreen.redact import holds_secret
 
 if TYPE_CHECKING:

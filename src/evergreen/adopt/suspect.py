@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from evergreen.adopt.doubt import Doubt, listed, shown
 from evergreen.adopt.infer import MOMENT, Column
-from evergreen.life.leaks import STRONG, stands_out
+from evergreen.adopt.warning import Doubt, listed, shown
 from evergreen.params import Leaks, Task
+from evergreen.quality.leaks import STRONG, stands_out
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from evergreen.model.tables import Tables
+    from evergreen.training.tables import Tables
 
 LOOKED_AT = 50_000  # rows
 
@@ -52,7 +52,7 @@ def suspect(
 
 def _together(features: Mapping[str, Column], tables: Tables, exact: list[str]) -> list[Doubt]:
     """Return a doubt for each of a few columns of which the label is made; they are out, as nobody knows which is late."""
-    from evergreen.life.joint_scores import find_joint
+    from evergreen.quality.multivariate import find_joint
 
     found = find_joint(tables, [name for name in features if name not in exact])
     if found is None:
@@ -96,7 +96,7 @@ def _halves(
     """Return the rows as tables, one half of which trains and the other validates; and the other way round."""
     import numpy as np
 
-    from evergreen.model.tables import Table, Tables
+    from evergreen.training.tables import Table, Tables
 
     y, classes = _as_codes(label, task, positive)
     x = np.column_stack([_as_numbers(one, rows) for one in features.values()])
@@ -114,7 +114,7 @@ def _score(halves: tuple[Tables, Tables]) -> dict[str, float]:
     """Return how well each feature tells the label of one half of the rows after the other half, both ways."""
     import numpy as np
 
-    from evergreen.life.single_scores import score_features
+    from evergreen.quality.univariate import score_features
 
     both = [score_features(tables) for tables in halves]
     return {

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evergreen.adopt.adopt import Adoption
-from evergreen.adopt.settle import INBOX
-from evergreen.commit import read_commit
-from evergreen.data.manifest import Manifest
+from evergreen.adopt.params_patch import INBOX
 from evergreen.errors import InputError
 from evergreen.files import write_whole
+from evergreen.ingest.manifest import Manifest
 from evergreen.project import Project
+from evergreen.stores.git import read_commit
 
 OWN = (
     "src/{package}/dataset.py",

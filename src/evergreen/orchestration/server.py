@@ -26,11 +26,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from evergreen import store
 from evergreen.errors import InputError
 from evergreen.orchestration.login import use_login
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.stores import databases
 
 LOOPBACK = "127.0.0.1"
 UP_LOCK = "up.lock"  # below stores/, held by `evergreen up`
@@ -203,7 +203,7 @@ def check_database(project: Project) -> None:
         )
     elif database.is_file():
         how = f"it holds the record of past runs, no model and no decision: `mv {database} {database}.old`, then run again"
-        store.check(database.resolve(), how)
+        databases.check(database.resolve(), how)
 
 
 def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:

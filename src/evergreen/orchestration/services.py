@@ -35,7 +35,7 @@ from evergreen.orchestration.server import (
 )
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.tracking import Tracker
+from evergreen.stores.tracking import Tracker
 
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
 REST = 10.0  # seconds until a watch that has crashed begins again

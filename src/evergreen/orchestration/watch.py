@@ -14,10 +14,10 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from evergreen import code
-from evergreen.data.batches import Waiting
-from evergreen.data.sources import Offer
 from evergreen.errors import explain
 from evergreen.files import sha256_of
+from evergreen.ingest.batches import Waiting
+from evergreen.ingest.sources import Offer
 from evergreen.orchestration.server import tag_of
 from evergreen.params import Params
 from evergreen.project import Project
@@ -110,7 +110,11 @@ def restart_if_edited(project: Project) -> None:
     edited = {str(path): path.stat().st_mtime_ns if path.exists() else 0 for path in code.changed()}
     if not edited or edited == _REFUSED:
         return
-    command = [sys.executable, "-c", "import evergreen.data.batches, evergreen.orchestration.watch"]
+    command = [
+        sys.executable,
+        "-c",
+        "import evergreen.ingest.batches, evergreen.orchestration.watch",
+    ]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         print("begun anew with what was edited:", ", ".join(edited), flush=True)
@@ -143,9 +147,9 @@ class Guard:
 
 def warnings_of(project: Project, params: Params) -> list[str]:
     """Return what a person must be told of the project's models; nothing where there is none."""
-    from evergreen.outside import warnings
-    from evergreen.registry import Registry
-    from evergreen.tracking import Tracker
+    from evergreen.stores.outside import warnings
+    from evergreen.stores.registry import Registry
+    from evergreen.stores.tracking import Tracker
 
     tracker = Tracker(project, params)
     return warnings(Registry(tracker)) if tracker.is_there else []
@@ -179,7 +183,7 @@ def survive(do: Callable[[], object], said: str = "") -> str:
 
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
-    from evergreen.data.batches import look
+    from evergreen.ingest.batches import look
     from evergreen.params import load
 
     project, kind = Project.find(), "files"

@@ -9,11 +9,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from evergreen.data.bias import BiasReport, list_faults
-from evergreen.data.finding import Cell, Finding, Kind, count, percent
 from evergreen.files import write_whole
+from evergreen.finding import Cell, Finding, Kind, count, percent
 from evergreen.params import Bias
 from evergreen.project import Project
+from evergreen.quality.bias import BiasReport, list_faults
 from evergreen.report import page
 from evergreen.report.page import text
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.life.compare import Comparison, Difference
-from evergreen.life.decide import Decision
-from evergreen.life.judge import Judged
-from evergreen.model.metrics import LOWER_IS_BETTER, OF_CURVES, measure
+from evergreen.decision import Decision
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, OF_CURVES, measure
+from evergreen.promotion.compare import Comparison, Difference
+from evergreen.promotion.evidence import Judged
 from evergreen.report.plots import (
     AMBER,
     DARK,

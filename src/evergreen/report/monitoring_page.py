@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evergreen.evaluation.metrics import LOWER_IS_BETTER
 from evergreen.files import write_whole
-from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.project import Project
 from evergreen.report import page
 from evergreen.report.page import text

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.data.finding import count
+from evergreen.evaluation.evaluate import MODEL, Evaluation
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, OF_CURVES
 from evergreen.files import write_whole
-from evergreen.model.evaluate import MODEL, Evaluation
-from evergreen.model.learner import XGBOOST, Trained, find_learner
-from evergreen.model.metrics import LOWER_IS_BETTER, OF_CURVES
+from evergreen.finding import count
+from evergreen.training.learner import XGBOOST, Trained, find_learner
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

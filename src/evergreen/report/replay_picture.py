@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.life.courses import (
+from evergreen.evaluation.metrics import LOWER_IS_BETTER
+from evergreen.replay.outcome import (
     HELD,
     HINDSIGHT,
     PROMOTED,
@@ -20,7 +21,6 @@ from evergreen.life.courses import (
     Course,
     Replay,
 )
-from evergreen.model.metrics import LOWER_IS_BETTER
 from evergreen.report.comparison import RED, SLATE
 from evergreen.report.plots import AMBER, DARK, GREEN, GREY, LEAF, Panel, draw_interval, draw_panels
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evergreen.data.finding import count
 from evergreen.files import write_whole
+from evergreen.finding import count
 from evergreen.project import Project
 from evergreen.report import page
 from evergreen.report.page import share, text
 
 if TYPE_CHECKING:
-    from evergreen.data.validate import BatchReport, Check
+    from evergreen.validation.validate import BatchReport, Check
 
 NEWEST = 24  # batches that are shown; more columns fit no screen
 DATE = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"

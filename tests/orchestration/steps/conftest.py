@@ -11,7 +11,7 @@ from conftest import settings_of
 
 from evergreen import params
 from evergreen.orchestration.steps.job import Job
-from evergreen.tracking import Tracker
+from evergreen.stores.tracking import Tracker
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from evergreen.data.validate import BatchReport, Check
 from evergreen.errors import InputError
 from evergreen.files import write_entries
 from evergreen.orchestration.steps import data
 from evergreen.orchestration.steps.job import Job
+from evergreen.validation.validate import BatchReport, Check
 
 
 @pytest.fixture

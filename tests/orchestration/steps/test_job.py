@@ -14,7 +14,6 @@ from prefect.logging import disable_run_logger
 from prefect.states import Completed, Crashed, Failed
 
 from evergreen import code
-from evergreen.commit import Commit, first_commit
 from evergreen.errors import InputError
 from evergreen.orchestration.server import ended_tag_of, tag_of, waiting_tag_of
 from evergreen.orchestration.steps import data, job, life, models, sweeps
@@ -27,6 +26,7 @@ from evergreen.orchestration.steps.job import (
     value,
 )
 from evergreen.project import Project
+from evergreen.stores.git import Commit, first_commit
 
 TASKS = {
     one.name: one

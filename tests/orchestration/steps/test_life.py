@@ -13,10 +13,10 @@ import pytest
 from prefect.exceptions import FlowPauseTimeout
 from prefect.logging import disable_run_logger
 
-from evergreen.life.decide import ASK, PROMOTE, Decision
+from evergreen.decision import ASK, PROMOTE, Decision
 from evergreen.orchestration.steps import job, life
 from evergreen.orchestration.steps.job import Job
-from evergreen.registry import Registered
+from evergreen.stores.registry import Registered
 
 WAITING = Registered("evergreen", "2", "challenger")
 DECISION = Decision(
@@ -140,7 +140,7 @@ def test_a_decision_that_is_tried_again_promotes_once(
     monkeypatch.setattr(life, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []}))
     monkeypatch.setattr(life, "show_links", lambda *_: None)
     monkeypatch.setattr(life, "create_markdown_artifact", lambda *_, **__: None)
-    monkeypatch.setattr("evergreen.data.split.Split.read", lambda _: split)
+    monkeypatch.setattr("evergreen.features.split.Split.read", lambda _: split)
     monkeypatch.setattr(
         "evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png"
     )

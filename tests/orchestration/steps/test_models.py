@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from prefect.logging import disable_run_logger
 
-from evergreen.model.sweep import Slots
-from evergreen.model.train import Trained
 from evergreen.orchestration.steps import models
 from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.models import Plan, describe, plan
 from evergreen.orchestration.steps.sweeps import Seed
-from evergreen.registry import Registered
+from evergreen.stores.registry import Registered
+from evergreen.training.sweep import Slots
+from evergreen.training.xgboost import Trained
 
 PLAN = Plan("cpu", Slots(2, 1), "fingerprint", "data.dir")
 

@@ -12,12 +12,10 @@ import polars as pl
 import pytest
 from prefect.logging import disable_run_logger
 
-from evergreen.data.manifest import Manifest
-from evergreen.data.predictions import Kept, Scorer
+from evergreen.decision import Decision
 from evergreen.errors import InputError
-from evergreen.journal import Entry
-from evergreen.life.decide import Decision
-from evergreen.model.metrics import Estimate
+from evergreen.evaluation.metrics import Estimate
+from evergreen.ingest.manifest import Manifest
 from evergreen.orchestration.steps import monitoring
 from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.monitoring import (
@@ -29,6 +27,8 @@ from evergreen.orchestration.steps.monitoring import (
     look_back,
 )
 from evergreen.orchestration.watch import DRIFTED
+from evergreen.scoring.predictions import Kept, Scorer
+from evergreen.stores.journal import Entry
 
 EXPECTED = Estimate(0.7, 0.69, 0.71)
 
@@ -144,7 +144,7 @@ def test_rows_that_the_champion_scored_wait_too(
         {},
         job.project.predictions,
     )
-    monkeypatch.setattr("evergreen.data.predictions.known", lambda project: [("today", version)])
+    monkeypatch.setattr("evergreen.scoring.predictions.known", lambda project: [("today", version)])
     monkeypatch.setattr(Kept, "read", classmethod(lambda cls, path: kept))
     assert names(find_waiting(job, watched(Journal()))) == expected
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.life.courses import NOTHING, POLICIES, Aged, Course, Options, Replay, Step
-from evergreen.model.metrics import Estimate
+from evergreen.evaluation.metrics import Estimate
 from evergreen.orchestration.server import tag_of
 from evergreen.orchestration.steps import job
 from evergreen.orchestration.steps import replay as tasks
 from evergreen.orchestration.steps.job import Job
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.tracking import Tracker
+from evergreen.replay.outcome import NOTHING, POLICIES, Aged, Course, Options, Replay, Step
+from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 

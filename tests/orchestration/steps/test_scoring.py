@@ -12,15 +12,15 @@ import pytest
 from conftest import month
 from prefect.logging import disable_run_logger
 
-from evergreen.data.definition import Definition
-from evergreen.data.predictions import Kept, Scorer, keep, read_sketch
-from evergreen.data.prepare import featurize_unlabelled
-from evergreen.data.sketch import sketch
-from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
-from evergreen.model.score import Scores, Summary
+from evergreen.features.definition import Definition
+from evergreen.features.prepare import featurize_unlabelled
 from evergreen.orchestration.steps import scoring
 from evergreen.orchestration.steps.job import Job
+from evergreen.scoring.predictions import Kept, Scorer, keep, read_sketch
+from evergreen.scoring.score import Scores, Summary
+from evergreen.scoring.unlabelled import Given
+from evergreen.statistics.sketch import sketch
 from late_flights.dataset import dataset
 
 ONE = Scorer("flights", "3", "run of 3")
@@ -116,7 +116,7 @@ def test_scoring_keeps_and_shows(job: Job, monkeypatch: pytest.MonkeyPatch) -> N
     tables: list[Any] = []
     features, _ = featurize_unlabelled(dataset, ROWS)
     scores = Scores(SAID, features, {"cancelled": 2})
-    monkeypatch.setattr("evergreen.model.score.score_rows", lambda *_: scores)
+    monkeypatch.setattr("evergreen.scoring.score.score_rows", lambda *_: scores)
     monkeypatch.setattr(
         scoring, "create_table_artifact", lambda table, **about: tables.append((table, about))
     )

@@ -15,12 +15,12 @@ from conftest import ROOT, environment
 from prefect.logging import disable_run_logger
 
 from evergreen.errors import InputError
-from evergreen.model.learner import Trained
-from evergreen.model.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, seed_fingerprint
 from evergreen.orchestration.steps import sweeps
 from evergreen.orchestration.steps.job import Job, value
 from evergreen.orchestration.steps.models import Plan
 from evergreen.orchestration.steps.sweeps import Search, Seed, Sweep
+from evergreen.training.learner import Trained
+from evergreen.training.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, seed_fingerprint
 
 PLAN = Plan("cpu", Slots(2, 1), "run", "data")
 
@@ -39,9 +39,9 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
     monkeypatch: pytest.MonkeyPatch, make_job: Callable[..., Job], tmp_path: Path
 ) -> None:
     model = Trained(1, b"model", 7, 0.4, {})
-    monkeypatch.setattr("evergreen.model.train.train", lambda *_, **__: model)
+    monkeypatch.setattr("evergreen.training.xgboost.train", lambda *_, **__: model)
     told = lambda _, booster, *__: {"length": len(booster)}  # noqa: E731
-    monkeypatch.setattr("evergreen.model.evaluate.measure_seed", told)
+    monkeypatch.setattr("evergreen.evaluation.evaluate.measure_seed", told)
     notes, one = Notes(), make_job(tmp_path)
     one = Job(one.project, one.params, notes)  # type: ignore[arg-type]
     limit = Semaphore(1)
@@ -81,7 +81,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from evergreen.errors import InputError
 from evergreen.model import evaluate, train
-from evergreen.model.sweep import JUDGED, Slots
+from evergreen.training.sweep import JUDGED, Slots
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.orchestration.server import connect
@@ -202,7 +202,7 @@ def test_a_seed_that_cannot_tell_the_rounds_stops_the_run(
     monkeypatch: pytest.MonkeyPatch,
     make_tables: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr("evergreen.model.tables.load_stopping", lambda _: make_tables("binary"))
+    monkeypatch.setattr("evergreen.training.tables.load_stopping", lambda _: make_tables("binary"))
     seed = Seed(Trained(0, b"", 20, 0.1, {}), {}, reused=False)
     job = make_job(tmp_path)
     monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], []))

@@ -10,18 +10,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from evergreen.data.finding import count, span
+from evergreen.finding import count, span
 from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
-from evergreen.versions import run_stage, run_step
+from evergreen.stores.dvc import run_stage, run_step
 
 
 @task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
       timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def ingest(job: Job) -> Any:
     """Take new batches from the source into data/raw/."""
-    from evergreen.data import batches
-    from evergreen.data.listing import few
+    from evergreen.ingest import batches
+    from evergreen.ingest.listing import few
 
     seen = batches.look(job.project, job.dataset, job.params)
     if seen.passed_over:
@@ -44,8 +44,8 @@ def ingest(job: Job) -> Any:
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def validate(job: Job) -> Any:
     """Check new batches; quarantine bad rows, stop at a bad batch."""
-    from evergreen.data.validate import BadBatchError, Contract, read_reports, stale
-    from evergreen.data.validate import validate as check
+    from evergreen.validation.validate import BadBatchError, Contract, read_reports, stale
+    from evergreen.validation.validate import validate as check
 
     try:
         contract = Contract.of(job.project, job.params)
@@ -96,13 +96,13 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
 def prepare(job: Job) -> Any:
     """Turn validated batches into features, split them by time, fit the encoder on training rows."""
-    from evergreen.data.hold import check_accepted, tell_held
-    from evergreen.data.manifest import Manifest
-    from evergreen.data.prepare import prepare as make
-    from evergreen.data.prepare import stale
+    from evergreen.features.prepare import prepare as make
+    from evergreen.features.prepare import stale
+    from evergreen.ingest.manifest import Manifest
+    from evergreen.quality.held_batches import check_accepted, find_held, tell_held
 
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
-    work = partial(make, job.project, job.dataset, job.params)
+    work = partial(make, job.project, job.dataset, job.params, find_held)
     done = run_step(job.project, job.params, "prepare", work, stale)
     held = tell_held(Manifest(job.project.features))
     for told in held:
@@ -130,7 +130,7 @@ def prepare(job: Job) -> Any:
 @task(name="bias", task_run_name="bias", timeout_seconds=3600, cache_policy=NO_CACHE)
 def bias(job: Job) -> Any:
     """Say what the training data leave out, lack and repeat; stop where a parameter says so."""
-    from evergreen.data.bias import Evidence, check_bias, find_bias
+    from evergreen.quality.bias import Evidence, check_bias, find_bias
 
     report = find_bias(Evidence.read(job.project, job.dataset), seed=job.params.sweep.first_seed)
     publish_bias(job, report)

@@ -17,18 +17,18 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
 from evergreen import params as parameters
-from evergreen.commit import Commit, first_commit
 from evergreen.dataset import Dataset
 from evergreen.errors import BusyError, explain
-from evergreen.journal import Journal
-from evergreen.model.learner import is_seedless
-from evergreen.model.sweep import JUDGED, LIVE
 from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
-from evergreen.outside import warnings, write_down
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.registry import Registry
-from evergreen.tracking import Tracker
+from evergreen.stores.git import Commit, first_commit
+from evergreen.stores.journal import Journal
+from evergreen.stores.outside import warnings, write_down
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
+from evergreen.training.learner import is_seedless
+from evergreen.training.sweep import JUDGED, LIVE
 
 T = TypeVar("T")
 PATIENCE = 6 * 3600  # seconds that a run of a deployment waits for another one to end
@@ -102,7 +102,7 @@ class Job:
 
     def candidate(self, number: str) -> Any:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
-        from evergreen.life.judge import Candidate
+        from evergreen.promotion.evidence import Candidate
 
         run_id, model = self.registry.run_of(number), self.registry.open(number)
         own = tuple(model.boosters.values())
@@ -119,7 +119,7 @@ class Job:
 
     def rows_of(self, model: Any) -> Any:
         """Return what gives rows of features files the features and the label that `model` was made for."""
-        from evergreen.data.prepare import features_of
+        from evergreen.features.prepare import features_of
 
         return lambda rows: features_of(
             self.project, self.dataset, rows, model.definition, self.params.task
@@ -180,7 +180,7 @@ def tell_prefect(**about: Any) -> None:
 
 def newest(job: Job) -> str:
     """Return the newest batch that has features, in words."""
-    from evergreen.data.manifest import Manifest
+    from evergreen.ingest.manifest import Manifest
 
     return f" up to {list(Manifest(job.project.features).in_order())[-1]}"
 

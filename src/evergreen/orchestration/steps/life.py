@@ -14,16 +14,17 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 from pydantic import Field
 
-from evergreen.life.contenders import Contender, face
-from evergreen.life.decide import ASK, PROMOTE, REFUSE, Decision, approved, decide
-from evergreen.life.judge import Judged
-from evergreen.life.simplest import LINEAR
+from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
 from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, waiting
 from evergreen.orchestration.steps.models import Plan
 from evergreen.orchestration.steps.shown import create_markdown_artifact
 from evergreen.orchestration.steps.sweeps import Search
-from evergreen.registry import ASKED, CHAMPION, REFUSED, Registered
-from evergreen.versions import data_versions
+from evergreen.promotion.candidates import Contender, face
+from evergreen.promotion.evidence import Judged
+from evergreen.promotion.gate import approved, decide
+from evergreen.promotion.simplest import LINEAR
+from evergreen.stores.dvc import data_versions
+from evergreen.stores.registry import ASKED, CHAMPION, REFUSED, Registered
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 
@@ -41,8 +42,8 @@ def compare(
     job: Job, trees: Contender, linear: Contender, evaluation: Any, notes: tuple[str, ...]
 ) -> tuple[Contender, Judged]:
     """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
-    from evergreen.data.split import Split, read_part
-    from evergreen.model.evaluate import MODEL
+    from evergreen.evaluation.evaluate import MODEL
+    from evergreen.features.split import Split, read_part
 
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
     live = job.registry.champion()
@@ -71,9 +72,9 @@ def compare_refit(
     job: Job, plan: Plan, live: Contender, judged: Contender, evidence: Judged, search: Search
 ) -> Judged:
     """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
-    from evergreen.data.keys import hash_rows
-    from evergreen.data.split import Part, Split, read_part
-    from evergreen.life.judge import compare_refit as beside
+    from evergreen.features.keys import hash_rows
+    from evergreen.features.split import Part, Split, read_part
+    from evergreen.promotion.evidence import compare_refit as beside
 
     split = Split.read(job.project.features / "split.json")
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
@@ -91,9 +92,9 @@ def compare_refit(
 
 def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
     """Return what learning from the newest batch does on the rows before it, which no model has learnt from."""
-    from evergreen.data.split import Split, read_part
-    from evergreen.life.influence import find_influence, teach
-    from evergreen.model.tables import load_around, load_tables
+    from evergreen.features.split import Split, read_part
+    from evergreen.promotion.influence import find_influence, teach
+    from evergreen.training.tables import load_around, load_tables
 
     around, params = load_around(job.project), job.params
     rounds = search.rounds(len(around.train), params.train.rounds)
@@ -114,8 +115,8 @@ def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
 )
 def reload(job: Job, registered: Registered, made: Contender, judged: Judged) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
-    from evergreen.data.split import Split, read_part
-    from evergreen.life.judge import distance
+    from evergreen.features.split import Split, read_part
+    from evergreen.promotion.evidence import distance
 
     model = made.model()
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
@@ -135,7 +136,7 @@ def settle(
     job: Job, run_id: str, registered: Registered, judged: Judged
 ) -> tuple[Registered, Decision]:
     """Decide by the gate's rules, do what it says, and write it down."""
-    from evergreen.data.split import Split
+    from evergreen.features.split import Split
     from evergreen.report.comparison import draw_comparison
 
     decision = decide(judged.evidence, job.params.gate)

@@ -12,13 +12,19 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from evergreen.data.finding import count
 from evergreen.errors import InputError
-from evergreen.life.contenders import Contender, learnt_all, learnt_before
-from evergreen.life.simplest import LINEAR
-from evergreen.model.folds import part_bytes
-from evergreen.model.learner import Trained
-from evergreen.model.sweep import (
+from evergreen.finding import count
+from evergreen.orchestration.steps.data import publish_bias
+from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
+from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
+from evergreen.orchestration.steps.sweeps import Search, Seed, Sweep, run_sweep
+from evergreen.promotion.candidates import Contender, learnt_all, learnt_before
+from evergreen.promotion.simplest import LINEAR
+from evergreen.stores.dvc import data_versions, read_lock
+from evergreen.stores.registry import CHAMPION, Registered
+from evergreen.training.cross_validation import part_bytes
+from evergreen.training.learner import Trained
+from evergreen.training.sweep import (
     JUDGED,
     LIVE,
     Slots,
@@ -27,12 +33,6 @@ from evergreen.model.sweep import (
     sweep_fingerprint,
     way_of,
 )
-from evergreen.orchestration.steps.data import publish_bias
-from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
-from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
-from evergreen.orchestration.steps.sweeps import Search, Seed, Sweep, run_sweep
-from evergreen.registry import CHAMPION, Registered
-from evergreen.versions import data_versions, read_lock
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Plan:
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
-    from evergreen.data.split import Split
+    from evergreen.features.split import Split
 
     split = Split.read(job.project.features / "split.json")
     roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
@@ -72,8 +72,8 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 def plan(job: Job) -> Plan:
     """Close what a killed run left open, and see what is to be trained."""
-    from evergreen.model.device import count_cores, pick_device
-    from evergreen.model.metrics import pick_metric
+    from evergreen.evaluation.metrics import pick_metric
+    from evergreen.training.device import count_cores, pick_device
 
     # A wrong one is told before anything is trained
     pick_metric(job.params.gate.metric, job.params.task)
@@ -115,9 +115,9 @@ def plan(job: Job) -> Plan:
 
 def _check_left(job: Job) -> None:
     """Raise InputError where little is left of what the champion has learnt from."""
-    from evergreen.data.hold import check_left
-    from evergreen.data.manifest import Manifest
-    from evergreen.data.split import Split
+    from evergreen.features.split import Split
+    from evergreen.ingest.manifest import Manifest
+    from evergreen.quality.held_batches import check_left
 
     if not (live := job.registry.champion()):
         return
@@ -139,9 +139,9 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
 
     Returns the tables, and what a person must be told of the checks.
     """
-    from evergreen.life.leaks import check_leaks
-    from evergreen.model.evaluate import check_holdout
-    from evergreen.model.tables import load_tables
+    from evergreen.evaluation.evaluate import check_holdout
+    from evergreen.quality.leaks import check_leaks
+    from evergreen.training.tables import load_tables
 
     tables = load_tables(job.project)
     check_holdout(tables)
@@ -160,7 +160,7 @@ def train(
 
     Returns the rows, the seeds that have a model, and those that failed.
     """
-    from evergreen.model.tables import load_judged
+    from evergreen.training.tables import load_judged
 
     rounds = None
     if search:
@@ -173,7 +173,7 @@ def train(
 @task(name="linear", task_run_name="linear", timeout_seconds=3600, cache_policy=NO_CACHE)
 def fit_linear(job: Job, tables: Any) -> bytes:
     """Fit the linear model on the rows that the trees have learnt from."""
-    from evergreen.model import baselines
+    from evergreen.evaluation import baselines
 
     return baselines.fit_linear(tables, job.params.sweep.first_seed)
 
@@ -193,12 +193,12 @@ def evaluate(
 
     `curves`: the trainings whose loss was looked at after each round. `linear`: the linear model.
     """
-    from evergreen.data.bias import check_bias
-    from evergreen.model.baselines import predict_baselines
-    from evergreen.model.evaluate import evaluate as judge
-    from evergreen.model.metrics import LOWER_IS_BETTER, METRICS
-    from evergreen.model.sweep import choose
+    from evergreen.evaluation.baselines import predict_baselines
+    from evergreen.evaluation.evaluate import evaluate as judge
+    from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
+    from evergreen.quality.bias import check_bias
     from evergreen.report.plots import draw_curves, draw_result, feature_gain
+    from evergreen.training.sweep import choose
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
     loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
@@ -246,11 +246,11 @@ def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
     """Return the report with what the model, which has not seen the holdout's labels, says of them."""
     from polars import selectors
 
-    from evergreen.data.keys import KEY
-    from evergreen.data.label_noise import Predicted, find_label_noise
-    from evergreen.data.places import tell_rows
-    from evergreen.data.split import Split, read_part
-    from evergreen.model.evaluate import MODEL
+    from evergreen.evaluation.evaluate import MODEL
+    from evergreen.features.keys import KEY
+    from evergreen.features.row_numbers import tell_rows
+    from evergreen.features.split import Split, read_part
+    from evergreen.quality.label_noise import Predicted, find_label_noise
 
     holdout = Split.read(job.project.features / "split.json").judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
@@ -285,7 +285,7 @@ def show_sweep(
 
 def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Contender:
     """Return the model of the sweep as the holdout judges it."""
-    from evergreen.data.definition import Definition
+    from evergreen.features.definition import Definition
 
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
     name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
@@ -300,7 +300,7 @@ def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]
 
 def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
     """Return the linear model as the holdout judges it."""
-    from evergreen.data.definition import Definition
+    from evergreen.features.definition import Definition
 
     seed = job.params.sweep.first_seed
     how = (
@@ -313,7 +313,7 @@ def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
 
 def refits(job: Job) -> bool:
     """Return whether the live model learns from rows that a judged one lacks."""
-    from evergreen.data.split import Split
+    from evergreen.features.split import Split
 
     split = Split.read(job.project.features / "split.json")
     return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
@@ -321,8 +321,8 @@ def refits(job: Job) -> bool:
 
 def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) -> Contender:
     """Train once more as the judged model was trained, on all rows: what goes live."""
-    from evergreen.model import baselines
-    from evergreen.model.tables import load_all
+    from evergreen.evaluation import baselines
+    from evergreen.training.tables import load_all
 
     tables, rounds = load_all(job.project), 1
     if judged.learner == LINEAR:

@@ -14,26 +14,26 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen import recipes
-from evergreen.data.definition import Definition
-from evergreen.data.finding import span
-from evergreen.data.hold import SKETCH, read_held
-from evergreen.data.keys import key_columns
-from evergreen.data.manifest import Manifest
-from evergreen.data.naming import natural
-from evergreen.data.sketch import Sketch
-from evergreen.data.split import LABEL, TIME, Split
+from evergreen.decision import RETRAIN, ROLL_BACK, Decision
 from evergreen.errors import InputError
+from evergreen.evaluation.metrics import METRICS, Estimate, pick_metric
+from evergreen.features.definition import Definition
+from evergreen.features.keys import key_columns
+from evergreen.features.split import LABEL, TIME, Split
 from evergreen.files import sha256_of
-from evergreen.journal import Entry, Journal
-from evergreen.life import monitor
-from evergreen.life.decide import RETRAIN, ROLL_BACK, Decision
-from evergreen.life.judge import judge_rollback
-from evergreen.life.retrain import decide_retraining
-from evergreen.model.metrics import METRICS, Estimate, pick_metric
+from evergreen.finding import span
+from evergreen.ingest.manifest import Manifest
+from evergreen.ingest.naming import natural
+from evergreen.monitoring import monitor
+from evergreen.monitoring.retrain import decide_retraining
 from evergreen.orchestration.steps.job import Job, not_a_mistake
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.orchestration.watch import DRIFTED, tell
-from evergreen.registry import CHAMPION, CHANGES, PREVIOUS
+from evergreen.promotion.evidence import judge_rollback
+from evergreen.quality.held_batches import read_held
+from evergreen.statistics.sketch import SKETCH, Sketch
+from evergreen.stores.journal import Entry, Journal
+from evergreen.stores.registry import CHAMPION, CHANGES, PREVIOUS
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
 
@@ -136,7 +136,7 @@ def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
 
 
 def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
-    from evergreen.data.predictions import Kept, known
+    from evergreen.scoring.predictions import Kept, known
 
     params = [
         getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")
@@ -196,9 +196,9 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
 
 def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
     """Return what it costs on the newest batch that the champion lacks those before it; None of any other batch."""
-    from evergreen.life.staleness import find_staleness
-    from evergreen.model.device import count_cores, pick_device
-    from evergreen.model.tables import load_before_holdout
+    from evergreen.monitoring.staleness import find_staleness
+    from evergreen.training.device import count_cores, pick_device
+    from evergreen.training.tables import load_before_holdout
 
     holdout = Split.read(job.project.features / "split.json").holdout
     if holdout.shares or holdout.batches != (name,):
@@ -215,7 +215,7 @@ def _read(
     job: Job, watched: Watched, one: Waiting
 ) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:
     """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
-    from evergreen.data.predictions import join_labels, read, read_sketch
+    from evergreen.scoring.predictions import join_labels, read, read_sketch
 
     features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
     if not one.scored:

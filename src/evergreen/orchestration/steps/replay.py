@@ -13,13 +13,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment
 
-from evergreen.data.finding import count, span
 from evergreen.files import write_json
-from evergreen.life.courses import Options, Replay
-from evergreen.life.replay import Replayer, open_replay
+from evergreen.finding import count, span
 from evergreen.orchestration.steps.job import PATIENCE, Job, holding
 from evergreen.orchestration.steps.shown import create_table_artifact
-from evergreen.tracking import ROOT
+from evergreen.replay.outcome import Options, Replay
+from evergreen.replay.replay import Replayer, open_replay
+from evergreen.stores.tracking import ROOT
 
 
 @contextmanager

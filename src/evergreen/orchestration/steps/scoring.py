@@ -10,14 +10,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from evergreen.data.finding import count
-from evergreen.data.predictions import Kept, Scorer
-from evergreen.data.unlabelled import Given
 from evergreen.errors import InputError
+from evergreen.finding import count
 from evergreen.orchestration.steps.job import Job, not_a_mistake
 from evergreen.orchestration.steps.shown import create_table_artifact
-from evergreen.outside import remedy
-from evergreen.registry import FIRST
+from evergreen.scoring.predictions import Kept, Scorer
+from evergreen.scoring.unlabelled import Given
+from evergreen.stores.outside import remedy
+from evergreen.stores.registry import FIRST
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Plan:
       timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def read(job: Job, path: str, name: str | None) -> Plan:
     """See who is champion, read the rows, and look whether it has scored them before."""
-    from evergreen.data.predictions import find
-    from evergreen.data.unlabelled import read_given
+    from evergreen.scoring.predictions import find
+    from evergreen.scoring.unlabelled import read_given
 
     scorer = champion(job)
     given = read_given(job.project, job.dataset, job.params.source, path, name)
@@ -61,8 +61,8 @@ def champion(job: Job) -> Scorer:
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def validate(job: Job, plan: Plan) -> Any:
     """Check the rows as any batch's, less what is known later; set bad rows aside, stop at a bad batch."""
-    from evergreen.data.unlabelled import check_given
-    from evergreen.data.validate import Contract
+    from evergreen.scoring.unlabelled import check_given
+    from evergreen.validation.validate import Contract
 
     checked = check_given(plan.given, Contract.of(job.project, job.params))
     report = checked.report
@@ -76,13 +76,13 @@ def validate(job: Job, plan: Plan) -> Any:
       timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
-    from evergreen.data.definition import Definition
-    from evergreen.data.places import number_rows
-    from evergreen.data.predictions import keep
-    from evergreen.data.prepare import featurize_unlabelled
-    from evergreen.data.sketch import sketch
-    from evergreen.data.split import TIME
-    from evergreen.model.score import score_rows, summarize_scores
+    from evergreen.features.definition import Definition
+    from evergreen.features.prepare import featurize_unlabelled
+    from evergreen.features.row_numbers import number_rows
+    from evergreen.features.split import TIME
+    from evergreen.scoring.predictions import keep
+    from evergreen.scoring.score import score_rows, summarize_scores
+    from evergreen.statistics.sketch import sketch
 
     dataset, model = job.dataset, job.registry.open(plan.scorer.version)
     scores = score_rows(model, dataset, checked.valid)

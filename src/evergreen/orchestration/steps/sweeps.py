@@ -16,9 +16,12 @@ from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
 from evergreen.errors import InputError, explain
-from evergreen.model.folds import join
-from evergreen.model.learner import Trained, find_learner
-from evergreen.model.sweep import (
+from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.params import Params
+from evergreen.stores.dvc import data_versions
+from evergreen.training.cross_validation import join
+from evergreen.training.learner import Trained, find_learner
+from evergreen.training.sweep import (
     JUDGED,
     LIVE,
     ROUND_SEEDS,
@@ -27,9 +30,6 @@ from evergreen.model.sweep import (
     scale_rounds,
     seed_fingerprint,
 )
-from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
-from evergreen.params import Params
-from evergreen.versions import data_versions
 
 TITLES = {ROUNDS: "find rounds", JUDGED: "train", LIVE: "refit"}
 
@@ -125,7 +125,7 @@ def train(
     title: str,
 ) -> Any:
     """Train one seed and record it at once, so that a killed sweep keeps it."""
-    from evergreen.model.evaluate import measure_seed
+    from evergreen.evaluation.evaluate import measure_seed
 
     def measure(one: Trained) -> dict[str, float]:
         judged = sweep.role == JUDGED
@@ -178,7 +178,7 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
 
 def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | None:
     """Find by early stopping on some seeds how often to boost; None where every seed is stopped early by itself."""
-    from evergreen.model.tables import load_stopping
+    from evergreen.training.tables import load_stopping
 
     if job.params.train.refit == "none":
         return None

@@ -1,0 +1,1 @@
+"""How good a model is: metrics with their intervals, baselines, predictions for unseen rows."""

@@ -1,0 +1,128 @@
+"""Evaluate: how good the chosen model is on the holdout, beside two baselines, and how much of that is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, Estimate, bootstrap, measure
+from evergreen.params import Evaluate as EvaluateParams
+from evergreen.training.cross_validation import predict_holdout
+from evergreen.training.learner import XGBOOST, find_learner
+from evergreen.training.sweep import Spread, summarize
+
+if TYPE_CHECKING:
+    from evergreen.training.tables import Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the holdout says: every metric of every model with its interval, and the spread over seeds."""
+
+    task: str
+    rows: int
+    chosen: tuple[int, ...]  # seeds in the model
+    estimates: dict[str, dict[str, Estimate]]  # "model", "constant", "linear" -> metric -> estimate
+    spread: dict[str, Spread]  # metric -> over seeds
+    y: Array = field(repr=False)
+    predictions: dict[str, Array] = field(repr=False)  # by model, for the holdout
+    classes: tuple[str, ...] = ()
+
+    def as_markdown(self) -> str:
+        """Return a table of every metric with its interval, model beside baselines."""
+        models = list(self.estimates)
+        lines = [
+            f"| holdout of {self.rows:,} rows | {' | '.join(models)} |",
+            "|---" * (len(models) + 1) + "|",
+        ]
+        for name in self.estimates[MODEL]:
+            cells = [self.estimates[model][name] for model in models]
+            shown = " | ".join(
+                f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells
+            )
+            lines.append(f"| {name} | {shown} |")
+        spread = "; ".join(
+            f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in self.spread.items()
+        )
+        return "\n".join(
+            [*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"]
+        )
+
+
+def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
+    """Return the predictions of one model of `learner` for encoded rows, shape (rows,) or (rows, classes)."""
+    return find_learner(learner).load(booster).predict(x)
+
+
+def measure_seed(tables: Tables, booster: bytes, learner: str = XGBOOST) -> dict[str, float]:
+    """Return the metrics of one seed's model on the holdout."""
+    check_holdout(tables)
+    return measure(tables.task, tables.holdout.y, predict_holdout(tables, booster, learner))
+
+
+def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
+    """Return the loss of each seed's model on the holdout: log loss, or the root of the mean squared error."""
+    loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
+    return {
+        seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()
+    }
+
+
+def check_holdout(tables: Tables) -> None:
+    """Raise InputError where the holdout cannot tell a good model from a bad one."""
+    if not len(tables.holdout) or not len(tables.train):
+        raise InputError(
+            f"the split leaves {len(tables.train):,} training and {len(tables.holdout):,} holdout rows: each needs "
+            "some; add batches"
+        )
+    if tables.task != "regression" and tables.holdout.y.min() == tables.holdout.y.max():
+        only = tables.classes[int(tables.holdout.y[0])]
+        raise InputError(
+            f"all {len(tables.holdout):,} holdout labels are {only}: no model can be judged by them"
+        )
+
+
+def evaluate(
+    tables: Tables,
+    boosters: Mapping[int, bytes],
+    seed_metrics: Sequence[Mapping[str, float]],
+    baselines: Mapping[str, Array],
+    params: EvaluateParams,
+    learner: str = XGBOOST,
+) -> Evaluation:
+    """Judge the model made of `boosters` (by seed, of `learner`; several are averaged) on the holdout.
+
+    `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
+    """
+    check_holdout(tables)
+    said = [predict_holdout(tables, one, learner) for one in boosters.values()]
+    predictions = {MODEL: np.mean(said, axis=0), **baselines}
+    estimates = bootstrap(
+        tables.task,
+        tables.holdout.y,
+        predictions,
+        resamples=params.resamples,
+        confidence=params.confidence,
+        seed=min(boosters),
+    )
+    names = list(seed_metrics[0])
+    return Evaluation(
+        task=tables.task,
+        rows=len(tables.holdout),
+        chosen=tuple(sorted(boosters)),
+        estimates=estimates,
+        spread={
+            name: summarize([one[name] for one in seed_metrics], params.confidence)
+            for name in names
+        },
+        y=tables.holdout.y,
+        predictions=predictions,
+        classes=tables.classes,
+    )

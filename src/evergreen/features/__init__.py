@@ -1,0 +1,1 @@
+"""From valid rows to features: preparation, the split, the encoders, the keys of rows."""

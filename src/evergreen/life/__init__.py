@@ -1,1 +1,0 @@
-"""The life of a model: compared, decided upon, promoted, rolled back."""

@@ -1,1 +1,0 @@
-"""From features to a model: matrix, sweep, evaluation, package."""

@@ -1,0 +1,1 @@
+"""Does the champion still fit: drift, performance, staleness, and when to retrain."""

@@ -1,0 +1,74 @@
+"""Staleness: what has it cost on a batch that the champion has not learnt from those before it?
+
+A scout of one seed is trained as the champion was, on everything before the batch, and both are
+asked about the batch. So the cost is measured, not inferred from drift, at the price of one
+training. How sure it has to be follows from the price of being wrong: an alarm too many costs a
+training, and the gate stands behind it; one missed costs worse predictions until the next batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.evaluation.metrics import Estimate
+from evergreen.features.split import LABEL
+from evergreen.promotion.compare import Rows, Side, difference
+from evergreen.promotion.evidence import Candidate, days_of, resampling_of
+from evergreen.training.learner import find_learner
+from evergreen.training.sweep import scale_rounds
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from evergreen.params import Params
+    from evergreen.training.tables import Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def find_staleness(
+    champion: Candidate,
+    tables: Tables,
+    rows: pl.DataFrame,
+    metric: str,
+    params: Params,
+    *,
+    device: str,
+    threads: int,
+) -> Estimate | None:
+    """Return how much better a fresh model does on `rows`, more being worse for the champion, with its interval.
+
+    The champion is worse than the lower end with `retrain.min_probability`, and worse than the
+    upper with the rest.
+    `tables`: all rows before them, as training rows; `rows`: a features file, of which the champion
+    has learnt none. None where the champion has learnt from all before already, or the rows cannot
+    tell.
+    """
+    model = champion.model
+    assert tables.train.keys is not None
+    if np.isin(tables.train.keys, model.learnt.keys).all():
+        return None
+    encoder = tables.encoder
+    assert encoder
+    if (encoder.task, encoder.classes) != (model.encoder.task, model.encoder.classes):
+        raise InputError(
+            f"the champion (version {champion.version}) predicts other classes than the newer batches hold"
+        )
+    seed = model.seeds[0]
+    rounds = scale_rounds(
+        [model.rounds], len(model.learnt.keys), len(tables.train), params.train.rounds
+    )
+    how = params.train.model_copy(update={"rounds": rounds, "learner": model.learner})
+    learner = find_learner(model.learner)
+    matrix = learner.build_matrix(replace(tables, validation=tables.train.none()), how)
+    scout = learner.train(matrix, how, seed, device=device, threads=threads)
+    fresh = learner.load(scout.booster).predict(encoder.transform(rows))
+    stale = learner.load(model.boosters[seed]).predict(model.encoder.transform(rows))
+    known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
+    how_sure = replace(resampling_of(params), confidence=2 * params.retrain.min_probability - 1)
+    found = difference(known, metric, Side(stale), Side(fresh), how_sure)
+    return Estimate(found.value, found.low, found.high) if found else None

@@ -1,0 +1,1 @@
+"""Shall a challenger become the champion: evidence, comparison, gate, rollback."""

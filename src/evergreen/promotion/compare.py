@@ -1,0 +1,334 @@
+"""Compare: is the challenger better than the champion, on rows that neither has learnt from, beyond the noise?
+
+Two kinds of noise meet in every difference: which rows the holdout happens to hold, and which seed
+the training had. Rows are resampled, both models meeting the same resamples (a paired bootstrap);
+the seeds of both sweeps say how far a seed moves the metric. What is compared is therefore the *way
+of training*: its mean over seeds, or its ensemble where that is what is registered. The two
+packaged models are compared as well, by rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.evaluation.metrics import (
+    LOWER_IS_BETTER,
+    METRICS,
+    Form,
+    interval,
+    resample,
+    weighted,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FEWEST_ROWS = 30  # below, no metric of a slice means anything
+FEWEST_OF_CLASS = 5  # of either class of a binary label
+FEWEST_DAYS = 5  # below, rows count as independent: how days differ cannot be seen
+MANY_DAYS = 20  # below, a bootstrap of whole days is too sure of itself
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model as the holdout sees it: its own predictions, and those of every seed of its sweep.
+
+    `prediction`: shape (rows,) or (rows, classes), of the packaged model. `seeds`: as many arrays
+    of that shape as the sweep has models. `averaged`: the packaged model is the mean of all seeds,
+    not one of them.
+    """
+
+    prediction: Array = field(repr=False)
+    seeds: tuple[Array, ...] = field(repr=False, default=())
+    averaged: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better the challenger is in one metric, so that more is better, with its interval.
+
+    `champion` and `challenger` are the metric's values. `probability`: that a challenger trained
+    with some seed beats a champion trained with some seed on some such rows (Bouthillier et al.,
+    Accounting for variance in machine learning benchmarks, 2021, recommend acting from 0.75 on).
+    `chance_better`: the share of the interval's draws above zero.
+    """
+
+    champion: float
+    challenger: float
+    value: float
+    low: float
+    high: float
+    probability: float
+    chance_better: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the rows say of the challenger beside the champion, and beside the baselines."""
+
+    task: str
+    metric: str  # the one that decides
+    rows: int
+    # Metric -> over all rows, rows' and seeds' noise; empty without a champion
+    whole: dict[str, Difference]
+    models: Difference | None  # the two packaged models in `metric`, rows' noise only
+    slices: dict[str, Difference | None]  # "carrier=AA" -> in `metric`; None: too few rows to judge
+    # "constant", "linear" -> the challenger beside it, in `metric`
+    baselines: dict[str, Difference]
+    by_seed: dict[str, tuple[float, ...]]  # "champion", "challenger" -> `metric` of each seed
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are found: number of resamples, confidence, and the seed of the draws."""
+
+    resamples: int
+    confidence: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a comparison: labels, shape (rows,), and a mask of that shape for each slice."""
+
+    task: str
+    y: Array = field(repr=False)
+    slices: Mapping[str, Array] = field(repr=False, default_factory=dict)
+    # Rows of one block, a day say, vary together
+    blocks: Array | None = field(repr=False, default=None)
+
+
+def check_unseen(keys: Array, **seen: Array) -> None:
+    """Raise InputError where one of the row `keys` (hashes, shape (rows,)) is among those that a model has learnt from.
+
+    `seen`: by model, the hashes of its training and early-stopping rows.
+    """
+    for model, learnt in seen.items():
+        if common := int(np.isin(keys, learnt).sum()):
+            raise InputError(
+                f"{common:,} of {len(keys):,} rows of the comparison were learnt from by the {model}: it would be "
+                "judged by what it knows by heart; compare on newer rows (`evergreen ingest --next`), or look for rows "
+                "that came in two batches"
+            )
+
+
+def compare(
+    rows: Rows,
+    champion: Side | None,
+    challenger: Side,
+    baselines: Mapping[str, Array],
+    metric: str,
+    how: Resampling,
+) -> Comparison:
+    """Return how the challenger does beside the champion (None: there is none) and beside each baseline's predictions.
+
+    Rows that cannot judge a model say nothing: then there is no difference in it, and no seed has a
+    value.
+    """
+    sides = {"challenger": challenger} | ({"champion": champion} if champion else {})
+    if not is_defined(rows.task, rows.y):
+        unknown = {name: (float("nan"),) * len(side.seeds) for name, side in sides.items()}
+        return Comparison(rows.task, metric, len(rows.y), {}, None, {}, {}, unknown)
+    # Many slices are looked at: each interval is as much wider as keeps the chance of one false
+    # alarm where it was.
+    apart = replace(how, confidence=1 - (1 - how.confidence) / max(1, len(rows.slices)))
+    return Comparison(
+        task=rows.task,
+        metric=metric,
+        rows=len(rows.y),
+        whole=_each(
+            METRICS[rows.task], lambda name: difference(rows, name, champion, challenger, how)
+        )
+        if champion
+        else {},
+        models=difference(rows, metric, Side(champion.prediction), Side(challenger.prediction), how)
+        if champion
+        else None,
+        slices={
+            name: difference(rows, metric, champion, challenger, apart, np.flatnonzero(mask))
+            if champion
+            else None
+            for name, mask in rows.slices.items()
+        },
+        baselines=_each(
+            baselines, lambda name: difference(rows, metric, Side(baselines[name]), challenger, how)
+        ),
+        by_seed={
+            name: tuple(weighted(metric, rows.y, one)(np.ones(len(rows.y))) for one in side.seeds)
+            for name, side in sides.items()
+        },
+    )
+
+
+def difference(
+    rows: Rows,
+    metric: str,
+    champion: Side,
+    challenger: Side,
+    how: Resampling,
+    at: Array | None = None,
+) -> Difference | None:
+    """Return the challenger's lead in `metric` on the rows `at` (indices, or all); None where they say nothing."""
+    y = rows.y if at is None else rows.y[at]
+    if not is_defined(rows.task, y):
+        return None
+    blocks = rows.blocks
+    if at is not None and blocks is not None:
+        blocks = blocks_of(blocks[at])
+        if blocks is None:  # of four days all are worse by chance in one of sixteen slices
+            return None
+    sides = (champion, challenger)
+    members = [
+        side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides
+    ]
+    forms = [
+        weighted(metric, y, one if at is None else one[at]) for group in members for one in group
+    ]
+    values = np.array([form(np.ones(len(y))) for form in forms])
+    draws = widen(
+        resample_rows(forms, len(y), blocks, how), values[:, None], blocks, how.confidence
+    )
+    unknown = [bool(np.isnan(one).any()) for group in members for one in group]
+    # A rank or a class would be found for what is no number
+    values[unknown] = draws[unknown] = np.nan
+    cut = len(members[0])
+    old = _Noise(values[:cut], draws[:cut], *_spread(rows, metric, champion, at, values[:cut]))
+    new = _Noise(values[cut:], draws[cut:], *_spread(rows, metric, challenger, at, values[cut:]))
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    draw = np.random.default_rng([how.seed, 1])
+    means = sign * (new.rows() - old.rows() + _luck(old, new, draw))
+    singles = sign * (new.singles(draw) - old.singles(draw))
+    before, after = float(old.values.mean()), float(new.values.mean())
+    return Difference(
+        before,
+        after,
+        sign * (after - before),
+        *interval(means, how.confidence),
+        _share_above(singles),
+        _share_above(means),
+    )
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """One side in one metric: values by member, shape (members,); their draws, (members, resamples); seeds' spread."""
+
+    values: Array
+    draws: Array
+    deviation: float  # over seeds
+    seeds: int  # behind the deviation; 0: it is not known
+
+    def rows(self) -> Array:
+        """Return draws of the mean over seeds, by rows alone."""
+        return np.asarray(self.draws.mean(axis=0))
+
+    def error(self) -> float:
+        """Return the variance of the mean over seeds that comes from their number."""
+        return max(0.0, self.deviation**2 - self._interaction()) / self.seeds if self.seeds else 0.0
+
+    def _interaction(self) -> float:
+        """Return how much of the variance over seeds comes from rows that suit one seed more than another.
+
+        The mean of the draws holds it already (a two-way analysis of variance, seeds by rows, both
+        random).
+        """
+        members = len(self.values)
+        if members == 1:
+            return 0.0
+        apart = self.draws - self.draws.mean(axis=0)
+        known = apart[:, np.isfinite(apart).all(axis=0)]
+        return float(known.var(axis=1).mean()) * members / (members - 1) if known.size else 0.0
+
+    def singles(self, draw: np.random.Generator) -> Array:
+        """Return draws of one model: some seed's, on resampled rows."""
+        if len(self.values) == 1:
+            return self.rows() + _luck(self, self, draw) / 2**0.5
+        which = draw.integers(0, len(self.values), self.draws.shape[1])
+        return np.asarray(self.draws[which, np.arange(self.draws.shape[1])])
+
+
+def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: Resampling) -> Array:
+    """Return draws of each form; where there are blocks, whole ones are drawn: their rows are alike.
+
+    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8.
+    """
+    if blocks is None:
+        return resample(forms, rows, resamples=how.resamples, seed=how.seed)
+    names, which = np.unique(blocks, return_inverse=True)
+    summed = [
+        Form(
+            np.column_stack([np.bincount(which, column, len(names)) for column in one.rows.T]),
+            one.of,
+        )
+        for one in forms
+    ]
+    return resample(summed, len(names), resamples=how.resamples, seed=how.seed)
+
+
+def blocks_of(days: Array | None) -> Array | None:
+    """Return what rows are drawn by: their day, shape (rows,); None where days are too few, and each counts by itself."""
+    return days if days is not None and len(np.unique(days)) >= FEWEST_DAYS else None
+
+
+def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) -> Array:
+    """Return `draws` of `values`, farther from them where blocks are few: of b, by sqrt(b / (b - 1)) and Student's t.
+
+    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source:
+    Hesterberg, What teachers should know about the bootstrap, 2015, section 3.4.
+    """
+    from scipy.stats import norm, t
+
+    count = MANY_DAYS if blocks is None else len(np.unique(blocks))
+    if count >= MANY_DAYS:
+        return draws
+    edge = (1 + confidence) / 2
+    return np.asarray(
+        values
+        + (draws - values) * (count / (count - 1)) ** 0.5 * t.ppf(edge, count - 1) / norm.ppf(edge)
+    )
+
+
+def _luck(old: _Noise, new: _Noise, draw: np.random.Generator) -> Array:
+    """Return draws of what the seeds of both sides add to the difference: Student's t (Welch, 1947; Satterthwaite)."""
+    parts = [(one.error(), one.seeds) for one in (old, new)]
+    total = sum(error for error, _ in parts)
+    if not total:
+        return np.zeros(old.draws.shape[1])
+    freedom = total**2 / sum(error**2 / (seeds - 1) for error, seeds in parts if seeds > 1)
+    return np.asarray(total**0.5 * draw.standard_t(freedom, old.draws.shape[1]))
+
+
+def _spread(
+    rows: Rows, metric: str, side: Side, at: Array | None, values: Array
+) -> tuple[float, int]:
+    if len(side.seeds) < 2:
+        return 0.0, 0
+    if side.averaged:
+        chosen = slice(None) if at is None else at
+        values = np.array(
+            [
+                weighted(metric, rows.y[chosen], one[chosen])(np.ones(len(rows.y[chosen])))
+                for one in side.seeds
+            ]
+        )
+    return float(values.std(ddof=1)), len(side.seeds)
+
+
+def _each(names: Iterable[str], find: Callable[[str], Difference | None]) -> dict[str, Difference]:
+    return {name: found for name in names if (found := find(name)) is not None}
+
+
+def is_defined(task: str, y: Array) -> bool:
+    """Say whether rows with labels `y` can judge a model: 30 of them, and 5 of either of two classes."""
+    if len(y) < FEWEST_ROWS:
+        return False
+    return task != "binary" or bool(min((y == 1).sum(), (y != 1).sum()) >= FEWEST_OF_CLASS)
+
+
+def _share_above(draws: Array) -> float:
+    """Return the share of `draws` above zero, ties counting half."""
+    known = draws[np.isfinite(draws)]
+    return float((known > 0).mean() + (known == 0).mean() / 2) if len(known) else float("nan")

@@ -1,0 +1,374 @@
+"""Decide: shall the challenger replace the champion? Every rule says what it saw; all are shown, met or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from evergreen.decision import ASK, PROMOTE, REFUSE, Decision, Rule
+from evergreen.evaluation.metrics import LOWER_IS_BETTER
+from evergreen.finding import count
+from evergreen.params import Gate
+from evergreen.promotion.compare import Comparison, Difference
+from evergreen.promotion.fairness import Gap
+
+LEAST_SEEDS = 2  # fewer say nothing about luck
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The model that goes live beside the one that was judged, on rows that both have learnt from and on the holdout.
+
+    `earlier`, `holdout`: the difference in the metric that decides, more being better; None where
+    they say nothing.
+    `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the
+    less by heart.
+    `influence`: what learning from the newest batch does on rows before it that no model has learnt
+    (`influence.py`).
+    `same`: it is the champion, bit for bit.
+    """
+
+    rows: int  # that it has learnt from
+    until: str  # time of the newest
+    rounds: int
+    earlier: Difference | None
+    holdout: Difference | None
+    slack: float = 0.0
+    influence: Difference | None = None
+    same: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
+
+    `calibration`: error of the champion (None without one) and of the challenger. `groups`: the
+    largest difference between two groups by kind, of the challenger. `reload`: largest distance
+    between what the model says that is loaded from the registry in a fresh process and what the
+    trained one said; None where it is not registered yet. `notes`: checks that were switched off
+    before. `faults`: what kept the comparison from being made. `questions`: what only a person can
+    answer before it is promoted. `changed`: what was changed in dataset.py since the champion was
+    made, so that no comparison can be made. `refresh`: the challenger is trained as the champion
+    was, on newer data; else what trains it has changed. `refit`: the model that goes live beside
+    the one that was judged, None where that is the same or not made yet. `seedless`: which of the
+    two are trained without luck, so that one model is all there is.
+    `simplest`: why it is the linear model or the trees. `cross_validated`: rows are few, and all
+    judge; their noise is larger than what a refresh may lose, so the loss itself counts. `useful`:
+    where nothing is live, the loss (a proper score, so of calibration too) in which the challenger
+    is surely better than a constant, if it is.
+    """
+
+    comparison: Comparison
+    champion: str | None
+    champion_age_days: float | None
+    calibration: tuple[float | None, float]
+    groups: Mapping[str, Gap]
+    reload: float | None
+    seeds_expected: int
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    refresh: bool = False
+    refit: Refit | None = None
+    seedless: tuple[str, ...] = ()
+    simplest: str = ""
+    cross_validated: bool = False
+    useful: str = ""
+
+
+def decide(evidence: Evidence, gate: Gate) -> Decision:
+    """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person.
+
+    It is promoted only where every rule is met. A person is asked where `approval` is manual, where
+    there is a question that data cannot answer, and where dataset.py was changed so that the
+    champion cannot be compared.
+    """
+    rules = [*_rules(evidence, gate)]
+    broken = [rule.says for rule in rules if not rule.met]
+    plain = {
+        "rules": [asdict(rule) for rule in rules],
+        **asdict(evidence),
+        "gate": gate.model_dump(),
+    }
+    if broken:
+        not_compared = [
+            f"nothing was compared with the champion: {why}" for why in evidence.changed
+        ]
+        return Decision(REFUSE, (*broken, *not_compared), plain)
+    lead = next(rule.says for rule in rules if rule.name == "better")
+    off = (rule.says for rule in rules if rule.says.startswith("SWITCHED OFF"))
+    simplest = (evidence.simplest,) if evidence.simplest else ()
+    asks = gate.approval == "manual" or evidence.changed or evidence.questions
+    why = (lead, *evidence.questions, *simplest, *off, *evidence.notes)
+    return Decision(ASK if asks else PROMOTE, why, plain)
+
+
+def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
+    """Return the decision that a person made of one that was left to them, or (`override`) against the gate."""
+    how = "AGAINST THE GATE by a person" if override else "approved by a person"
+    said = f"{how}: {reason or 'no reason given'}"
+    return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
+
+
+def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
+    for fault in evidence.faults:
+        yield Rule("comparable", met=False, says=fault)
+    yield _seeds(evidence)
+    if evidence.simplest:
+        yield Rule("simplest", met=True, says=evidence.simplest)
+    yield from _baselines(evidence, gate)
+    if evidence.comparison.models:
+        yield _no_worse(evidence.comparison, gate)
+        yield from _other_metrics(evidence.comparison, gate)
+    if gate.max_age_days is None:
+        yield Rule(
+            "age", met=True, says="SWITCHED OFF (gate.max_age_days): no champion is too old to stay"
+        )
+    yield _better(evidence, gate)
+    yield _slices(evidence.comparison, gate)
+    yield _calibration(evidence, gate)
+    yield _groups(evidence, gate)
+    if evidence.refit:
+        yield from _refit(evidence.refit, evidence.comparison.metric, gate)
+    if evidence.reload is not None:
+        says = "the model loaded from the registry in a fresh process predicts "
+        same = evidence.reload == 0
+        says += "the same, bit for bit" if same else f"otherwise, by up to {evidence.reload:.3g}"
+        yield Rule("reload", met=same, says=says)
+    for note in evidence.notes:
+        yield Rule("switched off", met=True, says=note)
+
+
+def _seeds(evidence: Evidence) -> Rule:
+    by_seed = evidence.comparison.by_seed
+    counts = {
+        name: len(values) for name, values in by_seed.items() if name not in evidence.seedless
+    }
+    few = [f"the {name} has {number}" for name, number in counts.items() if number < LEAST_SEEDS]
+    missing = evidence.seeds_expected - counts["challenger"] if "challenger" in counts else 0
+    if few:
+        says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
+    elif missing:
+        says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
+    else:
+        told = {name: count(number, "seed") for name, number in counts.items()}
+        told |= dict.fromkeys(evidence.seedless, "no luck in its training")
+        says = ", ".join(f"{name}: {what}" for name, what in told.items())
+    return Rule("seeds", met=not few and not missing, says=says)
+
+
+def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
+    """Yield a rule per baseline: to be beaten surely by a first model, and probably by one that has to beat a champion.
+
+    Were it surely there too, a champion worse than the baseline would stay wherever no challenger
+    is sure of it. A refresh of trees need not even do that beside the linear model: refused, the
+    same trees would stay, of older data.
+    """
+    found = evidence.comparison
+    word = "probably" if found.whole else "surely"
+    for name, one in found.baselines.items():
+        if evidence.refresh and found.whole and name == "linear":
+            how = "not surely worse" if one.high >= 0 else "surely worse"
+            says = f"a refresh is {how} than the {name} baseline: {tell(found.metric, one)}"
+            yield Rule(f"baseline {name}", met=one.high >= 0, says=says)
+            continue
+        likely = bool(found.whole) and one.value > 0 and one.probability >= gate.min_probability
+        met = one.low > 0 or likely
+        how = f"{word} better" if met else f"not {word} better"
+        if name == "constant" and not met and not found.whole:
+            how = f"nothing can be learnt from these columns so far: {how}"
+        yield Rule(
+            f"baseline {name}",
+            met=met,
+            says=f"{how} than the {name} baseline: {tell(found.metric, one)}",
+        )
+
+
+def _no_worse(found: Comparison, gate: Gate) -> Rule:
+    assert found.models
+    bound = gate.margin * unit_of(found.metric, found.models)
+    says = f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin {bound:.4g}"
+    return Rule("no worse", met=found.models.value >= -bound, says=says)
+
+
+def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
+    for name, one in found.whole.items():
+        if name != found.metric:
+            bound = gate.margin * unit_of(name, one)
+            met = one.high >= -bound
+            says = (
+                f"{tell(name, one)}; "
+                + ("not surely worse" if met else "surely worse")
+                + f" than by {bound:.4g}"
+            )
+            yield Rule(f"no worse in {name}", met=met, says=says)
+
+
+def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
+    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged.
+
+    And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell
+    that.
+    """
+    if refit.same:
+        says = "what would go live is the champion itself, bit for bit: there is nothing new to learn from"
+        yield Rule("refit, new", met=False, says=says)
+    for where, one, slack in (
+        ("earlier rows", refit.earlier, refit.slack),
+        ("the holdout", refit.holdout, 0.0),
+    ):
+        if one is None:
+            continue
+        bound = gate.margin * unit_of(metric, one) + slack
+        met = one.high >= -bound
+        says = f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
+        yield Rule(f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric, one)}")
+    if (one := refit.influence) is not None:
+        bound = gate.margin * unit_of(metric, one)
+        met = one.value >= -bound or one.high >= 0
+        how = "does no harm" if met else f"does harm, by more than {bound:.4g} and beyond the noise"
+        says = f"learning from the newest batch {how}, on the rows before it: {tell(metric, one)}"
+        yield Rule("refit, newest batch", met=met, says=says)
+
+
+def _better(evidence: Evidence, gate: Gate) -> Rule:
+    found = evidence.comparison
+    one = found.whole.get(found.metric)
+    if evidence.changed:
+        why = "; ".join(evidence.changed)
+        says = f"not compared with the champion, version {evidence.champion}: {why}; only a person can say that it is to "
+        return Rule(
+            "better", met=not evidence.faults, says=says + "go (`evergreen promote --approve`)"
+        )
+    if not one and evidence.champion:
+        return Rule(
+            "better",
+            met=False,
+            says=f"no {found.metric} beside the champion, version {evidence.champion}",
+        )
+    if not one and not found.baselines:
+        none = (
+            "nothing was compared"
+            if evidence.faults
+            else "there is neither a champion nor a baseline to compare with"
+        )
+        return Rule("better", met=False, says=none)
+    if not one:
+        return Rule(
+            "better",
+            met=True,
+            says="there is no champion that works: the first that passes becomes it",
+        )
+    if evidence.refresh and found.models:
+        # Trained alike by the same seeds: their luck is on both sides
+        one = found.models
+        margin, told = gate.refresh_margin * unit_of(found.metric, one), tell(found.metric, one)
+        met = (one.value if evidence.cross_validated else one.low) >= -margin
+        sure = "" if evidence.cross_validated else "surely "
+        says = "a refresh (trained as the champion was, on newer data) "
+        says += (
+            f"is {sure}no worse than by {margin:.4g}"
+            if met
+            else f"may be worse by more than {margin:.4g}"
+        )
+        return Rule("better", met=met, says=f"{says}: {told}")
+    bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
+    if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
+        return Rule("better", met=True, says=f"better beyond the noise: {told}")
+    age = evidence.champion_age_days
+    if gate.max_age_days is not None and age is not None and age > gate.max_age_days:
+        margin = gate.margin * unit_of(found.metric, one)
+        says = (
+            f"the champion's newest row is {age:.0f} days older (at most {gate.max_age_days:g}), "
+        )
+        if one.low >= -margin:
+            return Rule("better", met=True, says=f"{says}and the challenger is no worse: {told}")
+        return Rule(
+            "better",
+            met=False,
+            says=f"{says}but the challenger may be worse by over {margin:.4g}: {told}",
+        )
+    why = (
+        f"less than {bound:.4g}, the smallest that matters" if one.value < bound
+        else "within the noise" if one.low <= 0
+        else f"less sure than {gate.min_probability:g}"
+    )  # fmt: skip
+    return Rule("better", met=False, says=f"not better enough, {why}: {told}")
+
+
+def _slices(found: Comparison, gate: Gate) -> Rule:
+    if gate.slice_margin is None:
+        return Rule(
+            "slices", met=True, says="SWITCHED OFF (gate.slice_margin): no slice was looked at"
+        )
+    known = {
+        name: one for name, one in found.slices.items() if one and not math.isnan(one.champion)
+    }
+    fallen = {  # what is not a number has fallen
+        name: one
+        for name, one in known.items()
+        if not (one.value >= -gate.slice_margin * unit_of(found.metric, one) or one.high >= 0)
+    }
+    if fallen:
+        told = "; ".join(f"{name}: {tell(found.metric, one)}" for name, one in fallen.items())
+        return Rule(
+            "slices", met=False, says=f"much worse on a part of the rows, beyond its noise: {told}"
+        )
+    if not known:
+        return Rule("slices", met=True, says="no slice to compare")
+    name, worst = min(known.items(), key=lambda item: item[1].value)
+    quiet = (
+        f"; {len(found.slices) - len(known)} too small to judge"
+        if len(known) < len(found.slices)
+        else ""
+    )
+    says = f"{len(known)} looked at{quiet}; the lowest, {name}: {tell(found.metric, worst)}"
+    return Rule("slices", met=True, says=says)
+
+
+def _calibration(evidence: Evidence, gate: Gate) -> Rule:
+    champion, challenger = evidence.calibration
+    if gate.max_calibration_error is None:
+        return Rule("calibration", met=True, says="SWITCHED OFF (gate.max_calibration_error)")
+    met = challenger <= max(gate.max_calibration_error, gate.margin + champion if champion else 0)
+    beside = "" if champion is None else f" (champion {champion:.4f})"
+    says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
+    if not met and evidence.useful:
+        met, says = (
+            True,
+            f"{says}: larger, but nothing is live, and a constant is surely worse in {evidence.useful}",
+        )
+    return Rule("calibration", met=met, says=says)
+
+
+def _groups(evidence: Evidence, gate: Gate) -> Rule:
+    if gate.max_group_difference is None:
+        return Rule("groups", met=True, says="SWITCHED OFF (gate.max_group_difference)")
+    if not evidence.groups:
+        return Rule(
+            "groups", met=True, says="no two groups of 30 rows to compare (groups in dataset.py)"
+        )
+    name, largest = max(
+        evidence.groups.items(),
+        key=lambda item: (math.isnan(item[1].low), item[1].low, item[1].value),
+    )
+    says = (
+        f"largest difference between groups: {largest.value:.3f} by {name}, surely {largest.low:.3f}, "
+        f"at most {gate.max_group_difference:g}"
+    )
+    return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
+
+
+def unit_of(metric: str, one: Difference) -> float:
+    """Return what margins count in: the metric itself, or for errors a share of the champion's."""
+    return one.champion if metric in LOWER_IS_BETTER else 1.0
+
+
+def tell(metric: str, one: Difference) -> str:
+    """Return a difference in words."""
+    return (
+        f"{metric} {one.challenger:.4f} against {one.champion:.4f}, better by {one.value:+.4f} "
+        f"({one.low:+.4f} to {one.high:+.4f}), probability {one.probability:.2f}"
+    )

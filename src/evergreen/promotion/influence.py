@@ -1,0 +1,68 @@
+"""Influence: what learning from the newest batch does to predictions for the rows before it, which no model has learnt.
+
+The live model cannot be asked: rows that it has learnt from look as good after wrong labels as
+after right ones. So a few seeds learn from the training rows and the newest batch, without the rows
+between that stop training early. Beside the seeds that those rows did stop, which lack the newest
+batch, they show what it teaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.evaluation.metrics import pick_metric
+from evergreen.features.split import LABEL
+from evergreen.promotion.compare import Difference, Rows, Side, difference
+from evergreen.promotion.evidence import days_of, resampling_of
+from evergreen.training.cross_validation import fit_side_by_side
+from evergreen.training.learner import find_learner, is_seedless
+from evergreen.training.sweep import ROUND_SEEDS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from evergreen.params import Params
+    from evergreen.training.sweep import Slots
+    from evergreen.training.tables import Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def teach(
+    tables: Tables, rounds: int, name: str, params: Params, device: str, slots: Slots
+) -> list[bytes]:
+    """Return models, by the learner called `name`, of the training rows of `tables`, boosted so often."""
+    how = params.train.model_copy(update={"rounds": rounds, "learner": name})
+    seeds = params.sweep.seed_list()[: 1 if is_seedless(name) else ROUND_SEEDS]
+    taught = fit_side_by_side(
+        tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
+    )
+    return [one.booster for one in taught]
+
+
+def find_influence(
+    tables: Tables,
+    rows: pl.DataFrame,
+    without: Sequence[bytes],
+    taught: Sequence[bytes],
+    name: str,
+    params: Params,
+) -> Difference | None:
+    """Return how much better the models `taught` by the newest batch predict `rows` than those `without` it.
+
+    `rows`: of a features file, which none has learnt from; `tables`: with the encoder of both;
+    `name`: their learner.
+    """
+    encoder, load = tables.encoder, find_learner(name).load
+    assert encoder
+    x = encoder.transform(rows)
+
+    def side(models: Sequence[bytes]) -> Side:
+        return Side(np.asarray(np.mean([load(one).predict(x) for one in models], axis=0)))
+
+    known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
+    metric = pick_metric(params.gate.metric, encoder.task)
+    return difference(known, metric, side(without), side(taught), resampling_of(params))

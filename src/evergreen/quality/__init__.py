@@ -1,0 +1,1 @@
+"""What is odd about data: unusual batches, leaks, bias, doubtful labels."""

@@ -1,0 +1,117 @@
+"""Near copies: newest rows that earlier rows repeat, all of them or but for one value, or for a little in each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evergreen.training.tables import Table, Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BLOCKS = 10  # of the rows before the holdout
+# That a number is rounded to, or none: a little change seldom leaves its cell
+CELLS = (None, 64, 8)
+FEW = 4  # features up to which coarse cells would be alike in all rows
+ROWS = 200_000  # before the holdout at most, the newest, that near copies are looked for among
+
+
+def find_copies(tables: Tables) -> tuple[int, float]:
+    """Return how many holdout rows repeat an earlier row exactly, and the largest share of a block of earlier rows that do.
+
+    Features and label must be equal, all of them (missing equals missing). The share is what
+    coincidence explains: the rows before the holdout are cut by time into ten blocks, and a row
+    counts that another block has as well.
+    """
+    pool = np.concatenate([_hash(tables.train), _hash(tables.validation)])
+    return int(_repeated(_hash(tables.holdout), pool).sum()), _share_by_chance(pool)
+
+
+def find_near_copies(tables: Tables) -> tuple[int, float]:
+    """Return the same for rows that equal an earlier one but for one feature, and for rounding of all numbers.
+
+    Numbers are left as they are, or rounded to 64 and to 8 cells of equal size: what counts is the
+    rounding that has most rows beyond what coincidence explains.
+    """
+    train, validation, holdout = tables.train, tables.validation, tables.holdout
+    x, y = (
+        np.concatenate([train.x, validation.x])[-ROWS:],
+        np.concatenate([train.y, validation.y])[-ROWS:],
+    )
+    best = (0, 0.0)
+    for cells in CELLS if len(tables.features) > FEW else CELLS[:2]:
+        pool, met = _sums(tables, x, y, x, cells), _sums(tables, holdout.x, holdout.y, x, cells)
+        found, among = np.zeros(len(met[0]), dtype=bool), np.zeros(len(y), dtype=bool)
+        for column in range(len(tables.features)):
+            without, rows = pool[0] - pool[1][:, column], met[0] - met[1][:, column]
+            found |= _repeated(rows, without)
+            among |= _repeated_elsewhere(without)
+        chance = _largest_share(among)
+        if found.mean() - chance > best[0] / max(1, len(found)) - best[1]:
+            best = int(found.sum()), chance
+    return best
+
+
+def _sums(
+    tables: Tables, x: Array, y: Array, known: Array, cells: int | None
+) -> tuple[Array, Array]:
+    """Return a hash of each row, shape (rows,), and what each feature adds to it, shape (rows, features)."""
+    import polars as pl
+
+    columns = []
+    for at, name in enumerate(tables.features):
+        values = x[:, at]
+        if cells and name not in tables.categories:
+            met = np.sort(known[~np.isnan(known[:, at]), at])
+            # The first is the smallest
+            inner = met[np.arange(cells) * len(met) // cells] if len(met) else met
+            # Beyond them nothing is known
+            cuts = np.unique([*inner, *np.nextafter(met[-1:], np.float32(np.inf))])
+            values = np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
+        columns.append(
+            pl.Series(values.astype(np.float32) + np.float32(0)).hash(seed=at).to_numpy()
+        )
+    parts = np.column_stack(columns)
+    labels = pl.Series(y).hash(seed=len(columns)).to_numpy()
+    return parts.sum(axis=1, dtype=np.uint64) + labels, parts
+
+
+def _share_by_chance(pool: Array) -> float:
+    """Return the largest share of a block's rows that another block has as well; `pool`: hashes, in order of time."""
+    return _largest_share(_repeated_elsewhere(pool))
+
+
+def _blocks(rows: int) -> Array:
+    return np.arange(rows) * BLOCKS // max(1, rows)
+
+
+def _largest_share(marked: Array) -> float:
+    blocks = _blocks(len(marked))
+    shares = np.bincount(blocks, marked) / np.maximum(np.bincount(blocks), 1)
+    return float(shares.max(initial=0))
+
+
+def _repeated_elsewhere(pool: Array) -> Array:
+    """Return which rows another block has as well, shape (rows,)."""
+    blocks = _blocks(len(pool))
+    distinct, at, which = np.unique(pool, return_index=True, return_inverse=True)
+    last = np.zeros(len(distinct), dtype=blocks.dtype)
+    last[which] = blocks  # blocks ascend: the last one stays
+    first = blocks[at]
+    return np.asarray((first[which] != blocks) | (last[which] != blocks))
+
+
+def _repeated(rows: Array, known: Array) -> Array:
+    """Return which of `rows` are among `known`, shape (rows,); a sort of `known` is all it costs."""
+    ordered = np.sort(known)
+    return np.asarray(
+        np.searchsorted(ordered, rows, side="left") < np.searchsorted(ordered, rows, side="right")
+    )
+
+
+def _hash(table: Table) -> Array:
+    """Return a 64-bit hash of each row's features and label, shape (rows,); NaN equals NaN, and 0 equals -0."""
+    import polars as pl
+
+    return pl.from_numpy(table.x).with_columns(label=pl.Series(table.y)).hash_rows().to_numpy()

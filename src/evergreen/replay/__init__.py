@@ -1,0 +1,1 @@
+"""History once more under several retraining policies."""

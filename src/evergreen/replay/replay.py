@@ -1,0 +1,584 @@
+"""Replay: history once more, batch by batch, under several ways to decide when to retrain: what each gained and cost.
+
+The functions are those of the real loop, in a workspace of their own (`stores/replay`), without DVC
+and MLflow. A batch first measures the champion of each policy, which has not learnt from it; then
+the policy decides, knowing no later batch. The challenger of a batch is the same whatever the
+policy: it is trained once, and its seconds are counted for every policy that asked for it. The real
+loop also brings an earlier champion back where that does better (`retrain.rollback`); a replay does
+not.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+from evergreen.dataset import Dataset
+from evergreen.decision import PROMOTE, RETRAIN, Decision
+from evergreen.errors import InputError
+from evergreen.evaluation.baselines import fit_linear, predict_baselines
+from evergreen.evaluation.evaluate import check_holdout, losses_of
+from evergreen.evaluation.held_out import HeldOut
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
+from evergreen.features.definition import Definition
+from evergreen.features.prepare import Prepared, prepare
+from evergreen.features.split import LABEL, Split, read_part
+from evergreen.ingest import batches
+from evergreen.ingest.manifest import Manifest
+from evergreen.ingest.naming import natural
+from evergreen.ingest.sources import open_source
+from evergreen.monitoring import monitor
+from evergreen.monitoring.retrain import Life, decide_retraining
+from evergreen.monitoring.staleness import find_staleness
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.promotion.candidates import Contender, face, learnt_all, learnt_before
+from evergreen.promotion.compare import Resampling, resample_rows
+from evergreen.promotion.evidence import Candidate, days_of
+from evergreen.promotion.gate import decide
+from evergreen.promotion.simplest import LINEAR
+from evergreen.quality.held_batches import find_held
+from evergreen.quality.leaks import check_leaks
+from evergreen.replay.outcome import (
+    HELD,
+    HINDSIGHT,
+    NOTHING,
+    POLICIES,
+    PROMOTED,
+    REFUSED,
+    STOPPED,
+    TRAINED,
+    Aged,
+    Course,
+    Options,
+    Policy,
+    Replay,
+    Step,
+)
+from evergreen.scoring.package import Learnt
+from evergreen.statistics.sketch import SKETCH, Sketch
+from evergreen.training.cross_validation import fit_side_by_side
+from evergreen.training.device import count_cores, pick_device
+from evergreen.training.learner import Trained
+from evergreen.training.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
+from evergreen.training.tables import (
+    Tables,
+    load_all,
+    load_before_holdout,
+    load_judged,
+    load_stopping,
+    load_tables,
+)
+from evergreen.validation.validate import BadBatchError, Contract, validate
+
+T = TypeVar("T")
+Array = np.ndarray[Any, np.dtype[Any]]
+FEWEST = 4  # batches: three make the first champion, the next measures it
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model that is live under some policy; `batch` judged it. `facts`: what was seen of each batch under it."""
+
+    batch: str
+    candidate: Candidate
+    reference: monitor.Reference
+    facts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """What was trained on all that was known at some batch, and what the gate must know beside the champion.
+
+    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how
+    often to boost on so many rows; None where the model that is judged is the one that goes live.
+    """
+
+    trees: Candidate
+    linear: Candidate
+    rows: pl.DataFrame = field(repr=False)
+    baselines: dict[str, Array] = field(repr=False)
+    notes: tuple[str, ...]
+    rounds: Callable[[int], int] | None = field(repr=False)
+
+    def face(
+        self, champion: Champion | None, params: Params
+    ) -> tuple[Candidate, HeldOut, Decision]:
+        """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
+        beside = champion.candidate if champion else None
+        chosen, judged = face(
+            self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
+        )
+        return chosen, judged.held_out, decide(judged.evidence, params.gate)
+
+
+@dataclass
+class Track:
+    """A policy on its way. `trained`: the newest time that each of its challengers was judged by, the first's too."""
+
+    policy: Policy
+    champion: Champion
+    trained: list[datetime]
+    steps: list[Step] = field(default_factory=list)
+    draws: list[Array] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def waited(self) -> int:
+        """How many batches came since the last retraining, this one included."""
+        since = (at for at, one in enumerate(reversed(self.steps), 1) if one.action in TRAINED)
+        return next(since, len(self.steps) + 1)
+
+
+class Once:
+    """What was worked out already, with the seconds it took: whoever asks again is told the same seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[Any, float]] = {}
+
+    def __call__(self, key: Any, make: Callable[[], T]) -> tuple[T, float]:
+        """Return what `make` returns, and its seconds."""
+        if key not in self._known:
+            began = time.perf_counter()
+            self._known[key] = make(), time.perf_counter() - began
+        value: tuple[T, float] = self._known[key]
+        return value
+
+
+def replay(project: Project, params: Params, options: Options | None = None) -> Replay:
+    """Replay the history of the source of `params`. Raises InputError for fewer than 4 batches."""
+    with open_replay(project, params, options or Options()) as running:
+        for name in running.names:
+            running.advance(name)
+        return running.result()
+
+
+@contextmanager
+def open_replay(
+    project: Project, params: Params, options: Options, patience: float = 0
+) -> Iterator[Replayer]:
+    """Hold the workspace, empty it, and return what replays batch by batch.
+
+    Raises InputError for fewer than 4 batches, and where another replay is under way.
+    """
+    replayer = Replayer(project, params, options)
+    with replayer.workspace.lock(patience):  # its own: the project's stays free for the real loop
+        shutil.rmtree(replayer.workspace.root / "data", ignore_errors=True)
+        yield replayer
+
+
+def find_batches(dataset: Dataset, params: Params, options: Options) -> tuple[str, ...]:
+    """Return the batches of the source that a replay goes through. Raises InputError for fewer than 4."""
+    names = (one.name for one in open_source(params.source, dataset).offers())
+    found = tuple(
+        name for name in names if options.until is None or natural(name) <= natural(options.until)
+    )
+    if len(found) < FEWEST:
+        upto = f" up to {options.until!r}" if options.until else ""
+        raise InputError(
+            f"a replay needs {FEWEST} batches, three that make the first champion and one that measures it; the source "
+            f"holds {len(found)}{upto}"
+        )
+    return found
+
+
+def challenge(
+    workspace: Project, dataset: Dataset, params: Params, device: str, version: str
+) -> Challenger:
+    """Train a challenger on the split that is prepared, as the training flow does.
+
+    Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
+    """
+    tables = load_tables(workspace)
+    check_holdout(tables)
+    notes, rounds = check_leaks(tables, params.leaks), None
+    split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
+    if params.train.refit == "all":
+        stopping = load_stopping(workspace)
+        found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
+        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
+        tables = load_judged(workspace)
+    trained = fit_seeds(
+        tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None
+    )
+    learnt = learnt_before(workspace, tables)
+    trees, linear = (
+        trees_of(tables, trained, dataset, params, learnt),
+        linear_of(tables, dataset, params, learnt),
+    )
+    baselines = predict_baselines(
+        tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed]
+    )
+    rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
+    return Challenger(
+        trees.candidate(version),
+        linear.candidate(version),
+        rows,
+        baselines,
+        notes,
+        None if stays_out else rounds,
+    )
+
+
+def fit_seeds(
+    tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
+) -> list[Trained]:
+    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
+    how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
+    slots = share_cores(params.sweep, count_cores(), device)
+    return fit_side_by_side(
+        tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
+    )
+
+
+def trees_of(
+    tables: Tables, trained: Sequence[Trained], dataset: Dataset, params: Params, learnt: Learnt,
+    chosen: Sequence[int] = (), *, refit: bool = False,
+) -> Contender:  # fmt: skip
+    """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
+    boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
+    chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
+    rounds = int(np.median([one.rounds for one in trained]))
+    how = (
+        learner,
+        Definition.of(dataset, params.task),
+        way_of(dataset, params, learner),
+        rounds,
+        refit,
+    )
+    return Contender(tables, boosters, tuple(chosen), learnt, *how)
+
+
+def linear_of(
+    tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False
+) -> Contender:
+    """Return the linear model of the training rows."""
+    seed = params.sweep.first_seed
+    how = (LINEAR, Definition.of(dataset, params.task), way_of(dataset, params, LINEAR))
+    return Contender(tables, {seed: fit_linear(tables, seed)}, (seed,), learnt, *how, refit=refit)
+
+
+class Replayer:
+    """A history that is being replayed: `advance` with each of `names`, in order, then `result`."""
+
+    def __init__(self, project: Project, params: Params, options: Options) -> None:
+        self.workspace, self.dataset = project.workspace, project.dataset
+        self.options, self.params = options, _as_then(params, options)
+        self.metric = pick_metric(self.params.gate.metric, params.task)
+        self.names = find_batches(project.dataset, self.params, options)
+        self.device = pick_device(self.params.train.device)
+        self.tracks: list[Track] = []
+        self.held: list[str] = []
+        self.left_out: dict[str, str] = {}
+        self.refused: tuple[str, ...] = ()
+        self._prepared: Prepared | None = None
+        self._made: dict[int, Champion] = {}  # every champion, under whichever policy
+        self._ages: list[Aged] = []
+
+    def advance(self, name: str) -> tuple[Step, ...]:
+        """Let the batch `name` arrive; return what it meant for each policy, nothing until there is a champion."""
+        prepared = self._bring(name)
+        if prepared is None:
+            return ()
+        self._prepared = prepared
+        if self.tracks:
+            if name in prepared.held:
+                self.held.append(name)
+            now = Once()
+            self._ages += [self._meet(one, name, now) for one in self._made.values()]
+            return tuple(self._live(track, name, prepared, now) for track in self.tracks)
+        if name not in prepared.held and len(prepared.split.batches()) >= FEWEST - 1:
+            self._begin(name, prepared.split)
+        return ()
+
+    def result(self) -> Replay:
+        """Return what came of every policy. Raises InputError where no batch met a champion."""
+        if not self.tracks or not self.tracks[0].steps:
+            why = " ".join(self.refused) or "; ".join(
+                f"{name}: {one}" for name, one in self.left_out.items()
+            )
+            raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
+        held_still = self._prepared.held if self._prepared else {}
+        uncounted = tuple(name for name in self.held if name in held_still)
+        counts = partial(self._course, uncounted=uncounted)
+        courses = [
+            counts(self.options.title(one.policy), one.steps, one.draws, one.seconds)
+            for one in self.tracks
+        ]
+        if len(self._made) > 1:
+            courses.append(counts(HINDSIGHT, *self._best()))
+        names = tuple(one.batch for one in courses[0].steps)
+        how = (self.metric, self.params.evaluate.confidence)
+        ages = tuple(one for one in self._ages if one.batch in names)
+        found = Replay(
+            *how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses), ages
+        )
+        return replace(
+            found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses)
+        )
+
+    # --- data
+    # ----------------------------------------------------------------------------------------------
+
+    def _bring(self, name: str) -> Prepared | None:
+        """Return what is known with the batch `name`; None where it is empty or bad, as if a person had left it out."""
+        taken = batches.ingest(self.workspace, self.dataset, self.params, (name,))
+        if not taken.new:
+            self.left_out[name] = "empty"
+            return None
+        try:
+            validate(self.workspace, Contract.of(self.workspace, self.params))
+        except BadBatchError as error:
+            batches.drop(self.workspace, [name])
+            self.left_out[name] = error.report.faults[0]
+            return None
+        return prepare(self.workspace, self.dataset, self.params, find_held)
+
+    def _features(self) -> Manifest:
+        return Manifest(self.workspace.features)
+
+    # --- a step
+    # ----------------------------------------------------------------------------------------------
+
+    def _begin(self, name: str, split: Split) -> None:
+        """Make the first champion, the same for all policies; where the gate refuses it, the next batch tries again."""
+        challenger = challenge(self.workspace, self.dataset, self.params, self.device, name)
+        chosen, held_out, decision = challenger.face(None, self.params)
+        self.refused = () if decision.action == PROMOTE else decision.reasons
+        if decision.action == PROMOTE:
+            champion, ends = self._crown(challenger, chosen, held_out, split), self._end(split)
+            policies = (
+                "never",
+                *(one for one in POLICIES if one in self.options.policies and one != "never"),
+            )
+            self.tracks = [Track(one, champion, [ends]) for one in policies]  # type: ignore[arg-type]
+
+    def _live(self, track: Track, name: str, prepared: Prepared, now: Once) -> Step:
+        """Measure the champion on the batch, ask the policy, do what it says."""
+        champion, why = track.champion, tuple(prepared.held.get(name, {}).values())
+        facts, seconds = now(("see", id(champion)), partial(self._see, champion, name, why))
+        if track.policy == "drift":
+            track.seconds += seconds
+        if track.policy == "drift" and not why:
+            stale, seconds = now(
+                ("scout", id(champion)), partial(self._find_staleness, champion, name)
+            )
+            facts["staleness"] = asdict(stale) if stale else None
+            track.seconds += seconds
+        action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
+        if action == RETRAIN:
+            action, told = self._retrain(track, name, prepared.split, now)
+            reason = f"{reason} → {told}"
+        real = facts["real"].get(self.metric) or dict.fromkeys(
+            ("value", "low", "high"), float("nan")
+        )
+        track.steps.append(
+            Step(
+                name,
+                facts["labelled"],
+                **real,
+                champion=champion.batch,
+                action=action,
+                reason=reason,
+            )
+        )
+        track.draws.append(self._meet(champion, name, now).draws)
+        return track.steps[-1]
+
+    def _see(self, champion: Champion, name: str, why: Sequence[str]) -> dict[str, Any]:
+        """Return what monitoring sees of the batch under the champion."""
+        features = self._features()
+        rows, kept = pl.read_parquet(features.file(name)), Sketch.read(features.file(name, SKETCH))
+        seen = monitor.see(
+            name, rows, kept, None, champion.reference, self.params, champion.facts, why
+        )
+        champion.facts.append(seen.as_plain())
+        return champion.facts[-1]
+
+    def _meet(self, champion: Champion, name: str, now: Once) -> Aged:
+        """Return what the batch says of the champion, and draws of that on its days."""
+        return now(("meet", id(champion)), partial(self._measure, champion, name))[0]
+
+    def _measure(self, champion: Champion, name: str) -> Aged:
+        rows, model, how = (
+            pl.read_parquet(self._features().file(name)),
+            champion.candidate.model,
+            self.params.evaluate,
+        )
+        form = weighted(
+            self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
+        )
+        # Models meet the same days, batches draw apart
+        seed = self.params.sweep.first_seed + self.names.index(name)
+        resampling = Resampling(how.resamples, how.confidence, seed)
+        draws = resample_rows([form], rows.height, days_of(rows), resampling)[0]
+        age = self.names.index(name) - self.names.index(champion.batch)
+        return Aged(
+            champion.batch, name, age, rows.height, float(form(np.ones(rows.height))), draws
+        )
+
+    def _find_staleness(self, champion: Champion, name: str) -> Estimate | None:
+        rows, tables = (
+            pl.read_parquet(self._features().file(name)),
+            load_before_holdout(self.workspace),
+        )
+        live, how = champion.candidate, self.params
+        return find_staleness(
+            live, tables, rows, self.metric, how, device=self.device, threads=count_cores()
+        )
+
+    def _ask(self, track: Track, name: str) -> tuple[str, str]:
+        """Return what the policy wants after the batch `name`, and why."""
+        if track.policy == "never":
+            return NOTHING, "never retrains"
+        if track.policy in ("every", "ungated"):
+            return RETRAIN, f"{name} came"
+        if track.policy == "schedule":
+            due = track.waited >= self.options.every
+            return (
+                RETRAIN if due else NOTHING,
+                f"{track.waited} of {self.options.every} batches since the last time",
+            )
+        # By now: the batch after one may have released it
+        held = self._prepared.held if self._prepared else {}
+        facts = [
+            one | {"unfit": [*held.get(one["batch"], {}).values()]} for one in track.champion.facts
+        ]
+        windows = [monitor.window_of(one, self.metric) for one in facts if not one["answered"]]
+        decision = decide_retraining(windows, self._life(track), self.params.retrain)
+        return decision.action, " ".join(decision.reasons)
+
+    def _life(self, track: Track) -> Life:
+        return monitor.life_of(
+            track.champion.reference, self.metric, track.trained, self._features()
+        )
+
+    # --- a retraining
+    # ----------------------------------------------------------------------------------------------
+
+    def _retrain(self, track: Track, name: str, split: Split, now: Once) -> tuple[str, str]:
+        """Train a challenger and let the gate decide; a run that an error stops leaves the champion as it is."""
+        challenger, seconds = now("challenge", partial(self._try, name))
+        track.seconds += seconds
+        track.trained.append(self._end(split))
+        if isinstance(challenger, InputError):
+            return STOPPED, str(challenger).splitlines()[0]
+        judged = partial(challenger.face, track.champion, self.params)
+        (chosen, held_out, decision), seconds = now(("face", id(track.champion)), judged)
+        told = " ".join(decision.reasons) if track.policy != "ungated" else "promoted unseen"
+        track.seconds += seconds if track.policy != "ungated" else 0
+        if track.policy != "ungated" and decision.action != PROMOTE:
+            return REFUSED, told
+        crown = partial(self._crown, challenger, chosen, held_out, split)
+        track.champion, seconds = now(("crown", chosen.model.learner), crown)
+        track.seconds += seconds
+        return PROMOTED, told
+
+    def _try(self, name: str) -> Challenger | InputError:
+        try:
+            return challenge(self.workspace, self.dataset, self.params, self.device, name)
+        except InputError as error:
+            return error
+
+    def _crown(
+        self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split
+    ) -> Champion:
+        """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
+        name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
+        live = self._refit(challenger.rounds, judged, held_out) if challenger.rounds else judged
+        known = held_out if challenger.rounds else None
+        learnt = live.model.learnt.batches
+        reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)
+        champion = Champion(name, live, reference)
+        return self._made.setdefault(id(champion), champion)
+
+    def _refit(
+        self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut
+    ) -> Candidate:
+        tables, params = load_all(self.workspace), self.params
+        learnt = learnt_all(self.workspace, tables)
+        if judged.model.learner == LINEAR:
+            live = linear_of(tables, self.dataset, params, learnt, refit=True)
+        else:
+            trained = fit_seeds(
+                tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train))
+            )
+            live = trees_of(
+                tables, trained, self.dataset, params, learnt, judged.model.seeds, refit=True
+            )
+        return live.candidate(judged.version, held_out)
+
+    def _end(self, split: Split) -> datetime:
+        return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])
+
+    # --- the end
+    # ----------------------------------------------------------------------------------------------
+
+    def _best(self) -> tuple[list[Step], list[Array], float]:
+        """Return for each batch the best of all champions that were made before it."""
+        sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
+        steps, draws = list[Step](), list[Array]()
+        for met in self.tracks[0].steps:
+            of = [one for one in self._ages if one.batch == met.batch]
+            best = max(of, key=lambda one: sign * one.value if np.isfinite(one.value) else -np.inf)
+            edges = interval(best.draws, self.params.evaluate.confidence)
+            steps.append(
+                Step(
+                    met.batch,
+                    met.rows,
+                    best.value,
+                    *edges,
+                    best.champion,
+                    NOTHING,
+                    "known afterwards only",
+                )
+            )
+            draws.append(best.draws)
+        return steps, draws, 0.0
+
+    def _course(
+        self,
+        policy: str,
+        steps: Sequence[Step],
+        draws: Sequence[Array],
+        seconds: float,
+        uncounted: Sequence[str],
+    ) -> Course:
+        known = [np.isfinite(one.value) and one.batch not in uncounted for one in steps]
+        if not any(known):
+            raise InputError(
+                f"no batch after the first champion could measure {self.metric}: add batches"
+            )
+        counted = [one for one, is_so in zip(steps, known, strict=True) if is_so]
+        drawn = [one for one, is_so in zip(draws, known, strict=True) if is_so]
+        weights = np.array([one.rows for one in counted], float)
+        mean = np.average(drawn, axis=0, weights=weights)
+        value = float(np.average([one.value for one in counted], weights=weights))
+        actions = [one.action for one in steps]
+        return Course(
+            policy=policy,
+            steps=tuple(steps),
+            retrainings=sum(one in TRAINED for one in actions),
+            promotions=actions.count(PROMOTED),
+            seconds=seconds,
+            mean=Estimate(value, *interval(mean, self.params.evaluate.confidence)),
+            gain=Estimate(0.0, 0.0, 0.0),
+            draws=mean,
+        )
+
+
+def _as_then(params: Params, options: Options) -> Params:
+    """Return the parameters of a replay: no batch of its time is too old, and there is nobody to ask for approval."""
+    chosen = params.override(sweep={"seeds": options.seeds}, gate={"approval": "auto"})
+    source = chosen.source.model_copy(update={"until": options.until})
+    rules = chosen.validation.model_copy(update={"max_age_days": None})
+    return chosen.model_copy(update={"source": source, "validation": rules})

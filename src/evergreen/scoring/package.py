@@ -1,0 +1,190 @@
+"""The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
+
+No pickle: the encoder is JSON, a booster what its learner writes (XGBoost's UBJSON). MLflow loads
+the folder through `_load_pyfunc`. With them lies which learner made it, what `dataset.py` said
+then, and what it has learnt from, so that nobody judges it by rows that it knows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.errors import InputError
+from evergreen.features.definition import Definition
+from evergreen.features.encoder import Encoder
+from evergreen.features.keys import Hashes, hash_rows
+from evergreen.files import sha256_of_file, write_json
+from evergreen.training.learner import XGBOOST, find_learner
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    from evergreen.training.tables import Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+CHECKSUMS, LEARNT, MADE, SAID = "checksums.json", "learnt.npy", "made.json", "definition.json"
+SEED = "seed-"  # what the name of a booster's file begins with
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a model has learnt from or was stopped by: hashes of row keys, uint64, shape (rows,); the newest's time.
+
+    `batches`: those that the rows are of; empty where a model of an earlier version does not say.
+    """
+
+    keys: Hashes
+    newest: str  # ISO 8601
+    batches: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tables: Tables, newest: str, batches: Sequence[str] = ()) -> Learnt:
+        """Return what a model of `tables` has learnt from: its training rows, and those that stopped it."""
+        parts = [part.keys for part in (tables.train, tables.validation) if part.keys is not None]
+        return cls(np.concatenate(parts), newest, tuple(batches))
+
+
+class Model:
+    """An encoder and one or more boosters of one learner; the prediction is the mean over boosters.
+
+    `definition`: what dataset.py said when it was made; None: not known. `way`: stands for how it
+    was trained, rows aside (`sweep.way_of`). `refit`: it has learnt from what judged the way of
+    training as well. `rounds`: how often it was boosted, the median over seeds. Raises InputError
+    where there is no booster, or the learner is not there.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        boosters: Mapping[int, bytes],
+        learnt: Learnt,
+        learner: str = XGBOOST,
+        definition: Definition | None = None,
+        *,
+        way: str = "",
+        refit: bool = False,
+        rounds: int = 1,
+    ) -> None:
+        if not boosters:
+            raise InputError("a model without a booster predicts nothing: do not use it")
+        load = find_learner(learner).load
+        self.encoder, self.learnt, self.learner = encoder, learnt, learner
+        self.way, self.refit, self.rounds = way, refit, rounds
+        self.said = definition
+        self.definition = definition or Definition(
+            encoder.task, None, dict.fromkeys(encoder.features)
+        )
+        self.seeds, self.boosters = tuple(sorted(boosters)), dict(boosters)
+        self._boosters = [load(boosters[seed]) for seed in self.seeds]
+
+    def predict_rows(self, rows: pl.DataFrame) -> Array:
+        """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
+        x = self.encoder.transform(rows)
+        return np.asarray(np.mean([one.predict(x) for one in self._boosters], axis=0))
+
+    def says_same(self, other: Model) -> bool:
+        """Return whether it is the other bit for bit, so that they predict the same of any rows."""
+        mine, its = (
+            (replace(one.encoder, fitted_on=()), one.learner, one.boosters) for one in (self, other)
+        )
+        return mine == its
+
+    def unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return those rows of a features file whose keys it has not learnt from."""
+        return rows.filter(~np.isin(hash_rows(rows), self.learnt.keys))
+
+    def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> Array:
+        """Return predictions for a pandas frame of features: what MLflow calls."""
+        import polars as pl
+
+        return self.predict_rows(pl.from_pandas(rows))
+
+
+def write_package(folder: Path, model: Model) -> Path:
+    """Write the model into `folder` with the checksum of each file; returns `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob(f"{SEED}*"), *folder.glob("*.json"), *folder.glob("*.npy")):
+        old.unlink()
+    suffix, learnt = find_learner(model.learner).SUFFIX, model.learnt
+    model.encoder.write(folder / "encoder.json")
+    write_json(folder / "learnt.json", {"newest": learnt.newest, "batches": learnt.batches})
+    made = {
+        "learner": model.learner,
+        "seeds": model.seeds,
+        "way": model.way,
+        "refit": model.refit,
+        "rounds": model.rounds,
+    }
+    write_json(folder / MADE, made)
+    if model.said:
+        model.said.write(folder / SAID)
+    np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
+    for seed, content in model.boosters.items():
+        (folder / f"{SEED}{seed}{suffix}").write_bytes(content)
+    sums = {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
+    write_json(folder / CHECKSUMS, sums)
+    return folder
+
+
+def read_package(folder: Path) -> Model:
+    """Load a model. Raises InputError where a file is not as it was written, or nothing can load it."""
+    try:
+        sums = dict(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise InputError(
+            f"{folder / 'checksums.json'} is missing or damaged: do not use this model"
+        ) from None
+    for name, was in sums.items():
+        path = folder / name
+        if not path.is_file() or sha256_of_file(path) != was:
+            raise InputError(
+                f"{path} is missing or was changed after the model was packaged: do not use this model"
+            )
+    files = {
+        Path(name).stem.removeprefix(SEED): folder / name for name in sums if name.startswith(SEED)
+    }
+    boosters = {int(seed): path.read_bytes() for seed, path in files.items()}
+    said = json.loads((folder / "learnt.json").read_text(encoding="utf-8"))
+    learnt = Learnt(
+        np.load(folder / LEARNT, allow_pickle=False), said["newest"], tuple(said.get("batches", ()))
+    )
+    made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
+    learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, made)
+    way, refit, rounds = (
+        str(made.get("way", "")),
+        bool(made.get("refit")),
+        int(made.get("rounds", 1)),
+    )
+    encoder, definition = (
+        Encoder.read(folder / "encoder.json"),
+        Definition.read(folder / SAID) if SAID in sums else None,
+    )
+    return Model(
+        encoder, boosters, learnt, learner, definition, way=way, refit=refit, rounds=rounds
+    )
+
+
+def _learner_of(
+    folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], made: Mapping[str, Any]
+) -> str:
+    """Return which learner made a package; the first packages did not say, and only XGBoost's suffix tells it."""
+    if not made:
+        if suffixes == {find_learner(XGBOOST).SUFFIX}:
+            return XGBOOST
+        raise InputError(f"{folder} does not say which learner made it: run `evergreen run`")
+    if made["seeds"] != sorted(boosters):
+        raise InputError(
+            f"{folder} holds seeds {sorted(boosters)}, not {made['seeds']}: do not use this model"
+        )
+    return str(made["learner"])
+
+
+def _load_pyfunc(path: str) -> Model:
+    return read_package(Path(path))

@@ -1,0 +1,97 @@
+"""Score: valid rows in, predictions out, with the features they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from evergreen.dataset import Dataset
+from evergreen.errors import InputError
+from evergreen.features.keys import key_columns
+from evergreen.features.prepare import featurize_unlabelled
+from evergreen.features.split import TIME
+from evergreen.scoring.predictions import PREDICTION
+
+if TYPE_CHECKING:
+    from evergreen.features.encoder import Encoder
+    from evergreen.scoring.package import Model
+
+SHARES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}  # of the predictions that are shown
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predictions of rows, and the features behind each, row by row, both by event time.
+
+    `predictions`: key, event time, and float32 `prediction` (of the second class, or a number), or
+    with several classes `prediction_<class>` for each. `features`: the columns of a features file,
+    less the label. `left_out`: rows left out on purpose, by reason; only reasons known in time.
+    """
+
+    predictions: pl.DataFrame = field(repr=False)
+    features: pl.DataFrame = field(repr=False)
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a person sees of scores: each prediction's mean and quantiles; rows with a level unknown to the model."""
+
+    predictions: Mapping[str, Mapping[str, float]]  # empty where no row was scored
+    unseen: Mapping[str, int]  # category -> rows; only where there are some
+
+
+def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
+    """Return what `model` says of valid `rows`, shape (rows, columns), whose labels are not known yet.
+
+    Bit for bit what it says of the same rows once they are labelled. Raises InputError where the
+    features it was trained with cannot be computed any more, or a prediction is no number.
+    """
+    features, left_out = featurize_unlabelled(dataset, rows, model.definition)
+    _check_kinds(features, model.encoder)
+    several = model.encoder.task == "multiclass"
+    names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]
+    said = np.asarray(model.predict_rows(features), np.float32).reshape(features.height, len(names))
+    if unknown := int(np.isnan(said).any(axis=1).sum()):
+        raise InputError(
+            f"the model predicts no number for {unknown:,} of {len(said):,} rows: do not use it"
+        )
+    columns = [pl.Series(name, one) for name, one in zip(names, said.T, strict=True)]
+    keys = key_columns(features)
+    return Scores(features.select(*keys, TIME).with_columns(columns), features, left_out)
+
+
+def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
+    """Return means and quantiles of the predictions, and how many rows have a level that training rows lacked."""
+    shown = {}
+    for name in (one for one in scores.predictions.columns if one.startswith(PREDICTION)):
+        values = scores.predictions[name].cast(pl.Float64).to_numpy()
+        if len(values):
+            quantiles = np.quantile(values, list(SHARES.values()))
+            shown[name] = {
+                "mean": float(values.mean()),
+                **dict(zip(SHARES, quantiles.tolist(), strict=True)),
+            }
+    unseen = {}
+    for name, levels in encoder.levels.items():
+        column = scores.features[name].drop_nulls()
+        if rows := int((~column.is_in(list(levels))).sum()):
+            unseen[name] = rows
+    return Summary(shown, unseen)
+
+
+def _check_kinds(features: pl.DataFrame, encoder: Encoder) -> None:
+    """Raise InputError where text was made a number since, or a number text: levels would silently be unknown."""
+    for name in encoder.features:
+        if name in features.columns and (features.schema[name] == pl.String()) != (
+            name in encoder.levels
+        ):
+            was, now = ("text", "a number") if name in encoder.levels else ("a number", "text")
+            raise InputError(
+                f"dataset.py: feature {name!r} is {now}, and was {was} when the model was trained: `evergreen run` "
+                "trains one that knows it"
+            )

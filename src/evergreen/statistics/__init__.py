@@ -1,0 +1,1 @@
+"""Summaries of batches and distances between them."""

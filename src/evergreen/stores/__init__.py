@@ -1,0 +1,1 @@
+"""What is kept: the only callers of DVC, MLflow and git."""

@@ -1,0 +1,123 @@
+"""Outside: what a person did to the models in MLflow, past the decisions made here.
+
+What is live is what was decided last (registry.py); an alias that was moved, a version or an event
+that was deleted changes nothing of that. It is said by every command, written down once as an
+event, and can be undone or made real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evergreen.stores.registry import (
+    CHALLENGER,
+    CHAMPION,
+    OUTSIDE,
+    PREVIOUS,
+    REFUSED,
+    Event,
+    Registry,
+)
+
+UNDO = "`evergreen rollback --reason ...` puts it back"
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something done outside, to a version: what it is and what to do, in a sentence."""
+
+    version: str
+    says: str
+
+
+def warnings(registry: Registry) -> list[str]:
+    """Return what a person must be told before using the champion, a sentence each; empty where all is as decided."""
+    said = [act.says for act in find_acts(registry)]
+    event = registry.decision()
+    if event and registry.exists(event.version) and (fault := registry.fault(event)):
+        said.append(
+            f"the champion, version {event.version}, cannot be used ({fault}): {remedy(registry, event)}"
+        )
+    return said
+
+
+def write_down(registry: Registry) -> list[str]:
+    """Write down each act as an event, once, and put back what nobody asks about; call it with the project's lock held.
+
+    The alias of the champion stays where a person put it until one of them says what is meant.
+    Returns the sentences of what is new.
+    """
+    known: set[str] = set()  # since the last decision
+    for event in registry.history():
+        known = known | {event.reason} if event.what == OUTSIDE else set()
+    champion = [act for act in _of_champion(registry, registry.decision()) if act.says not in known]
+    acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
+    for act in acts:
+        registry.record_outside(act.version, act.says)
+    registry.show_aliases()
+    return [act.says for act in acts]
+
+
+def find_acts(registry: Registry) -> list[Act]:
+    """Return in what MLflow shows another state than was decided."""
+    event = registry.decision()
+    return [*_of_champion(registry, event), *_of_aliases(registry), *_of_events(registry)]
+
+
+def remedy(registry: Registry, event: Event) -> str:
+    """Return what to do about a champion that cannot be used."""
+    back = (
+        "`evergreen rollback --reason ...` (the one before), "
+        if registry.aliases().get(PREVIOUS)
+        else ""
+    )
+    return f"bring its files back, or {back}`evergreen run` (a new one)"
+
+
+def _of_champion(registry: Registry, event: Event | None) -> Iterator[Act]:
+    held, live = registry.shown_aliases().get(CHAMPION), event.version if event else None
+    if event and live and not registry.exists(live):
+        says = f"version {live}, the champion, was deleted in MLflow: nothing is live now; {remedy(registry, event)}"
+        yield Act(live, says)
+    if held == live:
+        return
+    if held is None:
+        if live and registry.exists(live):
+            yield Act(
+                live,
+                f"the alias champion was taken from version {live} in MLflow: it stays live; {UNDO}",
+            )
+        return
+    last = registry.last_decision(held)
+    which = (
+        f"version {held}, which the gate refused,"
+        if last and last.what == REFUSED
+        else f"version {held}"
+    )
+    stays = f"version {live} stays live; {UNDO}" if live else "nothing is live"
+    yield Act(
+        held,
+        f"the alias champion was moved to {which} in MLflow, where nothing is decided: {stays}; "
+        f"`evergreen promote {held} --override --reason ...` makes version {held} champion",
+    )
+
+
+def _of_aliases(registry: Registry) -> Iterator[Act]:
+    wanted, held = registry.aliases(), registry.shown_aliases()
+    for alias in (PREVIOUS, CHALLENGER):
+        right, shown = wanted.get(alias), held.get(alias)
+        if right == shown or (right and not registry.exists(right)):
+            continue
+        how = f"moved to version {shown}" if shown else f"taken from version {right}"
+        ends = f"version {right} counts" if right else "there is none"
+        says = f"the alias {alias} was {how} in MLflow: {ends}; the next run puts it back"
+        yield Act(shown or right or "", says)
+
+
+def _of_events(registry: Registry) -> Iterator[Act]:
+    for event in registry.history():
+        if event.deleted:
+            what = f"version {event.version} {event.what}"
+            says = f"the event '{what}' of {event.when:%Y-%m-%d %H:%M} was deleted in MLflow: it counts as before"
+            yield Act(event.version, f"{says}; the next run restores it")

@@ -1,0 +1,1 @@
+"""From features to models: arrays, learners, the sweep over seeds, cross-validation."""

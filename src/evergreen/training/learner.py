@@ -1,0 +1,129 @@
+"""Learner: what trains models and loads them again, chosen by name (`train.learner` in params.yaml).
+
+Each is a module that defines what `Learner` asks for: one of the library's, or one of a project's
+own package, named with it (`my_pipeline.forest`). A stored model names the learner that made it and
+is loaded by that one, whatever trains now.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from evergreen import code
+from evergreen.errors import InputError
+
+if TYPE_CHECKING:
+    from evergreen.params import Train
+    from evergreen.training.tables import Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+XGBOOST = "xgboost"
+LEARNERS = (XGBOOST, "linear")  # the library's, each a module beside this one
+PARTS = ("SUFFIX", "LIBRARIES", "LOSSES", "build_matrix", "train", "load")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of one seed, as bytes, and how its loss fell where validation rows stopped it early."""
+
+    seed: int
+    booster: bytes = field(repr=False)
+    rounds: int  # kept, up to and including the best
+    validation_loss: float | None  # at the best round; None without validation rows
+    # "train" and "validation": loss after each round
+    history: dict[str, tuple[float, ...]] = field(repr=False)
+    seconds: float = 0.0
+    folds: int = 1  # how many models `booster` joins, one for each fold of a cross-validation
+
+
+class Loaded(Protocol):
+    """A model ready to predict."""
+
+    def predict(self, x: Array) -> Array:
+        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+
+    def gains(self) -> dict[str, float]:
+        """Return how much each feature that was used lowered the loss; empty where the learner does not tell."""
+
+
+class Learner(Protocol):
+    """What a module has to define to be a learner."""
+
+    SUFFIX: str  # of the file of one seed's model
+    LIBRARIES: tuple[str, ...]  # that a registered model needs to predict
+    LOSSES: Mapping[str, str]  # task -> what early stopping watches
+    __file__: str
+
+    def build_matrix(self, tables: Tables, params: Train, threads: int = 0) -> Any:
+        """Return the rows as the learner takes them, made once for all seeds; `threads` 0 means all cores.
+
+        There may be no validation rows (then a training takes exactly `params.rounds`).
+        """
+
+    def train(
+        self, matrix: Any, params: Train, seed: int, *, device: str = "cpu", threads: int = 1
+    ) -> Trained:
+        """Return the model of one seed; on a CPU the same input and seed give the same bytes."""
+
+    def load(self, content: bytes) -> Loaded:
+        """Return the model in `content`, as `train` gave it; no pickle may be read for that."""
+
+
+def is_seedless(name: str) -> bool:
+    """Return whether the learner called `name` needs no luck: then one model is all there is of a way of training."""
+    return bool(getattr(find_learner(name), "SEEDLESS", False))
+
+
+def is_librarys(name: str) -> bool:
+    """Return whether the learner called `name` comes with the library; the code of any other is the user's."""
+    return name in LEARNERS
+
+
+def find_learner(name: str) -> Learner:
+    """Return the learner called `name`. Raises InputError where there is none.
+
+    A stored model says which learner it needs: so none but the library's and modules of a project's
+    own are imported.
+    """
+    module = f"{__package__}.{name}" if is_librarys(name) else name
+    if not is_librarys(name):
+        _check_own(name)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name in (module, module.rpartition(".")[0]):
+            place = "src/" + module.replace(".", "/")
+            raise InputError(
+                f"there is no learner {name!r}: {place}.py is missing; bring it back"
+            ) from None
+        raise InputError(
+            f"the learner {name!r} needs the library {error.name!r}: install it"
+        ) from None
+    if missing := [part for part in PARTS if not hasattr(found, part)]:
+        raise InputError(f"{found.__file__} is no learner: it does not define {', '.join(missing)}")
+    return cast("Learner", found)
+
+
+@cache  # it is asked for each prediction
+def _check_own(name: str) -> None:
+    """Raise InputError where a learner is no module of a package that is a project's own."""
+    known = f"there are {', '.join(LEARNERS)}, and modules of your own package, such as 'my_pipeline.forest'"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name):
+        raise InputError(f"there is no learner {name!r}: {known}")
+    package = name.partition(".")[0]
+    spec = find_spec(package) if package not in sys.stdlib_module_names else None
+    if not spec or not spec.origin or not code.is_users(Path(spec.origin).resolve()):
+        raise InputError(
+            f"there is no learner {name!r}: {package!r} is no package of a project's own; {known}"
+        )
+    code.keep(Path(spec.origin).parent)

@@ -1,0 +1,235 @@
+"""The three parts of the split as arrays: what every learner and every metric starts from.
+
+Where rows are few, a way of training is judged by cross-validation: all rows train, and each fold
+of those that judge has a model that has not learnt from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evergreen.params import Task
+
+if TYPE_CHECKING:
+    from evergreen.features.encoder import Encoder
+    from evergreen.features.keys import Hashes
+    from evergreen.features.split import Part, Split
+    from evergreen.project import Project
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Places = np.ndarray[Any, np.dtype[np.intp]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Encoded rows: `x` float32, shape (rows, features); `y` float32, (rows,); `keys` hashes of row keys, (rows,)."""
+
+    x: Array = field(repr=False)
+    y: Array = field(repr=False)
+    keys: Hashes | None = field(repr=False, default=None)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, places: Places) -> Table:
+        """Return some of the rows."""
+        return Table(
+            self.x[places], self.y[places], None if self.keys is None else self.keys[places]
+        )
+
+    def with_rows(self, other: Table) -> Table:
+        """Return its rows and then those of another."""
+        assert self.keys is not None
+        assert other.keys is not None
+        x, y = np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y])
+        return Table(x, y, np.concatenate([self.keys, other.keys]))
+
+    def none(self) -> Table:
+        """Return a table of the same columns without a row."""
+        return self.take(np.empty(0, np.intp))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one model of a cross-validation learns from and is stopped by, of the training rows, and is judged by.
+
+    Each as places of rows, shape (rows,).
+    """
+
+    train: Places = field(repr=False)
+    validation: Places = field(repr=False)
+    holdout: Places = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The three parts of the split, encoded, and what their columns and classes are called.
+
+    Without validation rows nothing stops a training early. `folds`: of a cross-validation; else
+    there are none.
+    """
+
+    task: Task
+    features: tuple[str, ...]
+    categories: tuple[str, ...]
+    classes: tuple[str, ...]
+    train: Table
+    validation: Table
+    holdout: Table
+    encoder: Encoder | None = None  # what encoded them; packaged with the model
+    folds: tuple[Fold, ...] = ()
+
+    def parts(self) -> list[Tables]:
+        """Return what each model learns from and is judged by: a part for each fold, itself where there is none."""
+        return [
+            replace(
+                self,
+                train=self.train.take(fold.train),
+                validation=self.train.take(fold.validation),
+                holdout=self.holdout.take(fold.holdout),
+                folds=(),
+            )
+            for fold in self.folds
+        ] or [self]
+
+    def gather(self, said: Sequence[Array]) -> Array:
+        """Return the predictions for all holdout rows, given those of each part's model for its own."""
+        if not self.folds:
+            return said[0]
+        found = np.empty((len(self.holdout), *said[0].shape[1:]), said[0].dtype)
+        for fold, values in zip(self.folds, said, strict=True):
+            found[fold.holdout] = values
+        return found
+
+    def rows_learnt(self) -> int:
+        """Return how many rows a model learns from, the mean over folds."""
+        return (
+            round(float(np.mean([len(fold.train) for fold in self.folds])))
+            if self.folds
+            else len(self.train)
+        )
+
+    def digest(self) -> str:
+        """Return what stands for the rows that a model learns from and is stopped by: equal rows, equal digests."""
+        found = hashlib.sha256(repr((self.task, self.features, self.classes)).encode())
+        folds = (places for fold in self.folds for places in (fold.train, fold.validation))
+        for arrays in ((self.train.x, self.train.y), (self.validation.x, self.validation.y), folds):
+            for array in arrays:
+                found.update(repr(array.shape).encode())
+                found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
+
+
+def load_tables(project: Project) -> Tables:
+    """Read `data/features/` and encode it."""
+    from evergreen.features.encoder import ENCODER
+    from evergreen.features.split import ROLES
+
+    encoder, split = _encoder(project, ENCODER), _split(project)
+    return _tables(
+        encoder, {role: _encode(project, getattr(split, role), encoder) for role in ROLES}
+    )
+
+
+def load_stopping(project: Project) -> Tables:
+    """Read what early stopping needs: by what rows `load_judged` trains, less those that stop it."""
+    return _load_folds(project, stopping=True) if _split(project).judged else load_tables(project)
+
+
+def load_judged(project: Project) -> Tables:
+    """Read what a way of training is judged by: all earlier rows and the holdout, or the folds of a cross-validation."""
+    return (
+        _load_folds(project, stopping=False)
+        if _split(project).judged
+        else load_before_holdout(project)
+    )
+
+
+def load_before_holdout(project: Project) -> Tables:
+    """Read the rows before the holdout, none of which stops a training early, and the holdout."""
+    from evergreen.features.encoder import ENCODER
+
+    split = _split(project)
+    return _learnt(project, _encoder(project, ENCODER), split.before_holdout(), split.holdout)
+
+
+def load_around(project: Project) -> Tables:
+    """Read what shows the holdout's influence: training rows with the holdout's, and those between as the holdout."""
+    from evergreen.features.encoder import ENCODER
+    from evergreen.features.split import ROLES
+
+    encoder, split = _encoder(project, ENCODER), _split(project)
+    train, between, newest = (_encode(project, getattr(split, role), encoder) for role in ROLES)
+    both = train.with_rows(newest)
+    return _tables(encoder, {"train": both, "validation": both.none(), "holdout": between})
+
+
+def load_all(project: Project) -> Tables:
+    """Read what the live model learns from: every row, the holdout's included where a column says when."""
+    from evergreen.features.encoder import LIVE_ENCODER
+
+    split = _split(project)
+    return _learnt(project, _encoder(project, LIVE_ENCODER), split.all_rows(), split.judging)
+
+
+def _load_folds(project: Project, *, stopping: bool) -> Tables:
+    from evergreen.features.encoder import LIVE_ENCODER
+    from evergreen.features.split import TIME, read_part
+    from evergreen.training.cross_validation import fold_by_key, fold_by_time
+
+    split, encoder = _split(project), _encoder(project, LIVE_ENCODER)
+    assert split.judged
+    found = _learnt(project, encoder, split.all_rows(), split.judged)
+    if split.judged.shares:
+        assert found.train.keys is not None
+        folds = fold_by_key(found.train.keys, stopping=stopping)
+    else:
+        train, judged = (
+            read_part(project, part, [TIME])[TIME] for part in (split.all_rows(), split.judged)
+        )
+        folds = fold_by_time(train.to_numpy(), judged.to_numpy(), stopping=stopping)
+    return replace(found, folds=folds)
+
+
+def _learnt(project: Project, encoder: Encoder, part: Part, judging: Part) -> Tables:
+    train, holdout = _encode(project, part, encoder), _encode(project, judging, encoder)
+    return _tables(encoder, {"train": train, "validation": train.none(), "holdout": holdout})
+
+
+def _split(project: Project) -> Split:
+    from evergreen.features.split import Split
+
+    return Split.read(project.features / "split.json")
+
+
+def _encoder(project: Project, name: str) -> Encoder:
+    from evergreen.features.encoder import Encoder
+
+    return Encoder.read(project.features / name)
+
+
+def _encode(project: Project, part: Part, encoder: Encoder) -> Table:
+    from evergreen.features.keys import hash_rows
+    from evergreen.features.split import LABEL, read_part
+
+    rows = read_part(project, part)
+    return Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_rows(rows))
+
+
+def _tables(encoder: Encoder, parts: dict[str, Table]) -> Tables:
+    task: Task = encoder.task  # type: ignore[assignment]  # checked when it was fitted
+    return Tables(
+        task,
+        encoder.features,
+        tuple(encoder.levels),
+        encoder.classes,
+        parts["train"],
+        parts["validation"],
+        parts["holdout"],
+        encoder,
+    )

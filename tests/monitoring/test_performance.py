@@ -1,0 +1,417 @@
+"""Performance: real metrics, estimates without labels against the truth, what these are blind to, and trust in them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evergreen.errors import InputError
+from evergreen.evaluation.metrics import METRICS, TABLE, Estimate, Metric, measure
+from evergreen.monitoring.performance import (
+    Calibration,
+    Curve,
+    Trust,
+    adjust,
+    estimate,
+    fit_calibration,
+    measure_live,
+    measure_trust,
+)
+from evergreen.params import Evaluate
+
+NAN = float("nan")
+QUICK = Evaluate(resamples=200)
+pytestmark = pytest.mark.usefixtures("same_resamples")
+
+
+def draw(task: str, rows: int, seed: int, shift: float = 0.0, turn: float = 0.0) -> tuple[Any, Any]:
+    """Labels, and the predictions of a model that is too sure of itself.
+
+    `shift` moves the inputs; `turn` is how much of what they mean is turned round (concept drift),
+    0 to 1.
+    """
+    rng = np.random.default_rng([seed, rows])
+    x, z = rng.normal(shift, 1, rows), rng.normal(size=rows)
+    if task == "regression":
+        return x + z, x.astype(np.float32)
+    if task == "binary":
+        chance = 1 / (1 + np.exp(-(1.3 * x * (1 - 2 * turn) + 0.6 * z - 0.8)))
+        said = 1 / (1 + np.exp(-(1.8 * x + 0.8 * z - 0.6)))
+        return (rng.random(rows) < chance).astype(int), said.astype(np.float32)
+    score = np.column_stack([x, z, np.full(rows, 0.3)])
+    chance, said = (
+        np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in (score, 1.6 * score)
+    )
+    if turn:
+        chance = chance[:, [1, 0, 2]]
+    return (rng.random((rows, 1)) > chance.cumsum(axis=1)[:, :2]).sum(axis=1), said.astype(
+        np.float32
+    )
+
+
+def calibration_of(task: str, rows: int = 10_000, seed: int = 0) -> Calibration:
+    found = fit_calibration(task, *draw(task, rows, seed))
+    assert found
+    return found
+
+
+ESTIMATED = {"binary": METRICS["binary"], "multiclass": ("accuracy", "log_loss"), "regression": ()}
+
+
+# --- with labels
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", METRICS)
+@pytest.mark.parametrize("days", [None, np.arange(3000) // 100])
+def test_each_metric_is_that_of_scikit_learn_with_an_interval_around_it(task, days):
+    y, p = draw(task, 3000, 1)
+    found = measure_live(task, y, p, days, QUICK, 0)
+    assert {name: one.value for name, one in found.items()} == measure(task, y, p)
+    assert all(one.low < one.value < one.high for one in found.values())
+
+
+def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
+    rng = np.random.default_rng(0)
+    wide = {}
+    for days in (4, 5, 30):
+        day = np.arange(4000) * days // 4000
+        y = (rng.random(4000) < np.where(day % 3, 0.1, 0.9)).astype(int)
+        p = np.where(day % 2, 0.7, 0.3) + rng.normal(size=4000) * 0.01
+        whole, alone = (measure_live("binary", y, p, one, QUICK, 0)["brier"] for one in (day, None))
+        wide[days] = (whole.high - whole.low) / (alone.high - alone.low)
+    assert wide[4] == 1
+    assert wide[5] > wide[30] > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [5, 7, 19])
+def test_the_interval_of_few_days_holds_the_truth(days):
+    """The Brier score over all days that might have been, of which a batch of a week shows seven."""
+    rng = np.random.default_rng(days)
+
+    def live(count, rows):
+        day = np.repeat(np.arange(count), rows)
+        y = (rng.random(len(day)) < 1 / (1 + np.exp(1 - rng.normal(0, 0.6, count)[day]))).astype(
+            int
+        )
+        return y, np.full(len(day), 0.3), day
+
+    y, p, _ = live(4000, 50)
+    truth = float(np.mean((y - p) ** 2))
+    held = {"days": 0, "rows": 0}
+    for seed in range(200):
+        y, p, day = live(days, 100)
+        for name, one in (("days", day), ("rows", None))[: 2 if seed % 4 == 0 else 1]:
+            found = measure_live("binary", y, p, one, QUICK, seed)["brier"]
+            held[name] += found.low <= truth <= found.high
+    assert held["days"] >= 180
+    assert held["rows"] < 35  # of 50, as if rows were independent
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "positive"),
+    [("binary", 29, 10), ("binary", 100, 4), ("binary", 100, 96), ("regression", 29, 0)],
+)
+def test_too_few_rows_are_not_measured_nor_calibrated(task, rows, positive):
+    y = (np.arange(rows) < positive).astype(int)
+    p = np.linspace(0.1, 0.9, rows)
+    assert measure_live(task, y, p, None, QUICK, 0) == {}
+    assert fit_calibration(task, y, p) is None
+
+
+# --- calibration
+# --------------------------------------------------------------------------------------------------
+
+
+def test_a_calibration_says_how_often_a_prediction_comes_true():
+    found = calibration_of("binary", 50_000).apply(np.array([0.2, 0.5, 0.9]))[:, 0]
+    y, p = draw("binary", 500_000, 5)
+    real = [y[abs(p - at) < 0.01].mean() for at in (0.2, 0.5, 0.9)]
+    assert found == pytest.approx(real, abs=0.03)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_calibration_is_kept_as_plain_values(task):
+    one = calibration_of(task)
+    plain = json.loads(json.dumps(one.as_plain()))
+    assert Calibration.of_plain(plain) == one
+    assert len(one.curves) == (1 if task == "binary" else 3)
+    assert {sum(curve.yes) + sum(curve.no) for curve in one.curves} == {10_000}
+
+
+def test_the_curve_rises_with_the_prediction_and_is_level_beyond_its_ends():
+    curve = Curve((0.2, 0.4, 0.6), (1, 4, 3), (9, 6, 7))
+    assert curve.apply(np.array([0.0, 0.2, 0.3, 0.5, 0.6, 1.0])) == pytest.approx(
+        [0.1, 0.1, 0.225, 0.35, 0.35, 0.35]
+    )
+
+
+def test_equal_predictions_make_one_bin():
+    y = np.arange(100) % 4 == 0
+    one = fit_calibration("binary", y.astype(int), np.full(100, 0.7))
+    assert one
+    assert one.curves == (Curve((pytest.approx(0.7),), (25,), (75,)),)
+    found = estimate("binary", np.full(100, 0.7), one, None, QUICK, 0)
+    assert found["roc_auc"].value == pytest.approx(0.5)
+    assert found["brier"].value == pytest.approx(0.25 * 0.09 + 0.75 * 0.49, abs=0.005)
+
+
+def test_regression_is_not_estimated():
+    y, p = draw("regression", 1000, 0)
+    assert fit_calibration("regression", y, p) is None
+    assert estimate("regression", p, None, None, QUICK, 0) == {}
+
+
+# --- without labels
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [(0.1, 0.3, 0.3, 0.8, 0.6, 0.2), (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)])
+def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
+    """By hand: every set of labels of six rows, weighted by its probability; for ratios as ratio of means."""
+    from itertools import product
+
+    from evergreen.monitoring.performance import _expect
+
+    p, c = np.array(values), np.array([0.2, 0.3, 0.1, 0.9, 0.4, 0.7])
+    found = {
+        name: one.of(one.columns.sum(axis=0)[None])[0]
+        for name, one in _expect("binary", p, c[:, None]).items()
+    }
+    sums = dict.fromkeys(("pairs", "won", "hits", "precision", "log_loss", "brier"), 0.0)
+    for labels in product((0, 1), repeat=6):
+        y = np.array(labels)
+        chance = float(np.prod(np.where(y == 1, c, 1 - c)))
+        ahead = (p[:, None] > p[None]) + 0.5 * (p[:, None] == p[None])
+        sums["won"] += chance * float((ahead * np.outer(y, 1 - y)).sum())
+        sums["pairs"] += chance * float(np.outer(y, 1 - y).sum())
+        sums["precision"] += chance * sum(y[p >= p[at]].mean() for at in range(6) if y[at])
+        sums["hits"] += chance * float(y.sum())
+        for name in ("log_loss", "brier"):
+            sums[name] += chance * measure("binary", y, p)[name]
+    assert found["roc_auc"] == pytest.approx(sums["won"] / sums["pairs"])
+    assert found["average_precision"] == pytest.approx(sums["precision"] / sums["hits"])
+    assert (found["log_loss"], found["brier"]) == pytest.approx((sums["log_loss"], sums["brier"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "shift"), [("binary", 0.0), ("binary", 0.8), ("multiclass", 0.0), ("multiclass", 0.3)]
+)
+def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_often_as_it_says(
+    task, shift
+):
+    held = dict.fromkeys(ESTIMATED[task], 0)
+    for seed in range(25):
+        y, p = draw(task, 2000, 100 + seed, shift)
+        found = estimate(task, p, calibration_of(task, seed=seed), None, QUICK, seed)
+        real = measure(task, y, p)
+        for name in held:
+            held[name] += found[name].low <= real[name] <= found[name].high
+    assert min(held.values()) >= 21  # of 25 at 0.95: fewer has a chance of 1 in 100
+
+
+@pytest.mark.slow
+def test_the_interval_is_no_wider_than_noise_explains():
+    """Real values of like batches spread about as far as the interval is wide."""
+    calibration = calibration_of("binary", 100_000)
+    real = [measure("binary", *draw("binary", 2000, seed)) for seed in range(200)]
+    found = estimate("binary", draw("binary", 2000, 1)[1], calibration, None, Evaluate(), 0)
+    for name, one in found.items():
+        spread = float(np.ptp(np.quantile([each[name] for each in real], [0.025, 0.975])))
+        assert 0.8 < (one.high - one.low) / spread < 1.25
+
+
+def test_a_calibration_of_few_rows_makes_the_interval_wider():
+    p = draw("binary", 20_000, 3)[1]
+    wide = {}
+    for rows in (1000, 100_000):
+        one = estimate("binary", p, calibration_of("binary", rows), None, QUICK, 0)["roc_auc"]
+        wide[rows] = one.high - one.low
+    assert wide[1000] > 2 * wide[100_000]
+
+
+def test_days_that_differ_make_the_interval_wider():
+    p = np.sort(draw("binary", 3000, 3)[1])
+    days = np.arange(3000) // 100  # each day has predictions of its own
+    calibration = calibration_of("binary", 100_000)
+    whole, alone = (
+        estimate("binary", p, calibration, one, QUICK, 0)["brier"] for one in (days, None)
+    )
+    assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
+    assert whole.value == pytest.approx(alone.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itself(task):
+    y, p = draw(task, 50_000, 7)
+    found, real = (
+        estimate(task, p, calibration_of(task, 50_000), None, QUICK, 0),
+        measure(task, y, p),
+    )
+    assert set(found) == set(ESTIMATED[task])
+    for name, one in found.items():
+        assert one.value == pytest.approx(real[name], abs=0.02)
+        assert one.low < one.value < one.high
+    if task == "multiclass":
+        assert float(p.max(axis=1).mean()) > real["accuracy"] + 0.05  # too sure of itself
+
+
+@pytest.mark.parametrize("rows", [0, 29])
+def test_below_30_rows_and_without_a_calibration_nothing_is_estimated(rows):
+    p = draw("binary", 100, 0)[1]
+    assert estimate("binary", p[:rows], calibration_of("binary"), None, QUICK, 0) == {}
+    assert estimate("binary", p, None, None, QUICK, 0) == {}
+
+
+@pytest.mark.parametrize(("task", "other"), [("binary", "multiclass"), ("multiclass", "binary")])
+def test_a_calibration_of_another_task_is_an_error(task, other):
+    with pytest.raises(InputError, match="fit it anew for this model"):
+        estimate(task, draw(task, 100, 0)[1], calibration_of(other), None, QUICK, 0)
+
+
+def test_the_same_seed_gives_the_same_estimate():
+    p, calibration = draw("binary", 1000, 3)[1], calibration_of("binary")
+    one, same, other = (estimate("binary", p, calibration, None, QUICK, seed) for seed in (0, 0, 1))
+    assert one == same != other
+
+
+def test_a_class_that_was_never_seen_and_one_that_is_always_so_make_no_warning():
+    y = np.tile([0, 1], 50)
+    p = np.column_stack([np.full(100, 0.5), np.full(100, 0.5), np.zeros(100)])
+    calibration = fit_calibration("multiclass", y, p)
+    found = estimate("multiclass", p.astype(np.float32), calibration, None, QUICK, 0)
+    assert found["accuracy"].value == pytest.approx(0.5, abs=0.05)
+    never = Calibration("binary", (Curve((0.1, 0.9), (0, 0), (50, 50)),))
+    lost = estimate("binary", np.linspace(0, 1, 100), never, None, QUICK, 0)
+    assert np.isnan(lost["roc_auc"].value)
+    assert np.isnan(lost["average_precision"].value)
+    assert np.isfinite(lost["brier"].value)
+
+
+def test_a_hundred_thousand_rows_are_estimated_at_once():
+    p, calibration = draw("binary", 100_000, 0)[1], calibration_of("binary")
+    start = time.process_time()
+    estimate("binary", p, calibration, None, Evaluate(), 0)
+    assert time.process_time() - start < 4  # 0.7 s on an idle core
+
+
+# --- what estimates are blind to, and trust
+# ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("task", "metric"), [("binary", "roc_auc"), ("multiclass", "accuracy")])
+def test_an_estimate_is_blind_to_concept_drift_until_labels_have_shown_it(task, metric):
+    calibration = calibration_of(task)
+    before = estimate(task, draw(task, 5000, 1)[1], calibration, None, QUICK, 0)[metric]
+    (y, p), (later_y, later_p) = (draw(task, 5000, seed, turn=0.4) for seed in (2, 3))
+    blind, truth = (
+        estimate(task, p, calibration, None, QUICK, 0)[metric],
+        measure_live(task, y, p, None, QUICK, 0),
+    )
+    assert blind.value == pytest.approx(before.value, abs=0.02)
+    assert truth[metric].high < blind.low - 0.1
+    later, real = (
+        estimate(task, later_p, calibration, None, QUICK, 0)[metric],
+        measure(task, later_y, later_p),
+    )
+    assert not later.low <= real[metric] <= later.high
+    wiser = adjust(later, [(blind, truth[metric])])
+    assert wiser.low <= real[metric] <= wiser.high
+    assert wiser.value == later.value
+
+
+ONE = Estimate(0.7, 0.69, 0.71)
+
+
+def pair(real: float, said: Estimate = ONE) -> tuple[Estimate, Estimate]:
+    return said, Estimate(real, real - 0.01, real + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("past", "wide"),
+    [
+        ([], 0.0),
+        ([pair(0.705)], 0.0),  # held: its noise is in the interval
+        ([pair(0.69)], 0.0),
+        ([pair(0.6)], 0.1),
+        ([pair(0.8)], 0.1),
+        ([pair(0.6), pair(0.5), pair(0.7)], 0.2),
+        ([pair(0.5), *[pair(0.7)] * 17], 0.2),  # 18: the 19th of 18 is the largest
+        ([pair(0.5), *[pair(0.7)] * 18], 0.2),
+        ([pair(0.5), *[pair(0.7)] * 19], 0.2),
+        ([pair(0.5), *[pair(0.7)] * 38], 0.0),  # 39: the 38th of 39
+        ([pair(NAN), pair(0.6)], 0.1),
+        ([pair(0.5, Estimate(NAN, NAN, NAN))], 0.0),
+    ],
+)
+def test_an_interval_widens_by_how_wrong_estimates_were(past, wide):
+    found = adjust(ONE, past)
+    assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.69 - wide, 0.71 + wide))
+    assert adjust(ONE, past[::-1]) == found
+
+
+def test_trust_is_how_past_estimates_did():
+    found = measure_trust([pair(0.6), pair(0.71), pair(0.7), pair(NAN)])
+    assert (found.batches, found.held) == (3, pytest.approx(2 / 3))
+    assert found.mean_error == pytest.approx(0.03)
+    assert found.typical_error == pytest.approx((0.0101 / 3) ** 0.5)
+    nothing = measure_trust([])
+    assert nothing.batches == 0
+    assert np.isnan([nothing.mean_error, nothing.typical_error, nothing.held]).all()
+    with pytest.raises(AttributeError):
+        Trust(0, 0.0, 0.0, 0.0).held = 1.0  # type: ignore[misc]
+
+
+# --- a metric of one's own
+# --------------------------------------------------------------------------------------------
+
+COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_better=True, low=0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "inside"),
+    [
+        (COST, lambda one: 2 < one.low < one.value < one.high),
+        (
+            replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]),
+            lambda one: one.high < -2,
+        ),
+        (replace(COST, high=1), lambda one: one.high == 1),
+    ],
+    ids=["above 1", "below 0", "within its bounds"],
+)
+def test_the_interval_of_a_metric_of_ones_own(
+    metric: Metric, inside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLE["regression"], "cost", metric)
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    found = measure_live(
+        "regression", y, y + 2 * rng.normal(size=400), None, Evaluate(resamples=200), 0
+    )
+    assert inside(found["cost"]), found["cost"]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_a_mean_over_rows_is_expected_as_others_are(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of a metric under another name: the same estimate, without a line more."""
+    monkeypatch.setitem(TABLE[task], "own", Metric(TABLE[task]["log_loss"].losses))
+    y, p = draw(task, 2000, 0)
+    calibration = fit_calibration(task, y, p)
+    found = estimate(task, p, calibration, None, Evaluate(resamples=200), 0)
+    assert found["own"].value == pytest.approx(found["log_loss"].value)
+
+
+def test_a_metric_is_one_of_two_kinds() -> None:
+    with pytest.raises(ValueError, match="either losses"):
+        Metric()

@@ -1,0 +1,781 @@
+"""Decide: every rule of the gate with a case that meets it and one that breaks it, at each edge, and by name."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from evergreen.decision import ASK, PROMOTE, REFUSE, Decision, Rule
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
+from evergreen.params import Gate
+from evergreen.promotion.compare import Comparison, Difference
+from evergreen.promotion.fairness import Gap
+from evergreen.promotion.gate import Evidence, Refit, approved, decide
+
+TASKS = tuple(METRICS)
+NAN = float("nan")
+UNKNOWN = Difference(*[NAN] * 7)
+DEFAULT = Gate()
+
+
+def gap(low: float, value: float | None = None) -> Gap:
+    """A difference between groups that is surely as large as `low`."""
+    return Gap(low if value is None else value, low)
+
+
+def lead(metric: str, share: float = 0.02, **other: float) -> Difference:
+    """A lead over a champion at 0.5: `share` counts as the gate's bounds do, so for errors by half."""
+    value = share / 2 if metric in LOWER_IS_BETTER else share
+    challenger = 0.5 - value if metric in LOWER_IS_BETTER else 0.5 + value
+    known = {"low": value - 0.004, "high": value + 0.004, "probability": 0.9, "chance_better": 0.99}
+    return Difference(**{"champion": 0.5, "challenger": challenger, "value": value} | known | other)
+
+
+def evidence(task: str = "binary", **changes: Any) -> Evidence:
+    """What passes every rule; `changes` are fields of the evidence or of its comparison."""
+    metric = METRICS[task][0]
+    comparison = Comparison(
+        task=task,
+        metric=metric,
+        rows=1000,
+        whole={name: lead(name) for name in METRICS[task]},
+        models=lead(metric),
+        slices={"place=ash": lead(metric), "place=bay": lead(metric, 0.01), "place=cove": None},
+        baselines={"constant": lead(metric, 0.3), "linear": lead(metric, 0.1)},
+        by_seed={"champion": (0.5, 0.51, 0.49), "challenger": (0.52, 0.53, 0.51)},
+    )
+    inside = {
+        name: changes.pop(name) for name in [*changes] if name in Comparison.__dataclass_fields__
+    }
+    known: dict[str, Any] = {
+        "champion": "3",
+        "champion_age_days": 30.0,
+        "calibration": (0.03, 0.02),
+        "groups": {"member": gap(0.04)},
+        "reload": 0.0,
+        "seeds_expected": 3,
+    }
+    return Evidence(replace(comparison, **inside), **known | changes)
+
+
+def alone(task: str = "binary", **changes: Any) -> Evidence:
+    """The same of a challenger where no champion lives."""
+    slices = {"place=ash": None, "place=bay": None}
+    nothing = {
+        "whole": {},
+        "models": None,
+        "slices": slices,
+        "by_seed": {"challenger": (0.52, 0.53, 0.51)},
+    }
+    return evidence(
+        task,
+        **nothing
+        | {"champion": None, "champion_age_days": None, "calibration": (None, 0.02)}
+        | changes,
+    )
+
+
+def broken(decision: Decision) -> set[str]:
+    return {rule["name"] for rule in decision.rules if not rule["met"]}
+
+
+def says(decision: Decision, name: str) -> str:
+    return next(rule["says"] for rule in decision.rules if rule["name"] == name)
+
+
+# --- all rules together
+# -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_meets_every_rule_is_promoted_with_its_lead_as_the_reason(task):
+    decision = decide(evidence(task), DEFAULT)
+    metric = METRICS[task][0]
+    assert (decision.action, broken(decision)) == (PROMOTE, set())
+    assert decision.reasons == (says(decision, "better"),)
+    assert decision.reasons[0].startswith(f"better beyond the noise: {metric} ")
+    assert [rule["name"] for rule in decision.rules] == [
+        "seeds", "baseline constant", "baseline linear", "no worse",
+        *(f"no worse in {name}" for name in METRICS[task][1:]),
+        "better", "slices", "calibration", "groups", "reload",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_where_no_champion_lives_the_first_that_passes_becomes_it(task):
+    decision = decide(alone(task), DEFAULT)
+    assert decision.action == PROMOTE
+    assert decision.reasons == (
+        "there is no champion that works: the first that passes becomes it",
+    )
+
+
+BROKEN = [
+    (
+        "comparable",
+        {"faults": ("it cannot be compared: 7 rows were learnt",)},
+        "7 rows were learnt",
+    ),
+    (
+        "seeds",
+        {"by_seed": {"champion": (0.5,), "challenger": (0.5, 0.5, 0.5)}},
+        "the champion has 1 trained seed(s)",
+    ),
+    (
+        "seeds",
+        {"by_seed": {"champion": (0.5, 0.5), "challenger": ()}, "seeds_expected": 0},
+        "the challenger has 0",
+    ),
+    ("seeds", {"seeds_expected": 5}, "2 of 5 seeds failed"),
+    (
+        "baseline linear",
+        {"baselines": {"linear": lead("roc_auc", -0.01)}},
+        "not probably better than the linear",
+    ),
+    ("no worse", {"models": lead("roc_auc", -0.01)}, "margin 0.005"),
+    (
+        "no worse in brier",
+        {"whole": {"roc_auc": lead("roc_auc"), "brier": lead("brier", -0.1)}},
+        "brier 0.5500 ag",
+    ),
+    ("better", {"whole": {"roc_auc": lead("roc_auc", 0.0)}}, "not better enough, less than 0.001"),
+    (
+        "better",
+        {"whole": {"roc_auc": lead("roc_auc", 0.002)}},
+        "not better enough, within the noise",
+    ),
+    (
+        "better",
+        {"whole": {"roc_auc": lead("roc_auc", probability=0.7)}},
+        "not better enough, less sure than 0.75",
+    ),
+    (
+        "slices",
+        {"slices": {"place=ash": lead("roc_auc", -0.04)}},
+        "beyond its noise: place=ash: roc_auc 0.4600",
+    ),
+    (
+        "calibration",
+        {"calibration": (0.03, 0.2)},
+        "calibration error 0.2000 (champion 0.0300), at most 0.1",
+    ),
+    (
+        "groups",
+        {"groups": {"member": gap(0.02), "age": gap(0.3)}},
+        "0.300 by age, surely 0.300, at most 0.1",
+    ),
+    ("reload", {"reload": 1e-9}, "predicts otherwise, by up to 1e-09"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "reason"), BROKEN)
+def test_one_broken_rule_refuses_and_says_why(name, changes, reason):
+    decision = decide(evidence(**changes), DEFAULT)
+    assert (decision.action, broken(decision)) == (REFUSE, {name})
+    assert len(decision.reasons) == 1
+    assert reason in decision.reasons[0]
+
+
+@pytest.mark.parametrize(("name", "changes", "reason"), BROKEN)
+def test_a_refusal_is_no_question_for_a_person(name, changes, reason):
+    assert decide(evidence(**changes), Gate(approval="manual")).action == REFUSE
+
+
+def test_every_broken_rule_is_told():
+    decision = decide(
+        evidence(reload=1.0, groups={"member": gap(0.5)}, calibration=(0.0, 0.3)), DEFAULT
+    )
+    assert broken(decision) == {"reload", "groups", "calibration"}
+    assert decision.reasons == tuple(rule["says"] for rule in decision.rules if not rule["met"])
+
+
+@pytest.mark.parametrize("build", [evidence, alone])
+def test_a_person_is_asked_where_approval_is_manual(build):
+    decision = decide(build(), Gate(approval="manual"))
+    assert (decision.action, decision.reasons) == (ASK, decide(build(), DEFAULT).reasons)
+
+
+# --- each edge
+# --------------------------------------------------------------------------------------------------
+
+
+def just(value: float, towards: float) -> float:
+    return math.nextafter(value, towards)
+
+
+EDGES = [
+    ("better", {"value": 0.001, "low": 1e-9}, True),  # min_gain itself is enough
+    ("better", {"value": just(0.001, 0), "low": 1e-9}, False),
+    ("better", {"low": 5e-324}, True),
+    ("better", {"low": 0.0}, False),
+    ("better", {"probability": 0.75}, True),
+    ("better", {"probability": just(0.75, 0)}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "met"), EDGES)
+def test_the_edges_of_better(name, values, met):
+    decision = decide(evidence(whole={"roc_auc": replace(lead("roc_auc"), **values)}), DEFAULT)
+    assert broken(decision) == (set() if met else {name})
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "met"),
+    [
+        ("binary", -0.005, True),
+        ("binary", just(-0.005, -1), False),
+        ("regression", -0.0025, True),  # a share of the champion's rmse of 0.5
+        ("regression", just(-0.0025, -1), False),
+    ],
+)
+def test_the_edge_of_no_worse(task, value, met):
+    one = replace(lead(METRICS[task][0]), value=value)
+    assert broken(decide(evidence(task, models=one), DEFAULT)) == (set() if met else {"no worse"})
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "high", "met"),
+    [
+        ("binary", "average_precision", -0.005, True),
+        ("binary", "average_precision", just(-0.005, -1), False),
+        ("binary", "log_loss", -0.0025, True),
+        ("binary", "log_loss", just(-0.0025, -1), False),
+        ("regression", "r2", -0.005, True),
+        ("regression", "r2", just(-0.005, -1), False),
+        ("regression", "mae", -0.0025, True),
+        ("regression", "mae", just(-0.0025, -1), False),
+        ("multiclass", "balanced_accuracy", just(-0.005, -1), False),
+        ("multiclass", "log_loss", just(-0.0025, -1), False),
+    ],
+)
+def test_the_edge_of_no_worse_in_another_metric(task, name, high, met):
+    metric = METRICS[task][0]
+    one = replace(lead(name), value=-0.1, low=-0.2, high=high)
+    found = decide(evidence(task, whole={metric: lead(metric), name: one}), DEFAULT)
+    assert broken(found) == (set() if met else {f"no worse in {name}"})
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "high", "met"),
+    [
+        ("binary", -0.03, -1e-9, True),  # no further than the margin
+        ("binary", just(-0.03, -1), -1e-9, False),
+        ("binary", -0.3, 0.0, True),  # within its noise
+        ("binary", -0.3, -5e-324, False),
+        ("regression", -0.015, -1e-9, True),
+        ("regression", just(-0.015, -1), -1e-9, False),
+    ],
+)
+def test_the_edges_of_slices(task, value, high, met):
+    metric = METRICS[task][0]
+    slices = {
+        "place=ash": lead(metric),
+        "place=bay": replace(lead(metric), value=value, low=-0.5, high=high),
+    }
+    found = decide(evidence(task, slices=slices), DEFAULT)
+    assert broken(found) == (set() if met else {"slices"})
+    assert "place=bay" in says(found, "slices")  # the lowest is named, fallen or not
+
+
+def test_one_slice_that_falls_is_enough_and_all_that_fall_are_named():
+    good, bad = lead("roc_auc"), lead("roc_auc", -0.1)
+    slices = {f"place={at}": good for at in range(58)} | {"place=58": bad, "place=59": bad}
+    found = decide(evidence(slices=slices), DEFAULT)
+    assert broken(found) == {"slices"}
+    assert "place=58: " in found.reasons[0]
+    assert "place=59: " in found.reasons[0]
+    assert "place=57" not in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("slices", "told"),
+    [
+        ({}, "no slice to compare"),
+        ({"place=ash": None}, "no slice to compare"),
+        ({"place=ash": lead("roc_auc")}, "1 looked at; the lowest, place=ash"),
+        (
+            {"place=ash": lead("roc_auc"), "place=bay": None},
+            "1 looked at; 1 too small to judge; the lowest, place=ash",
+        ),
+    ],
+)
+def test_what_is_said_of_few_slices(slices, told):
+    decision = decide(evidence(slices=slices), DEFAULT)
+    assert decision.action == PROMOTE
+    assert says(decision, "slices").startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "met"),
+    [
+        (None, 0.1, True),
+        (None, just(0.1, 1), False),
+        (0.02, 0.1, True),
+        (0.02, just(0.1, 1), False),
+        (0.3, 0.3, True),  # the champion is no better
+        (0.3, 0.005 + 0.3, True),  # nor by a margin that matters
+        (0.3, just(0.005 + 0.3, 1), False),
+    ],
+)
+def test_the_edges_of_calibration(champion, challenger, met):
+    found = decide(evidence(calibration=(champion, challenger)), DEFAULT)
+    assert broken(found) == (set() if met else {"calibration"})
+
+
+@pytest.mark.parametrize(("largest", "met"), [(0.1, True), (just(0.1, 1), False)])
+def test_the_edge_of_groups(largest, met):
+    assert broken(decide(evidence(groups={"member": gap(largest)}), DEFAULT)) == (
+        set() if met else {"groups"}
+    )
+
+
+def test_a_difference_between_groups_that_may_be_noise_stops_nothing():
+    assert broken(decide(evidence(groups={"member": gap(0.05, value=0.4)}), DEFAULT)) == set()
+
+
+@pytest.mark.parametrize(
+    ("reload", "met"), [(0.0, True), (5e-324, False), (math.inf, False), (NAN, False)]
+)
+def test_the_edge_of_reload(reload, met):
+    assert broken(decide(evidence(reload=reload), DEFAULT)) == (set() if met else {"reload"})
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "expected", "met"),
+    [
+        (2, 2, 2, True),
+        (1, 2, 2, False),
+        (2, 1, 1, False),
+        (2, 1, 2, False),
+        (2, 3, 4, False),
+        (9, 10, 10, True),
+    ],
+)
+def test_the_edges_of_seeds(champion, challenger, expected, met):
+    by_seed = {"champion": (0.5,) * champion, "challenger": (0.6,) * challenger}
+    found = decide(evidence(by_seed=by_seed, seeds_expected=expected), DEFAULT)
+    assert broken(found) == (set() if met else {"seeds"})
+
+
+def test_a_first_model_of_one_seed_is_refused():
+    found = decide(alone(by_seed={"challenger": (0.9,)}, seeds_expected=1), DEFAULT)
+    assert broken(found) == {"seeds"}
+    assert "nobody can tell luck from progress; raise sweep.seeds" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "probability", "beside", "first"),
+    [
+        (0.001, 1e-9, 0.99, True, True),
+        # A champion that is worse than a baseline must not stay for that
+        (0.02, -0.01, 0.75, True, False),
+        (0.02, -0.01, just(0.75, 0), False, False),
+        (0.0, -0.004, 0.75, False, False),
+        (-0.1, -0.2, 0.99, False, False),
+    ],
+)
+def test_every_baseline_must_be_beaten_surely_by_a_first_model_and_probably_by_any(
+    value, low, probability, beside, first
+):
+    one = replace(lead("roc_auc"), value=value, low=low, probability=probability)
+    for build, met in ((evidence, beside), (alone, first)):
+        found = decide(build(baselines={"constant": lead("roc_auc"), "linear": one}), DEFAULT)
+        assert broken(found) == (set() if met else {"baseline linear"})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "met"), [(-0.04, 0.0, True), (0.01, 0.02, True), (-0.04, -1e-9, False)]
+)
+def test_a_refresh_is_refused_only_where_it_is_surely_worse_than_the_linear_model(low, high, met):
+    """Else the same trees would stay, of older data."""
+    one = replace(lead("roc_auc"), value=(low + high) / 2, low=low, high=high, probability=0.3)
+    found = decide(
+        evidence(baselines={"constant": lead("roc_auc"), "linear": one}, refresh=True), DEFAULT
+    )
+    assert broken(found) == (set() if met else {"baseline linear"})
+
+
+def test_a_refresh_has_to_beat_the_constant_as_any_challenger():
+    one = replace(lead("roc_auc"), value=0.01, low=-0.01, probability=0.7)
+    assert broken(decide(evidence(baselines={"constant": one}, refresh=True), DEFAULT)) == {
+        "baseline constant"
+    }
+
+
+# --- an old champion
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "age", "low", "met", "told"),
+    [
+        (
+            "binary",
+            just(180, 181),
+            -0.005,
+            True,
+            "180 days older (at most 180), and the challenger is no worse",
+        ),
+        ("binary", 181.0, just(-0.005, -1), False, "but the challenger may be worse by over 0.005"),
+        ("binary", 180.0, -0.005, False, "not better enough"),
+        ("binary", None, -0.005, False, "not better enough"),
+        ("binary", -5.0, -0.005, False, "not better enough"),
+        ("regression", 181.0, -0.0025, True, "and the challenger is no worse"),
+        (
+            "regression",
+            181.0,
+            just(-0.0025, -1),
+            False,
+            "but the challenger may be worse by over 0.0025",
+        ),
+        ("binary", NAN, 0.0, False, "not better enough"),
+    ],
+)
+def test_an_old_champion_yields_to_what_is_no_worse(task, age, low, met, told):
+    metric = METRICS[task][0]
+    one = replace(lead(metric, -0.0001), low=low, probability=0.4)
+    decision = decide(evidence(task, whole={metric: one}, champion_age_days=age), DEFAULT)
+    assert broken(decision) == (set() if met else {"better"})
+    assert told in says(decision, "better")
+
+
+def test_an_old_champion_is_no_excuse_for_another_rule():
+    old = evidence(champion_age_days=999.0, slices={"place=ash": lead("roc_auc", -0.1)}, reload=1.0)
+    assert broken(decide(old, DEFAULT)) == {"slices", "reload"}
+
+
+def test_age_does_not_count_where_it_is_switched_off():
+    one = replace(lead("roc_auc", 0.0), low=0.0)
+    assert broken(
+        decide(evidence(whole={"roc_auc": one}, champion_age_days=9e9), Gate(max_age_days=None))
+    ) == {"better"}
+
+
+# --- switched off
+# --------------------------------------------------------------------------------------------------
+
+OFF = [
+    ("slices", "slice_margin", {"slices": {"place=ash": lead("roc_auc", -0.4)}}),
+    ("calibration", "max_calibration_error", {"calibration": (0.0, 0.9)}),
+    ("groups", "max_group_difference", {"groups": {"member": gap(1.0)}}),
+    ("age", "max_age_days", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "changes"), OFF)
+def test_a_rule_that_is_switched_off_lets_pass_and_says_so_loudly(name, key, changes):
+    decision = decide(evidence(**changes), Gate(**{key: None}))
+    assert decision.action == PROMOTE
+    assert f"SWITCHED OFF (gate.{key})" in says(decision, name)
+    # What the log and history show
+    assert any(f"SWITCHED OFF (gate.{key})" in reason for reason in decision.reasons)
+    assert f"SWITCHED OFF (gate.{key})" in decision.as_markdown()
+
+
+@pytest.mark.parametrize(("name", "key", "changes"), OFF[:3])
+def test_a_rule_that_is_switched_off_would_have_refused(name, key, changes):
+    assert broken(decide(evidence(**changes), DEFAULT)) == {name}
+
+
+def test_nothing_is_switched_off_as_shipped():
+    assert "OFF" not in decide(evidence(), DEFAULT).as_markdown()
+
+
+def test_what_was_switched_off_before_is_told_of_a_promotion_and_of_a_refusal():
+    notes = ("leaks.max_duplicates is null: nothing was compared",)
+    assert decide(evidence(notes=notes), DEFAULT).reasons[1:] == notes
+    refused = decide(evidence(notes=notes, reload=1.0), DEFAULT)
+    assert refused.action == REFUSE
+    assert notes[0] in [rule["says"] for rule in refused.rules]
+
+
+# --- what is not a number, and what is not there
+# ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("baseline linear", {"baselines": {"constant": lead("roc_auc"), "linear": UNKNOWN}}),
+        ("no worse", {"models": UNKNOWN}),
+        ("no worse in brier", {"whole": {"roc_auc": lead("roc_auc"), "brier": UNKNOWN}}),
+        ("better", {"whole": {"roc_auc": UNKNOWN}}),
+        ("better", {"whole": {"roc_auc": UNKNOWN}, "champion_age_days": 999.0}),
+        ("better", {"whole": {"roc_auc": lead("roc_auc", low=NAN)}}),
+        ("better", {"whole": {"roc_auc": lead("roc_auc", probability=NAN)}}),
+        ("calibration", {"calibration": (0.02, NAN)}),
+        ("calibration", {"calibration": (NAN, 0.11)}),
+        ("groups", {"groups": {"member": gap(NAN)}}),
+        ("groups", {"groups": {"member": gap(0.01), "age": gap(NAN)}}),
+        ("groups", {"groups": {"age": gap(NAN), "member": gap(0.01)}}),
+        ("reload", {"reload": NAN}),
+    ],
+)
+def test_what_is_not_a_number_meets_no_rule(name, changes):
+    decision = decide(evidence(**changes), DEFAULT)
+    assert (decision.action, broken(decision)) == (REFUSE, {name})
+
+
+def test_a_slice_whose_challenger_is_not_a_number_has_fallen():
+    lost = Difference(0.5, NAN, NAN, NAN, NAN, NAN, NAN)
+    found = decide(evidence(slices={"place=ash": lead("roc_auc"), "place=bay": lost}), DEFAULT)
+    assert broken(found) == {"slices"}
+    assert "place=bay" in found.reasons[0]
+
+
+def test_a_slice_in_which_the_metric_is_not_defined_counts_as_too_small():
+    found = decide(
+        evidence("regression", slices={"place=ash": lead("rmse"), "place=bay": UNKNOWN}), DEFAULT
+    )
+    assert found.action == PROMOTE
+    assert says(found, "slices").startswith(
+        "1 looked at; 1 too small to judge; the lowest, place=ash"
+    )
+
+
+def test_a_champion_that_was_not_compared_is_not_replaced():
+    """No fault says so, and no metric was compared: that is not the same as no champion."""
+    found = decide(evidence(whole={}, models=None, slices={}), DEFAULT)
+    assert found.action == REFUSE
+    assert "version 3" in found.reasons[0]
+
+
+def test_a_champion_that_was_compared_in_other_metrics_only_is_not_replaced():
+    found = decide(evidence(whole={"brier": lead("brier")}), DEFAULT)
+    assert found.action == REFUSE
+    assert "roc_auc" in found.reasons[0]
+
+
+def test_a_first_model_beside_no_baseline_is_not_promoted():
+    found = decide(alone(baselines={}), DEFAULT)
+    assert broken(found) == {"better"}
+    assert "baseline" in found.reasons[0]
+
+
+def test_a_first_model_that_is_within_the_noise_of_a_baseline_is_not_promoted():
+    """Three draws in four above zero is a coin that fell well, no lead beyond the noise."""
+    close = Difference(0.5, 0.501, 0.001, -0.003, 0.005, 0.75, 0.75)
+    found = decide(alone(baselines={"constant": lead("roc_auc"), "linear": close}), DEFAULT)
+    assert broken(found) == {"baseline linear"}
+
+
+# --- margins as shares
+# ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_margins_of_errors_do_not_depend_on_the_unit_of_the_label(scale):
+    def scaled(one: Difference) -> Difference:
+        lengths = {
+            name: getattr(one, name) * scale
+            for name in ("champion", "challenger", "value", "low", "high")
+        }
+        return replace(one, **lengths)
+
+    for share, gone in (
+        (0.02, set()),
+        (0.0005, {"better"}),
+        (-0.02, {"better", "no worse", "slices"}),
+    ):
+        one = replace(
+            lead("rmse", share), low=1e-9 if share > 0 else -1.0, high=-1e-9 if share < 0 else 1.0
+        )
+        fall = scaled(replace(lead("rmse", 2 * share), high=-1e-9 if share < 0 else 1.0))
+        found = evidence("regression", whole={"rmse": scaled(one)}, models=scaled(one), slices={"place=ash": fall},
+                         baselines={"linear": scaled(lead("rmse"))})  # fmt: skip
+        assert broken(decide(found, DEFAULT)) == gone
+
+
+def test_a_gain_is_measured_in_the_metric_and_an_error_by_share():
+    told = {task: says(decide(evidence(task), DEFAULT), "no worse") for task in TASKS}
+    assert told["binary"].endswith("margin 0.005")
+    assert told["regression"].endswith("margin 0.0025")
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "average_precision"])
+def test_another_metric_may_decide(metric):
+    found = evidence(metric=metric, models=lead(metric), slices={"place=ash": lead(metric)})
+    decision = decide(found, Gate(metric=metric))
+    assert decision.action == PROMOTE
+    assert decision.reasons[0].startswith(f"better beyond the noise: {metric} ")
+    assert "no worse in roc_auc" in [rule["name"] for rule in decision.rules]
+
+
+# --- what is kept
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [evidence, alone])
+def test_a_decision_is_kept_as_plain_values(build):
+    decision = decide(build(), DEFAULT)
+    plain = json.loads(json.dumps(decision.as_plain()))
+    assert plain["action"] == PROMOTE
+    assert plain["reasons"] == list(decision.reasons)
+    assert plain["evidence"]["rules"] == decision.rules
+    assert plain["evidence"]["gate"] == DEFAULT.model_dump()
+    assert plain["evidence"]["comparison"]["by_seed"]["challenger"] == [0.52, 0.53, 0.51]
+
+
+def test_the_table_shows_every_rule_and_which_are_broken():
+    decision = decide(evidence(reload=0.5), DEFAULT)
+    table = decision.as_markdown().splitlines()
+    assert table[0] == f"**refuse**: {decision.reasons[0]}"
+    assert len(table) == 4 + len(decision.rules)
+    assert [line for line in table if "BROKEN" in line] == [
+        f"| reload | BROKEN | {decision.reasons[0]} |"
+    ]
+
+
+def test_a_level_with_a_bar_in_its_name_breaks_no_table():
+    decision = decide(evidence(slices={"place=ash | met | fine |": lead("roc_auc", -0.1)}), DEFAULT)
+    row = next(line for line in decision.as_markdown().splitlines() if line.startswith("| slices"))
+    assert row.replace("\\|", "").count("|") == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "reason", "said"),
+    [
+        (False, "looks right", "approved by a person: looks right"),
+        (False, "", "approved by a person: no reason given"),
+        (True, "outage", "AGAINST THE GATE by a person: outage"),
+    ],
+)
+def test_what_a_person_decides_keeps_what_the_gate_said(override, reason, said):
+    refused = decide(evidence(reload=0.5), DEFAULT)
+    found = approved(refused, reason, override=override)
+    assert found == Decision(PROMOTE, (said, *refused.reasons), refused.evidence)
+
+
+def test_values_are_frozen():
+    decision = decide(evidence(), DEFAULT)
+    for one, name in (
+        (decision, "action"),
+        (Rule("seeds", met=False, says=""), "met"),
+        (evidence(), "reload"),
+    ):
+        with pytest.raises(AttributeError):
+            setattr(one, name, True)
+
+
+# --- refresh, refit, and the model without luck
+# -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("refresh", "value", "low", "action"),
+    [
+        (True, 0.0, -0.004, PROMOTE),  # newer data only: no worse is enough
+        (True, -0.002, -0.0099, PROMOTE),
+        (True, 0.0, -0.0101, REFUSE),  # it may be worse by more than the margin
+        (False, 0.0, -0.004, REFUSE),  # a change has to be better
+        (False, 0.0009, 0.0001, REFUSE),
+        (False, 0.02, 0.016, PROMOTE),
+        (True, 0.02, 0.016, PROMOTE),
+    ],
+)
+def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, action):
+    """A change by the noise of rows and seeds; a refresh, whose seeds are the champion's, by that of rows."""
+    one, other = (
+        lead("roc_auc", value, low=low, high=value + 0.01),
+        lead("roc_auc", value, low=-1.0, high=1.0),
+    )
+    both = (
+        {"whole": {"roc_auc": other}, "models": one}
+        if refresh
+        else {"whole": {"roc_auc": one}, "models": other}
+    )
+    decision = decide(evidence(**both, refresh=refresh), DEFAULT)
+    assert decision.action == action
+    assert broken(decision) == (set() if action == PROMOTE else {"better"})
+
+
+@pytest.mark.parametrize(("useful", "action"), [("log_loss", PROMOTE), ("", REFUSE)])
+def test_of_a_first_model_a_proper_score_says_whether_its_probabilities_are_of_use(useful, action):
+    first = evidence(whole={}, models=None, champion=None, calibration=(None, 0.11), useful=useful)
+    decision = decide(first, DEFAULT)
+    assert decision.action == action
+    assert broken(decision) == (set() if useful else {"calibration"})
+
+
+@pytest.mark.parametrize(
+    ("value", "few", "action"),
+    [(-0.0049, True, PROMOTE), (-0.0101, True, REFUSE), (0.0, False, REFUSE)],
+)
+def test_of_few_rows_the_loss_itself_counts(value, few, action):
+    one = lead("roc_auc", value, low=value - 0.05, high=value + 0.05)
+    assert decide(evidence(models=one, refresh=True, cross_validated=few), DEFAULT).action == action
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("where", ["earlier", "holdout"])
+def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, task):
+    metric = METRICS[task][0]
+    fair = Refit(5000, "2013-04-30", 40, lead(metric, 0.0), lead(metric, 0.03))
+    assert decide(evidence(task, refit=fair), DEFAULT).action == PROMOTE
+    worse = lead(metric, -0.03, low=-0.05, high=-0.02)
+    decision = decide(evidence(task, refit=replace(fair, **{where: worse})), DEFAULT)
+    assert decision.action == REFUSE
+    assert broken(decision) == {
+        "refit, earlier rows" if where == "earlier" else "refit, the holdout"
+    }
+    assert "refit on 5,000 rows until 2013-04-30, 40 rounds" in decision.reasons[0]
+    unknown = decide(evidence(task, refit=replace(fair, **{where: UNKNOWN})), DEFAULT)
+    assert unknown.action == REFUSE  # what is no number is not registered
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("value", "high", "refused"),
+    [
+        (0.01, 0.02, False),
+        (-0.03, 0.001, False),  # it may be noise
+        (-0.001, -0.0005, False),  # sure, and too little to matter
+        (-0.03, -0.001, True),
+        (NAN, NAN, True),
+    ],
+)
+def test_a_newest_batch_that_teaches_wrong_things_is_not_learnt(value, high, refused, task):
+    metric = METRICS[task][0]
+    taught = lead(metric, value, low=value - 0.01, high=high)
+    refit = Refit(5000, "2013-04-30", 40, lead(metric, 0.01), lead(metric, 0.03), influence=taught)
+    decision = decide(evidence(task, refit=refit), DEFAULT)
+    assert decision.action == (REFUSE if refused else PROMOTE)
+    assert broken(decision) == ({"refit, newest batch"} if refused else set())
+
+
+def test_what_is_the_champion_itself_does_not_replace_it():
+    refit = Refit(5000, "2013-04-30", 40, lead("roc_auc", 0.0), lead("roc_auc", 0.0))
+    assert decide(evidence(refit=refit, refresh=True), DEFAULT).action == PROMOTE
+    decision = decide(evidence(refit=replace(refit, same=True), refresh=True), DEFAULT)
+    assert broken(decision) == {"refit, new"}
+    assert "nothing new to learn from" in decision.reasons[0]
+
+
+def test_a_model_without_luck_needs_no_second_seed():
+    one = evidence(
+        by_seed={"champion": (0.5, 0.51), "challenger": (0.52,)}, seedless=("challenger",)
+    )
+    decision = decide(one, DEFAULT)
+    assert decision.action == PROMOTE
+    assert says(decision, "seeds") == "champion: 2 seeds, challenger: no luck in its training"
+    assert decide(replace(one, seedless=()), DEFAULT).action == REFUSE
+
+
+def test_where_not_even_the_simplest_beats_a_constant_nothing_can_be_learnt():
+    nothing = alone(
+        baselines={"constant": lead("roc_auc", 0.01, low=-0.01)},
+        simplest="the linear model: as good",
+    )
+    decision = decide(nothing, DEFAULT)
+    assert decision.action == REFUSE
+    assert "nothing can be learnt from these columns so far" in decision.reasons[0]
+    learnt = decide(replace(nothing, comparison=alone().comparison), DEFAULT)
+    assert learnt.reasons[1] == "the linear model: as good"
+
+
+def test_before_it_is_registered_nothing_is_said_of_reloading():
+    assert "reload" not in [rule["name"] for rule in decide(evidence(reload=None), DEFAULT).rules]

@@ -1,0 +1,435 @@
+"""Leaks: what gives the label away is found, however it hides; what is merely useful, or merely common, is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import month, settings_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evergreen import params
+from evergreen.dataset import Dataset
+from evergreen.errors import InputError
+from evergreen.features.prepare import prepare
+from evergreen.ingest.manifest import Manifest, when
+from evergreen.params import Leaks
+from evergreen.quality.held_batches import find_held
+from evergreen.quality.leaks import check_leaks, find_leaks
+from evergreen.quality.univariate import score_features
+from evergreen.training.tables import Table, Tables, load_tables
+from late_flights import flights
+from late_flights.dataset import dataset
+
+TASKS = ("binary", "multiclass", "regression")
+CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
+ROWS = (1500, 500, 500)  # training, validation, holdout
+NAN = float("nan")
+Column = Callable[[Any, Any, Any], Any]  # of labels, random numbers, and which rows train
+
+
+def ranks_of(y: Any) -> Any:
+    """The place of each label in their order; equal ones in an order that is random, and the same on every machine."""
+    return np.lexsort((np.random.default_rng(9).random(len(y)), y)).argsort(kind="stable")
+
+
+def draw_labels(task: str, draw: np.random.Generator, rows: int) -> Any:
+    if task == "regression":
+        return np.exp(2 * draw.normal(size=rows))  # a long tail
+    return (draw.random(rows) < 0.2) * 1.0 if task == "binary" else draw.integers(0, 3, rows) * 1.0
+
+
+def draw_tables(
+    task: str = "binary", column: Column | None = None, *, category: bool = False, seed: int = 0
+) -> Tables:
+    """Rows with two honest features, `helpful` and `noise`, and a third called `suspect`; no two rows are alike."""
+    draw, total = np.random.default_rng(seed), sum(ROWS)
+    y = draw_labels(task, draw, total)
+    ranks = ranks_of(y) / total
+    suspect = column(y, draw, np.arange(total) < ROWS[0]) if column else draw.normal(size=total)
+    x = np.column_stack(
+        [ranks + 0.5 * draw.normal(size=total), draw.normal(size=total), suspect]
+    ).astype(np.float32)
+    parts = zip(
+        *(np.split(one, np.cumsum(ROWS)[:-1]) for one in (x, y.astype(np.float32))), strict=True
+    )
+    keys = np.split(np.arange(total, dtype=np.uint64), np.cumsum(ROWS)[:-1])
+    tables = [Table(x, y, key) for (x, y), key in zip(parts, keys, strict=True)]
+    return Tables(
+        task,
+        ("helpful", "noise", "suspect"),
+        ("suspect",) if category else (),
+        CLASSES[task],
+        *tables,
+    )
+
+
+def found(tables: Tables, **values: float | None) -> list[tuple[str, str]]:
+    return [(leak.kind, leak.name) for leak in find_leaks(tables, Leaks(**values))]
+
+
+# --- features
+# --------------------------------------------------------------------------------------------------
+
+TELLS: dict[str, Column] = {
+    "the label": lambda y, _, __: y,
+    "its inverse": lambda y, _, __: -y,
+    "another unit": lambda y, _, __: np.log1p(y),
+    "the label, a little off": lambda y, draw, _: y * (1 + 0.01 * draw.normal(size=len(y))),
+    "a number given in order of the label": lambda y, _, __: ranks_of(y),
+    "neither rising nor falling": lambda y, _, __: np.where(np.arange(len(y)) % 2, y + 1, -y - 1),
+    "what only the past knows": lambda y, _, past: np.where(past, y, NAN),
+    "a number given in order of the label, anew for newer rows": lambda y, _, past: np.where(
+        past, ranks_of(y), 1e6 + np.arange(len(y))
+    ),
+    "infinite at times": lambda y, _, __: np.where(y >= np.quantile(y, 0.99), np.inf, y),
+}
+OF_CLASSES: dict[str, Column] = {
+    "missing for one class": lambda y, draw, _: np.where(
+        y == 1, NAN, y * 9 + draw.normal(size=len(y))
+    ),
+    "a value of its own, amid others": lambda y, draw, _: np.where(
+        y == 1, 0.25, y * 9 + draw.normal(size=len(y))
+    ),
+}
+HARMLESS: dict[str, Column] = {
+    "noise": lambda y, draw, _: draw.normal(size=len(y)),
+    "constant": lambda y, _, __: np.ones(len(y)),
+    "missing": lambda y, _, __: np.full(len(y), NAN),
+    "infinite": lambda y, draw, _: np.where(draw.random(len(y)) < 0.5, np.inf, -np.inf),
+    "missing now and then": lambda y, draw, _: np.where(
+        draw.random(len(y)) < 0.3, NAN, draw.normal(size=len(y))
+    ),
+    "a number given in order of arrival": lambda y, _, __: np.arange(len(y)),
+    "useful": lambda y, draw, _: ranks_of(y) / len(y) + 0.4 * draw.normal(size=len(y)),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("how", TELLS)
+def test_a_feature_that_gives_the_label_away_is_named(task, how):
+    tables = draw_tables(task, TELLS[how])
+    (leak,) = find_leaks(tables, Leaks())
+    assert (leak.kind, leak.name) == ("feature", "suspect")
+    assert 0.9 < leak.value <= 1
+    for part in ("'suspect'", f"{leak.value:.3f}", "leaks.trusted", "known_later"):
+        assert part in leak.says
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("how", OF_CLASSES)
+def test_a_feature_that_marks_a_class_is_named(task, how):
+    assert found(draw_tables(task, OF_CLASSES[how])) == [("feature", "suspect")]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("how", HARMLESS)
+def test_a_feature_that_is_merely_useful_passes(task, how):
+    assert found(draw_tables(task, HARMLESS[how])) == []
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize(
+    ("levels", "leaks"),
+    [(lambda y: 2 + 3 * y, True), (lambda y: 2 + np.arange(len(y)) % 40, False)],
+)
+def test_categories_are_told_apart_by_level(task, levels, leaks):
+    tables = draw_tables(task, lambda y, *_: levels(y), category=True)
+    assert found(tables) == [("feature", "suspect")] * leaks
+
+
+def test_a_rare_label_that_a_rare_value_marks_is_found():
+    tables = draw_tables(
+        "binary", lambda y, draw, _: np.where(y == 1, 7, draw.integers(0, 100, len(y)))
+    )
+    rare = [
+        replace(one, y=one.y * (np.arange(len(one)) % 5 == 0))
+        for one in (tables.train, tables.validation)
+    ]
+    for one in rare:
+        one.x[(one.x[:, 2] == 7) & (one.y == 0), 2] = 8
+    assert found(replace(tables, train=rare[0], validation=rare[1])) == [("feature", "suspect")]
+
+
+@pytest.mark.parametrize("bound", [0.6, 0.75, 0.999])
+def test_the_bound_is_the_one_given(bound):
+    tables = draw_tables("binary", HARMLESS["useful"])
+    score = score_features(tables)["suspect"].highest
+    assert min(abs(score - bound) for bound in (0.6, 0.75, 0.999)) > 0.01  # far from every edge
+    assert (("feature", "suspect") in found(tables, max_single_score=bound, stand_out=None)) == (
+        score > bound
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_too_few_rows_or_labels_are_told_not_judged(task):
+    tables = draw_tables(task, TELLS["the label"])
+    few = [Table(one.x[:5], one.y[:5], one.keys[:5]) for one in (tables.train, tables.validation)]
+    same = [replace(one, y=np.zeros_like(one.y)) for one in (tables.train, tables.validation)]
+    for train, validation in (few, same):
+        one = replace(tables, train=train, validation=validation)
+        assert found(one) == []
+        assert ["could be checked" in note for note in check_leaks(one, Leaks())] == [True]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
+    standing_out = draw_tables(
+        task, lambda y, draw, _: ranks_of(y) / len(y) + 0.1 * draw.normal(size=len(y))
+    )
+    for one in (standing_out.train, standing_out.validation):
+        one.x[:, 0] = 0  # the other helpful one
+    (note,) = check_leaks(standing_out, Leaks(max_single_score=1))
+    for part in (
+        "LOOK AT THIS FIRST",
+        "'suspect'",
+        "no other comes near",
+        "known_later",
+        "leaks.trusted",
+    ):
+        assert part in note
+    (trusted,) = check_leaks(standing_out, Leaks(trusted=("suspect",)))
+    assert "is trusted" in trusted
+    for one in (standing_out.train, standing_out.validation):
+        # Another that is nearly as good: no stranger any more
+        one.x[:, 0] = one.x[:, 2] + 0.05 * np.random.default_rng(1).normal(size=len(one))
+    assert not any(
+        "no other comes near" in note
+        for note in check_leaks(standing_out, Leaks(max_single_score=1))
+    )
+    assert check_leaks(draw_tables(task), Leaks()) == ()
+
+
+def test_a_feature_that_a_person_vouches_for_is_not_checked_and_said_so():
+    tables = draw_tables("binary", TELLS["the label"])
+    (note,) = check_leaks(tables, Leaks(trusted=("suspect",)))
+    assert "'suspect' is trusted" in note
+    with pytest.raises(InputError, match="there is no feature 'suspekt'"):
+        check_leaks(tables, Leaks(trusted=("suspekt",)))
+
+
+# --- keys
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "name"),
+    [
+        ("train", "validation", "training and validation"),
+        ("train", "holdout", "training and holdout"),
+        ("validation", "holdout", "validation and holdout"),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 37])
+def test_keys_in_two_parts_are_counted(earlier, later, name, count):
+    tables = draw_tables()
+    keys = getattr(tables, later).keys.copy()
+    keys[:count] = getattr(tables, earlier).keys[-1]
+    shared = find_leaks(
+        replace(tables, **{later: replace(getattr(tables, later), keys=keys)}), Leaks()
+    )
+    assert [(leak.kind, leak.name, leak.value) for leak in shared] == [("key", name, count)] * (
+        count > 0
+    )
+    assert all(f"{count} of 500" in leak.says for leak in shared)
+
+
+def test_rows_without_keys_are_told():
+    tables = draw_tables()
+    bare = replace(
+        tables, **{role: replace(getattr(tables, role), keys=None) for role in ("train", "holdout")}
+    )
+    assert found(bare) == []
+    assert ["no keys" in note for note in check_leaks(bare, Leaks())] == [True]
+
+
+# --- duplicates
+# --------------------------------------------------------------------------------------------------
+
+
+def copy_rows(tables: Tables, count: int, source: str = "train") -> Tables:
+    """The first `count` holdout rows become copies of rows of `source`."""
+    x, y, origin = tables.holdout.x.copy(), tables.holdout.y.copy(), getattr(tables, source)
+    x[:count], y[:count] = origin.x[:count], origin.y[:count]
+    return replace(tables, holdout=replace(tables.holdout, x=x, y=y))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("source", ["train", "validation"])
+@pytest.mark.parametrize(
+    ("copies", "bound", "leaks"),
+    [
+        (0, 0.0, False),
+        (1, 0.0, True),
+        (25, 0.05, False),
+        (26, 0.05, True),
+        (500, 0.05, True),
+        (500, None, False),
+    ],
+)
+def test_copied_rows_are_found_from_the_bound_on(task, source, copies, bound, leaks):
+    tables = copy_rows(draw_tables(task, HARMLESS["missing now and then"]), copies, source)
+    copied = [
+        leak for leak in find_leaks(tables, Leaks(max_duplicates=bound)) if leak.kind == "duplicate"
+    ]
+    assert [(leak.name, leak.value) for leak in copied] == [("holdout", copies / 500)] * leaks
+    assert all(f"{copies} of 500" in leak.says and "max_duplicates" in leak.says for leak in copied)
+
+
+def test_a_row_with_another_label_is_no_copy():
+    tables = copy_rows(draw_tables("binary"), 500)
+    assert found(tables) == [("duplicate", "holdout")]
+    assert found(replace(tables, holdout=replace(tables.holdout, y=1 - tables.holdout.y))) == []
+
+
+def test_twins_within_the_training_rows_do_not_excuse_copies():
+    tables = draw_tables("binary")
+    train = replace(
+        tables.train, x=tables.train.x.repeat(2, 0)[:1500], y=tables.train.y.repeat(2)[:1500]
+    )
+    assert found(replace(tables, train=train)) == []
+    assert found(copy_rows(replace(tables, train=train), 100)) == [("duplicate", "holdout")]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_few_values_make_equal_rows_no_leak_but_are_told(task):
+    tables = draw_tables(task)
+    rounded = {
+        role: replace(getattr(tables, role), x=getattr(tables, role).x.round())
+        for role in ("train", "validation")
+    }
+    tables = replace(tables, **rounded, holdout=replace(tables.holdout, x=tables.holdout.x.round()))
+    assert found(tables) == []
+    assert ["look for copies" in note for note in check_leaks(tables, Leaks())] == [True]
+
+
+VALUES = st.sampled_from([0.0, -0.0, 1.0, NAN, float("inf")])
+
+
+@given(
+    st.lists(st.tuples(VALUES, VALUES, st.booleans()), max_size=12),
+    st.lists(st.tuples(VALUES, VALUES, st.booleans()), min_size=1, max_size=12),
+)
+@settings(max_examples=40, deadline=None)
+def test_equal_rows_are_equal_and_others_are_not(earlier, later):
+    def table(rows):
+        values = np.array([row[:2] for row in rows], dtype=np.float32).reshape(-1, 2)
+        return Table(values, np.array([row[2] for row in rows], dtype=np.float32))
+
+    def plain(row):
+        return tuple("missing" if value != value else value + 0.0 for value in row)
+
+    tables = Tables(
+        "binary", ("a", "b"), (), CLASSES["binary"], table(earlier), table([]), table(later)
+    )
+    wanted = sum(plain(row) in {plain(one) for one in earlier} for row in later)
+    leaks = find_leaks(tables, Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None))
+    bounds = Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None)
+    notes = [] if leaks else check_leaks(tables, bounds)
+    said = [leak.says for leak in leaks] + [note for note in notes if "copies" in note]
+    assert [text.split(" holdout rows")[0] for text in said] == [f"{wanted} of {len(later)}"] * (
+        wanted > 0
+    )
+
+
+def test_the_code_of_a_thing_that_keeps_its_label_is_named():
+    """Rows of one customer are on both sides of the split, and all have the same label."""
+    draw = np.random.default_rng(6)
+    label = draw.random(150) < 0.4
+    tables = draw_tables("binary")
+    parts = {}
+    for role in ("train", "validation", "holdout"):
+        part = getattr(tables, role)
+        code = draw.integers(0, 150, len(part))
+        x = np.column_stack([part.x[:, :2], code]).astype(np.float32)
+        parts[role] = replace(part, x=x, y=label[code].astype(np.float32))
+    assert found(replace(tables, **parts)) == [("feature", "suspect")]
+
+
+# --- all of it
+# --------------------------------------------------------------------------------------------------
+
+
+def test_every_leak_is_named_at_once():
+    tables = copy_rows(draw_tables("binary", TELLS["the label"]), 200)
+    shared = replace(tables, validation=replace(tables.validation, keys=tables.train.keys[:500]))
+    with pytest.raises(InputError) as caught:
+        check_leaks(shared, Leaks(max_single_score=0.7))
+    said = str(caught.value)
+    for part in (
+        "4 leak",
+        "'suspect'",
+        "'helpful'",
+        "500 of 500 validation rows",
+        "200 of 500 holdout rows",
+        "(40.0%)",
+    ):
+        assert part in said, said
+
+
+FEATURE_CHECKS = ("max_single_score", "stand_out")
+
+
+@pytest.mark.parametrize(
+    "off", [FEATURE_CHECKS, ("max_duplicates",), (*FEATURE_CHECKS, "max_duplicates")]
+)
+def test_a_check_that_is_switched_off_says_so(off):
+    tables = copy_rows(draw_tables("binary", TELLS["the label"]), 200)
+    bounds = Leaks(**dict.fromkeys(off))
+    left = {"max_single_score": ("feature", "suspect"), "max_duplicates": ("duplicate", "holdout")}
+    assert found(tables, **dict.fromkeys(off)) == [
+        leak for name, leak in left.items() if name not in off
+    ]
+    notes = check_leaks(draw_tables(), bounds)
+    assert [note.split(" is null")[0] for note in notes] == [f"leaks.{name}" for name in off]
+
+
+def prepared(root: Any, declared: Dataset, task: str, rows: int = 2000) -> Tables:
+    """Real flights of half a year, thinned, from validated batches to tables."""
+    project = settings_of(root / "project")
+    project.validated.mkdir(parents=True)
+    done = Manifest(project.validated)
+    for name in flights.batches()[:6]:
+        frame = month(name, rows)
+        frame.write_parquet(done.file(name))
+        done.record(
+            name, done.file(name), stamp=name, rows=frame.height, **when(frame[dataset.time])
+        )
+    prepare(project, declared, params.parse({"task": task}, "params.yaml"), find_held)
+    return load_tables(project)
+
+
+LATE = pl.col("arr_delay")
+LABELS = {
+    "binary": dataset.label,
+    "multiclass": pl.when(LATE > 60)
+    .then(pl.lit("much"))
+    .when(LATE > 15)
+    .then(pl.lit("late"))
+    .otherwise(pl.lit("no")),
+    "regression": LATE,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_path):
+    changes = {
+        "label": LABELS[task],
+        "features": {**dataset.features, "waited": pl.col("dep_delay")},
+    }
+    with pytest.raises(InputError, match=r"'waited' reads 'dep_delay'.*known_later"):
+        replace(dataset, **changes)
+    tables = prepared(tmp_path / "unnamed", replace(dataset, known_later=(), **changes), task)
+    # Strong, but no more than an honest feature may be: a person is asked
+    notes = check_leaks(tables, Leaks())
+    assert "LOOK AT THIS FIRST: feature 'waited' alone tells the label" in notes[0]
+    # The others stay, and none of them comes near
+    honest = replace(tables, features=tables.features[:-1])
+    assert check_leaks(honest, Leaks(max_single_score=0.75)) == ()

@@ -1,0 +1,462 @@
+"""Replay: policies on a made-up history, whose rule of being late changes once, and that holds a poisoned batch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import settings_of
+
+from evergreen import params
+from evergreen.errors import InputError
+from evergreen.features.split import Split
+from evergreen.ingest.manifest import Manifest
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.replay import replay as module
+from evergreen.replay.outcome import (
+    HELD,
+    HINDSIGHT,
+    NOTHING,
+    PROMOTED,
+    STOPPED,
+    TRAINED,
+    UNGATED,
+    Options,
+    Replay,
+)
+from evergreen.replay.replay import FEWEST, find_batches, open_replay, replay
+from evergreen.training import xgboost as learner
+from evergreen.validation import validate as validation
+from evergreen.validation.validate import BatchReport, Outcome
+from late_flights import flights
+from late_flights.dataset import dataset
+
+pytestmark = pytest.mark.slow
+
+BATCHES = tuple(f"batch-{number}" for number in range(1, 9))
+TURN, POISONED = "batch-4", "batch-7"
+ASK = {
+    "never": 0,
+    "every batch": 4,
+    "every 2 batches": 2,
+    UNGATED: 4,
+}  # retrainings after the first champion
+SECTIONS: dict[str, Any] = {
+    "train": {"device": "cpu", "rounds": 20, "early_stopping_rounds": 5, "learning_rate": 0.3, "max_depth": 4,
+              "max_bin": 32, "colsample_bytree": 1.0},
+    "split": {"train_batches": 1, "cross_validate_below": None},
+    "sweep": {"seeds": 2},
+    "evaluate": {"resamples": 100},
+    "leaks": {"stand_out": None},  # one feature tells much of the label here
+    "gate": {"slice_margin": None, "max_calibration_error": None},
+    "retrain": {"windows": 1, "needed": 1, "min_new_rows": 100},
+}  # fmt: skip
+
+
+@cache
+def january(part: int, rows: int = 1100) -> pl.DataFrame:
+    """Some of the flights of the first 28 days of January that took place; no two parts share one."""
+    days = flights.read("2013-01").filter(
+        pl.col("scheduled_departure").dt.day() <= 28, pl.col("arr_delay").is_not_null()
+    )
+    return days.gather_every(len(BATCHES) * max(1, days.height // len(BATCHES) // rows), part)
+
+
+@cache
+def history(name: str) -> pl.DataFrame:
+    """Flights that are late by the hour, in a way that no line can follow: every other two hours first, then every other three."""
+    part = BATCHES.index(name)
+    rows = january(part).with_columns(pl.col("scheduled_departure").dt.offset_by(f"{part}mo"))
+    luck = np.random.default_rng(part).random(rows.height) < 0.15
+    hours = rows["scheduled_departure"].dt.hour().to_numpy() // (2 if name < TURN else 3)
+    late = (hours % 2 == 0) ^ luck
+    rows = rows.with_columns(pl.Series("arr_delay", np.where(late, 60, 0), dtype=pl.Int32))
+    return rows.with_columns(temp=pl.lit(50.0)) if name == POISONED else rows
+
+
+@dataclass(frozen=True)
+class Told:
+    """A replay that was made, where, and how often the functions of the real loop were called."""
+
+    found: Replay
+    workspace: Project
+    calls: Counter[str]
+    champions: dict[str, list[str]]  # champion -> batches that monitoring saw under it
+
+    def before(self, name: str) -> str:
+        """The newest batch before that all may learn from."""
+        return max(one for one in BATCHES if one < name and one not in self.found.held)
+
+
+def check_quickly(_: Any, frame: pl.DataFrame, batch: str) -> Outcome:
+    """As the contract of the flights, without Great Expectations, which takes most of the time."""
+    missing = tuple(
+        f"missing column(s) {name!r}" for name in dataset.columns if name not in frame.columns
+    )
+    good = frame.clear() if missing else frame.select(*dataset.columns)
+    return Outcome(
+        BatchReport(batch, frame.height, good.height, 0, (), missing), good, frame.clear()
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_checks() -> Iterator[None]:
+    with mock.patch.object(validation.Contract, "check", check_quickly):
+        yield
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
+    """Parameters whose source is a folder that holds these batches."""
+
+    def make(batches: tuple[str, ...] = BATCHES, **sections: Any) -> Params:
+        inbox = tmp_path_factory.mktemp("inbox")
+        for name in batches:
+            history(name).write_parquet(inbox / f"{name}.parquet")
+        merged = {
+            name: SECTIONS.get(name, {}) | sections.get(name, {})
+            for name in {**SECTIONS, **sections}
+        }
+        return params.parse(
+            {"source": {"kind": "files", "path": str(inbox)}, **merged}, "params.yaml"
+        )
+
+    return make
+
+
+COUNTED = ("load_tables", "load_all", "linear_of", "check_leaks", "choose", "face", "decide", "decide_retraining", "find_staleness",
+           "validate", "prepare")  # fmt: skip
+LEARNS = ("build_matrix", "train")  # of the learner
+
+
+@pytest.fixture(scope="module")
+def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """The whole history under all policies."""
+    calls: Counter[str] = Counter()
+    champions: dict[str, list[str]] = {}
+
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            calls[name] += 1
+            found = real(*args, **options)
+            if name == "find_staleness" and found is not None:
+                calls[f"{args[0].model.learner} scouts"] += 1
+            return found
+
+        return call
+
+    def see(name: str, *args: Any) -> Any:
+        champions.setdefault(args[3].version, []).append(name)
+        return real_see(name, *args)
+
+    real_see = module.monitor.see
+    root = tmp_path_factory.mktemp("project")
+    counted = {one: counting(one, getattr(module, one)) for one in COUNTED}
+    learns = mock.patch.multiple(
+        learner, **{one: counting(one, getattr(learner, one)) for one in LEARNS}
+    )
+    with (
+        mock.patch.multiple(module, **counted),
+        learns,
+        mock.patch.object(module.monitor, "see", see),
+    ):
+        found = replay(settings_of(root), source(), Options(every=2))
+    return Told(found, settings_of(root).workspace, calls, champions)
+
+
+def course(found: Replay, policy: str) -> Any:
+    return next(one for one in found.courses if one.policy == policy)
+
+
+def policies(found: Replay) -> list[Any]:
+    return [one for one in found.courses if one.policy != HINDSIGHT]
+
+
+# --- policies
+# --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_three_batches_make_the_champion_of_every_policy(told: Told) -> None:
+    assert told.found.batches == BATCHES[3:]
+    assert {one.steps[0].champion for one in told.found.courses} == {"batch-3"}
+    assert {round(one.steps[0].value, 9) for one in told.found.courses} == {
+        round(told.found.courses[0].steps[0].value, 9)
+    }
+
+
+@pytest.mark.parametrize(("policy", "retrainings"), ASK.items())
+def test_each_policy_retrains_as_often_as_it_says(
+    policy: str, retrainings: int, told: Told
+) -> None:
+    one = course(told.found, policy)
+    assert one.retrainings == retrainings
+    assert one.promotions == [step.action for step in one.steps].count(PROMOTED)
+
+
+def test_every_batch_means_each_that_is_not_held(told: Told) -> None:
+    trained = [step.action in TRAINED for step in course(told.found, "every batch").steps]
+    assert trained == [name != POISONED for name in told.found.batches]
+
+
+def test_a_schedule_counts_batches_and_waits_for_one_to_train_on(told: Told) -> None:
+    """Due at the second batch; then at the second after it, which is held: the third after it trains."""
+    steps = [
+        one.batch for one in course(told.found, "every 2 batches").steps if one.action in TRAINED
+    ]
+    assert steps == ["batch-5", "batch-8"]
+
+
+def test_without_a_gate_every_challenger_is_promoted(told: Told) -> None:
+    one = course(told.found, UNGATED)
+    assert one.promotions == one.retrainings
+
+
+def test_drift_retrains_when_the_labels_turn_and_not_before(told: Told) -> None:
+    steps = course(told.found, "on drift").steps
+    assert [one.batch for one in steps if one.action in TRAINED][:1] == [TURN]
+
+
+def test_a_champion_is_measured_before_it_learns(told: Told) -> None:
+    """The batch in which the rule turns is as bad under every policy: nobody has seen it coming."""
+    assert told.found.batches[0] == TURN
+    assert max(one.steps[0].value for one in told.found.courses) < 0.5
+
+
+def test_a_new_champion_takes_over_with_the_next_batch(told: Told) -> None:
+    for one in policies(told.found):
+        expected = one.steps[0].champion
+        for step in one.steps:
+            assert step.champion == expected
+            expected = step.batch if step.action == PROMOTED else expected
+
+
+def test_hindsight_takes_of_each_batch_the_best_of_the_champions_made_before(told: Told) -> None:
+    best = course(told.found, HINDSIGHT)
+    for step in best.steps:
+        known = {one.champion: one.value for one in told.found.ages if one.batch == step.batch}
+        assert step.value == max(known.values()) == known[step.champion]
+        assert all(name < step.batch for name in known)
+    others = [one for one in told.found.courses if one is not best]
+    assert best.mean.value >= max(one.mean.value for one in others)
+
+
+def test_every_champion_meets_every_later_batch(told: Told) -> None:
+    made = {"batch-3"} | {
+        step.batch for one in told.found.courses for step in one.steps if step.action == PROMOTED
+    }
+    pairs = {(one.champion, one.batch) for one in told.found.ages}
+    assert pairs == {(one, name) for one in made for name in BATCHES if one < name}
+    assert all(int(one.batch[-1]) - int(one.champion[-1]) == one.age for one in told.found.ages)
+
+
+def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
+    never, every = course(told.found, "never"), course(told.found, "every batch")
+    assert (never.gain.value, never.gain.low, never.gain.high) == (0, 0, 0)
+    assert every.gain.low > 0
+    assert every.gain.value == pytest.approx(every.mean.value - never.mean.value)
+    assert every.promotions >= 1
+    assert told.found.finding.startswith("Retraining ")
+
+
+# --- the same functions
+# -----------------------------------------------------------------------------------------------
+
+
+def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) -> None:
+    """Two seeds find the rounds, two are judged, two of each that is promoted go live; a scout is of one seed."""
+    real = policies(told.found)
+    trained = {step.batch for one in real for step in one.steps if step.action in TRAINED}
+    made = {"batch-3"} | {
+        step.batch for one in real for step in one.steps if step.action == PROMOTED
+    }
+    sweeps = 1 + len(trained)
+    for name in ("load_tables", "check_leaks", "choose"):
+        assert told.calls[name] == sweeps, name
+    assert told.calls["load_all"] == len(made)
+    watched = [one for one in course(told.found, "on drift").steps if one.action != HELD]
+    assert told.calls["find_staleness"] == told.calls["decide_retraining"] == len(watched)
+    scouts = {one: told.calls[f"{one} scouts"] for one in ("xgboost", "linear")}
+    trees = len(made) - (told.calls["linear_of"] - sweeps)
+    assert told.calls["train"] == 4 * sweeps + 2 * trees + scouts["xgboost"]
+    assert (
+        sum(scouts.values()) == sum(step.champion < told.before(step.batch) for step in watched) > 0
+    )
+    assert told.calls["validate"] == told.calls["prepare"] == len(BATCHES)
+    pairs = {
+        (step.champion, step.batch) for one in real for step in one.steps if step.action in TRAINED
+    }
+    assert told.calls["face"] == told.calls["decide"] == 1 + len(pairs)
+
+
+def test_monitoring_sees_each_batch_once_under_each_champion(told: Told) -> None:
+    met = {(step.champion, step.batch) for one in policies(told.found) for step in one.steps}
+    assert sorted((one, name) for one, names in told.champions.items() for name in names) == sorted(
+        met
+    )
+
+
+def test_seconds_count_for_every_policy_that_asked(told: Told) -> None:
+    assert course(told.found, "never").seconds == 0
+    assert (
+        course(told.found, "every batch").seconds
+        > course(told.found, "every 2 batches").seconds
+        > 0
+    )
+    assert course(told.found, "on drift").seconds > 0
+
+
+# --- bad batches
+# --------------------------------------------------------------------------------------------------
+
+
+def test_a_poisoned_batch_is_held_and_nobody_learns_from_it(told: Told) -> None:
+    assert told.found.held == told.found.uncounted == (POISONED,)
+    for one in policies(told.found):
+        step = one.steps[told.found.batches.index(POISONED)]
+        assert (step.action, step.batch) == (HELD, POISONED)
+        assert "temp" in step.reason
+    split = Split.read(told.workspace.features / "split.json")
+    assert POISONED not in {*split.train.batches, *split.validation.batches, *split.holdout.batches}
+    assert POISONED in Manifest(told.workspace.features).entries
+
+
+def test_a_held_batch_is_in_no_mean(told: Told) -> None:
+    for one in told.found.courses:
+        counted = [step for step in one.steps if step.batch != POISONED]
+        mean = np.average([step.value for step in counted], weights=[step.rows for step in counted])
+        assert one.mean.value == pytest.approx(mean)
+
+
+def test_an_error_stops_a_retraining_and_leaves_the_champion(
+    source: Callable[..., Params], tmp_path: Path
+) -> None:
+    """As a leak stops the real flow."""
+    chosen = source(BATCHES[:4])
+
+    def stop(*_: Any) -> Any:
+        raise InputError("1 leak(s) found\nmore")
+
+    with open_replay(settings_of(tmp_path), chosen, Options(policies=("every",))) as running:
+        for name in running.names[:3]:
+            assert running.advance(name) == ()
+        with mock.patch.object(module, "check_leaks", stop):
+            never, every = running.advance(running.names[3])
+        found = running.result()
+    assert (never.action, every.action, every.champion) == (NOTHING, STOPPED, "batch-3")
+    assert every.reason.endswith("1 leak(s) found")
+    assert [(one.retrainings, one.promotions) for one in found.courses] == [(0, 0), (1, 0)]
+    assert found.finding.startswith("No policy gains")
+
+
+def test_a_bad_batch_is_left_out_and_said(source: Callable[..., Params], tmp_path: Path) -> None:
+    chosen = source(BATCHES[:4])
+    inbox = Path(str(chosen.source.path))
+    history(BATCHES[3]).drop("temp").write_parquet(inbox / f"{BATCHES[3]}.parquet")
+    with open_replay(settings_of(tmp_path), chosen, Options(policies=("never",))) as running:
+        for name in running.names:
+            running.advance(name)
+        assert list(Manifest(running.workspace.raw).entries) == list(BATCHES[:3])
+        with pytest.raises(
+            InputError, match=r"no batch came after a first champion: batch-4: missing column.*temp"
+        ):
+            running.result()
+
+
+# --- what is asked for
+# ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("batches", "until", "told"), [(3, None, "holds 3$"), (8, "batch-3", "holds 3 up to 'batch-3'")]
+)
+def test_too_few_batches_are_an_error_at_once(
+    batches: int, until: str | None, told: str, source: Callable[..., Params], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"a replay needs {FEWEST} batches.*{told}"):
+        replay(settings_of(tmp_path), source(BATCHES[:batches]), Options(until=until))
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+def test_until_is_the_last_batch_whatever_the_parameters_say(source: Callable[..., Params]) -> None:
+    chosen = source().override(source={"until": "batch-4"})
+    assert find_batches(dataset, chosen, Options()) == BATCHES
+    assert find_batches(dataset, chosen, Options(until="batch-5")) == BATCHES[:5]
+
+
+def test_one_replay_at_a_time(source: Callable[..., Params], tmp_path: Path) -> None:
+    chosen = source(BATCHES[:4])
+    with open_replay(settings_of(tmp_path), chosen, Options()):
+        with Project(tmp_path).lock():  # the project itself is free
+            pass
+        with (
+            pytest.raises(InputError, match="under way"),
+            open_replay(settings_of(tmp_path), chosen, Options()),
+        ):
+            pass
+
+
+def test_what_an_earlier_replay_left_is_gone(source: Callable[..., Params], tmp_path: Path) -> None:
+    left = tmp_path / "stores" / "replay" / "data" / "raw" / "2012-12.parquet"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with open_replay(settings_of(tmp_path), source(BATCHES[:4]), Options()):
+        assert not left.exists()
+
+
+def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: Path) -> None:
+    """No old batch is too old, nobody is asked for approval; the rest is as it was."""
+    chosen = source(
+        BATCHES[:4], validate={"max_age_days": 30}, gate={"approval": "manual"}, sweep={"seeds": 5}
+    )
+    with open_replay(settings_of(tmp_path), chosen, Options(seeds=7)) as running:
+        then = running.params
+    assert (then.validation.max_age_days, then.gate.approval, then.sweep.seeds) == (None, "auto", 7)
+    assert then.retrain == chosen.retrain
+    assert then.train == chosen.train
+
+
+@pytest.mark.slow
+def test_few_rows_are_judged_by_cross_validation_as_in_a_run(
+    source: Callable[..., Params], tmp_path: Path
+) -> None:
+    """Each champion has learnt from all rows, also those that judged its way of training."""
+    chosen = source(BATCHES[:5], split={"train_batches": None, "cross_validate_below": 100_000})
+    with open_replay(settings_of(tmp_path), chosen, Options(policies=("every",))) as running:
+        for name in running.names:
+            running.advance(name)
+            rows = sum(
+                entry["rows"] for entry in Manifest(running.workspace.features).entries.values()
+            )
+            for track in running.tracks:
+                known = len(track.champion.candidate.model.learnt.keys)
+                assert (known == rows) is (track.champion.batch == name)
+        assert running.tracks[1].champion.batch != running.tracks[0].champion.batch
+        assert running.result().courses[0].policy == "never"
+
+
+@pytest.mark.slow
+def test_a_replay_says_the_same_twice(
+    told: Told, source: Callable[..., Params], tmp_path: Path
+) -> None:
+    again = replay(settings_of(tmp_path), source(), Options(every=2))
+    one, other = (
+        {**found.as_plain(), "courses": without_seconds(found)} for found in (told.found, again)
+    )
+    assert json.dumps(one) == json.dumps(other)
+
+
+def without_seconds(found: Replay) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in one.items() if key != "seconds"}
+        for one in found.as_plain()["courses"]
+    ]

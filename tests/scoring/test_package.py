@@ -1,0 +1,467 @@
+"""Package: what is read back predicts bit for bit what was written, or is refused by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickletools
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from evergreen.errors import InputError
+from evergreen.evaluation.evaluate import predict
+from evergreen.features.definition import Definition, Written
+from evergreen.features.encoder import Encoder
+from evergreen.files import sha256_of_file, write_json
+from evergreen.scoring.package import Learnt, Model, read_package, write_package
+from evergreen.training import xgboost
+from evergreen.training.tables import Table
+
+TASKS = ("binary", "multiclass", "regression")
+LEVELS = ("amber", "blue", "coral", "délavé")
+KEYS = np.array([2**64 - 1, 0, 7, 2**53 + 1], np.uint64)
+LEARNT = Learnt(KEYS, "2013-02-28T23:59:00")
+SRC = Path(__file__).resolve().parents[2] / "src"
+
+
+def encoder_of(tables):
+    return Encoder(
+        tables.task, tables.features, {"place": LEVELS}, tables.classes, ("2013-01", "2013-02")
+    )
+
+
+def rows_of(count=100, seed=5):
+    """Rows as a caller has them: words, numbers, and nothing at all."""
+    draw = np.random.default_rng(seed)
+    numbers = {
+        name: draw.normal(size=count).astype(np.float32) for name in ("first", "second", "noise")
+    }
+    places = draw.choice([*LEVELS, "never seen"], count).tolist()
+    frame = pl.DataFrame({**numbers, "place": places, "not a feature": range(count)})
+    gap = pl.Series(draw.random(count) < 0.2)
+    return frame.with_columns(
+        pl.when(~gap).then(pl.col(name)).alias(name) for name in ("second", "place")
+    )
+
+
+@pytest.fixture
+def packaged(make_tables, trained, tmp_path):
+    """Write the package of a task; returns its folder, its encoder and its boosters."""
+
+    def make(task="binary", seeds=(0, 2, 11)):
+        encoder, boosters = (
+            encoder_of(make_tables(task)),
+            {seed: trained(task, seed).booster for seed in seeds},
+        )
+        return (
+            write_package(tmp_path / "package", Model(encoder, boosters, LEARNT)),
+            encoder,
+            boosters,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 2, 11)])
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
+    folder, encoder, boosters = packaged(task, seeds)
+    model, rows = read_package(folder), rows_of()
+    expected = np.mean([predict(boosters[seed], encoder.transform(rows)) for seed in seeds], axis=0)
+    assert (model.seeds, model.encoder) == (seeds, encoder)
+    assert model.predict_rows(rows).tobytes() == expected.tobytes()
+    assert model.predict_rows(rows).shape == ((100, 3) if task == "multiclass" else (100,))
+    backwards = Model(encoder, dict(reversed(boosters.items())), LEARNT)
+    assert backwards.predict_rows(rows).tobytes() == expected.tobytes()
+
+
+def test_a_model_is_told_from_another_by_what_predicts(make_tables, packaged):
+    folder, encoder, boosters = packaged()
+    one = read_package(folder)
+    assert one.says_same(
+        Model(replace(encoder, fitted_on=("2013-03",)), boosters, Learnt(KEYS[:1], "2014-01-01"))
+    )
+    assert not one.says_same(Model(encoder, {0: boosters[0]}, LEARNT))
+    assert not one.says_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
+    assert not one.says_same(
+        Model(replace(encoder, levels={"place": LEVELS[::-1]}), boosters, LEARNT)
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_pandas_frame_predicts_the_same_bits(task, packaged):
+    model, rows = read_package(packaged(task)[0]), rows_of()
+    expected = model.predict_rows(rows).tobytes()
+    frame = rows.to_pandas()
+    assert model.predict(frame).tobytes() == expected
+    assert model.predict(frame[frame.columns[::-1]], params={}).tobytes() == expected
+    assert (
+        model.predict(frame.astype({"place": "category", "first": "float64"})).tobytes() == expected
+    )
+    assert (
+        model.predict(frame.astype({"place": object}).set_index(pd.Index(range(7, 107)))).tobytes()
+        == expected
+    )
+
+
+def test_rows_are_predicted_one_by_one_as_together(packaged):
+    model, rows = read_package(packaged()[0]), rows_of(20)
+    single = np.concatenate([model.predict_rows(rows[at]) for at in range(20)])
+    assert single.tobytes() == model.predict_rows(rows).tobytes()
+
+
+@pytest.mark.slow
+def test_the_package_predicts_the_same_bits_in_another_process(packaged, tmp_path):
+    folder, _, _ = packaged("multiclass")
+    rows = rows_of()
+    rows.write_parquet(tmp_path / "rows.parquet")
+    code = """
+import sys, numpy, polars
+from pathlib import Path
+from types import SimpleNamespace
+from evergreen.scoring.package import read_package
+folder, rows, out = map(Path, sys.argv[1:])
+numpy.save(out, read_package(folder).predict_rows(polars.read_parquet(rows)))
+"""
+    run_python(code, folder, tmp_path / "rows.parquet", tmp_path / "out.npy", OMP_NUM_THREADS="1")
+    assert (
+        np.load(tmp_path / "out.npy").tobytes() == read_package(folder).predict_rows(rows).tobytes()
+    )
+
+
+def run_python(code, *args, **env):
+    command = [sys.executable, "-W", "error", "-c", code, *map(str, args)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(SRC), **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_models_code_needs_no_orchestrator_and_no_store():
+    code = """
+import sys, importlib, pkgutil
+for room in ("training", "evaluation", "scoring"):
+    for module in pkgutil.iter_modules(importlib.import_module("evergreen." + room).__path__):
+        importlib.import_module(f"evergreen.{room}.{module.name}")
+heavy = {"prefect", "mlflow", "dvc", "great_expectations", "matplotlib"}
+print(sorted(heavy & {name.split(".")[0] for name in sys.modules}), "evergreen.scoring.package" in sys.modules)
+"""
+    assert run_python(code).strip() == "[] True"
+
+
+# --- what was learnt from
+# ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_learnt_from_comes_back(packaged):
+    learnt = read_package(packaged()[0]).learnt
+    # No bit is rounded away
+    assert (learnt.keys.dtype, learnt.keys.tolist()) == (np.uint64, sorted(KEYS.tolist()))
+    assert learnt.newest == LEARNT.newest
+
+
+def test_a_model_learns_from_training_rows_and_from_those_that_stop_it(make_tables):
+    keys = dict(
+        zip(
+            ("train", "validation", "holdout"),
+            np.split(np.arange(9, dtype=np.uint64), [4, 7]),
+            strict=True,
+        )
+    )
+    x, y = np.zeros((4, 4), np.float32), np.zeros(4, np.float32)
+    parts = {role: Table(x[: len(key)], y[: len(key)], key) for role, key in keys.items()}
+    learnt = Learnt.of(replace(make_tables("binary"), **parts), "2013-03-31")
+    assert (learnt.keys.tolist(), learnt.newest) == ([0, 1, 2, 3, 4, 5, 6], "2013-03-31")
+
+
+class Bomb:
+    """What goes off where a pickle is read."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('a pickle was read')",)
+
+
+def test_a_pickle_in_place_of_what_was_learnt_is_not_read(packaged):
+    folder, _, _ = packaged()
+    np.save(folder / "learnt.npy", np.array([Bomb()], object), allow_pickle=True)
+    seal(folder)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        read_package(folder)
+    with pytest.raises(SystemExit):
+        np.load(folder / "learnt.npy", allow_pickle=True)  # it would have gone off
+
+
+# --- what made it
+# --------------------------------------------------------------------------------------------------
+
+
+def seal(folder):
+    """Write the checksums anew, as if the files had always been so."""
+    sums = {
+        path.name: sha256_of_file(path)
+        for path in folder.iterdir()
+        if path.name != "checksums.json"
+    }
+    write_json(folder / "checksums.json", sums)
+
+
+def test_a_package_names_its_learner_and_its_seeds(packaged):
+    folder, _, _ = packaged(seeds=(2, 0))
+    assert json.loads((folder / "made.json").read_text()) == {
+        "learner": "xgboost", "seeds": [0, 2], "way": "", "refit": False, "rounds": 1
+    }  # fmt: skip
+    assert read_package(folder).learner == "xgboost"
+
+
+def test_a_package_is_loaded_by_the_learner_that_made_it(packaged, monkeypatch):
+    class Other:
+        SUFFIX = ".other"
+
+        @staticmethod
+        def load(content):
+            return SimpleNamespace(predict=lambda x: np.full(len(x), float(content)))
+
+    known = {"other": Other, "xgboost": xgboost}
+    monkeypatch.setattr("evergreen.scoring.package.find_learner", known.__getitem__)
+    folder, encoder, _ = packaged()
+    other = write_package(
+        folder.with_name("other"), Model(encoder, {0: b"1", 4: b"3"}, LEARNT, "other")
+    )
+    assert read_package(other).predict_rows(rows_of(3)).tolist() == [2.0, 2.0, 2.0]
+    assert read_package(folder).predict_rows(rows_of()).shape == (100,)  # the one before it as well
+    write_package(folder, Model(encoder, {0: b"1"}, LEARNT, "other"))
+    assert "seed-0.ubj" not in names(folder)
+
+
+def test_a_package_of_old_that_names_no_learner_is_xgboosts(packaged):
+    folder, _, _ = packaged()
+    said = read_package(folder).predict_rows(rows_of()).tobytes()
+    (folder / "made.json").unlink()
+    seal(folder)
+    assert read_package(folder).predict_rows(rows_of()).tobytes() == said
+    for path in folder.glob("seed-*"):
+        path.rename(path.with_suffix(".skops"))
+    seal(folder)
+    with pytest.raises(InputError, match="does not say which learner made it"):
+        read_package(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"learner": "lost"}, "there is no learner 'lost'"),
+        ({"seeds": [0, 2]}, r"holds seeds \[0, 2, 11\], not \[0, 2\]"),
+        ({"seeds": []}, r"holds seeds \[0, 2, 11\], not \[\]"),
+    ],
+)
+def test_a_package_that_nothing_can_load_is_refused(change, says, packaged):
+    folder, _, _ = packaged()
+    write_json(folder / "made.json", json.loads((folder / "made.json").read_text()) | change)
+    seal(folder)
+    with pytest.raises(InputError, match=says):
+        read_package(folder)
+
+
+def test_what_dataset_py_said_comes_back(packaged):
+    folder, encoder, boosters = packaged(seeds=(0,))
+    old = read_package(folder).definition  # of a package that does not say
+    assert (old.label, old.key, dict(old.features)) == (None, None, dict.fromkeys(encoder.features))
+    said = Definition(
+        "binary",
+        Written.of(pl.col("late") > 15),
+        {"first": Written.of(pl.col("a") + 1)},
+        ("id",),
+        "day",
+    )
+    write_package(folder, Model(encoder, boosters, LEARNT, definition=said))
+    assert read_package(folder).definition == said
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_package_without_a_booster_is_refused(named, packaged):
+    folder, encoder, _ = packaged()
+    for path in folder.glob("seed-*"):
+        path.unlink()
+    write_json(folder / "made.json", {"learner": "xgboost", "seeds": []})
+    if not named:
+        (folder / "made.json").unlink()
+    seal(folder)
+    with pytest.raises(InputError, match=r"without a booster|does not say"):
+        read_package(folder)
+    with pytest.raises(InputError, match="without a booster"):
+        Model(encoder, {}, LEARNT)
+
+
+# --- rows that are not as the training rows were
+# ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(pl.col("place").str.to_uppercase(), id="unseen categories"),
+        pytest.param(pl.lit(None, pl.String).alias("place"), id="no category"),
+        pytest.param(pl.lit(None).alias("place"), id="no category, no type"),
+        pytest.param(pl.lit(None, pl.Float64).alias("first"), id="no number"),
+        pytest.param(pl.lit(None).alias("first"), id="no number, no type"),
+        pytest.param(pl.lit(float("nan")).alias("second"), id="not a number"),
+        pytest.param(pl.lit(value=True).alias("noise"), id="true and false"),
+        pytest.param(pl.lit(7).alias("place"), id="a number as category"),
+    ],
+)
+def test_rows_with_surprises_are_predicted(change, packaged):
+    p = read_package(packaged()[0]).predict_rows(rows_of().with_columns(change))
+    assert np.isfinite(p).all()
+    assert ((p > 0) & (p < 1)).all()
+
+
+def test_an_unseen_category_counts_as_other_and_not_as_missing(packaged):
+    model, rows = read_package(packaged("regression")[0]), rows_of()
+    unseen, odd, none = (
+        model.predict_rows(rows.with_columns(pl.lit(value, pl.String).alias("place")))
+        for value in ("never seen", "something else", None)
+    )
+    assert unseen.tobytes() == odd.tobytes() != none.tobytes()
+
+
+def test_no_rows_give_no_predictions(packaged):
+    assert read_package(packaged()[0]).predict_rows(rows_of().clear()).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["first", "place"])
+def test_a_missing_feature_is_an_error(name, packaged):
+    model = read_package(packaged()[0])
+    with pytest.raises(InputError, match=f"lack the feature.* {name}"):
+        model.predict_rows(rows_of().drop(name))
+    with pytest.raises(InputError, match=f"lack the feature.* {name}"):
+        model.predict(rows_of().to_pandas().drop(columns=name))
+
+
+def test_text_in_place_of_a_number_is_an_error(packaged):
+    with pytest.raises(InputError, match="'first' must be a number"):
+        read_package(packaged()[0]).predict_rows(rows_of().with_columns(pl.lit("7").alias("first")))
+
+
+# --- files that are not as they were written
+# --------------------------------------------------------------------------
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_files_of_a_package(packaged):
+    folder, _, boosters = packaged()
+    facts, seeds = (
+        ["checksums.json", "encoder.json", "learnt.json", "learnt.npy", "made.json"],
+        ["0", "11", "2"],
+    )
+    assert names(folder) == [*facts, *(f"seed-{seed}.ubj" for seed in seeds)]
+    assert (folder / "seed-11.ubj").read_bytes() == boosters[11]
+
+
+def test_nothing_in_a_package_is_a_pickle(packaged):
+    folder, _, _ = packaged()
+    for path in folder.iterdir():
+        assert path.suffix in (".json", ".npy", ".ubj")
+        with pytest.raises(ValueError, match=r"opcode|exhausted|expected|parse"):
+            list(pickletools.genops(path.read_bytes()))
+    # Else the pickle is inside
+    assert np.load(folder / "learnt.npy", allow_pickle=False).dtype == np.uint64
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "encoder.json",
+        "learnt.json",
+        "learnt.npy",
+        "made.json",
+        "seed-0.ubj",
+        "seed-11.ubj",
+        "seed-2.ubj",
+    ],
+)
+def test_an_altered_byte_is_found(name, packaged):
+    folder, _, _ = packaged()
+    path = folder / name
+    content = path.read_bytes()
+    places = {0, len(content) - 1, *np.random.default_rng(1).integers(0, len(content), 30).tolist()}
+    for at in sorted(places):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(InputError, match=name):
+            read_package(folder)
+    path.write_bytes(content)
+    read_package(folder)
+
+
+def test_an_altered_byte_of_the_checksums_is_found(packaged):
+    folder, _, _ = packaged(seeds=(0,))
+    path = folder / "checksums.json"
+    content = path.read_bytes()
+    for at, was in enumerate(content):
+        flip = (0x01, 0x20, 0x80)[at % 3]
+        path.write_bytes(content[:at] + bytes([was ^ flip]) + content[at + 1 :])
+        with pytest.raises(InputError, match=re.escape(str(folder))):
+            read_package(folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "checksums.json"],
+)
+@pytest.mark.parametrize("how", ["gone", "empty", "cut"])
+def test_a_lost_file_is_found(name, how, packaged):
+    folder, _, _ = packaged()
+    path = folder / name
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if how == "empty" else path.read_bytes()[:-40])
+    with pytest.raises(InputError, match=name):
+        read_package(folder)
+
+
+def test_a_file_that_was_added_is_no_part_of_the_model(packaged, trained):
+    folder, _, _ = packaged(seeds=(0,))
+    before = read_package(folder).predict_rows(rows_of()).tobytes()
+    (folder / "seed-9.ubj").write_bytes(trained("binary", 9).booster)
+    model = read_package(folder)
+    assert model.seeds == (0,)
+    assert model.predict_rows(rows_of()).tobytes() == before
+
+
+def test_a_package_written_over_another_holds_the_new_model_only(packaged, make_tables, trained):
+    folder, encoder, _ = packaged(seeds=(0, 2))
+    other = replace(encoder, fitted_on=("2013-03",))
+    write_package(
+        folder,
+        Model(other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00")),
+    )
+    model = read_package(folder)
+    assert (model.seeds, model.encoder) == ((5,), other)
+    assert (model.learnt.keys.tolist(), model.learnt.newest) == ([2**64 - 1], "2013-03-31T00:00:00")
+
+
+def test_checksums_are_those_of_the_files(packaged):
+    import hashlib
+
+    folder, _, _ = packaged()
+    sums = json.loads((folder / "checksums.json").read_text())
+    assert sorted(sums) == [name for name in names(folder) if name != "checksums.json"]
+    for name, was in sums.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == was
