@@ -25,6 +25,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a process per core is enough
 import numpy as np
 import polars as pl
 
+from evergreen.dataset import Dataset
 from evergreen.decision import PROMOTE, ROLL_BACK
 from evergreen.evaluation.held_out import HeldOut
 from evergreen.evaluation.metrics import measure
@@ -47,6 +48,20 @@ PLACES = {"ash": 0.0, "bay": 0.7, "cove": -0.7, "dell": 1.4}  # what each adds t
 NUMBERS = ("first", "second", "third", "noise")
 ENCODER = Encoder(
     "binary", (*NUMBERS, "place"), {"place": tuple(PLACES)}, ("no", "yes"), ("first batch",)
+)
+DATASET = Dataset(
+    columns={
+        "id": pl.String(),
+        "time": pl.Datetime("us"),
+        "label": pl.String(),
+        "place": pl.String(),
+        **dict.fromkeys(NUMBERS, pl.Float32()),
+    },
+    key=("id",),
+    time="time",
+    label=pl.col("label"),
+    known_later=("label",),
+    features={name: pl.col(name) for name in (*NUMBERS, "place")},
 )
 QUICK: dict[str, Any] = {
     "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64,
@@ -118,6 +133,7 @@ class Way:
         made = trees_of(
             tables,
             trained,
+            DATASET,
             self.params,
             learnt,
             self.params.sweep.seed_list(),

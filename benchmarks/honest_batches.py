@@ -25,9 +25,9 @@ from evergreen.features.prepare import featurize
 from evergreen.features.split import LABEL, TIME
 from evergreen.ingest.manifest import Entry, Manifest
 from evergreen.params import Drift
-from evergreen.quality.held_batches import SHORTEST, SKETCH, find_held
+from evergreen.quality.held_batches import SHORTEST, find_held
 from evergreen.statistics.psi import FEWEST_BATCHES, FEWEST_ROWS
-from evergreen.statistics.sketch import sketch
+from evergreen.statistics.sketch import SKETCH, sketch
 from late_flights import flights
 from late_flights.dataset import dataset
 

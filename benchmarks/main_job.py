@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -52,7 +53,7 @@ def whole_job(folder: Path) -> list[Sequence[str]]:
     command(sys.executable, "-c", EMPTY_FLOW, env=environment)
     for number in range(ROUNDS):
         fresh = new_project(folder / f"job{number}")
-        timed["job"].append(clock(lambda fresh=fresh: evergreen(fresh, "run")))
+        timed["job"].append(clock(partial(evergreen, fresh, "run")))
         timed["script"].append(
             clock(lambda: command(sys.executable, "-m", "benchmarks.plain_script"))
         )
@@ -96,13 +97,7 @@ def recording(folder: Path) -> Sequence[str]:
     for number in range(30):
         one = trained[number % len(trained)]
         metrics = {"roc_auc": 0.7, "average_precision": 0.5, "log_loss": 0.5, "brier": 0.2}
-        seconds.append(
-            clock(
-                lambda one=one, metrics=metrics: tracker.record_seed(
-                    parent, one, metrics, "benchmark"
-                )
-            )
-        )
+        seconds.append(clock(partial(tracker.record_seed, parent, one, metrics, "benchmark")))
     points = statistics.median(2 * len(one.history["train"]) for one in trained)
     return (
         "recording one seed",

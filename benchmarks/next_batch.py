@@ -12,7 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import yaml
@@ -71,8 +73,13 @@ def make(folder: Path, batches: int) -> Project:
 
 def bring_up_to_date(project: Project, batches: int) -> None:
     chosen = params.load(project.params)
-    for name, step in (("ingest", ingest), ("validate", validate), ("prepare", prepare)):
-        done = run_stage(project, name, lambda _, step=step: step(project, chosen))
+    steps: dict[str, Callable[[Any], Any]] = {
+        "ingest": lambda _: ingest(project, dataset, chosen),
+        "validate": lambda _: validate(project, Contract.of(project, chosen)),
+        "prepare": lambda _: prepare(project, dataset, chosen, find_held),
+    }
+    for name, step in steps.items():
+        done = run_stage(project, name, step)
         assert done is not None
         assert len(done.new) == batches
 
@@ -93,11 +100,12 @@ def take_one_more(root: str) -> None:
     project = Project(Path(root))
     chosen = params.load(project.params)
     took = {}
-    for name, step in (
-        ("ingest", lambda _: ingest(project, dataset, chosen, following=True)),
-        ("validate", lambda _: validate(project, Contract.of(project, chosen))),
-        ("prepare", lambda _: prepare(project, dataset, chosen, find_held)),
-    ):
+    steps: dict[str, Callable[[Any], Any]] = {
+        "ingest": lambda _: ingest(project, dataset, chosen, following=True),
+        "validate": lambda _: validate(project, Contract.of(project, chosen)),
+        "prepare": lambda _: prepare(project, dataset, chosen, find_held),
+    }
+    for name, step in steps.items():
         began = time.perf_counter()
         done = run_stage(project, name, step, force=name == "ingest")
         took[name] = time.perf_counter() - began

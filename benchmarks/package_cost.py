@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from late_flights.dataset import dataset
@@ -23,7 +24,7 @@ from benchmarks.rounds import tables_of
 from evergreen.features.prepare import featurize
 from evergreen.params import Params
 from evergreen.replay.replay import fit_seeds
-from evergreen.scoring.package import Learnt, read_package, write_package
+from evergreen.scoring.package import Learnt, Model, read_package, write_package
 from late_flights import flights
 
 SEEDS, ROUNDS, REPEATS = 10, 200, 100
@@ -44,16 +45,13 @@ def main() -> None:
     for name, boosters in (("median seed", {0: trained[0]}), (f"mean of {SEEDS}", trained)):
         with tempfile.TemporaryDirectory() as folder:
             assert tables.encoder
-            package = write_package(
-                Path(folder, "package"),
-                tables.encoder,
-                boosters,
-                Learnt(np.empty(0, np.uint64), "2013-01-31"),
-            )
+            learnt = Learnt(np.empty(0, np.uint64), "2013-01-31")
+            made = Model(tables.encoder, boosters, learnt)
+            package = write_package(Path(folder, "package"), made)
             size = sum(path.stat().st_size for path in package.iterdir()) / 1e6
             model = read_package(package)
-        one = 1000 * median(lambda model=model: model.predict_rows(rows[:1]), REPEATS)
-        many = median(lambda model=model: model.predict_rows(million), 1)
+        one = 1000 * median(partial(model.predict_rows, rows[:1]), REPEATS)
+        many = median(partial(model.predict_rows, million), 1)
         print(f"{name:15} {size:5.1f} MB  {one:5.1f} ms   {many:6.1f} s", flush=True)
 
 

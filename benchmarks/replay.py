@@ -6,7 +6,6 @@ was judged (`none`).
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -81,4 +80,4 @@ def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

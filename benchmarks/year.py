@@ -6,7 +6,6 @@ the gate decides.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -37,4 +36,4 @@ def told(said: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import io
+import importlib.util
 import json
 import keyword
 import os
@@ -22,8 +22,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import zipfile
-from base64 import urlsafe_b64encode as b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -139,10 +137,7 @@ def bake(repo: Path, project: Path, answers: Answers) -> None:
 
 
 def build_wheel(repo: Path) -> tuple[str, bytes]:
-    """Return the name and the bytes of the library's wheel, with its docs; the same files give the same bytes.
-
-    Nothing is compressed: what deflating gives depends on the machine, and git compresses anyway.
-    """
+    """Return the name and the bytes of the library's wheel, with its docs; the same files give the same bytes."""
     settings = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
     about = settings["project"]
     stated = re.search(
@@ -157,6 +152,9 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
         "Metadata-Version: 2.1", "Name: evergreen", f"Version: {version}", f"Summary: {about['description']}",
         f"License: {about['license']}", f"Requires-Python: {about['requires-python']}",
         *(f"Requires-Dist: {needed}" for needed in about["dependencies"]),
+        *(line for extra, needed in about["optional-dependencies"].items()
+          for line in (f"Provides-Extra: {extra}",
+                       *(f'Requires-Dist: {one}; extra == "{extra}"' for one in needed))),
     ]  # fmt: skip
     groups = {"console_scripts": about["scripts"], **about["entry-points"]}
     entries = [
@@ -170,27 +168,27 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
         elif matches(path, LIBRARY_DOCS):
             text = cut_blocks((repo / path).read_text(encoding="utf-8"), {"infra": "compose"}, path)
             files[f"evergreen/{path}"] = text.encode()
-    about_it = f"evergreen-{version}.dist-info"
-    files[f"{about_it}/METADATA"] = ("\n".join(metadata) + "\n").encode()
-    files[f"{about_it}/WHEEL"] = (
-        b"Wheel-Version: 1.0\nGenerator: evergreen\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    maker = load_wheel(repo)
+    content = maker.build_wheel(
+        version,
+        files,
+        {
+            "METADATA": ("\n".join(metadata) + "\n").encode(),
+            "entry_points.txt": "\n".join(entries).encode(),
+            "licenses/LICENSE": (repo / "LICENSE").read_bytes(),
+        },
     )
-    files[f"{about_it}/entry_points.txt"] = "\n".join(entries).encode()
-    files[f"{about_it}/licenses/LICENSE"] = (repo / "LICENSE").read_bytes()
-    record = f"{about_it}/RECORD"
-    sums = {name: b64encode(hashlib.sha256(content).digest()) for name, content in files.items()}
-    lines = [
-        f"{name},sha256={sums[name].decode().rstrip('=')},{len(files[name])}"
-        for name in sorted(files)
-    ]
-    files[record] = ("\n".join([*lines, f"{record},,"]) + "\n").encode()
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name)  # of 1980
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, files[name])
-    return f"evergreen-{version}-py3-none-any.whl", content.getvalue()
+    return maker.name_of(version), content
+
+
+def load_wheel(repo: Path) -> Any:
+    """Return the module of the library that writes wheels, without importing the library."""
+    spec = importlib.util.spec_from_file_location("wheel_of", repo / LIBRARY / "wheel.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 pin() { uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 "$@"; }
 pin --group build -o requirements/build.txt
-pin pyproject.toml --group build -o requirements/run.txt
-pin pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+pin pyproject.toml --extra pipeline --group build -o requirements/run.txt
+pin pyproject.toml --extra pipeline --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 pin --group server -c requirements/dev.txt -o requirements/server.txt
 pin --group template -c requirements/dev.txt -o requirements/template.txt

@@ -56,4 +56,4 @@ def read(batch: str) -> pl.DataFrame:
     named = pl.Series(shop).replace_strict({at: f"shop {at}" for at in range(SHOPS)})
     columns = {"number": at * ROWS + np.arange(ROWS), "hour": times, "shop": named, "price": price,
                "temperature": warmth, "sales": sales}  # fmt: skip
-    return pl.DataFrame(columns).cast(dataset.columns)
+    return pl.DataFrame(columns).cast(dict(dataset.columns))  # type: ignore[arg-type]

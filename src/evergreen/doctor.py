@@ -6,7 +6,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -19,6 +19,7 @@ from evergreen.redact import redact
 from evergreen.stores.git import read_commit
 from evergreen.training.device import count_cores, count_gpus, pick_device
 
+PIPELINE = "pipeline"  # the extra of this library that a project needs
 ENOUGH_DISK = 1.0  # GB
 
 
@@ -107,12 +108,15 @@ def _libraries(project: Project) -> Finding:
     return Finding("libraries", not wrong, found, advice)
 
 
-def _unfit(distribution: str) -> Iterator[str]:
+def _unfit(distribution: str, extras: Iterable[str] = (PIPELINE,)) -> Iterator[str]:
+    """Yield what is missing or of another version than the distribution asks for, its extras too."""
     from packaging.requirements import Requirement
 
     for line in requires(distribution) or []:
         wanted = Requirement(line)
-        if wanted.marker and not wanted.marker.evaluate():
+        if wanted.marker and not any(
+            wanted.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+        ):
             continue
         try:
             have = version(wanted.name)
@@ -121,6 +125,8 @@ def _unfit(distribution: str) -> Iterator[str]:
         else:
             if have not in wanted.specifier:
                 yield f"{wanted.name} {have} is not {wanted.specifier}"
+            if wanted.extras:
+                yield from _unfit(wanted.name, wanted.extras)
 
 
 def _disk(project: Project) -> Finding:

@@ -92,7 +92,7 @@ def verify(project: Path) -> None:
     settings = tomllib.loads((project / "pyproject.toml").read_text())
     assert settings["project"]["name"] == answers["project_slug"]
     assert settings["project"]["license"] == engine.SPDX.get(answers["license"], answers["license"])
-    assert settings["project"]["dependencies"] == ["evergreen"]
+    assert settings["project"]["dependencies"] == ["evergreen[pipeline]"]
     assert settings["tool"]["evergreen"]["package"] == package
     assert wheel.name.split("-")[1] in SpecifierSet(settings["tool"]["evergreen"]["requires"])
     pin = f"./vendor/{wheel.name} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"

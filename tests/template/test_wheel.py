@@ -19,6 +19,7 @@ from packaging.metadata import Metadata
 from template.making import bake, wheel_of
 
 import evergreen
+from evergreen import doctor
 from evergreen_template import bake as engine
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,12 @@ def test_it_says_what_pyproject_says(project: Path, template: Path) -> None:
     assert Metadata.from_email(found.read_text("METADATA") or "").name == "evergreen"
     assert found.version == evergreen.__version__
     assert found.metadata["Requires-Python"] == wanted["requires-python"]
-    assert found.requires == wanted["dependencies"]
+    extras = wanted["optional-dependencies"]
+    assert found.requires == [
+        *wanted["dependencies"],
+        *(f'{line}; extra == "{extra}"' for extra, lines in extras.items() for line in lines),
+    ]
+    assert found.metadata.get_all("Provides-Extra") == [*extras] == [doctor.PIPELINE]
     points = {(point.group, point.name, point.value) for point in found.entry_points}
     assert points == {
         (group, name, value)
