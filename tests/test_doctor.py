@@ -18,7 +18,7 @@ import yaml
 from conftest import ROOT
 
 from evergreen import doctor, params
-from evergreen.doctor import Finding, examine, find_docs, port_is_free
+from evergreen.doctor import Finding, examine, port_is_free
 from evergreen.project import Project
 from evergreen.training import device
 from late_flights.dataset import dataset
@@ -286,8 +286,3 @@ def test_a_port_is_free_right_after_its_server_has_gone() -> None:
         with socket.create_connection(("127.0.0.1", port)), listener.accept()[0] as served:
             served.shutdown(socket.SHUT_RDWR)
     assert port_is_free(port)
-
-
-def test_every_page_of_the_documentation_is_found() -> None:
-    pages = {path.stem: path for path in (ROOT / "docs").glob("*.md")}
-    assert find_docs() == pages | {"another_model.py": ROOT / "docs" / "another_model.py"}

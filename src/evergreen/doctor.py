@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from evergreen.errors import InputError, explain
 from evergreen.finding import count, span
@@ -211,13 +210,3 @@ def _ports(params: Params) -> Iterator[Finding]:
         yield Finding(
             f"port {port} ({name})", fine=True, found="free" if free else "in use", advice=advice
         )
-
-
-def find_docs() -> dict[str, Path]:
-    """Return name -> file of each page and example of the documentation: in the installed library, or beside its source."""
-    package = Path(__file__).resolve().parent
-    folder = next(
-        (one for one in (package / "docs", package.parents[1] / "docs") if one.is_dir()), package
-    )
-    pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
-    return pages | {path.name: path for path in sorted(folder.glob("*.py"))}

@@ -52,7 +52,7 @@ def test_every_parameter_is_optional_and_explained_on_prefects_page() -> None:
         name for name, one in replay.parameters.properties.items() if not one.get("description")
     ] == []
     defaults = {name: one.default for name, one in inspect.signature(replay.fn).parameters.items()}
-    options = {str(one.name): one.default for one in cli.main.commands["replay"].params}
+    options = {str(option.name): option.default for option in cli.main.commands["replay"].params}
     assert set(options) == set(defaults) - {"policies"}
     assert options["every"] == defaults["every"]
 

@@ -1,0 +1,54 @@
+"""`evergreen ...`: thin commands by topic; what takes long to import is imported inside them."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import sys
+
+import click
+
+from evergreen import __version__
+from evergreen.cli import (
+    data,
+    docs,
+    monitoring,
+    project,
+    promotion,
+    replay,
+    scoring,
+    services,
+    status,
+    training,
+)
+from evergreen.cli.group import Commands, print_without_secrets
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="evergreen")
+def main() -> None:
+    """A machine-learning pipeline whose model stays fresh."""
+    sys.excepthook = print_without_secrets
+    # Else Python ends by looking through all libraries for garbage, which takes a second
+    atexit.register(gc.freeze)
+
+
+for command in (
+    data.ingest,
+    data.validate,
+    data.stage,
+    training.run,
+    scoring.score,
+    monitoring.monitor,
+    replay.replay,
+    status.status,
+    promotion.promote,
+    promotion.rollback,
+    promotion.history,
+    project.adopt,
+    project.doctor,
+    project.update,
+    docs.docs,
+    services.up,
+):
+    main.add_command(command)
