@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -285,7 +286,7 @@ class Params(Section):
         """The file that this was read from, as it was then; empty where it was read from none."""
         return self._text
 
-    def override(self, **sections: dict[str, Any]) -> Params:
+    def override(self, **sections: Mapping[str, Any]) -> Params:
         """Return a copy with some values replaced, checked like the file; None means 'as in the file'.
 
         Raises InputError for a value that the file could not hold either.
