@@ -1,1 +1,1 @@
-"""Order only: which step, how often retried, what the Prefect UI shows."""
+"""The order of the steps: which comes after which, and what the Prefect UI asks for."""

@@ -373,6 +373,7 @@ def test_a_flow_that_is_not_there_is_told(
     project = installed(own_package(tmp_path, "prices_that_stand"))
     refusal(lambda: project.flow("training"), "flows/training.py is missing", "bring it back")
     flows_at(tmp_path, "")
+    assert project.flow("scoring").name == "scoring"  # the library's
     (tmp_path / "flows" / "monitoring.py").write_text("watching = 1\n")
     refusal(lambda: project.flow("monitoring"), "flows/monitoring.py does not define monitoring")
     (tmp_path / "flows" / "scoring.py").write_text("scoring = nothing\n")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evergreen.dataset import Dataset
 
 SETTINGS = "pyproject.toml"
+FLOWS = "evergreen.orchestration.flows"  # those that a project takes as they are
 EXAMPLES = {  # what to write where it is not there
     "package": 'package = "my_pipeline", the name of the folder below src/ that holds dataset.py',
     "requires": f'requires = ">={__version__}", the versions of evergreen that the project works with',
@@ -124,13 +125,18 @@ class Project:
         return sorted({path for name in names for path in code.with_imports(self._find(name))})
 
     def flow(self, name: str) -> Any:
-        """Return the flow called `name`, of `flows/<name>.py`. Raises InputError where it is not there."""
+        """Return the flow called `name`, of `flows/<name>.py`, else the library's.
+
+        Raises InputError where there is neither.
+        """
         path = self.root / "flows" / f"{name}.py"
         code.keep(path.parent)
         if not path.is_file():
-            raise InputError(
-                f"flows/{name}.py is missing: it holds the flow {name!r}; bring it back"
-            )
+            if not find_spec(f"{FLOWS}.{name}"):
+                raise InputError(
+                    f"flows/{name}.py is missing: it holds the flow {name!r}; bring it back"
+                )
+            return getattr(import_module(f"{FLOWS}.{name}"), name)
         found = getattr(code.load(path, f"{self.package}_flows.{name}"), name, None)
         if not callable(found):
             raise InputError(

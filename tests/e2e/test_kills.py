@@ -27,7 +27,7 @@ LATE = """
 import os, signal, sys, threading, time
 from dataclasses import replace
 from pathlib import Path
-from evergreen.model import baselines
+from evergreen.evaluation import baselines
 from evergreen.orchestration.steps import life, models
 delay, report, fit, refit = float(sys.argv.pop(1)), Path(sys.argv.pop(1)), baselines.fit_linear, models.refit
 def weak(tables, seed):  # so that the trees go live

@@ -16,7 +16,7 @@ import warnings
 
 import pytest
 import yaml
-from conftest import copy_project, environment
+from conftest import ROOT, copy_project, environment
 from dvc.output import Output
 
 from evergreen import code, recipes
@@ -111,7 +111,7 @@ def fresh(tmp_path):
 
 def edit(project, section, **values):
     content = yaml.safe_load(project.params.read_text())
-    content[section] |= values
+    content[section] = content.get(section, {}) | values
     project.params.write_text(yaml.safe_dump(content))
 
 
@@ -342,6 +342,8 @@ def test_all_stages_are_to_run_at_first(fresh):
         ("validate", {"max_bad_rows": 0.5}, ["validate"]),
         ("prepare", {"min_level_rows": 3}, ["prepare"]),
         ("split", {"train_batches": 4}, ["prepare"]),
+        ("split", {"min_share": 0.1}, []),
+        ("train", {"refit": "none"}, ["prepare"]),
         ("train", {"max_depth": 3, "rounds": 10}, []),
     ],
 )
@@ -737,16 +739,62 @@ def test_parameters_count_as_they_were_read(settled):
     )
 
 
-def test_parameters_that_are_not_written_are_named(settled):
-    with pytest.raises(
-        InputError, match=r"lacks drift\.accepted, which dvc\.yaml names: write it, or restore"
-    ):
-        run_stage(
-            settled,
-            "prepare",
-            work_of(settled, "prepare"),
-            params=b"task: binary\nsource: {}\ndrift: {}\n",
-        )
+# What is no longer written, whether its value was the default, and which stages have to run then
+LEFT = {
+    "a default": ({}, ("drift", "hold"), []),
+    "another value": ({"drift": {"hold": 0.25}}, ("drift", "hold"), ["prepare"]),
+    "a section of defaults": ({}, ("split",), []),
+    "a section with another value": ({"split": {"train_batches": 3}}, ("split",), ["prepare"]),
+}
+
+
+def leave_out(project, section, key=None):
+    content = yaml.safe_load(project.params.read_text())
+    del (content if key is None else content[section])[section if key is None else key]
+    project.params.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_a_parameter_that_is_not_written_counts_as_its_default(case, settled):
+    values, left, due = LEFT[case]
+    for section, changed in values.items():
+        edit(settled, section, **changed)
+    text = settled.params.read_bytes()
+    run_stage(settled, "prepare", work_of(settled, "prepare"), params=text, force=True)
+    leave_out(settled, *left)
+    assert changed_stages(settled) == due
+    done = run_stage(
+        settled, "prepare", work_of(settled, "prepare"), params=settled.params.read_bytes()
+    )
+    assert done == ("prepare done" if due else None)
+    assert changed_stages(settled) == []
+
+
+def test_another_default_of_a_later_release_runs_a_stage_again(settled):
+    leave_out(settled, "drift", "hold")
+    assert changed_stages(settled) == []
+    recorded = lock_of(settled)
+    assert b"drift.hold: 0.5" in recorded
+    (settled.root / "dvc.lock").write_bytes(
+        recorded.replace(b"drift.hold: 0.5", b"drift.hold: 0.4")
+    )
+    assert changed_stages(settled) == ["prepare"]
+
+
+def test_a_key_that_is_no_parameter_is_named(settled):
+    dvc_yaml = settled.root / "dvc.yaml"
+    dvc_yaml.write_text(dvc_yaml.read_text().replace("- drift.hold", "- drift.holds"))
+    with pytest.raises(InputError, match=r"dvc\.yaml names drift\.holds, which is no parameter"):
+        run_stage(settled, "prepare", work_of(settled, "prepare"), params=b"{}")
+
+
+def test_dvc_by_itself_finds_all_that_it_asks_for_in_the_file_of_the_project():
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
+        for key in (one for one in stage["params"] if isinstance(one, str)):
+            section, _, name = key.partition(".")
+            assert section in content
+            assert not name or name in content[section]
 
 
 def test_a_dvc_lock_that_is_checked_out_meanwhile_is_not_what_ran(settled):

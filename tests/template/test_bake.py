@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, environment, git
+from conftest import environment, git
 from template.making import BIN, CHOICES, bake, files, verify, wheel_of
 
-from evergreen import params
 from evergreen_template import bake as engine
 
 pytestmark = pytest.mark.slow
@@ -340,15 +339,6 @@ def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
     assert "More of my_pipeline." in (project / "README.md").read_text()
     assert b"NEW = True" in wheel_of(project).read_bytes()
     verify(project)
-
-
-def test_the_parameters_of_the_reference_are_the_defaults() -> None:
-    given, defaults = (
-        one.model_dump() for one in (params.load(ROOT / "params.yaml"), params.Params())
-    )
-    for of_the_example in ("source", "tracking"):
-        assert given.pop(of_the_example) != defaults.pop(of_the_example)
-    assert given == defaults
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,7 @@ import yaml
 from evergreen import code, recipes
 from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, write_entries, write_whole
-from evergreen.params import Params, read_yaml
+from evergreen.params import Params, look_up
 from evergreen.project import Project
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ DAMAGED = (
     "dvc.lock is damaged: restore it with `git checkout dvc.lock`, or remove it, and the next run records anew what is "
     "there"
 )
+PARAMS = "params.yaml"
 # In a project: a link to the numbers of the library that is installed
 RECIPES = Path(".dvc", "tmp", "recipes.py")
 _LOCKS: dict[Path, bytes] = {}  # of each project: dvc.lock as this process left it
@@ -125,8 +126,17 @@ def link_recipes(project: Project) -> None:
 
 def changed_stages(project: Project) -> list[str]:
     """Return the stages that a run would not skip for DVC's reasons."""
+    params = project.params.read_bytes()
     with _opened(project) as repo:
-        return [name for name in STAGES if _stage(repo, name).changed()]
+        return [name for name in STAGES if _is_due(_stage(repo, name), params)]
+
+
+def _is_due(stage: Any, params: bytes) -> bool:
+    """Return whether a stage has something to do; a parameter that is not written counts as its default."""
+    own = [dep for dep in stage.deps if Path(dep.fs_path).name == PARAMS]
+    ran = {id(dep): found for dep in own if (found := _what_runs(dep, params))}
+    changed = stage.changed_stage() or _changed_deps(stage, ran)
+    return bool(changed or stage.changed_outs())
 
 
 def data_versions(project: Project) -> dict[str, str]:
@@ -160,7 +170,7 @@ def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
         numbers: Any = {name: getattr(recipes, name) for name in dep.params}
         return HashInfo("params", numbers)
     if isinstance(dep, ParamsDependency):
-        values: Any = _values(dep.params, params) if params else None
+        values: Any = look_up(params, dep.params) if params else None
         return HashInfo("params", values) if params else None
     content = code.ran(dep.fs_path)
     return (
@@ -168,22 +178,6 @@ def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
         if content is None
         else HashInfo("md5", hashlib.md5(content, usedforsecurity=False).hexdigest())
     )
-
-
-def _values(keys: Iterable[str], params: bytes) -> dict[str, Any]:
-    """Return what the text of `params.yaml` holds under each of `keys`, such as `drift.hold`."""
-    found = {}
-    for key in keys:
-        value = read_yaml(params.decode(), Path("params.yaml"))
-        for part in key.split("."):
-            if not isinstance(value, dict) or part not in value:
-                raise InputError(
-                    f"params.yaml lacks {key}, which dvc.yaml names: write it, or restore the file with `git checkout "
-                    "params.yaml`"
-                )
-            value = value[part]
-        found[key] = value
-    return found
 
 
 def _changed_deps(stage: Any, ran: Mapping[int, HashInfo]) -> bool:
@@ -200,6 +194,11 @@ def _changed_deps(stage: Any, ran: Mapping[int, HashInfo]) -> bool:
 
 def _save(dep: Any, ran: HashInfo | None) -> None:
     """Record a dependency: code and parameters as they ran."""
+    from dvc.dependency.param import ParamsDependency
+
+    if ran and isinstance(dep, ParamsDependency):  # which would refuse a key that is not written
+        dep.hash_info = ran
+        return
     if ran is None or dep.exists:
         dep.save()
     if ran and dep.hash_info != ran:  # edited since

@@ -12,6 +12,7 @@ from evergreen.errors import InputError
 from evergreen.files import write_entries
 from evergreen.orchestration.steps import data
 from evergreen.orchestration.steps.job import Job
+from evergreen.orchestration.steps.run import Run
 from evergreen.validation.validate import BatchReport, Check
 
 
@@ -36,7 +37,7 @@ def test_a_batch_that_nobody_has_cannot_be_vouched_for(
         InputError,
         match=r"drift.accepted: data/raw holds no batch '2013-5': did you mean '2013-05'\?",
     ):
-        data.prepare.fn(job)
+        data.prepare.fn(Run(job, ""))
 
 
 def test_the_table_of_validation_says_what_is_wrong(

@@ -145,9 +145,10 @@ def test_a_decision_that_is_tried_again_promotes_once(
         "evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png"
     )
     monkeypatch.setattr(Job, "registry", property(lambda _: Half()))
-    judged: Any = SimpleNamespace(evidence=SimpleNamespace(champion=None))
+    judged = SimpleNamespace(evidence=SimpleNamespace(champion=None))
+    run: Any = SimpleNamespace(job=job, run_id="run", registered=WAITING, judged=judged)
     with disable_run_logger():
-        _, decision = life.settle.fn(job, "run", WAITING, judged)
+        _, decision = life.settle.fn(run)
     assert decision.action == PROMOTE
     assert done == ["recovered", *([] if champion else ["promoted"])]
 

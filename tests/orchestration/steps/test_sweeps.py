@@ -80,7 +80,8 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from evergreen.errors import InputError
-from evergreen.model import evaluate, train
+from evergreen.evaluation import evaluate
+from evergreen.training import xgboost as train
 from evergreen.training.sweep import JUDGED, Slots
 from evergreen.params import Params
 from evergreen.project import Project

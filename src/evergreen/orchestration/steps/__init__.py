@@ -1,4 +1,61 @@
-"""Each step as a Prefect task: how often it is retried, how long it may take, what the UI shows of it.
+"""The steps that flows are made of: what a line of `flows/training.py` or `flows/monitoring.py` calls.
 
-The one place for such policy: steps know no Prefect, flows know only order.
+Behind each are Prefect tasks: how often it is retried, how long it may take, what the UI shows of
+it. This is the one place for such policy: what they call knows no Prefect, flows know only order.
 """
+
+from evergreen.orchestration.steps.data import ingest, prepare, validate
+from evergreen.orchestration.steps.run import (
+    Monitoring,
+    Outcome,
+    Run,
+    Training,
+    Watch,
+    open_monitoring,
+    open_training,
+)
+from evergreen.orchestration.steps.training import (
+    check_leaks,
+    compare,
+    conclude,
+    decide,
+    evaluate,
+    refit,
+    register,
+    reuse,
+    train,
+)
+from evergreen.orchestration.steps.watching import (
+    ask,
+    know_champion,
+    look,
+    look_back,
+    write_page,
+)
+
+__all__ = [
+    "Monitoring",
+    "Outcome",
+    "Run",
+    "Training",
+    "Watch",
+    "ask",
+    "check_leaks",
+    "compare",
+    "conclude",
+    "decide",
+    "evaluate",
+    "ingest",
+    "know_champion",
+    "look",
+    "look_back",
+    "open_monitoring",
+    "open_training",
+    "prepare",
+    "refit",
+    "register",
+    "reuse",
+    "train",
+    "validate",
+    "write_page",
+]

@@ -12,17 +12,19 @@ from prefect.logging import get_run_logger
 
 from evergreen.finding import count, span
 from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.orchestration.steps.run import Run
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.stores.dvc import run_stage, run_step
 
 
 @task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
       timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
-def ingest(job: Job) -> Any:
+def ingest(run: Run) -> Any:
     """Take new batches from the source into data/raw/."""
     from evergreen.ingest import batches
     from evergreen.ingest.listing import few
 
+    job, run.steps["ingest"] = run.job, "skipped"
     seen = batches.look(job.project, job.dataset, job.params)
     if seen.passed_over:
         get_run_logger().warning("passed over in the source: %s", few(seen.passed_over))
@@ -35,6 +37,7 @@ def ingest(job: Job) -> Any:
     )
     if done is None or not done.new:
         return skipped("no new batch")
+    run.steps["ingest"] = "done"
     get_run_logger().info(
         "%s, %s", count(len(done.new), "new batch", "new batches"), span(done.new)
     )
@@ -42,11 +45,12 @@ def ingest(job: Job) -> Any:
 
 
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
-def validate(job: Job) -> Any:
+def validate(run: Run) -> Any:
     """Check new batches; quarantine bad rows, stop at a bad batch."""
     from evergreen.validation.validate import BadBatchError, Contract, read_reports, stale
     from evergreen.validation.validate import validate as check
 
+    job, run.steps["validate"] = run.job, "skipped"
     try:
         contract = Contract.of(job.project, job.params)
         done = run_step(
@@ -57,6 +61,7 @@ def validate(job: Job) -> Any:
         raise
     if done is None:
         return skipped("unchanged since it was validated")
+    run.steps["validate"] = "done"
     publish_validation(job, done.reports)
     new = [one for one in done.reports if one.batch in done.new]
     bad = sum(one.quarantined for one in new)
@@ -94,13 +99,14 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
 
 
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
-def prepare(job: Job) -> Any:
+def prepare(run: Run) -> Any:
     """Turn validated batches into features, split them by time, fit the encoder on training rows."""
     from evergreen.features.prepare import prepare as make
     from evergreen.features.prepare import stale
     from evergreen.ingest.manifest import Manifest
     from evergreen.quality.held_batches import check_accepted, find_held, tell_held
 
+    job, run.steps["prepare"] = run.job, "skipped"
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
     work = partial(make, job.project, job.dataset, job.params, find_held)
     done = run_step(job.project, job.params, "prepare", work, stale)
@@ -109,6 +115,7 @@ def prepare(job: Job) -> Any:
         get_run_logger().warning("held back: %s", told)
     if done is None:
         return skipped("unchanged since it was prepared")
+    run.steps["prepare"] = "done"
     parts = {NAMES[role]: getattr(done.split, role).batches for role in NAMES}
     if done.split.judged:
         parts = {"training, judged by cross-validation:": done.split.judged.batches}

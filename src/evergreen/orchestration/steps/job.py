@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,7 +45,7 @@ class Job:
     tracker: Tracker = field(repr=False)
 
     @classmethod
-    def open(cls, **sections: dict[str, Any]) -> Job:
+    def open(cls, **sections: Mapping[str, Any]) -> Job:
         """Return the job of the project around the working directory, some parameters replaced."""
         project = Project.find()
         params = parameters.load(project.params).override(**sections)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import pause_flow_run, task
 from prefect.cache_policies import NO_CACHE
@@ -16,15 +16,17 @@ from pydantic import Field
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
 from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, waiting
-from evergreen.orchestration.steps.models import Plan
+from evergreen.orchestration.steps.models import linear_of, trees_of
 from evergreen.orchestration.steps.shown import create_markdown_artifact
-from evergreen.orchestration.steps.sweeps import Search
 from evergreen.promotion.candidates import Contender, face
 from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import approved, decide
 from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions
 from evergreen.stores.registry import ASKED, CHAMPION, REFUSED, Registered
+
+if TYPE_CHECKING:
+    from evergreen.orchestration.steps.run import Training
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 
@@ -38,13 +40,13 @@ class Approval(RunInput):
 
 @task(name="compare", task_run_name="compare", retries=1, retry_condition_fn=not_a_mistake, timeout_seconds=3600,
       cache_policy=NO_CACHE)  # fmt: skip
-def compare(
-    job: Job, trees: Contender, linear: Contender, evaluation: Any, notes: tuple[str, ...]
-) -> tuple[Contender, Judged]:
+def compare(run: Training) -> tuple[Contender, Judged]:
     """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
     from evergreen.evaluation.evaluate import MODEL
     from evergreen.features.split import Split, read_part
 
+    job, notes = run.job, run.notes
+    trees, linear = trees_of(run), linear_of(run)
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
     live = job.registry.champion()
     champion = job.candidate(live) if live else None
@@ -59,7 +61,7 @@ def compare(
         get_run_logger().warning(notes[-1])
     params, baselines = (
         job.params,
-        {name: p for name, p in evaluation.predictions.items() if name != MODEL},
+        {name: p for name, p in run.evaluation.predictions.items() if name != MODEL},
     )
     either = trees.candidate("trees"), linear.candidate("linear")
     chosen, judged = face(rows, *either, baselines, champion, params, notes)
@@ -68,14 +70,14 @@ def compare(
 
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
-def compare_refit(
-    job: Job, plan: Plan, live: Contender, judged: Contender, evidence: Judged, search: Search
-) -> Judged:
+def compare_refit(run: Training, live: Contender) -> Judged:
     """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
     from evergreen.features.keys import hash_rows
     from evergreen.features.split import Part, Split, read_part
     from evergreen.promotion.evidence import compare_refit as beside
 
+    job, evidence, judged = run.job, run.judged, run.contender
+    assert judged
     split = Split.read(job.project.features / "split.json")
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
     earlier = None if split.judged else read_part(job.project, newest)
@@ -85,17 +87,19 @@ def compare_refit(
     refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
     same = champion is not None and model.says_same(job.registry.open(champion))
     # Each fold tells of the others
-    influence = None if split.judged else _influence(job, plan, live.learner, search)
+    influence = None if split.judged else _influence(run, live.learner)
     refit = replace(refit, influence=influence, same=same)
     return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
 
 
-def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
+def _influence(run: Training, learner: str) -> Any:
     """Return what learning from the newest batch does on the rows before it, which no model has learnt from."""
     from evergreen.features.split import Split, read_part
     from evergreen.promotion.influence import find_influence, teach
     from evergreen.training.tables import load_around, load_tables
 
+    job, plan, search = run.job, run.plan, run.search
+    assert search
     around, params = load_around(job.project), job.params
     rounds = search.rounds(len(around.train), params.train.rounds)
     without = [one.trained.booster for one in search.seeds]
@@ -113,11 +117,14 @@ def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
     retry_condition_fn=not_a_mistake,
     cache_policy=NO_CACHE,
 )
-def reload(job: Job, registered: Registered, made: Contender, judged: Judged) -> Judged:
+def reload(run: Training) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
     from evergreen.features.split import Split, read_part
     from evergreen.promotion.evidence import distance
 
+    job, made, registered, judged = run.job, run.contender, run.registered, run.judged
+    assert made
+    assert registered
     model = made.model()
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
     afresh = job.registry.predict_afresh(registered.version, rows.select(model.encoder.features))
@@ -132,13 +139,13 @@ def reload(job: Job, registered: Registered, made: Contender, judged: Judged) ->
     retry_condition_fn=not_a_mistake,
     cache_policy=NO_CACHE,
 )
-def settle(
-    job: Job, run_id: str, registered: Registered, judged: Judged
-) -> tuple[Registered, Decision]:
+def settle(run: Training) -> tuple[Registered, Decision]:
     """Decide by the gate's rules, do what it says, and write it down."""
     from evergreen.features.split import Split
     from evergreen.report.comparison import draw_comparison
 
+    job, run_id, registered, judged = run.job, run.run_id, run.registered, run.judged
+    assert registered
     decision = decide(judged.evidence, job.params.gate)
     number = registered.version
     job.finish_cut()  # where this task is tried again

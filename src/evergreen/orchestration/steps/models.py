@@ -1,4 +1,4 @@
-"""The tasks that make a model: plan, leaks, evaluate, refit, register; sweeps.py trains."""
+"""The tasks that make a model: plan, leaks, evaluate, refit, register; sweeps.py trains them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,15 +17,13 @@ from evergreen.finding import count
 from evergreen.orchestration.steps.data import publish_bias
 from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
-from evergreen.orchestration.steps.sweeps import Search, Seed, Sweep, run_sweep
+from evergreen.orchestration.steps.sweeps import Seed, Sweep, curves_of, run_sweep
 from evergreen.promotion.candidates import Contender, learnt_all, learnt_before
 from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered
 from evergreen.training.cross_validation import part_bytes
-from evergreen.training.learner import Trained
 from evergreen.training.sweep import (
-    JUDGED,
     LIVE,
     Slots,
     Spread,
@@ -33,6 +31,12 @@ from evergreen.training.sweep import (
     sweep_fingerprint,
     way_of,
 )
+
+if TYPE_CHECKING:
+    from evergreen.evaluation.evaluate import Evaluation
+    from evergreen.orchestration.steps.run import Training
+    from evergreen.quality.bias import BiasReport
+    from evergreen.training.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def _lacks_champion(job: Job, registered: Registered) -> bool:
 
 
 @task(name="leaks", task_run_name="leaks", timeout_seconds=3600, cache_policy=NO_CACHE)
-def load(job: Job) -> tuple[Any, tuple[str, ...]]:
+def load(job: Job) -> tuple[Tables, tuple[str, ...]]:
     """Encode the rows, and stop where something in them is too good to be known at prediction time.
 
     Returns the tables, and what a person must be told of the checks.
@@ -153,25 +157,8 @@ def load(job: Job) -> tuple[Any, tuple[str, ...]]:
     return tables, notes
 
 
-def train(
-    job: Job, plan: Plan, run_id: str, tables: Any, search: Search | None
-) -> tuple[Any, list[Seed], list[int]]:
-    """Train what the holdout judges as what goes live will be: on all rows before the holdout, or fold by fold.
-
-    Returns the rows, the seeds that have a model, and those that failed.
-    """
-    from evergreen.training.tables import load_judged
-
-    rounds = None
-    if search:
-        tables = load_judged(job.project)
-        rounds = search.rounds(tables.rows_learnt(), job.params.train.rounds)
-    sweep = Sweep.of(job, JUDGED, tables, plan.device, plan.slots, rounds)
-    return tables, *run_sweep(job, sweep, run_id)
-
-
 @task(name="linear", task_run_name="linear", timeout_seconds=3600, cache_policy=NO_CACHE)
-def fit_linear(job: Job, tables: Any) -> bytes:
+def fit_linear(job: Job, tables: Tables) -> bytes:
     """Fit the linear model on the rows that the trees have learnt from."""
     from evergreen.evaluation import baselines
 
@@ -179,20 +166,8 @@ def fit_linear(job: Job, tables: Any) -> bytes:
 
 
 @task(name="evaluate", task_run_name="evaluate", timeout_seconds=3600, cache_policy=NO_CACHE)
-def evaluate(
-    job: Job,
-    run_id: str,
-    tables: Any,
-    seeds: Sequence[Seed],
-    failed: Sequence[int],
-    curves: Sequence[Trained],
-    bias: Any,
-    linear: bytes,
-) -> Any:
-    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels.
-
-    `curves`: the trainings whose loss was looked at after each round. `linear`: the linear model.
-    """
+def evaluate(run: Training) -> Evaluation:
+    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels."""
     from evergreen.evaluation.baselines import predict_baselines
     from evergreen.evaluation.evaluate import evaluate as judge
     from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
@@ -200,11 +175,12 @@ def evaluate(
     from evergreen.report.plots import draw_curves, draw_result, feature_gain
     from evergreen.training.sweep import choose
 
+    job, tables, seeds = run.job, run.tables, run.seeds
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
     loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
     losses = {one.trained.seed: one.metrics[loss] for one in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
-    baselines = predict_baselines(tables, job.params.sweep.first_seed, linear)
+    baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear)
     learner = job.params.train.learner
     evaluation = judge(
         tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner
@@ -213,18 +189,19 @@ def evaluate(
     parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
+    curves = curves_of(run.search, seeds)
     files = [
         draw_result(
             evaluation, list(boosters), curves, gain, title, reports / "result.png", learner
         ),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
-    bias = add_label_noise(job, bias, evaluation)
+    bias = add_label_noise(job, run.bias, evaluation)
     pages = [publish_bias(job, bias), reports / "validation.html"]
     job.tracker.record_evaluation(
-        run_id, evaluation, failed, [*files, *(page for page in pages if page.exists())]
+        run.run_id, evaluation, run.failed, [*files, *(page for page in pages if page.exists())]
     )
-    note_shown(job, run_id)
+    note_shown(job, run.run_id)
     check_bias(bias, job.params.bias)
     show_sweep(seeds, evaluation.spread, chosen)
     create_markdown_artifact(
@@ -242,7 +219,7 @@ def evaluate(
     return evaluation
 
 
-def add_label_noise(job: Job, bias: Any, evaluation: Any) -> Any:
+def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasReport:
     """Return the report with what the model, which has not seen the holdout's labels, says of them."""
     from polars import selectors
 
@@ -283,32 +260,34 @@ def show_sweep(
     )
 
 
-def trees_of(job: Job, tables: Any, seeds: Sequence[Seed], chosen: Sequence[int]) -> Contender:
+def trees_of(run: Training) -> Contender:
     """Return the model of the sweep as the holdout judges it."""
     from evergreen.features.definition import Definition
 
-    boosters = {one.trained.seed: one.trained.booster for one in seeds}
-    name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in seeds))
+    job, tables, chosen = run.job, run.tables, tuple(run.evaluation.chosen)
+    boosters = {one.trained.seed: one.trained.booster for one in run.seeds}
+    name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in run.seeds))
     how = (
         name,
         Definition.of(job.dataset, job.params.task),
         way_of(job.dataset, job.params, name),
         rounds,
     )
-    return Contender(tables, boosters, tuple(chosen), learnt_before(job.project, tables), *how)
+    return Contender(tables, boosters, chosen, learnt_before(job.project, tables), *how)
 
 
-def linear_of(job: Job, tables: Any, fitted: bytes) -> Contender:
+def linear_of(run: Training) -> Contender:
     """Return the linear model as the holdout judges it."""
     from evergreen.features.definition import Definition
 
+    job, tables = run.job, run.tables
     seed = job.params.sweep.first_seed
     how = (
         LINEAR,
         Definition.of(job.dataset, job.params.task),
         way_of(job.dataset, job.params, LINEAR),
     )
-    return Contender(tables, {seed: fitted}, (seed,), learnt_before(job.project, tables), *how)
+    return Contender(tables, {seed: run.linear}, (seed,), learnt_before(job.project, tables), *how)
 
 
 def refits(job: Job) -> bool:
@@ -319,18 +298,21 @@ def refits(job: Job) -> bool:
     return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
 
 
-def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) -> Contender:
+def refit(run: Training) -> Contender:
     """Train once more as the judged model was trained, on all rows: what goes live."""
     from evergreen.evaluation import baselines
     from evergreen.training.tables import load_all
 
+    job, plan, judged = run.job, run.plan, run.contender
+    assert judged
     tables, rounds = load_all(job.project), 1
     if judged.learner == LINEAR:
         boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}
     else:
-        rounds = search.rounds(len(tables.train), job.params.train.rounds)
+        assert run.search
+        rounds = run.search.rounds(len(tables.train), job.params.train.rounds)
         seeds, failed = run_sweep(
-            job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run_id
+            job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run.run_id
         )
         if failed:
             raise InputError(
@@ -343,7 +325,7 @@ def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) 
         "refit.rows": len(tables.train),
         "refit.batches": ", ".join(learnt.batches),
     }
-    job.tracker.tag(run_id, facts)
+    job.tracker.tag(run.run_id, facts)
     return Contender(
         tables,
         boosters,
@@ -359,11 +341,14 @@ def refit(job: Job, plan: Plan, run_id: str, search: Search, judged: Contender) 
 
 @task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
       cache_policy=NO_CACHE)  # fmt: skip
-def register(job: Job, plan: Plan, run_id: str, made: Contender) -> Registered:
+def register(run: Training) -> Registered:
     """Put a model into the registry."""
+    made, job = run.contender, run.job
+    assert made
     assert made.tables.encoder
     with made.package(job.project) as folder:
-        registered = job.registry.register(run_id, plan.fingerprint, folder, made.tables.encoder)
+        about = (run.run_id, run.plan.fingerprint, folder, made.tables.encoder)
+        registered = job.registry.register(*about)
     get_run_logger().info(
         "%s version %s is %s", registered.name, registered.version, registered.alias or "registered"
     )

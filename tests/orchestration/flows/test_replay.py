@@ -18,7 +18,7 @@ from evergreen.errors import InputError
 from evergreen.project import Project
 from evergreen.replay.outcome import POLICIES, UNGATED
 from evergreen.stores.tracking import Tracker
-from flows.replay import replay
+from evergreen.orchestration.flows.replay import replay
 
 ASKED: list[tuple[str, Any, bool]] = [
     ("until", None, True),

@@ -17,8 +17,8 @@ from evergreen.project import Project
 from evergreen.scoring.predictions import Kept, Scorer, keep
 from evergreen.scoring.unlabelled import Given
 from evergreen.statistics.sketch import sketch
-from flows import scoring as flow
-from flows.scoring import Scored, scoring
+from evergreen.orchestration.flows import scoring as flow
+from evergreen.orchestration.flows.scoring import Scored, scoring
 from late_flights.dataset import dataset
 
 ASKED: list[tuple[dict[str, Any], bool]] = [

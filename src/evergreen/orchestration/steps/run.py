@@ -1,0 +1,163 @@
+"""What the steps of a run hand on: each reads what those before it have made, and adds its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evergreen.decision import Decision
+from evergreen.errors import InputError
+from evergreen.finding import count
+from evergreen.orchestration import console
+from evergreen.orchestration.steps.job import Job, answer, name_run, newest
+
+if TYPE_CHECKING:
+    from evergreen.evaluation.evaluate import Evaluation
+    from evergreen.orchestration.steps.models import Plan
+    from evergreen.orchestration.steps.monitoring import Waiting, Watched
+    from evergreen.orchestration.steps.sweeps import Search, Seed
+    from evergreen.promotion.candidates import Contender
+    from evergreen.promotion.evidence import Judged
+    from evergreen.quality.bias import BiasReport
+    from evergreen.stores.registry import Registered
+    from evergreen.training.tables import Tables
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training run did, step by step, and the model it ended with."""
+
+    steps: dict[str, str]
+    run_id: str
+    registered: Registered | None
+    failed_seeds: tuple[int, ...] = ()
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a monitoring run saw: the batches looked at, what the policy says after the last, what was asked for."""
+
+    batches: tuple[str, ...]
+    version: str | None
+    decision: Decision | None
+    rollback: Decision | None
+    asked: tuple[str, ...]
+    missing: str = ""  # why there is no champion
+
+
+class Run:
+    """A run of a flow. `steps`: what became of each step, in words.
+
+    No dataclass: Prefect would look through all that it holds at each task.
+    """
+
+    made_by: dict[str, str] = {}  # noqa: RUF012 - what a step adds -> that step
+
+    def __init__(self, job: Job, title: str) -> None:
+        self.job = job
+        self.title = title
+        self.steps: dict[str, str] = {}
+
+    def name(self) -> None:
+        """Call the run in Prefect by its newest batch too."""
+        name_run(self.title.format(newest(self.job)))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            step = self.made_by.get(name)
+            if step is None:
+                raise AttributeError(f"{type(self).__name__} has no {name!r}")
+            raise InputError(f"a step of the flow needs what {step}() makes: call that before it")
+
+
+class Training(Run):
+    """A run of the flow `training`, from new batches to a decision."""
+
+    plan: Plan
+    run_id: str  # in MLflow
+    tables: Tables  # the rows: those of the split, then those that the judged models learn from
+    notes: tuple[str, ...]  # of the checks for leaks
+    bias: BiasReport
+    search: Search | None  # how many rounds to boost; None: each seed is stopped by itself
+    seeds: list[Seed]
+    failed: list[int]
+    linear: bytes
+    evaluation: Evaluation
+    contender: Contender | None  # None: the champion is of this very run
+    judged: Judged
+    registered: Registered | None
+
+    made_by = {  # noqa: RUF012
+        **dict.fromkeys(("plan", "run_id"), "reuse"),
+        **dict.fromkeys(("tables", "notes", "bias"), "check_leaks"),
+        **dict.fromkeys(("search", "seeds", "failed"), "train"),
+        **dict.fromkeys(("linear", "evaluation"), "evaluate"),
+        **dict.fromkeys(("contender", "judged"), "compare"),
+    }
+
+    def __init__(self, job: Job, title: str, reason: str, recording: ExitStack) -> None:
+        super().__init__(job, title)
+        self.reason = reason
+        self.recording = recording  # closed when the last step has ended
+        self.registered = None
+        self.decision: Decision | None = None
+
+    def outcome(self) -> Outcome:
+        """Return what was done."""
+        failed = () if self.plan.finished else tuple(self.failed)
+        return Outcome(self.steps, self.run_id, self.registered, failed, self.decision)
+
+
+class Monitoring(Run):
+    """A run of the flow `monitoring`: what it saw of new batches beside the champion."""
+
+    champion: Watched | None
+    made_by = {"champion": "know_champion"}  # noqa: RUF012
+
+    def __init__(self, job: Job, title: str) -> None:
+        super().__init__(job, title)
+        self.waiting: list[Waiting] = []
+        self.decision: Decision | None = None
+        self.rollback: Decision | None = None
+        self.asked: tuple[str, ...] = ()
+        self.missing = ""
+
+    def result(self) -> Watch:
+        """Return what was seen."""
+        version = self.champion.reference.version if self.champion else None
+        names = tuple(batch.name for batch in self.waiting)
+        return Watch(names, version, self.decision, self.rollback, self.asked, self.missing)
+
+
+@contextmanager
+def open_training(reason: str, **sections: Mapping[str, Any]) -> Iterator[Training]:
+    """Hold the project for a training, and record it in MLflow until the last step has ended.
+
+    `sections`: values in place of those of params.yaml; None means 'as there'.
+    Raises InputError where another run is under way, or a value is wrong.
+    """
+    console.install()
+    job = Job.open(**sections)
+    title = f"{job.params.tracking.model}{{}}, {count(job.params.sweep.seeds, 'seed')}"
+    job.note_commit()
+    with job.hold(title.format("")):
+        with ExitStack() as recording:
+            run = Training(job, title, reason, recording)
+            yield run
+        if (
+            run.plan.finished or not run.failed
+        ):  # else nothing was judged: what was asked for still is
+            answer(job, run.run_id)
+
+
+@contextmanager
+def open_monitoring() -> Iterator[Monitoring]:
+    """Hold the project for a monitoring. Raises InputError where another run is under way."""
+    console.install()
+    job = Job.open()
+    with job.hold("monitoring"):
+        yield Monitoring(job, "monitoring{}")

@@ -1,0 +1,101 @@
+"""The steps of a training after the data: each is a line of the flow, and adds to the run what the next ones need."""
+
+from __future__ import annotations
+
+from evergreen.decision import ASK
+from evergreen.finding import count
+from evergreen.orchestration.steps import data, life, models, sweeps
+from evergreen.orchestration.steps.job import show_again, skip
+from evergreen.orchestration.steps.run import Outcome, Training
+from evergreen.orchestration.steps.sweeps import Sweep
+from evergreen.training.sweep import JUDGED
+
+AFTER_DATA = ("train", "evaluate", "register", "decide")
+
+
+def reuse(run: Training) -> bool:
+    """Plan the training; return True where an identical run is there, whose pages and model are shown again."""
+    run.name()
+    run.plan = plan = models.plan(run.job)
+    if plan.finished:
+        for step in AFTER_DATA:
+            skip(step, f"an identical run is there: {plan.finished}")
+            run.steps[step] = "skipped"
+        run.run_id, run.registered = plan.finished, plan.registered
+        show_again(run.job, plan.finished)
+        return True
+    about = models.describe(run.job, plan, run.reason)
+    opened = run.job.tracker.open_run(plan.fingerprint, *about)
+    run.run_id = run.recording.enter_context(opened)
+    return False
+
+
+def check_leaks(run: Training) -> None:
+    """Stop where something in the rows is too good to be known in time, or too biased; say what else was seen."""
+    run.tables, run.notes = models.load(run.job)
+    run.bias = data.bias(run.job)
+
+
+def train(run: Training) -> None:
+    """Train the seeds that the holdout judges, as what goes live will be: on all rows before it, or fold by fold."""
+    from evergreen.training.tables import load_judged
+
+    job, plan, rounds = run.job, run.plan, None
+    run.search = sweeps.find_rounds(job, run.run_id, plan.device, plan.slots)
+    if run.search:
+        run.tables = load_judged(job.project)
+        rounds = run.search.rounds(run.tables.rows_learnt(), job.params.train.rounds)
+    sweep = Sweep.of(job, JUDGED, run.tables, plan.device, plan.slots, rounds)
+    run.seeds, run.failed = sweeps.run_sweep(job, sweep, run.run_id)
+    reused = sum(seed.reused for seed in run.seeds)
+    run.steps["train"] = f"{count(len(run.seeds), 'seed')}, {reused} of them reused"
+
+
+def evaluate(run: Training) -> None:
+    """Choose the model, and judge it on the holdout beside two baselines."""
+    run.linear = models.fit_linear(run.job, run.tables)
+    run.evaluation = models.evaluate(run)
+    run.steps["evaluate"] = "done"
+
+
+def compare(run: Training) -> None:
+    """Judge the simplest model that nothing surely beats beside the champion, on rows neither has learnt from."""
+    run.contender, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
+    if not run.registered:  # else a run that was killed after its promotion
+        run.contender, run.judged = life.compare(run)
+
+
+def refit(run: Training) -> None:
+    """Train the judged model once more on all rows, where the gate would let it pass: that is what goes live."""
+    made = run.contender
+    if not (made and run.search and models.refits(run.job)):
+        return
+    if not (made.tables.folds or life.passes(run.job, run.judged)):
+        return
+    run.job.tracker.record_held_out(run.run_id, run.judged.held_out)
+    live = models.refit(run)
+    run.judged = life.compare_refit(run, live)
+    if made.tables.folds or life.passes(run.job, run.judged):
+        run.contender = live
+
+
+def register(run: Training) -> None:
+    """Put the model into the registry, and look whether a new process that loads it predicts the same."""
+    if run.contender:
+        run.registered = models.register(run)
+        run.judged = life.reload(run)
+    run.steps["register"] = "done"
+
+
+def decide(run: Training) -> None:
+    """Decide by every rule of the gate whether the model goes live, and do it."""
+    if run.contender:
+        run.registered, run.decision = life.settle(run)
+    run.steps["decide"] = run.decision.action if run.decision else "is champion"
+
+
+def conclude(run: Training) -> Outcome:
+    """Return what was done; where a person has to approve, wait for that. Call it without the project's lock."""
+    if run.registered and run.decision and run.decision.action == ASK:
+        run.registered = life.wait_for_approval(run.job, run.registered, run.decision)
+    return run.outcome()

@@ -1,0 +1,44 @@
+"""The parameters of a project: `params.yaml` says what differs from the defaults that stand here."""
+
+from evergreen.params.read import Params, load, look_up, parse, read_yaml
+from evergreen.params.sections import (
+    Bias,
+    Drift,
+    Evaluate,
+    Gate,
+    Leaks,
+    Ports,
+    Prepare,
+    Retrain,
+    Split,
+    Sweep,
+    Task,
+    Tracking,
+    Train,
+    Validate,
+)
+from evergreen.params.source import EPOCHS, Source
+
+__all__ = [
+    "Bias",
+    "Drift",
+    "EPOCHS",
+    "Evaluate",
+    "Gate",
+    "Leaks",
+    "Params",
+    "Ports",
+    "Prepare",
+    "Retrain",
+    "Source",
+    "Split",
+    "Sweep",
+    "Task",
+    "Tracking",
+    "Train",
+    "Validate",
+    "load",
+    "look_up",
+    "parse",
+    "read_yaml",
+]

@@ -1,0 +1,177 @@
+"""Reading `params.yaml`: what the sections do not declare is an error there, named with its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import AliasToken
+
+from evergreen.errors import InputError
+from evergreen.params.section import Section
+from evergreen.params.sections import (
+    Bias,
+    Drift,
+    Evaluate,
+    Gate,
+    Leaks,
+    Ports,
+    Prepare,
+    Retrain,
+    Split,
+    Sweep,
+    Task,
+    Tracking,
+    Train,
+    Validate,
+)
+from evergreen.params.source import Source
+
+LARGEST = 1_000_000  # bytes of the file
+_NOWHERE = object()
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    task: Task = Field("binary", description="binary, multiclass or regression")
+    source: Source = Source()
+    # BaseModel.validate is taken
+    validation: Validate = Field(default=Validate(), alias="validate")
+    prepare: Prepare = Prepare()
+    split: Split = Split()
+    train: Train = Train()
+    sweep: Sweep = Sweep()
+    evaluate: Evaluate = Evaluate()
+    leaks: Leaks = Leaks()
+    bias: Bias = Bias()
+    gate: Gate = Gate()
+    drift: Drift = Drift()
+    retrain: Retrain = Retrain()
+    tracking: Tracking = Tracking()
+    ports: Ports = Ports()
+
+    _text: bytes = PrivateAttr(default=b"")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Params) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def text(self) -> bytes:
+        """The file that this was read from, as it was then; empty where it was read from none."""
+        return self._text
+
+    def override(self, **sections: Mapping[str, Any]) -> Params:
+        """Return a copy with some values replaced, checked like the file; None means 'as in the file'.
+
+        Raises InputError for a value that the file could not hold either.
+        """
+        content = self.model_dump(by_alias=True)
+        for section, values in sections.items():
+            content[section] |= {key: value for key, value in values.items() if value is not None}
+        return parse(content, "the flow's parameters", self.text)
+
+
+def load(path: Path) -> Params:
+    """Read `params.yaml` at `path`.
+
+    Raises InputError that names each wrong key or value.
+    """
+    restore = f"restore it, for instance with `git checkout {path.name}`"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: {restore}") from None
+    if len(content) > LARGEST:
+        raise InputError(
+            f"{path} holds {len(content):,} bytes, too much for a file of parameters: {restore}"
+        )
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
+        ) from None
+    found = read_yaml(text, path)
+    if found is None:
+        raise InputError(
+            f"{path} is empty: {restore}, or write {{}} into it where all values shall be the default ones"
+        )
+    return parse(found, path.name, content)
+
+
+def read_yaml(text: str, path: Path) -> Any:
+    """Return what `text`, read from `path`, says as YAML; an alias, which can stand for gigabytes, is refused."""
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            if isinstance(token, AliasToken):
+                line = token.start_mark.line + 1
+                raise InputError(
+                    f"{path}, line {line}: *{token.value} is not read: write out what it stands for"
+                )
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply: no parameter is; correct it") from None
+    except (ValueError, OverflowError) as error:
+        # A date that the calendar lacks, a number of 5,000 digits
+        raise InputError(f"{path} holds a value that cannot be read: {error}") from None
+
+
+def look_up(text: bytes, keys: Iterable[str]) -> dict[str, Any]:
+    """Return what the text of `params.yaml` says of each of `keys`, such as `drift.hold`; else its default."""
+    written = read_yaml(text.decode(), Path("params.yaml"))
+    whole = parse(written, "params.yaml").model_dump(mode="json", by_alias=True)
+    found = {key: _find(written, key, _find(whole, key, _NOWHERE)) for key in keys}
+    if odd := [key for key, value in found.items() if value is _NOWHERE]:
+        raise InputError(f"dvc.yaml names {odd[0]}, which is no parameter: correct it")
+    return found
+
+
+def _find(content: Any, key: str, otherwise: object) -> Any:
+    for part in key.split("."):
+        if not isinstance(content, dict) or part not in content:
+            return otherwise
+        content = content[part]
+    return content
+
+
+def parse(content: object, where: str, text: bytes = b"") -> Params:
+    """Check `content` (as read from YAML `text`); `where` names it in errors."""
+    if not isinstance(content, dict):
+        raise InputError(f"{where} must hold keys and values, not {type(content).__name__}")
+    try:
+        found = Params.model_validate(content)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_fault(one)}" for one in error.errors())
+        raise InputError(f"{where} has {error.error_count()} wrong value(s):\n{faults}") from None
+    found._text = text  # noqa: SLF001
+    return found
+
+
+def _fault(one: Any) -> str:
+    place = ".".join(str(part) for part in one["loc"]) or "file"
+    if one["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(one["loc"][-1]), _known(one["loc"][:-1]), n=1)
+        return f"{place}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
+    said = one["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(one["input"], dict) else f" (given: {one['input']!r})"
+    return f"{place}: {said[0].lower()}{said[1:]}{given}"
+
+
+def _known(sections: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Params
+    for name in sections:
+        field = next((f for key, f in model.model_fields.items() if name in (key, f.alias)), None)
+        if field is None or not isinstance(field.default, BaseModel):
+            return []
+        model = type(field.default)
+    return [field.alias or key for key, field in model.model_fields.items()]

@@ -1,0 +1,328 @@
+"""The sections of `params.yaml` but for its source: what each value means, and its default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from evergreen.params.section import Section
+
+Task = Literal["binary", "multiclass", "regression"]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Validate(Section):
+    """When a batch as a whole is bad."""
+
+    max_bad_rows: Share = Field(
+        0.02, description="a batch with a larger share of bad rows stops the run"
+    )
+    max_age_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
+        None,
+        description="a batch whose newest row is older stops the run; null: history is welcome",
+    )
+    max_future_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
+        1.0,
+        description="a row whose time is further ahead of the clock (UTC) is bad; null: it may be",
+    )
+
+
+class Prepare(Section):
+    """How features are encoded."""
+
+    min_level_rows: Count = Field(
+        20, description='a category seen in fewer training rows counts as "other"'
+    )
+
+
+class Split(Section):
+    """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
+
+    train_batches: Count | None = Field(
+        12, description="how many batches to train on at most; null: all of history"
+    )
+    cross_validate_below: Count | None = Field(
+        5000,
+        description="rows: fewer are all learnt from, and judged by cross-validation, in time forward; "
+        "null: never",
+    )
+    min_share: Fraction | None = Field(
+        0.5,
+        description="of the rows that the champion has learnt from; where fewer are left, a run stops; "
+        "null: never",
+    )
+
+
+class Train(Section):
+    """The learner and its parameters, the same for every seed."""
+
+    learner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")] = Field(
+        "xgboost", description="xgboost, or a module of yours: `evergreen docs make-it-yours`"
+    )
+    refit: Literal["all", "none"] = Field(
+        "all",
+        description="all: what goes live is trained on all rows, the newest batch included, as often as "
+        "early stopping found, once that way of training was judged; none: the judged model "
+        "goes live",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto, cpu or cuda")
+    rounds: Count = Field(2000, description="boosting rounds at most; early stopping ends before")
+    early_stopping_rounds: Count = Field(
+        50, description="rounds without a gain that end the training"
+    )
+    learning_rate: Fraction = Field(0.05, description="what each tree adds")
+    max_depth: Annotated[int, Field(ge=1, le=20)] = Field(6, description="levels of a tree")
+    min_child_weight: Annotated[float, Field(ge=0)] = Field(
+        5.0, description="how much weight a leaf needs"
+    )
+    subsample: Fraction = Field(0.8, description="share of rows that each tree sees")
+    colsample_bytree: Fraction = Field(0.5, description="share of features that each tree sees")
+    reg_lambda: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="L2 penalty on what leaves say"
+    )
+    max_bin: Annotated[int, Field(ge=2, le=1024)] = Field(
+        256, description="bins of a numeric feature"
+    )
+
+
+class Sweep(Section):
+    """How many seeds, how many at once, and which model comes out."""
+
+    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="one model per seed; their spread says how much of a metric is luck"
+    )
+    first_seed: Annotated[int, Field(ge=0, le=2**31 - 1001)] = Field(
+        0, description="seeds count from here"
+    )
+    jobs: Count | None = Field(
+        None, description="models trained side by side; null: as many as there are cores"
+    )
+    model: Literal["median", "mean"] = Field(
+        "mean", description="what is registered: the mean of all seeds, or the median seed"
+    )
+
+    def seed_list(self) -> list[int]:
+        """Return the seeds of the sweep, in order."""
+        return list(range(self.first_seed, self.first_seed + self.seeds))
+
+
+class Evaluate(Section):
+    """The intervals of the evaluation."""
+
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        1000, description="bootstrap resamples of the holdout behind each interval"
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the intervals")
+
+
+class Leaks(Section):
+    """What looks too good to be known at prediction time: nearly exact, it stops the run; strong, it is asked about."""
+
+    max_single_score: Annotated[float, Field(gt=0.5, le=1)] | None = Field(
+        0.999,
+        description="no feature alone may tell the label better: AUC (binary, classes), R2 "
+        "(regression); nor a few numbers together nearly exactly",
+    )
+    stand_out: Share | None = Field(
+        0.7,
+        description="told, and stops nothing: so much skill (2 AUC - 1, or R2) where no other feature "
+        "has half of it",
+    )
+    trusted: tuple[str, ...] = Field(
+        (),
+        description="features that a person vouches for: known when a prediction is asked for, however "
+        "good",
+    )
+    max_duplicates: Share | None = Field(
+        0.05,
+        description="share of holdout rows whose features and label, all or all but one, a training row "
+        "has as well",
+    )
+
+
+class Bias(Section):
+    """Beyond what the bias of the training data stops a run. Each is null as shipped: shown, and never stops one."""
+
+    max_left_out: Share | None = Field(
+        None,
+        description="share of training rows left out on purpose (left_out in dataset.py, or no label)",
+    )
+    max_missing_difference: Share | None = Field(
+        None,
+        description="between levels of a group (slices, groups): in the share of rows that lack a "
+        "feature",
+    )
+    max_label_noise: Share | None = Field(
+        None, description="share of labels that a model which has not seen them contradicts"
+    )
+    max_duplicates: Share | None = Field(
+        None,
+        description="share of training rows whose features and label another row has under another key",
+    )
+
+
+class Gate(Section):
+    """When a challenger replaces the champion. A rule is switched off with null, and every decision says so."""
+
+    metric: str | None = Field(
+        None,
+        description="what decides; null: roc_auc (binary), accuracy (multiclass), rmse (regression)",
+    )
+    min_gain: Share = Field(
+        0.001,
+        description="smallest gain that matters: in the metric itself; for errors (log_loss, brier, "
+        "rmse, mae) as a share of the champion's, here and in each margin",
+    )
+    margin: Share = Field(
+        0.005,
+        description="the packaged model may be worse by at most this; every other metric, beyond its "
+        "noise",
+    )
+    min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.75,
+        description="a challenger of any seed must beat a champion of any seed with this probability",
+    )
+    refresh_margin: Share = Field(
+        0.01,
+        description="a challenger that has only newer data than the champion must surely lose no more; "
+        "one that is trained otherwise has to be better, by min_gain and min_probability",
+    )
+    max_age_days: Annotated[float, Field(gt=0)] | None = Field(
+        180.0,
+        description="a champion whose newest row is older is replaced by any that is no worse; null: "
+        "never",
+    )
+    slice_margin: Share | None = Field(
+        0.03,
+        description="no slice (slices in dataset.py) may fall by more, beyond its noise; null: not "
+        "looked at",
+    )
+    max_calibration_error: Share | None = Field(
+        0.1,
+        description="mean distance of predictions from what happened, or the champion's and `margin`; "
+        "null: not looked at",
+    )
+    max_group_difference: Share | None = Field(
+        0.1,
+        description="between groups (groups in dataset.py), surely: in error rates, accuracy, or mean "
+        "error; null: not looked at",
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5,
+        description="from this probability on a binary prediction counts as yes when groups are "
+        "compared",
+    )
+    approval: Literal["auto", "manual"] = Field(
+        "auto",
+        description="auto, or manual: a person approves in the Prefect UI or by `evergreen promote "
+        "--approve`",
+    )
+
+
+class Drift(Section):
+    """When a batch counts as drifted, and when it is held back from training."""
+
+    smallest_shift: Annotated[float, Field(gt=0)] = Field(
+        0.02,
+        description="smallest shift that matters, beyond what past batches differ from one another, as "
+        "PSI: 0.02 is a mean moved by 0.15 standard deviations, 0.1 by a third of one",
+    )
+    columns: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="another for some columns, or for label or prediction: {distance: 0.05, label: "
+        "0.01}",
+    )
+    smallest_auc: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.02,
+        description="of all columns at once: how much better than among past batches a classifier tells "
+        "rows apart",
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.95,
+        description="of intervals; and at most 1 - confidence of the columns called drifted are so by "
+        "chance",
+    )
+    hold: Annotated[float, Field(gt=0)] | None = Field(
+        0.5,
+        description="a batch with a column shifted by so much more than usual trains nothing, until the "
+        "next batch shows the same (but for labels) or `accepted` names it; null: no batch "
+        "is held back",
+    )
+    accepted: tuple[str, ...] = Field((), description="batches that a person vouches for")
+
+
+class Retrain(Section):
+    """When monitoring asks for a new champion, or brings the one before back. All times are those of the data."""
+
+    windows: Annotated[int, Field(ge=1, le=100)] = Field(
+        3, description="of the newest so many batches"
+    )
+    needed: Annotated[int, Field(ge=1, le=100)] = Field(
+        2,
+        description="in so many the metric must be lost, or the label drifted; drift of inputs alone "
+        "only warns",
+    )
+    min_loss: Share = Field(
+        0.01,
+        description="smallest loss that matters, counted as gate.min_gain is; also what it may cost on "
+        "a labelled batch that the champion lacks those before it, measured by a model of "
+        "one seed",
+    )
+    min_probability: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.75,
+        description="that lacking them costs anything: an alarm too many costs a training, one missed "
+        "weeks",
+    )
+    max_growth: Annotated[float, Field(gt=0)] | None = Field(
+        0.25,
+        description="labelled rows that the champion lacks, as a share of those it has learnt from; "
+        "null: any",
+    )
+    cooldown_days: Annotated[float, Field(ge=0)] = Field(
+        20.0, description="none so soon after the last one"
+    )
+    min_new_rows: Count = Field(
+        1000, description="labelled rows that the champion has not learnt from"
+    )
+    budget: Annotated[int, Field(ge=0)] = Field(
+        24, description="trainings within 365 days, of which the monthly schedule makes 12"
+    )
+    max_age_days: Annotated[float, Field(gt=0)] | None = Field(
+        180.0,
+        description="a champion whose newest row is older asks for it without any loss; null: never",
+    )
+    rollback: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: the champion before comes back where it does better on new rows, beyond "
+        "noise; or off",
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Retrain:
+        if self.needed > self.windows:
+            raise ValueError(
+                f"needed ({self.needed}) of windows ({self.windows}) batches cannot be: lower 'needed'"
+            )
+        return self
+
+
+class Tracking(Section):
+    """Names in MLflow."""
+
+    experiment: Annotated[str, Field(min_length=1, pattern=r'^[^\s"][^"\r\n]*$')] = Field(
+        "evergreen", description="the name of the experiment in MLflow"
+    )
+    model: Annotated[str, Field(min_length=1, pattern=r'^[^\s/:"][^/:"\r\n]*$')] = Field(
+        "evergreen", description="the name in MLflow's registry of models"
+    )
+
+
+class Ports(Section):
+    """Where `evergreen up` listens, on this machine only."""
+
+    prefect: Port = Field(4200, description="of Prefect's page and API")
+    mlflow: Port = Field(5000, description="of MLflow's")
