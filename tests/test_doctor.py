@@ -290,4 +290,8 @@ def test_a_port_is_free_right_after_its_server_has_gone() -> None:
 
 def test_every_page_of_the_documentation_is_found() -> None:
     pages = {path.stem: path for path in (ROOT / "docs").glob("*.md")}
-    assert find_docs() == pages | {"another_model.py": ROOT / "docs" / "another_model.py"}
+    others = {
+        "another_model.py": ROOT / "docs" / "another_model.py",
+        "changelog": ROOT / "CHANGELOG.md",
+    }
+    assert find_docs() == pages | others

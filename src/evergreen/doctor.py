@@ -214,4 +214,7 @@ def find_docs() -> dict[str, Path]:
         (one for one in (package / "docs", package.parents[1] / "docs") if one.is_dir()), package
     )
     pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
+    changelog = folder.with_name("CHANGELOG.md")  # beside the source; among the pages of a wheel
+    if changelog.is_file():
+        pages["changelog"] = changelog
     return pages | {path.name: path for path in sorted(folder.glob("*.py"))}
