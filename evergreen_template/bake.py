@@ -50,7 +50,7 @@ TAKEN = (  # of this repository, by the project; what differs there lies in OVER
     f"{OWN_TESTS}*",
 )
 LEFT = ("requirements/template.txt",)
-LIBRARY, LIBRARY_DOCS = "src/evergreen/", ("docs/*.md", "docs/*.py")
+LIBRARY, LIBRARY_DOCS, CHANGELOG = "src/evergreen/", ("docs/*.md", "docs/*.py"), "CHANGELOG.md"
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
@@ -168,6 +168,8 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
         elif matches(path, LIBRARY_DOCS):
             text = cut_blocks((repo / path).read_text(encoding="utf-8"), {"infra": "compose"}, path)
             files[f"evergreen/{path}"] = text.encode()
+        elif path == CHANGELOG:
+            files["evergreen/docs/changelog.md"] = (repo / path).read_bytes()
     maker = load_wheel(repo)
     content = maker.build_wheel(
         version,

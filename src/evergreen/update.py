@@ -2,33 +2,67 @@
 
 The template is baked twice with this project's answers, at the commit it was made from and at the
 one wanted. Both trees become commits on no branch, and git merges the difference as `git
-cherry-pick` does: three ways, with its own marks where both sides changed a line.
+cherry-pick` does: three ways, with its own marks where both sides changed a line. A template whose
+library could not read what this project has stored is refused before.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evergreen import formats
 from evergreen.errors import InputError
+from evergreen.files import read_entries
 from evergreen.finding import count
+from evergreen.project import Project
 from evergreen.stores.git import read_commit
 
 ANSWERS = ".template.json"
+LIBRARY = "src/evergreen"  # in the template
 
 
-def update(root: Path, ref: str | None = None, answers: Mapping[str, str] | None = None) -> str:
-    """Merge the template at `ref` (its default branch, where None) into the working tree; returns what to do next.
+@dataclass(frozen=True)
+class Library:
+    """The library of a commit of the template: its version, the formats that it reads, and its changelog."""
 
-    `answers` replace those the project was made with. Raises InputError where the project was not
-    made from a template that can be found, where its own changes are not committed, where there is
-    no such commit or answer, and where git leaves conflicts, which then stand in the files.
+    version: str
+    newest: int
+    oldest: int
+    changelog: str
+
+    @classmethod
+    def at(cls, template: Path, commit: str) -> Library:
+        """Read it from a clone of the template. What says nothing of formats reads the first."""
+        version = _stated(_show(template, commit, f"{LIBRARY}/__init__.py"), "__version__")
+        numbers = _show(template, commit, f"{LIBRARY}/formats.py")
+        newest, oldest = (int(_stated(numbers, name) or 1) for name in ("FORMAT", "OLDEST"))
+        return cls(
+            version or "of no version", newest, oldest, _show(template, commit, "CHANGELOG.md")
+        )
+
+
+def update(
+    root: Path,
+    ref: str | None = None,
+    answers: Mapping[str, str] | None = None,
+    tell: Callable[[str], object] = print,
+) -> str:
+    """Merge the template at `ref` (its default branch, where None) into the working tree.
+
+    Returns what was merged and what to do next; `tell` is told before what the changelog says is
+    new. `answers` replace those the project was made with. Raises InputError where the project was
+    not made from a template that can be found, where its own changes are not committed, where there
+    is no such commit or answer, where the library of that commit could not read what the project
+    has stored, and where git leaves conflicts, which then stand in the files.
     """
     known = _read_answers(root)
     if _git(root, "status", "--porcelain", "--untracked-files=no"):
@@ -42,6 +76,8 @@ def update(root: Path, ref: str | None = None, answers: Mapping[str, str] | None
         template = _clone(str(known["_template"]), Path(folder, "template"))
         was = _commit(template, str(known["_commit"]))
         wanted = _commit(template, ref or "origin/HEAD")
+        had, library = (Library.at(template, commit) for commit in (was, wanted))
+        _check_readable(root, library)
         base = _bake(root, template, was, known, Path(folder, "base"))
         theirs = _bake(
             root, template, wanted, {**known, **(answers or {})}, Path(folder, "theirs"), base
@@ -49,13 +85,82 @@ def update(root: Path, ref: str | None = None, answers: Mapping[str, str] | None
     changed = _git(root, "diff", "--name-only", base, theirs).splitlines()
     if not [name for name in changed if name != ANSWERS]:
         return "the template has nothing new for this project"
+    tell("\n\n".join([f"evergreen {had.version} -> {library.version}", *_news(had, library)]))
     merged = _run(root, "cherry-pick", "--no-commit", theirs)
     if merged.returncode:
         raise InputError(
-            "the template and this project both changed the same lines: resolve them (`git status` names the files), then "
-            "commit; or give up with `git reset --merge`"
+            "the template and this project both changed the same lines: resolve them (`git status` "
+            "names the files), then commit; or give up with `git reset --merge`"
         )
-    return f"{count(len(changed), 'file')} merged into the working tree: look (`git diff --cached`), run `make test`, commit"
+    lines = _git(root, "diff", "--cached", "--stat=100").rstrip()
+    return (
+        f"{lines}\n{count(len(changed), 'file')} merged into the working tree: look (`git diff --cached`), "
+        "run `make test`, commit"
+    )
+
+
+def _check_readable(root: Path, library: Library) -> None:
+    """Raise InputError where a library could not read what this project has stored."""
+    for number, where in sorted(_stored_formats(Project(root))):
+        what = (
+            f"{where} is of format {number}, and evergreen {library.version}, which is asked for,"
+        )
+        if number > library.newest:
+            raise InputError(
+                f"{what} reads up to {library.newest}: name a newer commit of the template, or bring "
+                f"back {where} as it was (from a backup; `git checkout` and `dvc checkout` do for data/)"
+            )
+        if number < library.oldest:
+            raise InputError(
+                f"{what} reads from {library.oldest} on: update to a release between the two first "
+                "(`evergreen update REF`), and run it once"
+            )
+
+
+def _stored_formats(project: Project) -> Iterator[tuple[int, str]]:
+    """Yield the format of each thing that is stored, also one that is not read, and where it is."""
+    for folder in (project.raw, project.validated, project.features):
+        for entry in read_entries(folder / "manifest.json").values():
+            yield int(entry.get(formats.NUMBER, 1)), f"data/{folder.name}"
+    for path in project.predictions.glob("*/*.json"):
+        yield int(read_entries(path).get(formats.NUMBER, 1)), "data/predictions"
+    if project.params.is_file():
+        from evergreen.params import load
+        from evergreen.stores.tracking import Tracker
+
+        for number in Tracker(project, load(project.params)).stored_formats():
+            yield number, "stores/ (MLflow)"
+
+
+def _news(had: Library, wanted: Library) -> Iterator[str]:
+    """Yield what a changelog says that the earlier one did not, below the headings that it stands under."""
+    known, headings = {*_blocks(had.changelog)}, dict[int, str]()
+    for block in _blocks(wanted.changelog):
+        if level := len(block) - len(block.lstrip("#")):
+            headings = {depth: said for depth, said in headings.items() if depth < level}
+            headings |= {level: block} if level > 1 else {}
+        elif block not in known:
+            yield "\n\n".join([*headings.values(), block])
+            headings = {}
+
+
+def _blocks(changelog: str) -> list[str]:
+    return [
+        block.rstrip()
+        for block in re.split(r"^(?=- |#)", changelog, flags=re.MULTILINE)
+        if block.strip()
+    ]
+
+
+def _show(template: Path, commit: str, path: str) -> str:
+    """Return a file of the template at a commit; empty where it has none."""
+    return _run(template, "show", f"{commit}:{path}").stdout
+
+
+def _stated(text: str, name: str) -> str:
+    """Return what a module's text says that `name` is; empty where it does not."""
+    found = re.search(rf"""^{name} = ["']?([\w.+]+)""", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _read_answers(root: Path) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from evergreen.cli.docs import find_docs
 
 def test_every_page_of_the_documentation_is_found() -> None:
     pages = {path.stem: path for path in (ROOT / "docs").glob("*.md")}
-    assert find_docs() == pages | {"another_model.py": ROOT / "docs" / "another_model.py"}
+    assert find_docs() == pages | {
+        "another_model.py": ROOT / "docs" / "another_model.py",
+        "changelog": ROOT / "CHANGELOG.md",
+    }
 
 
 def test_docs_are_shown() -> None:

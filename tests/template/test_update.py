@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -96,8 +97,13 @@ def test_a_library_of_another_version_takes_the_place_of_the_old_one(
 ) -> None:
     edit(clone, "src/evergreen/__init__.py", '__version__ = "0.1.0"', '__version__ = "0.2.0"')
     edit(clone, "evergreen_template/overlay/always/pyproject.toml", ">=0.1,<0.2", ">=0.2,<0.3")
+    edit(clone, "CHANGELOG.md", "## 0.1.0", "## 0.2.0 - 2027-01-01\n\n- It is faster.\n\n## 0.1.0")
     keep(clone, "0.2.0")
-    update(project)
+    told: list[str] = []
+    done = update(project, tell=told.append)
+    assert told == ["evergreen 0.1.0 -> 0.2.0\n\n## 0.2.0 - 2027-01-01\n\n- It is faster."]
+    assert re.search(r"^ pyproject.toml +\| +2 \+-$", done, re.MULTILINE), done
+    assert "4 files merged" in done
     assert wheel_of(project).name == "evergreen-0.2.0-py3-none-any.whl"
     assert {path.split()[-1] for path in git(project, "status", "--porcelain").splitlines()} == {
         ".template.json",
@@ -147,6 +153,23 @@ def test_another_answer_and_an_older_commit(project: Path, clone: Path) -> None:
     assert not (project / "flows" / "news.py").exists()
     assert "The same on every machine" in read_library(project, LIBRARY_MODULE)
     assert (project / ".gitlab-ci.yml").exists()
+
+
+def test_a_library_that_cannot_read_what_is_stored_is_refused_before_anything_is_merged(
+    project: Path, clone: Path
+) -> None:
+    manifest = project / "data" / "features" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"2013-01": {"format": 3}}')
+    git(clone, "tag", "v1")
+    edit(clone, "src/evergreen/formats.py", "FORMAT = 1", "FORMAT = 3")
+    append(clone, "params.yaml", "# The end.\n")
+    keep(clone, "newer")
+    told: list[str] = []
+    with pytest.raises(InputError, match=r"data/features is of format 3, and evergreen 0\.1\.0"):
+        update(project, "v1", tell=told.append)
+    assert (told, git(project, "status", "--porcelain")) == ([], "")
+    assert "files merged" in update(project, tell=told.append)
 
 
 def test_a_commit_that_is_not_there(project: Path) -> None:

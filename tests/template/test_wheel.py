@@ -108,6 +108,7 @@ def test_it_holds_the_library_and_its_docs_alone(project: Path, template: Path) 
     assert contents == {
         name.removeprefix("src/"): (template / name).read_bytes() for name in library
     }
+    assert docs.pop("changelog.md") == (template / "CHANGELOG.md").read_text()
     assert {*docs} == {
         path.name for path in (template / "docs").iterdir() if path.suffix in (".md", ".py")
     }

@@ -30,6 +30,9 @@ def find_docs() -> dict[str, Path]:
     places = (package / "docs", package.parents[1] / "docs")
     folder = next((place for place in places if place.is_dir()), package)
     pages = {path.stem: path for path in sorted(folder.glob("*.md"))}
+    changelog = folder.with_name("CHANGELOG.md")  # beside the source; a page of the wheel
+    if changelog.is_file():
+        pages["changelog"] = changelog
     return pages | {path.name: path for path in sorted(folder.glob("*.py"))}
 
 

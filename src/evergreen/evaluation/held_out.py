@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.features.keys import Hashes
 from evergreen.files import write_whole
@@ -49,12 +50,13 @@ class HeldOut:
     def write(self, path: Path) -> None:
         """Write it as arrays of numbers."""
         arrays = {"keys": self.keys, "packaged": self.packaged, "seeds": np.array(self.seeds)}
-        write_whole(path, lambda part: _save(part, arrays))
+        write_whole(path, lambda part: _save(part, formats.stamp(arrays)))
 
     @classmethod
     def read(cls, path: Path) -> HeldOut:
         """Read it back."""
         with np.load(path, allow_pickle=False) as found:
+            formats.check(found.get(formats.NUMBER, 1), path)
             return cls(found["keys"], found["packaged"], tuple(found["seeds"]))
 
 

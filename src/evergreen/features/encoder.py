@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.files import write_json
 
@@ -90,12 +91,12 @@ class Encoder:
 
     def write(self, path: Path) -> None:
         """Write the dictionary as JSON."""
-        write_json(path, asdict(self))
+        write_json(path, formats.stamp(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> Encoder:
         """Read the dictionary back."""
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = formats.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
         levels = {name: tuple(values) for name, values in content["levels"].items()}
         features, classes, batches = (
             tuple(content[key]) for key in ("features", "classes", "fitted_on")

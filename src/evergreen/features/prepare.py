@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen import recipes
+from evergreen import formats, recipes
 from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition, LostError, check_columns
@@ -95,7 +95,8 @@ def prepare(
                 f"batch {name!r}: no row has a label; check label and left_out in dataset.py"
             )
         write_whole(done.file(name), lambda part, frame=features: frame.write_parquet(part))  # type: ignore[misc]
-        write_json(done.file(name, ".json"), _summaries(dataset, features, left_out))
+        summaries = _summaries(dataset, features, left_out)
+        write_json(done.file(name, ".json"), formats.stamp(summaries))
         sketch(features.select(*dataset.features, LABEL), features[TIME]).write(
             done.file(name, SKETCH)
         )
@@ -112,7 +113,7 @@ def prepare(
         few,
     )
     _fit(dataset, done, split, params)
-    write_json(project.features / "split.json", asdict(split))
+    write_json(project.features / "split.json", formats.stamp(asdict(split)))
     used = Profile.read(done.file(name, ".json") for name in split.batches())
     counts = {reason: one.rows for reason, one in used.left_out.items()}
     return Prepared(tuple(new), split, used.kept.rows, counts, held)
@@ -322,7 +323,8 @@ def _summaries(
 
 def _summary(dataset: Dataset, done: Manifest, name: str, part: Part) -> dict[str, Any]:
     if part.shares or part.end is None or done.entries[name]["end"] < part.end:
-        content: dict[str, Any] = json.loads(done.file(name, ".json").read_text(encoding="utf-8"))
+        path = done.file(name, ".json")
+        content = formats.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
         return (
             content["train" if part.shares == SHARES["train"] else "before_holdout"]
             if part.shares

@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from evergreen import formats
 from evergreen.dataset import RESERVED, RESERVED_STARTS, Dataset
 from evergreen.errors import InputError
 from evergreen.features.keys import KEY, hash_rows
@@ -68,7 +69,7 @@ class Split:
     @classmethod
     def read(cls, path: Path) -> Split:
         """Read a split back from JSON."""
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = formats.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
         for one in filter(None, content.values()):
             one["batches"] = tuple(one["batches"])
             one["shares"] = tuple(one["shares"]) if one.get("shares") else None

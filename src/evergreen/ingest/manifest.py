@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_entries
 from evergreen.ingest.naming import natural
@@ -33,6 +34,8 @@ class Manifest:
                 raise InputError(
                     f"{self.path} is damaged: restore the folder with `{self._checkout()}`"
                 ) from None
+            for entry in self.entries.values():
+                formats.check(entry.get(formats.NUMBER, 1), self.path)
 
     def in_order(self) -> dict[str, Entry]:
         """Return the entries by event time, oldest first; a few rows far from the others do not move a batch."""
@@ -57,6 +60,7 @@ class Manifest:
         self._put(batch, entry | facts)
 
     def _put(self, batch: str, entry: Entry) -> None:
+        entry = formats.stamp(entry)
         self.entries[batch] = entry | {"sum": sha256_of(entry)}
         self.write()
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from evergreen import recipes
+from evergreen import formats, recipes
 from evergreen.errors import InputError
 from evergreen.features.split import LABEL
 from evergreen.files import read_entries, sha256_of, write_entries
@@ -38,7 +38,7 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     What was found of a batch is kept in `data/features/held.json`, and looked for again only where
     the batches beside it, the parameters or the recipe have changed.
     """
-    known = read_entries(done.folder / HELD)
+    known = _read(done)
     versions = {name: done.version(name, SKETCH) for name in batches}
     read = lru_cache(BEFORE + 2)(lambda name: Sketch.read(done.file(name, SKETCH)))
     trusted: list[str] = []
@@ -88,15 +88,20 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     for name, one in found.items():
         one["held"] = held.get(name, {})
     if found != known:
-        write_entries(done.folder / HELD, found)
+        write_entries(
+            done.folder / HELD, {name: formats.stamp(entry) for name, entry in found.items()}
+        )
     return held
 
 
 def read_held(done: Manifest) -> dict[str, dict[str, str]]:
     """Return what `find_held` found last."""
-    return {
-        name: one["held"] for name, one in read_entries(done.folder / HELD).items() if one["held"]
-    }
+    return {name: entry["held"] for name, entry in _read(done).items() if entry["held"]}
+
+
+def _read(done: Manifest) -> dict[str, Any]:
+    path = done.folder / HELD
+    return {name: formats.unstamp(entry, path) for name, entry in read_entries(path).items()}
 
 
 def tell_held(done: Manifest) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
 from evergreen.features.encoder import Encoder
@@ -122,7 +123,7 @@ def write_package(folder: Path, model: Model) -> Path:
         "refit": model.refit,
         "rounds": model.rounds,
     }
-    write_json(folder / MADE, made)
+    write_json(folder / MADE, formats.stamp(made))
     if model.said:
         model.said.write(folder / SAID)
     np.save(folder / LEARNT, np.sort(learnt.keys), allow_pickle=False)
@@ -147,6 +148,8 @@ def read_package(folder: Path) -> Model:
             raise InputError(
                 f"{path} is missing or was changed after the model was packaged: do not use this model"
             )
+    made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
+    made = formats.unstamp(made, folder / MADE)
     files = {
         Path(name).stem.removeprefix(SEED): folder / name for name in sums if name.startswith(SEED)
     }
@@ -155,7 +158,6 @@ def read_package(folder: Path) -> Model:
     learnt = Learnt(
         np.load(folder / LEARNT, allow_pickle=False), said["newest"], tuple(said.get("batches", ()))
     )
-    made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
     learner = _learner_of(folder, {path.suffix for path in files.values()}, boosters, made)
     way, refit, rounds = (
         str(made.get("way", "")),

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from evergreen import formats
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.features.keys import hash_keys, key_columns
@@ -68,7 +69,7 @@ class Kept:
     def read(cls, path: Path) -> Kept:
         """Read what `keep` wrote. Raises InputError where it is damaged."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = formats.unstamp(dict(json.loads(path.read_text(encoding="utf-8"))), path)
             return cls(**{**content, "scorer": Scorer(**content["scorer"])}, folder=path.parent)
         except (OSError, ValueError, TypeError, KeyError):
             raise InputError(
@@ -140,7 +141,7 @@ def keep(
             folder,
         )
         facts = {name: value for name, value in asdict(kept).items() if name != "folder"}
-        write_json(folder / f"{version}.json", facts)
+        write_json(folder / f"{version}.json", formats.stamp(facts))
     return kept, True
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evergreen import formats
+
 Counts = dict[str, int]
 LEVEL = "\x1f"  # a column beside those of the data; no name in a file holds a control character
 
@@ -69,7 +71,9 @@ class Profile:
     @classmethod
     def read(cls, files: Iterable[Path]) -> Profile:
         """Return the sum of the profiles in `files` (JSON), of which there must be one at least."""
-        return cls.of(*(json.loads(file.read_text(encoding="utf-8")) for file in files))
+        return cls.of(
+            *(formats.unstamp(json.loads(file.read_text(encoding="utf-8")), file) for file in files)
+        )
 
     @classmethod
     def of(cls, *contents: dict[str, Any]) -> Profile:

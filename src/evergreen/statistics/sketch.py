@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 import polars as pl
 
+from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.files import write_whole
 
@@ -159,7 +160,7 @@ class Sketch:
                 for name, one in self.columns.items()
             },
         }
-        arrays: dict[str, Array] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
+        arrays: dict[str, Array] = {"head": _as_array(formats.stamp(head))}
         for at, one in enumerate(numbers.values()):
             # Small and regular: they pack well
             gaps = one.below - np.concatenate([[0], one.upto[:-1]])
@@ -188,15 +189,15 @@ class Sketch:
         """Read a sketch back. Raises InputError where the file is none."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return cls._of(dict(arrays))
+                head = formats.unstamp(json.loads(arrays["head"].tobytes()), path)
+                return cls._of(head, dict(arrays))
         except (ValueError, KeyError, TypeError, EOFError, OSError, BadZipFile) as error:
             raise InputError(
                 f"{path} is no sketch of a batch ({error}): remove it and prepare again"
             ) from error
 
     @classmethod
-    def _of(cls, arrays: dict[str, Array]) -> Sketch:
-        head = json.loads(arrays["head"].tobytes())
+    def _of(cls, head: dict[str, Any], arrays: dict[str, Array]) -> Sketch:
         columns: dict[str, Column] = {}
         sample: dict[str, pl.Series] = {}
         numbers = levels = 0
@@ -218,6 +219,10 @@ class Sketch:
         column = self.columns[name]
         assert isinstance(column, Levels)
         return list(column.counts)
+
+
+def _as_array(head: dict[str, Any]) -> Array:
+    return np.frombuffer(json.dumps(head).encode(), np.uint8)
 
 
 def sketch(columns: pl.DataFrame, days: pl.Series | None, seed: int = 0) -> Sketch:

@@ -76,7 +76,7 @@ class Journal:
             "mlflow.note.content": decision.as_markdown()[:LONGEST],
         }
         name = f"{entry.batch} under version {entry.version}: {decision.action}"
-        made = self.client.create_run(self._place, run_name=name, tags={ROOT: self.tracker.root})
+        made = self.tracker.create_run(self._place, name, {})
         run_id, now = str(made.info.run_id), made.info.start_time
         # NaN is no finding
         known = [Metric(key, value, now, 0) for key, value in metrics.items() if value == value]

@@ -482,14 +482,13 @@ class Registry:
         name = f"version {number} {what}" + (f" ({batch})" if batch else "")
         tags = {
             EVENT: what,
-            ROOT: self.tracker.root,
             f"{EVENT}.version": number,
             f"{EVENT}.before": before or "",
             f"{EVENT}.batch": batch,
             f"{EVENT}.reason": reason,
             "mlflow.note.content": reason,
         }
-        run_id = str(self.client.create_run(self._events, run_name=name, tags=tags).info.run_id)
+        run_id = str(self.tracker.create_run(self._events, name, tags).info.run_id)
         package = self._version(number).tags.get(PACKAGE, "") if self.exists(number) else ""
         facts = {
             "what": what,

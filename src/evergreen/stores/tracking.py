@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.evaluation.evaluate import MODEL, Evaluation
 from evergreen.evaluation.held_out import HeldOut
@@ -46,6 +47,8 @@ SEED, ROLE = "evergreen.seed", "evergreen.role"
 # Artifact of a run: what was said of the holdout before the live model learnt from it
 HELD_OUT = "held_out.npz"
 ROOT = "evergreen.root"
+FORMAT = "evergreen.format"  # tag of an experiment, see formats.py
+PARTS = ("monitoring", "decisions", "replay")  # experiments beside that of the trainings
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
 HELD_OUT_SUM = "evergreen.held_out"  # tag of a run: SHA-256 of that artifact
@@ -134,6 +137,7 @@ class Tracker:
                 f"the experiment {name!r} was deleted in MLflow: restore it, or change tracking.experiment"
             )
         if found:
+            formats.check(found.tags.get(FORMAT, 1), f"the experiment {name!r} in MLflow")
             return str(found.experiment_id)
         place = (
             None
@@ -146,6 +150,21 @@ class Tracker:
             )
         except MlflowException as error:
             raise InputError(f"MLflow cannot create the experiment {name!r}: {error}") from error
+
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+        """Begin a run of this project in an experiment, which says the format of what is in it."""
+        if formats.FORMAT > 1:
+            self.client.set_experiment_tag(experiment, FORMAT, formats.FORMAT)
+        return self.client.create_run(experiment, run_name=name, tags={ROOT: self.root, **tags})
+
+    def stored_formats(self) -> set[int]:
+        """Return the formats of what the project's experiments hold; nothing is made to find out."""
+        if not self.is_there:
+            return set()
+        name = self.params.tracking.experiment
+        found = self.client.search_experiments(filter_string=f"name LIKE {quoted(name + '%')}")
+        own = (one for one in found if one.name in {name, *(f"{name} {part}" for part in PARTS)})
+        return {int(one.tags.get(FORMAT, 1)) for one in own}
 
     # --- runs
     # ----------------------------------------------------------------------------------------------
@@ -186,10 +205,8 @@ class Tracker:
             run_id = str(left.info.run_id)
             self.client.update_run(run_id, status="RUNNING")
         else:
-            tags = {FINGERPRINT: fingerprint, ROOT: self.root, **self._about_code()}
-            run_id = str(
-                self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id
-            )
+            tags = {FINGERPRINT: fingerprint, **self._about_code()}
+            run_id = str(self.create_run(self.experiment, name, tags).info.run_id)
         try:
             self._describe(run_id, facts, texts or {})
             yield run_id
@@ -312,7 +329,6 @@ class Tracker:
             SEED: str(trained.seed),
             f"{SEED}.fingerprint": fingerprint,
             ROLE: role,
-            ROOT: self.root,
         }
         if reused_from:
             tags["evergreen.reused_from"] = reused_from
@@ -364,7 +380,7 @@ class Tracker:
         run_id = self._child(
             parent,
             name_of_seed(seed, role),
-            {SEED: str(seed), ROLE: role, ROOT: self.root, "evergreen.error": error[:500]},
+            {SEED: str(seed), ROLE: role, "evergreen.error": error[:500]},
         )
         self.client.set_terminated(run_id, "FAILED")
 
@@ -491,9 +507,7 @@ class Tracker:
         )
 
     def _child(self, parent: str, name: str, tags: dict[str, str]) -> str:
-        run = self.client.create_run(
-            self.experiment, run_name=name, tags={"mlflow.parentRunId": parent, **tags}
-        )
+        run = self.create_run(self.experiment, name, {"mlflow.parentRunId": parent, **tags})
         return str(run.info.run_id)
 
     def _about_code(self) -> dict[str, str]:

@@ -15,10 +15,10 @@ from prefect.exceptions import ParameterTypeError
 
 from evergreen import cli, params
 from evergreen.errors import InputError
+from evergreen.orchestration.flows.replay import replay
 from evergreen.project import Project
 from evergreen.replay.outcome import POLICIES, UNGATED
 from evergreen.stores.tracking import Tracker
-from evergreen.orchestration.flows.replay import replay
 
 ASKED: list[tuple[str, Any, bool]] = [
     ("until", None, True),

@@ -12,13 +12,13 @@ from conftest import month
 from prefect.exceptions import ParameterTypeError
 
 from evergreen.errors import InputError
+from evergreen.orchestration.flows import scoring as flow
+from evergreen.orchestration.flows.scoring import Scored, scoring
 from evergreen.orchestration.steps.scoring import Plan
 from evergreen.project import Project
 from evergreen.scoring.predictions import Kept, Scorer, keep
 from evergreen.scoring.unlabelled import Given
 from evergreen.statistics.sketch import sketch
-from evergreen.orchestration.flows import scoring as flow
-from evergreen.orchestration.flows.scoring import Scored, scoring
 from late_flights.dataset import dataset
 
 ASKED: list[tuple[dict[str, Any], bool]] = [

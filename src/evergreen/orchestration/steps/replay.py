@@ -19,7 +19,6 @@ from evergreen.orchestration.steps.job import PATIENCE, Job, holding
 from evergreen.orchestration.steps.shown import create_table_artifact
 from evergreen.replay.outcome import Options, Replay
 from evergreen.replay.replay import Replayer, open_replay
-from evergreen.stores.tracking import ROOT
 
 
 @contextmanager
@@ -90,9 +89,9 @@ def record(job: Job, found: Replay, running: Replayer, files: Sequence[Path]) ->
     """Record the replay in MLflow, in an experiment of its own; returns the run's id."""
     client = job.tracker.client
     place = job.tracker.experiment_called(f"{job.params.tracking.experiment} replay")
-    tags = {ROOT: job.tracker.root, "mlflow.note.content": found.finding}
+    tags = {"mlflow.note.content": found.finding}
     name = f"{span(found.batches)}, {count(running.params.sweep.seeds, 'seed')}"
-    run_id = str(client.create_run(place, run_name=name, tags=tags).info.run_id)
+    run_id = str(job.tracker.create_run(place, name, tags).info.run_id)
     for course in found.courses:
         totals: dict[str, Any] = {
             "mean": course.mean.value,
