@@ -19,7 +19,7 @@ from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, wait
 from evergreen.orchestration.steps.models import Plan
 from evergreen.orchestration.steps.shown import create_markdown_artifact
 from evergreen.orchestration.steps.sweeps import Search
-from evergreen.promotion.candidates import Contender, face
+from evergreen.promotion.contenders import Contender, face
 from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import approved, decide
 from evergreen.promotion.simplest import LINEAR
@@ -74,7 +74,7 @@ def compare_refit(
     """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
     from evergreen.features.keys import hash_rows
     from evergreen.features.split import Part, Split, read_part
-    from evergreen.promotion.evidence import compare_refit as beside
+    from evergreen.promotion.refit import compare_refit as beside
 
     split = Split.read(job.project.features / "split.json")
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
@@ -116,7 +116,7 @@ def _influence(job: Job, plan: Plan, learner: str, search: Search) -> Any:
 def reload(job: Job, registered: Registered, made: Contender, judged: Judged) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
     from evergreen.features.split import Split, read_part
-    from evergreen.promotion.evidence import distance
+    from evergreen.promotion.refit import distance
 
     model = made.model()
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)

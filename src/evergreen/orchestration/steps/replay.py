@@ -93,7 +93,7 @@ def record(job: Job, found: Replay, running: Replayer, files: Sequence[Path]) ->
     tags = {ROOT: job.tracker.root, "mlflow.note.content": found.finding}
     name = f"{span(found.batches)}, {count(running.params.sweep.seeds, 'seed')}"
     run_id = str(client.create_run(place, run_name=name, tags=tags).info.run_id)
-    for course in found.courses:
+    for course in found.outcomes:
         totals: dict[str, Any] = {
             "mean": course.mean.value,
             "gain": course.gain.value,
