@@ -13,7 +13,8 @@ import time
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from evergreen.promotion.compare import Resampling, Rows, Side, difference
+from evergreen.promotion.compare import Rows, Side, difference
+from evergreen.promotion.noise import Resampling
 
 LOOPED = 60
 

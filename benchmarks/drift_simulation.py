@@ -281,7 +281,7 @@ def draw(
 ) -> None:
     from matplotlib.figure import Figure
 
-    from evergreen.report.plots import AMBER, DARK, GREEN, GREY
+    from evergreen.report.panels import AMBER, DARK, GREEN, GREY
 
     colours = {"ours": GREEN, "ks": AMBER, "evidently": GREY, "nannyml": DARK}
     figure = Figure(figsize=(12, 5.2), dpi=110, layout="constrained")

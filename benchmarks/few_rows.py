@@ -26,8 +26,8 @@ from evergreen.evaluation.metrics import measure, pick_metric
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import Split, read_part
 from evergreen.project import Project
+from evergreen.promotion.candidate import resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
-from evergreen.promotion.evidence import resampling_of
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 from evergreen.training.tables import Tables, load_judged

@@ -33,10 +33,13 @@ from evergreen.features.encoder import Encoder
 from evergreen.features.keys import KEY, hash_rows
 from evergreen.features.split import LABEL, TIME
 from evergreen.params import Params
-from evergreen.promotion.evidence import Candidate, compare_refit, judge, judge_rollback
+from evergreen.promotion.candidate import Candidate
+from evergreen.promotion.evidence import judge
 from evergreen.promotion.gate import decide
 from evergreen.promotion.influence import find_influence, teach
-from evergreen.replay.replay import fit_seeds, trees_of
+from evergreen.promotion.refit import compare_refit
+from evergreen.promotion.rollback import judge_rollback
+from evergreen.replay.challenge import fit_seeds, trees_of
 from evergreen.scoring.package import Learnt
 from evergreen.training.learner import XGBOOST
 from evergreen.training.sweep import ROUND_SEEDS, Slots, scale_rounds
@@ -378,7 +381,7 @@ POISON = {
 def draw(table: dict[tuple[str, float], list[Found]]) -> None:
     from matplotlib.figure import Figure
 
-    from evergreen.report.plots import AMBER, DARK, GREEN, GREY
+    from evergreen.report.panels import AMBER, DARK, GREEN, GREY
 
     def points(names: Sequence[str]) -> tuple[Array, Array]:
         found = [

@@ -23,7 +23,7 @@ import polars as pl
 from benchmarks.rounds import tables_of
 from evergreen.features.prepare import featurize
 from evergreen.params import Params
-from evergreen.replay.replay import fit_seeds
+from evergreen.replay.challenge import fit_seeds
 from evergreen.scoring.package import Learnt, Model, read_package, write_package
 from late_flights import flights
 

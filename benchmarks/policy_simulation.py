@@ -32,10 +32,11 @@ from evergreen.features.encoder import Encoder
 from evergreen.features.split import LABEL, TIME
 from evergreen.monitoring.drift import find_drift
 from evergreen.monitoring.performance import measure_live
-from evergreen.monitoring.retrain import Life, Window, decide_retraining
+from evergreen.monitoring.retrain import decide_retraining
 from evergreen.monitoring.staleness import find_staleness
+from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Drift, Params, Retrain, Train
-from evergreen.promotion.evidence import Candidate
+from evergreen.promotion.candidate import Candidate
 from evergreen.scoring.package import Learnt, Model
 from evergreen.statistics.sketch import Sketch, pool, sketch
 from evergreen.training.tables import Table, Tables
@@ -144,7 +145,10 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
         ]
 
     past = [seen(again(), 0)[0] for _ in range(PAST)]
-    whole, life = pool(past), Life("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9, 10**9)
+    whole, life = (
+        pool(past),
+        ChampionState("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9, 10**9),
+    )
     windows: list[Window] = []
     asked: list[tuple[str, str]] = []
     for at in range(batches):
@@ -167,7 +171,7 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
     return asked
 
 
-def _asked(windows: Sequence[Window], life: Life) -> str:
+def _asked(windows: Sequence[Window], life: ChampionState) -> str:
     decision = decide_retraining(windows, life, POLICY)
     due = [one["name"] for one in decision.rules if not one["met"]]
     return ", ".join(due) if decision.action == RETRAIN else ""

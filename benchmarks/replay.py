@@ -38,7 +38,7 @@ def tell(found: Replay) -> None:
     """Print what each policy gained, what each did when, what staleness costs, and how near the best calendar drift comes."""
     for row in found.as_table():
         print(f"| {' | '.join(row.values())} |")
-    for course in found.courses:
+    for course in found.outcomes:
         for step in course.steps:
             said = " ".join(step.reason.split())[:150]
             print(
@@ -50,7 +50,7 @@ def tell(found: Replay) -> None:
             f"  {cost.age} batches old loses {lost.value:+.4f} ({lost.low:+.4f} to {lost.high:+.4f}), {cost.batches} times"
         )
     every, (gain, retrainings) = best_calendar(found)
-    drift = next(one for one in found.courses if one.policy == "on drift")
+    drift = next(one for one in found.outcomes if one.policy == "on drift")
     print(
         f"  best calendar, without gate: every {every} batches, {gain:+.4f} over never with {retrainings} retrainings; on "
         f"drift {drift.gain.value:+.4f} ({drift.gain.value / gain:.0%}) with {drift.retrainings}",
@@ -64,7 +64,7 @@ def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
     batches = [name for name in found.batches if name not in found.uncounted]
     value = {(one.champion, one.batch): one.value for one in found.ages}
     rows = {one.batch: one.rows for one in found.ages}
-    made, never = {one.champion for one in found.ages}, found.courses[0]
+    made, never = {one.champion for one in found.ages}, found.outcomes[0]
 
     def gain(every: int) -> tuple[float, int]:
         live, trained, met = never.steps[0].champion, 0, []

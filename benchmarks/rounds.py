@@ -21,7 +21,7 @@ from evergreen.features.encoder import fit_encoder
 from evergreen.features.prepare import featurize, summarize
 from evergreen.features.split import LABEL
 from evergreen.params import Params
-from evergreen.replay.replay import fit_seeds
+from evergreen.replay.challenge import fit_seeds
 from evergreen.training.sweep import ROUND_SEEDS, scale_rounds
 from evergreen.training.tables import Table, Tables
 from late_flights import flights

@@ -22,9 +22,11 @@ from evergreen.features.encoder import Encoder
 from evergreen.features.keys import KEY, hash_keys, hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
 from evergreen.params import Params, Train
+from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Side, check_unseen
-from evergreen.promotion.evidence import Candidate, Judged, distance, judge
+from evergreen.promotion.evidence import Judged, judge
 from evergreen.promotion.gate import decide
+from evergreen.promotion.refit import distance
 from evergreen.scoring.package import Learnt, Model
 from evergreen.training.sweep import choose
 from evergreen.training.tables import Table, Tables

@@ -190,7 +190,7 @@ CHAINS: dict[str, dict[str, Moment]] = {
             "MlflowClient.set_registered_model_alias",
             1,
         ),
-        "compare": ("evergreen.promotion.candidates", "pick", 1),
+        "compare": ("evergreen.promotion.contenders", "pick", 1),
         "decide: before the champion": (
             "mlflow.tracking",
             "MlflowClient.set_registered_model_alias",

@@ -10,7 +10,7 @@ import pytest
 
 from evergreen.features.split import LABEL
 from evergreen.monitoring.staleness import find_staleness
-from evergreen.promotion.evidence import Candidate
+from evergreen.promotion.candidate import Candidate
 from evergreen.training.tables import Table, Tables
 
 

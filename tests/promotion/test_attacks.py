@@ -21,10 +21,11 @@ from evergreen.evaluation.metrics import METRICS, measure
 from evergreen.features.keys import KEY, hash_keys
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
 from evergreen.params import Leaks
+from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Side
-from evergreen.promotion.evidence import Candidate, compare_refit
 from evergreen.promotion.gate import decide
 from evergreen.promotion.influence import find_influence, teach
+from evergreen.promotion.refit import compare_refit
 from evergreen.quality.leaks import check_leaks
 from evergreen.scoring.package import Model, read_package, write_package
 from evergreen.training.learner import XGBOOST

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from promotion.relearnt import broken, refit_of, relearnt
 
-from evergreen.decision import ASK, KEEP, PROMOTE, REFUSE, ROLL_BACK
+from evergreen.decision import ASK, KEEP, PROMOTE, REFUSE
 from evergreen.errors import InputError
 from evergreen.evaluation.evaluate import predict
 from evergreen.evaluation.held_out import HeldOut
@@ -20,24 +20,13 @@ from evergreen.evaluation.metrics import METRICS, calibration_error, measure
 from evergreen.features.definition import Definition, LostError, Written
 from evergreen.features.keys import KEY, hash_keys, hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
+from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Side
-from evergreen.promotion.evidence import Candidate, compare_refit, judge_rollback
+from evergreen.promotion.rollback import judge_rollback
 from evergreen.report.comparison import draw_comparison
-from evergreen.scoring.package import Learnt
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
 TASKS = tuple(METRICS)
-HOLDOUT = "2013-04-01 00:00:00"
-
-
-def broken(decision: Any) -> set[str]:
-    return {rule["name"] for rule in decision.rules if not rule["met"]}
-
-
-def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidate:
-    """The same candidate, as if it had learnt from other rows."""
-    changed = {"learnt": Learnt(keys, newest), "predict_rows": candidate.model.predict_rows}
-    return replace(candidate, model=SimpleNamespace(**vars(candidate.model) | changed))
 
 
 def with_encoder(candidate: Candidate, **changes: Any) -> Candidate:
@@ -463,7 +452,7 @@ def test_predictions_that_are_no_numbers_are_told_not_judged(
                     predict=lambda x: spoil(said(x)) if content in spoilt else said(x)
                 )
 
-        monkeypatch.setattr("evergreen.promotion.evidence.find_learner", lambda _: Spoiling())
+        monkeypatch.setattr("evergreen.promotion.candidate.find_learner", lambda _: Spoiling())
     try:
         _, decision = settle("binary", sides["challenger"], sides["champion"])
     except InputError as error:
@@ -544,46 +533,8 @@ def test_an_old_champion_yields_to_its_equal(world, settle):
     assert settle("regression", equal, old, margin=0.5, max_age_days=None)[1].action == REFUSE
 
 
-# --- loaded afresh
-# --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "distance"),
-    [
-        (lambda p: p.copy(), 0.0),
-        (lambda p: np.r_[np.nextafter(p[:1], np.float32(2)), p[1:]], pytest.approx(1e-6, abs=1e-6)),
-        (lambda p: p + np.float32(0.25), pytest.approx(0.25, rel=1e-5)),
-        (lambda p: p[:-1], math.inf),
-        (lambda p: p[:, None], math.inf),
-        (lambda p: p[:0], math.inf),
-        (
-            lambda p: np.where(np.arange(len(p)) == 3, np.float32("nan"), p),
-            pytest.approx(math.nan, nan_ok=True),
-        ),
-        (lambda p: p.astype(np.float64), 1e-300),  # other bytes, whatever they mean
-    ],
-)
-def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, world, settle):
-    challenger, rows = world.better("regression"), world.holdout("regression")
-    afresh = change(challenger.model.predict_rows(rows))
-    judged, decision = settle("regression", challenger, world.champion("regression"), afresh=afresh)
-    assert judged.evidence.reload == distance
-    assert broken(decision) == (
-        set() if isinstance(distance, float) and distance == 0 else {"reload"}
-    )
-
-
 # --- a model that has learnt from what judges
 # ---------------------------------------------------------------------------
-
-
-def refit_of(judged: Candidate, rows: pl.DataFrame, world: Any) -> Candidate:
-    """The candidate trained on the holdout as well, and what was said of it before."""
-    said = judged.see(rows)
-    held_out = HeldOut.of(hash_rows(rows), said.prediction, said.seeds)
-    learnt = Learnt(np.concatenate([judged.model.learnt.keys, hash_rows(rows)]), "2013-05-01")
-    return replace(relearnt(judged, learnt.keys, learnt.newest), held_out=lambda: held_out)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -597,19 +548,6 @@ def test_a_champion_that_has_learnt_the_rows_is_spoken_for_by_what_was_said_befo
     assert decision.action == PROMOTE
     assert after.evidence.comparison == before.evidence.comparison
     np.testing.assert_array_equal(after.predictions["champion"], before.predictions["champion"])
-
-
-def test_rows_that_it_has_not_learnt_from_are_predicted_by_the_live_model(world):
-    rows = world.holdout("binary")
-    live = refit_of(world.champion("binary"), rows[:700], world)
-    side, whole = live.see(rows), live.say(rows)
-    # Here both are of the same boosters
-    np.testing.assert_array_equal(side.prediction, whole.prediction)
-    shifted = replace(live.held_out(), packaged=live.held_out().packaged + 1)
-    moved = replace(live, held_out=lambda: shifted).see(rows)
-    np.testing.assert_array_equal(
-        np.flatnonzero(moved.prediction != side.prediction), np.arange(700)
-    )
 
 
 def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, settle):
@@ -714,36 +652,6 @@ def test_a_rerun_without_new_data_is_judged_by_what_was_said_before_the_refit(wo
         "roc_auc"
     ]
     assert found.evidence.comparison.whole["roc_auc"].champion < by_heart - 0.02
-
-
-@pytest.mark.parametrize("old_kind", [True, False], ids=["it was never refit", "it was refit"])
-def test_a_rollback_finds_versions_of_either_kind(old_kind, world):
-    """On a batch that came after both: neither has learnt from it, so each speaks for itself."""
-    later = world.draw_rows("binary", 1500, 11, "holdout")
-    better, worse = world.better("binary"), world.champion("binary")
-    before, present = (better, refit_of(worse, world.holdout("binary"), world)) if old_kind else (
-        refit_of(better, world.holdout("binary"), world), worse)  # fmt: skip
-    decision = judge_rollback(later, present, before, "roc_auc", world.params("binary"))
-    assert decision.action == ROLL_BACK, decision.reasons
-    assert judge_rollback(later, before, present, "roc_auc", world.params("binary")).action == KEEP
-
-
-@pytest.mark.parametrize(("spoilt", "worse"), [(False, False), (True, True)])
-def test_a_refit_is_compared_with_what_was_judged(spoilt, worse, world):
-    judged, rows = world.better("binary").model, world.holdout("binary")
-    live = world.learn("binary", spoil(world, spoilt)).model
-    earlier, said = world.draw_rows("binary", 3000, 2), judged.predict_rows(rows)
-    found = compare_refit(live, judged, said, earlier, rows, 40, world.params("binary"))
-    assert (found.rows, found.rounds) == (len(live.learnt.keys), 40)
-    assert (found.earlier.high < -0.005 - found.slack) is worse
-    assert (found.holdout.high < 0) is worse
-    assert found.slack >= 0
-
-
-def spoil(world: Any, spoilt: bool) -> pl.DataFrame:
-    """Training rows with the holdout's beside them; or all with labels that say nothing."""
-    rows = pl.concat([world.draw_rows("binary", 3000, 2), world.holdout("binary")])
-    return rows.with_columns(pl.col(LABEL).shuffle(1)) if spoilt else rows
 
 
 # --- what only a person can answer

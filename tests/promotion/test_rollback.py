@@ -7,11 +7,12 @@ import math
 from typing import Any
 
 import pytest
+from promotion.relearnt import refit_of
 
-from evergreen.decision import Decision
+from evergreen.decision import KEEP, ROLL_BACK, Decision
 from evergreen.params import Retrain
 from evergreen.promotion.compare import Difference
-from evergreen.promotion.rollback import decide_rollback
+from evergreen.promotion.rollback import decide_rollback, judge_rollback
 
 NAN = float("nan")
 
@@ -100,3 +101,16 @@ def test_rolling_back_that_is_switched_off_is_told_and_the_comparison_shown_all_
     assert (decision.action, broken(decision)) == ("keep", {"rollback"})
     assert decision.reasons[0].startswith("SWITCHED OFF (retrain.rollback)")
     assert says(decision, "better").startswith("the champion before is better")
+
+
+@pytest.mark.parametrize("old_kind", [True, False], ids=["it was never refit", "it was refit"])
+@pytest.mark.usefixtures("same_resamples")
+def test_a_rollback_finds_versions_of_either_kind(old_kind, world):
+    """On a batch that came after both: neither has learnt from it, so each speaks for itself."""
+    later = world.draw_rows("binary", 1500, 11, "holdout")
+    better, worse = world.better("binary"), world.champion("binary")
+    before, present = (better, refit_of(worse, world.holdout("binary"), world)) if old_kind else (
+        refit_of(better, world.holdout("binary"), world), worse)  # fmt: skip
+    decision = judge_rollback(later, present, before, "roc_auc", world.params("binary"))
+    assert decision.action == ROLL_BACK, decision.reasons
+    assert judge_rollback(later, before, present, "roc_auc", world.params("binary")).action == KEEP

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.promotion.compare import Resampling, Rows, Side
+from evergreen.promotion.compare import Rows, Side
+from evergreen.promotion.noise import Resampling
 from evergreen.promotion.simplest import pick
 
 HOW = Resampling(200, 0.95, 0)

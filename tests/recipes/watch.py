@@ -25,6 +25,7 @@ from evergreen.evaluation.metrics import Estimate
 from evergreen.features.keys import KEY, hash_rows
 from evergreen.features.split import LABEL, TIME
 from evergreen.monitoring import monitor, retrain, staleness
+from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Retrain
 from evergreen.statistics.sketch import sketch
 from evergreen.training.tables import Table, Tables
@@ -86,7 +87,7 @@ def watched(task: str) -> Any:
     found["labels that came later"] = without_fit(seen)
     metric = metrics.pick_metric(None, task)
     windows = [monitor.window_of(one, metric) for one in before if not one["answered"]]
-    life = retrain.Life(
+    life = ChampionState(
         "7",
         datetime.fromisoformat("2013-03-31"),
         reference.expected[metric],
@@ -99,7 +100,7 @@ def watched(task: str) -> Any:
     return found
 
 
-def decided(windows: list[retrain.Window], life: retrain.Life, **params: Any) -> Any:
+def decided(windows: list[Window], life: ChampionState, **params: Any) -> Any:
     found = retrain.decide_retraining(windows, life, Retrain(**params))
     return [found.action, len(found.reasons), [[rule["name"], rule["met"]] for rule in found.rules]]
 
@@ -108,12 +109,12 @@ def policies() -> Any:
     """Return what is decided of batches in every state."""
     start = datetime.fromisoformat("2013-06-01")
     good, bad = Estimate(0.7, 0.695, 0.705), Estimate(0.65, 0.645, 0.655)
-    life = retrain.Life("3", start, good, "roc_auc", (start,), 5000, 50_000)
+    life = ChampionState("3", start, good, "roc_auc", (start,), 5000, 50_000)
 
-    def three(**more: Any) -> list[retrain.Window]:
+    def three(**more: Any) -> list[Window]:
         known: dict[str, Any] = {"rows": 900, "labelled": 900, "real": good}
         return [
-            retrain.Window(
+            Window(
                 **known
                 | {"batch": f"2013-{7 + at:02}", "end": start + timedelta(days=30 * (at + 1))}
                 | more
@@ -122,7 +123,7 @@ def policies() -> Any:
         ]
 
     unlabelled = {"labelled": 0, "real": None}
-    cases: dict[str, tuple[list[retrain.Window], retrain.Life, dict[str, Any]]] = {
+    cases: dict[str, tuple[list[Window], ChampionState, dict[str, Any]]] = {
         "well": (three(), life, {}),
         "lost": (three(real=bad), life, {}),
         "lost once": ([*three()[:2], three(real=bad)[2]], life, {}),

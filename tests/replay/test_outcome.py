@@ -17,8 +17,8 @@ from evergreen.replay.outcome import (
     REFUSED,
     UNGATED,
     Aged,
-    Course,
     Options,
+    PolicyOutcome,
     Replay,
     Step,
 )
@@ -26,14 +26,14 @@ from evergreen.replay.outcome import (
 NOISE = np.random.default_rng(0).normal(size=400) * 0.001
 
 
-def course_of(
+def outcome_of(
     policy: str,
     gain: float,
     retrainings: int,
     *,
     promotions: int | None = None,
     shared: bool = True,
-) -> Course:
+) -> PolicyOutcome:
     """A policy whose mean is 0.7 and `gain`; `shared`: with the very noise of the others, else far less sure."""
     passed = retrainings if promotions is None else promotions
     actions = (
@@ -44,7 +44,7 @@ def course_of(
         for at, action in enumerate(actions)
     )
     draws = 0.7 + gain + NOISE + (0 if shared else 10 * np.roll(NOISE, 7))
-    return Course(
+    return PolicyOutcome(
         policy,
         steps,
         retrainings,
@@ -56,36 +56,36 @@ def course_of(
     )
 
 
-def replay_of(*courses: Course, metric: str = "roc_auc") -> Replay:
-    names = tuple(step.batch for step in courses[0].steps)
-    found = Replay(metric, 0.95, names, (), (), {}, courses)
+def replay_of(*outcomes: PolicyOutcome, metric: str = "roc_auc") -> Replay:
+    names = tuple(step.batch for step in outcomes[0].steps)
+    found = Replay(metric, 0.95, names, (), (), {}, outcomes)
     return replace(
-        found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses)
+        found, outcomes=tuple(replace(one, gain=found.gain(one, outcomes[0])) for one in outcomes)
     )
 
 
-NEVER = course_of("never", 0, 0)
+NEVER = outcome_of("never", 0, 0)
 
 
 def test_a_gain_is_paired() -> None:
     """What all policies share is not in the interval of a difference."""
-    found = replay_of(NEVER, course_of("every batch", 0.0001, 4))
-    gain = found.courses[1].gain
+    found = replay_of(NEVER, outcome_of("every batch", 0.0001, 4))
+    gain = found.outcomes[1].gain
     assert (gain.low, gain.value, gain.high) == pytest.approx((0.0001,) * 3)
 
 
 def test_more_is_better_whatever_the_metric() -> None:
     for metric, sign in (("roc_auc", 1), ("rmse", -1)):
-        found = replay_of(NEVER, course_of("every batch", 0.02, 4), metric=metric)
-        assert found.courses[1].gain.value == pytest.approx(sign * 0.02)
+        found = replay_of(NEVER, outcome_of("every batch", 0.02, 4), metric=metric)
+        assert found.outcomes[1].gain.value == pytest.approx(sign * 0.02)
 
 
-EVERY, DRIFT = course_of("every batch", 0.02, 4), course_of("on drift", 0.0199, 1, shared=False)
-LESS, UNSURE = course_of("on drift", 0.01, 1), course_of("on drift", 0.001, 1, shared=False)
-OPEN = course_of(UNGATED, 0.03, 4)
-BEST = course_of(HINDSIGHT, 0.04, 0)
-NONE = course_of("every batch", 0, 3, promotions=0)
-FINDINGS: list[tuple[str, tuple[Course, ...], str]] = [
+EVERY, DRIFT = outcome_of("every batch", 0.02, 4), outcome_of("on drift", 0.0199, 1, shared=False)
+LESS, UNSURE = outcome_of("on drift", 0.01, 1), outcome_of("on drift", 0.001, 1, shared=False)
+OPEN = outcome_of(UNGATED, 0.03, 4)
+BEST = outcome_of(HINDSIGHT, 0.04, 0)
+NONE = outcome_of("every batch", 0, 3, promotions=0)
+FINDINGS: list[tuple[str, tuple[PolicyOutcome, ...], str]] = [
     ("never alone", (NEVER,), "Never retraining: roc_auc 0.7000 over 4 batches$"),
     (
         "one pays",
@@ -136,10 +136,12 @@ FINDINGS: list[tuple[str, tuple[Course, ...], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("courses", "says"), [one[1:] for one in FINDINGS], ids=[one[0] for one in FINDINGS]
+    ("outcomes", "says"), [one[1:] for one in FINDINGS], ids=[one[0] for one in FINDINGS]
 )
-def test_the_finding_follows_from_the_numbers(courses: tuple[Course, ...], says: str) -> None:
-    finding = replay_of(*courses).finding
+def test_the_finding_follows_from_the_numbers(
+    outcomes: tuple[PolicyOutcome, ...], says: str
+) -> None:
+    finding = replay_of(*outcomes).finding
     assert re.match(says, finding), finding
 
 

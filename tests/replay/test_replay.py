@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from evergreen.features.split import Split
 from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.replay import challenge as challenging
 from evergreen.replay import replay as module
 from evergreen.replay.outcome import (
     HELD,
@@ -134,8 +136,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
     return make
 
 
-COUNTED = ("load_tables", "load_all", "linear_of", "check_leaks", "choose", "face", "decide", "decide_retraining", "find_staleness",
-           "validate", "prepare")  # fmt: skip
+COUNTED = {  # by the module that calls it
+    challenging: (
+        "load_tables",
+        "load_all",
+        "linear_of",
+        "check_leaks",
+        "choose",
+        "face",
+        "decide",
+    ),
+    module: ("decide_retraining", "find_staleness", "validate", "prepare"),
+}
 LEARNS = ("build_matrix", "train")  # of the learner
 
 
@@ -161,25 +173,21 @@ def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory
 
     real_see = module.monitor.see
     root = tmp_path_factory.mktemp("project")
-    counted = {one: counting(one, getattr(module, one)) for one in COUNTED}
-    learns = mock.patch.multiple(
-        learner, **{one: counting(one, getattr(learner, one)) for one in LEARNS}
-    )
-    with (
-        mock.patch.multiple(module, **counted),
-        learns,
-        mock.patch.object(module.monitor, "see", see),
-    ):
+    with ExitStack() as stack:
+        for caller, names in {**COUNTED, learner: LEARNS}.items():
+            counted = {name: counting(name, getattr(caller, name)) for name in names}
+            stack.enter_context(mock.patch.multiple(caller, **counted))
+        stack.enter_context(mock.patch.object(module.monitor, "see", see))
         found = replay(settings_of(root), source(), Options(every=2))
     return Told(found, settings_of(root).workspace, calls, champions)
 
 
 def course(found: Replay, policy: str) -> Any:
-    return next(one for one in found.courses if one.policy == policy)
+    return next(one for one in found.outcomes if one.policy == policy)
 
 
 def policies(found: Replay) -> list[Any]:
-    return [one for one in found.courses if one.policy != HINDSIGHT]
+    return [one for one in found.outcomes if one.policy != HINDSIGHT]
 
 
 # --- policies
@@ -188,9 +196,9 @@ def policies(found: Replay) -> list[Any]:
 
 def test_the_first_three_batches_make_the_champion_of_every_policy(told: Told) -> None:
     assert told.found.batches == BATCHES[3:]
-    assert {one.steps[0].champion for one in told.found.courses} == {"batch-3"}
-    assert {round(one.steps[0].value, 9) for one in told.found.courses} == {
-        round(told.found.courses[0].steps[0].value, 9)
+    assert {one.steps[0].champion for one in told.found.outcomes} == {"batch-3"}
+    assert {round(one.steps[0].value, 9) for one in told.found.outcomes} == {
+        round(told.found.outcomes[0].steps[0].value, 9)
     }
 
 
@@ -229,7 +237,7 @@ def test_drift_retrains_when_the_labels_turn_and_not_before(told: Told) -> None:
 def test_a_champion_is_measured_before_it_learns(told: Told) -> None:
     """The batch in which the rule turns is as bad under every policy: nobody has seen it coming."""
     assert told.found.batches[0] == TURN
-    assert max(one.steps[0].value for one in told.found.courses) < 0.5
+    assert max(one.steps[0].value for one in told.found.outcomes) < 0.5
 
 
 def test_a_new_champion_takes_over_with_the_next_batch(told: Told) -> None:
@@ -246,13 +254,13 @@ def test_hindsight_takes_of_each_batch_the_best_of_the_champions_made_before(tol
         known = {one.champion: one.value for one in told.found.ages if one.batch == step.batch}
         assert step.value == max(known.values()) == known[step.champion]
         assert all(name < step.batch for name in known)
-    others = [one for one in told.found.courses if one is not best]
+    others = [one for one in told.found.outcomes if one is not best]
     assert best.mean.value >= max(one.mean.value for one in others)
 
 
 def test_every_champion_meets_every_later_batch(told: Told) -> None:
     made = {"batch-3"} | {
-        step.batch for one in told.found.courses for step in one.steps if step.action == PROMOTED
+        step.batch for one in told.found.outcomes for step in one.steps if step.action == PROMOTED
     }
     pairs = {(one.champion, one.batch) for one in told.found.ages}
     assert pairs == {(one, name) for one in made for name in BATCHES if one < name}
@@ -331,7 +339,7 @@ def test_a_poisoned_batch_is_held_and_nobody_learns_from_it(told: Told) -> None:
 
 
 def test_a_held_batch_is_in_no_mean(told: Told) -> None:
-    for one in told.found.courses:
+    for one in told.found.outcomes:
         counted = [step for step in one.steps if step.batch != POISONED]
         mean = np.average([step.value for step in counted], weights=[step.rows for step in counted])
         assert one.mean.value == pytest.approx(mean)
@@ -349,12 +357,12 @@ def test_an_error_stops_a_retraining_and_leaves_the_champion(
     with open_replay(settings_of(tmp_path), chosen, Options(policies=("every",))) as running:
         for name in running.names[:3]:
             assert running.advance(name) == ()
-        with mock.patch.object(module, "check_leaks", stop):
+        with mock.patch.object(challenging, "check_leaks", stop):
             never, every = running.advance(running.names[3])
         found = running.result()
     assert (never.action, every.action, every.champion) == (NOTHING, STOPPED, "batch-3")
     assert every.reason.endswith("1 leak(s) found")
-    assert [(one.retrainings, one.promotions) for one in found.courses] == [(0, 0), (1, 0)]
+    assert [(one.retrainings, one.promotions) for one in found.outcomes] == [(0, 0), (1, 0)]
     assert found.finding.startswith("No policy gains")
 
 
@@ -441,7 +449,7 @@ def test_few_rows_are_judged_by_cross_validation_as_in_a_run(
                 known = len(track.champion.candidate.model.learnt.keys)
                 assert (known == rows) is (track.champion.batch == name)
         assert running.tracks[1].champion.batch != running.tracks[0].champion.batch
-        assert running.result().courses[0].policy == "never"
+        assert running.result().outcomes[0].policy == "never"
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import replace
 from functools import cache
 
@@ -78,12 +77,6 @@ def check_picture(path):
     assert shades.shape[:2] == (880, 1210)
     assert np.mean(shades.min(axis=2) < 0.9) > 0.01  # not blank
     assert not list(path.parent.glob(".part-*"))
-
-
-@pytest.fixture(autouse=True)
-def _without_pyplot(monkeypatch):
-    # Its figures would live as long as the process
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
 
 
 @pytest.mark.slow
@@ -186,21 +179,6 @@ def test_a_constant_model_can_be_drawn(tmp_path):
     check_picture(
         draw_curves(replace(evaluation, predictions=flat), "flat", tmp_path / "curves.png")
     )
-
-
-def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "curves.png"
-    path.write_bytes(b"old")
-
-    def broken(figure, part, **options):
-        part.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", broken)
-    with pytest.raises(OSError, match="No space"):
-        draw_curves(evaluation_of("regression"), "broken", path)
-    assert path.read_bytes() == b"old"
-    assert [one.name for one in tmp_path.iterdir()] == ["curves.png"]
 
 
 def test_a_curve_for_every_task():

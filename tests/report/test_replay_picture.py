@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from evergreen.replay.outcome import (
     UNGATED,
     WATCH,
     Aged,
-    Course,
+    PolicyOutcome,
     Replay,
     Step,
 )
@@ -43,7 +42,7 @@ REAL = [one for one in ACTIONS if one != HINDSIGHT]  # policies that something i
 METRIC, DEEDS, GAINS, RETRAININGS, SECONDS = range(5)
 
 
-def course_of(policy, actions, gain=0.0):
+def outcome_of(policy, actions, gain=0.0):
     champion, steps = "2013-04", []
     for at, (batch, action) in enumerate(zip(BATCHES, actions, strict=True)):
         value = 0.7 + 0.01 * at + gain * (champion != "2013-04")
@@ -63,15 +62,15 @@ def course_of(policy, actions, gain=0.0):
     trained = [one for one in actions if one in (PROMOTED, REFUSED, STOPPED)]
     mean = float(np.mean([one.value for one in steps]))
     draws = mean + np.linspace(-0.01, 0.01, 50)
-    return Course(policy, tuple(steps), len(trained), trained.count(PROMOTED), 12.5 * len(trained),
+    return PolicyOutcome(policy, tuple(steps), len(trained), trained.count(PROMOTED), 12.5 * len(trained),
                   Estimate(mean, mean - 0.01, mean + 0.01), Estimate(0, 0, 0), draws)  # fmt: skip
 
 
 def replay_of(metric="roc_auc", gain=0.03, policies=tuple(ACTIONS)):
-    courses = [course_of(one, ACTIONS[one], gain) for one in policies]
-    found = Replay(metric, 0.95, BATCHES, ("2013-07",), (), {}, tuple(courses))
+    outcomes = [outcome_of(one, ACTIONS[one], gain) for one in policies]
+    found = Replay(metric, 0.95, BATCHES, ("2013-07",), (), {}, tuple(outcomes))
     return replace(
-        found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses)
+        found, outcomes=tuple(replace(one, gain=found.gain(one, outcomes[0])) for one in outcomes)
     )
 
 
@@ -86,12 +85,6 @@ def seen(monkeypatch):
         return axes
 
     return draw
-
-
-@pytest.fixture(autouse=True)
-def _without_pyplot(monkeypatch):
-    # Its figures would live as long as the process
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
 
 
 def labels(axes):
@@ -122,7 +115,7 @@ def test_each_policy_is_a_line_of_its_own_colour(seen):
     assert len({to_hex(line.get_color()) for line in lines.values()}) == len(ACTIONS)
     for name, line in lines.items():
         assert list(line.get_ydata()) == [
-            one.value for one in course_of(name, ACTIONS[name], 0.03).steps
+            one.value for one in outcome_of(name, ACTIONS[name], 0.03).steps
         ]
 
 

@@ -29,7 +29,7 @@ from evergreen.monitoring.performance import (
     fit_calibration,
     measure_live,
 )
-from evergreen.monitoring.retrain import Life, Window
+from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Params
 from evergreen.scoring.package import Model
 from evergreen.statistics.sketch import SKETCH, Sketch, pool, sketch
@@ -200,12 +200,12 @@ def say(model: Model, rows: pl.DataFrame) -> Array:
     return said[:, 0] if names == [PREDICTION] else said
 
 
-def life_of(
+def champion_state(
     reference: Reference, metric: str, retrainings: Sequence[datetime], features: Manifest
-) -> Life:
+) -> ChampionState:
     """Return what the policy must know of the champion; `features`: all batches that there are."""
     newest = reference.model.learnt.newest
-    return Life(
+    return ChampionState(
         version=reference.version,
         learnt_until=datetime.fromisoformat(newest),
         expected=reference.expected[metric],

@@ -23,14 +23,8 @@ from evergreen.errors import InputError
 from evergreen.evaluation.expected import TINY, Expected
 from evergreen.evaluation.metrics import TABLE, Estimate, Form, interval, measure
 from evergreen.params import Evaluate
-from evergreen.promotion.compare import (
-    FEWEST_ROWS,
-    Resampling,
-    blocks_of,
-    is_defined,
-    resample_rows,
-    widen,
-)
+from evergreen.promotion.compare import FEWEST_ROWS, is_defined
+from evergreen.promotion.noise import Resampling, blocks_of, resample_rows, widen
 
 Array = np.ndarray[Any, np.dtype[Any]]
 BINS = 200  # of equal row counts, that hold the rows of a calibration

@@ -16,8 +16,8 @@ import numpy as np
 from evergreen.errors import InputError
 from evergreen.evaluation.metrics import Estimate
 from evergreen.features.split import LABEL
+from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
-from evergreen.promotion.evidence import Candidate, days_of, resampling_of
 from evergreen.training.learner import find_learner
 from evergreen.training.sweep import scale_rounds
 

@@ -9,27 +9,26 @@ packaged models are compared as well, by rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import (
-    LOWER_IS_BETTER,
-    METRICS,
-    Form,
-    interval,
-    resample,
-    weighted,
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, interval, weighted
+from evergreen.promotion.noise import (
+    Noise,
+    Resampling,
+    blocks_of,
+    draw_seed_noise,
+    resample_rows,
+    widen,
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_ROWS = 30  # below, no metric of a slice means anything
 FEWEST_OF_CLASS = 5  # of either class of a binary label
-FEWEST_DAYS = 5  # below, rows count as independent: how days differ cannot be seen
-MANY_DAYS = 20  # below, a bootstrap of whole days is too sure of itself
 
 
 @dataclass(frozen=True)
@@ -79,15 +78,6 @@ class Comparison:
     # "constant", "linear" -> the challenger beside it, in `metric`
     baselines: dict[str, Difference]
     by_seed: dict[str, tuple[float, ...]]  # "champion", "challenger" -> `metric` of each seed
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are found: number of resamples, confidence, and the seed of the draws."""
-
-    resamples: int
-    confidence: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -195,11 +185,11 @@ def difference(
     # A rank or a class would be found for what is no number
     values[unknown] = draws[unknown] = np.nan
     cut = len(members[0])
-    old = _Noise(values[:cut], draws[:cut], *_spread(rows, metric, champion, at, values[:cut]))
-    new = _Noise(values[cut:], draws[cut:], *_spread(rows, metric, challenger, at, values[cut:]))
+    old = Noise(values[:cut], draws[:cut], *_spread(rows, metric, champion, at, values[:cut]))
+    new = Noise(values[cut:], draws[cut:], *_spread(rows, metric, challenger, at, values[cut:]))
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     draw = np.random.default_rng([how.seed, 1])
-    means = sign * (new.rows() - old.rows() + _luck(old, new, draw))
+    means = sign * (new.rows() - old.rows() + draw_seed_noise(old, new, draw))
     singles = sign * (new.singles(draw) - old.singles(draw))
     before, after = float(old.values.mean()), float(new.values.mean())
     return Difference(
@@ -210,95 +200,6 @@ def difference(
         _share_above(singles),
         _share_above(means),
     )
-
-
-@dataclass(frozen=True)
-class _Noise:
-    """One side in one metric: values by member, shape (members,); their draws, (members, resamples); seeds' spread."""
-
-    values: Array
-    draws: Array
-    deviation: float  # over seeds
-    seeds: int  # behind the deviation; 0: it is not known
-
-    def rows(self) -> Array:
-        """Return draws of the mean over seeds, by rows alone."""
-        return np.asarray(self.draws.mean(axis=0))
-
-    def error(self) -> float:
-        """Return the variance of the mean over seeds that comes from their number."""
-        return max(0.0, self.deviation**2 - self._interaction()) / self.seeds if self.seeds else 0.0
-
-    def _interaction(self) -> float:
-        """Return how much of the variance over seeds comes from rows that suit one seed more than another.
-
-        The mean of the draws holds it already (a two-way analysis of variance, seeds by rows, both
-        random).
-        """
-        members = len(self.values)
-        if members == 1:
-            return 0.0
-        apart = self.draws - self.draws.mean(axis=0)
-        known = apart[:, np.isfinite(apart).all(axis=0)]
-        return float(known.var(axis=1).mean()) * members / (members - 1) if known.size else 0.0
-
-    def singles(self, draw: np.random.Generator) -> Array:
-        """Return draws of one model: some seed's, on resampled rows."""
-        if len(self.values) == 1:
-            return self.rows() + _luck(self, self, draw) / 2**0.5
-        which = draw.integers(0, len(self.values), self.draws.shape[1])
-        return np.asarray(self.draws[which, np.arange(self.draws.shape[1])])
-
-
-def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: Resampling) -> Array:
-    """Return draws of each form; where there are blocks, whole ones are drawn: their rows are alike.
-
-    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8.
-    """
-    if blocks is None:
-        return resample(forms, rows, resamples=how.resamples, seed=how.seed)
-    names, which = np.unique(blocks, return_inverse=True)
-    summed = [
-        Form(
-            np.column_stack([np.bincount(which, column, len(names)) for column in one.rows.T]),
-            one.of,
-        )
-        for one in forms
-    ]
-    return resample(summed, len(names), resamples=how.resamples, seed=how.seed)
-
-
-def blocks_of(days: Array | None) -> Array | None:
-    """Return what rows are drawn by: their day, shape (rows,); None where days are too few, and each counts by itself."""
-    return days if days is not None and len(np.unique(days)) >= FEWEST_DAYS else None
-
-
-def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) -> Array:
-    """Return `draws` of `values`, farther from them where blocks are few: of b, by sqrt(b / (b - 1)) and Student's t.
-
-    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source:
-    Hesterberg, What teachers should know about the bootstrap, 2015, section 3.4.
-    """
-    from scipy.stats import norm, t
-
-    count = MANY_DAYS if blocks is None else len(np.unique(blocks))
-    if count >= MANY_DAYS:
-        return draws
-    edge = (1 + confidence) / 2
-    return np.asarray(
-        values
-        + (draws - values) * (count / (count - 1)) ** 0.5 * t.ppf(edge, count - 1) / norm.ppf(edge)
-    )
-
-
-def _luck(old: _Noise, new: _Noise, draw: np.random.Generator) -> Array:
-    """Return draws of what the seeds of both sides add to the difference: Student's t (Welch, 1947; Satterthwaite)."""
-    parts = [(one.error(), one.seeds) for one in (old, new)]
-    total = sum(error for error, _ in parts)
-    if not total:
-        return np.zeros(old.draws.shape[1])
-    freedom = total**2 / sum(error**2 / (seeds - 1) for error, seeds in parts if seeds > 1)
-    return np.asarray(total**0.5 * draw.standard_t(freedom, old.draws.shape[1]))
 
 
 def _spread(

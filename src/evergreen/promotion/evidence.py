@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen.decision import KEEP, Decision
 from evergreen.errors import InputError
 from evergreen.evaluation.held_out import HeldOut
 from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, calibration_error, pick_metric
@@ -18,26 +17,23 @@ from evergreen.features.definition import LostError
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
 from evergreen.params import Params
+from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import (
     FEWEST_OF_CLASS,
     FEWEST_ROWS,
     Comparison,
-    Difference,
-    Resampling,
     Rows,
     Side,
-    blocks_of,
     check_unseen,
     compare,
     difference,
     is_defined,
 )
 from evergreen.promotion.fairness import find_group_differences
-from evergreen.promotion.gate import Evidence, Refit
-from evergreen.promotion.rollback import decide_rollback
+from evergreen.promotion.gate import Evidence
+from evergreen.promotion.noise import Resampling
 from evergreen.quality.leaks import listed_names, stands_out
-from evergreen.scoring.package import Model
-from evergreen.training.learner import find_learner, is_seedless
+from evergreen.training.learner import is_seedless
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # Of the holdout's rows that both can be judged by; with fewer nothing is compared
@@ -45,81 +41,6 @@ FEWEST_SHARE = 0.5
 # Skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring
 # unasked
 LEAP = 0.5
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A version of the registry: its packaged model, and the boosters of every seed of its sweep.
-
-    `held_out`: brings what was said of the rows that judged it before it learnt from them; None
-    where it has not.
-    `own`: gives rows of features files the features that it was made for, where dataset.py has
-    others by now.
-    """
-
-    version: str
-    model: Model = field(repr=False)
-    seeds: tuple[bytes, ...] = field(repr=False)
-    held_out: Callable[[], HeldOut] | None = field(repr=False, default=None)
-    own: Callable[[pl.DataFrame], pl.DataFrame] = field(repr=False, default=lambda rows: rows)
-
-    def known(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return `rows` as it knows them. Raises LostError where it cannot know them all any more."""
-        found = self.own(rows)
-        if found.height != rows.height:
-            raise LostError(
-                f"{rows.height - found.height:,} of {rows.height:,} rows are none to version {self.version}"
-            )
-        return found
-
-    def see(self, rows: pl.DataFrame) -> Side:
-        """Return what it says of `rows`; of those that it has learnt from, what was said before it had.
-
-        Raises InputError where that is not known, where they lack a feature that it needs, or a
-        prediction is no number.
-        """
-        keys = hash_rows(rows)
-        if not self.held_out:
-            check_unseen(keys, **{f"model ({self.version})": self.model.learnt.keys})
-            return self.say(rows)
-        known = np.isin(keys, self.model.learnt.keys)
-        if not known.any():
-            return self.say(rows)
-        held_out = self.held_out()
-        at = held_out.find(keys[known])
-        if known.all():
-            seeds = tuple(one[at] for one in held_out.seeds)
-            return Side(held_out.packaged[at], seeds, averaged=len(self.model.seeds) > 1)
-        side = self.say(rows)
-        pairs = (
-            (side.prediction, held_out.packaged),
-            *zip(side.seeds, held_out.seeds, strict=True),
-        )
-        for said, before in pairs:
-            said[known] = before[at]
-        return side
-
-    def can_see(self, rows: pl.DataFrame) -> Array:
-        """Return which `rows` can judge it: those that it has not learnt from, or that it was judged by before."""
-        keys = hash_rows(rows)
-        unseen = ~np.isin(keys, self.model.learnt.keys)
-        return unseen | np.isin(keys, self.held_out().keys) if self.held_out else unseen
-
-    def say(self, rows: pl.DataFrame) -> Side:
-        """Return what it predicts for `rows`, whether it has learnt from them or not.
-
-        Raises InputError where they lack a feature that it needs, or a prediction is no number.
-        """
-        x = self.model.encoder.transform(rows)
-        load = find_learner(self.model.learner).load
-        seeds = tuple(load(one).predict(x) for one in self.seeds)
-        side = Side(self.model.predict_rows(rows), seeds, averaged=len(self.model.seeds) > 1)
-        for one in (side.prediction, *side.seeds):
-            if unknown := int(np.isnan(one).reshape(len(one), -1).any(axis=1).sum()):
-                raise InputError(
-                    f"version {self.version} predicts no number for {unknown:,} of {len(one):,} rows"
-                )
-        return side
 
 
 NOTHING = HeldOut(np.empty(0, np.uint64), np.empty(0), ())
@@ -158,7 +79,7 @@ def judge(
     y, faults = encoder.transform_label(rows[LABEL]), []
     side = challenger.see(rows) if challenger.held_out else challenger.say(rows)
     held_out = HeldOut.of(hash_rows(rows), side.prediction, side.seeds)
-    other, changed = None, _changes(champion, challenger) if champion else ()
+    other, changed = None, find_changes(champion, challenger) if champion else ()
     try:
         _check_claims(rows, challenger, side)
     except InputError as error:
@@ -172,7 +93,7 @@ def judge(
                 notes = (*notes, _left_out(both))
                 rows, y, side = rows.filter(both), y[both], _some(side, both)
                 baselines = {name: said[both] for name, said in baselines.items()}
-            other = _see_champion(rows, champion)
+            other = see_champion(rows, champion)
     except LostError as error:
         changed = (str(error),)
     except InputError as error:
@@ -278,35 +199,6 @@ def _questions(
     return (says,)
 
 
-def judge_rollback(
-    rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params
-) -> Decision:
-    """Return whether the champion `before` shall be back, by labelled `rows` that came after both.
-
-    Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be
-    compared stays.
-    """
-    try:
-        if changed := _changes(before, present):
-            raise InputError("; ".join(changed))
-        untimed = () if present.model.definition.is_timed else (present, before)
-        for one in untimed:  # rows that hold the same as one that was learnt from tell nothing
-            seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
-            rows = rows.filter(~seen)
-        check_unseen(hash_rows(present.known(rows)), champion=present.model.learnt.keys)
-        old, new = _see_champion(rows, before), _see_champion(rows, present)
-        y = present.model.encoder.transform_label(present.known(rows)[LABEL])
-    except InputError as error:
-        return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
-    whole = Rows(present.model.encoder.task, y, {}, days_of(rows))
-    how = resampling_of(params)
-    seeds = difference(whole, metric, new, old, how)
-    models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
-    return decide_rollback(
-        seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric
-    )
-
-
 def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None:
     """Raise InputError where what a model says of its own making cannot be."""
     learnt = challenger.model.learnt
@@ -330,7 +222,7 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
         raise InputError("the packaged model is none of its own sweep: its seeds predict otherwise")
 
 
-def _changes(champion: Candidate, challenger: Candidate) -> tuple[str, ...]:
+def find_changes(champion: Candidate, challenger: Candidate) -> tuple[str, ...]:
     """Return why the two can never be compared: since they answer different questions, say."""
     found = tuple(champion.model.definition.changes(challenger.model.definition))
     old, new = champion.model.encoder, challenger.model.encoder
@@ -340,20 +232,8 @@ def _changes(champion: Candidate, challenger: Candidate) -> tuple[str, ...]:
     return found
 
 
-def _see_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
+def see_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
     return champion.see(champion.known(rows))
-
-
-def resampling_of(params: Params) -> Resampling:
-    """Return how intervals are found."""
-    return Resampling(
-        params.evaluate.resamples, params.evaluate.confidence, params.sweep.first_seed
-    )
-
-
-def days_of(rows: pl.DataFrame) -> Array | None:
-    """Return the day of each row: weather, strikes and sales make the rows of a day alike. None where days are few."""
-    return blocks_of(rows[TIME].dt.date().to_physical().to_numpy())
 
 
 def _slices(rows: pl.DataFrame) -> dict[str, Array]:
@@ -371,41 +251,3 @@ def _slices(rows: pl.DataFrame) -> dict[str, Array]:
 def _age(rows: pl.DataFrame, champion: Candidate) -> float:
     newest = datetime.fromisoformat(str(rows[TIME].max()))  # of a day or a moment
     return (newest - datetime.fromisoformat(champion.model.learnt.newest)).total_seconds() / 86_400
-
-
-def compare_refit(
-    live: Model, judged: Model, said: Array, earlier: pl.DataFrame | None, holdout: pl.DataFrame, rounds: int,
-    params: Params,
-) -> Refit:  # fmt: skip
-    """Return the model that goes live beside the one that was judged, on `earlier` rows that both have learnt from.
-
-    On the `holdout`, of which the judged one `said` something and only the live one has learnt from
-    it, it must not be worse either. `earlier`: None where each fold of a cross-validation has
-    learnt from other rows.
-    """
-    task = judged.encoder.task
-    metric = pick_metric(params.gate.metric, task)
-    how = resampling_of(params)
-
-    def beside(rows: pl.DataFrame, before: Array) -> Difference | None:
-        whole = Rows(task, judged.encoder.transform_label(rows[LABEL]), {}, days_of(rows))
-        return difference(whole, metric, Side(before), Side(live.predict_rows(rows)), how)
-
-    old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
-    new = beside(holdout, said)
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    # How much better on rows that it knows
-    by_heart = sign * (old.champion - new.champion) if old and new else 0.0
-    slack = max(0.0, by_heart) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))
-    return Refit(len(live.learnt.keys), live.learnt.newest, rounds, old, new, slack)
-
-
-def distance(one: Array, other: Array) -> float:
-    """Return the largest distance between two arrays of predictions: 0 only where they are equal bit for bit."""
-    if one.shape != other.shape:
-        return float("inf")
-    return (
-        0.0
-        if one.tobytes() == other.tobytes()
-        else float(np.max(np.abs(one.astype(float) - other.astype(float)))) or 1e-300
-    )

@@ -15,8 +15,8 @@ import numpy as np
 
 from evergreen.evaluation.metrics import pick_metric
 from evergreen.features.split import LABEL
+from evergreen.promotion.candidate import days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, difference
-from evergreen.promotion.evidence import days_of, resampling_of
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.learner import find_learner, is_seedless
 from evergreen.training.sweep import ROUND_SEEDS

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
+import polars as pl
+
 from evergreen.decision import KEEP, ROLL_BACK, Decision, Rule
-from evergreen.params import Retrain
-from evergreen.promotion.compare import Difference
+from evergreen.errors import InputError
+from evergreen.features.keys import hash_rows
+from evergreen.features.split import LABEL
+from evergreen.params import Params, Retrain
+from evergreen.promotion.candidate import Candidate, days_of, resampling_of
+from evergreen.promotion.compare import Difference, Rows, Side, check_unseen, difference
+from evergreen.promotion.evidence import find_changes, see_champion
 from evergreen.promotion.gate import tell, unit_of
 
 
@@ -66,3 +74,32 @@ def decide_rollback(
     }
     broken = tuple(rule.says for rule in rules if not rule.met)
     return Decision(KEEP, broken, plain) if broken else Decision(ROLL_BACK, (rules[1].says,), plain)
+
+
+def judge_rollback(
+    rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params
+) -> Decision:
+    """Return whether the champion `before` shall be back, by labelled `rows` that came after both.
+
+    Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be
+    compared stays.
+    """
+    try:
+        if changed := find_changes(before, present):
+            raise InputError("; ".join(changed))
+        untimed = () if present.model.definition.is_timed else (present, before)
+        for one in untimed:  # rows that hold the same as one that was learnt from tell nothing
+            seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
+            rows = rows.filter(~seen)
+        check_unseen(hash_rows(present.known(rows)), champion=present.model.learnt.keys)
+        old, new = see_champion(rows, before), see_champion(rows, present)
+        y = present.model.encoder.transform_label(present.known(rows)[LABEL])
+    except InputError as error:
+        return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
+    whole = Rows(present.model.encoder.task, y, {}, days_of(rows))
+    how = resampling_of(params)
+    seeds = difference(whole, metric, new, old, how)
+    models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
+    return decide_rollback(
+        seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric
+    )

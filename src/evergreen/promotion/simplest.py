@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.promotion.compare import Resampling, Rows, Side, difference
+from evergreen.promotion.compare import Rows, Side, difference
 from evergreen.promotion.gate import tell
+from evergreen.promotion.noise import Resampling
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LINEAR, CONSTANT, TREES = "linear", "constant", "trees"

@@ -99,7 +99,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Course:
+class PolicyOutcome:
     """What became of one policy. `mean`: of the metric over all steps, weighted by rows.
 
     `gain`: of the mean over that of never retraining, so that more is better. `seconds`: of its
@@ -131,7 +131,7 @@ class Replay:
     held: tuple[str, ...]
     uncounted: tuple[str, ...]
     left_out: dict[str, str]
-    courses: tuple[Course, ...]
+    outcomes: tuple[PolicyOutcome, ...]
     ages: tuple[Aged, ...] = field(default=(), repr=False)
 
     def costs(self) -> tuple[Cost, ...]:
@@ -164,30 +164,30 @@ class Replay:
             )
         return tuple(found)
 
-    def gain(self, course: Course, beside: Course) -> Estimate:
-        """Return by how much the mean of `course` is better than that of `beside`, on the same resampled days."""
+    def gain(self, outcome: PolicyOutcome, beside: PolicyOutcome) -> Estimate:
+        """Return by how much the mean of `outcome` is better than that of `beside`, on the same resampled days."""
         sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
-        low, high = interval(sign * (course.draws - beside.draws), self.confidence)
-        return Estimate(sign * (course.mean.value - beside.mean.value), low, high)
+        low, high = interval(sign * (outcome.draws - beside.draws), self.confidence)
+        return Estimate(sign * (outcome.mean.value - beside.mean.value), low, high)
 
     @property
     def finding(self) -> str:
         """What a manager must know, in a sentence made of the numbers."""
-        never, *others = (one for one in self.courses if one.policy not in (UNGATED, HINDSIGHT))
+        never, *others = (one for one in self.outcomes if one.policy not in (UNGATED, HINDSIGHT))
         told = [self._judge(never, others)]
         told += [
             f"had the gate let each pass: {self._told(one)}"
-            for one in self.courses
+            for one in self.outcomes
             if one.policy == UNGATED
         ]
         told += [
             f"{HINDSIGHT}: by {_signed(one.gain)}"
-            for one in self.courses
+            for one in self.outcomes
             if one.policy == HINDSIGHT
         ]
         return "\n".join(told)
 
-    def _judge(self, never: Course, others: Sequence[Course]) -> str:
+    def _judge(self, never: PolicyOutcome, others: Sequence[PolicyOutcome]) -> str:
         if not others:
             return f"Never retraining: {self.metric} {never.mean.value:.4f} over {len(self.batches)} batches"
         if not any(one.promotions for one in others):
@@ -211,15 +211,15 @@ class Replay:
             lines.append(f"not surely better than never retraining: {', '.join(unsure)}")
         return "\n".join(lines)
 
-    def _told(self, course: Course) -> str:
-        times = "retraining" if course.retrainings == 1 else "retrainings"
-        return f"{self.metric} better than never by {_signed(course.gain)}, {course.retrainings} {times}"
+    def _told(self, outcome: PolicyOutcome) -> str:
+        times = "retraining" if outcome.retrainings == 1 else "retrainings"
+        return f"{self.metric} better than never by {_signed(outcome.gain)}, {outcome.retrainings} {times}"
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it, with the finding."""
-        courses = [
+        outcomes = [
             {key: _plain(value) for key, value in asdict(one).items() if key != "draws"}
-            for one in self.courses
+            for one in self.outcomes
         ]
         ages = [
             {"champion": one.champion, "batch": one.batch, "age": one.age, "value": one.value}
@@ -228,11 +228,11 @@ class Replay:
         plain = {
             one.name: getattr(self, one.name)
             for one in fields(self)
-            if one.name not in ("courses", "ages")
+            if one.name not in ("outcomes", "ages")
         }
         costs = [asdict(one) for one in self.costs()]
         return plain | {
-            "courses": courses,
+            "courses": outcomes,
             "ages": _plain(ages),
             "costs": _plain(costs),
             "finding": self.finding,
@@ -244,12 +244,12 @@ class Replay:
             {
                 "policy": one.policy,
                 f"mean {self.metric}": f"{one.mean.value:.4f} ({one.mean.low:.4f} to {one.mean.high:.4f})",
-                "better than never by": "" if one is self.courses[0] else _signed(one.gain),
+                "better than never by": "" if one is self.outcomes[0] else _signed(one.gain),
                 "retrainings": "" if one.policy == HINDSIGHT else str(one.retrainings),
                 "promotions": "" if one.policy == HINDSIGHT else str(one.promotions),
                 "seconds": "" if one.policy == HINDSIGHT else f"{one.seconds:.0f}",
             }
-            for one in self.courses
+            for one in self.outcomes
         ]
 
 

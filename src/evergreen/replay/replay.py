@@ -11,43 +11,37 @@ not.
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from evergreen.dataset import Dataset
-from evergreen.decision import PROMOTE, RETRAIN, Decision
+from evergreen.decision import PROMOTE, RETRAIN
 from evergreen.errors import InputError
-from evergreen.evaluation.baselines import fit_linear, predict_baselines
-from evergreen.evaluation.evaluate import check_holdout, losses_of
 from evergreen.evaluation.held_out import HeldOut
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, Estimate, interval, pick_metric, weighted
-from evergreen.features.definition import Definition
+from evergreen.evaluation.metrics import Estimate, pick_metric, weighted
 from evergreen.features.prepare import Prepared, prepare
-from evergreen.features.split import LABEL, Split, read_part
+from evergreen.features.split import LABEL, Split
 from evergreen.ingest import batches
 from evergreen.ingest.manifest import Manifest
 from evergreen.ingest.naming import natural
 from evergreen.ingest.sources import open_source
 from evergreen.monitoring import monitor
-from evergreen.monitoring.retrain import Life, decide_retraining
+from evergreen.monitoring.retrain import decide_retraining
 from evergreen.monitoring.staleness import find_staleness
+from evergreen.monitoring.windows import ChampionState
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.promotion.candidates import Contender, face, learnt_all, learnt_before
-from evergreen.promotion.compare import Resampling, resample_rows
-from evergreen.promotion.evidence import Candidate, days_of
-from evergreen.promotion.gate import decide
-from evergreen.promotion.simplest import LINEAR
+from evergreen.promotion.candidate import Candidate, days_of
+from evergreen.promotion.noise import Resampling, resample_rows
 from evergreen.quality.held_batches import find_held
-from evergreen.quality.leaks import check_leaks
+from evergreen.replay.challenge import Challenger, Champion, challenge, refit
 from evergreen.replay.outcome import (
     HELD,
     HINDSIGHT,
@@ -56,102 +50,19 @@ from evergreen.replay.outcome import (
     PROMOTED,
     REFUSED,
     STOPPED,
-    TRAINED,
     Aged,
-    Course,
     Options,
-    Policy,
     Replay,
     Step,
 )
-from evergreen.scoring.package import Learnt
+from evergreen.replay.summary import best_in_hindsight, summarize
+from evergreen.replay.track import Once, Track
 from evergreen.statistics.sketch import SKETCH, Sketch
-from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.device import count_cores, pick_device
-from evergreen.training.learner import Trained
-from evergreen.training.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
-from evergreen.training.tables import (
-    Tables,
-    load_all,
-    load_before_holdout,
-    load_judged,
-    load_stopping,
-    load_tables,
-)
+from evergreen.training.tables import load_before_holdout
 from evergreen.validation.validate import BadBatchError, Contract, validate
 
-T = TypeVar("T")
-Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST = 4  # batches: three make the first champion, the next measures it
-
-
-@dataclass(frozen=True)
-class Champion:
-    """A model that is live under some policy; `batch` judged it. `facts`: what was seen of each batch under it."""
-
-    batch: str
-    candidate: Candidate
-    reference: monitor.Reference
-    facts: list[dict[str, Any]] = field(default_factory=list, repr=False)
-
-
-@dataclass(frozen=True)
-class Challenger:
-    """What was trained on all that was known at some batch, and what the gate must know beside the champion.
-
-    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how
-    often to boost on so many rows; None where the model that is judged is the one that goes live.
-    """
-
-    trees: Candidate
-    linear: Candidate
-    rows: pl.DataFrame = field(repr=False)
-    baselines: dict[str, Array] = field(repr=False)
-    notes: tuple[str, ...]
-    rounds: Callable[[int], int] | None = field(repr=False)
-
-    def face(
-        self, champion: Champion | None, params: Params
-    ) -> tuple[Candidate, HeldOut, Decision]:
-        """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
-        beside = champion.candidate if champion else None
-        chosen, judged = face(
-            self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
-        )
-        return chosen, judged.held_out, decide(judged.evidence, params.gate)
-
-
-@dataclass
-class Track:
-    """A policy on its way. `trained`: the newest time that each of its challengers was judged by, the first's too."""
-
-    policy: Policy
-    champion: Champion
-    trained: list[datetime]
-    steps: list[Step] = field(default_factory=list)
-    draws: list[Array] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def waited(self) -> int:
-        """How many batches came since the last retraining, this one included."""
-        since = (at for at, one in enumerate(reversed(self.steps), 1) if one.action in TRAINED)
-        return next(since, len(self.steps) + 1)
-
-
-class Once:
-    """What was worked out already, with the seconds it took: whoever asks again is told the same seconds."""
-
-    def __init__(self) -> None:
-        self._known: dict[Any, tuple[Any, float]] = {}
-
-    def __call__(self, key: Any, make: Callable[[], T]) -> tuple[T, float]:
-        """Return what `make` returns, and its seconds."""
-        if key not in self._known:
-            began = time.perf_counter()
-            self._known[key] = make(), time.perf_counter() - began
-        value: tuple[T, float] = self._known[key]
-        return value
 
 
 def replay(project: Project, params: Params, options: Options | None = None) -> Replay:
@@ -189,82 +100,6 @@ def find_batches(dataset: Dataset, params: Params, options: Options) -> tuple[st
             f"holds {len(found)}{upto}"
         )
     return found
-
-
-def challenge(
-    workspace: Project, dataset: Dataset, params: Params, device: str, version: str
-) -> Challenger:
-    """Train a challenger on the split that is prepared, as the training flow does.
-
-    Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
-    """
-    tables = load_tables(workspace)
-    check_holdout(tables)
-    notes, rounds = check_leaks(tables, params.leaks), None
-    split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
-    if params.train.refit == "all":
-        stopping = load_stopping(workspace)
-        found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
-        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
-        tables = load_judged(workspace)
-    trained = fit_seeds(
-        tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None
-    )
-    learnt = learnt_before(workspace, tables)
-    trees, linear = (
-        trees_of(tables, trained, dataset, params, learnt),
-        linear_of(tables, dataset, params, learnt),
-    )
-    baselines = predict_baselines(
-        tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed]
-    )
-    rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
-    return Challenger(
-        trees.candidate(version),
-        linear.candidate(version),
-        rows,
-        baselines,
-        notes,
-        None if stays_out else rounds,
-    )
-
-
-def fit_seeds(
-    tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
-) -> list[Trained]:
-    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
-    how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
-    slots = share_cores(params.sweep, count_cores(), device)
-    return fit_side_by_side(
-        tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
-    )
-
-
-def trees_of(
-    tables: Tables, trained: Sequence[Trained], dataset: Dataset, params: Params, learnt: Learnt,
-    chosen: Sequence[int] = (), *, refit: bool = False,
-) -> Contender:  # fmt: skip
-    """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
-    boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
-    chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
-    rounds = int(np.median([one.rounds for one in trained]))
-    how = (
-        learner,
-        Definition.of(dataset, params.task),
-        way_of(dataset, params, learner),
-        rounds,
-        refit,
-    )
-    return Contender(tables, boosters, tuple(chosen), learnt, *how)
-
-
-def linear_of(
-    tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False
-) -> Contender:
-    """Return the linear model of the training rows."""
-    seed = params.sweep.first_seed
-    how = (LINEAR, Definition.of(dataset, params.task), way_of(dataset, params, LINEAR))
-    return Contender(tables, {seed: fit_linear(tables, seed)}, (seed,), learnt, *how, refit=refit)
 
 
 class Replayer:
@@ -309,22 +144,29 @@ class Replayer:
             raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
         held_still = self._prepared.held if self._prepared else {}
         uncounted = tuple(name for name in self.held if name in held_still)
-        counts = partial(self._course, uncounted=uncounted)
-        courses = [
-            counts(self.options.title(one.policy), one.steps, one.draws, one.seconds)
-            for one in self.tracks
+        how = (self.metric, self.params.evaluate.confidence)
+        outcomes = [
+            summarize(
+                self.options.title(track.policy),
+                track.steps,
+                track.draws,
+                track.seconds,
+                uncounted,
+                *how,
+            )
+            for track in self.tracks
         ]
         if len(self._made) > 1:
-            courses.append(counts(HINDSIGHT, *self._best()))
-        names = tuple(one.batch for one in courses[0].steps)
-        how = (self.metric, self.params.evaluate.confidence)
-        ages = tuple(one for one in self._ages if one.batch in names)
+            steps, draws = best_in_hindsight(self.tracks[0].steps, self._ages, *how)
+            outcomes.append(summarize(HINDSIGHT, steps, draws, 0.0, uncounted, *how))
+        names = tuple(step.batch for step in outcomes[0].steps)
+        ages = tuple(aged for aged in self._ages if aged.batch in names)
         found = Replay(
-            *how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(courses), ages
+            *how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(outcomes), ages
         )
-        return replace(
-            found, courses=tuple(replace(one, gain=found.gain(one, courses[0])) for one in courses)
-        )
+        gains = [found.gain(outcome, outcomes[0]) for outcome in outcomes]
+        pairs = zip(outcomes, gains, strict=True)
+        return replace(found, outcomes=tuple(replace(each, gain=gain) for each, gain in pairs))
 
     # --- data
     # ----------------------------------------------------------------------------------------------
@@ -454,11 +296,11 @@ class Replayer:
             one | {"unfit": [*held.get(one["batch"], {}).values()]} for one in track.champion.facts
         ]
         windows = [monitor.window_of(one, self.metric) for one in facts if not one["answered"]]
-        decision = decide_retraining(windows, self._life(track), self.params.retrain)
+        decision = decide_retraining(windows, self._champion_state(track), self.params.retrain)
         return decision.action, " ".join(decision.reasons)
 
-    def _life(self, track: Track) -> Life:
-        return monitor.life_of(
+    def _champion_state(self, track: Track) -> ChampionState:
+        return monitor.champion_state(
             track.champion.reference, self.metric, track.trained, self._features()
         )
 
@@ -494,86 +336,25 @@ class Replayer:
     ) -> Champion:
         """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
         name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
-        live = self._refit(challenger.rounds, judged, held_out) if challenger.rounds else judged
+        live = judged
+        if challenger.rounds:
+            live = refit(
+                self.workspace,
+                self.dataset,
+                self.params,
+                self.device,
+                challenger.rounds,
+                judged,
+                held_out,
+            )
         known = held_out if challenger.rounds else None
         learnt = live.model.learnt.batches
         reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)
         champion = Champion(name, live, reference)
         return self._made.setdefault(id(champion), champion)
 
-    def _refit(
-        self, rounds: Callable[[int], int], judged: Candidate, held_out: HeldOut
-    ) -> Candidate:
-        tables, params = load_all(self.workspace), self.params
-        learnt = learnt_all(self.workspace, tables)
-        if judged.model.learner == LINEAR:
-            live = linear_of(tables, self.dataset, params, learnt, refit=True)
-        else:
-            trained = fit_seeds(
-                tables, params, self.device, params.sweep.seed_list(), rounds(len(tables.train))
-            )
-            live = trees_of(
-                tables, trained, self.dataset, params, learnt, judged.model.seeds, refit=True
-            )
-        return live.candidate(judged.version, held_out)
-
     def _end(self, split: Split) -> datetime:
         return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])
-
-    # --- the end
-    # ----------------------------------------------------------------------------------------------
-
-    def _best(self) -> tuple[list[Step], list[Array], float]:
-        """Return for each batch the best of all champions that were made before it."""
-        sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
-        steps, draws = list[Step](), list[Array]()
-        for met in self.tracks[0].steps:
-            of = [one for one in self._ages if one.batch == met.batch]
-            best = max(of, key=lambda one: sign * one.value if np.isfinite(one.value) else -np.inf)
-            edges = interval(best.draws, self.params.evaluate.confidence)
-            steps.append(
-                Step(
-                    met.batch,
-                    met.rows,
-                    best.value,
-                    *edges,
-                    best.champion,
-                    NOTHING,
-                    "known afterwards only",
-                )
-            )
-            draws.append(best.draws)
-        return steps, draws, 0.0
-
-    def _course(
-        self,
-        policy: str,
-        steps: Sequence[Step],
-        draws: Sequence[Array],
-        seconds: float,
-        uncounted: Sequence[str],
-    ) -> Course:
-        known = [np.isfinite(one.value) and one.batch not in uncounted for one in steps]
-        if not any(known):
-            raise InputError(
-                f"no batch after the first champion could measure {self.metric}: add batches"
-            )
-        counted = [one for one, is_so in zip(steps, known, strict=True) if is_so]
-        drawn = [one for one, is_so in zip(draws, known, strict=True) if is_so]
-        weights = np.array([one.rows for one in counted], float)
-        mean = np.average(drawn, axis=0, weights=weights)
-        value = float(np.average([one.value for one in counted], weights=weights))
-        actions = [one.action for one in steps]
-        return Course(
-            policy=policy,
-            steps=tuple(steps),
-            retrainings=sum(one in TRAINED for one in actions),
-            promotions=actions.count(PROMOTED),
-            seconds=seconds,
-            mean=Estimate(value, *interval(mean, self.params.evaluate.confidence)),
-            gain=Estimate(0.0, 0.0, 0.0),
-            draws=mean,
-        )
 
 
 def _as_then(params: Params, options: Options) -> Params:

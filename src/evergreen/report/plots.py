@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +10,32 @@ import numpy as np
 
 from evergreen.evaluation.evaluate import MODEL, Evaluation
 from evergreen.evaluation.metrics import LOWER_IS_BETTER, OF_CURVES
-from evergreen.files import write_whole
 from evergreen.finding import count
+from evergreen.report.curves import (
+    PlottedModel,
+    draw_calibration,
+    draw_errors,
+    draw_precision_recall,
+    draw_roc,
+)
+from evergreen.report.panels import (
+    AMBER,
+    DARK,
+    GREEN,
+    GREY,
+    LEAF,
+    Panel,
+    draw_interval,
+    draw_panels,
+)
 from evergreen.training.learner import XGBOOST, Trained, find_learner
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Panel = Callable[["Axes"], None]
-GREEN, LEAF, GREY, DARK, AMBER = "#1b7f4b", "#8fcfa8", "#b9bec4", "#30363d", "#d9822b"
 COLOURS = {MODEL: GREEN, "linear": AMBER, "constant": GREY}
 TEXTS = COLOURS | {"constant": "#6e7681"}
 MOST_POINTS = 4000  # drawn in a scatter
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A model as a picture shows it: its words in the legend, its colour, its predictions for the rows."""
-
-    label: str
-    colour: str
-    p: Array = field(repr=False)
 
 
 def draw_result(
@@ -81,47 +82,6 @@ def feature_gain(
     return dict(sorted(totals.items(), key=lambda one: -one[1]))
 
 
-def draw_panels(
-    panels: Sequence[Panel],
-    title: str,
-    path: Path,
-    *,
-    grid: str = "AB;CD",
-    size: tuple[float, float] = (11, 8),
-    heights: Sequence[float] | None = None,
-    colour: str = DARK,
-) -> Path:
-    """Draw `panels` in the order of the `grid` (as matplotlib's subplot_mosaic reads it), under a `title` in `colour`.
-
-    `size`: of the figure, in inches of 110 pixels. `heights`: of the grid's rows, in shares; None:
-    all the same.
-    """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    style = {
-        "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8b949e",
-        "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold", "text.color": DARK,
-        "axes.labelcolor": DARK, "xtick.color": DARK, "ytick.color": DARK, "legend.frameon": False,
-        "text.parse_math": False,
-    }  # fmt: skip
-    with rc_context(style), warnings.catch_warnings():
-        # A name in another script shows boxes
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure: Figure = Figure(
-            figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        )
-        figure.suptitle(title, fontsize=13, x=0.01, ha="left", color=colour)
-        places = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
-        for axes, panel in zip(places, panels, strict=False):
-            panel(axes)
-        for axes in places[len(panels) :]:
-            axes.set_visible(False)
-        write_whole(path, lambda part: figure.savefig(part, format="png"))
-    return path
-
-
 def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
     models = [name for name in (MODEL, "linear", "constant") if name in evaluation.estimates]
     metrics = list(evaluation.estimates[MODEL])
@@ -150,15 +110,6 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title(f"Holdout, {evaluation.rows:,} rows, with bootstrap intervals")
     axes.spines["bottom"].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, 0.0), ncols=3, fontsize=8.5)
-
-
-def draw_interval(
-    axes: Axes, y: float, edges: Sequence[float], colour: str, label: str | None = None
-) -> None:
-    """Draw low, value and high of `edges` as a dot on a line, at the height `y`."""
-    low, value, high = edges
-    axes.plot([low, high], [y, y], color=colour, lw=2, solid_capstyle="round")
-    axes.plot(value, y, "o", color=colour, ms=6, label=label)
 
 
 def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> None:
@@ -230,72 +181,20 @@ def _binary_panels(evaluation: Evaluation) -> list[Panel]:
     ]
 
 
-def _ranked(evaluation: Evaluation, curve: str) -> list[Seen]:
+def _ranked(evaluation: Evaluation, curve: str) -> list[PlottedModel]:
     found = {name: evaluation.estimates[name].get(OF_CURVES[curve]) for name in ("linear", MODEL)}
     told = {
         name: f": {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else ""
         for name, one in found.items()
     }
-    return [Seen(name + told[name], COLOURS[name], evaluation.predictions[name]) for name in found]
+    return [
+        PlottedModel(name + told[name], COLOURS[name], evaluation.predictions[name])
+        for name in found
+    ]
 
 
-def _grouped(evaluation: Evaluation) -> Seen:
-    return Seen("model, 15 equal groups", GREEN, evaluation.predictions[MODEL])
-
-
-def draw_roc(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
-    """Draw how many of the positives each model finds at each rate of false alarms; `y`: 0 or 1, shape (rows,)."""
-    from sklearn.metrics import roc_curve
-
-    for one in models:
-        false, true, _ = roc_curve(y, one.p)
-        axes.plot(false, true, color=one.colour, lw=2, label=one.label)
-    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
-    axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    axes.set_title("ROC")
-    axes.legend(fontsize=8.5, loc="lower right")
-
-
-def draw_precision_recall(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
-    """Draw how many of each model's alarms are right, at each share of positives found; `y`: 0 or 1, shape (rows,)."""
-    from sklearn.metrics import precision_recall_curve
-
-    for one in models:
-        precision, recall, _ = precision_recall_curve(y, one.p)
-        axes.plot(recall, precision, color=one.colour, lw=2, label=one.label)
-    axes.axhline(float(np.mean(y)), color=GREY, lw=1, ls="--")
-    axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
-    axes.set_title("Precision and recall")
-    axes.legend(fontsize=8.5, loc="upper right")
-
-
-def draw_calibration(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
-    """Draw how often what each model says happens, by 15 groups of equal size.
-
-    Predictions of shape (rows,) are of the event `y` == 1; of shape (rows, classes), the predicted
-    class counts.
-    """
-    curves = [(_reliability(y, one.p), one) for one in models]
-    top = (
-        max(float(max(observed.max(), predicted.max())) for (observed, predicted), _ in curves)
-        * 1.05
-    )
-    axes.plot([0, top], [0, top], color=GREY, lw=1, ls="--", label="perfect")
-    for (observed, predicted), one in curves:
-        axes.plot(predicted, observed, "o-", color=one.colour, lw=1.8, ms=5, label=one.label)
-    axes.set(xlabel="predicted", ylabel="observed")
-    axes.set_title("Calibration")
-    axes.legend(fontsize=8.5, loc="upper left")
-
-
-def _reliability(y: Array, p: Array) -> tuple[Array, Array]:
-    from sklearn.calibration import calibration_curve
-
-    happened, said = (
-        (y, p) if p.ndim == 1 else ((p.argmax(axis=1) == y).astype(float), p.max(axis=1))
-    )
-    observed, predicted = calibration_curve(happened, said, n_bins=15, strategy="quantile")
-    return np.asarray(observed), np.asarray(predicted)
+def _grouped(evaluation: Evaluation) -> PlottedModel:
+    return PlottedModel("model, 15 equal groups", GREEN, evaluation.predictions[MODEL])
 
 
 def _scores(axes: Axes, evaluation: Evaluation) -> None:
@@ -352,7 +251,7 @@ def _recalls(axes: Axes, evaluation: Evaluation) -> None:
 
 def _regression_panels(evaluation: Evaluation) -> list[Panel]:
     models = [
-        Seen(name, COLOURS[name], evaluation.predictions[name])
+        PlottedModel(name, COLOURS[name], evaluation.predictions[name])
         for name in ("constant", "linear", MODEL)
     ]
     return [
@@ -377,16 +276,6 @@ def _residuals(axes: Axes, evaluation: Evaluation) -> None:
     axes.plot(p, y - p, ".", color=GREEN, ms=3, alpha=0.4)
     axes.set(xlabel="predicted", ylabel="label minus prediction")
     axes.set_title("Residuals")
-
-
-def draw_errors(axes: Axes, y: Array, models: Sequence[Seen]) -> None:
-    """Draw for each model the share of rows whose absolute error is at most so much; `y`: labels, shape (rows,)."""
-    for one in models:
-        errors = np.sort(np.abs(y - one.p))
-        axes.plot(errors, np.linspace(0, 1, len(errors)), color=one.colour, lw=2, label=one.label)
-    axes.set(xlabel="absolute error", ylabel="share of rows at most that")
-    axes.set_title("Errors")
-    axes.legend(fontsize=8.5, loc="lower right")
 
 
 def _few(evaluation: Evaluation) -> tuple[Any, Any]:

@@ -18,11 +18,21 @@ from evergreen.replay.outcome import (
     STOPPED,
     UNGATED,
     WATCH,
-    Course,
+    PolicyOutcome,
     Replay,
 )
-from evergreen.report.comparison import RED, SLATE
-from evergreen.report.plots import AMBER, DARK, GREEN, GREY, LEAF, Panel, draw_interval, draw_panels
+from evergreen.report.panels import (
+    AMBER,
+    DARK,
+    GREEN,
+    GREY,
+    LEAF,
+    RED,
+    SLATE,
+    Panel,
+    draw_interval,
+    draw_panels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,10 +65,10 @@ def draw_replay(found: Replay, path: Path) -> Path:
         lambda axes: _metric(axes, found),
         lambda axes: _deeds(axes, found),
         lambda axes: _gains(axes, found),
-        lambda axes: _retrainings(axes, _real(found.courses)),
-        lambda axes: _seconds(axes, _real(found.courses)),
+        lambda axes: _retrainings(axes, _real(found.outcomes)),
+        lambda axes: _seconds(axes, _real(found.outcomes)),
     ]
-    rows = len(found.courses)
+    rows = len(found.outcomes)
     heights = (4.2, 0.9 + 0.38 * rows, 1.3 + 0.42 * rows)
     size = (12.5, sum(heights) + 0.35 * (2 + found.finding.count("\n")))
     return draw_panels(
@@ -118,13 +128,13 @@ def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
         axes.legend(fontsize=8.5, loc="upper left")
 
 
-def _real(courses: Sequence[Course]) -> list[Course]:
+def _real(outcomes: Sequence[PolicyOutcome]) -> list[PolicyOutcome]:
     """Return those that something was done under: not what is known afterwards only."""
-    return [one for one in courses if one.policy != HINDSIGHT]
+    return [one for one in outcomes if one.policy != HINDSIGHT]
 
 
-def _colour(course: Course) -> str:
-    return COLOURS.get(course.policy, SLATE)
+def _colour(outcome: PolicyOutcome) -> str:
+    return COLOURS.get(outcome.policy, SLATE)
 
 
 def _capital(words: str) -> str:
@@ -137,22 +147,22 @@ def _capital(words: str) -> str:
 
 def _metric(axes: Axes, found: Replay) -> None:
     """Draw the metric of each policy's champion; a diamond where it met its first batch."""
-    middle = (len(found.courses) - 1) / 2
-    for number, course in enumerate(found.courses):
-        x = np.arange(len(course.steps)) + (number - middle) * APART
-        y = [one.value for one in course.steps]
-        colour = _colour(course)
-        line = "o:" if course.policy == HINDSIGHT else "o-"
-        axes.plot(x, y, line, color=colour, lw=1.8, ms=4, label=course.policy, zorder=2)
+    middle = (len(found.outcomes) - 1) / 2
+    for number, outcome in enumerate(found.outcomes):
+        x = np.arange(len(outcome.steps)) + (number - middle) * APART
+        y = [one.value for one in outcome.steps]
+        colour = _colour(outcome)
+        line = "o:" if outcome.policy == HINDSIGHT else "o-"
+        axes.plot(x, y, line, color=colour, lw=1.8, ms=4, label=outcome.policy, zorder=2)
         axes.vlines(
             x,
-            [one.low for one in course.steps],
-            [one.high for one in course.steps],
+            [one.low for one in outcome.steps],
+            [one.high for one in outcome.steps],
             color=colour,
             lw=1,
             alpha=0.5,
         )
-        marked = course.steps if course.policy != HINDSIGHT else ()
+        marked = outcome.steps if outcome.policy != HINDSIGHT else ()
         new = [
             at for at, one in enumerate(marked) if at and one.champion != marked[at - 1].champion
         ]
@@ -173,12 +183,12 @@ def _metric(axes: Axes, found: Replay) -> None:
 def _deeds(axes: Axes, found: Replay) -> None:
     """Draw when each policy retrained, and whether a new champion came of it."""
     seen: set[str] = set()
-    courses = _real(found.courses)
-    for row, course in enumerate(courses):
+    outcomes = _real(found.outcomes)
+    for row, outcome in enumerate(outcomes):
         axes.axhline(row, color=GREY, lw=0.8, alpha=0.6, zorder=0)
-        for at, one in enumerate(course.steps):
+        for at, one in enumerate(outcome.steps):
             if one.action in MARKS:
-                style = {"color": _colour(course), "ls": "", **MARKS[one.action]}
+                style = {"color": _colour(outcome), "ls": "", **MARKS[one.action]}
                 axes.plot(at, row, zorder=2, **style)
                 seen.add(one.action)
     for action in (one for one in MARKS if one in seen):
@@ -186,8 +196,8 @@ def _deeds(axes: Axes, found: Replay) -> None:
             [], [], label=WORDS[action], **{"color": DARK, "ls": "", **MARKS[action], "ms": 7}
         )
     _batches(axes, found)
-    axes.set_yticks(range(len(courses)), [one.policy for one in courses])
-    axes.set(ylim=(len(courses) - 0.4, -0.6))
+    axes.set_yticks(range(len(outcomes)), [one.policy for one in outcomes])
+    axes.set(ylim=(len(outcomes) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_title("What each policy did then")
@@ -229,11 +239,11 @@ def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
 
 def _gains(axes: Axes, found: Replay) -> None:
     """Draw the gain of each mean over that of never retraining."""
-    for row, course in enumerate(found.courses):
-        edges, colour = (course.gain.low, course.gain.value, course.gain.high), _colour(course)
-        if course is not found.courses[0] and all(isfinite(one) for one in edges):
+    for row, outcome in enumerate(found.outcomes):
+        edges, colour = (outcome.gain.low, outcome.gain.value, outcome.gain.high), _colour(outcome)
+        if outcome is not found.outcomes[0] and all(isfinite(one) for one in edges):
             draw_interval(axes, row, edges, colour)
-        told = f"mean {course.mean.value:.4f}"
+        told = f"mean {outcome.mean.value:.4f}"
         axes.annotate(
             told,
             (1.0, row),
@@ -247,33 +257,37 @@ def _gains(axes: Axes, found: Replay) -> None:
     axes.set_xlim(low, high + 1.2 * (high - low))  # room for the means
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"{found.metric} gained over never, more is better")
-    _policies(axes, found.courses, f"Gain, {found.confidence:.0%} interval")
+    _policies(axes, found.outcomes, f"Gain, {found.confidence:.0%} interval")
 
 
-def _retrainings(axes: Axes, courses: Sequence[Course]) -> None:
-    for row, course in enumerate(courses):
-        axes.barh(row, course.promotions, color=_colour(course), height=0.6)
-        rest = course.retrainings - course.promotions
-        axes.barh(row, rest, left=course.promotions, color=_colour(course), height=0.6, alpha=0.35)
-        told = f" {course.retrainings}" + (
-            f", {course.promotions} promoted" if course.retrainings else ""
+def _retrainings(axes: Axes, outcomes: Sequence[PolicyOutcome]) -> None:
+    for row, outcome in enumerate(outcomes):
+        axes.barh(row, outcome.promotions, color=_colour(outcome), height=0.6)
+        rest = outcome.retrainings - outcome.promotions
+        axes.barh(
+            row, rest, left=outcome.promotions, color=_colour(outcome), height=0.6, alpha=0.35
         )
-        axes.annotate(told, (course.retrainings, row), fontsize=8.5, va="center")
-    axes.set_xlim(0, 1.5 * max([1, *(one.retrainings for one in courses)]))
+        told = f" {outcome.retrainings}" + (
+            f", {outcome.promotions} promoted" if outcome.retrainings else ""
+        )
+        axes.annotate(told, (outcome.retrainings, row), fontsize=8.5, va="center")
+    axes.set_xlim(0, 1.5 * max([1, *(one.retrainings for one in outcomes)]))
     axes.locator_params(axis="x", integer=True)
-    _policies(axes, courses, "Retrainings (full colour: promoted)")
+    _policies(axes, outcomes, "Retrainings (full colour: promoted)")
 
 
-def _seconds(axes: Axes, courses: Sequence[Course]) -> None:
-    for row, course in enumerate(courses):
-        axes.barh(row, course.seconds, color=_colour(course), height=0.6)
-        axes.annotate(f" {course.seconds:,.0f} s", (course.seconds, row), fontsize=8.5, va="center")
-    axes.set_xlim(0, 1.3 * max([1.0, *(one.seconds for one in courses)]))
-    _policies(axes, courses, "Compute")
+def _seconds(axes: Axes, outcomes: Sequence[PolicyOutcome]) -> None:
+    for row, outcome in enumerate(outcomes):
+        axes.barh(row, outcome.seconds, color=_colour(outcome), height=0.6)
+        axes.annotate(
+            f" {outcome.seconds:,.0f} s", (outcome.seconds, row), fontsize=8.5, va="center"
+        )
+    axes.set_xlim(0, 1.3 * max([1.0, *(one.seconds for one in outcomes)]))
+    _policies(axes, outcomes, "Compute")
 
 
-def _policies(axes: Axes, courses: Sequence[Course], title: str) -> None:
-    axes.set_yticks(range(len(courses)), [one.policy for one in courses])
-    axes.set(ylim=(len(courses) - 0.4, -0.6))
+def _policies(axes: Axes, outcomes: Sequence[PolicyOutcome], title: str) -> None:
+    axes.set_yticks(range(len(outcomes)), [one.policy for one in outcomes])
+    axes.set(ylim=(len(outcomes) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.set_title(title)

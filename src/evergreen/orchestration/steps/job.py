@@ -102,7 +102,7 @@ class Job:
 
     def candidate(self, number: str) -> Any:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
-        from evergreen.promotion.evidence import Candidate
+        from evergreen.promotion.candidate import Candidate
 
         run_id, model = self.registry.run_of(number), self.registry.open(number)
         own = tuple(model.boosters.values())

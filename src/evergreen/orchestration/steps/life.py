@@ -18,7 +18,7 @@ from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
 from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, waiting
 from evergreen.orchestration.steps.models import linear_of, trees_of
 from evergreen.orchestration.steps.shown import create_markdown_artifact
-from evergreen.promotion.candidates import Contender, face
+from evergreen.promotion.contenders import Contender, face
 from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import approved, decide
 from evergreen.promotion.simplest import LINEAR
@@ -74,7 +74,7 @@ def compare_refit(run: Training, live: Contender) -> Judged:
     """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
     from evergreen.features.keys import hash_rows
     from evergreen.features.split import Part, Split, read_part
-    from evergreen.promotion.evidence import compare_refit as beside
+    from evergreen.promotion.refit import compare_refit as beside
 
     job, evidence, judged = run.job, run.judged, run.contender
     assert judged
@@ -120,7 +120,7 @@ def _influence(run: Training, learner: str) -> Any:
 def reload(run: Training) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
     from evergreen.features.split import Split, read_part
-    from evergreen.promotion.evidence import distance
+    from evergreen.promotion.refit import distance
 
     job, made, registered, judged = run.job, run.contender, run.registered, run.judged
     assert made

@@ -18,7 +18,7 @@ from evergreen.orchestration.steps.data import publish_bias
 from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.orchestration.steps.sweeps import Seed, Sweep, curves_of, run_sweep
-from evergreen.promotion.candidates import Contender, learnt_all, learnt_before
+from evergreen.promotion.contenders import Contender, learnt_all, learnt_before
 from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered

@@ -29,7 +29,7 @@ from evergreen.monitoring.retrain import decide_retraining
 from evergreen.orchestration.steps.job import Job, not_a_mistake
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.orchestration.watch import DRIFTED, tell
-from evergreen.promotion.evidence import judge_rollback
+from evergreen.promotion.rollback import judge_rollback
 from evergreen.quality.held_batches import read_held
 from evergreen.statistics.sketch import SKETCH, Sketch
 from evergreen.stores.journal import Entry, Journal
@@ -261,7 +261,7 @@ def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> De
         if one.holdout[-1] in features.entries
     ]
     retrainings = [datetime.fromisoformat(end) for end in trained]
-    life = monitor.life_of(watched.reference, metric, retrainings, features)
+    life = monitor.champion_state(watched.reference, metric, retrainings, features)
     windows = [monitor.window_of(one, metric) for one in facts if not one["answered"]]
     return decide_retraining(windows, life, job.params.retrain)
 

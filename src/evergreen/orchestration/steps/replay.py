@@ -92,7 +92,7 @@ def record(job: Job, found: Replay, running: Replayer, files: Sequence[Path]) ->
     tags = {"mlflow.note.content": found.finding}
     name = f"{span(found.batches)}, {count(running.params.sweep.seeds, 'seed')}"
     run_id = str(job.tracker.create_run(place, name, tags).info.run_id)
-    for course in found.courses:
+    for course in found.outcomes:
         totals: dict[str, Any] = {
             "mean": course.mean.value,
             "gain": course.gain.value,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evergreen.orchestration.steps.models import Plan
     from evergreen.orchestration.steps.monitoring import Waiting, Watched
     from evergreen.orchestration.steps.sweeps import Search, Seed
-    from evergreen.promotion.candidates import Contender
+    from evergreen.promotion.contenders import Contender
     from evergreen.promotion.evidence import Judged
     from evergreen.quality.bias import BiasReport
     from evergreen.stores.registry import Registered

@@ -12,7 +12,7 @@ import pytest
 
 from evergreen.params import Train
 from evergreen.project import Project
-from evergreen.promotion.candidates import Contender
+from evergreen.promotion.contenders import Contender
 from evergreen.scoring.package import Learnt, read_package
 from evergreen.training import linear
 from evergreen.training.cross_validation import fold_by_key, join_bytes

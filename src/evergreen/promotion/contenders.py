@@ -18,8 +18,9 @@ from evergreen.features.split import LABEL, Split
 from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Rows
-from evergreen.promotion.evidence import Candidate, Judged, days_of, judge, resampling_of
+from evergreen.promotion.evidence import Judged, judge
 from evergreen.promotion.simplest import CONSTANT, pick
 from evergreen.scoring.package import Learnt, Model, write_package
 from evergreen.training.cross_validation import part_bytes, predict_holdout

@@ -1,0 +1,56 @@
+"""Refit: the model that goes live beside the one that was judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from evergreen.evaluation.metrics import LOWER_IS_BETTER, pick_metric
+from evergreen.features.split import LABEL
+from evergreen.params import Params
+from evergreen.promotion.candidate import days_of, resampling_of
+from evergreen.promotion.compare import Difference, Rows, Side, difference
+from evergreen.promotion.gate import Refit
+from evergreen.scoring.package import Model
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def compare_refit(
+    live: Model, judged: Model, said: Array, earlier: pl.DataFrame | None, holdout: pl.DataFrame, rounds: int,
+    params: Params,
+) -> Refit:  # fmt: skip
+    """Return the model that goes live beside the one that was judged, on `earlier` rows that both have learnt from.
+
+    On the `holdout`, of which the judged one `said` something and only the live one has learnt from
+    it, it must not be worse either. `earlier`: None where each fold of a cross-validation has
+    learnt from other rows.
+    """
+    task = judged.encoder.task
+    metric = pick_metric(params.gate.metric, task)
+    how = resampling_of(params)
+
+    def beside(rows: pl.DataFrame, before: Array) -> Difference | None:
+        whole = Rows(task, judged.encoder.transform_label(rows[LABEL]), {}, days_of(rows))
+        return difference(whole, metric, Side(before), Side(live.predict_rows(rows)), how)
+
+    old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
+    new = beside(holdout, said)
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    # How much better on rows that it knows
+    by_heart = sign * (old.champion - new.champion) if old and new else 0.0
+    slack = max(0.0, by_heart) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))
+    return Refit(len(live.learnt.keys), live.learnt.newest, rounds, old, new, slack)
+
+
+def distance(one: Array, other: Array) -> float:
+    """Return the largest distance between two arrays of predictions: 0 only where they are equal bit for bit."""
+    if one.shape != other.shape:
+        return float("inf")
+    return (
+        0.0
+        if one.tobytes() == other.tobytes()
+        else float(np.max(np.abs(one.astype(float) - other.astype(float)))) or 1e-300
+    )

@@ -1,0 +1,166 @@
+"""Challenge: train a challenger on what is prepared, and refit it, as the training flow does, without DVC and MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from evergreen.dataset import Dataset
+from evergreen.decision import Decision
+from evergreen.evaluation.baselines import fit_linear, predict_baselines
+from evergreen.evaluation.evaluate import check_holdout, losses_of
+from evergreen.evaluation.held_out import HeldOut
+from evergreen.features.definition import Definition
+from evergreen.features.split import Split, read_part
+from evergreen.monitoring import monitor
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.promotion.candidate import Candidate
+from evergreen.promotion.contenders import Contender, face, learnt_all, learnt_before
+from evergreen.promotion.gate import decide
+from evergreen.promotion.simplest import LINEAR
+from evergreen.quality.leaks import check_leaks
+from evergreen.scoring.package import Learnt
+from evergreen.training.cross_validation import fit_side_by_side
+from evergreen.training.device import count_cores
+from evergreen.training.learner import Trained
+from evergreen.training.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
+from evergreen.training.tables import Tables, load_all, load_judged, load_stopping, load_tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model that is live under some policy; `batch` judged it. `facts`: what was seen of each batch under it."""
+
+    batch: str
+    candidate: Candidate
+    reference: monitor.Reference
+    facts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """What was trained on all that was known at some batch, and what the gate must know beside the champion.
+
+    `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how
+    often to boost on so many rows; None where the model that is judged is the one that goes live.
+    """
+
+    trees: Candidate
+    linear: Candidate
+    rows: pl.DataFrame = field(repr=False)
+    baselines: dict[str, Array] = field(repr=False)
+    notes: tuple[str, ...]
+    rounds: Callable[[int], int] | None = field(repr=False)
+
+    def face(
+        self, champion: Champion | None, params: Params
+    ) -> tuple[Candidate, HeldOut, Decision]:
+        """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
+        beside = champion.candidate if champion else None
+        chosen, judged = face(
+            self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
+        )
+        return chosen, judged.held_out, decide(judged.evidence, params.gate)
+
+
+def challenge(
+    workspace: Project, dataset: Dataset, params: Params, device: str, version: str
+) -> Challenger:
+    """Train a challenger on the split that is prepared, as the training flow does.
+
+    Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
+    """
+    tables = load_tables(workspace)
+    check_holdout(tables)
+    notes, rounds = check_leaks(tables, params.leaks), None
+    split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
+    if params.train.refit == "all":
+        stopping = load_stopping(workspace)
+        found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
+        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
+        tables = load_judged(workspace)
+    trained = fit_seeds(
+        tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None
+    )
+    learnt = learnt_before(workspace, tables)
+    trees, linear = (
+        trees_of(tables, trained, dataset, params, learnt),
+        linear_of(tables, dataset, params, learnt),
+    )
+    baselines = predict_baselines(
+        tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed]
+    )
+    rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
+    return Challenger(
+        trees.candidate(version),
+        linear.candidate(version),
+        rows,
+        baselines,
+        notes,
+        None if stays_out else rounds,
+    )
+
+
+def fit_seeds(
+    tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
+) -> list[Trained]:
+    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
+    how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
+    slots = share_cores(params.sweep, count_cores(), device)
+    return fit_side_by_side(
+        tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
+    )
+
+
+def trees_of(
+    tables: Tables, trained: Sequence[Trained], dataset: Dataset, params: Params, learnt: Learnt,
+    chosen: Sequence[int] = (), *, refit: bool = False,
+) -> Contender:  # fmt: skip
+    """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
+    boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
+    chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
+    rounds = int(np.median([one.rounds for one in trained]))
+    how = (
+        learner,
+        Definition.of(dataset, params.task),
+        way_of(dataset, params, learner),
+        rounds,
+        refit,
+    )
+    return Contender(tables, boosters, tuple(chosen), learnt, *how)
+
+
+def linear_of(
+    tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False
+) -> Contender:
+    """Return the linear model of the training rows."""
+    seed = params.sweep.first_seed
+    how = (LINEAR, Definition.of(dataset, params.task), way_of(dataset, params, LINEAR))
+    return Contender(tables, {seed: fit_linear(tables, seed)}, (seed,), learnt, *how, refit=refit)
+
+
+def refit(
+    workspace: Project, dataset: Dataset, params: Params, device: str, rounds: Callable[[int], int],
+    judged: Candidate, held_out: HeldOut,
+) -> Candidate:  # fmt: skip
+    """Return the model that was judged, trained in the same way on all rows.
+
+    `rounds`: how often to boost on so many rows; `held_out`: what the judged one predicted.
+    """
+    tables = load_all(workspace)
+    learnt = learnt_all(workspace, tables)
+    if judged.model.learner == LINEAR:
+        live = linear_of(tables, dataset, params, learnt, refit=True)
+    else:
+        seeds, many = params.sweep.seed_list(), rounds(len(tables.train))
+        trained = fit_seeds(tables, params, device, seeds, many)
+        live = trees_of(tables, trained, dataset, params, learnt, judged.model.seeds, refit=True)
+    return live.candidate(judged.version, held_out)
