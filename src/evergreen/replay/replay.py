@@ -78,7 +78,9 @@ from evergreen.training.tables import (
     load_stopping,
     load_tables,
 )
-from evergreen.validation.validate import BadBatchError, Contract, validate
+from evergreen.validation.contract import Contract
+from evergreen.validation.report import BadBatchError
+from evergreen.validation.validate import validate
 
 T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
