@@ -37,7 +37,8 @@ from evergreen.monitoring.staleness import find_staleness
 from evergreen.params import Drift, Params, Retrain, Train
 from evergreen.promotion.evidence import Candidate
 from evergreen.scoring.package import Learnt, Model
-from evergreen.statistics.sketch import Sketch, pool, sketch
+from evergreen.statistics.pooling import pool
+from evergreen.statistics.sketch import Sketch, sketch
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 
