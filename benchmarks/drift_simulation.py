@@ -31,8 +31,10 @@ from threadpoolctl import threadpool_limits
 
 from evergreen.monitoring.drift import find_drift
 from evergreen.params import Drift
+from evergreen.statistics.columns import Column, Levels, Numbers
+from evergreen.statistics.pooling import pool
 from evergreen.statistics.psi import Shift, margin_of, usual
-from evergreen.statistics.sketch import Column, Levels, Numbers, Sketch, pool, sketch
+from evergreen.statistics.sketch import Sketch, sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Change = Callable[[dict[str, Array], int], None]

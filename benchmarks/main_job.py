@@ -110,7 +110,7 @@ def validation() -> Sequence[str]:
     """(d) Great Expectations over a million rows: split into valid and quarantined, reasons and all."""
     from evergreen.params import load
     from evergreen.project import Project
-    from evergreen.validation.validate import Contract
+    from evergreen.validation.contract import Contract
     from late_flights import flights
     from late_flights.dataset import dataset
 

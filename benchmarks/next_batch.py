@@ -26,7 +26,8 @@ from evergreen.ingest.batches import ingest
 from evergreen.project import Project
 from evergreen.quality.held_batches import find_held
 from evergreen.stores.dvc import run_stage
-from evergreen.validation.validate import Contract, validate
+from evergreen.validation.contract import Contract
+from evergreen.validation.validate import validate
 from late_flights import flights
 from late_flights.dataset import dataset
 

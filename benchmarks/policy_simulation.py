@@ -38,7 +38,8 @@ from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Drift, Params, Retrain, Train
 from evergreen.promotion.candidate import Candidate
 from evergreen.scoring.package import Learnt, Model
-from evergreen.statistics.sketch import Sketch, pool, sketch
+from evergreen.statistics.pooling import pool
+from evergreen.statistics.sketch import Sketch, sketch
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 

@@ -21,7 +21,8 @@ from evergreen.ingest.batches import ingest
 from evergreen.ingest.manifest import Manifest, when
 from evergreen.project import Project
 from evergreen.quality.held_batches import find_held
-from evergreen.validation.validate import Contract, validate
+from evergreen.validation.contract import Contract
+from evergreen.validation.validate import validate
 from late_flights.dataset import dataset
 
 ROWS = 1500

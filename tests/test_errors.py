@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from evergreen.code import keep
 from evergreen.errors import LARGEST, LOG, InputError, explain, log_traceback
-from evergreen.validation.validate import BadBatchError, BatchReport
+from evergreen.validation.report import BadBatchError, BatchReport
 
 
 def raised(error: BaseException) -> BaseException:

@@ -41,7 +41,7 @@ def prepare_stamp(folder: Path) -> Any:
         done.record(
             "01", done.file("01"), rows=1, start="2013-01-01", middle="2013-01-01", end="2013-01-01"
         )
-    return prepare._stamps(project, PARAMS)["01"]
+    return prepare._fingerprints(project, PARAMS)["01"]
 
 
 def hold_stamp(folder: Path) -> Any:

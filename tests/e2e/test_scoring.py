@@ -22,7 +22,7 @@ from evergreen.project import Project
 from evergreen.scoring.predictions import join_labels, known, read
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
-from evergreen.validation.validate import REASONS
+from evergreen.validation.report import REASONS
 from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow

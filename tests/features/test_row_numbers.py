@@ -13,7 +13,8 @@ from evergreen.features.row_numbers import ROW, number_rows, tell_rows
 from evergreen.features.split import Split, read_part
 from evergreen.ingest.batches import ingest
 from evergreen.quality.held_batches import find_held
-from evergreen.validation.validate import QUARANTINE_ROW, validate
+from evergreen.validation.report import QUARANTINE_ROW
+from evergreen.validation.validate import validate
 
 COLUMNS = {"x": pl.Float64(), "place": pl.String(), "y": pl.Boolean()}
 

@@ -16,8 +16,9 @@ from evergreen.errors import InputError
 from evergreen.monitoring import drift
 from evergreen.monitoring.drift import DriftReport, auc_of, find_drift, find_usual_auc, tell_apart
 from evergreen.params import Drift
+from evergreen.statistics.pooling import pool
 from evergreen.statistics.psi import margin_of, measure, usual
-from evergreen.statistics.sketch import Sketch, pool, sketch
+from evergreen.statistics.sketch import Sketch, sketch
 
 ROWS = 4000
 PARAMS = Drift()

@@ -22,7 +22,7 @@ from evergreen.monitoring import monitor, performance, retrain
 from evergreen.promotion import evidence, simplest
 from evergreen.quality import held_batches, label_noise, leaks, univariate
 from evergreen.training import linear, xgboost
-from evergreen.validation import validate
+from evergreen.validation.contract import Contract
 
 # Great Expectations takes seconds to load, a gate for each task as well
 SLOW = {"VALIDATE", "JUDGE"}
@@ -138,8 +138,8 @@ def test_what_counts_of_an_output(one: Any, other: Any, same: bool) -> None:
 ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "what says true": ("INGEST", "a query", batches, "typed", lambda frame, columns: frame),
     "what says nothing": ("INGEST", "files", sources, "NULLS", ["", "-"]),
-    "rows to come": ("VALIDATE", "spoilt rows", validate.Contract, "_with_times_to_come", lambda contract, parsed: parsed),
-    "what is known later": ("VALIDATE", "without labels, rules of every kind", validate.Contract, "_holds_in_time", lambda *_: True),
+    "rows to come": ("VALIDATE", "spoilt rows", Contract, "_with_times_to_come", lambda contract, parsed: parsed),
+    "what is known later": ("VALIDATE", "without labels, rules of every kind", Contract, "_holds_in_time", lambda *_: True),
     "rare levels": (
         "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
     ),

@@ -21,7 +21,8 @@ from recipes.plain import (
 
 from evergreen.dataset import ORDER, Dataset
 from evergreen.params import Validate
-from evergreen.validation import validate
+from evergreen.validation.contract import Contract
+from evergreen.validation.report import REASONS
 
 
 def spoilt() -> pl.DataFrame:
@@ -43,7 +44,7 @@ def spoilt() -> pl.DataFrame:
 
 
 def checked(
-    contract: validate.Contract,
+    contract: Contract,
     frame: pl.DataFrame,
     *,
     labelled: bool = True,
@@ -63,8 +64,8 @@ def checked(
         rules,
     ]
     shown = found.quarantined
-    if validate.REASONS in shown.columns:
-        shown = shown.with_columns(pl.col(validate.REASONS).list.len())
+    if REASONS in shown.columns:
+        shown = shown.with_columns(pl.col(REASONS).list.len())
     return [report, digest(plain(found.valid)), found.valid.height, plain(shown)]
 
 
@@ -112,7 +113,7 @@ def rules_of_a_shop(batch: str) -> list[Any]:
 
 
 def flown(frame: pl.DataFrame, params: Validate, **how: Any) -> Any:
-    return checked(validate.Contract(FLIGHTS, rules_of_flights, params), frame, **how)
+    return checked(Contract(FLIGHTS, rules_of_flights, params), frame, **how)
 
 
 def sold(
@@ -122,7 +123,7 @@ def sold(
     dataset: Dataset = SHOP,
     **how: Any,
 ) -> Any:
-    contract = validate.Contract(dataset, rules, Validate(max_bad_rows=1.0))
+    contract = Contract(dataset, rules, Validate(max_bad_rows=1.0))
     return checked(contract, goods()[:rows].drop(drop), **how)
 
 

@@ -38,8 +38,8 @@ from evergreen.replay.outcome import (
 )
 from evergreen.replay.replay import FEWEST, find_batches, open_replay, replay
 from evergreen.training import xgboost as learner
-from evergreen.validation import validate as validation
-from evergreen.validation.validate import BatchReport, Outcome
+from evergreen.validation.contract import Contract
+from evergreen.validation.report import BatchReport, Outcome
 from late_flights import flights
 from late_flights.dataset import dataset
 
@@ -113,7 +113,7 @@ def check_quickly(_: Any, frame: pl.DataFrame, batch: str) -> Outcome:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_checks() -> Iterator[None]:
-    with mock.patch.object(validation.Contract, "check", check_quickly):
+    with mock.patch.object(Contract, "check", check_quickly):
         yield
 
 

@@ -9,7 +9,7 @@ import pytest
 from report.pages import Page
 
 from evergreen.report.validation_page import NEWEST, validation_page
-from evergreen.validation.validate import BatchReport, Check
+from evergreen.validation.report import BatchReport, Check
 
 ATTACK = '<script>alert(\'1\')</script>" onclick="x"&\x00\u202e'
 

@@ -21,7 +21,8 @@ from evergreen.errors import InputError
 from evergreen.params import Source, Validate
 from evergreen.project import Project
 from evergreen.scoring.unlabelled import Given, check_given, find_given, read_given
-from evergreen.validation.validate import QUARANTINE_ROW, REASONS, Contract
+from evergreen.validation.contract import Contract
+from evergreen.validation.report import QUARANTINE_ROW, REASONS
 from late_flights.dataset import dataset
 
 MONTH = "2013-03"

@@ -101,7 +101,7 @@ def test_rows_left_out_are_described_by_reason() -> None:
     frame = pl.DataFrame({"place": ["a", "b"], "x": [1.0, 2.0]})
     left_out = {"gone": frame.head(1), "lost": frame.clear(), "bare": frame.drop("place", "x")}
     found = profile(frame, pl.Series(["no", "yes"]), left_out).left_out
-    assert {why: one.rows for why, one in found.items()} == {"gone": 1, "lost": 0, "bare": 2}
+    assert {why: sample.rows for why, sample in found.items()} == {"gone": 1, "lost": 0, "bare": 2}
     assert found["gone"].numbers == {"x": Sums(1, 0, 1, 1)}
     assert found["gone"].levels == {"place": {"a": 1}}
     assert found["lost"].levels == {"place": {}}
@@ -159,7 +159,7 @@ def profile_of(rows: list[tuple[float | None, str | None, str, str]], task: str)
 
 
 def flat(content: Any, path: str = "") -> dict[str, float]:
-    """Every number of nested values by its path, without zeros: a level that is not there has no rows."""
+    """Every number of nested values by its path, without zeros: no level, no rows."""
     if isinstance(content, dict):
         found: dict[str, float] = {}
         for key, value in content.items():
@@ -179,7 +179,7 @@ def test_halves_add_up_to_the_whole(rows: list[Any], cut: int, task: str) -> Non
 @given(rows=st.lists(ROWS, min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None)
 def test_counts_are_the_same_in_any_order(rows: list[list[Any]]) -> None:
-    parts = [asdict(profile_of(one, "binary")) for one in rows]
+    parts = [asdict(profile_of(part, "binary")) for part in rows]
     forth, back = Profile.of(*parts), Profile.of(*reversed(parts))
     assert flat(asdict(forth)) == pytest.approx(flat(asdict(back)), rel=1e-9, abs=1e-6)
 
@@ -190,11 +190,11 @@ def test_profiles_survive_their_files(tmp_path: Path) -> None:
         for why in ("gone", "lost")
     ]
     files = [tmp_path / f"{place}.json" for place in range(2)]
-    for file, one in zip(files, parts, strict=True):
-        write_json(file, asdict(one))
+    for file, part in zip(files, parts, strict=True):
+        write_json(file, asdict(part))
     assert Profile.read(files[:1]) == parts[0]
     assert Profile.read(files) == Profile.of(*map(asdict, parts))
-    assert {why: one.rows for why, one in Profile.read(files).left_out.items()} == {
+    assert {why: sample.rows for why, sample in Profile.read(files).left_out.items()} == {
         "gone": 1,
         "lost": 1,
     }
@@ -209,19 +209,21 @@ def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
     for name in done.entries:
         frame = month(name)
         found = Profile.read([done.file(name, ".json")])
-        assert found.kept.rows + sum(one.rows for one in found.left_out.values()) == frame.height
+        assert (
+            found.kept.rows + sum(sample.rows for sample in found.left_out.values()) == frame.height
+        )
         levels = Counter(found.kept.levels["origin"])
-        for one in found.left_out.values():
-            levels.update(one.levels["origin"])
+        for sample in found.left_out.values():
+            levels.update(sample.levels["origin"])
         assert levels == Counter(frame["origin"].to_list())
         temps = [
             found.kept.numbers["temp"],
-            *(one.numbers["temp"] for one in found.left_out.values()),
+            *(sample.numbers["temp"] for sample in found.left_out.values()),
         ]
-        assert sum(one.sum for one in temps) == pytest.approx(
+        assert sum(sums.sum for sums in temps) == pytest.approx(
             frame["temp"].cast(pl.Float32).sum(), rel=1e-6
         )
-        assert sum(one.missing for one in temps) == frame["temp"].null_count()
+        assert sum(sums.missing for sums in temps) == frame["temp"].null_count()
 
 
 def test_a_changed_helper_is_a_reason_to_prepare_anew(
@@ -258,9 +260,10 @@ def test_slices_and_groups_are_profiled(site: Any) -> None:
     assert list(found.kept.levels[SLICE + "haul"]) == ["long"]
     gusts = found.missing[GROUP + "origin"]
     assert (
-        sum(one["wind_gust"] for one in gusts.values()) == found.kept.numbers["wind_gust"].missing
+        sum(level["wind_gust"] for level in gusts.values())
+        == found.kept.numbers["wind_gust"].missing
     )
-    assert all(GROUP + "origin" in one.levels for one in found.left_out.values())
+    assert all(GROUP + "origin" in sample.levels for sample in found.left_out.values())
     encoder = (site.project.features / "encoder.json").read_text()
     assert SLICE not in encoder
 

@@ -1,3 +1,5 @@
+"""PSI: the effect is that of the rows, alarms are as rare as they should be."""
+
 from __future__ import annotations
 
 import math
@@ -8,8 +10,9 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from evergreen.statistics.pooling import pool
 from evergreen.statistics.psi import Shift, margin_of, measure, usual
-from evergreen.statistics.sketch import Sketch, pool, sketch
+from evergreen.statistics.sketch import Sketch, sketch
 
 ROWS = 10_000
 EDGES = stats.norm.ppf(np.arange(1, 10) / 10)
@@ -23,7 +26,7 @@ def shift_of(
     batch: Any, reference: Any, margin: float = 0.02, kind: str | None = None, days: Any = None
 ) -> Shift:
     found = measure(of(batch, days), of(reference, days), {"x": margin}, 0.95)
-    return next(one for one in found if kind is None or one.kind == kind)
+    return next(shift for shift in found if kind is None or shift.kind == kind)
 
 
 def normal(seed: int, rows: int = ROWS, shift: float = 0.0, scale: float = 1.0) -> Any:
@@ -39,7 +42,7 @@ def test_a_number_against_scipy_on_the_rows(shift: float, scale: float, rows: in
     found = shift_of(batch, reference)
     edges = np.quantile(reference, np.arange(1, 10) / 10, method="inverted_cdf")
     table = np.array(
-        [np.bincount(np.searchsorted(edges, one), minlength=10) for one in (batch, reference)]
+        [np.bincount(np.searchsorted(edges, side), minlength=10) for side in (batch, reference)]
     )
     square = stats.chi2_contingency(table).statistic
     p, q = (table + 0.5) / (table.sum(axis=1, keepdims=True) + 5)
@@ -67,7 +70,7 @@ def test_a_category_against_scipy_on_the_rows() -> None:
         draw.choice(list("abcd"), ROWS, p=p) for p in ((0.4, 0.3, 0.2, 0.1), (0.35, 0.3, 0.2, 0.15))
     )
     found = shift_of(batch, reference, 0.01)
-    table = np.array([[(one == level).sum() for level in "abcd"] for one in (batch, reference)])
+    table = np.array([[(side == level).sum() for level in "abcd"] for side in (batch, reference)])
     square = stats.chi2_contingency(table).statistic
     p, q = (table + 0.5) / (ROWS + 2)
     psi = ((p - q) * np.log(p / q)).sum()
@@ -83,7 +86,7 @@ RAIN = np.where(DRAW.random(ROWS) < 0.9, 0.0, DRAW.gamma(0.5, size=ROWS))
 MORE_RAIN = np.where(DRAW.random(ROWS) < 0.8, 0.0, DRAW.gamma(0.5, size=ROWS))
 WEEK, ONES = DRAW.integers(1, 8, ROWS), np.ones(ROWS)
 LEVELS = np.array(["a", "b", "c"])[DRAW.integers(0, 3, ROWS)]
-MANY = np.array([f"{one}" for one in (4000 * DRAW.random(2 * ROWS) ** 2).astype(int)])
+MANY = np.array([f"{number}" for number in (4000 * DRAW.random(2 * ROWS) ** 2).astype(int)])
 
 
 def some(values: Any, share: float, other: Any) -> Any:
@@ -115,13 +118,25 @@ def some(values: Any, share: float, other: Any) -> Any:
         ("one rare level grows", some(MANY[::2], 0.05, "3999"), MANY[1::2], "category", True),
         ("never missing, 5 % now", some(normal(0), 0.05, np.nan), normal(1), "missing", True),
         ("never missing, 0.1 % now", some(normal(0), 0.001, np.nan), normal(1), "missing", False),
-        ("missing as often as before", some(normal(0), 0.3, np.nan), some(normal(1), 0.3, np.nan), "missing", False),
+        (
+            "missing as often as before",
+            some(normal(0), 0.3, np.nan),
+            some(normal(1), 0.3, np.nan),
+            "missing",
+            False,
+        ),
         ("always missing now", np.full(ROWS, np.nan), normal(1), "missing", True),
-        ("always missing, then as now", np.full(ROWS, np.nan), np.full(ROWS, np.nan), "missing", False),
+        (
+            "always missing, then as now",
+            np.full(ROWS, np.nan),
+            np.full(ROWS, np.nan),
+            "missing",
+            False,
+        ),
         ("all missing: values say nothing", np.full(ROWS, np.nan), normal(1), "number", False),
         ("a few rows, the same", normal(1, 12), normal(2, 12), "number", False),
     ],
-)  # fmt: skip
+)
 def test_what_counts_as_a_shift(
     name: str, batch: Any, reference: Any, kind: str, drifts: bool
 ) -> None:
@@ -151,10 +166,12 @@ def test_only_columns_that_both_have_and_that_are_asked_for() -> None:
     )
     reference = sketch(pl.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": ["1", "2"]}), None)
     found = measure(batch, reference, {"a": 0.1, "b": 0.2, "a (missing)": 0.3}, 0.95)
-    assert [(one.key, one.kind, one.margin) for one in found] == [
-        ("a", "number", 0.1), ("a (missing)", "missing", 0.3), ("b", "category", 0.2),
-    ]  # fmt: skip
-    assert [one.column for one in measure(batch, reference, {}, 0.95, ["b"])] == ["b"]
+    assert [(shift.key, shift.kind, shift.margin) for shift in found] == [
+        ("a", "number", 0.1),
+        ("a (missing)", "missing", 0.3),
+        ("b", "category", 0.2),
+    ]
+    assert [shift.column for shift in measure(batch, reference, {}, 0.95, ["b"])] == ["b"]
 
 
 def at_margin(margin: float) -> float:
@@ -173,7 +190,7 @@ def at_margin(margin: float) -> float:
     ("margin", "rows", "others"), [(0.02, 2000, 2000), (0.02, 2000, 20_000), (0.5, 2000, 4000)]
 )
 def test_one_in_twenty_alarms_at_the_margin(margin: float, rows: int, others: int) -> None:
-    """Size: what is just allowed alarms in about 5 % of the batches; what is well below or above, never or always."""
+    """What is just allowed alarms in about 5% of the batches; well below never, above always."""
     at, rejected = at_margin(margin), {0.5: 0, 1.0: 0, 2.0: 0}
     covered, draws = 0, 120
     for seed in range(draws):

@@ -52,19 +52,18 @@ def test_a_planted_shift_comes_out_at_its_size(effect: float) -> None:
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),
 )
 @settings(max_examples=50, deadline=None)
-def test_effect_is_cohens_d(one: list[float], other: list[float]) -> None:
-    pooled = ((len(one) - 1) * np.var(one, ddof=1) + (len(other) - 1) * np.var(other, ddof=1)) / (
-        len(one) + len(other) - 2
-    )
-    (found,) = contrast_numbers(sample(x=one), sample(x=other))
+def test_effect_is_cohens_d(first: list[float], second: list[float]) -> None:
+    squares = (len(first) - 1) * np.var(first, ddof=1) + (len(second) - 1) * np.var(second, ddof=1)
+    pooled = squares / (len(first) + len(second) - 2)
+    (found,) = contrast_numbers(sample(x=first), sample(x=second))
     if pooled > 1e-4:
         assert found.effect == pytest.approx(
-            (np.mean(one) - np.mean(other)) / math.sqrt(pooled), rel=1e-4, abs=1e-6
+            (np.mean(first) - np.mean(second)) / math.sqrt(pooled), rel=1e-4, abs=1e-6
         )
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "effect"),
+    ("first", "second", "effect"),
     [
         ([1.0, 1.0], [1.0, 1.0], 0.0),
         ([0.1] * 7, [0.1] * 1000, 0.0),
@@ -75,8 +74,8 @@ def test_effect_is_cohens_d(one: list[float], other: list[float]) -> None:
     ],
     ids=["same constant", "constant that rounds", "above", "below", "one value", "none known"],
 )
-def test_numbers_without_spread(one: list[float], other: list[float], effect: float) -> None:
-    sides = [sample(x=pl.Series(values, dtype=pl.Float32)) for values in (one, other)]
+def test_numbers_without_spread(first: list[float], second: list[float], effect: float) -> None:
+    sides = [sample(x=pl.Series(values, dtype=pl.Float32)) for values in (first, second)]
     assert standardise(sides[0].numbers["x"], sides[1].numbers["x"]) == pytest.approx(
         effect, nan_ok=True
     )
@@ -105,10 +104,9 @@ def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool
             if nested
             else (draws.normal(size=rows), draws.choice(levels, rows, p=shares))
         )
-        one, other = (sample(x=a.tolist(), place=b.tolist()) for a, b in (first, (x, place)))
+        both = [sample(x=a.tolist(), place=b.tolist()) for a, b in (first, (x, place))]
         (number,), (category,) = (
-            compare(one, other, nested=nested)
-            for compare in (contrast_numbers, contrast_categories)
+            compare(*both, nested=nested) for compare in (contrast_numbers, contrast_categories)
         )
         effects.append(abs(number.effect))
         distances.append(category.effect)
@@ -149,11 +147,11 @@ def test_total_variation(
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),
 )
 @settings(max_examples=60, deadline=None)
-def test_total_variation_is_a_distance(one: dict[str, int], other: dict[str, int]) -> None:
-    found = contrast_counts("x", one, other).effect
+def test_total_variation_is_a_distance(first: dict[str, int], second: dict[str, int]) -> None:
+    found = contrast_counts("x", first, second).effect
     assert -1e-12 <= found <= 1 + 1e-12
-    assert found == pytest.approx(contrast_counts("x", other, one).effect)
-    assert contrast_counts("x", one, one).effect == 0
+    assert found == pytest.approx(contrast_counts("x", second, first).effect)
+    assert contrast_counts("x", first, first).effect == 0
 
 
 def test_missing_counts_as_a_level() -> None:
@@ -190,18 +188,18 @@ def test_all_comparisons_are_told_and_the_largest_beyond_chance_is_named() -> No
         in categories.says
     )
     assert "'q': 25.0% of one, 50.0% of other" in categories.says
-    for one in (numbers, categories):
-        assert all(len(row) == len(one.columns) for row in one.rows)
-        assert one.drawn in one.columns
+    for finding in (numbers, categories):
+        assert all(len(row) == len(finding.columns) for row in finding.rows)
+        assert finding.drawn in finding.columns
 
 
 def test_what_chance_alone_may_do_is_not_named_first() -> None:
-    """With a hundred levels and few rows, two random samples differ more than a planted shift of two levels."""
+    """With 100 levels and few rows, random samples differ more than a planted shift of two."""
     many = np.random.default_rng(0).integers(0, 100, (2, 60)).astype(str)
     found = contrast_categories(
         sample(many=many[0], two=["a", "b"] * 30), sample(many=many[1], two=["a"] * 46 + ["b"] * 14)
     )
-    assert [one.feature for one in found] == ["two", "many"]
+    assert [contrast.feature for contrast in found] == ["two", "many"]
     assert found[1].effect > found[0].effect
 
 

@@ -1,4 +1,4 @@
-"""Grid: other units, roundings and codes are named; records, trends, luck and columns without a grid are not."""
+"""Value sets: other units, roundings and codes are named; records, trends and luck are not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def answers(draw: Draw) -> Array:
 
 
 GRIDS: dict[str, Callable[[Draw], Array]] = {
-    one.__name__: one for one in (wind, rain, prices, ages, scores, answers)
+    draw.__name__: draw for draw in (wind, rain, prices, ages, scores, answers)
 }
 FAULTS: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "knots": ("wind", lambda x: x / 1.15078),
@@ -191,7 +191,7 @@ def test_one_new_value_is_luck_however_many_rows_have_it() -> None:
         np.where(draw.random(3000) < 0.94, 0.0, draw.integers(1, 25, 3000) / 20) for _ in range(9)
     ]
     new = np.where((discounts[-1] > 0) & (draw.random(3000) < 0.9), 0.17, discounts[-1])
-    assert find_off_grid(of(new), [of(one) for one in discounts[:-1]], 0.95) == {}
+    assert find_off_grid(of(new), [of(rows) for rows in discounts[:-1]], 0.95) == {}
 
 
 @pytest.mark.parametrize("unit", [1e200, 1e307, 1e-320])

@@ -33,7 +33,8 @@ from evergreen.stores.dvc import (
     read_lock,
     run_stage,
 )
-from evergreen.validation.validate import Contract, validate
+from evergreen.validation.contract import Contract
+from evergreen.validation.validate import validate
 
 pytestmark = pytest.mark.slow  # real stores and servers
 OUTPUTS = {

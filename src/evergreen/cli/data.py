@@ -61,7 +61,9 @@ def validate() -> None:
     from evergreen.ingest.batches import check_unchanged
     from evergreen.report.validation_page import write_validation_page
     from evergreen.stores.dvc import is_altered, run_step
-    from evergreen.validation.validate import BadBatchError, Contract, read_reports, stale
+    from evergreen.validation.contract import Contract
+    from evergreen.validation.report import BadBatchError
+    from evergreen.validation.validate import read_reports, stale
     from evergreen.validation.validate import validate as step
 
     with open_project() as (project, params):
@@ -101,12 +103,13 @@ def stage(name: str) -> None:
     from evergreen.quality.held_batches import find_held
     from evergreen.stores.dvc import link_recipes
     from evergreen.validation import validate as validation
+    from evergreen.validation.contract import Contract
 
     with open_project() as (project, params):
         steps: dict[str, Callable[[], Any]] = {
             "ingest": lambda: batches.ingest(project, project.dataset, params, check=True),
             "validate": lambda: validation.validate(
-                project, validation.Contract.of(project, params), check=True
+                project, Contract.of(project, params), check=True
             ),
             "prepare": lambda: prepare.prepare(
                 project, project.dataset, params, find_held, check=True

@@ -75,9 +75,9 @@ def prepare(
     validated, done = Manifest(project.validated), Manifest(project.features)
     if check:
         done.forget_altered()
-    stamps = _stamps(project, params)
-    new = done.not_stamped(stamps)
-    done.drop([name for name in done.entries if name not in stamps])
+    fingerprints = _fingerprints(project, params)
+    new = done.outdated(fingerprints)
+    done.drop([name for name in done.entries if name not in fingerprints])
     for name in new:
         validated.check(name)
         try:
@@ -101,8 +101,10 @@ def prepare(
             done.file(name, SKETCH)
         )
         files = (done.file(name), done.file(name, ".json"), done.file(name, SKETCH))
-        done.record(name, *files, stamp=stamps[name], rows=features.height, **when(features[TIME]))
-    batches = [name for name in done.in_order() if name in stamps]
+        done.record(
+            name, *files, stamp=fingerprints[name], rows=features.height, **when(features[TIME])
+        )
+    batches = [name for name in done.in_order() if name in fingerprints]
     held = find_held(done, batches, params.drift)
     few = params.split.cross_validate_below if params.train.refit == "all" else None
     split = split_rows(
@@ -121,10 +123,10 @@ def prepare(
 
 def stale(project: Project, params: Params) -> list[str]:
     """Return the batches that have no features yet, or others': also where DVC knows no file that changed."""
-    return Manifest(project.features).not_stamped(_stamps(project, params))
+    return Manifest(project.features).outdated(_fingerprints(project, params))
 
 
-def _stamps(project: Project, params: Params) -> dict[str, str]:
+def _fingerprints(project: Project, params: Params) -> dict[str, str]:
     validated = Manifest(project.validated)
     recipe = sha256_of(recipes.PREPARE, sha256_of_modules(project.code_of("dataset")), params.task)
     return {name: sha256_of(validated.version(name), recipe) for name in validated.in_order()}

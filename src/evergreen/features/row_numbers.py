@@ -16,7 +16,7 @@ from evergreen.features.keys import hash_keys
 from evergreen.features.split import CONTENT, Part, read_part
 from evergreen.ingest.manifest import Manifest
 from evergreen.project import Project
-from evergreen.validation.validate import QUARANTINE_ROW
+from evergreen.validation.report import QUARANTINE_ROW
 
 ROW = "row"  # the first row below the header of a file is row 1
 NTH = "nth_"  # of the rows that hold the same

@@ -91,12 +91,15 @@ class Manifest:
             batch: entry for batch, entry in self.entries.items() if not self._altered(batch)
         }
 
-    def not_stamped(self, stamps: Mapping[str, str]) -> list[str]:
-        """Return which of the batches in `stamps` are not here, or were made from something else."""
+    def outdated(self, fingerprints: Mapping[str, str]) -> list[str]:
+        """Return the batches that are not here, or were made from something else.
+
+        `fingerprints`: batch -> the hash of what it would be made from now.
+        """
         return [
             name
-            for name, stamp in stamps.items()
-            if self.entries.get(name, {}).get("stamp") != stamp
+            for name, fingerprint in fingerprints.items()
+            if self.entries.get(name, {}).get("stamp") != fingerprint
         ]
 
     def check(self, batch: str) -> None:

@@ -17,8 +17,9 @@ import numpy as np
 from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.params import Drift
+from evergreen.statistics.pooling import pool
 from evergreen.statistics.psi import Shift, margin_of, measure, usual
-from evergreen.statistics.sketch import Sketch, pool
+from evergreen.statistics.sketch import Sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LABEL, PREDICTION = "label", "prediction"  # columns of a sketch beside the features

@@ -32,7 +32,8 @@ from evergreen.monitoring.performance import (
 from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Params
 from evergreen.scoring.package import Model
-from evergreen.statistics.sketch import SKETCH, Sketch, pool, sketch
+from evergreen.statistics.pooling import pool
+from evergreen.statistics.sketch import SKETCH, Sketch, sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -13,8 +13,10 @@ from evergreen.features.split import LABEL
 from evergreen.finding import percent
 from evergreen.params import Drift
 from evergreen.quality.label_rates import find_label_rates
-from evergreen.statistics.psi import FEWEST_BATCHES, FEWEST_ROWS, scale_effect, surely_far
-from evergreen.statistics.sketch import Column, Numbers, Sketch, effect_of
+from evergreen.statistics.columns import Column, Numbers
+from evergreen.statistics.design_effect import design_effect, scale_effect
+from evergreen.statistics.psi import FEWEST_BATCHES, FEWEST_ROWS, surely_far
+from evergreen.statistics.sketch import Sketch
 from evergreen.statistics.value_sets import FEWEST_VALUES, find_off_grid
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -154,14 +156,14 @@ def _find_beyond(
 def _fixed(column: Column) -> str:
     """Return how a column does not vary, or an empty text."""
     if not column.values:
-        return "" if column.rest.infinite else "is missing in every row"
+        return "" if column.facts.infinite else "is missing in every row"
     held = (
         column.points
         if isinstance(column, Numbers)
         else [name for name, rows in column.counts.items() if rows]
     )
     return (
-        "" if len(held) > 1 or column.rest.infinite else f"is {held[0]!s} in every row that has it"
+        "" if len(held) > 1 or column.facts.infinite else f"is {held[0]!s} in every row that has it"
     )
 
 
@@ -174,17 +176,22 @@ def _chance(column: Column, earlier: Sequence[Column], *, days: bool) -> float:
     """
     missing = not column.values
     rows = np.array(
-        [one.values + (one.rest.infinite + one.rest.missing if missing else 0) for one in earlier],
+        [
+            one.values + (one.facts.infinite + one.facts.missing if missing else 0)
+            for one in earlier
+        ],
         float,
     )
     drawn = np.array(
-        [one.rest.missing if missing else _drawn(column, one) for one in earlier], float
+        [one.facts.missing if missing else _drawn(column, one) for one in earlier], float
     )
-    alike = [one.rest.alike_missing if missing else one.rest.alike for one in earlier]
-    now = column.rest.missing if missing else column.values
+    alike = [
+        one.facts.missing_design_effect if missing else one.facts.design_effect for one in earlier
+    ]
+    now = column.facts.missing if missing else column.values
     effect = float(np.average(alike, weights=rows))
     if not days:
-        between = effect_of(np.column_stack([drawn, rows - drawn]), FEWEST_BATCHES)
+        between = design_effect(np.column_stack([drawn, rows - drawn]), FEWEST_BATCHES)
         effect = max(effect, scale_effect(between, float(rows.mean()), now))
     return float((drawn.sum() / rows.sum()) ** (now / effect))
 

@@ -19,8 +19,11 @@ import polars as pl
 
 from evergreen.features.split import LABEL
 from evergreen.finding import percent
+from evergreen.statistics.columns import CELLS, Column, Levels, Numbers
+from evergreen.statistics.design_effect import day_design_effect
+from evergreen.statistics.pooling import pool
 from evergreen.statistics.psi import FEWEST_BATCHES
-from evergreen.statistics.sketch import CELLS, Column, Levels, Numbers, Sketch, design_effect, pool
+from evergreen.statistics.sketch import Sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # Rows of a level, and besides it, in the new batch, and in an earlier one that knows it
@@ -158,7 +161,7 @@ def _jumped(
     farthest, found = 0.0, ""
     for part, kind in np.argwhere(known & (new.gaps > limit)):
         inside = (new.parts == part).any(axis=1)
-        rows = inside.sum() / design_effect(
+        rows = inside.sum() / day_design_effect(
             (new.label[inside] == kind).astype(np.uint8), new.days[inside]
         )
         share = new.counts[part, kind] / inside.sum()

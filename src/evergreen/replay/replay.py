@@ -60,7 +60,9 @@ from evergreen.replay.track import Once, Track
 from evergreen.statistics.sketch import SKETCH, Sketch
 from evergreen.training.device import count_cores, pick_device
 from evergreen.training.tables import load_before_holdout
-from evergreen.validation.validate import BadBatchError, Contract, validate
+from evergreen.validation.contract import Contract
+from evergreen.validation.report import BadBatchError
+from evergreen.validation.validate import validate
 
 FEWEST = 4  # batches: three make the first champion, the next measures it
 

@@ -18,7 +18,7 @@ from evergreen.report import page
 from evergreen.report.page import share, text
 
 if TYPE_CHECKING:
-    from evergreen.validation.validate import BatchReport, Check
+    from evergreen.validation.report import BatchReport, Check
 
 NEWEST = 24  # batches that are shown; more columns fit no screen
 DATE = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"

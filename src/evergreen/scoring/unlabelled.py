@@ -21,7 +21,9 @@ from evergreen.ingest.sources import Files, typed
 from evergreen.params import Source as SourceParams
 from evergreen.project import Project
 from evergreen.redact import expand, holds_secret
-from evergreen.validation.validate import Contract, Outcome, read_raw
+from evergreen.validation.contract import Contract
+from evergreen.validation.report import Outcome
+from evergreen.validation.validate import read_raw
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

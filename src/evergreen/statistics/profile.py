@@ -1,4 +1,4 @@
-"""Profile: one batch in sums and counts, of the rows that were kept and of those that were left out.
+"""Profile: one batch in sums and counts, of the rows kept and of those left out.
 
 Sums and counts add up: the profile of many batches is the sum of theirs, so whatever looks at all
 of history reads a small file per batch and no rows.
@@ -23,11 +23,11 @@ LEVEL = "\x1f"  # a column beside those of the data; no name in a file holds a c
 
 @dataclass(frozen=True)
 class Sums:
-    """One column of numbers: how many are finite, how many missing (null or NaN); the sums are of the finite ones."""
+    """One column of numbers, in counts and sums."""
 
-    values: int
-    missing: int
-    sum: float
+    values: int  # finite ones
+    missing: int  # null or NaN
+    sum: float  # of the finite ones
     squares: float
 
     @property
@@ -37,7 +37,10 @@ class Sums:
 
     @property
     def variance(self) -> float:
-        """Unbiased variance of the finite values; zero where rounding leaves no telling; NaN for fewer than two."""
+        """Unbiased variance of the finite values; NaN for fewer than two.
+
+        Zero where it is lost in rounding: where it is below 1e-12 of the mean square.
+        """
         if self.values < 2:
             return float("nan")
         square = self.squares / self.values
@@ -47,7 +50,10 @@ class Sums:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows: `numbers` by feature; `levels` by category, then rows by level (rows without a level are missing)."""
+    """Some rows, summed up.
+
+    `numbers`: by feature. `levels`: category -> level -> rows; rows without a level are missing.
+    """
 
     rows: int
     numbers: dict[str, Sums]
@@ -56,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Profile:
-    """A batch: the rows kept; those left out, by reason; and of those kept, labels and missing values.
+    """A batch: the rows kept, those left out by reason, and labels and missing values of the kept.
 
     `classes`: rows by class. `label`: a label that is a number. `missing`: by group, by level of
     it, by feature: rows that lack the feature; what is never missing is not there.
@@ -79,9 +85,9 @@ class Profile:
     def of(cls, *contents: dict[str, Any]) -> Profile:
         """Return the sum of profiles given as plain values, as `dataclasses.asdict` makes them."""
         whole: dict[str, Any] = {}
-        for one in contents:
-            _add(whole, one)
-        left_out = {reason: _sample(one) for reason, one in whole["left_out"].items()}
+        for content in contents:
+            _add(whole, content)
+        left_out = {reason: _sample(rows) for reason, rows in whole["left_out"].items()}
         label = Sums(**whole["label"]) if "label" in whole else None
         return cls(_sample(whole["kept"]), left_out, whole["classes"], label, whole["missing"])
 
@@ -92,10 +98,11 @@ def profile(
     left_out: Mapping[str, pl.DataFrame],
     groups: Collection[str] = (),
 ) -> Profile:
-    """Return the profile of the rows kept, shape (rows, features), with their `label`, and of those left out by reason.
+    """Return the profile of a batch.
 
-    Text columns are categories, all others numbers. `groups` names the columns of `features` by
-    whose levels missing values are counted.
+    `features`: of the rows kept, shape (rows, features); `label`: theirs. `left_out`: rows by
+    reason. Text columns are categories, all others numbers. `groups` names the columns of
+    `features` by whose levels missing values are counted.
     """
     labels = _summarize(label.alias("label").to_frame())
     return Profile(
@@ -113,7 +120,7 @@ def _summarize(rows: pl.DataFrame) -> Sample:
     return Sample(
         rows.height,
         {column.name: _sums(column) for column in rows if column.name not in categories},
-        {name: {one[LEVEL]: one["rows"] for one in counted[name]} for name in categories},
+        {name: {level[LEVEL]: level["rows"] for level in counted[name]} for name in categories},
     )
 
 
@@ -154,7 +161,7 @@ def _missing(features: pl.DataFrame, groups: Collection[str]) -> dict[str, dict[
 
 
 def _sample(content: dict[str, Any]) -> Sample:
-    numbers = {name: Sums(**one) for name, one in content["numbers"].items()}
+    numbers = {name: Sums(**sums) for name, sums in content["numbers"].items()}
     return Sample(content["rows"], numbers, content["levels"])
 
 

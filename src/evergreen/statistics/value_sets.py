@@ -1,21 +1,21 @@
-"""Grid: columns that hold few values, the same ones batch after batch, and then others.
+"""Value sets: columns that hold few values, the same ones batch after batch, and then others.
 
 Wind in knots instead of miles an hour moves a column by less than a season does; but anemometers
-tell whole knots, so in miles an hour there were 33 speeds, and none of them is left. So it is with
-rain in hundredths of an inch, prices that end in 99, and any other unit, rounding or code.
+measure whole knots, so in miles an hour there were 33 speeds, and none of them is left. The same
+holds for rain in hundredths of an inch, prices that end in 99, and any other unit, rounding or
+code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import numpy as np
 
 from evergreen.finding import percent
-from evergreen.statistics.sketch import Numbers, Sketch
+from evergreen.statistics.columns import Array, Numbers
+from evergreen.statistics.sketch import Sketch
 
-Array = np.ndarray[Any, np.dtype[Any]]
 # Standard deviations: a value no further from one that was seen was seen too, to any model
 NEAR = 0.001
 MIDDLE = (0.05, 0.95)  # quantiles that say how wide a column is: tails and a 99999 do not
@@ -28,7 +28,7 @@ FEWEST_VALUES = 6  # besides the commonest, below which an earlier batch does no
 def find_off_grid(
     batch: Sketch, earlier: Sequence[Sketch], confidence: float, without: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return column -> that most of its values are new, a sentence each; `without`: columns to leave out.
+    """Return column -> a sentence that most of its values are new; `without`: columns to leave out.
 
     Of the rows of a number, those with its commonest value left aside, it is the share whose value
     no earlier batch has. A column is off its grid where this share is surely more than halfway from
@@ -41,8 +41,8 @@ def find_off_grid(
     """
     found: dict[str, str] = {}
     for name, column in batch.columns.items():
-        before = [one.columns[name] for one in earlier if name in one.columns]
-        whole = [one for one in before if isinstance(one, Numbers) and _is_whole(one)]
+        before = [sketch.columns[name] for sketch in earlier if name in sketch.columns]
+        whole = [known for known in before if isinstance(known, Numbers) and _is_whole(known)]
         if (
             name in without
             or len(whole) < 2
@@ -50,20 +50,25 @@ def find_off_grid(
             or not column.values
         ):
             continue
-        if says := _compare(column, whole, confidence):
-            found[name] = f"{name} {says}"
+        if what := _describe_new(column, whole, confidence):
+            found[name] = f"{name} {what}"
     return found
 
 
 def _is_whole(column: Numbers) -> bool:
-    """Say whether the sketch holds every value of the column, and there are some."""
+    """Return whether the sketch holds every value of the column, and there are some."""
     return bool(column.values) and (column.upto - column.below).sum() == column.values
 
 
-def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> str:
-    """Say what is new, or nothing."""
-    points = np.concatenate([one.points for one in before])
-    rows = np.concatenate([one.upto - one.below for one in before])
+def _describe_new(column: Numbers, before: Sequence[Numbers], confidence: float) -> str:
+    """Return in words how many rows have new values; empty where few have, or no more than usual.
+
+    How: the share of rows with a value that no earlier batch has is compared with the largest such
+    share of an earlier batch beside the others. It must surely be more than halfway from there to
+    1: with 10% usual, more than 55%.
+    """
+    points = np.concatenate([earlier.points for earlier in before])
+    rows = np.concatenate([earlier.upto - earlier.below for earlier in before])
     values, which = np.unique(points, return_inverse=True)
     counts = np.bincount(which, rows)
     common = float(values[counts.argmax()])
@@ -73,8 +78,8 @@ def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> s
         return ""
     rich = [
         at
-        for at, one in enumerate(before)
-        if (np.abs(one.points - common) > near).sum() >= FEWEST_VALUES
+        for at, earlier in enumerate(before)
+        if (np.abs(earlier.points - common) > near).sum() >= FEWEST_VALUES
     ]
     usual = max(
         _share_new(
@@ -89,8 +94,9 @@ def _compare(column: Numbers, before: Sequence[Numbers], confidence: float) -> s
     if not (low > halfway and inside > halfway):
         return ""
     return (
-        f"has values that no earlier batch has in {percent(share)} of its rows (those of {common:.6g}, its commonest "
-        f"value, aside), {percent(usual)} at most is usual: has its unit changed?"
+        f"has values that no earlier batch has in {percent(share)} of its rows (those of "
+        f"{common:.6g}, its commonest value, aside), {percent(usual)} at most is usual: "
+        "has its unit changed?"
     )
 
 
@@ -106,7 +112,7 @@ def _width(values: Array, rows: Array) -> float:
 def _share_new(
     column: Numbers, seen: Array, near: float, common: float, confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """Return the share of rows with a new value, its lower bound, and the share of those in the range seen.
+    """Return the share of rows with a new value, its lower bound, and that within the range seen.
 
     0 where there are no such rows, or in the range fewer than 20.
     """
@@ -132,4 +138,4 @@ def _share_new(
 
 
 def _points(columns: Sequence[Numbers]) -> list[Array]:
-    return [one.points for one in columns]
+    return [column.points for column in columns]

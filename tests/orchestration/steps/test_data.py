@@ -13,7 +13,7 @@ from evergreen.files import write_entries
 from evergreen.orchestration.steps import data
 from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.run import Run
-from evergreen.validation.validate import BatchReport, Check
+from evergreen.validation.report import BatchReport, Check
 
 
 @pytest.fixture

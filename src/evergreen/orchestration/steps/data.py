@@ -47,7 +47,9 @@ def ingest(run: Run) -> Any:
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def validate(run: Run) -> Any:
     """Check new batches; quarantine bad rows, stop at a bad batch."""
-    from evergreen.validation.validate import BadBatchError, Contract, read_reports, stale
+    from evergreen.validation.contract import Contract
+    from evergreen.validation.report import BadBatchError
+    from evergreen.validation.validate import read_reports, stale
     from evergreen.validation.validate import validate as check
 
     job, run.steps["validate"] = run.job, "skipped"

@@ -62,7 +62,7 @@ def champion(job: Job) -> Scorer:
 def validate(job: Job, plan: Plan) -> Any:
     """Check the rows as any batch's, less what is known later; set bad rows aside, stop at a bad batch."""
     from evergreen.scoring.unlabelled import check_given
-    from evergreen.validation.validate import Contract
+    from evergreen.validation.contract import Contract
 
     checked = check_given(plan.given, Contract.of(job.project, job.params))
     report = checked.report
