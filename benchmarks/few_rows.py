@@ -28,6 +28,7 @@ from evergreen.features.split import Split, read_part
 from evergreen.project import Project
 from evergreen.promotion.candidate import resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
+from evergreen.stores.artifacts import Artifacts
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 from evergreen.training.tables import Tables, load_judged
@@ -88,7 +89,7 @@ def look(name: str, folder: Path) -> str:
         if surely(difference(rows, metric, Side(p), Side(other), how))
     ]
     value = measure(tables.task, tables.holdout.y, p)[metric]
-    return f"{start}{registry.open(live).learner:10}{metric:9}{value:9.4f}{shown}  {', '.join(better) or 'none'}"
+    return f"{start}{registry.versions.open(live).learner:10}{metric:9}{value:9.4f}{shown}  {', '.join(better) or 'none'}"
 
 
 def surely(found: Any) -> bool:
@@ -98,12 +99,12 @@ def surely(found: Any) -> bool:
 def said_before(project: Project, registry: Registry, version: str) -> Array:
     """Return what a version's way of training said of the rows that judge before it learnt from them."""
     model, rows = (
-        registry.open(version),
+        registry.versions.open(version),
         read_part(project, Split.read(project.features / "split.json").judging),
     )
     if not model.refit:
         return model.predict_rows(rows)
-    held_out = registry.tracker.read_held_out(registry.run_of(version))
+    held_out = Artifacts(registry.tracker).read_held_out(registry.versions.run_of(version))
     return held_out.packaged[held_out.find(hash_rows(rows))]
 
 

@@ -86,18 +86,20 @@ def recording(folder: Path) -> Sequence[str]:
     """(c) What recording one seed costs: a child run, loss per round, metrics, model."""
     from evergreen import params
     from evergreen.project import Project
+    from evergreen.stores.seeds import Seeds
     from evergreen.stores.tracking import Tracker
 
     project = Project(folder / "warm")
     tracker = Tracker(project, params.load(project.params))
-    runs = [run for run in tracker._search("") if "evergreen.seed" in run.data.tags]  # noqa: SLF001
-    trained = [one for run in runs if (one := tracker.read_seed(run.info.run_id))]
+    seeds = Seeds(tracker)
+    runs = [run for run in tracker.search("") if "evergreen.seed" in run.data.tags]
+    trained = [one for run in runs if (one := seeds.read(run.info.run_id))]
     parent = runs[0].data.tags["mlflow.parentRunId"]
     seconds = []
     for number in range(30):
         one = trained[number % len(trained)]
         metrics = {"roc_auc": 0.7, "average_precision": 0.5, "log_loss": 0.5, "brier": 0.2}
-        seconds.append(clock(partial(tracker.record_seed, parent, one, metrics, "benchmark")))
+        seconds.append(clock(partial(seeds.record, parent, one, metrics, "benchmark")))
     points = statistics.median(2 * len(one.history["train"]) for one in trained)
     return (
         "recording one seed",

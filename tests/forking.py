@@ -127,20 +127,18 @@ def copy_empty_stores(root: Path) -> None:
     utils._initialize_tables = fill
 
 
-def predict_here(registry: Any, number: str, rows: Any) -> Any:
-    """Do what `Registry.predict_afresh` does, in this process."""
+def predict_here(versions: Any, number: str, rows: Any) -> Any:
+    """Do what `Versions.predict_reloaded` does, in this process."""
     import numpy as np
 
     from evergreen.errors import InputError
     from evergreen.scoring.package import read_package
 
-    with registry._package(registry._version(number)) as package:
+    with versions.fetch(number) as package:
         try:
             return np.asarray(read_package(package).predict_rows(rows))
         except Exception as error:
-            raise InputError(
-                f"version {number} of {registry.name!r} cannot be loaded from the registry: {error}"
-            ) from error
+            raise InputError(f"a new process cannot load it: {error}") from error
 
 
 def import_anew(places: Sequence[str]) -> None:
@@ -182,9 +180,9 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for name in LOADED:
             importlib.import_module(name)
-    from evergreen.stores.registry import Registry
+    from evergreen.stores.versions import Versions
 
-    Registry.predict_afresh = predict_here  # type: ignore[method-assign]
+    Versions.predict_reloaded = predict_here  # type: ignore[method-assign]
     copy_empty_stores(Path(sys.argv[1]))
     gc.collect()
     gc.freeze()

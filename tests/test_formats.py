@@ -28,8 +28,10 @@ from evergreen.scoring.package import Learnt, Model, read_package, write_package
 from evergreen.scoring.unlabelled import Given
 from evergreen.statistics.profile import Profile
 from evergreen.statistics.sketch import Sketch, sketch
+from evergreen.stores.events import ASKED
 from evergreen.stores.journal import Entry, Journal
-from evergreen.stores.registry import ASKED, Registry
+from evergreen.stores.registry import Registry
+from evergreen.stores.runs import Runs
 from evergreen.stores.tracking import Tracker
 
 NEWER = 3
@@ -224,7 +226,7 @@ def test_what_an_older_library_made_is_read(
 
 
 def train(tracker: Tracker) -> None:
-    with tracker.open_run("fingerprint", "a run", {}):
+    with Runs(tracker).open("fingerprint", "a run", {}):
         pass
 
 
@@ -239,9 +241,9 @@ def decide(tracker: Tracker) -> None:
 
 
 STORED: dict[str, tuple[Callable[[Tracker], None], Callable[[Tracker], Any]]] = {
-    "runs": (train, lambda tracker: tracker.trainings()),
+    "runs": (train, lambda tracker: Runs(tracker).trainings()),
     "journal": (monitor, lambda tracker: Journal(tracker).entries()),
-    "events": (decide, lambda tracker: Registry(tracker).history()),
+    "events": (decide, lambda tracker: Registry(tracker).events.history()),
 }
 
 

@@ -91,7 +91,7 @@ def test_a_checkout_while_a_run_reads_its_source(
     features = sorted(project.features.glob("*.parquet"))
     assert all(GONE in pl.read_parquet_schema(path) for path in features)
     tracker = Tracker(project, Params())
-    run = next(one for one in tracker._search("tags.`evergreen.fingerprint` != ''"))
+    run = next(one for one in tracker.search("tags.`evergreen.fingerprint` != ''"))
     assert (
         run.data.tags["mlflow.source.git.commit"] == git(project.root, "rev-parse", "main").strip()
     )

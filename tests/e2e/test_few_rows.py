@@ -13,6 +13,7 @@ from evergreen.features.keys import hash_rows
 from evergreen.features.split import Split, read_part
 from evergreen.params import load
 from evergreen.project import Project
+from evergreen.stores.artifacts import Artifacts
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 
@@ -59,7 +60,7 @@ def test_a_straight_line_goes_live_and_is_refreshed_by_more_rows(
     assert "the linear model: trees are not surely better" in said
     assert "version 1 is champion" in said
     registry = Registry(Tracker(project, load(project.params)))
-    live = registry.open("1")
+    live = registry.versions.open("1")
     # No row stays out
     assert (live.learner, live.refit, len(live.learnt.keys)) == ("linear", True, 240)
     later = rows(120, 2, time=time)
@@ -69,7 +70,7 @@ def test_a_straight_line_goes_live_and_is_refreshed_by_more_rows(
     assert "retrain?" in say(cli(project, "monitor"))
     said = say(cli(project, "run"))
     assert "a refresh (trained as the champion was, on newer data) is no worse" in said
-    assert len(registry.open("2").learnt.keys) == 360
+    assert len(registry.versions.open("2").learnt.keys) == 360
 
 
 def test_of_noise_nothing_is_learnt(adopt: Callable[..., Project], cli: Run) -> None:
@@ -87,7 +88,7 @@ def test_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(
     say(cli(project, "run"))
     tracker = Tracker(project, load(project.params))
     registry = Registry(tracker)
-    held_out = tracker.read_held_out(registry.run_of("1"))
+    held_out = Artifacts(tracker).read_held_out(registry.versions.run_of("1"))
     split = Split.read(project.features / "split.json")
     assert split.judged
     frame = read_part(project, split.judged)
@@ -95,6 +96,6 @@ def test_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(
     assert frame.height == 200
     before, now = (
         np.mean((said - y) ** 2)
-        for said in (held_out.packaged[at], registry.open("1").predict_rows(frame))
+        for said in (held_out.packaged[at], registry.versions.open("1").predict_rows(frame))
     )
     assert now < before < 1.3

@@ -53,9 +53,9 @@ from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 project = Project.find()
 registry = Registry(Tracker(project, params.load(project.params)))
-with registry._package(registry._version(str(registry.champion()))) as folder:
+with registry.versions.fetch(str(registry.champion())) as folder:
     shutil.copytree(folder, sys.argv[1])
-print(*(event.what for event in registry.history()), len(registry._versions()))
+print(*(event.what for event in registry.events.history()), len(registry.versions.all()))
 """
 
 

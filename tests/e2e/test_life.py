@@ -36,7 +36,7 @@ def predictions(project: Project) -> np.ndarray:
     """What the champion says of the newest batch."""
     rows = pl.read_parquet(project.features / "2013-07.parquet")
     found = registry(project)
-    return found.open(str(found.champion())).predict_rows(rows)
+    return found.versions.open(str(found.champion())).predict_rows(rows)
 
 
 def refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
@@ -135,8 +135,8 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
     assert said.startswith("error: ")
     found = registry(project)
     assert found.champion() == "1"
-    assert [event.what for event in found.history()] == ["waits for approval", "promoted"]
-    assert "approved by a person: looks right" in found.history()[-1].reason
+    assert [event.what for event in found.events.history()] == ["waits for approval", "promoted"]
+    assert "approved by a person: looks right" in found.events.history()[-1].reason
 
 
 def test_a_leak_stops_the_run_and_names_the_column(

@@ -43,7 +43,7 @@ def finished(page: Page, flow: str) -> list[Any]:
 def decided(project: Project) -> list[tuple[str, str]]:
     """What was decided about which version."""
     found = Registry(Tracker(project, params.load(project.params)))
-    return [(event.version, event.what) for event in found.history()]
+    return [(event.version, event.what) for event in found.events.history()]
 
 
 def flood(page: Page, project: Project) -> None:

@@ -91,9 +91,9 @@ def test_every_change_of_the_page_at_once(
     assert re.search(r"dest: [^<]*length", page), "the new expectation was not checked"
     assert {one.suffix for one in project.stores.glob("mlflow/**/seed/booster.*")} == {".skops"}
     registry = Registry(Tracker(project, params.load(project.params)))
-    decided = registry.last_decision("1")
+    decided = registry.events.last_decision("1")
     assert decided
-    evidence = registry.evidence(decided)["evidence"]
+    evidence = registry.events.evidence(decided)["evidence"]
     assert [
         rule["says"] for rule in evidence["rules"] if rule["name"] == "reload" and not rule["met"]
     ] == []

@@ -75,7 +75,7 @@ def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(
         ("2013-04", "2013-05"), ("2013-06",), ("2013-07",),
     ]  # fmt: skip
     registry = Registry(Tracker(project, params.load(project.params)))
-    assert {event.batch for event in registry.history()} == {"2013-07"}
+    assert {event.batch for event in registry.events.history()} == {"2013-07"}
     if not registry.champion():  # so few rows may make none that passes
         assert (
             cli(project, "promote", "--override", "--reason", "one to be watched").returncode == 0

@@ -22,6 +22,7 @@ from evergreen import params
 from evergreen.project import Project
 from evergreen.stores.dvc import changed_stages, link_recipes
 from evergreen.stores.registry import Registry
+from evergreen.stores.seeds import Seeds
 from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
@@ -36,9 +37,9 @@ def seed_models(project: Project) -> dict[str, str]:
     """What a seed's model is for, and the seed -> SHA-256 of its finished model."""
     found = tracker(project)
     models = {}
-    for run in found._search("attributes.status = 'FINISHED'"):
+    for run in found.search("attributes.status = 'FINISHED'"):
         if "evergreen.seed" in run.data.tags:
-            trained = found.read_seed(run.info.run_id)
+            trained = Seeds(found).read(run.info.run_id)
             assert trained is not None
             models[run.data.tags["mlflow.runName"]] = hashlib.sha256(trained.booster).hexdigest()
     return models
@@ -47,13 +48,13 @@ def seed_models(project: Project) -> dict[str, str]:
 def champion_of(project: Project) -> dict[str, bytes]:
     """The files of the champion's package."""
     registry = Registry(tracker(project))
-    with registry._package(registry._version(str(registry.champion()))) as folder:
+    with registry.versions.fetch(str(registry.champion())) as folder:
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def statuses(project: Project) -> set[str]:
     found = tracker(project)
-    return {run.info.status for run in found._search("")}
+    return {run.info.status for run in found.search("")}
 
 
 def edit(project: Project, section: str, **values: object) -> None:
@@ -179,9 +180,9 @@ CHAINS: dict[str, dict[str, Moment]] = {
         "prepare: encoder": ("evergreen.features.encoder", "Encoder.write", 1),
     },
     "model": {
-        "train: second seed": ("evergreen.stores.tracking", "Tracker._record_seed", 2),
+        "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
         "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
-        "evaluate": ("evergreen.stores.tracking", "Tracker.record_evaluation", 1),
+        "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
     },
     "life": {
         "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
@@ -227,7 +228,7 @@ def test_killed_anywhere_the_next_run_finishes(
     assert "up to date" in dvc(project, "status")
     found = tracker(project)
     assert len(found.client.search_model_versions("name = 'evergreen'")) == 1
-    parents = [run for run in found._search("") if "mlflow.parentRunId" not in run.data.tags]
+    parents = [run for run in found.search("") if "mlflow.parentRunId" not in run.data.tags]
     assert [run.info.status for run in parents] == ["FINISHED"]
 
 
@@ -318,7 +319,7 @@ def test_other_tasks_and_the_mean_of_all_seeds(
     shown = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
     assert float(shown[metric][1]) > 0
     found = tracker(project)
-    (parent,) = [run for run in found._search("") if "mlflow.parentRunId" not in run.data.tags]
+    (parent,) = [run for run in found.search("") if "mlflow.parentRunId" not in run.data.tags]
     assert parent.data.tags["evergreen.chosen_seeds"] == "[0, 1]"
     values = parent.data.metrics
     if task == "regression":

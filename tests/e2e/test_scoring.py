@@ -110,7 +110,7 @@ def test_a_month_without_labels_then_again_then_with_labels(
     assert kept[REASONS].to_list() == [["origin: one of EWR, JFK, LGA"]]
 
     tracker = Tracker(project, params.load(project.params))
-    champion = Registry(tracker).open("1")
+    champion = Registry(tracker).versions.open("1")
     labelled, _ = featurize(dataset, month(NEW), "binary")  # those that flew, once that is known
     whole = labelled.with_columns(pl.Series("expected", champion.predict_rows(labelled)))
     joined = join_labels(said, whole.select(*KEYS, LABEL, "expected"))

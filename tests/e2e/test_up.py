@@ -51,5 +51,5 @@ def test_a_run_stopped_with_the_house_leaves_its_place_and_the_next_is_approved(
         )
         page.wait(run_id, "COMPLETED")
     assert found.champion() == "1"
-    assert [event.what for event in found.history()] == ["waits for approval", "promoted"]
-    assert "approved by a person: looks right" in found.history()[-1].reason
+    assert [event.what for event in found.events.history()] == ["waits for approval", "promoted"]
+    assert "approved by a person: looks right" in found.events.history()[-1].reason

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_registry import NO, REFUSED, WELL, YES, add, alter, package, stored, stores, told
+from registries import NO, WELL, YES, add, alter, package, stored, told
 
 from evergreen.errors import InputError
+from evergreen.stores.events import ASKED, REFUSED
+from evergreen.stores.model_files import PACKAGE
 from evergreen.stores.outside import find_acts, warnings, write_down
-from evergreen.stores.registry import ASKED, PACKAGE, Registry, promotable
+from evergreen.stores.registry import Registry, promotable
 
 pytestmark = pytest.mark.slow  # real stores
-_ = stores  # a fixture
 LIVED = {"champion": "3", "previous-champion": "2", "challenger": "4"}
 
 
@@ -25,11 +26,15 @@ def lived(open_tracker, stores):
 
 
 def move(alias, number):
-    return lambda registry: registry.client.set_registered_model_alias(registry.name, alias, number)
+    return lambda registry: registry.tracker.client.set_registered_model_alias(
+        registry.name, alias, number
+    )
 
 
 def take(alias):
-    return lambda registry: registry.client.delete_registered_model_alias(registry.name, alias)
+    return lambda registry: registry.tracker.client.delete_registered_model_alias(
+        registry.name, alias
+    )
 
 
 def forge(key, value):
@@ -37,14 +42,14 @@ def forge(key, value):
 
     def act(registry):
         run_id = registry.decision().run_id
-        registry.client.set_tag(run_id, key, value)
+        registry.tracker.client.set_tag(run_id, key, value)
 
     return act
 
 
 def delete_events(registry):
-    for event in registry.history()[1:]:
-        registry.client.delete_run(event.run_id)
+    for event in registry.events.history()[1:]:
+        registry.tracker.client.delete_run(event.run_id)
 
 
 MOVED = "`evergreen promote 4 --override --reason ...` makes version 4 champion"
@@ -96,20 +101,20 @@ def test_what_was_decided_is_live_and_the_act_is_said_and_written_down_once(name
     assert len(found) == len(said)
     assert lived.champion() == lived.decided() == "3"
     assert lived.aliases() == LIVED
-    before = lived.history()
+    before = lived.events.history()
     for sentence, expected in zip(write_down(lived), said, strict=True):
         assert re.search(expected, sentence), sentence
     assert write_down(lived) == []
-    assert [told(event)[0] for event in lived.history()[len(before) :]] == [
+    assert [told(event)[0] for event in lived.events.history()[len(before) :]] == [
         "changed outside"
     ] * len(said)
-    assert (lived.champion(), lived.aliases(), lived.last_decision("4").what) == (
+    assert (lived.champion(), lived.aliases(), lived.events.last_decision("4").what) == (
         "3",
         LIVED,
         "refused",
     )
-    assert {**lived.shown_aliases(), "champion": "3"} == LIVED
-    assert not any(event.deleted for event in lived.history())
+    assert {**lived.versions.aliases(), "champion": "3"} == LIVED
+    assert not any(event.deleted for event in lived.events.history())
 
 
 @pytest.mark.parametrize("act", [move("champion", "4"), take("champion")])
@@ -121,7 +126,7 @@ def test_a_rollback_undoes_what_was_done_to_the_champion(act, noted, to, lived):
         write_down(lived)
     event = lived.rollback("nobody asked for that", to)
     assert (event.what, event.version, event.reason) == ("put back", "3", "nobody asked for that")
-    assert (lived.shown_aliases(), find_acts(lived)) == (LIVED, [])
+    assert (lived.versions.aliases(), find_acts(lived)) == (LIVED, [])
     # The next one goes back as ever
     assert told(lived.rollback("bad")) == ("rolled back", "2", "3")
 
@@ -132,7 +137,7 @@ def test_an_override_makes_it_real(lived):
         promotable(lived, "4")
     event = lived.promote("4", "3", promotable(lived, "4", override=True))
     assert told(event) == ("promoted", "4", "3")
-    assert (lived.shown_aliases(), find_acts(lived)) == (
+    assert (lived.versions.aliases(), find_acts(lived)) == (
         {"champion": "4", "previous-champion": "3"},
         [],
     )
@@ -154,7 +159,7 @@ def test_a_next_promotion_takes_the_place_of_what_was_decided(lived):
     lived.record("4", ASKED, WELL)
     event = lived.promote("4", "3", YES)
     assert told(event) == ("promoted", "4", "3")
-    assert (lived.shown_aliases(), warnings(lived)) == (
+    assert (lived.versions.aliases(), warnings(lived)) == (
         {"champion": "4", "previous-champion": "3"},
         [],
     )
@@ -175,7 +180,7 @@ def test_a_champion_that_was_deleted(lived):
 
 def test_a_model_of_another_name_has_a_life_of_its_own(lived, open_tracker):
     other = Registry(open_tracker(lived.tracker.project, tracking={"model": "another"}))
-    assert (other.decided(), other.history(), warnings(other)) == (None, [], [])
+    assert (other.decided(), other.events.history(), warnings(other)) == (None, [], [])
 
 
 @pytest.mark.parametrize("how", ["everything gone", "a byte of a booster", "MLflow's own file"])
@@ -196,8 +201,8 @@ def test_another_model_in_the_champions_place(open_tracker, tmp_path):
     for number, seed in (("1", 0), ("2", 1)):
         add(registry, number, package(tmp_path / number, seeds=(seed,)))
     registry.promote("1", None, YES)
-    tags = registry.client.get_model_version(registry.name, "2").tags
-    registry.client.set_model_version_tag(registry.name, "1", PACKAGE, tags[PACKAGE])
+    tags = registry.tracker.client.get_model_version(registry.name, "2").tags
+    registry.tracker.client.set_model_version_tag(registry.name, "1", PACKAGE, tags[PACKAGE])
     (said,) = warnings(registry)
     assert "is not what was decided upon" in said
     assert registry.champion() is None

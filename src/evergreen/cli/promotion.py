@@ -10,7 +10,7 @@ import click
 from evergreen.cli.session import open_registry
 
 if TYPE_CHECKING:
-    from evergreen.stores.registry import Event
+    from evergreen.stores.events import Event
 
 
 @click.command()
@@ -51,7 +51,7 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback(to: str | None, reason: str) -> None:
     """Bring an earlier champion back; or undo what was done to the present one in MLflow."""
-    from evergreen.stores.registry import PUT_BACK
+    from evergreen.stores.events import PUT_BACK
 
     with open_registry() as registry:
         event = registry.rollback(reason, to)
@@ -71,10 +71,10 @@ def history(at: str | None) -> None:
     """Show which model was live when, and why; and which challengers were refused."""
     with open_registry(reading=True) as registry:
         if at:
-            event = registry.live_at(parse_moment(at))
+            event = registry.events.live_at(parse_moment(at))
             events = [event] if event else []
         else:
-            events = registry.history()
+            events = registry.events.history()
     if not events:
         nothing = "nothing is decided: `evergreen run` does"
         click.echo("there was no champion then" if at else nothing)

@@ -93,7 +93,7 @@ def _doubts(registry: Registry, number: str, dataset: Dataset, task: str) -> lis
     from evergreen.features.definition import Definition, check_columns
 
     try:
-        definition = registry.open(number).definition
+        definition = registry.versions.open(number).definition
         check_columns(definition.expressions(dataset), list(dataset.columns))
         return list(definition.changes(Definition.of(dataset, task)))
     except (InputError, ValueError) as error:

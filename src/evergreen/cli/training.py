@@ -62,13 +62,14 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
 def outcome_rows(project: Project, params: Params, outcome: Any) -> list[list[str]]:
     """Return what a run did, what the model is worth, and where to read more."""
     from evergreen.features.split import Split
+    from evergreen.stores.runs import Runs
     from evergreen.stores.tracking import Tracker
 
     tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
     rows = [[step, how] for step, how in outcome.steps.items()]
     hint = BY_CHANCE if split.holdout.shares and len(split.holdout.batches) > 1 else ""
     rows.append(["judged on", split.judging_rows() + hint])
-    rows += metric_rows(params, tracker.describe(outcome.run_id)[0])
+    rows += metric_rows(params, Runs(tracker).describe(outcome.run_id)[0])
     if outcome.decision:
         rows += titled("why", outcome.decision.reasons)
     if outcome.registered:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.decision import Decision
-from evergreen.stores.tracking import ROOT, Tracker, quoted
+from evergreen.stores.artifacts import Artifacts
+from evergreen.stores.client import ROOT, quoted
+from evergreen.stores.tracking import MOST, Tracker
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -96,11 +98,11 @@ class Journal:
 
     def facts(self, entry: Entry) -> dict[str, Any]:
         """Return what was seen, as `write` was given it."""
-        return self.tracker.read_json(entry.run_id, FACTS)
+        return Artifacts(self.tracker).read_json(entry.run_id, FACTS)
 
     def attach(self, entry: Entry, files: Sequence[Path]) -> None:
         """Keep `files` with an entry."""
-        self.tracker.attach(entry.run_id, files)
+        Artifacts(self.tracker).attach(entry.run_id, files)
 
     def asked(self) -> list[Entry]:
         """Return the entries that ask for a retraining which has not been made, oldest first."""
@@ -136,7 +138,7 @@ class Journal:
         oldest_first = ["attributes.start_time ASC"]
         return list(
             self.client.search_runs(
-                [self._place], filter_string, max_results=50_000, order_by=oldest_first
+                [self._place], filter_string, max_results=MOST, order_by=oldest_first
             )
         )
 

@@ -10,15 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evergreen.stores.registry import (
-    CHALLENGER,
-    CHAMPION,
-    OUTSIDE,
-    PREVIOUS,
-    REFUSED,
-    Event,
-    Registry,
-)
+from evergreen.stores.events import OUTSIDE, REFUSED, Event
+from evergreen.stores.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
 UNDO = "`evergreen rollback --reason ...` puts it back"
 
@@ -35,7 +28,7 @@ def warnings(registry: Registry) -> list[str]:
     """Return what a person must be told before using the champion, a sentence each; empty where all is as decided."""
     said = [act.says for act in find_acts(registry)]
     event = registry.decision()
-    if event and registry.exists(event.version) and (fault := registry.fault(event)):
+    if event and registry.versions.exists(event.version) and (fault := registry.fault(event)):
         said.append(
             f"the champion, version {event.version}, cannot be used ({fault}): {remedy(registry, event)}"
         )
@@ -49,13 +42,13 @@ def write_down(registry: Registry) -> list[str]:
     Returns the sentences of what is new.
     """
     known: set[str] = set()  # since the last decision
-    for event in registry.history():
+    for event in registry.events.history():
         known = known | {event.reason} if event.what == OUTSIDE else set()
     champion = [act for act in _of_champion(registry, registry.decision()) if act.says not in known]
     acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
     for act in acts:
         registry.record_outside(act.version, act.says)
-    registry.show_aliases()
+    registry.restore_shown()
     return [act.says for act in acts]
 
 
@@ -76,20 +69,20 @@ def remedy(registry: Registry, event: Event) -> str:
 
 
 def _of_champion(registry: Registry, event: Event | None) -> Iterator[Act]:
-    held, live = registry.shown_aliases().get(CHAMPION), event.version if event else None
-    if event and live and not registry.exists(live):
+    held, live = registry.versions.aliases().get(CHAMPION), event.version if event else None
+    if event and live and not registry.versions.exists(live):
         says = f"version {live}, the champion, was deleted in MLflow: nothing is live now; {remedy(registry, event)}"
         yield Act(live, says)
     if held == live:
         return
     if held is None:
-        if live and registry.exists(live):
+        if live and registry.versions.exists(live):
             yield Act(
                 live,
                 f"the alias champion was taken from version {live} in MLflow: it stays live; {UNDO}",
             )
         return
-    last = registry.last_decision(held)
+    last = registry.events.last_decision(held)
     which = (
         f"version {held}, which the gate refused,"
         if last and last.what == REFUSED
@@ -104,10 +97,10 @@ def _of_champion(registry: Registry, event: Event | None) -> Iterator[Act]:
 
 
 def _of_aliases(registry: Registry) -> Iterator[Act]:
-    wanted, held = registry.aliases(), registry.shown_aliases()
+    wanted, held = registry.aliases(), registry.versions.aliases()
     for alias in (PREVIOUS, CHALLENGER):
         right, shown = wanted.get(alias), held.get(alias)
-        if right == shown or (right and not registry.exists(right)):
+        if right == shown or (right and not registry.versions.exists(right)):
             continue
         how = f"moved to version {shown}" if shown else f"taken from version {right}"
         ends = f"version {right} counts" if right else "there is none"
@@ -116,7 +109,7 @@ def _of_aliases(registry: Registry) -> Iterator[Act]:
 
 
 def _of_events(registry: Registry) -> Iterator[Act]:
-    for event in registry.history():
+    for event in registry.events.history():
         if event.deleted:
             what = f"version {event.version} {event.what}"
             says = f"the event '{what}' of {event.when:%Y-%m-%d %H:%M} was deleted in MLflow: it counts as before"

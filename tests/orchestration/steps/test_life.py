@@ -134,8 +134,7 @@ def test_a_decision_that_is_tried_again_promotes_once(
         def promote(self, *what: Any) -> None:
             done.append("promoted")
 
-    tracker = SimpleNamespace(attach=lambda *_: None)
-    job = Job(make_job(tmp_path).project, make_job(tmp_path).params, tracker)  # type: ignore[arg-type]
+    job = make_job(tmp_path)
     split = SimpleNamespace(judging_rows=lambda: "2013-06")
     monkeypatch.setattr(life, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []}))
     monkeypatch.setattr(life, "show_links", lambda *_: None)
@@ -145,6 +144,8 @@ def test_a_decision_that_is_tried_again_promotes_once(
         "evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png"
     )
     monkeypatch.setattr(Job, "registry", property(lambda _: Half()))
+    artifacts = SimpleNamespace(attach=lambda *_: None)
+    monkeypatch.setattr(Job, "artifacts", property(lambda _: artifacts))
     judged = SimpleNamespace(evidence=SimpleNamespace(champion=None))
     run: Any = SimpleNamespace(job=job, run_id="run", registered=WAITING, judged=judged)
     with disable_run_logger():

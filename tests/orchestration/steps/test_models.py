@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from prefect.logging import disable_run_logger
@@ -67,20 +66,18 @@ def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
     """Else there would be no champion for as long as the data stay as they are."""
     reopened: list[str] = []
     run = SimpleNamespace(info=SimpleNamespace(run_id="run"))
-    tracker: Any = SimpleNamespace(
-        recover=list, find_finished=lambda _: run, reopen=reopened.append
-    )
+    runs = SimpleNamespace(recover=list, find_finished=lambda _: run, reopen=reopened.append)
     registry = SimpleNamespace(
         recover=list,
         version_of=lambda _: Registered("evergreen", "2", ""),
         aliases=lambda: {"champion": "1"},
         champion=lambda: None if damaged else "1",
     )
-    made = make_job(tmp_path)
     monkeypatch.setattr(models, "data_versions", lambda _: {"data/features": "data.dir"})
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(Job, "runs", property(lambda _: runs))
     monkeypatch.setattr(Job, "note_outside", lambda _: None)
     with disable_run_logger():
-        found = plan.fn(Job(made.project, made.params, tracker))
+        found = plan.fn(make_job(tmp_path))
     assert reopened == (["run"] if damaged else [])
     assert found.finished == (None if damaged else "run")

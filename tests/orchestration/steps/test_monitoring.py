@@ -158,7 +158,8 @@ def test_the_policy_is_told_of_retrainings_and_new_rows(
 ) -> None:
     told: list[Any] = []
     trainings = [SimpleNamespace(holdout=("2013-03",)), SimpleNamespace(holdout=("gone",))]
-    monkeypatch.setattr(type(job.tracker), "trainings", lambda _: trainings)
+    runs = SimpleNamespace(trainings=lambda: trainings)
+    monkeypatch.setattr(Job, "runs", property(lambda _: runs))
     monkeypatch.setattr(monitoring, "decide_retraining", lambda *given: told.append(given))
     decide(job, watched(Journal()), [seen("2013-04"), seen("2013-05", answered=True)])
     ((windows, life, params),) = told

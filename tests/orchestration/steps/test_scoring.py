@@ -38,6 +38,7 @@ class Registry:
 
     def __init__(self, held: dict[str, str]) -> None:
         self.held, self.opened = held, 0
+        self.versions = self
 
     def aliases(self) -> dict[str, str]:
         return self.held

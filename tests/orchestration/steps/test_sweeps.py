@@ -31,7 +31,7 @@ class Notes:
     def __init__(self) -> None:
         self.seeds: list[Any] = []
 
-    def record_seed(self, *what: Any) -> None:
+    def record(self, *what: Any) -> None:
         self.seeds.append(what)
 
 
@@ -43,7 +43,7 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
     told = lambda _, booster, *__: {"length": len(booster)}  # noqa: E731
     monkeypatch.setattr("evergreen.evaluation.evaluate.measure_seed", told)
     notes, one = Notes(), make_job(tmp_path)
-    one = Job(one.project, one.params, notes)  # type: ignore[arg-type]
+    monkeypatch.setattr(Job, "seeds", property(lambda _: notes))
     limit = Semaphore(1)
     with disable_run_logger():
         fresh = sweeps.train.fn(
@@ -108,10 +108,11 @@ evaluate.measure_seed = lambda tables, booster, learner: {"length": float(len(bo
 @flow
 def sweep(known):
     console.install()
-    tracker = SimpleNamespace(
-        record_seed=lambda *_: None, record_failure=lambda run_id, seed, said, role: failures.update({seed: said})
+    recorder = SimpleNamespace(
+        record=lambda *_: None, record_failure=lambda run_id, seed, said, role: failures.update({seed: said})
     )
-    job, sweep = jobs.Job(project, params, tracker), sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
+    jobs.Job.seeds = property(lambda _: recorder)
+    job, sweep = jobs.Job(project, params, None), sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
     sweeps.matrix = lambda *_: ([None], known)
     return sweeps.run_sweep(job, sweep, "run")
 

@@ -35,16 +35,15 @@ def done() -> list[str]:
 def run(
     make_job: Callable[..., Job], tmp_path: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Training:
-    """A run whose tracker and registry only note what they are asked."""
-    job = make_job(tmp_path)
-    tracker: Any = SimpleNamespace(
-        open_run=lambda fingerprint, *about: nullcontext(f"run of {fingerprint}"),
-        record_held_out=lambda run_id, rows: done.append(f"keep {rows}"),
-    )
+    """A run whose store and registry only note what they are asked."""
+    runs = SimpleNamespace(open=lambda fingerprint, *_: nullcontext(f"run of {fingerprint}"))
+    artifacts = SimpleNamespace(record_held_out=lambda _, rows: done.append(f"keep {rows}"))
     registry = SimpleNamespace(champion_of=lambda fingerprint: None)
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(Job, "runs", property(lambda _: runs))
+    monkeypatch.setattr(Job, "artifacts", property(lambda _: artifacts))
     monkeypatch.setattr(Training, "name", lambda _: done.append("name"))
-    run = Training(Job(job.project, job.params, tracker), "flights{}", "asked for", ExitStack())
+    run = Training(make_job(tmp_path), "flights{}", "asked for", ExitStack())
     run.plan, run.run_id = plan(), "run"
     return run
 

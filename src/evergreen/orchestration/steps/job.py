@@ -22,10 +22,13 @@ from evergreen.errors import BusyError, explain
 from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
 from evergreen.params import Params
 from evergreen.project import Project
+from evergreen.stores.artifacts import Artifacts
 from evergreen.stores.git import Commit, first_commit
 from evergreen.stores.journal import Journal
 from evergreen.stores.outside import warnings, write_down
 from evergreen.stores.registry import Registry
+from evergreen.stores.runs import Runs
+from evergreen.stores.seeds import Seeds
 from evergreen.stores.tracking import Tracker
 from evergreen.training.learner import is_seedless
 from evergreen.training.sweep import JUDGED, LIVE
@@ -82,6 +85,21 @@ class Job:
         return self.project.dataset
 
     @property
+    def runs(self) -> Runs:
+        """The training runs of the project."""
+        return Runs(self.tracker)
+
+    @property
+    def seeds(self) -> Seeds:
+        """The seeds that training runs recorded."""
+        return Seeds(self.tracker)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The files of runs."""
+        return Artifacts(self.tracker)
+
+    @property
     def registry(self) -> Registry:
         """The models of the project."""
         return Registry(self.tracker)
@@ -104,18 +122,18 @@ class Job:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
         from evergreen.promotion.candidate import Candidate
 
-        run_id, model = self.registry.run_of(number), self.registry.open(number)
+        run_id, model = self.registry.versions.run_of(number), self.registry.versions.open(number)
         own = tuple(model.boosters.values())
         seeds = (
             own
             if is_seedless(model.learner)
             else self._boosters(run_id, LIVE if model.refit else JUDGED)
         )
-        held_out = partial(self.tracker.read_held_out, run_id) if model.refit else None
+        held_out = partial(self.artifacts.read_held_out, run_id) if model.refit else None
         return Candidate(number, model, seeds, held_out, self.rows_of(model))
 
     def _boosters(self, run_id: str, role: str) -> tuple[bytes, ...]:
-        return tuple(seed.booster for seed in self.tracker.seeds_of(run_id, role))
+        return tuple(seed.booster for seed in self.seeds.of_run(run_id, role))
 
     def rows_of(self, model: Any) -> Any:
         """Return what gives rows of features files the features and the label that `model` was made for."""
@@ -194,7 +212,7 @@ def show_again(job: Job, run_id: str) -> None:
     """Bring the pages and pictures of an earlier run back into reports/, where another's are there."""
     shown = job.project.reports / SHOWN
     if not shown.exists() or shown.read_text(encoding="utf-8") != run_id:
-        job.tracker.fetch_files(run_id, job.project.reports)
+        job.artifacts.fetch_files(run_id, job.project.reports)
         note_shown(job, run_id)
 
 

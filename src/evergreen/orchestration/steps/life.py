@@ -23,7 +23,8 @@ from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import approved, decide
 from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions
-from evergreen.stores.registry import ASKED, CHAMPION, REFUSED, Registered
+from evergreen.stores.events import ASKED, REFUSED
+from evergreen.stores.registry import CHAMPION, Registered
 
 if TYPE_CHECKING:
     from evergreen.orchestration.steps.run import Training
@@ -85,7 +86,7 @@ def compare_refit(run: Training, live: Contender) -> Judged:
     said = held_out.packaged[held_out.find(hash_rows(rows))]
     model, champion = live.model(), job.registry.champion()
     refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
-    same = champion is not None and model.says_same(job.registry.open(champion))
+    same = champion is not None and model.says_same(job.registry.versions.open(champion))
     # Each fold tells of the others
     influence = None if split.judged else _influence(run, live.learner)
     refit = replace(refit, influence=influence, same=same)
@@ -127,8 +128,9 @@ def reload(run: Training) -> Judged:
     assert registered
     model = made.model()
     rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
-    afresh = job.registry.predict_afresh(registered.version, rows.select(model.encoder.features))
-    far = distance(afresh, model.predict_rows(rows))
+    given = rows.select(model.encoder.features)
+    reloaded = job.registry.versions.predict_reloaded(registered.version, given)
+    far = distance(reloaded, model.predict_rows(rows))
     return replace(judged, evidence=replace(judged.evidence, reload=far))
 
 
@@ -153,7 +155,7 @@ def settle(run: Training) -> tuple[Registered, Decision]:
     title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
     judging = Split.read(job.project.features / "split.json").judging_rows()
     files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
-    job.tracker.attach(run_id, files)
+    job.artifacts.attach(run_id, files)
     if held == number:
         get_run_logger().info("version %s is the champion by now", number)
     elif decision.action == PROMOTE:

@@ -81,12 +81,12 @@ def plan(job: Job) -> Plan:
 
     # A wrong one is told before anything is trained
     pick_metric(job.params.gate.metric, job.params.task)
-    for run_id in job.tracker.recover():
+    for run_id in job.runs.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
     device = pick_device(job.params.train.device)
     data = data_versions(job.project)["data/features"]
     fingerprint = sweep_fingerprint(data, job.params, device)
-    finished = job.tracker.find_finished(fingerprint)
+    finished = job.runs.find_finished(fingerprint)
     job.finish_cut()
     job.note_outside()
     registered = job.registry.version_of(finished.info.run_id) if finished else None
@@ -94,13 +94,13 @@ def plan(job: Job) -> Plan:
         get_run_logger().warning(
             "the model of run %s is gone or damaged: it is made again", finished.info.run_id
         )
-        job.tracker.reopen(finished.info.run_id)
+        job.runs.reopen(finished.info.run_id)
         finished = None
     elif finished and registered and _lacks_champion(job, registered):
         get_run_logger().warning(
             "the champion is gone or damaged: version %s is judged again", registered.version
         )
-        job.tracker.reopen(finished.info.run_id)
+        job.runs.reopen(finished.info.run_id)
         finished = None
     if not finished:
         _check_left(job)
@@ -125,7 +125,7 @@ def _check_left(job: Job) -> None:
 
     if not (live := job.registry.champion()):
         return
-    _, tags = job.tracker.describe(job.registry.run_of(live))
+    _, tags = job.runs.describe(job.registry.versions.run_of(live))
     used = Split.read(job.project.features / "split.json").train.batches
     learnt = tags["evergreen.split.train"].split(", ")
     check_left(Manifest(job.project.features), used, learnt, job.params.split.min_share)
@@ -198,7 +198,7 @@ def evaluate(run: Training) -> Evaluation:
     ]
     bias = add_label_noise(job, run.bias, evaluation)
     pages = [publish_bias(job, bias), reports / "validation.html"]
-    job.tracker.record_evaluation(
+    job.runs.record_evaluation(
         run.run_id, evaluation, run.failed, [*files, *(page for page in pages if page.exists())]
     )
     note_shown(job, run.run_id)
@@ -325,7 +325,7 @@ def refit(run: Training) -> Contender:
         "refit.rows": len(tables.train),
         "refit.batches": ", ".join(learnt.batches),
     }
-    job.tracker.tag(run.run_id, facts)
+    job.runs.tag(run.run_id, facts)
     return Contender(
         tables,
         boosters,

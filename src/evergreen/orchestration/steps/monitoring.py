@@ -32,8 +32,9 @@ from evergreen.orchestration.watch import DRIFTED, tell
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.quality.held_batches import read_held
 from evergreen.statistics.sketch import SKETCH, Sketch
+from evergreen.stores.events import CHANGES
 from evergreen.stores.journal import Entry, Journal
-from evergreen.stores.registry import CHAMPION, CHANGES, PREVIOUS
+from evergreen.stores.registry import CHAMPION, PREVIOUS
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
 
@@ -79,13 +80,15 @@ def know_champion(job: Job) -> Watched | None:
     live = job.registry.champion()
     if not live:
         return None
-    model = job.registry.open(live)
-    _, tags = job.tracker.describe(job.registry.run_of(live))
+    model = job.registry.versions.open(live)
+    _, tags = job.runs.describe(job.registry.versions.run_of(live))
     learnt, holdout = (
         tuple(tags[f"evergreen.split.{role}"].split(", ")) for role in ("train", "holdout")
     )
     learnt = model.learnt.batches if model.refit else learnt
-    held_out = job.tracker.read_held_out(job.registry.run_of(live)) if model.refit else None
+    held_out = (
+        job.artifacts.read_held_out(job.registry.versions.run_of(live)) if model.refit else None
+    )
     features = Manifest(job.project.features)
     there = [name for name in learnt if name in features.entries]
     if not there or not set(holdout) <= set(features.entries):
@@ -257,7 +260,7 @@ def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> De
     features, metric = Manifest(job.project.features), watched.metric
     trained = [
         features.entries[one.holdout[-1]]["end"]
-        for one in job.tracker.trainings()
+        for one in job.runs.trainings()
         if one.holdout[-1] in features.entries
     ]
     retrainings = [datetime.fromisoformat(end) for end in trained]
@@ -375,7 +378,7 @@ def write_page(job: Job, watched: Watched) -> Path:
         (one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen
     ]
     marks: dict[str, list[str]] = {}
-    for event in job.registry.history():
+    for event in job.registry.events.history():
         if event.what in CHANGES:
             marks.setdefault(event.batch.rpartition(" ")[2], []).append(
                 f"version {event.version} {event.what}"

@@ -109,6 +109,6 @@ def record(job: Job, found: Replay, running: Replayer, files: Sequence[Path]) ->
             if step.value == step.value:  # NaN is no finding
                 client.log_metric(run_id, f"{course.policy}.{found.metric}", step.value, step=at)
     client.log_dict(run_id, running.params.model_dump(by_alias=True, mode="json"), "params.json")
-    job.tracker.attach(run_id, files)
+    job.artifacts.attach(run_id, files)
     client.set_terminated(run_id)
     return run_id

@@ -55,7 +55,7 @@ def champion(job: Job) -> Scorer:
     if fault := job.registry.fault(event):
         raise InputError(f"the champion cannot be used ({fault}): {remedy(job.registry, event)}")
     job.warn()
-    return Scorer(job.registry.name, event.version, job.registry.run_of(event.version))
+    return Scorer(job.registry.name, event.version, job.registry.versions.run_of(event.version))
 
 
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
@@ -84,7 +84,7 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     from evergreen.scoring.score import score_rows, summarize_scores
     from evergreen.statistics.sketch import sketch
 
-    dataset, model = job.dataset, job.registry.open(plan.scorer.version)
+    dataset, model = job.dataset, job.registry.versions.open(plan.scorer.version)
     scores = score_rows(model, dataset, checked.valid)
     now = Definition.of(dataset, job.params.task)
     for change in model.definition.changes(now):

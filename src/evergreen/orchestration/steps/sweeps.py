@@ -95,11 +95,11 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     """Bin the rows of each part once for all seeds, and recall the seeds that an earlier run trained."""
     parts = {role: len(getattr(sweep.tables, role)) for role in NAMES}
     if sweep.role == JUDGED:
-        job.tracker.log_data(run_id, data_versions(job.project), parts)
+        job.runs.log_data(run_id, data_versions(job.project), parts)
     recalled = {
         seed: found
         for seed in sweep.seeds
-        if (found := job.tracker.load_seed(run_id, sweep.fingerprint(seed), sweep.role))
+        if (found := job.seeds.load(run_id, sweep.fingerprint(seed), sweep.role))
     }
     learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
     parts_of = sweep.tables.parts()
@@ -138,7 +138,7 @@ def train(
         fit = partial(find_learner(params.learner).train, device=sweep.device, threads=threads)
         trained = join([fit(one, params, seed) for one in binned])
         metrics = measure(trained)
-    job.tracker.record_seed(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
+    job.seeds.record(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
     return Seed(trained, metrics, reused=False)
 
 
@@ -164,7 +164,7 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
         result, seed = future.result(raise_on_failure=False), futures[future]
         if isinstance(result, BaseException):
             failed[seed] = result
-            job.tracker.record_failure(run_id, seed, str(result), sweep.role)
+            job.seeds.record_failure(run_id, seed, str(result), sweep.role)
         else:
             trained[seed] = result
         update_progress_artifact(progress, 100 * number / len(seeds))

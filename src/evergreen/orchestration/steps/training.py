@@ -25,7 +25,7 @@ def reuse(run: Training) -> bool:
         show_again(run.job, plan.finished)
         return True
     about = models.describe(run.job, plan, run.reason)
-    opened = run.job.tracker.open_run(plan.fingerprint, *about)
+    opened = run.job.runs.open(plan.fingerprint, *about)
     run.run_id = run.recording.enter_context(opened)
     return False
 
@@ -72,7 +72,7 @@ def refit(run: Training) -> None:
         return
     if not (made.tables.folds or life.passes(run.job, run.judged)):
         return
-    run.job.tracker.record_held_out(run.run_id, run.judged.held_out)
+    run.job.artifacts.record_held_out(run.run_id, run.judged.held_out)
     live = models.refit(run)
     run.judged = life.compare_refit(run, live)
     if made.tables.folds or life.passes(run.job, run.judged):

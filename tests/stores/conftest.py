@@ -1,0 +1,60 @@
+"""Registries with versions, and a tracker: each test has a copy of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import forget_mlflow
+from registries import YES, add, package
+
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
+
+
+@pytest.fixture(scope="module")
+def stores(empty_store, tmp_path_factory):
+    """Databases to begin with: four versions, the fourth a challenger; and with the others promoted, 1, 2, then 3."""
+    project = Project(tmp_path_factory.mktemp("stores"))
+    project.stores.mkdir()
+    own = Path(shutil.copy2(empty_store, project.stores / "mlflow.db"))
+    with pytest.MonkeyPatch.context() as patch:
+        forget_mlflow(patch)
+        patch.setattr("mlflow.store.db.utils._verify_schema", lambda engine: None)
+        registry = Registry(Tracker(project, Params()))
+        folder = package(project.root / "package")
+        for fingerprint in ("one", "two", "three", "four"):
+            add(registry, fingerprint, folder)
+        registered = Path(shutil.copy2(own, project.root / "registered.db"))
+        for number, before in (("1", None), ("2", "1"), ("3", "2")):
+            registry.promote(number, before, YES, f"2013-0{number}")
+        return SimpleNamespace(
+            registered=registered, lived=Path(shutil.copy2(own, project.root / "lived.db"))
+        )
+
+
+@pytest.fixture
+def registry(open_tracker):
+    """No version yet."""
+    return Registry(open_tracker())
+
+
+@pytest.fixture
+def stocked(open_tracker, stores):
+    """Four versions, none of them champion yet. Their files are shared: leave them alone."""
+    return Registry(open_tracker(store=stores.registered))
+
+
+@pytest.fixture
+def lived(open_tracker, stores):
+    """Four versions: 3 is champion after 2 and 1. Their files are shared: leave them alone."""
+    return Registry(open_tracker(store=stores.lived))
+
+
+@pytest.fixture
+def tracker(open_tracker):
+    return open_tracker()

@@ -1,0 +1,174 @@
+"""Files of versions: no pickle, loadable by MLflow, and nothing beside them makes code run."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FEATURES, fit
+from registries import (
+    ROWS,
+    YES,
+    add,
+    encoder_of,
+    package,
+    stored,
+    train,
+)
+
+from evergreen.errors import InputError
+from evergreen.scoring.package import read_package
+from evergreen.stores.model_files import BESIDE
+from evergreen.stores.seeds import Seeds
+
+pytestmark = pytest.mark.slow  # real stores
+
+
+def is_pickle(content):
+    try:
+        return bool(list(pickletools.genops(content)))
+    except Exception:
+        return False
+
+
+def test_a_pickle_would_be_noticed():
+    assert is_pickle(pickle.dumps({"a": 1}))
+
+
+def test_the_artifacts_of_a_version(registry, tmp_path):
+    import mlflow.artifacts
+
+    run_id = train(registry, "print")
+    Seeds(registry.tracker).record(run_id, fit("binary"), {"roc_auc": 0.7}, "seed print")
+    registry.register(run_id, "print", package(tmp_path / "package"), encoder_of())
+    mlflow.set_tracking_uri(registry.tracker.uri)
+    place = Path(mlflow.artifacts.download_artifacts("models:/evergreen/1"))
+    files = {one.name for one in place.rglob("*") if one.is_file()}
+    assert {
+        "MLmodel",
+        "requirements.txt",
+        "encoder.json",
+        "learnt.npy",
+        "seed-0.ubj",
+        "checksums.json",
+    } <= files
+    stored = [
+        one
+        for one in registry.tracker.project.stores.rglob("*")
+        if one.is_file() and one.name != "mlflow.db"
+    ]
+    assert len(stored) > len(files)
+    for path in stored:
+        assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle", ".pt"}
+        assert not is_pickle(path.read_bytes()), path
+    wanted = {line.split("==")[0] for line in (place / "requirements.txt").read_text().split()}
+    assert (
+        {"xgboost", "numpy", "polars", "pandas"}
+        <= wanted
+        <= {"xgboost", "numpy", "polars", "pandas", "mlflow"}
+    )
+
+
+@pytest.fixture
+def loaded(registry, tmp_path):
+    """A registered model as MLflow loads it, and the package that it was made from."""
+    import mlflow.pyfunc
+
+    folder = package(tmp_path / "package", seeds=(0, 1))
+    add(registry, "print", folder)
+    mlflow.set_tracking_uri(registry.tracker.uri)
+    return mlflow.pyfunc.load_model("models:/evergreen@challenger"), read_package(folder)
+
+
+def test_a_registered_model_predicts_what_the_package_predicts(loaded):
+    model, packaged = loaded
+    frame, expected = ROWS.to_pandas(), packaged.predict_rows(ROWS).tobytes()
+    doubles = frame.astype(dict.fromkeys(("first", "second", "noise"), "float64"))
+    assert np.asarray(model.predict(frame)).tobytes() == expected
+    assert (
+        np.asarray(model.predict(frame.assign(other=1)[["other", *FEATURES[::-1]]])).tobytes()
+        == expected
+    )
+    assert np.asarray(model.predict(doubles)).tobytes() == expected  # as pandas holds numbers
+
+
+def test_a_registered_model_has_a_signature(loaded):
+    signature = loaded[0].metadata.signature
+    assert tuple(signature.inputs.input_names()) == FEATURES
+    assert [one.type.name for one in signature.inputs] == ["double", "double", "string", "double"]
+    assert signature.outputs is not None
+
+
+@pytest.mark.parametrize("name", ["first", "place"])
+def test_a_registered_model_misses_a_feature(name, loaded):
+    with pytest.raises(Exception, match=name):
+        loaded[0].predict(ROWS.to_pandas().drop(columns=name))
+
+
+MLMODEL = """
+flavors:
+  python_function:
+    data: {data}
+    env: {{conda: conda.yaml, virtualenv: python_env.yaml}}
+    loader_module: {loader}
+    python_version: 3.12.0
+{more}
+model_id: {model}
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "loader", "more"),
+    [
+        ("model.pkl", "mlflow.sklearn", ""),
+        ("../../outside/model.pkl", "mlflow.sklearn", ""),
+        ("data/package", "mine", "    code: code"),
+        (
+            "data/package",
+            "mlflow.pyfunc.model",
+            "    python_model: model.pkl\n    cloudpickle_version: 3.0.0",
+        ),
+    ],
+)
+@pytest.mark.parametrize("age", ["new", "older"])
+def test_nothing_beside_a_model_makes_the_project_run_code(
+    age, data, loader, more, registry, tmp_path
+):
+    """A version that was registered before MLflow's own files were noted is used by what its package holds alone."""
+    folder, ran = package(tmp_path / "package"), tmp_path / "ran"
+    add(registry, "one", folder)
+    if age == "older":
+        registry.tracker.client.delete_model_version_tag(registry.name, "1", BESIDE)
+    beside = stored(registry, "1").parents[1]
+    attack = f"import pathlib; pathlib.Path({str(ran)!r}).touch()"
+    (beside / "model.pkl").write_bytes(f"c__builtin__\nexec\n(V{attack}\ntR.".encode())
+    (beside / "code").mkdir()
+    (beside / "code" / "mine.py").write_text(attack)
+    (beside / "aaa").mkdir()
+    shutil.copy2(
+        beside / "data" / "package" / "checksums.json", beside / "aaa"
+    )  # a list that comes first, without its files
+    (beside / "MLmodel").write_text(
+        MLMODEL.format(data=data, loader=loader, more=more, model=beside.parent.name)
+    )
+    if age == "new":
+        with pytest.raises(InputError, match="MLmodel of version 1 of 'evergreen' was changed"):
+            registry.versions.predict_reloaded("1", ROWS)
+        assert registry.champion() is None
+        assert not ran.exists()
+        return
+    shutil.rmtree(beside / "aaa")
+    assert (
+        registry.versions.predict_reloaded("1", ROWS).tobytes()
+        == read_package(folder).predict_rows(ROWS).tobytes()
+    )
+    registry.promote("1", None, YES)
+    assert (registry.champion(), registry.versions.open("1").seeds, ran.exists()) == (
+        "1",
+        (0,),
+        False,
+    )

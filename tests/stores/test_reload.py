@@ -1,0 +1,56 @@
+"""Reloading: a new process predicts the same bits, and refuses an altered model."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from registries import (
+    ROWS,
+    TASKS,
+    add,
+    alter,
+    in_this_process,
+    package,
+    stored,
+)
+
+from evergreen.errors import InputError
+from evergreen.scoring.package import read_package
+
+pytestmark = pytest.mark.slow  # real stores
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_reloaded_model_predicts_the_same_bits(task, registry, tmp_path, monkeypatch):
+    monkeypatch.setattr("evergreen.stores.reload.subprocess", SimpleNamespace(run=in_this_process))
+    folder = package(tmp_path / "package", task, seeds=(0, 1))
+    add(registry, "print", folder, task)
+    found, expected = (
+        registry.versions.predict_reloaded("1", ROWS),
+        read_package(folder).predict_rows(ROWS),
+    )
+    assert found.dtype == expected.dtype == np.float32
+    assert (found.shape, found.tobytes()) == (expected.shape, expected.tobytes())
+    with pytest.raises(
+        InputError, match=r"version 1 of 'evergreen': a new process cannot load it: .*first"
+    ):
+        registry.versions.predict_reloaded("1", ROWS.drop("first"))
+
+
+def test_a_new_process_predicts_the_same_bits_and_refuses_an_altered_model(registry, tmp_path):
+    folder = package(tmp_path / "package", "multiclass", seeds=(0, 1))
+    for fingerprint in ("one", "two"):
+        add(registry, fingerprint, folder, "multiclass")
+    alter(stored(registry, "2"), "a byte of a booster")
+    with ThreadPoolExecutor() as pool:  # each process imports for seconds
+        whole, altered = (
+            pool.submit(registry.versions.predict_reloaded, number, ROWS) for number in "12"
+        )
+        assert whole.result().tobytes() == read_package(folder).predict_rows(ROWS).tobytes()
+        with pytest.raises(
+            InputError, match=r"version 2 .* cannot load it: .*seed-0.ubj .* do not use this model"
+        ):
+            altered.result()
