@@ -30,7 +30,7 @@ from evergreen.features import prepare
 from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL
 from evergreen.params import Leaks
-from evergreen.promotion import candidates, evidence, influence, simplest
+from evergreen.promotion import contenders, evidence, influence, simplest
 from evergreen.promotion.compare import Rows, Side
 from evergreen.promotion.gate import decide
 from evergreen.quality import bias, label_noise, leaks
@@ -117,7 +117,7 @@ def a_pick(task: str) -> Any:
             found.append([told.linear, plain_text(told.says)])
         champion = candidate(task, 0.6, "1")
         for one in (None, champion):
-            chosen, seen = candidates.face(rows, *both, said, one, how, ())
+            chosen, seen = contenders.face(rows, *both, said, one, how, ())
             found.append([chosen.version, plain(seen.evidence.comparison)])
     few = Rows(task, known.y[:9])
     said = {name: one[:9] for name, one in {**baselines, "linear": baselines["constant"]}.items()}

@@ -19,7 +19,7 @@ from evergreen.orchestration.steps import replay as tasks
 from evergreen.orchestration.steps.job import Job
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.replay.outcome import NOTHING, POLICIES, Aged, Course, Options, Replay, Step
+from evergreen.replay.outcome import NOTHING, POLICIES, Aged, PolicyOutcome, Options, Replay, Step
 from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ STEP = Step("2013-04", 900, 0.7, 0.68, 0.72, "2013-03", NOTHING, "never retrains
 UNKNOWN = Step(
     "2013-05", 12, float("nan"), float("nan"), float("nan"), "2013-03", NOTHING, "never retrains"
 )
-COURSE = Course(
+COURSE = PolicyOutcome(
     "never", (STEP, UNKNOWN), 0, 0, 0.0, Estimate(0.7, 0.68, 0.72), Estimate(0, 0, 0), np.zeros(3)
 )
 TITLES = [Options().title(one) for one in POLICIES]
