@@ -8,7 +8,7 @@ Quirks of this data:
 - Five columns are known only later (`known_later`): no feature may use them.
 - Times are local; the weather's `time_hour` is UTC: the two tables meet on `time_hour`, months are
   cut on local time.
-- Some hours have no weather (all of the last day of the year); gusts and pressure are often missing.
+- Some hours have no weather (the last day of the year); gusts and pressure are often missing.
 - Cancelled and diverted flights have no arrival delay: left out on purpose, counted and reported.
 """
 

