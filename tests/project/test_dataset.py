@@ -1,4 +1,4 @@
-"""YOURS: what must hold of columns, label and features; add a test for each feature that is more than a column."""
+"""YOURS: what must hold of columns, label and features; add tests of features beyond a column."""
 
 from __future__ import annotations
 

@@ -18,41 +18,30 @@ from evergreen.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = (".git", ".venv", ".dvc/cache", "dvc.lock", "data", "stores", "reports", "inbox")
+SMALL = {"rounds": 30, "early_stopping_rounds": 5, "learning_rate": 0.3, "device": "cpu"}
 
 
 @pytest.mark.slow
 def test_a_small_run_ends_with_a_decision(tmp_path: Path) -> None:
-    project = Project.find(ROOT)
+    project, copy = Project.find(ROOT), tmp_path / "copy"
     try:
-        batches = [
-            offer.name
-            for offer in open_source(params.load(project.params).source, project.dataset).offers()
-        ]
+        source = open_source(params.load(project.params).source, project.dataset)
+        batches = [offer.name for offer in source.offers()]
     except InputError as error:
         pytest.skip(str(error))
     made = {project.root / name for name in MADE}
     shutil.copytree(
-        project.root,
-        tmp_path / "copy",
-        ignore=lambda folder, names: [name for name in names if Path(folder, name) in made],
+        project.root, copy, ignore=lambda at, names: [one for one in names if Path(at, one) in made]
     )
     if (project.root / "inbox").is_dir():
-        (tmp_path / "copy" / "inbox").symlink_to(project.root / "inbox")
-    settings = tmp_path / "copy" / "params.yaml"
-    content = yaml.safe_load(settings.read_text())
+        (copy / "inbox").symlink_to(project.root / "inbox")
+    content = yaml.safe_load((copy / "params.yaml").read_text())
     content["source"]["until"] = batches[:3][-1]
-    content["train"] |= {
-        "rounds": 30,
-        "early_stopping_rounds": 5,
-        "learning_rate": 0.3,
-        "device": "cpu",
-    }
-    settings.write_text(yaml.safe_dump(content))
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path / "copy", check=True)
+    content["train"] = content.get("train", {}) | SMALL
+    (copy / "params.yaml").write_text(yaml.safe_dump(content))
+    subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
     command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "2"]
-    own = os.environ | {"PYTHONPATH": str(tmp_path / "copy" / "src")}
-    done = subprocess.run(
-        command, cwd=tmp_path / "copy", env=own, capture_output=True, text=True, check=False
-    )
+    own = os.environ | {"PYTHONPATH": str(copy / "src")}
+    done = subprocess.run(command, cwd=copy, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "version 1 is" in done.stdout or "nothing can be learnt" in done.stdout

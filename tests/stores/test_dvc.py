@@ -784,7 +784,7 @@ def test_another_default_of_a_later_release_runs_a_stage_again(settled):
 
 def test_a_key_that_is_no_parameter_is_named(settled):
     dvc_yaml = settled.root / "dvc.yaml"
-    dvc_yaml.write_text(dvc_yaml.read_text().replace("- drift.hold", "- drift.holds"))
+    dvc_yaml.write_text(dvc_yaml.read_text().replace("drift.hold,", "drift.holds,"))
     with pytest.raises(InputError, match=r"dvc\.yaml names drift\.holds, which is no parameter"):
         run_stage(settled, "prepare", work_of(settled, "prepare"), params=b"{}")
 

@@ -144,6 +144,7 @@ def _verify_size(project: Path) -> None:
     lines = {name: len(text.splitlines()) for name, text in texts.items()}
     said = f"{len(lines)} files, {sum(lines.values())} lines: {lines}"
     assert len(lines) <= 30, said
+    assert sum(lines.values()) <= 700, said
     with zipfile.ZipFile(wheel_of(project)) as archive:
         library = {archive.read(name) for name in archive.namelist() if name.endswith(".py")} - {
             b""

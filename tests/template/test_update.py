@@ -115,12 +115,12 @@ def test_a_library_of_another_version_takes_the_place_of_the_old_one(
 
 
 def test_a_file_that_was_renamed_here_gets_the_change(project: Path, clone: Path) -> None:
-    git(project, "mv", "flows/replay.py", "flows/history.py")
+    git(project, "mv", "flows/monitoring.py", "flows/watching.py")
     keep(project, "renamed")
-    append(clone, "flows/replay.py", "\n\n# The end.\n")
+    append(clone, "flows/monitoring.py", "\n\n# The end.\n")
     keep(clone, "newer")
     update(project)
-    assert "# The end.\n" in (project / "flows/history.py").read_text()
+    assert "# The end.\n" in (project / "flows/watching.py").read_text()
 
 
 def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clone: Path) -> None:

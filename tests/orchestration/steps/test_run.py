@@ -83,7 +83,7 @@ def test_what_was_asked_for_is_answered_by_a_whole_run(
     monkeypatch.setattr(Job, "hold", hold)
     monkeypatch.setattr(Job, "note_commit", lambda _: None)
     monkeypatch.setattr(runs, "answer", lambda job, run_id: ended.append(run_id))
-    with open_training("drift", sweep={"seeds": 2}, train={"device": None}) as run:
+    with open_training("drift", {"sweep": {"seeds": 2}, "train": {"device": None}}) as run:
         run.recording.callback(ended.append, "recorded")
         run.plan, run.run_id = SimpleNamespace(finished=finished), "run"  # type: ignore[assignment]
         if failed is not None:

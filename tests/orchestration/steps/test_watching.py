@@ -70,8 +70,8 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[Tasks], 
         monkeypatch.setattr(runs, "newest", lambda job: " up to 2013-08")
         monkeypatch.setattr(runs, "name_run", tasks.called.append)
         for name in DATA:
-            assert getattr(flow, name) is getattr(data, name)
-            monkeypatch.setattr(flow, name, lambda _, name=name: tasks.called.append(name))
+            assert getattr(flow.steps, name) is getattr(data, name)
+            monkeypatch.setattr(flow.steps, name, lambda _, name=name: tasks.called.append(name))
         found: Watch = flow.monitoring.fn()
         return found
 

@@ -134,14 +134,14 @@ class Monitoring(Run):
 
 
 @contextmanager
-def open_training(reason: str, **sections: Mapping[str, Any]) -> Iterator[Training]:
+def open_training(reason: str, asked: Mapping[str, Any]) -> Iterator[Training]:
     """Hold the project for a training, and record it in MLflow until the last step has ended.
 
-    `sections`: values in place of those of params.yaml; None means 'as there'.
+    `asked`: values in place of those of params.yaml, by section; None means 'as there'.
     Raises InputError where another run is under way, or a value is wrong.
     """
     console.install()
-    job = Job.open(**sections)
+    job = Job.open(**asked)
     title = f"{job.params.tracking.model}{{}}, {count(job.params.sweep.seeds, 'seed')}"
     job.note_commit()
     with job.hold(title.format("")):
