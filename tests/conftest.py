@@ -221,7 +221,13 @@ def copy_that_ran(made: Path, folder: Path) -> Project:
     """Copy a project that has run into `folder`; its store of MLflow then names the files of the copy."""
     shutil.copytree(made, folder, dirs_exist_ok=True, symlinks=True)
     project = Project(folder / "project")
-    with closing(sqlite3.connect(project.stores / "mlflow.db")) as store, store:
+    move_store(project.stores / "mlflow.db", str(made), str(folder))
+    return project
+
+
+def move_store(database: Path, old: str, new: str) -> None:
+    """Let a store of MLflow name the folder `new` wherever it names `old`."""
+    with closing(sqlite3.connect(database)) as store, store:
         for (table,) in store.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table'"
         ).fetchall():
@@ -229,9 +235,8 @@ def copy_that_ran(made: Path, folder: Path) -> Project:
                 if kind.upper().startswith(("VARCHAR", "TEXT")):
                     store.execute(
                         f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)',
-                        (str(made), str(folder), str(made)),
+                        (old, new, old),
                     )
-    return project
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from conftest import ROOT, begin, git, refusal
 from evergreen import __version__
 from evergreen.errors import InputError
 from evergreen.files import write_json
-from evergreen.update import ANSWERS, Library, _check_readable, _news, update
+from evergreen.template import ANSWERS, Library
+from evergreen.update import _check_readable, _news, update
 
 
 @pytest.fixture
