@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from evergreen.features.prepare import featurize
+from evergreen.features.featurize import featurize
 from evergreen.features.split import LABEL, TIME
 from evergreen.params import Drift
 from evergreen.quality.batch_anomalies import find_suspects

@@ -21,7 +21,7 @@ import polars as pl
 from scipy.stats import beta
 from sklearn import datasets
 
-from evergreen.features.prepare import featurize
+from evergreen.features.featurize import featurize
 from evergreen.features.split import LABEL, TIME
 from evergreen.ingest.manifest import Entry, Manifest
 from evergreen.params import Drift

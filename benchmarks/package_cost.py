@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.rounds import tables_of
-from evergreen.features.prepare import featurize
+from evergreen.features.featurize import featurize
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds
 from evergreen.scoring.package import Learnt, Model, read_package, write_package

@@ -18,7 +18,7 @@ import polars as pl
 from evergreen.evaluation.evaluate import predict
 from evergreen.evaluation.metrics import measure
 from evergreen.features.encoder import fit_encoder
-from evergreen.features.prepare import featurize, summarize
+from evergreen.features.featurize import featurize, summarize
 from evergreen.features.split import LABEL
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds

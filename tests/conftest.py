@@ -27,7 +27,7 @@ from forking import FORKS, SHARED
 
 from evergreen import params
 from evergreen.errors import InputError
-from evergreen.ingest import sources
+from evergreen.ingest import folder as source_folder
 from evergreen.project import Project
 from evergreen.stores.tracking import Tracker
 from evergreen.training.tables import Table, Tables
@@ -36,7 +36,7 @@ from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sources.SETTLED = 0.0  # files of tests are whole as soon as they are there
+source_folder.SETTLED = 0.0  # files of tests are whole as soon as they are there
 pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {

@@ -15,8 +15,8 @@ from conftest import MONTHS, ROOT, copy_that_ran, environment, month
 from forking import FORKS
 
 from evergreen import params
+from evergreen.features.featurize import featurize
 from evergreen.features.keys import KEY
-from evergreen.features.prepare import featurize
 from evergreen.features.split import LABEL
 from evergreen.project import Project
 from evergreen.scoring.predictions import join_labels, known, read

@@ -32,7 +32,7 @@ CODE = {
     "a function of a column": lambda: pl.col("a").map_batches(lambda column: column),
     "a function of names": lambda: pl.col("a").name.map(lambda name: name + "x"),
     "a function deep inside": lambda: (
-        pl.when(pl.col("a").map_batches(lambda one: one) > 1).then(1).otherwise(2) + 1
+        pl.when(pl.col("a").map_batches(lambda column: column) > 1).then(1).otherwise(2) + 1
     ),
 }
 
@@ -43,8 +43,8 @@ def test_an_expression_comes_back_as_it_was(name: str) -> None:
     assert written.content
     assert written.read() is not None
     assert written.is_same(Written.of(EXPRESSIONS[name]))
-    others = [Written.of(one) for other, one in EXPRESSIONS.items() if other != name]
-    assert not any(written.is_same(one) for one in others)
+    others = [Written.of(expression) for other, expression in EXPRESSIONS.items() if other != name]
+    assert not any(written.is_same(other) for other in others)
 
 
 def test_lists_that_look_alike_are_told_apart() -> None:
@@ -143,7 +143,7 @@ def test_what_is_otherwise_by_now(
     assert said.is_present(now, "regression") == is_present
     found = list(said.changes(Definition.of(now, "regression")))
     assert len(found) == (change is not None)
-    assert all(one.startswith(change or "") for one in found)
+    assert all(difference.startswith(change or "") for difference in found)
 
 
 def test_another_task_is_another_question(said: Definition) -> None:
@@ -165,5 +165,5 @@ def test_what_was_not_written_is_taken_by_its_name(said: Definition) -> None:
     assert old.is_present(dataset, "regression")
     now = replace(dataset, features={"a": pl.col("a") * 5})
     assert list(old.changes(Definition.of(now, "binary"))) == []
-    with pytest.raises(LostError, match=r"needs the feature 'b', which dataset.py has no more"):
+    with pytest.raises(LostError, match=r"needs the feature 'b', which is no longer in dataset.py"):
         old.expressions(now)

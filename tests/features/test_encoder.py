@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evergreen.errors import InputError
 from evergreen.features.encoder import FIRST, MISSING, OTHER, Encoder, as_class, fit_encoder
-from evergreen.features.prepare import featurize, summarize
+from evergreen.features.featurize import featurize, summarize
 from evergreen.features.split import LABEL
 from late_flights.dataset import dataset
 
@@ -226,7 +226,7 @@ def test_levels_need_enough_rows(min_rows: int, levels: tuple[str, ...]) -> None
     rows = pl.DataFrame({"x": ["a", "b", "c", None]})
     found = encoder.transform(rows)[:, 0].tolist()
     assert found == [
-        *(FIRST + levels.index(one) if one in levels else OTHER for one in "abc"),
+        *(FIRST + levels.index(level) if level in levels else OTHER for level in "abc"),
         MISSING,
     ]
 

@@ -1,4 +1,4 @@
-"""Row keys: equal keys have equal hashes and others have others, today and with next year's libraries."""
+"""Keys: equal keys have equal hashes and others have others, whatever the library's release."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hashes(*rows: tuple[Any, ...], **types: pl.DataType) -> list[int]:
     """The hashes of rows of text, or of columns of `types`."""
     schema = types or {f"part {at}": pl.String() for at in range(len(rows[0]))}
     frame = pl.DataFrame(list(rows), schema=schema, orient="row")
-    return [int(one) for one in hash_keys(frame, frame.columns)]
+    return [int(key) for key in hash_keys(frame, frame.columns)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_known_keys_keep_their_hashes(
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("key", "other"),
     [
         (("a", "bc"), ("ab", "c")),
         (("a", "b"), ("b", "a")),
@@ -85,9 +85,9 @@ def test_known_keys_keep_their_hashes(
     ],
 )
 def test_other_keys_have_other_hashes(
-    one: tuple[str | None, ...], other: tuple[str | None, ...]
+    key: tuple[str | None, ...], other: tuple[str | None, ...]
 ) -> None:
-    first, second = hashes(one, other)
+    first, second = hashes(key, other)
     assert first != second
 
 
@@ -118,4 +118,4 @@ def test_equal_keys_and_no_others_have_equal_hashes(data: st.DataObject) -> None
     kinds = data.draw(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=3))
     rows = data.draw(st.lists(st.tuples(*(PARTS[kind] for kind in kinds)), min_size=1, max_size=8))
     found = hashes(*rows, **{f"{at} {kind}": TYPES[kind] for at, kind in enumerate(kinds)})
-    assert [found.index(one) for one in found] == [rows.index(one) for one in rows]
+    assert [found.index(key) for key in found] == [rows.index(row) for row in rows]

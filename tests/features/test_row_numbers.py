@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from evergreen.dataset import Dataset
-from evergreen.features.prepare import featurize, featurize_unlabelled, prepare
-from evergreen.features.row_numbers import ROW, number_rows, tell_rows
+from evergreen.features.featurize import featurize, featurize_unlabelled
+from evergreen.features.prepare import prepare
+from evergreen.features.row_numbers import ROW, describe_rows, number_rows
 from evergreen.features.split import Split, read_part
 from evergreen.ingest.batches import ingest
 from evergreen.quality.held_batches import find_held
@@ -76,7 +77,7 @@ def test_rows_of_the_holdout_are_told_by_batch_number_and_values(site: Any) -> N
     holdout = Split.read(site.project.features / "split.json").holdout
     rows = read_part(site.project, holdout)
     at = [0, rows.height - 1, 3]
-    told = tell_rows(site.project, site.dataset, holdout, at)
+    told = describe_rows(site.project, site.dataset, holdout, at)
     for place, text in zip(at, told, strict=True):
         batch, number = text.split(":")[0].split(" row ")
         raw = pl.read_parquet(site.project.raw / f"{batch}.parquet")[int(number) - 1]

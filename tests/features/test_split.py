@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.features.featurize import featurize, featurize_unlabelled
 from evergreen.features.keys import KEY
-from evergreen.features.prepare import featurize, featurize_unlabelled, prepare
+from evergreen.features.prepare import prepare
 from evergreen.features.split import (
     CONTENT,
     LABEL,
@@ -52,7 +53,7 @@ def timeless(
 def table(first: int, rows: int = 400) -> pl.DataFrame:
     """Rows `first` to `first + rows`, no two of them alike."""
     number = pl.int_range(first, first + rows, eager=True)
-    place = pl.Series(["north", "south", "east", "west"][one % 4] for one in number)
+    place = pl.Series(["north", "south", "east", "west"][place % 4] for place in number)
     return pl.DataFrame({"id": number, "x": number * 0.5, "place": place, "y": number % 3 == 0})
 
 
@@ -113,7 +114,7 @@ def test_batches_are_in_order_of_arrival(site: Any) -> None:
     split = Split.read(site.project.features / "split.json")
     assert (split.train.batches, split.holdout.end) == (("y", "z", "a"), entries["a"]["start"])
     assert set(parts_of(site)["train"][TIME].cast(pl.String)) <= {
-        str(datetime.fromisoformat(one["start"])) for one in entries.values()
+        str(datetime.fromisoformat(entry["start"])) for entry in entries.values()
     }
 
 
@@ -162,7 +163,7 @@ def test_rows_without_a_key_are_known_by_what_they_hold(
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(), min_size=1, unique=True))
 def test_every_row_has_one_part(numbers: list[int]) -> None:
-    rows = pl.DataFrame({KEY + "id": [str(one) for one in numbers]})
+    rows = pl.DataFrame({KEY + "id": [str(number) for number in numbers]})
     found = pl.DataFrame({role: within(rows, SHARES[role]).cast(pl.Int8) for role in ROLES})
     assert set(found.sum_horizontal()) == {1}
 
@@ -209,13 +210,15 @@ def test_the_newest_batch_of_the_bias_report_is_the_whole_of_it(site: Any) -> No
     alone = Evidence.read(site.project, site.dataset)
     assert alone.alone
     assert alone.latest.kept.rows == parts_of(site)["holdout"].height
-    assert "training beside the holdout · label" in {one.name for one in find_bias(alone).findings}
+    assert "training beside the holdout · label" in {
+        finding.name for finding in find_bias(alone).findings
+    }
     late = table(400).with_columns(y=pl.lit(value=True))
     deliver(site, b=late)
     found = Evidence.read(site.project, site.dataset)
     assert (found.newest, found.alone, found.history) == ("b", False, None)
     assert found.latest.classes == {"true": late.height}
-    names = {one.name for one in find_bias(found).findings if one.topic == "sampling"}
+    names = {finding.name for finding in find_bias(found).findings if finding.topic == "sampling"}
     assert "training beside the newest batch, b · label" in names
 
 

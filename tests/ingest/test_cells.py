@@ -1,4 +1,4 @@
-"""Cells: whatever a driver hands out becomes a column that can be kept, or one sentence that names it."""
+"""Cells: what a driver returns becomes a column that can be kept, or one clear refusal."""
 
 from __future__ import annotations
 
@@ -36,12 +36,20 @@ KEPT: dict[str, tuple[list[Any], pl.DataType, list[Any]]] = {
     "a set": ([{"b", "a"}], pl.List(pl.String()), [["a", "b"]]),
     "bytes": ([memoryview(b"\0a"), bytearray(b"b")], pl.Binary(), [b"\0a", b"b"]),
     "decimals": ([Decimal("1.5"), None], pl.Decimal(38, 1), [Decimal("1.5"), None]),
-    "decimals, one no number": ([Decimal("NaN"), Decimal("2.5")], pl.Float64(), [pytest.approx(float("nan"), nan_ok=True), 2.5]),
+    "decimals, one no number": (
+        [Decimal("NaN"), Decimal("2.5")],
+        pl.Float64(),
+        [pytest.approx(float("nan"), nan_ok=True), 2.5],
+    ),
     "infinite decimals": ([Decimal("-Infinity"), None], pl.Float64(), [float("-inf"), None]),
     "decimals and floats": ([Decimal("1.5"), 2.0], pl.Float64(), [1.5, 2.0]),
     "huge decimals": ([Decimal("1e60")], pl.String(), ["1E+60"]),
     "fine decimals": ([Decimal("1e-60"), None], pl.String(), ["1E-60", None]),
-    "times with a zone": ([datetime(2024, 1, 5, 12, 30, tzinfo=UTC)], pl.Datetime("us", "UTC"), [DAY.replace(tzinfo=UTC)]),
+    "times with a zone": (
+        [datetime(2024, 1, 5, 12, 30, tzinfo=UTC)],
+        pl.Datetime("us", "UTC"),
+        [DAY.replace(tzinfo=UTC)],
+    ),
     "durations": ([timedelta(hours=1)], pl.Duration("us"), [timedelta(hours=1)]),
     "clock": ([time(12, 30)], pl.Time(), [time(12, 30)]),
     "dates and times": ([DAY, date(2024, 1, 6)], pl.Datetime("us"), [DAY, datetime(2024, 1, 6)]),  # noqa: DTZ001
@@ -49,7 +57,7 @@ KEPT: dict[str, tuple[list[Any], pl.DataType, list[Any]]] = {
     "numbers and dates": ([1, date(2024, 1, 5)], pl.String(), ["1", "2024-01-05"]),
     "whole and not": ([1, 2.5], pl.Float64(), [1.0, 2.5]),
     "nothing": ([None, None], pl.Null(), [None, None]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("values", "dtype", "kept"), KEPT.values(), ids=KEPT)

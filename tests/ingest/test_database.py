@@ -1,4 +1,4 @@
-"""A database as a source: every row in one batch, nothing lost or bent, names quoted, and refusals that say what to do."""
+"""Database: every row in one batch, nothing lost or bent, names quoted, refusals clear."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from polars.testing import assert_frame_equal
 from evergreen import params
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
-from evergreen.ingest.sources import open_source, typed
+from evergreen.ingest.database import fill_in
+from evergreen.ingest.sources import open_source
+from evergreen.ingest.values import typed
 from late_flights.dataset import dataset
 
 TIME = dataset.time
@@ -53,15 +55,17 @@ def sql(
 
 
 def amounts(source: Any) -> dict[str, list[Any]]:
-    return {one.name: sorted(source.read(one.name)["amount"]) for one in source.offers()}
+    return {offer.name: sorted(source.read(offer.name)["amount"]) for offer in source.offers()}
 
 
 def test_months_of_a_table_become_batches(tmp_path: Path) -> None:
     whole = pl.concat([month("2013-01"), month("2013-02"), month("2013-03")])
     content = whole.with_columns(pl.col(TIME).dt.strftime("%Y-%m-%d %H:%M:%S"))
     source = sql(table(tmp_path, content.rows(), ", ".join(dataset.columns)))
-    assert [one.name for one in source.offers()] == ["2013-01", "2013-02", "2013-03"]
-    found = pl.concat([typed(source.read(one.name), dataset.columns) for one in source.offers()])
+    assert [offer.name for offer in source.offers()] == ["2013-01", "2013-02", "2013-03"]
+    found = pl.concat(
+        [typed(source.read(offer.name), dataset.columns) for offer in source.offers()]
+    )
     assert_frame_equal(found, whole, check_row_order=False)
 
 
@@ -124,13 +128,13 @@ def test_every_row_lands_in_one_batch(
 ) -> None:
     values = [(moment.isoformat(sign), place) for place, (moment, sign) in enumerate(moments)]
     found = amounts(sql(table(tmp_path_factory.getbasetemp(), values), period=period))
-    assert sorted(one for batch in found.values() for one in batch) == list(range(len(moments)))
+    assert sorted(line for batch in found.values() for line in batch) == list(range(len(moments)))
 
 
 def test_times_with_an_offset_land_once(tmp_path: Path) -> None:
     moments = ["2013-01-31T23:30:00-05:00", "2013-02-10T08:00:00-05:00"]
     found = amounts(sql(table(tmp_path, [(moment, place) for place, moment in enumerate(moments)])))
-    assert sorted(one for batch in found.values() for one in batch) == [0, 1]
+    assert sorted(line for batch in found.values() for line in batch) == [0, 1]
 
 
 @pytest.mark.parametrize("period", ["day", "week", "month", "year"])
@@ -139,7 +143,7 @@ def test_unfinished_period_is_not_offered(tmp_path: Path, period: str) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     url = table(tmp_path, [(str(now - timedelta(days=days)), 0), (str(now), 1)])
     found = amounts(sql(url, period=period))
-    assert [one for batch in found.values() for one in batch] == [0]
+    assert [line for batch in found.values() for line in batch] == [0]
 
 
 def test_finished_periods_hold_all_rows_up_to_the_last_one(tmp_path: Path) -> None:
@@ -164,11 +168,19 @@ def test_finished_periods_hold_all_rows_up_to_the_last_one(tmp_path: Path) -> No
         ["abc"] * 150 + [1],
         [1, 2.5, "abc"],
     ],
-    ids=["integers", "late integer", "late number", "integers then a fraction", "late large one", "integers then text",
-         "text then integer", "mixed"],
-)  # fmt: skip
+    ids=[
+        "integers",
+        "late integer",
+        "late number",
+        "integers then a fraction",
+        "late large one",
+        "integers then text",
+        "text then integer",
+        "mixed",
+    ],
+)
 def test_no_value_of_a_column_is_lost_or_bent(tmp_path: Path, values: list[Any]) -> None:
-    """A column of SQLite holds values of any type, in any order; weather is often missing for hundreds of rows."""
+    """SQLite holds values of any type in any order; weather is missing for hundreds of rows."""
     moments = [f"2013-01-01 00:{place // 60:02}:{place % 60:02}" for place in range(len(values))]
     found = (
         sql(table(tmp_path, list(zip(moments, values, strict=True))))
@@ -176,9 +188,9 @@ def test_no_value_of_a_column_is_lost_or_bent(tmp_path: Path, values: list[Any])
         .to_list()
     )
     bent = [
-        (one, now)
-        for one, now in zip(values, found, strict=True)
-        if one != now and str(one) != str(now)
+        (before, now)
+        for before, now in zip(values, found, strict=True)
+        if before != now and str(before) != str(now)
     ]
     assert bent == []
 
@@ -311,7 +323,7 @@ def test_names_are_quoted_as_each_database_does_it(name: str) -> None:
         (1356998400, f"returns no times in '{TIME}', but 1356998400: .* such as datetime"),
         (
             "05.01.2013",
-            "but '05.01.2013': make times of them in the query, such as 2024-05-03 08:30",
+            "but '05.01.2013': convert them to times in the query, such as 2024-05-03 08:30",
         ),
     ],
 )
@@ -347,4 +359,18 @@ def test_a_period_without_a_later_row_is_finished_after_a_while(
 ) -> None:
     """Times without an offset may be those of any place, and rows may be loaded late."""
     url = table(tmp_path, [("2013-01-05 10:00:00", 7)])
-    assert [one.name for one in sql(url, period="day", lag_hours=lag).offers()] == offered
+    assert [offer.name for offer in sql(url, period="day", lag_hours=lag).offers()] == offered
+
+
+@pytest.mark.parametrize("password", ["p@ss:w", "a@b@c"])
+def test_a_password_that_would_be_taken_for_a_host_is_not_shown(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAREHOUSE", f"postgresql://me:{password}@host/db")
+    with pytest.raises(
+        InputError, match=r"source.url: the name or password before the host holds '@': write %40"
+    ) as error:
+        fill_in("${WAREHOUSE}", "source.url")
+    assert password not in str(error.value)
+    monkeypatch.setenv("WAREHOUSE", "postgresql://me:p%40ss:w@host/db?user=a@b")
+    assert fill_in("${WAREHOUSE}", "source.url").endswith("@host/db?user=a@b")

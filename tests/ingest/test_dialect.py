@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.ingest.dialect import Dialect, blank
-from evergreen.ingest.sources import open_source, parse
+from evergreen.ingest.sources import open_source
+from evergreen.ingest.values import parse
 from evergreen.params import Source
 from late_flights.dataset import dataset
 

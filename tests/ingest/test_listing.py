@@ -18,8 +18,9 @@ from polars.testing import assert_frame_equal
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.ingest.folder import Files
 from evergreen.ingest.listing import few, form_of, special
-from evergreen.ingest.sources import Files, typed
+from evergreen.ingest.values import typed
 from evergreen.params import Source
 
 dataset = Dataset(
@@ -93,8 +94,8 @@ PASSED_OVER = {
     "a.feather": "save it as CSV or Parquet",
     "a.orc": "save it as CSV or Parquet",
     "a.zip": "an archive: unpack it",
-    "a.gz": "call it NAME.csv.gz",
-    "a.zst": "call it NAME.csv.gz",
+    "a.gz": "rename it to NAME.csv.gz",
+    "a.zst": "rename it to NAME.csv.gz",
     "a.csv.part": "not finished",
     "a.csv.crdownload": "not finished",
     "a.csv.filepart": "not finished",
@@ -178,9 +179,7 @@ def test_a_file_that_becomes_something_else_is_not_waited_for(kind: str, tmp_pat
     source.offers()
     (tmp_path / "a.csv").unlink()
     SPECIAL[kind][0](tmp_path / "a.csv")
-    with pytest.raises(
-        InputError, match=rf"a\.csv is {SPECIAL[kind][1]}, and no file that can be read"
-    ):
+    with pytest.raises(InputError, match=rf"a\.csv is {SPECIAL[kind][1]}, not a readable file"):
         source.read("a")
 
 
@@ -225,7 +224,7 @@ def test_a_store_that_fails_while_files_are_looked_at_is_named(
 
     (tmp_path / "a.csv").write_bytes(TEXT)
     monkeypatch.setattr(LocalFileSystem, "ukey", fail)
-    with pytest.raises(InputError, match=r"a\.csv cannot be looked at \(.*Permission denied"):
+    with pytest.raises(InputError, match=r"a\.csv cannot be read \(.*Permission denied"):
         files(tmp_path).offers()
 
 
@@ -236,7 +235,7 @@ def test_damaged_packings_are_named(name: str, how: str, tmp_path: Path) -> None
     (tmp_path / name).write_bytes(content[: len(content) // 2] if how == "cut" else TEXT)
     with pytest.raises(
         InputError,
-        match=rf"{name} cannot be read as .*: it is cut short or damaged; deliver it again",
+        match=rf"{name} cannot be read as .*: it is incomplete or damaged; deliver it again",
     ):
         files(tmp_path / name).read("a")
 

@@ -69,7 +69,7 @@ def test_rows_of_a_parquet_file_are_counted_before_they_are_read(
         return
     with pytest.raises(
         InputError,
-        match=r"a\.parquet takes .* GB of memory or more as a table, and 0\.0 GB are free",
+        match=r"a\.parquet takes at least .* GB of memory as a table, and 0\.0 GB are free",
     ):
         check_parquet(content, "a.parquet")
 

@@ -11,8 +11,9 @@ import pytest
 
 from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
+from evergreen.features.featurize import featurize, featurize_unlabelled
 from evergreen.features.keys import key_columns
-from evergreen.features.prepare import featurize, featurize_unlabelled, prepare
+from evergreen.features.prepare import prepare
 from evergreen.features.split import LABEL, ROLES, TIME, Split, read_part
 from evergreen.ingest.batches import ingest
 from evergreen.ingest.manifest import Manifest
@@ -117,4 +118,4 @@ def test_the_newest_judge(time: str, batches: int, site: Any) -> None:
     else:
         assert split.judging_rows() == "the newest rows of w1"
         assert sum(part.height for part in parts) == 60
-    assert all(one[TIME].max() < other[TIME].min() for one, other in pairwise(parts))
+    assert all(part[TIME].max() < other[TIME].min() for part, other in pairwise(parts))

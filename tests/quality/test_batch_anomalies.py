@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.features.prepare import featurize
+from evergreen.features.featurize import featurize
 from evergreen.features.split import LABEL, TIME
 from evergreen.params import Drift
 from evergreen.quality.batch_anomalies import find_suspects

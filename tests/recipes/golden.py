@@ -23,7 +23,7 @@ from recipes.plain import digest
 from threadpoolctl import threadpool_limits
 
 from evergreen import recipes
-from evergreen.ingest import sources
+from evergreen.ingest import folder
 
 STORED = Path(__file__).with_name("golden.json")
 COMMAND = "python tests/recipes/golden.py"
@@ -35,7 +35,7 @@ STEPS: dict[str, dict[str, Callable[[], Any]]] = {
 
 def digests(step: str, *cases: str) -> dict[str, str]:
     """Return what stands for each case of a step (or for some), computed now."""
-    with threadpool_limits(1), mock.patch.object(sources, "SETTLED", 0.0):
+    with threadpool_limits(1), mock.patch.object(folder, "SETTLED", 0.0):
         return {case: digest(STEPS[step][case]()) for case in cases or STEPS[step]}
 
 

@@ -22,19 +22,28 @@ from recipes.plain import (
 )
 
 from evergreen.dataset import Dataset
-from evergreen.features import prepare
+from evergreen.features import featurize, prepare
 from evergreen.features.definition import Definition
 from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.quality import held_batches
 from evergreen.quality.held_batches import find_held
-from evergreen.statistics.sketch import Sketch
+from evergreen.statistics.columns import Column
+from evergreen.statistics.sketch import STORED, Sketch
+
+
+def as_stored(column: Column) -> Any:
+    """A column by the names that its file has."""
+    content = plain(column)
+    facts = content.pop("facts")
+    return content | {"rest": {stored: facts[name] for name, stored in STORED.items()}}
 
 
 def sketched(path: Path) -> Any:
     kept = Sketch.read(path)
-    return [kept.rows, plain(kept.columns), digest(plain(kept.sample)), digest(plain(kept.blocks))]
+    columns = {name: as_stored(column) for name, column in kept.columns.items()}
+    return [kept.rows, columns, digest(plain(kept.sample)), digest(plain(kept.blocks))]
 
 
 def prepared(project: Project, dataset: Dataset, params: Params) -> Any:
@@ -83,11 +92,11 @@ def batch_by_batch() -> Any:
         unknown = herd(3, 60).with_columns(
             fate=pl.lit(None, pl.Float64()), sold=pl.lit(None, pl.Boolean())
         )
-        found.append(plain(prepare.featurize_unlabelled(dataset, unknown)))
+        found.append(plain(featurize.featurize_unlabelled(dataset, unknown)))
         rows = pl.read_parquet(Manifest(project.features).file("2013-02"))
         before = Definition.of(dataset, "binary")
         now = replace(dataset, key=("id", "year"), features={"old": pl.col("old")})
-        found.append(plain(prepare.features_of(project, now, rows, before, "binary")))
+        found.append(plain(featurize.features_of(project, now, rows, before, "binary")))
         return found
 
 

@@ -16,8 +16,8 @@ from recipes.plain import plain
 
 from evergreen import recipes
 from evergreen.evaluation import evaluate
-from evergreen.features import prepare
-from evergreen.ingest import batches, sources
+from evergreen.features import featurize, prepare
+from evergreen.ingest import batches, folder
 from evergreen.monitoring import monitor, performance, retrain
 from evergreen.promotion import evidence, simplest
 from evergreen.quality import held_batches, label_noise, leaks, univariate
@@ -137,13 +137,13 @@ def test_what_counts_of_an_output(one: Any, other: Any, same: bool) -> None:
 # Step, case, where a rule is, its name, what stands there instead
 ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "what says true": ("INGEST", "a query", batches, "typed", lambda frame, columns: frame),
-    "what says nothing": ("INGEST", "files", sources, "NULLS", ["", "-"]),
+    "what says nothing": ("INGEST", "files", folder, "NULLS", ["", "-"]),
     "rows to come": ("VALIDATE", "spoilt rows", Contract, "_with_times_to_come", lambda contract, parsed: parsed),
     "what is known later": ("VALIDATE", "without labels, rules of every kind", Contract, "_holds_in_time", lambda *_: True),
     "rare levels": (
         "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
     ),
-    "rows left out": ("PREPARE", "no key", prepare, "_leave_out_for", lambda rows, reasons: (rows, {})),
+    "rows left out": ("PREPARE", "no key", featurize, "_leave_out_for", lambda rows, reasons: (rows, {})),
     "two alike": ("HOLD", "the world has changed", held_batches, "is_alike", lambda *_: False),
     "a short batch": ("HOLD", "a few days", held_batches, "_is_short", lambda entry: False),
     "a loss": ("TRAIN", "multiclass", xgboost, "LOSSES", xgboost.LOSSES | {"multiclass": "merror"}),

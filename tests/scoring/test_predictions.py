@@ -138,7 +138,7 @@ def test_other_rows_under_the_same_name_are_refused(
 
 
 def test_a_file_of_text_is_the_same_rows_once_it_is_typed(tmp_path: Path) -> None:
-    from evergreen.ingest.sources import typed
+    from evergreen.ingest.values import typed
 
     ROWS.write_csv(tmp_path / "rows.csv")
     text = pl.read_csv(tmp_path / "rows.csv", infer_schema=False)

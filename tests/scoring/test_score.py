@@ -15,8 +15,8 @@ from polars.testing import assert_frame_equal
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.features.encoder import Encoder
+from evergreen.features.featurize import featurize, featurize_unlabelled, summarize
 from evergreen.features.keys import KEY
-from evergreen.features.prepare import featurize, featurize_unlabelled, summarize
 from evergreen.features.split import LABEL, TIME
 from evergreen.params import Train
 from evergreen.scoring.package import Learnt, Model
@@ -132,7 +132,7 @@ def test_a_feature_that_mixes_rows_is_refused() -> None:
 # --------------------------------------------------------------------------------------
 
 CHANGES: dict[str, tuple[dict[str, pl.Expr], str]] = {
-    "gone": ({"temp": pl.lit(None)}, "needs the feature 'temp', which dataset.py has no more"),
+    "gone": ({"temp": pl.lit(None)}, "needs the feature 'temp', which is no longer in dataset.py"),
     "text": (
         {"weekday": pl.col("scheduled_departure").dt.strftime("%a")},
         "'weekday' is text, and was a number",

@@ -8,7 +8,7 @@ import pytest
 from conftest import month
 
 from evergreen.errors import InputError
-from evergreen.features.prepare import featurize
+from evergreen.features.featurize import featurize
 from evergreen.statistics.columns import POINTS, Levels, Numbers
 from evergreen.statistics.pooling import pool
 from evergreen.statistics.sketch import SAMPLE, sketch

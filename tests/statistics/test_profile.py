@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from evergreen.errors import InputError
 from evergreen.features import prepare as step
-from evergreen.features.prepare import featurize, prepare
+from evergreen.features.featurize import featurize
+from evergreen.features.prepare import prepare
 from evergreen.features.split import GROUP, SLICE
 from evergreen.files import write_json
 from evergreen.ingest.manifest import Manifest

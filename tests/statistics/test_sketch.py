@@ -11,7 +11,7 @@ import pytest
 from conftest import month
 
 from evergreen.errors import InputError
-from evergreen.features.prepare import featurize
+from evergreen.features.featurize import featurize
 from evergreen.statistics.columns import Levels, Numbers
 from evergreen.statistics.sketch import SAMPLE, Sketch, sketch
 from late_flights.dataset import dataset

@@ -20,7 +20,7 @@ from evergreen.adopt.read import Table
 from evergreen.adopt.warning import Doubt
 from evergreen.errors import InputError
 from evergreen.ingest.dialect import Dialect
-from evergreen.ingest.sources import NULLS, parse
+from evergreen.ingest.values import NULLS, parse
 from evergreen.params import EPOCHS
 
 ENOUGH = 0.8  # share of a column's values that make it a column of numbers, or of dates

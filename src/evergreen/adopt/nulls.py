@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from evergreen.adopt.warning import Doubt, listed, shown
-from evergreen.ingest.sources import NULLS
+from evergreen.ingest.values import NULLS
 
 # MySQL and COPY; tools that show what a database returned
 SURE = ("\\N", "(null)", "[NULL]", "<null>")

@@ -22,7 +22,7 @@ from evergreen.ingest.database import open_engine
 from evergreen.ingest.dialect import blank
 from evergreen.ingest.listing import form_of, special
 from evergreen.ingest.memory import check_size, check_text
-from evergreen.ingest.sources import as_utf8, read_csv, read_parquet, unpacked
+from evergreen.ingest.tables import as_utf8, read_csv, read_parquet, unpacked
 from evergreen.redact import holds_secret
 
 if TYPE_CHECKING:

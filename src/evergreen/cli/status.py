@@ -49,10 +49,10 @@ def _folder_rows(project: Project) -> list[list[str]]:
 
 def _source_rows(project: Project, params: Params) -> list[list[str]]:
     from evergreen.finding import count
-    from evergreen.ingest.batches import look
+    from evergreen.ingest.batches import find_waiting
     from evergreen.ingest.listing import few
 
-    found = look(project, project.dataset, params)
+    found = find_waiting(project, project.dataset, params)
     rows = [["new in the source", count(len(found.offers), "batch", "batches"), ""]]
     if ignored := found.passed_over:
         rows.append(["passed over there", count(len(ignored), "file"), few(ignored)])

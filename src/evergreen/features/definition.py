@@ -1,9 +1,10 @@
-"""Definition: what `dataset.py` said when a model was made: what it predicts, from what, and what names and dates a row.
+"""Definition: what `dataset.py` said when a model was made.
 
-It is packaged with the model, so that a champion computes its own features from the raw columns and
-is measured by its own label, whatever `dataset.py` says by then. Expressions are kept as polars'
-JSON, which holds no code; one that calls a Python function cannot be kept so, and is taken from
-`dataset.py` by its name.
+That is what the model predicts, from what, and what names and dates a row. It is packaged with the
+model, so that a champion computes its own features from the raw columns and is measured by its own
+label, whatever `dataset.py` says by then. Expressions are kept as polars' JSON, which holds no
+code; one that calls a Python function cannot be kept so, and is taken from `dataset.py` by its
+name.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ class Written:
         return cls(str(expression), content)
 
     def read(self) -> pl.Expr | None:
-        """Return the expression; None where it was not written, or by a version of polars that this one cannot read.
+        """Return the expression; None where it was not written, or cannot be read.
 
-        Raises InputError where it holds code.
+        Another version of polars may have written it. Raises InputError where it holds code.
         """
         if self.content is None:
             return None
@@ -63,7 +64,7 @@ class Written:
             return None
 
     def is_same(self, other: Written) -> bool:
-        """Say whether both are the same expression."""
+        """Return whether both are the same expression."""
         mine, theirs = self.read(), other.read()
         if mine is None or theirs is None:  # the text is all that there is
             return self.says == other.says
@@ -72,7 +73,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Definition:
-    """What `dataset.py` said; None where that is not known, as of a model that was packaged before it was kept."""
+    """What `dataset.py` said; None where that is not known, as of a model of an older version."""
 
     task: str
     label: Written | None
@@ -84,7 +85,7 @@ class Definition:
     @classmethod
     def of(cls, dataset: Dataset, task: str) -> Definition:
         """Return what `dataset.py` says now."""
-        features = {name: Written.of(one) for name, one in dataset.features.items()}
+        features = {name: Written.of(expression) for name, expression in dataset.features.items()}
         named = (tuple(dataset.key), dataset.time, () if dataset.key else dataset.known_in_time)
         return cls(task, Written.of(dataset.label), features, *named)
 
@@ -101,16 +102,16 @@ class Definition:
     def read(cls, path: Path) -> Definition:
         """Read it back. Raises InputError where an expression holds code."""
         plain = json.loads(path.read_text(encoding="utf-8"))
-        features = {name: Written(**one) for name, one in plain["features"].items()}
+        features = {name: Written(**written) for name, written in plain["features"].items()}
         named = (tuple(plain["key"]), plain["time"], tuple(plain["columns"]))
         found = cls(plain["task"], Written(**plain["label"]), features, *named)
-        for one in (found.label, *features.values()):
-            if one:
-                one.read()
+        for written in (found.label, *features.values()):
+            if written:
+                written.read()
         return found
 
     def is_present(self, dataset: Dataset, task: str) -> bool:
-        """Say whether `dataset.py` still gives the same label and names of rows, and each of the features as they were."""
+        """Return whether `dataset.py` still gives the same label, names of rows and features."""
         now = Definition.of(dataset, task)
         label = self.label is None or (
             self.task == task and self.label.is_same(now.label or self.label)
@@ -118,11 +119,13 @@ class Definition:
         return (
             label
             and self.names_rows_as(now)
-            and all(_is_same(one, now.features.get(name)) for name, one in self.features.items())
+            and all(
+                _is_same(written, now.features.get(name)) for name, written in self.features.items()
+            )
         )
 
     def names_rows_as(self, now: Definition) -> bool:
-        """Say whether rows are told from one another by the same columns."""
+        """Return whether rows are identified by the same columns."""
         return self.key is None or (self.key, self.columns) == (now.key, now.columns)
 
     def expressions(self, dataset: Dataset) -> dict[str, pl.Expr]:
@@ -135,8 +138,8 @@ class Definition:
             own = written.read() if written else None
             if own is None and name not in dataset.features:
                 raise LostError(
-                    f"the model needs the feature {name!r}, which dataset.py has no more: bring it back, or train "
-                    "another with `evergreen run`"
+                    f"the model needs the feature {name!r}, which is no longer in dataset.py: "
+                    "restore it, or train another model with `evergreen run`"
                 )
             found[name] = dataset.features[name] if own is None else own
         return found
@@ -147,25 +150,29 @@ class Definition:
         return dataset.label if own is None else own
 
     def changes(self, now: Definition) -> Iterator[str]:
-        """Yield a sentence for each difference that keeps a model of this definition from being compared by `now`."""
+        """Yield a sentence for each difference to `now` that rules out a comparison."""
         if (
             self.label
             and now.label
             and (self.task != now.task or not self.label.is_same(now.label))
         ):
-            yield f"it predicts {self.label.says} ({self.task}), and label is {now.label.says} ({now.task}) now"
+            yield (
+                f"it predicts {self.label.says} ({self.task}), "
+                f"and label is {now.label.says} ({now.task}) now"
+            )
         if self.time is not None and now.time is not None and self.time != now.time:
-            was, there = (f"{one!r}" if one else "no column" for one in (self.time, now.time))
-            yield f"time was {was} and is {there} now: which rows it has learnt from cannot be told"
+            was, there = (f"{name!r}" if name else "no column" for name in (self.time, now.time))
+            yield f"time was {was} and is {there} now: the rows it was trained on are not known"
 
 
 def check_columns(expressions: Mapping[str, pl.Expr], columns: list[str]) -> None:
     """Raise LostError where an expression reads a column that is not there."""
     for name, expression in expressions.items():
-        if gone := [one for one in expression.meta.root_names() if one not in columns]:
+        if gone := [column for column in expression.meta.root_names() if column not in columns]:
             raise LostError(
-                f"the model needs the column {gone[0]!r} (for {name}), which is not there any more: declare it in "
-                "dataset.py (columns) again, or train another with `evergreen run`"
+                f"the model needs the column {gone[0]!r} (for {name}), which no longer exists: "
+                "declare it again in dataset.py (columns), or train another model with "
+                "`evergreen run`"
             )
 
 
@@ -174,7 +181,10 @@ def _is_same(own: Written | None, now: Written | None) -> bool:
 
 
 def _check_no_code(node: Any, within: str = "") -> None:
-    """Raise InputError where JSON of an expression holds what polars would run: a pickle, or a library."""
+    """Raise InputError where JSON of an expression holds what polars would run as code.
+
+    That is a pickle, or a library.
+    """
     if isinstance(node, dict):
         for name, value in node.items():
             if name in CODE:
@@ -183,7 +193,7 @@ def _check_no_code(node: Any, within: str = "") -> None:
                 )
             _check_no_code(value, name)
     elif isinstance(node, list):
-        numbers = [one for one in node if isinstance(one, int)]
+        numbers = [number for number in node if isinstance(number, int)]
         if len(numbers) > LONGEST and within not in BYTES:
             raise InputError(
                 f"an expression of the model holds code ({within}): do not use this model"

@@ -1,4 +1,4 @@
-"""The fitted transformer: from features as read to the float32 columns that XGBoost sees.
+"""Encoder: from features as read to the float32 columns that XGBoost sees.
 
 A category becomes its place in a dictionary fitted on training rows (0 missing, 1 other, then the
 levels in order); a number stays what it is, not scaled, missing or infinite as NaN. The dictionary
@@ -30,7 +30,7 @@ MISSING, OTHER, FIRST = 0, 1, 2  # codes of a category
 
 @dataclass(frozen=True)
 class Encoder:
-    """The dictionary of each category and the classes of the label, fitted on training rows only."""
+    """The dictionary of each category and the classes of the label, of training rows only."""
 
     task: str
     features: tuple[str, ...]
@@ -40,16 +40,17 @@ class Encoder:
     fitted_on: tuple[str, ...]  # batches
 
     def transform(self, frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the features of `frame` as float32, shape (rows, features); what is not finite is missing.
+        """Return the features of `frame` as float32, shape (rows, features).
 
-        Raises InputError where a feature is missing or text stands where a number must.
+        What is not finite is missing. Raises InputError where a feature is missing or text stands
+        where a number must.
         """
         import polars as pl
 
         missing = [name for name in self.features if name not in frame.columns]
         if missing:
             raise InputError(
-                f"the rows lack the feature(s) {', '.join(missing)}; the model was trained with them"
+                f"the rows lack the feature(s) {', '.join(missing)}, which the model needs"
             )
         columns = []
         for name in self.features:
@@ -67,7 +68,7 @@ class Encoder:
                 columns.append(column.cast(pl.Float32).fill_null(float("nan")))
             else:
                 raise InputError(f"feature {name!r} must be a number, found {column.dtype}")
-        x = np.column_stack([one.cast(pl.Float32).to_numpy() for one in columns])
+        x = np.column_stack([codes.cast(pl.Float32).to_numpy() for codes in columns])
         x[np.isinf(x)] = np.nan
         return x
 
@@ -105,7 +106,10 @@ class Encoder:
 
 
 def as_class(label: pl.Series) -> pl.Series:
-    """Return the names of classes: text as it is, true and false as words, whole numbers without a point."""
+    """Return the names of classes.
+
+    Text as it is, true and false as words, whole numbers without a point.
+    """
     import polars as pl
 
     if not label.dtype.is_float():
@@ -134,13 +138,15 @@ def fit_encoder(
     classes = _in_order(label_rows)
     if task != "regression" and len(classes) < 2:
         raise InputError(
-            f"all {sum(label_rows.values()):,} training labels are {''.join(classes) or 'missing'} ({batches[0]} "
-            f"to {batches[-1]}): there is nothing to learn; check label in dataset.py, or train on more batches"
+            f"all {sum(label_rows.values()):,} training labels are "
+            f"{''.join(classes) or 'missing'} ({batches[0]} to {batches[-1]}): there is nothing to "
+            "learn; check label in dataset.py, or train on more batches"
         )
     if task == "binary" and len(classes) > 2:
         shown = ", ".join(classes[:5])
         raise InputError(
-            f"task is binary but the label has {len(classes)} classes ({shown}, ...): use task: multiclass"
+            f"task is binary but the label has {len(classes)} classes ({shown}, ...): "
+            "use task: multiclass"
         )
     levels = {
         name: tuple(sorted(level for level, rows in counts.items() if rows >= min_rows))

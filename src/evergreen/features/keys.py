@@ -1,4 +1,4 @@
-"""Row keys as numbers: which rows a model has learnt from, kept beside it in eight bytes a row."""
+"""Keys: row keys as numbers, which say what rows a model has learnt from in 8 bytes a row."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Places: which row of the delivered batch a row of features or of predictions was, where no key names it.
+"""Row numbers: which row of the delivered batch a row was, where no key names it.
 
-Rows without a key are known by a hash of what they hold, which tells a person nothing: here it
-becomes a number.
+Rows without a key are identified by a hash of what they hold, which says nothing to a person: here
+it becomes a number.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LONGEST = 30  # characters of a value
 def number_rows(
     dataset: Dataset, rows: pl.DataFrame, valid: pl.DataFrame, quarantined: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return `rows`, made from `valid` ones of a batch, with the number that each had when it was delivered.
+    """Return `rows` with the number that each had when its batch was delivered.
 
-    Of rows that hold the same, the first is the first. Without numbers in `quarantined` there is
-    none.
+    `rows`: made from the `valid` ones of the batch. Of rows that hold the same, the first is the
+    first. Without numbers in `quarantined` there is none.
     """
     if QUARANTINE_ROW not in quarantined.columns:
         return rows.with_columns(pl.lit(None, pl.UInt32).alias(ROW))
@@ -44,21 +44,24 @@ def number_rows(
     return found.drop(NTH)
 
 
-def tell_rows(project: Project, dataset: Dataset, part: Part, at: Iterable[int]) -> list[str]:
-    """Return, for the rows at these places of a part of the split, batch, number in it, and what they hold."""
-    told: dict[int, str] = {}
+def describe_rows(project: Project, dataset: Dataset, part: Part, at: Iterable[int]) -> list[str]:
+    """Return a phrase for each row at these places of a part of the split.
+
+    It names the batch, the row's number in it, and what it holds.
+    """
+    found: dict[int, str] = {}
     wanted, place = list(at), 0
     for batch in part.batches:
         rows = read_part(project, replace(part, batches=(batch,)), [CONTENT])
-        here = [one for one in wanted if place <= one < place + rows.height]
+        here = [row for row in wanted if place <= row < place + rows.height]
         if here:
-            texts = _tell_batch(project, dataset, batch, rows, [one - place for one in here])
-            told.update(zip(here, texts, strict=True))
+            texts = _describe_batch(project, dataset, batch, rows, [row - place for row in here])
+            found.update(zip(here, texts, strict=True))
         place += rows.height
-    return [told[one] for one in wanted]
+    return [found[row] for row in wanted]
 
 
-def _tell_batch(
+def _describe_batch(
     project: Project, dataset: Dataset, batch: str, rows: pl.DataFrame, at: list[int]
 ) -> list[str]:
     valid = pl.read_parquet(Manifest(project.validated).file(batch))
@@ -66,20 +69,22 @@ def _tell_batch(
     none = pl.DataFrame(schema={QUARANTINE_ROW: pl.UInt32})
     numbered = number_rows(dataset, rows, valid, pl.read_parquet(bad) if bad.exists() else none)[at]
     names = dataset.known_in_time
-    held = valid.with_columns(pl.Series(CONTENT, hash_keys(valid, names))).unique(
+    content = valid.with_columns(pl.Series(CONTENT, hash_keys(valid, names))).unique(
         CONTENT, keep="first"
     )
-    found = numbered.join(held, on=CONTENT, how="left", maintain_order="left").select(
+    found = numbered.join(content, on=CONTENT, how="left", maintain_order="left").select(
         ROW, *names[:SHOWN]
     )
     more = ", ..." if len(names) > SHOWN else ""
     return [
-        f"{batch}{f' row {row:,}' if row else ''}: " + ", ".join(map(_tell, names, values)) + more
+        f"{batch}{f' row {row:,}' if row else ''}: "
+        + ", ".join(map(_describe, names, values))
+        + more
         for row, *values in found.rows()
     ]
 
 
-def _tell(name: str, value: object) -> str:
+def _describe(name: str, value: object) -> str:
     text = "missing" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     return f"{name} {text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'}"
 

@@ -1,4 +1,4 @@
-"""Split: which rows train, which stop training early, and which neither has seen.
+"""Split: which rows train, which stop training early, and which judge.
 
 By time, where `time` in dataset.py says when (`moments.py`): the newest batch judges. Else by a
 hash of the key: a row has its part for ever, whatever comes later, so no champion has learnt from
@@ -41,7 +41,7 @@ AT = KEY + "at"
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one role: those of `batches` whose event time is at least `start` and before `end`.
+    """The rows of one role: of `batches`, with an event time from `start` to before `end`.
 
     With `shares`: those whose key hashes to a share of at least the first and below the second;
     `end` is then when the newest of the batches arrived.
@@ -55,7 +55,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows train, which stop training early, and which neither has seen.
+    """Which rows train, which stop training early, and which judge (`holdout`).
 
     `judged`: where rows are few, those that cross-validation judges; by time the newer half, by key
     all.
@@ -70,9 +70,9 @@ class Split:
     def read(cls, path: Path) -> Split:
         """Read a split back from JSON."""
         content = formats.unstamp(json.loads(path.read_text(encoding="utf-8")), path)
-        for one in filter(None, content.values()):
-            one["batches"] = tuple(one["batches"])
-            one["shares"] = tuple(one["shares"]) if one.get("shares") else None
+        for part in filter(None, content.values()):
+            part["batches"] = tuple(part["batches"])
+            part["shares"] = tuple(part["shares"]) if part.get("shares") else None
         judged = content.get("judged")
         train, validation, holdout = (Part(**content[role]) for role in ROLES)
         return cls(train, validation, holdout, Part(**judged) if judged else None)
@@ -83,7 +83,7 @@ class Split:
         return self.judged or self.holdout
 
     def before_holdout(self) -> Part:
-        """Return the rows that are neither the holdout's nor later: what a model learns from before it is judged."""
+        """Return the rows before the holdout: what a model learns from before it is judged."""
         batches = tuple(dict.fromkeys([*self.train.batches, *self.validation.batches]))
         if self.train.shares and self.validation.shares:
             return Part(
@@ -92,7 +92,10 @@ class Split:
         return Part(batches, None, self.validation.end)
 
     def all_rows(self) -> Part:
-        """Return the rows that the live model learns from: all, but for a holdout that stays out for ever (by key)."""
+        """Return the rows that the live model learns from.
+
+        All of them, but for a holdout that stays out for ever (by key).
+        """
         stays_out = self.holdout.shares and not self.judged
         return self.before_holdout() if stays_out else Part(tuple(self.batches()), None, None)
 
@@ -104,7 +107,7 @@ class Split:
 
     @property
     def newest_judges(self) -> bool:
-        """Whether the holdout is the newest batch, and not some of the rows of batches that train as well."""
+        """Whether the holdout is the newest batch as a whole."""
         return not self.judged and self.newest_apart
 
     @property
@@ -156,7 +159,7 @@ def _split_by_key(done: Manifest, batches: list[str], train_batches: int | None)
 
 
 def _find_judged(done: Manifest, split: Split) -> Part | None:
-    """Return the rows that cross-validation judges; None where they are of too few moments to be cut by time."""
+    """Return the rows that cross-validation judges; None where there are too few moments."""
     batches = tuple(split.batches())
     if split.holdout.shares:
         return Part(batches, None, split.holdout.end, (0.0, 1.0))
@@ -169,7 +172,7 @@ def _find_judged(done: Manifest, split: Split) -> Part | None:
 
 
 def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
-    """The newest batch is the holdout, the one before stops training early, those before train.
+    """Return the split: the newest batch judges, that before it stops early, the others train.
 
     With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than
     the start of the next part never trains, whatever batch it came in; where batches overlap in
@@ -187,9 +190,10 @@ def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None
         ].sort()
         if times.n_unique() < 3:
             raise InputError(
-                f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: add batches"
+                f"{len(times)} rows at {times.n_unique()} event times cannot be split by time: "
+                "add batches"
             )
-        cuts = [str(one) for one in cut_times(times)]
+        cuts = [str(cut) for cut in cut_times(times)]
         if not str(times[0]) < cuts[0] < cuts[1]:
             raise InputError(
                 f"{len(times)} rows cannot be split by time, too many share one moment: add batches"
@@ -227,7 +231,7 @@ def read_part(
 
 
 def within(rows: pl.DataFrame, shares: tuple[float, float]) -> pl.Series:
-    """Return which rows of a features file have a key that hashes to a share of [0, 1) within `shares`."""
+    """Return which rows of a features file have a key whose hash is within `shares` of [0, 1)."""
     share = pl.Series((hash_rows(rows) >> 32) / 2**32)
     return (share >= shares[0]) & (share < shares[1])
 
@@ -245,7 +249,8 @@ def _cut(done: Manifest, before: tuple[str, ...], after: str, beyond: str) -> st
         candidates = candidates.filter(candidates > datetime.fromisoformat(beyond))
     if candidates.is_empty():
         raise InputError(
-            f"no row of batch {after!r} is later than batch {before[-1]!r} begins: they cannot be split by time"
+            f"no row of batch {after!r} is later than the start of batch {before[-1]!r}: "
+            "they cannot be split by time"
         )
     lost = (
         len(earlier)

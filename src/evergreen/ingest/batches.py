@@ -1,4 +1,4 @@
-"""Ingest: take new batches from the source into `data/raw/`, once and for all."""
+"""Ingest: take new batches from the source into `data/raw/`, each of them once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from evergreen.finding import count, span
 from evergreen.ingest.manifest import Manifest, when
 from evergreen.ingest.moments import moments
 from evergreen.ingest.naming import natural
-from evergreen.ingest.sources import Offer, Source, open_source, typed
+from evergreen.ingest.sources import Offer, Source, open_source
+from evergreen.ingest.values import typed
 from evergreen.params import Params
 from evergreen.project import Project
 
@@ -38,10 +39,10 @@ class Ingested:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What an ingest would look at: batches new to `data/raw/`, or changed in the source; and what it passes over."""
+    """What an ingest would find in the source."""
 
-    offers: tuple[Offer, ...]
-    passed_over: tuple[str, ...]
+    offers: tuple[Offer, ...]  # batches new to `data/raw/`, or changed in the source
+    passed_over: tuple[str, ...]  # files that are no batch, each with why
 
 
 def ingest(
@@ -91,29 +92,33 @@ def ingest(
         write_entries(project.raw / EMPTY, empty)
     if not raw.entries:
         until = f" up to source.until ({params.source.until!r})" if params.source.until else ""
-        raise InputError(f"the source holds no batch{until}: look at source in params.yaml")
+        raise InputError(f"the source holds no batch{until}: check source in params.yaml")
     return Ingested(tuple(new), tuple(raw.in_order()), source.passed_over)
 
 
-def look(project: Project, dataset: Dataset, params: Params) -> Waiting:
-    """Return what `ingest` would look at, new to `data/raw/` or changed in the source, and what it would pass over."""
+def find_waiting(project: Project, dataset: Dataset, params: Params) -> Waiting:
+    """Return what `ingest` would find: batches that are new or changed, and files passed over."""
     raw, source = Manifest(project.raw), open_source(params.source, dataset)
     offers = _wanted(source.offers(), params, raw, (), following=False)
     known = read_entries(project.raw / EMPTY) | {
         name: entry["origin"] for name, entry in raw.entries.items()
     }
     return Waiting(
-        tuple(one for one in offers if known.get(one.name) != one.origin), source.passed_over
+        tuple(offer for offer in offers if known.get(offer.name) != offer.origin),
+        source.passed_over,
     )
 
 
 def check_unchanged(project: Project, besides: Sequence[str] = ()) -> None:
-    """Raise InputError where a file of `data/raw/`, `besides` these batches, is not what was ingested."""
+    """Raise InputError where a file of `data/raw/` is not what was ingested.
+
+    Files of the batches in `besides` are not checked.
+    """
     for batch, path in Manifest(project.raw).altered_by_batch(besides):
         how = "was changed after it was ingested" if path.exists() else "is missing"
         raise InputError(
-            f"{path} {how} (batch {batch!r}): bring it back with `dvc checkout --force data/raw` (or `dvc pull`), or take "
-            f"the batch again with `evergreen ingest {batch} --replace`"
+            f"{path} {how} (batch {batch!r}): restore it with `dvc checkout --force data/raw` (or "
+            f"`dvc pull`), or ingest the batch again with `evergreen ingest {batch} --replace`"
         )
 
 
@@ -134,7 +139,7 @@ def _wanted(
     by_name = {offer.name: offer for offer in offers}
     if unknown := [name for name in names if name not in by_name]:
         have = (
-            f"{count(len(offers), 'batch', 'batches')}, {span([one.name for one in offers])}"
+            f"{count(len(offers), 'batch', 'batches')}, {span([offer.name for offer in offers])}"
             if offers
             else "none"
         )
@@ -157,16 +162,16 @@ def _take(source: Source, dataset: Dataset, offer: Offer, raw: Manifest, replace
         return False
     if frame.is_empty():
         raise InputError(
-            f"batch {offer.name!r} has no rows: deliver it again, or take it out of the source"
+            f"batch {offer.name!r} has no rows: deliver it again, or remove it from the source"
         )
     path = raw.file(offer.name)
     known = raw.entries.get(offer.name)
     if known and path.exists() and not replace:
         if not _same(path, frame, dataset):
             raise InputError(
-                f"batch {offer.name!r} was ingested before with other content ({known['rows']:,} rows then, "
-                f"{frame.height:,} now): batches do not change; deliver it under a new name, or take it in place of "
-                f"the old one with `evergreen ingest {offer.name} --replace`"
+                f"batch {offer.name!r} was ingested before with other content ({known['rows']:,} "
+                f"rows then, {frame.height:,} now), and batches must not change: deliver it under "
+                f"a new name, or replace the old one with `evergreen ingest {offer.name} --replace`"
             )
         if known["origin"] != offer.origin:
             raw.update(offer.name, origin=offer.origin)
@@ -196,12 +201,12 @@ def _same(path: Path, frame: pl.DataFrame, dataset: Dataset) -> bool:
 
 
 def _arrival(raw: Manifest, dataset: Dataset) -> datetime:
-    """Return the time of a batch whose rows have none: now (UTC), and later than every batch that is there."""
+    """Return the time of a batch whose rows have none: now (UTC), and after every other batch."""
     now = datetime.now(UTC).replace(tzinfo=None)
     if dataset.has_time_column:
         return now
     ends = [
-        datetime.fromisoformat(one["end"]) + timedelta(microseconds=1)
-        for one in raw.entries.values()
+        datetime.fromisoformat(entry["end"]) + timedelta(microseconds=1)
+        for entry in raw.entries.values()
     ]
     return max([now, *ends])

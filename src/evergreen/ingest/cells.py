@@ -1,4 +1,4 @@
-"""Cells: what a database's driver hands out, as columns: its own kinds of values become text."""
+"""Cells: what a database's driver returns, as columns; its own kinds of values become text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from evergreen.errors import InputError
 
-ALIKE = (
+KINDS = (  # values of one kind fit into one column
     (bool, int, float, Decimal),
     (str,),
     (bytes, memoryview, bytearray),
@@ -39,7 +39,7 @@ def to_frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pl.DataFram
 
 def _column(name: str, values: list[Any]) -> pl.Series:
     kinds = {type(value) for value in values} - {type(None)}
-    if len({at for at, alike in enumerate(ALIKE) for kind in kinds if issubclass(kind, alike)}) > 1:
+    if len({at for at, types in enumerate(KINDS) for kind in kinds if issubclass(kind, types)}) > 1:
         values = [None if value is None else _as_text(name, value) for value in values]
     elif Decimal in kinds:
         values = _decimals(values)
@@ -66,7 +66,10 @@ def _as_text(name: str, value: Any) -> str:
 
 
 def _decimals(values: list[Any]) -> list[Any]:
-    """Return decimal numbers as polars can hold them: as they are, else as floats (NaN, infinity), else as text."""
+    """Return decimal numbers as polars can hold them: as they are, else as floats, else as text.
+
+    Floats where some are NaN or infinite, text where they have too many digits.
+    """
     numbers = [value for value in values if isinstance(value, Decimal)]
     finite = [value for value in numbers if value.is_finite()]
     after = max((-int(value.as_tuple().exponent) for value in finite), default=0)
@@ -87,10 +90,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [
-            _plain(one)
-            for one in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)
-        ]
+        items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+        return [_plain(item) for item in items]
     return str(value)

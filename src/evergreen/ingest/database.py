@@ -1,4 +1,4 @@
-"""A database as a source: the rows of a query, cut into batches by their time."""
+"""Database: the rows of a SQL query as a source, cut into batches by their time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.ingest.cells import to_frame
 from evergreen.ingest.dialect import blank
-from evergreen.ingest.sources import PERIODS, Offer, first_line, parse
+from evergreen.ingest.sources import PERIODS, Offer, first_line
+from evergreen.ingest.values import parse
 from evergreen.params import Source as SourceParams
 from evergreen.redact import expand
 
@@ -48,8 +49,8 @@ class Sql:
         self.lag = timedelta(hours=params.lag_hours)
         if not dataset.has_dates:
             raise InputError(
-                "source.kind: 'sql' cuts rows into batches by time: name a column of times as time in dataset.py, or export the "
-                "rows to files, one for each batch (kind: files)"
+                "source.kind: 'sql' cuts rows into batches by time: name a column of times as time "
+                "in dataset.py, or export the rows to files, one for each batch (kind: files)"
             )
 
     def offers(self) -> list[Offer]:
@@ -105,8 +106,9 @@ class Sql:
         )
         if edges["timeless"].item():
             raise InputError(
-                f"source.query: {edges['timeless'].item():,} rows have no {self.dataset.time}, and would be in no batch: leave "
-                f"them out in the query, with WHERE {self._quoted(self.dataset.time)} IS NOT NULL"
+                f"source.query: {edges['timeless'].item():,} rows have no {self.dataset.time}, and "
+                "would be in no batch: exclude them in the query, with WHERE "
+                f"{self._quoted(self.dataset.time)} IS NOT NULL"
             )
         return edges
 
@@ -123,13 +125,16 @@ class Sql:
                 f"{seconds} AS {column}" if isinstance(value, (int, float)) else "2024-05-03 08:30"
             )
             raise InputError(
-                f"source.query returns no times in {self.dataset.time!r}, but {value!r}: make times of them in the query, such "
-                f"as {how}"
+                f"source.query returns no times in {self.dataset.time!r}, but {value!r}: "
+                f"convert them to times in the query, such as {how}"
             )
         return moment
 
     def _edge(self, moment: datetime) -> Any:
-        """Return a moment as the time column has it: text (an ISO date sorts before all of its day), date or time."""
+        """Return a moment as the time column has it: text, date or time.
+
+        As text it is an ISO date, which sorts before all times of its day.
+        """
         from sqlalchemy import literal
 
         oldest = self._edges["oldest"].item()
@@ -139,7 +144,7 @@ class Sql:
         return literal(moment.replace(tzinfo=UTC) if aware else moment)
 
     def _batch(self) -> FromClause:
-        """Return the query as a table called `batch`, whose time column is quoted as the database does it."""
+        """Return the query as a table called `batch`, its time column quoted for the database."""
         from sqlalchemy import column, quoted_name, text
 
         # Lower case stands for upper case, unquoted
@@ -181,7 +186,8 @@ def fill_in(url: str, where: str) -> str:
         raise InputError(f"{where}: the environment lacks {', '.join(lacking)}")
     if filled.partition("://")[2].partition("?")[0].count("@") > 1:
         raise InputError(
-            f"{where}: the name or password before the host holds '@': write %40 for it (%3A for :, %2F for /)"
+            f"{where}: the name or password before the host holds '@': "
+            "write %40 for it (%3A for :, %2F for /)"
         )
     return filled
 

@@ -1,4 +1,4 @@
-"""Dialect: how a system writes numbers and dates as text, turned into how everybody reads them.
+"""Dialect: numbers and dates as a system writes them, turned into standard notation.
 
 What is not written so stays as it is, and validation names it: nothing is guessed.
 """
@@ -18,14 +18,29 @@ ISO = "%Y-%m-%d %H:%M:%S%.f"
 ISO_LIKE = r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)"
 ISO_PLAIN = r"^\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
 ZONE = r"(?:UTC|GMT|[Zz]|[+-]\d{2}(?::?\d{2})?)"
-ISO_ZONED = rf"^(\d{{4}}-\d{{1,2}}-\d{{1,2}})[T ](\d{{2}}:\d{{2}})(:\d{{2}}(?:[.,]\d+)?)? ?({ZONE})(?:\[[\w/+-]+\])?$"
+ISO_ZONED = (
+    r"^(\d{4}-\d{1,2}-\d{1,2})[T ](\d{2}:\d{2})(:\d{2}(?:[.,]\d+)?)?"
+    rf" ?({ZONE})(?:\[[\w/+-]+\])?$"
+)
 FRACTION = r"(:\d{2}),(\d+)"  # of a second, as a log writes it
 # Microseconds in one of each
 UNITS = dict(zip(EPOCHS, (1_000_000.0, 1_000.0, 1.0, 0.001), strict=True))
 # 1971 to 2200: no number counts in two of these units
 SINCE_1970 = (31_536_000_000_000, 7_258_118_400_000_000)
-DIGITS = {"Y": r"\d{4}", "G": r"\d{4}", "y": r"\d{2}", "b": r"\p{L}{3}", "B": r"\p{L}{3,}", "p": r"[AaPp][Mm]", "f": r"(\.\d+)?",
-          "z": r"[+-]\d{2}:?\d{2}", "q": "[1-4]", "V": r"\d{2}", "u": "[1-7]", "j": r"\d{3}"}  # fmt: skip
+DIGITS = {
+    "Y": r"\d{4}",
+    "G": r"\d{4}",
+    "y": r"\d{2}",
+    "b": r"\p{L}{3}",
+    "B": r"\p{L}{3,}",
+    "p": r"[AaPp][Mm]",
+    "f": r"(\.\d+)?",
+    "z": r"[+-]\d{2}:?\d{2}",
+    "q": "[1-4]",
+    "V": r"\d{2}",
+    "u": "[1-7]",
+    "j": r"\d{3}",
+}
 PLAIN = (  # what people write around the same date -> how it is read
     (r"^(?i)(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +", ""),
     (r" +\([\p{L} ]+\)$", ""),  # a zone in words after its offset
@@ -45,7 +60,10 @@ MOMENT = pl.Datetime("us")
 
 @dataclass(frozen=True)
 class Dialect:
-    """The decimal sign, the sign between thousands (None: there is none), and formats of dates besides ISO 8601."""
+    """How numbers and dates are written.
+
+    `thousands`: the sign between them; None: there is none. `dates`: formats besides ISO 8601.
+    """
 
     decimal: str = "."
     thousands: str | None = None
@@ -70,22 +88,25 @@ class Dialect:
         plain = text.str.replace_all(self.thousands, "", literal=True) if self.thousands else text
         plain = plain.str.replace(self.decimal, ".", literal=True)
         foreign = text.str.contains(r"^[+-]?[\d.,]+$") & text.str.contains(r"[.,]")
-        told = text + f" (decimal sign is {self.decimal!r})"
-        chosen = pl.when(written).then(plain).when(foreign).then(told).otherwise(column)
+        marked = text + f" (decimal sign is {self.decimal!r})"
+        chosen = pl.when(written).then(plain).when(foreign).then(marked).otherwise(column)
         return pl.select(chosen).to_series().alias(column.name)
 
     def read_times(self, column: pl.Series) -> pl.Series:
-        """Return the dates and times in a column of text in ISO 8601, by the first of the formats that fits each."""
+        """Return a column of text with its dates and times in ISO 8601.
+
+        Each is read by the first of the formats that fits it.
+        """
         if not self.dates:
             return column
         text = column.str.strip_chars()
         known = pl.when(read_iso(text).is_not_null()).then(text)
-        told = [self.parse(text, form).dt.strftime(ISO) for form in self.dates]
-        return pl.select(pl.coalesce(known, *told, column)).to_series().alias(column.name)
+        read = [self.parse(text, form).dt.strftime(ISO) for form in self.dates]
+        return pl.select(pl.coalesce(known, *read, column)).to_series().alias(column.name)
 
     @staticmethod
     def parse(text: pl.Series, form: str) -> pl.Series:
-        """Return the moments that `text` tells in the format `form`; null where it does not fit, to the digit.
+        """Return the moments that `text` holds in the format `form`; null where it does not fit.
 
         Formats are those of strptime; `%q` besides is a quarter, and `EPOCHS` are numbers. What
         lacks a day is its first; what has a zone becomes UTC.
@@ -109,7 +130,7 @@ class Dialect:
 
 
 def blank(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
-    """Return `frame` without the values that say that there is none: texts, or numbers written as `nulls` are."""
+    """Return `frame` with null for values that mean "no value": the texts or numbers in `nulls`."""
     if not nulls:
         return frame
     numbers = [float(text) for text in nulls if re.fullmatch(NUMBER, text)]
@@ -129,7 +150,7 @@ def blank(frame: pl.DataFrame, nulls: Sequence[str]) -> pl.DataFrame:
 
 
 def plain_times(text: pl.Series) -> pl.Series:
-    """Return dates and times without what people write around them: weekdays, ordinals, zones in words."""
+    """Return dates and times without weekdays, ordinals and zones in words."""
     for written, plain in PLAIN:
         text = text.str.replace_all(written, plain)
     return text
@@ -139,14 +160,14 @@ def shape_of(form: str) -> str:
     """Return the pattern of what is written in a format, for `plain_times`."""
     close = re.search(r"%\w%\w", form)  # digits without anything between: two for each
     few = r"\d{2}" if close else r"\d{1,2}"
-    shape = re.sub(r"%(?:\\\.)?(\w)", lambda one: DIGITS.get(one[1], few), re.escape(form))
+    shape = re.sub(r"%(?:\\\.)?(\w)", lambda sign: DIGITS.get(sign[1], few), re.escape(form))
     return f"^{shape}$"
 
 
 def read_iso(text: pl.Series) -> pl.Series:
-    """Return the moments in ISO 8601 that `text` tells, those with an offset or in UTC as UTC; null for the others.
+    """Return the moments that `text` holds in ISO 8601; null where it holds none.
 
-    Nothing is cut: what is finer than microseconds is no such moment.
+    Those with an offset become UTC. Nothing is cut: what is finer than microseconds is null.
     """
     text = text.str.replace(FRACTION, "$1.$2")
     finer = text.str.contains(r"\.[0-9]{6}[0-9]*[1-9]")
@@ -178,7 +199,7 @@ def _read_zoned(text: pl.Series) -> pl.Series:
 
 
 def _since_1970(text: pl.Series, unit: float) -> pl.Series:
-    """Return moments counted since 1970 in units of so many microseconds; finer parts than these are cut."""
+    """Return moments counted since 1970 in units of so many microseconds; finer parts are cut."""
     whole = text.str.replace(r"^(\d+)\.0*$", "$1").cast(pl.Int64, strict=False)
     exact = whole // round(1 / unit) if unit < 1 else whole * round(unit)
     rough = (text.cast(pl.Float64, strict=False) * unit).round()

@@ -1,4 +1,4 @@
-"""Listing: which files of a folder are batches and how each is read; which are passed over, and why."""
+"""Listing: which files of a folder are batches, and why others are passed over."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 KINDS = {
-    ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".tab": "tsv", ".txt": "txt", ".parq": "parquet", ".pq": "parquet",
-}  # fmt: skip
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".tab": "tsv",
+    ".txt": "txt",
+    ".parq": "parquet",
+    ".pq": "parquet",
+}
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 READ = f"{', '.join(KINDS)}, or one of these and {', '.join(PACKED)}"
 # Files of the project's own, beside those of batches
@@ -46,34 +52,40 @@ OTHERS = {
     "a spreadsheet: export it as CSV": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
     "an archive: unpack it": (".zip", ".tar", ".tgz", ".tbz2", ".7z", ".rar"),
     "of another format: save it as CSV or Parquet": (
-        ".json", ".jsonl", ".ndjson", ".xml", ".feather", ".arrow", ".ipc", ".orc", ".avro", ".sav", ".dta", ".sas7bdat",
-        ".xpt", ".rds", ".rdata", ".pkl", ".pickle", ".h5", ".hdf5", ".db", ".sqlite", ".sqlite3", ".duckdb",
+        ".json", ".jsonl", ".ndjson", ".xml", ".feather", ".arrow", ".ipc", ".orc", ".avro", ".sav",
+        ".dta", ".sas7bdat", ".xpt", ".rds", ".rdata", ".pkl", ".pickle", ".h5", ".hdf5", ".db",
+        ".sqlite", ".sqlite3", ".duckdb",
     ),
-    f"packed, and its name does not say what is in it: call it NAME.csv{PACKED[0]} or the like": PACKED,
+    f"packed, and its name does not say what is in it: rename it to NAME.csv{PACKED[0]}": PACKED,
 }  # fmt: skip
-SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-           stat.S_IFDIR: "a folder"}  # fmt: skip
+SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the name of a file says: what its batch is called, csv, tsv, txt or parquet, and how it is packed."""
+    """What the name of a file says."""
 
-    batch: str
-    kind: str
-    packed: str = ""
+    batch: str  # what its batch is called
+    kind: str  # csv, tsv, txt or parquet
+    packed: str = ""  # the ending that says how
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The path of each batch's file, and a phrase for each file that is passed over: its name, and why."""
+    """The files of a folder, sorted out."""
 
-    files: Mapping[str, str]
-    passed_over: tuple[str, ...] = ()
+    files: Mapping[str, str]  # batch -> path
+    passed_over: tuple[str, ...] = ()  # "name (why)" for each file that is no batch
 
 
 def form_of(path: str) -> Form | None:
-    """Return what the name of a file says, in capitals or not; None where it is of no kind that can be read."""
+    """Return what the name of a file says, whatever its case; None where it cannot be read."""
     name = path.rsplit("/", 1)[-1]
     packed = next((end for end in PACKED if name.lower().endswith(end)), "")
     bare = name.removesuffix(name[len(name) - len(packed) :]) if packed else name
@@ -87,10 +99,11 @@ def sort_out(
     encoding: str,
     columns: Collection[str],
 ) -> Listing:
-    """Return which of a folder's `entries` (as fsspec lists them) are batches, and which are passed over.
+    """Return which of a folder's `entries` are batches, and which are passed over.
 
-    `columns`: those that the first line of a .txt file names where it is a table. Raises InputError
-    for a name that no batch can have, and where two files would be the same batch.
+    `entries`: as fsspec lists them. `columns`: those that the first line of a .txt file names where
+    it is a table. Raises InputError for a name that no batch can have, and where two files would be
+    the same batch.
     """
     files: dict[str, str] = {}
     passed = []
@@ -108,7 +121,7 @@ def sort_out(
 
 
 def separator_of(content: bytes, encoding: str, columns: Collection[str]) -> str | None:
-    """Return what separates the fields of a text whose first line names most of the `columns`; else None."""
+    """Return what separates the fields of a text; None if its first line lacks most `columns`."""
     lines = content[:HEAD].decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[:1]
     wanted = set(columns)
     for separator in SEPARATORS:
@@ -136,7 +149,7 @@ def open_packed(file: BinaryIO, packed: str) -> BinaryIO:
 
 
 def special(path: str) -> str | None:
-    """Return what is wrong with a path of this machine that is no file; None for a file, "" for one that is gone."""
+    """Return what a local path is instead of a file; None for a file, "" for one that is gone."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)  # noqa: PTH116
     except FileNotFoundError:
@@ -149,7 +162,7 @@ def special(path: str) -> str | None:
 
 
 def is_local(filesystem: AbstractFileSystem) -> bool:
-    """Say whether the paths of a file system are those of this machine."""
+    """Return whether the paths of a file system are those of this machine."""
     from fsspec.implementations.local import LocalFileSystem
 
     return isinstance(filesystem, LocalFileSystem)
@@ -173,9 +186,9 @@ def _why_not(
         or name.lower() in NOISE
         or (name.startswith((".", "_")) and not form)
     ):
-        return ""  # of the system's, of an office's, marks that other tools leave
+        return ""  # files of the system, of an office suite, marks that other tools leave
     if name.startswith("."):
-        return "hidden: its name begins with a point"
+        return "hidden: its name begins with a dot"
     if folder:
         return "a folder: source.path can be a pattern, such as inbox/*/*.csv"
     if name.lower().endswith(UNFINISHED):
@@ -195,21 +208,23 @@ def _why_no_table(
     try:
         with filesystem.open(path, "rb") as file:
             head = open_packed(file, form.packed).read(HEAD)
-        told = separator_of(head, encoding, columns)
+        separator = separator_of(head, encoding, columns)
     except (OSError, EOFError, LookupError, lzma.LZMAError, csv.Error) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
-    return None if told else "its first line does not name the columns of dataset.py"
+    return None if separator else "its first line does not name the columns of dataset.py"
 
 
 def _checked(path: str, batch: str, files: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", batch):
         raise InputError(
-            f"{path}: a batch is called like its file: use letters, digits, '.', '_' and '-' only"
+            f"{path}: a batch is named after its file: use only letters, digits, '.', '_' and '-'"
         )
     if batch in RESERVED:
         raise InputError(
-            f"{path}: a batch cannot be called {batch!r}, a file of the project is: rename it"
+            f"{path}: a batch cannot be called {batch!r}, which is reserved: rename the file"
         )
     if batch in files:
-        raise InputError(f"{files[batch]} and {path} would both be the batch {batch!r}: rename one")
+        raise InputError(
+            f"{files[batch]} and {path} would both be the batch {batch!r}: rename one of them"
+        )
     return batch

@@ -1,4 +1,4 @@
-"""What a data folder holds, batch by batch, so that only new batches cost work."""
+"""Manifest: what a data folder holds, batch by batch, so that only new batches cost work."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import polars as pl
 from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_entries
-from evergreen.ingest.naming import natural
+from evergreen.ingest.naming import Place, natural
 
 Entry = dict[str, Any]
 
 
 class Manifest:
-    """`manifest.json` of a data folder: the batches that are complete there, and what each was made from.
+    """`manifest.json` of a data folder: which batches are complete, and what each was made from.
 
     A file without an entry is a leftover of a killed run and is written anew.
     """
@@ -38,10 +38,15 @@ class Manifest:
                 formats.check(entry.get(formats.NUMBER, 1), self.path)
 
     def in_order(self) -> dict[str, Entry]:
-        """Return the entries by event time, oldest first; a few rows far from the others do not move a batch."""
-        return dict(
-            sorted(self.entries.items(), key=lambda one: (one[1]["middle"], natural(one[0])))
-        )
+        """Return the entries by event time, oldest first.
+
+        By the middle row of each, so that a few rows far from the others do not move a batch.
+        """
+
+        def place(batch: str) -> tuple[str, Place]:
+            return self.entries[batch]["middle"], natural(batch)
+
+        return {batch: self.entries[batch] for batch in sorted(self.entries, key=place)}
 
     def file(self, batch: str, suffix: str = ".parquet") -> Path:
         """Return where `batch` lies in this folder."""
@@ -77,7 +82,7 @@ class Manifest:
         return str(self.entries[batch]["files"][f"{self.folder.name}/{batch}{suffix}"])
 
     def altered(self, besides: Collection[str] = ()) -> list[Path]:
-        """Return the files, `besides` these batches', that are missing or not as they were recorded."""
+        """Return the files that are missing or altered; those of batches in `besides` excepted."""
         return [path for _, path in self.altered_by_batch(besides)]
 
     def altered_by_batch(self, besides: Collection[str] = ()) -> Iterator[tuple[str, Path]]:
@@ -107,7 +112,7 @@ class Manifest:
         path = self.file(batch)
         if not path.is_file() or sha256_of_file(path) != self.version(batch):
             raise InputError(
-                f"{path} is missing or was changed: bring it back with `{self._checkout()}`"
+                f"{path} is missing or was changed: restore it with `{self._checkout()}`"
             )
 
     def write(self) -> None:
@@ -129,7 +134,7 @@ class Manifest:
 
 
 def when(times: pl.Series) -> dict[str, str]:
-    """Return where the rows of a batch lie in time: first, middle, last; empty where none has a time."""
+    """Return when the first, middle and last row of a batch were; empty where none has a time."""
     ranked = times.drop_nulls().sort()
     last = len(ranked) - 1
     places = {"start": 0, "middle": last // 2, "end": last}

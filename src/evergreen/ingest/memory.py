@@ -1,4 +1,7 @@
-"""Memory: whether a table fits into what is free, asked before it is made: a small file may hold a large one."""
+"""Memory: whether a table fits into free memory, checked before it is read.
+
+A small file may hold a large table.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ STEP = 2**22  # bytes that are unpacked at once
 
 
 def free_memory() -> float:
-    """Return how many bytes this process may still take: of the machine, the container, the shell (`ulimit -v`)."""
+    """Return how many bytes this process may still take.
+
+    The least of what machine, container and shell (`ulimit -v`) leave.
+    """
     import psutil
 
     return min(psutil.virtual_memory().available, *_limits())
@@ -38,8 +44,9 @@ def check_size(needed: float, path: str) -> None:
     """Raise InputError where a table of `needed` bytes, out of the file at `path`, does not fit."""
     if needed > (free := free_memory()):
         raise InputError(
-            f"{path} takes {needed / 1e9:,.1f} GB of memory or more as a table, and {free / 1e9:,.1f} GB are free: cut "
-            "it into smaller files, one for each batch, or take it on a larger machine"
+            f"{path} takes at least {needed / 1e9:,.1f} GB of memory as a table, and "
+            f"{free / 1e9:,.1f} GB are free: split it into smaller files, one for each batch, "
+            "or use a larger machine"
         )
 
 
@@ -50,7 +57,10 @@ def check_text(content: bytes, separator: str, path: str) -> None:
 
 
 def check_parquet(source: bytes | Path, path: str) -> None:
-    """Raise InputError where the values of a Parquet file do not fit; its pages say little, as they are packed."""
+    """Raise InputError where the values of a Parquet file do not fit.
+
+    Counted by values: the size of its pages says little, as they are packed.
+    """
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
@@ -58,7 +68,7 @@ def check_parquet(source: bytes | Path, path: str) -> None:
         with ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             about = file.metadata
     except (ArrowException, OSError):
-        return  # damaged: who reads it says so
+        return  # damaged: reading it says so
     size = 0.0
     for part in (about.row_group(at) for at in range(about.num_row_groups)):
         for column in (part.column(at) for at in range(part.num_columns)):
@@ -91,7 +101,7 @@ def _limits() -> Iterator[float]:
             yield max(0, room - psutil.Process().memory_info().vms)
     for names in LIMITS:
         with suppress(OSError, ValueError):  # "max": there is no limit
-            told = [(CONTAINER / name).read_text(encoding="ascii") for name in names]
+            texts = [(CONTAINER / name).read_text(encoding="ascii") for name in names]
             # Given back when needed
-            files = re.search(r"^(?:total_)?inactive_file (\d+)$", told[2], re.MULTILINE)
-            yield max(0, int(told[0]) - int(told[1]) + int(files[1] if files else 0))
+            files = re.search(r"^(?:total_)?inactive_file (\d+)$", texts[2], re.MULTILINE)
+            yield max(0, int(texts[0]) - int(texts[1]) + int(files[1] if files else 0))

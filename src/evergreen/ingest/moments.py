@@ -1,9 +1,8 @@
 """Moments: when the event of a row happened, as `time` in `dataset.py` says.
 
 `time` names a column of times, or one of numbers that grow with time (a year, a week, a day: each
-counts as a day), or is
-`ORDER`: rows and batches come in the order of time. Empty, nothing says when, and only arrivals of
-batches are known.
+counts as a day), or is `ORDER`: rows and batches come in the order of time. Where it is empty,
+nothing says when, and only arrivals of batches are known.
 """
 
 from __future__ import annotations
@@ -21,7 +20,10 @@ FARTHEST = 700_000  # of such days, on both sides: about the years 50 to 3800
 
 
 def moment(dataset: Dataset, arrived: datetime) -> pl.Expr:
-    """Return the moment of a row; `arrived`: when its batch did. In order, each is a microsecond after the one before."""
+    """Return the moment of a row; `arrived`: when its batch did.
+
+    In order of time, each row is a microsecond after the row before.
+    """
     if dataset.time == ORDER:
         return pl.lit(arrived, pl.Datetime("us")) + pl.duration(microseconds=pl.col(PLACE))
     if not dataset.has_time_column:
@@ -32,9 +34,10 @@ def moment(dataset: Dataset, arrived: datetime) -> pl.Expr:
 
 
 def moments(dataset: Dataset, rows: pl.DataFrame, arrived: datetime) -> pl.Series:
-    """Return the moments of rows of a batch that are known; of what is no time yet, as validation will say, none.
+    """Return the moments of the rows of a batch that are known.
 
-    Raises InputError where a number is too large to count days.
+    Of a column that is no time yet there are none: validation will say so. Raises InputError where
+    a number is too large to count days.
     """
     if not dataset.has_time_column:
         return pl.Series(
@@ -49,7 +52,7 @@ def moments(dataset: Dataset, rows: pl.DataFrame, arrived: datetime) -> pl.Serie
         return pl.Series([""])
     if beyond := times.filter(times.abs() > FARTHEST).head(1).to_list():
         raise InputError(
-            f"dataset.py: time is {dataset.time!r}, a number up to {beyond[0]:,}: too large to count days; give a smaller "
-            "one, or a time, in the source"
+            f"dataset.py: time is {dataset.time!r}, a number up to {beyond[0]:,}, too large to "
+            "count days: use a smaller number or a time in the source"
         )
     return times.to_frame().select(moment(dataset, arrived)).to_series()

@@ -1,4 +1,4 @@
-"""Naming: the order of batches by name, as people count them."""
+"""Naming: the natural order of batches by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Place = tuple[tuple[str | int, ...], str]
 
 
 def natural(name: str) -> Place:
-    """Return where `name` stands among others, as a key to sort by: digits count as the number they write.
+    """Return a key to sort names by, in which digits count as the number they write.
 
     So 9 comes before 10, 2024-2 before 2024-10 and v1.9 before v1.10; 01 and 1 stand beside each
     other.

@@ -183,7 +183,7 @@ def survive(do: Callable[[], object], said: str = "") -> str:
 
 def main() -> None:
     """Watch the source of the project around the working directory until told to stop."""
-    from evergreen.ingest.batches import look
+    from evergreen.ingest.batches import find_waiting
     from evergreen.params import load
 
     project, kind = Project.find(), "files"
@@ -192,7 +192,7 @@ def main() -> None:
         nonlocal kind
         params = load(project.params)  # a person may have changed it
         kind = params.source.kind
-        return look(project, project.dataset, params)
+        return find_waiting(project, project.dataset, params)
 
     def guard_models() -> None:
         for what in guard.look():

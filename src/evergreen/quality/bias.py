@@ -17,8 +17,8 @@ import polars as pl
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.features.featurize import summarize
 from evergreen.features.keys import KEY
-from evergreen.features.prepare import summarize
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME, Split, read_part
 from evergreen.finding import Finding, percent
 from evergreen.params import Bias

@@ -11,8 +11,8 @@ import polars as pl
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.features.featurize import featurize_unlabelled
 from evergreen.features.keys import key_columns
-from evergreen.features.prepare import featurize_unlabelled
 from evergreen.features.split import TIME
 from evergreen.scoring.predictions import PREDICTION
 

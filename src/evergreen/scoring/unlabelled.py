@@ -15,9 +15,10 @@ import polars as pl
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.ingest.folder import Files
 from evergreen.ingest.listing import READ, form_of
 from evergreen.ingest.manifest import Manifest
-from evergreen.ingest.sources import Files, typed
+from evergreen.ingest.values import typed
 from evergreen.params import Source as SourceParams
 from evergreen.project import Project
 from evergreen.redact import expand, holds_secret

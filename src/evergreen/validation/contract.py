@@ -13,7 +13,7 @@ import polars as pl
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
-from evergreen.ingest.sources import parse
+from evergreen.ingest.values import parse
 from evergreen.params import Params
 from evergreen.params import Validate as ValidateParams
 from evergreen.project import Project

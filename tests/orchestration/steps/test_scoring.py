@@ -14,7 +14,7 @@ from prefect.logging import disable_run_logger
 
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
-from evergreen.features.prepare import featurize_unlabelled
+from evergreen.features.featurize import featurize_unlabelled
 from evergreen.orchestration.steps import scoring
 from evergreen.orchestration.steps.job import Job
 from evergreen.scoring.predictions import Kept, Scorer, keep, read_sketch

@@ -25,7 +25,7 @@ def ingest(run: Run) -> Any:
     from evergreen.ingest.listing import few
 
     job, run.steps["ingest"] = run.job, "skipped"
-    seen = batches.look(job.project, job.dataset, job.params)
+    seen = batches.find_waiting(job.project, job.dataset, job.params)
     if seen.passed_over:
         get_run_logger().warning("passed over in the source: %s", few(seen.passed_over))
     done = run_stage(

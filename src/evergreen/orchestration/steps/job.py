@@ -137,7 +137,7 @@ class Job:
 
     def rows_of(self, model: Any) -> Any:
         """Return what gives rows of features files the features and the label that `model` was made for."""
-        from evergreen.features.prepare import features_of
+        from evergreen.features.featurize import features_of
 
         return lambda rows: features_of(
             self.project, self.dataset, rows, model.definition, self.params.task

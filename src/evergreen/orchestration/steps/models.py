@@ -225,13 +225,13 @@ def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasR
 
     from evergreen.evaluation.evaluate import MODEL
     from evergreen.features.keys import KEY
-    from evergreen.features.row_numbers import tell_rows
+    from evergreen.features.row_numbers import describe_rows
     from evergreen.features.split import Split, read_part
     from evergreen.quality.label_noise import Predicted, find_label_noise
 
     holdout = Split.read(job.project.features / "split.json").judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
-    tell = None if job.dataset.key else partial(tell_rows, job.project, job.dataset, holdout)
+    tell = None if job.dataset.key else partial(describe_rows, job.project, job.dataset, holdout)
     predicted = Predicted(
         evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell
     )

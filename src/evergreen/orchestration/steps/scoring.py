@@ -77,7 +77,7 @@ def validate(job: Job, plan: Plan) -> Any:
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
     from evergreen.features.definition import Definition
-    from evergreen.features.prepare import featurize_unlabelled
+    from evergreen.features.featurize import featurize_unlabelled
     from evergreen.features.row_numbers import number_rows
     from evergreen.features.split import TIME
     from evergreen.scoring.predictions import keep
