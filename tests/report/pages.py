@@ -39,3 +39,25 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         for tag in self.open:
             self.found[tag][-1] += data
+
+
+ATTACKS = (
+    '<script>alert(\'1\')</script>" onclick="x"&\x00\u202e',
+    "'><svg/onload=x>",
+    "{{ 7 * 7 }}{% raw %}{# gone #}",
+    "</style></title><img src=x onerror=y>",
+)
+
+
+def check_harmless(content: str, attack: str) -> None:
+    """Check that a page shows `attack` as the text it is, and obeys nothing in it."""
+    page = Page(content)
+    assert not page.unbalanced
+    assert not page.open
+    assert not page.tags & {"script", "img"}
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert "onload" not in page.attributes
+    assert "49" not in page.found["h1"]
+    assert not set(content) & {"\x00", "\u202e"}
+    shown = attack.replace("\x00", "\ufffd").replace("\u202e", "\ufffd")
+    assert any(shown in text for texts in page.found.values() for text in texts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report.pages import Page
+from report.pages import ATTACKS, Page, check_harmless
 
 from evergreen.finding import Finding, Kind
 from evergreen.params import Bias
@@ -239,3 +239,11 @@ def test_page_is_written_where_reports_lie(tmp_path: Path, bounds: Bias | None) 
     path = write_bias_page(Project(tmp_path), WHOLE, "Data bias", bounds)
     assert path == tmp_path / "reports" / "bias.html"
     assert path.read_text(encoding="utf-8") == bias_page(WHOLE, "Data bias", bounds or Bias())
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_names_of_columns_levels_and_batches_are_text(attack: str) -> None:
+    columns: dict[str, Kind] = {attack: "text", "n": "share"}
+    hostile = Finding("missing", attack, 0.5, attack, "share", "", columns, ((attack, 0.5),), "n")
+    shown = replace(report(hostile), batches=(attack,), newest=attack)
+    check_harmless(bias_page(shown, attack, Bias()), attack)

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from report.pages import ATTACKS, check_harmless
 
 from evergreen.project import Project
 from evergreen.report.monitoring_page import SHOWN, Story, monitoring_page, write_monitoring_page
@@ -140,3 +141,21 @@ def test_values_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     path = write_monitoring_page(project, story())
     assert path == tmp_path / "reports" / "monitoring.html"
     assert path.read_text() == monitoring_page(story())
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_names_of_models_columns_batches_and_metrics_are_text(attack: str) -> None:
+    hostile = seen(attack, columns=(shift(attack, 0.5),))
+    hostile |= {"real": {attack: hostile["real"]["roc_auc"]}, "unfit": [attack]}
+    page = monitoring_page(
+        story(
+            model=attack,
+            version=attack,
+            metric=attack,
+            seen=[hostile],
+            decisions=[(attack, attack, attack)],
+            marks={attack: [attack]},
+        )
+    )
+    check_harmless(page, attack)
+    chart(page)

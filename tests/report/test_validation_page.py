@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from report.pages import Page
+from report.pages import ATTACKS, Page, check_harmless
 
 from evergreen.report.validation_page import NEWEST, validation_page
 from evergreen.validation.report import BatchReport, Check
@@ -203,3 +203,9 @@ def test_data_is_shown_and_never_obeyed() -> None:
     shown = '<script>alert(\'1\')</script>" onclick="x"&\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'
     assert page.found["li"] == [shown, shown]
     assert shown in page.found["code"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_names_of_batches_rules_and_values_are_text(attack: str) -> None:
+    hostile = report(attack, quarantined=2, faults=(attack,), words=attack)
+    check_harmless(validation_page([hostile, *GOOD], attack), attack)
