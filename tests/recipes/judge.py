@@ -27,7 +27,8 @@ from evergreen.features import prepare
 from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL
 from evergreen.params import Leaks
-from evergreen.promotion import candidates, evidence, influence, simplest
+from evergreen.promotion import contenders, evidence, influence, refit, rollback, simplest
+from evergreen.promotion.candidate import Candidate, resampling_of
 from evergreen.promotion.compare import Rows, Side
 from evergreen.promotion.gate import decide
 from evergreen.quality import bias, label_noise, leaks
@@ -38,8 +39,8 @@ from evergreen.training.tables import Table, Tables
 
 def judged(
     task: str,
-    challenger: evidence.Candidate,
-    champion: evidence.Candidate | None,
+    challenger: Candidate,
+    champion: Candidate | None,
     count: int = 600,
     **how: Any,
 ) -> Any:
@@ -116,18 +117,16 @@ def a_pick(task: str) -> Any:
         both = candidate(task, trees, "trees"), candidate(task, straight, "linear")
         said = {**baselines, "linear": both[1].model.predict_rows(rows)}
         for live in (None, "linear", "xgboost"):
-            told = simplest.pick(
-                known, both[0].see(rows), said, metric, evidence.resampling_of(how), live
-            )
+            told = simplest.pick(known, both[0].see(rows), said, metric, resampling_of(how), live)
             found.append(plain([told.linear, told.says]))
         champion = candidate(task, 0.6, "1")
         for one in (None, champion):
-            chosen, seen = candidates.face(rows, *both, said, one, how, ())
+            chosen, seen = contenders.face(rows, *both, said, one, how, ())
             found.append([chosen.version, plain(seen.evidence.comparison)])
     few = Rows(task, known.y[:9])
     said = {name: one[:9] for name, one in {**baselines, "linear": baselines["constant"]}.items()}
     told = simplest.pick(
-        few, Side(baselines["constant"][:9]), said, metric, evidence.resampling_of(how), None
+        few, Side(baselines["constant"][:9]), said, metric, resampling_of(how), None
     )
     return [*found, told.linear]
 
@@ -138,7 +137,7 @@ def a_refit(task: str) -> Any:
     holdout, earlier = people(task, 400, 9), people(task, 400, 10, "2013-02-01")
     said, params = one.model.predict_rows(holdout), params_of(task=task)
     found = [
-        plain(evidence.compare_refit(other.model, one.model, said, given, holdout, 12, params))
+        plain(refit.compare_refit(other.model, one.model, said, given, holdout, 12, params))
         for given in (earlier, None)
     ]
     rows = Table(np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
@@ -149,7 +148,7 @@ def a_refit(task: str) -> Any:
     metric = metrics.pick_metric(None, task)
     for present, before in ((0.3, 1.0), (1.0, 0.3), (1.0, 1.0)):
         both = candidate(task, present, "2"), candidate(task, before, "1")
-        back = evidence.judge_rollback(people(task, 400, 11, "2013-05-01"), *both, metric, params)
+        back = rollback.judge_rollback(people(task, 400, 11, "2013-05-01"), *both, metric, params)
         found.append(
             [
                 back.action,

@@ -15,7 +15,7 @@ from recipes.plain import (
 from evergreen.features.encoder import Encoder
 from evergreen.features.keys import KEY, hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
-from evergreen.promotion import evidence
+from evergreen.promotion.candidate import Candidate
 from evergreen.scoring.package import Learnt, Model
 
 PLACES = ("ash", "bay", "cove", "dell")
@@ -73,7 +73,7 @@ def formula(task: str, skill: float, shift: float = 0.0) -> bytes:
 
 def candidate(
     task: str, skill: float, version: str, *, seeds: int = 3, way: str = "", **more: Any
-) -> evidence.Candidate:
+) -> Candidate:
     """A version of models whose weights are given, a little apart from seed to seed."""
     boosters = {
         seed: formula(task, skill * (1 + 0.02 * seed), 0.01 * seed) for seed in range(seeds)
@@ -81,4 +81,4 @@ def candidate(
     keys = hash_rows(people(task, 50, 999, "2013-01-01"))
     known = Learnt(keys, "2013-03-31T00:00:00", ("2013-01", "2013-02"))
     model = Model(encoder_of(task), boosters, known, "linear", way=way, rounds=10)
-    return evidence.Candidate(version, model, tuple(boosters.values()), **more)
+    return Candidate(version, model, tuple(boosters.values()), **more)
