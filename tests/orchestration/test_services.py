@@ -31,7 +31,7 @@ from evergreen.orchestration.services import (
     _server,
     _servers_to_start,
     _wait,
-    run_house,
+    run_services,
 )
 from evergreen.project import Project
 
@@ -97,7 +97,7 @@ def test_servers_that_are_named_are_not_started(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     assert list(_servers_to_start(project, both)) == []
     with pytest.raises(InputError, match="no Prefect server answers at PREFECT_API_URL=http"):
-        run_house(project, both)
+        run_services(project, both)
 
 
 @pytest.mark.parametrize("listens", [False, True], ids=["starting", "listening"])
@@ -110,8 +110,8 @@ def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> N
         stack.enter_context(FileLock(project.stores / "up.lock"))
         if listens:
             stack.enter_context(socket.create_server(("127.0.0.1", prefect)))
-        with pytest.raises(InputError, match=r"`evergreen up` runs here already"):
-            run_house(project, ports(prefect, mlflow))
+        with pytest.raises(InputError, match=r"`evergreen up` is running already"):
+            run_services(project, ports(prefect, mlflow))
 
 
 # --- one server
@@ -224,7 +224,7 @@ def test_only_the_watch_may_stop_by_itself_and_begins_again(
         return
     _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
     assert running["watch"] is alive
-    assert capsys.readouterr().err.startswith("watch stopped by itself, and begins again: see ")
+    assert capsys.readouterr().err.startswith("watch stopped by itself, and is started again: see ")
 
 
 # --- all of them

@@ -192,7 +192,7 @@ def test_a_damaged_champion_is_said_with_the_remedy(how, open_tracker, tmp_path)
     alter(stored(registry, "1"), how)
     (said,) = warnings(registry)
     assert said.startswith("the champion, version 1, cannot be used")
-    assert said.endswith("bring its files back, or `evergreen run` (a new one)")
+    assert said.endswith("restore its files, or `evergreen run` (a new one)")
 
 
 def test_another_model_in_the_champions_place(open_tracker, tmp_path):

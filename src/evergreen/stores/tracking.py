@@ -78,7 +78,7 @@ class Tracker:
         except Exception as error:
             raise InputError(
                 f"MLflow cannot open {self._database} ({str(error).splitlines()[0]}): keep a copy "
-                f"of it, then `mlflow db upgrade {self.uri}`; or bring it back from a backup"
+                f"of it, then `mlflow db upgrade {self.uri}`; or restore it from a backup"
             ) from error
 
     @cached_property

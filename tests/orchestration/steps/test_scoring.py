@@ -80,7 +80,7 @@ def test_the_champion_scores(job: Job) -> None:
 
 def test_a_damaged_champion_is_one_error_with_the_remedy(job: Job) -> None:
     job.registry.broken = "version 3 was changed"  # type: ignore[misc]
-    said = r"^the champion cannot be used \(version 3 was changed\): bring its files back, or `evergreen run` \(a new one\)$"
+    said = r"^the champion cannot be used \(version 3 was changed\): restore its files, or `evergreen run` \(a new one\)$"
     with pytest.raises(InputError, match=said):
         scoring.champion(job)
 
