@@ -1,4 +1,4 @@
-"""`evergreen up`: the services start with the project and its parameters, which it need not hold."""
+"""`evergreen up`: services start with the project and its parameters, without the lock."""
 
 from __future__ import annotations
 

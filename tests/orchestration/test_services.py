@@ -1,4 +1,4 @@
-"""The house: both pages and the deployment on this machine only, and nothing of them left however they end."""
+"""Services: pages and deployments on this machine only, and nothing left however they end."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def free_ports(count: int) -> list[int]:
         listeners = [
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
         ]
-        return [one.getsockname()[1] for one in listeners]
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 def at_work(project: Project) -> list[psutil.Process]:
     """Processes that work in the project's folder."""
     found = []
-    for one in psutil.process_iter():
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if one.cwd() == str(project.root) and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
+            if process.cwd() == str(project.root) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
     return found
 
 
@@ -77,7 +77,8 @@ def test_a_taken_port_is_named(taken: str | None) -> None:
         return
     with socket.create_server(("127.0.0.1", chosen[taken])), pytest.raises(InputError) as caught:
         _check_ports(chosen)
-    said = f"port {chosen[taken]} is in use: stop what listens there, or change ports.{taken} in params.yaml"
+    remedy = f"stop what listens there, or change ports.{taken} in params.yaml"
+    said = f"port {chosen[taken]} is in use: {remedy}"
     assert str(caught.value) == said
 
 
@@ -101,7 +102,7 @@ def test_servers_that_are_named_are_not_started(
 
 
 @pytest.mark.parametrize("listens", [False, True], ids=["starting", "listening"])
-def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> None:
+def test_a_second_up_is_told_of_the_first(tmp_path: Path, listens: bool) -> None:
     """To change the ports would be the wrong advice."""
     prefect, mlflow = free_ports(2)
     project = Project(tmp_path)
@@ -145,8 +146,8 @@ def sleeper(tmp_path: Path) -> Iterator[Project]:
     project.stores.mkdir()
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     yield project
-    for one in at_work(project):
-        one.kill()
+    for left in at_work(project):
+        left.kill()
 
 
 def is_up(project: Project) -> bool:
@@ -268,8 +269,8 @@ def up(project: Project) -> Iterator[subprocess.Popen[str]]:
         finally:
             process.kill()
             eventually(lambda: not at_work(project), 30)
-            for one in at_work(project):
-                one.kill()
+            for left in at_work(project):
+                left.kill()
     assert errors.read_text() == ""
 
 
@@ -291,8 +292,8 @@ def test_up_serves_this_machine_until_it_is_told_to_stop(
         assert eventually(lambda: runs_at_once(house) == 1, 60)
         hosts = {
             socket_.laddr.ip
-            for one in at_work(house)
-            for socket_ in one.net_connections("inet")
+            for process in at_work(house)
+            for socket_ in process.net_connections("inet")
             if socket_.status == psutil.CONN_LISTEN
         }
         assert hosts == {"127.0.0.1"}

@@ -1,4 +1,4 @@
-"""Journal: an entry counts once it is whole, the newest of a batch counts, and what is asked stays asked."""
+"""Journal: whole entries count, the newest of each batch; a request stays until answered."""
 
 from __future__ import annotations
 
@@ -78,17 +78,17 @@ def test_the_newest_entry_of_a_batch_under_a_champion_counts(journal: Journal) -
     write(journal, "2013-08")
     write(journal, "2013-07", fingerprint="new")
     write(journal, "2013-07", version="2", fingerprint="other")
-    assert {(one.version, one.batch): one.fingerprint for one in journal.entries()} == {
+    assert {(entry.version, entry.batch): entry.fingerprint for entry in journal.entries()} == {
         ("1", "2013-07"): "new", ("1", "2013-08"): "a", ("2", "2013-07"): "other",
     }  # fmt: skip
-    assert [one.fingerprint for one in journal.entries("2")] == ["other"]
+    assert [entry.fingerprint for entry in journal.entries("2")] == ["other"]
 
 
 def test_what_is_asked_stays_asked_until_it_is_answered(journal: Journal) -> None:
     write(journal, "2013-07", action="retrain", ask=True)
     write(journal, "2013-08", action="watch")
-    assert [one.batch for one in journal.asked()] == ["2013-07"]
-    assert [one.batch for one in journal.answer("run")] == ["2013-07"]
+    assert [entry.batch for entry in journal.asked()] == ["2013-07"]
+    assert [entry.batch for entry in journal.answer("run")] == ["2013-07"]
     assert journal.asked() == []
     assert journal.answer("run") == []
 
@@ -117,7 +117,7 @@ def test_another_projects_open_entry_is_left_alone(open_tracker: Any) -> None:
 
 
 def test_what_was_seen_is_looked_back_at_once(journal: Journal) -> None:
-    """So a look that a kill cut off is made by the next monitoring, though no batch waits any more."""
+    """So a comparison that a kill interrupted is made by the next monitoring, without a batch."""
     assert journal.looked_back("1")
     write(journal, "2013-07")
     write(journal, "2013-07", version="2")

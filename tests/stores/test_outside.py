@@ -1,4 +1,4 @@
-"""Outside: what a person does to the models in MLflow decides nothing, is said, written down once, and can be undone."""
+"""Outside: changes in MLflow decide nothing, are warned of, recorded once, and can be undone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIVED = {"champion": "3", "previous-champion": "2", "challenger": "4"}
 
 @pytest.fixture
 def lived(open_tracker, stores):
-    """Four versions: 3 is champion after 2 and 1, and the gate has refused 4. Their files are shared: leave them alone."""
+    """Four versions: 3 is champion after 2 and 1, the gate refused 4. Their files are shared."""
     registry = Registry(open_tracker(store=stores.lived))
     registry.record("4", REFUSED, NO)
     return registry
@@ -58,8 +58,8 @@ ACTS = {
     "champion to a refused version": (
         move("champion", "4"),
         [
-            "the alias champion was moved to version 4, which the gate refused, in MLflow.*version 3 stays live.*"
-            + MOVED
+            "the alias champion was moved to version 4, which the gate refused, in MLflow.*"
+            "version 3 stays live.*" + MOVED
         ],
     ),
     "champion to an older one": (
