@@ -22,7 +22,9 @@ MODULES = {
 def flows_of(path: Path) -> dict[str, int]:
     """Name -> lines, decorators included, of every function that is a Prefect flow."""
     functions = [
-        function for function in ast.walk(ast.parse(path.read_text())) if isinstance(function, ast.FunctionDef)
+        function
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
     ]
     return {
         function.name: (function.end_lineno or 0) - mark.lineno + 1
