@@ -125,4 +125,4 @@ def test_who_stops_a_command_is_told_how_to_go_on(
 ) -> None:
     monkeypatch.setattr(Project, "find", failing(KeyboardInterrupt()))
     done = invoke(tmp_path, *command.split())
-    assert (done.exit_code, done.output) == (130, "stopped; run again to go on where it was\n")
+    assert (done.exit_code, done.output) == (130, "stopped; run again to continue\n")

@@ -17,7 +17,10 @@ def test_history_is_told_while_a_run_is_under_way(two_batches: Project) -> None:
         done = invoke(two_batches.root, "history")
         then = invoke(two_batches.root, "history", "--at", "2026-05-03")
         said = error_of(invoke(two_batches.root, "rollback", "--reason", "why not"))
-    assert (done.exit_code, done.output) == (0, "nothing is decided: `evergreen run` does\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        "no decision is recorded yet: `evergreen run` makes the first\n",
+    )
     assert (then.exit_code, then.output) == (0, "there was no champion then\n")
     assert said.startswith("another run of this project is under way")
 

@@ -236,7 +236,7 @@ def test_killed_anywhere_the_next_run_finishes(
 def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
     project = make_project()
     process = subprocess.Popen(
-        killer(("evergreen.ingest.batches", "look", 1), "run"),
+        killer(("evergreen.ingest.batches", "find_waiting", 1), "run"),
         cwd=project.root,
         env=environment(project.root),
         stdout=subprocess.DEVNULL,

@@ -204,5 +204,5 @@ def test_another_model_in_the_champions_place(open_tracker, tmp_path):
     tags = registry.tracker.client.get_model_version(registry.name, "2").tags
     registry.tracker.client.set_model_version_tag(registry.name, "1", PACKAGE, tags[PACKAGE])
     (said,) = warnings(registry)
-    assert "is not what was decided upon" in said
+    assert "is not the one that was decided on" in said
     assert registry.champion() is None

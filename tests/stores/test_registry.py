@@ -116,7 +116,7 @@ JUDGED = {
     "asked": (lambda registry: [registry.record("4", ASKED, WELL)], None, WELL),
     "refused": (
         lambda registry: [registry.record("4", REFUSED, NO)],
-        "not better enough.* takes --override",
+        "not better enough.* use --override",
         NO,
     ),
     "asked, then refused": (
@@ -137,7 +137,7 @@ JUDGED = {
     "never judged": (lambda registry: [], "not left it to a person", None),
     "asked, and another champion since": (
         lambda registry: [registry.record("4", ASKED, WELL), registry.rollback("bad")],
-        "version 4 was compared with version 3, which is champion no more",
+        "version 4 was compared with version 3, which is no longer champion",
         WELL,
     ),
     "promoted and rolled back": (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sized
@@ -16,9 +15,10 @@ import yaml
 
 from evergreen import code, recipes
 from evergreen.errors import InputError
-from evergreen.files import read_entries, sha256_of, write_entries, write_whole
+from evergreen.files import read_entries, sha256_of, write_entries
 from evergreen.params import Params, look_up
 from evergreen.project import Project
+from evergreen.stores.dvc_recovery import drop_stale_locks, keep_record, restore_record
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -71,7 +71,7 @@ def run_stage(
             _save(dep, ran.get(id(dep)))
         stage.add_outs(relink=_links(repo))
         stage.md5 = stage.compute_md5()
-        with _undoable(project):
+        with keep_record(project):
             stage.dump(update_pipeline=False)
         _keep_lock(project)
         if files and files == _files(stage):  # else DVC may have seen what is no longer there
@@ -253,31 +253,6 @@ def _links(repo: Repo) -> bool:
 
 
 @contextmanager
-def _undoable(project: Project) -> Iterator[None]:
-    """Keep a copy of `dvc.lock` while DVC rewrites it: a kill then would leave an empty one."""
-    lock, before = project.root / "dvc.lock", _before(project)
-    content = lock.read_bytes() if lock.exists() else b""
-    write_whole(before, lambda part: part.write_bytes(content))
-    yield
-    before.unlink()
-
-
-def _undo_cut(project: Project) -> None:
-    """Restore `dvc.lock` to what it was before a process that wrote it was killed, or failed."""
-    before = _before(project)
-    if before.exists():
-        if content := before.read_bytes():
-            write_whole(project.root / "dvc.lock", lambda part: part.write_bytes(content))
-        else:
-            (project.root / "dvc.lock").unlink(missing_ok=True)
-        before.unlink()
-
-
-def _before(project: Project) -> Path:
-    return project.root / ".dvc" / "tmp" / "dvc.lock.before"
-
-
-@contextmanager
 def _opened(project: Project) -> Iterator[Repo]:
     """Open DVC here with its lock held."""
     from dvc.exceptions import DvcException
@@ -289,7 +264,7 @@ def _opened(project: Project) -> Iterator[Repo]:
     # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often,
     # 0.2 s each time.
     gc.set_threshold(10_000)
-    _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
+    drop_stale_locks(project)
     if (project.root / ".dvc").is_dir():
         link_recipes(project)
     try:
@@ -298,7 +273,7 @@ def _opened(project: Project) -> Iterator[Repo]:
         raise InputError(f"DVC cannot open {project.root}: {_message_of(error)}") from None
     try:
         with repo.lock:
-            _undo_cut(project)
+            restore_record(project)
             yield repo
     except LockError:
         raise InputError(
@@ -319,33 +294,3 @@ def _message_of(error: Exception) -> str:
         if name in message:
             return f"{message}: restore it, for instance with `git checkout {path}`"
     return message
-
-
-def _drop_stale_locks(path: Path) -> None:
-    """Drop locks whose holder is gone, even if another process has its number by now.
-
-    DVC asks only whether a process of that number is alive, which in a container is nearly always
-    so.
-    """
-    import psutil
-
-    if not path.exists():
-        return
-    written = path.stat().st_mtime
-    try:
-        lock = json.loads(path.read_text(encoding="utf-8"))
-        readers = [reader for readers in lock.get("read", {}).values() for reader in readers]
-        holders = [*readers, *lock.get("write", {}).values()]
-        alive = any(_older_than(psutil, int(holder["pid"]), written) for holder in holders)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # Cut short by a crash while it was written
-        alive = False
-    if not alive:
-        path.unlink(missing_ok=True)
-
-
-def _older_than(psutil: object, pid: int, moment: float) -> bool:
-    try:
-        return float(psutil.Process(pid).create_time()) <= moment  # type: ignore[attr-defined]
-    except psutil.NoSuchProcess:  # type: ignore[attr-defined]
-        return False
