@@ -279,11 +279,11 @@ WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "odd package": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'my-prices'\nrequires = '>=0'\n"),
-        ("package = 'my-prices' is no name of a package", "src/"),
+        ("package = 'my-prices' is not the name of a package", "src/"),
     ),
     "odd range": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\nrequires = 'new'\n"),
-        ("'new' is no range of versions",),
+        ("'new' is not a range of versions",),
     ),
     "another version": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\nrequires = '>=99,<100'\n"),

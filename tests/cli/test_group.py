@@ -120,7 +120,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(
 
 
 @pytest.mark.parametrize("command", [*WORK, "doctor"])
-def test_who_stops_a_command_is_told_how_to_go_on(
+def test_who_stops_a_command_learns_how_to_continue(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Project, "find", failing(KeyboardInterrupt()))

@@ -106,7 +106,7 @@ def run_services(project: Project, params: Params) -> None:
             _check_running(
                 project, running, lambda: start("watch", "evergreen.orchestration.watch"), stop
             )
-        click.echo("stopping: runs are told to end, then the servers")
+        click.echo("stopping: first the runs, then the servers")
     click.echo("stopped")
 
 

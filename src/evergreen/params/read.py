@@ -167,9 +167,9 @@ def _fault(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(fault["loc"][-1]), _known(fault["loc"][:-1]), n=1)
         return f"{place}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
-    said = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ")
     given = "" if isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
-    return f"{place}: {said[0].lower()}{said[1:]}{given}"
+    return f"{place}: {message[0].lower()}{message[1:]}{given}"
 
 
 def _known(sections: tuple[int | str, ...]) -> list[str]:

@@ -304,13 +304,13 @@ class Registry:
 
 
 def promotable(registry: Registry, number: str, *, override: bool = False) -> Decision:
-    """Return what the gate said of a version that a person may promote.
+    """Return the gate's decision about a version that a person may promote.
 
     Raises InputError where the gate refused it, or it was never judged, unless `override`; or where
     another champion has come since.
     """
     event = registry.events.last_decision(number)
-    said = registry.events.evidence(event) if event else {}
+    known = registry.events.evidence(event) if event else {}
     if not override and (event is None or event.what != ASKED):
         refused = event is not None and event.what == REFUSED
         why = event.reason if event and refused else "the gate has not left it to a person"
@@ -325,7 +325,9 @@ def promotable(registry: Registry, number: str, *, override: bool = False) -> De
         )
     registry.versions.open(number)
     return Decision(
-        said.get("action", ASK), tuple(said.get("reasons", ())), said.get("evidence", {"rules": []})
+        known.get("action", ASK),
+        tuple(known.get("reasons", ())),
+        known.get("evidence", {"rules": []}),
     )
 
 
