@@ -126,7 +126,7 @@ def alter(folder, how):
 
 
 def in_this_process(command, **_):
-    """Do what `python -m evergreen.stores.reload` would do, without the seconds that a new process takes."""
+    """Do what `python -m evergreen.stores.reload` does, without the seconds of a new process."""
     assert command[:3] == [sys.executable, "-m", "evergreen.stores.reload"]
     try:
         reload.main(*command[3:])
@@ -140,7 +140,7 @@ class Killed(BaseException):
 
 
 class Mortal:
-    """MLflow's client in a process that is killed when it is about to change something for the `at`-th time."""
+    """MLflow's client in a process that is killed before its `at`-th change."""
 
     def __init__(self, client, at):
         self._client, self._at, self.done = client, at, []
@@ -161,7 +161,7 @@ class Mortal:
 
 
 def kill(registry, at, act):
-    """Do something in a process that is killed half-way; returns what was changed before, and what was not any more."""
+    """Do something in a process that is killed; return what was changed, and what was not."""
     tracker = registry.tracker
     mortal = Mortal(tracker.client, at)
     tracker.client = mortal

@@ -1,4 +1,4 @@
-"""Code: a process runs, and fingerprints, what it read at its start; and which of it is the user's."""
+"""Code: a process runs, and fingerprints, what it read at its start; which is the user's."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def test_helpers_count_wherever_they_lie(bare: Path) -> None:
     expected = [
         "beside/__init__.py",
         "beside/more.py",
-        *(f"{OWN}/{one}.py" for one in ("__init__", "dataset", "late", "words")),
+        *(f"{OWN}/{name}.py" for name in ("__init__", "dataset", "late", "words")),
     ]
-    assert sorted(found.splitlines()) == sorted(f"src/{one}" for one in expected)
+    assert sorted(found.splitlines()) == sorted(f"src/{name}" for name in expected)
 
 
 def test_the_library_does_not_count_with_what_imports_it(bare: Path) -> None:

@@ -1,4 +1,4 @@
-"""Doctor: a healthy project has nothing to mend, and each thing that is wrong is named with what to do."""
+"""Doctor: a healthy project has nothing to mend; what is wrong is named with what to do."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def _environment(tmp_path: Path) -> Iterator[None]:
 def project(make_project: Callable[..., Project]) -> Project:
     """A healthy project with one small batch and ports that are free."""
     with (
-        closing(socket.create_server(("127.0.0.1", 0))) as one,
-        closing(socket.create_server(("127.0.0.1", 0))) as two,
+        closing(socket.create_server(("127.0.0.1", 0))) as first,
+        closing(socket.create_server(("127.0.0.1", 0))) as second,
     ):
-        chosen = {"prefect": one.getsockname()[1], "mlflow": two.getsockname()[1]}
+        chosen = {"prefect": first.getsockname()[1], "mlflow": second.getsockname()[1]}
     return make_project(("2013-01",), rows=50, ports=chosen)
 
 
@@ -64,21 +64,23 @@ def edit(project: Project, section: str, **values: object) -> None:
 
 def wrong(project: Project) -> dict[str, Finding]:
     """What is not fine, by its small name; each says in one line what to do."""
-    found = {one.what.lower(): one for one in examine(project) if not one.fine}
+    found = {finding.what.lower(): finding for finding in examine(project) if not finding.fine}
     assert [
-        name for name, one in found.items() if not one.advice or "\n" in one.found + one.advice
+        name
+        for name, finding in found.items()
+        if not finding.advice or "\n" in finding.found + finding.advice
     ] == []
     return found
 
 
 def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
-    found = {one.what: one for one in examine(project)}
+    found = {finding.what: finding for finding in examine(project)}
     assert list(found)[: len(PARTS)] == PARTS
-    assert [one for one in found.values() if not one.fine or one.advice] == []
+    assert [finding for finding in found.values() if not finding.fine or finding.advice] == []
     assert found["source"].found == "1 batch, 2013-01"
     assert found["DVC"].found == "stages to run: ingest, validate, prepare"
     assert found["MLflow"].found == "no run yet"
-    assert [one.found for name, one in found.items() if name.startswith("port ")] == [
+    assert [finding.found for name, finding in found.items() if name.startswith("port ")] == [
         "free",
         "free",
     ]
@@ -167,7 +169,7 @@ def test_faults_in_params_end_the_examination(
     found = wrong(Project(tmp_path))
     assert list(found) == ["git", "params.yaml"]
     assert [part for part in parts if part not in found["params.yaml"].advice] == []
-    assert [one.what for one in examine(Project(tmp_path))] == PARTS[:5]
+    assert [finding.what for finding in examine(Project(tmp_path))] == PARTS[:5]
 
 
 @pytest.mark.slow
@@ -263,9 +265,9 @@ def test_a_project_that_is_not_installed_is_told(settings: str, found: str, tmp_
 def test_a_port_in_use_may_be_this_projects_own() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        one = list(doctor._ports(params.parse({"ports": {"mlflow": port}}, "params.yaml")))[1]
-    assert (one.what, one.fine, one.found) == (f"port {port} (mlflow)", True, "in use")
-    assert "change ports.mlflow in params.yaml" in one.advice
+        finding = list(doctor._ports(params.parse({"ports": {"mlflow": port}}, "params.yaml")))[1]
+    assert (finding.what, finding.fine, finding.found) == (f"port {port} (mlflow)", True, "in use")
+    assert "change ports.mlflow in params.yaml" in finding.advice
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])

@@ -56,7 +56,7 @@ BARRED = ("no permission", "make it writable", "run again")
         (errno.EACCES, BARRED),
         (errno.EPERM, BARRED),
     ],
-    ids=lambda one: errno.errorcode[one] if isinstance(one, int) else "",
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
 )
 @pytest.mark.parametrize("where", ["/data/raw/x.parquet", None])
 def test_system_errors_say_where_and_what_to_do(

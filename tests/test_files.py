@@ -265,14 +265,14 @@ def test_fingerprint_of_a_file_is_of_its_bytes(tmp_path: Path) -> None:
 
 @given(JSON, JSON)
 @settings(max_examples=60, deadline=None)
-def test_fingerprints_differ_when_values_do(one: Any, other: Any) -> None:
-    same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-    assert (sha256_of(one) == sha256_of(other)) is same
-    assert len(sha256_of(one)) == 64
+def test_fingerprints_differ_when_values_do(first: Any, other: Any) -> None:
+    same = json.dumps(first, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (sha256_of(first) == sha256_of(other)) is same
+    assert len(sha256_of(first)) == 64
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "other", "same"),
     [
         (({"a": 1, "b": 2},), ({"b": 2, "a": 1},), True),
         (("ab",), ("a", "b"), False),
@@ -282,8 +282,8 @@ def test_fingerprints_differ_when_values_do(one: Any, other: Any) -> None:
         (((1, 2),), ([1, 2],), True),
     ],
 )
-def test_fingerprint_of_values(one: tuple[Any, ...], other: tuple[Any, ...], same: bool) -> None:
-    assert (sha256_of(*one) == sha256_of(*other)) is same
+def test_fingerprint_of_values(first: tuple[Any, ...], other: tuple[Any, ...], same: bool) -> None:
+    assert (sha256_of(*first) == sha256_of(*other)) is same
 
 
 def test_fingerprint_of_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,14 @@ MODULES = {
 def flows_of(path: Path) -> dict[str, int]:
     """Name -> lines, decorators included, of every function that is a Prefect flow."""
     functions = [
-        one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)
+        function
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
     ]
     return {
-        one.name: (one.end_lineno or 0) - mark.lineno + 1
-        for one in functions
-        for mark in one.decorator_list
+        function.name: (function.end_lineno or 0) - mark.lineno + 1
+        for function in functions
+        for mark in function.decorator_list
         if ast.unparse(mark).split("(")[0] in ("flow", "prefect.flow")
     }
 

@@ -220,20 +220,20 @@ def test_two_projects_of_one_process_have_each_its_own(
         installed(own_package(tmp_path / name, name, column))
         for name, column in (("prices_of_ours", "price"), ("rents_of_ours", "rent"))
     )
-    assert [list(one.dataset.columns) for one in (first, second, first)] == [
+    assert [list(project.dataset.columns) for project in (first, second, first)] == [
         ["price", "sold"],
         ["rent", "sold"],
         ["price", "sold"],
     ]
     assert first.dataset is first.dataset
-    assert [one.expectations("a")[1] for one in (first, second)] == [
+    assert [project.expectations("a")[1] for project in (first, second)] == [
         "prices_of_ours",
         "rents_of_ours",
     ]
-    for one in (first, second):
+    for project in (first, second):
         files = [
-            path.relative_to(one.root / "src" / one.package).as_posix()
-            for path in one.code_of("dataset")
+            path.relative_to(project.root / "src" / project.package).as_posix()
+            for path in project.code_of("dataset")
         ]
         assert files == ["__init__.py", "dataset.py", "words.py"]
 
@@ -279,11 +279,11 @@ WRONG: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "odd package": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'my-prices'\nrequires = '>=0'\n"),
-        ("package = 'my-prices' is no name of a package", "src/"),
+        ("package = 'my-prices' is not the name of a package", "src/"),
     ),
     "odd range": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\nrequires = 'new'\n"),
-        ("'new' is no range of versions",),
+        ("'new' is not a range of versions",),
     ),
     "another version": (
         edit("pyproject.toml", "[tool.evergreen]\npackage = 'x'\nrequires = '>=99,<100'\n"),

@@ -1,7 +1,7 @@
-"""The code of this process, read once when the package is first imported, so that a run is of one code.
+"""The code of this process, read once when the package is first imported.
 
-Every module of the project is imported from what was read then, and every fingerprint is of that:
-what is edited or checked out meanwhile counts from the next process on.
+So a whole run is of one code: every module of the project is imported from what was read then, and
+every fingerprint is of that. What is edited or checked out meanwhile counts from the next process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _KEPT: dict[str, bytes] = {}  # path without links -> content
 
 
 def begin() -> None:
-    """Read the project's Python files, and have them imported from there; call it before any other is imported."""
+    """Read the project's Python files, and let Python import them from what was read.
+
+    Call it before any other module of the package is imported.
+    """
     keep(SOURCES)
     sys.meta_path.insert(
         sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _Finder
@@ -34,7 +37,7 @@ def begin() -> None:
 
 
 def keep(folder: Path) -> None:
-    """Read the Python files below `folder`, of a package that is to be imported; those read before stay as they were."""
+    """Read the Python files below `folder`, of a package to import; those read before stay."""
     for path in folder.rglob("*.py"):
         with suppress(OSError):  # a link to nothing, as editors leave them
             _read(str(path))
@@ -59,7 +62,7 @@ def load(path: Path, name: str) -> ModuleType:
 
 
 def read(path: Path) -> bytes:
-    """Return the source at `path` as this process runs it, or would: what lies there now may be newer."""
+    """Return the source at `path` as this process runs it, or would; the file may be newer."""
     kept = ran(path)
     return path.read_bytes() if kept is None else kept
 
@@ -75,7 +78,7 @@ def ran(path: str | Path) -> bytes | None:
 
 
 def is_own(path: str) -> bool:
-    """Say whether the file at `path` is of the project, not of a library."""
+    """Return whether the file at `path` is of the project, not of a library."""
     real = os.path.realpath(path)
     return real in _KEPT or (
         real.endswith(".py") and real.startswith(f"{HOME}{os.sep}") and INSTALLED not in real
@@ -83,7 +86,7 @@ def is_own(path: str) -> bool:
 
 
 def with_imports(path: str | Path) -> list[Path]:
-    """Return `path` and the project's own modules that it imports, directly or through one another, sorted.
+    """Return `path` and the project's own modules that it imports, directly or not, sorted.
 
     Those that lie beside its package are the project's own; this library, and whatever is
     installed, is not.
@@ -98,12 +101,15 @@ def with_imports(path: str | Path) -> list[Path]:
 
 
 def is_users(path: Path) -> bool:
-    """Return whether the module at `path` is of a project, not of this library or of what is installed."""
+    """Return whether the module at `path` is a project's: not this library's, nor installed."""
     return not path.is_relative_to(PACKAGE) and INSTALLED not in path.parts
 
 
 def environment(folder: Path) -> Mapping[str, str]:
-    """Return what makes a new Python process run this process's code: a copy of it in `folder`, where files differ now."""
+    """Return the environment in which a new Python process runs this process's code.
+
+    Where files differ by now, that is a copy in `folder`.
+    """
     if not changed():
         return {}
     for path, content in _KEPT.items():
@@ -116,7 +122,7 @@ def environment(folder: Path) -> Mapping[str, str]:
 
 
 class _Loader(SourceFileLoader):
-    """Loads what was read, and knows compiled files by its content: by time and size they can be of another."""
+    """Loads what was read; compiled files are found by its content, not by time and size."""
 
     def path_stats(self, path: str) -> Mapping[str, int]:
         content = _read(path)
@@ -188,7 +194,7 @@ def _place(path: Path) -> Path:
 
 
 def _files(name: str, places: Iterable[Path]) -> Iterator[Path]:
-    """Yield the file of the module `name`, and of each package it is in, as far as they lie in `places`."""
+    """Yield the file of the module `name`, and of each package it is in, if in `places`."""
     parts = [part for part in name.split(".") if part]
     for place in places:
         for count in range(1, len(parts) + 1):

@@ -1,4 +1,4 @@
-"""Doctor: what this machine and this project are like, and what to do about what is wrong."""
+"""Doctor: the state of this machine and this project, and what to do about what is wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENOUGH_DISK = 1.0  # GB
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at."""
+    """One thing that was checked."""
 
     what: str
     fine: bool
@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine(project: Project) -> list[Finding]:
-    """Look at versions, parameters, device, stores and ports."""
+    """Check versions, parameters, device, stores and ports."""
     findings = [_python(), _libraries(project), _disk(project), _git(project)]
     try:
         params = load(project.params)
@@ -52,7 +52,7 @@ def examine(project: Project) -> list[Finding]:
 
 
 def port_is_free(port: int) -> bool:
-    """Say whether a server could listen on `port` of this machine."""
+    """Return whether a server could listen on `port` of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -68,10 +68,9 @@ def _guarded(
     try:
         return check(project, params)
     except Exception as error:
-        said = explain(error) or redact(str(error))
-        return Finding(
-            check.__name__.strip("_"), fine=False, found="fails", advice=" ".join(str(said).split())
-        )
+        message = str(explain(error) or redact(str(error)))
+        advice = " ".join(message.split())
+        return Finding(check.__name__.strip("_"), fine=False, found="fails", advice=advice)
 
 
 def _python() -> Finding:
@@ -86,7 +85,7 @@ def _python() -> Finding:
 
 def _libraries(project: Project) -> Finding:
     try:
-        wrong = list(_unfit(project.distribution))
+        wrong = list(_mismatched(project.distribution))
     except InputError as error:
         return Finding(
             "libraries", fine=False, found="not known", advice=" ".join(str(error).split())
@@ -107,8 +106,8 @@ def _libraries(project: Project) -> Finding:
     return Finding("libraries", not wrong, found, advice)
 
 
-def _unfit(distribution: str, extras: Iterable[str] = (PIPELINE,)) -> Iterator[str]:
-    """Yield what is missing or of another version than the distribution asks for, its extras too."""
+def _mismatched(distribution: str, extras: Iterable[str] = (PIPELINE,)) -> Iterator[str]:
+    """Yield what is missing or of a version that the distribution, or an extra, does not allow."""
     from packaging.requirements import Requirement
 
     for line in requires(distribution) or []:
@@ -125,7 +124,7 @@ def _unfit(distribution: str, extras: Iterable[str] = (PIPELINE,)) -> Iterator[s
             if have not in wanted.specifier:
                 yield f"{wanted.name} {have} is not {wanted.specifier}"
             if wanted.extras:
-                yield from _unfit(wanted.name, wanted.extras)
+                yield from _mismatched(wanted.name, wanted.extras)
 
 
 def _disk(project: Project) -> Finding:
@@ -161,9 +160,12 @@ def _source(project: Project, params: Params) -> Finding:
     from evergreen.ingest.sources import open_source
 
     offers = open_source(params.source, project.dataset).offers()
-    names = span([one.name for one in offers])
+    names = span([offer.name for offer in offers])
     if not offers:
-        advice = "wait until a period is over, or choose a shorter source.period; a run needs one batch at least"
+        advice = (
+            "wait until a period is over, or choose a shorter source.period: "
+            "a run needs at least one batch"
+        )
         return Finding("source", fine=False, found="no finished batch", advice=advice)
     return Finding("source", fine=True, found=f"{count(len(offers), 'batch', 'batches')}, {names}")
 
@@ -193,10 +195,9 @@ def _mlflow(project: Project, params: Params) -> Finding:
         return Finding("MLflow", fine=True, found="no run yet")
     registry = Registry(tracker)
     shown = [f"{alias}: version {number}" for alias, number in sorted(registry.aliases().items())]
-    said = warnings(registry)
-    return Finding(
-        "MLflow", not said, ", ".join(shown) or "no model yet", " ".join("; ".join(said).split())
-    )
+    messages = warnings(registry)
+    advice = " ".join("; ".join(messages).split())
+    return Finding("MLflow", not messages, ", ".join(shown) or "no model yet", advice)
 
 
 def _ports(params: Params) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The one error that a person is meant to read."""
+"""The one error that a user is meant to read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from evergreen import code
 from evergreen.redact import redact
 
-LOG = "errors.log"  # below stores/: where an error came from that the system gave the reason for
+LOG = "errors.log"  # below stores/: the tracebacks of errors that the system gave the reason for
 LARGEST = 1_000_000  # bytes of it
 LOGGED = f"kept in {LOG}"
 
 
 class InputError(Exception):
-    """Something a person gave is wrong: data, a parameter, a store, a port.
+    """Something that a user gave is wrong: data, a parameter, a store, a port.
 
     The message names the wrong value, where it was, and what to do. It is shown without a
     traceback, and holds no secret.
@@ -28,33 +28,35 @@ class InputError(Exception):
 
 
 class BusyError(InputError):
-    """A store is held by another process: trying again may mend it."""
+    """A store is held by another process: trying again may help."""
 
 
 def explain(error: BaseException) -> InputError | None:
-    """Return `error` as a message for a person, or None where it is a fault of the program.
+    """Return `error` as a message for a user, or None where it is a fault of the program.
 
-    Looks along the chain of causes, since stores wrap what the operating system said.
+    Follows the chain of causes, since stores wrap what the operating system reported.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, InputError):
-            return seen
-        if "database is locked" in str(seen):
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return cause
+        if "database is locked" in str(cause):
             return BusyError(
-                "a database below stores/ is held by another process: wait until that is done, or stop it "
-                "(`fuser stores/mlflow.db stores/prefect/prefect.db` names it), then run again"
+                "a database below stores/ is held by another process: wait until that is done, or "
+                "stop it (`fuser stores/mlflow.db stores/prefect/prefect.db` names it), then run "
+                "again"
             )
-        if said := _of_declarations(seen) or _of_system(seen):
-            return InputError(said)
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+        if message := _of_declarations(cause) or _of_system(cause):
+            return InputError(message)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return None
 
 
 def log_traceback(error: BaseException, stores: Path) -> bool:
-    """Append where `error` came from to `errors.log` in `stores`, unless a mistake is all it is; say whether it did.
+    """Append the traceback of `error` to `errors.log` in `stores`; return whether it is there.
 
-    A full disk or a missing permission can also be the program's fault, and only this tells.
+    A user's mistake has none. A full disk or a missing permission can also be the program's fault,
+    and only its traceback shows that.
     """
     if isinstance(error, InputError):
         return False
@@ -65,16 +67,15 @@ def log_traceback(error: BaseException, stores: Path) -> bool:
         stores.mkdir(exist_ok=True)
         too_long = path.exists() and path.stat().st_size > LARGEST
         with path.open("w" if too_long else "a", encoding="utf-8", errors="replace") as file:
-            file.write(
-                f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{redact(''.join(traceback.format_exception(error)))}\n"
-            )
+            trace = redact("".join(traceback.format_exception(error)))
+            file.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{trace}\n")
         error.add_note(LOGGED)
         return True
     return False
 
 
 def _of_declarations(error: BaseException) -> str | None:
-    """Return what is wrong with a file of the project, a person's most likely, that cannot even be loaded."""
+    """Return what is wrong with a file of the project that cannot be loaded, the user's likely."""
     if isinstance(error, SyntaxError) and code.is_own(error.filename or ""):
         return f"{Path(error.filename or '').name}, line {error.lineno}: {error.msg}: correct it"
     last = traceback.extract_tb(error.__traceback__)[-1:]
@@ -85,10 +86,10 @@ def _of_declarations(error: BaseException) -> str | None:
 
 
 NO_SPACE = "no space left to write {}: free some disk space and run again, finished work is kept"
-WORDS = {  # what libraries say that pass on no error of the system's -> what to do about it
+WORDS = {  # what libraries report in place of the system's error -> what to do about it
     ("std::bad_alloc",): (
-        "not enough memory: close other programs, train on fewer batches (split.train_batches) or fewer seeds at once "
-        "(sweep.jobs in params.yaml), or cut the source into smaller batches"
+        "not enough memory: close other programs, train on fewer batches (split.train_batches) or "
+        "fewer seeds at once (sweep.jobs in params.yaml), or cut the source into smaller batches"
     ),
     ("No space left on device",): NO_SPACE.format("a file of the project"),
     ("database or disk is full", "disk I/O error"): NO_SPACE.format("the databases below stores/"),
@@ -99,12 +100,12 @@ WORDS = {  # what libraries say that pass on no error of the system's -> what to
         "a database under stores/ cannot be written ({first}): make stores/ writable and run again"
     ),
     ("database disk image is malformed", "file is not a database"): (
-        "a database below stores/ is damaged ({first}): `evergreen doctor` says which; bring it back from a backup, or move "
-        "stores/ away to begin anew, without models and history"
+        "a database below stores/ is damaged ({first}): `evergreen doctor` says which; restore it "
+        "from a backup, or move stores/ away to start over, without models and history"
     ),
     ("error code 401",): (
-        "the MLflow server of MLFLOW_TRACKING_URI asks for a login: set MLFLOW_TRACKING_USERNAME and "
-        "MLFLOW_TRACKING_PASSWORD"
+        "the MLflow server of MLFLOW_TRACKING_URI asks for a login: set MLFLOW_TRACKING_USERNAME "
+        "and MLFLOW_TRACKING_PASSWORD"
     ),
 }
 
@@ -116,7 +117,10 @@ def _of_system(error: BaseException) -> str | None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return NO_SPACE.format(where)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            return f"no permission to write or read {where}: make it writable for this user and run again"
-    found = (told for said, told in WORDS.items() if any(word in text for word in said))
-    told = next(found, None)
-    return told and told.replace("{first}", text.splitlines()[0])
+            return (
+                f"no permission to write or read {where}: make it writable for this user and run "
+                "again"
+            )
+    found = (advice for words, advice in WORDS.items() if any(word in text for word in words))
+    advice = next(found, None)
+    return advice and advice.replace("{first}", text.splitlines()[0])

@@ -43,7 +43,7 @@ def sweep_parts(folder: Path) -> None:
 
 
 def sweep_left(folder: Path) -> None:
-    """Remove what processes that were killed have left in `folder`; what begins with `.part-` and names a live one stays.
+    """Remove what killed processes left in `folder`; what a live process made stays.
 
     Temporary files and folders are called `.part-`, the number of their process, and something
     more.
@@ -59,7 +59,7 @@ def sweep_left(folder: Path) -> None:
 
 
 def _made_by_live(number: int, path: Path) -> bool:
-    """Say whether the process that made `path` still runs: another one may have been given its number since."""
+    """Return whether the process that made `path` still runs: its number may be another's now."""
     import psutil
 
     try:
@@ -87,7 +87,10 @@ def write_entries(path: Path, entries: Mapping[str, Any]) -> None:
 
 
 def read_entries(path: Path) -> dict[str, Any]:
-    """Return what `write_entries` wrote; empty where it is missing or damaged, so for what can be found out again."""
+    """Return what `write_entries` wrote; empty where it is missing or damaged.
+
+    So only for what can be found out again.
+    """
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -106,12 +109,15 @@ def sha256_of(*parts: object) -> str:
 
 
 def sha256_of_own(*paths: str | Path) -> str:
-    """Return one SHA-256 for the user's modules at `paths` and those of theirs that these import, as this process runs them."""
+    """Return one SHA-256 for the user's modules at `paths` and those of theirs that they import.
+
+    Of the code that this process runs.
+    """
     return sha256_of_modules(module for path in paths for module in code.with_imports(path))
 
 
 def sha256_of_modules(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 for the modules at `paths`, in whatever order, as this process runs them."""
+    """Return one SHA-256 for the modules at `paths`, in any order, as this process runs them."""
     modules = {*paths}
     return sha256_of(
         *sorted((module.name, hashlib.sha256(code.read(module)).hexdigest()) for module in modules)

@@ -1,4 +1,4 @@
-"""A project: where everything of it lives, what its own package says, and the lock that lets one run at a time change it.
+"""A project: where its files are, what its package defines, and the lock that one run holds.
 
 `[tool.evergreen]` in its `pyproject.toml` names the package, and the versions of this library that
 it works with.
@@ -32,7 +32,7 @@ SETTINGS = "pyproject.toml"
 FLOWS = "evergreen.orchestration.flows"  # those that a project takes as they are
 EXAMPLES = {  # what to write where it is not there
     "package": 'package = "my_pipeline", the name of the folder below src/ that holds dataset.py',
-    "requires": f'requires = ">={__version__}", the versions of evergreen that the project works with',
+    "requires": f'requires = ">={__version__}", the versions of evergreen that it works with',
     "dataset": "dataset = Dataset(...)",
     "expectations": "def expectations(batch): ..., which returns a list",
 }
@@ -78,14 +78,18 @@ class Project:
             )
         if not all(part.isidentifier() for part in package.split(".")):
             raise InputError(
-                f"{SETTINGS}: package = {package!r} is no name of a package: write {EXAMPLES['package']}"
+                f"{SETTINGS}: package = {package!r} is not the name of a package: "
+                f"write {EXAMPLES['package']}"
             )
         _check_version(wanted)
         return package
 
     @property
     def distribution(self) -> str:
-        """What the project is installed as. Raises InputError where `pyproject.toml` does not say."""
+        """The name that the project is installed as.
+
+        Raises InputError where `pyproject.toml` lacks it.
+        """
         name = _settings_of(self._pyproject, "project").get("name")
         if not isinstance(name, str):
             raise InputError(f"{SETTINGS}: [project] lacks name: write it")
@@ -116,12 +120,12 @@ class Project:
         return found
 
     def expectations(self, batch: str) -> list[Expectation]:
-        """Return what the project expects of the batch called `batch`; importing it takes seconds."""
+        """Return the expectations for the batch called `batch`; importing them takes seconds."""
         found: list[Expectation] = self._attribute("expectations", "expectations")(batch)
         return found
 
     def code_of(self, *names: str) -> list[Path]:
-        """Return the files of modules of the project's package, and of its own modules that these import."""
+        """Return the files of modules of the project's package, and of its own that they import."""
         return sorted({path for name in names for path in code.with_imports(self._find(name))})
 
     def flow(self, name: str) -> Any:
@@ -159,8 +163,9 @@ class Project:
             spec = None
         if spec is None or spec.origin is None:
             raise InputError(
-                f"there is no module {self.package}.{name}, which {SETTINGS} asks for ([tool.evergreen], package): "
-                "correct the name, or install the project with `make setup`"
+                f"there is no module {self.package}.{name}, which {SETTINGS} asks for "
+                "([tool.evergreen], package): correct the name, or install the project with "
+                "`make setup`"
             )
         return spec.origin
 
@@ -216,7 +221,7 @@ class Project:
 
     @contextmanager
     def temporary(self) -> Iterator[str]:
-        """Make a folder below `stores/` for as long as the block takes; the next run removes one that a kill has left."""
+        """Make a folder below `stores/` for the block; the next run removes what a kill left."""
         self.stores.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.stores, prefix=f".part-{os.getpid()}-") as folder:
             yield folder
@@ -238,7 +243,8 @@ class Project:
         except Timeout:
             pid = owner.read_text().strip() if owner.exists() else "unknown"
             raise InputError(
-                f"another run of this project is under way (process {pid}): wait for it, or stop it, then run again"
+                f"another run of this project is under way (process {pid}): wait for it, "
+                "or stop it, then run again"
             ) from None
         try:
             owner.write_text(str(os.getpid()))
@@ -250,7 +256,10 @@ class Project:
 
 
 def _settings_of(path: Path, *names: str) -> dict[str, Any]:
-    """Return a table of a TOML file, such as [tool.evergreen]. Raises InputError where there is none."""
+    """Return a table of a TOML file, such as [tool.evergreen].
+
+    Raises InputError where there is none.
+    """
     try:
         table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -263,7 +272,7 @@ def _settings_of(path: Path, *names: str) -> dict[str, Any]:
         table = table.get(name) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         raise InputError(
-            f"{path} lacks the table [{'.'.join(names)}]: bring it back, or see that of the template"
+            f"{path} lacks the table [{'.'.join(names)}]: restore it, or copy that of the template"
         )
     return table
 
@@ -276,10 +285,12 @@ def _check_version(wanted: str) -> None:
         fits = SpecifierSet(wanted).contains(__version__, prereleases=True)
     except InvalidSpecifier:
         raise InputError(
-            f"{SETTINGS}: requires = {wanted!r} is no range of versions: write {EXAMPLES['requires']}"
+            f"{SETTINGS}: requires = {wanted!r} is not a range of versions: "
+            f"write {EXAMPLES['requires']}"
         ) from None
     if not fits:
         raise InputError(
-            f"this project works with evergreen {wanted} ({SETTINGS}, requires), and {__version__} is installed: install "
-            "one of these, or look through the project's code and change requires"
+            f"this project works with evergreen {wanted} ({SETTINGS}, requires), "
+            f"and {__version__} is installed: install one of these, "
+            "or review the project's code and change requires"
         )

@@ -1,4 +1,4 @@
-"""Redact: the one place that takes secrets out of text before it is shown, logged or stored.
+"""Redact: the one place that masks secrets in text before it is shown, logged or stored.
 
 Three kinds are known: what an environment variable with a telling name (or one that stands in a URL
 of params.yaml) holds, what stands where URLs and connection strings keep secrets, and tokens of
@@ -16,7 +16,8 @@ from urllib.parse import quote
 HIDDEN = "***"
 WORD = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credentials?|signature|"
-    r"(?:api|access|account|private|secret|shared|signing|encryption|client|subscription)[_-]?(?:access[_-]?)?key(?:[_-]?id)?|"
+    r"(?:api|access|account|private|secret|shared|signing|encryption|client|subscription)"
+    r"[_-]?(?:access[_-]?)?key(?:[_-]?id)?|"
     r"sharedaccess\w*|(?<![a-z])(?:auth(?:orization)?|sig|sas|dsn)(?![a-z]))"
 )
 NAMES = re.compile(
@@ -34,8 +35,10 @@ IN_CODE = re.compile(
     rf"({WORD}[\w-]*[\"']?\]?\s*(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)", re.IGNORECASE
 )
 SHAPES = re.compile(
-    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{20,}|hf_\w{20,}|"
-    r"xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|(?<=Bearer )\S+|(?<=Basic )\S+"
+    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
+    r"sk-[\w-]{20,}|hf_\w{20,}|"
+    r"xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|"
+    r"(?<=Bearer )\S+|(?<=Basic )\S+"
 )
 KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -47,9 +50,10 @@ _named: set[str] = set()  # variables of the environment that stand in a URL
 
 
 def redact(text: str) -> str:
-    """Return `text` with *** in place of each secret, or with ${NAME} where a variable of the environment holds it."""
+    """Return `text` with each secret as ***, or as ${NAME} where the environment holds it."""
     for value, name in _values():
-        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", lambda _, name=name: name, text)  # type: ignore[misc]
+        whole = rf"(?<!\w){re.escape(value)}(?!\w)"
+        text = re.sub(whole, lambda _, name=name: name, text)  # type: ignore[misc]
     text = KEY_BLOCK.sub(HIDDEN, text)
     text = USER.sub(lambda found: found[0] if _is_plain(found[2]) else f"{found[1]}{HIDDEN}@", text)
     text = BY_NAME.sub(
@@ -59,7 +63,10 @@ def redact(text: str) -> str:
 
 
 def redact_code(text: str) -> str:
-    """Return source text or settings without secrets: also what is given to a telling name, and what looks drawn."""
+    """Return source text or settings without secrets, nor what a telling name is set to.
+
+    What looks drawn by a machine goes as well.
+    """
     lines = redact(text).split("\n")
     return "\n".join(QUOTED.sub(HIDDEN, IN_CODE.sub(rf"\1{HIDDEN}", line)) for line in lines)
 
@@ -69,22 +76,22 @@ def redact_all(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {redact_all(key): redact_all(one) for key, one in value.items()}
+        return {redact_all(key): redact_all(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [redact_all(one) for one in value]
+        return [redact_all(item) for item in value]
     return value
 
 
 def redact_error(error: BaseException) -> None:
-    """Take secrets out of what an error of other people's code says, and those that led to it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        seen.args = tuple(redact(one) if isinstance(one, str) else one for one in seen.args)
-        seen = seen.__cause__ or seen.__context__
+    """Mask secrets in the message of an error of other people's code, and of its causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in cause.args)
+        cause = cause.__cause__ or cause.__context__
 
 
 def holds_secret(url: str) -> bool:
-    """Say whether a password or a token stands in a URL, other than by the name of a variable of the environment."""
+    """Return whether a password or a token is in a URL, other than as ${NAME}."""
     rest = url.partition("://")[2].partition("?")[0]
     user = rest.rpartition("@")[0]
     port = re.match(r"[^:@/]+:\d+(?:/|$)", rest)  # HOST:PORT/PATH@VERSION
@@ -95,7 +102,10 @@ def holds_secret(url: str) -> bool:
 
 
 def expand(text: str) -> str:
-    """Return `text` with the environment's values in place of ${NAME}; those in a URL are secrets from now on."""
+    """Return `text` with the environment's values in place of ${NAME}.
+
+    Those in a URL are secrets from now on.
+    """
     filled = os.path.expandvars(text)
     if "://" in filled:
         _named.update(re.findall(r"[$][{]?(\w+)", text))
@@ -103,14 +113,14 @@ def expand(text: str) -> str:
 
 
 def _is_plain(user: str) -> bool:
-    """Say whether the user of a URL is given without a password, or with ${NAME} for it."""
+    """Return whether the user of a URL is given without a password, or with ${NAME} for it."""
     return bool(
         re.fullmatch(r"git|[^:@/\s]*:?[$][{]?\w+[}]?|[$][{]?\w+[}]?(:[$][{]?\w+[}]?)?", user)
     )
 
 
 def _values() -> Iterator[tuple[str, str]]:
-    """Yield what the environment holds of secrets, longest first, and what is written in its place."""
+    """Yield each secret that the environment holds, longest first, and what replaces it."""
     found: dict[str, str] = {}
     for name, value in os.environ.items():
         if name in _named or (NAMES.search(name) and name not in NO_SECRETS and len(value) >= 8):

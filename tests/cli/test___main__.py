@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -30,15 +30,21 @@ HEAVY = (
 SHOWN = sorted(name for name, command in main.commands.items() if not command.hidden)
 
 
-def test_help_answers_in_under_a_second() -> None:
+def seconds_of_children() -> float:
+    """Seconds of CPU, whatever else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_help_takes_less_than_half_a_second() -> None:
     took = []
     for _ in range(3):
-        began = time.perf_counter()
+        before = seconds_of_children()
         command = [sys.executable, "-m", "evergreen.cli", "--help"]
         done = subprocess.run(command, env=environment(ROOT), cwd=ROOT)
-        took.append(time.perf_counter() - began)
+        took.append(seconds_of_children() - before)
         assert done.returncode == 0
-    assert min(took) < 1
+    assert min(took) < 0.5
 
 
 LOADED = """

@@ -25,10 +25,8 @@ WORK = [
 @pytest.mark.parametrize("command", [*WORK, "doctor"])
 def test_outside_a_project(command: str, tmp_path: Path) -> None:
     said = error_of(invoke(tmp_path, *command.split()))
-    assert (
-        said
-        == f"no project here: neither {tmp_path} nor a folder above it holds params.yaml and dvc.yaml"
-    )
+    place = f"neither {tmp_path} nor a folder above it holds params.yaml and dvc.yaml"
+    assert said == f"no project here: {place}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -82,9 +80,18 @@ def test_wrong_wishes_are_one_error(command: str, two_batches: Project) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["nosuch", "run --nosuch", "run --seeds many", "run --device tpu", "run --model best", "stage nosuch", "doctor now",
-     "ingest --replace", "ingest --drop"],
-)  # fmt: skip
+    [
+        "nosuch",
+        "run --nosuch",
+        "run --seeds many",
+        "run --device tpu",
+        "run --model best",
+        "stage nosuch",
+        "doctor now",
+        "ingest --replace",
+        "ingest --drop",
+    ],
+)
 def test_what_is_no_command_is_told_before_anything_is_looked_at(
     words: str, tmp_path: Path
 ) -> None:
@@ -113,9 +120,9 @@ def test_a_fault_of_the_program_keeps_its_traceback(
 
 
 @pytest.mark.parametrize("command", [*WORK, "doctor"])
-def test_who_stops_a_command_is_told_how_to_go_on(
+def test_who_stops_a_command_learns_how_to_continue(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Project, "find", failing(KeyboardInterrupt()))
     done = invoke(tmp_path, *command.split())
-    assert (done.exit_code, done.output) == (130, "stopped; run again to go on where it was\n")
+    assert (done.exit_code, done.output) == (130, "stopped; run again to continue\n")

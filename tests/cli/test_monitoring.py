@@ -16,11 +16,11 @@ def test_a_decision_with_its_reasons() -> None:
     )  # fmt: skip
     assert finding_rows(found) == [
         ["champion", "version 3"],
-        ["looked at", "2013-08, 2013-09"],
+        ["new batches", "2013-08, 2013-09"],
         ["retrain?", "retrain"],
         ["", "log_loss rose"],
         ["", "in 2 batches"],
-        ["asked for", "a retraining, after 2013-09: `evergreen run`, or `evergreen up` starts it"],
+        ["requested", "a retraining, after 2013-09: `evergreen run`, or `evergreen up` starts it"],
     ]
 
 
@@ -28,4 +28,4 @@ def test_without_a_champion_nothing_is_looked_at() -> None:
     found = SimpleNamespace(
         version=None, missing="none yet", batches=(), decision=None, rollback=None, asked=()
     )
-    assert finding_rows(found) == [["champion", "none yet"], ["looked at", "nothing new"]]
+    assert finding_rows(found) == [["champion", "none yet"], ["new batches", "none"]]

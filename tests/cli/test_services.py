@@ -1,4 +1,4 @@
-"""`evergreen up`: the services start with the project and its parameters, which it need not hold."""
+"""`evergreen up`: services start with the project and its parameters, without the lock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_services_are_started_without_the_lock(
 ) -> None:
     started: list[tuple[Project, Params]] = []
     monkeypatch.setattr(
-        "evergreen.orchestration.services.run_house", lambda *given: started.append(given)
+        "evergreen.orchestration.services.run_services", lambda *given: started.append(given)
     )
     with two_batches.lock():
         assert output_of(two_batches.root, "up") == ""

@@ -27,7 +27,7 @@ def test_status_shows_what_is_there(make_project: Callable[..., Project]) -> Non
     assert ["new in the source", "0 batches"] in after
     assert ["data/features", "0 batches", "none"] in after
     assert ["stages to run", "validate, prepare"] in [row[:2] for row in after]
-    why = "`evergreen run` trains one, or says what stands in the way"
+    why = "`evergreen run` trains one, or says why it cannot"
     assert ["champion", "none yet", why] in after
 
 

@@ -60,7 +60,7 @@ def test_a_story(champion_project: Project, cli: Run) -> None:
     assert "refuse" in second.stdout
     assert predictions(project).tobytes() == live.tobytes()
 
-    refused(cli(project, "promote", "--approve"), "version 2 is not to be promoted", "--override")
+    refused(cli(project, "promote", "--approve"), "version 2 cannot be promoted", "--override")
     assert cli(project, "promote", "--override").returncode == 2  # without a reason
     forced = cli(
         project, "promote", "--override", "--reason", "the auditors asked for a simple model"

@@ -45,7 +45,7 @@ def test_killed_anywhere_it_is_repeated_and_asks_once(champion_project: Project,
     done = cli(project, "monitor")
     assert done.returncode == 0, done.stderr
     assert "retrain" in done.stdout
-    assert "asked for" in done.stdout
+    assert "requested" in done.stdout
     journal = Journal(Tracker(project, params.load(project.params)))
     assert [(one.batch, one.action) for one in journal.entries()] == [("2013-08", "retrain")]
     assert [one.batch for one in journal.asked()] == ["2013-08"]

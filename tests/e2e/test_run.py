@@ -233,7 +233,7 @@ def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> 
     with alone():
         env = environment(project.root)
     process = subprocess.Popen(
-        killer(("evergreen.ingest.batches", "look", 1), "run"),
+        killer(("evergreen.ingest.batches", "find_waiting", 1), "run"),
         cwd=project.root,
         env=env,
         stdout=subprocess.DEVNULL,

@@ -194,7 +194,7 @@ def test_without_a_champion(make_project: Callable[..., Project], cli: Run, tmp_
     project = make_project()
     few().write_csv(tmp_path / "rows.csv")
     done = cli(project, "score", str(tmp_path / "rows.csv"))
-    told = "there is no champion: `evergreen run` trains one, or says what stands in the way"
+    told = "there is no champion: `evergreen run` trains one, or says why it cannot"
     assert_one_error(done, told)
     assert_one_error(
         cli(project, "score", "--batch", "2013-05"), "data/raw holds no batch '2013-05'"

@@ -42,11 +42,11 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
     ],
 )
 def test_lines_that_are_shown(message: str, args: tuple[object, ...], shown: bool) -> None:
-    one = record(message, *args)
-    before = one.getMessage()
-    assert Plain().filter(one) is shown
-    assert Once().filter(one)
-    assert one.getMessage() == before
+    line = record(message, *args)
+    before = line.getMessage()
+    assert Plain().filter(line) is shown
+    assert Once().filter(line)
+    assert line.getMessage() == before
 
 
 @pytest.mark.parametrize(
@@ -61,22 +61,22 @@ def test_lines_that_are_shown(message: str, args: tuple[object, ...], shown: boo
 def test_an_explained_error_loses_its_traceback_and_is_left_to_the_command_line(
     error: Exception, said: str
 ) -> None:
-    one = record("Task run failed with exception: %s", error, error=error)
-    assert Plain().filter(one)
-    shown = logging.Formatter().format(one)
+    line = record("Task run failed with exception: %s", error, error=error)
+    assert Plain().filter(line)
+    shown = logging.Formatter().format(line)
     assert shown.startswith(said)
     assert "\n" not in shown
-    assert not Once().filter(one)
+    assert not Once().filter(line)
 
 
 @pytest.mark.parametrize(
     "error", [raised(KeyError("x")), raised(RuntimeError("no"), ValueError("bug"))], ids=repr
 )
 def test_a_fault_of_the_program_keeps_its_traceback(error: Exception) -> None:
-    one = record("Encountered an exception: %s", "it", error=error)
-    assert Plain().filter(one)
-    assert Once().filter(one)
-    shown = logging.Formatter().format(one)
+    line = record("Encountered an exception: %s", "it", error=error)
+    assert Plain().filter(line)
+    assert Once().filter(line)
+    shown = logging.Formatter().format(line)
     assert shown.startswith("Encountered an exception: it")
     assert "Traceback" in shown
     assert repr(error.args[0])[1:-1] in shown

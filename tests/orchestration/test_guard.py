@@ -1,4 +1,4 @@
-"""Who may speak to a server: asked of the guard alone, and of each kind of server that a project starts."""
+"""Who may call a server: asked of the guard alone, and of each server that a project starts."""
 
 from __future__ import annotations
 

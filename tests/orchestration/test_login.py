@@ -65,8 +65,8 @@ def test_processes_that_begin_at_once_have_the_same(tmp_path: Path) -> None:
         )
         for _ in range(6)
     ]
-    assert len({one.communicate()[0] for one in asking}) == 1
-    assert [one.returncode for one in asking] == [0] * 6
+    assert len({process.communicate()[0] for process in asking}) == 1
+    assert [process.returncode for process in asking] == [0] * 6
 
 
 def test_prefect_is_told_by_the_environment(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The server behind a run: found where one answers, refused where one should, and gone when its parent is."""
+"""The server behind a run: found where it answers, refused where it must be, gone with its parent."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def other(answer: bytes) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def talk() -> None:
-            with listener.accept()[0] as one:
-                one.recv(1000)
-                one.sendall(answer)
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(answer)
 
         thread = threading.Thread(target=talk)
         thread.start()

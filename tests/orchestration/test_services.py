@@ -1,4 +1,4 @@
-"""The house: both pages and the deployment on this machine only, and nothing of them left however they end."""
+"""Services: pages and deployments on this machine only, and nothing left however they end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from evergreen.orchestration.services import (
     _server,
     _servers_to_start,
     _wait,
-    run_house,
+    run_services,
 )
 from evergreen.project import Project
 
@@ -35,7 +35,7 @@ def free_ports(count: int) -> list[int]:
         listeners = [
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
         ]
-        return [one.getsockname()[1] for one in listeners]
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 # --- ports
@@ -54,7 +54,8 @@ def test_a_taken_port_is_named(taken: str | None) -> None:
         return
     with socket.create_server(("127.0.0.1", chosen[taken])), pytest.raises(InputError) as caught:
         _check_ports(chosen)
-    said = f"port {chosen[taken]} is in use: stop what listens there, or change ports.{taken} in params.yaml"
+    remedy = f"stop what listens there, or change ports.{taken} in params.yaml"
+    said = f"port {chosen[taken]} is in use: {remedy}"
     assert str(caught.value) == said
 
 
@@ -74,11 +75,11 @@ def test_servers_that_are_named_are_not_started(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     assert list(_servers_to_start(project, both)) == []
     with pytest.raises(InputError, match="no Prefect server answers at PREFECT_API_URL=http"):
-        run_house(project, both)
+        run_services(project, both)
 
 
 @pytest.mark.parametrize("listens", [False, True], ids=["starting", "listening"])
-def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> None:
+def test_a_second_up_is_told_of_the_first(tmp_path: Path, listens: bool) -> None:
     """To change the ports would be the wrong advice."""
     prefect, mlflow = free_ports(2)
     project = Project(tmp_path)
@@ -87,8 +88,8 @@ def test_a_second_house_is_told_of_the_first(tmp_path: Path, listens: bool) -> N
         stack.enter_context(FileLock(project.stores / "up.lock"))
         if listens:
             stack.enter_context(socket.create_server(("127.0.0.1", prefect)))
-        with pytest.raises(InputError, match=r"`evergreen up` runs here already"):
-            run_house(project, ports(prefect, mlflow))
+        with pytest.raises(InputError, match=r"`evergreen up` is running already"):
+            run_services(project, ports(prefect, mlflow))
 
 
 # --- one server
@@ -122,8 +123,8 @@ def sleeper(tmp_path: Path) -> Iterator[Project]:
     project.stores.mkdir()
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     yield project
-    for one in at_work(project):
-        one.kill()
+    for left in at_work(project):
+        left.kill()
 
 
 def is_up(project: Project) -> bool:
@@ -201,4 +202,4 @@ def test_only_the_watch_may_stop_by_itself_and_begins_again(
         return
     _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
     assert running["watch"] is alive
-    assert capsys.readouterr().err.startswith("watch stopped by itself, and begins again: see ")
+    assert capsys.readouterr().err.startswith("watch stopped by itself, and is started again: see ")

@@ -1,4 +1,4 @@
-"""Watch: a batch is told of once it is whole, not twice, and again after a while if it still waits."""
+"""Watch: a batch is reported once it is whole, not twice, and again if it waits for long."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MAY = ("2013-05", "size 1")
 GROWN = ("2013-05", "size 2")
 JUNE = ("2013-06", "size 1")
 
-# What each look finds; what each look tells
+# What each check finds; what each check reports
 CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {
     "nothing": ([[], []], [[], []]),
     "there twice": ([[MAY], [MAY]], [[], ["2013-05"]]),
-    "told once": ([[MAY]] * 5, [[], ["2013-05"], [], [], []]),
+    "reported once": ([[MAY]] * 5, [[], ["2013-05"], [], [], []]),
     "still growing": ([[MAY], [GROWN], [GROWN]], [[], [], ["2013-05"]]),
     "gone before it was whole": ([[MAY], [], [MAY], [MAY]], [[], [], [], ["2013-05"]]),
     "a second one": (
@@ -46,7 +46,7 @@ CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {
         [[MAY], [MAY], [], [JUNE], [JUNE]],
         [[], ["2013-05"], [], [], ["2013-06"]],
     ),
-    "changed after it was told": (
+    "changed after it was reported": (
         [[MAY], [MAY], [GROWN], [GROWN]],
         [[], ["2013-05"], [], ["2013-05"]],
     ),
@@ -56,45 +56,45 @@ CASES: dict[str, tuple[list[list[tuple[str, str]]], list[list[str]]]] = {
 def watcher(
     looks: list[list[tuple[str, str]]], clock: list[float] | None = None
 ) -> tuple[Watcher, list[Any]]:
-    left, told = iter(looks), []
+    left, emitted = iter(looks), []
     times = iter(clock or [0.0] * 1000)
     found = Watcher(
-        lambda: [Offer(*one) for one in next(left)],
-        lambda *said: told.append(said),
+        lambda: [Offer(*offer) for offer in next(left)],
+        lambda *event: emitted.append(event),
         lambda: next(times),
     )
-    return found, told
+    return found, emitted
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_told(case: str) -> None:
+def test_what_is_reported(case: str) -> None:
     looks, expected = CASES[case]
-    one, told = watcher(looks)
-    assert [one.look() for _ in looks] == expected
-    assert told == [(ARRIVED, {"batches": batches}) for batches in expected if batches]
+    watched, emitted = watcher(looks)
+    assert [watched.check() for _ in looks] == expected
+    assert emitted == [(ARRIVED, {"batches": batches}) for batches in expected if batches]
 
 
-def test_what_still_waits_is_told_again_after_a_while() -> None:
+def test_what_still_waits_is_reported_again_after_a_while() -> None:
     """The event, or the run that it started, may have been lost."""
     clock = [PATIENCE + 1.0] * 2 + [PATIENCE + 2.0, 2 * PATIENCE + 2.0] + [2 * PATIENCE + 3.0] * 2
-    one, _ = watcher([[MAY]] * 4, clock)
-    assert [one.look() for _ in range(4)].count(["2013-05"]) == 2
+    watched, _ = watcher([[MAY]] * 4, clock)
+    assert [watched.check() for _ in range(4)].count(["2013-05"]) == 2
 
 
 def test_a_source_that_fails_is_not_taken_for_an_empty_one() -> None:
-    one, told = watcher([[MAY], [MAY]])
-    broken = Watcher(lambda: 1 / 0, one._tell)  # type: ignore[arg-type, return-value]
+    watched, emitted = watcher([[MAY], [MAY]])
+    broken = Watcher(lambda: 1 / 0, watched._emit)  # type: ignore[arg-type, return-value]
     with pytest.raises(ZeroDivisionError):
-        broken.look()
-    assert told == []
+        broken.check()
+    assert emitted == []
 
 
-def test_a_file_that_is_passed_over_is_told_once() -> None:
+def test_a_file_that_is_passed_over_is_reported_once() -> None:
     looks = iter([Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx", "b.zip")),
                   Waiting((Offer(*MAY),), ()), Waiting((), ("a.xlsx",))])  # fmt: skip
     said: list[str] = []
-    look = watch.tell_once(lambda: next(looks), said.append)
-    assert [look() for _ in range(5)] == [[], [], [], [Offer(*MAY)], []]
+    find = watch.report_once(lambda: next(looks), said.append)
+    assert [find() for _ in range(5)] == [[], [], [], [Offer(*MAY)], []]
     assert said == [f"passed over in the source: {name}" for name in ("a.xlsx", "b.zip", "a.xlsx")]
 
 
@@ -123,33 +123,35 @@ FAULTS: dict[str, tuple[BaseException, str]] = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_no_failure_of_a_look_ends_the_watch(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_failure_of_a_check_ends_the_watch(
+    case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     fault, expected = FAULTS[case]
     looks: list[Any] = [fault, fault, [Offer(*MAY)], [Offer(*MAY)]]
 
-    def look() -> list[Offer]:
+    def find() -> list[Offer]:
         found = looks.pop(0)
         if isinstance(found, BaseException):
             raise found
         return list(found)
 
-    one, said = Watcher(look, lambda *_: None), ""
+    watched, said = Watcher(find, lambda *_: None), ""
     errors = []
     for _ in range(4):
-        said = watch.look_once(one, said)
+        said = watch.check_once(watched, said)
         errors.append(capsys.readouterr())
     assert expected in errors[0].err
     assert [printed.err for printed in errors[1:]] == [""] * 3  # what was said is not said again
-    assert errors[3].out == "told of 2013-05\n"
+    assert errors[3].out == "reported 2013-05\n"
     assert said == ""
 
 
-def test_the_watch_ends_when_it_is_told_to() -> None:
-    def look() -> list[Offer]:
+def test_the_watch_ends_when_it_is_stopped() -> None:
+    def find() -> list[Offer]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        watch.look_once(Watcher(look, lambda *_: None))
+        watch.check_once(Watcher(find, lambda *_: None))
 
 
 def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +159,7 @@ def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         "prefect.events.emit_event", lambda event, **what: sent.append((event, what))
     )
-    watch.tell(Project(tmp_path), ARRIVED, {"batches": ["2013-05"]})
+    watch.emit(Project(tmp_path), ARRIVED, {"batches": ["2013-05"]})
     assert sent == [
         (
             ARRIVED,
@@ -169,16 +171,16 @@ def test_an_event_names_the_project(tmp_path: Any, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_what_says_the_same_is_about_the_same(tmp_path: Any) -> None:
-    """A second retraining that is asked for within the minute must not be lost as a repetition of the first."""
-    one, same, other = (
+def test_the_same_payload_is_the_same_resource(tmp_path: Any) -> None:
+    """A second retraining requested within the minute must not be lost as a repetition."""
+    first, same, other = (
         resource_of(Project(tmp_path), {"reason": reason})
         for reason in ("first", "first", "second")
     )
-    assert one == same
-    assert one["prefect.resource.id"] == other["prefect.resource.id"]
-    assert one["prefect.resource.id"] == f"evergreen.project.{tag_of(Project(tmp_path))}"
-    assert one["evergreen.about"] != other["evergreen.about"]
+    assert first == same
+    assert first["prefect.resource.id"] == other["prefect.resource.id"]
+    assert first["prefect.resource.id"] == f"evergreen.project.{tag_of(Project(tmp_path))}"
+    assert first["evergreen.about"] != other["evergreen.about"]
 
 
 # --- edited code
@@ -218,7 +220,7 @@ def imports(monkeypatch: pytest.MonkeyPatch, returncode: int) -> list[int]:
     return tried
 
 
-def test_it_begins_anew_with_edited_code(
+def test_it_restarts_with_edited_code(
     edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     imports(monkeypatch, 0)
@@ -227,7 +229,7 @@ def test_it_begins_anew_with_edited_code(
     assert caught.value.args[0] == sys.orig_argv[1:]
 
 
-def test_code_that_cannot_be_imported_is_told_once_and_tried_again_when_edited(
+def test_code_that_cannot_be_imported_is_reported_once_and_tried_again_when_edited(
     edited: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -252,12 +254,14 @@ def test_it_goes_on_where_nothing_was_edited(
     watch.restart_if_edited(Project(tmp_path))
 
 
-def test_what_is_wrong_with_the_models_is_told_once_and_again_when_it_comes_back() -> None:
+def test_what_is_wrong_with_the_models_is_reported_once_and_again_when_it_comes_back() -> None:
     found: list[list[str]] = [[], ["moved"], ["moved"], ["moved", "damaged"], [], ["moved"]]
-    looks, told = iter(found), list[Any]()
-    guard = Guard(lambda: next(looks), lambda event, payload: told.append((event, payload["what"])))
-    assert [guard.look() for _ in found] == [[], ["moved"], [], ["damaged"], [], ["moved"]]
-    assert told == [(TOUCHED, "moved"), (TOUCHED, "damaged"), (TOUCHED, "moved")]
+    looks, emitted = iter(found), list[Any]()
+    guard = Guard(
+        lambda: next(looks), lambda event, payload: emitted.append((event, payload["what"]))
+    )
+    assert [guard.check() for _ in found] == [[], ["moved"], [], ["damaged"], [], ["moved"]]
+    assert emitted == [(TOUCHED, "moved"), (TOUCHED, "damaged"), (TOUCHED, "moved")]
 
 
 def test_a_project_without_models_is_not_looked_at(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from evergreen.stores.tracking import Tracker
 
 @pytest.fixture(scope="module")
 def stores(empty_store, tmp_path_factory):
-    """Databases to begin with: four versions, the fourth a challenger; and with the others promoted, 1, 2, then 3."""
+    """Databases with four versions, the fourth a challenger; `lived`: 1, 2, then 3 promoted."""
     project = Project(tmp_path_factory.mktemp("stores"))
     project.stores.mkdir()
     own = Path(shutil.copy2(empty_store, project.stores / "mlflow.db"))

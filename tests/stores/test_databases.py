@@ -1,4 +1,4 @@
-"""Store: a database is there whole or not at all, and one that cannot be used is named with what to do."""
+"""Databases: there whole or not at all; one that cannot be used is named with what to do."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_locked_database_met_later_is_explained():
 
 
 def half_made(path):
-    """What a kill of a first start used to leave: first tables, and one that a later step would make."""
+    """What a kill of a first start used to leave: some tables, and one of a later step."""
     from mlflow.store.db.utils import create_sqlalchemy_engine
     from mlflow.store.tracking.dbmodels.initial_models import Base
 

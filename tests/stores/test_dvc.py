@@ -1,4 +1,4 @@
-"""Versions: a stage runs when DVC says so, is recorded as `dvc repro` would, and locks outlive nobody."""
+"""DVC: a stage runs when it says so, is recorded as `dvc repro` would; no lock outlives a kill."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OUTPUTS = {
 
 
 def work_of(project, name, calls=None):
-    """What stands for the stage `name`: writes a file into each of its folders, and notes that it was called."""
+    """A stand-in for the stage `name`: writes a file into each of its folders, and counts calls."""
 
     def work(altered):
         for folder in OUTPUTS[name]:
@@ -171,7 +171,7 @@ def test_files_are_linked_to_the_cache_as_a_person_has_set_it(kind, settled):
     (out,) = yaml.safe_load(lock_of(settled))["stages"]["prepare"]["outs"]
     files = settled.root / ".dvc" / "cache" / "files" / "md5"
     entries = json.loads((files / out["md5"][:2] / out["md5"][2:]).read_text())
-    (entry,) = (one for one in entries if one["relpath"] == "part.txt")
+    (entry,) = (file for file in entries if file["relpath"] == "part.txt")
     cached = files / entry["md5"][:2] / entry["md5"][2:]
     assert cached.read_text() == part.read_text()
     assert (part.is_symlink(), part.samefile(cached)) == (kind == "symlink", kind != "copy")
@@ -394,7 +394,7 @@ STAGE_OF = {"INGEST": "ingest", "VALIDATE": "validate", "PREPARE": "prepare", "H
 
 
 def release(project, monkeypatch, name):
-    """Let this process run a release of the library, beside the project, that has raised the recipe `name`."""
+    """Let this process run a release of the library that has raised the recipe `name`."""
     path = project.root.parent / "recipes.py"
     text = pathlib.Path(recipes.__file__).read_text()
     path.write_text(
@@ -416,8 +416,8 @@ def test_a_recipe_that_moved_changes_its_stage(name, settled, monkeypatch):
     kept = yaml.safe_load(lock_of(settled))["stages"]
     numbers = {
         key: value
-        for one in kept.values()
-        for key, value in one["params"][".dvc/tmp/recipes.py"].items()
+        for stage in kept.values()
+        for key, value in stage["params"][".dvc/tmp/recipes.py"].items()
     }
     assert numbers == {key: getattr(recipes, key) for key in STAGE_OF}
 
@@ -582,7 +582,7 @@ def test_a_living_lock_on_other_data_does_not_stop_a_stage(settled, living):
         age=-5,
     )
     assert run_again(settled) == "prepare done"
-    assert [one["pid"] for one in held_locks(settled)] == [living]
+    assert [lock["pid"] for lock in held_locks(settled)] == [living]
 
 
 # --- as `dvc repro` does it
@@ -637,7 +637,7 @@ def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_pa
 
 @pytest.mark.parametrize("first", [True, False], ids=["the first record", "a later one"])
 def test_a_record_that_was_cut_as_it_was_written_is_undone(first, fresh, settled, monkeypatch):
-    """DVC empties dvc.lock before it writes it: a kill in between leaves a file that it cannot read."""
+    """DVC empties dvc.lock before it writes it: a kill then leaves a file that it cannot read."""
     project, name = (fresh, "ingest") if first else (settled, "prepare")
     before = None if first else lock_of(project)
     if not first:
@@ -670,9 +670,9 @@ def test_a_record_that_was_cut_as_it_was_written_is_undone(first, fresh, settled
 def dep_of(lock, stage, name):
     """The hash that is recorded of a dependency."""
     return next(
-        one["md5"]
-        for one in yaml.safe_load(lock)["stages"][stage]["deps"]
-        if one["path"].endswith(name)
+        dep["md5"]
+        for dep in yaml.safe_load(lock)["stages"][stage]["deps"]
+        if dep["path"].endswith(name)
     )
 
 
@@ -792,7 +792,7 @@ def test_a_key_that_is_no_parameter_is_named(settled):
 def test_dvc_by_itself_finds_all_that_it_asks_for_in_the_file_of_the_project():
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
-        for key in (one for one in stage["params"] if isinstance(one, str)):
+        for key in (param for param in stage["params"] if isinstance(param, str)):
             section, _, name = key.partition(".")
             assert section in content
             assert not name or name in content[section]

@@ -79,7 +79,9 @@ def test_a_promotion_is_written_down_with_its_evidence(stocked, tmp_path):
     assert abs((event.when - began).total_seconds()) < 60
     assert stocked.events.history() == [first, event]
     assert stocked.events.evidence(event) == json.loads(json.dumps(YES.as_plain()))
-    kept = {one.path: one for one in stocked.tracker.client.list_artifacts(event.run_id)}
+    kept = {
+        artifact.path: artifact for artifact in stocked.tracker.client.list_artifacts(event.run_id)
+    }
     assert sorted(kept) == ["comparison.png", "decision.json"]
     run = stocked.tracker.client.get_run(event.run_id)
     assert run.info.status == "FINISHED"
@@ -101,7 +103,7 @@ def test_what_is_not_promoted_is_written_down_as_well(what, said, lived, tmp_pat
     assert lived.events.last_decision("4") == lived.events.history()[-1] == event
     assert (event.batch, event.reason) == ("2013-06", said.reasons[0])
     assert lived.events.evidence(event) == json.loads(json.dumps(said.as_plain()))
-    assert {one.path for one in lived.tracker.client.list_artifacts(event.run_id)} == {
+    assert {artifact.path for artifact in lived.tracker.client.list_artifacts(event.run_id)} == {
         "comparison.png",
         "decision.json",
     }
@@ -115,7 +117,7 @@ def test_what_is_not_promoted_is_written_down_as_well(what, said, lived, tmp_pat
 
 @pytest.mark.parametrize("number", ["4", "3"])
 def test_a_killed_refusal_is_no_decision(number, lived):
-    kill(lived, 2, lambda one: one.record(number, REFUSED, NO))
+    kill(lived, 2, lambda registry: registry.record(number, REFUSED, NO))
     said = f"version {number} was being refused when the process was killed: nothing was changed"
     assert lived.recover() == [said]
     assert (lived.aliases(), past(lived)) == (LIVED, PAST)
@@ -124,7 +126,7 @@ def test_a_killed_refusal_is_no_decision(number, lived):
 @pytest.mark.parametrize("name", ["o'neil", '100% "größe"'])
 def test_recovery_in_any_folder(name, open_tracker, stores):
     registry = Registry(open_tracker(name, store=stores.lived))
-    kill(registry, 1, lambda one: one.rollback("bad"))
+    kill(registry, 1, lambda registry: registry.rollback("bad"))
     assert len(registry.recover()) == 1
     assert registry.aliases() == LIVED
 
@@ -135,6 +137,6 @@ def test_changes_of_another_project_in_the_same_store_are_left_alone(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", lived.tracker.uri)
     mine, theirs = (Registry(open_tracker(name)) for name in ("project", "other"))
     assert mine.tracker.root != theirs.tracker.root
-    kill(mine, 1, lambda one: one.rollback("bad"))
+    kill(mine, 1, lambda registry: registry.rollback("bad"))
     assert theirs.recover() == []
     assert len(mine.recover()) == 1

@@ -1,4 +1,4 @@
-"""Journal: an entry counts once it is whole, the newest of a batch counts, and what is asked stays asked."""
+"""Journal: whole entries count, the newest of each batch; a request stays until answered."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def write(
     journal: Journal,
     batch: str,
     version: str = "1",
-    stamp: str = "a",
+    fingerprint: str = "a",
     action: str = "watch",
     *,
     ask: bool = False,
 ) -> Entry:
-    entry, said = Entry(batch, version, stamp), decision(action, "why.")
+    entry, said = Entry(batch, version, fingerprint), decision(action, "why.")
     return journal.write(entry, FACTS, {"real.roc_auc": 0.7}, said, ask=ask)
 
 
 def test_what_is_written_is_read_back(journal: Journal) -> None:
     made = write(journal, "2013-07", action="nothing")
     assert [made] == journal.entries() == journal.entries("1")
-    assert (made.batch, made.version, made.stamp, made.action, made.reason) == (
+    assert (made.batch, made.version, made.fingerprint, made.action, made.reason) == (
         "2013-07",
         "1",
         "a",
@@ -74,21 +74,21 @@ def test_a_long_reason_is_cut_for_the_tag_and_whole_in_the_decision(journal: Jou
 
 
 def test_the_newest_entry_of_a_batch_under_a_champion_counts(journal: Journal) -> None:
-    write(journal, "2013-07", stamp="old")
+    write(journal, "2013-07", fingerprint="old")
     write(journal, "2013-08")
-    write(journal, "2013-07", stamp="new")
-    write(journal, "2013-07", version="2", stamp="other")
-    assert {(one.version, one.batch): one.stamp for one in journal.entries()} == {
+    write(journal, "2013-07", fingerprint="new")
+    write(journal, "2013-07", version="2", fingerprint="other")
+    assert {(entry.version, entry.batch): entry.fingerprint for entry in journal.entries()} == {
         ("1", "2013-07"): "new", ("1", "2013-08"): "a", ("2", "2013-07"): "other",
     }  # fmt: skip
-    assert [one.stamp for one in journal.entries("2")] == ["other"]
+    assert [entry.fingerprint for entry in journal.entries("2")] == ["other"]
 
 
 def test_what_is_asked_stays_asked_until_it_is_answered(journal: Journal) -> None:
     write(journal, "2013-07", action="retrain", ask=True)
     write(journal, "2013-08", action="watch")
-    assert [one.batch for one in journal.asked()] == ["2013-07"]
-    assert [one.batch for one in journal.answer("run")] == ["2013-07"]
+    assert [entry.batch for entry in journal.asked()] == ["2013-07"]
+    assert [entry.batch for entry in journal.answer("run")] == ["2013-07"]
     assert journal.asked() == []
     assert journal.answer("run") == []
 
@@ -117,7 +117,7 @@ def test_another_projects_open_entry_is_left_alone(open_tracker: Any) -> None:
 
 
 def test_what_was_seen_is_looked_back_at_once(journal: Journal) -> None:
-    """So a look that a kill cut off is made by the next monitoring, though no batch waits any more."""
+    """So a comparison that a kill interrupted is made by the next monitoring, without a batch."""
     assert journal.looked_back("1")
     write(journal, "2013-07")
     write(journal, "2013-07", version="2")

@@ -47,7 +47,7 @@ def test_the_artifacts_of_a_version(registry, tmp_path):
     registry.register(run_id, "print", package(tmp_path / "package"), encoder_of())
     mlflow.set_tracking_uri(registry.tracker.uri)
     place = Path(mlflow.artifacts.download_artifacts("models:/evergreen/1"))
-    files = {one.name for one in place.rglob("*") if one.is_file()}
+    files = {path.name for path in place.rglob("*") if path.is_file()}
     assert {
         "MLmodel",
         "requirements.txt",
@@ -57,9 +57,9 @@ def test_the_artifacts_of_a_version(registry, tmp_path):
         "checksums.json",
     } <= files
     stored = [
-        one
-        for one in registry.tracker.project.stores.rglob("*")
-        if one.is_file() and one.name != "mlflow.db"
+        path
+        for path in registry.tracker.project.stores.rglob("*")
+        if path.is_file() and path.name != "mlflow.db"
     ]
     assert len(stored) > len(files)
     for path in stored:
@@ -99,7 +99,12 @@ def test_a_registered_model_predicts_what_the_package_predicts(loaded):
 def test_a_registered_model_has_a_signature(loaded):
     signature = loaded[0].metadata.signature
     assert tuple(signature.inputs.input_names()) == FEATURES
-    assert [one.type.name for one in signature.inputs] == ["double", "double", "string", "double"]
+    assert [column.type.name for column in signature.inputs] == [
+        "double",
+        "double",
+        "string",
+        "double",
+    ]
     assert signature.outputs is not None
 
 
@@ -138,7 +143,7 @@ model_id: {model}
 def test_nothing_beside_a_model_makes_the_project_run_code(
     age, data, loader, more, registry, tmp_path
 ):
-    """A version that was registered before MLflow's own files were noted is used by what its package holds alone."""
+    """A version from before MLflow's own files were recorded is used by its package alone."""
     folder, ran = package(tmp_path / "package"), tmp_path / "ran"
     add(registry, "one", folder)
     if age == "older":

@@ -1,4 +1,4 @@
-"""Outside: what a person does to the models in MLflow decides nothing, is said, written down once, and can be undone."""
+"""Outside: changes in MLflow decide nothing, are warned of, recorded once, and can be undone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIVED = {"champion": "3", "previous-champion": "2", "challenger": "4"}
 
 @pytest.fixture
 def lived(open_tracker, stores):
-    """Four versions: 3 is champion after 2 and 1, and the gate has refused 4. Their files are shared: leave them alone."""
+    """Four versions: 3 is champion after 2 and 1, the gate refused 4. Their files are shared."""
     registry = Registry(open_tracker(store=stores.lived))
     registry.record("4", REFUSED, NO)
     return registry
@@ -58,8 +58,8 @@ ACTS = {
     "champion to a refused version": (
         move("champion", "4"),
         [
-            "the alias champion was moved to version 4, which the gate refused, in MLflow.*version 3 stays live.*"
-            + MOVED
+            "the alias champion was moved to version 4, which the gate refused, in MLflow.*"
+            "version 3 stays live.*" + MOVED
         ],
     ),
     "champion to an older one": (
@@ -192,7 +192,7 @@ def test_a_damaged_champion_is_said_with_the_remedy(how, open_tracker, tmp_path)
     alter(stored(registry, "1"), how)
     (said,) = warnings(registry)
     assert said.startswith("the champion, version 1, cannot be used")
-    assert said.endswith("bring its files back, or `evergreen run` (a new one)")
+    assert said.endswith("restore its files, or `evergreen run` (a new one)")
 
 
 def test_another_model_in_the_champions_place(open_tracker, tmp_path):
@@ -204,5 +204,5 @@ def test_another_model_in_the_champions_place(open_tracker, tmp_path):
     tags = registry.tracker.client.get_model_version(registry.name, "2").tags
     registry.tracker.client.set_model_version_tag(registry.name, "1", PACKAGE, tags[PACKAGE])
     (said,) = warnings(registry)
-    assert "is not what was decided upon" in said
+    assert "is not the one that was decided on" in said
     assert registry.champion() is None

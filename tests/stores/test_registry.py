@@ -113,35 +113,39 @@ def test_which_version_is_meant(held, number, expected, lived, monkeypatch):
 
 
 JUDGED = {
-    "asked": (lambda one: [one.record("4", ASKED, WELL)], None, WELL),
+    "asked": (lambda registry: [registry.record("4", ASKED, WELL)], None, WELL),
     "refused": (
-        lambda one: [one.record("4", REFUSED, NO)],
-        "not better enough.* takes --override",
+        lambda registry: [registry.record("4", REFUSED, NO)],
+        "not better enough.* use --override",
         NO,
     ),
     "asked, then refused": (
-        lambda one: [one.record("4", ASKED, WELL), one.record("4", REFUSED, NO)],
+        lambda registry: [registry.record("4", ASKED, WELL), registry.record("4", REFUSED, NO)],
         "not better",
         NO,
     ),
     "refused, then asked": (
-        lambda one: [one.record("4", REFUSED, NO), one.record("4", ASKED, WELL)],
+        lambda registry: [registry.record("4", REFUSED, NO), registry.record("4", ASKED, WELL)],
         None,
         WELL,
     ),
     "another one asked for": (
-        lambda one: [one.record("1", ASKED, WELL)],
+        lambda registry: [registry.record("1", ASKED, WELL)],
         "not left it to a person",
         None,
     ),
-    "never judged": (lambda one: [], "not left it to a person", None),
+    "never judged": (lambda registry: [], "not left it to a person", None),
     "asked, and another champion since": (
-        lambda one: [one.record("4", ASKED, WELL), one.rollback("bad")],
-        "version 4 was compared with version 3, which is champion no more",
+        lambda registry: [registry.record("4", ASKED, WELL), registry.rollback("bad")],
+        "version 4 was compared with version 3, which is no longer champion",
         WELL,
     ),
     "promoted and rolled back": (
-        lambda one: [one.record("4", ASKED, WELL), one.promote("4", "3", YES), one.rollback("bad")],
+        lambda registry: [
+            registry.record("4", ASKED, WELL),
+            registry.promote("4", "3", YES),
+            registry.rollback("bad"),
+        ],
         "not left it to a person",
         YES,
     ),
@@ -274,25 +278,25 @@ def test_the_first_champion_has_none_before_it(stocked):
 CHANGES = {
     "the first promotion": (
         "registered",
-        lambda one, files: one.promote("4", None, YES, "2013-06", files),
+        lambda registry, files: registry.promote("4", None, YES, "2013-06", files),
         ("promoted", "4", None),
         {"champion": "4"},
     ),
     "a promotion": (
         "lived",
-        lambda one, files: one.promote("4", "3", YES, "2013-06", files),
+        lambda registry, files: registry.promote("4", "3", YES, "2013-06", files),
         ("promoted", "4", "3"),
         {"champion": "4", "previous-champion": "3"},
     ),
     "a rollback": (
         "lived",
-        lambda one, _: one.rollback("bad"),
+        lambda registry, _: registry.rollback("bad"),
         ("rolled back", "2", "3"),
         {"champion": "2", "previous-champion": "1", "challenger": "4"},
     ),
     "a rollback to the first": (
         "lived",
-        lambda one, _: one.rollback("bad", to="1"),
+        lambda registry, _: registry.rollback("bad", to="1"),
         ("rolled back", "1", "3"),
         {"champion": "1", "challenger": "4"},
     ),
@@ -308,14 +312,15 @@ def test_a_kill_leaves_the_old_champion_or_the_new_one(change, open_tracker, sto
     for at in itertools.count():
         registry = Registry(open_tracker(f"killed at {at}", store=getattr(stores, start)))
         before, known = registry.aliases(), past(registry)
-        done, killed = kill(registry, at, lambda one: act(one, [picture]))
+        done, killed = kill(registry, at, lambda registry: act(registry, [picture]))
         changed, begun = "set_registered_model_alias" in done, "create_run" in done
         assert registry.champion() == (after if changed else before).get("champion"), done
         survivor = Registry(registry.tracker)
         sentences = survivor.recover()
         assert len(sentences) == (begun and killed is not None), done
         assert all(
-            ("it is champion" if changed else "nothing was changed") in one for one in sentences
+            ("it is champion" if changed else "nothing was changed") in sentence
+            for sentence in sentences
         ), done
         assert (
             survivor.aliases() == survivor.versions.aliases() == (after if changed else before)
@@ -337,7 +342,7 @@ def test_a_kill_leaves_the_old_champion_or_the_new_one(change, open_tracker, sto
 def test_a_recovery_may_be_killed_as_well(open_tracker, stores):
     for at in itertools.count():
         registry = Registry(open_tracker(f"killed at {at}", store=stores.lived))
-        done, _ = kill(registry, 5, lambda one: one.promote("4", "3", YES))
+        done, _ = kill(registry, 5, lambda registry: registry.promote("4", "3", YES))
         assert done[-1] == "set_registered_model_alias"
         _, killed = kill(registry, at, Registry.recover)
         registry.recover()

@@ -110,7 +110,7 @@ def test_a_training_that_lost_a_seed_is_none_that_was_made(tracker):
     for batch, failed in (("2013-05", []), ("2013-06", [1])):
         with Runs(tracker).open(batch, "a run", {"split.holdout": batch}) as run_id:
             Runs(tracker).record_evaluation(run_id, evaluation(), failed, [])
-    assert [one.holdout for one in Runs(tracker).trainings()] == [("2013-05",)]
+    assert [training.holdout for training in Runs(tracker).trainings()] == [("2013-05",)]
 
 
 def test_what_a_killed_run_left_open_is_closed(tracker):
@@ -119,32 +119,36 @@ def test_what_a_killed_run_left_open_is_closed(tracker):
     kill(tracker, left)
     kill(tracker, child)
     assert set(Runs(tracker).recover()) == {left, child}
-    assert [status(tracker, one) for one in (done, left, child)] == ["FINISHED", "KILLED", "KILLED"]
+    assert [status(tracker, run_id) for run_id in (done, left, child)] == [
+        "FINISHED",
+        "KILLED",
+        "KILLED",
+    ]
     assert Runs(tracker).recover() == []
 
 
 def test_runs_of_another_project_in_the_same_store_are_left_alone(
     open_tracker, tmp_path, monkeypatch
 ):
-    one = open_tracker("one")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", one.uri)
-    one, two = open_tracker("one"), open_tracker("two")
-    assert one.uri == two.uri
-    mine, theirs = begin(one, "mine"), begin(two, "theirs")
-    assert one.experiment == two.experiment
-    kill(one, mine)
-    kill(two, theirs)
-    assert Runs(one).recover() == [mine]
-    assert (status(one, mine), status(one, theirs)) == ("KILLED", "RUNNING")
+    first = open_tracker("one")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", first.uri)
+    first, second = open_tracker("one"), open_tracker("two")
+    assert first.uri == second.uri
+    mine, theirs = begin(first, "mine"), begin(second, "theirs")
+    assert first.experiment == second.experiment
+    kill(first, mine)
+    kill(second, theirs)
+    assert Runs(first).recover() == [mine]
+    assert (status(first, mine), status(first, theirs)) == ("KILLED", "RUNNING")
 
 
 def test_a_run_that_is_under_way_in_another_project_is_not_continued(open_tracker, monkeypatch):
-    one = open_tracker("one")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", one.uri)
-    one, two = open_tracker("one"), open_tracker("two")
-    with Runs(one).open("print", "here", {}) as mine:
-        assert begin(two, "print") != mine
-        assert status(one, mine) == "RUNNING"
+    first = open_tracker("one")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", first.uri)
+    first, second = open_tracker("one"), open_tracker("two")
+    with Runs(first).open("print", "here", {}) as mine:
+        assert begin(second, "print") != mine
+        assert status(first, mine) == "RUNNING"
 
 
 def test_data_sets_are_inputs_of_the_run(tracker):
@@ -154,14 +158,14 @@ def test_data_sets_are_inputs_of_the_run(tracker):
     )
     inputs = tracker.client.get_run(run_id).inputs.dataset_inputs
     found = {
-        one.dataset.name: (one.dataset.digest, one.tags[0].value, one.dataset.profile)
-        for one in inputs
+        data.dataset.name: (data.dataset.digest, data.tags[0].value, data.dataset.profile)
+        for data in inputs
     }
     assert found == {
         "data/raw": ("aa", "upstream", None),
         "data/features": ("bb", "training", json.dumps({"rows": {"train": 10, "holdout": 5}})),
     }
-    sources = {json.loads(one.dataset.source)["md5"] for one in inputs}
+    sources = {json.loads(data.dataset.source)["md5"] for data in inputs}
     assert sources == {"aa.dir", "bb.dir"}
 
 
@@ -180,7 +184,9 @@ def git(root, *args):
 
 
 def code_of(tracker, run_id):
-    return sorted(Path(one.path).name for one in tracker.client.list_artifacts(run_id, "code"))
+    return sorted(
+        Path(artifact.path).name for artifact in tracker.client.list_artifacts(run_id, "code")
+    )
 
 
 def test_uncommitted_changes_are_kept_beside_the_run(make_project, open_tracker, tmp_path):

@@ -40,7 +40,7 @@ def test_a_seed_is_recorded_with_its_curves_and_metrics(tracker):
     assert run.data.tags["evergreen.seed"] == "3"
     for part in ("train", "validation"):
         history = tracker.client.get_metric_history(run_id, f"{part}_loss")
-        assert [one.value for one in sorted(history, key=lambda one: one.step)] == list(
+        assert [point.value for point in sorted(history, key=lambda point: point.step)] == list(
             trained.history[part]
         )
     known = {name: run.data.metrics[name] for name in METRICS}
@@ -59,10 +59,10 @@ def test_a_seed_of_another_run_is_recalled_and_recorded_here_too(tracker):
     ours, theirs = copy.data.metrics, tracker.client.get_run(origin).data.metrics
     assert ours == theirs
     history = [
-        tracker.client.get_metric_history(one, "validation_loss")
-        for one in (origin, copy.info.run_id)
+        tracker.client.get_metric_history(run_id, "validation_loss")
+        for run_id in (origin, copy.info.run_id)
     ]
-    assert [one.value for one in history[0]] == [one.value for one in history[1]]
+    assert [point.value for point in history[0]] == [point.value for point in history[1]]
     assert Seeds(tracker).load(second, "seed print") == fit(3)  # from here now
     assert len(children(tracker, second)) == 1
     assert len(children(tracker, first)) == 1
@@ -117,8 +117,8 @@ def test_a_damaged_seed_does_not_count(how, tracker):
 def test_the_seeds_of_a_run_are_all_there_in_order(tracker):
     parent, other = begin(tracker, "one"), begin(tracker, "two")
     many = [replace(fit(0), seed=seed) for seed in (11, 2, 0, 30)]  # as numbers, not as text
-    for one in many:
-        Seeds(tracker).record(parent, one, METRICS, f"print {one.seed}")
+    for trained in many:
+        Seeds(tracker).record(parent, trained, METRICS, f"print {trained.seed}")
     Seeds(tracker).record(other, fit(5), METRICS, "print 5")
     Seeds(tracker).record_failure(parent, 7, "out of memory")
     damaged = Seeds(tracker).record(parent, fit(8), METRICS, "print 8")
@@ -126,9 +126,9 @@ def test_the_seeds_of_a_run_are_all_there_in_order(tracker):
         Path(tracker.client.get_run(damaged).info.artifact_uri, "seed"),
         "a byte of the booster altered",
     )
-    assert Seeds(tracker).of_run(parent) == sorted(many, key=lambda one: one.seed)
+    assert Seeds(tracker).of_run(parent) == sorted(many, key=lambda trained: trained.seed)
     Seeds(tracker).load(other, "print 2")  # reused by another run
-    assert [one.seed for one in Seeds(tracker).of_run(other)] == [2, 5]
+    assert [trained.seed for trained in Seeds(tracker).of_run(other)] == [2, 5]
     assert Seeds(tracker).of_run(begin(tracker, "three")) == []
 
 
@@ -161,7 +161,10 @@ def test_seeds_are_recorded_from_many_threads_at_once(tracker):
     with ThreadPoolExecutor(4) as pool:
         list(
             pool.map(
-                lambda one: Seeds(tracker).record(parent, one, METRICS, f"print {one.seed}"), many
+                lambda trained: Seeds(tracker).record(
+                    parent, trained, METRICS, f"print {trained.seed}"
+                ),
+                many,
             )
         )
     assert [Seeds(tracker).load(parent, f"print {seed}") for seed in range(8)] == many

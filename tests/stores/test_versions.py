@@ -85,13 +85,13 @@ ALTERED = (
 def test_an_altered_version_is_refused(how, registry, tmp_path, monkeypatch):
     monkeypatch.setattr("evergreen.stores.reload.subprocess", SimpleNamespace(run=in_this_process))
     folder = package(tmp_path / "package")
-    one = train(registry, "one")
-    registry.register(one, "one", folder, encoder_of())
+    run_id = train(registry, "one")
+    registry.register(run_id, "one", folder, encoder_of())
     add(registry, "two", folder)
     registry.promote("1", None, YES)
-    assert (registry.champion(), registry.version_of(one).version) == ("1", "1")
+    assert (registry.champion(), registry.version_of(run_id).version) == ("1", "1")
     alter(stored(registry, "1"), how)
-    assert (registry.champion(), registry.version_of(one)) == (None, None)
+    assert (registry.champion(), registry.version_of(run_id)) == (None, None)
     registry.promote("2", "1", YES)  # a damaged champion is no obstacle
     for use in (
         lambda: registry.versions.open("1"),

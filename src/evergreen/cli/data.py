@@ -41,7 +41,9 @@ def ingest(batches: tuple[str, ...], following: bool, replace: bool, drop: bool)
         if drop:
             record(lambda _: step.drop(project, batches))
             names = ", ".join(batches)
-            click.echo(f"dropped {names}; `evergreen run` takes them again if they are offered")
+            click.echo(
+                f"dropped {names}; `evergreen run` takes them again if the source still has them"
+            )
             return
         dataset = project.dataset
         how = {"following": following, "replace": replace}
@@ -77,7 +79,7 @@ def validate() -> None:
             write([*read_reports(project), error.report])
             raise
         if done is None:
-            click.echo("nothing new: every batch is validated as it is expected now")
+            click.echo("nothing new: every batch is validated with the present expectations")
             return
         write(done.reports)
     rows = [

@@ -21,7 +21,7 @@ class Commands(click.Group):
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except KeyboardInterrupt:
-            click.echo("stopped; run again to go on where it was", err=True)
+            click.echo("stopped; run again to continue", err=True)
             sys.exit(130)
         except Exception as error:
             explained = explain(error)

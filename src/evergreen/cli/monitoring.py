@@ -30,11 +30,11 @@ def monitor() -> None:
 def finding_rows(found: Any) -> list[list[str]]:
     """Return what a monitoring found, and what it decided, as rows of a table."""
     champion = f"version {found.version}" if found.version else found.missing
-    rows = [["champion", champion], ["looked at", ", ".join(found.batches) or "nothing new"]]
-    for question, decision in (("retrain?", found.decision), ("go back?", found.rollback)):
+    rows = [["champion", champion], ["new batches", ", ".join(found.batches) or "none"]]
+    for question, decision in (("retrain?", found.decision), ("roll back?", found.rollback)):
         if decision:
             rows += titled(question, (decision.action, *decision.reasons))
     if found.asked:
         how = "`evergreen run`, or `evergreen up` starts it"
-        rows.append(["asked for", f"a retraining, after {found.asked[-1]}: {how}"])
+        rows.append(["requested", f"a retraining, after {found.asked[-1]}: {how}"])
     return rows

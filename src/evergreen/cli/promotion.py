@@ -56,7 +56,7 @@ def rollback(to: str | None, reason: str) -> None:
     with open_registry() as registry:
         event = registry.rollback(reason, to)
     if event.what == PUT_BACK:
-        click.echo(f"version {event.version}, which was decided upon, has the alias champion again")
+        click.echo(f"version {event.version} has the alias champion again, as was decided")
     else:
         click.echo(f"version {event.version} is champion again, in place of version {event.before}")
 
@@ -76,7 +76,7 @@ def history(at: str | None) -> None:
         else:
             events = registry.events.history()
     if not events:
-        nothing = "nothing is decided: `evergreen run` does"
+        nothing = "no decision is recorded yet: `evergreen run` makes the first"
         click.echo("there was no champion then" if at else nothing)
     for event in events:
         click.secho(_headline(event), bold=True)

@@ -65,7 +65,7 @@ def score(
 
 
 def formula_warning(out: str, formulas: int) -> str:
-    """Return what is said of values that a spreadsheet would run as formulas."""
+    """Return the hint about values that a spreadsheet would run as formulas."""
     from evergreen.finding import count
 
     values = count(formulas, "value")

@@ -87,7 +87,7 @@ def outcome_rows(project: Project, params: Params, outcome: Any) -> list[list[st
 
 
 def metric_rows(params: Params, metrics: dict[str, float]) -> list[list[str]]:
-    """Return the task's first metric, beside the baselines and over seeds, where it was recorded."""
+    """Return the task's first metric, beside the baselines and over seeds; none if not recorded."""
     from evergreen.evaluation.metrics import METRICS
 
     name = next(iter(METRICS[params.task]))

@@ -1,4 +1,4 @@
-"""What a run prints: one line per event, and no traceback for a mistake that a message explains."""
+"""What a run prints: one line per event, and no traceback for what a message explains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evergreen.errors import InputError, explain, log_traceback
 from evergreen.project import Project
 from evergreen.redact import redact
 
-# Ends are told by the steps themselves
+# Steps report their ends themselves
 QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")
 
 
@@ -18,12 +18,12 @@ class Plain(logging.Filter):
     """Drop Prefect's lines on ordinary ends, the traceback of an explained error, and secrets."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether `record` is shown, after taking out what only a developer reads."""
-        if record.exc_info and record.exc_info[1] and (said := explain(record.exc_info[1])):
+        """Return whether `record` is shown; drop from it what only a developer reads."""
+        if record.exc_info and record.exc_info[1] and (explained := explain(record.exc_info[1])):
             with suppress(InputError):  # no project: nothing to keep it in
                 log_traceback(record.exc_info[1], Project.find().stores)
             record.exc_info = record.exc_text = None
-            record.msg, record.args, record.explained = f"failed: {said}", (), True
+            record.msg, record.args, record.explained = f"failed: {explained}", (), True
         record.msg, record.args = redact(record.getMessage()), ()
         if record.exc_info:
             record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)))
@@ -32,10 +32,10 @@ class Plain(logging.Filter):
 
 
 class Once(logging.Filter):
-    """Leave explained errors to the command line, which says them last; the UI has them with the task."""
+    """Leave explained errors to the command line, which prints them last; the UI shows them too."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether `record` is printed."""
+        """Return whether `record` is printed."""
         return not getattr(record, "explained", False)
 
 
@@ -43,8 +43,8 @@ def install() -> None:
     """Put the filter on Prefect's run loggers, once."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logger = logging.getLogger(name)
-        if not any(isinstance(one, Plain) for one in logger.filters):
+        if not any(isinstance(known, Plain) for known in logger.filters):
             logger.addFilter(Plain())
     for handler in (*logging.getLogger("prefect").handlers, *logging.getLogger().handlers):
-        if not any(isinstance(one, Once) for one in handler.filters):
+        if not any(isinstance(known, Once) for known in handler.filters):
             handler.addFilter(Once())

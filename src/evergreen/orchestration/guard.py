@@ -1,8 +1,8 @@
-"""Who may speak to a server that this project starts: its own pages and programs that have the login (docs/servers.md).
+"""Who may call a server that this project starts: its own pages, and who has the login.
 
 A page of any site reaches every port of its visitor's machine, and so does any program that runs
-there. What is asked of a request here comes before the server's own code, whatever its path and
-method.
+there. Requests are checked here before the server's own code, whatever their path and method (see
+docs/servers.md).
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ from evergreen.project import Project
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 # Pages speak to their own server only (Prefect's would ask another for settings), and show up in no
 # other site's frame.
-POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'; form-action 'self'"
+POLICY = (
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
+    "frame-ancestors 'self'; form-action 'self'"
+)
 HOST = re.compile(r"([a-z0-9._-]+)(:[0-9]+)?")
 
 
 class Guard:
-    """An ASGI application that hands on only what is addressed to it by its own name, and comes from its own pages.
+    """An ASGI application that passes on only requests to its own name, from its own pages.
 
-    `login`: `user:password` that is asked for besides; None where `app` asks by itself.
+    `login`: `user:password` that is required as well; None where `app` asks by itself.
     EVERGREEN_HOSTS: more names, with commas between, as a container or a proxy in front has them.
     """
 
@@ -65,8 +68,8 @@ class Guard:
             # DNS rebinding calls it by one of the attacker's
             return "this is not the server's name"
         for origin in headers.getlist("origin"):
-            asker = origin.lower().partition("://")[2]
-            if asker != hosts[0] and asker not in self.named:
+            sender = origin.lower().partition("://")[2]
+            if sender != hosts[0] and sender not in self.named:
                 return "another site asks"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             # A link that a person follows
@@ -77,17 +80,21 @@ class Guard:
     def _logged_in(self, headers: Headers) -> bool:
         if self.login is None:
             return True
-        scheme, _, told = ", ".join(headers.getlist("authorization")).partition(" ")
-        return scheme.lower() == "basic" and compare_digest(told.strip().encode(), self.login)
+        scheme, _, given = ", ".join(headers.getlist("authorization")).partition(" ")
+        return scheme.lower() == "basic" and compare_digest(given.strip().encode(), self.login)
 
 
 def prefect(*, ephemeral: bool = False) -> Guard:
-    """Return Prefect's server, which asks for PREFECT_SERVER_API_AUTH_STRING by itself. Raises InputError without it."""
+    """Return Prefect's server, which asks for PREFECT_SERVER_API_AUTH_STRING by itself.
+
+    Raises InputError where that is empty.
+    """
     from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
 
     if not PREFECT_SERVER_API_AUTH_STRING.value():
         raise InputError(
-            "PREFECT_SERVER_API_AUTH_STRING is empty: the server would be open to everybody"
+            "PREFECT_SERVER_API_AUTH_STRING is empty, and the server would be open to everybody: "
+            "set it"
         )
     from prefect.server.api.server import create_app
 
@@ -95,7 +102,7 @@ def prefect(*, ephemeral: bool = False) -> Guard:
 
 
 def mlflow() -> Guard:
-    """Return MLflow's server, which asks for the login of the project around the working directory."""
+    """Return MLflow's server, which asks for the login of the working directory's project."""
     from mlflow.server.fastapi_app import app
 
     return Guard(app, login_of(Project.find()))

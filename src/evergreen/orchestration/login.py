@@ -1,4 +1,4 @@
-"""The login of the servers that this project starts: made once, kept in stores/ for its owner alone."""
+"""The login of the servers that this project starts: made once, kept in stores/, its owner's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORM = re.compile(rf"{USER}:[\w-]{{43}}")
 
 
 def login_of(project: Project) -> str:
-    """Return `user:password` of the project's servers; the first call makes it, a damaged one is replaced."""
+    """Return `user:password` of the project's servers; made at the first call, or if damaged."""
     path = project.stores / "login"
     login = _read(path)
     if login is None:
@@ -31,8 +31,8 @@ def login_of(project: Project) -> str:
 def use_login(project: Project) -> None:
     """Let Prefect's client and server of this process and its children use the project's login.
 
-    Call it before Prefect is imported, and never where another server is named: that one is not to
-    be told.
+    Call it before Prefect is imported, and never where another server is named: that one must not
+    learn it.
     """
     login = login_of(project)
     os.environ |= {"PREFECT_API_AUTH_STRING": login, "PREFECT_SERVER_API_AUTH_STRING": login}

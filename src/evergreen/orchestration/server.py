@@ -1,4 +1,4 @@
-"""The Prefect server behind a run: one that is running already, or one that lives as long as the run.
+"""The Prefect server behind a run: one that is running already, or one for the run alone.
 
 Prefect can start such a temporary server itself, but gives up where a busy machine takes longer
 than a fixed limit, does nothing while it waits, and leaves the server behind when the run is
@@ -38,12 +38,17 @@ PATIENCE = 600  # seconds for a server that is alive but does not answer yet
 
 
 def set_environment(project: Project) -> None:
-    """Keep Prefect's files in the project, and every library from phoning home. Call it before Prefect is imported."""
+    """Keep Prefect's files in the project, and every library from phoning home.
+
+    Call it before Prefect is imported.
+    """
     defaults = {
         "PREFECT_HOME": str(project.stores / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s | %(message)s",
-        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_run_name)s: %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": (
+            "%(asctime)s | %(task_run_name)s: %(message)s"
+        ),
         "PREFECT_LOGGING_FORMATTERS_STANDARD_DATEFMT": "%H:%M:%S",
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -57,7 +62,7 @@ def set_environment(project: Project) -> None:
 
 
 def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -> str:
-    """Return the address of a Prefect server, after calling `meanwhile` (imports, say) while a temporary one starts.
+    """Return the address of a Prefect server; `meanwhile` is called while a temporary one starts.
 
     Takes the server of PREFECT_API_URL, or that of this project's `evergreen up`; else starts one
     that ends when this process does, after Prefect has sent it the last events. Raises InputError
@@ -81,18 +86,19 @@ def connect(project: Project, params: Params, meanwhile: Callable[[], object]) -
 
 def find_running(project: Project, params: Params) -> str | None:
     """Return the address of a Prefect server that answers, or None."""
-    told = os.environ.get("PREFECT_API_URL")
-    if told:
-        if not is_prefect(told):
+    named = os.environ.get("PREFECT_API_URL")
+    if named:
+        if not is_prefect(named):
             raise InputError(
-                f"no Prefect server answers at PREFECT_API_URL={told}: start it, or unset the variable"
+                f"no Prefect server answers at PREFECT_API_URL={named}: start it, "
+                "or unset the variable"
             )
-        if _asks_for_login(told):
+        if _asks_for_login(named):
             raise InputError(
-                f"the Prefect server at PREFECT_API_URL={told} asks for a login: set PREFECT_API_AUTH_STRING "
-                "(that of this project's `evergreen up` is in stores/login)"
+                f"the Prefect server at PREFECT_API_URL={named} asks for a login: set "
+                "PREFECT_API_AUTH_STRING (that of this project's `evergreen up` is in stores/login)"
             )
-        return told
+        return named
     own = f"http://{LOOPBACK}:{params.ports.prefect}/api"
     if not (is_up(project) and is_prefect(own)):
         return None
@@ -103,10 +109,10 @@ def find_running(project: Project, params: Params) -> str | None:
 
 
 def close_killed_runs(tag: str, besides: str | None = None) -> int:
-    """Tell Prefect of runs with this tag that have no process any more; returns how many.
+    """Mark runs with this tag that have no process any more as crashed; return how many.
 
-    Call it with the project's lock held: then no other run is alive. A run that stays "Running" for
-    ever would keep the deployment's one place.
+    Call it with the project's lock held: then no other run is alive. A run that stays "Running"
+    would occupy the deployment's only slot.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter
@@ -119,11 +125,10 @@ def close_killed_runs(tag: str, besides: str | None = None) -> int:
         )
         dead = [run for run in runs if str(run.id) != besides]
         for run in dead:
-            client.update_flow_run(
-                run.id, tags=[one.replace("waiting ", "ended ", 1) for one in run.tags]
-            )
+            tags = [name.replace("waiting ", "ended ", 1) for name in run.tags]
+            client.update_flow_run(run.id, tags=tags)
             client.set_flow_run_state(
-                run.id, Crashed(message="its process was killed; the next run goes on")
+                run.id, Crashed(message="its process was killed; the next run continues")
             )
     return len(dead)
 
@@ -134,12 +139,12 @@ def tag_of(project: Project) -> str:
 
 
 def waiting_tag_of(project: Project) -> str:
-    """Return the tag of a run that waits, for the project or for a person: it is alive, and holds no lock."""
+    """Return the tag of a live run that waits for the project or for a person, without the lock."""
     return f"waiting {tag_of(project)}"
 
 
 def ended_tag_of(project: Project) -> str:
-    """Return the tag of a run that has let go of the project, and has nothing left to wait for."""
+    """Return the tag of a run that has released the project, and waits for nothing."""
     return f"ended {tag_of(project)}"
 
 
@@ -149,7 +154,7 @@ def scoring_tag_of(project: Project) -> str:
 
 
 def is_up(project: Project) -> bool:
-    """Say whether `evergreen up` of this project is running; another project's server may be on the same port."""
+    """Return whether `evergreen up` of this project runs; the port may be another project's."""
     lock = FileLock(project.stores / UP_LOCK, timeout=0)
     try:
         with lock:
@@ -159,12 +164,12 @@ def is_up(project: Project) -> bool:
 
 
 def is_prefect(url: str) -> bool:
-    """Say whether a Prefect API answers at `url`."""
+    """Return whether a Prefect API answers at `url`."""
     return ask(f"{url.rstrip('/')}/health") == (200, b"true")
 
 
 def _asks_for_login(url: str) -> bool:
-    """Say whether the API at `url` refuses the login that Prefect's client has from the environment."""
+    """Return whether the API at `url` refuses the login that Prefect's client would send."""
     if os.environ.get("PREFECT_API_KEY"):
         return False  # that of a service, which says so itself
     login = os.environ.get("PREFECT_API_AUTH_STRING", "")
@@ -172,16 +177,16 @@ def _asks_for_login(url: str) -> bool:
 
 
 def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
-    """Return status and content of what a server answers at `url`; None as status where none does."""
+    """Return the status and content that a server answers at `url`; status None if none does."""
     try:
-        asked = urllib.request.Request(url)  # noqa: S310
+        request = urllib.request.Request(url)  # noqa: S310
         if login:  # which is for this server only, wherever it sends on to
-            asked.add_unredirected_header(
+            request.add_unredirected_header(
                 "Authorization", f"Basic {b64encode(login.encode()).decode()}"
             )
         # A proxy does not know this machine
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(asked, timeout=5) as answer:
+        with direct.open(request, timeout=5) as answer:
             return answer.status, bytes(answer.read()).strip()
     except urllib.error.HTTPError as error:
         error.close()
@@ -191,19 +196,23 @@ def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
 
 
 def check_database(project: Project) -> None:
-    """Raise InputError where Prefect's database in the project is damaged or held for long: its server would not start.
+    """Raise InputError where Prefect's database is damaged or held: its server would not start.
 
-    One that a kill has cut off while it was made is finished by Prefect itself.
+    One whose creation was interrupted is completed by Prefect itself.
     """
     database = Path(os.environ.get("PREFECT_HOME", project.stores / "prefect"), "prefect.db")
     if database.is_file() and not database.stat().st_size:
         print(
-            f"{database} is empty: Prefect begins a new record of runs; models and decisions are in MLflow's",
+            f"{database} is empty: Prefect starts a new record of runs; models and decisions are "
+            "in MLflow's",
             file=sys.stderr,
         )
     elif database.is_file():
-        how = f"it holds the record of past runs, no model and no decision: `mv {database} {database}.old`, then run again"
-        databases.check(database.resolve(), how)
+        remedy = (
+            "it holds the record of past runs, no model and no decision: "
+            f"`mv {database} {database}.old`, then run again"
+        )
+        databases.check(database.resolve(), remedy)
 
 
 def _start_temporary(project: Project) -> tuple[str, Callable[[], None]]:
@@ -246,7 +255,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Serve Prefect's API on a free port of this machine, print the port, and end when standard input closes."""
+    """Serve Prefect's API on a free port, which is printed, until standard input closes."""
     listener = socket.socket()
     listener.bind((LOOPBACK, 0))
     listener.listen(128)
@@ -271,7 +280,10 @@ def main() -> None:
 
 
 def end_with_parent(stop: Callable[[], object]) -> None:
-    """End this process, by `stop` and at last by force, when its standard input closes: when its parent has died."""
+    """End this process, by `stop` and at last by force, when its parent has died.
+
+    Then its standard input closes.
+    """
 
     def wait() -> None:
         while os.read(0, 4096):

@@ -1,4 +1,4 @@
-"""The whole house on one machine: Prefect and MLflow with their pages, the deployments, a worker and the watch."""
+"""All services of a project on one machine: Prefect, MLflow, deployments, a worker, the watch."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from evergreen.project import Project
 from evergreen.stores.tracking import Tracker
 
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
-REST = 10.0  # seconds until a watch that has crashed begins again
+REST = 10.0  # seconds until a watch that has crashed is started again
 LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
 
 
-def run_house(project: Project, params: Params) -> None:
-    """Serve both pages and every deployment of `prefect.yaml` on this machine until Ctrl-C or SIGTERM.
+def run_services(project: Project, params: Params) -> None:
+    """Serve both pages and every deployment of `prefect.yaml` here until Ctrl-C or SIGTERM.
 
     Servers that PREFECT_API_URL and MLFLOW_TRACKING_URI name are used, not started. Raises
     InputError where a port is taken, a named Prefect server does not answer, or a server does not
@@ -55,7 +55,7 @@ def run_house(project: Project, params: Params) -> None:
         lock.acquire()
     except Timeout:
         raise InputError(
-            "`evergreen up` runs here already: use that one, or stop it first"
+            "`evergreen up` is running already: use that one, or stop it first"
         ) from None
     servers = _servers_to_start(project, params)
     _check_ports({name: getattr(params.ports, name) for name in servers})
@@ -94,9 +94,8 @@ def run_house(project: Project, params: Params) -> None:
         running["worker"] = start("worker", "prefect", "worker", "start", *kind)
         _finish(project, "deploy", deploying, stop)
         running["watch"] = start("watch", "evergreen.orchestration.watch")
-        click.echo(
-            f"Prefect  {os.environ.get('PREFECT_UI_URL') or url.removesuffix('/api')}  (runs and deployments)"
-        )
+        shown = os.environ.get("PREFECT_UI_URL") or url.removesuffix("/api")
+        click.echo(f"Prefect  {shown}  (runs and deployments)")
         click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
         if servers:
             click.echo(
@@ -104,26 +103,29 @@ def run_house(project: Project, params: Params) -> None:
             )
         click.echo("Ctrl-C stops everything; everything is kept")
         while not stop.wait(1):
-            _look_after(
+            _check_running(
                 project, running, lambda: start("watch", "evergreen.orchestration.watch"), stop
             )
-        click.echo("stopping: runs are told to end, then the servers")
+        click.echo("stopping: first the runs, then the servers")
     click.echo("stopped")
 
 
-def _look_after(
+def _check_running(
     project: Project,
     running: dict[str, subprocess.Popen[bytes]],
     watch: Callable[[], subprocess.Popen[bytes]],
     stop: Event,
 ) -> None:
-    """Raise InputError where something has stopped by itself; but the watch, which a source can crash, begins again."""
+    """Raise InputError where a service has stopped by itself; but restart the watch.
+
+    That one a source can crash.
+    """
     for name, process in running.items():
         if process.poll() is not None and name != "watch":
             raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
     if running["watch"].poll() is not None and not stop.wait(REST):
         click.echo(
-            f"watch stopped by itself, and begins again: see {_log(project, 'watch')}", err=True
+            f"watch stopped by itself, and is started again: see {_log(project, 'watch')}", err=True
         )
         running["watch"] = watch()
 
@@ -161,22 +163,24 @@ def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, 
 def _check_ports(ports: Mapping[str, int]) -> None:
     if len(set(ports.values())) < len(ports):
         raise InputError(
-            f"ports.prefect and ports.mlflow are both {ports['mlflow']}: give each its own in params.yaml"
+            f"ports.prefect and ports.mlflow are both {ports['mlflow']}: "
+            "give each its own in params.yaml"
         )
     for name, port in ports.items():
         if not port_is_free(port):
             raise InputError(
-                f"port {port} is in use: stop what listens there, or change ports.{name} in params.yaml"
+                f"port {port} is in use: stop what listens there, "
+                f"or change ports.{name} in params.yaml"
             )
 
 
 def _close_killed_runs(project: Project) -> None:
-    for one in (project, project.workspace):
-        if not one.stores.exists():
+    for place in (project, project.workspace):
+        if not place.stores.exists():
             continue
-        with suppress(InputError), one.lock():  # else a run is under way
-            for tag in (tag_of(one), waiting_tag_of(one), ended_tag_of(one), scoring_tag_of(one)):
-                close_killed_runs(tag)
+        with suppress(InputError), place.lock():  # else a run is under way
+            for tag in (tag_of, waiting_tag_of, ended_tag_of, scoring_tag_of):
+                close_killed_runs(tag(place))
 
 
 @contextmanager
@@ -221,7 +225,7 @@ def _wait(
 
 
 def _make_pool(name: str) -> None:
-    """Make the work pool that `prefect.yaml` names as the project's package, where it is not there yet."""
+    """Create the work pool of `prefect.yaml`, called as the project's package, if it is missing."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
@@ -241,7 +245,8 @@ def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop:
         pass
     if process.poll() and not stop.is_set():
         raise InputError(
-            f"prefect.yaml cannot be deployed: see {_log(project, name)}; `git checkout prefect.yaml` brings back what was committed"
+            f"prefect.yaml cannot be deployed: see {_log(project, name)}; "
+            "`git checkout prefect.yaml` restores what was committed"
         )
 
 
@@ -250,7 +255,10 @@ def _log(project: Project, name: str) -> Path:
 
 
 def main() -> None:
-    """Be a server that ends with its parent: `python -m evergreen.orchestration.services MODULE [ARGUMENT...]`."""
+    """Run a module as a server that exits with its parent process.
+
+    `python -m evergreen.orchestration.services MODULE [ARGUMENT...]`
+    """
     end_with_parent(_stop_children)
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""The parameters of a project: `params.yaml` says what differs from the defaults that stand here."""
+"""The parameters of a project: `params.yaml` holds what differs from the defaults here."""
 
 from evergreen.params.read import Params, load, look_up, parse, read_yaml
 from evergreen.params.sections import (

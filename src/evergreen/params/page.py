@@ -1,4 +1,4 @@
-"""The page that lists every parameter, `docs/params.md`: `python -m evergreen.params.page` writes it."""
+"""The page that lists every parameter: `python -m evergreen.params.page > docs/params.md`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def _sections() -> Iterator[str]:
         if not isinstance(section, BaseModel):
             yield f"**{title}**: {field.description}; default: `{section}`\n"
             continue
-        yield f"## {title}\n\n{(type(section).__doc__ or '').strip()}\n\n| key | default | meaning |\n|---|---|---|"
-        yield "".join(_row(key, one) for key, one in type(section).model_fields.items())
+        about = (type(section).__doc__ or "").strip()
+        yield f"## {title}\n\n{about}\n\n| key | default | meaning |\n|---|---|---|"
+        yield "".join(_row(key, field) for key, field in type(section).model_fields.items())
 
 
 def _row(key: str, field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""Reading `params.yaml`: what the sections do not declare is an error there, named with its place."""
+"""Reading `params.yaml`: what no section declares is an error there, named with its place."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Params(Section):
         return self._text
 
     def override(self, **sections: Mapping[str, Any]) -> Params:
-        """Return a copy with some values replaced, checked like the file; None means 'as in the file'.
+        """Return a copy with some values replaced, checked like the file.
 
-        Raises InputError for a value that the file could not hold either.
+        None means "as in the file". Raises InputError for a value that the file could not hold.
         """
         content = self.model_dump(by_alias=True)
         for section, values in sections.items():
@@ -101,33 +101,38 @@ def load(path: Path) -> Params:
         ) from None
     found = read_yaml(text, path)
     if found is None:
-        raise InputError(
-            f"{path} is empty: {restore}, or write {{}} into it where all values shall be the default ones"
-        )
+        raise InputError(f"{path} is empty: {restore}, or write {{}} into it to keep every default")
     return parse(found, path.name, content)
 
 
 def read_yaml(text: str, path: Path) -> Any:
-    """Return what `text`, read from `path`, says as YAML; an alias, which can stand for gigabytes, is refused."""
+    """Return the content of `text`, read from `path` as YAML.
+
+    Raises InputError where it cannot be read, or has an alias, which can stand for gigabytes.
+    """
     try:
         for token in YAML(typ="safe", pure=True).scan(text):
             if isinstance(token, AliasToken):
                 line = token.start_mark.line + 1
                 raise InputError(
-                    f"{path}, line {line}: *{token.value} is not read: write out what it stands for"
+                    f"{path}, line {line}: *{token.value} is not read, as any alias of YAML: "
+                    "write out its value"
                 )
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
-        raise InputError(f"{path} is nested too deeply: no parameter is; correct it") from None
+        raise InputError(f"{path} is nested too deeply: correct it") from None
     except (ValueError, OverflowError) as error:
         # A date that the calendar lacks, a number of 5,000 digits
         raise InputError(f"{path} holds a value that cannot be read: {error}") from None
 
 
 def look_up(text: bytes, keys: Iterable[str]) -> dict[str, Any]:
-    """Return what the text of `params.yaml` says of each of `keys`, such as `drift.hold`; else its default."""
+    """Return the value of each of `keys`, such as `drift.hold`, in the text of `params.yaml`.
+
+    A key that is not written has its default. Raises InputError for one that is no parameter.
+    """
     written = read_yaml(text.decode(), Path("params.yaml"))
     whole = parse(written, "params.yaml").model_dump(mode="json", by_alias=True)
     found = {key: _find(written, key, _find(whole, key, _NOWHERE)) for key in keys}
@@ -151,20 +156,20 @@ def parse(content: object, where: str, text: bytes = b"") -> Params:
     try:
         found = Params.model_validate(content)
     except ValidationError as error:
-        faults = "\n".join(f"  {_fault(one)}" for one in error.errors())
+        faults = "\n".join(f"  {_fault(fault)}" for fault in error.errors())
         raise InputError(f"{where} has {error.error_count()} wrong value(s):\n{faults}") from None
     found._text = text  # noqa: SLF001
     return found
 
 
-def _fault(one: Any) -> str:
-    place = ".".join(str(part) for part in one["loc"]) or "file"
-    if one["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(one["loc"][-1]), _known(one["loc"][:-1]), n=1)
+def _fault(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"]) or "file"
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _known(fault["loc"][:-1]), n=1)
         return f"{place}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "; remove it")
-    said = one["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(one["input"], dict) else f" (given: {one['input']!r})"
-    return f"{place}: {said[0].lower()}{said[1:]}{given}"
+    message = fault["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
+    return f"{place}: {message[0].lower()}{message[1:]}{given}"
 
 
 def _known(sections: tuple[int | str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_truth(cls, value: object) -> object:
+    def _reject_bool(cls, value: object) -> object:
         if isinstance(value, bool):  # else true would count as 1
-            raise ValueError("true and false are no values here")
+            raise ValueError("a number or a text is expected, not true or false")
         return value

@@ -78,16 +78,17 @@ class Source(Section):
         """Take -999 for "-999"; what YAML reads as no text at all stands in quotes."""
         if not isinstance(value, (list, tuple)):
             raise ValueError("write a list of texts, such as ['\\N', '.']")
-        if odd := [one for one in value if one is None or isinstance(one, (bool, list, dict))]:
-            raise ValueError(f"put each text in quotes: {odd[0]!r} is none")
-        return [str(one).strip() for one in value]
+        if odd := [text for text in value if text is None or isinstance(text, (bool, list, dict))]:
+            raise ValueError(f"put each text in quotes: {odd[0]!r} is not a text")
+        return [str(text).strip() for text in value]
 
     @model_validator(mode="after")
     def _complete(self) -> Source:
         for key, value in (("path", self.path), ("url", self.url), ("query", self.query)):
             if value and holds_secret(value):
                 raise ValueError(
-                    f"{key!r} holds a password or a token: put it into the environment, and write ${{NAME}} here"
+                    f"{key!r} holds a password or a token: put it into the environment, "
+                    "and write ${NAME} here"
                 )
         if self.kind == "files" and not self.path:
             raise ValueError(
@@ -99,12 +100,12 @@ class Source(Section):
             )
         if self.decimal == self.thousands:
             raise ValueError(
-                f"'decimal' and 'thousands' are both {self.decimal!r}: one of them is another sign"
+                f"'decimal' and 'thousands' are both {self.decimal!r}: they must differ"
             )
-        if odd := [one for one in self.dates if "%" not in one and one not in EPOCHS]:
+        if odd := [form for form in self.dates if "%" not in form and form not in EPOCHS]:
             raise ValueError(
-                f"'dates' holds {odd[0]!r}: write formats as strptime does, such as %d.%m.%Y, or {', '.join(EPOCHS)} for "
-                "numbers since 1970"
+                f"'dates' holds {odd[0]!r}: write formats as strptime does, such as %d.%m.%Y, "
+                f"or {', '.join(EPOCHS)} for numbers since 1970"
             )
         if self.kind == "sql" and not (self.url and self.query):
             raise ValueError("kind 'sql' needs 'url' and 'query'")

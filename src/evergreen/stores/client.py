@@ -16,17 +16,23 @@ if TYPE_CHECKING:
 ROOT = "evergreen.root"  # tag of a run: the project that it is of
 
 
-def open_client(uri: str) -> MlflowClient:
-    """Return a client of the store at `uri`; MLflow neither phones home nor logs what it raises."""
+def load_library() -> None:
+    """Import MLflow so that it neither phones home nor logs more than warnings."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow.tracking import MlflowClient
+    import mlflow.tracking  # noqa: F401
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # It logs tracebacks of what is raised
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def open_client(uri: str) -> MlflowClient:
+    """Return a client of the store at `uri`; call `load_library` before."""
+    from mlflow.tracking import MlflowClient
+
     return _redacting(MlflowClient)(tracking_uri=uri, registry_uri=uri)
 
 

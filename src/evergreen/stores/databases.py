@@ -1,8 +1,7 @@
-"""The databases below stores/: MLflow's is made whole or not at all, and each is looked at before a library opens it.
+"""The databases below stores/: MLflow's is made whole, and each is checked before it is opened.
 
 MLflow makes its tables in many steps that SQLite does not undo, so that a kill would leave a
-database which nobody can
-open: it is made under another name, and moved when it is complete.
+database which nobody can open: it is made under another name, and moved when it is complete.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ def prepare(database: Path, artifacts: Path) -> None:
     if database.is_file() and database.stat().st_size:
         check(
             database,
-            f"bring it back from a backup; or, without models and history: `mv {artifacts.parent} OLD`",
+            "restore it from a backup; or start over, without models and history: "
+            f"`mv {artifacts.parent} OLD`",
         )
         if not holds_files(artifacts) and is_half_made(database):
             _remove(database)
@@ -35,14 +35,15 @@ def prepare(database: Path, artifacts: Path) -> None:
         if holds_files(artifacts):
             what = "empty (0 bytes)" if database.exists() else "missing"
             raise InputError(
-                f"{database} is {what}, but {artifacts} holds what earlier runs made: bring the database back from a "
-                f"backup; or begin anew, without models and history: `mv {artifacts} {artifacts}.old`"
+                f"{database} is {what}, but {artifacts} holds what earlier runs made: restore the "
+                "database from a backup; or start over, without models and history: "
+                f"`mv {artifacts} {artifacts}.old`"
             )
         make(database, artifacts)
 
 
 def make(database: Path, artifacts: Path) -> None:
-    """Make an empty database of MLflow, complete or not at all; whoever comes second finds it made."""
+    """Make an empty database of MLflow, complete or not at all; a second process finds it made."""
     from filelock import FileLock
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -60,7 +61,10 @@ def make(database: Path, artifacts: Path) -> None:
 
 
 def is_half_made(database: Path) -> bool:
-    """Say whether MLflow was cut off while it made a database: no run and no model in it, and not all its tables."""
+    """Return whether MLflow was interrupted while it made a database.
+
+    Then it holds no run and no model, and not all its tables.
+    """
     with closing(sqlite3.connect(database, timeout=PATIENCE)) as connection:
         tables = {
             str(name)
@@ -81,7 +85,7 @@ def is_half_made(database: Path) -> bool:
 
 
 def check(database: Path, remedy: str) -> None:
-    """Raise InputError where a database of SQLite is damaged, cut short, or held by another process for long."""
+    """Raise InputError where a database of SQLite is damaged, truncated, or held for long."""
     try:
         with closing(
             sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
@@ -97,23 +101,23 @@ def check(database: Path, remedy: str) -> None:
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):
             raise
-        raise BusyError(held(database)) from None
+        raise BusyError(busy_message(database)) from None
     except sqlite3.DatabaseError as error:
         raise InputError(f"{database} is damaged ({error}): {remedy}") from None
     if not whole:
-        raise InputError(f"{database} is damaged (it is cut short): {remedy}")
+        raise InputError(f"{database} is damaged (it is truncated): {remedy}")
 
 
-def held(database: Path | str) -> str:
-    """Return what to say of a database that another process holds."""
+def busy_message(database: Path | str) -> str:
+    """Return what a user reads of a database that another process holds."""
     return (
-        f"{database} is held by another process: wait until that is done, or stop it (`fuser {database}` names it), "
-        "then run again"
+        f"{database} is held by another process: wait until that is done, or stop it "
+        f"(`fuser {database}` names it), then run again"
     )
 
 
 def holds_files(folder: Path) -> bool:
-    """Say whether a file lies anywhere below `folder`."""
+    """Return whether there is a file anywhere below `folder`."""
     return any(files for _, _, files in os.walk(folder))
 
 

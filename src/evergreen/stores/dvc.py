@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sized
@@ -16,9 +15,10 @@ import yaml
 
 from evergreen import code, recipes
 from evergreen.errors import InputError
-from evergreen.files import read_entries, sha256_of, write_entries, write_whole
+from evergreen.files import read_entries, sha256_of, write_entries
 from evergreen.params import Params, look_up
 from evergreen.project import Project
+from evergreen.stores.dvc_recovery import drop_stale_locks, keep_record, restore_record
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STAGES = ("ingest", "validate", "prepare")
 DAMAGED = (
-    "dvc.lock is damaged: restore it with `git checkout dvc.lock`, or remove it, and the next run records anew what is "
-    "there"
+    "dvc.lock is damaged: restore it with `git checkout dvc.lock`, or remove it, and the next run "
+    "records what is there"
 )
 PARAMS = "params.yaml"
 # In a project: a link to the numbers of the library that is installed
@@ -44,12 +44,12 @@ def run_stage(
     force: bool = False,
     params: bytes = b"",
 ) -> T | None:
-    """Run the stage `name` of `dvc.yaml` here if DVC says that it has changed, and record it as `dvc repro` would.
+    """Run the stage `name` of `dvc.yaml` if it has changed; record it as `dvc repro` would.
 
-    `work` is told whether the stage's outputs differ from what was recorded, so that it can tell
-    finished files from altered ones; DVC's lock is held meanwhile. Of code and of `params.yaml`
-    (the text that `work` goes by, where given) that which runs is compared and recorded, not what
-    was edited since. Returns None, and calls nothing, where nothing changed (unless `force`).
+    `work` is called, with DVC's lock held, with whether the stage's outputs differ from what was
+    recorded, so that it can tell finished files from altered ones. Code and `params.yaml` (the text
+    that `work` uses, where given) are compared and recorded as they run, not as they were edited
+    since. Returns None, and calls nothing, where nothing changed (unless `force`).
     Raises InputError where DVC cannot work.
     """
     with _opened(project) as repo:
@@ -71,7 +71,7 @@ def run_stage(
             _save(dep, ran.get(id(dep)))
         stage.add_outs(relink=_links(repo))
         stage.md5 = stage.compute_md5()
-        with _undoable(project):
+        with keep_record(project):
             stage.dump(update_pipeline=False)
         _keep_lock(project)
         if files and files == _files(stage):  # else DVC may have seen what is no longer there
@@ -88,7 +88,7 @@ def run_step(
     step: Callable[..., T],
     stale: Callable[[Project, Params], Sized],
 ) -> T | None:
-    """Run a stage as `run_stage` does; also where `stale` names batches that the step has not made as it would now.
+    """Run a stage as `run_stage` does; also where `stale` names batches to make again.
 
     `step` is called with `check`: whether its outputs are not as they were recorded.
     """
@@ -99,7 +99,7 @@ def run_step(
 
 
 def is_altered(project: Project, name: str) -> bool:
-    """Say whether the outputs of the stage `name` are not as DVC recorded them."""
+    """Return whether the outputs of the stage `name` are not as DVC recorded them."""
     with _opened(project) as repo:
         return bool(_stage(repo, name).changed_outs())
 
@@ -110,7 +110,7 @@ def load_library() -> None:
 
 
 def link_recipes(project: Project) -> None:
-    """Let DVC read the numbers of the library that runs: one that is installed has no path inside a project.
+    """Let DVC read the recipe numbers of the library that runs, by a path inside the project.
 
     Through a link, so that `dvc status` sees a release that was installed since without any command
     of ours.
@@ -132,7 +132,7 @@ def changed_stages(project: Project) -> list[str]:
 
 
 def _is_due(stage: Any, params: bytes) -> bool:
-    """Return whether a stage has something to do; a parameter that is not written counts as its default."""
+    """Return whether a stage has something to do; an unwritten parameter counts as its default."""
     own = [dep for dep in stage.deps if Path(dep.fs_path).name == PARAMS]
     ran = {id(dep): found for dep in own if (found := _what_runs(dep, params))}
     changed = stage.changed_stage() or _changed_deps(stage, ran)
@@ -151,7 +151,10 @@ def data_versions(project: Project) -> dict[str, str]:
 
 
 def read_lock(project: Project) -> bytes:
-    """Return `dvc.lock` as this process left it: a checkout meanwhile brings another's. Empty before the first run."""
+    """Return `dvc.lock` as this process left it, whatever was checked out since.
+
+    Empty before the first run.
+    """
     lock = project.root / "dvc.lock"
     return _LOCKS.get(project.root) or (lock.read_bytes() if lock.exists() else b"")
 
@@ -162,7 +165,10 @@ def _keep_lock(project: Project) -> None:
 
 
 def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
-    """Return DVC's hash of a dependency that is code, recipes or parameters, as this process runs it; None for data."""
+    """Return DVC's hash of a dependency as this process runs it; None for data.
+
+    That is, of code, recipe numbers or parameters.
+    """
     from dvc.dependency.param import ParamsDependency
     from dvc_data.hashfile.hash_info import HashInfo
 
@@ -181,7 +187,7 @@ def _what_runs(dep: Any, params: bytes) -> HashInfo | None:
 
 
 def _changed_deps(stage: Any, ran: Mapping[int, HashInfo]) -> bool:
-    """Say whether a dependency is not as it was recorded: of data what is there, of the rest what `ran`."""
+    """Return whether a dependency is not as recorded: data as it is there, the rest as it `ran`."""
     from dvc.stage.decorators import rwlocked
 
     @rwlocked(read=["deps"])
@@ -214,17 +220,20 @@ def _stage(repo: Repo, name: str) -> Any:
 
 
 def _left(project: Project) -> Path:
-    """Return where it is kept how outputs were left: where nobody has touched them, DVC need not look at each file."""
+    """Return the file of how outputs were left: unless touched, DVC need not check each file."""
     return project.root / ".dvc" / "tmp" / "left.json"
 
 
 def _signature(stage: Any, files: list[Any]) -> str:
-    """Return what tells that outputs are as they were left: their recorded hash, and their files."""
+    """Return a fingerprint of outputs: of their recorded hash, and their files."""
     return sha256_of([str(out.hash_info) for out in stage.outs], files)
 
 
 def _files(stage: Any) -> list[Any]:
-    """Return each file of the outputs and what DVC knows it again by: time, size, inode. Empty where one is unreadable."""
+    """Return each file of the outputs with its time, size and inode, as DVC recognizes it.
+
+    Empty where a file is unreadable.
+    """
     paths = [
         os.path.join(folder, name)  # noqa: PTH118
         for out in stage.outs
@@ -235,37 +244,12 @@ def _files(stage: Any) -> list[Any]:
         found = [(path, os.stat(path)) for path in sorted(paths)]  # noqa: PTH116
     except OSError:  # a link to nothing
         return []
-    return [[path, one.st_mtime_ns, one.st_size, one.st_ino] for path, one in found]
+    return [[path, stat.st_mtime_ns, stat.st_size, stat.st_ino] for path, stat in found]
 
 
 def _links(repo: Repo) -> bool:
-    """Say whether files are links into DVC's cache, not copies of their own: only links are ever made again."""
+    """Return whether files are links into DVC's cache, not copies: only links are made again."""
     return not {"hardlink", "symlink"}.isdisjoint(repo.cache.local.cache_types)
-
-
-@contextmanager
-def _undoable(project: Project) -> Iterator[None]:
-    """Keep `dvc.lock` as it is while DVC rewrites it, emptied first: a kill in between would leave nothing to read."""
-    lock, before = project.root / "dvc.lock", _before(project)
-    content = lock.read_bytes() if lock.exists() else b""
-    write_whole(before, lambda part: part.write_bytes(content))
-    yield
-    before.unlink()
-
-
-def _undo_cut(project: Project) -> None:
-    """Bring `dvc.lock` back to what it was before a process was killed, or failed, as it wrote it."""
-    before = _before(project)
-    if before.exists():
-        if content := before.read_bytes():
-            write_whole(project.root / "dvc.lock", lambda part: part.write_bytes(content))
-        else:
-            (project.root / "dvc.lock").unlink(missing_ok=True)
-        before.unlink()
-
-
-def _before(project: Project) -> Path:
-    return project.root / ".dvc" / "tmp" / "dvc.lock.before"
 
 
 @contextmanager
@@ -278,70 +262,35 @@ def _opened(project: Project) -> Iterator[Repo]:
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often,
-    # 0.2 s a time.
+    # 0.2 s each time.
     gc.set_threshold(10_000)
-    _drop_stale_locks(project.root / ".dvc" / "tmp" / "rwlock")
+    drop_stale_locks(project)
     if (project.root / ".dvc").is_dir():
         link_recipes(project)
     try:
         repo = Repo(str(project.root))
     except DvcException as error:
-        raise InputError(f"DVC cannot open {project.root}: {_said(error)}") from None
+        raise InputError(f"DVC cannot open {project.root}: {_message_of(error)}") from None
     try:
         with repo.lock:
-            _undo_cut(project)
+            restore_record(project)
             yield repo
     except LockError:
         raise InputError(
             "DVC is busy with this project: wait until the other dvc command ends, then run again"
         ) from None
     except DvcException as error:
-        raise InputError(f"DVC: {_said(error)}") from error
+        raise InputError(f"DVC: {_message_of(error)}") from error
     finally:
         repo.close()
 
 
-def _said(error: Exception) -> str:
-    """Return what DVC says, and how to bring a file of its own back that it cannot read."""
-    said = " ".join(str(error).split())
-    name = next(
-        (name for name in ("dvc.lock", "dvc.yaml", ".dvc/config", "config") if name in said), ""
-    )
-    if name == "dvc.lock":
-        return f"{said}: {DAMAGED}"
-    return (
-        f"{said}: restore it, for instance with `git checkout {'.dvc/config' if name == 'config' else name}`"
-        if name
-        else said
-    )
-
-
-def _drop_stale_locks(path: Path) -> None:
-    """Forget locks whose holder is gone, also where its process id has since been given to another process.
-
-    DVC asks only whether a process of that number is alive, which in a container is nearly always
-    so.
-    """
-    import psutil
-
-    if not path.exists():
-        return
-    written = path.stat().st_mtime
-    try:
-        lock = json.loads(path.read_text(encoding="utf-8"))
-        holders = [one for ones in lock.get("read", {}).values() for one in ones] + list(
-            lock.get("write", {}).values()
-        )
-        alive = any(_older_than(psutil, int(one["pid"]), written) for one in holders)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # Cut short by a crash while it was written
-        alive = False
-    if not alive:
-        path.unlink(missing_ok=True)
-
-
-def _older_than(psutil: object, pid: int, moment: float) -> bool:
-    try:
-        return float(psutil.Process(pid).create_time()) <= moment  # type: ignore[attr-defined]
-    except psutil.NoSuchProcess:  # type: ignore[attr-defined]
-        return False
+def _message_of(error: Exception) -> str:
+    """Return the message of DVC, and how to restore a file of its own that it cannot read."""
+    message = " ".join(str(error).split())
+    if "dvc.lock" in message:
+        return f"{message}: {DAMAGED}"
+    for name, path in (("dvc.yaml", "dvc.yaml"), ("config", ".dvc/config")):
+        if name in message:
+            return f"{message}: restore it, for instance with `git checkout {path}`"
+    return message

@@ -1,4 +1,4 @@
-"""Which commit of git a folder is at, what is not committed there, and why none is known where git does not say."""
+"""The git commit that a folder is at, its uncommitted changes, or why they are not known."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 @dataclass(frozen=True)
 class Commit:
-    """The commit, "none" where it is not known, then `why` with what to do; what is not committed, as a diff."""
+    """A commit and its uncommitted changes, as a diff.
+
+    `name`: "none" where it is not known; `why`: the reason then, and what to do.
+    """
 
     name: str = "none"
     changes: str = ""
@@ -34,9 +37,10 @@ class Commit:
 
 @cache
 def first_commit(root: Path) -> tuple[Commit, bytes]:
-    """Return the commit of the code that this process runs, and `params.yaml`, as they were when this was first asked.
+    """Return the commit of the code that this process runs, and `params.yaml`.
 
-    Call it early: where code was edited before, no commit is known.
+    Both as they were at the first call. Call it early: where code was edited before, no commit is
+    known.
     """
     found, params = read_commit(root), (root / "params.yaml").read_bytes()
     if edited := code.changed():
@@ -76,13 +80,16 @@ def read_commit(root: Path) -> Commit:
 
 
 def _git(root: Path, *words: str) -> str:
-    """Return what git prints, of more than is kept the beginning. Raises CalledProcessError where it fails."""
+    """Return what git prints, at most the part that is kept.
+
+    Raises CalledProcessError where it fails.
+    """
     env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    with tempfile.TemporaryFile() as told:  # not in memory: a diff can be as large as the files
+    with tempfile.TemporaryFile() as output:  # not in memory: a diff can be as large as the files
         command = ["git", *READ, "-C", str(root), *words]
         done = subprocess.run(
             command,
-            stdout=told,
+            stdout=output,
             stderr=subprocess.PIPE,
             timeout=PATIENCE,
             env=env | {"LC_ALL": "C"},
@@ -92,24 +99,27 @@ def _git(root: Path, *words: str) -> str:
             raise subprocess.CalledProcessError(
                 done.returncode, command, stderr=done.stderr.decode(errors="replace")
             )
-        size = os.fstat(told.fileno()).st_size
-        told.seek(0)
-        text = told.read(LARGEST).decode(errors="replace")
+        size = os.fstat(output.fileno()).st_size
+        output.seek(0)
+        text = output.read(LARGEST).decode(errors="replace")
     return text if size <= LARGEST else f"{text}\n[cut: {size:,} bytes in all]\n"
 
 
-def _explain(root: Path, said: str) -> str:
+def _explain(root: Path, message: str) -> str:
     """Return why git knows no commit, and what to do."""
-    if "dubious ownership" in said:
+    if "dubious ownership" in message:
         return (
-            f"git refuses {root}, which belongs to another user: `git config --global --add safe.directory {root}`, or "
-            "run as its owner"
+            f"git refuses {root}, which belongs to another user: "
+            f"`git config --global --add safe.directory {root}`, or run as its owner"
         )
-    if "not a git repository" in said:
+    if "not a git repository" in message:
         return f"{root} is in no git repository: `git init && git add -A && git commit -m Start`"
-    if "Needed a single revision" in said or "bad revision 'HEAD'" in said:
+    if "Needed a single revision" in message or "bad revision 'HEAD'" in message:
         return "nothing is committed yet: `git add -A && git commit -m Start`"
-    if "must be run in a work tree" in said:
+    if "must be run in a work tree" in message:
         return f"{root} is a bare git repository: work in a clone of it"
-    first = next((line for line in said.splitlines() if line.startswith("fatal:")), said.strip())
-    return f"git fails ({first.removeprefix('fatal: ') or 'no message'}): see what `git status` and `git fsck` say"
+    first = next(
+        (line for line in message.splitlines() if line.startswith("fatal:")), message.strip()
+    )
+    reason = first.removeprefix("fatal: ") or "no message"
+    return f"git fails ({reason}): see what `git status` and `git fsck` say"

@@ -1,7 +1,7 @@
-"""The journal of monitoring in MLflow: what was seen of each batch under each champion, and what was asked for.
+"""The journal of monitoring in MLflow: what each batch showed of each champion, and requests.
 
-One run of the experiment "… monitoring" per batch and champion. An entry counts once its run has
-finished, so a killed monitoring leaves nothing that counts and the next one writes it anew.
+One run of the experiment "... monitoring" per batch and champion. An entry counts once its run has
+finished, so a killed monitoring leaves nothing that counts and the next one writes it again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ LONGEST = 5000  # characters of a tag, which every database of MLflow holds
 
 @dataclass(frozen=True)
 class Entry:
-    """What was seen of one batch under one champion.
+    """What monitoring found of one batch under one champion.
 
-    `stamp`: what the entry depends on; another stamp means that it is out of date.
+    `fingerprint`: of what the entry depends on; another one means that it is out of date.
     """
 
     batch: str
     version: str
-    stamp: str
+    fingerprint: str
     action: str = ""
     reason: str = ""
     run_id: str = ""
@@ -62,16 +62,16 @@ class Journal:
         *,
         ask: bool,
     ) -> Entry:
-        """Write down what was seen (`facts`, plain values) and decided.
+        """Record what was found (`facts`, plain values) and decided.
 
-        `ask`: a retraining is asked for until `answer` says it was made.
+        `ask`: a retraining is requested until `answer` says that it was made.
         """
         from mlflow.entities import Metric, RunTag
 
         tags = {
             SEEN: entry.batch,
             f"{SEEN}.version": entry.version,
-            f"{SEEN}.stamp": entry.stamp,
+            f"{SEEN}.stamp": entry.fingerprint,
             f"{SEEN}.action": decision.action,
             f"{SEEN}.reason": "; ".join(decision.reasons)[:LONGEST],
             **({ASKED: "true"} if ask else {}),
@@ -91,13 +91,13 @@ class Journal:
         return _entry(self.client.get_run(run_id))
 
     def entries(self, version: str | None = None) -> list[Entry]:
-        """Return the newest entry of each batch and champion (or of one champion), oldest written first."""
+        """Return the newest entry of each batch and champion (or of one), oldest written first."""
         only = f" and tags.`{SEEN}.version` = '{version}'" if version else ""
         found = map(_entry, self._search(f"attributes.status = 'FINISHED'{only}"))
-        return list({(one.version, one.batch): one for one in found}.values())
+        return list({(entry.version, entry.batch): entry for entry in found}.values())
 
     def facts(self, entry: Entry) -> dict[str, Any]:
-        """Return what was seen, as `write` was given it."""
+        """Return what was found, as `write` was given it."""
         return Artifacts(self.tracker).read_json(entry.run_id, FACTS)
 
     def attach(self, entry: Entry, files: Sequence[Path]) -> None:
@@ -105,12 +105,15 @@ class Journal:
         Artifacts(self.tracker).attach(entry.run_id, files)
 
     def asked(self) -> list[Entry]:
-        """Return the entries that ask for a retraining which has not been made, oldest first."""
+        """Return the entries that request a retraining which has not been made, oldest first."""
         found = self._search(f"attributes.status = 'FINISHED' and tags.`{ASKED}` = 'true'")
         return [_entry(run) for run in found if ANSWERED not in run.data.tags]
 
     def looked_back(self, version: str, *, done: bool = False) -> bool:
-        """Say whether every entry under a champion was part of a look at the one before; `done`: now they are."""
+        """Return whether every entry under a champion was part of a comparison with the one before.
+
+        `done`: now they are.
+        """
         found = self._search(
             f"attributes.status = 'FINISHED' and tags.`{SEEN}.version` = '{version}'"
         )
@@ -120,10 +123,10 @@ class Journal:
         return done or not missing
 
     def answer(self, run_id: str) -> list[Entry]:
-        """Note that the training run `run_id` was what the open entries ask for; returns these."""
+        """Record that the training run `run_id` answers the open entries; return these."""
         open_entries = self.asked()
-        for one in open_entries:
-            self.client.set_tag(one.run_id, ANSWERED, run_id)
+        for entry in open_entries:
+            self.client.set_tag(entry.run_id, ANSWERED, run_id)
         return open_entries
 
     def recover(self) -> None:
@@ -145,7 +148,7 @@ class Journal:
 
 def _entry(run: Run) -> Entry:
     tags = run.data.tags
-    version, stamp, action, reason = (
+    version, fingerprint, action, reason = (
         tags.get(f"{SEEN}.{key}", "") for key in ("version", "stamp", "action", "reason")
     )
-    return Entry(tags.get(SEEN, ""), version, stamp, action, reason, str(run.info.run_id))
+    return Entry(tags.get(SEEN, ""), version, fingerprint, action, reason, str(run.info.run_id))

@@ -1,8 +1,8 @@
-"""Outside: what a person did to the models in MLflow, past the decisions made here.
+"""Outside: what a person changed in MLflow, past the decisions made here.
 
 What is live is what was decided last (registry.py); an alias that was moved, a version or an event
-that was deleted changes nothing of that. It is said by every command, written down once as an
-event, and can be undone or made real.
+that was deleted does not change that. Every command warns of it; it is recorded once as an event,
+and can be undone or made a decision.
 """
 
 from __future__ import annotations
@@ -18,28 +18,27 @@ UNDO = "`evergreen rollback --reason ...` puts it back"
 
 @dataclass(frozen=True)
 class Act:
-    """Something done outside, to a version: what it is and what to do, in a sentence."""
+    """Something done outside to a version: what it is and what to do, in a sentence."""
 
     version: str
     says: str
 
 
 def warnings(registry: Registry) -> list[str]:
-    """Return what a person must be told before using the champion, a sentence each; empty where all is as decided."""
-    said = [act.says for act in find_acts(registry)]
+    """Return warnings for who uses the champion, a sentence each; none where all is as decided."""
+    messages = [act.says for act in find_acts(registry)]
     event = registry.decision()
     if event and registry.versions.exists(event.version) and (fault := registry.fault(event)):
-        said.append(
-            f"the champion, version {event.version}, cannot be used ({fault}): {remedy(registry, event)}"
-        )
-    return said
+        what = f"the champion, version {event.version}, cannot be used"
+        messages.append(f"{what} ({fault}): {remedy(registry, event)}")
+    return messages
 
 
 def write_down(registry: Registry) -> list[str]:
-    """Write down each act as an event, once, and put back what nobody asks about; call it with the project's lock held.
+    """Record each act as an event, once, and restore what needs no decision.
 
-    The alias of the champion stays where a person put it until one of them says what is meant.
-    Returns the sentences of what is new.
+    The alias of the champion stays where a person put it until somebody decides. Call it with the
+    project's lock held. Returns the sentences of what is new.
     """
     known: set[str] = set()  # since the last decision
     for event in registry.events.history():
@@ -53,7 +52,7 @@ def write_down(registry: Registry) -> list[str]:
 
 
 def find_acts(registry: Registry) -> list[Act]:
-    """Return in what MLflow shows another state than was decided."""
+    """Return each way in which MLflow shows another state than was decided."""
     event = registry.decision()
     return [*_of_champion(registry, event), *_of_aliases(registry), *_of_events(registry)]
 
@@ -65,21 +64,22 @@ def remedy(registry: Registry, event: Event) -> str:
         if registry.aliases().get(PREVIOUS)
         else ""
     )
-    return f"bring its files back, or {back}`evergreen run` (a new one)"
+    return f"restore its files, or {back}`evergreen run` (a new one)"
 
 
 def _of_champion(registry: Registry, event: Event | None) -> Iterator[Act]:
     held, live = registry.versions.aliases().get(CHAMPION), event.version if event else None
     if event and live and not registry.versions.exists(live):
-        says = f"version {live}, the champion, was deleted in MLflow: nothing is live now; {remedy(registry, event)}"
-        yield Act(live, says)
+        deleted = f"version {live}, the champion, was deleted in MLflow: nothing is live now"
+        yield Act(live, f"{deleted}; {remedy(registry, event)}")
     if held == live:
         return
     if held is None:
         if live and registry.versions.exists(live):
             yield Act(
                 live,
-                f"the alias champion was taken from version {live} in MLflow: it stays live; {UNDO}",
+                f"the alias champion was taken from version {live} in MLflow: "
+                f"it stays live; {UNDO}",
             )
         return
     last = registry.events.last_decision(held)
@@ -112,5 +112,6 @@ def _of_events(registry: Registry) -> Iterator[Act]:
     for event in registry.events.history():
         if event.deleted:
             what = f"version {event.version} {event.what}"
-            says = f"the event '{what}' of {event.when:%Y-%m-%d %H:%M} was deleted in MLflow: it counts as before"
-            yield Act(event.version, f"{says}; the next run restores it")
+            which = f"the event '{what}' of {event.when:%Y-%m-%d %H:%M}"
+            says = f"{which} was deleted in MLflow: it counts as before; the next run restores it"
+            yield Act(event.version, says)

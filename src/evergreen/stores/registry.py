@@ -36,7 +36,7 @@ from evergreen.stores.tracking import Tracker
 from evergreen.stores.versions import Versions
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous-champion"
-FIRST = "`evergreen run` trains one, or says what stands in the way"
+FIRST = "`evergreen run` trains one, or says why it cannot"
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Registry:
             version = self.versions.find(event.version)
             if event.package and event.package != version.tags.get(PACKAGE):
                 raise InputError(
-                    f"version {event.version} of {self.name!r} is not what was decided upon: "
-                    "do not use it"
+                    f"version {event.version} of {self.name!r} is not the one that was decided "
+                    "on: do not use it"
                 )
             with self.versions.files.fetch(version) as folder:
                 read_package(folder)
@@ -304,28 +304,30 @@ class Registry:
 
 
 def promotable(registry: Registry, number: str, *, override: bool = False) -> Decision:
-    """Return what the gate said of a version that a person may promote.
+    """Return the gate's decision about a version that a person may promote.
 
     Raises InputError where the gate refused it, or it was never judged, unless `override`; or where
     another champion has come since.
     """
     event = registry.events.last_decision(number)
-    said = registry.events.evidence(event) if event else {}
+    known = registry.events.evidence(event) if event else {}
     if not override and (event is None or event.what != ASKED):
         refused = event is not None and event.what == REFUSED
         why = event.reason if event and refused else "the gate has not left it to a person"
         raise InputError(
-            f"version {number} is not to be promoted: {why} "
-            "Promoting it nevertheless takes --override --reason"
+            f"version {number} cannot be promoted: {why.rstrip('.')}. "
+            "To promote it anyway, use --override --reason"
         )
     if not override and event and event.before != registry.decided():
         raise InputError(
             f"version {number} was compared with {_called(event.before)}, "
-            "which is champion no more: run again"
+            "which is no longer champion: run again"
         )
     registry.versions.open(number)
     return Decision(
-        said.get("action", ASK), tuple(said.get("reasons", ())), said.get("evidence", {"rules": []})
+        known.get("action", ASK),
+        tuple(known.get("reasons", ())),
+        known.get("evidence", {"rules": []}),
     )
 
 

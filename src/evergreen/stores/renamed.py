@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from evergreen.stores.tracking import PARTS, Tracker, quoted
+from evergreen.stores.client import quoted
+from evergreen.stores.tracking import MOST, PARTS, Tracker
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -22,15 +23,13 @@ def rename_tags(tracker: Tracker, name: str) -> int:
     from mlflow.entities import RunTag
 
     client, params = tracker.client, tracker.params
-    places = [
-        params.tracking.experiment,
-        *(f"{params.tracking.experiment} {part}" for part in PARTS),
-    ]
+    trainings = params.tracking.experiment
+    places = [trainings, *(f"{trainings} {part}" for part in PARTS)]
     experiments = [
-        one.experiment_id for place in places if (one := client.get_experiment_by_name(place))
+        found.experiment_id for place in places if (found := client.get_experiment_by_name(place))
     ]
     changed = 0
-    runs = client.search_runs(experiments, max_results=50_000) if experiments else []
+    runs = client.search_runs(experiments, max_results=MOST) if experiments else []
     for run in runs:
         if tags := _renamed(run.data.tags, name):
             client.log_batch(run.info.run_id, tags=[RunTag(*tag) for tag in tags.items()])

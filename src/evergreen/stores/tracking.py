@@ -20,7 +20,7 @@ from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores import databases
-from evergreen.stores.client import ROOT, open_client, quoted
+from evergreen.stores.client import ROOT, load_library, open_client, quoted
 from evergreen.stores.git import Commit
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Tracker:
         Raises InputError where the project's own is damaged, gone, or held by another process.
         """
         self.project.stores.mkdir(parents=True, exist_ok=True)
+        load_library()
         if not self._is_own:
             return open_client(self.uri)
         databases.prepare(self._database, self._artifacts)
@@ -78,7 +79,7 @@ class Tracker:
         except Exception as error:
             raise InputError(
                 f"MLflow cannot open {self._database} ({str(error).splitlines()[0]}): keep a copy "
-                f"of it, then `mlflow db upgrade {self.uri}`; or bring it back from a backup"
+                f"of it, then `mlflow db upgrade {self.uri}`; or restore it from a backup"
             ) from error
 
     @cached_property

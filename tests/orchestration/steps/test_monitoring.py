@@ -274,7 +274,7 @@ def test_what_was_asked_for_is_told_again_until_it_is_made(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(monitoring, "tell", lambda project, *said: told.append(said))
+    monkeypatch.setattr(monitoring, "emit", lambda project, *said: told.append(said))
     journal = Journal(
         Entry("2013-04", "3", "", "watch", "so"),
         Entry("2013-05", "3", "", "retrain", "it fell", "run"),
@@ -292,7 +292,7 @@ def test_without_a_champion_the_first_is_asked_for(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(monitoring, "tell", lambda project, *said: told.append(said))
+    monkeypatch.setattr(monitoring, "emit", lambda project, *said: told.append(said))
     for aliases, why in (
         ({}, "there is no champion yet"),
         ({"champion": "3"}, "version 3 cannot be used"),

@@ -80,7 +80,7 @@ def test_the_champion_scores(job: Job) -> None:
 
 def test_a_damaged_champion_is_one_error_with_the_remedy(job: Job) -> None:
     job.registry.broken = "version 3 was changed"  # type: ignore[misc]
-    said = r"^the champion cannot be used \(version 3 was changed\): bring its files back, or `evergreen run` \(a new one\)$"
+    said = r"^the champion cannot be used \(version 3 was changed\): restore its files, or `evergreen run` \(a new one\)$"
     with pytest.raises(InputError, match=said):
         scoring.champion(job)
 
@@ -90,7 +90,7 @@ def test_no_champion_is_one_error_and_makes_no_database(stored: bool, job: Job) 
     job.registry.held.clear()  # type: ignore[attr-defined]
     if not stored:
         (job.project.stores / "mlflow.db").unlink()
-    first = "`evergreen run` trains one, or says what stands in the way"
+    first = "`evergreen run` trains one, or says why it cannot"
     said = "version 2 was refused" if stored else first
     with pytest.raises(InputError, match=f"^there is no champion: {said}$"):
         scoring.champion(job)

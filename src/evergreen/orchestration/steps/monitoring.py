@@ -28,7 +28,7 @@ from evergreen.monitoring import monitor
 from evergreen.monitoring.retrain import decide_retraining
 from evergreen.orchestration.steps.job import Job, not_a_mistake
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
-from evergreen.orchestration.watch import DRIFTED, tell
+from evergreen.orchestration.watch import DRIFTED, emit
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.quality.held_batches import read_held
 from evergreen.statistics.sketch import SKETCH, Sketch
@@ -135,7 +135,9 @@ def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
     """Return the batches newer than all that the champion knows which it has not been watched on yet, oldest first."""
     seen = {one.batch: one for one in watched.journal.entries(watched.reference.version)}
     found = sorted(_offers(job, watched), key=lambda one: (one.end, natural(one.name)))
-    return [one for one in found if not (one.name in seen and seen[one.name].stamp == one.stamp)]
+    return [
+        one for one in found if not (one.name in seen and seen[one.name].fingerprint == one.stamp)
+    ]
 
 
 def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
@@ -323,7 +325,7 @@ def ask_for_first(job: Job) -> str:
         if number
         else f"none yet: {job.registry.why_no_champion()}"
     )
-    tell(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
+    emit(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
     get_run_logger().warning("champion: %s; a training was asked for", why)
     return why
 
@@ -338,7 +340,7 @@ def ask(job: Job, watched: Watched) -> list[Entry]:
             "version": one.version,
             "entry": one.run_id,
         }
-        tell(job.project, DRIFTED, payload)
+        emit(job.project, DRIFTED, payload)
         get_run_logger().warning("a retraining was asked for: %s", one.reason)
     return open_entries
 
