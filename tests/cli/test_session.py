@@ -27,6 +27,7 @@ def test_a_project_is_held_while_it_is_open(
     two_batches: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(two_batches.root)
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
     with open_project() as (project, params):
         assert (project.root, params.ports.prefect) == (two_batches.root, 5000)
         assert os.environ["PREFECT_HOME"] == str(project.stores / "prefect")
