@@ -1,4 +1,4 @@
-.PHONY: run up stack update unit test gpu check format bench bakes long new lock setup dev
+.PHONY: run up stack update unit test gpu check format bench bake bakes long new lock setup dev
 EVERGREEN := .venv/bin/evergreen
 PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q
 
@@ -32,7 +32,10 @@ format: dev         ## write the format that `check` asks for
 bench: dev          ## what is said about speed, measured side by side
 	@.venv/bin/python -m benchmarks.main_job
 
-bakes: dev          ## two new projects run, and pass all their own tests
+bake: dev           ## a new project adopts a table, runs, and passes all its own tests
+	@$(PYTEST) -m long tests/template -k without
+
+bakes: dev          ## the same, and one with the flights
 	@$(PYTEST) -m long tests/template
 
 long: dev           ## what takes long: new projects, thirty kills at random moments, more of a kind that `test` has
