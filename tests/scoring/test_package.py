@@ -86,13 +86,13 @@ def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
 
 def test_a_model_is_told_from_another_by_what_predicts(make_tables, packaged):
     folder, encoder, boosters = packaged()
-    one = read_package(folder)
-    assert one.says_same(
+    model = read_package(folder)
+    assert model.says_same(
         Model(replace(encoder, fitted_on=("2013-03",)), boosters, Learnt(KEYS[:1], "2014-01-01"))
     )
-    assert not one.says_same(Model(encoder, {0: boosters[0]}, LEARNT))
-    assert not one.says_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
-    assert not one.says_same(
+    assert not model.says_same(Model(encoder, {0: boosters[0]}, LEARNT))
+    assert not model.says_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
+    assert not model.says_same(
         Model(replace(encoder, levels={"place": LEVELS[::-1]}), boosters, LEARNT)
     )
 

@@ -192,7 +192,7 @@ def test_what_is_known_later_is_never_looked_at(how: str) -> None:
     nothing = [pl.lit(None, dataset.columns[name]).alias(name) for name in dataset.known_later]
     assert_frame_equal(outcome.valid, few().with_columns(nothing))
     assert outcome.quarantined.is_empty()
-    words = {word for one in outcome.report.checks for word in re.findall(r"\w+", one.says)}
+    words = {word for check in outcome.report.checks for word in re.findall(r"\w+", check.says)}
     assert not words & set(dataset.known_later)
 
 
@@ -238,7 +238,7 @@ def test_a_bad_batch_is_one_error(
         check(spoil(in_time(few())), **options)
     said = str(caught.value)
     assert [
-        one for one in ("'some' is bad", "no row of it was scored", *parts) if one not in said
+        part for part in ("'some' is bad", "no row of it was scored", *parts) if part not in said
     ] == [], said
 
 

@@ -35,7 +35,7 @@ def check_export(project: Project, source: Source, path: Path, given: Collection
             f"{path}: predictions are written as {', '.join(EXPORTS)}: choose one of these endings"
         )
     real, root = path.resolve(), project.root.resolve()
-    if any(_is_same(real, Path(one)) for one in given):
+    if any(_is_same(real, Path(file)) for file in given):
         raise InputError(f"{path} is the file to be scored: choose another for its predictions")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no file: choose another name for the predictions")
@@ -108,7 +108,9 @@ def _is_within(path: Path, folder: Path) -> bool:
     real = folder.resolve()
     if path.is_relative_to(real):
         return True
-    return real.exists() and any(one.exists() and one.samefile(real) for one in path.parents)
+    return real.exists() and any(
+        parent.exists() and parent.samefile(real) for parent in path.parents
+    )
 
 
 def _feeds(source: Source, root: Path, path: Path) -> bool:
@@ -130,7 +132,7 @@ def _is_tracked(root: Path, path: Path) -> bool:
 
 def _check_room(path: Path, real: Path) -> None:
     """Raise InputError where the folder cannot be written to: that is better known before rows are scored."""
-    there = next(one for one in real.parents if one.exists())
+    there = next(parent for parent in real.parents if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(
             f"{path}: {there} is no folder that can be written to: choose another place"

@@ -88,12 +88,13 @@ class Model:
     def predict_rows(self, rows: pl.DataFrame) -> Array:
         """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
-        return np.asarray(np.mean([one.predict(x) for one in self._boosters], axis=0))
+        return np.asarray(np.mean([booster.predict(x) for booster in self._boosters], axis=0))
 
     def says_same(self, other: Model) -> bool:
         """Return whether it is the other bit for bit, so that they predict the same of any rows."""
         mine, its = (
-            (replace(one.encoder, fitted_on=()), one.learner, one.boosters) for one in (self, other)
+            (replace(model.encoder, fitted_on=()), model.learner, model.boosters)
+            for model in (self, other)
         )
         return mine == its
 

@@ -85,14 +85,14 @@ def find(project: Project, dataset: Dataset, given: Given, scorer: Scorer) -> Ke
     """
     folder, rows = project.predictions / given.batch, fingerprint(dataset, given.rows)
     kept = [Kept.read(path) for path in _facts(folder)]
-    for one in kept:
-        if one.fingerprint != rows:
+    for earlier in kept:
+        if earlier.fingerprint != rows:
             raise InputError(
-                f"batch {given.batch!r} was scored before with other rows: {one.delivered:,} rows by version "
-                f"{one.scorer.version} on {one.scored_at[:10]}, now {given.rows.height:,}: batches do not change; "
+                f"batch {given.batch!r} was scored before with other rows: {earlier.delivered:,} rows by version "
+                f"{earlier.scorer.version} on {earlier.scored_at[:10]}, now {given.rows.height:,}: batches do not change; "
                 "score these under a new name (--name)"
             )
-    same = next((one for one in kept if one.scorer.version == scorer.version), None)
+    same = next((earlier for earlier in kept if earlier.scorer.version == scorer.version), None)
     if same and same.scorer != scorer:
         raise InputError(
             f"{same.path} is of version {scorer.version} of another registry ({same.scorer.model!r}, run "

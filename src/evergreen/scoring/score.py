@@ -60,7 +60,7 @@ def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
         raise InputError(
             f"the model predicts no number for {unknown:,} of {len(said):,} rows: do not use it"
         )
-    columns = [pl.Series(name, one) for name, one in zip(names, said.T, strict=True)]
+    columns = [pl.Series(name, values) for name, values in zip(names, said.T, strict=True)]
     keys = key_columns(features)
     return Scores(features.select(*keys, TIME).with_columns(columns), features, left_out)
 
@@ -68,7 +68,7 @@ def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
 def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
     """Return means and quantiles of the predictions, and how many rows have a level that training rows lacked."""
     shown = {}
-    for name in (one for one in scores.predictions.columns if one.startswith(PREDICTION)):
+    for name in (column for column in scores.predictions.columns if column.startswith(PREDICTION)):
         values = scores.predictions[name].cast(pl.Float64).to_numpy()
         if len(values):
             quantiles = np.quantile(values, list(SHARES.values()))
