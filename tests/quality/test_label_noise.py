@@ -57,13 +57,8 @@ def test_uncertain_labels_are_suspects_as_often_as_foretold() -> None:
     assert found.foretold == pytest.approx(share, abs=0.01)
 
 
-# What cleanlab 2.9.0 finds in `fixed(classes)`: the rows off the diagonal of its confident joint, and
-# of these the ones that it calls label issues, for which the label must not be the likeliest class.
-# In an environment of its own (`pip install cleanlab==2.9.0`):
-#   from cleanlab.count import compute_confident_joint
-#   from cleanlab.filter import find_label_issues
-#   compute_confident_joint(y, p, calibrate=False, return_indices_of_off_diagonals=True)[1]
-#   np.flatnonzero(find_label_issues(y, p, filter_by="confident_learning"))
+# What cleanlab 2.9.0 finds in `fixed(classes)`: the rows off the diagonal of its confident joint,
+# and its label issues, which are these but for rows whose label is the likeliest class
 CLEANLAB = {
     2: ([31], [31]),
     3: ([10, 31, 45, 52], [10, 31, 45, 52]),
@@ -84,6 +79,11 @@ def fixed(classes: int) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("classes", CLEANLAB)
 def test_suspects_are_those_of_cleanlab(classes: int) -> None:
+    """The figures were made in an environment of its own (`pip install cleanlab==2.9.0`) by
+
+    `compute_confident_joint(y, p, calibrate=False, return_indices_of_off_diagonals=True)[1]` of
+    `cleanlab.count`, and `find_label_issues(y, p, filter_by="confident_learning")` of its `filter`.
+    """
     y, p = fixed(classes)
     off_diagonal, issues = CLEANLAB[classes]
     given = p[:, 1] if classes == 2 else p
@@ -97,7 +97,7 @@ def test_suspects_are_those_of_cleanlab(classes: int) -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_suspects_are_those_of_the_definition(rows: list[tuple[int, ...]]) -> None:
-    """The confident joint of Northcutt et al., row by row; on a threshold it may round either way."""
+    """The confident joint of Northcutt et al., row by row; thresholds may round either way."""
     y = np.array([row[0] for row in rows])
     p = np.array([row[1:] for row in rows], dtype=float)
     p /= p.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Predictions: kept once, whole or not at all, never changed, and joined with labels when these arrive."""
+"""Predictions: kept once, whole or not at all, never changed, and joined with later labels."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ REFUSED: dict[str, tuple[pl.DataFrame, pl.DataFrame, str]] = {
 }
 
 
-@pytest.mark.parametrize(("one", "other", "why"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("predictions", "other", "why"), REFUSED.values(), ids=REFUSED)
 def test_labels_that_cannot_be_joined_are_an_error(
     predictions: pl.DataFrame, other: pl.DataFrame, why: str
 ) -> None:

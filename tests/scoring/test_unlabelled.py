@@ -1,4 +1,4 @@
-"""Unlabelled: rows to score come from any file or batch, are judged as any rows, and nothing of the future is seen."""
+"""Unlabelled: rows come from any file or batch, and nothing of the future is used."""
 
 from __future__ import annotations
 
@@ -223,10 +223,18 @@ def test_bad_rows_are_set_aside_as_they_were_delivered() -> None:
 
 BAD: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, Any], tuple[str, ...]]] = {
     "a column less": (lambda frame: frame.drop("temp"), {}, ("missing column(s) 'temp'",)),
-    "keys twice": (lambda frame: pl.concat([frame, frame]), {}, ("24 of 24 rows", "unique together")),
-    "too many bad rows": (lambda frame: frame.with_columns(dest=pl.lit("x")), {}, ("12 of 12", "dest: looks like")),
+    "keys twice": (
+        lambda frame: pl.concat([frame, frame]),
+        {},
+        ("24 of 24 rows", "unique together"),
+    ),
+    "too many bad rows": (
+        lambda frame: frame.with_columns(dest=pl.lit("x")),
+        {},
+        ("12 of 12", "dest: looks like"),
+    ),
     "too old": (lambda frame: frame, {"max_age_days": 1}, ("at most 1 days old",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.usefixtures("great_expectations")
