@@ -11,7 +11,7 @@ import polars as pl
 from evergreen.features.featurize import featurize
 from evergreen.features.split import LABEL, TIME
 from evergreen.params import Drift
-from evergreen.quality.batch_anomalies import find_suspects
+from evergreen.quality.batch_anomalies import find_anomalies
 from evergreen.quality.held_batches import BEFORE
 from evergreen.statistics.psi import FEWEST_BATCHES
 from evergreen.statistics.sketch import Sketch, sketch
@@ -55,7 +55,7 @@ def main() -> None:
     for fault, change in FAULTS.items():
         found = [
             set(
-                find_suspects(
+                find_anomalies(
                     of(months[at] if change is None else months[at].with_columns(change)),
                     true[:at],
                     Drift(),
@@ -73,7 +73,7 @@ def main() -> None:
         ]
         trusted, held = list[Sketch](), 0
         for part in parts:
-            odd = find_suspects(part, trusted[-BEFORE:], Drift())
+            odd = find_anomalies(part, trusted[-BEFORE:], Drift())
             held += bool(odd)
             trusted += [] if odd else [part]
         print(f"{'none, in batches of ' + span:32s}{held} of {len(parts)}", flush=True)

@@ -30,7 +30,7 @@ def test_batches_that_are_held_back_are_shown(
 ) -> None:
     assert held_rows(Project(tmp_path)) == []
     found = ["2013-02 (50 rows): odd", "2013-03 (60 rows): odd"]
-    monkeypatch.setattr("evergreen.quality.held_batches.tell_held", lambda _: found)
+    monkeypatch.setattr("evergreen.quality.held_batches.describe_held", lambda _: found)
     assert held_rows(Project(tmp_path)) == [["held back", found[0]], ["", found[1]]]
 
 

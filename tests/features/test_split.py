@@ -29,7 +29,8 @@ from evergreen.features.split import (
 )
 from evergreen.ingest.batches import ingest
 from evergreen.ingest.manifest import Manifest
-from evergreen.quality.bias import Evidence, find_bias
+from evergreen.quality.bias import find_bias
+from evergreen.quality.bias_findings import Evidence
 from evergreen.quality.held_batches import find_held
 from evergreen.validation.validate import validate
 

@@ -1,4 +1,4 @@
-"""Hold: one batch that is unlike all before it trains nothing; two alike are a change of the world."""
+"""Held batches: one batch unlike all others trains nothing; two alike are a changed world."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from evergreen.quality.held_batches import (
     HELD,
     SKETCH,
     check_left,
+    describe_held,
     find_held,
     read_held,
-    tell_held,
 )
 from evergreen.statistics.sketch import sketch
 
@@ -53,8 +53,10 @@ def batch(
 
 
 ODD: dict[str, dict[str, Any]] = {
-    "distance": {"scale": 1.609}, "place": {"fixed": True}, "label": {"flipped": True},
-}  # fmt: skip
+    "distance": {"scale": 1.609},
+    "place": {"fixed": True},
+    "label": {"flipped": True},
+}
 DAYS = pl.Series(np.arange(ROWS) * 30 // ROWS)
 
 
@@ -129,7 +131,7 @@ def table(first: int, last: int) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "week", [15, *(pytest.param(one, marks=pytest.mark.slow) for one in (40, 60, 150))]
+    "week", [15, *(pytest.param(rows, marks=pytest.mark.slow) for rows in (40, 60, 150))]
 )
 @pytest.mark.parametrize("history", [100, 300, 1500])
 def test_a_history_before_small_batches_is_never_held(
@@ -169,9 +171,9 @@ def test_the_first_batches_have_nothing_to_be_unlike(done: Manifest) -> None:
 def test_a_new_batch_costs_itself(done: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     names = fill(done, [*map(batch, range(BEFORE + 6))])
     find_held(done, names[:-1], Drift())
-    looked, real = [], held_batches.find_suspects
+    looked, real = [], held_batches.find_anomalies
     monkeypatch.setattr(
-        held_batches, "find_suspects", lambda *args: looked.append(args) or real(*args)
+        held_batches, "find_anomalies", lambda *args: looked.append(args) or real(*args)
     )
     find_held(done, names, Drift())
     ((_, earlier, _),) = looked
@@ -294,8 +296,10 @@ def test_who_vouched_for_whom_is_not_asked_again(
         done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5, scale=1.6), batch(6, scale=1.6)]
     )
     assert find_held(done, names[:6], Drift()) == {}
-    looked, real = [], held_batches.is_alike
-    monkeypatch.setattr(held_batches, "is_alike", lambda *args: looked.append(args) or real(*args))
+    looked, real = [], held_batches.is_same_anomaly
+    monkeypatch.setattr(
+        held_batches, "is_same_anomaly", lambda *args: looked.append(args) or real(*args)
+    )
     for count in (6, 7, 7):
         assert find_held(done, names[:count], Drift()) == {}
     assert looked == []
@@ -303,27 +307,36 @@ def test_who_vouched_for_whom_is_not_asked_again(
 
 def test_what_is_held_is_told_with_its_rows_and_what_to_do(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
-    assert tell_held(done) == []
+    assert describe_held(done) == []
     find_held(done, names, Drift())
-    (told,) = tell_held(done)
+    (told,) = describe_held(done)
     assert told.startswith("04 (1,500 of 9,000 rows): distance has median ")
     assert told.endswith("if it is right, add '04' to drift.accepted in params.yaml")
     del done.entries["04"]
-    assert tell_held(done) == []
+    assert describe_held(done) == []
 
 
 # Batches that are used, of 0 to 5, and why not
 LEFT: dict[str, tuple[list[int], float | None, str]] = {
     "all": ([0, 1, 2, 3, 4, 5], 0.5, ""),
     "half": ([3, 4, 5], 0.5, ""),
-    "a third": ([4, 5], 0.5, "Missing: 00, 01, 02, 03: no longer among the newest split.train_batches"),
-    "all is asked for": ([1, 2, 3, 4, 5], 1.0, "only 7,500 rows are left to learn from, and the champion has learnt from 9,000"),
+    "a third": (
+        [4, 5],
+        0.5,
+        "Missing: 00, 01, 02, 03: no longer among the newest split.train_batches",
+    ),
+    "all is asked for": (
+        [1, 2, 3, 4, 5],
+        1.0,
+        "only 7,500 rows are left to learn from, and the champion has learnt from 9,000",
+    ),
     "one is held": (
-        [0, 1, 2, 3, 5], 1.0,
-        "Missing: 04: held back (`evergreen status` says why): name what is right in drift.accepted",
+        [0, 1, 2, 3, 5],
+        1.0,
+        "Missing: 04: held back (`evergreen status` says why): add what is right to drift.accepted",
     ),
     "nobody asks": ([5], None, ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", LEFT)

@@ -1,4 +1,4 @@
-"""Label rates: a level that is called otherwise than ever is named, and labels turned round; seasons and mixes are not."""
+"""Label rates: a level labelled otherwise than ever and inverted labels are named, no seasons."""
 
 from __future__ import annotations
 
@@ -46,16 +46,39 @@ def where(condition: pl.Expr, value: str | float) -> Frame:
 BAY = pl.col("place") == "bay"
 SIXTY = pl.int_range(pl.len()) % 5 < 3
 POISON: dict[str, tuple[str, Frame, str]] = {
-    "a level is all yes": ("binary", where(BAY, "yes"), "label is 'yes' in 100% of the rows with place 'bay', and was in "),
+    "a level is all yes": (
+        "binary",
+        where(BAY, "yes"),
+        "label is 'yes' in 100% of the rows with place 'bay', and was in ",
+    ),
     "60% of it": ("binary", where(BAY & SIXTY, "yes"), "label is 'yes' in "),
-    "never yes": ("binary", where(pl.col("place") == "dale", "no"), "label is 'no' in 100% of the rows with place 'dale'"),
-    "a class": ("multiclass", where(BAY, "low"), "label is 'low' in 100% of the rows with place 'bay'"),
+    "never yes": (
+        "binary",
+        where(pl.col("place") == "dale", "no"),
+        "label is 'no' in 100% of the rows with place 'dale'",
+    ),
+    "a class": (
+        "multiclass",
+        where(BAY, "low"),
+        "label is 'low' in 100% of the rows with place 'bay'",
+    ),
     "a number": ("regression", where(BAY, 9.0), "label is over "),
-    "turned": ("binary", lambda rows: rows.with_columns(pl.col(LABEL).replace({"yes": "no", "no": "yes"})), "label "),
-    "classes turned": ("multiclass", lambda rows: rows.with_columns(pl.col(LABEL).replace({"low": "high", "high": "low"})),
-        "label 'high' goes against the features (correlation -"),
-    "a number turned": ("regression", lambda rows: rows.with_columns(-pl.col(LABEL) + 1.0), "label goes against the features"),
-}  # fmt: skip
+    "turned": (
+        "binary",
+        lambda rows: rows.with_columns(pl.col(LABEL).replace({"yes": "no", "no": "yes"})),
+        "label ",
+    ),
+    "classes turned": (
+        "multiclass",
+        lambda rows: rows.with_columns(pl.col(LABEL).replace({"low": "high", "high": "low"})),
+        "label 'high' goes against the features (correlation -",
+    ),
+    "a number turned": (
+        "regression",
+        lambda rows: rows.with_columns(-pl.col(LABEL) + 1.0),
+        "label goes against the features",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", POISON)
@@ -70,13 +93,17 @@ HONEST: dict[str, Frame] = {
     "a tenth of a level": where(BAY & (pl.int_range(pl.len()) % 10 == 0), "yes"),
     "more of a level": lambda rows: pl.concat([rows, rows.filter(BAY), rows.filter(BAY)]),
     "only one level": lambda rows: rows.filter(BAY),
-    "a small level": lambda rows: where(BAY, "yes")(pl.concat([rows.filter(~BAY), rows.filter(BAY).head(19)])),
-    "a level that nobody knows": lambda rows: rows.with_columns(place=pl.when(BAY).then(pl.lit("new")).otherwise("place")),
+    "a small level": lambda rows: where(BAY, "yes")(
+        pl.concat([rows.filter(~BAY), rows.filter(BAY).head(19)])
+    ),
+    "a level that nobody knows": lambda rows: rows.with_columns(
+        place=pl.when(BAY).then(pl.lit("new")).otherwise("place")
+    ),
     "no label": lambda rows: rows.drop(LABEL),
     "no column": lambda rows: rows.select(LABEL),
     "a season": lambda _: batch(BATCHES, season=1.5),
     "another season": lambda _: batch(BATCHES, season=-1.5),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", HONEST)
@@ -99,14 +126,14 @@ def test_rows_of_a_day_are_worth_less() -> None:
     assert look(where(BAY, "yes"), days=DAYS)
     # So that the level has two days of thirty, and is bad on one of them
     frame = batch(BATCHES).sort(BAY)
-    one = pl.col("place").cum_count().over("place") <= 150
-    assert look(lambda _: where(BAY & one, "yes")(frame), days=DAYS) == ""
+    first = pl.col("place").cum_count().over("place") <= 150
+    assert look(lambda _: where(BAY & first, "yes")(frame), days=DAYS) == ""
 
 
 def test_a_level_may_be_called_what_it_ever_was() -> None:
     """A person vouched for such a batch: the next one is not asked about."""
     poisoned = [where(BAY, "yes")(batch(at)) for at in (5, 6)]
     past = [sketch(batch(at), None) for at in range(BATCHES)]
-    first, second = (sketch(one, None) for one in poisoned)
+    first, second = (sketch(frame, None) for frame in poisoned)
     assert find_label_rates(second, past, 0.95)
     assert find_label_rates(second, [*past, first], 0.95) == ""

@@ -1,4 +1,4 @@
-"""Leaks: what gives the label away is found, however it hides; what is merely useful, or merely common, is not."""
+"""Leaks: what gives the label away is found, however it hides; what is merely useful is not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Column = Callable[[Any, Any, Any], Any]  # of labels, random numbers, and which 
 
 
 def ranks_of(y: Any) -> Any:
-    """The place of each label in their order; equal ones in an order that is random, and the same on every machine."""
+    """The place of each label in their order; equal ones in a random order, always the same."""
     return np.lexsort((np.random.default_rng(9).random(len(y)), y)).argsort(kind="stable")
 
 
@@ -47,7 +47,7 @@ def draw_labels(task: str, draw: np.random.Generator, rows: int) -> Any:
 def draw_tables(
     task: str = "binary", column: Column | None = None, *, category: bool = False, seed: int = 0
 ) -> Tables:
-    """Rows with two honest features, `helpful` and `noise`, and a third called `suspect`; no two rows are alike."""
+    """Rows with two honest features and a third called `suspect`; no two rows are equal."""
     draw, total = np.random.default_rng(seed), sum(ROWS)
     y = draw_labels(task, draw, total)
     ranks = ranks_of(y) / total
@@ -56,7 +56,8 @@ def draw_tables(
         [ranks + 0.5 * draw.normal(size=total), draw.normal(size=total), suspect]
     ).astype(np.float32)
     parts = zip(
-        *(np.split(one, np.cumsum(ROWS)[:-1]) for one in (x, y.astype(np.float32))), strict=True
+        *(np.split(values, np.cumsum(ROWS)[:-1]) for values in (x, y.astype(np.float32))),
+        strict=True,
     )
     keys = np.split(np.arange(total, dtype=np.uint64), np.cumsum(ROWS)[:-1])
     tables = [Table(x, y, key) for (x, y), key in zip(parts, keys, strict=True)]
@@ -148,11 +149,11 @@ def test_a_rare_label_that_a_rare_value_marks_is_found():
         "binary", lambda y, draw, _: np.where(y == 1, 7, draw.integers(0, 100, len(y)))
     )
     rare = [
-        replace(one, y=one.y * (np.arange(len(one)) % 5 == 0))
-        for one in (tables.train, tables.validation)
+        replace(part, y=part.y * (np.arange(len(part)) % 5 == 0))
+        for part in (tables.train, tables.validation)
     ]
-    for one in rare:
-        one.x[(one.x[:, 2] == 7) & (one.y == 0), 2] = 8
+    for part in rare:
+        part.x[(part.x[:, 2] == 7) & (part.y == 0), 2] = 8
     assert found(replace(tables, train=rare[0], validation=rare[1])) == [("feature", "suspect")]
 
 
@@ -169,12 +170,14 @@ def test_the_bound_is_the_one_given(bound):
 @pytest.mark.parametrize("task", TASKS)
 def test_too_few_rows_or_labels_are_told_not_judged(task):
     tables = draw_tables(task, TELLS["the label"])
-    few = [Table(one.x[:5], one.y[:5], one.keys[:5]) for one in (tables.train, tables.validation)]
-    same = [replace(one, y=np.zeros_like(one.y)) for one in (tables.train, tables.validation)]
+    few = [
+        Table(part.x[:5], part.y[:5], part.keys[:5]) for part in (tables.train, tables.validation)
+    ]
+    same = [replace(part, y=np.zeros_like(part.y)) for part in (tables.train, tables.validation)]
     for train, validation in (few, same):
-        one = replace(tables, train=train, validation=validation)
-        assert found(one) == []
-        assert ["could be checked" in note for note in check_leaks(one, Leaks())] == [True]
+        changed = replace(tables, train=train, validation=validation)
+        assert found(changed) == []
+        assert ["could be checked" in note for note in check_leaks(changed, Leaks())] == [True]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -182,8 +185,8 @@ def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
     standing_out = draw_tables(
         task, lambda y, draw, _: ranks_of(y) / len(y) + 0.1 * draw.normal(size=len(y))
     )
-    for one in (standing_out.train, standing_out.validation):
-        one.x[:, 0] = 0  # the other helpful one
+    for part in (standing_out.train, standing_out.validation):
+        part.x[:, 0] = 0  # the other helpful one
     (note,) = check_leaks(standing_out, Leaks(max_single_score=1))
     for part in (
         "LOOK AT THIS FIRST",
@@ -195,9 +198,9 @@ def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
         assert part in note
     (trusted,) = check_leaks(standing_out, Leaks(trusted=("suspect",)))
     assert "is trusted" in trusted
-    for one in (standing_out.train, standing_out.validation):
+    for part in (standing_out.train, standing_out.validation):
         # Another that is nearly as good: no stranger any more
-        one.x[:, 0] = one.x[:, 2] + 0.05 * np.random.default_rng(1).normal(size=len(one))
+        part.x[:, 0] = part.x[:, 2] + 0.05 * np.random.default_rng(1).normal(size=len(part))
     assert not any(
         "no other comes near" in note
         for note in check_leaks(standing_out, Leaks(max_single_score=1))
@@ -306,7 +309,9 @@ def test_few_values_make_equal_rows_no_leak_but_are_told(task):
     }
     tables = replace(tables, **rounded, holdout=replace(tables.holdout, x=tables.holdout.x.round()))
     assert found(tables) == []
-    assert ["look for copies" in note for note in check_leaks(tables, Leaks())] == [True]
+    assert ["check the source for copies" in note for note in check_leaks(tables, Leaks())] == [
+        True
+    ]
 
 
 VALUES = st.sampled_from([0.0, -0.0, 1.0, NAN, float("inf")])
@@ -328,7 +333,7 @@ def test_equal_rows_are_equal_and_others_are_not(earlier, later):
     tables = Tables(
         "binary", ("a", "b"), (), CLASSES["binary"], table(earlier), table([]), table(later)
     )
-    wanted = sum(plain(row) in {plain(one) for one in earlier} for row in later)
+    wanted = sum(plain(row) in {plain(row) for row in earlier} for row in later)
     leaks = find_leaks(tables, Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None))
     bounds = Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None)
     notes = [] if leaks else check_leaks(tables, bounds)

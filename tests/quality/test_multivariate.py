@@ -1,4 +1,4 @@
-"""Joint scores: the parts of which a label is made are found and named; what is merely good together is not."""
+"""Multivariate leaks: the parts that a label is made of are named; honest features are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAN = float("nan")
 
 
 def with_parts(task: str, label: Callable[[Any, Any], Any], missing: float = 0.0) -> Tables:
-    """Rows whose label is made of two of their features, `first` and `second`, beside honest ones."""
+    """Rows whose label is made of two features, `first` and `second`, beside honest ones."""
     draw, total = np.random.default_rng(2), sum(ROWS)
     first, second = np.exp(draw.normal(3, 0.6, total)), np.exp(draw.normal(2, 0.8, total))
     y = label(first, second).astype(np.float32)

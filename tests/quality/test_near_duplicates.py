@@ -1,4 +1,4 @@
-"""Near copies: holdout rows that are training rows, moved a little, are found; rows that are alike by chance are not."""
+"""Near duplicates: training rows moved a little are found in the holdout, chance is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = (1500, 500, 500)  # training, validation, holdout
 
 
 def jittered(tables: Tables, share: float, how: str) -> Tables:
-    """A `share` of holdout rows become copies of training rows, moved a little or with a value of their own."""
+    """A `share` of holdout rows become copies of training rows, moved a little or in one value."""
     draw, count = np.random.default_rng(4), int(share * len(tables.holdout))
     x, y = tables.holdout.x.copy(), tables.holdout.y.copy()
     at = draw.choice(len(tables.train), count, replace=False)

@@ -1,4 +1,4 @@
-"""Single scores: those of scikit-learn's target encoding, whatever the values are, on rows not fitted on."""
+"""Univariate leaks: scores are those of scikit-learn's target encoding, whatever the values."""
 
 from __future__ import annotations
 

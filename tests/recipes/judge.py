@@ -245,7 +245,7 @@ def noisy(task: str) -> Any:
     given = label_noise.Predicted(y, p, CLASSES[task], rows.select(f"{KEY}id"))
     return [
         plain(label_noise.find_label_noise(task, given)),
-        plain(label_noise.find_suspects(task, y, p)),
+        plain(label_noise.find_suspect_labels(task, y, p)),
     ]
 
 

@@ -163,7 +163,7 @@ ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
         "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
     ),
     "rows left out": ("PREPARE", "no key", featurize, "_leave_out_for", lambda rows, reasons: (rows, {})),
-    "two alike": ("HOLD", "the world has changed", held_batches, "is_alike", lambda *_: False),
+    "two alike": ("HOLD", "the world has changed", held_batches, "is_same_anomaly", lambda *_: False),
     "a short batch": ("HOLD", "a few days", held_batches, "_is_short", lambda entry: False),
     "a loss": ("TRAIN", "multiclass", xgboost, "LOSSES", xgboost.LOSSES | {"multiclass": "merror"}),
     "a penalty": ("TRAIN", "regression", linear, "PENALTIES", [1e4]),

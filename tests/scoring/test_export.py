@@ -1,4 +1,4 @@
-"""Copies of predictions for others: they hold the same, name their rows, and are written over nothing."""
+"""Export: copies of predictions hold the same, name their rows, and overwrite nothing."""
 
 from __future__ import annotations
 
@@ -71,8 +71,10 @@ def test_without_a_key_the_number_of_the_row_and_its_columns_name_it(
     copy = READERS[name](tmp_path / name)
     assert copy.columns == [ROW, "place", "model_", "prediction", "model"]
     assert copy.select(ROW, "place", "model_", "prediction").rows() == [
-        (3, "c", "V", 0.25), (1, "a", "T", 0.5), (4, "d", "W", 0.75),
-    ]  # fmt: skip
+        (3, "c", "V", 0.25),
+        (1, "a", "T", 0.5),
+        (4, "d", "W", 0.75),
+    ]
 
 
 FORMULAS = {
@@ -118,8 +120,8 @@ REFUSED = {
     "linked/said.csv": "lies in data/",
     "linked.parquet": "is a link to",
     "dangling.csv": "is a link to",
-    "inbox/said.csv": "would be taken for one",
-    "known.csv": "is a file that git has",
+    "inbox/said.csv": "would be ingested as a batch",
+    "known.csv": "is tracked by git",
     "known.csv/said.csv": "is no folder that can be written to",
     "pipe.csv": "is no file",
     "folder.csv": "is no file",

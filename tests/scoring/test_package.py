@@ -86,13 +86,13 @@ def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
 
 def test_a_model_is_told_from_another_by_what_predicts(make_tables, packaged):
     folder, encoder, boosters = packaged()
-    one = read_package(folder)
-    assert one.says_same(
+    model = read_package(folder)
+    assert model.predicts_same(
         Model(replace(encoder, fitted_on=("2013-03",)), boosters, Learnt(KEYS[:1], "2014-01-01"))
     )
-    assert not one.says_same(Model(encoder, {0: boosters[0]}, LEARNT))
-    assert not one.says_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
-    assert not one.says_same(
+    assert not model.predicts_same(Model(encoder, {0: boosters[0]}, LEARNT))
+    assert not model.predicts_same(Model(encoder, boosters | {0: boosters[2]}, LEARNT))
+    assert not model.predicts_same(
         Model(replace(encoder, levels={"place": LEVELS[::-1]}), boosters, LEARNT)
     )
 
@@ -158,7 +158,8 @@ for room in ("training", "evaluation", "scoring"):
     for module in pkgutil.iter_modules(importlib.import_module("evergreen." + room).__path__):
         importlib.import_module(f"evergreen.{room}.{module.name}")
 heavy = {"prefect", "mlflow", "dvc", "great_expectations", "matplotlib"}
-print(sorted(heavy & {name.split(".")[0] for name in sys.modules}), "evergreen.scoring.package" in sys.modules)
+loaded = {name.split(".")[0] for name in sys.modules}
+print(sorted(heavy & loaded), "evergreen.scoring.package" in sys.modules)
 """
     assert run_python(code).strip() == "[] True"
 
@@ -222,8 +223,12 @@ def seal(folder):
 def test_a_package_names_its_learner_and_its_seeds(packaged):
     folder, _, _ = packaged(seeds=(2, 0))
     assert json.loads((folder / "made.json").read_text()) == {
-        "learner": "xgboost", "seeds": [0, 2], "way": "", "refit": False, "rounds": 1
-    }  # fmt: skip
+        "learner": "xgboost",
+        "seeds": [0, 2],
+        "way": "",
+        "refit": False,
+        "rounds": 1,
+    }
     assert read_package(folder).learner == "xgboost"
 
 

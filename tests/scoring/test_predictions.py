@@ -1,4 +1,4 @@
-"""Predictions: kept once, whole or not at all, never changed, and joined with labels when these arrive."""
+"""Predictions: kept once, whole or not at all, never changed, and joined with later labels."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_other_rows_under_the_same_name_are_refused(
     with pytest.raises(InputError) as caught:
         put(project, rows, scorer)
     parts = ("batch 'april'", "30 rows by version 1", f"now {rows.height}", "--name")
-    assert [one for one in parts if one not in str(caught.value)] == []
+    assert [part for part in parts if part not in str(caught.value)] == []
     assert snapshot(project.predictions) == before
 
 
@@ -237,10 +237,10 @@ def test_an_altered_sketch_is_not_read(project: Project) -> None:
 def test_two_at_once_keep_one(project: Project) -> None:
     found: list[tuple[Kept, bool]] = []
     threads = [threading.Thread(target=lambda: found.append(put(project))) for _ in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert sorted(fresh for _, fresh in found) == [False] * 7 + [True]
     assert all(kept == found[0][0] for kept, _ in found)
 
@@ -302,9 +302,9 @@ REFUSED: dict[str, tuple[pl.DataFrame, pl.DataFrame, str]] = {
 }
 
 
-@pytest.mark.parametrize(("one", "other", "why"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("predictions", "other", "why"), REFUSED.values(), ids=REFUSED)
 def test_labels_that_cannot_be_joined_are_an_error(
-    one: pl.DataFrame, other: pl.DataFrame, why: str
+    predictions: pl.DataFrame, other: pl.DataFrame, why: str
 ) -> None:
     with pytest.raises(InputError, match=why):
-        join_labels(one, other)
+        join_labels(predictions, other)

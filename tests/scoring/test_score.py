@@ -1,4 +1,4 @@
-"""Score: what is said of a row before its label is known is what would be said of it after, bit for bit."""
+"""Score: a row gets the same prediction before and after its label is known, bit for bit."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ QUICK = Train(
 )
 LABELS = {
     "binary": pl.col("arr_delay") > 15,
-    "multiclass": pl.when(pl.col("arr_delay") < -5).then(pl.lit("a")).otherwise(
-        pl.when(pl.col("arr_delay") > 15).then(pl.lit("c")).otherwise(pl.lit("b"))
-    ),
+    "multiclass": pl.when(pl.col("arr_delay") < -5)
+    .then(pl.lit("a"))
+    .otherwise(pl.when(pl.col("arr_delay") > 15).then(pl.lit("c")).otherwise(pl.lit("b"))),
     "regression": pl.col("arr_delay"),
-}  # fmt: skip
+}
 
 
 def declared(task: str) -> Dataset:
@@ -68,7 +68,7 @@ def test_the_same_bits_as_once_it_is_labelled(task: str) -> None:
     scores = score_rows(model, dataset, rows.with_columns(NOTHING))
     labelled, _ = featurize(declared(task), rows, task)
     expected = model.predict_rows(labelled)
-    names = [f"prediction_{one}" for one in "abc"] if task == "multiclass" else ["prediction"]
+    names = [f"prediction_{letter}" for letter in "abc"] if task == "multiclass" else ["prediction"]
     assert scores.predictions.columns == [*KEYS, TIME, *names]
     assert set(scores.predictions.select(names).dtypes) == {pl.Float32()}
     joined = labelled.select(KEYS).join(scores.predictions, on=KEYS, maintain_order="left")
@@ -146,7 +146,7 @@ def test_features_declared_otherwise_since_are_an_error(change: str) -> None:
     model, (features, said) = model_of("binary"), CHANGES[change]
     changed = {**dataset.features, **features}
     if change == "gone":
-        changed = {name: one for name, one in changed.items() if name not in features}
+        changed = {name: expression for name, expression in changed.items() if name not in features}
     with pytest.raises(InputError, match=said):
         score_rows(model, replace(dataset, features=changed), month(MONTH))
 
@@ -199,5 +199,5 @@ def test_summary_of_several_classes_and_of_no_row(
 ) -> None:
     shown = summarize_scores(*make_scores("multiclass")).predictions
     assert list(shown) == ["prediction_a", "prediction_b", "prediction_c"]
-    assert sum(one["mean"] for one in shown.values()) == pytest.approx(1, abs=1e-6)
+    assert sum(figures["mean"] for figures in shown.values()) == pytest.approx(1, abs=1e-6)
     assert summarize_scores(*make_scores(rows=month(MONTH).clear())).predictions == {}

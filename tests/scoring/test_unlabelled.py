@@ -1,4 +1,4 @@
-"""Unlabelled: rows to score come from any file or batch, are judged as any rows, and nothing of the future is seen."""
+"""Unlabelled: rows come from any file or batch, and nothing of the future is used."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_what_is_known_later_is_never_looked_at(how: str) -> None:
     nothing = [pl.lit(None, dataset.columns[name]).alias(name) for name in dataset.known_later]
     assert_frame_equal(outcome.valid, few().with_columns(nothing))
     assert outcome.quarantined.is_empty()
-    words = {word for one in outcome.report.checks for word in re.findall(r"\w+", one.says)}
+    words = {word for check in outcome.report.checks for word in re.findall(r"\w+", check.says)}
     assert not words & set(dataset.known_later)
 
 
@@ -223,10 +223,18 @@ def test_bad_rows_are_set_aside_as_they_were_delivered() -> None:
 
 BAD: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], dict[str, Any], tuple[str, ...]]] = {
     "a column less": (lambda frame: frame.drop("temp"), {}, ("missing column(s) 'temp'",)),
-    "keys twice": (lambda frame: pl.concat([frame, frame]), {}, ("24 of 24 rows", "unique together")),
-    "too many bad rows": (lambda frame: frame.with_columns(dest=pl.lit("x")), {}, ("12 of 12", "dest: looks like")),
+    "keys twice": (
+        lambda frame: pl.concat([frame, frame]),
+        {},
+        ("24 of 24 rows", "unique together"),
+    ),
+    "too many bad rows": (
+        lambda frame: frame.with_columns(dest=pl.lit("x")),
+        {},
+        ("12 of 12", "dest: looks like"),
+    ),
     "too old": (lambda frame: frame, {"max_age_days": 1}, ("at most 1 days old",)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.usefixtures("great_expectations")
@@ -238,7 +246,7 @@ def test_a_bad_batch_is_one_error(
         check(spoil(in_time(few())), **options)
     said = str(caught.value)
     assert [
-        one for one in ("'some' is bad", "no row of it was scored", *parts) if one not in said
+        part for part in ("'some' is bad", "no row of it was scored", *parts) if part not in said
     ] == [], said
 
 

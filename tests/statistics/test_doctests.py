@@ -1,4 +1,4 @@
-"""Worked examples in docstrings of the statistics are true."""
+"""Doctests: worked examples in docstrings of statistics and quality checks are true."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 MODULES = [f"evergreen.statistics.{name}" for name in ("cells", "design_effect", "psi")]
 MODULES += ["evergreen.statistics.two_sample"]
+MODULES += ["evergreen.quality.label_noise", "evergreen.quality.leaks"]
 
 
 @pytest.mark.parametrize("name", MODULES)

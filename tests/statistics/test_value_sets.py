@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from evergreen.statistics.sketch import Sketch, sketch
-from evergreen.statistics.value_sets import find_off_grid
+from evergreen.statistics.value_sets import find_new_values
 
 Draw = np.random.Generator
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -73,7 +73,7 @@ def test_another_unit_is_named(fault: str) -> None:
     grid, change = FAULTS[fault]
     draw = np.random.default_rng(0)
     before = [of(GRIDS[grid](draw)) for _ in range(4)]
-    found = find_off_grid(of(change(GRIDS[grid](draw))), before, 0.95)
+    found = find_new_values(of(change(GRIDS[grid](draw))), before, 0.95)
     assert found["x"].startswith("x has values that no earlier batch has in ")
     assert found["x"].endswith("% at most is usual: has its unit changed?")
 
@@ -83,7 +83,7 @@ def test_what_no_model_sees_or_nobody_can_tell_is_not(change: str) -> None:
     grid, changed = HARMLESS[change]
     draw = np.random.default_rng(0)
     before = [of(GRIDS[grid](draw)) for _ in range(4)]
-    assert find_off_grid(of(changed(GRIDS[grid](draw))), before, 0.95) == {}
+    assert find_new_values(of(changed(GRIDS[grid](draw))), before, 0.95) == {}
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -92,7 +92,7 @@ def test_luck_is_not(grid: str, batches: int) -> None:
     draw = np.random.default_rng(1)
     made = [of(GRIDS[grid](draw)) for _ in range(50)]
     for at in range(batches, 50):
-        assert find_off_grid(made[at], made[at - batches : at], 0.95) == {}
+        assert find_new_values(made[at], made[at - batches : at], 0.95) == {}
 
 
 LOOSE: dict[str, Callable[[Draw, int], Array]] = {
@@ -117,14 +117,14 @@ def test_what_never_had_a_grid_or_goes_on_is_not(kind: str) -> None:
     draw = np.random.default_rng(2)
     for _ in range(20):
         *before, batch = [of(LOOSE[kind](draw, at)) for at in range(7)]
-        assert find_off_grid(batch, before, 0.95) == {}
+        assert find_new_values(batch, before, 0.95) == {}
 
 
 def test_a_cold_spell_on_the_same_grid_is_not() -> None:
     """Nearly all of it is a record, and what is not is known."""
     draw = np.random.default_rng(3)
     before = [of(np.round(draw.normal(15, 5, 800))) for _ in range(6)]
-    assert find_off_grid(of(np.round(draw.normal(-10, 5, 800))), before, 0.95) == {}
+    assert find_new_values(of(np.round(draw.normal(-10, 5, 800))), before, 0.95) == {}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_cold_spell_on_the_same_grid_is_not() -> None:
 def test_nobody_is_asked_in_vain(shown: int, without: tuple[str, ...]) -> None:
     draw = np.random.default_rng(4)
     before = [of(wind(draw)) for _ in range(shown)]
-    assert find_off_grid(of(wind(draw) / 1.15078), before, 0.95, without) == {}
+    assert find_new_values(of(wind(draw) / 1.15078), before, 0.95, without) == {}
 
 
 def test_a_column_that_others_lack_or_that_was_a_category_is_left_alone() -> None:
@@ -143,7 +143,7 @@ def test_a_column_that_others_lack_or_that_was_a_category_is_left_alone() -> Non
         sketch(pl.DataFrame({"y": wind(draw)}), None),
         sketch(pl.DataFrame({"x": ["a", "b"] * 50}), None),
     ]
-    assert find_off_grid(of(wind(draw)), others * 2, 0.95) == {}
+    assert find_new_values(of(wind(draw)), others * 2, 0.95) == {}
 
 
 @pytest.mark.parametrize(
@@ -166,20 +166,20 @@ def test_a_column_that_others_lack_or_that_was_a_category_is_left_alone() -> Non
 def test_one_odd_earlier_batch_does_not_blind(odd: Callable[[Draw], Array]) -> None:
     draw = np.random.default_rng(6)
     before = [*(of(wind(draw)) for _ in range(6)), of(odd(draw))]
-    assert "x" in find_off_grid(of(wind(draw) / 1.15078), before, 0.95)
+    assert "x" in find_new_values(of(wind(draw) / 1.15078), before, 0.95)
 
 
 def test_more_values_than_a_sketch_holds_are_off_a_grid() -> None:
     draw = np.random.default_rng(7)
     before = [of(wind(draw)) for _ in range(4)]
-    found = find_off_grid(of(wind(draw) + draw.random(3000)), before, 0.95)
+    found = find_new_values(of(wind(draw) + draw.random(3000)), before, 0.95)
     assert "in 9" in found["x"]
 
 
 def test_a_few_dear_things_do_not_make_cents_alike() -> None:
     draw = np.random.default_rng(8)
     before = [of(np.ceil(draw.lognormal(3, 2, 900)) - 0.01) for _ in range(4)]
-    assert "x" in find_off_grid(
+    assert "x" in find_new_values(
         of(np.round((np.ceil(draw.lognormal(3, 2, 900)) - 0.01) / 1.19, 2)), before, 0.95
     )
 
@@ -191,11 +191,11 @@ def test_one_new_value_is_luck_however_many_rows_have_it() -> None:
         np.where(draw.random(3000) < 0.94, 0.0, draw.integers(1, 25, 3000) / 20) for _ in range(9)
     ]
     new = np.where((discounts[-1] > 0) & (draw.random(3000) < 0.9), 0.17, discounts[-1])
-    assert find_off_grid(of(new), [of(rows) for rows in discounts[:-1]], 0.95) == {}
+    assert find_new_values(of(new), [of(rows) for rows in discounts[:-1]], 0.95) == {}
 
 
 @pytest.mark.parametrize("unit", [1e200, 1e307, 1e-320])
 def test_very_large_and_very_small_numbers_are_numbers(unit: float) -> None:
     draw = np.random.default_rng(10)
     before = [of(draw.integers(1, 17, 500) * unit) for _ in range(4)]
-    assert find_off_grid(of(draw.integers(1, 17, 500) * unit), before, 0.95) == {}
+    assert find_new_values(of(draw.integers(1, 17, 500) * unit), before, 0.95) == {}

@@ -27,9 +27,9 @@ def titled(title: str, lines: Sequence[str]) -> list[list[str]]:
 def held_rows(project: Project) -> list[list[str]]:
     """Return a row for each batch that is held back, and why."""
     from evergreen.ingest.manifest import Manifest
-    from evergreen.quality.held_batches import tell_held
+    from evergreen.quality.held_batches import describe_held
 
-    return titled("held back", tell_held(Manifest(project.features)))
+    return titled("held back", describe_held(Manifest(project.features)))
 
 
 def warn(message: str) -> None:

@@ -1,11 +1,13 @@
-"""Suspects: columns in which a new batch is so unlike all before it that a fault is likelier than a season."""
+"""Batch anomalies: columns in which a new batch is so unlike all others that a fault is likely.
+
+That is likelier than a season, as the bounds here are beyond what earlier batches show.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -13,14 +15,13 @@ from evergreen.features.split import LABEL
 from evergreen.finding import percent
 from evergreen.params import Drift
 from evergreen.quality.label_rates import find_label_rates
-from evergreen.statistics.columns import Column, Numbers
+from evergreen.statistics.columns import Array, Column, Numbers
 from evergreen.statistics.design_effect import design_effect, scale_effect
 from evergreen.statistics.psi import FEWEST_BATCHES, FEWEST_ROWS, surely_far
 from evergreen.statistics.sketch import Sketch
-from evergreen.statistics.value_sets import FEWEST_VALUES, find_off_grid
+from evergreen.statistics.value_sets import FEWEST_VALUES, find_new_values
 
-Array = np.ndarray[Any, np.dtype[Any]]
-# Of the rows that earlier batches usually have, below which a batch is not said to be far from them
+# Of the rows that earlier batches usually have, below which a batch is not called far from them
 SHORT = 0.5
 # Of the rows that batches usually have, below which an earlier one says nothing of what is usual
 SMALL = 0.1
@@ -32,66 +33,74 @@ SEEN = (0.001, 0.999)  # quantiles between which values were seen: a stray one w
 BEYOND_SHARE, BEYOND_ROWS = 0.005, 20
 
 
-def not_small(rows: Sequence[int]) -> list[bool]:
-    """Return which batches, of so many rows, say what is usual."""
+def are_large(rows: Sequence[int]) -> list[bool]:
+    """Return which batches have enough rows to say what is usual.
+
+    That is 100, and a tenth of the median batch.
+    """
     enough = max(FEWEST_ROWS, SMALL * median(rows)) if rows else 0
-    return [one >= enough for one in rows]
+    return [count >= enough for count in rows]
 
 
-def find_suspects(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> dict[str, str]:
-    """Return column -> why not to train on a new batch, a sentence each; empty where nothing speaks against it.
+def find_anomalies(batch: Sketch, earlier: Sequence[Sketch], params: Drift) -> dict[str, str]:
+    """Return column -> a sentence why not to train on a new batch; empty where nothing is odd.
 
     A column that no longer varies, though it did in every earlier batch and so many rows do not
     agree by chance; one whose shift from the earlier batches is surely larger (by the lower bound
     of its interval) than is usual among them and `params.hold` beyond; one that holds few values,
-    and now others (`value_sets.py`); one with values far beyond all that were seen; the label, called
-    otherwise than ever (`label_rates.py`). A column that moves on from batch to batch, as a running
-    number or a day does, is none of these. Empty as well where `hold` is None, where the batch has
-    fewer than 100 rows, or where fewer than 3 came earlier that have as many and are not small
-    beside the others, or these have fewer rows together than the new one: then nobody knows what is
-    usual.
+    and now others (`value_sets.py`); one with values far beyond all that were seen; labels that are
+    given otherwise than ever (`label_rates.py`). A column that moves on from batch to batch, as a
+    running number or a day does, is none of these. Empty as well where `hold` is None, where the
+    batch has fewer than 100 rows, or where fewer than 3 came earlier that have as many and are not
+    small beside the others, or these have fewer rows together than the new one: then nobody knows
+    what is usual.
     """
     earlier = [
-        one
-        for one, says in zip(earlier, not_small([one.rows for one in earlier]), strict=True)
-        if says
+        sketch
+        for sketch, is_large in zip(
+            earlier, are_large([sketch.rows for sketch in earlier]), strict=True
+        )
+        if is_large
     ]
     known = (
         len(earlier) >= FEWEST_BATCHES
-        and sum(one.rows for one in earlier) >= batch.rows >= FEWEST_ROWS
+        and sum(sketch.rows for sketch in earlier) >= batch.rows >= FEWEST_ROWS
     )
     if params.hold is None or not known:
         return {}
     unknown = {name for name in batch.columns if not _is_known(name, earlier)}
-    found = _find_fixed(batch, earlier, unknown)
+    found = _find_constant(batch, earlier, unknown)
     names = [name for name in batch.columns if name not in found and name not in unknown]
-    short = batch.rows < SHORT * median(one.rows for one in earlier)  # a few days are no month
+    # A few days are no month
+    short = batch.rows < SHORT * median(sketch.rows for sketch in earlier)
     far = () if short else surely_far(batch, earlier, params.hold, params.confidence, names)
-    found |= {one.column: one.says for one in far}
-    found |= find_off_grid(batch, earlier, params.confidence, without={*found, *unknown})
+    found |= {shift.column: shift.says for shift in far}
+    found |= find_new_values(batch, earlier, params.confidence, without={*found, *unknown})
     found |= _find_beyond(batch, earlier, {*found, *unknown})
-    if LABEL not in found and (says := find_label_rates(batch, earlier, params.confidence)):
-        found[LABEL] = says
+    if LABEL not in found and (what := find_label_rates(batch, earlier, params.confidence)):
+        found[LABEL] = what
     return found
 
 
 def _is_known(name: str, earlier: Sequence[Sketch]) -> bool:
-    """Say whether 3 earlier batches hold values of a column, which vary and do not move on from batch to batch.
+    """Return whether earlier batches say what is usual of a column.
 
-    A number moves on where most values of a batch were time and again above those of the batch
-    before (or below). Of one that never varied (a month, a version) nobody knows what is usual, nor
-    has a model learnt from it.
+    At least 3 hold values of it, which vary and do not move on from batch to batch. A number moves
+    on where most values of a batch were time and again above those of the batch before (or below).
+    Of one that never varied (a month, a version) nobody knows what is usual, nor has a model learnt
+    from it.
     """
-    columns = [
-        one.columns[name] for one in earlier if name in one.columns and one.columns[name].values
+    columns = [sketch.columns[name] for sketch in earlier if name in sketch.columns]
+    columns = [column for column in columns if column.values]
+    numbers = [column for column in columns if isinstance(column, Numbers)]
+    spans = [
+        number.points[np.searchsorted(number.upto, MIDDLE * number.values)] for number in numbers
     ]
-    numbers = [one for one in columns if isinstance(one, Numbers)]
-    spans = [one.points[np.searchsorted(one.upto, MIDDLE * one.values)] for one in numbers]
     ahead = sum(
         int(after[0] > before[1]) - int(after[1] < before[0]) for before, after in pairwise(spans)
     )
     moves = bool(spans) and 2 * abs(ahead) >= len(spans) - 1
-    varies = len({value for one in columns for value in _some_values(one)}) > 1
+    varies = len({value for column in columns for value in _some_values(column)}) > 1
     return len(columns) >= FEWEST_BATCHES and varies and not moves
 
 
@@ -102,13 +111,14 @@ def _some_values(column: Column) -> list[float] | list[str]:
     return [level for level, rows in column.counts.items() if rows]
 
 
-def is_alike(
+def is_same_anomaly(
     batch: Sketch, first: Sketch, past: Sequence[Sketch], params: Drift, names: Collection[str]
 ) -> bool:
-    """Say whether in columns `names`, in which both are odd beside `past`, the batch shows the same as the first one.
+    """Return whether a batch shows the same anomaly as the `first` one, in columns `names`.
 
-    It is no farther from it than batches usually are and `hold` beyond, and odd beside it in no way
-    that the newest two of the past are not as well.
+    In these both are odd beside `past`. The same: the batch is no farther from the first than
+    batches usually are and `hold` beyond, and odd beside it in no way that the newest two of the
+    past are not as well.
     """
     assert params.hold is not None
     if surely_far(batch, [first], params.hold, params.confidence, names, past):
@@ -120,24 +130,27 @@ def is_alike(
 def _differ(batch: Sketch, first: Sketch, params: Drift, names: Collection[str]) -> set[str]:
     """Return the columns of `names` in which a batch is odd beside a single one."""
     only, twice = [name for name in batch.columns if name not in names], [first, first]
-    off = find_off_grid(batch, twice, params.confidence, without=only)
+    off = find_new_values(batch, twice, params.confidence, without=only)
     return {
         *off,
         *_find_beyond(batch, twice, only),
-        *(name for name in _find_fixed(batch, twice) if name in names),
+        *(name for name in _find_constant(batch, twice) if name in names),
     }
 
 
-def _find_fixed(
+def _find_constant(
     batch: Sketch, earlier: Sequence[Sketch], without: Collection[str] = ()
 ) -> dict[str, str]:
     return {
         name: f"{name} {why}, and varied in each of {len(earlier)} earlier batches"
         for name, column in batch.columns.items()
         if name not in without
-        and (why := _fixed(column))
-        and all(name in one.columns and not _fixed(one.columns[name]) for one in earlier)
-        and _chance(column, [one.columns[name] for one in earlier], days=batch.knows_days)
+        and (why := _describe_constant(column))
+        and all(
+            name in sketch.columns and not _describe_constant(sketch.columns[name])
+            for sketch in earlier
+        )
+        and _chance(column, [sketch.columns[name] for sketch in earlier], days=batch.knows_days)
         < LUCK / len(batch.columns)
     }
 
@@ -149,47 +162,54 @@ def _find_beyond(
         name: f"{name} {why}"
         for name, column in batch.columns.items()
         if name not in without
-        and (why := _beyond(column, [one.columns[name] for one in earlier if name in one.columns]))
+        and (
+            why := _describe_beyond(
+                column, [sketch.columns[name] for sketch in earlier if name in sketch.columns]
+            )
+        )
     }
 
 
-def _fixed(column: Column) -> str:
-    """Return how a column does not vary, or an empty text."""
+def _describe_constant(column: Column) -> str:
+    """Return in words that a column does not vary; empty where it does."""
     if not column.values:
         return "" if column.facts.infinite else "is missing in every row"
-    held = (
+    values = (
         column.points
         if isinstance(column, Numbers)
         else [name for name, rows in column.counts.items() if rows]
     )
     return (
-        "" if len(held) > 1 or column.facts.infinite else f"is {held[0]!s} in every row that has it"
+        ""
+        if len(values) > 1 or column.facts.infinite
+        else f"is {values[0]!s} in every row that has it"
     )
 
 
 def _chance(column: Column, earlier: Sequence[Column], *, days: bool) -> float:
-    """Return the chance that as many rows as `column` has all draw its one value, or are all missing, as before.
+    """Return the chance that all rows of `column` have its one value (or are missing) by luck.
 
-    Rows are worth as many independent ones as the design effect of days says, or where no `days`
-    are known that of
-    batches: a week without rain is no fault.
+    How: where a share p of the rows had that value, n independent rows all have it with the chance
+    p^n. Rows are worth as many independent ones as the design effect of days says, or where no
+    `days` are known that of batches: a week without rain is no fault.
     """
     missing = not column.values
     rows = np.array(
         [
-            one.values + (one.facts.infinite + one.facts.missing if missing else 0)
-            for one in earlier
+            past.values + (past.facts.infinite + past.facts.missing if missing else 0)
+            for past in earlier
         ],
         float,
     )
     drawn = np.array(
-        [one.facts.missing if missing else _drawn(column, one) for one in earlier], float
+        [past.facts.missing if missing else _drawn(column, past) for past in earlier], float
     )
-    alike = [
-        one.facts.missing_design_effect if missing else one.facts.design_effect for one in earlier
+    effects = [
+        past.facts.missing_design_effect if missing else past.facts.design_effect
+        for past in earlier
     ]
     now = column.facts.missing if missing else column.values
-    effect = float(np.average(alike, weights=rows))
+    effect = float(np.average(effects, weights=rows))
     if not days:
         between = design_effect(np.column_stack([drawn, rows - drawn]), FEWEST_BATCHES)
         effect = max(effect, scale_effect(between, float(rows.mean()), now))
@@ -197,24 +217,25 @@ def _chance(column: Column, earlier: Sequence[Column], *, days: bool) -> float:
 
 
 def _drawn(column: Column, before: Column) -> float:
-    """Return how many rows had the one value of `column`; of several levels without rows, the most."""
+    """Return how many rows had the one value of `column`; of levels without rows, the most."""
     if isinstance(column, Numbers) and isinstance(before, Numbers):
         edges = np.array([np.nextafter(column.points[0], -np.inf), column.points[0]])
         return float(np.diff(before.count_upto(edges))[0])
     return float(max(before.counts.get(name, 0) for name in column.counts))  # type: ignore[union-attr]
 
 
-def _beyond(column: Column, earlier: Sequence[Column]) -> str:
-    """Say how many rows are far beyond the values seen, or nothing; a share that was usual is none.
+def _describe_beyond(column: Column, earlier: Sequence[Column]) -> str:
+    """Return in words how many rows are far beyond the values seen; empty where few are.
 
-    Nor is one that other values lead up to: prices that have grown ten times passed all values on
-    their way.
+    How: values are beyond where they are twice the width of all values seen away from these. A
+    share that was usual does not count, nor does one that other values lead up to: prices that have
+    grown ten times passed all values on their way.
     """
-    before = [one for one in earlier if isinstance(one, Numbers) and one.values]
+    before = [past for past in earlier if isinstance(past, Numbers) and past.values]
     if not isinstance(column, Numbers) or not column.values or not before:
         return ""
-    points = np.concatenate([one.points for one in before])
-    rows = np.concatenate([np.diff(one.upto, prepend=0) for one in before])
+    points = np.concatenate([number.points for number in before])
+    rows = np.concatenate([np.diff(number.upto, prepend=0) for number in before])
     low, high = np.quantile(points, SEEN, weights=rows, method="inverted_cdf")
     with np.errstate(over="ignore"):
         edges = np.array([low - BEYOND * (high - low), high + BEYOND * (high - low)])
@@ -224,7 +245,7 @@ def _beyond(column: Column, earlier: Sequence[Column]) -> str:
         return ""
     outside = np.array([np.nextafter(edges[0], -np.inf), edges[1]])
     share, *usual = (
-        1 - float(np.diff(one.count_upto(outside))[0]) / one.values for one in (column, *before)
+        1 - float(np.diff(side.count_upto(outside))[0]) / side.values for side in (column, *before)
     )
     if share * column.values < BEYOND_ROWS or share < BEYOND_SHARE or share <= max(usual):
         return ""
@@ -234,12 +255,13 @@ def _beyond(column: Column, earlier: Sequence[Column]) -> str:
     ):
         return ""
     return (
-        f"has values far beyond the {low:.4g} to {high:.4g} of {len(before)} earlier batches in {percent(share)} of the "
-        f"rows that have it ({column.points[0]:.4g} to {column.points[-1]:.4g})"
+        f"has values far beyond the {low:.4g} to {high:.4g} of {len(before)} earlier batches in "
+        f"{percent(share)} of the rows that have it "
+        f"({column.points[0]:.4g} to {column.points[-1]:.4g})"
     )
 
 
 def _leaps(points: Array, edge: float, width: float) -> bool:
-    """Say whether there are points above the edge, and none for a width below the least of these."""
+    """Return whether points are above the edge, and none for a width below the least of these."""
     above, upto = points[points > edge], points[points <= edge]
     return bool(len(above)) and (not len(upto) or above.min() - upto.max() >= width)

@@ -1,9 +1,9 @@
-"""Hold: batches so unlike those before them that nothing is trained, stopped or judged by them.
+"""Held batches: batches so unlike those before them that no model learns from them.
 
-One such batch may be poisoned: a unit that changed, a label turned round, a column that stuck.
-Where the next one is unlike in all of these columns too, and like the first, the world has changed,
-and both count, the new one unless it is unlike in others besides; labels wait for a person, who can
-vouch for any batch (drift.accepted). What is held never has more rows than what counts.
+One such batch may be poisoned: a unit that changed, inverted labels, a column that got stuck. Where
+the next one is unlike in all of these columns too, and like the first, the world has changed, and
+both count, the new one unless it is unlike in others besides; labels wait for a person, who can
+accept any batch (drift.accepted). What is held never has more rows than what counts.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from evergreen.features.split import LABEL
 from evergreen.files import read_entries, sha256_of, write_entries
 from evergreen.ingest.manifest import Entry, Manifest
 from evergreen.params import Drift
-from evergreen.quality.batch_anomalies import find_suspects, is_alike, not_small
+from evergreen.quality.batch_anomalies import are_large, find_anomalies, is_same_anomaly
 from evergreen.statistics.sketch import SKETCH, Sketch
 
 BEFORE = 12  # batches that a new one is compared with, so that its cost does not grow with history
-RECENT = 5 * BEFORE  # batches among which the small ones are told
+RECENT = 5 * BEFORE  # batches among which the small ones are found
 SHORTEST = timedelta(days=6)  # from the first row to the last, where rows have a time: a week
 HELD = "held.json"  # in data/features: what was found of each batch
 
 
 def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str, dict[str, str]]:
-    """Return the batches that are held back, with a sentence for each column that is why; `batches` in order of time.
+    """Return batch -> column -> a sentence why the batch is held back.
 
-    A batch is compared with those before it, but for small ones; the first three, which nothing
-    came before, count. So does one with which more rows would be held than count: it is then rather
-    the world; and one of less than a week: a few days of rain are like no other days, and no fault.
-    What was found of a batch is kept in `data/features/held.json`, and looked for again only where
-    the batches beside it, the parameters or the recipe have changed.
+    `batches`: all of them, in order of time. A batch is compared with those before it, but for
+    small ones; the first three, which nothing came before, count. So does one with which more rows
+    would be held than count: it is then rather the world; and one of less than a week: a few days
+    of rain are like no other days, and no fault. What was found of a batch is kept in
+    `data/features/held.json`, and looked for again only where the batches beside it, the parameters
+    or the recipe have changed.
     """
     known = _read(done)
     versions = {name: done.version(name, SKETCH) for name in batches}
@@ -46,31 +47,31 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
     found: dict[str, Any] = {}
     last = ""
     for name in batches:
-        earlier = _telling(trusted[-RECENT:], done)[-BEFORE:]
-        stamp = sha256_of(
-            [versions[one] for one in (*earlier, name)],
+        earlier = _large(trusted[-RECENT:], done)[-BEFORE:]
+        fingerprint = sha256_of(
+            [versions[other] for other in (*earlier, name)],
             params.hold,
             params.confidence,
             recipes.HOLD,
         )
-        one = known.get(name, {})
-        if one.get("stamp") != stamp:
-            one = {"stamp": stamp, "why": find_suspects(read(name), [*map(read, earlier)], params)}
-        found[name], why = {"stamp": stamp, "why": one["why"]}, one["why"]
+        last_found = known.get(name, {})
+        if last_found.get("stamp") != fingerprint:
+            why = find_anomalies(read(name), [*map(read, earlier)], params)
+            last_found = {"stamp": fingerprint, "why": why}
+        why = last_found["why"]
+        found[name] = {"stamp": fingerprint, "why": why}
         if (
             LABEL not in held.get(last, [LABEL])
             and set(held[last]) <= set(why)
             and versions[last] != versions[name]
         ):
             beside = found[last]["stamp"]
-            if one.get("beside") != beside:
+            if last_found.get("beside") != beside:
                 past = [read(before) for before in earlier if before != last]
-                one |= {
-                    "beside": beside,
-                    "alike": is_alike(read(name), read(last), past, params, held[last]),
-                }
-            found[name] |= {"beside": beside, "alike": one["alike"]}
-            if one["alike"]:  # the world has changed
+                is_same = is_same_anomaly(read(name), read(last), past, params, held[last])
+                last_found |= {"beside": beside, "alike": is_same}
+            found[name] |= {"beside": beside, "alike": last_found["alike"]}
+            if last_found["alike"]:  # the world has changed
                 why = {column: says for column, says in why.items() if column not in held[last]}
                 trusted.append(last)
                 del held[last]
@@ -85,8 +86,8 @@ def find_held(done: Manifest, batches: Sequence[str], params: Drift) -> dict[str
         else:
             trusted.append(name)
         last = name
-    for name, one in found.items():
-        one["held"] = held.get(name, {})
+    for name, entry in found.items():
+        entry["held"] = held.get(name, {})
     if found != known:
         write_entries(
             done.folder / HELD, {name: formats.stamp(entry) for name, entry in found.items()}
@@ -104,12 +105,12 @@ def _read(done: Manifest) -> dict[str, Any]:
     return {name: formats.unstamp(entry, path) for name, entry in read_entries(path).items()}
 
 
-def tell_held(done: Manifest) -> list[str]:
-    """Return a sentence for each batch that is held back: its rows, why, and what a person can do."""
+def describe_held(done: Manifest) -> list[str]:
+    """Return a sentence for each batch that is held back: its rows, why, and what to do."""
     held, every = read_held(done), _rows(done.entries, done)
     return [
-        f"{name} ({_rows([name], done):,} of {every:,} rows): {'; '.join(why.values())}; if it is right, add {name!r} to "
-        "drift.accepted in params.yaml"
+        f"{name} ({_rows([name], done):,} of {every:,} rows): {'; '.join(why.values())}; "
+        f"if it is right, add {name!r} to drift.accepted in params.yaml"
         for name, why in held.items()
         if name in done.entries
     ]
@@ -118,9 +119,10 @@ def tell_held(done: Manifest) -> list[str]:
 def check_left(
     done: Manifest, used: Collection[str], learnt: Collection[str], least: float | None
 ) -> None:
-    """Raise InputError where the batches `used` are less than a share `least` of those that the champion has learnt from.
+    """Raise InputError where too few rows are left of those that the champion has learnt from.
 
-    By rows, of batches that are still there. A history that falls out of training takes what it
+    That is where the batches `used` have less than a share `least` of the rows of the batches
+    `learnt`, of those that are still there. A history that falls out of training takes what it
     taught with it.
     """
     now, before = (
@@ -131,18 +133,21 @@ def check_left(
     held = [name for name in read_held(done) if name in learnt]
     lost = sorted(set(learnt) & set(done.entries) - set(used))
     remedy = (
-        f"{', '.join(held)}: held back (`evergreen status` says why): name what is right in drift.accepted"
+        f"{', '.join(held)}: held back (`evergreen status` says why): "
+        "add what is right to drift.accepted"
         if held
-        else f"{', '.join(lost)}: no longer among the newest split.train_batches: raise it, or null for all of history"
+        else f"{', '.join(lost)}: no longer among the newest split.train_batches: "
+        "raise it, or set it to null for all of history"
     )
     raise InputError(
-        f"only {now:,} rows are left to learn from, and the champion has learnt from {before:,}: nothing is trained. "
-        f"Missing: {remedy}; where fewer rows are meant, lower split.min_share ({least:g}) in params.yaml"
+        f"only {now:,} rows are left to learn from, and the champion has learnt from {before:,}: "
+        f"nothing is trained. Missing: {remedy}; where fewer rows are intended, lower "
+        f"split.min_share ({least:g}) in params.yaml"
     )
 
 
 def _is_short(entry: Entry) -> bool:
-    """Say whether the rows have times, less than a week of them; without a column that says when, there is but one."""
+    """Return whether the rows have times, and these span less than a week."""
     if not entry["start"]:
         return False
     first, last = (datetime.fromisoformat(entry[edge]) for edge in ("start", "end"))
@@ -153,14 +158,17 @@ def _rows(names: Iterable[str], done: Manifest) -> int:
     return sum(int(done.entries[name]["rows"]) for name in names)
 
 
-def _telling(names: Sequence[str], done: Manifest) -> list[str]:
+def _large(names: Sequence[str], done: Manifest) -> list[str]:
     """Return the batches that are not small beside the others."""
     rows = [int(done.entries[name]["rows"]) for name in names]
-    return [name for name, says in zip(names, not_small(rows), strict=True) if says]
+    return [name for name, is_large in zip(names, are_large(rows), strict=True) if is_large]
 
 
 def check_accepted(params: Drift, batches: Collection[str]) -> None:
-    """Raise InputError where `drift.accepted` names a batch much like one of `batches`; who is gone may stay there."""
+    """Raise InputError where `drift.accepted` seems to misspell one of `batches`.
+
+    A batch that is gone may stay there.
+    """
     for name in params.accepted:
         near = difflib.get_close_matches(name, batches, n=1)
         if name not in batches and near:

@@ -1,8 +1,12 @@
-"""Label noise: which labels a model contradicts, judged by predictions for rows it has not learnt from.
+"""Label noise: which labels a model contradicts, by predictions for rows it has not learnt from.
 
 A contradicted label is a suspect, not a mistake: where the question itself is uncertain, the model
 is often surprised by labels that are right. How many such surprises its own probabilities foretell
 is said as well.
+
+The method is confident learning. The rows found are those off the diagonal of the confident joint,
+as cleanlab counts it (the tests compare both); cleanlab's `find_label_issues` leaves out those of
+them whose label is the likeliest class all the same.
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ class Predicted:
 
     `y`: labels or codes of `classes`, shape (rows,). `p`: predicted numbers, or probabilities,
     shape (rows,) of the second class or (rows, classes). `keys`: what names the rows, shape (rows,
-    parts of the key), if known; `tell`: how to name those at some places otherwise. `where`: what
-    to call these rows.
+    parts of the key), if known; `describe`: how to name those at some places otherwise. `where`:
+    what to call these rows.
     """
 
     y: Array = field(repr=False)
@@ -36,7 +40,7 @@ class Predicted:
     classes: tuple[str, ...] = ()
     keys: pl.DataFrame | None = field(repr=False, default=None)
     where: str = "the holdout"
-    tell: Callable[[list[int]], list[str]] | None = field(repr=False, default=None)
+    describe: Callable[[list[int]], list[str]] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -58,24 +62,26 @@ class Suspects:
 
 def find_label_noise(task: str, predicted: Predicted) -> list[Finding]:
     """Return the share of suspect labels, class by class, and the most surprising ones by name."""
-    suspects = find_suspects(task, predicted.y, predicted.p)
+    suspects = find_suspect_labels(task, predicted.y, predicted.p)
     count, rows = len(suspects.at), len(predicted.y)
     if task == "regression":
         why = (
-            f"their residual is more than {DEVIATIONS} robust standard deviations from the middle one. Of residuals "
-            f"that are normally distributed, {rows * suspects.foretold:.2g} would be."
+            f"their residual is more than {DEVIATIONS} robust standard deviations from the median. "
+            f"Of normally distributed residuals, {rows * suspects.foretold:.2g} would be."
         )
     else:
         why = (
-            "the model believes another class, as firmly as it does on average where that class is the label. If all "
-            f"labels were right, and as uncertain as the model says, it would be so for {percent(suspects.foretold)}. "
-            "Where the two are close, rows are hard rather than wrong; else labels are wrong or the model is too sure."
+            "the model believes another class, as firmly as it does on average where that class is "
+            "the label. If all labels were right, and as uncertain as the model says, it would be "
+            f"so for {percent(suspects.foretold)}. Where the two are close, rows are hard rather "
+            "than wrong; else labels are wrong or the model is too sure."
         )
     share = Finding(
         "labels",
         "share of suspect labels",
         count / rows,
-        f"{count:,} of {rows:,} labels of {predicted.where} ({percent(count / rows)}) are suspects: {why}",
+        f"{count:,} of {rows:,} labels of {predicted.where} ({percent(count / rows)}) are "
+        f"suspects: {why}",
         bound="max_label_noise",
         columns={
             "label": "text",
@@ -89,8 +95,8 @@ def find_label_noise(task: str, predicted: Predicted) -> list[Finding]:
     return [share, _most_surprising(task, predicted, suspects)] if count else [share]
 
 
-def find_suspects(task: str, y: Array, p: Array) -> Suspects:
-    """Return the suspects among labels `y`, shape (rows,), given out-of-sample predictions `p`, as in `Predicted`."""
+def find_suspect_labels(task: str, y: Array, p: Array) -> Suspects:
+    """Return the suspects among labels `y` by out-of-sample predictions `p`, as in `Predicted`."""
     if task == "regression":
         return _outliers(y.astype(np.float64) - p, p)
     whole = np.column_stack([1 - p, p]) if p.ndim == 1 else p
@@ -98,11 +104,20 @@ def find_suspects(task: str, y: Array, p: Array) -> Suspects:
 
 
 def _contradicted(y: Array, p: Array) -> Suspects:
-    """Confident learning (Northcutt, Jiang and Chuang, Confident learning, JAIR 70, 2021, section 3.1).
+    """Return the suspects among classes, by confident learning.
 
-    A row counts as a class where its probability reaches the mean probability of that class among
-    rows so labelled; of several such classes, as the likeliest. It is a suspect where that is not
-    its label.
+    How: each class has a threshold, the mean probability of it among rows so labelled. A row counts
+    as a class where its probability reaches the threshold; of several such classes, as the
+    likeliest. It is a suspect where that is not its label. Source: Northcutt, Jiang and Chuang,
+    Confident learning, JAIR 70, 2021, section 3.1.
+
+    Rows labelled 0 have a mean probability of 0.4 of class 1 less, 0.6 of class 0; those labelled 1
+    have one of 0.7 of class 1. The third row, labelled 0, reaches 0.7:
+
+    >>> y = np.array([0, 0, 0, 1, 1])
+    >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.3, 0.7]])
+    >>> _contradicted(y, p).at.tolist()
+    [2]
     """
     rows, classes = p.shape
     given, own = np.bincount(y, minlength=classes), p[np.arange(rows), y]
@@ -118,10 +133,12 @@ def _contradicted(y: Array, p: Array) -> Suspects:
 
 
 def _outliers(residuals: Array, p: Array) -> Suspects:
-    """Residuals far from their median, in median absolute deviations scaled to a normal distribution's deviation.
+    """Return the suspects among numbers: residuals far from their median.
 
-    Where most residuals are equal, in mean absolute deviations scaled likewise (Iglewicz and
-    Hoaglin, How to detect and handle outliers, 1993, section 3.4).
+    How far is counted in median absolute deviations, scaled to the standard deviation of a normal
+    distribution, as an outlier does not stretch them. Where most residuals are equal, in mean
+    absolute deviations scaled likewise (Iglewicz and Hoaglin, How to detect and handle outliers,
+    1993, section 3.4).
     """
     from scipy.stats import median_abs_deviation, norm
 
@@ -142,7 +159,7 @@ def _by_class(predicted: Predicted, suspects: Suspects) -> tuple[tuple[Cell, ...
     )
     found = zip(pairs.tolist(), counts.tolist(), strict=True)
     return tuple(
-        (names[one], names[other], count, count / given[one]) for (one, other), count in found
+        (names[label], names[other], count, count / given[label]) for (label, other), count in found
     )
 
 
@@ -151,12 +168,13 @@ def _most_surprising(task: str, predicted: Predicted, suspects: Suspects) -> Fin
     keys = pl.DataFrame({"row": at}) if predicted.keys is None else predicted.keys[at]
     parts = pl.all().cast(pl.String).fill_null("").str.replace(r"\.0+$", "")
     named = keys.select(pl.concat_str(parts, separator=" · ")).to_series().to_list()
-    if predicted.tell:
-        named = predicted.tell(at.tolist())
+    if predicted.describe:
+        named = predicted.describe(at.tolist())
     surprise = suspects.surprise[:SHOWN].tolist()
 
-    def tell(values: Array) -> list[Cell]:
-        return [float(one) if regression else predicted.classes[int(one)] for one in values[:SHOWN]]
+    def cells(values: Array) -> list[Cell]:
+        shown = values[:SHOWN]
+        return [float(value) if regression else predicted.classes[int(value)] for value in shown]
 
     kind: Kind = "number" if regression else "text"
     last: Kind = "number" if regression else "share"
@@ -164,7 +182,7 @@ def _most_surprising(task: str, predicted: Predicted, suspects: Suspects) -> Fin
         "labels",
         "most surprising label",
         surprise[0],
-        f"The {len(at)} most surprising labels are worth a look, row by row"
+        f"The {len(at)} most surprising labels are worth checking, row by row"
         + ("." if regression else ": the model gives them the least probability."),
         kind=last,
         columns={
@@ -174,6 +192,6 @@ def _most_surprising(task: str, predicted: Predicted, suspects: Suspects) -> Fin
             "residual" if regression else "probability of the label": last,
         },
         rows=tuple(
-            zip(named, tell(predicted.y[at]), tell(suspects.instead), surprise, strict=True)
+            zip(named, cells(predicted.y[at]), cells(suspects.instead), surprise, strict=True)
         ),
     )

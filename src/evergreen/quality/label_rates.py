@@ -1,4 +1,4 @@
-"""Label rates: labels of some rows, or of all, that are called otherwise than they ever were.
+"""Label rates: labels of some rows, or of all, that are given otherwise than they ever were.
 
 Flights to one airport are late in 29% of the rows, and from one month on in all of them. Of a
 number no such part is looked at: its tenths are late more often in winter for what else winter
@@ -34,9 +34,11 @@ QUARTERS = 4  # into which a label that is a number is cut
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a batch: `parts`, shape (rows, columns), those that each is in, numbered through; `label`, its class.
+    """Rows of a batch, each in one part of every column (a level, a range of numbers).
 
-    `days`, shape (rows,): equal for rows that belong together. `counts`, shape (parts, classes).
+    `parts`, shape (rows, columns): those that each row is in, numbered over all columns. `label`,
+    shape (rows,): its class. `days`, shape (rows,): equal for rows that belong together. `counts`,
+    shape (parts, classes).
     """
 
     parts: Array = field(repr=False)
@@ -50,7 +52,7 @@ class Rows:
         return np.asarray(self.counts.sum(axis=1, keepdims=True))
 
     def known(self, fewest: int) -> Array:
-        """Say which parts have at least so many rows, and leave as many to the others, shape (parts, 1)."""
+        """Return which parts have `fewest` rows, and leave as many to the others: (parts, 1)."""
         return np.asarray((self.rows >= fewest) & (len(self.label) - self.rows >= fewest))
 
     @cached_property
@@ -66,38 +68,44 @@ class Rows:
 
 
 def find_label_rates(batch: Sketch, earlier: Sequence[Sketch], confidence: float) -> str:
-    """Return in a sentence which labels are called otherwise than in every one of `earlier` batches; empty for none.
+    """Return in a sentence which labels are given otherwise than in all `earlier` batches, or "".
 
     Of a level of a category: how far the rate of a class is above that of all other rows is surely
     beyond the most that it was, by the whole range of what it was and by `JUMP` at least. The
     interval is that of Clopper and Pearson, for as many rows as those of a day, which are alike,
     are worth; corrected for the number of levels (Bonferroni). Of all rows: labels surely go
-    against what they went with in each earlier batch (`_turned`).
+    against what they went with in each earlier batch (`_find_inverted`).
     """
     names, classes, rows = _divide(batch, earlier)
     if not names or len(classes) < 2:
         return ""
     new, *before = rows
     ordered = isinstance(batch.columns[LABEL], Numbers)
-    turned = _turned(new, before, [] if ordered else classes, confidence)
-    return turned or _jumped(new, before, names, classes, confidence)
+    inverted = _find_inverted(new, before, [] if ordered else classes, confidence)
+    return inverted or _find_jump(new, before, names, classes, confidence)
 
 
 def _divide(batch: Sketch, earlier: Sequence[Sketch]) -> tuple[list[str], list[str], list[Rows]]:
-    """Return the parts (empty for those of numbers) and the classes, in words, and the rows of each batch, those of the new one first."""
+    """Return the parts and the classes, in words, and the rows of each batch, the new one first.
+
+    Parts of numbers have an empty name.
+    """
     sketches, past = [batch, *earlier], pool(earlier).columns
     shared = [
         name
         for name in batch.columns
         if name in past and type(past[name]) is type(batch.columns[name])
     ]
-    cut = {name: _cut([one.sample[name] for one in sketches], past[name], name) for name in shared}
+    cut = {
+        name: _cut([sketch.sample[name] for sketch in sketches], past[name], name)
+        for name in shared
+    }
     if LABEL not in cut or len(cut) == 1:
         return [], [], []
     classes, labels = cut.pop(LABEL)
     starts = np.cumsum([0, *(len(words) for words, _ in cut.values())])
     found = []
-    for at, one in enumerate(sketches):
+    for at, sketch in enumerate(sketches):
         some = labels[at] < len(classes) - 1  # the last is that of rows without a label
         columns = [
             codes[at][some] + start
@@ -106,7 +114,7 @@ def _divide(batch: Sketch, earlier: Sequence[Sketch]) -> tuple[list[str], list[s
         parts, label = np.column_stack(columns), labels[at][some]
         pairs = (parts * len(classes) + label[:, None]).ravel()
         counts = np.bincount(pairs, minlength=starts[-1] * len(classes)).reshape(-1, len(classes))
-        found.append(Rows(parts, label, one.blocks[some], counts[:, :-1]))
+        found.append(Rows(parts, label, sketch.blocks[some], counts[:, :-1]))
     levels = {name: isinstance(past[name], Levels) for name in cut}
     names = [
         f"{name} {word}" if levels[name] else ""
@@ -117,41 +125,51 @@ def _divide(batch: Sketch, earlier: Sequence[Sketch]) -> tuple[list[str], list[s
 
 
 def _cut(samples: Sequence[pl.Series], past: Column, name: str) -> tuple[list[str], list[Array]]:
-    """Return what the parts of a column are called, and the part of each row; the last is all others, or missing."""
+    """Return the names of the parts of a column, and the part of each row.
+
+    The last part is that of all others, or of missing values.
+    """
     if isinstance(past, Levels):
         levels = sorted(level for level, rows in past.counts.items() if rows >= KNOWN)
         places = [
-            one.cast(pl.Enum(levels), strict=False).to_physical().fill_null(len(levels))
-            for one in samples
+            sample.cast(pl.Enum(levels), strict=False).to_physical().fill_null(len(levels))
+            for sample in samples
         ]
         return [*map(repr, levels), "rare or missing"], [
-            one.to_numpy().astype(np.intp) for one in places
+            codes.to_numpy().astype(np.intp) for codes in places
         ]
     edges = past.cuts(QUARTERS if name == LABEL else CELLS)
-    bounds = [f"{one:.4g}" for one in edges]
+    bounds = [f"{edge:.4g}" for edge in edges]
     between = [f"over {low} to {high}" for low, high in pairwise(bounds)]
     words = [f"up to {bounds[0]}", *between, f"over {bounds[-1]}"] if bounds else ["there"]
-    values = [one.to_numpy() for one in samples]
+    values = [sample.to_numpy() for sample in samples]
     return [*words, "missing"], [
-        np.where(np.isfinite(one), np.searchsorted(edges, one), len(words)).astype(np.intp)
-        for one in values
+        np.where(np.isfinite(column), np.searchsorted(edges, column), len(words)).astype(np.intp)
+        for column in values
     ]
 
 
-def _jumped(
+def _find_jump(
     new: Rows,
     before: Sequence[Rows],
     names: Sequence[str],
     classes: Sequence[str],
     confidence: float,
 ) -> str:
-    """Say of the part that is surely farthest beyond what it was; empty where none is."""
+    """Return in words which part is surely farthest beyond what it was; empty where none is.
+
+    How: in each part (the flights to one airport, say) the rate of a class is compared with that of
+    all other rows. The lower bound of the interval of this gap must be beyond all earlier gaps, by
+    their whole range and by a quarter of the rows at least.
+    """
     from scipy.stats import beta
 
     gaps = np.ma.stack(
         [
-            np.ma.array(one.gaps, mask=np.broadcast_to(~one.known(KNOWN), one.gaps.shape))
-            for one in before
+            np.ma.array(
+                earlier.gaps, mask=np.broadcast_to(~earlier.known(KNOWN), earlier.gaps.shape)
+            )
+            for earlier in before
         ]
     )
     level = np.array([bool(name) for name in names])[:, None]
@@ -169,26 +187,30 @@ def _jumped(
         beyond = float(least) - new.others[part, kind] - limit[part, kind]
         if beyond > farthest:
             past = [
-                one.counts[part, kind] / one.rows[part, 0]
-                for one in before
-                if one.known(KNOWN)[part, 0]
+                earlier.counts[part, kind] / earlier.rows[part, 0]
+                for earlier in before
+                if earlier.known(KNOWN)[part, 0]
             ]
             farthest, found = (
                 beyond,
                 (
-                    f"{LABEL} is {classes[kind]} in {percent(share)} of the rows with {names[part]}, and was in "
-                    f"{percent(min(past))} to {percent(max(past))} of them in {len(past)} earlier batches"
+                    f"{LABEL} is {classes[kind]} in {percent(share)} of the rows with "
+                    f"{names[part]}, and was in {percent(min(past))} to {percent(max(past))} of "
+                    f"them in {len(past)} earlier batches"
                 ),
             )
     return found
 
 
-def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidence: float) -> str:
-    """Say that labels go against what they went with in each earlier batch; empty where that is not sure.
+def _find_inverted(
+    new: Rows, before: Sequence[Rows], classes: Sequence[str], confidence: float
+) -> str:
+    """Return in words that labels are surely inverted: against what they went with before.
 
-    A class (or a number, as its quarter, where there are no `classes`) goes with a row by as much
-    as it usually is higher in the parts that the row is in. Against it, and half as much as usual
-    (of K classes that change places, a K-1st of that), is turned round.
+    Empty where that is not sure. A class (or a number, as its quarter, where there are no
+    `classes`) goes with a row by as much as it usually is higher in the parts that the row is in.
+    Against it, and half as much as usual (of K classes that change places, a K-1st of that), is
+    inverted.
     """
     for kind, what in enumerate([f"{LABEL} {name}" for name in classes] or [LABEL]):
         weights = (
@@ -198,8 +220,8 @@ def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidenc
         if not high < 0:
             continue
         past = [
-            _agreement(one, [*before[:at], *before[at + 1 :]], weights, confidence)
-            for at, one in enumerate(before)
+            _agreement(rows, [*before[:at], *before[at + 1 :]], weights, confidence)
+            for at, rows in enumerate(before)
         ]
         middles = [r for r, _, _ in past]
         if min(low for _, low, _ in past) > 0 and -now >= float(np.median(middles)) / 2 / max(
@@ -207,7 +229,8 @@ def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidenc
         ):
             return (
                 f"{what} goes against the features (correlation {now:.2f}), and went with "
-                f"them in each of {len(past)} earlier batches ({min(middles):.2f} to {max(middles):.2f}): is it turned round?"
+                f"them in each of {len(past)} earlier batches ({min(middles):.2f} to "
+                f"{max(middles):.2f}): were labels inverted?"
             )
     return ""
 
@@ -215,14 +238,16 @@ def _turned(new: Rows, before: Sequence[Rows], classes: Sequence[str], confidenc
 def _agreement(
     rows: Rows, others: Sequence[Rows], weights: Array, confidence: float
 ) -> tuple[float, float, float]:
-    """Return the correlation of the label with what other batches tell of it, and its interval, days being independent.
+    """Return the correlation of the label with its prediction from other batches, and its interval.
 
-    `weights`: what each class counts, shape (classes,). The variance is that of the correlation's
-    linear part, rows of a day summed (Cochran, Sampling techniques, 1977, section 6.3).
+    The prediction of a row: by how much the label is usually higher in the parts that the row is
+    in, summed. Days count as independent. `weights`: what each class counts, shape (classes,). The
+    variance is that of the correlation's linear part, rows of a day summed (Cochran, Sampling
+    techniques, 1977, section 6.3).
     """
     from scipy.stats import norm
 
-    counts = np.sum([one.counts for one in others], axis=0)
+    counts = np.sum([other.counts for other in others], axis=0)
     whole = counts.sum(axis=1)
     usual = np.where(
         whole,

@@ -1,13 +1,13 @@
-"""Leaks: what looks too good to be known at prediction time stops the run before anything is trained.
+"""Leaks: features and rows that are too good to be true stop the run before training.
 
-Looked at are: what each feature tells of the label by itself; what a few numbers tell together;
+Checked are: how well each feature predicts the label by itself; how well a few numbers do together;
 rows that two parts of the split share by key; and rows of the holdout that earlier rows repeat,
-features and label, all or nearly. What tells the label nearly exactly stops the run; what is merely
-strong is asked about, for only a person knows when it is known. What is known only later is refused
-by name already in `data/prepare.py`.
+features and label, all or nearly. What predicts the label nearly exactly stops the run; what is
+merely strong is asked about, for only a person knows when it is known. What is known only later is
+refused by name already when features are made.
 
-What this cannot see: a leak as noisy as an honest feature is, and texts that tell the label only
-together.
+What this cannot find: a leak as noisy as an honest feature is, and texts that predict the label
+only together.
 """
 
 from __future__ import annotations
@@ -53,34 +53,34 @@ class Leak:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Result:
     leaks: tuple[Leak, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def find_leaks(tables: Tables, params: Leaks) -> tuple[Leak, ...]:
-    """Return every leak there is; those of a check that is switched off (null) are not looked for."""
-    return tuple(leak for found in _look(tables, params) for leak in found.leaks)
+    """Return every leak; a check that is switched off (null) finds none."""
+    return tuple(leak for found in _check_all(tables, params) for leak in found.leaks)
 
 
 def check_leaks(tables: Tables, params: Leaks) -> tuple[str, ...]:
-    """Raise InputError naming every leak; return what a person must be told all the same.
+    """Raise InputError naming every leak; return notes for a person.
 
     That is each check that is switched off or cannot judge, and repeated rows that coincidence
     explains.
     """
-    found = _look(tables, params)
-    if leaks := [leak for one in found for leak in one.leaks]:
+    found = _check_all(tables, params)
+    if leaks := [leak for check in found for leak in check.leaks]:
         listed = "\n".join(f"  {leak.says}" for leak in leaks)
         raise InputError(f"{len(leaks)} leak(s) found, nothing was trained:\n{listed}")
-    return tuple(note for one in found for note in one.notes)
+    return tuple(note for check in found for note in check.notes)
 
 
-def _look(tables: Tables, params: Leaks) -> tuple[_Found, ...]:
+def _check_all(tables: Tables, params: Leaks) -> tuple[_Result, ...]:
     return (
-        _look_at_features(tables, params),
-        _look_at_keys(tables),
-        _look_at_copies(tables, params.max_duplicates),
+        _check_features(tables, params),
+        _check_keys(tables),
+        _check_copies(tables, params.max_duplicates),
     )
 
 
@@ -88,10 +88,11 @@ def _look(tables: Tables, params: Leaks) -> tuple[_Found, ...]:
 # --------------------------------------------------------------------------------------------------
 
 
-def _look_at_features(tables: Tables, params: Leaks) -> _Found:
+def _check_features(tables: Tables, params: Leaks) -> _Result:
     if unknown := sorted(set(params.trusted) - set(tables.features)):
         raise InputError(
-            f"leaks.trusted: there is no feature {unknown[0]!r}; there are {', '.join(tables.features)}"
+            f"leaks.trusted: there is no feature {unknown[0]!r}; "
+            f"there are {', '.join(tables.features)}"
         )
     notes = [
         f"leaks.{name} is null: no feature was checked for {what}"
@@ -106,7 +107,7 @@ def _look_at_features(tables: Tables, params: Leaks) -> _Found:
         for name in params.trusted
     ]
     if params.max_single_score is None and params.stand_out is None:
-        return _Found(notes=tuple(notes))
+        return _Result(notes=tuple(notes))
     scores = {
         name: score for name, score in score_features(tables).items() if np.isfinite(score.highest)
     }
@@ -116,8 +117,11 @@ def _look_at_features(tables: Tables, params: Leaks) -> _Found:
             if tables.task == "regression"
             else f"{FEWEST} rows of each of two classes"
         )
-        lacking = f"no feature could be checked for giving the label away: validation rows lack {what}, training rows too"
-        return _Found(notes=(*notes, lacking))
+        lacking = (
+            "no feature could be checked for giving the label away: "
+            f"validation rows lack {what}, training rows too"
+        )
+        return _Result(notes=(*notes, lacking))
     exact = [
         name for name, score in scores.items() if score.sure > (params.max_single_score or np.inf)
     ]
@@ -127,24 +131,23 @@ def _look_at_features(tables: Tables, params: Leaks) -> _Found:
         if name not in params.trusted
     ]
     if params.max_single_score is not None:
-        leaks += _look_at_formulas(tables, exact, params.trusted)
+        leaks += _check_formulas(tables, exact, params.trusted)
     named = {*exact, *params.trusted, *(name for leak in leaks for name in leak.columns)}
-    return _Found(tuple(leaks), (*_strong(scores, named, tables.task, params.stand_out), *notes))
+    return _Result(tuple(leaks), (*_strong(scores, named, tables.task, params.stand_out), *notes))
 
 
-def _look_at_formulas(
-    tables: Tables, exact: Collection[str], trusted: Collection[str]
-) -> list[Leak]:
-    """Look for features that together tell the label nearly exactly, besides those that do so alone."""
+def _check_formulas(tables: Tables, exact: Collection[str], trusted: Collection[str]) -> list[Leak]:
+    """Return features that predict the label nearly exactly together, besides `exact` ones."""
     found = find_joint(tables, [name for name in tables.features if name not in exact])
     if found is None or set(found.names) <= set(trusted):
         return []
     names = listed_names(found.names)
     how = "alone tells" if len(found.names) == 1 else "together tell"
     says = (
-        f"feature{'s' if found.names[1:] else ''} {names} {how} the label nearly exactly, as a formula of numbers, their "
-        f"logarithms and products does ({MEASURES[tables.task]} {found.score:.4f}): if one of them is known only after "
-        f"the event, {REMEDY}; if all are known in time, name each in leaks.trusted in params.yaml"
+        f"feature{'s' if found.names[1:] else ''} {names} {how} the label nearly exactly, as a "
+        "formula of numbers, their logarithms and products does "
+        f"({MEASURES[tables.task]} {found.score:.4f}): if one of them is known only after the "
+        f"event, {REMEDY}; if all are known in time, name each in leaks.trusted in params.yaml"
     )
     return [Leak("feature", " and ".join(found.names), found.score, says, found.names)]
 
@@ -158,7 +161,7 @@ def listed_names(names: Sequence[str]) -> str:
 def _strong(
     scores: Mapping[str, Score], named: Collection[str], task: str, least: float | None
 ) -> list[str]:
-    """Return a question for each feature that is strong, and not nearly exact: a person knows whether it may be."""
+    """Return a question for each feature that is strong, and not nearly exact."""
     known, notes = {name: score.highest for name, score in scores.items()}, []
     for name, score in known.items():
         if name in named:
@@ -178,8 +181,9 @@ def _strong(
             else ""
         )
         notes.append(
-            f"LOOK AT THIS FIRST: feature {name!r} alone tells the label with {MEASURES[task]} {score:.3f}{beside}: is it "
-            f"known when a prediction is asked for? If not, {REMEDY}; if it is, name it in leaks.trusted in params.yaml"
+            f"LOOK AT THIS FIRST: feature {name!r} alone tells the label with {MEASURES[task]} "
+            f"{score:.3f}{beside}: is it known when a prediction is asked for? If not, {REMEDY}; "
+            "if it is, name it in leaks.trusted in params.yaml"
         )
     return notes
 
@@ -189,14 +193,20 @@ def _giving_away(name: str, score: Score, task: str, params: Leaks) -> Leak:
     says = (
         f"feature {name!r} alone tells the label with {MEASURES[task]} {score.highest:.3f} on "
         f"{'validation rows' if newer else 'training rows (one half told by the other)'}, beyond "
-        f"{params.max_single_score} (leaks.max_single_score): if it is known only after the event, {REMEDY}; if it is "
-        "honestly that good, name it in leaks.trusted in params.yaml"
+        f"{params.max_single_score} (leaks.max_single_score): if it is known only after the event, "
+        f"{REMEDY}; if it is honestly that good, name it in leaks.trusted in params.yaml"
     )
     return Leak("feature", name, score.highest, says, (name,))
 
 
 def stands_out(score: float, second: float, task: str, least: float) -> bool:
-    """Say whether a score has the `least` skill, and far more of it than the `second` best."""
+    """Return whether a score has the `least` skill, and twice that of the `second` best.
+
+    Skill is how far a score is above that of guessing: an AUC of 0.75 has half of what there is.
+
+    >>> stands_out(0.95, 0.70, "binary", least=0.5), stands_out(0.95, 0.80, "binary", least=0.5)
+    (True, False)
+    """
     return _skill(score, task) >= max(least, AHEAD * _skill(second, task))
 
 
@@ -208,8 +218,8 @@ def _skill(score: float, task: str) -> float:
 # --------------------------------------------------------------------------------------------------
 
 
-def _look_at_keys(tables: Tables) -> _Found:
-    """Look for rows that are in two parts of the split; one is too many."""
+def _check_keys(tables: Tables) -> _Result:
+    """Return the rows that are in two parts of the split; a single row is a leak."""
     leaks = []
     for earlier, later in (
         ("train", "validation"),
@@ -218,36 +228,39 @@ def _look_at_keys(tables: Tables) -> _Found:
     ):
         known, keys = getattr(tables, earlier).keys, getattr(tables, later).keys
         if known is None or keys is None:
-            return _Found(
+            return _Result(
                 notes=(
                     "the rows carry no keys: none was looked for that is in two parts of the split",
                 )
             )
         if shared := int(np.isin(keys, known).sum()):
             leaks.append(_shared(shared, len(keys), PARTS[earlier], PARTS[later]))
-    return _Found(tuple(leaks))
+    return _Result(tuple(leaks))
 
 
 def _shared(shared: int, rows: int, earlier: str, later: str) -> Leak:
     says = (
-        f"{shared:,} of {rows:,} {later} rows have the key of a {earlier} row, where none may: keep each row once in "
-        "the source, or let key in dataset.py name what tells rows apart"
+        f"{shared:,} of {rows:,} {later} rows have the key of a {earlier} row, where none may: "
+        "keep each row once in the source, or let key in dataset.py name what identifies a row"
     )
     return Leak("key", f"{earlier} and {later}", shared, says)
 
 
-def _look_at_copies(tables: Tables, bound: float | None) -> _Found:
-    """Look for holdout rows whose features and label an earlier row has as well, all of them or nearly.
+def _check_copies(tables: Tables, bound: float | None) -> _Result:
+    """Return the holdout rows whose features and label an earlier row has, exactly or nearly.
 
     Where features have few values, equal rows are no copies: a flight like any other. Only what the
     holdout has beyond what earlier blocks repeat of one another counts against the bound; a note
     says so then.
     """
     if bound is None:
-        note = "leaks.max_duplicates is null: no holdout row was compared with the rows that a model learns from"
-        return _Found(notes=(note,))
+        note = (
+            "leaks.max_duplicates is null: "
+            "no holdout row was compared with the rows that a model learns from"
+        )
+        return _Result(notes=(note,))
     if not len(tables.holdout):
-        return _Found()
+        return _Result()
     exact = _judge_copies(
         *find_copies(tables), len(tables.holdout), bound, "have the features and the label of"
     )
@@ -258,25 +271,30 @@ def _look_at_copies(tables: Tables, bound: float | None) -> _Found:
     ):
         return exact
     near = _judge_copies(*find_near_copies(tables), len(tables.holdout), bound, NEARLY)
-    return _Found(near.leaks, exact.notes)
+    return _Result(near.leaks, exact.notes)
 
 
-def _judge_copies(count: int, expected: float, rows: int, bound: float, how: str) -> _Found:
-    """Hold the `count` of holdout rows that repeat others against the bound and the share `expected` by coincidence."""
+def _judge_copies(count: int, expected: float, rows: int, bound: float, how: str) -> _Result:
+    """Return a leak where too many holdout rows repeat others, a note where that is coincidence.
+
+    How: the share of rows that repeat others must exceed the share `expected` by coincidence by
+    more than the bound, and by three standard errors of such a share besides.
+    """
     share = count / rows
     if share <= bound:
-        return _Found()
-    told = f"{count:,} of {rows:,} holdout rows ({share:.1%}) {how} an earlier row"
+        return _Result()
+    found = f"{count:,} of {rows:,} holdout rows ({share:.1%}) {how} an earlier row"
     error = (expected * (1 - expected) / rows) ** 0.5
     if share - expected <= bound + LUCK * error:
         note = (
-            f"{told}; up to {expected:.1%} of a block of earlier rows have so too, as where features have few values: "
-            "if no two rows should be alike, look for copies in the source"
+            f"{found}; up to {expected:.1%} of a block of earlier rows do so "
+            "too, as where features have few values: if no two rows should be equal, "
+            "check the source for copies"
         )
-        return _Found(notes=(note,))
+        return _Result(notes=(note,))
     says = (
-        f"{told}, where at most {expected:.1%} of a block of earlier rows have: that is more than {bound:.1%} beyond "
-        "(leaks.max_duplicates): keep each row once in the source, or, if such rows do come again, raise the bound in "
-        "params.yaml"
+        f"{found}, where at most {expected:.1%} of a block of earlier rows have: "
+        f"that is more than {bound:.1%} beyond (leaks.max_duplicates): keep each row once in the "
+        "source, or, if such rows do come again, raise the bound in params.yaml"
     )
-    return _Found((Leak("duplicate", "holdout", share, says),))
+    return _Result((Leak("duplicate", "holdout", share, says),))

@@ -1,4 +1,4 @@
-"""Joint scores: do a few numbers together give the label away, as the parts of a sum or of a product do?
+"""Multivariate leaks: do a few numbers together give the label away, as a formula does?
 
 A linear model is fitted on numbers, their logarithms and their products: of the label, and of its
 logarithm. Sums, differences, products and ratios are exact in one of these. What is nearly exact is
@@ -36,14 +36,14 @@ STRAY = 0.05  # share of rows that may be wrong all the same
 
 @dataclass(frozen=True)
 class Joint:
-    """Columns that together tell the label nearly exactly: their `names`, and how well (AUC, R2)."""
+    """Columns that together predict the label nearly exactly."""
 
     names: tuple[str, ...]
-    score: float
+    score: float  # AUC or R2
 
 
 def find_joint(tables: Tables, names: Sequence[str]) -> Joint | None:
-    """Return the fewest of the numbers `names` that tell the label nearly exactly; None where nothing does.
+    """Return the fewest of the numbers `names` that predict the label nearly exactly, or None.
 
     Fitted on every other training row, judged on those between and on the validation rows: either
     is enough. A text is not looked at here, nor more than 200 numbers. For classes three columns at
@@ -61,7 +61,7 @@ def find_joint(tables: Tables, names: Sequence[str]) -> Joint | None:
         warnings.simplefilter("ignore")  # a fit that has not settled is no finding
         return max(
             filter(None, map(search.run, search.forms)),
-            key=lambda one: -len(one.names),
+            key=lambda joint: -len(joint.names),
             default=None,
         )
 
@@ -102,7 +102,7 @@ class _Search:
         return min(self._count(self.parts[0]), max(map(self._count, self.parts[1:]))) >= ENOUGH
 
     def _thin(self, part: Table) -> Table:
-        """Return rows at equal distances, at most so many as are looked at; of classes as many of each."""
+        """Return at most 3,000 rows at equal distances; of classes as many of each."""
         kinds = [np.arange(len(part))]
         if self.tables.task != "regression":
             kinds = [np.flatnonzero(part.y == code) for code in range(len(self.tables.classes))]
@@ -131,7 +131,11 @@ class _Search:
                 yield form
 
     def run(self, form: Form) -> Joint | None:
-        """Return the fewest columns that tell this form of the label nearly exactly."""
+        """Return the fewest columns that predict this form of the label nearly exactly.
+
+        How: all columns are fitted; of the heaviest six, the one without which the fit is best is
+        left out, again and again, as long as the fit stays nearly exact.
+        """
         task, chosen = self.tables.task, self.which
         model = self._fit(form, chosen)
         if model is None or model.score < PROMISING[task]:
@@ -156,7 +160,7 @@ class _Search:
         return Joint(tuple(self.tables.features[at] for at in sorted(chosen)), best.score)
 
     def _fit(self, form: Form, chosen: tuple[int, ...]) -> _Fit | None:
-        """Return how well the features `chosen` tell the label; None where too few rows hold all of them."""
+        """Return how well `chosen` features predict the label; None if too few rows have all."""
         fitted, *others = (_complete(part, chosen) for part in self.parts)
         design = _Design.of(fitted.x)
         x, others = (
@@ -166,9 +170,9 @@ class _Search:
         if not x.shape[1] or not others or self._count(fitted) < ENOUGH:
             return None
         fit = _fit_numbers if self.tables.task == "regression" else _fit_classes
-        weights, tell = fit(x, form.of(fitted.y.astype(float)))
+        weights, predict = fit(x, form.of(fitted.y.astype(float)))
         judged = [
-            self._judge(form.back(tell(design.of_rows(part.x))), part, design, weights)
+            self._judge(form.back(predict(design.of_rows(part.x))), part, design, weights)
             for part in others
         ]
         score, exact = max(judged)
@@ -181,15 +185,17 @@ class _Search:
         return _Fit(score, exact, heaviest)
 
     def _judge(
-        self, told: Array, part: Table, design: _Design, weights: Array
+        self, predicted: Array, part: Table, design: _Design, weights: Array
     ) -> tuple[float, bool]:
-        """Return how well `told` tells the labels of `part`, and whether that is nearly exact."""
+        """Return how well the labels of `part` are `predicted`, and whether nearly exactly."""
         task = self.tables.task
         if task != "regression":
-            score = _auc(told, part.y.astype(np.intp), len(self.tables.classes))
+            score = _auc(predicted, part.y.astype(np.intp), len(self.tables.classes))
             return score, score >= NEARLY_ALL[task]
         y = part.y.astype(float)
-        off = np.nan_to_num(np.minimum(np.abs(told - y), np.abs(told - np.abs(y))), nan=np.inf)
+        off = np.nan_to_num(
+            np.minimum(np.abs(predicted - y), np.abs(predicted - np.abs(y))), nan=np.inf
+        )
         kept = off <= np.quantile(off, 1 - STRAY)
         spread = float(np.var(y[kept]))
         score = 1 - float(np.mean(off[kept] ** 2)) / spread if spread > 0 else float("-inf")
@@ -205,7 +211,11 @@ class _Fit:
 
 @dataclass(frozen=True)
 class _Design:
-    """Columns made of features: which features each is made `of`, and its mean and deviation; missing is the mean."""
+    """Columns made of features; a missing value of them is the mean.
+
+    `made`: of each column, the kind and the features that it is made of. `means`, `deviations`: of
+    each column.
+    """
 
     made: tuple[tuple[str, tuple[int, ...]], ...]
     means: Array
@@ -264,7 +274,7 @@ def _make(kind: str, x: Array) -> Array:
 
 
 def _kinds(x: Array) -> Iterator[str]:
-    """Yield what is made of a number: its size differs from it where both signs are there, shares are below one."""
+    """Yield what is made of a number: size where it has both signs, more where it is a share."""
     yield "plain"
     if np.nanmin(x) < 0 < np.nanmax(x):
         yield "size"
@@ -274,7 +284,10 @@ def _kinds(x: Array) -> Iterator[str]:
 
 
 def _fit_numbers(x: Array, y: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """Return least squares weights, shape (columns,), found again without the tenth of rows that fit worst, twice."""
+    """Return least squares weights, shape (columns,), and a function that predicts.
+
+    Fitted three times, each time without the tenth of rows that fitted worst before.
+    """
     from scipy.linalg import lstsq
 
     with_one = np.column_stack([x, np.ones(len(x))])
@@ -287,23 +300,26 @@ def _fit_numbers(x: Array, y: Array) -> tuple[Array, Callable[[Array], Array]]:
 
 
 def _fit_classes(x: Array, y: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """Return the weights of a logistic regression, shape (classes, columns), and what says each class's chance."""
+    """Return weights of a logistic regression, shape (classes, columns), and a prediction function.
+
+    It predicts the probability of each class.
+    """
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=1e3, max_iter=100, solver="newton-cholesky").fit(x, y)
     return model.coef_, model.predict_proba
 
 
-def _auc(told: Array, y: Array, classes: int) -> float:
+def _auc(predicted: Array, y: Array, classes: int) -> float:
     from sklearn.metrics import roc_auc_score
 
     if classes == 2:
-        return float(roc_auc_score(y == 1, told[:, 1]))
-    return float(np.mean([roc_auc_score(y == code, told[:, code]) for code in range(classes)]))
+        return float(roc_auc_score(y == 1, predicted[:, 1]))
+    return float(np.mean([roc_auc_score(y == code, predicted[:, code]) for code in range(classes)]))
 
 
 def _within_rounding(off: Array, y: Array, design: _Design, weights: Array) -> bool:
-    """Say whether nearly all labels are told but for what rounding them, or the columns, has taken away."""
+    """Return whether nearly all labels are predicted up to the rounding of labels and columns."""
     room = (_step(y) + float(np.abs(weights / design.deviations) @ design.steps)) / 2
     return bool(room <= y.std() / 4 and (off <= 1.25 * room).mean() >= 1 - STRAY / 5)
 

@@ -1,4 +1,7 @@
-"""Near copies: newest rows that earlier rows repeat, all of them or but for one value, or for a little in each."""
+"""Near duplicates: holdout rows that earlier rows repeat, exactly or nearly.
+
+Nearly: but for one value, or for a little in each.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,18 @@ ROWS = 200_000  # before the holdout at most, the newest, that near copies are l
 
 
 def find_copies(tables: Tables) -> tuple[int, float]:
-    """Return how many holdout rows repeat an earlier row exactly, and the largest share of a block of earlier rows that do.
+    """Return how many holdout rows repeat an earlier row exactly, and the share by coincidence.
 
-    Features and label must be equal, all of them (missing equals missing). The share is what
-    coincidence explains: the rows before the holdout are cut by time into ten blocks, and a row
-    counts that another block has as well.
+    Features and label must be equal, all of them (missing equals missing). The share by coincidence
+    is the largest of a block of earlier rows: the rows before the holdout are cut by time into ten
+    blocks, and a row counts that another block has as well.
     """
     pool = np.concatenate([_hash(tables.train), _hash(tables.validation)])
     return int(_repeated(_hash(tables.holdout), pool).sum()), _share_by_chance(pool)
 
 
 def find_near_copies(tables: Tables) -> tuple[int, float]:
-    """Return the same for rows that equal an earlier one but for one feature, and for rounding of all numbers.
+    """Return the same for rows that equal an earlier row but for one feature, and for rounding.
 
     Numbers are left as they are, or rounded to 64 and to 8 cells of equal size: what counts is the
     rounding that has most rows beyond what coincidence explains.
@@ -56,7 +59,7 @@ def find_near_copies(tables: Tables) -> tuple[int, float]:
 def _sums(
     tables: Tables, x: Array, y: Array, known: Array, cells: int | None
 ) -> tuple[Array, Array]:
-    """Return a hash of each row, shape (rows,), and what each feature adds to it, shape (rows, features)."""
+    """Return a hash of each row, shape (rows,), and each feature's part of it: (rows, features)."""
     import polars as pl
 
     columns = []
@@ -78,7 +81,10 @@ def _sums(
 
 
 def _share_by_chance(pool: Array) -> float:
-    """Return the largest share of a block's rows that another block has as well; `pool`: hashes, in order of time."""
+    """Return the largest share of a block's rows that another block has as well.
+
+    `pool`: hashes of rows, in order of time.
+    """
     return _largest_share(_repeated_elsewhere(pool))
 
 
@@ -103,7 +109,7 @@ def _repeated_elsewhere(pool: Array) -> Array:
 
 
 def _repeated(rows: Array, known: Array) -> Array:
-    """Return which of `rows` are among `known`, shape (rows,); a sort of `known` is all it costs."""
+    """Return which of `rows` are among `known`, shape (rows,), at the cost of sorting `known`."""
     ordered = np.sort(known)
     return np.asarray(
         np.searchsorted(ordered, rows, side="left") < np.searchsorted(ordered, rows, side="right")
@@ -111,7 +117,10 @@ def _repeated(rows: Array, known: Array) -> Array:
 
 
 def _hash(table: Table) -> Array:
-    """Return a 64-bit hash of each row's features and label, shape (rows,); NaN equals NaN, and 0 equals -0."""
+    """Return a 64-bit hash of each row's features and label, shape (rows,).
+
+    NaN equals NaN, and 0 equals -0.
+    """
     import polars as pl
 
     return pl.from_numpy(table.x).with_columns(label=pl.Series(table.y)).hash_rows().to_numpy()

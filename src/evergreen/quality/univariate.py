@@ -1,4 +1,4 @@
-"""Single scores: how well each feature tells the label by itself, on rows it was not fitted on."""
+"""Univariate leaks: how well each feature predicts the label by itself, on rows not fitted on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEWEST = 200_000  # training rows at most whose values are looked at one by one
 
 @dataclass(frozen=True)
 class Score:
-    """How well a feature tells the label by itself; NaN where there are too few rows to say.
+    """How well a feature predicts the label by itself; NaN where there are too few rows.
 
     `validation`: fitted on all training rows, scored on the validation rows. `training`: fitted on
     every other training row, scored on those between. The second finds what only the past knows:
@@ -43,7 +43,7 @@ class Score:
 
     @property
     def sure(self) -> float:
-        """The highest of those on enough rows; the mean of both where neither has, NaN where neither is known."""
+        """The higher of those on enough rows; the mean of both where neither has enough."""
         both = (self.validation, self.training)
         known = [
             score
@@ -57,14 +57,14 @@ class Score:
 
 
 def score_features(tables: Tables) -> dict[str, Score]:
-    """Return what each feature tells of the label by itself: AUC for classes, R2 for numbers.
+    """Return how well each feature predicts the label by itself: AUC for classes, R2 for numbers.
 
     A feature's value is replaced by the mean label of the training rows in the same cell: a level
     of a category, or a bin of a number (up to 64 of equal size; a value that would fill a bin gets
     one of its own; missing is one too). The order of values plays no part, so what predicts
     inversely, or by being missing, scores as high. Where rows are many and labels classes, a number
-    is told a second time, by the labels at the values beside it, and the better counts: a bin blurs
-    where the label changes, or where values are the codes of things.
+    is scored a second time, by the labels at the values beside it, and the better counts: a bin
+    blurs where the label changes, or where values are the codes of things.
 
     Binary: ROC AUC. Multiclass: mean of each class's AUC against the rest, over classes with enough
     rows; so a feature that gives away one class of many and nothing else stays below a bound.
@@ -101,7 +101,7 @@ def _bin(values: Array, cuts: Array) -> Array:
 
 
 def _cuts(values: Array) -> Array:
-    """Return where to cut a number: at its quantiles, and on both sides of a value that fills a bin by itself."""
+    """Return where to cut a number: at its quantiles, and around a value that fills a bin."""
     known = np.sort(values[~np.isnan(values)])
     quantiles = known[np.arange(1, BINS) * len(known) // BINS] if len(known) else known
     filling = quantiles[1:][quantiles[1:] == quantiles[:-1]]
@@ -130,20 +130,21 @@ def _judge_classes(tables: Tables) -> Judge:
 
 
 def _score_values(tables: Tables, train: Array, validation: Array) -> Score:
-    """Return what the labels at the values beside each value tell; of training, the later half by the earlier.
+    """Return the score of predictions by the labels at the values beside each value.
 
-    Every other row would be told by its twin, where rows stand twice in the source.
+    Of training rows, the later half is predicted by the earlier: of every other row, rows that
+    stand twice in the source would be predicted by their twins.
     """
     classes = np.eye(len(tables.classes))
     known, later = (classes[part.y.astype(np.intp)] for part in (tables.train, tables.validation))
     train, known = train[-NEWEST:], known[-NEWEST:]
     half = len(train) // 2
-    between = _auc_of(_tell(train[:half], known[:half], train[half:]), known[half:])
-    return Score(_auc_of(_tell(train, known, validation), later), between)
+    between = _auc_of(_predict_beside(train[:half], known[:half], train[half:]), known[half:])
+    return Score(_auc_of(_predict_beside(train, known, validation), later), between)
 
 
-def _tell(fitted: Array, labels: Array, met: Array) -> Array:
-    """Return what the values beside each of `met` say: the mean of `labels`, shape (rows, columns), at both of them."""
+def _predict_beside(fitted: Array, labels: Array, met: Array) -> Array:
+    """Return the mean of `labels` at the two values beside each of `met`: (rows, columns)."""
     missing = np.isnan(fitted)
     overall = labels.mean(axis=0)
     values, which = np.unique(fitted[~missing], return_inverse=True)
@@ -151,28 +152,31 @@ def _tell(fitted: Array, labels: Array, met: Array) -> Array:
         return np.tile(overall, (len(met), 1))
     counts = np.bincount(which, minlength=len(values))
     means = np.column_stack(
-        [np.bincount(which, one, len(values)) / counts for one in labels[~missing].T]
+        [np.bincount(which, label, len(values)) / counts for label in labels[~missing].T]
     )
     below = (np.searchsorted(values, met, side="right") - 1).clip(0)
     above = np.searchsorted(values, met, side="left").clip(0, len(values) - 1)
-    told = (means[below] + means[above]) / 2
-    told[np.isnan(met)] = labels[missing].mean(axis=0) if missing.any() else overall
-    return np.asarray(told)
+    predicted = (means[below] + means[above]) / 2
+    predicted[np.isnan(met)] = labels[missing].mean(axis=0) if missing.any() else overall
+    return np.asarray(predicted)
 
 
-def _auc_of(told: Array, marks: Array) -> float:
-    """Return the mean AUC over classes of what is `told` of rows, shape (rows, classes), as are the `marks` of truth."""
+def _auc_of(predicted: Array, marks: Array) -> float:
+    """Return the mean AUC over classes; `predicted`, `marks` (of the truth): (rows, classes)."""
     from sklearn.metrics import roc_auc_score
 
     codes = (1,) if marks.shape[1] == 2 else range(marks.shape[1])
     inside = marks.sum(axis=0)
     scored = [code for code in codes if min(inside[code], len(marks) - inside[code]) >= FEWEST]
-    found = [roc_auc_score(marks[:, code], told[:, code]) for code in scored]
+    found = [roc_auc_score(marks[:, code], predicted[:, code]) for code in scored]
     return float(np.mean(found)) if found else float("nan")
 
 
 def _auc(fitted: Array, met: Array) -> float:
-    """Return the mean AUC over classes, from how many rows of each class are in each cell, shape (cells, classes)."""
+    """Return the mean AUC over classes, from counts of rows by cell and class.
+
+    `fitted`, `met`: rows that were learnt from and that are scored, shape (cells, classes).
+    """
     from sklearn.metrics import roc_auc_score
 
     means = _means(fitted.sum(axis=1, keepdims=True), fitted)
@@ -203,7 +207,7 @@ def _judge_numbers(tables: Tables) -> Judge:
 
 
 def _r2(size: int, fitted: Array, y: Array, met: Array, truth: Array) -> float:
-    """Return R2 of labels `truth` in the cells `met`, told by the mean of labels `y` in the cells `fitted`."""
+    """Return R2 of labels `truth` in cells `met`, predicted by the mean `y` in cells `fitted`."""
     from sklearn.metrics import r2_score
 
     if len(truth) < FEWEST or truth.min() == truth.max():

@@ -1,4 +1,4 @@
-"""Export: a copy of predictions for others, as CSV, TSV or Parquet, where it can do no harm."""
+"""Export: a copy of predictions for others, as CSV, TSV or Parquet, in a safe place."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ FORMULA = r"^[=@\t\r]|^[+-].*[^\d\s.,()/+-]"
 
 
 def check_export(project: Project, source: Source, path: Path, given: Collection[str]) -> None:
-    """Raise InputError where no copy may be written to `path`: an unknown ending, or something that is there for more.
+    """Raise InputError where no copy may be written to `path`.
 
-    That is a file to be scored, one that git has, a folder of the project's own, or the folder that
-    batches come from; links are followed.
+    That is where its ending is unknown, and where it is a file to be scored, one that git tracks,
+    in a folder of the project's own, or in the folder that batches come from; links are followed.
     """
     if path.suffix not in EXPORTS:
         raise InputError(
             f"{path}: predictions are written as {', '.join(EXPORTS)}: choose one of these endings"
         )
     real, root = path.resolve(), project.root.resolve()
-    if any(_is_same(real, Path(one)) for one in given):
+    if any(_is_same(real, Path(file)) for file in given):
         raise InputError(f"{path} is the file to be scored: choose another for its predictions")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no file: choose another name for the predictions")
@@ -47,10 +47,11 @@ def check_export(project: Project, source: Source, path: Path, given: Collection
         )
     if _feeds(source, root, real):
         raise InputError(
-            f"{path} lies where source.path ({source.path}) finds batches: it would be taken for one; choose another place"
+            f"{path} lies where source.path ({source.path}) finds batches: "
+            "it would be ingested as a batch; choose another place"
         )
     if _is_tracked(root, real):
-        raise InputError(f"{path} is a file that git has: choose another name for the predictions")
+        raise InputError(f"{path} is tracked by git: choose another name for the predictions")
     _check_room(path, real)
 
 
@@ -61,11 +62,11 @@ def export(
     *,
     escape: bool = False,
 ) -> int:
-    """Write a copy of `predictions` to `path` (see `check_export`); return how many values look like formulas.
+    """Write a copy of `predictions` to `path`; return how many values look like formulas.
 
-    Without a key, the row's number and the columns of `given`, the rows as delivered, name each
-    row. With `escape` a quote before such a value makes text of it, as spreadsheets read it; a
-    Parquet file is opened by none.
+    `path`: see `check_export`. Without a key, the row's number and the columns of `given`, the rows
+    as delivered, name each row. With `escape` a quote before such a value makes text of it, as
+    spreadsheets read it; a Parquet file is opened by none.
     """
     whole = (
         predictions
@@ -104,11 +105,13 @@ def _is_same(path: Path, other: Path) -> bool:
 
 
 def _is_within(path: Path, folder: Path) -> bool:
-    """Say whether `path` lies in `folder`, by name or by what the file system says, whatever links or case say."""
+    """Return whether `path` lies in `folder`, by name or by the file system (links, case)."""
     real = folder.resolve()
     if path.is_relative_to(real):
         return True
-    return real.exists() and any(one.exists() and one.samefile(real) for one in path.parents)
+    return real.exists() and any(
+        parent.exists() and parent.samefile(real) for parent in path.parents
+    )
 
 
 def _feeds(source: Source, root: Path, path: Path) -> bool:
@@ -129,8 +132,8 @@ def _is_tracked(root: Path, path: Path) -> bool:
 
 
 def _check_room(path: Path, real: Path) -> None:
-    """Raise InputError where the folder cannot be written to: that is better known before rows are scored."""
-    there = next(one for one in real.parents if one.exists())
+    """Raise InputError where the folder cannot be written to, before rows are scored."""
+    there = next(parent for parent in real.parents if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(
             f"{path}: {there} is no folder that can be written to: choose another place"

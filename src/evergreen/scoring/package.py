@@ -1,4 +1,4 @@
-"""The packaged model: encoder and boosters in one folder, which takes rows of features and gives predictions.
+"""Package: a model as a folder with its encoder and boosters, from rows of features to predictions.
 
 No pickle: the encoder is JSON, a booster what its learner writes (XGBoost's UBJSON). MLflow loads
 the folder through `_load_pyfunc`. With them lies which learner made it, what `dataset.py` said
@@ -36,8 +36,9 @@ SEED = "seed-"  # what the name of a booster's file begins with
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a model has learnt from or was stopped by: hashes of row keys, uint64, shape (rows,); the newest's time.
+    """What a model has learnt from or was stopped by.
 
+    `keys`: hashes of row keys, uint64, shape (rows,). `newest`: the time of the newest row.
     `batches`: those that the rows are of; empty where a model of an earlier version does not say.
     """
 
@@ -47,7 +48,7 @@ class Learnt:
 
     @classmethod
     def of(cls, tables: Tables, newest: str, batches: Sequence[str] = ()) -> Learnt:
-        """Return what a model of `tables` has learnt from: its training rows, and those that stopped it."""
+        """Return what a model of `tables` has learnt from: its training and stopping rows."""
         parts = [part.keys for part in (tables.train, tables.validation) if part.keys is not None]
         return cls(np.concatenate(parts), newest, tuple(batches))
 
@@ -86,14 +87,15 @@ class Model:
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
 
     def predict_rows(self, rows: pl.DataFrame) -> Array:
-        """Return predictions for rows of features, shape (rows,), or (rows, classes) for multiclass."""
+        """Return predictions for rows of features: (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
-        return np.asarray(np.mean([one.predict(x) for one in self._boosters], axis=0))
+        return np.asarray(np.mean([booster.predict(x) for booster in self._boosters], axis=0))
 
-    def says_same(self, other: Model) -> bool:
-        """Return whether it is the other bit for bit, so that they predict the same of any rows."""
+    def predicts_same(self, other: Model) -> bool:
+        """Return whether both are equal bit for bit, so that they predict the same for any rows."""
         mine, its = (
-            (replace(one.encoder, fitted_on=()), one.learner, one.boosters) for one in (self, other)
+            (replace(model.encoder, fitted_on=()), model.learner, model.boosters)
+            for model in (self, other)
         )
         return mine == its
 
@@ -135,7 +137,7 @@ def write_package(folder: Path, model: Model) -> Path:
 
 
 def read_package(folder: Path) -> Model:
-    """Load a model. Raises InputError where a file is not as it was written, or nothing can load it."""
+    """Return a model. Raises InputError where a file was altered, or nothing can load it."""
     try:
         sums = dict(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -146,7 +148,8 @@ def read_package(folder: Path) -> Model:
         path = folder / name
         if not path.is_file() or sha256_of_file(path) != was:
             raise InputError(
-                f"{path} is missing or was changed after the model was packaged: do not use this model"
+                f"{path} is missing or was changed after the model was packaged: "
+                "do not use this model"
             )
     made = json.loads((folder / MADE).read_text(encoding="utf-8")) if MADE in sums else {}
     made = formats.unstamp(made, folder / MADE)
@@ -176,7 +179,10 @@ def read_package(folder: Path) -> Model:
 def _learner_of(
     folder: Path, suffixes: set[str], boosters: Mapping[int, bytes], made: Mapping[str, Any]
 ) -> str:
-    """Return which learner made a package; the first packages did not say, and only XGBoost's suffix tells it."""
+    """Return which learner made a package.
+
+    The first packages did not say; theirs is known by XGBoost's suffix only.
+    """
     if not made:
         if suffixes == {find_learner(XGBOOST).SUFFIX}:
             return XGBOOST

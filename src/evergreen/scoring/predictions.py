@@ -1,4 +1,4 @@
-"""Predictions: what a version of the model said of a batch, kept once and never changed.
+"""Predictions: what a version of the model predicted for a batch, kept once and never changed.
 
 `data/predictions/<batch>/` holds for each version its predictions (`<version>.parquet`), the rows
 that were not scored with their reasons (`<version>.quarantine.parquet`), the sketch of their
@@ -78,26 +78,27 @@ class Kept:
 
 
 def find(project: Project, dataset: Dataset, given: Given, scorer: Scorer) -> Kept | None:
-    """Return what is kept of these rows by this version; None where they are yet to be scored by it.
+    """Return what is kept of these rows by this version; None where it has not scored them.
 
     Raises InputError where other rows are kept under the batch's name, or another model's under the
     version's number.
     """
     folder, rows = project.predictions / given.batch, fingerprint(dataset, given.rows)
     kept = [Kept.read(path) for path in _facts(folder)]
-    for one in kept:
-        if one.fingerprint != rows:
+    for earlier in kept:
+        if earlier.fingerprint != rows:
             raise InputError(
-                f"batch {given.batch!r} was scored before with other rows: {one.delivered:,} rows by version "
-                f"{one.scorer.version} on {one.scored_at[:10]}, now {given.rows.height:,}: batches do not change; "
-                "score these under a new name (--name)"
+                f"batch {given.batch!r} was scored before with other rows: {earlier.delivered:,} "
+                f"rows by version {earlier.scorer.version} on {earlier.scored_at[:10]}, now "
+                f"{given.rows.height:,}: batches do not change; score these under a new name "
+                "(--name)"
             )
-    same = next((one for one in kept if one.scorer.version == scorer.version), None)
+    same = next((earlier for earlier in kept if earlier.scorer.version == scorer.version), None)
     if same and same.scorer != scorer:
         raise InputError(
-            f"{same.path} is of version {scorer.version} of another registry ({same.scorer.model!r}, run "
-            f"{same.scorer.run_id}, not {scorer.model!r}, run {scorer.run_id}): move {project.predictions} away, or "
-            "score under a new name (--name)"
+            f"{same.path} is of version {scorer.version} of another registry "
+            f"({same.scorer.model!r}, run {same.scorer.run_id}, not {scorer.model!r}, run "
+            f"{scorer.run_id}): move {project.predictions} away, or score under a new name (--name)"
         )
     return same
 
@@ -112,9 +113,11 @@ def keep(
     quarantined: pl.DataFrame,
     left_out: Mapping[str, int],
 ) -> tuple[Kept, bool]:
-    """Keep `predictions` (key, event time, prediction; `row` without a key) of a batch, the sketch of its features, the rows not scored.
+    """Keep the predictions of a batch, and return what is kept and whether it is new.
 
-    Says whether it is new: what is kept already stays as it is. Raises InputError as `find` does.
+    `predictions`: key, event time, prediction; `row` without a key. Kept with them are the sketch
+    of the features and the rows not scored. What is kept already stays as it is. Raises InputError
+    as `find` does.
     """
     folder, version, now = project.predictions / given.batch, scorer.version, datetime.now(UTC)
     made = (scorer.model, MODEL), (version, VERSION), (now, SCORED_AT)
@@ -156,7 +159,7 @@ def read(project: Project, batch: str, version: str) -> pl.DataFrame:
 
 
 def read_sketch(project: Project, batch: str, version: str) -> Sketch:
-    """Return the sketch of the features behind the predictions of a batch by a version. Raises InputError as `read`."""
+    """Return the sketch of the features behind such predictions. Raises InputError as `read`."""
     return Sketch.read(_unaltered(project, batch, version, SKETCH))
 
 
@@ -170,12 +173,11 @@ def known(project: Project) -> list[tuple[str, str]]:
 
 
 def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of `predictions` whose labels have arrived, with the columns of `labelled` that they lack.
+    """Return the rows of `predictions` whose labels have arrived, with the columns of `labelled`.
 
     `labelled`: rows of a features file, with the keys and whatever is asked for, such as the label.
     Raises InputError where two rows of `labelled` share a key. Rows without one (key in dataset.py
-    is empty) are known by what they hold; those that hold the same as others cannot be told apart,
-    and are not joined.
+    is empty) are known by what they hold; those that hold the same as others are not joined.
     """
     predictions = predictions.drop(ROW, AT, strict=False)
     keys = key_columns(predictions)
@@ -189,7 +191,8 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
     twice = labelled.filter(labelled.select(keys).is_duplicated())
     if not twice.is_empty():
         raise InputError(
-            f"{twice.height:,} labelled rows share a key, such as {twice.select(keys).row(0)}: give each one"
+            f"{twice.height:,} labelled rows share a key, such as {twice.select(keys).row(0)}: "
+            "keep each key once"
         )
     more = [name for name in labelled.columns if name not in (*predictions.columns, AT)]
     try:
@@ -203,7 +206,7 @@ def join_labels(predictions: pl.DataFrame, labelled: pl.DataFrame) -> pl.DataFra
 
 
 def fingerprint(dataset: Dataset, rows: pl.DataFrame) -> str:
-    """Return a SHA-256 of the declared columns known in time, whatever the order of rows and of columns."""
+    """Return a SHA-256 of the declared columns known in time, in any order of rows and columns."""
     names = [name for name in dataset.known_in_time if name in rows.columns]
     hashes = np.sort(hash_keys(rows, names))
     return hashlib.sha256(json.dumps(names).encode() + hashes.tobytes()).hexdigest()
@@ -214,7 +217,8 @@ def _unaltered(project: Project, batch: str, version: str, suffix: str) -> Path:
     path = kept.path.with_name(version + suffix)
     if not path.is_file() or sha256_of_file(path) != kept.files.get(path.name):
         raise InputError(
-            f"{path} is missing or was changed after it was scored: remove {kept.folder} and score the batch again"
+            f"{path} is missing or was changed after it was scored: "
+            f"remove {kept.folder} and score the batch again"
         )
     return path
 
@@ -229,7 +233,10 @@ def _facts(folder: Path) -> list[Path]:
 
 @contextmanager
 def _writing(project: Project) -> Iterator[None]:
-    """Let one scoring write at a time. It is not the project's lock, which a training may hold for hours."""
+    """Let only a single scoring write at a time.
+
+    By a lock of its own: the project's may be held by a training for hours.
+    """
     from filelock import FileLock, Timeout
 
     project.stores.mkdir(parents=True, exist_ok=True)

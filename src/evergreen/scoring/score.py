@@ -39,36 +39,40 @@ class Scores:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a person sees of scores: each prediction's mean and quantiles; rows with a level unknown to the model."""
+    """What a person sees of scores."""
 
-    predictions: Mapping[str, Mapping[str, float]]  # empty where no row was scored
+    # Of each prediction, its mean and quantiles; empty where no row was scored
+    predictions: Mapping[str, Mapping[str, float]]
     unseen: Mapping[str, int]  # category -> rows; only where there are some
 
 
 def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
-    """Return what `model` says of valid `rows`, shape (rows, columns), whose labels are not known yet.
+    """Return what `model` predicts for valid `rows`, shape (rows, columns), without labels.
 
-    Bit for bit what it says of the same rows once they are labelled. Raises InputError where the
-    features it was trained with cannot be computed any more, or a prediction is no number.
+    Bit for bit what it predicts for the same rows once they are labelled. Raises InputError where
+    the features it was trained with cannot be computed any more, or a prediction is no number.
     """
     features, left_out = featurize_unlabelled(dataset, rows, model.definition)
     _check_kinds(features, model.encoder)
     several = model.encoder.task == "multiclass"
     names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]
-    said = np.asarray(model.predict_rows(features), np.float32).reshape(features.height, len(names))
-    if unknown := int(np.isnan(said).any(axis=1).sum()):
+    predicted = np.asarray(model.predict_rows(features), np.float32).reshape(
+        features.height, len(names)
+    )
+    if unknown := int(np.isnan(predicted).any(axis=1).sum()):
         raise InputError(
-            f"the model predicts no number for {unknown:,} of {len(said):,} rows: do not use it"
+            f"the model predicts no number for {unknown:,} of {len(predicted):,} rows: "
+            "do not use it"
         )
-    columns = [pl.Series(name, one) for name, one in zip(names, said.T, strict=True)]
+    columns = [pl.Series(name, values) for name, values in zip(names, predicted.T, strict=True)]
     keys = key_columns(features)
     return Scores(features.select(*keys, TIME).with_columns(columns), features, left_out)
 
 
 def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
-    """Return means and quantiles of the predictions, and how many rows have a level that training rows lacked."""
+    """Return means and quantiles of the predictions, and counts of rows with unknown levels."""
     shown = {}
-    for name in (one for one in scores.predictions.columns if one.startswith(PREDICTION)):
+    for name in (column for column in scores.predictions.columns if column.startswith(PREDICTION)):
         values = scores.predictions[name].cast(pl.Float64).to_numpy()
         if len(values):
             quantiles = np.quantile(values, list(SHARES.values()))
@@ -85,13 +89,16 @@ def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
 
 
 def _check_kinds(features: pl.DataFrame, encoder: Encoder) -> None:
-    """Raise InputError where text was made a number since, or a number text: levels would silently be unknown."""
+    """Raise InputError where a feature changed between text and number since training.
+
+    Its levels would silently be unknown.
+    """
     for name in encoder.features:
         if name in features.columns and (features.schema[name] == pl.String()) != (
             name in encoder.levels
         ):
             was, now = ("text", "a number") if name in encoder.levels else ("a number", "text")
             raise InputError(
-                f"dataset.py: feature {name!r} is {now}, and was {was} when the model was trained: `evergreen run` "
-                "trains one that knows it"
+                f"dataset.py: feature {name!r} is {now}, and was {was} when the model was trained: "
+                "train another model with `evergreen run`"
             )

@@ -1,6 +1,6 @@
 """Unlabelled: rows that are to be scored, from a file or a batch of `data/raw/`, read and checked.
 
-What is known only later (known_later) may be there or not: it is never looked at.
+What is known only later (known_later) may be there or not: it is never used.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class Given:
 def read_given(
     project: Project, dataset: Dataset, source: SourceParams, path: str, name: str | None = None
 ) -> Given:
-    """Read the rows of one file (CSV, TSV, Parquet; local or any fsspec URL) or of a batch's file in `data/raw/`.
+    """Return the rows of a file, or of a batch in `data/raw/`.
 
-    Encoding and separator are those of `source`; the batch is called `name`, or like its file.
-    Raises InputError for a file that is not there, cannot be read whole or holds no row, and for an
-    impossible name.
+    The file is CSV, TSV or Parquet, local or behind any fsspec URL. Encoding and separator are
+    those of `source`; the batch is called `name`, or after its file. Raises InputError for a file
+    that is not there, cannot be read whole or holds no row, and for an impossible name.
     """
     raw = find_given(project, path)
     form = form_of(path)
     batch = name or (form.batch if form else path)
     if not re.fullmatch(NAME, batch):
         raise InputError(
-            f"{batch!r} cannot be the name of a batch: use letters, digits, '.', '_' and '-' only, at most 100; "
-            f"`evergreen score {path} --name NAME` gives another than the file's"
+            f"{batch!r} cannot be the name of a batch: use only letters, digits, '.', '_' and '-', "
+            f"at most 100; `evergreen score {path} --name NAME` sets another name"
         )
     if raw:
         raw.check(Path(path).stem)
@@ -66,8 +66,8 @@ def read_given(
         )
     if not set(rows.columns) & set(dataset.columns):
         raise InputError(
-            f"{path} has none of the columns that dataset.py declares, but {', '.join(rows.columns[:5])}: is "
-            f"source.separator ({source.separator!r}) the file's?"
+            f"{path} has none of the columns that dataset.py declares, but "
+            f"{', '.join(rows.columns[:5])}: is source.separator ({source.separator!r}) the file's?"
         )
     if rows.is_empty():
         raise InputError(f"{path} has no rows: there is nothing to score; deliver it again")
@@ -81,8 +81,8 @@ def find_given(project: Project, path: str) -> Manifest | None:
     """
     if holds_secret(path):  # it would be shown and kept with the run
         raise InputError(
-            f"{path} holds a password or a token: put the address into the environment (`export URL=...`), and name it "
-            "as '${URL}' in single quotes"
+            f"{path} holds a password or a token: put the address into the environment (`export "
+            "URL=...`), and pass '${URL}' in single quotes"
         )
     local = None if "://" in path or path.startswith("$") else Path(path)
     if not form_of(path):
@@ -100,22 +100,24 @@ def find_given(project: Project, path: str) -> Manifest | None:
 
 
 def check_given(given: Given, contract: Contract) -> Outcome:
-    """Take the rows apart as any batch's: valid rows, in declared types with nothing known later, and the others.
+    """Return the rows split as any batch's: valid rows in declared types, and quarantined ones.
 
-    Raises InputError where the batch as a whole is bad.
+    Nothing known only later is in the valid rows. Raises InputError where the batch as a whole is
+    bad.
     """
     dataset = contract.dataset
     if unknown := [name for name in (*dataset.key, dataset.time) if name in dataset.known_later]:
         raise InputError(
-            f"dataset.py: {unknown[0]!r} is in known_later, but key or time needs it: rows cannot be scored without it"
+            f"dataset.py: {unknown[0]!r} is in known_later, but key or time needs it: "
+            "rows cannot be scored without it"
         )
     outcome = contract.check(given.rows, given.batch, labelled=False)
     if outcome.report.faults:
         faults = "\n".join(f"  {fault}" for fault in outcome.report.faults)
         raise InputError(
             f"batch {given.batch!r} is bad, and no row of it was scored:\n{faults}\n"
-            "correct it and score it again, or change what is expected in dataset.py (columns), expectations.py or "
-            "params.yaml (validate)"
+            "correct it and score it again, or change what is expected, in dataset.py (columns), "
+            "expectations.py or params.yaml (validate)"
         )
     return outcome
 

@@ -25,7 +25,7 @@ FEWEST_ROWS = 20
 FEWEST_VALUES = 6  # besides the commonest, below which an earlier batch does not say what is usual
 
 
-def find_off_grid(
+def find_new_values(
     batch: Sketch, earlier: Sequence[Sketch], confidence: float, without: Collection[str] = ()
 ) -> dict[str, str]:
     """Return column -> a sentence that most of its values are new; `without`: columns to leave out.

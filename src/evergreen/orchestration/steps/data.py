@@ -106,13 +106,13 @@ def prepare(run: Run) -> Any:
     from evergreen.features.prepare import prepare as make
     from evergreen.features.prepare import stale
     from evergreen.ingest.manifest import Manifest
-    from evergreen.quality.held_batches import check_accepted, find_held, tell_held
+    from evergreen.quality.held_batches import check_accepted, describe_held, find_held
 
     job, run.steps["prepare"] = run.job, "skipped"
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
     work = partial(make, job.project, job.dataset, job.params, find_held)
     done = run_step(job.project, job.params, "prepare", work, stale)
-    held = tell_held(Manifest(job.project.features))
+    held = describe_held(Manifest(job.project.features))
     for told in held:
         get_run_logger().warning("held back: %s", told)
     if done is None:
@@ -139,7 +139,8 @@ def prepare(run: Run) -> Any:
 @task(name="bias", task_run_name="bias", timeout_seconds=3600, cache_policy=NO_CACHE)
 def bias(job: Job) -> Any:
     """Say what the training data leave out, lack and repeat; stop where a parameter says so."""
-    from evergreen.quality.bias import Evidence, check_bias, find_bias
+    from evergreen.quality.bias import check_bias, find_bias
+    from evergreen.quality.bias_findings import Evidence
 
     report = find_bias(Evidence.read(job.project, job.dataset), seed=job.params.sweep.first_seed)
     publish_bias(job, report)

@@ -86,7 +86,7 @@ def compare_refit(run: Training, live: Contender) -> Judged:
     said = held_out.packaged[held_out.find(hash_rows(rows))]
     model, champion = live.model(), job.registry.champion()
     refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
-    same = champion is not None and model.says_same(job.registry.versions.open(champion))
+    same = champion is not None and model.predicts_same(job.registry.versions.open(champion))
     # Each fold tells of the others
     influence = None if split.judged else _influence(run, live.learner)
     refit = replace(refit, influence=influence, same=same)
