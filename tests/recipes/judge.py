@@ -14,12 +14,9 @@ from recipes.plain import (
     CLASSES,
     TASKS,
     Outputs,
-    coarse,
-    digest,
     params_of,
     plain,
-    plain_text,
-    rounded,
+    within,
 )
 
 from evergreen.errors import InputError
@@ -59,10 +56,18 @@ def judged(
     params = params_of(task=task, sweep={"seeds": 3}, gate=how.pop("gate", {}))
     baselines = {"constant": constant, "linear": weak}
     found = evidence.judge(rows, challenger, champion, baselines, params, **how)
-    known = replace(found.evidence, reload=0.0)
+    known, held = replace(found.evidence, reload=0.0), found.held_out
     decision = decide(known, params.gate)
-    return plain([known, decision.action, [[rule["name"], rule["met"]] for rule in decision.rules],
-                  digest(plain(found.held_out)), {name: digest(plain(one)) for name, one in found.predictions.items()}])  # fmt: skip
+    said = [held.keys, held.packaged, *held.seeds, *found.predictions.values()]
+    return plain(
+        [
+            known,
+            decision.action,
+            [[rule["name"], rule["met"]] for rule in decision.rules],
+            [*found.predictions],
+            [rows[::5] for rows in said],
+        ]
+    )
 
 
 def gate_cases(task: str) -> Outputs:
@@ -113,7 +118,7 @@ def a_pick(task: str) -> Any:
         said = {**baselines, "linear": both[1].model.predict_rows(rows)}
         for live in (None, "linear", "xgboost"):
             told = simplest.pick(known, both[0].see(rows), said, metric, resampling_of(how), live)
-            found.append([told.linear, plain_text(told.says)])
+            found.append(plain([told.linear, told.says]))
         champion = candidate(task, 0.6, "1")
         for one in (None, champion):
             chosen, seen = contenders.face(rows, *both, said, one, how, ())
@@ -205,7 +210,7 @@ def leaks_of(task: str) -> Any:
     found = {}
     for name, given, params in leaking(task):
         told = [
-            [one.kind, one.name, rounded(one.value, 4), list(one.columns)]
+            [one.kind, one.name, within(0.001, one.value), list(one.columns)]
             for one in leaks.find_leaks(given, Leaks(**params))
         ]
         try:
@@ -227,7 +232,7 @@ def biased() -> Any:
             bounds = params.bias.model_copy(
                 update={"max_left_out": 0.01, "max_missing_difference": 0.01, "max_duplicates": 0.0}
             )
-            found[variant] = [plain(report, 5), len(bias.list_faults(report, bounds))]
+            found[variant] = [plain(report), len(bias.list_faults(report, bounds))]
     return found
 
 
@@ -254,7 +259,7 @@ def measured(task: str) -> Any:
     seeds = [evaluate.measure_seed(given, one, "linear") for one in boosters.values()]
     said = {"constant": np.zeros((300, 3)) + 1 / 3 if task == "multiclass" else np.full(300, 0.3)}
     found = evaluate.evaluate(given, boosters, seeds, said, params_of().evaluate, "linear")
-    fitted = {name: [coarse(value) for value in one.reshape(len(one), -1).mean(axis=0)]
+    fitted = {name: within(0.01, one.reshape(len(one), -1).mean(axis=0))
               for name, one in predict_baselines(given, 0).items()}  # fmt: skip
     chosen = [
         sweep.choose(dict(enumerate((0.4, 0.2, 0.3, 0.2))), model) for model in ("mean", "median")
@@ -263,7 +268,7 @@ def measured(task: str) -> Any:
         plain([found.estimates, found.spread]),
         fitted,
         chosen,
-        rounded(metrics.calibration_error(task, y, said["constant"]), 6),
+        plain(metrics.calibration_error(task, y, said["constant"])),
     ]
 
 

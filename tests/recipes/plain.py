@@ -1,14 +1,12 @@
 """Outputs of steps as plain values, and small projects to compute them in.
 
-Numbers count by six significant digits, what XGBoost or scikit-learn have fitted by steps or by
-what was asked for, and sentences by the numbers in them: another machine, another release of a
-library and a mended word are no other recipe.
+Numbers count nearly, what XGBoost or scikit-learn have fitted within what is said, sentences by the
+numbers in them, and all else exactly: another processor, another release of a library and a mended
+word are no other recipe.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 import tempfile
@@ -31,60 +29,103 @@ from evergreen.project import Project
 from late_flights import flights
 
 Outputs = dict[str, Any]  # case -> what came out
-NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:e-?\d+)?")
+NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?%?")
+DECIMALS = re.compile(r"-?[\d,]+\.(\d+)(?:e([-+]?\d+))?%?")
+SAYS, WITHIN = "numbers of a sentence", "within"
+# Float32 holds seven digits, and sums of hundreds of them six; a mean of two such is no rule
+NEARLY, NOTHING = 1e-5, 1e-6  # of a number; and beside 0
 TASKS = ("binary", "multiclass", "regression")
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("high", "low", "middle"), "regression": ()}
 
 
-def plain(value: Any, digits: int = 6) -> Any:
-    """Return `value` as JSON holds it, numbers by so many significant digits, sentences by the numbers in them."""
+def plain(value: Any) -> Any:
+    """Return `value` as JSON holds it, numbers by six digits, and of a sentence the numbers in it."""
     if isinstance(value, pl.DataFrame):
-        return {
-            name: [str(value.schema[name]), plain_column(value[name], digits)]
-            for name in value.columns
-        }
+        return {name: [str(value.schema[name]), column(value[name])] for name in value.columns}
     if isinstance(value, np.ndarray):
-        return [str(value.dtype.kind), list(value.shape), plain(value.ravel().tolist(), digits)]
+        return [str(value.dtype.kind), list(value.shape), plain(value.ravel().tolist())]
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name), digits) for one in fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {plain_text(str(name)): plain(one, digits) for name, one in value.items()}
+        return {" ".join(numbers_of(str(name))): plain(known) for name, known in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one, digits) for one in value]
+        return [plain(part) for part in value]
     if isinstance(value, (bool, int)) or value is None:
         return value
     if isinstance(value, (float, np.floating)):
-        return rounded(float(value), digits)
+        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
     if isinstance(value, np.generic):
-        return plain(value.item(), digits)
-    return plain_text(str(value))
+        return plain(value.item())
+    said = numbers_of(str(value))
+    return said[0] if said == [str(value)] else {SAYS: said}
 
 
-def plain_column(values: pl.Series, digits: int) -> list[Any]:
-    if values.dtype == pl.String():
-        return values.to_list()  # data, not a sentence
-    return [plain(one, digits) for one in values.to_list()]
+def column(values: pl.Series) -> list[Any]:
+    """Return values of a column; its texts are data, not sentences."""
+    return values.to_list() if values.dtype == pl.String() else plain(values.to_list())
 
 
-def plain_text(text: str) -> str:
-    return " ".join(NUMBER.findall(text)) if text.count(" ") > 2 else text
+def numbers_of(text: str) -> list[str]:
+    """Return the numbers in a sentence; a text of few words is itself."""
+    return NUMBER.findall(text) if text.count(" ") > 2 else [text]
 
 
-def rounded(value: float, digits: int) -> float | str:
-    if not math.isfinite(value):
-        return str(value)
-    return float(f"{value:.{digits}g}") + 0.0  # no -0.0
+def within(step: float, value: Any) -> Any:
+    """Return what was fitted: releases of a library differ in its numbers by less than `step`, or that part of them."""
+    return {WITHIN: step, "value": plain(value)}
 
 
-def digest(outputs: Any) -> str:
-    """Return what stands for outputs."""
-    text = json.dumps(outputs, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def differences(
+    stored: Any, found: Any, nearly: float = NEARLY, nothing: float = NOTHING, at: str = ""
+) -> Iterator[str]:
+    """Yield where two plain values differ, and how."""
+    if isinstance(stored, dict) and WITHIN in stored:
+        nearly = nothing = stored[WITHIN]
+    inside = parts_of(stored, found)
+    for place, before, now in inside:
+        yield from differences(before, now, nearly, nothing, f"{at}/{place}")
+    if not inside and not same(stored, found, nearly, nothing):
+        yield f"{at} is {found!r} and was {stored!r}"
 
 
-def coarse(value: float, step: float = 0.05) -> float:
-    """Return a number by how many steps it is from 0: what was fitted differs by less between releases and machines."""
-    return round(round(float(value) / step) * step, 9) if math.isfinite(value) else value
+def parts_of(stored: Any, found: Any) -> list[tuple[Any, Any, Any]]:
+    """Return the parts of two values of the same form, where they have any, and where each is."""
+    if isinstance(stored, dict) and isinstance(found, dict) and SAYS not in stored:
+        if stored.keys() == found.keys():
+            return [(name, stored[name], found[name]) for name in stored]
+    elif isinstance(stored, list) and isinstance(found, list) and len(stored) == len(found):
+        return [(at, *both) for at, both in enumerate(zip(stored, found, strict=True))]
+    return []
+
+
+def same(stored: Any, found: Any, nearly: float, nothing: float) -> bool:
+    """Say whether two values without parts count as one: True is not 1, nor is 1 the number 1.0."""
+    if type(stored) is not type(found):
+        return False
+    if isinstance(stored, float):
+        return math.isclose(stored, found, rel_tol=nearly, abs_tol=nothing)
+    if isinstance(stored, dict) and stored.keys() == found.keys() == {SAYS}:
+        return alike(stored[SAYS], found[SAYS])
+    return bool(stored == found)
+
+
+def alike(stored: list[str], found: list[str]) -> bool:
+    """Say whether sentences tell the same: what is rounded may have fallen to the other side."""
+    return len(stored) == len(found) and all(
+        before == now or abs(told(before) - told(now)) < 1.5 * step_of(before, now)
+        for before, now in zip(stored, found, strict=True)
+    )
+
+
+def step_of(*numbers: str) -> float:
+    """Return the step that numbers in a sentence are rounded to; 0 of counts."""
+    parts = [DECIMALS.fullmatch(number) for number in numbers]
+    steps = [10.0 ** (int(part[2] or 0) - len(part[1])) for part in parts if part]
+    return min(steps, default=float(all(number.endswith("%") for number in numbers)))
+
+
+def told(number: str) -> float:
+    return float(number.strip("%").replace(",", ""))
 
 
 # --- small projects

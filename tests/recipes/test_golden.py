@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import polars as pl
 import pytest
 from conftest import copy_tracked
 from recipes import golden
-from recipes.plain import plain
+from recipes.plain import differences, plain, within
 
 from evergreen import recipes
 from evergreen.evaluation import evaluate
@@ -33,47 +32,52 @@ STEPS = [
 
 @pytest.mark.parametrize("step", STEPS)
 def test_outputs_are_those_of_the_number(step: str) -> None:
-    said = golden.fault(step, golden.read().get(step), golden.digests(step))
+    said = golden.fault(step, golden.read(step), golden.outputs(step))
     assert not said, said
 
 
 def test_every_number_is_guarded() -> None:
     numbers = {name for name in vars(recipes) if name.isupper()}
-    assert set(golden.STEPS) == set(golden.read()) == numbers
+    stored = {path.name.removesuffix(".json.xz") for path in golden.STORED.iterdir()}
+    assert set(golden.STEPS) == stored == numbers
 
 
 # --- what is told
 # --------------------------------------------------------------------------------------------------
 
-STORED = {"recipe": recipes.PREPARE, "digest": {"a": "1", "b": "2"}}
+STORED = {"recipe": recipes.PREPARE, "outputs": {"a": "1", "b": [1, 2]}}
 
 
 @pytest.mark.parametrize(
     ("stored", "found", "parts"),
     [
-        (STORED, {"a": "1", "b": "2"}, None),
+        (STORED, {"a": "1", "b": [1, 2]}, None),
         (
             STORED,
-            {"a": "1", "b": "3"},
-            ("outputs of PREPARE changed (b)", "raise evergreen.recipes.PREPARE and run `python"),
+            {"a": "1", "b": [1, 3]},
+            (
+                "outputs of PREPARE changed (b)",
+                "raise evergreen.recipes.PREPARE and run `python",
+                "/1 is 3 and was 2",
+            ),
         ),
         (STORED, {"a": "1"}, ("outputs of PREPARE changed (b)",)),
-        (STORED, {"a": "1", "b": "2", "c": "3"}, ("outputs of PREPARE changed (c)",)),
+        (STORED, {"a": "1", "b": [1, 2], "c": "3"}, ("outputs of PREPARE changed (c)",)),
         (
             STORED | {"recipe": recipes.PREPARE - 1},
-            {"a": "1", "b": "2"},
+            {"a": "1", "b": [1, 2]},
             ("PREPARE is", "golden.py PREPARE` to store"),
         ),
         (
             STORED | {"recipe": recipes.PREPARE + 1},
-            {"a": "1", "b": "3"},
+            {"a": "1", "b": [1, 3]},
             ("PREPARE is", "golden.py PREPARE` to store"),
         ),
-        (None, {"a": "1"}, ("golden.json holds None",)),
+        (None, {"a": "1"}, ("what is stored is of None",)),
     ],
 )
 def test_what_is_wrong_is_said(
-    stored: Any, found: dict[str, str], parts: tuple[str, ...] | None
+    stored: Any, found: dict[str, Any], parts: tuple[str, ...] | None
 ) -> None:
     said = golden.fault("PREPARE", stored, found)
     assert bool(said) == (parts is not None)
@@ -83,23 +87,18 @@ def test_what_is_wrong_is_said(
 def test_the_command_stores_what_a_step_gives_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = golden.read()
-    monkeypatch.setattr(golden, "STORED", tmp_path / "golden.json")
-    golden.STORED.write_text(json.dumps({"WATCH": {"recipe": 0, "digest": {}}, "GONE": {}}))
-    monkeypatch.setattr(golden, "digests", lambda step: {"a": step})
+    monkeypatch.setattr(golden, "STORED", tmp_path / "golden")
+    monkeypatch.setattr(golden, "outputs", lambda step: {"a": [step, 0.25]})
     golden.store(["INGEST"])
-    assert golden.read() == {
-        "INGEST": {"recipe": recipes.INGEST, "digest": {"a": "INGEST"}},
-        "WATCH": {"recipe": 0, "digest": {}},
-    }
-    assert set(stored) == set(golden.STEPS)
+    assert golden.read("INGEST") == {"recipe": recipes.INGEST, "outputs": {"a": ["INGEST", 0.25]}}
+    assert golden.read("WATCH") is None
 
 
 @pytest.mark.slow
 def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
     copy_tracked(tmp_path, "tests/recipes/", "tests/conftest.py", "tests/forking.py")
     script = golden.COMMAND.split()[1]
-    stored = tmp_path / script.replace("golden.py", "golden.json")
+    stored = tmp_path / "tests" / "recipes" / "golden" / "INGEST.json.xz"
     stored.unlink()
     done = subprocess.run(
         [sys.executable, script, "INGEST"],
@@ -109,26 +108,46 @@ def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(stored.read_text()) == {"INGEST": golden.read()["INGEST"]}
+    assert stored.read_bytes() == (golden.STORED / stored.name).read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("stored", "found", "same"),
     [
         (0.1 + 0.2, 0.3, True),
+        (0.300001, 0.3, True),
         (0.30001, 0.3, False),
+        (1e-8, -1e-8, True),
+        (0.0, 1e-5, False),
+        (123456, 123457, False),
         ([1.0, float("nan")], [1.0, float("nan")], True),
+        ([1.0, 2.0], [1.0], False),
         (0.0, -0.0, True),
         (1, 1.5, False),
+        (1, 1.0, False),
+        (True, 1, False),
+        (within(0.05, [0.5, None]), within(0.05, [0.53, None]), True),
+        (within(0.05, [0.5, "a"]), within(0.05, [0.56, "a"]), False),
+        (within(0.05, 30.0), within(0.05, 31.0), True),
         ("moved by 0.25 since then", "shifted by 0.25 since that", True),
-        ("moved by 0.25 since then", "moved by 0.26 since then", False),
+        ("moved by 0.25 since then", "moved by 0.26 since then", True),  # on an edge
+        ("moved by 0.25 since then", "moved by 0.27 since then", False),
+        ("the same in 0.1 of all", "the same in 0.0999 of all", True),
+        ("the same in 0.1 of all", "the same in 0.09 of all", False),
+        ("a value of 3.1e-05 by chance", "a value of 3.2e-05 by chance", True),
+        ("a value of 3.1e-05 by chance", "a value of 3.1e-04 by chance", False),
+        ("seen in 1,250 of 2,000 rows", "seen in 1,251 of 2,000 rows", False),
+        ("seen in 12% of all rows", "seen in 13% of all rows", True),
+        ("seen in 12% of all rows", "seen in 14% of all rows", False),
+        ("seen in 12 of all rows", "seen in all of all rows", False),
         ("first", "second", False),
+        ({"a": 1}, {"b": 1}, False),
         (pl.DataFrame({"a": [1]}), pl.DataFrame({"a": [1.0]}), False),
         (pl.DataFrame({"a": ["b c d e"]}), pl.DataFrame({"a": ["b c d f"]}), False),
     ],
 )
-def test_what_counts_of_an_output(one: Any, other: Any, same: bool) -> None:
-    assert (golden.digest(plain(one)) == golden.digest(plain(other))) is same
+def test_what_counts_of_an_output(stored: Any, found: Any, same: bool) -> None:
+    assert (not [*differences(plain(stored), plain(found))]) is same
 
 
 # --- a rule that was changed
@@ -174,8 +193,9 @@ def test_each_step_is_attacked() -> None:
 )
 def test_a_changed_rule_turns_the_check_red(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     step, case, place, rule, instead = ATTACKS[name]
-    stored = golden.read()[step]
+    stored = golden.read(step)
+    assert stored
     monkeypatch.setattr(place, rule, instead)
-    found = stored["digest"] | golden.digests(step, case)
+    found = stored["outputs"] | golden.outputs(step, case)
     said = golden.fault(step, stored, found)
     assert said.startswith(f"outputs of {step} changed ({case}): raise evergreen.recipes.{step}")

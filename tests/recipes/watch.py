@@ -15,9 +15,9 @@ from recipes.plain import (
     CLASSES,
     TASKS,
     Outputs,
-    coarse,
     params_of,
     plain,
+    within,
 )
 
 from evergreen.evaluation import metrics
@@ -32,13 +32,13 @@ from evergreen.training.tables import Table, Tables
 
 
 def without_fit(seen: monitor.Seen) -> Any:
-    """Return what was seen; how well trees tell the batch apart by steps, since they are fitted."""
+    """Return what was seen; how well trees tell the batch apart nearly, since they are fitted."""
     told = seen.as_plain()
     drift = told["drift"]
     for name in ("auc", "auc_low", "auc_high"):
-        drift[name] = None if drift[name] is None else coarse(drift[name], 0.1)
+        drift[name] = within(0.05, drift[name])
     drift["says"] = ""
-    return plain(told, 5)
+    return plain(told)
 
 
 def watched(task: str) -> Any:
@@ -65,7 +65,7 @@ def watched(task: str) -> Any:
         "without labels": rows.drop(LABEL),
         "few rows": rows[:20],
     }
-    found: Outputs = {"expected": plain(reference.expected, 5)}
+    found: Outputs = {"expected": plain(reference.expected)}
     before: list[Any] = []
     for name, batch in batches.items():
         seen = monitor.see(
@@ -156,7 +156,7 @@ def policies() -> Any:
 
 
 def stale(task: str) -> Any:
-    """Return by steps what it costs that a champion lacks newer rows, in a world that has turned."""
+    """Return nearly what it costs that a champion lacks newer rows, in a world that has turned."""
     turned = [
         people(task, 800, seed, start).with_columns(-pl.col("first"))
         for seed, start in ((40, "2013-05-01"), (41, "2013-06-01"))
@@ -172,7 +172,7 @@ def stale(task: str) -> Any:
     found = staleness.find_staleness(
         candidate(task, 1.0, "1"), given, turned[1], metric, params, device="cpu", threads=1
     )
-    return found and [coarse(value, 0.1) for value in (found.value, found.low, found.high)]
+    return found and within(0.05, [found.value, found.low, found.high])
 
 
 CASES: dict[str, Callable[[], Any]] = {
