@@ -68,8 +68,8 @@ QUICK = params.Train(
 
 ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
 LONGEST = (  # minutes, or most of one; each file is run by one worker
-    "test_run.py", "test_loop.py", "test_adopt.py", "test_bad_input.py", "test_compose.py", "test_up.py", "test_life.py",
-    "test_changes.py", "test_scoring.py", "test_monitor.py", "test_house.py", "test_replay.py", "test_browser.py",
+    "test_up.py", "test_run.py", "test_adopt.py", "test_compose.py", "test_bad_input.py", "test_life.py",
+    "test_changes.py", "test_scoring.py", "test_golden.py", "test_monitor.py", "test_replay.py", "test_browser.py",
     "test_edited.py", "test_performance.py", "test_guard.py", "test_make_it_yours.py", "test_bake.py",
 )  # fmt: skip
 

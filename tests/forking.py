@@ -25,9 +25,10 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 LOADED = (
     "great_expectations", "great_expectations.expectations", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
@@ -89,6 +90,15 @@ FORKS: list[Forks] = []  # where there is one, it runs the commands of a test
 LOGIN = f"tester:{secrets.token_hex(24)}"  # of the Prefect server that tests share
 # Told to every command that a test runs: where a Prefect server is, say
 SHARED: dict[str, str] = {}
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Run commands as on a machine that has no server yet: each a process that loads the libraries itself."""
+    with mock.patch.dict(SHARED, clear=True):
+        forks, FORKS[:] = [*FORKS], []
+        yield
+        FORKS[:] = forks
 
 
 def serve() -> dict[str, Any]:

@@ -12,16 +12,35 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 from conftest import environment
+from forking import alone
 
 from evergreen import params
 from evergreen.orchestration.login import login_of
 from evergreen.project import Project
 
 PATIENCE = 300  # seconds, on a busy machine
+
+
+def at_work(project: Project) -> list[psutil.Process]:
+    """Processes that work in the project's folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(project.root) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def eventually(holds: Callable[[], object], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.1)
+    return bool(holds())
 
 
 def free_port() -> int:
@@ -33,7 +52,8 @@ def free_port() -> int:
 class Page:
     """What a person does on Prefect's page, by the API that the page itself uses."""
 
-    def __init__(self, port: int, login: str = "") -> None:
+    def __init__(self, port: int, login: str = "", said: str = "") -> None:
+        self.said = said  # by `evergreen up`, before anybody looked
         self.api = f"http://127.0.0.1:{port}/api"
         self.headers = {"Content-Type": "application/json"}
         if login:
@@ -91,11 +111,16 @@ class Page:
 
 
 @contextmanager
-def house(project: Project, **variables: str) -> Iterator[Page]:
-    """Serve the project, with these variables set, until the end of the block; it must stop by itself then."""
+def house(
+    project: Project, end: signal.Signals = signal.SIGINT, **variables: str
+) -> Iterator[Page]:
+    """Serve the project, with these variables set, until the end of the block.
+
+    `end`: the signal that is sent then; told to stop, it must end well.
+    """
     command = [sys.executable, "-m", "evergreen.cli", "up"]
-    env = environment(project.root)
-    env.pop("PREFECT_API_URL", None)
+    with alone():
+        env = environment(project.root)
     with subprocess.Popen(
         command,
         cwd=project.root,
@@ -112,8 +137,10 @@ def house(project: Project, **variables: str) -> Iterator[Page]:
             assert line, said
             said += line
         try:
-            yield Page(params.load(project.params).ports.prefect, login_of(project))
+            yield Page(params.load(project.params).ports.prefect, login_of(project), said)
         finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=120)
-    assert process.returncode == 0
+            process.send_signal(end)
+            rest, _ = process.communicate(timeout=120)
+    if end != signal.SIGKILL:
+        assert rest.splitlines()[-1] == "stopped", rest
+    assert process.returncode == (-end if end == signal.SIGKILL else 0)

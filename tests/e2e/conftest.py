@@ -54,11 +54,6 @@ def forks(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     process.close()
 
 
-@pytest.fixture
-def own_server() -> None:
-    """Ask for it where a run shall start, and end, a server of its own, as it does where there is none."""
-
-
 @contextmanager
 def sharing(server: str, forks: Forks) -> Iterator[None]:
     """Run commands by that process, and tell them of that server."""
@@ -82,11 +77,8 @@ def settled(
 
 
 @pytest.fixture(autouse=True)
-def _shared(request: pytest.FixtureRequest) -> Iterator[None]:
-    if "own_server" in request.fixturenames:
-        yield
-        return
-    with sharing(request.getfixturevalue("prefect_server"), request.getfixturevalue("forks")):
+def _shared(prefect_server: str, forks: Forks) -> Iterator[None]:
+    with sharing(prefect_server, forks):
         yield
 
 

@@ -128,7 +128,6 @@ def experiments(mlflow: str, login: str) -> list[str]:
     return [one["name"] for one in found["experiments"]]
 
 
-@pytest.mark.usefixtures("own_server")
 def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import MONTHS, environment, month
-from forking import FORKS
+from forking import FORKS, alone
 from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
@@ -63,26 +63,22 @@ def edit(project: Project, section: str, **values: object) -> None:
     project.params.write_text(yaml.safe_dump(content))
 
 
+DVC = "import sys; from dvc.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
 def dvc(project: Project, *args: str) -> str:
-    command = [sys.executable, "-m", "dvc", *args]
-    done = subprocess.run(
-        command,
-        cwd=project.root,
-        env=environment(project.root),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    """What `dvc` by itself prints."""
+    done = FORKS[0].run(args, project.root, environment(project.root), 300, DVC)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.usefixtures("own_server")
 def test_first_run_again_and_one_more_month(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project((*MONTHS, "2013-08"), source={"until": "2013-07"})
     edit(project, "source", path=str(project.root.parent / "inbox"), kind="files")
 
-    first = cli(project, "run")
+    with alone():
+        first = cli(project, "run")
     assert first.returncode == 0, first.stderr
     assert "version 1 is champion" in first.stdout
     assert seed_models(project).keys() >= {
@@ -232,13 +228,14 @@ def test_killed_anywhere_the_next_run_finishes(
     assert [run.info.status for run in parents] == ["FINISHED"]
 
 
-@pytest.mark.usefixtures("own_server")
 def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
     project = make_project()
+    with alone():
+        env = environment(project.root)
     process = subprocess.Popen(
         killer(("evergreen.ingest.batches", "look", 1), "run"),
         cwd=project.root,
-        env=environment(project.root),
+        env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -346,7 +343,6 @@ sys.addaudithook(watch)
 """
 
 
-@pytest.mark.usefixtures("own_server")
 def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
     make_project: Callable[..., Project], cli: Run, tmp_path: Path
 ) -> None:
@@ -358,7 +354,8 @@ def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
     spy.mkdir()
     tried = spy / "tried.txt"
     (spy / "sitecustomize.py").write_text(SPY.replace("TRIED", repr(str(tried))))
-    env = environment(project.root)
+    with alone():  # what is there cannot be reached with the network closed
+        env = environment(project.root)
     env["PYTHONPATH"] = f"{spy}{os.pathsep}{env['PYTHONPATH']}"
     command = [sys.executable, "-m", "evergreen.cli", "run"]
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:

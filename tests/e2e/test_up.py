@@ -1,55 +1,178 @@
-"""Runs started from Prefect's page: stopped in the middle, begun again, and approved by a person in the form."""
+"""`evergreen up` with nobody touching anything but a form: what a person approves, what a batch that lands sets going.
+
+A house takes longer to start than all else here takes: two of them are opened for one story.
+"""
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+import psutil
 import pytest
-from houses import PATIENCE, free_port, house
+import yaml
+from conftest import month
+from houses import PATIENCE, Page, at_work, eventually, free_port, house
 
 from evergreen import params
+from evergreen.doctor import port_is_free
+from evergreen.orchestration.login import login_of
+from evergreen.orchestration.server import ask
+from evergreen.orchestration.watch import DRIFTED, resource_of
 from evergreen.project import Project
+from evergreen.stores.journal import Journal
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
+Run = Callable[..., subprocess.CompletedProcess[str]]
+EAGER = {
+    "windows": 1,
+    "needed": 1,
+    "cooldown_days": 0.0,
+    "min_new_rows": 100,
+    "max_age_days": 10.0,
+    "max_growth": None,
+}
+STOPPED = ("CRASHED", "CANCELLED", "FAILED")
+
+
+def deliver(project: Project, name: str) -> None:
+    """Put a month of flights where the source looks."""
+    month(name).write_parquet(project.root.parent / "inbox" / f"{name}.parquet")
+
+
+def finished(page: Page, *stopped: str) -> list[Any]:
+    """The runs of training that came to an end; none of them failed but those that were stopped."""
+    found = [run for run in page.runs("training") if run["id"] not in stopped]
+    assert [run["state"] for run in found if run["state"]["type"] in STOPPED] == []
+    return [run for run in found if run["state"]["type"] == "COMPLETED"]
 
 
 def is_waiting(run: Any) -> bool:
     return bool(run["state"]["type"] == "PAUSED")
 
 
-def test_a_run_stopped_with_the_house_leaves_its_place_and_the_next_is_approved(
-    make_project: Callable[..., Project],
+def decided(project: Project) -> list[tuple[str, str]]:
+    """What was decided about which version."""
+    found = Registry(Tracker(project, params.load(project.params)))
+    return [(event.version, event.what) for event in found.events.history()]
+
+
+def flood(page: Page, project: Project) -> None:
+    """Tell of the same drift many times at once."""
+    payload, now = {"reason": "a flood"}, datetime.now(UTC).isoformat()
+    said = {
+        "event": DRIFTED,
+        "resource": resource_of(project, payload),
+        "payload": payload,
+        "occurred": now,
+    }
+    page.ask("/events", [said | {"id": str(uuid4())} for _ in range(30)])
+
+
+def assert_serves_this_machine_alone(project: Project, page: Page, cli: Run) -> None:
+    """Both pages are there, for who is on this machine and logged in; a second house is refused."""
+    ports = params.load(project.params).ports
+    pages = [f"http://127.0.0.1:{port}" for port in (ports.prefect, ports.mlflow)]
+    told = page.said.splitlines()
+    assert all(line.split()[1].startswith(url) for line, url in zip(told, pages, strict=False))
+    assert told[2].split()[:2] == ["login", login_of(project)]
+    assert [line[:6] for line in told[3:]] == ["Ctrl-C"]
+    for url in pages:
+        assert b"<html" in ask(f"{url}/", login_of(project))[1]
+    hosts = {
+        socket.laddr.ip
+        for process in at_work(project)
+        for socket in process.net_connections("inet")
+        if socket.status == psutil.CONN_LISTEN
+    }
+    assert hosts == {"127.0.0.1"}
+    second = cli(project, "up")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr.startswith("error: ")
+    assert second.stderr.count("\n") == 1
+
+
+def assert_nothing_is_left(project: Project) -> None:
+    ports = params.load(project.params).ports
+    assert eventually(lambda: not at_work(project), 30), at_work(project)
+    assert all(port_is_free(port) for port in (ports.prefect, ports.mlflow))
+
+
+def assert_deployed(page: Page) -> None:
+    found = page.ask("/deployments/filter", {})
+    deployments = {known["name"].removeprefix("late_flights-"): known for known in found}
+    assert {"training", "monitoring", "scoring"} <= set(deployments)
+    assert deployments["training"]["global_concurrency_limit"]["limit"] == 1
+    assert all(deployments[name]["schedules"][0]["active"] for name in ("training", "monitoring"))
+
+
+def approve(page: Page, project: Project) -> None:
+    """Wait for the run that asks a person, and say yes in its form."""
+    run_id = page.until(
+        lambda: [run["id"] for run in page.runs("training") if is_waiting(run)], "a run that waits"
+    )[0]
+    assert decided(project) == [("1", "waits for approval")]
+    answer = {"promote": True, "reason": "looks right"}
+    page.ask(f"/flow_runs/{run_id}/resume", {"run_input": answer})
+    page.wait(run_id, "COMPLETED")
+    found = Registry(Tracker(project, params.load(project.params)))
+    assert found.champion() == "1"
+    assert "approved by a person: looks right" in found.events.history()[-1].reason
+
+
+def be_in_the_middle(page: Page, run_id: str) -> None:
+    """Wait until a run trains."""
+    until = time.monotonic() + PATIENCE
+    while "matrix" not in page.tasks(run_id):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def test_a_house_that_is_closed_in_the_middle_and_goes_on_when_it_is_opened_again(
+    make_project: Callable[..., Project], cli: Run
 ) -> None:
     ports = {"prefect": free_port(), "mlflow": free_port()}
-    project = make_project(gate={"approval": "manual"}, ports=ports)
-    with house(project) as page:
-        stopped = page.start()
-        until = time.monotonic() + PATIENCE
-        while "matrix" not in page.tasks(stopped):
-            assert time.monotonic() < until
-            time.sleep(0.2)
-    with house(project) as page:
-        assert page.ask(f"/flow_runs/{stopped}")["state"]["type"] in (
-            "CRASHED",
-            "CANCELLED",
-            "FAILED",
+    project = make_project(retrain=EAGER, gate={"approval": "manual"}, ports=ports)
+    with house(project, signal.SIGTERM) as page:
+        assert_serves_this_machine_alone(project, page, cli)
+        approve(page, project)  # there was no champion yet: the first was asked for
+        assert_deployed(page)
+        content = yaml.safe_load(project.params.read_text())
+        content["gate"]["approval"] = "auto"
+        project.params.write_text(yaml.safe_dump(content))
+        deliver(project, "2013-08")
+        page.until(lambda: len(finished(page)) == 2, "a retraining after a batch landed")
+        reason = page.runs("training")[-1]["parameters"]["reason"]
+        assert reason.startswith("2013-08: the newest row that the champion has learnt from is")
+        assert [version for version, _ in decided(project)] == ["1", "1", "2"]
+        deliver(project, "2013-09")
+        page.until(lambda: len(page.runs("training")) == 3, "a retraining after another")
+        stopped = page.runs("training")[-1]["id"]
+        be_in_the_middle(page, stopped)
+    assert_nothing_is_left(project)
+    deliver(project, "2013-10")  # while the house is closed
+    with house(project, signal.SIGKILL) as page:
+        page.until(
+            lambda: len(finished(page, stopped)) == 3,
+            "a retraining after the house was opened again",
         )
-        # Beside the one that monitoring asks for by itself: whichever is first trains, and waits
-        page.start()
-        run_id = page.until(
-            lambda: [run["id"] for run in page.runs("training") if is_waiting(run)],
-            "a run that waits",
-        )[0]
-        found = Registry(Tracker(project, params.load(project.params)))
-        assert found.champion() is None
-        page.ask(
-            f"/flow_runs/{run_id}/resume", {"run_input": {"promote": True, "reason": "looks right"}}
-        )
-        page.wait(run_id, "COMPLETED")
-    assert found.champion() == "1"
-    assert [event.what for event in found.events.history()] == ["waits for approval", "promoted"]
-    assert "approved by a person: looks right" in found.events.history()[-1].reason
+        assert page.ask(f"/flow_runs/{stopped}")["state"]["type"] in STOPPED
+        assert [version for version, _ in decided(project)] == ["1", "1", "2", "3"]
+        flood(page, project)  # one run, and it finds nothing to do
+        page.until(lambda: len(finished(page, stopped)) == 4, "a run after a flood of events")
+        assert len(page.runs("training")) == 5
+        assert [version for version, _ in decided(project)] == ["1", "1", "2", "3"]
+        # Started by hand, on the page
+        page.wait(page.start(), "COMPLETED")
+    assert_nothing_is_left(project)
+    journal = Journal(Tracker(project, params.load(project.params)))
+    assert [seen.batch for seen in journal.entries()] == ["2013-08", "2013-09", "2013-10"]
+    assert journal.asked() == []
+    assert (project.reports / "monitoring.html").read_text().count("2013-10") >= 2

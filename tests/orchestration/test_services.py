@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
-import yaml
-from conftest import ROOT, copy_project, environment
+from conftest import ROOT, environment
 from filelock import FileLock
+from houses import at_work, eventually
 
 from evergreen import params
-from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
-from evergreen.orchestration.login import login_of
-from evergreen.orchestration.server import ask
 from evergreen.orchestration.services import (
     _check_ports,
     _look_after,
@@ -42,23 +36,6 @@ def free_ports(count: int) -> list[int]:
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
         ]
         return [one.getsockname()[1] for one in listeners]
-
-
-def at_work(project: Project) -> list[psutil.Process]:
-    """Processes that work in the project's folder."""
-    found = []
-    for one in psutil.process_iter():
-        with suppress(psutil.Error):
-            if one.cwd() == str(project.root) and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-    return found
-
-
-def eventually(holds: Callable[[], object], seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.1)
-    return bool(holds())
 
 
 # --- ports
@@ -225,95 +202,3 @@ def test_only_the_watch_may_stop_by_itself_and_begins_again(
     _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
     assert running["watch"] is alive
     assert capsys.readouterr().err.startswith("watch stopped by itself, and begins again: see ")
-
-
-# --- all of them
-# --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with ports of its own."""
-    project = Project(tmp_path_factory.mktemp("house") / "project")
-    copy_project(project.root)
-    content = yaml.safe_load(project.params.read_text())
-    content["ports"] = dict(zip(("prefect", "mlflow"), free_ports(2), strict=True))
-    project.params.write_text(yaml.safe_dump(content))
-    return project
-
-
-@contextmanager
-def up(project: Project) -> Iterator[subprocess.Popen[str]]:
-    """`evergreen up`, once it says that everything is there."""
-    command = [sys.executable, "-m", "evergreen.cli", "up"]
-    env = environment(project.root)
-    errors = project.root / "errors.txt"
-    with (
-        errors.open("w") as sink,
-        subprocess.Popen(
-            command, cwd=project.root, env=env, stdout=subprocess.PIPE, stderr=sink, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout
-            said = [process.stdout.readline() for _ in range(4)]
-            chosen = params.load(project.params).ports
-            pages = [f"http://127.0.0.1:{port}" for port in (chosen.prefect, chosen.mlflow)]
-            assert all(
-                line.split()[1].startswith(page) for line, page in zip(said, pages, strict=False)
-            ), errors.read_text()
-            assert said[2].split()[:2] == ["login", login_of(project)]
-            assert said[3].startswith("Ctrl-C")
-            yield process
-        finally:
-            process.kill()
-            eventually(lambda: not at_work(project), 30)
-            for one in at_work(project):
-                one.kill()
-    assert errors.read_text() == ""
-
-
-def runs_at_once(project: Project) -> int | None:
-    """Of the deployment of the training flow; None while there is none."""
-    url = f"http://127.0.0.1:{params.load(project.params).ports.prefect}/api"
-    status, found = ask(f"{url}/deployments/name/training/late_flights-training", login_of(project))
-    return int(json.loads(found)["global_concurrency_limit"]["limit"]) if status == 200 else None
-
-
-@pytest.mark.slow
-def test_up_serves_this_machine_until_it_is_told_to_stop(
-    house: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
-    chosen = params.load(house.params).ports
-    with up(house) as process:
-        for port in (chosen.prefect, chosen.mlflow):
-            assert b"<html" in ask(f"http://127.0.0.1:{port}/", login_of(house))[1]
-        assert eventually(lambda: runs_at_once(house) == 1, 60)
-        hosts = {
-            socket_.laddr.ip
-            for one in at_work(house)
-            for socket_ in one.net_connections("inet")
-            if socket_.status == psutil.CONN_LISTEN
-        }
-        assert hosts == {"127.0.0.1"}
-        second = cli(house, "up")
-        assert (second.returncode, second.stdout) == (1, "")
-        assert second.stderr.startswith("error: ")
-        assert second.stderr.count("\n") == 1
-        process.terminate()
-        assert process.wait(timeout=60) == 0
-        assert process.stdout
-        assert process.stdout.read().splitlines()[-1] == "stopped"
-        assert all(port_is_free(port) for port in (chosen.prefect, chosen.mlflow))
-        assert eventually(lambda: not at_work(house), 5), at_work(house)
-
-
-@pytest.mark.slow
-def test_a_killed_up_leaves_no_server(house: Project) -> None:
-    chosen = params.load(house.params).ports
-    with up(house) as process:
-        assert len(at_work(house)) >= 4
-        process.kill()
-        process.wait()
-        assert eventually(lambda: not at_work(house), 30), at_work(house)
-        assert all(port_is_free(port) for port in (chosen.prefect, chosen.mlflow))
