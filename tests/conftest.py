@@ -24,6 +24,7 @@ import polars as pl
 import pytest
 import yaml
 from forking import FORKS, SHARED
+from hypothesis import settings
 
 from evergreen import params
 from evergreen.errors import InputError
@@ -36,6 +37,8 @@ from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+settings.register_profile("any machine", deadline=None)  # a busy one is slow by chance
+settings.load_profile("any machine")
 source_folder.SETTLED = 0.0  # files of tests are whole as soon as they are there
 pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
 ROOT = Path(__file__).resolve().parents[1]
