@@ -19,7 +19,7 @@ from evergreen.orchestration.steps import replay as tasks
 from evergreen.orchestration.steps.job import Job
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.replay.outcome import NOTHING, POLICIES, Aged, PolicyOutcome, Options, Replay, Step
+from evergreen.replay.outcome import NOTHING, POLICIES, Aged, Options, PolicyOutcome, Replay, Step
 from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
