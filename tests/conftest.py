@@ -23,7 +23,9 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from filelock import FileLock
 from forking import FORKS, SHARED
+from hypothesis import settings
 
 from evergreen import params
 from evergreen.errors import InputError
@@ -36,6 +38,8 @@ from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+settings.register_profile("any machine", deadline=None)  # a busy one is slow by chance
+settings.load_profile("any machine")
 source_folder.SETTLED = 0.0  # files of tests are whole as soon as they are there
 pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
 ROOT = Path(__file__).resolve().parents[1]
@@ -186,20 +190,33 @@ def small_project(
     return Project(root)
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder that the first worker to ask for it makes for all of them; not to be changed."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    made = folder.with_suffix(".made")
+    with FileLock(folder.with_suffix(".lock")):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a small project after some commands ("validate", or "run"), made once; not to be changed."""
-    made: dict[str, Path] = {}
+    """The folder of a small project after some commands ("validate", or "run"); not to be changed."""
 
     def settle(upto: str) -> Path:
-        if upto not in made:
-            folder = made[upto] = tmp_path_factory.mktemp(f"after-{upto}")
+        def make(folder: Path) -> None:
             # So that a copy reads its own
             project = small_project(folder, MONTHS, 1500, source={"path": "../inbox"})
             for command in ("ingest", "validate") if upto == "validate" else (upto,):
                 done = run_cli(project, command)
                 assert done.returncode == 0, done.stdout + done.stderr
-        return made[upto]
+
+        return once(tmp_path_factory, f"after-{upto}", make)
 
     return settle
 
@@ -362,14 +379,16 @@ def refusal(work: Callable[[], object], *parts: str) -> str:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as MLflow makes it, which takes seconds."""
-    folder = tmp_path_factory.mktemp("store")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the types in MLflow's own code
         importlib.import_module("mlflow.pyfunc")
+    return once(tmp_path_factory, "store", make_store) / "stores" / "mlflow.db"
+
+
+def make_store(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         forget_mlflow(patch)
         _ = Tracker(Project(folder), params.Params()).client
-    return folder / "stores" / "mlflow.db"
 
 
 def forget_mlflow(patch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ LOADED = (
 
 
 class Forks:
-    """The process that forks, for tests; to be closed. `folder`: where it keeps an empty store."""
+    """The process that forks, for tests; to be closed. `folder`: where an empty store is."""
 
     def __init__(self, root: Path, env: Mapping[str, str], folder: Path) -> None:
         command = [sys.executable, str(Path(__file__)), str(folder)]
@@ -118,7 +118,7 @@ def serve() -> dict[str, Any]:
 
 
 def copy_empty_stores(root: Path) -> None:
-    """Make one empty store of MLflow in `root`, and copy it from now on where one is to be made."""
+    """Copy the empty store of MLflow in `root` from now on where one is to be made."""
     from mlflow.store.db import utils
 
     from evergreen.params import Params

@@ -80,9 +80,9 @@ class Site:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What checks rows with the real engine is slow: importing it alone takes seconds."""
+    """What checks rows with the real engine, or keeps runs in a real store, is slow: to load it takes seconds."""
     for item in items:
-        if "great_expectations" in getattr(item, "fixturenames", ()):
+        if {"great_expectations", "empty_store"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.slow)
 
 

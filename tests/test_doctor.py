@@ -179,6 +179,7 @@ def test_a_damaged_database_of_mlflow(project: Project) -> None:
     assert list(wrong(project)) == ["mlflow"]
 
 
+@pytest.mark.slow  # it loads MLflow
 def test_what_was_done_to_the_models_is_named(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

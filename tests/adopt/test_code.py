@@ -17,7 +17,7 @@ from evergreen.adopt.code import column, keep, literal, section, spread, width
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.booleans()
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60)
 def test_a_literal_is_the_value_and_one_line(value: object) -> None:
     text = literal(value)
     assert ast.literal_eval(text) == value

@@ -12,6 +12,7 @@ from evergreen.cli.promotion import parse_moment
 from evergreen.project import Project
 
 
+@pytest.mark.slow  # it loads MLflow
 def test_history_is_told_while_a_run_is_under_way(two_batches: Project) -> None:
     with two_batches.lock():
         done = invoke(two_batches.root, "history")

@@ -46,10 +46,10 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def forks(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+def forks(prefect_server: str, empty_store: Path) -> Iterator[Forks]:
     """A process that has loaded the libraries, for that server."""
     there = environment(ROOT, PREFECT_API_URL=prefect_server, PREFECT_API_AUTH_STRING=LOGIN)
-    process = Forks(ROOT, there, tmp_path_factory.mktemp("empty"))
+    process = Forks(ROOT, there, empty_store.parents[1])
     yield process
     process.close()
 

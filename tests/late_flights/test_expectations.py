@@ -12,6 +12,7 @@ import pytest
 
 from late_flights.dataset import dataset
 
+pytestmark = pytest.mark.slow  # Great Expectations takes seconds to load
 COLUMNS = ("column", "column_A", "column_B")
 
 

@@ -28,12 +28,21 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.quality import held_batches
 from evergreen.quality.held_batches import find_held
-from evergreen.statistics.sketch import Sketch
+from evergreen.statistics.columns import Column
+from evergreen.statistics.sketch import STORED, Sketch
+
+
+def as_stored(column: Column) -> Any:
+    """A column by the names that its file has."""
+    content = plain(column)
+    facts = content.pop("facts")
+    return content | {"rest": {stored: facts[name] for name, stored in STORED.items()}}
 
 
 def sketched(path: Path) -> Any:
     kept = Sketch.read(path)
-    return plain([kept.rows, kept.columns, kept.sample, kept.blocks])
+    columns = {name: as_stored(column) for name, column in kept.columns.items()}
+    return [kept.rows, columns, *plain([kept.sample, kept.blocks])]
 
 
 def prepared(project: Project, dataset: Dataset, params: Params) -> Any:

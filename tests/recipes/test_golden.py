@@ -23,14 +23,10 @@ from evergreen.quality import held_batches, label_noise, leaks, univariate
 from evergreen.training import linear, xgboost
 from evergreen.validation.contract import Contract
 
-# Great Expectations takes seconds to load, a gate for each task as well
-SLOW = {"VALIDATE", "JUDGE"}
-STEPS = [
-    pytest.param(step, marks=pytest.mark.slow) if step in SLOW else step for step in golden.STEPS
-]
+pytestmark = pytest.mark.slow  # farms, people and gates of each task: seconds a step
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", golden.STEPS)
 def test_outputs_are_those_of_the_number(step: str) -> None:
     said = golden.fault(step, golden.read(step), golden.outputs(step))
     assert not said, said
@@ -94,7 +90,6 @@ def test_the_command_stores_what_a_step_gives_now(
     assert golden.read("WATCH") is None
 
 
-@pytest.mark.slow
 def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
     copy_tracked(tmp_path, "tests/recipes/", "tests/conftest.py", "tests/forking.py")
     script = golden.COMMAND.split()[1]
@@ -184,13 +179,7 @@ def test_each_step_is_attacked() -> None:
     assert {attack[0] for attack in ATTACKS.values()} == set(golden.STEPS)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if one[0] in SLOW else name
-        for name, one in ATTACKS.items()
-    ],
-)
+@pytest.mark.parametrize("name", ATTACKS)
 def test_a_changed_rule_turns_the_check_red(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     step, case, place, rule, instead = ATTACKS[name]
     stored = golden.read(step)
