@@ -279,7 +279,7 @@ def live_for(present: Candidate, before: Candidate, later: Batches, params: Para
 
 def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
     """Return the champion: trained on all, spoken for on the newest batch by what was judged by it."""
-    said = judged.say(batches[-1])
+    said = judged.predict(batches[-1])
     return way.fit(
         batches, judged.version, HeldOut.of(hash_rows(batches[-1]), said.prediction, said.seeds)
     )

@@ -154,11 +154,11 @@ class Told(Candidate):
 
     side: Side = field(kw_only=True)
 
-    def see(self, rows: pl.DataFrame) -> Side:
+    def predict_unseen(self, rows: pl.DataFrame) -> Side:
         check_unseen(hash_rows(rows), **{f"model ({self.version})": self.model.learnt.keys})
         return self.side
 
-    def say(self, rows: pl.DataFrame) -> Side:
+    def predict(self, rows: pl.DataFrame) -> Side:
         return self.side
 
 
@@ -192,7 +192,7 @@ def settle() -> Callable[..., tuple[Judged, Decision]]:
         champion: Candidate | None,
         *,
         rows: pl.DataFrame | None = None,
-        afresh: Any = None,
+        reloaded: Any = None,
         baselines: Mapping[str, Any] | None = None,
         seeds: int = SEEDS,
         notes: tuple[str, ...] = (),
@@ -202,15 +202,17 @@ def settle() -> Callable[..., tuple[Judged, Decision]]:
     ) -> tuple[Judged, Decision]:
         rows = holdout_of(task) if rows is None else rows
         rows = rows if groups else rows.drop(f"{GROUP}member", strict=False)
-        if afresh is None:
+        if reloaded is None:
             real = type(challenger) is Candidate
-            afresh = (
-                challenger.model.predict_rows(rows) if real else challenger.see(rows).prediction
+            reloaded = (
+                challenger.model.predict_rows(rows)
+                if real
+                else challenger.predict_unseen(rows).prediction
             )
         baselines = baselines_of(task, rows.height) if baselines is None else baselines
         params = params_of(task, seeds, **gate)
         judged = judge(rows, challenger, champion, baselines, params, notes, refresh=refresh)
-        far = distance(afresh, judged.predictions["challenger"])
+        far = distance(reloaded, judged.predictions["challenger"])
         judged = replace(judged, evidence=replace(judged.evidence, reload=far))
         return judged, decide(judged.evidence, params.gate)
 

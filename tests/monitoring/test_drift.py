@@ -113,14 +113,17 @@ def test_margins_are_those_of_the_past_and_of_the_parameters() -> None:
     ]
     params = Drift(smallest_shift=0.03, columns={"n1": 0.2})
     batch = summed(draw(9).with_columns(pl.col("n0") + 0.35, pl.col("n1") + 0.3))
-    found = {one.shift.key: one for one in find_drift(batch, pool(uneven), uneven, params).columns}
+    found = {
+        column.shift.key: column
+        for column in find_drift(batch, pool(uneven), uneven, params).columns
+    }
     far = usual(uneven)
     assert found["n0"].shift.margin == pytest.approx(margin_of(far["n0"], 0.03))
     assert found["n1"].shift.margin == pytest.approx(margin_of(far["n1"], 0.2))
     assert not found["n0"].drifted, "batches were as far from one another before"
     assert not found["n1"].drifted, "its own margin is wider"
     strict = find_drift(batch, pool(uneven), [], replace_smallest(params, 0.01)).columns
-    assert {one.shift.key for one in strict if one.drifted} == {"n0"}
+    assert {column.shift.key for column in strict if column.drifted} == {"n0"}
 
 
 def replace_smallest(params: Drift, smallest: float) -> Drift:
@@ -137,14 +140,17 @@ def no_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_p_values_are_corrected_for_the_number_of_columns(confidence: float) -> None:
     frame = draw(40).with_columns(pl.col(f"n{at}") + 0.14 + 0.01 * at for at in range(6))
     found = report(frame, Drift(confidence=confidence)).columns
-    plain = [one.shift.p for one in found]
-    assert [one.p for one in found] == pytest.approx(stats.false_discovery_control(plain))
-    assert [one.drifted for one in found] == [one.p <= 1 - confidence for one in found]
-    assert all(one.p >= one.shift.p for one in found)
+    plain = [column.shift.p for column in found]
+    assert [column.p for column in found] == pytest.approx(stats.false_discovery_control(plain))
+    assert [column.drifted for column in found] == [column.p <= 1 - confidence for column in found]
+    assert all(column.p >= column.shift.p for column in found)
     shifts = measure(
-        summed(frame), pool(past()), {one.shift.key: one.shift.margin for one in found}, confidence
+        summed(frame),
+        pool(past()),
+        {column.shift.key: column.shift.margin for column in found},
+        confidence,
     )
-    assert tuple(one.shift for one in found) == shifts
+    assert tuple(column.shift for column in found) == shifts
 
 
 def test_auc_against_scikit_learn_and_its_error_against_many_draws() -> None:
@@ -207,9 +213,9 @@ def test_how_well_past_batches_are_told_apart_goes_into_the_margin() -> None:
 
 
 def test_the_same_seed_gives_the_same() -> None:
-    one, same, other = (report(draw(50), seed=seed) for seed in (1, 1, 2))
-    assert one == same
-    assert one.auc != other.auc
+    first, same, other = (report(draw(50), seed=seed) for seed in (1, 1, 2))
+    assert first == same
+    assert first.auc != other.auc
 
 
 @pytest.mark.parametrize("rows", [0, 1, 50])

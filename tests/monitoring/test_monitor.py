@@ -14,7 +14,7 @@ import pytest
 from evergreen.evaluation.metrics import METRICS, measure
 from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL, TIME
-from evergreen.monitoring.monitor import Reference, Seen, say, see, window_of
+from evergreen.monitoring.monitor import Observation, Reference, observe, predict, window_of
 from evergreen.monitoring.performance import measure_live
 from evergreen.statistics.sketch import Sketch, sketch
 
@@ -54,17 +54,23 @@ def known(world: Any) -> Any:
     return make
 
 
-def look(known: Any, world: Any, task: str, rows: pl.DataFrame, **more: Any) -> Seen:
-    lived = more.pop("lived", None)
-    return see(
-        "new", rows, summary(rows, world.features), lived, known(task), world.params(task), **more
+def look_at(known: Any, world: Any, task: str, rows: pl.DataFrame, **more: Any) -> Observation:
+    labelled_later = more.pop("labelled_later", None)
+    return observe(
+        "new",
+        rows,
+        summary(rows, world.features),
+        labelled_later,
+        known(task),
+        world.params(task),
+        **more,
     )
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_an_ordinary_batch_is_as_expected(task: str, known: Any, world: Any) -> None:
     rows = later(world.draw_rows(task, 1500, 9, "holdout"))
-    seen = look(known, world, task, rows)
+    seen = look_at(known, world, task, rows)
     assert (seen.rows, seen.labelled, seen.drift.drifted, seen.drift.label_drifted) == (
         1500,
         1500,
@@ -74,14 +80,14 @@ def test_an_ordinary_batch_is_as_expected(task: str, known: Any, world: Any) -> 
     assert (seen.start, seen.end) == (rows[TIME].min(), rows[TIME].max())
     model = known(task).model
     y, p = model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
-    assert {name: one.value for name, one in seen.real.items()} == pytest.approx(
+    assert {name: estimate.value for name, estimate in seen.real.items()} == pytest.approx(
         measure(task, y, p)
     )
     metric = METRICS[task][0]
     expected = known(task).expected[metric]
     assert expected.low < seen.real[metric].high
     assert seen.real[metric].low < expected.high
-    assert "prediction" in {one.shift.column for one in seen.drift.columns}
+    assert "prediction" in {column.shift.column for column in seen.drift.columns}
     if task != "regression":
         assert seen.estimated[metric].low < seen.real[metric].high
         assert seen.real[metric].low < seen.estimated[metric].high
@@ -91,16 +97,16 @@ def test_an_ordinary_batch_is_as_expected(task: str, known: Any, world: Any) -> 
 
 def test_a_shifted_feature_is_named(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout")).with_columns(pl.col("first") + 1)
-    seen = look(known, world, "binary", rows)
+    seen = look_at(known, world, "binary", rows)
     assert seen.drift.drifted == ("first",)
     assert not seen.answered
 
 
 def test_without_labels_only_an_estimate_is_there(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout"))
-    seen = look(known, world, "binary", rows.drop(LABEL))
+    seen = look_at(known, world, "binary", rows.drop(LABEL))
     assert (seen.labelled, seen.real, seen.answered) == (0, {}, False)
-    assert seen.estimated == look(known, world, "binary", rows).estimated
+    assert seen.estimated == look_at(known, world, "binary", rows).estimated
 
 
 @pytest.mark.parametrize(("share", "answered"), [(1.0, True), (0.5, True), (0.49, False)])
@@ -112,12 +118,12 @@ def test_labels_that_come_later_are_measured_on_predictions_made_before(
     keys = [name for name in rows.columns if name.startswith(KEY)]
     kept = rows.select(*keys, TIME).with_columns(prediction=p)
     some = int(1500 * share)
-    lived = kept[:some].with_columns(rows[LABEL][:some])
-    seen = see(
+    labelled_later = kept[:some].with_columns(rows[LABEL][:some])
+    seen = observe(
         "new",
         kept,
         summary(rows.drop(LABEL), world.features),
-        lived,
+        labelled_later,
         known("binary"),
         world.params("binary"),
     )
@@ -128,7 +134,7 @@ def test_labels_that_come_later_are_measured_on_predictions_made_before(
 
 def test_what_was_seen_survives_json_and_is_what_the_policy_needs(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout"))
-    seen = look(known, world, "binary", rows, unfit=("first is odd",))
+    seen = look_at(known, world, "binary", rows, unfit=("first is odd",))
     window = window_of(json.loads(json.dumps(seen.as_plain())), "roc_auc")
     assert (window.batch, window.end, window.rows, window.labelled) == ("new", seen.end, 1500, 1500)
     assert (window.real, window.estimated) == (seen.real["roc_auc"], seen.adjusted["roc_auc"])
@@ -137,9 +143,11 @@ def test_what_was_seen_survives_json_and_is_what_the_policy_needs(known: Any, wo
 
 def test_an_estimate_that_was_wrong_before_is_trusted_less(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout"))
-    plain = look(known, world, "binary", rows).as_plain()
+    plain = look_at(known, world, "binary", rows).as_plain()
     wrong = plain | {"real": {"roc_auc": {"value": 0.6, "low": 0.59, "high": 0.61}}}
-    wide, narrow = (look(known, world, "binary", rows, earlier=[one]) for one in (wrong, plain))
+    wide, narrow = (
+        look_at(known, world, "binary", rows, earlier=[batch]) for batch in (wrong, plain)
+    )
     assert narrow.adjusted["roc_auc"] == narrow.estimated["roc_auc"]
     assert wide.adjusted["roc_auc"].low < narrow.adjusted["roc_auc"].low - 0.1
     assert wide.adjusted["roc_auc"].value == narrow.adjusted["roc_auc"].value
@@ -152,8 +160,8 @@ def test_what_a_model_says_is_taken_as_it_was_kept(world: Any) -> None:
     kept = pl.DataFrame(
         {f"prediction_{name}": said[:, at] for at, name in enumerate(model.encoder.classes)}
     )
-    assert say(model, kept).tolist() == said.tolist()
-    assert say(model, rows).tolist() == model.predict_rows(rows).tolist()
+    assert predict(model, kept).tolist() == said.tolist()
+    assert predict(model, rows).tolist() == model.predict_rows(rows).tolist()
 
 
 def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> None:
@@ -174,6 +182,6 @@ def test_a_class_that_the_champion_never_met_does_not_stop_the_watch(
     odd = rows.with_columns(
         pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("Delayd")).otherwise(LABEL).alias(LABEL)
     )
-    seen = look(known, world, "multiclass", odd)
+    seen = look_at(known, world, "multiclass", odd)
     assert (seen.labelled, seen.rows) == (1499, 1500)
     assert np.isfinite(seen.real["accuracy"].value)

@@ -1,4 +1,6 @@
-"""Retrain: every rule with a case that meets it and one that breaks it, at each edge; and what must never matter."""
+"""Retrain: every rule with a case that meets it and one that breaks it, at each edge; and what must
+never matter.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,21 @@ DEFAULT = Retrain()
 # --------------------------------------------------------------------------------------------------
 
 NAMES = [
-    "new batch", "fit", "fresh", "no loss", "no label drift", "no expected loss", "growth", "age", "no drift", "no sign", "order",
-    "cooldown", "new rows", "budget",
-]  # fmt: skip
+    "new batch",
+    "fit",
+    "fresh",
+    "no loss",
+    "no label drift",
+    "no expected loss",
+    "growth",
+    "age",
+    "no drift",
+    "no sign",
+    "order",
+    "cooldown",
+    "new rows",
+    "budget",
+]
 
 
 # --- edges
@@ -51,13 +65,23 @@ values = st.one_of(st.none(), st.floats(0.5, 0.75).map(around))
 windows_of = st.lists(
     st.builds(
         lambda at, real, estimated, drifted, moved, unfit: window(
-            at, real=real, labelled=900 * (real is not None), estimated=estimated, drifted=("a",) * drifted,
-            label_drifted=moved, unfit=("stale",) * unfit,
+            at,
+            real=real,
+            labelled=900 * (real is not None),
+            estimated=estimated,
+            drifted=("a",) * drifted,
+            label_drifted=moved,
+            unfit=("stale",) * unfit,
         ),
-        st.integers(-1, 8), values, values, st.booleans(), st.booleans(), st.integers(0, 9).map(lambda at: at == 9),
+        st.integers(-1, 8),
+        values,
+        values,
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 9).map(lambda at: at == 9),
     ),
     max_size=8,
-)  # fmt: skip
+)
 ACTIONS = ("nothing", "watch", "retrain")
 
 
@@ -68,7 +92,7 @@ ACTIONS = ("nothing", "watch", "retrain")
 def test_where_all_is_well_nothing_is_done_and_every_rule_is_shown():
     decision = decided(each())
     assert (decision.action, broken(decision)) == ("nothing", set())
-    assert decision.reasons == ("nothing speaks against the champion, version 3",)
+    assert decision.reasons == ("no reason to replace the champion, version 3",)
     assert [rule["name"] for rule in decision.rules] == NAMES
 
 
@@ -80,7 +104,7 @@ def test_neither_order_nor_a_flood_of_the_same_windows_plays_a_part(action, wind
 
 
 def test_times_with_and_without_zone_are_an_error_and_all_with_zone_are_not():
-    zoned = [replace(one, end=one.end.replace(tzinfo=UTC)) for one in each(**LOST)]
+    zoned = [replace(batch, end=batch.end.replace(tzinfo=UTC)) for batch in each(**LOST)]
     with pytest.raises(
         InputError, match=r"with a time zone .* and without .* give all batches times of one kind"
     ):
@@ -92,13 +116,16 @@ def test_times_with_and_without_zone_are_an_error_and_all_with_zone_are_not():
 @given(windows_of, st.floats(0, 0.3))
 @settings(deadline=None, max_examples=200)
 def test_more_loss_never_makes_it_less_urgent(seen, more):
-    def worse(one: Estimate | None) -> Estimate | None:
-        return one and Estimate(one.value - more, one.low - more, one.high - more)
+    def worse(estimate: Estimate | None) -> Estimate | None:
+        return estimate and Estimate(
+            estimate.value - more, estimate.low - more, estimate.high - more
+        )
 
     # One entry of each batch: else another may come to count
-    order = {one.batch: one for one in seen}
+    order = {batch.batch: batch for batch in seen}
     fallen = [
-        replace(one, real=worse(one.real), estimated=worse(one.estimated)) for one in order.values()
+        replace(batch, real=worse(batch.real), estimated=worse(batch.estimated))
+        for batch in order.values()
     ]
     before, after = decided(list(order.values())), decided(fallen)
     assert ACTIONS.index(after.action) >= (2 if before.action == "retrain" else 0)
@@ -118,16 +145,18 @@ def test_a_decision_is_kept_as_plain_values(windows):
     plain = json.loads(json.dumps(decision.as_plain()))
     assert plain["evidence"]["rules"] == decision.rules
     assert plain["evidence"]["retrain"] == DEFAULT.model_dump()
-    assert [one["batch"] for one in plain["evidence"]["windows"]] == [one.batch for one in windows]
+    assert [window["batch"] for window in plain["evidence"]["windows"]] == [
+        window.batch for window in windows
+    ]
     assert plain["evidence"]["life"]["learnt_until"] == START.isoformat()
     assert len(decision.as_markdown().splitlines()) == 4 + len(decision.rules)
 
 
 def test_values_are_frozen():
-    for one, name in (
+    for value, name in (
         (window(1), "rows"),
         (champion(), "version"),
         (find_loss("mae", GOOD, BAD), "low"),
     ):
         with pytest.raises(AttributeError):
-            setattr(one, name, 1)
+            setattr(value, name, 1)

@@ -60,7 +60,9 @@ def test_how_sure_it_has_to_be_is_how_wide_it_is(world: Any) -> None:
         world.draw_rows("binary", 2000, 5),
         world.holdout("binary"),
     )
-    likely, sure = (stale(world, champion, newer, later, "binary", one) for one in (0.75, 0.975))
+    likely, sure = (
+        stale(world, champion, newer, later, "binary", probability) for probability in (0.75, 0.975)
+    )
     assert likely.value == sure.value
     assert sure.value - sure.low == pytest.approx(
         (likely.value - likely.low) * 1.96 / 0.674, rel=0.2

@@ -64,7 +64,7 @@ def test_the_newest_entry_of_a_batch_counts_and_of_these_the_one_with_most_label
     early = [unlabelled(at, **MOVED) for at in (1, 2, 3)]
     late = [window(at, **LOST) for at in (1, 2, 3)]
     assert decided([*late, *early]).action == "retrain"
-    longer = [replace(one, end=one.end + timedelta(hours=1)) for one in early]
+    longer = [replace(batch, end=batch.end + timedelta(hours=1)) for batch in early]
     assert decided([*late, *longer]).action == "watch"
 
 

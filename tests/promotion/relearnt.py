@@ -29,7 +29,7 @@ def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidat
 
 def refit_of(judged: Candidate, rows: pl.DataFrame, world: Any) -> Candidate:
     """The candidate trained on the holdout as well, and what was said of it before."""
-    said = judged.see(rows)
+    said = judged.predict_unseen(rows)
     held_out = HeldOut.of(hash_rows(rows), said.prediction, said.seeds)
     learnt = Learnt(np.concatenate([judged.model.learnt.keys, hash_rows(rows)]), "2013-05-01")
     return replace(relearnt(judged, learnt.keys, learnt.newest), held_out=lambda: held_out)

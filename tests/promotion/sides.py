@@ -24,7 +24,9 @@ def draw_side(
     seeds: int = 3,
     averaged: bool = False,
 ) -> Side:
-    """Predictions that know the label the better the higher `skill`; the packaged one is the middle seed."""
+    """Predictions that know the label the better the higher `skill`; the packaged one is the middle
+    seed.
+    """
 
     def predict() -> Array:
         if task == "regression":
@@ -40,9 +42,9 @@ def draw_side(
     )
 
 
-def width(one: Difference | None) -> float:
-    assert one
-    return one.high - one.low
+def width(lead: Difference | None) -> float:
+    assert lead
+    return lead.high - lead.low
 
 
 def hits(share: float, rows: int, start: int = 0) -> Array:

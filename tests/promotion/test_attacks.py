@@ -1,4 +1,5 @@
-"""Attacks: what must never become champion is refused for its own reason, and what is truly better gets in.
+"""Attacks: what must never become champion is refused for its own reason, and what is truly better
+gets in.
 
 Really trained models on made-up rows; the champion has learnt from 400 of them and is decent.
 """
@@ -127,7 +128,7 @@ def test_a_model_that_has_learnt_the_holdout_is_refused_by_name(task, world, set
     _, decision = settle(task, challenger, world.champion(task))
     assert decision.action == REFUSE
     assert (
-        "1,500 of 1,500 rows of the comparison were learnt from by the challenger"
+        "1,500 of 1,500 rows of the comparison were in the training data of the challenger"
         in broken(decision)["comparable"]
     )
 
@@ -167,7 +168,9 @@ def test_the_holdout_under_other_keys_stops_the_run_before_training(world):
 
 
 def test_a_model_that_is_better_but_for_one_slice_is_refused_by_its_name(world, settle):
-    """It has learnt from many more rows, but in the smallest place two labels of three were turned round."""
+    """It has learnt from many more rows, but in the smallest place two labels of three were turned
+    round.
+    """
     rows = world.draw_rows("binary", 4000, 2)
     turned = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
     wrong = (pl.col("place") == "dell") & (pl.int_range(pl.len()) % 3 > 0)
@@ -185,7 +188,9 @@ def test_a_model_that_is_better_but_for_one_slice_is_refused_by_its_name(world, 
 
 
 def test_a_model_that_treats_a_group_otherwise_is_refused_by_its_name(world, settle):
-    """Two of three labels of "them" were turned to no where it has learnt; the rows themselves treat all alike."""
+    """Two of three labels of "them" were turned to no where it has learnt; the rows themselves
+    treat all alike.
+    """
     rows = world.draw_rows("binary", 6000, 2)
     held = (pl.col(f"{GROUP}member") == "them") & (pl.int_range(pl.len()) % 3 > 0)
     rows = rows.with_columns(pl.when(held).then(pl.lit("no")).otherwise(pl.col(LABEL)).alias(LABEL))
@@ -198,9 +203,9 @@ def test_a_model_that_treats_a_group_otherwise_is_refused_by_its_name(world, set
 class Squared(Candidate):
     """A candidate whose probabilities are squared: their order stays."""
 
-    def say(self, rows: pl.DataFrame) -> Side:
-        side = super().say(rows)
-        return Side(side.prediction**2, tuple(one**2 for one in side.seeds))
+    def predict(self, rows: pl.DataFrame) -> Side:
+        side = super().predict(rows)
+        return Side(side.prediction**2, tuple(seed**2 for seed in side.seeds))
 
 
 def test_squared_probabilities_are_refused_though_their_order_is_better(world, settle):
@@ -245,9 +250,11 @@ def folder(world, tmp_path):
 
 
 def test_a_package_that_is_as_it_was_says_the_same(folder, world, settle):
-    afresh = read_package(folder).predict_rows(world.holdout("binary"))
+    reloaded = read_package(folder).predict_rows(world.holdout("binary"))
     assert (
-        settle("binary", world.better("binary"), world.champion("binary"), afresh=afresh)[1].action
+        settle("binary", world.better("binary"), world.champion("binary"), reloaded=reloaded)[
+            1
+        ].action
         == PROMOTE
     )
 
@@ -265,7 +272,9 @@ def test_a_model_file_that_was_altered_after_registration_is_not_loaded(folder):
 
 @pytest.mark.parametrize("other", ["another seed", "another level"])
 def test_an_altered_package_with_matching_checksums_is_refused(other, folder, world, settle):
-    """Written anew with all its checksums: what it says gives it away, be it one level of one category."""
+    """Written anew with all its checksums: what it says gives it away, be it one level of one
+    category.
+    """
     better = world.better("binary")
     model = better.model
     boosters = {model.seeds[0]: better.seeds[[*range(10, 14)].index(model.seeds[0])]}
@@ -275,8 +284,8 @@ def test_an_altered_package_with_matching_checksums_is_refused(other, folder, wo
     else:
         encoder = replace(encoder, levels={"place": ("ash", "bay", "cove", "deli")})
     write_package(folder, Model(encoder, boosters, model.learnt))
-    afresh = read_package(folder).predict_rows(world.holdout("binary"))
-    _, decision = settle("binary", better, world.champion("binary"), afresh=afresh)
+    reloaded = read_package(folder).predict_rows(world.holdout("binary"))
+    _, decision = settle("binary", better, world.champion("binary"), reloaded=reloaded)
     assert list(broken(decision)) == ["reload"]
     assert "in a fresh process predicts otherwise, by up to 0." in broken(decision)["reload"]
 
@@ -300,8 +309,8 @@ def test_one_leaf_that_was_altered_is_enough(world, settle):
     altered = Model(
         better.model.encoder, {seed: bytes(booster.save_raw("ubj"))}, better.model.learnt
     )
-    afresh = altered.predict_rows(world.holdout("binary"))
-    _, decision = settle("binary", better, world.champion("binary"), afresh=afresh)
+    reloaded = altered.predict_rows(world.holdout("binary"))
+    _, decision = settle("binary", better, world.champion("binary"), reloaded=reloaded)
     assert list(broken(decision)) == ["reload"]
 
 
@@ -330,8 +339,8 @@ def spoilt(kind: str, share: float, rows: pl.DataFrame, world: Any) -> pl.DataFr
             for name in ("first", "second")
         ]
         return rows.with_columns(
-            one.cast(pl.Float32).alias(name)
-            for one, name in zip(moved, ("first", "second"), strict=True)
+            column.cast(pl.Float32).alias(name)
+            for column, name in zip(moved, ("first", "second"), strict=True)
         )
     source = np.where(
         np.arange(rows.height) < share * rows.height,
@@ -342,7 +351,9 @@ def spoilt(kind: str, share: float, rows: pl.DataFrame, world: Any) -> pl.DataFr
 
 
 def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, float]:
-    """Let the newest batch refresh a champion as the flow does; returns what is decided, and the true AUC it brings."""
+    """Let the newest batch refresh a champion as the flow does; returns what is decided, and the
+    true AUC it brings.
+    """
     task, params = "binary", world.params("binary").model_copy(update={"train": world.quick})
     earlier, between = world.draw_rows(task, 2000, 2), world.draw_rows(task, 1500, 0, "validation")
     champion = world.learn(task, earlier, version="1", model="mean")
@@ -362,7 +373,7 @@ def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, fl
     people = world.draw_rows(task, 20_000, 77, "holdout")
     y = world.encoder(task).transform_label(people[LABEL])
     new, old = (
-        measure(task, y, one.model.predict_rows(people))["roc_auc"] for one in (live, champion)
+        measure(task, y, model.model.predict_rows(people))["roc_auc"] for model in (live, champion)
     )
     return decision, new - old
 
@@ -399,7 +410,9 @@ def test_a_poisoned_newest_batch_does_no_harm_that_matters(kind, share, world, s
 
 
 def test_a_newest_batch_with_all_labels_turned_round_is_refused_for_what_it_teaches(world, settle):
-    """Whatever the champion is asked about it, the challenger answers the same: only the refit would know."""
+    """Whatever the champion is asked about it, the challenger answers the same: only the refit
+    would know.
+    """
     rows = world.draw_rows("binary", 1500, 8, "holdout")
     decision, gain = go_live(spoilt("labels turned round", 1.0, rows, world), world, settle)
     assert gain < -0.05
@@ -454,11 +467,13 @@ def pool_of(
     """The predictions of many seeds of one way of training for many rows, shape (seeds, rows)."""
     candidate = learn(task, draw(task, rows, 1), seeds=range(POOL))
     x = candidate.model.encoder.transform(draw(task, PEOPLE, 9, "holdout"))
-    return np.array([predict(one, x) for one in candidate.seeds])
+    return np.array([predict(booster, x) for booster in candidate.seeds])
 
 
 def share_promoted(task: str, rows: int, sweep: int, trials: int, world: Any, settle: Any) -> float:
-    """How often a sweep from `rows` rows is promoted over one from 400, no seed on both sides, on newly drawn rows."""
+    """How often a sweep from `rows` rows is promoted over one from 400, no seed on both sides, on
+    newly drawn rows.
+    """
     old, new = (pool_of(world.learn, world.draw_rows, task, count) for count in (400, rows))
     people = world.draw_rows(task, PEOPLE, 9, "holdout").drop(f"{SLICE}place")  # they only refuse
     promoted = []
@@ -466,7 +481,7 @@ def share_promoted(task: str, rows: int, sweep: int, trials: int, world: Any, se
         draw = np.random.default_rng([1, trial])
         some, seeds = np.sort(draw.choice(PEOPLE, ROWS, replace=False)), draw.permutation(POOL)
         sides = [
-            Side(pool[mine[0]][some], tuple(pool[one][some] for one in mine))
+            Side(pool[mine[0]][some], tuple(pool[seed][some] for seed in mine))
             for pool, mine in ((old, seeds[:sweep]), (new, seeds[sweep : 2 * sweep]))
         ]
         champion, challenger = (
@@ -482,17 +497,22 @@ def share_promoted(task: str, rows: int, sweep: int, trials: int, world: Any, se
 
 @pytest.mark.parametrize("sweep", [3, 8])
 def test_the_champion_with_other_seeds_is_rarely_promoted(sweep, world, settle):
-    """At most in 5% of 60 trials: `low > 0` alone lets 2.5% through, and then four or more have a chance of 6%."""
+    """At most in 5% of 60 trials: `low > 0` alone lets 2.5% through, and then four or more have a
+    chance of 6%.
+    """
     assert share_promoted("regression", 400, sweep, 60, world, settle) <= 0.05
 
 
 def test_what_is_truly_better_is_mostly_promoted(world, settle):
-    """A gate that refuses everything would pass every test above. Ten times the rows; of 20 trials, 16."""
+    """A gate that refuses everything would pass every test above. Ten times the rows; of 20 trials,
+    16.
+    """
     assert share_promoted("regression", 4000, 8, 20, world, settle) >= 0.8
 
 
 def test_a_first_model_that_has_learnt_nothing_is_rarely_promoted(world, settle):
-    """Labels that nothing tells: at most in 5% of 60 trials may it pass for better than a constant and a linear model.
+    """Labels that nothing tells: at most in 5% of 60 trials may it pass for better than a constant
+    and a linear model.
 
     Its seeds learn from the same rows and so are much alike.
     """
@@ -514,7 +534,9 @@ def test_a_first_model_that_has_learnt_nothing_is_rarely_promoted(world, settle)
 
 
 def test_few_rows_do_not_make_a_true_probability_uncalibrated(world, settle):
-    """A first model that says each row's true chance, on 100 rows: at most one trial of ten may call that wrong."""
+    """A first model that says each row's true chance, on 100 rows: at most one trial of ten may
+    call that wrong.
+    """
     rows, refused = world.draw_rows("binary", 100, 5, "holdout").drop(f"{SLICE}place"), []
     for trial in range(20):
         draw = np.random.default_rng([6, trial])
@@ -545,8 +567,8 @@ def test_rows_of_one_day_are_no_independent_witnesses(world, settle):
     for _ in range(60):
         told = [y + draw.normal(size=600) + draw.normal(size=30)[day] for _ in range(2)]
         champion, challenger = (
-            world.tell("regression", Side(one, (one,) * 4), name)
-            for name, one in zip("12", told, strict=True)
+            world.tell("regression", Side(predicted, (predicted,) * 4), name)
+            for name, predicted in zip("12", told, strict=True)
         )
         judged, _ = settle("regression", challenger, champion, rows=rows, baselines={})
         found = judged.evidence.comparison.whole["rmse"]
@@ -555,7 +577,9 @@ def test_rows_of_one_day_are_no_independent_witnesses(world, settle):
 
 
 def test_a_slice_that_falls_far_is_seen_with_three_seeds(world, settle):
-    """Twenty slices of 150 rows; in one, right answers fall from 80% to 60%, while they rise in the others."""
+    """Twenty slices of 150 rows; in one, right answers fall from 80% to 60%, while they rise in the
+    others.
+    """
     rows, place, seen = world.draw_rows("multiclass", 3000, 7, "holdout"), np.arange(3000) % 20, []
     rows = rows.with_columns(pl.Series(f"{SLICE}place", [f"level {at:02}" for at in place]))
     y = world.encoder("multiclass").transform_label(rows[LABEL]).astype(int)
@@ -563,7 +587,7 @@ def test_a_slice_that_falls_far_is_seen_with_three_seeds(world, settle):
     def answer(edge: Any, hard: Any, draw: np.random.Generator) -> Side:
         own = 0.8 * hard + 0.5 * draw.normal(size=3000)
         wrong = [own + 0.33 * draw.normal(size=3000) > edge for _ in range(3)]
-        members = tuple(np.eye(3)[(y + one) % 3] for one in wrong)
+        members = tuple(np.eye(3)[(y + shift) % 3] for shift in wrong)
         return Side(members[0], members)
 
     for trial in range(10):

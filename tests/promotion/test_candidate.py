@@ -14,11 +14,11 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 def test_rows_that_it_has_not_learnt_from_are_predicted_by_the_live_model(world):
     rows = world.holdout("binary")
     live = refit_of(world.champion("binary"), rows[:700], world)
-    side, whole = live.see(rows), live.say(rows)
+    side, whole = live.predict_unseen(rows), live.predict(rows)
     # Here both are of the same boosters
     np.testing.assert_array_equal(side.prediction, whole.prediction)
     shifted = replace(live.held_out(), packaged=live.held_out().packaged + 1)
-    moved = replace(live, held_out=lambda: shifted).see(rows)
+    moved = replace(live, held_out=lambda: shifted).predict_unseen(rows)
     np.testing.assert_array_equal(
         np.flatnonzero(moved.prediction != side.prediction), np.arange(700)
     )

@@ -1,4 +1,6 @@
-"""Compare: the lead is scikit-learn's, its interval covers the truth, and what cannot be compared is refused."""
+"""Compare: the lead is scikit-learn's, its interval covers the truth, and what cannot be compared
+is refused.
+"""
 
 from __future__ import annotations
 
@@ -57,17 +59,17 @@ KEYS = np.arange(2000, dtype=np.uint64)
     [
         (
             {"challenger": KEYS[:3]},
-            r"^3 of 2,000 rows of the comparison were learnt from by the challenger: ",
+            r"^3 of 2,000 rows of the comparison were in the training data of the challenger, ",
         ),
         (
             {"champion": KEYS[1999:]},
-            r"^1 of 2,000 rows of the comparison were learnt from by the champion: ",
+            r"^1 of 2,000 rows of the comparison were in the training data of the champion, ",
         ),
         (
             {"challenger": KEYS + np.uint64(5000), "champion": KEYS},
-            r"^2,000 of 2,000 .* by the champion: ",
+            r"^2,000 of 2,000 .* of the champion, ",
         ),
-        ({"challenger": np.repeat(KEYS[7:8], 9)}, r"^1 of 2,000 .* by the challenger: "),
+        ({"challenger": np.repeat(KEYS[7:8], 9)}, r"^1 of 2,000 .* of the challenger, "),
     ],
 )
 def test_rows_that_a_model_has_learnt_from_are_counted_and_the_model_is_named(seen, message):
@@ -104,30 +106,30 @@ def test_a_comparison_holds_every_metric_of_the_sweep_and_the_packaged_models(ta
     found = run(task, champion, challenger, y, ash=ash)
     metric = METRICS[task][0]
     each = {
-        name: [measure(task, y, one) for one in side.seeds]
+        name: [measure(task, y, seed) for seed in side.seeds]
         for name, side in (("old", champion), ("new", challenger))
     }
     assert (found.task, found.metric, found.rows) == (task, metric, 300)
     assert list(found.whole) == list(METRICS[task])
-    for name, one in found.whole.items():
+    for name, lead in found.whole.items():
         old, new = (
             float(np.mean([values[name] for values in each[side]])) for side in ("old", "new")
         )
-        assert (one.champion, one.challenger) == pytest.approx((old, new), rel=1e-6)
-        assert one.value == pytest.approx(
+        assert (lead.champion, lead.challenger) == pytest.approx((old, new), rel=1e-6)
+        assert lead.value == pytest.approx(
             old - new if name in LOWER_IS_BETTER else new - old, rel=1e-5
         )
-        assert one.value > 0
-        assert one.low < one.value < one.high
+        assert lead.value > 0
+        assert lead.low < lead.value < lead.high
     assert found.models
     packaged = [measure(task, y, side.prediction)[metric] for side in (champion, challenger)]
     assert (found.models.champion, found.models.challenger) == pytest.approx(packaged, rel=1e-6)
     part = found.slices["ash"]
     assert part
-    shown = np.mean([measure(task, y[ash], one[ash])[metric] for one in challenger.seeds])
+    shown = np.mean([measure(task, y[ash], seed[ash])[metric] for seed in challenger.seeds])
     assert part.challenger == pytest.approx(shown, rel=1e-6)
-    assert found.by_seed["champion"] == pytest.approx([one[metric] for one in each["old"]])
-    assert found.by_seed["challenger"] == pytest.approx([one[metric] for one in each["new"]])
+    assert found.by_seed["champion"] == pytest.approx([values[metric] for values in each["old"]])
+    assert found.by_seed["challenger"] == pytest.approx([values[metric] for values in each["new"]])
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -157,13 +159,15 @@ def test_a_baseline_is_compared_with_the_sweep(task):
 def test_whoever_is_called_champion_the_lead_is_the_same(task, metric):
     y, champion, challenger = draw_case(task)
     rows, pair = Rows(task, y), (Side(champion.prediction), Side(challenger.prediction))
-    one, other = difference(rows, metric, *pair, HOW), difference(rows, metric, *pair[::-1], HOW)
-    assert one
+    lead, other = difference(rows, metric, *pair, HOW), difference(rows, metric, *pair[::-1], HOW)
+    assert lead
     assert other
-    assert (one.champion, one.challenger) == (other.challenger, other.champion)
-    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
-    assert one.probability + other.probability == pytest.approx(1)
-    assert one.value > 0
+    assert (lead.champion, lead.challenger) == (other.challenger, other.champion)
+    assert (lead.value, lead.low, lead.high) == pytest.approx(
+        (-other.value, -other.high, -other.low)
+    )
+    assert lead.probability + other.probability == pytest.approx(1)
+    assert lead.value > 0
 
 
 @pytest.mark.parametrize(("task", "metric"), PAIRS)
@@ -192,7 +196,7 @@ def test_an_ensemble_is_judged_as_the_ensemble_it_is(task):
     found = run(task, champion, challenger, y)
     whole = measure(task, y, challenger.prediction)[metric]
     assert found.whole[metric].challenger == pytest.approx(whole, rel=1e-6)
-    singles = [measure(task, y, one)[metric] for one in challenger.seeds]
+    singles = [measure(task, y, seed)[metric] for seed in challenger.seeds]
     assert found.by_seed["challenger"] == pytest.approx(singles)
     # An ensemble is not its members' mean, so the above says something
     assert abs(whole - np.mean(singles)) > 0.01
@@ -223,7 +227,7 @@ def test_rows_that_are_too_few_say_nothing_as_a_whole_or_as_a_slice(task, rows, 
     y[part] = np.arange(rows) < positives
     assert (run(task, champion, challenger, y, part=part).slices["part"] is not None) == defined
     few = [
-        Side(side.prediction[part], tuple(one[part] for one in side.seeds))
+        Side(side.prediction[part], tuple(seed[part] for seed in side.seeds))
         for side in (champion, challenger)
     ]
     if defined:
@@ -289,7 +293,7 @@ def test_the_more_slices_the_wider_each(task):
         masks = {f"place={at}": np.ones(len(y), bool) for at in range(count)}
         found = compare(Rows(task, y, masks), *sides, {}, METRICS[task][0], how)
         assert len(found.slices) == count
-        assert len({width(one) for one in found.slices.values()}) == 1
+        assert len({width(value) for value in found.slices.values()}) == 1
         widths.append(width(found.slices["place=0"]))
         # All rows are looked at once
         assert width(found.whole[found.metric]) == pytest.approx(widths[0])
@@ -346,7 +350,9 @@ def test_the_probability_is_that_one_seed_beats_another(old, new, expected):
 
 
 def test_the_probability_knows_the_rows_as_well():
-    """100 rows, of which each model has 20 right that the other has wrong, and ten more: z = 10 / sqrt(50) = 1.41."""
+    """100 rows, of which each model has 20 right that the other has wrong, and ten more: z = 10 /
+    sqrt(50) = 1.41.
+    """
     y = np.zeros(100)
     old, new = hits(0.4, 100), hits(0.5, 100, start=20)
     found = difference(
@@ -383,7 +389,9 @@ def test_the_chance_of_being_better_is_the_share_of_the_interval_above_zero(task
 
 @pytest.mark.parametrize(("days", "judged"), [(4, False), (5, True)])
 def test_a_slice_of_few_days_is_too_small_to_judge(days, judged):
-    """Of four days all are worse by chance in one of sixteen slices, however wide the interval is meant to be."""
+    """Of four days all are worse by chance in one of sixteen slices, however wide the interval is
+    meant to be.
+    """
     y, champion, challenger = draw_case("binary")
     blocks = np.arange(len(y)) % 30
     rows = Rows("binary", y, {"some": blocks < days}, blocks)

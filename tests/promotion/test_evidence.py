@@ -1,4 +1,4 @@
-"""Judge: what the gate is told of two candidates, and what keeps them from being compared, by name."""
+"""Evidence: what the gate knows of two candidates, and what keeps them from being compared."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
     )
     assert evidence.comparison.metric == metric
     assert evidence.comparison.rows == rows.height
-    for name, one in (("champion", champion), ("challenger", challenger)):
-        assert judged.predictions[name].tobytes() == one.model.predict_rows(rows).tobytes()
-        alone = [measure(task, y, predict(booster, x))[metric] for booster in one.seeds]
+    for name, side in (("champion", champion), ("challenger", challenger)):
+        assert judged.predictions[name].tobytes() == side.model.predict_rows(rows).tobytes()
+        alone = [measure(task, y, predict(booster, x))[metric] for booster in side.seeds]
         assert evidence.comparison.by_seed[name] == pytest.approx(alone)
     assert evidence.calibration == tuple(
         calibration_error(task, y, judged.predictions[name]) for name in ("champion", "challenger")
@@ -87,8 +87,8 @@ def test_without_a_champion_the_challenger_is_judged_alone(task, world, settle):
 def test_a_mean_of_seeds_is_compared_as_the_mean(task, world, settle):
     mean, rows = world.better(task, "mean"), world.holdout(task)
     judged, _ = settle(task, mean, world.champion(task))
-    assert mean.see(rows).averaged
-    assert not world.better(task).see(rows).averaged
+    assert mean.predict_unseen(rows).averaged
+    assert not world.better(task).predict_unseen(rows).averaged
     metric = METRICS[task][0]
     found = judged.evidence.comparison
     shown = measure(task, judged.y, judged.predictions["challenger"])[metric]
@@ -196,7 +196,7 @@ def test_a_slice_holds_the_rows_of_its_value(world, settle):
         challenger.model.encoder.transform(rows),
         challenger.model.encoder.transform_label(rows[LABEL]),
     )
-    alone = [measure("regression", y, predict(one, x))["rmse"] for one in challenger.seeds]
+    alone = [measure("regression", y, predict(seed, x))["rmse"] for seed in challenger.seeds]
     assert found["place=bay"].challenger == pytest.approx(np.mean(alone))
 
 
@@ -204,9 +204,9 @@ def test_sixty_slices_are_all_looked_at(world, settle):
     column = [f"level {at % 60:02}" for at in range(60 * 40)]
     found = slices_of(column, world, settle)
     assert len(found) == 60
-    known = [one for one in found.values() if one]
+    known = [lead for lead in found.values() if lead]
     assert len(known) == 60
-    assert min(one.high - one.low for one in known) > 0
+    assert min(lead.high - lead.low for lead in known) > 0
 
 
 def test_a_row_whose_group_is_not_known_is_in_a_group_too(world, settle):
@@ -260,9 +260,8 @@ def test_rows_that_one_has_learnt_from_are_a_fault_that_names_it_and_counts_them
     sides[who] = relearnt(sides[who], keys_of(world.holdout(task)[:7]))
     judged, decision = settle(task, sides["challenger"], sides["champion"])
     name = "model (1)" if who == "champion" else "challenger"
-    expected = (
-        f"it cannot be compared: 7 of 1,500 rows of the comparison were learnt from by the {name}"
-    )
+    expected = "it cannot be compared: 7 of 1,500 rows of the comparison were in the training data "
+    expected += f"of the {name}"
     assert decision.action == REFUSE
     assert any(reason.startswith(expected) for reason in decision.reasons)
     assert len(judged.evidence.faults) == 1
@@ -329,7 +328,7 @@ def test_a_champion_that_answers_another_question_goes_by_a_persons_word_only(
     refused = settle("binary", worse, champion)[1]
     assert refused.action == REFUSE  # it has to beat the baselines, as a first one
     assert any(
-        one.startswith("nothing was compared with the champion: ") for one in refused.reasons
+        reason.startswith("nothing was compared with the champion: ") for reason in refused.reasons
     )
 
 
@@ -367,7 +366,7 @@ def test_a_label_that_was_changed_is_seen(was, reason, world, settle):
 
     champion, better = told(world.champion("binary"), **was), told(world.better("binary"))
     _, decision = settle(
-        "binary", better, champion, afresh=better.model.predict_rows(world.holdout("binary"))
+        "binary", better, champion, reloaded=better.model.predict_rows(world.holdout("binary"))
     )
     assert decision.action == (ASK if reason else PROMOTE)
     assert (reason or "") in decision.reasons[0]
@@ -401,7 +400,7 @@ def test_a_champion_is_compared_by_its_own_features(world, settle):
 def test_a_challenger_that_the_rows_do_not_suit_is_an_error(world, settle):
     challenger = with_encoder(world.better("binary"), features=("first", "gone"))
     with pytest.raises(InputError, match=r"the rows lack the feature\(s\) gone"):
-        settle("binary", challenger, world.champion("binary"), afresh=np.zeros(1500))
+        settle("binary", challenger, world.champion("binary"), reloaded=np.zeros(1500))
 
 
 @pytest.mark.slow
@@ -523,7 +522,9 @@ def test_event_times_may_be_days_or_know_their_zone(moment, newest, world, settl
 
 
 def test_an_old_champion_yields_to_its_equal(world, settle):
-    """The same sweep once more is no better, and within a wide margin no worse; only age lets it in."""
+    """The same sweep once more is no better, and within a wide margin no worse; only age lets it
+    in.
+    """
     young, equal = world.champion("regression"), replace(world.champion("regression"), version="2")
     old = relearnt(young, np.array([1], np.uint64), "2012-01-01")
     assert settle("regression", equal, young, margin=0.5)[1].action == REFUSE
@@ -568,36 +569,45 @@ def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, s
 def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_left_out_where_most_remain(
     world, settle
 ):
-    """Late rows, and a cut by time that has moved: the comparison is that on the rows that both can be judged by."""
+    """Late rows, and a cut by time that has moved: the comparison is that on the rows that both can
+    be judged by.
+    """
     rows, challenger = world.holdout("binary"), world.better("binary")
     champion = refit_of(world.champion("binary"), rows, world)
     said = champion.held_out()
     kept = np.isin(hash_rows(rows), said.keys[::3], invert=True)  # of two rows in three it is known
-    some = HeldOut.of(hash_rows(rows)[kept], *(champion_said(champion, rows, kept)))
-    afresh = challenger.model.predict_rows(rows)[kept]
+    some = HeldOut.of(hash_rows(rows)[kept], *(champion_predict_folds(champion, rows, kept)))
+    reloaded = challenger.model.predict_rows(rows)[kept]
     judged, decision = settle(
-        "binary", challenger, replace(champion, held_out=lambda: some), afresh=afresh
+        "binary", challenger, replace(champion, held_out=lambda: some), reloaded=reloaded
     )
     assert decision.action == PROMOTE
     assert "500 of 1,500 rows of the holdout are left out of the comparison" in decision.reasons[-1]
-    alone, _ = settle("binary", challenger, refit_of(world.champion("binary"), rows.filter(kept), world),
-                      rows=rows.filter(kept), baselines={})  # fmt: skip
+    alone, _ = settle(
+        "binary",
+        challenger,
+        refit_of(world.champion("binary"), rows.filter(kept), world),
+        rows=rows.filter(kept),
+        baselines={},
+    )
     assert judged.evidence.comparison.whole == alone.evidence.comparison.whole
     assert len(judged.y) == len(judged.predictions["champion"]) == 1000
     assert len(judged.held_out.keys) == 1500  # what goes live learns from all
 
 
-def champion_said(
+def champion_predict_folds(
     champion: Candidate, rows: pl.DataFrame, kept: Any
 ) -> tuple[Any, tuple[Any, ...]]:
-    side = champion.say(rows)
-    return side.prediction[kept], tuple(one[kept] for one in side.seeds)
+    side = champion.predict(rows)
+    return side.prediction[kept], tuple(seed[kept] for seed in side.seeds)
 
 
 def test_a_champion_that_has_learnt_from_rows_that_are_gone_is_judged_by_the_next_batch(
     world, settle
 ):
-    """The batch that judged it was dropped: nothing is compared on older rows, which it knows, and then again all is."""
+    """The batch that judged it was dropped: nothing is compared on older rows, which it knows, and
+    then again all is.
+    """
     gone, older, later = (world.draw_rows("binary", 1500, seed, "holdout") for seed in (5, 6, 7))
     champion = refit_of(world.champion("binary"), gone, world)
     keys = np.concatenate([champion.model.learnt.keys, hash_rows(older)])
@@ -624,7 +634,9 @@ def test_a_batch_whose_rows_were_replaced_is_judged_by_what_was_said_and_what_is
 def test_the_same_model_before_its_refit_is_a_refresh_that_is_no_worse_and_no_change(
     task, world, settle
 ):
-    """Challenger and champion have learnt from the very same rows by the same seeds: not a row tells them apart."""
+    """Challenger and champion have learnt from the very same rows by the same seeds: not a row
+    tells them apart.
+    """
     champion = world.better(task)
     equal = replace(champion, version="2")
     judged, decision = settle(task, equal, replace(champion, version="1"), refresh=True)
@@ -641,7 +653,7 @@ def test_a_rerun_without_new_data_is_judged_by_what_was_said_before_the_refit(wo
         pl.concat([world.draw_rows("binary", 400, 1), world.holdout("binary")]),
         version="1",
     )
-    said = judged.see(world.holdout("binary"))
+    said = judged.predict_unseen(world.holdout("binary"))
     known = HeldOut.of(hash_rows(world.holdout("binary")), said.prediction, said.seeds)
     champion = replace(live, held_out=lambda: known)
     found, decision = settle("binary", world.better("binary"), champion)
@@ -674,7 +686,7 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
             1 / (1 + np.exp(-(2 * y - 1 + noise * draw.normal(size=len(y)))))
             for _ in range(world.seeds)
         ]
-        return Side(said[0].astype(np.float32), tuple(one.astype(np.float32) for one in said))
+        return Side(said[0].astype(np.float32), tuple(seed.astype(np.float32) for seed in said))
 
     known = world.features[:1] + world.features[2:] if new else world.features
     champion = world.tell("binary", side(3.0), version="1", encoder=world.encoder("binary", known))

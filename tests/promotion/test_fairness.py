@@ -42,14 +42,14 @@ def by_hand(task: str, y: Array, p: Array, group: Array, threshold: float) -> fl
 
 def draw(task: str, rows: int, groups: int, seed: int) -> tuple[Array, Array, Array]:
     """Labels, predictions and groups, all groups alike; each group has both labels."""
-    one = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     group = np.array(["ash", "bay", "cove", "dell"])[np.arange(rows) % groups]
     if task == "regression":
-        y = one.normal(3, 2, rows)
-        return y, y + one.normal(size=rows), group
+        y = generator.normal(3, 2, rows)
+        return y, y + generator.normal(size=rows), group
     classes = 2 if task == "binary" else 3
     y = (np.arange(rows) // groups % classes).astype(np.float32)  # codes as the encoder gives them
-    p = one.random(rows) if task == "binary" else one.dirichlet(np.ones(3), rows)
+    p = generator.random(rows) if task == "binary" else generator.dirichlet(np.ones(3), rows)
     return y, p.astype(np.float32), group
 
 
@@ -175,14 +175,14 @@ def gap_of(p: Array, y: Array, group: Array, task: str = "binary") -> Any:
 
 
 def two_groups(task: str, rows: int, seed: int, worse: float = 0.0) -> tuple[Array, Array, Array]:
-    """Two groups of `rows`; in the second a share `worse` of rows is predicted against its label."""
-    one = np.random.default_rng(seed)
+    """Two groups of `rows`; in the second a share `worse` is predicted against its label."""
+    generator = np.random.default_rng(seed)
     group = np.repeat(["ash", "bay"], rows)
     if task == "regression":
-        y = one.normal(size=2 * rows)
-        return y + one.normal(size=2 * rows) * (1 + worse * (group == "bay")), y, group
-    y = one.integers(0, 2, 2 * rows).astype(float)
-    wrong = one.random(2 * rows) < 0.2 + worse * (group == "bay")
+        y = generator.normal(size=2 * rows)
+        return y + generator.normal(size=2 * rows) * (1 + worse * (group == "bay")), y, group
+    y = generator.integers(0, 2, 2 * rows).astype(float)
+    wrong = generator.random(2 * rows) < 0.2 + worse * (group == "bay")
     said = np.where(wrong, 1 - y, y)
     return (said if task == "binary" else np.column_stack([1 - said, said])), y, group
 
@@ -190,7 +190,7 @@ def two_groups(task: str, rows: int, seed: int, worse: float = 0.0) -> tuple[Arr
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_noise_is_no_difference_between_groups(task):
-    """Two small groups that are treated alike: a difference is sure in at most one trial of twenty."""
+    """Two small groups treated alike: a difference is sure in at most one trial of twenty."""
     sure = [gap_of(*two_groups(task, 60, seed), task).low > 0 for seed in range(200)]
     assert np.mean(sure) <= 0.05
 

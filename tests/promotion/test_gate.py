@@ -644,7 +644,7 @@ def test_a_level_with_a_bar_in_its_name_breaks_no_table():
         (True, "outage", "AGAINST THE GATE by a person: outage"),
     ],
 )
-def test_what_a_person_decides_keeps_what_the_gate_said(override, reason, said):
+def test_what_a_person_decides_keeps_what_the_gate_predict_folds(override, reason, said):
     refused = decide(evidence(reload=0.5), DEFAULT)
     found = approved(refused, reason, override=override)
     assert found == Decision(PROMOTE, (said, *refused.reasons), refused.evidence)

@@ -1,4 +1,6 @@
-"""Influence: a newest batch with wrong labels is found by what it teaches, also where the refit looks as good as before."""
+"""Influence: a newest batch with wrong labels is found by what it teaches, also where the refit
+looks as good as before.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def influence_of(task: str, newest: pl.DataFrame, learner: str, world: Any) -> A
     before, around = (
         tables_of(task, rows, world) for rows in (earlier, pl.concat([earlier, newest]))
     )
-    without, taught = (teach(one, 15, learner, params, "cpu", SLOTS) for one in (before, around))
+    without, taught = (
+        teach(tables, 15, learner, params, "cpu", SLOTS) for tables in (before, around)
+    )
     return find_influence(around, between, without, taught, learner, params)
 
 

@@ -1,4 +1,4 @@
-"""Noise: an interval is as wide as rows and seeds make it, and holds the truth as often as it says."""
+"""Noise: an interval is as wide as rows and seeds make it, and covers the truth as it should."""
 
 from __future__ import annotations
 
@@ -20,34 +20,40 @@ Case = tuple[str, str, Array, Side, Side]  # task, metric, labels, champion, cha
 
 
 def answers(rows: int, seeds: int, scatter: float, draw: np.random.Generator) -> Case:
-    """Two ways of training that are right with 70% and 75%, give or take `scatter` by seed, on rows both find hard."""
+    """Two ways of training that are right with 70% and 75%, give or take `scatter` by seed, on rows
+    both find hard.
+    """
     hard = draw.normal(size=rows)
 
     def side(share: float) -> Side:
         own = draw.normal(size=rows)
         edges = norm.ppf(np.clip(share + scatter * draw.normal(size=seeds), 0.001, 0.999))
         right = (0.7 * hard + np.sqrt(0.51) * own)[None, :] < edges[:, None]
-        members = tuple(np.where(one[:, None], [1.0, 0.0], [0.0, 1.0]) for one in right)
+        members = tuple(np.where(hit[:, None], [1.0, 0.0], [0.0, 1.0]) for hit in right)
         return Side(members[0], members)
 
     return "multiclass", "accuracy", np.zeros(rows), side(0.70), side(0.75)
 
 
 def fickle(rows: int, seeds: int, scatter: float, draw: np.random.Generator) -> Case:
-    """The same, but every seed finds other rows hard: most of what sets seeds apart is which rows there are."""
+    """The same, but every seed finds other rows hard: most of what sets seeds apart is which rows
+    there are.
+    """
     hard = draw.normal(size=rows)
 
     def side(share: float) -> Side:
         edges = norm.ppf(np.clip(share + scatter * draw.normal(size=seeds), 0.001, 0.999))
         right = 0.84 * hard + np.sqrt(0.3) * draw.normal(size=(seeds, rows)) < edges[:, None]
-        members = tuple(np.where(one[:, None], [1.0, 0.0], [0.0, 1.0]) for one in right)
+        members = tuple(np.where(hit[:, None], [1.0, 0.0], [0.0, 1.0]) for hit in right)
         return Side(members[0], members)
 
     return "multiclass", "accuracy", np.zeros(rows), side(0.70), side(0.75)
 
 
 def numbers(rows: int, seeds: int, scatter: float, draw: np.random.Generator) -> Case:
-    """Two ways of training whose errors are normal around a bias that scatters by seed: squared error is known."""
+    """Two ways of training whose errors are normal around a bias that scatters by seed: squared
+    error is known.
+    """
     y, shared = draw.normal(size=rows), draw.normal(size=rows)
 
     def side(deviation: float) -> Side:
@@ -71,7 +77,7 @@ def ranks(rows: int, seeds: int, scatter: float, draw: np.random.Generator) -> C
 
 
 def truth(population: Any, scatter: float) -> float:
-    """The mean over seeds of what infinitely many rows would say, in closed form or by quadrature."""
+    """The mean over seeds for infinitely many rows, in closed form or by quadrature."""
     if population in (answers, fickle):
         return 0.05
     luck, weights = np.polynomial.hermite_e.hermegauss(60)
@@ -149,7 +155,7 @@ def test_the_luck_of_an_ensembles_seeds_is_in_its_interval():
         difference(rows, "roc_auc", champion, Side(mean, seeds, averaged=True), HOW)
         for seeds in (members, ())
     )
-    deviation = np.std([measure("binary", y, one)["roc_auc"] for one in members], ddof=1)
+    deviation = np.std([measure("binary", y, member)["roc_auc"] for member in members], ddof=1)
     assert width(unknown) < 0.02
     # Student's t with 3 degrees of freedom reaches 3.18 standard errors; 200 draws leave its
     # quantiles some 20% loose

@@ -1,4 +1,4 @@
-"""Refit: the live model beside the one that was judged, and beside itself as the registry holds it."""
+"""Refit: the live model beside the judged one, and beside itself as the registry holds it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 )
 def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, world, settle):
     challenger, rows = world.better("regression"), world.holdout("regression")
-    afresh = change(challenger.model.predict_rows(rows))
-    judged, decision = settle("regression", challenger, world.champion("regression"), afresh=afresh)
+    reloaded = change(challenger.model.predict_rows(rows))
+    judged, decision = settle(
+        "regression", challenger, world.champion("regression"), reloaded=reloaded
+    )
     assert judged.evidence.reload == distance
     assert broken(decision) == (
         set() if isinstance(distance, float) and distance == 0 else {"reload"}

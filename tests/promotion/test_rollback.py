@@ -50,7 +50,7 @@ def back(
             lead(),
             "roc_auc",
             set(),
-            "the champion before is better beyond the noise: roc_auc 0.5200",
+            "the previous champion is better beyond the noise: roc_auc 0.5200",
         ),
         (lead(0.001, low=1e-9), lead(1e-9), "roc_auc", set(), "better beyond the noise"),
         (
@@ -74,7 +74,7 @@ def back(
             lead(0.0),
             "roc_auc",
             {"models"},
-            "the two packaged models: the one before is not better",
+            "of the two packaged models the previous one is not better",
         ),
         (lead(-0.1), lead(-0.1), "roc_auc", {"better", "models"}, "not better enough"),
         (lead(0.0005, low=1e-9), lead(), "rmse", set(), "better"),  # a share of the champion's 0.5
@@ -100,7 +100,7 @@ def test_rolling_back_that_is_switched_off_is_told_and_the_comparison_shown_all_
     decision = back(lead(), lead(), rollback="off")
     assert (decision.action, broken(decision)) == ("keep", {"rollback"})
     assert decision.reasons[0].startswith("SWITCHED OFF (retrain.rollback)")
-    assert says(decision, "better").startswith("the champion before is better")
+    assert says(decision, "better").startswith("the previous champion is better")
 
 
 @pytest.mark.parametrize("old_kind", [True, False], ids=["it was never refit", "it was refit"])

@@ -117,7 +117,9 @@ def a_pick(task: str) -> Any:
         both = candidate(task, trees, "trees"), candidate(task, straight, "linear")
         said = {**baselines, "linear": both[1].model.predict_rows(rows)}
         for live in (None, "linear", "xgboost"):
-            told = simplest.pick(known, both[0].see(rows), said, metric, resampling_of(how), live)
+            told = simplest.pick(
+                known, both[0].predict_unseen(rows), said, metric, resampling_of(how), live
+            )
             found.append(plain([told.linear, told.says]))
         champion = candidate(task, 0.6, "1")
         for one in (None, champion):

@@ -31,7 +31,7 @@ from evergreen.statistics.sketch import sketch
 from evergreen.training.tables import Table, Tables
 
 
-def without_fit(seen: monitor.Seen) -> Any:
+def without_fit(seen: monitor.Observation) -> Any:
     """Return what was seen; how well trees tell the batch apart nearly, since they are fitted."""
     told = seen.as_plain()
     drift = told["drift"]
@@ -68,7 +68,7 @@ def watched(task: str) -> Any:
     found: Outputs = {"expected": plain(reference.expected)}
     before: list[Any] = []
     for name, batch in batches.items():
-        seen = monitor.see(
+        seen = monitor.observe(
             name,
             batch,
             summary(batch),
@@ -81,7 +81,7 @@ def watched(task: str) -> Any:
         found[name] = without_fit(seen)
         before.append(seen.as_plain())
     later = rows.select(f"{KEY}id", TIME, LABEL, *NAMES)[:400]
-    seen = monitor.see(
+    seen = monitor.observe(
         "later", rows.drop(LABEL), summary(rows.drop(LABEL)), later, reference, params, before
     )
     found["labels that came later"] = without_fit(seen)

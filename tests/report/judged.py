@@ -39,11 +39,13 @@ def predictions(task, classes, draw):
         s * np.eye(classes)[codes] + (1 - s) * draw.dirichlet(np.ones(classes), 300)
         for s in (0.2, 0.4)
     ]
-    return codes.astype(float), [one[:, 1] for one in told] if task == "binary" else told
+    return codes.astype(float), [p[:, 1] for p in told] if task == "binary" else told
 
 
 def judged_of(task="binary", gain=0.02, champion=True, slices=6, classes=None, seeds=4, **more):
-    """What is known of a challenger that is better by `gain` in all, and differently in each of the slices."""
+    """What is known of a challenger that is better by `gain` in all, and differently in each of the
+    slices.
+    """
     y, (old, new) = predictions(
         task, classes or (2 if task == "binary" else 3), np.random.default_rng(1)
     )
@@ -87,12 +89,12 @@ def texts(axes):
         *axes.get_yticklabels(),
         *(legend.get_texts() if legend else []),
     ]
-    return [one.get_text() for one in words]
+    return [word.get_text() for word in words]
 
 
 def told_by(axes):
     """The words of the list of rules, with their colours."""
-    return [(one.get_text(), to_hex(one.get_color())) for one in axes.texts if one.get_text()]
+    return [(text.get_text(), to_hex(text.get_color())) for text in axes.texts if text.get_text()]
 
 
 def colours_of(axes):

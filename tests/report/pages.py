@@ -8,7 +8,9 @@ VOID = {"meta", "br", "hr"}
 
 
 class Page(HTMLParser):
-    """A page taken apart: tags that were left open or closed out of turn, and the text of cells and open sections."""
+    """A page taken apart: tags that were left open or closed out of turn, and the text of cells and
+    open sections.
+    """
 
     def __init__(self, content: str) -> None:
         super().__init__()

@@ -101,7 +101,8 @@ def test_what_is_beyond_its_bound_comes_first() -> None:
     content = bias_page(WHOLE, "Data bias", Bias(max_left_out=0.1))
     (fault,) = Page(content).found["li"]
     assert fault.startswith(
-        "x of survivorship is 20.00%, more than 10.00% (bias.max_left_out in params.yaml). x differs."
+        "x of survivorship is 20.00%, more than 10.00% (bias.max_left_out in params.yaml). "
+        "x differs."
     )
     assert content.index("<li>") < content.index("<dl")
     assert "li" not in Page(bias_page(WHOLE, "Data bias", Bias())).found
@@ -128,7 +129,7 @@ def test_topics_come_in_order_with_their_notes() -> None:
     page = Page(bias_page(backwards, "Data bias", Bias()))
     assert page.found["h2"] == list(HEADINGS.values())
     assert [note in page.found["p"] for note in NOTES.values()] == [True] * len(HEADINGS)
-    assert {*HEADINGS} == {*NOTES} == {one.topic for one in WHOLE.findings}
+    assert {*HEADINGS} == {*NOTES} == {finding.topic for finding in WHOLE.findings}
     assert Page(bias_page(report(finding("labels")), "Data bias", Bias())).found["h2"] == [
         HEADINGS["labels"]
     ]
@@ -168,7 +169,7 @@ def test_a_finding_without_a_table() -> None:
     ],
 )
 def test_values_by_kind(kind: Kind, value: str | float | None, shown: str) -> None:
-    one = Finding(
+    shown_finding = Finding(
         "sampling",
         "name",
         None,
@@ -177,30 +178,38 @@ def test_values_by_kind(kind: Kind, value: str | float | None, shown: str) -> No
         rows=(("x", value),),
         drawn="it",
     )
-    page = Page(bias_page(report(one), "Data bias", Bias()))
+    page = Page(bias_page(report(shown_finding), "Data bias", Bias()))
     assert page.found["td"] == [shown]
     assert not page.unbalanced
 
 
 @pytest.mark.parametrize(
     ("value", "chance", "kind", "width"),
-    [(0.5, 0.1, "beyond", 62.5), (-0.5, 0.1, "beyond", 62.5), (0.16, 0.1, "within", 20.0), (3.0, 0.1, "beyond", 100.0),
-     (INF, 0.1, "beyond", 100.0), (0.5, None, "part", 62.5)],
-)  # fmt: skip
+    [
+        (0.5, 0.1, "beyond", 62.5),
+        (-0.5, 0.1, "beyond", 62.5),
+        (0.16, 0.1, "within", 20.0),
+        (3.0, 0.1, "beyond", 100.0),
+        (INF, 0.1, "beyond", 100.0),
+        (0.5, None, "part", 62.5),
+    ],
+)
 def test_bars(value: float, chance: float | None, kind: str, width: float) -> None:
     columns: dict[str, Kind] = {"feature": "text", "difference": "effect", "by chance": "effect"}
     if chance is None:
         del columns["by chance"]
     row = ("x", value, *([] if chance is None else [chance]))
-    one = Finding("sampling", "name", None, "Says.", "effect", "", columns, (row,), "difference")
-    content = bias_page(report(one), "Data bias", Bias())
+    shown_finding = Finding(
+        "sampling", "name", None, "Says.", "effect", "", columns, (row,), "difference"
+    )
+    content = bias_page(report(shown_finding), "Data bias", Bias())
     assert re.findall(r'<i class="(\w+)" style="width:([\d.]+)%">', content) == [
         (kind, f"{width:.1f}")
     ]
 
 
 def test_nothing_to_draw_draws_no_bar() -> None:
-    one = Finding(
+    shown_finding = Finding(
         "sampling",
         "name",
         0.0,
@@ -209,7 +218,7 @@ def test_nothing_to_draw_draws_no_bar() -> None:
         rows=(("x", 0.0), ("y", NAN)),
         drawn="b",
     )
-    assert "<i " not in bias_page(report(one), "Data bias", Bias())
+    assert "<i " not in bias_page(report(shown_finding), "Data bias", Bias())
 
 
 def test_data_is_shown_and_never_obeyed() -> None:

@@ -65,10 +65,10 @@ def test_marks_keep_apart_and_inside() -> None:
     chart = drawn(*[0.7] * 12, marks=many)
     assert len(chart.marks) == 24
     assert len(chart.mark_lines()) == 12
-    for one, other in combinations(chart.marks, 2):
-        wide = (len(one.text) + len(other.text)) * LETTER / 2
-        apart = abs(one.text_x - other.text_x) >= wide or abs(one.text_y - other.text_y) >= LINE
-        assert apart, (one, other)
+    for first, second in combinations(chart.marks, 2):
+        wide = (len(first.text) + len(second.text)) * LETTER / 2
+        aside = abs(first.text_x - second.text_x) >= wide
+        assert aside or abs(first.text_y - second.text_y) >= LINE
     for mark in chart.marks:
         half = len(mark.text) * LETTER / 2
         assert half <= mark.text_x <= WIDTH - half

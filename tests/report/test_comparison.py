@@ -1,4 +1,6 @@
-"""The picture of a decision: every rule and every number that decided can be read off it, for every task."""
+"""The picture of a decision: every rule and every number that decided can be read off it, for every
+task.
+"""
 
 from __future__ import annotations
 
@@ -63,24 +65,24 @@ def check_layout(figure):
     """No words outside of the picture, none upon others."""
     renderer, hidden = FigureCanvasAgg(figure).get_renderer(), set(unseen_ticks(figure))
     words = [
-        one
-        for one in figure.findobj(Text)
-        if one.get_visible() and one.get_text().strip() and one not in hidden
+        text
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and text not in hidden
     ]
-    boxes = {one: one.get_window_extent(renderer) for one in words}
+    boxes = {text: text.get_window_extent(renderer) for text in words}
     whole = figure.bbox
     assert [
-        one.get_text()
-        for one, box in boxes.items()
+        text.get_text()
+        for text, box in boxes.items()
         if box.x0 < 0 or box.x1 > whole.x1 or box.y0 < 0
     ] == []
     upright = [
-        (one.get_text(), box.padded(-1))
-        for one, box in boxes.items()
-        if not one.get_rotation() % 90
+        (text.get_text(), box.padded(-1))
+        for text, box in boxes.items()
+        if not text.get_rotation() % 90
     ]
     assert [
-        (one[0], two[0]) for one, two in combinations(upright, 2) if one[1].overlaps(two[1])
+        (first[0], two[0]) for first, two in combinations(upright, 2) if first[1].overlaps(two[1])
     ] == []
 
 
@@ -191,8 +193,8 @@ def test_the_title_says_the_decision_in_its_colour(gain, gate, title, colour, mo
 def test_every_rule_is_told_and_the_broken_ones_are_red(gain, seen):
     judged = judged_of(gain=gain)
     decision, told = decide(judged.evidence, Gate()), told_by(seen(judged, RULES))
-    said = [(one["name"], module.DARK if one["met"] else module.RED) for one in decision.rules]
-    assert [one for one in told if one[0] in dict(said)] == said
+    said = [(rule["name"], module.DARK if rule["met"] else module.RED) for rule in decision.rules]
+    assert [line for line in told if line[0] in dict(said)] == said
     assert {rule["says"] for rule in decision.rules} <= {words for words, _ in told}
     assert [words for words, _ in told].count("BROKEN") == sum(
         not rule["met"] for rule in decision.rules
@@ -252,8 +254,8 @@ def test_both_models_are_in_each_curve(task, seen):
         first = CURVE if champion else CURVE - 1
         for number in (*range(first, first + len(CURVES[task])), CALIBRATION):
             words = texts(seen(judged_of(task, champion=champion), number))
-            assert sum(one.startswith("challenger") for one in words) == 1
-            assert sum(one.startswith("champion") for one in words) == champion
+            assert sum(word.startswith("challenger") for word in words) == 1
+            assert sum(word.startswith("champion") for word in words) == champion
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_both_models_are_in_each_curve(task, seen):
 def test_recall_by_class(classes, names, title, first, seen):
     axes = seen(judged_of("multiclass", classes=classes), CURVE, classes=names)
     assert axes.get_title() == title
-    shown = [one.get_text() for one in axes.get_xticklabels()]
+    shown = [label.get_text() for label in axes.get_xticklabels()]
     assert shown[: len(first)] == first
     assert len(axes.patches) == 2 * len(shown) == 2 * min(classes, module.MOST_CLASSES)
 
@@ -298,7 +300,8 @@ def test_the_classes_that_differ_most_are_kept(seen):
     worse[judged.y == 7] = np.eye(20)[3]
     same = {"champion": worse, "challenger": judged.predictions["champion"]}
     shown = [
-        one.get_text() for one in seen(replace(judged, predictions=same), CURVE).get_xticklabels()
+        label.get_text()
+        for label in seen(replace(judged, predictions=same), CURVE).get_xticklabels()
     ]
     assert "class 7" in shown
     assert len(shown) == module.MOST_CLASSES

@@ -1,4 +1,6 @@
-"""Gains: each metric and slice is drawn with its numbers, in the colour of what the gate makes of it."""
+"""Gains: each metric and slice is drawn with its numbers, in the colour of what the gate makes of
+it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ NOT_DEFINED = Difference(*[np.nan] * 7)
 def test_each_metric_is_a_row_with_its_numbers_and_bound(task, seen):
     axes = seen(judged_of(task), GAINS)
     first, *others = METRICS[task]
-    assert [one.get_text() for one in axes.get_yticklabels()] == [
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
         f"{first}\ndecides",
         f"{first}\nas packaged",
         *others,
@@ -78,7 +80,7 @@ def test_an_error_of_nothing_has_no_share(seen):
 
 def test_without_a_champion_it_stands_beside_the_baselines(seen):
     axes = seen(judged_of("regression", champion=False), GAINS)
-    assert [one.get_text() for one in axes.get_yticklabels()] == [
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
         "rmse\nbeside constant",
         "rmse\nbeside linear",
     ]
@@ -99,7 +101,7 @@ def test_slices_are_ordered_coloured_and_counted(seen):
     slices |= {"small": None, "unsure": lead("roc_auc", -0.06, 0.07)}
     axes = seen(changed(judged_of(), slices=slices), SLICES)
     assert axes.get_title() == "Slices: 5; 1 too small"
-    assert [one.get_text() for one in axes.get_yticklabels()] == [
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
         "unsure",
         "falls",
         "slips",
@@ -134,8 +136,8 @@ def test_a_slice_is_red_where_the_gate_breaks(task, seen):
 def test_a_slice_that_is_no_number_for_the_challenger_has_fallen(seen):
     slices = {"fine": lead("roc_auc", 0.01), "lost": replace(NOT_DEFINED, champion=0.8)}
     axes = seen(changed(judged_of(), slices=slices), SLICES)
-    assert [one.get_text() for one in axes.get_yticklabels()] == ["lost", "fine"]
-    assert [(one.get_text(), to_hex(one.get_color())) for one in axes.texts] == [
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["lost", "fine"]
+    assert [(text.get_text(), to_hex(text.get_color())) for text in axes.texts] == [
         ("0.8000 → nan", module.RED),
         ("0.8000 → 0.8100", module.DARK),
     ]
@@ -146,7 +148,7 @@ def test_the_lowest_and_the_highest_of_many(seen):
     axes = seen(judged_of(slices=60), SLICES)
     assert axes.get_title() == "Slices: 12 lowest, 12 highest of 60"
     shown = sorted(
-        zip(axes.get_yticks(), [one.get_text() for one in axes.get_yticklabels()], strict=True)
+        zip(axes.get_yticks(), [label.get_text() for label in axes.get_yticklabels()], strict=True)
     )
     expected = [f"carrier={at}" for at in (*range(12), *range(48, 60))]
     assert [name for _, name in shown] == [*expected[:12], "… 36 between", *expected[12:]]

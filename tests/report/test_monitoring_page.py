@@ -35,8 +35,12 @@ def seen(
     middle = 0.68 if value is None else value
     around = {"value": middle, "low": middle - 0.01, "high": middle + 0.01}
     columns = columns or (shift("temp", 0.5), shift("distance"))
-    drift = {"columns": columns, "drifted": [one["shift"]["column"] for one in columns if one["drifted"]],
-             "together": False, "auc": 0.6}  # fmt: skip
+    drift = {
+        "columns": columns,
+        "drifted": [column["shift"]["column"] for column in columns if column["drifted"]],
+        "together": False,
+        "auc": 0.6,
+    }
     known = {
         "batch": batch,
         "real": {"roc_auc": around} if value else {},
@@ -48,11 +52,18 @@ def seen(
 
 def story(**changes: Any) -> Story:
     known: dict[str, Any] = {
-        "model": "evergreen", "version": "3", "metric": "roc_auc", "expected": (0.71, 0.70, 0.72), "age_days": 61.2,
+        "model": "evergreen",
+        "version": "3",
+        "metric": "roc_auc",
+        "expected": (0.71, 0.70, 0.72),
+        "age_days": 61.2,
         "seen": [seen("2013-07"), seen("2013-08", 0.65)],
-        "decisions": [("2013-07", "nothing", "all is well"), ("2013-08", "retrain", "roc_auc fell")],
+        "decisions": [
+            ("2013-07", "nothing", "all is well"),
+            ("2013-08", "retrain", "roc_auc fell"),
+        ],
         "marks": {"2013-06": ["version 3 promoted"], "2013-07": ["version 4 promoted"]},
-    }  # fmt: skip
+    }
     return Story(**known | changes)
 
 
@@ -88,7 +99,7 @@ def test_what_drifted_bears_a_cross_and_comes_first() -> None:
 
 def test_the_chart_has_a_point_for_each_batch_with_labels_at_its_height() -> None:
     drawn = chart(monitoring_page(story(seen=[seen("a", 0.7), seen("b", None), seen("c", 0.6)])))
-    heights = [float(one.attrib["cy"]) for one in drawn.iter("circle")]
+    heights = [float(circle.attrib["cy"]) for circle in drawn.iter("circle")]
     assert len(heights) == 2
     assert heights[0] < heights[1]  # higher is above
 
@@ -112,14 +123,14 @@ def test_odd_numbers_break_nothing(value: float) -> None:
 
 def test_nothing_seen_yet_is_a_page_too() -> None:
     page = monitoring_page(story(seen=[], decisions=[], marks={}))
-    assert "no batch has come since it was promoted" in page
+    assert "no batch has arrived since it was promoted" in page
     assert "<svg" not in page
 
 
 def test_only_the_newest_batches_are_drawn() -> None:
     many = [seen(f"b{at:03}") for at in range(SHOWN + 5)]
     page = monitoring_page(
-        story(seen=many, decisions=[(one["batch"], "watch", "so") for one in many])
+        story(seen=many, decisions=[(batch["batch"], "watch", "so") for batch in many])
     )
     assert "b004" not in page
     assert f"b{SHOWN + 4:03}" in page

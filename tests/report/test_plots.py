@@ -36,7 +36,7 @@ def predictions(task, rows, classes, draw):
         for share in (0.4, 0.2)
     ]
     told.append(np.full((rows, classes), 1 / classes))
-    return codes.astype(np.float32), [one[:, 1] for one in told] if task == "binary" else told
+    return codes.astype(np.float32), [p[:, 1] for p in told] if task == "binary" else told
 
 
 @cache
@@ -54,7 +54,7 @@ def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
         rows=rows,
         chosen=chosen,
         estimates=bootstrap(task, y, models, resamples=100, confidence=0.9, seed=0),
-        spread={name: summarize([one[name] for one in metrics], 0.9) for name in metrics[0]},
+        spread={name: summarize([values[name] for values in metrics], 0.9) for name in metrics[0]},
         y=y,
         predictions=models,
         classes=names,
@@ -210,8 +210,10 @@ def test_gain_is_shared_by_what_the_model_uses():
     assert list(gain.values()) == sorted(gain.values(), reverse=True)
     assert sum(gain.values()) == pytest.approx(1)
     assert gain["most"] > 0.8 > 0.2 > gain["some"] > gain["none"]
-    single = [feature_gain([one], gain) for one in boosters.values()]
-    assert gain == pytest.approx({name: np.mean([one[name] for one in single]) for name in gain})
+    single = [feature_gain([booster], gain) for booster in boosters.values()]
+    assert gain == pytest.approx(
+        {name: np.mean([gains[name] for gains in single]) for name in gain}
+    )
 
 
 def test_a_model_without_splits_uses_nothing():

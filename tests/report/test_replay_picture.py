@@ -1,4 +1,6 @@
-"""The picture of a replay: every policy, every batch and every number of the result can be read off it."""
+"""The picture of a replay: every policy, every batch and every number of the result can be read off
+it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ ACTIONS = {
     UNGATED: (PROMOTED, PROMOTED, HELD, PROMOTED),
     HINDSIGHT: (NOTHING,) * 4,
 }
-REAL = [one for one in ACTIONS if one != HINDSIGHT]  # policies that something is done under
+REAL = [
+    policy for policy in ACTIONS if policy != HINDSIGHT
+]  # policies that something is done under
 METRIC, DEEDS, GAINS, RETRAININGS, SECONDS = range(5)
 
 
@@ -59,18 +63,29 @@ def outcome_of(policy, actions, gain=0.0):
             )
         )
         champion = batch if action == PROMOTED else champion
-    trained = [one for one in actions if one in (PROMOTED, REFUSED, STOPPED)]
-    mean = float(np.mean([one.value for one in steps]))
+    trained = [action for action in actions if action in (PROMOTED, REFUSED, STOPPED)]
+    mean = float(np.mean([step.value for step in steps]))
     draws = mean + np.linspace(-0.01, 0.01, 50)
-    return PolicyOutcome(policy, tuple(steps), len(trained), trained.count(PROMOTED), 12.5 * len(trained),
-                  Estimate(mean, mean - 0.01, mean + 0.01), Estimate(0, 0, 0), draws)  # fmt: skip
+    return PolicyOutcome(
+        policy,
+        tuple(steps),
+        len(trained),
+        trained.count(PROMOTED),
+        12.5 * len(trained),
+        Estimate(mean, mean - 0.01, mean + 0.01),
+        Estimate(0, 0, 0),
+        draws,
+    )
 
 
 def replay_of(metric="roc_auc", gain=0.03, policies=tuple(ACTIONS)):
-    outcomes = [outcome_of(one, ACTIONS[one], gain) for one in policies]
+    outcomes = [outcome_of(policy, ACTIONS[policy], gain) for policy in policies]
     found = Replay(metric, 0.95, BATCHES, ("2013-07",), (), {}, tuple(outcomes))
     return replace(
-        found, outcomes=tuple(replace(one, gain=found.gain(one, outcomes[0])) for one in outcomes)
+        found,
+        outcomes=tuple(
+            replace(outcome, gain=found.gain(outcome, outcomes[0])) for outcome in outcomes
+        ),
     )
 
 
@@ -88,7 +103,7 @@ def seen(monkeypatch):
 
 
 def labels(axes):
-    return [one.get_text() for one in axes.get_legend().get_texts()]
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 @pytest.mark.slow
@@ -115,7 +130,7 @@ def test_each_policy_is_a_line_of_its_own_colour(seen):
     assert len({to_hex(line.get_color()) for line in lines.values()}) == len(ACTIONS)
     for name, line in lines.items():
         assert list(line.get_ydata()) == [
-            one.value for one in outcome_of(name, ACTIONS[name], 0.03).steps
+            step.value for step in outcome_of(name, ACTIONS[name], 0.03).steps
         ]
 
 
@@ -158,12 +173,12 @@ def test_what_a_policy_did_is_marked_and_explained(seen):
     acts = ACTIONS.values()
     assert marks == {
         (at, row)
-        for row, one in enumerate(acts)
-        for at, action in enumerate(one)
+        for row, actions in enumerate(acts)
+        for at, action in enumerate(actions)
         if action in WORDS
     }
     assert labels(axes) == list(WORDS.values())
-    assert [one.get_text() for one in axes.get_yticklabels()] == REAL
+    assert [label.get_text() for label in axes.get_yticklabels()] == REAL
 
 
 def test_only_what_happened_is_explained(seen):
@@ -195,7 +210,7 @@ def test_only_what_happened_is_explained(seen):
     ],
 )
 def test_the_totals_are_told(panel, told, seen):
-    assert [one.get_text() for one in seen(replay_of(), panel).texts] == told
+    assert [text.get_text() for text in seen(replay_of(), panel).texts] == told
 
 
 def test_the_gain_of_never_is_no_finding(seen):
@@ -253,7 +268,7 @@ def test_what_age_costs_is_a_line_from_the_freshest_champion(stale):
         [1, 2, 3, 4],
         pytest.approx([0, 0.01, 0.02, 0.03]),
     )
-    assert [one.get_text() for one in axes.get_xticklabels()] == [
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
         "1\n4x",
         "2\n3x",
         "3\n2x",

@@ -1,4 +1,4 @@
-"""The validation page: stands alone, shows data without obeying it, and says what is wrong first."""
+"""The validation page: stands alone, shows data as text, and says what is wrong first."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_only_the_newest_and_the_bad_are_shown_but_all_are_counted() -> None:
         ),
     ):
         page = Page(validation_page(reports, "Validation"))
-        assert page.found["strong"] == [one.batch for one in reversed(shown)]
+        assert page.found["strong"] == [batch.batch for batch in reversed(shown)]
         assert page.found["dd"][0].startswith(str(len(reports)))
         assert [
             note in words if note else "newest 24" not in words for words in page.found["p"][1:]
@@ -200,7 +200,7 @@ def test_data_is_shown_and_never_obeyed() -> None:
     assert not page.unbalanced
     assert "<script>" not in content
     assert not set(content) & {"\x00", "\u202e"}
-    shown = '<script>alert(\'1\')</script>" onclick="x"&\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}'
+    shown = '<script>alert(\'1\')</script>" onclick="x"&\ufffd\ufffd'
     assert page.found["li"] == [shown, shown]
     assert shown in page.found["code"]
 

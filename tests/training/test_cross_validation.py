@@ -81,14 +81,14 @@ def test_what_is_said_of_the_holdout_comes_from_the_model_of_the_fold():
     whole = join(fitted)
     assert (whole.folds, part_bytes(tables, whole.booster)) == (
         FOLDS,
-        [one.booster for one in fitted],
+        [seed.booster for seed in fitted],
     )
     said = predict_holdout(tables, whole.booster, "linear")
-    for fold, one in zip(tables.folds, fitted, strict=True):
+    for fold, seed in zip(tables.folds, fitted, strict=True):
         np.testing.assert_array_equal(
-            said[fold.holdout], linear.load(one.booster).predict(tables.train.x[fold.holdout])
+            said[fold.holdout], linear.load(seed.booster).predict(tables.train.x[fold.holdout])
         )
-    assert len({one.booster for one in fitted}) == FOLDS  # none has learnt from what another has
+    assert len({seed.booster for seed in fitted}) == FOLDS  # none has learnt from what another has
 
 
 def test_baselines_are_cross_validated_as_well():
@@ -101,9 +101,9 @@ def test_baselines_are_cross_validated_as_well():
 
 def test_where_there_is_no_fold_all_is_as_it_was():
     tables = tables_of(())
-    one = Trained(0, b"model", 7, 0.4, {})
+    seed = Trained(0, b"model", 7, 0.4, {})
     assert tables.parts() == [tables]
-    assert join([one]) is one
+    assert join([seed]) is seed
     assert part_bytes(tables, b"model") == [b"model"]
     assert tables.rows_learnt() == 500
 

@@ -1,4 +1,6 @@
-"""Device: CUDA only where it is there, an error where it is demanded in vain, and cores that may be used."""
+"""Device: CUDA only where it is there, an error where it is demanded in vain, and cores that may be
+used.
+"""
 
 from __future__ import annotations
 

@@ -24,11 +24,12 @@ def test_xgboost_is_there() -> None:
     [
         (
             "lost",
-            "there is no learner 'lost': there are xgboost, linear, and modules of your own package",
+            "there is no learner 'lost': there are xgboost, linear, and modules of your own "
+            "package",
         ),
         (
             "late_flights.lost",
-            "there is no learner 'late_flights.lost': src/late_flights/lost.py is missing; bring it back",
+            "there is no learner 'late_flights.lost': src/late_flights/lost.py is missing: restore it",
         ),
         (
             "late_flights.dataset",

@@ -1,4 +1,6 @@
-"""Sweep: shared cores, honest spreads, the middle seed, and fingerprints that change with what they stand for."""
+"""Sweep: shared cores, honest spreads, the middle seed, and fingerprints that change with what they
+stand for.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,7 @@ def test_no_seed_is_an_error(model):
 def test_the_median_seed_is_neither_best_nor_worst_and_does_not_depend_on_order(losses):
     (seed,) = choose(losses, "median")
     assert choose(dict(reversed(losses.items())), "median") == (seed,)
-    ranked = sorted(losses, key=lambda one: (losses[one], one))
+    ranked = sorted(losses, key=lambda seed: (losses[seed], seed))
     assert seed not in (ranked[0], ranked[-1])
     assert losses[seed] <= np.median(list(losses.values())) <= max(losses.values())
 

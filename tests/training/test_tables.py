@@ -28,7 +28,9 @@ from late_flights.dataset import dataset
 
 
 def take_as_valid(project):
-    """Put raw batches where valid ones lie: the flights of this project are all valid, and the check itself is slow."""
+    """Put raw batches where valid ones lie: the flights of this project are all valid, and the
+    check itself is slow.
+    """
     raw, validated = Manifest(project.raw), Manifest(project.validated)
     project.validated.mkdir(parents=True)
     for name, entry in raw.in_order().items():
@@ -115,7 +117,7 @@ def test_the_judged_model_learns_from_all_before_the_holdout_and_the_live_one_fr
         np.testing.assert_array_equal(tables.holdout.y, parts.holdout.y)
 
 
-def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_not_from_what_stops_training_early(
+def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_nothing_stops_early(
     prepared,
 ):
     project = prepared()

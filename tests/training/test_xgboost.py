@@ -1,4 +1,6 @@
-"""Train: the same seed gives the same bytes, and the model that is kept is the one of the best round."""
+"""Train: the same seed gives the same bytes, and the model that is kept is the one of the best
+round.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,10 @@ TASKS = ("binary", "multiclass", "regression")
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_threads(task, make_matrix, quick):
-    one = train(make_matrix(task), quick, 7, threads=1)
+    first = train(make_matrix(task), quick, 7, threads=1)
     two = train(make_matrix(task), quick, 7, threads=2)
-    assert one.booster == two.booster
-    assert (one.history, one.rounds, one.validation_loss) == (
+    assert first.booster == two.booster
+    assert (first.history, first.rounds, first.validation_loss) == (
         two.history,
         two.rounds,
         two.validation_loss,
@@ -35,7 +37,9 @@ def test_seeds_trained_at_once_equal_seeds_trained_in_turn(task, make_matrix, qu
     matrix, seeds = make_matrix(task), (1, 2, 3, 4)
     in_turn = [train(matrix, quick, seed).booster for seed in seeds]
     with ThreadPoolExecutor(2) as pool:
-        at_once = [one.booster for one in pool.map(lambda seed: train(matrix, quick, seed), seeds)]
+        at_once = [
+            trained.booster for trained in pool.map(lambda seed: train(matrix, quick, seed), seeds)
+        ]
     assert at_once == in_turn
 
 
@@ -136,8 +140,8 @@ def test_what_xgboost_is_told(task, make_matrix, quick):
 def test_each_parameter_reaches_the_model(change, make_matrix, quick):
     base = quick.model_copy(update={"rounds": 4})
     boosters = [
-        train(make_matrix("regression"), one, 0).booster
-        for one in (base, base.model_copy(update=change))
+        train(make_matrix("regression"), params, 0).booster
+        for params in (base, base.model_copy(update=change))
     ]
     assert boosters[0] != boosters[1]
 
@@ -209,7 +213,7 @@ def test_bins_come_from_the_training_rows(max_bin, make_tables):
     tables = make_tables("binary")
     wild = replace(tables, validation=Table(tables.validation.x * 100, tables.validation.y))
     cuts = [
-        build_matrix(one, binned(max_bin)).validation.get_quantile_cut() for one in (tables, wild)
+        build_matrix(part, binned(max_bin)).validation.get_quantile_cut() for part in (tables, wild)
     ]
     for (edges, values), (other_edges, other_values) in [cuts]:
         np.testing.assert_array_equal(edges, other_edges)

@@ -26,7 +26,7 @@ def replay(until: str | None, seeds: int | None, every: int) -> None:
     In a workspace of its own: the project's data and models stay as they are.
     """
     from evergreen.replay.outcome import Options
-    from evergreen.replay.replay import find_batches
+    from evergreen.replay.scope import find_batches
 
     with open_project(lock=False) as (project, params):
         params.override(sweep={"seeds": seeds})  # wrong values end here, before a server is started

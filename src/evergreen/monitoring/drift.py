@@ -1,8 +1,8 @@
-"""Drift: has a batch moved away from the rows a model has learnt from, by more than batches usually differ?
+"""Drift: does a batch differ from the training rows by more than batches usually do?
 
-Each column is asked by itself (`psi.py`), all of them corrected for their number; then all
-features together, as a change in how columns go with one another shows in none of them. Drift of
-inputs is a warning: whether a model is worse only labels can say.
+Each column is tested by itself (`psi.py`), corrected for the number of columns; then all features
+together, as a change in how columns depend on one another shows in none of them alone. Drift of
+inputs is a warning: only labels can show whether a model is worse.
 """
 
 from __future__ import annotations
@@ -23,18 +23,24 @@ from evergreen.statistics.sketch import Sketch
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LABEL, PREDICTION = "label", "prediction"  # columns of a sketch beside the features
-FEWEST_ROWS = 200  # on either side, below which no two samples are told apart
+FEWEST_ROWS = 200  # on either side; below, two samples cannot be told apart
 TREES = {
-    "objective": "binary:logistic", "tree_method": "hist", "eta": 0.15, "max_depth": 4, "max_bin": 32,
-    # Few rows: more threads only wait
-    "min_child_weight": 5, "subsample": 0.8, "colsample_bytree": 0.8, "nthread": 1,
-}  # fmt: skip
+    "objective": "binary:logistic",
+    "tree_method": "hist",
+    "eta": 0.15,
+    "max_depth": 4,
+    "max_bin": 32,
+    "min_child_weight": 5,
+    "subsample": 0.8,
+    "colsample_bytree": 0.8,
+    "nthread": 1,  # of few rows: more threads only wait
+}
 ROUNDS = 30
 
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """The shift of one column, its p-value corrected for the number of columns, and what follows."""
+    """The shift of one column, its p-value corrected for the number of columns, and the verdict."""
 
     shift: Shift
     p: float
@@ -43,8 +49,9 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What a batch is beside the reference. `together`: features as a whole drifted; `auc`: NaN where not measured.
+    """How a batch differs from the reference.
 
+    `together`: the features as a whole drifted; `auc`: NaN where it was not measured.
     `auc_margin`: what the lower bound of `auc` has to exceed for that. `drifted`: features that
     did, or their missing values ("temp (missing)").
     """
@@ -98,32 +105,34 @@ def find_drift(
     auc, low, high = tell_apart(batch, reference, features, params.confidence, seed)
     bound = _auc_margin(usual_auc or 0.5, params.smallest_auc)
     together = low > bound
-    moved = [one for one in columns if one.drifted]
-    drifted = tuple(one.shift.key for one in moved if one.shift.column not in (LABEL, PREDICTION))
+    moved = [column for column in columns if column.drifted]
+    drifted = tuple(
+        column.shift.key for column in moved if column.shift.column not in (LABEL, PREDICTION)
+    )
     return DriftReport(
         batch.rows, columns, auc, low, high, bound, together,
-        any(one.shift.column == LABEL for one in moved),
-        any(one.shift.column == PREDICTION for one in moved),
+        any(column.shift.column == LABEL for column in moved),
+        any(column.shift.column == PREDICTION for column in moved),
         drifted,
-        _say(moved, len(columns), together, auc),
+        _summarize(moved, len(columns), together, auc),
     )  # fmt: skip
 
 
 def find_usual_auc(past: Sequence[Sketch], params: Drift, seed: int = 0) -> float:
-    """Return how well past batches can be told from one another: the largest AUC of one against the pool of the others.
+    """Return the largest AUC of one past batch against the pool of the others.
 
-    0.5, which is chance, for fewer than two. Trees are trained for each batch: about a third of a
-    second.
+    It shows how well a classifier can tell batches apart that count as usual.     0.5, which is
+    chance, for fewer than two. Trees are trained for each batch: about a third of a second.
     """
     found = [0.5]
-    for at, one in enumerate(past) if len(past) > 1 else ():
+    for at, sketch in enumerate(past) if len(past) > 1 else ():
         others = pool([*past[:at], *past[at + 1 :]])
         features = [
             name
             for name in others.columns
-            if name not in (LABEL, PREDICTION) and name in one.columns
+            if name not in (LABEL, PREDICTION) and name in sketch.columns
         ]
-        auc = tell_apart(one, others, features, params.confidence, seed)[0]
+        auc = tell_apart(sketch, others, features, params.confidence, seed)[0]
         found.append(0.5 if math.isnan(auc) else auc)
     return max(found)
 
@@ -131,31 +140,32 @@ def find_usual_auc(past: Sequence[Sketch], params: Drift, seed: int = 0) -> floa
 def tell_apart(
     batch: Sketch, reference: Sketch, features: Collection[str], confidence: float, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Return how well a classifier tells rows of the batch from rows of the reference: AUC, and its interval.
+    """Return the AUC of a classifier between rows of batch and reference, and its interval.
 
     XGBoost on the rows that the sketches kept, each half predicted by trees that learnt from the
-    other; 0.5 is chance. A day is whole in one half, else the trees would know its weather again
-    and call it drift. NaN where a side kept fewer than 200 rows. Source: Lopez-Paz and Oquab,
+    other; 0.5 is chance. A day is whole in one half, else the trees would recognise its weather and
+    call that drift. NaN where a side kept fewer than 200 rows. Source: Lopez-Paz and Oquab,
     Revisiting classifier two-sample tests, 2017.
     """
     from scipy.stats import norm
 
-    if not features or min(len(one.blocks) for one in (batch, reference)) < FEWEST_ROWS:
+    if not features or min(len(side.blocks) for side in (batch, reference)) < FEWEST_ROWS:
         return math.nan, math.nan, math.nan
     x = _encode(batch, reference, features)
     y = np.repeat([1, 0], [len(batch.blocks), len(reference.blocks)])
     block = np.concatenate([batch.blocks, batch.blocks.max() + 1 + reference.blocks])
-    half = np.concatenate([_halve(one.blocks, seed) for one in (batch, reference)])
+    half = np.concatenate([_halve(side.blocks, seed) for side in (batch, reference)])
     found = [_score(x, y, block, half == fold, seed) for fold in (0, 1)]
-    # The halves tell the same tale: two of them are no more certain than one
+    # Two halves of the same rows are not independent: their mean is no more certain than either
     auc, variance = np.mean(found, axis=0)
     wide = float(norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
     return float(auc), max(0.0, float(auc) - wide), min(1.0, float(auc) + wide)
 
 
 def _auc_margin(usual: float, smallest: float) -> float:
-    """Return the AUC of the usual distance and the smallest together: 0.5 + `smallest` where the usual one is chance.
+    """Return the AUC that counts as drift: the usual one and the smallest shift together.
 
+    Where the usual one is chance, that is 0.5 + `smallest`.
     They add as the distances of two normal groups with these AUCs do, so that the margin stays
     below 1: an AUC grows ever slower. Source: Green and Swets, Signal detection theory and
     psychophysics, 1966, on d'.
@@ -182,7 +192,7 @@ def _score(x: Array, y: Array, block: Array, test: Array, seed: int) -> tuple[fl
 
 
 def auc_of(y: Array, score: Array, block: Array) -> tuple[float, float]:
-    """Return the AUC of `score` for labels `y` (0 and 1), and its variance where rows of a `block` are alike.
+    """Return the AUC of `score` for labels `y` (0 and 1), and its variance by blocks of rows.
 
     A block holds rows of one label only. Source: DeLong et al., Comparing the areas under two or
     more correlated ROC curves, 1988, for rows that are blocks of their own; Obuchowski,
@@ -194,7 +204,9 @@ def auc_of(y: Array, score: Array, block: Array) -> tuple[float, float]:
     for label in (1, 0):
         own = y == label
         others = len(y) - own.sum()
-        # The share of the others that a row is above
+        # The AUC is the mean, over rows of one label, of the share of the other label's rows that
+        # a row is above. How much these shares differ from row to row is the noise of the mean;
+        # rows of one day are summed first, as they are alike and count as one observation.
         above = (ranks[own] - rankdata(score[own])) / others
         found = float(above.mean()) if label else found
         apart = np.bincount(np.unique(block[own], return_inverse=True)[1], above - above.mean())
@@ -204,14 +216,17 @@ def auc_of(y: Array, score: Array, block: Array) -> tuple[float, float]:
 
 
 def _encode(batch: Sketch, reference: Sketch, features: Collection[str]) -> Array:
-    """Return the rows kept of both sides as float32; a level is its place among those of both, infinite is missing."""
+    """Return the rows kept of both sides as float32, shape (rows, features).
+
+    A level is its place among the levels of both; an infinite number is missing.
+    """
     import polars as pl
 
-    whole = pl.concat([one.sample.select(features) for one in (batch, reference)])
+    whole = pl.concat([side.sample.select(features) for side in (batch, reference)])
     places = [
-        pl.col(one.name).cast(pl.Enum(one.drop_nulls().unique().sort())).to_physical()
-        for one in whole
-        if one.dtype == pl.String()
+        pl.col(column.name).cast(pl.Enum(column.drop_nulls().unique().sort())).to_physical()
+        for column in whole
+        if column.dtype == pl.String()
     ]
     codes = whole.with_columns(places).select(pl.all().cast(pl.Float32).fill_null(math.nan))
     x = codes.to_numpy(order="c")
@@ -221,21 +236,24 @@ def _encode(batch: Sketch, reference: Sketch, features: Collection[str]) -> Arra
 def _correct(shifts: Sequence[Shift], confidence: float) -> tuple[ColumnDrift, ...]:
     from scipy.stats import false_discovery_control
 
-    corrected = false_discovery_control([one.p for one in shifts]) if shifts else ()
+    # Of many columns a few look drifted by chance. Corrected p-values keep the expected share of
+    # false alarms among all alarms at 1 - confidence, however many columns there are.
+
+    corrected = false_discovery_control([shift.p for shift in shifts]) if shifts else ()
     alpha = 1 - confidence + 1e-12
     return tuple(
-        ColumnDrift(one, float(p), bool(p <= alpha))
-        for one, p in zip(shifts, corrected, strict=True)
+        ColumnDrift(shift, float(p), bool(p <= alpha))
+        for shift, p in zip(shifts, corrected, strict=True)
     )
 
 
-def _say(moved: Sequence[ColumnDrift], columns: int, together: bool, auc: float) -> str:
-    as_whole = f"as a whole its rows can be told from earlier ones (AUC {auc:.3f})"
+def _summarize(moved: Sequence[ColumnDrift], columns: int, together: bool, auc: float) -> str:
+    as_whole = f"its rows as a whole differ from earlier ones (AUC {auc:.3f})"
     if not moved:
         return f"None of {count(columns, 'column')} drifted" + (
             f", but {as_whole}." if together else "."
         )
-    most = max(moved, key=lambda one: one.shift.effect / one.shift.margin)
+    most = max(moved, key=lambda column: column.shift.effect / column.shift.margin)
     also = f"; {as_whole}" if together else ""
     return (
         f"{len(moved)} of {count(columns, 'column')} drifted, most of all {most.shift.says}{also}."
@@ -244,7 +262,7 @@ def _say(moved: Sequence[ColumnDrift], columns: int, together: bool, auc: float)
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,8 +1,8 @@
 """Monitor: a batch beside what the champion has learnt from, and how well the champion does on it.
 
-Summaries kept per batch (`data/sketch.py`) say what the champion has learnt from; only the batch's
-own rows are read, and those of the champion's holdout, from which estimates without labels learn
-what a probability is worth.
+Summaries kept per batch (`statistics/sketch.py`) describe what the champion has learnt from; only
+the rows of the batch itself are read, and those of the champion's holdout, on which estimates
+without labels are calibrated.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Reference:
-    """What the champion is known by: `past`, the batches it has learnt from, their pool, and its holdout.
+    """What a batch is compared with: what the champion has learnt from, and its holdout.
 
+    `past`: the batches that it has learnt from; `whole`: their pool.
     `usual_auc`: how well its own batches can be told from one another. `expected`: each metric on
     its holdout.
     """
@@ -56,14 +57,19 @@ class Reference:
 
     @classmethod
     def of(
-        cls, version: str, model: Model, past: Sequence[Sketch], holdout: pl.DataFrame, p: Array, params: Params,
+        cls,
+        version: str,
+        model: Model,
+        past: Sequence[Sketch],
+        holdout: pl.DataFrame,
+        p: Array,
+        params: Params,
         usual_auc: float | None = None,
-    ) -> Reference:  # fmt: skip
+    ) -> Reference:
         """Return the reference of a model that has learnt from batches `past`.
 
-        What it is expected to do is what was said, `p`, of the rows of `holdout` before a model
-        learnt from them.
-        `usual_auc`: where it is known already.
+        What it is expected to do follows from `p`, the predictions for the rows of `holdout`
+        by a model that had not learnt from them. `usual_auc`: where it is known already.
         """
         task, seed = model.encoder.task, params.sweep.first_seed
         y = model.encoder.transform_label(holdout[LABEL])
@@ -90,9 +96,10 @@ def gather(
     usual_auc: float | None = None,
     own: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
 ) -> Reference:
-    """Return what a champion is known by, from the batches in `features` that it has learnt from and was judged by.
+    """Return the reference of a champion.
 
-    `held_out`: what was said of the rows that judged it, where it has learnt from them since.
+    `learnt`, `holdout`: the batches in `features` that it has learnt from and was judged by.
+    `held_out`: the predictions for the rows that judged it, where it was refit on them since.
     `own`: gives rows of features files the features, label and key that it was made for.
     """
     past = [Sketch.read(features.file(name, SKETCH)) for name in learnt]
@@ -104,17 +111,17 @@ def gather(
     else:
         later = pl.col(TIME) >= datetime.fromisoformat(model.learnt.newest)
         rows = own(rows.filter(later)) if model.definition.is_timed else model.unseen(own(rows))
-        p = say(model, rows)
+        p = predict(model, rows)
     return Reference.of(version, model, past, rows, p, params, usual_auc)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen of a batch: drift, and each metric, real (with labels) and estimated (as if without).
+class Observation:
+    """What was observed of a batch: drift, and each metric, by labels and estimated without.
 
     `adjusted`: the estimates, less sure by as much as those of earlier batches were wrong. `unfit`:
     why the batch is held back from training. `answered`: its labels came with another batch, whose
-    entry says more. `staleness`: what it has cost that the champion lacks the batches before.
+    entry is the better one. `staleness`: what it cost that the champion lacks the batches before.
     """
 
     batch: str
@@ -136,38 +143,39 @@ class Seen:
         return asdict(self) | times | {"drift": self.drift.as_plain()}
 
 
-def see(
+def observe(
     name: str,
     rows: pl.DataFrame,
     kept: Sketch,
-    lived: pl.DataFrame | None,
+    labelled_later: pl.DataFrame | None,
     reference: Reference,
     params: Params,
     earlier: Sequence[Mapping[str, Any]] = (),
     unfit: Sequence[str] = (),
     staleness: Estimate | None = None,
-) -> Seen:
-    """Return what is seen of a batch.
+) -> Observation:
+    """Return what is observed of a batch.
 
     `rows`: a features file, or predictions that were kept, which are taken as they were made.
-    `kept`: the sketch of the features. `lived`: those of `rows` whose labels came later, where they
-    came without. `earlier`: what was seen of earlier batches under this champion, as plain values.
-    `staleness`: as `Seen` has it.
+    `kept`: the sketch of the features. `labelled_later`: those of `rows` whose labels came later,
+    where they came without. `earlier`: what was observed of earlier batches under this champion, as
+    plain values. `staleness`: as in `Observation`.
     """
     model, seed = reference.model, params.sweep.first_seed
     task, days = model.encoder.task, _days(rows)
-    p = say(model, rows)
+    p = predict(model, rows)
     batch = replace(kept, columns=kept.columns | _predictions(model, p, rows[TIME]).columns)
-    labelled = rows if LABEL in rows.columns else lived
+    labelled = rows if LABEL in rows.columns else labelled_later
     if labelled is not None and task != "regression":
-        # A class that the champion never met is none it can be right in
+        # Of a class that the champion has never met no prediction can be right
         labelled = labelled.filter(as_class(labelled[LABEL]).is_in(model.encoder.classes))
     real: dict[str, Estimate] = {}
     if labelled is not None and labelled.height:
         y = model.encoder.transform_label(labelled[LABEL])
-        real = measure_live(task, y, say(model, labelled), _days(labelled), params.evaluate, seed)
+        p_labelled, days_labelled = predict(model, labelled), _days(labelled)
+        real = measure_live(task, y, p_labelled, days_labelled, params.evaluate, seed)
     estimated = estimate(task, p, reference.calibration, days, params.evaluate, seed)
-    return Seen(
+    return Observation(
         batch=name,
         start=_moment(rows[TIME].min()),
         end=_moment(rows[TIME].max()),
@@ -179,8 +187,8 @@ def see(
         real=real,
         estimated=estimated,
         adjusted={
-            name: adjust(one, _past(earlier, name), params.evaluate.confidence)
-            for name, one in estimated.items()
+            name: adjust(found, _past(earlier, name), params.evaluate.confidence)
+            for name, found in estimated.items()
         },
         unfit=tuple(unfit),
         answered=LABEL not in rows.columns
@@ -190,15 +198,15 @@ def see(
     )
 
 
-def say(model: Model, rows: pl.DataFrame) -> Array:
-    """Return what `model` said of rows that it was asked for before, else what it says of their features."""
+def predict(model: Model, rows: pl.DataFrame) -> Array:
+    """Return the predictions kept with `rows`, or else those of `model` for their features."""
     names = [
         name for name in rows.columns if name == PREDICTION or name.startswith(f"{PREDICTION}_")
     ]
     if not names or set(model.encoder.features) <= set(rows.columns):
         return model.predict_rows(rows)
-    said = rows.select(names).to_numpy()
-    return said[:, 0] if names == [PREDICTION] else said
+    predicted = rows.select(names).to_numpy()
+    return predicted[:, 0] if names == [PREDICTION] else predicted
 
 
 def champion_state(
@@ -212,36 +220,36 @@ def champion_state(
         expected=reference.expected[metric],
         metric=metric,
         retrainings=tuple(retrainings),
-        new_rows=sum(one["rows"] for one in features.entries.values() if one["end"] > newest),
+        new_rows=sum(entry["rows"] for entry in features.entries.values() if entry["end"] > newest),
         learnt_rows=len(reference.model.learnt.keys),
     )
 
 
-def window_of(seen: Mapping[str, Any], metric: str) -> Window:
-    """Return what the policy must know of a batch, from what was seen of it as plain values."""
-    drift = seen["drift"]
+def window_of(observed: Mapping[str, Any], metric: str) -> Window:
+    """Return what the policy must know of a batch, from its observation as plain values."""
+    drift = observed["drift"]
     return Window(
-        batch=seen["batch"],
-        end=datetime.fromisoformat(seen["end"]),
-        rows=seen["rows"],
-        labelled=seen["labelled"],
+        batch=observed["batch"],
+        end=datetime.fromisoformat(observed["end"]),
+        rows=observed["rows"],
+        labelled=observed["labelled"],
         drifted=tuple(drift["drifted"]),
         together=drift["together"],
         label_drifted=drift["label_drifted"],
         prediction_drifted=drift["prediction_drifted"],
-        real=_estimate(seen["real"].get(metric)),
-        estimated=_estimate(seen["adjusted"].get(metric)),
-        unfit=tuple(seen["unfit"]),
-        staleness=_estimate(seen.get("staleness")),
+        real=_estimate(observed["real"].get(metric)),
+        estimated=_estimate(observed["adjusted"].get(metric)),
+        unfit=tuple(observed["unfit"]),
+        staleness=_estimate(observed.get("staleness")),
     )
 
 
 def _past(earlier: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[Estimate, Estimate]]:
     pairs = (
-        (_estimate(one["estimated"].get(metric)), _estimate(one["real"].get(metric)))
-        for one in earlier
+        (_estimate(batch["estimated"].get(metric)), _estimate(batch["real"].get(metric)))
+        for batch in earlier
     )
-    return [(said, real) for said, real in pairs if said and real]
+    return [(predicted, real) for predicted, real in pairs if predicted and real]
 
 
 def _estimate(plain: Mapping[str, float] | None) -> Estimate | None:
@@ -249,13 +257,11 @@ def _estimate(plain: Mapping[str, float] | None) -> Estimate | None:
 
 
 def _predictions(model: Model, p: Array, times: pl.Series) -> Sketch:
-    """Return the sketch of what a model says: a number, or the class it finds most likely."""
+    """Return the sketch of predictions: numbers, or the most likely classes."""
     several = p.ndim == 2
-    said = np.array(model.encoder.classes, dtype=object)[p.argmax(axis=1)] if several else p
-    return sketch(
-        pl.DataFrame({PREDICTION: pl.Series(said, dtype=pl.String if several else pl.Float32)}),
-        times,
-    )
+    predicted = np.array(model.encoder.classes, dtype=object)[p.argmax(axis=1)] if several else p
+    column = pl.Series(predicted, dtype=pl.String if several else pl.Float32)
+    return sketch(pl.DataFrame({PREDICTION: column}), times)
 
 
 def _days(rows: pl.DataFrame) -> Array:

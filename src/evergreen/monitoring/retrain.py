@@ -28,13 +28,16 @@ from evergreen.params import Retrain
 def decide_retraining(
     windows: Sequence[Window], champion: ChampionState, params: Retrain
 ) -> Decision:
-    """Return whether to `retrain`, to `watch` (a warning, or a retraining that is not to be now), or `nothing`.
+    """Return whether to `retrain`, to `watch` or to do `nothing`.
 
-    Of several windows of one batch the one with the newest end counts, then the one with most
-    labels. Batches that end no later than `learnt_until`, which came late, are no evidence. Raises
-    InputError where times with and without a zone are mixed.
+    To watch means a warning, or a retraining that has to wait.     Of several windows of one batch
+    the one with the newest end counts, then the one with most labels. Batches that end no later
+    than `learnt_until` came late and are no evidence. Raises InputError where times with and
+    without a zone are mixed.
     """
-    _check_times([*(one.end for one in windows), champion.learnt_until, *champion.retrainings])
+    _check_times(
+        [*(window.end for window in windows), champion.learnt_until, *champion.retrainings]
+    )
     case = Case(in_order(windows, champion), champion, params)
     first = find_newer(case, windows)
     if not case.windows:
@@ -57,16 +60,16 @@ def decide_retraining(
     if warned := [rule.says for rule in (*triggers, *warnings) if not rule.met]:
         return _decision(WATCH, rules, warned, case)
     return _decision(
-        NOTHING, rules, [f"nothing speaks against the champion, version {champion.version}"], case
+        NOTHING, rules, [f"no reason to replace the champion, version {champion.version}"], case
     )
 
 
 def _check_times(times: Sequence[datetime]) -> None:
-    zoned = [one for one in times if one.tzinfo is not None]
+    zoned = [moment for moment in times if moment.tzinfo is not None]
     if zoned and len(zoned) < len(times):
-        bare = next(one for one in times if one.tzinfo is None)
+        bare = next(moment for moment in times if moment.tzinfo is None)
         raise InputError(
-            f"times with a time zone ({zoned[0]}) and without ({bare}) cannot be put in order: "
+            f"times with a time zone ({zoned[0]}) and without ({bare}) cannot be compared: "
             "give all batches times of one kind"
         )
 
@@ -82,13 +85,13 @@ def _decision(
     plain = {
         "rules": [asdict(rule) for rule in rules],
         "windows": [
-            asdict(one) | {"end": one.end.isoformat()}
-            for one in case.windows[-case.params.windows :]
+            asdict(window) | {"end": window.end.isoformat()}
+            for window in case.windows[-case.params.windows :]
         ],
         "life": asdict(case.champion)
         | {
             "learnt_until": case.champion.learnt_until.isoformat(),
-            "retrainings": sorted(one.isoformat() for one in case.champion.retrainings),
+            "retrainings": sorted(moment.isoformat() for moment in case.champion.retrainings),
         },
         "retrain": case.params.model_dump(),
     }

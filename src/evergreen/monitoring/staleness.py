@@ -1,9 +1,9 @@
-"""Staleness: what has it cost on a batch that the champion has not learnt from those before it?
+"""Staleness: what does it cost that the champion has not learnt from the newest batches?
 
-A scout of one seed is trained as the champion was, on everything before the batch, and both are
-asked about the batch. So the cost is measured, not inferred from drift, at the price of one
-training. How sure it has to be follows from the price of being wrong: an alarm too many costs a
-training, and the gate stands behind it; one missed costs worse predictions until the next batch.
+A scout of one seed is trained as the champion was, on everything before the batch, and both
+predict the batch. So the cost is measured, not inferred from drift, at the price of one
+training. How sure it has to be follows from the price of being wrong: a false alarm costs a
+training, and the gate stands behind it; a missed one costs worse predictions until the next batch.
 """
 
 from __future__ import annotations
@@ -40,13 +40,11 @@ def find_staleness(
     device: str,
     threads: int,
 ) -> Estimate | None:
-    """Return how much better a fresh model does on `rows`, more being worse for the champion, with its interval.
+    """Return how much better a fresh model does on `rows` than the champion, with an interval.
 
-    The champion is worse than the lower end with `retrain.min_probability`, and worse than the
-    upper with the rest.
-    `tables`: all rows before them, as training rows; `rows`: a features file, of which the champion
-    has learnt none. None where the champion has learnt from all before already, or the rows cannot
-    tell.
+    The champion loses more than the lower end with `retrain.min_probability`. `tables`: all rows
+    before them, as training rows; `rows`: a features file, of which the champion has learnt none.
+    None where the champion has learnt from all of them already, or the rows are too few.
     """
     model = champion.model
     assert tables.train.keys is not None
@@ -56,7 +54,8 @@ def find_staleness(
     assert encoder
     if (encoder.task, encoder.classes) != (model.encoder.task, model.encoder.classes):
         raise InputError(
-            f"the champion (version {champion.version}) predicts other classes than the newer batches hold"
+            f"the champion (version {champion.version}) predicts other classes than the newer "
+            "batches hold: retrain it (`evergreen run`)"
         )
     seed = model.seeds[0]
     rounds = scale_rounds(
@@ -69,6 +68,9 @@ def find_staleness(
     fresh = learner.load(scout.booster).predict(encoder.transform(rows))
     stale = learner.load(model.boosters[seed]).predict(model.encoder.transform(rows))
     known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
+    # Both models predict the same rows, which are resampled together by day. The interval is
+    # used on one side: with confidence 2p - 1 its lower end is exceeded with probability p, which
+    # is `retrain.min_probability`.
     how_sure = replace(resampling_of(params), confidence=2 * params.retrain.min_probability - 1)
     found = difference(known, metric, Side(stale), Side(fresh), how_sure)
     return Estimate(found.value, found.low, found.high) if found else None

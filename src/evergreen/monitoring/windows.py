@@ -1,4 +1,4 @@
-"""Windows: what monitoring saw of each batch beside what is known of the champion, and what it lost."""
+"""Windows: what monitoring observed of each batch, and what the champion lost on it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from evergreen.params import Retrain
 
 @dataclass(frozen=True)
 class Window:
-    """What monitoring saw of one batch under the present champion.
+    """What monitoring observed of one batch under the present champion.
 
     `end`: time of its newest row. `labelled`: how many of its rows have labels. `drifted`: features
-    that did;
-    `together`: all of them as a whole. `real`: the metric that decides, by labels; `estimated`:
-    without, adjusted.
-    `unfit`: why not to train on the batch. `staleness`: by how much a model that has learnt from
-    all before the batch does better on it than the champion; None where that was not measured.
+    that did; `together`: all of them as a whole. `real`: the metric that decides, by labels;
+    `estimated`: without, adjusted. `unfit`: why not to train on the batch. `staleness`: by how much
+    a model that has learnt from all before the batch does better on it than the champion; None
+    where that was not measured.
     """
 
     batch: str
@@ -38,7 +37,7 @@ class Window:
 
     @property
     def inputs_drifted(self) -> bool:
-        """Whether features did, or what the champion makes of them."""
+        """True if features drifted, or the predictions that the champion makes of them."""
         return bool(self.drifted) or self.together or self.prediction_drifted
 
 
@@ -62,22 +61,22 @@ class ChampionState:
 
 @dataclass(frozen=True)
 class Loss:
-    """How much worse a metric is than expected, more being worse, with its interval; NaN where it is not known."""
+    """How much worse a metric is than expected, with its interval; NaN where it is not known."""
 
     value: float
     low: float
     high: float
 
 
-def find_loss(metric: str, expected: Estimate, seen: Estimate) -> Loss:
+def find_loss(metric: str, expected: Estimate, observed: Estimate) -> Loss:
     """Return how much worse `metric` is than expected, in the metric itself.
 
-    The interval adds the noise of both by squares, each side's towards the other: for independent
-    estimates with symmetric intervals that is the sum of variances (Zou and Donner, Construction of
-    confidence limits about effect measures, 2008).
+    Both values are uncertain, and independently so: the half widths of their intervals are added
+    as squares, as variances are, each towards the other value (Zou and Donner, Construction of
+    confidence limits about effect measures, 2008). So a loss counts only beyond the noise of both.
     """
     lower = metric in LOWER_IS_BETTER
-    worse, better = (seen, expected) if lower else (expected, seen)
+    worse, better = (observed, expected) if lower else (expected, observed)
     value = worse.value - better.value
     return Loss(
         value,
@@ -96,6 +95,7 @@ class Case:
 
     @property
     def now(self) -> datetime:
+        """The data's time of the newest batch."""
         return self.windows[-1].end
 
     @property
@@ -104,14 +104,15 @@ class Case:
         return max(self.champion.retrainings, default=None)
 
     def newest(self, of: Callable[[Window], bool] = lambda _: True) -> list[Window]:
-        """Return the newest batches `of` a kind; without those that are unfit, which prove nothing."""
-        found = [one for one in self.windows if of(one)][-self.params.windows :]
-        return [one for one in found if not one.unfit]
+        """Return the newest batches `of` a kind, without those unfit to train on."""
+        found = [window for window in self.windows if of(window)][-self.params.windows :]
+        return [window for window in found if not window.unfit]
 
-    def loss(self, seen: Estimate | None) -> Loss | None:
+    def loss(self, observed: Estimate | None) -> Loss | None:
+        """Return how much worse than expected `observed` is; None where that is not known."""
         return (
-            find_loss(self.champion.metric, self.champion.expected, seen)
-            if seen and is_known(seen)
+            find_loss(self.champion.metric, self.champion.expected, observed)
+            if observed and is_known(observed)
             else None
         )
 
@@ -121,31 +122,41 @@ class Case:
         unit = self.champion.expected.value if self.champion.metric in LOWER_IS_BETTER else 1.0
         return self.params.min_loss * unit
 
-    def lost(self, seen: Estimate | None) -> bool:
-        loss = self.loss(seen)
+    def lost(self, observed: Estimate | None) -> bool:
+        """Return True if `observed` is worse than expected by enough to matter, beyond noise."""
+        loss = self.loss(observed)
         return loss is not None and loss.value >= self.bound and loss.low > 0
 
     def counted(self, some: Sequence[Window], among: Sequence[Window], kind: str = "") -> str:
-        names = ", ".join(one.batch for one in some)
-        asked = f"of the newest {len(among)} batch(es){kind}; needed are {self.params.needed}"
+        """Return in words how many windows these are, among how many."""
+        names = ", ".join(window.batch for window in some)
+        asked = f"of the newest {len(among)} batch(es){kind}; {self.params.needed} are needed"
         return f"in {len(some)} {asked}" + (f" ({names})" if names else "")
 
-    def tell(self, window: Window, seen: Estimate) -> str:
-        loss = self.loss(seen)
+    def describe(self, window: Window, observed: Estimate) -> str:
+        """Return in words how much worse than expected `observed` is."""
+        loss = self.loss(observed)
         assert loss
-        return f"{window.batch}: {seen.value:.4f}, worse by {loss.value:+.4f} ({loss.low:+.4f} to {loss.high:+.4f})"
+        how = f"worse by {loss.value:+.4f} ({loss.low:+.4f} to {loss.high:+.4f})"
+        return f"{window.batch}: {observed.value:.4f}, {how}"
 
 
-def is_known(one: Estimate | None) -> bool:
-    return one is not None and all(map(math.isfinite, (one.value, one.low, one.high)))
+def is_known(estimate: Estimate | None) -> bool:
+    """Return True if there is an estimate with a finite value and interval."""
+    return estimate is not None and all(
+        map(math.isfinite, (estimate.value, estimate.low, estimate.high))
+    )
 
 
 def in_order(windows: Sequence[Window], champion: ChampionState) -> tuple[Window, ...]:
-    """Return one window of each batch that is evidence, in order of time, whatever the order given."""
-    ranked = sorted(windows, key=lambda one: (one.end, one.labelled, one.rows, repr(one)))
-    newest = {one.batch: one for one in ranked}
+    """Return one window of each batch that is evidence, in order of time."""
+    ranked = sorted(
+        windows, key=lambda window: (window.end, window.labelled, window.rows, repr(window))
+    )
+    newest = {window.batch: window for window in ranked}
     return tuple(
         sorted(
-            (one for one in newest.values() if one.end > champion.learnt_until), key=ranked.index
+            (window for window in newest.values() if window.end > champion.learnt_until),
+            key=ranked.index,
         )
     )

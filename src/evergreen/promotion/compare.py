@@ -1,9 +1,9 @@
-"""Compare: is the challenger better than the champion, on rows that neither has learnt from, beyond the noise?
+"""Compare: is the challenger better than the champion beyond the noise, on rows new to both?
 
 Two kinds of noise meet in every difference: which rows the holdout happens to hold, and which seed
 the training had. Rows are resampled, both models meeting the same resamples (a paired bootstrap);
-the seeds of both sweeps say how far a seed moves the metric. What is compared is therefore the *way
-of training*: its mean over seeds, or its ensemble where that is what is registered. The two
+the seeds of both sweeps show how far a seed moves the metric. What is compared is therefore the
+*way of training*: its mean over seeds, or its ensemble where that is what is registered. The two
 packaged models are compared as well, by rows alone.
 """
 
@@ -33,7 +33,7 @@ FEWEST_OF_CLASS = 5  # of either class of a binary label
 
 @dataclass(frozen=True)
 class Side:
-    """One model as the holdout sees it: its own predictions, and those of every seed of its sweep.
+    """One model on the holdout: its own predictions, and those of every seed of its sweep.
 
     `prediction`: shape (rows,) or (rows, classes), of the packaged model. `seeds`: as many arrays
     of that shape as the sweep has models. `averaged`: the packaged model is the mean of all seeds,
@@ -66,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the rows say of the challenger beside the champion, and beside the baselines."""
+    """How the challenger does on the rows beside the champion, and beside the baselines."""
 
     task: str
     metric: str  # the one that decides
@@ -92,16 +92,17 @@ class Rows:
 
 
 def check_unseen(keys: Array, **seen: Array) -> None:
-    """Raise InputError where one of the row `keys` (hashes, shape (rows,)) is among those that a model has learnt from.
+    """Raise InputError where a model has learnt from one of the rows.
 
-    `seen`: by model, the hashes of its training and early-stopping rows.
+    `keys`: hashes of the rows' keys, shape (rows,). `seen`: by model, the hashes of its training
+    and early-stopping rows.
     """
     for model, learnt in seen.items():
         if common := int(np.isin(keys, learnt).sum()):
             raise InputError(
-                f"{common:,} of {len(keys):,} rows of the comparison were learnt from by the {model}: it would be "
-                "judged by what it knows by heart; compare on newer rows (`evergreen ingest --next`), or look for rows "
-                "that came in two batches"
+                f"{common:,} of {len(keys):,} rows of the comparison were in the training data "
+                f"of the {model}, so that it would be biased: compare on newer rows "
+                "(`evergreen ingest --next`), or look for rows that came in two batches"
             )
 
 
@@ -113,17 +114,17 @@ def compare(
     metric: str,
     how: Resampling,
 ) -> Comparison:
-    """Return how the challenger does beside the champion (None: there is none) and beside each baseline's predictions.
+    """Return how the challenger does beside the champion, if any, and beside each baseline.
 
-    Rows that cannot judge a model say nothing: then there is no difference in it, and no seed has a
-    value.
+    `baselines`: their predictions. Where the rows cannot judge a model there is no difference, and
+    no seed has a value.
     """
     sides = {"challenger": challenger} | ({"champion": champion} if champion else {})
     if not is_defined(rows.task, rows.y):
         unknown = {name: (float("nan"),) * len(side.seeds) for name, side in sides.items()}
         return Comparison(rows.task, metric, len(rows.y), {}, None, {}, {}, unknown)
-    # Many slices are looked at: each interval is as much wider as keeps the chance of one false
-    # alarm where it was.
+    # Many slices are compared: each interval is as much wider as keeps the chance of one false
+    # alarm among all of them where it was for a single one (Bonferroni's correction).
     apart = replace(how, confidence=1 - (1 - how.confidence) / max(1, len(rows.slices)))
     return Comparison(
         task=rows.task,
@@ -147,7 +148,7 @@ def compare(
             baselines, lambda name: difference(rows, metric, Side(baselines[name]), challenger, how)
         ),
         by_seed={
-            name: tuple(weighted(metric, rows.y, one)(np.ones(len(rows.y))) for one in side.seeds)
+            name: tuple(weighted(metric, rows.y, seed)(np.ones(len(rows.y))) for seed in side.seeds)
             for name, side in sides.items()
         },
     )
@@ -161,33 +162,41 @@ def difference(
     how: Resampling,
     at: Array | None = None,
 ) -> Difference | None:
-    """Return the challenger's lead in `metric` on the rows `at` (indices, or all); None where they say nothing."""
+    """Return the challenger's lead in `metric` on the rows `at` (indices; None: all).
+
+    None where the rows cannot judge a model.
+    """
     y = rows.y if at is None else rows.y[at]
     if not is_defined(rows.task, y):
         return None
     blocks = rows.blocks
     if at is not None and blocks is not None:
         blocks = blocks_of(blocks[at])
-        if blocks is None:  # of four days all are worse by chance in one of sixteen slices
+        if blocks is None:  # with four days, one slice in sixteen is worse on all of them by chance
             return None
     sides = (champion, challenger)
     members = [
         side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides
     ]
     forms = [
-        weighted(metric, y, one if at is None else one[at]) for group in members for one in group
+        weighted(metric, y, prediction if at is None else prediction[at])
+        for group in members
+        for prediction in group
     ]
     values = np.array([form(np.ones(len(y))) for form in forms])
     draws = widen(
         resample_rows(forms, len(y), blocks, how), values[:, None], blocks, how.confidence
     )
-    unknown = [bool(np.isnan(one).any()) for group in members for one in group]
+    unknown = [bool(np.isnan(prediction).any()) for group in members for prediction in group]
     # A rank or a class would be found for what is no number
     values[unknown] = draws[unknown] = np.nan
     cut = len(members[0])
     old = Noise(values[:cut], draws[:cut], *_spread(rows, metric, champion, at, values[:cut]))
     new = Noise(values[cut:], draws[cut:], *_spread(rows, metric, challenger, at, values[cut:]))
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    # How the interval comes about: the same resampled rows give a value of either side, which
+    # differ less than either varies (paired). To each such difference a random amount is added, as
+    # large as the seeds of both sweeps scatter. The middle 95% of these draws are the interval.
     draw = np.random.default_rng([how.seed, 1])
     means = sign * (new.rows() - old.rows() + draw_seed_noise(old, new, draw))
     singles = sign * (new.singles(draw) - old.singles(draw))
@@ -209,11 +218,9 @@ def _spread(
         return 0.0, 0
     if side.averaged:
         chosen = slice(None) if at is None else at
+        ones = np.ones(len(rows.y[chosen]))
         values = np.array(
-            [
-                weighted(metric, rows.y[chosen], one[chosen])(np.ones(len(rows.y[chosen])))
-                for one in side.seeds
-            ]
+            [weighted(metric, rows.y[chosen], seed[chosen])(ones) for seed in side.seeds]
         )
     return float(values.std(ddof=1)), len(side.seeds)
 
@@ -223,7 +230,7 @@ def _each(names: Iterable[str], find: Callable[[str], Difference | None]) -> dic
 
 
 def is_defined(task: str, y: Array) -> bool:
-    """Say whether rows with labels `y` can judge a model: 30 of them, and 5 of either of two classes."""
+    """Return True if labels `y` can judge a model: 30 rows, and 5 of either of two classes."""
     if len(y) < FEWEST_ROWS:
         return False
     return task != "binary" or bool(min((y == 1).sum(), (y != 1).sum()) >= FEWEST_OF_CLASS)

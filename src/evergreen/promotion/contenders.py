@@ -1,4 +1,4 @@
-"""Contenders: the models that one run has made, the trees and the linear one, and which of them faces the champion."""
+"""Contenders: the trees and the linear model of one run, and which of them faces the champion."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Contender:
-    """A model that is in no registry yet: the booster of each seed, those that are packaged, what they learnt from.
+    """A model that is in no registry yet.
 
-    In a cross-validation a booster joins those of all folds; the model of the last fold stands for
-    them. `way`: see `sweep.way_of`. `refit`: it has learnt from what judged its way of training.
+    `boosters`: of each seed; `chosen`: the seeds that are packaged; `learnt`: from which rows. In a
+    cross-validation a booster joins those of all folds; the model of the last fold stands for them.
+    `way`: see `sweep.way_of`. `refit`: it has learnt from what judged its way of training.
     """
 
     tables: Tables = field(repr=False)
@@ -55,8 +56,11 @@ class Contender:
         return Model(*how, way=self.way, refit=self.refit, rounds=self.rounds)
 
     def candidate(self, called: str, held_out: HeldOut | None = None) -> Candidate:
-        """Return it as the gate sees it; `held_out`: what was said of the rows that judged, of a refit."""
-        known = self._said() if self.tables.folds else held_out
+        """Return it as the gate compares it.
+
+        `held_out`: of a refit, the predictions for the rows that judged it.
+        """
+        known = self._predict_folds() if self.tables.folds else held_out
         return Candidate(
             called, self.model(), tuple(self.boosters.values()), (lambda: known) if known else None
         )
@@ -67,19 +71,22 @@ class Contender:
         with project.temporary() as folder:
             yield write_package(Path(folder, "package"), self.model())
 
-    def _said(self) -> HeldOut:
-        """Return what the models of the folds say of the rows that judge."""
+    def _predict_folds(self) -> HeldOut:
+        """Return what the models of the folds predict for the rows that judge."""
         assert self.tables.holdout.keys is not None
-        said = {
-            seed: predict_holdout(self.tables, one, self.learner)
-            for seed, one in self.boosters.items()
+        predicted = {
+            seed: predict_holdout(self.tables, booster, self.learner)
+            for seed, booster in self.boosters.items()
         }
-        packaged = np.mean([said[seed] for seed in sorted(self.chosen)], axis=0)
-        return HeldOut.of(self.tables.holdout.keys, packaged, tuple(said.values()))
+        packaged = np.mean([predicted[seed] for seed in sorted(self.chosen)], axis=0)
+        return HeldOut.of(self.tables.holdout.keys, packaged, tuple(predicted.values()))
 
 
 def learnt_before(project: Project, tables: Tables) -> Learnt:
-    """Return what a model that is judged has learnt from; of a cross-validation, what those of all folds have together."""
+    """Return what a model that is judged has learnt from.
+
+    In a cross-validation that is what the models of all folds have learnt from together.
+    """
     split = Split.read(project.features / "split.json")
     if split.judged:
         return learnt_all(project, tables)
@@ -100,7 +107,7 @@ def face(
     """Return which of the two faces the champion, and what the gate must know of it.
 
     `rows`: those that judge, columns of a features file; `baselines`: what a constant and the
-    linear model say of them.
+    linear model predict for them.
     """
     encoder = trees.model.encoder
     known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
@@ -108,7 +115,7 @@ def face(
         pick_metric(params.gate.metric, encoder.task),
         champion.model.learner if champion else None,
     )
-    picked = pick(known, trees.see(rows), baselines, metric, resampling_of(params), live)
+    picked = pick(known, trees.predict_unseen(rows), baselines, metric, resampling_of(params), live)
     chosen = linear if picked.linear else trees
     rivals = {CONSTANT: baselines[CONSTANT]} if picked.linear else baselines
     refresh = champion is not None and champion.model.way == chosen.model.way

@@ -1,4 +1,4 @@
-"""Judge: gather what the gate must know of a challenger, from the newest rows and the two models."""
+"""Evidence: what the gate must know of a challenger, from the newest rows and the two models."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ NOTHING = HeldOut(np.empty(0, np.uint64), np.empty(0), ())
 
 @dataclass(frozen=True)
 class Judged:
-    """What the gate must know; and for pictures the labels and each model's predictions for the same rows."""
+    """What the gate must know; for pictures, labels and predictions of the same rows."""
 
     evidence: Evidence
     y: Array = field(repr=False)
     # "champion" (where there is one), "challenger"
     predictions: dict[str, Array] = field(repr=False)
-    held_out: HeldOut = field(repr=False, default=NOTHING)  # what the challenger said of the rows
+    held_out: HeldOut = field(repr=False, default=NOTHING)  # the challenger's predictions
 
 
 def judge(
@@ -68,16 +68,17 @@ def judge(
     refresh: bool = False,
     simplest: str = "",
 ) -> Judged:
-    """Return what `rows` (a features file's columns) say of the challenger beside the champion and the baselines.
+    """Return how the challenger does on `rows` beside the champion and the baselines.
 
-    A champion that has learnt from some of them is spoken for by what was said before its refit.
-    What keeps it from being compared becomes a fault in the evidence, which no gate lets pass; but
-    where dataset.py was changed so that no comparison can ever be made, a person decides.
+    `rows`: columns of a features file. For a champion that was refit on some of them its
+    predictions from before the refit count. What keeps it from being compared becomes a fault in
+    the evidence, which no gate lets pass; but where dataset.py was changed so that no comparison
+    can ever be made, a person decides.
     `refresh`, `simplest`: see `Evidence`.
     """
     encoder = challenger.model.encoder
     y, faults = encoder.transform_label(rows[LABEL]), []
-    side = challenger.see(rows) if challenger.held_out else challenger.say(rows)
+    side = challenger.predict_unseen(rows) if challenger.held_out else challenger.predict(rows)
     held_out = HeldOut.of(hash_rows(rows), side.prediction, side.seeds)
     other, changed = None, find_changes(champion, challenger) if champion else ()
     try:
@@ -86,14 +87,14 @@ def judge(
         faults.append(f"it cannot be compared: {error}")
     try:
         if champion and not changed:
-            both = champion.can_see(champion.known(rows))
+            both = champion.can_judge(champion.with_own_features(rows))
             # Of few rows, all judge
             many = FEWEST_ROWS if challenger.held_out else FEWEST_SHARE * len(both)
             if many <= both.sum() < len(both) and (champion.held_out or challenger.held_out):
                 notes = (*notes, _left_out(both))
                 rows, y, side = rows.filter(both), y[both], _some(side, both)
-                baselines = {name: said[both] for name, said in baselines.items()}
-            other = see_champion(rows, champion)
+                baselines = {name: predicted[both] for name, predicted in baselines.items()}
+            other = predict_champion(rows, champion)
     except LostError as error:
         changed = (str(error),)
     except InputError as error:
@@ -101,11 +102,12 @@ def judge(
     metric = pick_metric(params.gate.metric, encoder.task)
     if not is_defined(encoder.task, y):
         faults.append(
-            f"it cannot be compared: the {len(y):,} rows of the holdout are too few, or of one class; {metric} needs "
-            f"{FEWEST_ROWS} at least, of a binary label {FEWEST_OF_CLASS} of either class: wait for more rows"
+            f"it cannot be compared: the {len(y):,} rows of the holdout are too few, or of one "
+            f"class; {metric} needs {FEWEST_ROWS} rows, and {FEWEST_OF_CLASS} of either class of a "
+            "binary label: wait for more rows"
         )
     if faults:
-        other = None  # a number beside the fault would be read as if it held
+        other = None  # a number beside the fault would be taken for a result
     how = resampling_of(params)
     found = compare(
         Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how
@@ -138,8 +140,8 @@ def judge(
         else _find_use(encoder.task, y, side, baselines, days_of(rows), how),
         seedless=tuple(
             name
-            for name, one in (("champion", champion), ("challenger", challenger))
-            if one and is_seedless(one.model.learner)
+            for name, model in (("champion", champion), ("challenger", challenger))
+            if model and is_seedless(model.model.learner)
         ),
         simplest=simplest,
     )
@@ -155,8 +157,8 @@ def _find_use(
     days: Array | None,
     how: Resampling,
 ) -> str:
-    """Return the loss in which the model is surely better than a constant; empty where it is not."""
-    loss = next(name for name in METRICS[task] if name in LOWER_IS_BETTER)  # type: ignore[index]  # checked before
+    """Return the loss in which the model surely beats a constant; empty where it does not."""
+    loss = next(name for name in METRICS[task] if name in LOWER_IS_BETTER)  # type: ignore[index]
     if "constant" not in baselines:
         return ""
     lead = difference(
@@ -167,24 +169,27 @@ def _find_use(
 
 def _left_out(both: Array) -> str:
     return (
-        f"{int((~both).sum()):,} of {len(both):,} rows of the holdout are left out of the comparison: the champion has "
-        "learnt from them, and was not judged by them before"
+        f"{int((~both).sum()):,} of {len(both):,} rows of the holdout are left out of the "
+        "comparison: the champion has learnt from them, and was not judged by them before"
     )
 
 
 def _some(side: Side, mask: Array) -> Side:
-    return Side(side.prediction[mask], tuple(one[mask] for one in side.seeds), side.averaged)
+    return Side(side.prediction[mask], tuple(seed[mask] for seed in side.seeds), side.averaged)
 
 
 def _questions(
     found: Comparison, challenger: Candidate, champion: Candidate | None, trusted: Collection[str]
 ) -> tuple[str, ...]:
-    """Return what a person must say of features that the champion lacks, and that make far more of it than it knew."""
-    one = found.whole.get("roc_auc" if found.task == "binary" else "r2")
+    """Return what a person must answer where new features make predictions far better.
+
+    A feature that improves a model so much may be known only after the prediction is asked for.
+    """
+    lead = found.whole.get("roc_auc" if found.task == "binary" else "r2")
     if (
         champion is None
-        or one is None
-        or not stands_out(one.challenger, one.champion, found.task, LEAP)
+        or lead is None
+        or not stands_out(lead.challenger, lead.champion, found.task, LEAP)
     ):
         return ()
     known = {*champion.model.encoder.features, *trusted}
@@ -192,18 +197,21 @@ def _questions(
     if not new:
         return ()
     says = (
-        f"with {listed_names(new)}, which the champion lacks, it knows far more than the champion: are they known when a "
-        "prediction is asked for? If not, take them out of features; if they are, `evergreen promote --approve`, or name "
-        "them in leaks.trusted in params.yaml"
+        f"with {listed_names(new)}, which the champion lacks, it predicts far better than the "
+        "champion: are they known when a prediction is asked for? If not, take them out of "
+        "features; if they are, `evergreen promote --approve`, or name them in leaks.trusted in "
+        "params.yaml"
     )
     return (says,)
 
 
 def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None:
-    """Raise InputError where what a model says of its own making cannot be."""
+    """Raise InputError where what a package records of its own making cannot be true."""
     learnt = challenger.model.learnt
     if not len(learnt.keys):
-        raise InputError("the challenger does not say which rows it has learnt from")
+        raise InputError(
+            "the package of the challenger does not record which rows it has learnt from"
+        )
     if challenger.held_out is None:
         check_unseen(hash_rows(rows), challenger=learnt.keys)
     first = rows[TIME].cast(pl.Datetime("us")).min()
@@ -214,26 +222,33 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
         and datetime.fromisoformat(learnt.newest) > first
     ):
         raise InputError(
-            f"the challenger has learnt from rows up to {learnt.newest}, later than some it is judged by"
+            f"the challenger has learnt from rows up to {learnt.newest}, later than some of those "
+            "that it is judged by"
         )
     whole = np.mean(side.seeds, axis=0) if side.averaged else None
     known = [whole] if whole is not None else side.seeds
-    if not any(one.tobytes() == side.prediction.tobytes() for one in known):
-        raise InputError("the packaged model is none of its own sweep: its seeds predict otherwise")
+    if not any(prediction.tobytes() == side.prediction.tobytes() for prediction in known):
+        raise InputError(
+            "the packaged model is not of its own sweep: neither a seed nor the mean predicts that"
+        )
 
 
 def find_changes(champion: Candidate, challenger: Candidate) -> tuple[str, ...]:
-    """Return why the two can never be compared: since they answer different questions, say."""
+    """Return why the two can never be compared: they predict different things, say."""
     found = tuple(champion.model.definition.changes(challenger.model.definition))
     old, new = champion.model.encoder, challenger.model.encoder
     if not found and (old.task, old.classes) != (new.task, new.classes):
-        was, now = (f"{one.task} of {', '.join(one.classes) or 'a number'}" for one in (old, new))
+        was, now = (
+            f"{encoder.task} of {', '.join(encoder.classes) or 'a number'}"
+            for encoder in (old, new)
+        )
         return (f"it predicts {was}, the challenger {now}",)
     return found
 
 
-def see_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
-    return champion.see(champion.known(rows))
+def predict_champion(rows: pl.DataFrame, champion: Candidate) -> Side:
+    """Return what the champion predicts for `rows`, by its own features, as before its refit."""
+    return champion.predict_unseen(champion.with_own_features(rows))
 
 
 def _slices(rows: pl.DataFrame) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Fairness: how differently a model treats the groups that are declared in `dataset.py` (groups)."""
+"""Fairness: how differently a model treats the groups declared in `dataset.py` (groups)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEWEST_ROWS = 30  # a smaller group's rates are noise
 
 @dataclass(frozen=True)
 class Gap:
-    """The largest difference between two groups: as seen, and the least that it is beyond the noise of their rows."""
+    """The largest difference between two groups: as observed, and its lower bound beyond noise."""
 
     value: float
     low: float
@@ -23,9 +23,9 @@ class Gap:
 
 @dataclass(frozen=True)
 class _Rates:
-    """One measure by group, shape (groups,): as seen; drawn towards the middle; its variance."""
+    """One measure by group, shape (groups,): as observed; drawn to the middle; its variance."""
 
-    seen: Array
+    observed: Array
     centre: Array
     variance: Array
 
@@ -38,7 +38,7 @@ def find_group_differences(
     threshold: float,
     confidence: float = 0.95,
 ) -> dict[str, Gap]:
-    """Return, for each kind of group, the largest difference between two groups of at least 30 rows.
+    """Return for each kind of group the largest difference between two of at least 30 rows.
 
     `groups`: the group of each row, shape (rows,), by kind. Binary: the equalized odds difference,
     of predictions from `threshold` on (Hardt et al., Equality of opportunity in supervised
@@ -71,43 +71,46 @@ def _measure(task: str, y: Array, p: Array, group: Array, threshold: float) -> I
     elif task == "multiclass":
         yield _share(*_by_group(accuracy_score, y, p.argmax(axis=1), group))
     else:
-        seen, counts = _by_group(mean_absolute_error, y, p, group)
+        observed, counts = _by_group(mean_absolute_error, y, p, group)
         unit = float(y.std()) or 1.0
         errors = np.abs(y - p) / unit
         variance = (
             np.array([errors[group == name].var(ddof=1) for name in np.unique(group)]) / counts
         )
-        yield _Rates(seen / unit, seen / unit, variance)
+        yield _Rates(observed / unit, observed / unit, variance)
 
 
-def _by_group(metric: Any, y: Array, said: Array, group: Array) -> tuple[Array, Array]:
+def _by_group(metric: Any, y: Array, predicted: Array, group: Array) -> tuple[Array, Array]:
     """Return a metric by group, and how many rows each has, in order of the groups' names."""
     from fairlearn.metrics import MetricFrame, count
 
     frame = MetricFrame(
-        metrics={"value": metric, "rows": count}, y_true=y, y_pred=said, sensitive_features=group
+        metrics={"value": metric, "rows": count},
+        y_true=y,
+        y_pred=predicted,
+        sensitive_features=group,
     )
     table = frame.by_group.sort_index()
     return table["value"].to_numpy(dtype=float), table["rows"].to_numpy(dtype=float)
 
 
-def _share(seen: Array, counts: Array) -> _Rates:
-    centre = (seen * counts + 1) / (counts + 2)  # one success and one failure more
-    return _Rates(seen, centre, centre * (1 - centre) / (counts + 2))
+def _share(observed: Array, counts: Array) -> _Rates:
+    centre = (observed * counts + 1) / (counts + 2)  # one success and one failure more
+    return _Rates(observed, centre, centre * (1 - centre) / (counts + 2))
 
 
 def _largest(measures: list[_Rates], confidence: float) -> Gap:
     from scipy.stats import norm
 
     pairs = [
-        (one, first, second)
-        for one in measures
-        for first, second in combinations(range(len(one.seen)), 2)
+        (rates, first, second)
+        for rates in measures
+        for first, second in combinations(range(len(rates.observed)), 2)
     ]
     far = float(norm.ppf(1 - (1 - confidence) / (2 * len(pairs))))
     lows = [
-        float(abs(one.centre[a] - one.centre[b]))
-        - far * float(one.variance[a] + one.variance[b]) ** 0.5
-        for one, a, b in pairs
+        float(abs(rates.centre[a] - rates.centre[b]))
+        - far * float(rates.variance[a] + rates.variance[b]) ** 0.5
+        for rates, a, b in pairs
     ]
-    return Gap(max(float(np.ptp(one.seen)) for one in measures), max(0.0, *lows))
+    return Gap(max(float(np.ptp(rates.observed)) for rates in measures), max(0.0, *lows))

@@ -1,7 +1,7 @@
-"""Influence: what learning from the newest batch does to predictions for the rows before it, which no model has learnt.
+"""Influence: what learning from the newest batch does to predictions for the rows before it.
 
-The live model cannot be asked: rows that it has learnt from look as good after wrong labels as
-after right ones. So a few seeds learn from the training rows and the newest batch, without the rows
+The live model cannot show it: it fits the rows that it has learnt from, whether their labels were
+right or wrong. So a few seeds learn from the training rows and the newest batch, without the rows
 between that stop training early. Beside the seeds that those rows did stop, which lack the newest
 batch, they show what it teaches.
 """
@@ -34,13 +34,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def teach(
     tables: Tables, rounds: int, name: str, params: Params, device: str, slots: Slots
 ) -> list[bytes]:
-    """Return models, by the learner called `name`, of the training rows of `tables`, boosted so often."""
+    """Return models of the training rows of `tables`, by the learner `name`, of so many rounds."""
     how = params.train.model_copy(update={"rounds": rounds, "learner": name})
     seeds = params.sweep.seed_list()[: 1 if is_seedless(name) else ROUND_SEEDS]
     taught = fit_side_by_side(
         tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
     )
-    return [one.booster for one in taught]
+    return [trained.booster for trained in taught]
 
 
 def find_influence(
@@ -51,18 +51,21 @@ def find_influence(
     name: str,
     params: Params,
 ) -> Difference | None:
-    """Return how much better the models `taught` by the newest batch predict `rows` than those `without` it.
+    """Return how much better `rows` are predicted by models that know the newest batch.
 
-    `rows`: of a features file, which none has learnt from; `tables`: with the encoder of both;
-    `name`: their learner.
+    `taught`: those models; `without`: those that lack the batch. `rows`: of a features file, which
+    none has learnt from; `tables`: with the encoder of both; `name`: their learner.
     """
     encoder, load = tables.encoder, find_learner(name).load
     assert encoder
     x = encoder.transform(rows)
 
     def side(models: Sequence[bytes]) -> Side:
-        return Side(np.asarray(np.mean([load(one).predict(x) for one in models], axis=0)))
+        return Side(np.asarray(np.mean([load(model).predict(x) for model in models], axis=0)))
 
+    # The number: both sides are the mean prediction of a few seeds, compared on rows that neither
+    # has learnt from, as champion and challenger are. Below zero with its whole interval, the
+    # newest batch makes predictions for its neighbours surely worse: its labels may be wrong.
     known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
     metric = pick_metric(params.gate.metric, encoder.task)
     return difference(known, metric, side(without), side(taught), resampling_of(params))

@@ -1,4 +1,4 @@
-"""Noise: how far a metric moves by which rows a holdout happens to hold, and by which seed a training had."""
+"""Noise: how far a metric moves with the rows of a holdout, and with the seed of a training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Noise:
-    """One side in one metric: values by member, shape (members,); their draws, (members, resamples); seeds' spread."""
+    """One side in one metric: its values, how they vary with rows, and how they vary with seeds.
+
+    `values`: of each member, shape (members,); `draws`: of these, shape (members, resamples).
+    """
 
     values: Array
     draws: Array
@@ -42,10 +45,11 @@ class Noise:
         return max(0.0, self.deviation**2 - self._interaction()) / self.seeds if self.seeds else 0.0
 
     def _interaction(self) -> float:
-        """Return how much of the variance over seeds comes from rows that suit one seed more than another.
+        """Return the variance over seeds that comes from rows suiting some seeds more than others.
 
-        The mean of the draws holds it already (a two-way analysis of variance, seeds by rows, both
-        random).
+        A two-way analysis of variance, seeds by rows, both random. In plain words: if each seed is
+        good on other rows, then seeds differ on this holdout by chance. That part is in the
+        resampled rows already, and must not be counted twice.
         """
         members = len(self.values)
         if members == 1:
@@ -63,7 +67,7 @@ class Noise:
 
 
 def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: Resampling) -> Array:
-    """Return draws of each form; where there are blocks, whole ones are drawn: their rows are alike.
+    """Return draws of each form, by resampled rows; where there are blocks, whole ones are drawn.
 
     Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8.
     """
@@ -72,23 +76,27 @@ def resample_rows(forms: Sequence[Form], rows: int, blocks: Array | None, how: R
     names, which = np.unique(blocks, return_inverse=True)
     summed = [
         Form(
-            np.column_stack([np.bincount(which, column, len(names)) for column in one.rows.T]),
-            one.of,
+            np.column_stack([np.bincount(which, column, len(names)) for column in form.rows.T]),
+            form.of,
         )
-        for one in forms
+        for form in forms
     ]
     return resample(summed, len(names), resamples=how.resamples, seed=how.seed)
 
 
 def blocks_of(days: Array | None) -> Array | None:
-    """Return what rows are drawn by: their day, shape (rows,); None where days are too few, and each counts by itself."""
+    """Return the blocks that are drawn together: the day of each row, shape (rows,).
+
+    None where days are too few; then each row is drawn by itself.
+    """
     return days if days is not None and len(np.unique(days)) >= FEWEST_DAYS else None
 
 
 def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) -> Array:
-    """Return `draws` of `values`, farther from them where blocks are few: of b, by sqrt(b / (b - 1)) and Student's t.
+    """Return `draws` of `values`, farther from them where blocks are few.
 
-    A bootstrap of few blocks takes their spread for known, and for smaller than it is. Source:
+    For b blocks the factor is sqrt(b / (b - 1)) times Student's t over the normal quantile. A
+    bootstrap of few blocks takes their spread for known, and for smaller than it is. Source:
     Hesterberg, What teachers should know about the bootstrap, 2015, section 3.4.
     """
     from scipy.stats import norm, t
@@ -104,8 +112,13 @@ def widen(draws: Array, values: Array, blocks: Array | None, confidence: float) 
 
 
 def draw_seed_noise(old: Noise, new: Noise, draw: np.random.Generator) -> Array:
-    """Return draws of what the seeds of both sides add to the difference: Student's t (Welch, 1947; Satterthwaite)."""
-    parts = [(one.error(), one.seeds) for one in (old, new)]
+    """Return draws of what the seeds of both sides add to the difference, shape (resamples,).
+
+    Few seeds know their own spread badly, so the draws are of Student's t, which is wider than a
+    normal the fewer the seeds. How many degrees of freedom two sweeps of unequal spread have
+    together: Welch, 1947, after Satterthwaite.
+    """
+    parts = [(side.error(), side.seeds) for side in (old, new)]
     total = sum(error for error, _ in parts)
     if not total:
         return np.zeros(old.draws.shape[1])

@@ -19,14 +19,19 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def compare_refit(
-    live: Model, judged: Model, said: Array, earlier: pl.DataFrame | None, holdout: pl.DataFrame, rounds: int,
+    live: Model,
+    judged: Model,
+    predicted: Array,
+    earlier: pl.DataFrame | None,
+    holdout: pl.DataFrame,
+    rounds: int,
     params: Params,
-) -> Refit:  # fmt: skip
-    """Return the model that goes live beside the one that was judged, on `earlier` rows that both have learnt from.
+) -> Refit:
+    """Return how the model that goes live does beside the one that was judged.
 
-    On the `holdout`, of which the judged one `said` something and only the live one has learnt from
-    it, it must not be worse either. `earlier`: None where each fold of a cross-validation has
-    learnt from other rows.
+    They are compared on `earlier` rows, which both have learnt from, and on the `holdout`, which
+    only the live one has. `predicted`: what the judged one predicted for the holdout. `earlier`:
+    None where each fold of a cross-validation has learnt from other rows.
     """
     task = judged.encoder.task
     metric = pick_metric(params.gate.metric, task)
@@ -37,20 +42,20 @@ def compare_refit(
         return difference(whole, metric, Side(before), Side(live.predict_rows(rows)), how)
 
     old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
-    new = beside(holdout, said)
+    new = beside(holdout, predicted)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    # How much better on rows that it knows
-    by_heart = sign * (old.champion - new.champion) if old and new else 0.0
-    slack = max(0.0, by_heart) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))
+    # How much better the judged model is on rows that were in its training data than on others
+    optimism = sign * (old.champion - new.champion) if old and new else 0.0
+    slack = max(0.0, optimism) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))
     return Refit(len(live.learnt.keys), live.learnt.newest, rounds, old, new, slack)
 
 
-def distance(one: Array, other: Array) -> float:
-    """Return the largest distance between two arrays of predictions: 0 only where they are equal bit for bit."""
-    if one.shape != other.shape:
+def distance(first: Array, other: Array) -> float:
+    """Return the largest distance between predictions: 0 only where they are equal bit for bit."""
+    if first.shape != other.shape:
         return float("inf")
     return (
         0.0
-        if one.tobytes() == other.tobytes()
-        else float(np.max(np.abs(one.astype(float) - other.astype(float)))) or 1e-300
+        if first.tobytes() == other.tobytes()
+        else float(np.max(np.abs(first.astype(float) - other.astype(float)))) or 1e-300
     )

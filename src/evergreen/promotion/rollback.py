@@ -1,4 +1,4 @@
-"""Roll back: does the champion before do better than the present one, on rows that came after both?"""
+"""Roll back: does the previous champion do better than the present one, on rows newer than both?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evergreen.features.split import LABEL
 from evergreen.params import Params, Retrain
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, check_unseen, difference
-from evergreen.promotion.evidence import find_changes, see_champion
+from evergreen.promotion.evidence import find_changes, predict_champion
 from evergreen.promotion.gate import tell, unit_of
 
 
@@ -26,20 +26,22 @@ def decide_rollback(
     min_probability: float,
     metric: str,
 ) -> Decision:
-    """Return whether to `rollback` to the champion before, or to `keep` the present one.
+    """Return whether to `rollback` to the previous champion, or to `keep` the present one.
 
-    `comparison`: both on the same new rows, the champion before in the challenger's place, with the
-    noise of rows and seeds; `models`: the two packaged models, by rows alone. None where the rows
-    say nothing. `min_gain` and `min_probability` as in the gate: it is no easier to come back than
-    to be promoted.
+    `comparison`: both on the same new rows, the previous champion in the challenger's place, with
+    the noise of rows and seeds; `models`: the two packaged models, by rows alone. None where the
+    rows cannot judge a model. `min_gain` and `min_probability` as in the gate: it is no easier to
+    be restored than to be promoted.
     """
     on = params.rollback == "auto"
-    says = "the champion before comes back by itself where every rule is met"
+    says = "the previous champion is restored automatically if every rule is met"
     rules = [
         Rule(
             "rollback",
             on,
-            says if on else "SWITCHED OFF (retrain.rollback): no champion comes back by itself",
+            says
+            if on
+            else "SWITCHED OFF (retrain.rollback): no champion is restored automatically",
         )
     ]
     if comparison is None or models is None:
@@ -52,16 +54,19 @@ def decide_rollback(
         )
     else:
         bound, told = min_gain * unit_of(metric, comparison), tell(metric, comparison)
-        why = (
-            f"by less than {bound:.4g}, the smallest gain that matters" if not comparison.value >= bound
-            else "within the noise" if not comparison.low > 0
-            else f"less surely than {min_probability:g}" if not comparison.probability >= min_probability
-            else ""
-        )  # fmt: skip
-        says = f"the champion before is {f'not better enough, {why}' if why else 'better beyond the noise'}: {told}"
+        why = ""
+        if not comparison.value >= bound:
+            why = f"by less than {bound:.4g}, the smallest gain that matters"
+        elif not comparison.low > 0:
+            why = "within the noise"
+        elif not comparison.probability >= min_probability:
+            why = f"less surely than {min_probability:g}"
+        how = f"not better enough, {why}" if why else "better beyond the noise"
+        says = f"the previous champion is {how}: {told}"
         rules.append(Rule("better", not why, says))
         better = models.value > 0
-        says = f"the two packaged models: the one before is {'' if better else 'not '}better: {tell(metric, models)}"
+        is_better = "better" if better else "not better"
+        says = f"of the two packaged models the previous one is {is_better}: {tell(metric, models)}"
         rules.append(Rule("models", better, says))
     plain = {
         "rules": [asdict(rule) for rule in rules],
@@ -79,23 +84,27 @@ def decide_rollback(
 def judge_rollback(
     rows: pl.DataFrame, present: Candidate, before: Candidate, metric: str, params: Params
 ) -> Decision:
-    """Return whether the champion `before` shall be back, by labelled `rows` that came after both.
+    """Return whether to restore the champion `before`, by labelled `rows` newer than both.
 
-    Both are seen as the gate sees them: with the noise of rows and of seeds. What cannot be
-    compared stays.
+    They are compared as in the gate: with the noise of rows and of seeds. Where they cannot be
+    compared, the present one stays.
     """
     try:
         if changed := find_changes(before, present):
             raise InputError("; ".join(changed))
         untimed = () if present.model.definition.is_timed else (present, before)
-        for one in untimed:  # rows that hold the same as one that was learnt from tell nothing
-            seen = np.isin(hash_rows(one.known(rows)), one.model.learnt.keys)
+        for candidate in untimed:  # rows equal to one of the training data cannot judge
+            seen = np.isin(
+                hash_rows(candidate.with_own_features(rows)), candidate.model.learnt.keys
+            )
             rows = rows.filter(~seen)
-        check_unseen(hash_rows(present.known(rows)), champion=present.model.learnt.keys)
-        old, new = see_champion(rows, before), see_champion(rows, present)
-        y = present.model.encoder.transform_label(present.known(rows)[LABEL])
+        check_unseen(hash_rows(present.with_own_features(rows)), champion=present.model.learnt.keys)
+        old, new = predict_champion(rows, before), predict_champion(rows, present)
+        y = present.model.encoder.transform_label(present.with_own_features(rows)[LABEL])
     except InputError as error:
-        return Decision(KEEP, (f"the champion before cannot be compared: {error}",), {"rules": []})
+        return Decision(
+            KEEP, (f"the previous champion cannot be compared: {error}",), {"rules": []}
+        )
     whole = Rows(present.model.encoder.task, y, {}, days_of(rows))
     how = resampling_of(params)
     seeds = difference(whole, metric, new, old, how)

@@ -1,4 +1,4 @@
-"""Simplest: is it the linear model or the trees of a run that shall face the champion?
+"""Simplest: does the linear model or do the trees of a run face the champion?
 
 There is always something that can go live: the simplest model that nothing surely beats, a constant
 never. Once one of them is live, the other takes its place in the run only where it is surely
@@ -37,7 +37,7 @@ def pick(
     how: Resampling,
     live: str | None,
 ) -> Pick:
-    """Return which model faces the champion, by what the rows of the holdout say of both.
+    """Return which model faces the champion, by how both do on the holdout.
 
     `live`: the learner of the champion, None where there is none.
     """
@@ -45,7 +45,7 @@ def pick(
     if lead is None:
         return Pick(
             live in (None, LINEAR),
-            "the rows are too few to say whether trees beat the linear model",
+            "there are too few rows to decide whether trees beat the linear model",
         )
     told = tell(metric, lead)
     if live not in (None, LINEAR):

@@ -1,4 +1,4 @@
-"""Challenge: train a challenger on what is prepared, and refit it, as the training flow does, without DVC and MLflow."""
+"""Challenge: train a challenger, and refit it, as the training flow does without DVC and MLflow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Champion:
-    """A model that is live under some policy; `batch` judged it. `facts`: what was seen of each batch under it."""
+    """A model that is live under some policy; `batch` judged it.
+
+    `facts`: what was observed of each batch under it, as plain values.
+    """
 
     batch: str
     candidate: Candidate
@@ -47,7 +50,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Challenger:
-    """What was trained on all that was known at some batch, and what the gate must know beside the champion.
+    """What was trained on all that was known at some batch, for the gate.
 
     `trees`, `linear`: the simpler one that nothing surely beats faces the champion. `rounds`: how
     often to boost on so many rows; None where the model that is judged is the one that goes live.
@@ -63,7 +66,7 @@ class Challenger:
     def face(
         self, champion: Champion | None, params: Params
     ) -> tuple[Candidate, HeldOut, Decision]:
-        """Return which model faces the champion, what it says of the rows, and what the gate says of it."""
+        """Return which model faces the champion, its predictions, and the decision of the gate."""
         beside = champion.candidate if champion else None
         chosen, judged = face(
             self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
@@ -76,7 +79,8 @@ def challenge(
 ) -> Challenger:
     """Train a challenger on the split that is prepared, as the training flow does.
 
-    Raises InputError where the flow would stop: at a leak, or at a holdout that tells nothing.
+    Raises InputError where the flow would stop: at a leak, or at a holdout that
+    cannot judge a model.
     """
     tables = load_tables(workspace)
     check_holdout(tables)
@@ -84,7 +88,9 @@ def challenge(
     split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
     if params.train.refit == "all":
         stopping = load_stopping(workspace)
-        found = [one.rounds for one in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])]
+        found = [
+            trained.rounds for trained in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])
+        ]
         rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
         tables = load_judged(workspace)
     trained = fit_seeds(
@@ -112,7 +118,7 @@ def challenge(
 def fit_seeds(
     tables: Tables, params: Params, device: str, seeds: Sequence[int], rounds: int | None = None
 ) -> list[Trained]:
-    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, where that is known."""
+    """Train some seeds side by side, fold by fold; `rounds`: how often to boost, if known."""
     how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
     slots = share_cores(params.sweep, count_cores(), device)
     return fit_side_by_side(
@@ -121,13 +127,22 @@ def fit_seeds(
 
 
 def trees_of(
-    tables: Tables, trained: Sequence[Trained], dataset: Dataset, params: Params, learnt: Learnt,
-    chosen: Sequence[int] = (), *, refit: bool = False,
-) -> Contender:  # fmt: skip
-    """Return the model of some seeds; `chosen`: those in the package, where they were chosen before a refit."""
-    boosters, learner = {one.seed: one.booster for one in trained}, params.train.learner
+    tables: Tables,
+    trained: Sequence[Trained],
+    dataset: Dataset,
+    params: Params,
+    learnt: Learnt,
+    chosen: Sequence[int] = (),
+    *,
+    refit: bool = False,
+) -> Contender:
+    """Return the model of some seeds.
+
+    `chosen`: those in the package, where they were chosen before a refit.
+    """
+    boosters, learner = {seed.seed: seed.booster for seed in trained}, params.train.learner
     chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
-    rounds = int(np.median([one.rounds for one in trained]))
+    rounds = int(np.median([seed.rounds for seed in trained]))
     how = (
         learner,
         Definition.of(dataset, params.task),
@@ -148,9 +163,14 @@ def linear_of(
 
 
 def refit(
-    workspace: Project, dataset: Dataset, params: Params, device: str, rounds: Callable[[int], int],
-    judged: Candidate, held_out: HeldOut,
-) -> Candidate:  # fmt: skip
+    workspace: Project,
+    dataset: Dataset,
+    params: Params,
+    device: str,
+    rounds: Callable[[int], int],
+    judged: Candidate,
+    held_out: HeldOut,
+) -> Candidate:
     """Return the model that was judged, trained in the same way on all rows.
 
     `rounds`: how often to boost on so many rows; `held_out`: what the judged one predicted.

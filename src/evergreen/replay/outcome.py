@@ -1,8 +1,8 @@
-"""What a replay found: every step under every policy, what each gained and cost, and that in words.
+"""What a replay found: each policy's steps, gain and cost, and a summary in words.
 
 How sure a gain over never retraining is: days of each batch are resampled, the same ones for every
-policy (a paired bootstrap, batch by batch), and weighted by rows as the means are. That is the
-noise of rows, with the models as they were; how far other seeds would have moved them is not in it.
+policy (a paired bootstrap, batch by batch), and weighted by rows as the means are. The interval
+covers the noise of rows, with the models as they were, not that of other seeds.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ NOTHING, WATCH, HELD, STOPPED, REFUSED, PROMOTED = (
     "promoted",
 )
 TRAINED = (STOPPED, REFUSED, PROMOTED)
-UNGATED = "every batch without gate"  # no way to live: what the gate spares or costs
+UNGATED = "every batch without gate"  # not to be used: it shows what the gate saves or costs
 HINDSIGHT = (
-    # Nor this: of each batch the best of all champions made before it, a bound for any calendar
+    # Nor this: for each batch the best of all champions made before it, a bound for any schedule
     "best in hindsight"
 )
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is replayed: batches up to `until`, with so many `seeds`; `every`: batches between scheduled retrainings.
+    """What is replayed: batches up to `until`, with so many `seeds`.
 
-    None: all batches of the source; seeds as in the parameters. `policies`: beside "never", which
-    is always there.
+    None: all batches of the source; seeds as in the parameters. `every`: batches between scheduled
+    retrainings. `policies`: beside "never", which is always there.
     """
 
     until: str | None = None
@@ -49,7 +49,7 @@ class Options:
     policies: tuple[Policy, ...] = POLICIES
 
     def title(self, policy: Policy) -> str:
-        """Return what a person calls the policy."""
+        """Return the name of the policy for people."""
         return {
             "every": "every batch",
             "schedule": f"every {self.every} batches",
@@ -60,11 +60,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Step:
-    """One batch under one policy: the metric of the `champion` it met, with its interval, and what was done then.
+    """One batch under one policy: the metric with its interval, and what was done then.
 
-    `champion`: the batch that judged it when it was promoted. `action`: nothing, watch, held (the
-    batch is), or a
-    retraining: stopped (by an error), refused, promoted.
+    `champion`: the live one, by the batch that judged it when it was promoted. `action`: nothing,
+    watch, held (the batch is), or a retraining: stopped (by an error), refused, promoted.
     """
 
     batch: str
@@ -79,7 +78,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Aged:
-    """A champion made at the batch `champion`, beside what `batch`, the `age`-th after it, says of it. `draws`: of the value."""
+    """How the champion made at the batch `champion` does on `batch`, the `age`-th after it.
+
+    `draws`: of the value, shape (resamples,).
+    """
 
     champion: str
     batch: str
@@ -91,7 +93,10 @@ class Aged:
 
 @dataclass(frozen=True)
 class Cost:
-    """What it costs that champions are `age` batches old, beside those of the batch before, in `batches` that met both."""
+    """What it costs that champions are `age` batches old, beside those of the batch before.
+
+    `batches`: how many met both.
+    """
 
     age: int
     batches: int
@@ -100,7 +105,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class PolicyOutcome:
-    """What became of one policy. `mean`: of the metric over all steps, weighted by rows.
+    """The outcome of one policy. `mean`: of the metric over all steps, weighted by rows.
 
     `gain`: of the mean over that of never retraining, so that more is better. `seconds`: of its
     retrainings, and for the policy that watches for drift, of the watching. `draws`: of the mean,
@@ -119,8 +124,9 @@ class PolicyOutcome:
 
 @dataclass(frozen=True)
 class Replay:
-    """A history under every policy. `batches`: those that measured; `held`: of them, those held back when they came.
+    """A history under every policy.
 
+    `batches`: those that measured; `held`: of them, those held back when they came.
     `left_out`: bad or empty batches, and why. `uncounted`: held back to the end, and so in no mean.
     `ages`: every champion that was made on every batch after it.
     """
@@ -135,16 +141,23 @@ class Replay:
     ages: tuple[Aged, ...] = field(default=(), repr=False)
 
     def costs(self) -> tuple[Cost, ...]:
-        """Return by age what is lost against the champion of the batch before, on the same rows and resampled days."""
+        """Return by age what is lost against the champion of the batch before.
+
+        Both predict the same rows, and meet the same resampled days.
+        """
         sign = 1.0 if self.metric in LOWER_IS_BETTER else -1.0
         counted = [
-            one for one in self.ages if one.batch not in self.uncounted and np.isfinite(one.value)
+            aged
+            for aged in self.ages
+            if aged.batch not in self.uncounted and np.isfinite(aged.value)
         ]
-        fresh = {one.batch: one for one in counted if one.age == 1}
+        fresh = {aged.batch: aged for aged in counted if aged.age == 1}
         found = []
-        for age in sorted({one.age for one in counted} - {1}):
+        for age in sorted({aged.age for aged in counted} - {1}):
             pairs = [
-                (one, fresh[one.batch]) for one in counted if one.age == age and one.batch in fresh
+                (aged, fresh[aged.batch])
+                for aged in counted
+                if aged.age == age and aged.batch in fresh
             ]
             if not pairs:
                 continue
@@ -165,72 +178,83 @@ class Replay:
         return tuple(found)
 
     def gain(self, outcome: PolicyOutcome, beside: PolicyOutcome) -> Estimate:
-        """Return by how much the mean of `outcome` is better than that of `beside`, on the same resampled days."""
+        """Return how much better the mean of `outcome` is than that of `beside`."""
         sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
         low, high = interval(sign * (outcome.draws - beside.draws), self.confidence)
         return Estimate(sign * (outcome.mean.value - beside.mean.value), low, high)
 
     @property
     def finding(self) -> str:
-        """What a manager must know, in a sentence made of the numbers."""
-        never, *others = (one for one in self.outcomes if one.policy not in (UNGATED, HINDSIGHT))
-        told = [self._judge(never, others)]
-        told += [
-            f"had the gate let each pass: {self._told(one)}"
-            for one in self.outcomes
-            if one.policy == UNGATED
-        ]
-        told += [
-            f"{HINDSIGHT}: by {_signed(one.gain)}"
-            for one in self.outcomes
-            if one.policy == HINDSIGHT
-        ]
-        return "\n".join(told)
-
-    def _judge(self, never: PolicyOutcome, others: Sequence[PolicyOutcome]) -> str:
-        if not others:
-            return f"Never retraining: {self.metric} {never.mean.value:.4f} over {len(self.batches)} batches"
-        if not any(one.promotions for one in others):
-            tried = max(one.retrainings for one in others)
-            return f"No policy gains: the gate lets none of {count(tried, 'challenger')} pass in {len(self.batches)} batches"
-        sure = [one for one in others if one.gain.low > 0]
-        best = max(sure or others, key=lambda one: one.gain.value)
-        if not sure:
-            return f"No policy beats never retraining beyond the noise; the nearest, {best.policy}: {self._told(best)}"
-        as_good = [one for one in sure if self.gain(best, one).low <= 0]
-        lead = min(as_good, key=lambda one: (one.retrainings, -one.gain.value))
-        lines = [f"Retraining {lead.policy} pays: {self._told(lead)}"]
-        if lead is not best:
-            lines.append(f"{best.policy} gains no more beyond the noise: {self._told(best)}")
+        """The result in a few sentences, made of the numbers."""
+        never, *others = (
+            outcome for outcome in self.outcomes if outcome.policy not in (UNGATED, HINDSIGHT)
+        )
+        lines = [self._conclude(never, others)]
         lines += [
-            f"{one.policy} gains surely less: {self._told(one)}"
-            for one in sure
-            if one not in as_good
+            f"without the gate: {self._describe(outcome)}"
+            for outcome in self.outcomes
+            if outcome.policy == UNGATED
         ]
-        if unsure := [one.policy for one in others if one not in sure]:
+        lines += [
+            f"{HINDSIGHT}: by {_signed(outcome.gain)}"
+            for outcome in self.outcomes
+            if outcome.policy == HINDSIGHT
+        ]
+        return "\n".join(lines)
+
+    def _conclude(self, never: PolicyOutcome, others: Sequence[PolicyOutcome]) -> str:
+        if not others:
+            value = f"{self.metric} {never.mean.value:.4f}"
+            return f"Never retraining: {value} over {len(self.batches)} batches"
+        if not any(outcome.promotions for outcome in others):
+            tried = max(outcome.retrainings for outcome in others)
+            challengers = count(tried, "challenger")
+            return (
+                f"No policy gains: the gate promoted none of {challengers} in "
+                f"{len(self.batches)} batches"
+            )
+        sure = [outcome for outcome in others if outcome.gain.low > 0]
+        best = max(sure or others, key=lambda outcome: outcome.gain.value)
+        if not sure:
+            return (
+                "No policy beats never retraining beyond the noise; the nearest, "
+                f"{best.policy}: {self._describe(best)}"
+            )
+        as_good = [outcome for outcome in sure if self.gain(best, outcome).low <= 0]
+        lead = min(as_good, key=lambda outcome: (outcome.retrainings, -outcome.gain.value))
+        lines = [f"Retraining {lead.policy} pays: {self._describe(lead)}"]
+        if lead is not best:
+            lines.append(f"{best.policy} gains no more beyond the noise: {self._describe(best)}")
+        lines += [
+            f"{outcome.policy} surely gains less: {self._describe(outcome)}"
+            for outcome in sure
+            if outcome not in as_good
+        ]
+        if unsure := [outcome.policy for outcome in others if outcome not in sure]:
             lines.append(f"not surely better than never retraining: {', '.join(unsure)}")
         return "\n".join(lines)
 
-    def _told(self, outcome: PolicyOutcome) -> str:
+    def _describe(self, outcome: PolicyOutcome) -> str:
         times = "retraining" if outcome.retrainings == 1 else "retrainings"
-        return f"{self.metric} better than never by {_signed(outcome.gain)}, {outcome.retrainings} {times}"
+        gain = f"{self.metric} better than never by {_signed(outcome.gain)}"
+        return f"{gain}, {outcome.retrainings} {times}"
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it, with the finding."""
         outcomes = [
-            {key: _plain(value) for key, value in asdict(one).items() if key != "draws"}
-            for one in self.outcomes
+            {key: _plain(value) for key, value in asdict(outcome).items() if key != "draws"}
+            for outcome in self.outcomes
         ]
         ages = [
-            {"champion": one.champion, "batch": one.batch, "age": one.age, "value": one.value}
-            for one in self.ages
+            {"champion": aged.champion, "batch": aged.batch, "age": aged.age, "value": aged.value}
+            for aged in self.ages
         ]
         plain = {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.name not in ("outcomes", "ages")
+            part.name: getattr(self, part.name)
+            for part in fields(self)
+            if part.name not in ("outcomes", "ages")
         }
-        costs = [asdict(one) for one in self.costs()]
+        costs = [asdict(cost) for cost in self.costs()]
         return plain | {
             "courses": outcomes,
             "ages": _plain(ages),
@@ -242,25 +266,31 @@ class Replay:
         """Return a row per policy, for printing."""
         return [
             {
-                "policy": one.policy,
-                f"mean {self.metric}": f"{one.mean.value:.4f} ({one.mean.low:.4f} to {one.mean.high:.4f})",
-                "better than never by": "" if one is self.outcomes[0] else _signed(one.gain),
-                "retrainings": "" if one.policy == HINDSIGHT else str(one.retrainings),
-                "promotions": "" if one.policy == HINDSIGHT else str(one.promotions),
-                "seconds": "" if one.policy == HINDSIGHT else f"{one.seconds:.0f}",
+                "policy": outcome.policy,
+                f"mean {self.metric}": _plain_estimate(outcome.mean),
+                "better than never by": ""
+                if outcome is self.outcomes[0]
+                else _signed(outcome.gain),
+                "retrainings": "" if outcome.policy == HINDSIGHT else str(outcome.retrainings),
+                "promotions": "" if outcome.policy == HINDSIGHT else str(outcome.promotions),
+                "seconds": "" if outcome.policy == HINDSIGHT else f"{outcome.seconds:.0f}",
             }
-            for one in self.outcomes
+            for outcome in self.outcomes
         ]
 
 
-def _signed(one: Estimate) -> str:
-    return f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.4f} ({estimate.low:+.4f} to {estimate.high:+.4f})"
+
+
+def _plain_estimate(estimate: Estimate) -> str:
+    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
 
 
 def _plain(value: Any) -> Any:
     """Return numbers that are not finite as None, which JSON can hold."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,11 +1,11 @@
-"""Replay: history once more, batch by batch, under several ways to decide when to retrain: what each gained and cost.
+"""Replay: history once more, batch by batch, under several policies of retraining.
 
 The functions are those of the real loop, in a workspace of their own (`stores/replay`), without DVC
 and MLflow. A batch first measures the champion of each policy, which has not learnt from it; then
-the policy decides, knowing no later batch. The challenger of a batch is the same whatever the
-policy: it is trained once, and its seconds are counted for every policy that asked for it. The real
-loop also brings an earlier champion back where that does better (`retrain.rollback`); a replay does
-not.
+the policy decides without knowledge of later batches. The challenger of a batch is the same
+whatever the policy: it is trained once, and its seconds are counted for every policy that needed
+it. The real loop also restores the previous champion where that does better (`retrain.rollback`); a
+replay does not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen.dataset import Dataset
 from evergreen.decision import PROMOTE, RETRAIN
 from evergreen.errors import InputError
 from evergreen.evaluation.held_out import HeldOut
@@ -30,8 +29,6 @@ from evergreen.features.prepare import Prepared, prepare
 from evergreen.features.split import LABEL, Split
 from evergreen.ingest import batches
 from evergreen.ingest.manifest import Manifest
-from evergreen.ingest.naming import natural
-from evergreen.ingest.sources import open_source
 from evergreen.monitoring import monitor
 from evergreen.monitoring.retrain import decide_retraining
 from evergreen.monitoring.staleness import find_staleness
@@ -55,6 +52,7 @@ from evergreen.replay.outcome import (
     Replay,
     Step,
 )
+from evergreen.replay.scope import FEWEST, find_batches, params_of_then
 from evergreen.replay.summary import best_in_hindsight, summarize
 from evergreen.replay.track import Once, Track
 from evergreen.statistics.sketch import SKETCH, Sketch
@@ -63,8 +61,6 @@ from evergreen.training.tables import load_before_holdout
 from evergreen.validation.contract import Contract
 from evergreen.validation.report import BadBatchError
 from evergreen.validation.validate import validate
-
-FEWEST = 4  # batches: three make the first champion, the next measures it
 
 
 def replay(project: Project, params: Params, options: Options | None = None) -> Replay:
@@ -89,27 +85,12 @@ def open_replay(
         yield replayer
 
 
-def find_batches(dataset: Dataset, params: Params, options: Options) -> tuple[str, ...]:
-    """Return the batches of the source that a replay goes through. Raises InputError for fewer than 4."""
-    names = (one.name for one in open_source(params.source, dataset).offers())
-    found = tuple(
-        name for name in names if options.until is None or natural(name) <= natural(options.until)
-    )
-    if len(found) < FEWEST:
-        upto = f" up to {options.until!r}" if options.until else ""
-        raise InputError(
-            f"a replay needs {FEWEST} batches, three that make the first champion and one that measures it; the source "
-            f"holds {len(found)}{upto}"
-        )
-    return found
-
-
 class Replayer:
     """A history that is being replayed: `advance` with each of `names`, in order, then `result`."""
 
     def __init__(self, project: Project, params: Params, options: Options) -> None:
         self.workspace, self.dataset = project.workspace, project.dataset
-        self.options, self.params = options, _as_then(params, options)
+        self.options, self.params = options, params_of_then(params, options)
         self.metric = pick_metric(self.params.gate.metric, params.task)
         self.names = find_batches(project.dataset, self.params, options)
         self.device = pick_device(self.params.train.device)
@@ -122,7 +103,7 @@ class Replayer:
         self._ages: list[Aged] = []
 
     def advance(self, name: str) -> tuple[Step, ...]:
-        """Let the batch `name` arrive; return what it meant for each policy, nothing until there is a champion."""
+        """Let the batch `name` arrive; return a step of each policy, once there is a champion."""
         prepared = self._bring(name)
         if prepared is None:
             return ()
@@ -131,7 +112,7 @@ class Replayer:
             if name in prepared.held:
                 self.held.append(name)
             now = Once()
-            self._ages += [self._meet(one, name, now) for one in self._made.values()]
+            self._ages += [self._meet(champion, name, now) for champion in self._made.values()]
             return tuple(self._live(track, name, prepared, now) for track in self.tracks)
         if name not in prepared.held and len(prepared.split.batches()) >= FEWEST - 1:
             self._begin(name, prepared.split)
@@ -141,7 +122,7 @@ class Replayer:
         """Return what came of every policy. Raises InputError where no batch met a champion."""
         if not self.tracks or not self.tracks[0].steps:
             why = " ".join(self.refused) or "; ".join(
-                f"{name}: {one}" for name, one in self.left_out.items()
+                f"{name}: {reason}" for name, reason in self.left_out.items()
             )
             raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
         held_still = self._prepared.held if self._prepared else {}
@@ -174,7 +155,7 @@ class Replayer:
     # ----------------------------------------------------------------------------------------------
 
     def _bring(self, name: str) -> Prepared | None:
-        """Return what is known with the batch `name`; None where it is empty or bad, as if a person had left it out."""
+        """Return what is prepared with the batch `name`; None where it is empty or bad."""
         taken = batches.ingest(self.workspace, self.dataset, self.params, (name,))
         if not taken.new:
             self.left_out[name] = "empty"
@@ -194,22 +175,22 @@ class Replayer:
     # ----------------------------------------------------------------------------------------------
 
     def _begin(self, name: str, split: Split) -> None:
-        """Make the first champion, the same for all policies; where the gate refuses it, the next batch tries again."""
+        """Make the first champion, the same for all policies.
+
+        Where the gate refuses it, the next batch tries again.
+        """
         challenger = challenge(self.workspace, self.dataset, self.params, self.device, name)
         chosen, held_out, decision = challenger.face(None, self.params)
         self.refused = () if decision.action == PROMOTE else decision.reasons
         if decision.action == PROMOTE:
             champion, ends = self._crown(challenger, chosen, held_out, split), self._end(split)
-            policies = (
-                "never",
-                *(one for one in POLICIES if one in self.options.policies and one != "never"),
-            )
-            self.tracks = [Track(one, champion, [ends]) for one in policies]  # type: ignore[arg-type]
+            wanted = [policy for policy in POLICIES if policy in {"never", *self.options.policies}]
+            self.tracks = [Track(policy, champion, [ends]) for policy in wanted]
 
     def _live(self, track: Track, name: str, prepared: Prepared, now: Once) -> Step:
-        """Measure the champion on the batch, ask the policy, do what it says."""
+        """Measure the champion on the batch, and do what the policy decides."""
         champion, why = track.champion, tuple(prepared.held.get(name, {}).values())
-        facts, seconds = now(("see", id(champion)), partial(self._see, champion, name, why))
+        facts, seconds = now(("observe", id(champion)), partial(self._observe, champion, name, why))
         if track.policy == "drift":
             track.seconds += seconds
         if track.policy == "drift" and not why:
@@ -218,7 +199,7 @@ class Replayer:
             )
             facts["staleness"] = asdict(stale) if stale else None
             track.seconds += seconds
-        action, reason = (HELD, "; ".join(why)) if why else self._ask(track, name)
+        action, reason = (HELD, "; ".join(why)) if why else self._decide(track, name)
         if action == RETRAIN:
             action, told = self._retrain(track, name, prepared.split, now)
             reason = f"{reason} → {told}"
@@ -238,18 +219,18 @@ class Replayer:
         track.draws.append(self._meet(champion, name, now).draws)
         return track.steps[-1]
 
-    def _see(self, champion: Champion, name: str, why: Sequence[str]) -> dict[str, Any]:
-        """Return what monitoring sees of the batch under the champion."""
+    def _observe(self, champion: Champion, name: str, why: Sequence[str]) -> dict[str, Any]:
+        """Return what monitoring observes of the batch under the champion, as plain values."""
         features = self._features()
         rows, kept = pl.read_parquet(features.file(name)), Sketch.read(features.file(name, SKETCH))
-        seen = monitor.see(
+        seen = monitor.observe(
             name, rows, kept, None, champion.reference, self.params, champion.facts, why
         )
         champion.facts.append(seen.as_plain())
         return champion.facts[-1]
 
     def _meet(self, champion: Champion, name: str, now: Once) -> Aged:
-        """Return what the batch says of the champion, and draws of that on its days."""
+        """Return how the champion does on the batch, with draws by its days."""
         return now(("meet", id(champion)), partial(self._measure, champion, name))[0]
 
     def _measure(self, champion: Champion, name: str) -> Aged:
@@ -261,7 +242,7 @@ class Replayer:
         form = weighted(
             self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
         )
-        # Models meet the same days, batches draw apart
+        # All models meet the same resampled days of a batch; each batch draws its own
         seed = self.params.sweep.first_seed + self.names.index(name)
         resampling = Resampling(how.resamples, how.confidence, seed)
         draws = resample_rows([form], rows.height, days_of(rows), resampling)[0]
@@ -280,8 +261,8 @@ class Replayer:
             live, tables, rows, self.metric, how, device=self.device, threads=count_cores()
         )
 
-    def _ask(self, track: Track, name: str) -> tuple[str, str]:
-        """Return what the policy wants after the batch `name`, and why."""
+    def _decide(self, track: Track, name: str) -> tuple[str, str]:
+        """Return what the policy decides after the batch `name`, and why."""
         if track.policy == "never":
             return NOTHING, "never retrains"
         if track.policy in ("every", "ungated"):
@@ -292,12 +273,13 @@ class Replayer:
                 RETRAIN if due else NOTHING,
                 f"{track.waited} of {self.options.every} batches since the last time",
             )
-        # By now: the batch after one may have released it
+        # As of now: a later batch may have released one that was held back
         held = self._prepared.held if self._prepared else {}
         facts = [
-            one | {"unfit": [*held.get(one["batch"], {}).values()]} for one in track.champion.facts
+            fact | {"unfit": [*held.get(fact["batch"], {}).values()]}
+            for fact in track.champion.facts
         ]
-        windows = [monitor.window_of(one, self.metric) for one in facts if not one["answered"]]
+        windows = [monitor.window_of(fact, self.metric) for fact in facts if not fact["answered"]]
         decision = decide_retraining(windows, self._champion_state(track), self.params.retrain)
         return decision.action, " ".join(decision.reasons)
 
@@ -310,15 +292,17 @@ class Replayer:
     # ----------------------------------------------------------------------------------------------
 
     def _retrain(self, track: Track, name: str, split: Split, now: Once) -> tuple[str, str]:
-        """Train a challenger and let the gate decide; a run that an error stops leaves the champion as it is."""
-        challenger, seconds = now("challenge", partial(self._try, name))
+        """Train a challenger and let the gate decide; an error leaves the champion as it is."""
+        challenger, seconds = now("challenge", partial(self._challenge, name))
         track.seconds += seconds
         track.trained.append(self._end(split))
         if isinstance(challenger, InputError):
             return STOPPED, str(challenger).splitlines()[0]
         judged = partial(challenger.face, track.champion, self.params)
         (chosen, held_out, decision), seconds = now(("face", id(track.champion)), judged)
-        told = " ".join(decision.reasons) if track.policy != "ungated" else "promoted unseen"
+        told = (
+            " ".join(decision.reasons) if track.policy != "ungated" else "promoted without the gate"
+        )
         track.seconds += seconds if track.policy != "ungated" else 0
         if track.policy != "ungated" and decision.action != PROMOTE:
             return REFUSED, told
@@ -327,7 +311,7 @@ class Replayer:
         track.seconds += seconds
         return PROMOTED, told
 
-    def _try(self, name: str) -> Challenger | InputError:
+    def _challenge(self, name: str) -> Challenger | InputError:
         try:
             return challenge(self.workspace, self.dataset, self.params, self.device, name)
         except InputError as error:
@@ -336,7 +320,7 @@ class Replayer:
     def _crown(
         self, challenger: Challenger, judged: Candidate, held_out: HeldOut, split: Split
     ) -> Champion:
-        """Refit what was judged on all rows, and gather what the champion is known by, as monitoring does."""
+        """Refit on all rows what was judged, and gather its reference, as monitoring does."""
         name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
         live = judged
         if challenger.rounds:
@@ -357,11 +341,3 @@ class Replayer:
 
     def _end(self, split: Split) -> datetime:
         return datetime.fromisoformat(self._features().entries[split.holdout.batches[-1]]["end"])
-
-
-def _as_then(params: Params, options: Options) -> Params:
-    """Return the parameters of a replay: no batch of its time is too old, and there is nobody to ask for approval."""
-    chosen = params.override(sweep={"seeds": options.seeds}, gate={"approval": "auto"})
-    source = chosen.source.model_copy(update={"until": options.until})
-    rules = chosen.validation.model_copy(update={"max_age_days": None})
-    return chosen.model_copy(update={"source": source, "validation": rules})

@@ -1,4 +1,4 @@
-"""Summary: one policy's steps as one mean with its interval, and the best that any champion could do."""
+"""Summary: the mean of one policy's steps with its interval, and the best in hindsight."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def summarize(
-    policy: str, steps: Sequence[Step], draws: Sequence[Array], seconds: float, uncounted: Collection[str],
-    metric: str, confidence: float,
-) -> PolicyOutcome:  # fmt: skip
+    policy: str,
+    steps: Sequence[Step],
+    draws: Sequence[Array],
+    seconds: float,
+    uncounted: Collection[str],
+    metric: str,
+    confidence: float,
+) -> PolicyOutcome:
     """Return the mean of `metric` over `steps`, weighted by rows, with its interval; the gain is 0.
 
     `draws`: of the metric of each step, shape (resamples,); `uncounted`: batches that are in no
@@ -49,7 +54,7 @@ def summarize(
 def best_in_hindsight(
     steps: Sequence[Step], ages: Sequence[Aged], metric: str, confidence: float
 ) -> tuple[list[Step], list[Array]]:
-    """Return for the batch of each of `steps` the best of all champions made before it, and its draws."""
+    """Return for each of `steps` the best of all champions made before its batch, and its draws."""
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
 
     def score(aged: Aged) -> float:

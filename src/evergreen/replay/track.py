@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 @dataclass
 class Track:
-    """A policy on its way. `trained`: the newest time that each of its challengers was judged by, the first's too."""
+    """The state of a policy.
+
+    `trained`: the newest time of the batch that judged each of its challengers, the first included.
+    """
 
     policy: Policy
     champion: Champion
@@ -31,12 +34,12 @@ class Track:
     @property
     def waited(self) -> int:
         """How many batches came since the last retraining, this one included."""
-        since = (at for at, one in enumerate(reversed(self.steps), 1) if one.action in TRAINED)
+        since = (at for at, step in enumerate(reversed(self.steps), 1) if step.action in TRAINED)
         return next(since, len(self.steps) + 1)
 
 
 class Once:
-    """What was worked out already, with the seconds it took: whoever asks again is told the same seconds."""
+    """A memory of results, with the seconds that each took: the same for whoever asks again."""
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[Any, float]] = {}

@@ -1,6 +1,6 @@
-"""Bias page: one HTML file that says how the training data differs from what it stands for, all comparisons included.
+"""Bias page: how the training data differs from what it stands for, with all comparisons.
 
-It stands alone, like every page (`page.py`), and shows values without obeying them.
+It is one HTML file that stands alone, like every page (`page.py`).
 """
 
 from __future__ import annotations
@@ -30,19 +30,21 @@ HEADINGS = {  # by topic, in order
     "duplicates": "Duplicates",
 }
 NOTES = {
-    "survivorship": "What the model never sees. Where these rows differ from those kept, it has learnt the less.",
-    "sampling": "Whether the training window is like the rest of history, and like the newest rows, which are the "
-    "closest to what the model will meet.",
-    "balance": "What the model sees little of, it learns little of.",
-    "missing": "Where a feature is missing more often in one group, that it is missing says which group a row is from. "
-    "Levels with fewer than 30 rows are not compared.",
-    "labels": "Labels that a model which has not learnt from them contradicts.",
-    "duplicates": "Rows that say the same twice.",
+    "survivorship": "Rows that the model never learns from. Where they differ from those kept, "
+    "it has learnt less about such rows.",
+    "sampling": "Whether the training window is like the rest of history, and like the newest "
+    "rows, which are the closest to what the model will meet.",
+    "balance": "Of a class with few rows the model learns little.",
+    "missing": "Where a feature is missing more often in one group, a missing value gives away the "
+    "group of a row. Levels with fewer than 30 rows are not compared.",
+    "labels": "Labels that are contradicted by a model that has not learnt from them.",
+    "duplicates": "Rows that are there twice.",
 }
 LEGEND = (
-    "Means are compared in standard deviations (Cohen's d: 0.2 is small, 0.5 medium, 0.8 large), categories by the "
-    "share of rows that would need another value (total variation distance). Beside each difference stands what two "
-    "random samples of so many independent rows would show on average; a bar is grey where it is less than twice that."
+    "Means are compared in standard deviations (Cohen's d: 0.2 is small, 0.5 medium, 0.8 large), "
+    "categories by the share of rows that would need another value (total variation distance). "
+    "Beside each difference stands what two random samples of so many independent rows would show "
+    "on average; a bar is grey where it is less than twice that."
 )
 
 
@@ -63,7 +65,10 @@ class Shown:
 def write_bias_page(
     project: Project, report: BiasReport, title: str, bounds: Bias | None = None
 ) -> Path:
-    """Write `reports/bias.html` of the project; returns its path. What is beyond `bounds`, if any, comes first."""
+    """Write `reports/bias.html` of the project, and return its path.
+
+    What is beyond `bounds`, if anything, comes first.
+    """
     path = project.reports / "bias.html"
     content = bias_page(report, title, bounds or Bias())
     write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
@@ -75,6 +80,7 @@ def bias_page(report: BiasReport, title: str, bounds: Bias) -> str:
     faults = list_faults(report, bounds)
     bounded = any(value is not None for value in bounds.model_dump().values())
     first, last = report.batches[0], report.batches[-1]
+    rows = count(report.rows, "row")
     trained = first if first == last else f"{first} to {last}"
     findings: dict[str, list[Finding]] = {}
     for finding in report.findings:
@@ -82,7 +88,7 @@ def bias_page(report: BiasReport, title: str, bounds: Bias) -> str:
     return render(
         "bias.html",
         title=title,
-        kicker=f"{title} · {count(report.rows, 'row')} of {trained} train · newest batch {report.newest}",
+        kicker=f"{title} · {rows} of {trained} train · newest batch {report.newest}",
         verdict=_verdict(faults, bounded),
         kind="bad" if faults else "good" if bounded else "",
         broken=faults,
@@ -113,7 +119,7 @@ def _verdict(faults: Sequence[str], bounded: bool) -> str:
 
 
 def _figures(report: BiasReport) -> list[tuple[str, str, str]]:
-    """Return the findings that a bound may be set for, and the balance; of several of a kind the largest."""
+    """Return the largest finding of each kind that a bound may be set for, and the balance."""
     chosen: dict[str, Finding] = {}
     for finding in report.findings:
         if (finding.bound or finding.topic == "balance") and finding.value is not None:
@@ -136,7 +142,7 @@ def _cells(finding: Finding, row: tuple[Cell, ...]) -> list[Shown]:
 
 
 def _bar(value: Cell, chance: Cell, scale: float) -> tuple[str, str]:
-    """Return what the bar of `value` is, and its length in percent of `scale`; none where it is nothing."""
+    """Return the kind and the length of a bar, in percent of `scale`; empty where it is nothing."""
     length = abs(value) if isinstance(value, float) and not math.isnan(value) else 0.0
     if not length:
         return "", ""
@@ -148,7 +154,8 @@ def _bar(value: Cell, chance: Cell, scale: float) -> tuple[str, str]:
 
 def _scale(finding: Finding) -> float:
     place = list(finding.columns).index(finding.drawn)
-    values = [abs(row[place]) for row in finding.rows if isinstance(row[place], float)]  # type: ignore[arg-type]
+    cells = [row[place] for row in finding.rows]
+    values = [abs(cell) for cell in cells if isinstance(cell, float)]
     return max(
         [
             FULL.get(finding.columns[finding.drawn], 1.0),

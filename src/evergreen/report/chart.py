@@ -111,8 +111,10 @@ def draw_chart(
         dots=tuple(
             Dot(
                 x(at),
-                *(y(point[end]) for end in ("low", "value", "high")),
-                _title(batches[at], point),
+                y(point["low"]),
+                y(point["value"]),
+                y(point["high"]),
+                f"{batches[at]}: {point['value']:.4f}",
             )
             for at, point in known.get("real", ())
         ),
@@ -128,10 +130,6 @@ def _is_known(point: Point) -> bool:
     return math.isfinite(point["value"])
 
 
-def _title(batch: str, point: Point) -> str:
-    return f"{batch}: {point['value']:.4f}"
-
-
 def _edges(values: Sequence[float]) -> tuple[float, float]:
     """Return the lowest and the highest value of the drawing, with some room."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
@@ -142,7 +140,7 @@ def _edges(values: Sequence[float]) -> tuple[float, float]:
 def _place_marks(
     batches: Sequence[str], marks: Mapping[str, Sequence[str]], step: float
 ) -> tuple[list[Mark], int]:
-    """Return the marks, and how many lines their words take: those that would overlap stand higher."""
+    """Return the marks and how many lines their words take; those that would overlap are higher."""
     found: list[Mark] = []
     ends: list[float] = []  # of the words in each line, from below
     for at, text in _marks_in_order(batches, marks):

@@ -1,4 +1,4 @@
-"""The picture of one decision of the gate: the challenger beside the champion, and what each rule saw."""
+"""The picture of a decision of the gate: challenger beside champion, and each rule's result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LETTERS, MOST_LINES = 165, 3  # of a sentence in the list of rules
 def draw_comparison(
     judged: Judged, decision: Decision, title: str, path: Path, classes: Sequence[str] = ()
 ) -> Path:
-    """Draw what the gate saw, so that a person sees why it decided as it did; without a champion, what there is.
+    """Draw the evidence of the gate, so that a person understands its decision.
 
     `classes`: names of the classes, by code.
     """
@@ -74,17 +74,21 @@ def _grid(top: int, bottom: int) -> str:
 
 
 def _seeds(axes: Axes, found: Comparison, packaged: Mapping[str, Mapping[str, float]]) -> None:
-    """Draw each seed's model as a point, their mean as a line, and the packaged model as a diamond."""
+    """Draw each seed's model as a point, their mean as a line, the packaged model as a diamond."""
     sides = [name for name in SIDES if name in found.by_seed]
     for at, name in enumerate(sides):
-        values, one = found.by_seed[name], packaged[name][found.metric]
+        values, packaged_value = found.by_seed[name], packaged[name][found.metric]
         places = at + np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [at] * len(values)
         axes.plot(places, values, "o", color=SIDES[name], ms=6, alpha=0.45)
         if values:
             axes.plot([at - 0.25, at + 0.25], [np.mean(values)] * 2, color=SIDES[name], lw=1.5)
-        axes.plot(at, one, "D", color=SIDES[name], ms=9, mec="white")
+        axes.plot(at, packaged_value, "D", color=SIDES[name], ms=9, mec="white")
         axes.annotate(
-            format_number(one), (at + 0.29, one), va="center", fontsize=9, color=SIDES[name]
+            format_number(packaged_value),
+            (at + 0.29, packaged_value),
+            va="center",
+            fontsize=9,
+            color=SIDES[name],
         )
     axes.set_xticks(
         range(len(sides)), [f"{name}\nseeds: {len(found.by_seed[name])}" for name in sides]
@@ -113,8 +117,8 @@ def _curves(
     def models(curve: str, called: str = "") -> list[PlottedModel]:
         of = OF_CURVES[curve]
         told = {
-            name: f": {called}{format_number(one[of])}" if of in one else ""
-            for name, one in packaged.items()
+            name: f": {called}{format_number(values[of])}" if of in values else ""
+            for name, values in packaged.items()
         }
         return _seen(judged, {name: name + text for name, text in told.items()})
 
@@ -130,13 +134,13 @@ def _curves(
 
 def _recalls(axes: Axes, judged: Judged, classes: Sequence[str]) -> None:
     models, present = _seen(judged, {name: name for name in SIDES}), np.unique(judged.y).astype(int)
-    hits = [one.p.argmax(axis=1) == judged.y for one in models]
+    hits = [model.p.argmax(axis=1) == judged.y for model in models]
     recalls = np.array([[hit[judged.y == code].mean() for code in present] for hit in hits])
     shown = np.sort(np.argsort(np.ptp(recalls, axis=0), kind="stable")[-MOST_CLASSES:])
     wide = 0.8 / len(models)
-    for number, one in enumerate(models):
+    for number, model in enumerate(models):
         places = np.arange(len(shown)) - 0.4 + (number + 0.5) * wide
-        axes.bar(places, recalls[number, shown], wide * 0.9, color=one.colour, label=one.label)
+        axes.bar(places, recalls[number, shown], wide * 0.9, color=model.colour, label=model.label)
     names = [classes[code] if code < len(classes) else f"class {code}" for code in present[shown]]
     axes.set_xticks(
         range(len(shown)),
@@ -161,11 +165,11 @@ def _calibration(axes: Axes, judged: Judged) -> None:
     if judged.evidence.comparison.task != "regression":
         draw_calibration(axes, judged.y, models)
         return
-    for one in models:
-        parts = np.array_split(np.argsort(one.p, kind="stable"), min(10, len(one.p)))
-        said = [float(one.p[part].mean()) for part in parts]
-        axes.plot(said, [float((judged.y[part] - one.p[part]).mean()) for part in parts], "o-", color=one.colour,
-                  lw=1.8, ms=5, label=one.label)  # fmt: skip
+    for model in models:
+        parts = np.array_split(np.argsort(model.p, kind="stable"), min(10, len(model.p)))
+        predicted = [float(model.p[part].mean()) for part in parts]
+        residuals = [float((judged.y[part] - model.p[part]).mean()) for part in parts]
+        axes.plot(predicted, residuals, "o-", color=model.colour, lw=1.8, ms=5, label=model.label)
     axes.axhline(0, color=GREY, lw=1, ls="--")
     axes.set(
         xlabel="predicted, mean of each tenth of the rows", ylabel="mean of label minus prediction"

@@ -18,7 +18,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class PlottedModel:
-    """A model as a picture shows it: its words in the legend, its colour, its predictions for the rows."""
+    """A model in a picture: its words in the legend, its colour, its predictions for the rows."""
 
     label: str
     colour: str
@@ -26,12 +26,12 @@ class PlottedModel:
 
 
 def draw_roc(axes: Axes, y: Array, models: Sequence[PlottedModel]) -> None:
-    """Draw how many of the positives each model finds at each rate of false alarms; `y`: 0 or 1, shape (rows,)."""
+    """Draw the receiver operating characteristic of each model; `y`: 0 or 1, shape (rows,)."""
     from sklearn.metrics import roc_curve
 
-    for one in models:
-        false, true, _ = roc_curve(y, one.p)
-        axes.plot(false, true, color=one.colour, lw=2, label=one.label)
+    for model in models:
+        false, true, _ = roc_curve(y, model.p)
+        axes.plot(false, true, color=model.colour, lw=2, label=model.label)
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
     axes.set_title("ROC")
@@ -39,12 +39,12 @@ def draw_roc(axes: Axes, y: Array, models: Sequence[PlottedModel]) -> None:
 
 
 def draw_precision_recall(axes: Axes, y: Array, models: Sequence[PlottedModel]) -> None:
-    """Draw how many of each model's alarms are right, at each share of positives found; `y`: 0 or 1, shape (rows,)."""
+    """Draw precision against recall of each model; `y`: 0 or 1, shape (rows,)."""
     from sklearn.metrics import precision_recall_curve
 
-    for one in models:
-        precision, recall, _ = precision_recall_curve(y, one.p)
-        axes.plot(recall, precision, color=one.colour, lw=2, label=one.label)
+    for model in models:
+        precision, recall, _ = precision_recall_curve(y, model.p)
+        axes.plot(recall, precision, color=model.colour, lw=2, label=model.label)
     axes.axhline(float(np.mean(y)), color=GREY, lw=1, ls="--")
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     axes.set_title("Precision and recall")
@@ -52,19 +52,19 @@ def draw_precision_recall(axes: Axes, y: Array, models: Sequence[PlottedModel]) 
 
 
 def draw_calibration(axes: Axes, y: Array, models: Sequence[PlottedModel]) -> None:
-    """Draw how often what each model says happens, by 15 groups of equal size.
+    """Draw how often what each model predicts happens, by 15 groups of equal size.
 
     Predictions of shape (rows,) are of the event `y` == 1; of shape (rows, classes), the predicted
     class counts.
     """
-    curves = [(_reliability(y, one.p), one) for one in models]
+    curves = [(_reliability(y, model.p), model) for model in models]
     top = (
         max(float(max(observed.max(), predicted.max())) for (observed, predicted), _ in curves)
         * 1.05
     )
     axes.plot([0, top], [0, top], color=GREY, lw=1, ls="--", label="perfect")
-    for (observed, predicted), one in curves:
-        axes.plot(predicted, observed, "o-", color=one.colour, lw=1.8, ms=5, label=one.label)
+    for (observed, predicted), model in curves:
+        axes.plot(predicted, observed, "o-", color=model.colour, lw=1.8, ms=5, label=model.label)
     axes.set(xlabel="predicted", ylabel="observed")
     axes.set_title("Calibration")
     axes.legend(fontsize=8.5, loc="upper left")
@@ -73,18 +73,20 @@ def draw_calibration(axes: Axes, y: Array, models: Sequence[PlottedModel]) -> No
 def _reliability(y: Array, p: Array) -> tuple[Array, Array]:
     from sklearn.calibration import calibration_curve
 
-    happened, said = (
+    happened, chance = (
         (y, p) if p.ndim == 1 else ((p.argmax(axis=1) == y).astype(float), p.max(axis=1))
     )
-    observed, predicted = calibration_curve(happened, said, n_bins=15, strategy="quantile")
+    observed, predicted = calibration_curve(happened, chance, n_bins=15, strategy="quantile")
     return np.asarray(observed), np.asarray(predicted)
 
 
 def draw_errors(axes: Axes, y: Array, models: Sequence[PlottedModel]) -> None:
-    """Draw for each model the share of rows whose absolute error is at most so much; `y`: labels, shape (rows,)."""
-    for one in models:
-        errors = np.sort(np.abs(y - one.p))
-        axes.plot(errors, np.linspace(0, 1, len(errors)), color=one.colour, lw=2, label=one.label)
+    """Draw the distribution of each model's absolute errors; `y`: labels, shape (rows,)."""
+    for model in models:
+        errors = np.sort(np.abs(y - model.p))
+        axes.plot(
+            errors, np.linspace(0, 1, len(errors)), color=model.colour, lw=2, label=model.label
+        )
     axes.set(xlabel="absolute error", ylabel="share of rows at most that")
     axes.set_title("Errors")
     axes.legend(fontsize=8.5, loc="lower right")

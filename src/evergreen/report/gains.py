@@ -26,7 +26,7 @@ MOST_SLICES = 24  # drawn; of more, as many of the lowest as of the highest
 
 @dataclass(frozen=True)
 class Row:
-    """A gain to be drawn: its name, its metric, the gate's rule that looks at it, and that rule's bound."""
+    """A gain to be drawn: its name, its metric, the gate's rule about it, and that rule's bound."""
 
     name: str
     metric: str
@@ -37,7 +37,7 @@ class Row:
 
 
 def one_line(words: str, most: int) -> str:
-    """Return `words` in one line of at most `most` letters, with a question mark for what cannot be printed."""
+    """Return `words` in one line of at most `most` letters, `?` for what cannot be printed."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in " ".join(words.split()))
     return (
         shown if len(shown) <= most else f"{shown[: most - most // 3 - 1]}…{shown[-(most // 3) :]}"
@@ -45,7 +45,10 @@ def one_line(words: str, most: int) -> str:
 
 
 def draw_gains(axes: Axes, found: Comparison, decision: Decision) -> None:
-    """Draw the gain in each metric beside the champion; without one, in the metric that decides beside baselines."""
+    """Draw the gain in each metric beside the champion.
+
+    Without a champion draw the gain in the metric that decides beside the baselines.
+    """
     rows = [*(_beside_champion(found, decision) if found.models else _beside_baselines(found))]
     broken = {rule["name"] for rule in decision.rules if not rule["met"]}
     for at, row in enumerate(rows):
@@ -71,22 +74,22 @@ def _beside_champion(found: Comparison, decision: Decision) -> Iterator[Row]:
     assert found.models
     yield Row(f"{metric}\ndecides", metric, found.whole[metric], "better", gate["min_gain"], LEAST)
     yield Row(f"{metric}\nas packaged", metric, found.models, "no worse", -gate["margin"], "margin")
-    for name, one in found.whole.items():
+    for name, gain in found.whole.items():
         if name != metric:
-            yield Row(name, name, one, f"no worse in {name}", -gate["margin"], "margin")
+            yield Row(name, name, gain, f"no worse in {name}", -gate["margin"], "margin")
 
 
 def _beside_baselines(found: Comparison) -> Iterator[Row]:
-    for name, one in found.baselines.items():
-        yield Row(f"{found.metric}\nbeside {name}", found.metric, one, f"baseline {name}")
+    for name, gain in found.baselines.items():
+        yield Row(f"{found.metric}\nbeside {name}", found.metric, gain, f"baseline {name}")
 
 
 def _gain(axes: Axes, at: int, row: Row, colour: str) -> None:
-    edges, one = _hundredths(row.metric, row.gain), row.gain
-    told = f"{format_number(one.champion)} → {format_number(one.challenger)}, {format_number(one.value, '+')}"
+    edges, gain = _hundredths(row.metric, row.gain), row.gain
+    told = f"{_from_to(gain)}, {format_number(gain.value, '+')}"
     if isfinite(edges[1]):
         draw_interval(axes, at, edges, colour)
-        told += f" ({format_number(one.low, '+')} to {format_number(one.high, '+')})"
+        told += f" ({format_number(gain.low, '+')} to {format_number(gain.high, '+')})"
     else:
         told = "not defined on these rows"
     if row.bound_name:
@@ -101,17 +104,21 @@ def _gain(axes: Axes, at: int, row: Row, colour: str) -> None:
     )
 
 
-def _hundredths(metric: str, one: Difference) -> Edges:
-    """Return the gain in hundredths of what the gate's bounds count in; NaN where that is nothing."""
-    unit = _counted_in(metric, one)
+def _from_to(gain: Difference) -> str:
+    return f"{format_number(gain.champion)} → {format_number(gain.challenger)}"
+
+
+def _hundredths(metric: str, gain: Difference) -> Edges:
+    """Return the gain in hundredths of the unit of the gate's bounds; NaN where that is 0."""
+    unit = _counted_in(metric, gain)
     low, value, high = (
-        100 * edge / unit if unit else float("nan") for edge in (one.low, one.value, one.high)
+        100 * edge / unit if unit else float("nan") for edge in (gain.low, gain.value, gain.high)
     )
     return low, value, high
 
 
-def _counted_in(metric: str, one: Difference) -> float:
-    return one.champion if metric in LOWER_IS_BETTER else 1.0
+def _counted_in(metric: str, gain: Difference) -> float:
+    return gain.champion if metric in LOWER_IS_BETTER else 1.0
 
 
 def _unit(metrics: set[str], champion: bool = True) -> str:
@@ -124,23 +131,21 @@ def _unit(metrics: set[str], champion: bool = True) -> str:
 
 
 def format_number(value: float, sign: str = "") -> str:
+    """Return `value` with as many digits as its size needs; `sign`: "+" to show it always."""
     size = abs(value)
-    kind = (
-        ".3g"
-        if 0 < size < 0.001 or size >= 1e7
-        else ".4f"
-        if size < 10
-        else ".2f"
-        if size < 1000
-        else ",.0f"
-    )
+    if 0 < size < 0.001 or size >= 1e7:
+        kind = ".3g"
+    else:
+        kind = ".4f" if size < 10 else ".2f" if size < 1000 else ",.0f"
     return format(value, sign + kind)
 
 
 def draw_slices(axes: Axes, found: Comparison, margin: float | None) -> None:
     """Draw the gain in each slice that can be judged, the lowest first."""
-    judged = {name: one for name, one in found.slices.items() if one and not isnan(one.champion)}
-    gains = {name: _hundredths(found.metric, one) for name, one in judged.items()}
+    judged = {
+        name: gain for name, gain in found.slices.items() if gain and not isnan(gain.champion)
+    }
+    gains = {name: _hundredths(found.metric, gain) for name, gain in judged.items()}
     known = sorted(gains, key=lambda name: gains[name][1] if isfinite(gains[name][1]) else -inf)
     shown = _outermost(known)
     for at, name in shown.items():
@@ -159,29 +164,26 @@ def draw_slices(axes: Axes, found: Comparison, margin: float | None) -> None:
 
 
 def _outermost(names: Sequence[str]) -> dict[int, str]:
-    """Return the names to be drawn, by height; a gap stands for those in the middle that are left out."""
+    """Return the names to be drawn, by height, with a gap for those in the middle left out."""
     if len(names) <= MOST_SLICES:
         return dict(enumerate(names))
     half = MOST_SLICES // 2
     return dict(enumerate(names[:half])) | dict(enumerate(names[-half:], half + 1))
 
 
-def _slice_kind(metric: str, one: Difference, margin: float | None) -> str:
-    """Return what the gate makes of a slice: what is not a number is beyond the margin."""
+def _slice_kind(metric: str, gain: Difference, margin: float | None) -> str:
+    """Return how the gate judges a slice: what is not a number is beyond the margin."""
     if margin is not None and not (
-        one.value >= -margin * _counted_in(metric, one) or one.high >= 0
+        gain.value >= -margin * _counted_in(metric, gain) or gain.high >= 0
     ):
         return "beyond the margin"
-    return "worse" if one.high < 0 else "better" if one.low > 0 else "within the noise"
+    return "worse" if gain.high < 0 else "better" if gain.low > 0 else "within the noise"
 
 
-def _slice(axes: Axes, at: int, edges: Edges, one: Difference, kind: str) -> None:
+def _slice(axes: Axes, at: int, edges: Edges, gain: Difference, kind: str) -> None:
     known = kind in axes.get_legend_handles_labels()[1]
     draw_interval(axes, at, edges, SLICES[kind], None if known else kind)
-    told, where = (
-        f"{format_number(one.champion)} → {format_number(one.challenger)}",
-        axes.get_yaxis_transform(),
-    )
+    told, where = _from_to(gain), axes.get_yaxis_transform()
     axes.text(
         1.01,
         at,
@@ -207,7 +209,7 @@ def _slice_lines(axes: Axes, found: Comparison, margin: float | None) -> None:
 def _narrow(
     gains: Sequence[Edges], limits: tuple[float, float], margin: float
 ) -> tuple[float, float]:
-    """Return `limits` cut so that no single interval, wide for want of rows, presses the others together."""
+    """Return `limits` cut so that no single wide interval squeezes the others."""
     ends = np.abs([end for low, _, high in gains for end in (low, high) if isfinite(end)])
     if not len(ends):
         return limits

@@ -1,7 +1,7 @@
-"""Monitoring page: one HTML file on how the champion fares: performance, drift by column and batch, decisions.
+"""Monitoring page: how the champion does: performance, drift by column and batch, decisions.
 
-It stands alone, like every page (`page.py`), and shows values without obeying them. Charts are
-drawn as SVG inside it.
+It is one HTML file that stands alone, like every page (`page.py`). Charts are drawn as SVG inside
+it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ SHADES = {  # of a cell, up to how many of its margins
 
 @dataclass(frozen=True)
 class Story:
-    """What the page tells. `seen`: plain values of each batch under the champion of its time, oldest first.
+    """What the page shows.
 
-    `decisions`: (batch, action, reason), oldest first. `marks`: batch -> what happened after it,
-    such as "version 3 promoted". `expected`: of `metric`, as the champion had it on its holdout:
-    value, low, high.
+    `seen`: what was observed of each batch under the champion of its time, oldest first, as plain
+    values. `decisions`: (batch, action, reason), oldest first. `marks`: batch -> what happened
+    after it, such as "version 3 promoted". `expected`: of `metric`, as the champion had it on its
+    holdout: value, low, high.
     """
 
     model: str
@@ -49,7 +50,7 @@ class Story:
 
 
 def write_monitoring_page(project: Project, story: Story) -> Path:
-    """Write `reports/monitoring.html` of the project; returns its path."""
+    """Write `reports/monitoring.html` of the project, and return its path."""
     path = project.reports / "monitoring.html"
     content = monitoring_page(story)
     write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
@@ -59,7 +60,7 @@ def write_monitoring_page(project: Project, story: Story) -> Path:
 def monitoring_page(story: Story) -> str:
     """Return the whole page."""
     seen = story.seen[-SHOWN:]
-    none = ("", "", "no batch has come since it was promoted")
+    none = ("", "", "no batch has arrived since it was promoted")
     batch, action, reason = story.decisions[-1] if story.decisions else none
     newest = f" · newest batch {batch}" if batch else ""
     return render(
@@ -116,7 +117,7 @@ def _figures(story: Story, seen: Sequence[Mapping[str, Any]]) -> list[tuple[str,
 
 
 def _columns(seen: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Return what each column of the data was in each batch, what is farthest beyond its margin first."""
+    """Return the drift of each column in each batch, what is farthest beyond its margin first."""
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for batch in seen:
         for column in batch["drift"]["columns"]:

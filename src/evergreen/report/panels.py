@@ -31,21 +31,30 @@ def draw_panels(
     heights: Sequence[float] | None = None,
     colour: str = DARK,
 ) -> Path:
-    """Draw `panels` in the order of the `grid` (as matplotlib's subplot_mosaic reads it), under a `title` in `colour`.
+    """Draw `panels` in the order of the `grid`, under a `title` in `colour`.
 
-    `size`: of the figure, in inches of 110 pixels. `heights`: of the grid's rows, in shares; None:
-    all the same.
+    `grid`: as matplotlib's subplot_mosaic reads it. `size`: of the figure, in inches of 110 pixels.
+    `heights`: of the grid's rows, in shares; None: all the same.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     style = {
-        "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#8b949e",
-        "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold", "text.color": DARK,
-        "axes.labelcolor": DARK, "xtick.color": DARK, "ytick.color": DARK, "legend.frameon": False,
+        "font.size": 9.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": "#8b949e",
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "text.color": DARK,
+        "axes.labelcolor": DARK,
+        "xtick.color": DARK,
+        "ytick.color": DARK,
+        "legend.frameon": False,
         "text.parse_math": False,
-    }  # fmt: skip
+    }
     with rc_context(style), warnings.catch_warnings():
         # A name in another script shows boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from")

@@ -39,16 +39,21 @@ MOST_POINTS = 4000  # drawn in a scatter
 
 
 def draw_result(
-    evaluation: Evaluation, seeds: Sequence[int], trained: Sequence[Trained], importance: Mapping[str, float],
-    title: str, path: Path, learner: str = XGBOOST,
-) -> Path:  # fmt: skip
-    """Draw the result at a glance: against the baselines, over the seeds, while learning, by feature.
+    evaluation: Evaluation,
+    seeds: Sequence[int],
+    trained: Sequence[Trained],
+    importance: Mapping[str, float],
+    title: str,
+    path: Path,
+    learner: str = XGBOOST,
+) -> Path:
+    """Draw the result: against the baselines, over the seeds, while learning, by feature.
 
-    `trained`: those whose loss was looked at after each round; a constant number of rounds leaves
-    none of a seed's own.
+    `trained`: those whose loss was measured after each round; with a fixed number of rounds there
+    are none.
     """
     loss = find_learner(learner).LOSSES[evaluation.task]
-    chosen = [one for one in trained if one.seed in evaluation.chosen] or trained
+    chosen = [each for each in trained if each.seed in evaluation.chosen] or trained
     panels: list[Panel] = [
         lambda axes: _against_baselines(axes, evaluation),
         lambda axes: _over_seeds(axes, evaluation, seeds),
@@ -71,7 +76,7 @@ def draw_curves(evaluation: Evaluation, title: str, path: Path) -> Path:
 def feature_gain(
     boosters: Collection[bytes], features: Sequence[str], learner: str = XGBOOST
 ) -> dict[str, float]:
-    """Return each feature's share of the total gain in loss, mean over boosters of `learner`, largest first."""
+    """Return each feature's share of the total gain, mean over boosters, the largest first."""
     load = find_learner(learner).load
     totals = dict.fromkeys(features, 0.0)
     for content in boosters:
@@ -79,7 +84,7 @@ def feature_gain(
         whole = sum(gains.values()) or 1.0
         for name, gain in gains.items():
             totals[name] += gain / whole / len(boosters)
-    return dict(sorted(totals.items(), key=lambda one: -one[1]))
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
 
 def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
@@ -89,18 +94,20 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
         values = {name: evaluation.estimates[name][metric] for name in models}
         edges = [
             edge
-            for one in values.values()
-            for edge in (one.low, one.high, one.value)
+            for estimate in values.values()
+            for edge in (estimate.low, estimate.high, estimate.value)
             if np.isfinite(edge)
         ]
         if not edges:
             continue
         low, width = min(edges), (max(edges) - min(edges)) or 1.0
-        for step, (name, one) in enumerate(values.items()):
+        for step, (name, estimate) in enumerate(values.items()):
             y = row + (step - 1) * 0.22
-            x = [(edge - low) / width for edge in (one.low, one.value, one.high)]
+            x = [(edge - low) / width for edge in (estimate.low, estimate.value, estimate.high)]
             draw_interval(axes, y, x, COLOURS[name], name if row == 0 else None)
-            axes.annotate(f"{one.value:.3f}", (1.06, y), fontsize=8, va="center", color=TEXTS[name])
+            axes.annotate(
+                f"{estimate.value:.3f}", (1.06, y), fontsize=8, va="center", color=TEXTS[name]
+            )
     axes.set(xlim=(-0.05, 1.22), ylim=(len(metrics) - 0.5, -0.6), xticks=[])
     arrows = ["← better" if name in LOWER_IS_BETTER else "better →" for name in metrics]
     axes.set_yticks(
@@ -139,17 +146,17 @@ def _over_seeds(axes: Axes, evaluation: Evaluation, seeds: Sequence[int]) -> Non
 
 
 def _learning(axes: Axes, trained: Sequence[Trained], chosen: Sequence[Trained], loss: str) -> None:
-    for one in trained:
-        axes.plot(one.history["validation"], color=LEAF, lw=0.8, alpha=0.8)
-        axes.plot(one.history["train"], color=GREY, lw=0.8, alpha=0.8)
-    for one in chosen[:1]:
-        axes.plot(one.history["validation"], color=GREEN, lw=1.8, label="validation")
-        axes.plot(one.history["train"], color="#6e7681", lw=1.8, label="training")
-        lowest = one.validation_loss or 0.0
-        axes.plot(one.rounds - 1, lowest, "o", color=GREEN, ms=7)
+    for seed in trained:
+        axes.plot(seed.history["validation"], color=LEAF, lw=0.8, alpha=0.8)
+        axes.plot(seed.history["train"], color=GREY, lw=0.8, alpha=0.8)
+    for seed in chosen[:1]:
+        axes.plot(seed.history["validation"], color=GREEN, lw=1.8, label="validation")
+        axes.plot(seed.history["train"], color="#6e7681", lw=1.8, label="training")
+        lowest = seed.validation_loss or 0.0
+        axes.plot(seed.rounds - 1, lowest, "o", color=GREEN, ms=7)
         axes.annotate(
-            f"kept: {one.rounds} rounds",
-            (one.rounds - 1, lowest),
+            f"kept: {seed.rounds} rounds",
+            (seed.rounds - 1, lowest),
             (6, 10),
             textcoords="offset points",
             fontsize=8.5,
@@ -167,7 +174,7 @@ def _importance(axes: Axes, importance: Mapping[str, float]) -> None:
     axes.set_xlabel("share of the gain in loss")
     axes.set_title("Features")
     if not any(importance.values()):
-        axes.set_title("Features: this learner does not tell what each gains")
+        axes.set_title("Features: this learner does not report their gain")
 
 
 def _binary_panels(evaluation: Evaluation) -> list[Panel]:
@@ -184,8 +191,10 @@ def _binary_panels(evaluation: Evaluation) -> list[Panel]:
 def _ranked(evaluation: Evaluation, curve: str) -> list[PlottedModel]:
     found = {name: evaluation.estimates[name].get(OF_CURVES[curve]) for name in ("linear", MODEL)}
     told = {
-        name: f": {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" if one else ""
-        for name, one in found.items()
+        name: f": {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+        if estimate
+        else ""
+        for name, estimate in found.items()
     }
     return [
         PlottedModel(name + told[name], COLOURS[name], evaluation.predictions[name])

@@ -1,4 +1,4 @@
-"""The pictures of a replay: what each policy gained, batch by batch and in all, and what it cost; what staleness costs."""
+"""The pictures of a replay: gain and cost of each policy, and the cost of staleness."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MARKS: dict[str, dict[str, Any]] = {  # what a policy did at a batch
 }
 WORDS = {
     PROMOTED: "retrained: new champion",
-    REFUSED: "retrained: the gate refused it",
+    REFUSED: "retrained: refused by the gate",
     STOPPED: "stopped by an error",
     WATCH: "warned only",
 }
@@ -60,7 +60,7 @@ APART = 0.07  # between the policies' points of one batch, in batches
 
 
 def draw_replay(found: Replay, path: Path) -> Path:
-    """Draw the metric per batch, what each policy did, and in all: gain over never, retrainings, seconds."""
+    """Draw the metric and each policy's actions by batch; gain, retrainings and seconds in all."""
     panels: list[Panel] = [
         lambda axes: _metric(axes, found),
         lambda axes: _deeds(axes, found),
@@ -77,7 +77,7 @@ def draw_replay(found: Replay, path: Path) -> Path:
 
 
 def draw_staleness(found: Mapping[str, Replay], path: Path) -> Path:
-    """Draw what is lost by the age of the champion, a line for each replay that has champions of several ages."""
+    """Draw what is lost by the age of the champion, a line for each replay."""
     panels: list[Panel] = [lambda axes: _staleness(axes, found)]
     metric, second = next(iter(found.values())).metric, next(iter(found.values())).costs()[:1]
     told = f": {second[0].lost.value:+.4f} for a batch more" if second else ""
@@ -92,12 +92,12 @@ def draw_staleness(found: Mapping[str, Replay], path: Path) -> Path:
 
 
 def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
-    """Draw the mean loss by age with its interval; grey below each age, how many batches tell it."""
+    """Draw the mean loss by age with its interval; below each age, the number of batches."""
     apart = 0.12
-    for number, ((name, one), colour) in enumerate(
+    for number, ((name, replay), colour) in enumerate(
         zip(found.items(), (GREEN, AMBER, SLATE), strict=False)
     ):
-        costs = one.costs()
+        costs = replay.costs()
         x = np.array([1, *(cost.age + number * apart for cost in costs)])
         axes.plot(
             x,
@@ -112,7 +112,7 @@ def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
         edges = [cost.lost.low for cost in costs], [cost.lost.high for cost in costs]
         axes.vlines(x[1:], *edges, color=colour, lw=1.2, alpha=0.6)
     first = next(iter(found.values()))
-    counts = {1: sum(one.age == 1 for one in first.ages)} | {
+    counts = {1: sum(aged.age == 1 for aged in first.ages)} | {
         cost.age: cost.batches for cost in first.costs()
     }
     axes.axhline(0, color=GREY, lw=0.8, zorder=0)
@@ -122,7 +122,8 @@ def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
         ylabel=f"{first.metric} lost, less is better",
     )
     axes.set_title(
-        f"Beside the champion of the batch before, same rows; {first.confidence:.0%} intervals of rows"
+        "Beside the champion of the batch before, same rows; "
+        f"{first.confidence:.0%} intervals of rows"
     )
     if len(found) > 1:
         axes.legend(fontsize=8.5, loc="upper left")
@@ -130,7 +131,7 @@ def _staleness(axes: Axes, found: Mapping[str, Replay]) -> None:
 
 def _real(outcomes: Sequence[PolicyOutcome]) -> list[PolicyOutcome]:
     """Return those that something was done under: not what is known afterwards only."""
-    return [one for one in outcomes if one.policy != HINDSIGHT]
+    return [outcome for outcome in outcomes if outcome.policy != HINDSIGHT]
 
 
 def _colour(outcome: PolicyOutcome) -> str:
@@ -150,21 +151,21 @@ def _metric(axes: Axes, found: Replay) -> None:
     middle = (len(found.outcomes) - 1) / 2
     for number, outcome in enumerate(found.outcomes):
         x = np.arange(len(outcome.steps)) + (number - middle) * APART
-        y = [one.value for one in outcome.steps]
+        y = [step.value for step in outcome.steps]
         colour = _colour(outcome)
         line = "o:" if outcome.policy == HINDSIGHT else "o-"
         axes.plot(x, y, line, color=colour, lw=1.8, ms=4, label=outcome.policy, zorder=2)
         axes.vlines(
             x,
-            [one.low for one in outcome.steps],
-            [one.high for one in outcome.steps],
+            [step.low for step in outcome.steps],
+            [step.high for step in outcome.steps],
             color=colour,
             lw=1,
             alpha=0.5,
         )
         marked = outcome.steps if outcome.policy != HINDSIGHT else ()
         new = [
-            at for at, one in enumerate(marked) if at and one.champion != marked[at - 1].champion
+            at for at, step in enumerate(marked) if at and step.champion != marked[at - 1].champion
         ]
         axes.plot(x[new], [y[at] for at in new], "D", color=colour, ms=9, mec="white", zorder=3)
     axes.plot([], [], "D", color=DARK, ms=8, mec="white", label="first batch of a new champion")
@@ -173,7 +174,8 @@ def _metric(axes: Axes, found: Replay) -> None:
     if found.metric in LOWER_IS_BETTER:
         axes.invert_yaxis()
     axes.set_title(
-        f"Each batch as its champion met it, before any retraining; {found.confidence:.0%} intervals"
+        "Each batch as its champion met it, before any retraining; "
+        f"{found.confidence:.0%} intervals"
     )
     axes.legend(fontsize=8.5, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=4)
     low, high = axes.get_ylim()
@@ -186,17 +188,17 @@ def _deeds(axes: Axes, found: Replay) -> None:
     outcomes = _real(found.outcomes)
     for row, outcome in enumerate(outcomes):
         axes.axhline(row, color=GREY, lw=0.8, alpha=0.6, zorder=0)
-        for at, one in enumerate(outcome.steps):
-            if one.action in MARKS:
-                style = {"color": _colour(outcome), "ls": "", **MARKS[one.action]}
+        for at, step in enumerate(outcome.steps):
+            if step.action in MARKS:
+                style = {"color": _colour(outcome), "ls": "", **MARKS[step.action]}
                 axes.plot(at, row, zorder=2, **style)
-                seen.add(one.action)
-    for action in (one for one in MARKS if one in seen):
+                seen.add(step.action)
+    for action in (action for action in MARKS if action in seen):
         axes.plot(
             [], [], label=WORDS[action], **{"color": DARK, "ls": "", **MARKS[action], "ms": 7}
         )
     _batches(axes, found)
-    axes.set_yticks(range(len(outcomes)), [one.policy for one in outcomes])
+    axes.set_yticks(range(len(outcomes)), [outcome.policy for outcome in outcomes])
     axes.set(ylim=(len(outcomes) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -241,7 +243,7 @@ def _gains(axes: Axes, found: Replay) -> None:
     """Draw the gain of each mean over that of never retraining."""
     for row, outcome in enumerate(found.outcomes):
         edges, colour = (outcome.gain.low, outcome.gain.value, outcome.gain.high), _colour(outcome)
-        if outcome is not found.outcomes[0] and all(isfinite(one) for one in edges):
+        if outcome is not found.outcomes[0] and all(isfinite(edge) for edge in edges):
             draw_interval(axes, row, edges, colour)
         told = f"mean {outcome.mean.value:.4f}"
         axes.annotate(
@@ -271,7 +273,7 @@ def _retrainings(axes: Axes, outcomes: Sequence[PolicyOutcome]) -> None:
             f", {outcome.promotions} promoted" if outcome.retrainings else ""
         )
         axes.annotate(told, (outcome.retrainings, row), fontsize=8.5, va="center")
-    axes.set_xlim(0, 1.5 * max([1, *(one.retrainings for one in outcomes)]))
+    axes.set_xlim(0, 1.5 * max([1, *(outcome.retrainings for outcome in outcomes)]))
     axes.locator_params(axis="x", integer=True)
     _policies(axes, outcomes, "Retrainings (full colour: promoted)")
 
@@ -282,12 +284,12 @@ def _seconds(axes: Axes, outcomes: Sequence[PolicyOutcome]) -> None:
         axes.annotate(
             f" {outcome.seconds:,.0f} s", (outcome.seconds, row), fontsize=8.5, va="center"
         )
-    axes.set_xlim(0, 1.3 * max([1.0, *(one.seconds for one in outcomes)]))
+    axes.set_xlim(0, 1.3 * max([1.0, *(outcome.seconds for outcome in outcomes)]))
     _policies(axes, outcomes, "Compute")
 
 
 def _policies(axes: Axes, outcomes: Sequence[PolicyOutcome], title: str) -> None:
-    axes.set_yticks(range(len(outcomes)), [one.policy for one in outcomes])
+    axes.set_yticks(range(len(outcomes)), [outcome.policy for outcome in outcomes])
     axes.set(ylim=(len(outcomes) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.set_title(title)

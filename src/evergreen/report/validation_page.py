@@ -1,6 +1,6 @@
-"""Validation page: one HTML file that says which batches hold what is expected of them, and what broke where.
+"""Validation page: which batches meet their expectations, and which rules are broken where.
 
-It stands alone, like every page (`page.py`), and shows values without obeying them.
+It is one HTML file that stands alone, like every page (`page.py`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Rule:
 
 
 def write_validation_page(project: Project, reports: Sequence[BatchReport], model: str) -> Path:
-    """Write `reports/validation.html` of the project; returns its path."""
+    """Write `reports/validation.html` of the project, and return its path."""
     path = project.reports / "validation.html"
     content = validation_page(reports, f"Validation of {model}")
     write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
@@ -92,16 +92,19 @@ def _verdict(reports: Sequence[BatchReport], bad: Sequence[BatchReport]) -> str:
         return "no batches yet"
     if not bad:
         return f"{count(len(reports), 'batch', 'batches')} valid"
-    names = ", ".join(one.batch for one in bad)
+    names = ", ".join(report.batch for report in bad)
     return f"batch {names} is bad" if len(bad) == 1 else f"{len(bad)} batches are bad: {names}"
 
 
 def _figures(
     reports: Sequence[BatchReport], bad: Sequence[BatchReport]
 ) -> list[tuple[str, str, str]]:
-    rows, valid = sum(one.rows for one in reports), sum(one.valid for one in reports)
-    quarantined, held = sum(one.quarantined for one in reports), sum(_held(one) for one in reports)
-    rules = sorted({len(one.checks) for one in reports})
+    rows, valid = sum(report.rows for report in reports), sum(report.valid for report in reports)
+    quarantined, held = (
+        sum(report.quarantined for report in reports),
+        sum(_held(report) for report in reports),
+    )
+    rules = sorted({len(report.checks) for report in reports})
     return [
         ("batches", f"{len(reports):,}", f"{len(bad)} bad" if bad else ""),
         ("rows", f"{rows:,}", ""),
@@ -114,7 +117,7 @@ def _figures(
 
 
 def _rules(reports: Sequence[BatchReport]) -> list[list[Check | None]]:
-    """Return one list per rule with one cell per batch; rules that differ only in their dates are one rule."""
+    """Return for each rule its check in each batch; rules that differ only in dates are one."""
     found: dict[tuple[str, int], list[Check | None]] = {}
     for column, report in enumerate(reports):
         seen: Counter[str] = Counter()

@@ -28,7 +28,10 @@ STOPPING = 0.2  # of the rows before a stretch, the newest, stop its model early
 
 
 def fold_by_key(keys: Hashes, *, stopping: bool) -> tuple[Fold, ...]:
-    """Return the folds of rows with such keys, shape (rows,); with `stopping`, the next fold stops a model early."""
+    """Return the folds of rows, by the hashes of their keys, shape (rows,).
+
+    With `stopping` the rows of the next fold stop a model early.
+    """
     own = (keys >> np.uint64(32)).astype(np.float64) / 2**32 * FOLDS // 1
     found = []
     for fold in range(FOLDS):
@@ -38,7 +41,11 @@ def fold_by_key(keys: Hashes, *, stopping: bool) -> tuple[Fold, ...]:
 
 
 def fold_by_time(train: Array, judged: Array, *, stopping: bool) -> tuple[Fold, ...]:
-    """Return the folds of rows at such moments, each of shape (rows,): of all, and of those that judge."""
+    """Return the folds of rows by time.
+
+    `train`, `judged`: times of all rows and of those that judge, each of shape (rows,). With
+    `stopping` the newest rows before a stretch stop its model early.
+    """
     moments = np.sort(judged)
     edges = np.unique([moments[len(moments) * fold // FOLDS] for fold in range(FOLDS)])
     found = []
@@ -63,7 +70,10 @@ def fit_side_by_side(
 
     def fit(seed: int) -> Trained:
         return join(
-            [learner.train(one, params, seed, device=device, threads=threads) for one in binned]
+            [
+                learner.train(matrix, params, seed, device=device, threads=threads)
+                for matrix in binned
+            ]
         )
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -77,11 +87,11 @@ def join(trained: Sequence[Trained]) -> Trained:
     """
     if len(trained) == 1:
         return trained[0]
-    rounds = median_low(one.rounds for one in trained)
-    middle = next(one for one in trained if one.rounds == rounds)
-    content = join_bytes([one.booster for one in trained])
+    rounds = median_low(fold.rounds for fold in trained)
+    middle = next(fold for fold in trained if fold.rounds == rounds)
+    content = join_bytes([fold.booster for fold in trained])
     return replace(
-        middle, booster=content, folds=len(trained), seconds=sum(one.seconds for one in trained)
+        middle, booster=content, folds=len(trained), seconds=sum(fold.seconds for fold in trained)
     )
 
 
@@ -90,17 +100,20 @@ def join_bytes(parts: Sequence[bytes]) -> bytes:
     return (
         parts[0]
         if len(parts) == 1
-        else json.dumps([b64encode(one).decode() for one in parts]).encode()
+        else json.dumps([b64encode(part).decode() for part in parts]).encode()
     )
 
 
 def part_bytes(tables: Tables, content: bytes) -> list[bytes]:
     """Return the model of each part of `tables`."""
-    return [b64decode(one) for one in json.loads(content)] if tables.folds else [content]
+    return [b64decode(part) for part in json.loads(content)] if tables.folds else [content]
 
 
 def predict_holdout(tables: Tables, content: bytes, learner: str) -> Array:
-    """Return what a seed's models say of the holdout, each of its own part; shape (rows,) or (rows, classes)."""
+    """Return what the models of a seed predict for the holdout, each for its own part.
+
+    Shape (rows,), or (rows, classes) for multiclass.
+    """
     load = find_learner(learner).load
     pairs = zip(tables.parts(), part_bytes(tables, content), strict=True)
-    return tables.gather([load(one).predict(part.holdout.x) for part, one in pairs])
+    return tables.gather([load(model).predict(part.holdout.x) for part, model in pairs])

@@ -15,19 +15,20 @@ Device = Literal["cpu", "cuda"]
 def pick_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
     """Return the device to train on.
 
-    Raises InputError where CUDA is demanded and not there.
+    Raises InputError where CUDA is asked for and not available.
     """
     if wanted == "cpu":
         return "cpu"
     found = count_gpus()
     if wanted == "cuda" and not found:
         raise InputError(
-            "train.device is 'cuda' but no NVIDIA GPU answers: use 'auto' or 'cpu', or check nvidia-smi"
+            "train.device is 'cuda' but no NVIDIA GPU was found: use 'auto' or 'cpu', or check "
+            "nvidia-smi"
         )
     built = bool(found) and _built_for_cuda()
     if wanted == "cuda" and not built:
         raise InputError(
-            "train.device is 'cuda' but this XGBoost is built without it: use 'auto' or 'cpu'"
+            "train.device is 'cuda' but this XGBoost was built without CUDA: use 'auto' or 'cpu'"
         )
     return "cuda" if built else "cpu"
 
@@ -45,7 +46,7 @@ def count_gpus() -> int:
 
 
 def count_cores() -> int:
-    """Return how many CPU cores this process may use: its affinity, and the limit of its container."""
+    """Return how many CPU cores this process may use, by its affinity and its container's limit."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

@@ -1,4 +1,4 @@
-"""Learner: what trains models and loads them again, chosen by name (`train.learner` in params.yaml).
+"""Learner: trains models and loads them again; chosen by `train.learner` in params.yaml.
 
 Each is a module that defines what `Learner` asks for: one of the library's, or one of a project's
 own package, named with it (`my_pipeline.forest`). A stored model names the learner that made it and
@@ -34,7 +34,7 @@ PARTS = ("SUFFIX", "LIBRARIES", "LOSSES", "build_matrix", "train", "load")
 
 @dataclass(frozen=True)
 class Trained:
-    """The model of one seed, as bytes, and how its loss fell where validation rows stopped it early."""
+    """The model of one seed, as bytes, and its loss by round where validation rows stopped it."""
 
     seed: int
     booster: bytes = field(repr=False)
@@ -50,10 +50,16 @@ class Loaded(Protocol):
     """A model ready to predict."""
 
     def predict(self, x: Array) -> Array:
-        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+        """Return predictions for encoded rows of shape (rows, features).
+
+        Shape (rows,), or (rows, classes) for multiclass.
+        """
 
     def gains(self) -> dict[str, float]:
-        """Return how much each feature that was used lowered the loss; empty where the learner does not tell."""
+        """Return how much each feature that was used lowered the loss.
+
+        Empty where the learner does not report it.
+        """
 
 
 class Learner(Protocol):
@@ -65,9 +71,10 @@ class Learner(Protocol):
     __file__: str
 
     def build_matrix(self, tables: Tables, params: Train, threads: int = 0) -> Any:
-        """Return the rows as the learner takes them, made once for all seeds; `threads` 0 means all cores.
+        """Return the rows as the learner takes them, made once for all seeds.
 
-        There may be no validation rows (then a training takes exactly `params.rounds`).
+        `threads`: 0 means all cores. There may be no validation rows (then a training takes exactly
+        `params.rounds`).
         """
 
     def train(
@@ -80,12 +87,12 @@ class Learner(Protocol):
 
 
 def is_seedless(name: str) -> bool:
-    """Return whether the learner called `name` needs no luck: then one model is all there is of a way of training."""
+    """Return True if the learner `name` does not depend on a seed, so that one model is enough."""
     return bool(getattr(find_learner(name), "SEEDLESS", False))
 
 
 def is_librarys(name: str) -> bool:
-    """Return whether the learner called `name` comes with the library; the code of any other is the user's."""
+    """Return True if the learner `name` comes with the library; any other is the user's code."""
     return name in LEARNERS
 
 
@@ -104,7 +111,8 @@ def find_learner(name: str) -> Learner:
         if error.name in (module, module.rpartition(".")[0]):
             place = "src/" + module.replace(".", "/")
             raise InputError(
-                f"there is no learner {name!r}: {place}.py is missing; bring it back"
+                f"there is no learner {name!r}: {place}.py is missing: restore it, "
+                "or name another in train.learner"
             ) from None
         raise InputError(
             f"the learner {name!r} needs the library {error.name!r}: install it"
@@ -117,7 +125,10 @@ def find_learner(name: str) -> Learner:
 @cache  # it is asked for each prediction
 def _check_own(name: str) -> None:
     """Raise InputError where a learner is no module of a package that is a project's own."""
-    known = f"there are {', '.join(LEARNERS)}, and modules of your own package, such as 'my_pipeline.forest'"
+    known = (
+        f"there are {', '.join(LEARNERS)}, and modules of your own package, such as "
+        "'my_pipeline.forest'"
+    )
     if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name):
         raise InputError(f"there is no learner {name!r}: {known}")
     package = name.partition(".")[0]

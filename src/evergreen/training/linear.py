@@ -1,7 +1,8 @@
-"""The linear learner: scikit-learn's ridge or logistic regression on the encoded rows, kept as a table of numbers.
+"""The linear learner: ridge or logistic regression on the encoded rows, kept as numbers.
 
-A category has a weight for each of its most common levels; a number is filled with its mean and
-scaled. It is the baseline of every run, and goes live where trees are not surely better.
+The models are scikit-learn's. A category has a weight for each of its most common levels; a number
+is filled with its mean and scaled. It is the baseline of every run, and goes live where trees are
+not surely better.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
 def train(
     matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1
 ) -> Trained:
-    """Fit the weights; above `MOST_ROWS` on a random draw of the rows, which is all that the seed is for.
+    """Fit the weights, above `MOST_ROWS` on a random draw of the rows.
 
-    BLAS gets one thread: with several the last digits depend on their number, and idle ones spin.
+    The seed decides that draw and nothing else.     BLAS gets one thread: with several the last
+    digits depend on their number, and idle ones spin.
     """
     from threadpoolctl import threadpool_limits
 
@@ -91,10 +93,10 @@ class Linear:
         self.task, self.classes, self.names = content["task"], content["classes"], content["names"]
         self.intercept, self.present = np.asarray(content["intercept"]), content["present"]
         self.levels = {int(at): np.asarray(table) for at, table in content["levels"].items()}
-        self.numbers = {int(at): one for at, one in content["numbers"].items()}
+        self.numbers = {int(at): number for at, number in content["numbers"].items()}
 
     def predict(self, x: Array) -> Array:
-        """Return float32 predictions, as trees give them, for encoded rows of shape (rows, features).
+        """Return float32 predictions, as trees do, for encoded rows of shape (rows, features).
 
         Shape (rows,), or (rows, classes) for multiclass.
         """
@@ -107,7 +109,8 @@ class Linear:
             self.names[at]: float(np.std(table, axis=0).sum()) for at, table in self.levels.items()
         }
         return found | {
-            self.names[at]: float(np.abs(one["weight"]).sum()) for at, one in self.numbers.items()
+            self.names[at]: float(np.abs(number["weight"]).sum())
+            for at, number in self.numbers.items()
         }
 
     def _predict(self, x: Array) -> Array:
@@ -115,9 +118,9 @@ class Linear:
         for at, table in self.levels.items():
             code = x[:, at].astype(np.intp)
             total += table[np.minimum(code, len(table) - 1)]
-        for at, one in self.numbers.items():
-            known = np.where(np.isnan(x[:, at]), one["fill"], x[:, at].astype(float))
-            total += np.outer((known - one["mean"]) / one["scale"], one["weight"])
+        for at, number in self.numbers.items():
+            known = np.where(np.isnan(x[:, at]), number["fill"], x[:, at].astype(float))
+            total += np.outer((known - number["mean"]) / number["scale"], number["weight"])
         if self.task == "regression":
             return np.asarray(total[:, 0])
         if self.task == "binary":
@@ -161,7 +164,7 @@ def _pipeline(matrix: Matrix) -> Any:
 
 
 def _only_class(matrix: Matrix, label: int) -> dict[str, Any]:
-    """Return the weights of a model that knows one class: its share, by Laplace's rule of succession."""
+    """Return the weights of a model that knows one class: its share, by Laplace's rule."""
     how = {
         "task": matrix.task,
         "classes": matrix.classes,
@@ -173,7 +176,10 @@ def _only_class(matrix: Matrix, label: int) -> dict[str, Any]:
 
 
 def _weights(matrix: Matrix, fitted: Any) -> dict[str, Any]:
-    """Return the weights as plain numbers: of each level of a category by its code, of each number with its scale."""
+    """Return the weights as plain numbers.
+
+    Of a category a weight for each level, by its code; of a number its weight, mean and scale.
+    """
     encode, model = fitted[0], fitted[-1]
     # A row per encoded column
     weights, intercept = np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
@@ -202,7 +208,7 @@ def _weights(matrix: Matrix, fitted: Any) -> dict[str, Any]:
                 "scale": float(scale.scale_[place]),
                 "weight": weights[used + place].tolist(),
             }
-    present = [] if matrix.task == "regression" else [int(one) for one in model.classes_]
+    present = [] if matrix.task == "regression" else [int(label) for label in model.classes_]
     how = {
         "task": matrix.task,
         "classes": matrix.classes,

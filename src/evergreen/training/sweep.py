@@ -1,7 +1,7 @@
-"""Sweep: how the seeds share the machine, what they say together, and which model comes out.
+"""Sweep: how the seeds share the machine, how their results are combined, and which model is kept.
 
-The mean of all seeds takes luck out. Where one seed is registered it is the median one, never the
-best: picking the best of N is selection on noise.
+The mean of all seeds averages out the luck of each. Where a single seed is registered it is the
+median one, never the best: to pick the best of N is to select on noise.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class Spread:
-    """One metric over the seeds: mean, standard deviation, and the confidence interval of the mean."""
+    """One metric over the seeds: its mean, standard deviation, and the interval of the mean."""
 
     mean: float
     deviation: float
@@ -46,7 +46,7 @@ class Spread:
 
 
 def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
-    """Return what stands for one seed's model: equal fingerprints on a CPU mean equal bytes.
+    """Return the fingerprint of one seed's model: equal ones on a CPU mean equal bytes.
 
     `data`: what stands for the rows it learns from (`Tables.digest`, or the version of all
     features).
@@ -60,16 +60,18 @@ def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
 
 
 def way_of(dataset: Dataset, params: Params, name: str) -> str:
-    """Return what stands for how the learner called `name` trains, rows and seeds aside: what differs is the data.
+    """Return the fingerprint of how the learner `name` trains, rows and seeds aside.
 
-    It is of the recipe (and an own learner's code), the learner's parameters, the task and what
-    `dataset.py` makes of a row.
+    Between models of equal fingerprints only the data differ. It is of the recipe (and an own
+    learner's code), the learner's parameters, the task and what `dataset.py` makes of a row.
     """
     chosen: dict[str, Any] = (
         params.train.model_dump(exclude={"device"}) if name == params.train.learner else {}
     )
     learner = find_learner(name)
-    features = {name: one.meta.serialize(format="json") for name, one in dataset.features.items()}
+    features = {
+        name: feature.meta.serialize(format="json") for name, feature in dataset.features.items()
+    }
     label, left_out = (
         dataset.label.meta.serialize(format="json"),
         [*map(str, dataset.left_out.values())],
@@ -89,16 +91,22 @@ def way_of(dataset: Dataset, params: Params, name: str) -> str:
 
 
 def recipe_of(name: str) -> str:
-    """Return what stands for how the library trains, and for the learner called `name` where it is the user's own."""
+    """Return the fingerprint of the recipe of training by the learner `name`.
+
+    It holds the code of a learner that is the user's own.
+    """
     return sha256_of(
         recipes.TRAIN, None if is_librarys(name) else sha256_of_own(find_learner(name).__file__)
     )
 
 
 def sweep_fingerprint(data: str, params: Params, device: str) -> str:
-    """Return what stands for a whole training run: its seeds, and how they are judged and combined."""
+    """Return the fingerprint of a training run: its seeds, how they are judged and combined."""
     seeds = [seed_fingerprint(data, params, device, seed) for seed in params.sweep.seed_list()]
-    gates = [one.model_dump() for one in (params.evaluate, params.leaks, params.bias, params.gate)]
+    gates = [
+        section.model_dump()
+        for section in (params.evaluate, params.leaks, params.bias, params.gate)
+    ]
     how = (params.sweep.model, params.tracking.model, params.train.refit, gates)
     return sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE)
 
@@ -115,7 +123,10 @@ def share_cores(params: SweepParams, cores: int, device: str) -> Slots:
 
 
 def summarize(values: Iterable[float], confidence: float) -> Spread:
-    """Return the spread of one metric over seeds, with Student's t interval of the mean (NaN for a single seed)."""
+    """Return the spread of one metric over seeds, with Student's t interval of the mean.
+
+    The interval is NaN for a single seed.
+    """
     from scipy import stats
 
     array = np.asarray(tuple(values), dtype=float)
@@ -128,10 +139,11 @@ def summarize(values: Iterable[float], confidence: float) -> Spread:
 
 
 def scale_rounds(found: Sequence[int], before: int, after: int, at_most: int) -> int:
-    """Return how often to boost on `after` rows, where early stopping on `before` rows kept `found` rounds by seed.
+    """Return how many rounds to boost on `after` rows.
 
-    The median over the seeds, as much more as there are more rows: more data bears more rounds, and
-    a few too many cost less than a few too few (`python -m benchmarks.rounds`).
+    `found`: rounds that early stopping kept on `before` rows, by seed. The median over the seeds,
+    as much more as there are more rows: more data bears more rounds, and a few too many cost less
+    than a few too few (`python -m benchmarks.rounds`).
     """
     return max(1, min(at_most, round(float(np.median(found)) * max(1.0, after / before))))
 

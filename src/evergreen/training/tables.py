@@ -27,7 +27,11 @@ Places = np.ndarray[Any, np.dtype[np.intp]]
 
 @dataclass(frozen=True)
 class Table:
-    """Encoded rows: `x` float32, shape (rows, features); `y` float32, (rows,); `keys` hashes of row keys, (rows,)."""
+    """Encoded rows.
+
+    `x`: float32, shape (rows, features); `y`: float32, (rows,); `keys`: hashes of the rows' keys,
+    (rows,).
+    """
 
     x: Array = field(repr=False)
     y: Array = field(repr=False)
@@ -56,9 +60,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Fold:
-    """What one model of a cross-validation learns from and is stopped by, of the training rows, and is judged by.
+    """The rows of one model of a cross-validation, each as places, shape (rows,).
 
-    Each as places of rows, shape (rows,).
+    `train`, `validation`: those of the training rows that it learns from and is stopped by;
+    `holdout`: those that judge it.
     """
 
     train: Places = field(repr=False)
@@ -85,7 +90,7 @@ class Tables:
     folds: tuple[Fold, ...] = ()
 
     def parts(self) -> list[Tables]:
-        """Return what each model learns from and is judged by: a part for each fold, itself where there is none."""
+        """Return the tables of each model: one for each fold; without folds, itself."""
         return [
             replace(
                 self,
@@ -97,12 +102,12 @@ class Tables:
             for fold in self.folds
         ] or [self]
 
-    def gather(self, said: Sequence[Array]) -> Array:
-        """Return the predictions for all holdout rows, given those of each part's model for its own."""
+    def gather(self, predicted: Sequence[Array]) -> Array:
+        """Return the predictions for all holdout rows, given those of each part."""
         if not self.folds:
-            return said[0]
-        found = np.empty((len(self.holdout), *said[0].shape[1:]), said[0].dtype)
-        for fold, values in zip(self.folds, said, strict=True):
+            return predicted[0]
+        found = np.empty((len(self.holdout), *predicted[0].shape[1:]), predicted[0].dtype)
+        for fold, values in zip(self.folds, predicted, strict=True):
             found[fold.holdout] = values
         return found
 
@@ -115,7 +120,7 @@ class Tables:
         )
 
     def digest(self) -> str:
-        """Return what stands for the rows that a model learns from and is stopped by: equal rows, equal digests."""
+        """Return the fingerprint of the rows that a model learns from and is stopped by."""
         found = hashlib.sha256(repr((self.task, self.features, self.classes)).encode())
         folds = (places for fold in self.folds for places in (fold.train, fold.validation))
         for arrays in ((self.train.x, self.train.y), (self.validation.x, self.validation.y), folds):
@@ -137,12 +142,15 @@ def load_tables(project: Project) -> Tables:
 
 
 def load_stopping(project: Project) -> Tables:
-    """Read what early stopping needs: by what rows `load_judged` trains, less those that stop it."""
+    """Read what early stopping needs: the rows of `load_judged`, less those that stop training."""
     return _load_folds(project, stopping=True) if _split(project).judged else load_tables(project)
 
 
 def load_judged(project: Project) -> Tables:
-    """Read what a way of training is judged by: all earlier rows and the holdout, or the folds of a cross-validation."""
+    """Read what a way of training is judged by.
+
+    All earlier rows and the holdout, or the folds of a cross-validation.
+    """
     return (
         _load_folds(project, stopping=False)
         if _split(project).judged
@@ -159,7 +167,10 @@ def load_before_holdout(project: Project) -> Tables:
 
 
 def load_around(project: Project) -> Tables:
-    """Read what shows the holdout's influence: training rows with the holdout's, and those between as the holdout."""
+    """Read what shows the influence of the holdout.
+
+    Training rows are joined by those of the holdout, and the rows between them judge.
+    """
     from evergreen.features.encoder import ENCODER
     from evergreen.features.split import ROLES
 
@@ -170,7 +181,10 @@ def load_around(project: Project) -> Tables:
 
 
 def load_all(project: Project) -> Tables:
-    """Read what the live model learns from: every row, the holdout's included where a column says when."""
+    """Read what the live model learns from.
+
+    That is every row, those of the holdout included where a column says when they happened.
+    """
     from evergreen.features.encoder import LIVE_ENCODER
 
     split = _split(project)

@@ -1,6 +1,7 @@
-"""Train: one matrix and one seed in, one model out, by XGBoost. The only file that knows what is XGBoost's.
+"""The XGBoost learner: one matrix and one seed in, one model out.
 
-Another learner is a file of its own beside it (`learner.py`, docs/make-it-yours.md).
+No other file knows what is XGBoost's. Another learner is a file of its own beside it (`learner.py`,
+docs/make-it-yours.md).
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Matrix:
-    """Training and validation rows as the learner takes them, made once for all seeds; bins come from training rows.
+    """Training and validation rows as the learner takes them, made once for all seeds.
 
-    `validation`: None where no rows stop a training early.
+    Bins come from the training rows. `validation`: None where no rows stop a training early.
     """
 
     task: Task
@@ -65,11 +66,11 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
 def train(
     matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1
 ) -> Trained:
-    """Boost trees until the validation loss has not fallen for `early_stopping_rounds`; keep the best round's trees.
+    """Boost trees until the validation loss has not fallen for `early_stopping_rounds`.
 
-    Without validation rows boost exactly `rounds` times; the loss is not looked at, which saves a
-    third of the time. The same matrix, parameters and seed give the same bytes on CPU, whatever the
-    number of threads.
+    The trees up to the best round are kept. Without validation rows boost exactly `rounds` times;
+    the loss is not computed, which saves a third of the time. The same matrix, parameters and seed
+    give the same bytes on CPU, whatever the number of threads.
     """
     import xgboost as xgb
 
@@ -125,7 +126,10 @@ class Loaded:
         self._booster = booster
 
     def predict(self, x: Array) -> Array:
-        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+        """Return predictions for encoded rows of shape (rows, features).
+
+        Shape (rows,), or (rows, classes) for multiclass.
+        """
         if not len(x):  # of which newer versions give another shape
             return self.predict(np.zeros((1, x.shape[1]), np.float32))[:0]
         return np.asarray(self._booster.inplace_predict(x))

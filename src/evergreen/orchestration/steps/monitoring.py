@@ -175,7 +175,7 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
     why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
     stale = None if why or one.scored else _find_staleness(job, watched, one.name)
-    seen = monitor.see(
+    seen = monitor.observe(
         one.name, *_read(job, watched, one), watched.reference, job.params, others, why, stale
     )
     facts = seen.as_plain() | {
