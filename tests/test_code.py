@@ -94,7 +94,9 @@ def test_a_learner_of_ones_own_counts_beside_the_librarys() -> None:
 
 EDITS = {
     "edited": "path.write_text(\"WORD = 'new'\")",
-    "of the same length in the same second": "path.write_text(path.read_text().replace('old', 'new'))",
+    "of the same length in the same second": (
+        "path.write_text(path.read_text().replace('old', 'new'))"
+    ),
     "broken": "path.write_text('not python (')",
     "removed": "path.unlink()",
     "removed with all others": "import shutil; shutil.rmtree(path.parent)",

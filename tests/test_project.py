@@ -186,8 +186,17 @@ def test_unknown_holder_is_said_to_be_unknown(root: Path) -> None:
 # --- temporary folders
 # ------------------------------------------------------------------------------------------------
 
-LEAVE = "import os, sys; from pathlib import Path; from evergreen.project import Project; p = Project(Path(sys.argv[1])); \
-left = p.temporary(); left.__enter__(); p.reports.mkdir(); (p.reports / f'.part-{os.getpid()}-x.png').write_text(''); os._exit(1)"
+LEAVE = """
+import os, sys
+from pathlib import Path
+from evergreen.project import Project
+project = Project(Path(sys.argv[1]))
+left = project.temporary()
+left.__enter__()
+project.reports.mkdir()
+(project.reports / f'.part-{os.getpid()}-x.png').write_text('')
+os._exit(1)
+"""
 
 
 def test_a_temporary_folder_goes_with_the_block(root: Path) -> None:
@@ -336,8 +345,9 @@ def test_what_a_package_lacks_itself_is_told_by_its_own_name(
     )
     with pytest.raises(ModuleNotFoundError) as caught:
         _ = project.dataset
+    missing = "No module named 'nothing_of_that_name'"
     assert str(explain(caught.value)) == (
-        "__init__.py, line 1: ModuleNotFoundError: No module named 'nothing_of_that_name': correct it"
+        f"__init__.py, line 1: ModuleNotFoundError: {missing}: correct it"
     )
 
 

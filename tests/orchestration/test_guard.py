@@ -112,9 +112,21 @@ def test_what_is_our_own_needs_the_login_and_has_it(case: str, method: str) -> N
 
 @pytest.mark.parametrize(
     "told",
-    ["", "Basic", "Basic ", basic(""), basic(":"), basic("somebody:"), basic(LOGIN + "x"), basic(LOGIN)[:-1],
-     basic(LOGIN).replace("Basic", "Bearer"), LOGIN, "Basic \xff\xfe", ["Basic x", basic(LOGIN)]],
-)  # fmt: skip
+    [
+        "",
+        "Basic",
+        "Basic ",
+        basic(""),
+        basic(":"),
+        basic("somebody:"),
+        basic(LOGIN + "x"),
+        basic(LOGIN)[:-1],
+        basic(LOGIN).replace("Basic", "Bearer"),
+        LOGIN,
+        "Basic \xff\xfe",
+        ["Basic x", basic(LOGIN)],
+    ],
+)
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 def test_what_is_not_the_login_is_refused(told: str | list[str], kind: str) -> None:
     assert answer(Guard(passed, LOGIN), kind, authorization=told) == 401
@@ -128,8 +140,8 @@ def test_a_server_that_asks_by_itself_is_still_guarded() -> None:
 def test_more_names_are_those_that_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVERGREEN_HOSTS", "prefect,ml.example")
     app = Guard(passed)
-    assert [answer(app, host=name) for name in ("prefect:4200", "ml.example", HERE, "evil.example")] == [
-        299, 299, 299, 403]  # fmt: skip
+    names = ("prefect:4200", "ml.example", HERE, "evil.example")
+    assert [answer(app, host=name) for name in names] == [299, 299, 299, 403]
     # A proxy in front, which speaks to us by our own name
     assert answer(app, origin="https://ml.example") == 299
     assert answer(app, origin="https://ml.example:8443") == 403
@@ -180,7 +192,8 @@ def attacks(port: int, read: str, write: str, body: str) -> dict[str, tuple[str,
         "preflight of another port": (
             f"OPTIONS {write} HTTP/1.1", host, "Origin: http://localhost:8888", *preflight, ""),
         "rebound name": (post, f"Host: evil.example:{port}", asked, body),
-        "absolute address": (f"POST http://evil.example{write} HTTP/1.1", "Host: evil.example", asked, body),
+        "absolute address": (
+            f"POST http://evil.example{write} HTTP/1.1", "Host: evil.example", asked, body),
         "old HTTP without a name": (f"POST {write} HTTP/1.0", asked, body),
         "reading": (get, host, ""),
         "head": (f"HEAD {read} HTTP/1.1", host, ""),
@@ -288,10 +301,21 @@ def test_mlflow_gives_strangers_nothing(project: Project, open_tracker: Callable
     )
     body = json.dumps({"max_results": 9})
     others = (
-        "/", "/health", "/version", "/static-files/index.html", "/signup", "/graphql", "/metrics", "/v1/traces",
-        "/get-artifact?path=x", "/ajax-api/2.0/mlflow/experiments/search", "/ajax-api/3.0/mlflow/assistant/config",
-        "/api/2.0/mlflow-artifacts/artifacts", "/ajax-api/3.0/mlflow/server-info", "/gateway/x/mlflow/invocations",
-    )  # fmt: skip
+        "/",
+        "/health",
+        "/version",
+        "/static-files/index.html",
+        "/signup",
+        "/graphql",
+        "/metrics",
+        "/v1/traces",
+        "/get-artifact?path=x",
+        "/ajax-api/2.0/mlflow/experiments/search",
+        "/ajax-api/3.0/mlflow/assistant/config",
+        "/api/2.0/mlflow-artifacts/artifacts",
+        "/ajax-api/3.0/mlflow/server-info",
+        "/gateway/x/mlflow/invocations",
+    )
     with serving([*command, "--backend-store-uri", store], project.root, port, **variables):
         asked = attacks(port, read, write, body)
         host, log_in = f"Host: 127.0.0.1:{port}", f"Authorization: {basic(login)}"

@@ -14,7 +14,11 @@ from conftest import ROOT, environment
 from evergreen.orchestration.login import FORM, login_of, use_login
 from evergreen.project import Project
 
-ASK = "from pathlib import Path; from evergreen.orchestration.login import *; print(login_of(Project(Path.cwd())))"
+ASK = """
+from pathlib import Path
+from evergreen.orchestration.login import *
+print(login_of(Project(Path.cwd())))
+"""
 
 
 def mode(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""The server behind a run: found where it answers, refused where it must be, gone with its parent."""
+"""The server behind a run: found if it answers, refused if it must be, gone with its parent."""
 
 from __future__ import annotations
 
@@ -237,8 +237,8 @@ def test_the_environment_is_the_projects_and_what_was_set_stays(
     set_environment(Project(tmp_path))
     assert os.environ["PREFECT_HOME"] == str(tmp_path / "stores" / "prefect")
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "mine"
-    assert [os.environ[name] for name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS")] == [
-        "1", "true", "1"]  # fmt: skip
+    quiet = ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS")
+    assert [os.environ[name] for name in quiet] == ["1", "true", "1"]
     assert not (tmp_path / "stores").exists()
 
 
@@ -264,7 +264,8 @@ from pathlib import Path
 from evergreen import params
 from evergreen.project import Project
 from evergreen.orchestration import server
-print(server.connect(Project(Path.cwd()), params.Params(ports={"prefect": int(sys.argv[1])}), lambda: print("imports")))
+ports = params.Params(ports={"prefect": int(sys.argv[1])})
+print(server.connect(Project(Path.cwd()), ports, lambda: print("imports")))
 print(os.environ["PREFECT_API_URL"], server.is_prefect(os.environ["PREFECT_API_URL"]), flush=True)
 if len(sys.argv) > 2:
     time.sleep(60)

@@ -90,12 +90,15 @@ def test_a_source_that_fails_is_not_taken_for_an_empty_one() -> None:
 
 
 def test_a_file_that_is_passed_over_is_reported_once() -> None:
-    looks = iter([Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx",)), Waiting((), ("a.xlsx", "b.zip")),
-                  Waiting((Offer(*MAY),), ()), Waiting((), ("a.xlsx",))])  # fmt: skip
-    said: list[str] = []
-    find = watch.report_once(lambda: next(looks), said.append)
+    passed_over = [("a.xlsx",), ("a.xlsx",), ("a.xlsx", "b.zip"), (), ("a.xlsx",)]
+    offers = [(), (), (), (Offer(*MAY),), ()]
+    looks = map(Waiting, offers, passed_over)
+    reported: list[str] = []
+    find = watch.report_once(lambda: next(looks), reported.append)
     assert [find() for _ in range(5)] == [[], [], [], [Offer(*MAY)], []]
-    assert said == [f"passed over in the source: {name}" for name in ("a.xlsx", "b.zip", "a.xlsx")]
+    assert reported == [
+        f"passed over in the source: {name}" for name in ("a.xlsx", "b.zip", "a.xlsx")
+    ]
 
 
 class PanicError(BaseException):

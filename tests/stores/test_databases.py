@@ -158,7 +158,8 @@ def test_a_database_that_mlflow_cannot_open_is_kept_where_it_holds_runs(tracker)
     half_made(tracker._database)
     with closing(sqlite3.connect(tracker._database)) as connection, connection:
         connection.execute(
-            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (1, 'x', 'active')"
+            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) "
+            "VALUES (1, 'x', 'active')"
         )
         connection.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES ('a', 1)")
     with pytest.raises(

@@ -47,12 +47,14 @@ class Split(Section):
     )
     cross_validate_below: Count | None = Field(
         5000,
-        description="rows: fewer are all learnt from, and judged by cross-validation, in time forward; "
+        description="rows: fewer are all learnt from, and judged by cross-validation, in time "
+        "forward; "
         "null: never",
     )
     min_share: Fraction | None = Field(
         0.5,
-        description="of the rows that the champion has learnt from; where fewer are left, a run stops; "
+        description="of the rows that the champion has learnt from; where fewer are left, a run "
+        "stops; "
         "null: never",
     )
 
@@ -65,7 +67,8 @@ class Train(Section):
     )
     refit: Literal["all", "none"] = Field(
         "all",
-        description="all: what goes live is trained on all rows, the newest batch included, as often as "
+        description="all: what goes live is trained on all rows, the newest batch included, as "
+        "often as "
         "early stopping found, once that way of training was judged; none: the judged model "
         "goes live",
     )
@@ -120,7 +123,7 @@ class Evaluate(Section):
 
 
 class Leaks(Section):
-    """What looks too good to be known at prediction time: nearly exact, it stops the run; strong, it is asked about."""
+    """Features too good to be known at prediction time: nearly exact ones stop the run."""
 
     max_single_score: Annotated[float, Field(gt=0.5, le=1)] | None = Field(
         0.999,
@@ -129,27 +132,31 @@ class Leaks(Section):
     )
     stand_out: Share | None = Field(
         0.7,
-        description="told, and stops nothing: so much skill (2 AUC - 1, or R2) where no other feature "
+        description="told, and stops nothing: so much skill (2 AUC - 1, or R2) where no other "
+        "feature "
         "has half of it",
     )
     trusted: tuple[str, ...] = Field(
         (),
-        description="features that a person vouches for: known when a prediction is asked for, however "
+        description="features that a person vouches for: known when a prediction is asked for, "
+        "however "
         "good",
     )
     max_duplicates: Share | None = Field(
         0.05,
-        description="share of holdout rows whose features and label, all or all but one, a training row "
+        description="share of holdout rows whose features and label, all or all but one, a "
+        "training row "
         "has as well",
     )
 
 
 class Bias(Section):
-    """Beyond what the bias of the training data stops a run. Each is null as shipped: shown, and never stops one."""
+    """The bias of training data that stops a run; null, as shipped: it is shown, and stops none."""
 
     max_left_out: Share | None = Field(
         None,
-        description="share of training rows left out on purpose (left_out in dataset.py, or no label)",
+        description="share of training rows left out on purpose (left_out in dataset.py, or no "
+        "label)",
     )
     max_missing_difference: Share | None = Field(
         None,
@@ -161,39 +168,46 @@ class Bias(Section):
     )
     max_duplicates: Share | None = Field(
         None,
-        description="share of training rows whose features and label another row has under another key",
+        description="share of training rows whose features and label another row has under "
+        "another key",
     )
 
 
 class Gate(Section):
-    """When a challenger replaces the champion. A rule is switched off with null, and every decision says so."""
+    """When a challenger replaces the champion; null switches a rule off, as each decision says."""
 
     metric: str | None = Field(
         None,
-        description="what decides; null: roc_auc (binary), accuracy (multiclass), rmse (regression)",
+        description="what decides; null: roc_auc (binary), accuracy (multiclass), rmse "
+        "(regression)",
     )
     min_gain: Share = Field(
         0.001,
-        description="smallest gain that matters: in the metric itself; for errors (log_loss, brier, "
+        description="smallest gain that matters: in the metric itself; for errors (log_loss, "
+        "brier, "
         "rmse, mae) as a share of the champion's, here and in each margin",
     )
     margin: Share = Field(
         0.005,
-        description="the packaged model may be worse by at most this; every other metric, beyond its "
+        description="the packaged model may be worse by at most this; every other metric, beyond "
+        "its "
         "noise",
     )
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.75,
-        description="a challenger of any seed must beat a champion of any seed with this probability",
+        description="a challenger of any seed must beat a champion of any seed with this "
+        "probability",
     )
     refresh_margin: Share = Field(
         0.01,
-        description="a challenger that has only newer data than the champion must surely lose no more; "
+        description="a challenger that has only newer data than the champion must surely lose no "
+        "more; "
         "one that is trained otherwise has to be better, by min_gain and min_probability",
     )
     max_age_days: Annotated[float, Field(gt=0)] | None = Field(
         180.0,
-        description="a champion whose newest row is older is replaced by any that is no worse; null: "
+        description="a champion whose newest row is older is replaced by any that is no worse; "
+        "null: "
         "never",
     )
     slice_margin: Share | None = Field(
@@ -203,12 +217,14 @@ class Gate(Section):
     )
     max_calibration_error: Share | None = Field(
         0.1,
-        description="mean distance of predictions from what happened, or the champion's and `margin`; "
+        description="mean distance of predictions from what happened, or the champion's and "
+        "`margin`; "
         "null: not looked at",
     )
     max_group_difference: Share | None = Field(
         0.1,
-        description="between groups (groups in dataset.py), surely: in error rates, accuracy, or mean "
+        description="between groups (groups in dataset.py), surely: in error rates, accuracy, or "
+        "mean "
         "error; null: not looked at",
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
@@ -228,7 +244,8 @@ class Drift(Section):
 
     smallest_shift: Annotated[float, Field(gt=0)] = Field(
         0.02,
-        description="smallest shift that matters, beyond what past batches differ from one another, as "
+        description="smallest shift that matters, beyond what past batches differ from one "
+        "another, as "
         "PSI: 0.02 is a mean moved by 0.15 standard deviations, 0.1 by a third of one",
     )
     columns: dict[str, Annotated[float, Field(gt=0)]] = Field(
@@ -238,17 +255,20 @@ class Drift(Section):
     )
     smallest_auc: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.02,
-        description="of all columns at once: how much better than among past batches a classifier tells "
+        description="of all columns at once: how much better than among past batches a "
+        "classifier tells "
         "rows apart",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.95,
-        description="of intervals; and at most 1 - confidence of the columns called drifted are so by "
+        description="of intervals; and at most 1 - confidence of the columns called drifted are "
+        "so by "
         "chance",
     )
     hold: Annotated[float, Field(gt=0)] | None = Field(
         0.5,
-        description="a batch with a column shifted by so much more than usual trains nothing, until the "
+        description="a batch with a column shifted by so much more than usual trains nothing, "
+        "until the "
         "next batch shows the same (but for labels) or `accepted` names it; null: no batch "
         "is held back",
     )
@@ -256,30 +276,34 @@ class Drift(Section):
 
 
 class Retrain(Section):
-    """When monitoring asks for a new champion, or brings the one before back. All times are those of the data."""
+    """When monitoring requests a new champion, or a rollback; all times are those of the data."""
 
     windows: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="of the newest so many batches"
     )
     needed: Annotated[int, Field(ge=1, le=100)] = Field(
         2,
-        description="in so many the metric must be lost, or the label drifted; drift of inputs alone "
+        description="in so many the metric must be lost, or the label drifted; drift of inputs "
+        "alone "
         "only warns",
     )
     min_loss: Share = Field(
         0.01,
-        description="smallest loss that matters, counted as gate.min_gain is; also what it may cost on "
+        description="smallest loss that matters, counted as gate.min_gain is; also what it may "
+        "cost on "
         "a labelled batch that the champion lacks those before it, measured by a model of "
         "one seed",
     )
     min_probability: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.75,
-        description="that lacking them costs anything: an alarm too many costs a training, one missed "
+        description="that lacking them costs anything: an alarm too many costs a training, one "
+        "missed "
         "weeks",
     )
     max_growth: Annotated[float, Field(gt=0)] | None = Field(
         0.25,
-        description="labelled rows that the champion lacks, as a share of those it has learnt from; "
+        description="labelled rows that the champion lacks, as a share of those it has learnt "
+        "from; "
         "null: any",
     )
     cooldown_days: Annotated[float, Field(ge=0)] = Field(
@@ -293,7 +317,8 @@ class Retrain(Section):
     )
     max_age_days: Annotated[float, Field(gt=0)] | None = Field(
         180.0,
-        description="a champion whose newest row is older asks for it without any loss; null: never",
+        description="a champion whose newest row is older asks for it without any loss; null: "
+        "never",
     )
     rollback: Literal["auto", "off"] = Field(
         "auto",
@@ -305,7 +330,8 @@ class Retrain(Section):
     def _reachable(self) -> Retrain:
         if self.needed > self.windows:
             raise ValueError(
-                f"needed ({self.needed}) of windows ({self.windows}) batches cannot be: lower 'needed'"
+                f"needed ({self.needed}) of windows ({self.windows}) batches cannot be: lower "
+                f"'needed'"
             )
         return self
 

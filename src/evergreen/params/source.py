@@ -26,7 +26,8 @@ class Source(Section):
     )
     path: str | None = Field(
         "inbox",
-        description="files: a local path or any fsspec URL, such as s3://bucket/folder/*.csv; CSV, TSV "
+        description="files: a local path or any fsspec URL, such as s3://bucket/folder/*.csv; "
+        "CSV, TSV "
         "or Parquet; one file is one batch",
     )
     encoding: str = Field("utf-8", description="files: how text is encoded")
@@ -44,7 +45,8 @@ class Source(Section):
     )
     nulls: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
-        description='texts that say "no value" in any column, besides those everybody uses, such as '
+        description='texts that say "no value" in any column, besides those everybody uses, such '
+        "as "
         "['\\N', '.']",
     )
     url: str | None = Field(
