@@ -57,7 +57,7 @@ def _load(text: str) -> dict[str, Any]:
 
 def _leaves(content: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return (section, key) -> value; the key is empty where a section is one value, or stays whole."""
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for section, values in content.items():
         if isinstance(values, Mapping) and section not in WHOLE:
             found |= {(section, key): value for key, value in values.items()}
