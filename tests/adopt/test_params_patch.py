@@ -58,9 +58,9 @@ source:           # where from
   # kind: sql
 
 train:
-  max_depth: 3    # levels
   min_child_weight: 1.0
   colsample_bytree: 0.8
+  max_depth: 3    # levels
 validate:
   max_bad_rows: 0.12
 prepare:

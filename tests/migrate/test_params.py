@@ -43,6 +43,8 @@ CHANGED = [
     ("accepted: []", "accepted: [2024-01]", ("drift", "accepted"), ["2024-01"]),
     ("columns: {}", "columns: {price: 0.1}", ("drift", "columns"), {"price": 0.1}),
     ("min_loss: 0.01", "min_loss: null", ("retrain", "min_loss"), None),
+    ("rounds: 100", "rounds: 100\n  max_bin: 64", ("train", "max_bin"), 64),
+    ("drift:", "split:\n  min_share: 0.2\ndrift:", ("split", "min_share"), 0.2),
 ]
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.comments import CommentedMap
 
 from evergreen.adopt.batching import Batches
 from evergreen.adopt.infer import Inferred
@@ -17,6 +15,7 @@ from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.ingest.sources import PERIODS
 from evergreen.params import Params, parse
+from evergreen.params.edit import editor, in_line, put
 
 # Rows below which trees are kept small and rare categories count (`python -m benchmarks.few_rows`)
 SMALL = 5_000
@@ -40,15 +39,6 @@ ORDER = (
 Changes = dict[str, dict[str, Any]]
 
 
-class Representer(RoundTripRepresenter):
-    """Writes null as the file does; a class of its own, as what is added to the library's holds for DVC too."""
-
-
-Representer.add_representer(
-    type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null")
-)
-
-
 def settle(
     text: str,
     table: Table,
@@ -58,17 +48,14 @@ def settle(
     max_bad_rows: float | None,
 ) -> tuple[str, list[str]]:
     """Return the text of `params.yaml` after the changes, and each change but the source's as `key: value`."""
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
-    yaml.Representer = Representer
+    yaml = editor()
     content = yaml.load(text) or CommentedMap()
     before = parse(_plain(content), "params.yaml")
     content["task"] = plan.task
     _settle_source(content.setdefault("source", CommentedMap()), _source(table, found, batches))
     changes = _changes(before, plan, batches, max_bad_rows)
     for section, values in changes.items():
-        for key, value in values.items():
-            content.setdefault(section, CommentedMap())[key] = _flow(value)
+        put(content, section, values)
     parse(_plain(content), "params.yaml")
     written = io.StringIO()
     yaml.dump(content, written)
@@ -104,10 +91,10 @@ def _settle_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
         del section[key]
     for key in (key for key in ORDER if key in wanted):
         if key in section:
-            section[key] = _flow(wanted[key])
+            section[key] = in_line(wanted[key])
         else:
             place = sum(1 for other in section if ORDER.index(other) < ORDER.index(key))
-            section.insert(place, key, _flow(wanted[key]))
+            section.insert(place, key, in_line(wanted[key]))
 
 
 def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float | None) -> Changes:
@@ -145,15 +132,6 @@ def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float |
         max(20, sorted(sizes)[len(sizes) // 2] // (1 if len(sizes) > 1 else 10)),
     )
     return changes
-
-
-def _flow(value: Any) -> Any:
-    """Return a list or a mapping as it is written in one line."""
-    if not isinstance(value, (list, dict)):
-        return value
-    flow = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
-    flow.fa.set_flow_style()
-    return flow
 
 
 def _plain(content: Any) -> Any:

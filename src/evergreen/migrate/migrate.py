@@ -150,8 +150,8 @@ def _settle_edited(plan: Plan, path: str, found: Blob, folder: Path) -> None:
         text = with_imports(_read(plan.root, found), plan.package, plan.gone)
         plan.files[path] = _write(plan.root, found[0], as_dataset(text))
     elif path == "params.yaml":
-        texts = (_read(plan.root, one[path]) for one in (plan.mine, plan.old, plan.new))
-        text, notes = merge_params(*texts, package=plan.package)
+        mine, old, new = (_read(plan.root, one[path]) for one in (plan.mine, plan.old, plan.new))
+        text, notes = merge_params(mine, old, new, plan.package)
         plan.files[path] = _write(plan.root, found[0], text)
         plan.notes += notes
     elif path not in plan.old or path == f"src/{plan.package}/expectations.py":

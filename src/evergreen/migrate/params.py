@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
 
 from evergreen.errors import InputError
+from evergreen.params import Params
+from evergreen.params.edit import editor, in_line, put
 
 GONE = {  # keys that are no more -> what to say of them
     "retrain.max_staleness": "retrain.min_loss says now what missing newer batches may cost as well"
@@ -19,23 +20,12 @@ GONE = {  # keys that are no more -> what to say of them
 WHOLE = ("source",)  # sections whose keys belong together
 
 
-class Representer(RoundTripRepresenter):
-    """Writes null as the file does."""
-
-
-Representer.add_representer(
-    type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null")
-)
-
-
 def merge_params(mine: str, old: str, new: str, package: str) -> tuple[str, list[str]]:
     """Return the text `new` with the values that differ between `old` and `mine`, and what is to be said.
 
     `old` and `new`: what the template gave then, and gives now. A key that is no more is dropped.
     """
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 4096
-    yaml.Representer = Representer
+    yaml = editor()
     content, notes = yaml.load(new), []
     before, after = _leaves(_load(old)), _leaves(_load(mine))
     for (section, key), value in after.items():
@@ -67,7 +57,7 @@ def _load(text: str) -> dict[str, Any]:
 
 def _leaves(content: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return (section, key) -> value; the key is empty where a section is one value, or stays whole."""
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for section, values in content.items():
         if isinstance(values, Mapping) and section not in WHOLE:
             found |= {(section, key): value for key, value in values.items()}
@@ -77,25 +67,15 @@ def _leaves(content: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
 
 
 def _put(content: CommentedMap, section: str, key: str, value: Any) -> bool:
-    if section not in content:
+    known = Params().model_dump(by_alias=True).get(section)
+    if known is None or (key and (not isinstance(known, dict) or key not in known)):
         return False
     if not key:
         content[section] = (
-            _flow(value)
+            in_line(value)
             if section not in WHOLE
-            else CommentedMap((name, _flow(one)) for name, one in value.items())
+            else CommentedMap((name, in_line(one)) for name, one in value.items())
         )
         return True
-    if not isinstance(content[section], Mapping) or key not in content[section]:
-        return False
-    content[section][key] = _flow(value)
+    put(content, section, {key: value})
     return True
-
-
-def _flow(value: Any) -> Any:
-    """Return a list or a mapping as it is written in one line."""
-    if not isinstance(value, list | dict):
-        return value
-    flow = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
-    flow.fa.set_flow_style()
-    return flow
