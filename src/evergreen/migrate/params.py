@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from evergreen.errors import InputError
+from evergreen.params import Params
 
 GONE = {  # keys that are no more -> what to say of them
     "retrain.max_staleness": "retrain.min_loss says now what missing newer batches may cost as well"
@@ -31,14 +32,17 @@ Representer.add_representer(
 def merge_params(mine: str, old: str, new: str, package: str) -> tuple[str, list[str]]:
     """Return the text `new` with the values that differ between `old` and `mine`, and what is to be said.
 
-    `old` and `new`: what the template gave then, and gives now. A key that is no more is dropped.
+    `old` and `new`: what the template gave then, and gives now. A key that `new` leaves to its
+    default is written into it; one that is no more is dropped.
     """
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.Representer = Representer
     content, notes = yaml.load(new), []
     before, after = _leaves(_load(old)), _leaves(_load(mine))
-    for (section, key), value in after.items():
+    for (section, key), value in reversed(
+        after.items()
+    ):  # each is put before those that come after
         if before.get((section, key), value) == value and (section, key) in before:
             continue
         name = f"{section}.{key}" if key else section
@@ -52,7 +56,7 @@ def merge_params(mine: str, old: str, new: str, package: str) -> tuple[str, list
             notes.append(f"params.yaml: {name} ({value}) is dropped: {why}")
     written = io.StringIO()
     yaml.dump(content, written)
-    return written.getvalue(), notes
+    return written.getvalue(), notes[::-1]
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def _load(text: str) -> dict[str, Any]:
 
 def _leaves(content: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return (section, key) -> value; the key is empty where a section is one value, or stays whole."""
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for section, values in content.items():
         if isinstance(values, Mapping) and section not in WHOLE:
             found |= {(section, key): value for key, value in values.items()}
@@ -77,18 +81,24 @@ def _leaves(content: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
 
 
 def _put(content: CommentedMap, section: str, key: str, value: Any) -> bool:
-    if section not in content:
+    """Write a value; return False where there is no such parameter."""
+    known = Params().model_dump(mode="json", by_alias=True)
+    if section not in known or (key and key not in known[section]):
         return False
-    if not key:
-        content[section] = (
-            _flow(value)
-            if section not in WHOLE
-            else CommentedMap((name, _flow(one)) for name, one in value.items())
-        )
+    if not key and not isinstance(value, Mapping):
+        content[section] = _flow(value)
         return True
-    if not isinstance(content[section], Mapping) or key not in content[section]:
-        return False
-    content[section][key] = _flow(value)
+    place = content.setdefault(section, CommentedMap())
+    if not key:
+        for name in [name for name in place if name not in value]:
+            del place[name]
+    for at, (name, inner) in enumerate((value if not key else {key: value}).items()):
+        if name in place:
+            place[name] = _flow(inner)
+        else:
+            place.insert(
+                at, name, _flow(inner)
+            )  # after the last one, a blank line would be between
     return True
 
 
