@@ -55,11 +55,12 @@ def update(
         was = find_commit(template, str(known["_commit"]))
         wanted = find_commit(template, ref or "origin/HEAD")
         had, library = (Library.at(template, commit) for commit in (was, wanted))
-        _check_readable(root, library)
         base = bake(root, template, was, known, Path(folder, "base"))
         theirs = bake(
             root, template, wanted, {**known, **(answers or {})}, Path(folder, "theirs"), base
         )
+    _check_no_copy(root, str(known.get("package_name")), base, theirs)
+    _check_readable(root, library)
     changed = git(root, "diff", "--name-only", base, theirs).splitlines()
     if not [name for name in changed if name != ANSWERS]:
         return "the template has nothing new for this project"
@@ -75,6 +76,16 @@ def update(
         f"{lines}\n{count(len(changed), 'file')} merged into the working tree: look (`git diff --cached`), "
         "run `make test`, commit"
     )
+
+
+def _check_no_copy(root: Path, package: str, base: str, theirs: str) -> None:
+    """Raise InputError where the project is a copy of the library, which is a wheel since."""
+    gone = git(root, "diff", "--name-only", "--diff-filter=D", "--no-renames", base, theirs)
+    if f"src/{package}/cli.py" in gone.splitlines():
+        raise InputError(
+            "this project is a copy of the whole library, which the template gives as a wheel now: "
+            "run `evergreen migrate`"
+        )
 
 
 def _check_readable(root: Path, library: Library) -> None:

@@ -23,10 +23,19 @@ drift:
   accepted: []
   columns: {}
 """
-NEW = (
-    OLD.replace("  max_staleness: 0.003\n", "").replace("0.01", "0.01  # and more")
-    + "gate:\n  margin: 0.5\n"
-)
+NEW = """# What a person sets first.
+task: binary   # or another
+
+source:        # where from
+  kind: python
+  module: churn.flights
+
+train:
+  learner: xgboost   # or yours
+
+drift:
+  accepted: []       # batches
+"""
 
 
 def merged(mine: str) -> tuple[dict[str, dict[str, object]], list[str], str]:
@@ -39,12 +48,13 @@ def test_where_nothing_was_changed_it_is_the_new_one() -> None:
 
 
 CHANGED = [
-    ("rounds: 100", "rounds: 500", ("train", "rounds"), 500),
     ("accepted: []", "accepted: [2024-01]", ("drift", "accepted"), ["2024-01"]),
     ("columns: {}", "columns: {price: 0.1}", ("drift", "columns"), {"price": 0.1}),
     ("min_loss: 0.01", "min_loss: null", ("retrain", "min_loss"), None),
     ("rounds: 100", "rounds: 100\n  max_bin: 64", ("train", "max_bin"), 64),
     ("drift:", "split:\n  min_share: 0.2\ndrift:", ("split", "min_share"), 0.2),
+    ("rounds: 100", "rounds: 500", ("train", "rounds"), 500),
+    ("drift:", "gate:\n  slice_margin: null\ndrift:", ("gate", "slice_margin"), None),
 ]
 
 
@@ -57,7 +67,9 @@ def test_a_changed_value_stays_with_the_comments_of_today(
     found, notes, text = merged(OLD.replace(old, new))
     assert found[place[0]][place[1]] == value
     assert notes == []
-    assert [line for line in NEW.splitlines() if old not in line and line not in text] == []
+    lines = text.splitlines()
+    assert [line for line in NEW.splitlines() if old not in line and line not in lines] == []
+    assert len([value for value in found.values() if isinstance(value, dict)]) in (3, 4)
 
 
 def test_the_task_and_a_source_of_another_kind_stay() -> None:
@@ -66,7 +78,7 @@ def test_the_task_and_a_source_of_another_kind_stay() -> None:
     )
     found, notes, _ = merged(mine)
     assert found["task"] == "regression"
-    assert found["source"] == {"kind": "files", "path": "inbox"}
+    assert list(found["source"].items()) == [("kind", "files"), ("path", "inbox")]
     assert notes == []
 
 
@@ -83,7 +95,7 @@ def test_what_cannot_stay_is_said(old: str, new: str, said: str) -> None:
     found, notes, _ = merged(OLD.replace(old, new))
     assert len(notes) == 1
     assert said in notes[0]
-    assert "max_staleness" not in found["retrain"]
+    assert "max_staleness" not in str(found)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- a\n"])

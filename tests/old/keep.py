@@ -38,7 +38,7 @@ KEPT = (
     "stores/mlflow.db",
     "stores/mlflow",
 )
-NOT_KEPT = (".png", ".html", ".diff", ".txt", ".md")
+NOT_KEPT = (".png", ".html")
 STEPS = {name: getattr(recipes, name) for name in dir(recipes) if name.isupper()}
 OF_THE_TEMPLATE = ("flows/", "dvc.yaml", "prefect.yaml", "pyproject.toml", ".dvc", ".gitignore")
 DATASET = '''"""Orders: which are sent back?"""

@@ -12,6 +12,7 @@ from evergreen import __version__
 from evergreen.cli import (
     data,
     docs,
+    migrate,
     monitoring,
     project,
     promotion,
@@ -48,6 +49,7 @@ for command in (
     project.adopt,
     project.doctor,
     project.update,
+    migrate.migrate,
     docs.docs,
     services.up,
 ):

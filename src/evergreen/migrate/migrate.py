@@ -45,6 +45,7 @@ __all__ = ["_load_pyfunc"]
 '''
 TRY = """
 import sys
+from importlib import import_module
 from pathlib import Path
 from evergreen.errors import explain
 from evergreen.params import load
@@ -53,7 +54,7 @@ try:
     project = Project(Path(sys.argv[1]))
     load(project.params)
     project.dataset
-    project.expectations("2024-01")
+    import_module(f"{project.package}.expectations")
 except Exception as error:
     said = explain(error)
     sys.exit(str(said) if said else f"{type(error).__name__}: {error}")
@@ -150,8 +151,10 @@ def _settle_edited(plan: Plan, path: str, found: Blob, folder: Path) -> None:
         text = with_imports(_read(plan.root, found), plan.package, plan.gone)
         plan.files[path] = _write(plan.root, found[0], as_dataset(text))
     elif path == "params.yaml":
-        mine, old, new = (_read(plan.root, one[path]) for one in (plan.mine, plan.old, plan.new))
-        text, notes = merge_params(mine, old, new, plan.package)
+        ours, old, new = (
+            _read(plan.root, files[path]) for files in (plan.mine, plan.old, plan.new)
+        )
+        text, notes = merge_params(ours, old, new, plan.package)
         plan.files[path] = _write(plan.root, found[0], text)
         plan.notes += notes
     elif path not in plan.old or path == f"src/{plan.package}/expectations.py":
@@ -277,7 +280,8 @@ def _report(plan: Plan, tags: int) -> Iterator[str]:
     if tags:
         yield f"tags of {count(tags, 'run or version', 'runs and versions')} in MLflow named anew"
     yield (
-        f"models registered before are loaded through src/{plan.package}/model/package.py: keep it while one is in use\n"
+        f"models registered before are loaded through src/{plan.package}/model/package.py: keep it "
+        "while one is in use\n"
         "batches are validated and prepared once more by the next run; the champion stays until the "
         "gate lets another pass\n"
         "next: look (`git diff --cached --stat`), `make setup`, `make test`, commit; `git reset --hard` gives it up"
