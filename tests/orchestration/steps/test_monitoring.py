@@ -14,7 +14,7 @@ from prefect.logging import disable_run_logger
 
 from evergreen.decision import Decision
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.ingest.manifest import Manifest
 from evergreen.orchestration.steps import monitoring
 from evergreen.orchestration.steps.job import Job
