@@ -108,15 +108,16 @@ def test_all_that_is_added_reaches_every_command(
         assert code == 0, said
 
     registry = Registry(Tracker(project, params.load(project.params)))
-    decided = registry.last_decision("2")
+    decided = registry.events.last_decision("2")
     assert decided
-    evidence = registry.evidence(decided)["evidence"]
+    evidence = registry.events.evidence(decided)["evidence"]
     rules = {rule["name"]: rule for rule in evidence["rules"]}
     assert evidence["comparison"]["metric"] == "cost"
     assert evidence["comparison"]["whole"]["cost"]["champion"] > 1
     assert "rows judged it" in rules["enough rows"]["says"]
     assert {"better", "no worse", "no worse in rmse", "calibration"} < rules.keys()
-    metrics = registry.client.get_run(registry.run_of("2")).data.metrics
+    tracker, run_id = registry.tracker, registry.versions.run_of("2")
+    metrics = tracker.client.get_run(run_id).data.metrics
     assert metrics["cost.low"] < metrics["cost"] < metrics["cost.high"]
     assert metrics["cost.low"] > 1
 
@@ -124,7 +125,7 @@ def test_all_that_is_added_reaches_every_command(
     assert "How well it does: cost" in page
     worst = pl.read_csv(project.reports / "worst.csv")
     assert worst["off"].is_sorted(descending=True)
-    names = {one.path for one in registry.client.list_artifacts(registry.run_of("2"))}
+    names = {file.path for file in tracker.client.list_artifacts(run_id)}
     assert {"worst.csv", "comparison.png", "result.png"} <= names
     events = (project.root / "events.txt").read_text().splitlines()
     assert any(re.match(r"evergreen version 2 (promoted|refused): ", one) for one in events), events
