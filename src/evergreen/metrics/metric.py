@@ -53,10 +53,10 @@ class Metric:
     `tasks`: those it is for. `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or
     (rows, classes) for multiclass.
     A mean over rows needs its `losses` only: what each row adds to it, shape (rows,); `of` makes
-    the metric of the sums of losses and of rows. Any other gives its `form`, and `expect` where it
-    can be estimated before labels come (`p` and what the calibration says of it, shape (rows,
-    curves)). `value`: by scikit-learn, say, which then owns it. No value lies below `low` or above
-    `high`.
+    another number of the sums of losses and of rows, shape (resamples, 2). Any other gives its
+    `form`, and `expect` where it can be estimated before labels come (`p` and what the calibration
+    says of it, shape (rows, curves)). `value`: by scikit-learn, say, which then owns it. No value
+    lies below `low` or above `high`.
 
     Raises InputError where it cannot be one.
     """
@@ -68,7 +68,7 @@ class Metric:
     lower_is_better: bool = False
     low: float = -np.inf
     high: float = np.inf
-    of: Callable[[Array], Array] = mean_of
+    of: Callable[[Array], Array] | None = None
     value: Callable[[Array, Array], float] | None = None
     form: Callable[[Array, Array], Form] | None = None
     expect: Callable[[Array, Array], Expected] | None = None
@@ -110,12 +110,13 @@ class Metric:
         if self.form:
             return self.form(y, p)
         assert self.losses
-        return Form(np.column_stack([self.losses(y, p), np.ones(len(y))]), self.of)
+        rows = np.column_stack([self.losses(y, p), np.ones(len(y))])
+        return Form(rows, self.of or mean_of)
 
     def expected(self, p: Array, said: Array) -> Expected | None:
         """Return what it may be expected to be without labels; None where it does not say."""
         if self.losses:
-            return expect_mean(self.losses, p, said, self.of)
+            return expect_mean(self.losses, p, said, self.of or mean_of)
         return self.expect(p, said) if self.expect else None
 
     def clip(self, edges: Sequence[float]) -> list[float]:
