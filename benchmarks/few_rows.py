@@ -22,9 +22,9 @@ from sklearn import datasets
 from benchmarks.main_job import command, evergreen, new_project
 from evergreen import params
 from evergreen.evaluation.baselines import predict_baselines
-from evergreen.evaluation.metrics import measure, pick_metric
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import Split, read_part
+from evergreen.metrics.table import LIBRARY
 from evergreen.project import Project
 from evergreen.promotion.candidate import resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
@@ -68,10 +68,11 @@ def look(name: str, folder: Path) -> str:
     chosen = params.load(project.params)
     registry = Registry(Tracker(project, chosen))
     live, tables = registry.champion(), load_judged(project)
-    metric = pick_metric(chosen.gate.metric, tables.task)
+    metric = LIBRARY.pick(chosen.gate.metric, tables.task)
     rivals = predict_baselines(tables, 0) | {"xgboost": defaults(tables)}
     values = {
-        rival: measure(tables.task, tables.holdout.y, p)[metric] for rival, p in rivals.items()
+        rival: LIBRARY.measure(tables.task, tables.holdout.y, p)[metric]
+        for rival, p in rivals.items()
     }
     shown = "".join(
         f"{values[rival]:{width}.4f}"
@@ -88,7 +89,7 @@ def look(name: str, folder: Path) -> str:
         for rival, other in rivals.items()
         if surely(difference(rows, metric, Side(p), Side(other), how))
     ]
-    value = measure(tables.task, tables.holdout.y, p)[metric]
+    value = LIBRARY.measure(tables.task, tables.holdout.y, p)[metric]
     return f"{start}{registry.versions.open(live).learner:10}{metric:9}{value:9.4f}{shown}  {', '.join(better) or 'none'}"
 
 

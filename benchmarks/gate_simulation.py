@@ -28,10 +28,10 @@ import polars as pl
 from evergreen.dataset import Dataset
 from evergreen.decision import PROMOTE, ROLL_BACK
 from evergreen.evaluation.held_out import HeldOut
-from evergreen.evaluation.metrics import measure
 from evergreen.features.encoder import Encoder
 from evergreen.features.keys import KEY, hash_rows
 from evergreen.features.split import LABEL, TIME
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.evidence import judge
@@ -328,7 +328,7 @@ def truth() -> pl.DataFrame:
 
 def auc(one: Candidate) -> float:
     y = ENCODER.transform_label(truth()[LABEL])
-    return float(measure("binary", y, one.model.predict_rows(truth()))["roc_auc"])
+    return float(LIBRARY.measure("binary", y, one.model.predict_rows(truth()))["roc_auc"])
 
 
 # --- poison

@@ -27,7 +27,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from evergreen.decision import RETRAIN
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.features.encoder import Encoder
 from evergreen.features.split import LABEL, TIME
 from evergreen.monitoring.drift import find_drift

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from evergreen import params
-from evergreen.evaluation.metrics import LOWER_IS_BETTER
+from evergreen.metrics.table import LIBRARY
 from evergreen.project import Project
 from evergreen.replay.outcome import Options, Replay
 from evergreen.replay.replay import replay
@@ -60,7 +60,7 @@ def tell(found: Replay) -> None:
 
 def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
     """Return every how many batches to retrain had gained most, with that gain over never and the retrainings it takes."""
-    sign = -1.0 if found.metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if LIBRARY[found.metric].lower_is_better else 1.0
     batches = [name for name in found.batches if name not in found.uncounted]
     value = {(one.champion, one.batch): one.value for one in found.ages}
     rows = {one.batch: one.rows for one in found.ages}

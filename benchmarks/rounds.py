@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 
 from evergreen.evaluation.evaluate import predict
-from evergreen.evaluation.metrics import measure
 from evergreen.features.encoder import fit_encoder
 from evergreen.features.featurize import featurize, summarize
 from evergreen.features.split import LABEL
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds
 from evergreen.training.sweep import ROUND_SEEDS, scale_rounds
@@ -71,7 +71,7 @@ def ask(tables: Tables, later: pl.DataFrame, rounds: int) -> float:
     x, y = tables.encoder.transform(later), tables.encoder.transform_label(later[LABEL])
     models = fit_seeds(tables, PARAMS, "cpu", PARAMS.sweep.seed_list(), rounds)
     mean = np.mean([predict(one.booster, x) for one in models], axis=0)
-    return float(measure("binary", y, mean)["roc_auc"])
+    return float(LIBRARY.measure("binary", y, mean)["roc_auc"])
 
 
 def tables_of(learnt: list[pl.DataFrame], stops: pl.DataFrame | None) -> Tables:

@@ -89,6 +89,7 @@ IMPORTED_AS = (
     "tests",
     "conftest",
     "test_dataset",
+    "test_extensions",
     "test_run",
 )
 

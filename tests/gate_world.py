@@ -15,7 +15,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evergreen.decision import Decision
-from evergreen.evaluation import metrics
+from evergreen.evaluation import intervals
 from evergreen.evaluation.baselines import predict_baselines
 from evergreen.features.definition import Definition
 from evergreen.features.encoder import Encoder
@@ -229,7 +229,7 @@ def world() -> Any:
     )  # fmt: skip
 
 
-remember_weights = lru_cache(maxsize=32)(metrics._draw_weights)
+remember_weights = lru_cache(maxsize=32)(intervals._draw_weights)
 
 
 @pytest.fixture(scope="module")
@@ -240,5 +240,5 @@ def same_resamples() -> Iterator[None]:
     a busy core.
     """
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, "blas"):
-        patch.setattr(metrics, "_draw_weights", remember_weights)
+        patch.setattr(intervals, "_draw_weights", remember_weights)
         yield

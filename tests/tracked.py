@@ -8,7 +8,7 @@ import numpy as np
 from conftest import fit as fit_task
 
 from evergreen.evaluation.evaluate import Evaluation
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.stores.runs import Runs
 from evergreen.training.sweep import summarize
 

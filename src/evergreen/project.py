@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
     from evergreen.dataset import Dataset
+    from evergreen.extensions import Extensions
 
 SETTINGS = "pyproject.toml"
 FLOWS = "evergreen.orchestration.flows"  # those that a project takes as they are
@@ -34,6 +36,7 @@ EXAMPLES = {  # what to write where it is not there
     "package": 'package = "my_pipeline", the name of the folder below src/ that holds dataset.py',
     "requires": f'requires = ">={__version__}", the versions of evergreen that it works with',
     "dataset": "dataset = Dataset(...)",
+    "extensions": "extensions = Extensions(...)",
     "expectations": "def expectations(batch): ..., which returns a list",
 }
 
@@ -124,6 +127,25 @@ class Project:
         found: list[Expectation] = self._attribute("expectations", "expectations")(batch)
         return found
 
+    @cached_property
+    def extensions(self) -> Extensions:
+        """What the project's `extensions.py` adds to the library; nothing where it is not there.
+
+        Raises InputError where it is wrong.
+        """
+        from evergreen.extensions import Extensions
+
+        spec = self._spec("extensions")
+        if spec is None or spec.origin is None:
+            return Extensions()
+        found = self._attribute("extensions", "extensions")
+        if not isinstance(found, Extensions):
+            raise InputError(
+                f"{self.package}/extensions.py: extensions is a {type(found).__name__}: write "
+                f"{EXAMPLES['extensions']}"
+            )
+        return found.at(spec.origin)
+
     def code_of(self, *names: str) -> list[Path]:
         """Return the files of modules of the project's package, and of its own that they import."""
         return sorted({path for name in names for path in code.with_imports(self._find(name))})
@@ -150,17 +172,7 @@ class Project:
 
     def _find(self, name: str) -> str:
         """Return where a module of the package is. Raises InputError where it is not there."""
-        try:
-            package = find_spec(self.package)
-            if package:
-                for folder in package.submodule_search_locations or ():
-                    code.keep(Path(folder))
-            spec = package and find_spec(f"{self.package}.{name}")
-        except ModuleNotFoundError as error:
-            if not f"{self.package}.".startswith(f"{error.name}."):
-                # Of something that the package imports
-                raise
-            spec = None
+        spec = self._spec(name)
         if spec is None or spec.origin is None:
             raise InputError(
                 f"there is no module {self.package}.{name}, which {SETTINGS} asks for "
@@ -168,6 +180,20 @@ class Project:
                 "`make setup`"
             )
         return spec.origin
+
+    def _spec(self, name: str) -> ModuleSpec | None:
+        """Return how a module of the package is found; None where it is not there."""
+        try:
+            package = find_spec(self.package)
+            if package:
+                for folder in package.submodule_search_locations or ():
+                    code.keep(Path(folder))
+            return package and find_spec(f"{self.package}.{name}")
+        except ModuleNotFoundError as error:
+            if not f"{self.package}.".startswith(f"{error.name}."):
+                # Of something that the package imports
+                raise
+            return None
 
     def _attribute(self, name: str, attribute: str) -> Any:
         self._find(name)

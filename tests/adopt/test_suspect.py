@@ -9,7 +9,8 @@ import pytest
 from evergreen.adopt.infer import Column
 from evergreen.adopt.suspect import suspect
 from evergreen.adopt.warning import Doubt
-from evergreen.params import Leaks, Task
+from evergreen.metrics.metric import Task
+from evergreen.params import Leaks
 
 ROWS = 600
 

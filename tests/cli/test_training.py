@@ -6,11 +6,11 @@ import pytest
 from commands import error_of, invoke
 
 from evergreen.cli.training import metric_rows
-from evergreen.evaluation.metrics import METRICS
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.project import Project
 
-FIRST = next(iter(METRICS["binary"]))
+FIRST = LIBRARY.pick(None, "binary")
 FOUND = {
     FIRST: 0.41234,
     f"{FIRST}.low": 0.4,

@@ -10,92 +10,21 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 import yaml
-from conftest import ROOT, SMALL, copy_project, environment
-from forking import LOGIN, Forks
+from cars import DATASET, EXPECTATIONS, drive, table
+from conftest import ROOT, SMALL, copy_project
+from forking import Forks
 
 from evergreen.params import Params
 from evergreen.project import Project
 
 pytestmark = pytest.mark.slow
-DATASET = """
-import polars as pl
-
-from evergreen import Dataset
-
-dataset = Dataset(
-    columns={
-        "day": pl.Date(),
-        "seen": pl.Date(),
-        "id": pl.Int64(),
-        "plate": pl.String(),
-        "weight": pl.Float64(),
-        "power": pl.Float64(),
-        "place": pl.String(),
-        "use": pl.Float64(),
-    },
-    key=("id",),
-    time="day",
-    label=pl.col("use"),
-    known_later=("use",),
-    features={
-        "weight": pl.col("weight"),
-        "power": pl.col("power"),
-        "place": pl.col("place"),
-    },
-    slices={"place": pl.col("place")},
-)
-"""
-EXPECTATIONS = "def expectations(batch):\n    return []\n"
 ASKED = "score ../asked.csv"
 COMMANDS = ("monitor", ASKED, "run", "history", "status")
-MARK = "-- told --"
-DRIVER = f"""
-import os, sys, traceback, warnings
-os.dup2(1, 2)
-warnings.simplefilter("ignore")
-from evergreen.cli import main
-for command in sys.argv[1:]:
-    try:
-        main(command.split(), standalone_mode=False)
-        code = 0
-    except SystemExit as ended:
-        code = ended.code or 0
-    except BaseException:
-        traceback.print_exc()
-        code = 99
-    sys.stdout.flush()
-    sys.stderr.flush()
-    print("{MARK}", code, flush=True)
-"""
-
-
-def table(batch: int, rows: int = 220) -> pl.DataFrame:
-    """A batch: 60 days of cars, what they use per distance, and nothing that anybody could not know before."""
-    draw = np.random.default_rng(batch)
-    weight, power = draw.normal(1500, 300, rows), draw.normal(100, 25, rows)
-    place = draw.choice(["ash", "bay", "cove"], rows)
-    use = (
-        2 * (weight > 1500)
-        + weight / 600
-        + np.abs(power - 100) / 10
-        + 2 * (place == "bay")
-        + draw.normal(size=rows)
-    )
-    start = datetime.fromisoformat("2024-01-01") + timedelta(days=60 * batch)
-    day = pl.Series("day", [(start + timedelta(days=60 * at / rows)).date() for at in range(rows)])
-    names = pl.Series("id", range(1000 * batch, 1000 * batch + rows))
-    columns = {"weight": weight, "power": power, "place": place, "use": use}
-    return pl.DataFrame([day, day.alias("seen"), names]).with_columns(
-        plate=pl.format("car {}", "id"),
-        **{name: pl.Series(values) for name, values in columns.items()},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -118,15 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str, forks: F
     assert code == 0, said
     assert "version 1 is champion" in said, said
     return folder
-
-
-def drive(root: Path, server: str, forks: Forks, *commands: str) -> list[tuple[str, int, str]]:
-    """Run commands in the project at `root`, one after another in one process; what each said, and its exit code."""
-    env = environment(root, PREFECT_API_URL=server, PREFECT_API_AUTH_STRING=LOGIN)
-    done = forks.run(commands, root, env, 900, DRIVER, own=True)
-    said = re.split(rf"{MARK} (\d+)\n", done.stdout)
-    assert len(said) == 2 * len(commands) + 1, done.stdout
-    return list(zip(commands, map(int, said[1::2]), said[::2], strict=False))
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from evergreen.evaluation.baselines import predict_baselines
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, measure
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.training import linear
 from evergreen.training.tables import Table
-
-TASKS = ("binary", "multiclass", "regression")
 
 
 def shape(tables):
@@ -37,10 +36,10 @@ def test_the_linear_model_learns_what_the_constant_cannot(task, make_tables):
     assert list(found) == ["constant", "linear"]
     assert found["linear"].shape == shape(tables)
     linear, constant = (
-        measure(task, tables.holdout.y, found[name]) for name in ("linear", "constant")
+        LIBRARY.measure(task, tables.holdout.y, found[name]) for name in ("linear", "constant")
     )
-    for name in METRICS[task]:
-        assert (linear[name] < constant[name]) == (name in LOWER_IS_BETTER), name
+    for name in LIBRARY.of(task):
+        assert (linear[name] < constant[name]) == (LIBRARY[name].lower_is_better), name
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -48,7 +47,7 @@ def test_the_linear_model_uses_the_category(task, make_tables):
     tables = make_tables(task)
     blind = replace(tables, categories=())  # the codes taken for numbers
     seeing, other = (
-        measure(task, tables.holdout.y, predict_baselines(one, 0)["linear"])
+        LIBRARY.measure(task, tables.holdout.y, predict_baselines(one, 0)["linear"])
         for one in (tables, blind)
     )
     name = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}[task]

@@ -11,12 +11,12 @@ import pytest
 from evergreen.errors import InputError
 from evergreen.evaluation.baselines import predict_baselines
 from evergreen.evaluation.evaluate import check_holdout, evaluate, measure_seed, predict
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, measure
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Evaluate
 from evergreen.training.sweep import summarize
 from evergreen.training.tables import Table
 
-TASKS = ("binary", "multiclass", "regression")
 FEW = Evaluate(resamples=100, confidence=0.9)
 
 
@@ -48,12 +48,12 @@ def cut(tables, role, keep):
 def test_the_model_beats_the_constant_beyond_the_noise(task, judge):
     evaluation, _ = judge(task)
     assert list(evaluation.estimates) == ["model", "constant", "linear"]
-    for name in METRICS[task]:
+    for name in LIBRARY.of(task):
         model, constant = (
             evaluation.estimates["model"][name],
             evaluation.estimates["constant"][name],
         )
-        if name in LOWER_IS_BETTER:
+        if LIBRARY[name].lower_is_better:
             assert model.high < constant.low, name
         else:
             assert model.low > constant.high, name
@@ -75,7 +75,7 @@ def test_what_an_evaluation_holds(task, judge, make_tables, trained):
     )
     values = {name: one.value for name, one in evaluation.estimates["model"].items()}
     assert values == pytest.approx(metrics[1])
-    assert tuple(evaluation.spread) == METRICS[task]
+    assert tuple(evaluation.spread) == tuple(LIBRARY.of(task))
     for name, spread in evaluation.spread.items():
         assert spread == summarize([one[name] for one in metrics], FEW.confidence)
 
@@ -87,7 +87,7 @@ def test_several_seeds_predict_their_mean(task, judge, make_tables, trained):
     singles = [predict(trained(task, seed).booster, tables.holdout.x) for seed in (0, 1, 2)]
     assert evaluation.chosen == (0, 1, 2)
     np.testing.assert_array_equal(evaluation.predictions["model"], np.mean(singles, axis=0))
-    expected = measure(task, tables.holdout.y, np.mean(singles, axis=0))
+    expected = LIBRARY.measure(task, tables.holdout.y, np.mean(singles, axis=0))
     assert {name: one.value for name, one in evaluation.estimates["model"].items()} == expected
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from evergreen.decision import Decision
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.monitoring.retrain import decide_retraining
 from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Retrain

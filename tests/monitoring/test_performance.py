@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import METRICS, TABLE, Estimate, Metric, measure
+from evergreen.evaluation.intervals import Estimate
+from evergreen.metrics.metric import TASKS, Metric
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.performance import (
     Calibration,
     Curve,
@@ -60,19 +62,23 @@ def calibration_of(task: str, rows: int = 10_000, seed: int = 0) -> Calibration:
     return found
 
 
-ESTIMATED = {"binary": METRICS["binary"], "multiclass": ("accuracy", "log_loss"), "regression": ()}
+ESTIMATED = {
+    "binary": tuple(LIBRARY.of("binary")),
+    "multiclass": ("accuracy", "log_loss"),
+    "regression": (),
+}
 
 
 # --- with labels
 # --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", METRICS)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("days", [None, np.arange(3000) // 100])
 def test_each_metric_is_that_of_scikit_learn_with_an_interval_around_it(task, days):
     y, p = draw(task, 3000, 1)
     found = measure_live(task, y, p, days, QUICK, 0)
-    assert {name: one.value for name, one in found.items()} == measure(task, y, p)
+    assert {name: one.value for name, one in found.items()} == LIBRARY.measure(task, y, p)
     assert all(one.low < one.value < one.high for one in found.values())
 
 
@@ -195,7 +201,7 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
         sums["precision"] += chance * sum(y[p >= p[at]].mean() for at in range(6) if y[at])
         sums["hits"] += chance * float(y.sum())
         for name in ("log_loss", "brier"):
-            sums[name] += chance * measure("binary", y, p)[name]
+            sums[name] += chance * LIBRARY.measure("binary", y, p)[name]
     assert found["roc_auc"] == pytest.approx(sums["won"] / sums["pairs"])
     assert found["average_precision"] == pytest.approx(sums["precision"] / sums["hits"])
     assert (found["log_loss"], found["brier"]) == pytest.approx((sums["log_loss"], sums["brier"]))
@@ -212,7 +218,7 @@ def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_of
     for seed in range(25):
         y, p = draw(task, 2000, 100 + seed, shift)
         found = estimate(task, p, calibration_of(task, seed=seed), None, QUICK, seed)
-        real = measure(task, y, p)
+        real = LIBRARY.measure(task, y, p)
         for name in held:
             held[name] += found[name].low <= real[name] <= found[name].high
     assert min(held.values()) >= 21  # of 25 at 0.95: fewer has a chance of 1 in 100
@@ -222,7 +228,7 @@ def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_of
 def test_the_interval_is_no_wider_than_noise_explains():
     """Real values of like batches spread about as far as the interval is wide."""
     calibration = calibration_of("binary", 100_000)
-    real = [measure("binary", *draw("binary", 2000, seed)) for seed in range(200)]
+    real = [LIBRARY.measure("binary", *draw("binary", 2000, seed)) for seed in range(200)]
     found = estimate("binary", draw("binary", 2000, 1)[1], calibration, None, Evaluate(), 0)
     for name, one in found.items():
         spread = float(np.ptp(np.quantile([each[name] for each in real], [0.025, 0.975])))
@@ -254,7 +260,7 @@ def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itsel
     y, p = draw(task, 50_000, 7)
     found, real = (
         estimate(task, p, calibration_of(task, 50_000), None, QUICK, 0),
-        measure(task, y, p),
+        LIBRARY.measure(task, y, p),
     )
     assert set(found) == set(ESTIMATED[task])
     for name, one in found.items():
@@ -320,7 +326,7 @@ def test_an_estimate_is_blind_to_concept_drift_until_labels_have_shown_it(task, 
     assert truth[metric].high < blind.low - 0.1
     later, real = (
         estimate(task, later_p, calibration, None, QUICK, 0)[metric],
-        measure(task, later_y, later_p),
+        LIBRARY.measure(task, later_y, later_p),
     )
     assert not later.low <= real[metric] <= later.high
     wiser = adjust(later, [(blind, truth[metric])])
@@ -373,7 +379,13 @@ def test_trust_is_how_past_estimates_did():
 # --- a metric of one's own
 # --------------------------------------------------------------------------------------------
 
-COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_better=True, low=0)
+COST = Metric(
+    "cost",
+    tasks=("regression",),
+    losses=lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p),
+    lower_is_better=True,
+    low=0,
+)
 
 
 @pytest.mark.parametrize(
@@ -388,30 +400,20 @@ COST = Metric(lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p), lower_is_b
     ],
     ids=["above 1", "below 0", "within its bounds"],
 )
-def test_the_interval_of_a_metric_of_ones_own(
-    metric: Metric, inside: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(TABLE["regression"], "cost", metric)
+def test_the_interval_of_a_metric_of_ones_own(metric: Metric, inside: Any) -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=400)
-    found = measure_live(
-        "regression", y, y + 2 * rng.normal(size=400), None, Evaluate(resamples=200), 0
-    )
+    how = None, Evaluate(resamples=200), 0, LIBRARY.add([metric])
+    found = measure_live("regression", y, y + 2 * rng.normal(size=400), *how)
     assert inside(found["cost"]), found["cost"]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_a_mean_over_rows_is_expected_as_others_are(
-    task: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mean_over_rows_is_expected_as_others_are(task: str) -> None:
     """A copy of a metric under another name: the same estimate, without a line more."""
-    monkeypatch.setitem(TABLE[task], "own", Metric(TABLE[task]["log_loss"].losses))
+    own = Metric("own", tasks=(task,), losses=LIBRARY["log_loss"].losses)  # type: ignore[arg-type]
     y, p = draw(task, 2000, 0)
     calibration = fit_calibration(task, y, p)
-    found = estimate(task, p, calibration, None, Evaluate(resamples=200), 0)
+    how = None, Evaluate(resamples=200), 0, LIBRARY.add([own])
+    found = estimate(task, p, calibration, *how)
     assert found["own"].value == pytest.approx(found["log_loss"].value)
-
-
-def test_a_metric_is_one_of_two_kinds() -> None:
-    with pytest.raises(ValueError, match="either losses"):
-        Metric()

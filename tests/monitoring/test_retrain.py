@@ -26,7 +26,7 @@ from monitoring.retraining import (
 )
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.monitoring.windows import find_loss
 from evergreen.params import Retrain
 

@@ -18,7 +18,7 @@ from monitoring.retraining import (
     window,
 )
 
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 
 STALE, FRESH = Estimate(0.012, 0.004, 0.02), Estimate(0.001, -0.002, 0.004)
 

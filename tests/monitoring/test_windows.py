@@ -21,7 +21,8 @@ from monitoring.retraining import (
     window,
 )
 
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.windows import find_loss
 
 
@@ -53,11 +54,11 @@ def test_the_edges_of_a_loss(metric, expected, real, min_loss, lost):
 
 
 def test_noise_of_both_estimates_is_added_by_squares():
-    loss = find_loss("roc_auc", Estimate(0.8, 0.77, 0.83), Estimate(0.7, 0.66, 0.74))
+    loss = find_loss(LIBRARY["roc_auc"], Estimate(0.8, 0.77, 0.83), Estimate(0.7, 0.66, 0.74))
     assert (loss.value, loss.low, loss.high) == pytest.approx((0.1, 0.05, 0.15))
-    assert find_loss("rmse", Estimate(2.0, 1.7, 2.0), Estimate(3.0, 2.6, 3.0)).low == pytest.approx(
-        0.6
-    )
+    assert find_loss(
+        LIBRARY["rmse"], Estimate(2.0, 1.7, 2.0), Estimate(3.0, 2.6, 3.0)
+    ).low == pytest.approx(0.6)
 
 
 def test_the_newest_entry_of_a_batch_counts_and_of_these_the_one_with_most_labels():

@@ -18,9 +18,10 @@ import pytest
 from evergreen.decision import PROMOTE, REFUSE, Decision
 from evergreen.errors import InputError
 from evergreen.evaluation.evaluate import predict
-from evergreen.evaluation.metrics import METRICS, measure
 from evergreen.features.keys import KEY, hash_keys
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Leaks
 from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Side
@@ -34,7 +35,6 @@ from evergreen.training.sweep import Slots
 from evergreen.training.tables import Table, Tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_resamples")]
-TASKS = tuple(METRICS)
 
 
 def broken(decision: Decision) -> dict[str, str]:
@@ -54,8 +54,8 @@ def met(decision: Decision) -> set[str]:
 def test_a_model_that_is_truly_better_is_promoted(task, model, world, settle):
     _, decision = settle(task, world.better(task, model), world.champion(task), groups=True)
     assert decision.action == PROMOTE
-    assert len(met(decision)) == 8 + len(METRICS[task])
-    assert decision.reasons[0].startswith(f"better beyond the noise: {METRICS[task][0]} ")
+    assert len(met(decision)) == 8 + len(LIBRARY.of(task))
+    assert decision.reasons[0].startswith(f"better beyond the noise: {LIBRARY.pick(None, task)} ")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -373,7 +373,8 @@ def go_live(newest: pl.DataFrame, world: Any, settle: Any) -> tuple[Decision, fl
     people = world.draw_rows(task, 20_000, 77, "holdout")
     y = world.encoder(task).transform_label(people[LABEL])
     new, old = (
-        measure(task, y, model.model.predict_rows(people))["roc_auc"] for model in (live, champion)
+        LIBRARY.measure(task, y, model.model.predict_rows(people))["roc_auc"]
+        for model in (live, champion)
     )
     return decision, new - old
 

@@ -12,7 +12,8 @@ from promotion.sides import HOW, draw_labels, draw_side, hits, width
 from scipy.stats import norm
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, measure
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.compare import (
     Comparison,
     Rows,
@@ -24,8 +25,7 @@ from evergreen.promotion.compare import (
 from evergreen.promotion.noise import Resampling
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
-TASKS = tuple(METRICS)
-PAIRS = [(task, name) for task, names in METRICS.items() for name in names]
+PAIRS = [(task, name) for task in TASKS for name in LIBRARY.of(task)]
 Array = Any
 
 
@@ -45,7 +45,9 @@ def run(
         "constant": np.full_like(challenger.prediction, 1 / 3),
         "linear": challenger.prediction,
     }
-    return compare(Rows(task, y, slices), champion, challenger, baselines, METRICS[task][0], HOW)
+    return compare(
+        Rows(task, y, slices), champion, challenger, baselines, LIBRARY.pick(None, task), HOW
+    )
 
 
 # --- rows that a model knows
@@ -104,29 +106,31 @@ def test_a_comparison_holds_every_metric_of_the_sweep_and_the_packaged_models(ta
     y, champion, challenger = draw_case(task)
     ash = np.arange(len(y)) < 100
     found = run(task, champion, challenger, y, ash=ash)
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     each = {
-        name: [measure(task, y, seed) for seed in side.seeds]
+        name: [LIBRARY.measure(task, y, seed) for seed in side.seeds]
         for name, side in (("old", champion), ("new", challenger))
     }
     assert (found.task, found.metric, found.rows) == (task, metric, 300)
-    assert list(found.whole) == list(METRICS[task])
+    assert list(found.whole) == list(LIBRARY.of(task))
     for name, lead in found.whole.items():
         old, new = (
             float(np.mean([values[name] for values in each[side]])) for side in ("old", "new")
         )
         assert (lead.champion, lead.challenger) == pytest.approx((old, new), rel=1e-6)
         assert lead.value == pytest.approx(
-            old - new if name in LOWER_IS_BETTER else new - old, rel=1e-5
+            old - new if LIBRARY[name].lower_is_better else new - old, rel=1e-5
         )
         assert lead.value > 0
         assert lead.low < lead.value < lead.high
     assert found.models
-    packaged = [measure(task, y, side.prediction)[metric] for side in (champion, challenger)]
+    packaged = [
+        LIBRARY.measure(task, y, side.prediction)[metric] for side in (champion, challenger)
+    ]
     assert (found.models.champion, found.models.challenger) == pytest.approx(packaged, rel=1e-6)
     part = found.slices["ash"]
     assert part
-    shown = np.mean([measure(task, y[ash], seed[ash])[metric] for seed in challenger.seeds])
+    shown = np.mean([LIBRARY.measure(task, y[ash], seed[ash])[metric] for seed in challenger.seeds])
     assert part.challenger == pytest.approx(shown, rel=1e-6)
     assert found.by_seed["champion"] == pytest.approx([values[metric] for values in each["old"]])
     assert found.by_seed["challenger"] == pytest.approx([values[metric] for values in each["new"]])
@@ -146,9 +150,9 @@ def test_without_a_champion_there_are_baselines_only(task):
 def test_a_baseline_is_compared_with_the_sweep(task):
     y, _, challenger = draw_case(task)
     found = run(task, None, challenger, y)
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     assert found.baselines["linear"].champion == pytest.approx(
-        measure(task, y, challenger.prediction)[metric], rel=1e-6
+        LIBRARY.measure(task, y, challenger.prediction)[metric], rel=1e-6
     )
     assert found.baselines["linear"].challenger == pytest.approx(
         np.mean(found.by_seed["challenger"]), rel=1e-6
@@ -184,7 +188,7 @@ def test_equal_models_lead_by_nothing(task, metric):
 def test_the_same_seed_gives_the_same_comparison(task):
     y, champion, challenger = draw_case(task)
     assert run(task, champion, challenger, y) == run(task, champion, challenger, y)
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     other = difference(Rows(task, y), metric, champion, challenger, Resampling(200, 0.95, 1))
     assert other != run(task, champion, challenger, y).whole[metric]
 
@@ -192,11 +196,11 @@ def test_the_same_seed_gives_the_same_comparison(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_an_ensemble_is_judged_as_the_ensemble_it_is(task):
     y, champion, challenger = draw_case(task, averaged=True)
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     found = run(task, champion, challenger, y)
-    whole = measure(task, y, challenger.prediction)[metric]
+    whole = LIBRARY.measure(task, y, challenger.prediction)[metric]
     assert found.whole[metric].challenger == pytest.approx(whole, rel=1e-6)
-    singles = [measure(task, y, seed)[metric] for seed in challenger.seeds]
+    singles = [LIBRARY.measure(task, y, seed)[metric] for seed in challenger.seeds]
     assert found.by_seed["challenger"] == pytest.approx(singles)
     # An ensemble is not its members' mean, so the above says something
     assert abs(whole - np.mean(singles)) > 0.01
@@ -276,7 +280,7 @@ def test_a_prediction_that_is_not_a_number_makes_no_lead(task, metric, label):
 def test_one_slice_has_the_interval_of_its_rows(task):
     y, champion, challenger = draw_case(task)
     found = run(task, champion, challenger, y, all=np.ones(len(y), bool))
-    assert found.slices["all"] == found.whole[METRICS[task][0]]
+    assert found.slices["all"] == found.whole[LIBRARY.pick(None, task)]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -291,7 +295,7 @@ def test_the_more_slices_the_wider_each(task):
     widths = []
     for count in (1, 60):
         masks = {f"place={at}": np.ones(len(y), bool) for at in range(count)}
-        found = compare(Rows(task, y, masks), *sides, {}, METRICS[task][0], how)
+        found = compare(Rows(task, y, masks), *sides, {}, LIBRARY.pick(None, task), how)
         assert len(found.slices) == count
         assert len({width(value) for value in found.slices.values()}) == 1
         widths.append(width(found.slices["place=0"]))
@@ -368,7 +372,7 @@ def test_the_probability_knows_the_rows_as_well():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_chance_of_being_better_is_the_share_of_the_interval_above_zero(task):
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     draw, seen = np.random.default_rng(2), []
     for trial in range(12):
         y = draw_labels(task, 100, draw)

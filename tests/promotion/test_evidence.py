@@ -14,19 +14,20 @@ from promotion.relearnt import broken, refit_of, relearnt
 
 from evergreen.decision import ASK, KEEP, PROMOTE, REFUSE
 from evergreen.errors import InputError
+from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.evaluate import predict
 from evergreen.evaluation.held_out import HeldOut
-from evergreen.evaluation.metrics import METRICS, calibration_error, measure
 from evergreen.features.definition import Definition, LostError, Written
 from evergreen.features.keys import KEY, hash_keys, hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Side
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.report.comparison import draw_comparison
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
-TASKS = tuple(METRICS)
 
 
 def with_encoder(candidate: Candidate, **changes: Any) -> Candidate:
@@ -51,7 +52,7 @@ def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
         challenger.model.encoder.transform(rows),
         challenger.model.encoder.transform_label(rows[LABEL]),
     )
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     assert decision.action == PROMOTE
     assert (evidence.champion, evidence.seeds_expected, evidence.faults, evidence.reload) == (
         "1",
@@ -63,7 +64,7 @@ def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
     assert evidence.comparison.rows == rows.height
     for name, side in (("champion", champion), ("challenger", challenger)):
         assert judged.predictions[name].tobytes() == side.model.predict_rows(rows).tobytes()
-        alone = [measure(task, y, predict(booster, x))[metric] for booster in side.seeds]
+        alone = [LIBRARY.measure(task, y, predict(booster, x))[metric] for booster in side.seeds]
         assert evidence.comparison.by_seed[name] == pytest.approx(alone)
     assert evidence.calibration == tuple(
         calibration_error(task, y, judged.predictions[name]) for name in ("champion", "challenger")
@@ -89,9 +90,9 @@ def test_a_mean_of_seeds_is_compared_as_the_mean(task, world, settle):
     judged, _ = settle(task, mean, world.champion(task))
     assert mean.predict_unseen(rows).averaged
     assert not world.better(task).predict_unseen(rows).averaged
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     found = judged.evidence.comparison
-    shown = measure(task, judged.y, judged.predictions["challenger"])[metric]
+    shown = LIBRARY.measure(task, judged.y, judged.predictions["challenger"])[metric]
     assert found.whole[metric].challenger == pytest.approx(shown)
     assert len(found.by_seed["challenger"]) == 4
     assert found.whole[metric].challenger != pytest.approx(
@@ -196,7 +197,9 @@ def test_a_slice_holds_the_rows_of_its_value(world, settle):
         challenger.model.encoder.transform(rows),
         challenger.model.encoder.transform_label(rows[LABEL]),
     )
-    alone = [measure("regression", y, predict(seed, x))["rmse"] for seed in challenger.seeds]
+    alone = [
+        LIBRARY.measure("regression", y, predict(seed, x))["rmse"] for seed in challenger.seeds
+    ]
     assert found["place=bay"].challenger == pytest.approx(np.mean(alone))
 
 
@@ -660,7 +663,7 @@ def test_a_rerun_without_new_data_is_judged_by_what_was_said_before_the_refit(wo
     assert decision.action == PROMOTE
     # Of the old kind: rows in common
     assert settle("binary", world.better("binary"), live)[1].action == REFUSE
-    by_heart = measure("binary", found.y, live.model.predict_rows(world.holdout("binary")))[
+    by_heart = LIBRARY.measure("binary", found.y, live.model.predict_rows(world.holdout("binary")))[
         "roc_auc"
     ]
     assert found.evidence.comparison.whole["roc_auc"].champion < by_heart - 0.02

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision, Rule
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Gate
 from evergreen.promotion.compare import Comparison, Difference
 from evergreen.promotion.fairness import Gap
 from evergreen.promotion.gate import Evidence, Refit, approved, decide
 
-TASKS = tuple(METRICS)
 NAN = float("nan")
 UNKNOWN = Difference(*[NAN] * 7)
 DEFAULT = Gate()
@@ -29,20 +29,20 @@ def gap(low: float, value: float | None = None) -> Gap:
 
 def lead(metric: str, share: float = 0.02, **other: float) -> Difference:
     """A lead over a champion at 0.5: `share` counts as the gate's bounds do, so for errors by half."""
-    value = share / 2 if metric in LOWER_IS_BETTER else share
-    challenger = 0.5 - value if metric in LOWER_IS_BETTER else 0.5 + value
+    value = share / 2 if LIBRARY[metric].lower_is_better else share
+    challenger = 0.5 - value if LIBRARY[metric].lower_is_better else 0.5 + value
     known = {"low": value - 0.004, "high": value + 0.004, "probability": 0.9, "chance_better": 0.99}
     return Difference(**{"champion": 0.5, "challenger": challenger, "value": value} | known | other)
 
 
 def evidence(task: str = "binary", **changes: Any) -> Evidence:
     """What passes every rule; `changes` are fields of the evidence or of its comparison."""
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     comparison = Comparison(
         task=task,
         metric=metric,
         rows=1000,
-        whole={name: lead(name) for name in METRICS[task]},
+        whole={name: lead(name) for name in LIBRARY.of(task)},
         models=lead(metric),
         slices={"place=ash": lead(metric), "place=bay": lead(metric, 0.01), "place=cove": None},
         baselines={"constant": lead(metric, 0.3), "linear": lead(metric, 0.1)},
@@ -94,13 +94,13 @@ def says(decision: Decision, name: str) -> str:
 @pytest.mark.parametrize("task", TASKS)
 def test_what_meets_every_rule_is_promoted_with_its_lead_as_the_reason(task):
     decision = decide(evidence(task), DEFAULT)
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     assert (decision.action, broken(decision)) == (PROMOTE, set())
     assert decision.reasons == (says(decision, "better"),)
     assert decision.reasons[0].startswith(f"better beyond the noise: {metric} ")
     assert [rule["name"] for rule in decision.rules] == [
         "seeds", "baseline constant", "baseline linear", "no worse",
-        *(f"no worse in {name}" for name in METRICS[task][1:]),
+        *(f"no worse in {name}" for name in [*LIBRARY.of(task)][1:]),
         "better", "slices", "calibration", "groups", "reload",
     ]  # fmt: skip
 
@@ -233,7 +233,7 @@ def test_the_edges_of_better(name, values, met):
     ],
 )
 def test_the_edge_of_no_worse(task, value, met):
-    one = replace(lead(METRICS[task][0]), value=value)
+    one = replace(lead(LIBRARY.pick(None, task)), value=value)
     assert broken(decide(evidence(task, models=one), DEFAULT)) == (set() if met else {"no worse"})
 
 
@@ -253,7 +253,7 @@ def test_the_edge_of_no_worse(task, value, met):
     ],
 )
 def test_the_edge_of_no_worse_in_another_metric(task, name, high, met):
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     one = replace(lead(name), value=-0.1, low=-0.2, high=high)
     found = decide(evidence(task, whole={metric: lead(metric), name: one}), DEFAULT)
     assert broken(found) == (set() if met else {f"no worse in {name}"})
@@ -271,7 +271,7 @@ def test_the_edge_of_no_worse_in_another_metric(task, name, high, met):
     ],
 )
 def test_the_edges_of_slices(task, value, high, met):
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     slices = {
         "place=ash": lead(metric),
         "place=bay": replace(lead(metric), value=value, low=-0.5, high=high),
@@ -436,7 +436,7 @@ def test_a_refresh_has_to_beat_the_constant_as_any_challenger():
     ],
 )
 def test_an_old_champion_yields_to_what_is_no_worse(task, age, low, met, told):
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     one = replace(lead(metric, -0.0001), low=low, probability=0.4)
     decision = decide(evidence(task, whole={metric: one}, champion_age_days=age), DEFAULT)
     assert broken(decision) == (set() if met else {"better"})
@@ -713,7 +713,7 @@ def test_of_few_rows_the_loss_itself_counts(value, few, action):
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("where", ["earlier", "holdout"])
 def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, task):
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     fair = Refit(5000, "2013-04-30", 40, lead(metric, 0.0), lead(metric, 0.03))
     assert decide(evidence(task, refit=fair), DEFAULT).action == PROMOTE
     worse = lead(metric, -0.03, low=-0.05, high=-0.02)
@@ -739,7 +739,7 @@ def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, tas
     ],
 )
 def test_a_newest_batch_that_teaches_wrong_things_is_not_learnt(value, high, refused, task):
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     taught = lead(metric, value, low=value - 0.01, high=high)
     refit = Refit(5000, "2013-04-30", 40, lead(metric, 0.01), lead(metric, 0.03), influence=taught)
     decision = decide(evidence(task, refit=refit), DEFAULT)

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.evaluation.metrics import METRICS
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import LABEL
+from evergreen.metrics.metric import TASKS
 from evergreen.promotion.influence import find_influence, teach
 from evergreen.promotion.simplest import LINEAR
 from evergreen.training.learner import XGBOOST
@@ -62,7 +62,7 @@ def wrong(task: str, rows: pl.DataFrame, share: float, world: Any) -> pl.DataFra
 
 
 @pytest.mark.parametrize(
-    ("task", "learner"), [*((task, XGBOOST) for task in METRICS), ("regression", LINEAR)]
+    ("task", "learner"), [*((task, XGBOOST) for task in TASKS), ("regression", LINEAR)]
 )
 def test_wrong_labels_do_harm_and_right_ones_none(task, learner, world):
     newest = world.draw_rows(task, 1000, 3, "holdout")

@@ -9,7 +9,7 @@ import pytest
 from promotion.sides import HOW, draw_labels, draw_side, hits, width
 from scipy.stats import norm, t
 
-from evergreen.evaluation.metrics import measure
+from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.compare import Array, Rows, Side, difference
 from evergreen.promotion.noise import Resampling
 
@@ -155,7 +155,9 @@ def test_the_luck_of_an_ensembles_seeds_is_in_its_interval():
         difference(rows, "roc_auc", champion, Side(mean, seeds, averaged=True), HOW)
         for seeds in (members, ())
     )
-    deviation = np.std([measure("binary", y, member)["roc_auc"] for member in members], ddof=1)
+    deviation = np.std(
+        [LIBRARY.measure("binary", y, member)["roc_auc"] for member in members], ddof=1
+    )
     assert width(unknown) < 0.02
     # Student's t with 3 degrees of freedom reaches 3.18 standard errors; 200 draws leave its
     # quantiles some 20% loose

@@ -20,12 +20,14 @@ from recipes.plain import (
 )
 
 from evergreen.errors import InputError
-from evergreen.evaluation import evaluate, metrics
+from evergreen.evaluation import evaluate
 from evergreen.evaluation.baselines import predict_baselines
+from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.held_out import HeldOut
 from evergreen.features import prepare
 from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Leaks
 from evergreen.promotion import contenders, evidence, influence, refit, rollback, simplest
 from evergreen.promotion.candidate import Candidate, resampling_of
@@ -112,7 +114,7 @@ def a_pick(task: str) -> Any:
         params_of(task=task, sweep={"seeds": 3}),
         Rows(task, encoder_of(task).transform_label(rows[LABEL])),
     )
-    metric, found = metrics.pick_metric(None, task), []
+    metric, found = LIBRARY.pick(None, task), []
     for trees, straight in ((1.0, 0.3), (0.5, 0.5), (1.0, 0.99), (0.2, 1.0), (1.0, -1.0)):
         both = candidate(task, trees, "trees"), candidate(task, straight, "linear")
         said = {**baselines, "linear": both[1].model.predict_rows(rows)}
@@ -147,7 +149,7 @@ def a_refit(task: str) -> Any:
     found.append(
         plain(influence.find_influence(known, earlier, one.seeds, other.seeds, "linear", params))
     )
-    metric = metrics.pick_metric(None, task)
+    metric = LIBRARY.pick(None, task)
     for present, before in ((0.3, 1.0), (1.0, 0.3), (1.0, 1.0)):
         both = candidate(task, present, "2"), candidate(task, before, "1")
         back = rollback.judge_rollback(people(task, 400, 11, "2013-05-01"), *both, metric, params)
@@ -270,7 +272,7 @@ def measured(task: str) -> Any:
         plain([found.estimates, found.spread]),
         fitted,
         chosen,
-        plain(metrics.calibration_error(task, y, said["constant"])),
+        plain(calibration_error(task, y, said["constant"])),
     ]
 
 

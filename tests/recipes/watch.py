@@ -20,10 +20,10 @@ from recipes.plain import (
     within,
 )
 
-from evergreen.evaluation import metrics
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.features.keys import KEY, hash_rows
 from evergreen.features.split import LABEL, TIME
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring import monitor, retrain, staleness
 from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Retrain
@@ -85,7 +85,7 @@ def watched(task: str) -> Any:
         "later", rows.drop(LABEL), summary(rows.drop(LABEL)), later, reference, params, before
     )
     found["labels that came later"] = without_fit(seen)
-    metric = metrics.pick_metric(None, task)
+    metric = LIBRARY.pick(None, task)
     windows = [monitor.window_of(one, metric) for one in before if not one["answered"]]
     life = ChampionState(
         "7",
@@ -168,7 +168,7 @@ def stale(task: str) -> Any:
         hash_rows(turned[0]),
     )
     given = Tables(task, NAMES, ("place",), CLASSES[task], table, table.none(), table, encoder)
-    metric, params = metrics.pick_metric(None, task), params_of(task=task)
+    metric, params = LIBRARY.pick(None, task), params_of(task=task)
     found = staleness.find_staleness(
         candidate(task, 1.0, "1"), given, turned[1], metric, params, device="cpu", threads=1
     )

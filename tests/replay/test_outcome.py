@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.replay.outcome import (
     HINDSIGHT,
     PROMOTED,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evergreen.errors import InputError
+from evergreen.metrics.table import LIBRARY
 from evergreen.replay.outcome import HELD, NOTHING, PROMOTED, REFUSED, STOPPED, WATCH, Aged, Step
 from evergreen.replay.summary import best_in_hindsight, summarize
 
@@ -55,7 +56,7 @@ def test_the_best_in_hindsight_is_by_what_the_metric_calls_better(metric: str, b
         for batch in ("a", "b")
         for name, value in (("first", 0.6), ("second", 0.7), ("third", NAN))
     ]
-    steps, drawn = best_in_hindsight([step("a", 0.6), step("b", 0.6)], ages, metric, 0.95)
+    steps, drawn = best_in_hindsight([step("a", 0.6), step("b", 0.6)], ages, LIBRARY[metric], 0.95)
     assert [(found.batch, found.champion, found.action) for found in steps] == [
         ("a", best, NOTHING),
         ("b", best, NOTHING),

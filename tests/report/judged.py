@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.colors import to_hex
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
+from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.compare import Comparison, Difference
 from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import Evidence
@@ -15,7 +15,7 @@ from evergreen.promotion.gate import Evidence
 
 def lead(metric, gain, noise=0.002, champion=0.8):
     """The challenger's lead: `gain` and `noise` in what the gate's bounds count in."""
-    down = metric in LOWER_IS_BETTER
+    down = LIBRARY[metric].lower_is_better
     value, wide = (gain * champion, noise * champion) if down else (gain, noise)
     chance = float(np.clip(0.5 + gain / noise / 4, 0, 1))
     return Difference(
@@ -49,13 +49,13 @@ def judged_of(task="binary", gain=0.02, champion=True, slices=6, classes=None, s
     y, (old, new) = predictions(
         task, classes or (2 if task == "binary" else 3), np.random.default_rng(1)
     )
-    metric = METRICS[task][0]
+    metric = LIBRARY.pick(None, task)
     names = [f"carrier={number}" for number in range(slices)] if isinstance(slices, int) else slices
     found = Comparison(
         task=task,
         metric=metric,
         rows=300,
-        whole={name: lead(name, gain) for name in METRICS[task]} if champion else {},
+        whole={name: lead(name, gain) for name in LIBRARY.of(task)} if champion else {},
         models=lead(metric, gain) if champion else None,
         slices={
             name: lead(metric, gain + 0.001 * at, 0.01) if champion else None

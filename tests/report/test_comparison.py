@@ -25,7 +25,7 @@ from report.judged import (
     told_by,
 )
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, measure
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Gate
 from evergreen.promotion.gate import approved, decide
 from evergreen.report import comparison as module
@@ -128,7 +128,7 @@ def paint(monkeypatch, tmp_path):
 )
 def test_the_picture_of_a_task(task, champion, slices, told, paint):
     figure = paint(judged_of(task, champion=champion, slices=slices))
-    rules = 8 + champion * len(METRICS[task])
+    rules = 8 + champion * len(LIBRARY.of(task))
     top = [
         "Gain, 300 rows: green passes, red does not",
         *([told] if champion else []),
@@ -237,10 +237,10 @@ def test_every_seed_is_a_point_and_up_is_better(task, seen):
     assert clouds == [
         judged.evidence.comparison.by_seed[side] for side in ("champion", "challenger")
     ]
-    metric = METRICS[task][0]
-    packaged = [measure(task, judged.y, p)[metric] for p in judged.predictions.values()]
+    metric = LIBRARY.pick(None, task)
+    packaged = [LIBRARY.measure(task, judged.y, p)[metric] for p in judged.predictions.values()]
     assert [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "D"] == packaged
-    assert axes.yaxis_inverted() == (metric in LOWER_IS_BETTER)
+    assert axes.yaxis_inverted() == (LIBRARY[metric].lower_is_better)
 
 
 @pytest.mark.parametrize("seeds", [0, 1, 40])

@@ -19,20 +19,20 @@ from report.judged import (
     texts,
 )
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
+from evergreen.metrics.metric import TASKS
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Gate
 from evergreen.promotion.compare import Difference
 from evergreen.promotion.gate import decide
 from evergreen.report import gains as module
 
-TASKS = tuple(METRICS)
 NOT_DEFINED = Difference(*[np.nan] * 7)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_metric_is_a_row_with_its_numbers_and_bound(task, seen):
     axes = seen(judged_of(task), GAINS)
-    first, *others = METRICS[task]
+    first, *others = LIBRARY.of(task)
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         f"{first}\ndecides",
         f"{first}\nas packaged",
@@ -47,7 +47,7 @@ def test_each_metric_is_a_row_with_its_numbers_and_bound(task, seen):
     assert bounds == pytest.approx([0.1] + [-0.5] * (len(dots) - 1))
     gain = (
         "0.7840, +0.0160 (+0.0144 to +0.0176)"
-        if first in LOWER_IS_BETTER
+        if LIBRARY[first].lower_is_better
         else "0.8200, +0.0200 (+0.0180 to +0.0220)"
     )
     assert axes.texts[0].get_text() == f"0.8000 → {gain}"
@@ -123,7 +123,7 @@ def test_slices_are_ordered_coloured_and_counted(seen):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_slice_is_red_where_the_gate_breaks(task, seen):
     judged = judged_of(task, gain=-0.028, slices=0)
-    slices = {f"{at}": lead(METRICS[task][0], -0.0005 * at, 0.01) for at in range(55, 65)}
+    slices = {f"{at}": lead(LIBRARY.pick(None, task), -0.0005 * at, 0.01) for at in range(55, 65)}
     judged = changed(judged, slices=slices)
     told = next(rule for rule in decide(judged.evidence, Gate()).rules if rule["name"] == "slices")[
         "says"

@@ -11,7 +11,8 @@ import pytest
 from matplotlib import image
 
 from evergreen.evaluation.evaluate import Evaluation
-from evergreen.evaluation.metrics import Estimate, bootstrap, measure
+from evergreen.evaluation.intervals import Estimate, bootstrap
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Train
 from evergreen.report.plots import draw_curves, draw_result, feature_gain
 from evergreen.training import xgboost as train_module
@@ -46,7 +47,7 @@ def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
     y, told = predictions(task, rows, len(names), draw)
     models = dict(zip(("model", "linear", "constant"), told, strict=True))
     metrics = [
-        measure(task, y, told[0] * (1 - 0.01 * seed) + 0.01 * seed * told[1])
+        LIBRARY.measure(task, y, told[0] * (1 - 0.01 * seed) + 0.01 * seed * told[1])
         for seed in range(seeds)
     ]
     return Evaluation(

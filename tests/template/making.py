@@ -82,7 +82,7 @@ def verify(project: Path) -> None:
         assert (project / name).exists() == has_servers, name
     assert any("infra/" in text for text in own(project).values()) == has_servers
     tests = [path.relative_to(project / "tests").as_posix() for path in files(project / "tests")]
-    assert tests == ["test_dataset.py", "test_run.py"]
+    assert tests == ["test_dataset.py", "test_extensions.py", "test_run.py"]
     defined = {"__init__.py", "dataset.py", "expectations.py"} | (
         {"flights.py"} if has_data else set()
     )

@@ -17,7 +17,8 @@ from evergreen.adopt.warning import Doubt, listed, shown
 from evergreen.dataset import ORDER, RESERVED, RESERVED_STARTS
 from evergreen.errors import InputError
 from evergreen.finding import count
-from evergreen.params import Leaks, Task
+from evergreen.metrics.metric import Task
+from evergreen.params import Leaks
 
 IN_ORDER = "order"  # what people say for ORDER
 CLASSES = 20  # whole numbers, at most, that count as classes

@@ -9,7 +9,8 @@ import polars as pl
 
 from evergreen.adopt.infer import MOMENT, Column
 from evergreen.adopt.warning import Doubt, listed, shown
-from evergreen.params import Leaks, Task
+from evergreen.metrics.metric import Task
+from evergreen.params import Leaks
 from evergreen.quality.leaks import STRONG, stands_out
 
 if TYPE_CHECKING:

@@ -88,9 +88,7 @@ def outcome_rows(project: Project, params: Params, outcome: Any) -> list[list[st
 
 def metric_rows(params: Params, metrics: dict[str, float]) -> list[list[str]]:
     """Return the task's first metric, beside the baselines and over seeds; none if not recorded."""
-    from evergreen.evaluation.metrics import METRICS
-
-    name = next(iter(METRICS[params.task]))
+    name = next(iter(params.metrics.of(params.task)))
     if name not in metrics:
         return []
     interval = f"({metrics[f'{name}.low']:.4f} to {metrics[f'{name}.high']:.4f})"

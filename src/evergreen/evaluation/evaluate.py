@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, Estimate, bootstrap, measure
+from evergreen.evaluation.intervals import Estimate, bootstrap
+from evergreen.metrics.metric import Metrics
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Evaluate as EvaluateParams
 from evergreen.training.cross_validation import predict_holdout
 from evergreen.training.learner import XGBOOST, find_learner
@@ -61,15 +63,17 @@ def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
     return find_learner(learner).load(booster).predict(x)
 
 
-def measure_seed(tables: Tables, booster: bytes, learner: str = XGBOOST) -> dict[str, float]:
+def measure_seed(
+    tables: Tables, booster: bytes, learner: str = XGBOOST, metrics: Metrics = LIBRARY
+) -> dict[str, float]:
     """Return the metrics of one seed's model on the holdout."""
     check_holdout(tables)
-    return measure(tables.task, tables.holdout.y, predict_holdout(tables, booster, learner))
+    return metrics.measure(tables.task, tables.holdout.y, predict_holdout(tables, booster, learner))
 
 
 def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
     """Return the loss of each seed's model on the holdout: log loss, or the root of the mean squared error."""
-    loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
+    loss = LIBRARY.loss(tables.task)
     return {
         seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()
     }
@@ -96,6 +100,7 @@ def evaluate(
     baselines: Mapping[str, Array],
     params: EvaluateParams,
     learner: str = XGBOOST,
+    metrics: Metrics = LIBRARY,
 ) -> Evaluation:
     """Judge the model made of `boosters` (by seed, of `learner`; several are averaged) on the holdout.
 
@@ -111,6 +116,7 @@ def evaluate(
         resamples=params.resamples,
         confidence=params.confidence,
         seed=min(boosters),
+        metrics=metrics,
     )
     names = list(seed_metrics[0])
     return Evaluation(

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.evaluation.expected import TINY, Expected
-from evergreen.evaluation.metrics import TABLE, Estimate, Form, interval, measure
+from evergreen.evaluation.intervals import Estimate, interval
+from evergreen.metrics.expected import TINY, Expected
+from evergreen.metrics.metric import Form, Metrics
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Evaluate
 from evergreen.promotion.compare import FEWEST_ROWS, is_defined
 from evergreen.promotion.noise import Resampling, blocks_of, resample_rows, widen
@@ -136,7 +138,13 @@ class Trust:
 
 
 def measure_live(
-    task: str, y: Array, p: Array, days: Array | None, params: Evaluate, seed: int
+    task: str,
+    y: Array,
+    p: Array,
+    days: Array | None,
+    params: Evaluate,
+    seed: int,
+    metrics: Metrics = LIBRARY,
 ) -> dict[str, Estimate]:
     """Return each metric of `task` with its bootstrap interval; {} for too few rows (30, and 5 of either class).
 
@@ -146,13 +154,13 @@ def measure_live(
     """
     if not is_defined(task, y):
         return {}
-    metrics = TABLE[task]
-    forms = [one.weighted(y, p) for one in metrics.values()]
-    blocks, values = blocks_of(days), measure(task, y, p)
+    known = metrics.of(task)
+    forms = [one.weighted(y, p) for one in known.values()]
+    blocks, values = blocks_of(days), metrics.measure(task, y, p)
     found = resample_rows(
         forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed)
     )
-    draws, nothing = dict(zip(metrics, found, strict=True)), (float("nan"), float("nan"))
+    draws, nothing = dict(zip(known, found, strict=True)), (float("nan"), float("nan"))
     edges = {
         name: interval(
             widen(draws[name], np.asarray(value), blocks, params.confidence), params.confidence
@@ -161,7 +169,7 @@ def measure_live(
         if np.isfinite(value)
     }
     return {
-        name: Estimate(value, *(metrics[name].clip(edges[name]) if name in edges else nothing))
+        name: Estimate(value, *(known[name].clip(edges[name]) if name in edges else nothing))
         for name, value in values.items()
     }
 
@@ -187,6 +195,7 @@ def estimate(
     days: Array | None,
     params: Evaluate,
     seed: int,
+    metrics: Metrics = LIBRARY,
 ) -> dict[str, Estimate]:
     """Return the metrics that the labels of the rows may be expected to show, for predictions `p` as in `measure_live`.
 
@@ -207,7 +216,7 @@ def estimate(
             f"{task} with shape {p.shape}: fit it anew for this model"
         )
     draw = np.random.default_rng([seed, 2])
-    expected = _expect(task, p, calibration.apply(p))
+    expected = _expect(metrics, task, p, calibration.apply(p))
     blocks = blocks_of(days)
     sums = _draw_rows([*expected.values()], blocks, params, seed)
     moves = calibration.refit(
@@ -225,7 +234,7 @@ def estimate(
         drawn = one.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
         drawn = widen(drawn, np.asarray(value - bias), blocks, params.confidence)
         edges = (value - bias, *interval(drawn, params.confidence))
-        found[name] = Estimate(*TABLE[task][name].clip(edges))
+        found[name] = Estimate(*metrics[name].clip(edges))
     return found
 
 
@@ -260,9 +269,9 @@ def adjust(
     return Estimate(estimate.value, estimate.low - wide, estimate.high + wide)
 
 
-def _expect(task: str, p: Array, said: Array) -> dict[str, Expected]:
+def _expect(metrics: Metrics, task: str, p: Array, said: Array) -> dict[str, Expected]:
     """Return each metric that can be expected of predictions `p` where the calibration says `said`, (rows, curves)."""
-    found = {name: metric.expected(p, said) for name, metric in TABLE[task].items()}
+    found = {name: metric.expected(p, said) for name, metric in metrics.of(task).items()}
     return {name: one for name, one in found.items() if one is not None}
 
 

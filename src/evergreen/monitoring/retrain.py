@@ -14,6 +14,8 @@ from datetime import datetime
 
 from evergreen.decision import NOTHING, RETRAIN, WATCH, Action, Decision, Rule
 from evergreen.errors import InputError
+from evergreen.metrics.metric import Metrics
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.retrain_rules import (
     find_brakes,
     find_fit,
@@ -26,7 +28,7 @@ from evergreen.params import Retrain
 
 
 def decide_retraining(
-    windows: Sequence[Window], champion: ChampionState, params: Retrain
+    windows: Sequence[Window], champion: ChampionState, params: Retrain, metrics: Metrics = LIBRARY
 ) -> Decision:
     """Return whether to `retrain`, to `watch` or to do `nothing`.
 
@@ -38,7 +40,7 @@ def decide_retraining(
     _check_times(
         [*(window.end for window in windows), champion.learnt_until, *champion.retrainings]
     )
-    case = Case(in_order(windows, champion), champion, params)
+    case = Case(in_order(windows, champion), champion, params, metrics[champion.metric])
     first = find_newer(case, windows)
     if not case.windows:
         return _decision(NOTHING, [first], [first.says], case)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.features.split import LABEL
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
@@ -67,7 +67,8 @@ def find_staleness(
     scout = learner.train(matrix, how, seed, device=device, threads=threads)
     fresh = learner.load(scout.booster).predict(encoder.transform(rows))
     stale = learner.load(model.boosters[seed]).predict(model.encoder.transform(rows))
-    known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
+    y, days = encoder.transform_label(rows[LABEL]), days_of(rows)
+    known = Rows(encoder.task, y, blocks=days, metrics=params.metrics)
     # Both models predict the same rows, which are resampled together by day. The interval is
     # used on one side: with confidence 2p - 1 its lower end is exceeded with probability p, which
     # is `retrain.min_probability`.

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, Estimate
+from evergreen.evaluation.intervals import Estimate
+from evergreen.metrics.metric import Metric
 from evergreen.params import Retrain
 
 
@@ -68,15 +69,15 @@ class Loss:
     high: float
 
 
-def find_loss(metric: str, expected: Estimate, observed: Estimate) -> Loss:
+def find_loss(metric: Metric, expected: Estimate, observed: Estimate) -> Loss:
     """Return how much worse `metric` is than expected, in the metric itself.
 
     Both values are uncertain, and independently so: the half widths of their intervals are added
     as squares, as variances are, each towards the other value (Zou and Donner, Construction of
     confidence limits about effect measures, 2008). So a loss counts only beyond the noise of both.
     """
-    lower = metric in LOWER_IS_BETTER
-    worse, better = (observed, expected) if lower else (expected, observed)
+    down = metric.lower_is_better
+    worse, better = (observed, expected) if down else (expected, observed)
     value = worse.value - better.value
     return Loss(
         value,
@@ -92,6 +93,7 @@ class Case:
     windows: tuple[Window, ...]
     champion: ChampionState
     params: Retrain
+    metric: Metric
 
     @property
     def now(self) -> datetime:
@@ -111,7 +113,7 @@ class Case:
     def loss(self, observed: Estimate | None) -> Loss | None:
         """Return how much worse than expected `observed` is; None where that is not known."""
         return (
-            find_loss(self.champion.metric, self.champion.expected, observed)
+            find_loss(self.metric, self.champion.expected, observed)
             if observed and is_known(observed)
             else None
         )
@@ -119,8 +121,7 @@ class Case:
     @property
     def bound(self) -> float:
         """The smallest loss that matters, in the metric itself."""
-        unit = self.champion.expected.value if self.champion.metric in LOWER_IS_BETTER else 1.0
-        return self.params.min_loss * unit
+        return self.params.min_loss * self.metric.unit(self.champion.expected.value)
 
     def lost(self, observed: Estimate | None) -> bool:
         """Return True if `observed` is worse than expected by enough to matter, beyond noise."""

@@ -1,5 +1,6 @@
 """The parameters of a project: `params.yaml` holds what differs from the defaults here."""
 
+from evergreen.metrics.metric import Task
 from evergreen.params.read import Params, load, look_up, parse, read_yaml
 from evergreen.params.sections import (
     Bias,
@@ -12,7 +13,6 @@ from evergreen.params.sections import (
     Retrain,
     Split,
     Sweep,
-    Task,
     Tracking,
     Train,
     Validate,

@@ -13,6 +13,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from evergreen.errors import InputError
+from evergreen.extensions import Extensions
+from evergreen.metrics.metric import Metrics, Task
 from evergreen.params.section import Section
 from evergreen.params.sections import (
     Bias,
@@ -25,7 +27,6 @@ from evergreen.params.sections import (
     Retrain,
     Split,
     Sweep,
-    Task,
     Tracking,
     Train,
     Validate,
@@ -57,6 +58,7 @@ class Params(Section):
     ports: Ports = Ports()
 
     _text: bytes = PrivateAttr(default=b"")
+    _extensions: Extensions = PrivateAttr(default=Extensions())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Params) and self.model_dump() == other.model_dump()
@@ -68,6 +70,22 @@ class Params(Section):
         """The file that this was read from, as it was then; empty where it was read from none."""
         return self._text
 
+    @property
+    def extensions(self) -> Extensions:
+        """What the project adds to the library, which these parameters choose from."""
+        return self._extensions
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics that there are: the library's and the project's own."""
+        return self._extensions.all_metrics
+
+    def choosing_from(self, extensions: Extensions) -> Params:
+        """Return a copy of these parameters for a project that adds `extensions`."""
+        found = self.model_copy()
+        found._extensions = extensions  # noqa: SLF001
+        return found
+
     def override(self, **sections: Mapping[str, Any]) -> Params:
         """Return a copy with some values replaced, checked like the file.
 
@@ -76,7 +94,8 @@ class Params(Section):
         content = self.model_dump(by_alias=True)
         for section, values in sections.items():
             content[section] |= {key: value for key, value in values.items() if value is not None}
-        return parse(content, "the flow's parameters", self.text)
+        found = parse(content, "the flow's parameters", self.text)
+        return found.choosing_from(self.extensions)
 
 
 def load(path: Path) -> Params:

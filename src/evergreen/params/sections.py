@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from evergreen.params.section import Section
 
-Task = Literal["binary", "multiclass", "regression"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]

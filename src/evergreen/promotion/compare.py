@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, interval, weighted
+from evergreen.evaluation.intervals import interval
+from evergreen.metrics.metric import Metrics
+from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.noise import (
     Noise,
     Resampling,
@@ -89,6 +91,7 @@ class Rows:
     slices: Mapping[str, Array] = field(repr=False, default_factory=dict)
     # Rows of one block, a day say, vary together
     blocks: Array | None = field(repr=False, default=None)
+    metrics: Metrics = field(repr=False, default=LIBRARY)
 
 
 def check_unseen(keys: Array, **seen: Array) -> None:
@@ -131,7 +134,8 @@ def compare(
         metric=metric,
         rows=len(rows.y),
         whole=_each(
-            METRICS[rows.task], lambda name: difference(rows, name, champion, challenger, how)
+            rows.metrics.of(rows.task),
+            lambda name: difference(rows, name, champion, challenger, how),
         )
         if champion
         else {},
@@ -148,7 +152,10 @@ def compare(
             baselines, lambda name: difference(rows, metric, Side(baselines[name]), challenger, how)
         ),
         by_seed={
-            name: tuple(weighted(metric, rows.y, seed)(np.ones(len(rows.y))) for seed in side.seeds)
+            name: tuple(
+                rows.metrics[metric].weighted(rows.y, seed)(np.ones(len(rows.y)))
+                for seed in side.seeds
+            )
             for name, side in sides.items()
         },
     )
@@ -179,7 +186,7 @@ def difference(
         side.seeds if side.seeds and not side.averaged else (side.prediction,) for side in sides
     ]
     forms = [
-        weighted(metric, y, prediction if at is None else prediction[at])
+        rows.metrics[metric].weighted(y, prediction if at is None else prediction[at])
         for group in members
         for prediction in group
     ]
@@ -193,7 +200,7 @@ def difference(
     cut = len(members[0])
     old = Noise(values[:cut], draws[:cut], *_spread(rows, metric, champion, at, values[:cut]))
     new = Noise(values[cut:], draws[cut:], *_spread(rows, metric, challenger, at, values[cut:]))
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = rows.metrics[metric].sign
     # How the interval comes about: the same resampled rows give a value of either side, which
     # differ less than either varies (paired). To each such difference a random amount is added, as
     # large as the seeds of both sweeps scatter. The middle 95% of these draws are the interval.
@@ -220,7 +227,10 @@ def _spread(
         chosen = slice(None) if at is None else at
         ones = np.ones(len(rows.y[chosen]))
         values = np.array(
-            [weighted(metric, rows.y[chosen], seed[chosen])(ones) for seed in side.seeds]
+            [
+                rows.metrics[metric].weighted(rows.y[chosen], seed[chosen])(ones)
+                for seed in side.seeds
+            ]
         )
     return float(values.std(ddof=1)), len(side.seeds)
 

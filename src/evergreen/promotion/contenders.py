@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from evergreen.evaluation.held_out import HeldOut
-from evergreen.evaluation.metrics import pick_metric
 from evergreen.features.definition import Definition
 from evergreen.features.split import LABEL, Split
 from evergreen.ingest.manifest import Manifest
@@ -110,9 +109,14 @@ def face(
     linear model predict for them.
     """
     encoder = trees.model.encoder
-    known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
+    known = Rows(
+        encoder.task,
+        encoder.transform_label(rows[LABEL]),
+        blocks=days_of(rows),
+        metrics=params.metrics,
+    )
     metric, live = (
-        pick_metric(params.gate.metric, encoder.task),
+        params.metrics.pick(params.gate.metric, encoder.task),
         champion.model.learner if champion else None,
     )
     picked = pick(known, trees.predict_unseen(rows), baselines, metric, resampling_of(params), live)

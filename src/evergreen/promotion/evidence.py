@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 
 from evergreen.errors import InputError
+from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.held_out import HeldOut
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS, calibration_error, pick_metric
 from evergreen.features.definition import LostError
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import (
@@ -99,7 +100,7 @@ def judge(
         changed = (str(error),)
     except InputError as error:
         faults.append(f"it cannot be compared: {error}")
-    metric = pick_metric(params.gate.metric, encoder.task)
+    metric = params.metrics.pick(params.gate.metric, encoder.task)
     if not is_defined(encoder.task, y):
         faults.append(
             f"it cannot be compared: the {len(y):,} rows of the holdout are too few, or of one "
@@ -110,7 +111,12 @@ def judge(
         other = None  # a number beside the fault would be taken for a result
     how = resampling_of(params)
     found = compare(
-        Rows(encoder.task, y, _slices(rows), days_of(rows)), other, side, baselines, metric, how
+        Rows(encoder.task, y, _slices(rows), days_of(rows), params.metrics),
+        other,
+        side,
+        baselines,
+        metric,
+        how,
     )
     declared = [name for name in rows.columns if name.startswith(GROUP)]
     groups = {
@@ -158,7 +164,7 @@ def _find_use(
     how: Resampling,
 ) -> str:
     """Return the loss in which the model surely beats a constant; empty where it does not."""
-    loss = next(name for name in METRICS[task] if name in LOWER_IS_BETTER)  # type: ignore[index]
+    loss = LIBRARY.loss(task)
     if "constant" not in baselines:
         return ""
     lead = difference(

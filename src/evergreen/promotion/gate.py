@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision, Rule
-from evergreen.evaluation.metrics import LOWER_IS_BETTER
+from evergreen.extensions import Extensions
 from evergreen.finding import count
+from evergreen.metrics.metric import Metric, Metrics
 from evergreen.params import Gate
 from evergreen.promotion.compare import Comparison, Difference
 from evergreen.promotion.fairness import Gap
+from evergreen.promotion.own_rules import ask_own
 
 LEAST_SEEDS = 2  # fewer say nothing about luck
+NONE = Extensions()
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,15 @@ class Evidence:
     useful: str = ""
 
 
-def decide(evidence: Evidence, gate: Gate) -> Decision:
+def decide(evidence: Evidence, gate: Gate, own: Extensions = NONE) -> Decision:
     """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person.
 
     It is promoted only where every rule is met. A person is asked where `approval` is manual, where
     there is a question that data cannot answer, and where dataset.py was changed so that the
-    champion cannot be compared.
+    champion cannot be compared. `own`: metrics and rules that the project adds.
     """
-    rules = [*_rules(evidence, gate)]
+    rules = [*_rules(evidence, gate, own.all_metrics)]
+    rules += ask_own(own.rules, evidence, gate, {rule.name for rule in rules})
     broken = [rule.says for rule in rules if not rule.met]
     plain = {
         "rules": [asdict(rule) for rule in rules],
@@ -112,7 +116,7 @@ def approved(decision: Decision, reason: str, *, override: bool = False) -> Deci
     return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
 
 
-def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
+def _rules(evidence: Evidence, gate: Gate, metrics: Metrics) -> Iterator[Rule]:
     for fault in evidence.faults:
         yield Rule("comparable", met=False, says=fault)
     yield _seeds(evidence)
@@ -120,18 +124,18 @@ def _rules(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
         yield Rule("simplest", met=True, says=evidence.simplest)
     yield from _baselines(evidence, gate)
     if evidence.comparison.models:
-        yield _no_worse(evidence.comparison, gate)
-        yield from _other_metrics(evidence.comparison, gate)
+        yield _no_worse(evidence.comparison, gate, metrics)
+        yield from _other_metrics(evidence.comparison, gate, metrics)
     if gate.max_age_days is None:
         yield Rule(
             "age", met=True, says="SWITCHED OFF (gate.max_age_days): no champion is too old to stay"
         )
-    yield _better(evidence, gate)
-    yield _slices(evidence.comparison, gate)
+    yield _better(evidence, gate, metrics[evidence.comparison.metric])
+    yield _slices(evidence.comparison, gate, metrics[evidence.comparison.metric])
     yield _calibration(evidence, gate)
     yield _groups(evidence, gate)
     if evidence.refit:
-        yield from _refit(evidence.refit, evidence.comparison.metric, gate)
+        yield from _refit(evidence.refit, metrics[evidence.comparison.metric], gate)
     if evidence.reload is not None:
         says = "the model loaded from the registry in a fresh process predicts "
         same = evidence.reload == 0
@@ -186,17 +190,17 @@ def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
         )
 
 
-def _no_worse(found: Comparison, gate: Gate) -> Rule:
+def _no_worse(found: Comparison, gate: Gate, metrics: Metrics) -> Rule:
     assert found.models
-    bound = gate.margin * unit_of(found.metric, found.models)
+    bound = gate.margin * unit_of(metrics[found.metric], found.models)
     says = f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin {bound:.4g}"
     return Rule("no worse", met=found.models.value >= -bound, says=says)
 
 
-def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
+def _other_metrics(found: Comparison, gate: Gate, metrics: Metrics) -> Iterator[Rule]:
     for name, one in found.whole.items():
         if name != found.metric:
-            bound = gate.margin * unit_of(name, one)
+            bound = gate.margin * unit_of(metrics[name], one)
             met = one.high >= -bound
             says = (
                 f"{tell(name, one)}; "
@@ -206,7 +210,7 @@ def _other_metrics(found: Comparison, gate: Gate) -> Iterator[Rule]:
             yield Rule(f"no worse in {name}", met=met, says=says)
 
 
-def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
+def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
     """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged.
 
     And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell
@@ -224,16 +228,20 @@ def _refit(refit: Refit, metric: str, gate: Gate) -> Iterator[Rule]:
         bound = gate.margin * unit_of(metric, one) + slack
         met = one.high >= -bound
         says = f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
-        yield Rule(f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric, one)}")
+        yield Rule(
+            f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric.name, one)}"
+        )
     if (one := refit.influence) is not None:
         bound = gate.margin * unit_of(metric, one)
         met = one.value >= -bound or one.high >= 0
         how = "does no harm" if met else f"does harm, by more than {bound:.4g} and beyond the noise"
-        says = f"learning from the newest batch {how}, on the rows before it: {tell(metric, one)}"
+        says = (
+            f"learning from the newest batch {how}, on the rows before it: {tell(metric.name, one)}"
+        )
         yield Rule("refit, newest batch", met=met, says=says)
 
 
-def _better(evidence: Evidence, gate: Gate) -> Rule:
+def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
     found = evidence.comparison
     one = found.whole.get(found.metric)
     if evidence.changed:
@@ -264,7 +272,7 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
     if evidence.refresh and found.models:
         # Trained alike by the same seeds: their luck is on both sides
         one = found.models
-        margin, told = gate.refresh_margin * unit_of(found.metric, one), tell(found.metric, one)
+        margin, told = gate.refresh_margin * unit_of(metric, one), tell(found.metric, one)
         met = (one.value if evidence.cross_validated else one.low) >= -margin
         sure = "" if evidence.cross_validated else "surely "
         says = "a refresh (trained as the champion was, on newer data) "
@@ -274,12 +282,12 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
             else f"may be worse by more than {margin:.4g}"
         )
         return Rule("better", met=met, says=f"{says}: {told}")
-    bound, told = gate.min_gain * unit_of(found.metric, one), tell(found.metric, one)
+    bound, told = gate.min_gain * unit_of(metric, one), tell(found.metric, one)
     if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
         return Rule("better", met=True, says=f"better beyond the noise: {told}")
     age = evidence.champion_age_days
     if gate.max_age_days is not None and age is not None and age > gate.max_age_days:
-        margin = gate.margin * unit_of(found.metric, one)
+        margin = gate.margin * unit_of(metric, one)
         says = (
             f"the champion's newest row is {age:.0f} days older (at most {gate.max_age_days:g}), "
         )
@@ -298,7 +306,7 @@ def _better(evidence: Evidence, gate: Gate) -> Rule:
     return Rule("better", met=False, says=f"not better enough, {why}: {told}")
 
 
-def _slices(found: Comparison, gate: Gate) -> Rule:
+def _slices(found: Comparison, gate: Gate, metric: Metric) -> Rule:
     if gate.slice_margin is None:
         return Rule(
             "slices", met=True, says="SWITCHED OFF (gate.slice_margin): no slice was looked at"
@@ -309,7 +317,7 @@ def _slices(found: Comparison, gate: Gate) -> Rule:
     fallen = {  # what is not a number has fallen
         name: one
         for name, one in known.items()
-        if not (one.value >= -gate.slice_margin * unit_of(found.metric, one) or one.high >= 0)
+        if not (one.value >= -gate.slice_margin * unit_of(metric, one) or one.high >= 0)
     }
     if fallen:
         told = "; ".join(f"{name}: {tell(found.metric, one)}" for name, one in fallen.items())
@@ -361,9 +369,9 @@ def _groups(evidence: Evidence, gate: Gate) -> Rule:
     return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
 
 
-def unit_of(metric: str, one: Difference) -> float:
+def unit_of(metric: Metric, one: Difference) -> float:
     """Return what margins count in: the metric itself, or for errors a share of the champion's."""
-    return one.champion if metric in LOWER_IS_BETTER else 1.0
+    return metric.unit(one.champion)
 
 
 def tell(metric: str, one: Difference) -> str:

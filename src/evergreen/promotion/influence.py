@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.evaluation.metrics import pick_metric
 from evergreen.features.split import LABEL
 from evergreen.promotion.candidate import days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, difference
@@ -66,6 +65,7 @@ def find_influence(
     # The number: both sides are the mean prediction of a few seeds, compared on rows that neither
     # has learnt from, as champion and challenger are. Below zero with its whole interval, the
     # newest batch makes predictions for its neighbours surely worse: its labels may be wrong.
-    known = Rows(encoder.task, encoder.transform_label(rows[LABEL]), blocks=days_of(rows))
-    metric = pick_metric(params.gate.metric, encoder.task)
+    y, days = encoder.transform_label(rows[LABEL]), days_of(rows)
+    known = Rows(encoder.task, y, blocks=days, metrics=params.metrics)
+    metric = params.metrics.pick(params.gate.metric, encoder.task)
     return difference(known, metric, side(without), side(taught), resampling_of(params))

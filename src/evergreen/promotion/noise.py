@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.evaluation.metrics import Form, resample
+from evergreen.evaluation.intervals import resample
+from evergreen.metrics.metric import Form
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST_DAYS = 5  # below, rows count as independent: how days differ cannot be seen

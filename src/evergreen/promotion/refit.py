@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, pick_metric
 from evergreen.features.split import LABEL
 from evergreen.params import Params
 from evergreen.promotion.candidate import days_of, resampling_of
@@ -34,16 +33,18 @@ def compare_refit(
     None where each fold of a cross-validation has learnt from other rows.
     """
     task = judged.encoder.task
-    metric = pick_metric(params.gate.metric, task)
+    metric = params.metrics.pick(params.gate.metric, task)
     how = resampling_of(params)
 
     def beside(rows: pl.DataFrame, before: Array) -> Difference | None:
-        whole = Rows(task, judged.encoder.transform_label(rows[LABEL]), {}, days_of(rows))
+        whole = Rows(
+            task, judged.encoder.transform_label(rows[LABEL]), {}, days_of(rows), params.metrics
+        )
         return difference(whole, metric, Side(before), Side(live.predict_rows(rows)), how)
 
     old = beside(earlier, judged.predict_rows(earlier)) if earlier is not None else None
     new = beside(holdout, predicted)
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = params.metrics[metric].sign
     # How much better the judged model is on rows that were in its training data than on others
     optimism = sign * (old.champion - new.champion) if old and new else 0.0
     slack = max(0.0, optimism) * max(0.0, 1 - len(judged.learnt.keys) / len(live.learnt.keys))

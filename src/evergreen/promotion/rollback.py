@@ -11,6 +11,8 @@ from evergreen.decision import KEEP, ROLL_BACK, Decision, Rule
 from evergreen.errors import InputError
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import LABEL
+from evergreen.metrics.metric import Metrics
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params, Retrain
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, check_unseen, difference
@@ -25,6 +27,7 @@ def decide_rollback(
     min_gain: float,
     min_probability: float,
     metric: str,
+    metrics: Metrics = LIBRARY,
 ) -> Decision:
     """Return whether to `rollback` to the previous champion, or to `keep` the present one.
 
@@ -53,7 +56,7 @@ def decide_rollback(
             )
         )
     else:
-        bound, told = min_gain * unit_of(metric, comparison), tell(metric, comparison)
+        bound, told = min_gain * unit_of(metrics[metric], comparison), tell(metric, comparison)
         why = ""
         if not comparison.value >= bound:
             why = f"by less than {bound:.4g}, the smallest gain that matters"
@@ -105,10 +108,9 @@ def judge_rollback(
         return Decision(
             KEEP, (f"the previous champion cannot be compared: {error}",), {"rules": []}
         )
-    whole = Rows(present.model.encoder.task, y, {}, days_of(rows))
+    whole = Rows(present.model.encoder.task, y, {}, days_of(rows), params.metrics)
     how = resampling_of(params)
     seeds = difference(whole, metric, new, old, how)
     models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
-    return decide_rollback(
-        seeds, models, params.retrain, params.gate.min_gain, params.gate.min_probability, metric
-    )
+    bounds = params.gate.min_gain, params.gate.min_probability
+    return decide_rollback(seeds, models, params.retrain, *bounds, metric, params.metrics)

@@ -71,7 +71,7 @@ class Challenger:
         chosen, judged = face(
             self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
         )
-        return chosen, judged.held_out, decide(judged.evidence, params.gate)
+        return chosen, judged.held_out, decide(judged.evidence, params.gate, params.extensions)
 
 
 def challenge(

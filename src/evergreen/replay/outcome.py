@@ -13,8 +13,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, Estimate, interval
+from evergreen.evaluation.intervals import Estimate, interval
 from evergreen.finding import count
+from evergreen.metrics.metric import Metrics
+from evergreen.metrics.table import LIBRARY
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Policy = Literal["never", "every", "schedule", "drift", "ungated"]
@@ -139,13 +141,14 @@ class Replay:
     left_out: dict[str, str]
     outcomes: tuple[PolicyOutcome, ...]
     ages: tuple[Aged, ...] = field(default=(), repr=False)
+    metrics: Metrics = field(default=LIBRARY, repr=False, compare=False)
 
     def costs(self) -> tuple[Cost, ...]:
         """Return by age what is lost against the champion of the batch before.
 
         Both predict the same rows, and meet the same resampled days.
         """
-        sign = 1.0 if self.metric in LOWER_IS_BETTER else -1.0
+        sign = -self.metrics[self.metric].sign
         counted = [
             aged
             for aged in self.ages
@@ -179,7 +182,7 @@ class Replay:
 
     def gain(self, outcome: PolicyOutcome, beside: PolicyOutcome) -> Estimate:
         """Return how much better the mean of `outcome` is than that of `beside`."""
-        sign = -1.0 if self.metric in LOWER_IS_BETTER else 1.0
+        sign = self.metrics[self.metric].sign
         low, high = interval(sign * (outcome.draws - beside.draws), self.confidence)
         return Estimate(sign * (outcome.mean.value - beside.mean.value), low, high)
 
@@ -252,7 +255,7 @@ class Replay:
         plain = {
             part.name: getattr(self, part.name)
             for part in fields(self)
-            if part.name not in ("outcomes", "ages")
+            if part.name not in ("outcomes", "ages", "metrics")
         }
         costs = [asdict(cost) for cost in self.costs()]
         return plain | {

@@ -24,7 +24,7 @@ import polars as pl
 from evergreen.decision import PROMOTE, RETRAIN
 from evergreen.errors import InputError
 from evergreen.evaluation.held_out import HeldOut
-from evergreen.evaluation.metrics import Estimate, pick_metric, weighted
+from evergreen.evaluation.intervals import Estimate
 from evergreen.features.prepare import Prepared, prepare
 from evergreen.features.split import LABEL, Split
 from evergreen.ingest import batches
@@ -91,7 +91,7 @@ class Replayer:
     def __init__(self, project: Project, params: Params, options: Options) -> None:
         self.workspace, self.dataset = project.workspace, project.dataset
         self.options, self.params = options, params_of_then(params, options)
-        self.metric = pick_metric(self.params.gate.metric, params.task)
+        self.metric = params.metrics.pick(self.params.gate.metric, params.task)
         self.names = find_batches(project.dataset, self.params, options)
         self.device = pick_device(self.params.train.device)
         self.tracks: list[Track] = []
@@ -140,12 +140,21 @@ class Replayer:
             for track in self.tracks
         ]
         if len(self._made) > 1:
-            steps, draws = best_in_hindsight(self.tracks[0].steps, self._ages, *how)
+            steps, draws = best_in_hindsight(
+                self.tracks[0].steps, self._ages, self.params.metrics[self.metric], how[1]
+            )
             outcomes.append(summarize(HINDSIGHT, steps, draws, 0.0, uncounted, *how))
         names = tuple(step.batch for step in outcomes[0].steps)
         ages = tuple(aged for aged in self._ages if aged.batch in names)
         found = Replay(
-            *how, names, tuple(self.held), uncounted, dict(self.left_out), tuple(outcomes), ages
+            *how,
+            names,
+            tuple(self.held),
+            uncounted,
+            dict(self.left_out),
+            tuple(outcomes),
+            ages,
+            self.params.metrics,
         )
         gains = [found.gain(outcome, outcomes[0]) for outcome in outcomes]
         pairs = zip(outcomes, gains, strict=True)
@@ -239,8 +248,8 @@ class Replayer:
             champion.candidate.model,
             self.params.evaluate,
         )
-        form = weighted(
-            self.metric, model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
+        form = self.params.metrics[self.metric].weighted(
+            model.encoder.transform_label(rows[LABEL]), model.predict_rows(rows)
         )
         # All models meet the same resampled days of a batch; each batch draws its own
         seed = self.params.sweep.first_seed + self.names.index(name)
@@ -280,7 +289,9 @@ class Replayer:
             for fact in track.champion.facts
         ]
         windows = [monitor.window_of(fact, self.metric) for fact in facts if not fact["answered"]]
-        decision = decide_retraining(windows, self._champion_state(track), self.params.retrain)
+        decision = decide_retraining(
+            windows, self._champion_state(track), self.params.retrain, self.params.metrics
+        )
         return decision.action, " ".join(decision.reasons)
 
     def _champion_state(self, track: Track) -> ChampionState:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, Estimate, interval
+from evergreen.evaluation.intervals import Estimate, interval
+from evergreen.metrics.metric import Metric
 from evergreen.replay.outcome import NOTHING, PROMOTED, TRAINED, Aged, PolicyOutcome, Step
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -52,13 +53,12 @@ def summarize(
 
 
 def best_in_hindsight(
-    steps: Sequence[Step], ages: Sequence[Aged], metric: str, confidence: float
+    steps: Sequence[Step], ages: Sequence[Aged], metric: Metric, confidence: float
 ) -> tuple[list[Step], list[Array]]:
     """Return for each of `steps` the best of all champions made before its batch, and its draws."""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
 
     def score(aged: Aged) -> float:
-        return sign * aged.value if np.isfinite(aged.value) else -np.inf
+        return metric.sign * aged.value if np.isfinite(aged.value) else -np.inf
 
     best = [max((aged for aged in ages if aged.batch == step.batch), key=score) for step in steps]
     found = [

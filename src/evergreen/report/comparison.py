@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.decision import Decision
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, OF_CURVES, measure
+from evergreen.metrics.metric import Metric, Metrics
+from evergreen.metrics.table import LIBRARY, OF_CURVES
 from evergreen.promotion.compare import Comparison
 from evergreen.promotion.evidence import Judged
 from evergreen.report.curves import (
@@ -34,20 +35,26 @@ LETTERS, MOST_LINES = 165, 3  # of a sentence in the list of rules
 
 
 def draw_comparison(
-    judged: Judged, decision: Decision, title: str, path: Path, classes: Sequence[str] = ()
+    judged: Judged,
+    decision: Decision,
+    title: str,
+    path: Path,
+    classes: Sequence[str] = (),
+    metrics: Metrics = LIBRARY,
 ) -> Path:
     """Draw the evidence of the gate, so that a person understands its decision.
 
     `classes`: names of the classes, by code.
     """
     found, gate = judged.evidence.comparison, decision.evidence["gate"]
-    packaged = {name: measure(found.task, judged.y, p) for name, p in judged.predictions.items()}
+    metric, said = metrics[found.metric], judged.predictions
+    packaged = {name: metrics.measure(found.task, judged.y, p) for name, p in said.items()}
     top: list[Panel] = [
-        lambda axes: draw_gains(axes, found, decision),
-        lambda axes: _seeds(axes, found, packaged),
+        lambda axes: draw_gains(axes, found, decision, metrics),
+        lambda axes: _seeds(axes, found, packaged, metric),
     ]
     if found.models:
-        top.insert(1, lambda axes: draw_slices(axes, found, gate["slice_margin"]))
+        top.insert(1, lambda axes: draw_slices(axes, found, gate["slice_margin"], metric))
     bottom = [*_curves(judged, packaged, classes), lambda axes: _calibration(axes, judged)]
     lines = _lines(decision)
     heights = (4.9 if found.models else 3.6, 3.9, 0.19 * (len(lines) + 3))
@@ -73,7 +80,9 @@ def _grid(top: int, bottom: int) -> str:
 # --------------------------------------------------------------------------------------------------
 
 
-def _seeds(axes: Axes, found: Comparison, packaged: Mapping[str, Mapping[str, float]]) -> None:
+def _seeds(
+    axes: Axes, found: Comparison, packaged: Mapping[str, Mapping[str, float]], metric: Metric
+) -> None:
     """Draw each seed's model as a point, their mean as a line, the packaged model as a diamond."""
     sides = [name for name in SIDES if name in found.by_seed]
     for at, name in enumerate(sides):
@@ -94,7 +103,7 @@ def _seeds(axes: Axes, found: Comparison, packaged: Mapping[str, Mapping[str, fl
         range(len(sides)), [f"{name}\nseeds: {len(found.by_seed[name])}" for name in sides]
     )
     axes.set(xlim=(-0.5, len(sides) - 0.3), ylabel=f"{found.metric}, better is up")
-    if found.metric in LOWER_IS_BETTER:
+    if metric.lower_is_better:
         axes.invert_yaxis()
     axes.set_title("Seeds (●), packaged model (◆)")
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.decision import Decision
-from evergreen.evaluation.metrics import LOWER_IS_BETTER
+from evergreen.metrics.metric import Metric, Metrics
 from evergreen.promotion.compare import Comparison, Difference
+from evergreen.promotion.gate import unit_of
 from evergreen.report.panels import AMBER, DARK, GREEN, GREY, LEAF, RED, draw_interval
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Row:
     """A gain to be drawn: its name, its metric, the gate's rule about it, and that rule's bound."""
 
     name: str
-    metric: str
+    metric: Metric
     gain: Difference
     rule: str
     bound: float = 0.0
@@ -44,12 +45,12 @@ def one_line(words: str, most: int) -> str:
     )
 
 
-def draw_gains(axes: Axes, found: Comparison, decision: Decision) -> None:
+def draw_gains(axes: Axes, found: Comparison, decision: Decision, metrics: Metrics) -> None:
     """Draw the gain in each metric beside the champion.
 
     Without a champion draw the gain in the metric that decides beside the baselines.
     """
-    rows = [*(_beside_champion(found, decision) if found.models else _beside_baselines(found))]
+    rows = [*_rows(found, decision, metrics)]
     broken = {rule["name"] for rule in decision.rules if not rule["met"]}
     for at, row in enumerate(rows):
         _gain(axes, at, row, RED if row.rule in broken else GREEN)
@@ -57,7 +58,7 @@ def draw_gains(axes: Axes, found: Comparison, decision: Decision) -> None:
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set(
         ylim=(max(len(rows), 3) + 0.2, -0.8),
-        xlabel=_unit({row.metric for row in rows}, bool(found.models)),
+        xlabel=_unit([row.metric for row in rows], bool(found.models)),
     )
     axes.set_title(f"Gain, {found.rows:,} rows: green passes, red does not")
     axes.locator_params(axis="x", nbins=6)
@@ -69,19 +70,25 @@ def draw_gains(axes: Axes, found: Comparison, decision: Decision) -> None:
         legend.get_frame().set(facecolor="white", edgecolor="none", alpha=1)
 
 
-def _beside_champion(found: Comparison, decision: Decision) -> Iterator[Row]:
-    gate, metric = decision.evidence["gate"], found.metric
+def _rows(found: Comparison, decision: Decision, metrics: Metrics) -> Iterator[Row]:
+    if found.models:
+        return _beside_champion(found, decision, metrics)
+    return _beside_baselines(found, metrics[found.metric])
+
+
+def _beside_champion(found: Comparison, decision: Decision, metrics: Metrics) -> Iterator[Row]:
+    gate, name, metric = decision.evidence["gate"], found.metric, metrics[found.metric]
     assert found.models
-    yield Row(f"{metric}\ndecides", metric, found.whole[metric], "better", gate["min_gain"], LEAST)
-    yield Row(f"{metric}\nas packaged", metric, found.models, "no worse", -gate["margin"], "margin")
+    yield Row(f"{name}\ndecides", metric, found.whole[name], "better", gate["min_gain"], LEAST)
+    yield Row(f"{name}\nas packaged", metric, found.models, "no worse", -gate["margin"], "margin")
     for name, gain in found.whole.items():
-        if name != metric:
-            yield Row(name, name, gain, f"no worse in {name}", -gate["margin"], "margin")
+        if name != found.metric:
+            yield Row(name, metrics[name], gain, f"no worse in {name}", -gate["margin"], "margin")
 
 
-def _beside_baselines(found: Comparison) -> Iterator[Row]:
+def _beside_baselines(found: Comparison, metric: Metric) -> Iterator[Row]:
     for name, gain in found.baselines.items():
-        yield Row(f"{found.metric}\nbeside {name}", found.metric, gain, f"baseline {name}")
+        yield Row(f"{found.metric}\nbeside {name}", metric, gain, f"baseline {name}")
 
 
 def _gain(axes: Axes, at: int, row: Row, colour: str) -> None:
@@ -108,24 +115,21 @@ def _from_to(gain: Difference) -> str:
     return f"{format_number(gain.champion)} → {format_number(gain.challenger)}"
 
 
-def _hundredths(metric: str, gain: Difference) -> Edges:
+def _hundredths(metric: Metric, gain: Difference) -> Edges:
     """Return the gain in hundredths of the unit of the gate's bounds; NaN where that is 0."""
-    unit = _counted_in(metric, gain)
+    unit = unit_of(metric, gain)
     low, value, high = (
         100 * edge / unit if unit else float("nan") for edge in (gain.low, gain.value, gain.high)
     )
     return low, value, high
 
 
-def _counted_in(metric: str, gain: Difference) -> float:
-    return gain.champion if metric in LOWER_IS_BETTER else 1.0
-
-
-def _unit(metrics: set[str], champion: bool = True) -> str:
-    errors, other = metrics & set(LOWER_IS_BETTER), "champion" if champion else "baseline"
+def _unit(metrics: Sequence[Metric], champion: bool = True) -> str:
+    other, relative = "champion" if champion else "baseline", [m for m in metrics if m.is_relative]
+    what = "errors" if all(metric.lower_is_better for metric in relative) else "others"
     told = [
-        *(["points of 0.01"] if metrics - errors else []),
-        *([f"errors in % of the {other}'s"] if errors else []),
+        *(["points of 0.01"] if len(relative) < len(metrics) else []),
+        *([f"{what} in % of the {other}'s"] if relative else []),
     ]
     return f"gain, more is better\n({'; '.join(told)})" if told else "nothing to compare with"
 
@@ -140,22 +144,22 @@ def format_number(value: float, sign: str = "") -> str:
     return format(value, sign + kind)
 
 
-def draw_slices(axes: Axes, found: Comparison, margin: float | None) -> None:
+def draw_slices(axes: Axes, found: Comparison, margin: float | None, metric: Metric) -> None:
     """Draw the gain in each slice that can be judged, the lowest first."""
     judged = {
         name: gain for name, gain in found.slices.items() if gain and not isnan(gain.champion)
     }
-    gains = {name: _hundredths(found.metric, gain) for name, gain in judged.items()}
+    gains = {name: _hundredths(metric, gain) for name, gain in judged.items()}
     known = sorted(gains, key=lambda name: gains[name][1] if isfinite(gains[name][1]) else -inf)
     shown = _outermost(known)
     for at, name in shown.items():
-        _slice(axes, at, gains[name], judged[name], _slice_kind(found.metric, judged[name], margin))
-    _slice_lines(axes, found, margin)
+        _slice(axes, at, gains[name], judged[name], _slice_kind(metric, judged[name], margin))
+    _slice_lines(axes, found, margin, metric)
     names = {at: one_line(name, 24) for at, name in shown.items()}
     if len(shown) < len(known):
         names[MOST_SLICES // 2] = f"… {len(known) - len(shown)} between"
     axes.set_yticks(list(names), list(names.values()), fontsize=8)
-    axes.set(ylim=(max([*names, 5]) + 0.6, -0.6), xlabel=_unit({found.metric}))
+    axes.set(ylim=(max([*names, 5]) + 0.6, -0.6), xlabel=_unit([metric]))
     axes.set_xlim(
         _narrow([gains[name] for name in shown.values()], axes.get_xlim(), 100 * (margin or 0))
     )
@@ -171,11 +175,9 @@ def _outermost(names: Sequence[str]) -> dict[int, str]:
     return dict(enumerate(names[:half])) | dict(enumerate(names[-half:], half + 1))
 
 
-def _slice_kind(metric: str, gain: Difference, margin: float | None) -> str:
+def _slice_kind(metric: Metric, gain: Difference, margin: float | None) -> str:
     """Return how the gate judges a slice: what is not a number is beyond the margin."""
-    if margin is not None and not (
-        gain.value >= -margin * _counted_in(metric, gain) or gain.high >= 0
-    ):
+    if margin is not None and not (gain.value >= -margin * unit_of(metric, gain) or gain.high >= 0):
         return "beyond the margin"
     return "worse" if gain.high < 0 else "better" if gain.low > 0 else "within the noise"
 
@@ -195,9 +197,9 @@ def _slice(axes: Axes, at: int, edges: Edges, gain: Difference, kind: str) -> No
     )
 
 
-def _slice_lines(axes: Axes, found: Comparison, margin: float | None) -> None:
+def _slice_lines(axes: Axes, found: Comparison, margin: float | None, metric: Metric) -> None:
     axes.axvline(0, color=DARK, lw=0.8, zorder=0)
-    _, overall, _ = _hundredths(found.metric, found.whole[found.metric])
+    _, overall, _ = _hundredths(metric, found.whole[found.metric])
     axes.axvline(overall, color=LEAF, lw=1.5, zorder=0, label="all rows")
     if margin is not None:
         axes.axvline(-100 * margin, color=RED, lw=1.2, ls="--", zorder=0, label="margin")

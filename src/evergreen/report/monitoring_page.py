@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER
 from evergreen.files import write_whole
 from evergreen.project import Project
 from evergreen.report.chart import Chart, draw_chart, shorten
@@ -47,6 +46,7 @@ class Story:
     seen: Sequence[Mapping[str, Any]] = field(repr=False)
     decisions: Sequence[tuple[str, str, str]] = field(repr=False)
     marks: Mapping[str, Sequence[str]] = field(repr=False)
+    lower_is_better: bool = False
 
 
 def write_monitoring_page(project: Project, story: Story) -> Path:
@@ -75,7 +75,7 @@ def monitoring_page(story: Story) -> str:
         figures=_figures(story, seen),
         metric=story.metric,
         version=story.version,
-        better="lower" if story.metric in LOWER_IS_BETTER else "higher",
+        better="lower" if story.lower_is_better else "higher",
         seen=seen,
         chart=_chart(story, seen) if seen else None,
         columns=_columns(seen),

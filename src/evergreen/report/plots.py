@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evergreen.evaluation.evaluate import MODEL, Evaluation
-from evergreen.evaluation.metrics import LOWER_IS_BETTER, OF_CURVES
 from evergreen.finding import count
+from evergreen.metrics.metric import Metrics
+from evergreen.metrics.table import LIBRARY, OF_CURVES
 from evergreen.report.curves import (
     PlottedModel,
     draw_calibration,
@@ -46,6 +47,7 @@ def draw_result(
     title: str,
     path: Path,
     learner: str = XGBOOST,
+    metrics: Metrics = LIBRARY,
 ) -> Path:
     """Draw the result: against the baselines, over the seeds, while learning, by feature.
 
@@ -55,7 +57,7 @@ def draw_result(
     loss = find_learner(learner).LOSSES[evaluation.task]
     chosen = [each for each in trained if each.seed in evaluation.chosen] or trained
     panels: list[Panel] = [
-        lambda axes: _against_baselines(axes, evaluation),
+        lambda axes: _against_baselines(axes, evaluation, metrics),
         lambda axes: _over_seeds(axes, evaluation, seeds),
         lambda axes: _learning(axes, trained, chosen, loss),
         lambda axes: _importance(axes, importance),
@@ -87,7 +89,7 @@ def feature_gain(
     return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
 
-def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
+def _against_baselines(axes: Axes, evaluation: Evaluation, known: Metrics) -> None:
     models = [name for name in (MODEL, "linear", "constant") if name in evaluation.estimates]
     metrics = list(evaluation.estimates[MODEL])
     for row, metric in enumerate(metrics):
@@ -109,7 +111,7 @@ def _against_baselines(axes: Axes, evaluation: Evaluation) -> None:
                 f"{estimate.value:.3f}", (1.06, y), fontsize=8, va="center", color=TEXTS[name]
             )
     axes.set(xlim=(-0.05, 1.22), ylim=(len(metrics) - 0.5, -0.6), xticks=[])
-    arrows = ["← better" if name in LOWER_IS_BETTER else "better →" for name in metrics]
+    arrows = ["← better" if known[name].lower_is_better else "better →" for name in metrics]
     axes.set_yticks(
         range(len(metrics)),
         [f"{name}\n{arrow}" for name, arrow in zip(metrics, arrows, strict=True)],

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.evaluation.metrics import LOWER_IS_BETTER
 from evergreen.replay.outcome import (
     HELD,
     HINDSIGHT,
@@ -171,7 +170,7 @@ def _metric(axes: Axes, found: Replay) -> None:
     axes.plot([], [], "D", color=DARK, ms=8, mec="white", label="first batch of a new champion")
     _batches(axes, found, names=True)
     axes.set_ylabel(f"{found.metric}, better is up")
-    if found.metric in LOWER_IS_BETTER:
+    if found.metrics[found.metric].lower_is_better:
         axes.invert_yaxis()
     axes.set_title(
         "Each batch as its champion met it, before any retraining; "

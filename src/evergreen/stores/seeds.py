@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evergreen.evaluation.metrics import METRICS
 from evergreen.files import sha256_of
 from evergreen.stores.tracking import Tracker
 from evergreen.training.learner import XGBOOST, Trained, find_learner
@@ -45,7 +44,7 @@ class Seeds:
             if trained is None:
                 continue
             if run.data.tags.get(PARENT) != parent:
-                known = METRICS[self.tracker.params.task]
+                known = self.tracker.params.metrics.of(self.tracker.params.task)
                 metrics = {k: v for k, v in run.data.metrics.items() if k in known}
                 self.record(parent, trained, metrics, fingerprint, role, reused_from=run_id)
             return trained

@@ -108,7 +108,8 @@ def sweep_fingerprint(data: str, params: Params, device: str) -> str:
         for section in (params.evaluate, params.leaks, params.bias, params.gate)
     ]
     how = (params.sweep.model, params.tracking.model, params.train.refit, gates)
-    return sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE)
+    own = [params.extensions.code] if params.extensions.code else []
+    return sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE, *own)
 
 
 def share_cores(params: SweepParams, cores: int, device: str) -> Slots:

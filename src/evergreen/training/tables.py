@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evergreen.params import Task
+from evergreen.metrics.metric import Task
 
 if TYPE_CHECKING:
     from evergreen.features.encoder import Encoder

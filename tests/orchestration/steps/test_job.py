@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import begin, git
+from conftest import begin, git, settings_of
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import disable_run_logger
@@ -165,7 +165,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "params.yaml").write_text("sweep: {seeds: 4}\n")
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.chdir(tmp_path)
-    return Project(tmp_path)
+    return settings_of(tmp_path)
 
 
 def test_a_job_is_that_of_the_working_directory_with_some_parameters_replaced(

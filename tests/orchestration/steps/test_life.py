@@ -141,7 +141,7 @@ def test_a_decision_that_is_tried_again_promotes_once(
     monkeypatch.setattr(life, "create_markdown_artifact", lambda *_, **__: None)
     monkeypatch.setattr("evergreen.features.split.Split.read", lambda _: split)
     monkeypatch.setattr(
-        "evergreen.report.comparison.draw_comparison", lambda *_: tmp_path / "picture.png"
+        "evergreen.report.comparison.draw_comparison", lambda *_, **__: tmp_path / "picture.png"
     )
     monkeypatch.setattr(Job, "registry", property(lambda _: Half()))
     artifacts = SimpleNamespace(attach=lambda *_: None)

@@ -14,7 +14,7 @@ from prefect.logging import disable_run_logger
 
 from evergreen.decision import Decision
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.ingest.manifest import Manifest
 from evergreen.orchestration.steps import monitoring
 from evergreen.orchestration.steps.job import Job
@@ -162,7 +162,7 @@ def test_the_policy_is_told_of_retrainings_and_new_rows(
     monkeypatch.setattr(Job, "runs", property(lambda _: runs))
     monkeypatch.setattr(monitoring, "decide_retraining", lambda *given: told.append(given))
     decide(job, watched(Journal()), [seen("2013-04"), seen("2013-05", answered=True)])
-    ((windows, life, params),) = told
+    ((windows, life, params, metrics),) = told
     # The labels of the other came with another batch
     assert [one.batch for one in windows] == ["2013-04"]
     assert life.retrainings == (datetime.fromisoformat("2013-03-28 00:00:00"),)
@@ -171,7 +171,7 @@ def test_the_policy_is_told_of_retrainings_and_new_rows(
         3000,
         2000,
     )
-    assert params == job.params.retrain
+    assert (params, metrics) == (job.params.retrain, job.params.metrics)
 
 
 class Registry:

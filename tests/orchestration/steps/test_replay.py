@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.evaluation.metrics import Estimate
+from evergreen.evaluation.intervals import Estimate
 from evergreen.orchestration.server import tag_of
 from evergreen.orchestration.steps import job
 from evergreen.orchestration.steps import replay as tasks

@@ -106,15 +106,24 @@ def prepare(run: Run) -> Any:
     from evergreen.features.prepare import prepare as make
     from evergreen.features.prepare import stale
     from evergreen.ingest.manifest import Manifest
-    from evergreen.quality.held_batches import check_accepted, describe_held, find_held
+    from evergreen.quality.held_batches import (
+        check_accepted,
+        describe_held,
+        find_held,
+        read_held,
+    )
 
     job, run.steps["prepare"] = run.job, "skipped"
     check_accepted(job.params.drift, Manifest(job.project.raw).entries)
+    before = read_held(Manifest(job.project.features))
     work = partial(make, job.project, job.dataset, job.params, find_held)
     done = run_step(job.project, job.params, "prepare", work, stale)
     held = describe_held(Manifest(job.project.features))
     for told in held:
         get_run_logger().warning("held back: %s", told)
+    for batch, columns in read_held(Manifest(job.project.features)).items():
+        if batch not in before:
+            job.notify("held back", batch=batch, says=columns.values())
     if done is None:
         return skipped("unchanged since it was prepared")
     run.steps["prepare"] = "done"

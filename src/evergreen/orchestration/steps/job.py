@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,8 @@ from prefect.states import Completed
 from evergreen import params as parameters
 from evergreen.dataset import Dataset
 from evergreen.errors import BusyError, explain
+from evergreen.extensions import What
+from evergreen.orchestration.notify import describe, notify
 from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
 from evergreen.params import Params
 from evergreen.project import Project
@@ -52,6 +54,7 @@ class Job:
         """Return the job of the project around the working directory, some parameters replaced."""
         project = Project.find()
         params = parameters.load(project.params).override(**sections)
+        params = params.choosing_from(project.extensions)
         return cls(project, params, Tracker(project, params))
 
     def note_commit(self) -> None:
@@ -77,7 +80,17 @@ class Job:
             with waiting(self.project, name=name):
                 stack.enter_context(self.project.lock(PATIENCE if deployment.id else 0))
             stack.enter_context(holding(self.project))
-            yield
+            try:
+                yield
+            except Exception as error:
+                self.notify("failed", says=(describe(error),))
+                raise
+
+    def notify(
+        self, what: What, *, version: str = "", batch: str = "", says: Iterable[str] = ()
+    ) -> None:
+        """Tell the project's notifiers what happened."""
+        notify(self.params, self.project.stores, what, version=version, batch=batch, says=says)
 
     @property
     def dataset(self) -> Dataset:

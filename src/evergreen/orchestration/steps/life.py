@@ -15,6 +15,7 @@ from prefect.runtime import deployment
 from pydantic import Field
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
+from evergreen.extensions import What
 from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, waiting
 from evergreen.orchestration.steps.models import linear_of, trees_of
 from evergreen.orchestration.steps.shown import create_markdown_artifact
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from evergreen.orchestration.steps.run import Training
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
+TOLD: dict[str, What] = {PROMOTE: "promoted", REFUSE: "refused", ASK: "waits for approval"}
 
 
 class Approval(RunInput):
@@ -148,13 +150,14 @@ def settle(run: Training) -> tuple[Registered, Decision]:
 
     job, run_id, registered, judged = run.job, run.run_id, run.registered, run.judged
     assert registered
-    decision = decide(judged.evidence, job.params.gate)
+    decision = decide(judged.evidence, job.params.gate, job.params.extensions)
     number = registered.version
     job.finish_cut()  # where this task is tried again
     held = job.registry.aliases().get(CHAMPION)
     title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
     judging = Split.read(job.project.features / "split.json").judging_rows()
-    files = [draw_comparison(judged, decision, title, job.project.reports / "comparison.png")]
+    path = job.project.reports / "comparison.png"
+    files = [draw_comparison(judged, decision, title, path, metrics=job.params.metrics)]
     job.artifacts.attach(run_id, files)
     if held == number:
         get_run_logger().info("version %s is the champion by now", number)
@@ -171,12 +174,29 @@ def settle(run: Training) -> tuple[Registered, Decision]:
         get_run_logger().info("%s: %s", decision.action, reason)
     now = job.registry.registered(number)
     show_links(job, run_id, now)
+    add_own_reports(run, number, decision)
+    job.notify(TOLD[decision.action], version=number, says=decision.reasons)
     return now, decision
+
+
+def add_own_reports(run: Training, number: str, decision: Decision) -> None:
+    """Write the project's own reports of a version, and keep them with the run."""
+    from evergreen.features.split import Split, read_part
+    from evergreen.orchestration.own_reports import write_own
+    from evergreen.report.finished import Finished
+
+    job, judged = run.job, run.judged
+    if not job.params.extensions.reports:
+        return
+    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
+    known = job.registry.versions.open(number), rows, judged, decision
+    files = write_own(Finished(job.project, job.params, run.run_id, number, *known))
+    job.artifacts.attach(run.run_id, files)
 
 
 def passes(job: Job, judged: Judged) -> bool:
     """Return whether the gate lets what was judged pass, so that it is worth a refit."""
-    return decide(judged.evidence, job.params.gate).action != REFUSE
+    return decide(judged.evidence, job.params.gate, job.params.extensions).action != REFUSE
 
 
 def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> Registered:
@@ -201,6 +221,7 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
         return registered
     with job.project.lock(PATIENCE):  # the next run may have begun meanwhile
         job.registry.promote(number, before, approved(decision, said.reason))
+    job.notify("promoted", version=number, says=approved(decision, said.reason).reasons)
     return job.registry.registered(number)
 
 

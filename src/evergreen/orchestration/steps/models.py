@@ -76,11 +76,10 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 def plan(job: Job) -> Plan:
     """Close what a killed run left open, and see what is to be trained."""
-    from evergreen.evaluation.metrics import pick_metric
     from evergreen.training.device import count_cores, pick_device
 
     # A wrong one is told before anything is trained
-    pick_metric(job.params.gate.metric, job.params.task)
+    job.params.metrics.pick(job.params.gate.metric, job.params.task)
     for run_id in job.runs.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
     device = pick_device(job.params.train.device)
@@ -170,21 +169,20 @@ def evaluate(run: Training) -> Evaluation:
     """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels."""
     from evergreen.evaluation.baselines import predict_baselines
     from evergreen.evaluation.evaluate import evaluate as judge
-    from evergreen.evaluation.metrics import LOWER_IS_BETTER, METRICS
+    from evergreen.metrics.table import LIBRARY
     from evergreen.quality.bias import check_bias
     from evergreen.report.plots import draw_curves, draw_result, feature_gain
     from evergreen.training.sweep import choose
 
     job, tables, seeds = run.job, run.tables, run.seeds
     boosters = {one.trained.seed: one.trained.booster for one in seeds}
-    loss = next(name for name in METRICS[tables.task] if name in LOWER_IS_BETTER)
+    loss = LIBRARY.loss(tables.task)
     losses = {one.trained.seed: one.metrics[loss] for one in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear)
     learner = job.params.train.learner
-    evaluation = judge(
-        tables, chosen, [one.metrics for one in seeds], baselines, job.params.evaluate, learner
-    )
+    how = job.params.evaluate, learner, job.params.metrics
+    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, *how)
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
     parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
@@ -192,7 +190,7 @@ def evaluate(run: Training) -> Evaluation:
     curves = curves_of(run.search, seeds)
     files = [
         draw_result(
-            evaluation, list(boosters), curves, gain, title, reports / "result.png", learner
+            evaluation, list(boosters), curves, gain, title, reports / "result.png", *how[1:]
         ),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]

@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from evergreen import recipes
 from evergreen.decision import RETRAIN, ROLL_BACK, Decision
 from evergreen.errors import InputError
-from evergreen.evaluation.metrics import METRICS, Estimate, pick_metric
+from evergreen.evaluation.intervals import Estimate
 from evergreen.features.definition import Definition
 from evergreen.features.keys import key_columns
 from evergreen.features.split import LABEL, TIME, Split
@@ -107,8 +107,9 @@ def know_champion(job: Job) -> Watched | None:
         live, model, held_out, features, there, holdout, job.params, auc, own
     )
     # Another task may be wanted by now
-    of_task = job.params.gate.metric in METRICS[model.encoder.task]
-    metric = pick_metric(job.params.gate.metric if of_task else None, model.encoder.task)
+    metrics, task = job.params.metrics, model.encoder.task
+    wanted = metrics.pick(job.params.gate.metric, job.params.task)
+    metric = metrics.pick(wanted if wanted in metrics.of(task) else None, task)
     if metric not in reference.expected:
         raise InputError(
             f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
@@ -146,7 +147,8 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
     params = [
         getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")
     ]
-    how = (params, watched.reference.version, recipes.WATCH)
+    own = [job.params.extensions.code] if job.params.extensions.code else []
+    how = (params, watched.reference.version, recipes.WATCH, *own)
     features, newest = Manifest(job.project.features), watched.newest
     held = read_held(features)
     later = {
@@ -195,6 +197,8 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     get_run_logger().info("%s: %s", one.name, seen.drift.says)
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
+    if decision.action == RETRAIN:
+        job.notify("drifted", version=version, batch=one.name, says=decision.reasons)
     _show(seen, decision)
     return decision
 
@@ -268,7 +272,7 @@ def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> De
     retrainings = [datetime.fromisoformat(end) for end in trained]
     life = monitor.champion_state(watched.reference, metric, retrainings, features)
     windows = [monitor.window_of(one, metric) for one in facts if not one["answered"]]
-    return decide_retraining(windows, life, job.params.retrain)
+    return decide_retraining(windows, life, job.params.retrain, job.params.metrics)
 
 
 @task(name="look back", task_run_name="look back", **ONCE)
@@ -309,6 +313,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
         job.registry.rollback(
             f"by evidence of {', '.join(batches)}: {' '.join(decision.reasons)}", before
         )
+        job.notify("rolled back", version=before, batch=batches[-1], says=decision.reasons)
     create_markdown_artifact(
         decision.as_markdown(), key="rollback", description="This champion beside the one before"
     )
@@ -397,6 +402,7 @@ def write_page(job: Job, watched: Watched) -> Path:
         seen,
         decided,
         marks,
+        job.params.metrics[watched.metric].lower_is_better,
     )
     path = write_monitoring_page(job.project, story)
     if entries:

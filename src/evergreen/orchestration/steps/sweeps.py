@@ -129,7 +129,8 @@ def train(
 
     def measure(one: Trained) -> dict[str, float]:
         judged = sweep.role == JUDGED
-        return measure_seed(sweep.tables, one.booster, sweep.params.train.learner) if judged else {}
+        how = sweep.params.train.learner, sweep.params.metrics
+        return measure_seed(sweep.tables, one.booster, *how) if judged else {}
 
     if known is not None:
         return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evergreen.evaluation.expected import Expected
-from evergreen.evaluation.metrics import TABLE, measure
+from evergreen.metrics.expected import Expected
+from evergreen.metrics.table import LIBRARY
 
 ROWS, DRAWS = 200, 150
 
@@ -31,7 +31,7 @@ def draw(task: str) -> tuple[Any, Any, list[Any]]:
 def measured(task: str) -> list[dict[str, float]]:
     """The metrics of these predictions by each of the labels."""
     p, _, labels = draw(task)
-    return [measure(task, y, p) for y in labels]
+    return [LIBRARY.measure(task, y, p) for y in labels]
 
 
 def value_of(found: Expected) -> float:
@@ -42,7 +42,7 @@ def value_of(found: Expected) -> float:
 def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
     p, chance, _ = draw(task)
     drawn = measured(task)
-    for name, metric in TABLE[task].items():
+    for name, metric in LIBRARY.of(task).items():
         found = metric.expected(p, chance)
         assert (found is None) == (name == "balanced_accuracy")
         if found:
@@ -55,7 +55,7 @@ def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
 @pytest.mark.parametrize("name", ["log_loss", "brier"])
 def test_its_noise_is_that_of_the_labels(name: str) -> None:
     p, chance, _ = draw("binary")
-    found = TABLE["binary"][name].expected(p, chance)
+    found = LIBRARY[name].expected(p, chance)
     assert found
     spread = np.std([one[name] for one in measured("binary")])
     assert np.sqrt(found.noise[0, 0]) / ROWS == pytest.approx(spread, rel=0.2)
@@ -63,6 +63,6 @@ def test_its_noise_is_that_of_the_labels(name: str) -> None:
 
 def test_a_class_that_was_never_seen_to_happen_goes_by_its_own_probability() -> None:
     p, chance, _ = draw("multiclass")
-    found = TABLE["multiclass"]["accuracy"].expected(p, np.zeros_like(chance))
+    found = LIBRARY["accuracy"].expected(p, np.zeros_like(chance))
     assert found
     assert value_of(found) == pytest.approx(p.max(axis=1).mean())

@@ -1,0 +1,57 @@
+"""Notify: tell the project's notifiers what happened; whatever they do, the run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Thread
+
+from prefect.logging import get_run_logger
+
+from evergreen.errors import explain, log_traceback
+from evergreen.extensions import Event, Notifier, What, name_of
+from evergreen.params import Params
+from evergreen.redact import redact
+
+PATIENCE = 30.0  # seconds that a notifier may take: a server that does not answer holds no run up
+
+
+def notify(
+    params: Params, stores: Path, what: What, *, version: str = "", batch: str = "",
+    says: Iterable[str] = (),
+) -> None:  # fmt: skip
+    """Tell each notifier of an event, without secrets; one that fails is said, and logged in `stores`."""
+    told = tuple(redact(said) for said in says)
+    event = Event(what, params.tracking.model, version, batch, told)
+    for notifier in params.extensions.notifiers:
+        if error := _tell(notifier, event):
+            log_traceback(error, stores)
+            get_run_logger().warning(
+                "the notifier %s of extensions.py failed (%s): the run goes on",
+                name_of(notifier),
+                describe(error),
+            )
+
+
+def describe(error: BaseException) -> str:
+    """Return what an error says in a line, without secrets."""
+    said = explain(error)
+    return str(said) if said else redact(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _tell(notifier: Notifier, event: Event) -> BaseException | None:
+    """Return what a notifier failed with, None where it did not."""
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            notifier(event)
+        except BaseException as error:  # also SystemExit: it is no part of the run
+            failed.append(error)
+
+    thread = Thread(target=work, daemon=True, name=name_of(notifier))
+    thread.start()
+    thread.join(PATIENCE)
+    if thread.is_alive():
+        return TimeoutError(f"it took more than {PATIENCE:g} seconds")
+    return failed[0] if failed else None

@@ -1,0 +1,140 @@
+"""A project with a champion that adds all that can be added: each reaches every command, and what is gone is told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from cars import DATASET, EXPECTATIONS, drive, table
+from conftest import ROOT, SMALL, copy_project
+from forking import Forks
+
+from evergreen import params
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
+
+pytestmark = pytest.mark.slow
+SOURCE = """
+from pathlib import Path
+
+import polars as pl
+
+INBOX = Path(__file__).parents[3] / "inbox"
+
+
+def batches():
+    return [path.stem for path in INBOX.glob("*.parquet")]
+
+
+def origin():
+    return "the inbox of cars"
+
+
+def read(name):
+    return pl.read_parquet(INBOX / f"{name}.parquet")
+"""
+EXTENSIONS = (ROOT / "docs" / "extensions.md").read_text()
+COMMANDS = ("monitor", "score ../asked.parquet", "run", "history", "status")
+
+
+def snippet(about: str) -> str:
+    """The code below a title of the page."""
+    found = re.search(rf"^\*\*{about}.*?```python\n(.*?)```", EXTENSIONS, re.MULTILINE | re.DOTALL)
+    assert found, about
+    return found[1]
+
+
+def put(inbox: Path, batch: int) -> None:
+    inbox.mkdir(exist_ok=True)
+    table(batch).write_parquet(inbox / f"cars_{batch}.parquet")
+
+
+def make(folder: Path) -> Project:
+    """A project whose source is a module of its own, and that adds nothing else yet."""
+    root = folder / "project"
+    copy_project(root)
+    package = root / "src" / "late_flights"
+    (package / "dataset.py").write_text(DATASET)
+    (package / "expectations.py").write_text(EXPECTATIONS)
+    (package / "cars.py").write_text(SOURCE)
+    content = Params().model_dump(mode="json", by_alias=True)
+    content |= {"task": "regression", "source": {"kind": "python", "module": "late_flights.cars"}}
+    for section, values in (SMALL | {"sweep": {"seeds": 2, "model": "mean"}}).items():
+        content[section] |= values
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    for batch in range(4):
+        put(folder / "inbox", batch)
+    return Project(root)
+
+
+def extend(project: Project) -> None:
+    """Add all that the page shows, as it stands there."""
+    package, flow = project.root / "src" / "late_flights", project.root / "flows" / "training.py"
+    (package / "extensions.py").write_text(snippet("All of it"))
+    text = flow.read_text().replace(
+        "            decide(run)\n", "            decide(run)\n            publish(run)\n"
+    )
+    before, after = text.split("Seeds = ", 1)
+    flow.write_text(f"{before}{snippet('A step')}\n\nSeeds = {after}")
+    change(project, metric="cost")
+
+
+def change(project: Project, **gate: str | None) -> None:
+    content = yaml.safe_load(project.params.read_text())
+    content["gate"] |= gate
+    project.params.write_text(yaml.safe_dump(content))
+
+
+def test_all_that_is_added_reaches_every_command(
+    tmp_path: Path, prefect_server: str, forks: Forks
+) -> None:
+    project = make(tmp_path)
+    ((_, code, said),) = drive(project.root, prefect_server, forks, "run")
+    assert code == 0, said
+    assert "version 1 is champion" in said, said
+
+    extend(project)
+    put(tmp_path / "inbox", 4)
+    table(5).write_parquet(tmp_path / "asked.parquet")
+    told = drive(project.root, prefect_server, forks, *COMMANDS)
+    for command, code, said in told:
+        print(f"----- {command}: {code}\n{said}")
+        assert "Traceback" not in said, said
+        assert code == 0, said
+
+    registry = Registry(Tracker(project, params.load(project.params)))
+    decided = registry.events.last_decision("2")
+    assert decided
+    evidence = registry.events.evidence(decided)["evidence"]
+    rules = {rule["name"]: rule for rule in evidence["rules"]}
+    assert evidence["comparison"]["metric"] == "cost"
+    assert evidence["comparison"]["whole"]["cost"]["champion"] > 1
+    assert "rows judged it" in rules["enough rows"]["says"]
+    assert {"better", "no worse", "no worse in rmse", "calibration"} < rules.keys()
+    tracker, run_id = registry.tracker, registry.versions.run_of("2")
+    metrics = tracker.client.get_run(run_id).data.metrics
+    assert metrics["cost.low"] < metrics["cost"] < metrics["cost.high"]
+    assert metrics["cost.low"] > 1
+
+    page = (project.reports / "monitoring.html").read_text()
+    assert "How well it does: cost" in page
+    worst = pl.read_csv(project.reports / "worst.csv")
+    assert worst["off"].is_sorted(descending=True)
+    names = {file.path for file in tracker.client.list_artifacts(run_id)}
+    assert {"worst.csv", "comparison.png", "result.png"} <= names
+    events = (project.root / "events.txt").read_text().splitlines()
+    assert any(re.match(r"evergreen version 2 (promoted|refused): ", one) for one in events), events
+    assert (project.root / "published.txt").read_text() == "version 2"
+    assert "publish: version 2 is out" in told[2][2]
+
+    own = project.root / "src" / "late_flights" / "extensions.py"
+    own.write_text("from evergreen import Extensions\n\nextensions = Extensions()\n")
+    for command, code, said in drive(project.root, prefect_server, forks, "monitor", "run"):
+        assert (code, "Traceback" in said) == (1, False), f"{command}: {said}"
+        assert "there is no metric 'cost' for task regression" in said
+        assert "bring it back into extensions.py" in said
