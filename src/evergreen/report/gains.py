@@ -133,10 +133,8 @@ def _unit(metrics: set[str], champion: bool = True) -> str:
 def format_number(value: float, sign: str = "") -> str:
     """Return `value` with as many digits as its size needs; `sign`: "+" to show it always."""
     size = abs(value)
-    if 0 < size < 0.001 or size >= 1e7:
-        kind = ".3g"
-    else:
-        kind = ".4f" if size < 10 else ".2f" if size < 1000 else ",.0f"
+    steps = ((0.001, ".3g"), (10, ".4f"), (1000, ".2f"), (1e7, ",.0f"))
+    kind = next((kind for edge, kind in steps if size < edge), ".3g") if size else ".4f"
     return format(value, sign + kind)
 
 
