@@ -212,7 +212,7 @@ def test_cuda_demanded_in_vain(project: Project, monkeypatch: pytest.MonkeyPatch
     edit(project, "train", device="cuda")
     found = wrong(project)
     assert list(found) == ["device"]
-    assert "train.device is 'cuda' but no NVIDIA GPU answers" in found["device"].advice
+    assert "train.device is 'cuda' but no NVIDIA GPU was found" in found["device"].advice
 
 
 def test_little_room_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

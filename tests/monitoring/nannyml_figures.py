@@ -1,5 +1,8 @@
 """A small data set, and what NannyML estimates on it without labels; kept in nannyml.json.
 
+The later rows are of the same range of scores as the reference, with more of the high ones: beyond
+that range NannyML's isotonic regression goes on with what the last few rows were.
+
 The library does not depend on NannyML, so this runs in an environment of its own:
 
     python3.12 -m venv nannyml && nannyml/bin/pip install nannyml==0.13.1
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 
 KEPT = Path(__file__).with_name("nannyml.json")
-ROWS, SHIFT = 4000, 0.8  # of each part; how far the later rows are from the reference
+ROWS, SHIFT = 4000, 0.8  # of each part; how much more of the later rows have high scores
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -26,7 +29,7 @@ def spread(count: int, step: float) -> Array:
 
 def draw_binary(shift: float = 0.0) -> tuple[Array, Array]:
     """Labels, and predictions that are too sure of themselves, both of shape (rows,)."""
-    score = 3 * (spread(ROWS, 0.6180339887) - 0.5) + shift
+    score = 3 * (spread(ROWS, 0.6180339887) ** (1 / (1 + shift)) - 0.5)
     chance = 1 / (1 + np.exp(-score))
     return (spread(ROWS, 0.7548776662) < chance).astype(float), 1 / (1 + np.exp(-2 * score))
 
@@ -35,7 +38,7 @@ def draw_multiclass(shift: float = 0.0) -> tuple[Array, Array]:
     """Codes of three classes, shape (rows,), and predictions that are too sure, (rows, 3)."""
     steps = (0.8191725134, 0.6710436067, 0.5497004779)
     scores = np.column_stack([2 * spread(ROWS, step) for step in steps])
-    scores[:, 0] += shift
+    scores[:, 0] = 2 * spread(ROWS, steps[0]) ** (1 / (1 + shift))
     chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     sure = np.exp(2 * scores) / np.exp(2 * scores).sum(axis=1, keepdims=True)
     edges = np.cumsum(chances, axis=1)

@@ -104,7 +104,12 @@ CASES: list[tuple[str, list[Window], set[str], str]] = [
         {"no sign"},
         "one more batch with loss is enough",
     ),
-    ("nothing", [window(1, **LOST), *(window(at) for at in (2, 3, 4))], set(), "nothing speaks"),
+    (
+        "nothing",
+        [window(1, **LOST), *(window(at) for at in (2, 3, 4))],
+        set(),
+        "no reason to replace",
+    ),
     (
         "watch",
         [window(1), window(2, **MOVED), window(3, **MOVED)],
@@ -193,5 +198,5 @@ CASES: list[tuple[str, list[Window], set[str], str]] = [
     ("nothing", [window(at, **LOST, unfit=("stale",)) for at in (1, 2, 3)], {"fit"}, "not fit"),
     ("nothing", [], {"new batch"}, "no batch is newer than what the champion, version 3"),
     ("nothing", [window(0, **LOST), window(-1, **LOST)], {"new batch"}, "2 batch(es) end no later"),
-    ("nothing", [window(0, **LOST), window(-1, **LOST), window(1)], set(), "nothing speaks"),
+    ("nothing", [window(0, **LOST), window(-1, **LOST), window(1)], set(), "no reason to replace"),
 ]

@@ -102,7 +102,7 @@ def test_columns_that_go_together_now() -> None:
     assert found.drifted == ()
     assert found.together
     assert found.auc_low > found.auc_margin == pytest.approx(0.52)
-    assert "as a whole its rows can be told from earlier ones" in found.says
+    assert "its rows as a whole differ from earlier ones" in found.says
 
 
 @pytest.mark.usefixtures("no_trees")

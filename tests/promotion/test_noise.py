@@ -9,8 +9,14 @@ import pytest
 from promotion.sides import HOW, draw_labels, draw_side, hits, width
 from scipy.stats import norm, t
 
+from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
-from evergreen.promotion.compare import Array, Rows, Side, difference
+from evergreen.promotion.compare import (
+    Array,
+    Rows,
+    Side,
+    difference,
+)
 from evergreen.promotion.noise import Resampling
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
@@ -175,3 +181,66 @@ def test_the_luck_of_seeds_is_students_t_of_their_mean():
     found = difference(rows, "accuracy", Side(hits(0.6, 500)), Side(members[1], members), how)
     error = np.std(shares, ddof=1) / 2
     assert width(found) == pytest.approx(2 * t.ppf(0.975, 3) * error, rel=0.1)
+
+
+def sides_of(old: tuple[float, ...], new: tuple[float, ...], rows: int) -> tuple[Side, Side]:
+    made = [tuple(hits(share, rows) for share in shares) for shares in (old, new)]
+    return Side(made[0][0], made[0]), Side(made[1][0], made[1])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ((0.70, 0.72, 0.74), (0.71, 0.73, 0.75), 6 / 9),
+        ((0.70, 0.72, 0.74), (0.80, 0.81, 0.82), 1.0),
+        ((0.70, 0.72, 0.74), (0.60, 0.61, 0.62), 0.0),
+        ((0.70, 0.72, 0.74), (0.70, 0.72, 0.74), 0.5),  # ties count half
+        ((0.70, 0.70), (0.60, 0.80), 0.5),
+        ((0.70, 0.70, 0.70, 0.90), (0.80, 0.80), 0.75),
+    ],
+)
+def test_the_probability_is_that_one_seed_beats_another(old, new, expected):
+    """The same rows are right for all, so that resampling them moves no seed past another.
+
+    1,000 draws of a pair of seeds: the standard error is at most 0.016, three of them 0.05.
+    """
+    y = np.zeros(5000)
+    found = difference(
+        Rows("multiclass", y), "accuracy", *sides_of(old, new, 5000), Resampling(1000, 0.95, 0)
+    )
+    assert found
+    assert found.probability == pytest.approx(expected, abs=0.05)
+
+
+def test_the_probability_knows_the_rows_as_well():
+    """100 rows, of which each model has 20 right that the other has wrong, and ten more: z = 10 /
+    sqrt(50) = 1.41.
+    """
+    y = np.zeros(100)
+    old, new = hits(0.4, 100), hits(0.5, 100, start=20)
+    found = difference(
+        Rows("multiclass", y), "accuracy", Side(old), Side(new), Resampling(4000, 0.95, 0)
+    )
+    assert found
+    assert found.value == pytest.approx(0.1)
+    # variance of the difference: (0.5 - 0.1²) / 100, which counts ties half; 4,000 draws: 0.005
+    # standard error
+    assert found.probability == pytest.approx(norm.cdf(0.1 / np.sqrt(0.49 / 100)), abs=0.03)
+    assert found.probability == pytest.approx(found.chance_better, abs=0.03)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_chance_of_being_better_is_the_share_of_the_interval_above_zero(task):
+    metric = LIBRARY.pick(None, task)
+    draw, seen = np.random.default_rng(2), []
+    for trial in range(12):
+        y = draw_labels(task, 100, draw)
+        sides = draw_side(task, y, 1.0, draw), draw_side(task, y, 0.8 + 0.05 * trial, draw)
+        found = difference(Rows(task, y), metric, *sides, HOW)
+        assert found
+        assert 0 <= found.chance_better <= 1
+        # of 200 draws, the quantiles lie between the fifth and the sixth from each end
+        assert found.chance_better >= 0.975 if found.low > 0 else found.chance_better <= 0.975
+        assert found.chance_better <= 0.025 if found.high < 0 else found.chance_better >= 0.025
+        seen.append(found.chance_better)
+    assert max(seen) - min(seen) > 0.5

@@ -107,10 +107,10 @@ def _growth(case: Case) -> Rule:
 def _no_loss(case: Case) -> Rule:
     known = case.newest(lambda window: is_known(window.real))
     lost, champion = [window for window in known if case.lost(window.real)], case.champion
-    told = "".join(f"; {case.describe(window, window.real)}" for window in known if window.real)
+    each = "".join(f"; {case.describe(window, window.real)}" for window in known if window.real)
     says = (
         f"{champion.metric} is worse than the {champion.expected.value:.4f} expected, by at least "
-        f"{case.bound:.4g} and beyond noise, {case.counted(lost, known, ' with labels')}{told}"
+        f"{case.bound:.4g} and beyond noise, {case.counted(lost, known, ' with labels')}{each}"
     )
     if len(lost) < case.params.needed:
         return Rule("no loss", met=True, says=says)
@@ -127,14 +127,14 @@ def _no_expected_loss(case: Case) -> Rule:
     An estimate alone is too weak to act on where nothing drifted.
     """
     recent, lost, drifted = case.newest(), _expected_losses(case), _drifted(case)
-    told = "".join(
+    each = "".join(
         f"; {case.describe(window, window.estimated)}"
         for window in recent
         if _is_estimated(window) and window.estimated
     )
     says = (
         f"a loss in {case.champion.metric} is expected, by labels or by estimates without them, "
-        f"{case.counted(lost, recent)}{told}"
+        f"{case.counted(lost, recent)}{each}"
     )
     asked = min(len(lost), len(drifted)) >= case.params.needed and any(map(_is_estimated, lost))
     return Rule("no expected loss", met=not asked, says=says)

@@ -56,7 +56,7 @@ def decide_rollback(
             )
         )
     else:
-        bound, told = min_gain * unit_of(metrics[metric], comparison), tell(metric, comparison)
+        bound, gain = min_gain * unit_of(metrics[metric], comparison), tell(metric, comparison)
         why = ""
         if not comparison.value >= bound:
             why = f"by less than {bound:.4g}, the smallest gain that matters"
@@ -65,7 +65,7 @@ def decide_rollback(
         elif not comparison.probability >= min_probability:
             why = f"less surely than {min_probability:g}"
         how = f"not better enough, {why}" if why else "better beyond the noise"
-        says = f"the previous champion is {how}: {told}"
+        says = f"the previous champion is {how}: {gain}"
         rules.append(Rule("better", not why, says))
         better = models.value > 0
         is_better = "better" if better else "not better"

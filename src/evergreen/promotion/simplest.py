@@ -47,19 +47,19 @@ def pick(
             live in (None, LINEAR),
             "there are too few rows to decide whether trees beat the linear model",
         )
-    told = tell(metric, lead)
+    gain = tell(metric, lead)
     if live not in (None, LINEAR):
         says = (
             "the linear model is surely better than the trees"
             if lead.high < 0
             else "trees, as the champion"
         )
-        return Pick(lead.high < 0, f"{says}: {told}")
+        return Pick(lead.high < 0, f"{says}: {gain}")
     if lead.low > 0:
-        return Pick(linear=False, says=f"trees are surely better than the linear model: {told}")
+        return Pick(linear=False, says=f"trees are surely better than the linear model: {gain}")
     if live is None and _only_trees_learn(rows, trees, baselines, metric, how):
         return Pick(linear=False, says="trees: only they are surely better than a constant")
-    return Pick(linear=True, says=f"the linear model: trees are not surely better: {told}")
+    return Pick(linear=True, says=f"the linear model: trees are not surely better: {gain}")
 
 
 def _only_trees_learn(

@@ -210,8 +210,8 @@ class Replayer:
             track.seconds += seconds
         action, reason = (HELD, "; ".join(why)) if why else self._decide(track, name)
         if action == RETRAIN:
-            action, told = self._retrain(track, name, prepared.split, now)
-            reason = f"{reason} → {told}"
+            action, result = self._retrain(track, name, prepared.split, now)
+            reason = f"{reason} → {result}"
         real = facts["real"].get(self.metric) or dict.fromkeys(
             ("value", "low", "high"), float("nan")
         )
@@ -311,16 +311,16 @@ class Replayer:
             return STOPPED, str(challenger).splitlines()[0]
         judged = partial(challenger.face, track.champion, self.params)
         (chosen, held_out, decision), seconds = now(("face", id(track.champion)), judged)
-        told = (
+        result = (
             " ".join(decision.reasons) if track.policy != "ungated" else "promoted without the gate"
         )
         track.seconds += seconds if track.policy != "ungated" else 0
         if track.policy != "ungated" and decision.action != PROMOTE:
-            return REFUSED, told
+            return REFUSED, result
         crown = partial(self._crown, challenger, chosen, held_out, split)
         track.champion, seconds = now(("crown", chosen.model.learner), crown)
         track.seconds += seconds
-        return PROMOTED, told
+        return PROMOTED, result
 
     def _challenge(self, name: str) -> Challenger | InputError:
         try:

@@ -112,9 +112,9 @@ def _seeds(
 # -------------------------------------------------------------------------------------------
 
 
-def _seen(judged: Judged, told: Mapping[str, str]) -> list[PlottedModel]:
+def _plotted(judged: Judged, labels: Mapping[str, str]) -> list[PlottedModel]:
     return [
-        PlottedModel(told[name], SIDES[name], judged.predictions[name])
+        PlottedModel(labels[name], SIDES[name], judged.predictions[name])
         for name in SIDES
         if name in judged.predictions
     ]
@@ -125,11 +125,11 @@ def _curves(
 ) -> list[Panel]:
     def models(curve: str, called: str = "") -> list[PlottedModel]:
         of = OF_CURVES[curve]
-        told = {
+        labels = {
             name: f": {called}{format_number(values[of])}" if of in values else ""
             for name, values in packaged.items()
         }
-        return _seen(judged, {name: name + text for name, text in told.items()})
+        return _plotted(judged, {name: name + text for name, text in labels.items()})
 
     if judged.evidence.comparison.task == "binary":
         return [
@@ -142,7 +142,10 @@ def _curves(
 
 
 def _recalls(axes: Axes, judged: Judged, classes: Sequence[str]) -> None:
-    models, present = _seen(judged, {name: name for name in SIDES}), np.unique(judged.y).astype(int)
+    models, present = (
+        _plotted(judged, {name: name for name in SIDES}),
+        np.unique(judged.y).astype(int),
+    )
     hits = [model.p.argmax(axis=1) == judged.y for model in models]
     recalls = np.array([[hit[judged.y == code].mean() for code in present] for hit in hits])
     shown = np.sort(np.argsort(np.ptp(recalls, axis=0), kind="stable")[-MOST_CLASSES:])
@@ -167,7 +170,7 @@ def _recalls(axes: Axes, judged: Judged, classes: Sequence[str]) -> None:
 
 def _calibration(axes: Axes, judged: Judged) -> None:
     errors = dict(zip(SIDES, judged.evidence.calibration, strict=True))
-    models = _seen(
+    models = _plotted(
         judged,
         {name: f"{name}: error {error:.4f}" for name, error in errors.items() if error is not None},
     )
@@ -193,11 +196,11 @@ def _calibration(axes: Axes, judged: Judged) -> None:
 
 def _lines(decision: Decision) -> list[tuple[str, str, str]]:
     """Return the list of rules as lines: whether it is met, its name, a line of what it saw."""
-    said = {rule["says"] for rule in decision.rules}
+    sentences = {rule["says"] for rule in decision.rules}
     lines = [
         line
         for reason in decision.reasons
-        if reason not in said
+        if reason not in sentences
         for line in _wrap("", "decision", reason)
     ]
     for rule in decision.rules:
@@ -228,5 +231,5 @@ def _rules(axes: Axes, decision: Decision, lines: Sequence[tuple[str, str, str]]
     axes.set(xlim=(0, 1), ylim=(len(lines), 0))
     axes.set_axis_off()
     count = sum(not rule["met"] for rule in decision.rules)
-    told = f"The gate: {decision.action}; {count} of {len(decision.rules)} rules broken"
-    axes.set_title(told, color=ACTIONS[decision.action])
+    text = f"The gate: {decision.action}; {count} of {len(decision.rules)} rules broken"
+    axes.set_title(text, color=ACTIONS[decision.action])

@@ -93,12 +93,12 @@ def _beside_baselines(found: Comparison, metric: Metric) -> Iterator[Row]:
 
 def _gain(axes: Axes, at: int, row: Row, colour: str) -> None:
     edges, gain = _hundredths(row.metric, row.gain), row.gain
-    told = f"{_from_to(gain)}, {format_number(gain.value, '+')}"
+    text = f"{_from_to(gain)}, {format_number(gain.value, '+')}"
     if isfinite(edges[1]):
         draw_interval(axes, at, edges, colour)
-        told += f" ({format_number(gain.low, '+')} to {format_number(gain.high, '+')})"
+        text += f" ({format_number(gain.low, '+')} to {format_number(gain.high, '+')})"
     else:
-        told = "not defined on these rows"
+        text = "not defined on these rows"
     if row.bound_name:
         mark: dict[str, Any] = (
             {"color": DARK, "ls": ":"} if row.bound_name == LEAST else {"color": AMBER}
@@ -107,7 +107,7 @@ def _gain(axes: Axes, at: int, row: Row, colour: str) -> None:
     box = {"fc": "white", "ec": "none", "pad": 0.5}
     where = axes.get_yaxis_transform()
     axes.text(
-        0.01, at - 0.3, told, transform=where, fontsize=8.5, color=colour, va="center", bbox=box
+        0.01, at - 0.3, text, transform=where, fontsize=8.5, color=colour, va="center", bbox=box
     )
 
 
@@ -131,16 +131,14 @@ def _unit(metrics: Sequence[Metric], champion: bool = True) -> str:
         *(["points of 0.01"] if len(relative) < len(metrics) else []),
         *([f"{what} in % of the {other}'s"] if relative else []),
     ]
-    return f"gain, more is better\n({'; '.join(told)})" if told else "nothing to compare with"
+    return f"gain, more is better\n({'; '.join(text)})" if text else "nothing to compare with"
 
 
 def format_number(value: float, sign: str = "") -> str:
     """Return `value` with as many digits as its size needs; `sign`: "+" to show it always."""
     size = abs(value)
-    if 0 < size < 0.001 or size >= 1e7:
-        kind = ".3g"
-    else:
-        kind = ".4f" if size < 10 else ".2f" if size < 1000 else ",.0f"
+    steps = ((0.001, ".3g"), (10, ".4f"), (1000, ".2f"), (1e7, ",.0f"))
+    kind = next((kind for edge, kind in steps if size < edge), ".3g") if size else ".4f"
     return format(value, sign + kind)
 
 
@@ -185,11 +183,11 @@ def _slice_kind(metric: Metric, gain: Difference, margin: float | None) -> str:
 def _slice(axes: Axes, at: int, edges: Edges, gain: Difference, kind: str) -> None:
     known = kind in axes.get_legend_handles_labels()[1]
     draw_interval(axes, at, edges, SLICES[kind], None if known else kind)
-    told, where = _from_to(gain), axes.get_yaxis_transform()
+    text, where = _from_to(gain), axes.get_yaxis_transform()
     axes.text(
         1.01,
         at,
-        told,
+        text,
         transform=where,
         fontsize=7.5,
         va="center",
@@ -223,7 +221,7 @@ def _narrow(
 
 
 def _slice_title(known: int, shown: int, small: int) -> str:
-    told = f"Slices: {known}" if known else "Slices: none to compare"
+    text = f"Slices: {known}" if known else "Slices: none to compare"
     if shown < known:
-        told = f"Slices: {shown // 2} lowest, {shown // 2} highest of {known}"
-    return f"{told}; {small} too small" if small else told
+        text = f"Slices: {shown // 2} lowest, {shown // 2} highest of {known}"
+    return f"{text}; {small} too small" if small else text

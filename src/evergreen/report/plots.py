@@ -192,14 +192,14 @@ def _binary_panels(evaluation: Evaluation) -> list[Panel]:
 
 def _ranked(evaluation: Evaluation, curve: str) -> list[PlottedModel]:
     found = {name: evaluation.estimates[name].get(OF_CURVES[curve]) for name in ("linear", MODEL)}
-    told = {
+    labels = {
         name: f": {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
         if estimate
         else ""
         for name, estimate in found.items()
     }
     return [
-        PlottedModel(name + told[name], COLOURS[name], evaluation.predictions[name])
+        PlottedModel(name + labels[name], COLOURS[name], evaluation.predictions[name])
         for name in found
     ]
 

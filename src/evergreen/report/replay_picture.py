@@ -79,10 +79,10 @@ def draw_staleness(found: Mapping[str, Replay], path: Path) -> Path:
     """Draw what is lost by the age of the champion, a line for each replay."""
     panels: list[Panel] = [lambda axes: _staleness(axes, found)]
     metric, second = next(iter(found.values())).metric, next(iter(found.values())).costs()[:1]
-    told = f": {second[0].lost.value:+.4f} for a batch more" if second else ""
+    text = f": {second[0].lost.value:+.4f} for a batch more" if second else ""
     return draw_panels(
         panels,
-        f"What a stale champion loses in {metric}{told}",
+        f"What a stale champion loses in {metric}{text}",
         path,
         grid="A",
         size=(8, 4.2),
@@ -244,9 +244,9 @@ def _gains(axes: Axes, found: Replay) -> None:
         edges, colour = (outcome.gain.low, outcome.gain.value, outcome.gain.high), _colour(outcome)
         if outcome is not found.outcomes[0] and all(isfinite(edge) for edge in edges):
             draw_interval(axes, row, edges, colour)
-        told = f"mean {outcome.mean.value:.4f}"
+        text = f"mean {outcome.mean.value:.4f}"
         axes.annotate(
-            told,
+            text,
             (1.0, row),
             xycoords=axes.get_yaxis_transform(),
             fontsize=8.5,
@@ -268,10 +268,10 @@ def _retrainings(axes: Axes, outcomes: Sequence[PolicyOutcome]) -> None:
         axes.barh(
             row, rest, left=outcome.promotions, color=_colour(outcome), height=0.6, alpha=0.35
         )
-        told = f" {outcome.retrainings}" + (
+        text = f" {outcome.retrainings}" + (
             f", {outcome.promotions} promoted" if outcome.retrainings else ""
         )
-        axes.annotate(told, (outcome.retrainings, row), fontsize=8.5, va="center")
+        axes.annotate(text, (outcome.retrainings, row), fontsize=8.5, va="center")
     axes.set_xlim(0, 1.5 * max([1, *(outcome.retrainings for outcome in outcomes)]))
     axes.locator_params(axis="x", integer=True)
     _policies(axes, outcomes, "Retrainings (full colour: promoted)")

@@ -129,8 +129,8 @@ def _rules(reports: Sequence[BatchReport]) -> list[list[Check | None]]:
 
 
 def _rule(checks: Sequence[Check | None], reports: Sequence[BatchReport]) -> Rule:
-    said = {check.says for check in checks if check}
-    name = said.pop() if len(said) == 1 else re.sub(DATE, "…", said.pop())
+    sentences = {check.says for check in checks if check}
+    name = sentences.pop() if len(sentences) == 1 else re.sub(DATE, "…", sentences.pop())
     return Rule(name, tuple(map(_cell, checks, reports)))
 
 
