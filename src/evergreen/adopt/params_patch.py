@@ -1,4 +1,4 @@
-"""Settle: the text of `params.yaml`, with what the table and its size need changed and every comment kept."""
+"""Params patch: `params.yaml` with what a table and its size need changed, comments kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from evergreen.adopt.batching import Batches
-from evergreen.adopt.infer import Inferred
+from evergreen.adopt.columns import Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.ingest.sources import PERIODS
@@ -41,15 +41,19 @@ Changes = dict[str, dict[str, Any]]
 
 
 class Representer(RoundTripRepresenter):
-    """Writes null as the file does; a class of its own, as what is added to the library's holds for DVC too."""
+    """Writes null as the file does.
+
+    A class of its own: what is added to the library's class would hold for DVC as well.
+    """
 
 
 Representer.add_representer(
-    type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null")
+    type(None),
+    lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"),
 )
 
 
-def settle(
+def patch_params(
     text: str,
     table: Table,
     found: Inferred,
@@ -57,14 +61,14 @@ def settle(
     batches: Batches,
     max_bad_rows: float | None,
 ) -> tuple[str, list[str]]:
-    """Return the text of `params.yaml` after the changes, and each change but the source's as `key: value`."""
+    """Return the text of `params.yaml`, and each change but the source's as `key: value`."""
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.Representer = Representer
     content = yaml.load(text) or CommentedMap()
     before = parse(_plain(content), "params.yaml")
     content["task"] = plan.task
-    _settle_source(content.setdefault("source", CommentedMap()), _source(table, found, batches))
+    _patch_source(content.setdefault("source", CommentedMap()), _source(table, found, batches))
     changes = _changes(before, plan, batches, max_bad_rows)
     for section, values in changes.items():
         for key, value in values.items():
@@ -98,8 +102,8 @@ def _source(table: Table, found: Inferred, batches: Batches) -> dict[str, Any]:
     return source | {"until": batches.until}
 
 
-def _settle_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
-    """Put the wanted keys in place of those there, in an order that people read; `until` last, with what follows it."""
+def _patch_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
+    """Replace the keys of the section by the wanted ones, in a readable order, `until` last."""
     for key in [key for key in section if key not in wanted]:
         del section[key]
     for key in (key for key in ORDER if key in wanted):
@@ -111,8 +115,8 @@ def _settle_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
 
 
 def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float | None) -> Changes:
-    """Return section -> key -> value of what a table of this size needs, where params.yaml asks for more."""
-    sizes = [len(one) for one in batches.rows.values()]
+    """Return section -> key -> value of what a table of this size needs changed."""
+    sizes = [len(places) for places in batches.rows.values()]
     rows, changes = sum(sizes), Changes()
 
     def at_most(section: str, key: str, value: float) -> None:
