@@ -11,10 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.adopt.batching import Batches, cut
-from evergreen.adopt.infer import Inferred, infer
-from evergreen.adopt.plan import Plan, Wishes, plan
+from evergreen.adopt.batching import Batches, cut_into_batches
+from evergreen.adopt.columns import Inferred
+from evergreen.adopt.infer import infer
+from evergreen.adopt.plan import Plan, plan
 from evergreen.adopt.read import Table
+from evergreen.adopt.wishes import Wishes
 from evergreen.params import Leaks
 
 
@@ -40,11 +42,11 @@ def draw_customers(rows: int = 300, days: int = 300, seed: int = 0) -> dict[str,
     ]
     return {
         "customer_id": [f"C{at:05}" for at in range(rows)],
-        "day": [f"{one:%Y-%m-%d}" for one in on],
-        "spend": [f"{one:.2f}" for one in spend],
-        "visits": [str(one) for one in visits],
+        "day": [f"{day:%Y-%m-%d}" for day in on],
+        "spend": [f"{euros:.2f}" for euros in spend],
+        "visits": [str(visit) for visit in visits],
         "place": list(place),
-        "churn": ["yes" if one > 0.5 else "no" for one in score],
+        "churn": ["yes" if points > 0.5 else "no" for points in score],
     }
 
 
@@ -86,7 +88,24 @@ def work() -> Callable[..., Work]:
         found = infer(table)
         planned = plan(found, replace(Wishes("churn"), **wishes), Leaks())
         return Work(
-            table, found, planned, cut(table, found, planned, allowed, wishes.get("period"))
+            table,
+            found,
+            planned,
+            cut_into_batches(table, found, planned, allowed, wishes.get("period")),
         )
 
     return through
+
+
+@pytest.fixture
+def planned(customers: Any, make_table: Any) -> Callable[..., Plan]:
+    def make(
+        columns: dict[str, Any] | None = None,
+        kind: str = "csv",
+        target: str = "churn",
+        **wishes: Any,
+    ) -> Plan:
+        table = make_table(customers(300) | (columns or {}), kind)
+        return plan(infer(table), Wishes(target, **wishes), Leaks())
+
+    return make

@@ -13,7 +13,7 @@ from conftest import settings_of
 from yaml import safe_dump
 
 from evergreen.adopt.adopt import Adoption, adopt
-from evergreen.adopt.plan import Wishes
+from evergreen.adopt.wishes import Wishes
 from evergreen.errors import InputError
 from evergreen.params import Params, Source, load
 
@@ -47,8 +47,11 @@ def test_nothing_is_written(adopted: Adopter, customers: Any, tmp_path: Path) ->
         "pyproject.toml",
     ]
     assert list(found.texts) == [
-        "src/customers/dataset.py", "src/customers/expectations.py", "params.yaml", "reports/adopt.md",
-    ]  # fmt: skip
+        "src/customers/dataset.py",
+        "src/customers/expectations.py",
+        "params.yaml",
+        "reports/adopt.md",
+    ]
     assert found.texts["reports/adopt.md"].startswith(found.report)
     assert "## Every column" in found.texts["reports/adopt.md"]
 
@@ -79,9 +82,9 @@ def test_batches_are_written_in_the_dialect_they_came_in(
     assert list(found.batches)[::11] == [f"inbox/2023-01{suffix}", f"inbox/2023-12{suffix}"]
     parts = [
         pl.read_csv(
-            io.BytesIO(one.decode(encoding).encode()), separator=separator, infer_schema=False
+            io.BytesIO(batch.decode(encoding).encode()), separator=separator, infer_schema=False
         )
-        for one in found.batches.values()
+        for batch in found.batches.values()
     ]
     assert (
         pl.concat(parts)
@@ -97,7 +100,7 @@ def test_parquet_stays_parquet(adopted: Adopter, customers: Any) -> None:
     written = io.BytesIO()
     frame.write_parquet(written)
     found = adopted("a.parquet", written.getvalue())
-    parts = [pl.read_parquet(io.BytesIO(one)) for one in found.batches.values()]
+    parts = [pl.read_parquet(io.BytesIO(batch)) for batch in found.batches.values()]
     assert len(parts) == 12
     assert pl.concat(parts).equals(frame)
 

@@ -1,4 +1,4 @@
-"""Cut: as many batches as rows allow, none too small to judge by, and no more broken rows than a batch may have."""
+"""Batching: as many batches as rows allow, none too small, none with too many broken rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evergreen.adopt.batching import cut
+from evergreen.adopt.batching import cut_into_batches
 from evergreen.errors import InputError
 
 Through = Callable[..., Any]
@@ -28,7 +28,7 @@ def test_the_coarsest_period_that_gives_enough_batches(
 ) -> None:
     found = work(rows, days).batches
     assert (found.period, next(iter(found.rows)), len(found.rows)) == (period, first, batches)
-    assert sorted(row for one in found.rows.values() for row in one) == list(range(rows))
+    assert sorted(row for places in found.rows.values() for row in places) == list(range(rows))
 
 
 def test_a_wished_period_comes_first(work: Through) -> None:
@@ -74,14 +74,16 @@ def test_a_newest_batch_that_cannot_judge_waits(work: Through) -> None:
     days = [*whole.table.rows["day"].head(5995), *["2024-01-02"] * 5]
     found = work(6000, 360, columns={"day": days}).batches
     assert (found.until, list(found.rows)[-1]) == ("2023-12", "2024-01")
-    assert "holds only 5 rows (2024-01)" in found.doubts[0].says
+    assert "holds only 5 rows (2024-01)" in found.warnings[0].says
     few = work(1200, 360, columns={"day": days[::5]}).batches
     assert (few.until, list(few.rows)[-1]) == (None, "2024-01")  # cross-validation judges
 
 
 @pytest.mark.parametrize(("rows", "few"), [(40, True), (60, False)])
 def test_few_rows_to_judge_by_are_told_of(rows: int, few: bool, work: Through) -> None:
-    assert [one.kind for one in work(rows, timeless=True).batches.doubts] == ["few rows"] * few
+    assert [warning.kind for warning in work(rows, timeless=True).batches.warnings] == [
+        "few rows"
+    ] * few
 
 
 def test_a_row_without_a_time_goes_with_its_neighbour_and_is_put_aside(work: Through) -> None:
@@ -101,8 +103,14 @@ def test_too_many_broken_rows_are_refused_with_places_and_a_remedy(work: Through
         work(columns=SPOILT)
     said = str(caught.value)
     for part in (
-        "customers.csv: 15 of 300 rows (5.0%) cannot be read, more than validate.max_bad_rows (2.0%)",
-        "'visits': 15 values are no numbers, such as 'many' (line 5), 'many' (line 25), 'many' (line 45)",
+        (
+            "customers.csv: 15 of 300 rows (5.0%) cannot be read, more than validate.max_bad_rows "
+            "(2.0%)"
+        ),
+        (
+            "'visits': 15 values are no numbers, such as 'many' (line 5), 'many' (line 25), 'many' "
+            "(line 45)"
+        ),
         "--max-bad-rows 0.06",
     ):
         assert part in said
@@ -136,4 +144,4 @@ def test_a_database_needs_a_time(work: Through) -> None:
 def test_a_period_needs_a_time(work: Through) -> None:
     found = work(timeless=True)
     with pytest.raises(InputError, match="--period week: no column of dates says when"):
-        cut(found.table, found.found, found.plan, 0.02, "week")
+        cut_into_batches(found.table, found.found, found.plan, 0.02, "week")

@@ -1,4 +1,4 @@
-"""Look: each thing that keeps a column from being a feature, and its honest neighbour that it does not."""
+"""Checks: what keeps a column from being a feature, and its honest neighbour that passes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from evergreen.adopt.checks import look, plain_name
-from evergreen.adopt.infer import MOMENT, Column
+from evergreen.adopt.checks import check_column, plain_name
+from evergreen.adopt.columns import MOMENT, Column
 
 ROWS = 200
 EACH = [str(at) for at in range(ROWS)]
 DAYS = [f"2024-{1 + at % 12:02}-05" for at in range(ROWS)]
 
-# name, values -> kinds of doubts, those that keep it out in capitals
+# name, values -> kinds of warnings, those that keep it out in capitals
 SEEN: dict[str, tuple[str, list[Any], list[str]]] = {
     "number": ("height", [at * 0.5 for at in range(ROWS)], []),
     "category": ("place", ["a", "b"] * 100, []),
@@ -50,19 +50,19 @@ def column(name: str, values: list[Any], dtype: pl.DataType | None = None) -> Co
 
 
 def kinds(*found: Any) -> list[str]:
-    return [one.kind.upper() if one.out else one.kind for one in found]
+    return [warning.kind.upper() if warning.out else warning.kind for warning in found]
 
 
 @pytest.mark.parametrize("case", SEEN)
 def test_what_is_doubtful_is_told(case: str) -> None:
     name, values, expected = SEEN[case]
-    found = look(column(name, values), is_key=False, time=None)
-    assert kinds(*found) == ([one if one != "ID" else "ID" for one in expected])
-    assert all(doubt.column == name for doubt in found)
+    found = check_column(column(name, values), is_key=False, time=None)
+    assert kinds(*found) == ([warning if warning != "ID" else "ID" for warning in expected])
+    assert all(warning.column == name for warning in found)
 
 
 def test_a_key_names_rows_on_purpose() -> None:
-    assert look(column("x", EACH), is_key=True, time=None) == []
+    assert check_column(column("x", EACH), is_key=True, time=None) == []
 
 
 def dates(name: str, shift: int) -> Column:
@@ -72,10 +72,12 @@ def dates(name: str, shift: int) -> Column:
 
 def test_dates_count_from_the_time_unless_they_come_after_it() -> None:
     time = dates("day", 0)
-    assert kinds(*look(dates("signup", -30), is_key=False, time=time)) == []
-    assert kinds(*look(dates("cancelled", 30), is_key=False, time=time)) == ["KNOWN LATER"]
-    assert kinds(*look(dates("signup", -30), is_key=False, time=None)) == ["DATE"]
-    assert kinds(*look(dates("birth_date", -9000), is_key=False, time=time)) == ["PERSONAL DATA"]
+    assert kinds(*check_column(dates("signup", -30), is_key=False, time=time)) == []
+    assert kinds(*check_column(dates("cancelled", 30), is_key=False, time=time)) == ["KNOWN LATER"]
+    assert kinds(*check_column(dates("signup", -30), is_key=False, time=None)) == ["DATE"]
+    assert kinds(*check_column(dates("birth_date", -9000), is_key=False, time=time)) == [
+        "PERSONAL DATA"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,12 @@ FOUND = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("values", "formats", "says"), FOUND, ids=[str(one[0])[:40] for one in FOUND]
+    ("values", "formats", "says"), FOUND, ids=[str(case[0])[:40] for case in FOUND]
 )
 def test_formats_are_found(values: Sequence[str | None], formats: list[str], says: str) -> None:
-    found, doubts = find_dates(pl.Series("day", values, pl.String))
+    found, warnings = find_dates(pl.Series("day", values, pl.String))
     assert sorted(found) == sorted(formats)
-    assert [says in one.says for one in doubts] == ([True] if says else [])
+    assert [says in warning.says for warning in warnings] == ([True] if says else [])
 
 
 def test_a_seldom_slip_is_no_format() -> None:
@@ -61,13 +61,13 @@ def test_formats_are_told_in_words() -> None:
     assert all(in_words(form) for form in (*FORMATS, *DIGITS, *EPOCHS))
 
 
-@pytest.mark.parametrize("form", [one for one in FORMATS if not one.startswith("%Y-%m-%d")][::6])
+@pytest.mark.parametrize("form", [form for form in FORMATS if not form.startswith("%Y-%m-%d")][::6])
 def test_what_is_written_in_a_format_is_found_in_it(form: str) -> None:
     days = [
         datetime(2024, 1, 17, 15, 4, 5, tzinfo=UTC) + timedelta(days=31 * at) for at in range(9)
     ]
     plain = form.replace("%.f", ".%f")
-    values = [one.strftime(plain).replace("%q", str((one.month + 2) // 3)) for one in days]
+    values = [day.strftime(plain).replace("%q", str((day.month + 2) // 3)) for day in days]
     found, _ = find_dates(pl.Series("day", values, pl.String))
     assert len(found) == 1
     assert Dialect.parse(pl.Series(values), found[0]).equals(Dialect.parse(pl.Series(values), form))
@@ -79,15 +79,15 @@ DATES = [int(f"2024{1 + at // 28:02}{1 + at % 28:02}") for at in range(100)]
 NUMBERS = {  # name, values -> format, and whether it is certain
     "seconds called so": ("created_at", HOURS, ("epoch_s", True)),
     "seconds called otherwise": ("x", HOURS, ("epoch_s", False)),
-    "fractions of seconds": ("ts", [one + 0.25 for one in HOURS], ("epoch_s", True)),
-    "round milliseconds": ("x", [one * 1_000 for one in HOURS], ("epoch_ms", True)),
-    "milliseconds": ("x", [one * 1_000 + 7 for one in HOURS], ("epoch_ms", False)),
-    "microseconds": ("x", [one * 10**6 for one in HOURS], ("epoch_us", True)),
-    "nanoseconds": ("x", [one * 10**9 for one in HOURS], ("epoch_ns", True)),
+    "fractions of seconds": ("ts", [hour + 0.25 for hour in HOURS], ("epoch_s", True)),
+    "round milliseconds": ("x", [hour * 1_000 for hour in HOURS], ("epoch_ms", True)),
+    "milliseconds": ("x", [hour * 1_000 + 7 for hour in HOURS], ("epoch_ms", False)),
+    "microseconds": ("x", [hour * 10**6 for hour in HOURS], ("epoch_us", True)),
+    "nanoseconds": ("x", [hour * 10**9 for hour in HOURS], ("epoch_ns", True)),
     "a key": ("order_id", HOURS, ("", False)),
-    "seconds of the far future": ("ts", [one * 3 for one in HOURS], ("", False)),
+    "seconds of the far future": ("ts", [hour * 3 for hour in HOURS], ("", False)),
     "digits": ("x", DATES, ("%Y%m%d", True)),
-    "digits with a point": ("x", [float(one) for one in DATES], ("%Y%m%d", True)),
+    "digits with a point": ("x", [float(date) for date in DATES], ("%Y%m%d", True)),
     "digits that are no dates": ("x", [20_240_101 + at for at in range(100)], ("", False)),
     "months": ("x", [202_401 + at % 12 for at in range(100)], ("%Y%m", True)),
     "years": ("year", [1990 + at % 30 for at in range(100)], ("%Y", False)),

@@ -1,4 +1,4 @@
-"""Declare: the text of dataset.py declares what was planned, and the formatter would leave it as it is."""
+"""Declare: dataset.py declares what was planned, and the formatter leaves it as it is."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import polars as pl
 import pytest
 from conftest import ROOT
 
+from evergreen.adopt.columns import MOMENT
 from evergreen.adopt.declare import OPENING, declare
 from evergreen.adopt.expect import expect
-from evergreen.adopt.infer import MOMENT
 from evergreen.dataset import ORDER, Dataset
 
 Through = Callable[..., Any]
-LONG = "How much did you spend in the last twelve months, all in all, taxes and everything else included, in your currency?"
+LONG = (
+    "How much did you spend in the last twelve months, all in all, "
+    "taxes and everything else included, in your currency?"
+)
 
 
 def cycle(*values: str) -> list[str]:
@@ -70,18 +73,22 @@ def declared(text: str) -> Dataset:
 def test_numbers_and_the_order_of_rows_may_say_when(
     time: str, declares: str, work: Through
 ) -> None:
-    one = work(time=time, columns={"day": ["x"] * 300})
-    found = declared(declare(one.table, one.found, one.plan))
+    adopted = work(time=time, columns={"day": ["x"] * 300})
+    found = declared(declare(adopted.table, adopted.found, adopted.plan))
     assert (found.time, "visits" in found.features) == (declares, time == "order")
 
 
 def test_a_plain_table_is_declared(work: Through) -> None:
-    one = work()
-    found = declared(declare(one.table, one.found, one.plan))
+    adopted = work()
+    found = declared(declare(adopted.table, adopted.found, adopted.plan))
     assert found.columns == {
-        "customer_id": pl.String(), "day": MOMENT, "spend": pl.Float64(), "visits": pl.Int64(), "place": pl.String(),
+        "customer_id": pl.String(),
+        "day": MOMENT,
+        "spend": pl.Float64(),
+        "visits": pl.Int64(),
+        "place": pl.String(),
         "churn": pl.String(),
-    }  # fmt: skip
+    }
     assert (found.key, found.time, found.known_later) == (("customer_id",), "day", ("churn",))
     assert list(found.features) == ["spend", "visits", "place"]
     assert (found.left_out, found.slices, found.groups) == ({}, {}, {})
@@ -104,14 +111,14 @@ def test_a_plain_table_is_declared(work: Through) -> None:
 def test_the_label_is_unknown_where_the_column_is(
     table: dict[str, Any], values: list[Any], labels: list[Any], work: Through
 ) -> None:
-    one = work(**table)
-    label = declared(declare(one.table, one.found, one.plan)).label
+    adopted = work(**table)
+    label = declared(declare(adopted.table, adopted.found, adopted.plan)).label
     assert pl.DataFrame({"churn": values}).select(label).to_series().to_list() == labels
 
 
 def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
-    one = work(**TABLES["classes"])
-    rules = declared(declare(one.table, one.found, one.plan)).left_out
+    adopted = work(**TABLES["classes"])
+    rules = declared(declare(adopted.table, adopted.found, adopted.plan)).left_out
     rule = rules["too few rows of the class"]
     assert pl.DataFrame({"churn": ["a", "d", None]}).select(rule).to_series().to_list() == [
         False,
@@ -122,8 +129,10 @@ def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
 
 def test_dates_become_days_before_the_time(work: Through) -> None:
     before = [f"2022-{1 + at % 12:02}-05" for at in range(300)]
-    one = work(columns={"signup": before}, time="day")
-    feature = declared(declare(one.table, one.found, one.plan)).features["days since signup"]
+    adopted = work(columns={"signup": before}, time="day")
+    feature = declared(declare(adopted.table, adopted.found, adopted.plan)).features[
+        "days since signup"
+    ]
     rows = pl.DataFrame({"day": ["2023-01-05 08:30"], "signup": ["2022-12-31"]}).with_columns(
         pl.all().str.to_datetime()
     )
@@ -131,8 +140,8 @@ def test_dates_become_days_before_the_time(work: Through) -> None:
 
 
 def test_each_column_left_out_says_why(work: Through) -> None:
-    one = work(**TABLES["doubtful"])
-    text = declare(one.table, one.found, one.plan)
+    adopted = work(**TABLES["doubtful"])
+    text = declare(adopted.table, adopted.found, adopted.plan)
     for line in (
         "    # - 'nothing' holds no value in any row",
         "    # - 'mail' holds e-mail addresses",
@@ -143,9 +152,9 @@ def test_each_column_left_out_says_why(work: Through) -> None:
 
 
 def test_a_name_of_a_file_cannot_end_the_docstring(work: Through) -> None:
-    one = work(origin='a""" + open("x") #.csv')
+    adopted = work(origin='a""" + open("x") #.csv')
     assert "a___ _ open__x__ _.csv" in str(
-        ast.get_docstring(ast.parse(declare(one.table, one.found, one.plan)))
+        ast.get_docstring(ast.parse(declare(adopted.table, adopted.found, adopted.plan)))
     )
 
 
@@ -161,13 +170,13 @@ def test_the_formatter_and_the_linter_leave_both_files_as_they_are(
     work: Through, written: Path
 ) -> None:
     for name, table in TABLES.items():
-        one = work(**table)
+        adopted = work(**table)
         folder = written / "src" / name.replace(" ", "_").replace("-", "_")
         folder.mkdir(parents=True)
         (folder / "__init__.py").write_text('"""A table."""\n')
-        (folder / "dataset.py").write_text(declare(one.table, one.found, one.plan))
+        (folder / "dataset.py").write_text(declare(adopted.table, adopted.found, adopted.plan))
         (folder / "expectations.py").write_text(
-            expect(one.found, one.plan, one.batches, folder.name)
+            expect(adopted.found, adopted.plan, adopted.batches, folder.name)
         )
     for command in (["format", "--diff", "-q"], ["check", "-q", "--no-cache"]):
         done = subprocess.run(

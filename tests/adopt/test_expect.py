@@ -51,8 +51,8 @@ def rules(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_a_plain_table(work: Through) -> None:
-    one = work(1200, 360)
-    found = rules(expect(one.found, one.plan, one.batches, "late_flights"))
+    adopted = work(1200, 360)
+    found = rules(expect(adopted.found, adopted.plan, adopted.batches, "late_flights"))
     kinds = [kind.removeprefix("ExpectColumnValuesTo") for kind, _ in found]
     assert kinds == [
         "ExpectTableRowCountToBeBetween",
@@ -76,10 +76,12 @@ def test_a_plain_table(work: Through) -> None:
 def test_what_is_seldom_missing_may_be_missing_again(work: Through) -> None:
     missing = [None if at % 50 == 7 else str(at % 9) for at in range(300)]
     often = [None if at % 3 == 0 else str(at % 9) for at in range(300)]
-    one = work(columns={"seldom": missing, "often": often})
+    adopted = work(columns={"seldom": missing, "often": often})
     found = {
         given["column"]: given
-        for kind, given in rules(expect(one.found, one.plan, one.batches, "late_flights"))
+        for kind, given in rules(
+            expect(adopted.found, adopted.plan, adopted.batches, "late_flights")
+        )
         if "Null" in kind
     }
     assert found["seldom"]["mostly"] == 0.9
@@ -95,10 +97,12 @@ def test_what_is_seldom_missing_may_be_missing_again(work: Through) -> None:
     ],
 )
 def test_what_grows_without_end_has_no_range(columns: dict[str, list[str]], work: Through) -> None:
-    one = work(1200, 360, columns=columns)
+    adopted = work(1200, 360, columns=columns)
     ranges = [
         given["column"]
-        for kind, given in rules(expect(one.found, one.plan, one.batches, "late_flights"))
+        for kind, given in rules(
+            expect(adopted.found, adopted.plan, adopted.batches, "late_flights")
+        )
         if "ValuesToBeBetween" in kind
     ]
     assert "spend" in ranges
@@ -106,16 +110,18 @@ def test_what_grows_without_end_has_no_range(columns: dict[str, list[str]], work
 
 
 def test_rare_texts_are_not_listed(work: Through) -> None:
-    one = work(columns={"kind": ["rare", *["a", "b"] * 149, "a"]})
+    adopted = work(columns={"kind": ["rare", *["a", "b"] * 149, "a"]})
     assert "kind" not in [
         given["column"]
-        for kind, given in rules(expect(one.found, one.plan, one.batches, "late_flights"))
+        for kind, given in rules(
+            expect(adopted.found, adopted.plan, adopted.batches, "late_flights")
+        )
         if "Set" in kind
     ]
 
 
 def test_of_many_columns_those_are_named_that_may_be_null(work: Through) -> None:
-    one = work(columns={f"x{at}": [str(row % 5) for row in range(300)] for at in range(30)})
-    text = expect(one.found, one.plan, one.batches, "late_flights")
+    adopted = work(columns={f"x{at}": [str(row % 5) for row in range(300)] for at in range(30)})
+    text = expect(adopted.found, adopted.plan, adopted.batches, "late_flights")
     assert 'may_be_null = ("day", "churn")' in text
     assert "from late_flights.dataset import dataset\n" in text

@@ -34,5 +34,5 @@ def test_names_are_made_plain(name: str, plain: str) -> None:
 )
 def test_what_a_name_says(name: str, row: bool, time: bool, year: bool) -> None:
     called = plain_name(name)
-    found = tuple(bool(one.search(called)) for one in (NAMES_ROWS, TIMELY, YEARLY))
+    found = tuple(bool(pattern.search(called)) for pattern in (NAMES_ROWS, TIMELY, YEARLY))
     assert found == (row, time, year)

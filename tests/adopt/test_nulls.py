@@ -1,11 +1,11 @@
-"""Nulls: what says "no value" is found where all else is numbers or dates, and a name is left a name."""
+"""Nulls: what means "no value" is found among numbers and dates, and a name is left a name."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from evergreen.adopt.nulls import find_nulls, told
+from evergreen.adopt.nulls import find_nulls, warn_of_nulls
 
 NUMBERS = [str(at) for at in range(40)]
 DAYS = [f"2024-01-{at + 1:02} 10:00" for at in range(20)]
@@ -45,7 +45,7 @@ def test_marks_are_found(columns: dict[str, list[str | None]], marks: list[str])
 
 def test_what_was_taken_out_is_told() -> None:
     before = pl.DataFrame({"x": [".", "1"], "y": ["a", "b"]})
-    (doubt,) = told(before, before.with_columns(x=pl.Series([None, "1"])), (".",))
-    assert str(doubt) == "'.' says that there is no value, in 'x': source.nulls in params.yaml"
-    assert "in no column" in str(told(before, before, (".",))[0])
-    assert told(before, before, ()) == []
+    (warning,) = warn_of_nulls(before, before.with_columns(x=pl.Series([None, "1"])), (".",))
+    assert str(warning) == "'.' says that there is no value, in 'x': source.nulls in params.yaml"
+    assert "in no column" in str(warn_of_nulls(before, before, (".",))[0])
+    assert warn_of_nulls(before, before, ()) == []

@@ -14,7 +14,7 @@ from conftest import ROOT
 from ruamel.yaml import YAML
 from yaml import safe_dump
 
-from evergreen.adopt.params_patch import settle
+from evergreen.adopt.params_patch import patch_params
 from evergreen.params import Params, Source, load
 
 Through = Callable[..., Any]
@@ -36,9 +36,11 @@ train:
 
 
 def settled(
-    one: Any, tmp_path: Path, text: str = DEFAULTS, bad: float | None = None
+    adopted: Any, tmp_path: Path, text: str = DEFAULTS, bad: float | None = None
 ) -> tuple[Params, str, list[str]]:
-    written, changes = settle(text, one.table, one.found, one.plan, one.batches, bad)
+    written, changes = patch_params(
+        text, adopted.table, adopted.found, adopted.plan, adopted.batches, bad
+    )
     (tmp_path / "params.yaml").write_text(written, encoding="utf-8")
     return load(tmp_path / "params.yaml"), written, changes
 
@@ -92,7 +94,10 @@ def test_every_comment_of_this_projects_file_stays(
 
 
 def test_what_was_said_of_another_table_is_forgotten(work: Through, tmp_path: Path) -> None:
-    old = "leaks: {trusted: [distance]}\ndrift: {columns: {distance: 0.1}, accepted: ['2013-05'], hold: 0.7}\n"
+    old = (
+        "leaks: {trusted: [distance]}\n"
+        "drift: {columns: {distance: 0.1}, accepted: ['2013-05'], hold: 0.7}\n"
+    )
     found, _, _ = settled(work(), tmp_path, old)
     assert (found.leaks.trusted, found.drift.columns, found.drift.accepted, found.drift.hold) == (
         (),
@@ -190,7 +195,7 @@ def test_small_tables_get_small_trees(
 def test_what_a_person_has_set_lower_stays(work: Through, tmp_path: Path) -> None:
     found, _, changes = settled(work(), tmp_path, DEFAULTS.replace("max_depth: 6", "max_depth: 2"))
     assert found.train.max_depth == 2
-    assert not [one for one in changes if "max_depth" in one]
+    assert not [change for change in changes if "max_depth" in change]
 
 
 def test_how_others_write_null_is_left_as_it_is(work: Through, tmp_path: Path) -> None:

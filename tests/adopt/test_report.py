@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from evergreen.adopt.report import tell, tell_columns
+from evergreen.adopt.report import describe_columns, make_report
 
 Through = Callable[..., Any]
 
 
 def test_the_report_says_what_was_seen(work: Through) -> None:
-    one = work(
+    adopted = work(
         columns={"note": [f"called about {at}" for at in range(300)], "sex": ["m", "f"] * 150}
     )
-    text = tell(one.table, one.found, one.plan, one.batches, ["train.max_depth: 4"])
+    text = make_report(
+        adopted.table, adopted.found, adopted.plan, adopted.batches, ["train.max_depth: 4"]
+    )
     for part in (
         "# customers.csv: 300 rows, 8 columns",
         "- predicted: 'churn', yes or no (",
@@ -31,7 +33,7 @@ def test_the_report_says_what_was_seen(work: Through) -> None:
 
 def test_other_tables_are_told_of_too(work: Through) -> None:
     classes = work(1200, 360, columns={"churn": [["a", "b", "c"][at % 3] for at in range(1200)]})
-    text = tell(classes.table, classes.found, classes.plan, classes.batches, [])
+    text = make_report(classes.table, classes.found, classes.plan, classes.batches, [])
     assert "- predicted: 'churn', 3 classes (task: multiclass)" in text
     assert "- batches: 12, one for each month, 2023-01 to 2023-12" in text
     assert "## Set" not in text
@@ -39,28 +41,42 @@ def test_other_tables_are_told_of_too(work: Through) -> None:
         timeless=True,
         columns={"customer_id": ["a"] * 300, "churn": [f"{at / 7:.3f}" for at in range(300)]},
     )
-    text = tell(bare.table, bare.found, bare.plan, bare.batches, [])
+    text = make_report(bare.table, bare.found, bare.plan, bare.batches, [])
     assert "- predicted: 'churn', a number (task: regression)" in text
     assert "- key: none" in text
     assert "- time: none, so cross-validation judges" in text
     many = work(6000, 360)
-    assert "'day'; the newest rows judge the model" in tell(
+    assert "'day'; the newest rows judge the model" in make_report(
         many.table, many.found, many.plan, many.batches, []
     )
 
 
 def test_every_column_is_listed_and_nobody_shown(work: Through) -> None:
-    one = work(
+    adopted = work(
         columns={"mail": [f"u{at}@mail.org" for at in range(300)], "a|b\n": ["1", "2", "2"] * 100}
     )
-    text = tell_columns(one.found, one.plan)
+    text = describe_columns(adopted.found, adopted.plan)
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| '")]
     assert [row[0].strip("| ") for row in rows] == [
-        "'customer_id'", "'day'", "'spend'", "'visits'", "'place'", "'churn'", "'mail'", "'a/b\\n'",
-    ]  # fmt: skip
+        "'customer_id'",
+        "'day'",
+        "'spend'",
+        "'visits'",
+        "'place'",
+        "'churn'",
+        "'mail'",
+        "'a/b\\n'",
+    ]
     assert all(len(row) == 6 for row in rows)
     assert [row[-1].strip("| ") for row in rows] == [
-        "key", "time", "feature", "feature", "feature", "label", "personal data", "feature",
-    ]  # fmt: skip
+        "key",
+        "time",
+        "feature",
+        "feature",
+        "feature",
+        "label",
+        "personal data",
+        "feature",
+    ]
     assert "@" not in text
     assert "C00001" not in text

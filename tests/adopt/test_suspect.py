@@ -1,4 +1,4 @@
-"""Suspect: what tells the label nearly exactly is out, what is strong stays and is asked about, noise is neither."""
+"""Suspect: what predicts the label nearly exactly is out, what is strong is asked about."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.adopt.infer import Column
-from evergreen.adopt.suspect import suspect
-from evergreen.adopt.warning import Doubt
+from evergreen.adopt.columns import Column
+from evergreen.adopt.suspect import warn_of_leaks
+from evergreen.adopt.warning import ColumnWarning
 from evergreen.metrics.metric import Task
 from evergreen.params import Leaks
 
@@ -20,7 +20,7 @@ def column(name: str, values: object) -> Column:
     return Column(name, made.dtype, made, pl.Series([False] * len(made)))
 
 
-def search(task: Task, noise: float) -> tuple[Doubt, ...]:
+def search(task: Task, noise: float) -> tuple[ColumnWarning, ...]:
     draw = np.random.default_rng(0)
     hidden = draw.normal(size=ROWS)
     label = {
@@ -35,22 +35,22 @@ def search(task: Task, noise: float) -> tuple[Doubt, ...]:
         "text": column("Text", draw.choice(["a", "b"], ROWS)),
         "noise": column("Noise", draw.normal(size=ROWS)),
     }
-    return suspect(features, column("y", label), task, "yes", Leaks())
+    return warn_of_leaks(features, column("y", label), task, "yes", Leaks())
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_what_tells_the_label_nearly_exactly_is_out(task: Task) -> None:
-    assert [(one.column, one.kind, one.out) for one in search(task, noise=0.0)] == [
+    assert [(warning.column, warning.kind, warning.out) for warning in search(task, noise=0.0)] == [
         ("Told", "suspected leak", True)
     ]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_what_is_strong_stays_and_is_asked_about(task: Task) -> None:
-    (doubt,) = search(task, noise=0.1)
-    assert (doubt.column, doubt.kind, doubt.out) == ("Told", "strong", False)
-    assert "LOOK AT THIS FIRST" in doubt.says
-    assert "`--known-later 'Told'` takes it out" in doubt.says
+    (warning,) = search(task, noise=0.1)
+    assert (warning.column, warning.kind, warning.out) == ("Told", "strong", False)
+    assert "LOOK AT THIS FIRST" in warning.says
+    assert "`--known-later 'Told'` takes it out" in warning.says
 
 
 def test_what_is_merely_good_is_nothing_to_tell_of() -> None:
@@ -64,10 +64,10 @@ def test_what_stands_out_is_asked_about() -> None:
         "told": column("told", y + 0.5 * draw.normal(size=ROWS)),
         "noise": column("noise", draw.normal(size=ROWS)),
     }
-    (doubt,) = suspect(features, column("y", y), "binary", 1, Leaks())
-    assert (doubt.column, doubt.out) == ("told", False)
-    assert ", the next 0." in doubt.says
-    assert suspect(features, column("y", y), "binary", 1, Leaks(stand_out=None)) == ()
+    (warning,) = warn_of_leaks(features, column("y", y), "binary", 1, Leaks())
+    assert (warning.column, warning.out) == ("told", False)
+    assert ", the next 0." in warning.says
+    assert warn_of_leaks(features, column("y", y), "binary", 1, Leaks(stand_out=None)) == ()
 
 
 @pytest.mark.parametrize("what", ["sum", "product"])
@@ -80,12 +80,14 @@ def test_columns_of_which_the_label_is_made_are_out(what: str) -> None:
         "noise": column("noise", draw.normal(size=ROWS)),
     }
     label = first + second if what == "sum" else first * second
-    found = suspect(made, column("y", label), "regression", None, Leaks())
-    assert {(one.column, one.out) for one in found if one.kind == "suspected leak"} == {
+    found = warn_of_leaks(made, column("y", label), "regression", None, Leaks())
+    assert {
+        (warning.column, warning.out) for warning in found if warning.kind == "suspected leak"
+    } == {
         ("First", True),
         ("Second", True),
     }
-    assert [one.says.split(" tells")[0] for one in found] == [
+    assert [warning.says.split(" tells")[0] for warning in found] == [
         "together with 'Second'",
         "together with 'First'",
     ]
@@ -97,6 +99,6 @@ def test_unlabelled_rows_say_nothing() -> None:
         "told": column("told", y.fill_null(7)),
         "noise": column("noise", np.random.default_rng(0).normal(size=ROWS)),
     }
-    assert [one.column for one in suspect(features, column("y", y), "binary", 1, Leaks())] == [
-        "told"
-    ]
+    assert [
+        warning.column for warning in warn_of_leaks(features, column("y", y), "binary", 1, Leaks())
+    ] == ["told"]

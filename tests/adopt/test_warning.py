@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from evergreen.adopt.warning import Doubt, listed, shown
+from evergreen.adopt.warning import ColumnWarning, listed, shown
 
 
 @pytest.mark.parametrize(
-    ("doubt", "says"),
+    ("warning", "says"),
     [
-        (Doubt("age", "constant", "is 3 in every row"), "'age' is 3 in every row"),
-        (Doubt("", "encoding", "the file is not UTF-8"), "the file is not UTF-8"),
-        (Doubt("a\nb", "ID", "names the row"), r"'a\nb' names the row"),
+        (ColumnWarning("age", "constant", "is 3 in every row"), "'age' is 3 in every row"),
+        (ColumnWarning("", "encoding", "the file is not UTF-8"), "the file is not UTF-8"),
+        (ColumnWarning("a\nb", "ID", "names the row"), r"'a\nb' names the row"),
     ],
 )
-def test_a_doubt_is_one_line(doubt: Doubt, says: str) -> None:
-    assert str(doubt) == says
+def test_a_doubt_is_one_line(warning: ColumnWarning, says: str) -> None:
+    assert str(warning) == says
 
 
 def test_long_names_and_lists_are_cut() -> None:

@@ -52,8 +52,11 @@ def test_everything_is_written_and_nothing_else(project: Project) -> None:
     write(project, ADOPTION)
     settings = (project.root / "pyproject.toml").read_text()
     assert files(project) == {
-        **ADOPTION.texts, "pyproject.toml": settings, "inbox/a.csv": "a\n1\n", "inbox/b.csv": "a\n2\n",
-    }  # fmt: skip
+        **ADOPTION.texts,
+        "pyproject.toml": settings,
+        "inbox/a.csv": "a\n1\n",
+        "inbox/b.csv": "a\n2\n",
+    }
 
 
 def test_an_empty_inbox_is_filled(project: Project) -> None:

@@ -16,6 +16,7 @@ from evergreen.decision import PROMOTE, REFUSE, Decision
 from evergreen.errors import InputError
 from evergreen.features.keys import KEY, hash_keys
 from evergreen.features.split import GROUP, LABEL
+from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Leaks
 from evergreen.promotion.candidate import Candidate

@@ -16,6 +16,7 @@ from evergreen.errors import InputError
 from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.evaluate import predict
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
+from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.compare import Side
 

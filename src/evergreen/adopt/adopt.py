@@ -1,4 +1,4 @@
-"""Adopt: everything that a project needs for somebody's table, worked out before the first file is written."""
+"""Adopt: all that a project needs for a table, worked out before the first file is written."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evergreen.adopt.batching import Batches, cut
+from evergreen.adopt.batching import Batches, cut_into_batches
 from evergreen.adopt.declare import declare
 from evergreen.adopt.expect import expect
 from evergreen.adopt.infer import infer
-from evergreen.adopt.params_patch import INBOX, settle
-from evergreen.adopt.plan import Plan, Wishes, plan
+from evergreen.adopt.params_patch import INBOX, patch_params
+from evergreen.adopt.plan import Plan, plan
 from evergreen.adopt.read import Table, read
-from evergreen.adopt.report import tell, tell_columns
+from evergreen.adopt.report import describe_columns, make_report
+from evergreen.adopt.wishes import Wishes
 from evergreen.errors import InputError
 from evergreen.params import Params
 from evergreen.project import Project
@@ -21,7 +22,10 @@ from evergreen.project import Project
 
 @dataclass(frozen=True)
 class Adoption:
-    """What will be written: path below the project -> text, batches as path -> bytes; and the report for the screen."""
+    """What will be written, and the report for the screen.
+
+    `texts`: path below the project -> text. `batches`: path -> bytes.
+    """
 
     texts: Mapping[str, str] = field(repr=False)
     batches: Mapping[str, bytes] = field(repr=False)
@@ -40,19 +44,20 @@ def adopt(
     found = infer(rows, wishes.time, wishes.dates)
     if unused := [form for form in wishes.dates if form not in found.dialect.dates]:
         raise InputError(
-            f"--dates {unused[0]!r} fits no column: write it as strptime does, such as %d.%m.%Y %H:%M"
+            f"--dates {unused[0]!r} fits no column: write it as strptime does, such as %d.%m.%Y "
+            "%H:%M"
         )
     planned = plan(found, wishes, params.leaks)
     allowed = params.validation.max_bad_rows if wishes.max_bad_rows is None else wishes.max_bad_rows
-    batches = cut(rows, found, planned, allowed, wishes.period)
+    batches = cut_into_batches(rows, found, planned, allowed, wishes.period)
     before = project.params.read_text(encoding="utf-8")
-    settled, changes = settle(before, rows, found, planned, batches, wishes.max_bad_rows)
-    report = tell(rows, found, planned, batches, changes)
+    settled, changes = patch_params(before, rows, found, planned, batches, wishes.max_bad_rows)
+    report = make_report(rows, found, planned, batches, changes)
     texts = {
         f"src/{project.package}/dataset.py": declare(rows, found, planned),
         f"src/{project.package}/expectations.py": expect(found, planned, batches, project.package),
         "params.yaml": settled,
-        "reports/adopt.md": f"{report}\n{tell_columns(found, planned)}",
+        "reports/adopt.md": f"{report}\n{describe_columns(found, planned)}",
     }
     for path, text in texts.items():
         if path.endswith(".py"):
@@ -61,7 +66,7 @@ def adopt(
 
 
 def _as_files(table: Table, batches: Batches) -> dict[str, bytes]:
-    """Return the batches as files in the dialect they came in: path -> bytes; a database keeps its own."""
+    """Return path -> bytes of the batches, in their own dialect; a database keeps its own."""
     import io
 
     if table.kind == "sql":

@@ -1,4 +1,4 @@
-"""Cut: which rows of the table become which batch."""
+"""Batching: which rows of the table become which batch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from evergreen.adopt.infer import MOMENT, Inferred
+from evergreen.adopt.columns import MOMENT, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
-from evergreen.adopt.warning import Doubt, shown
+from evergreen.adopt.warning import ColumnWarning, shown
 from evergreen.errors import InputError
 from evergreen.features.split import cut_times
 from evergreen.ingest.listing import RESERVED
@@ -30,7 +30,7 @@ COLUMNS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Batches:
-    """The rows of each batch by its name, as positions in the table; those that will be put aside.
+    """The rows of each batch, as positions in the table, and those that will be quarantined.
 
     `period`: what one batch spans, None where there is only one. `until`: the last batch to take
     for now, None: all.
@@ -40,16 +40,16 @@ class Batches:
     rows: Mapping[str, pl.Series] = field(repr=False)
     bad: pl.Series = field(repr=False)
     until: str | None = None
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[ColumnWarning, ...] = ()
 
 
-def cut(
+def cut_into_batches(
     table: Table, found: Inferred, plan: Plan, allowed: float, wished: str | None = None
 ) -> Batches:
-    """Return the batches: one per period, `wished` or the coarsest that gives enough; without a time, one.
+    """Return the batches: one for each period, or a single one where nothing says when.
 
-    Raises InputError where more rows of a batch are broken than `allowed`, or where no split by
-    time is possible.
+    The period is the one `wished`, or the coarsest that gives enough batches. Raises InputError
+    where more rows of a batch are broken than `allowed`, or where no split by time is possible.
     """
     bad = pl.Series([False] * table.rows.height)
     for name in plan.declared:
@@ -61,7 +61,8 @@ def cut(
     times = when.values if when is not None and when.dtype == MOMENT else None
     if times is None and table.kind == "sql":
         raise InputError(
-            "rows of a database are cut into batches by time: name the column that says when with --time, or export the "
+            "rows of a database are cut into batches by time: name the column that says when "
+            "with --time, or export the "
             "table as CSV or Parquet, and adopt the file"
         )
     if times is not None:
@@ -72,15 +73,15 @@ def cut(
         )
     period = wished or (_find_period(times.filter(~bad)) if times is not None else None)
     rows = (
-        _cut(times, period)
+        _cut_by_period(times, period)
         if times is not None and period
         else {_name(table.name): _positions(table.rows.height)}
     )
     _check_broken(table, found, plan, rows, bad, allowed)
     if times is not None and not period:
         _check_split(times, plan)
-    until, doubts = _find_until(rows, plan) if period else (None, _say_few(plan))
-    return Batches(period, rows, bad, until, tuple(doubts))
+    until, warnings = _find_until(rows, plan) if period else (None, _warn_few_rows(plan))
+    return Batches(period, rows, bad, until, tuple(warnings))
 
 
 def _find_period(times: pl.Series) -> str | None:
@@ -91,8 +92,11 @@ def _find_period(times: pl.Series) -> str | None:
     return None
 
 
-def _cut(times: pl.Series, period: str) -> dict[str, pl.Series]:
-    """Return the rows of each period; a row without a time goes with the one before it, and is put aside there."""
+def _cut_by_period(times: pl.Series, period: str) -> dict[str, pl.Series]:
+    """Return the rows of each period.
+
+    A row without a time goes with the row before it, and is quarantined there.
+    """
     every, form = PERIODS[period]
     names = (
         times.dt.truncate(every)
@@ -110,8 +114,10 @@ def has_few_rows(plan: Plan) -> bool:
     return len(plan.target.known) < (Split().cross_validate_below or 0)
 
 
-def _find_until(rows: Mapping[str, pl.Series], plan: Plan) -> tuple[str | None, list[Doubt]]:
-    """Return the last batch that can judge a model, where it is not the newest, which is not whole yet."""
+def _find_until(
+    rows: Mapping[str, pl.Series], plan: Plan
+) -> tuple[str | None, list[ColumnWarning]]:
+    """Return the last batch that can judge a model, where the newest is not complete yet."""
     names = list(rows)
     if has_few_rows(plan):  # no batch judges by itself
         return None, []
@@ -121,20 +127,24 @@ def _find_until(rows: Mapping[str, pl.Series], plan: Plan) -> tuple[str | None, 
     later = names[names.index(last) + 1 :]
     count = sum(len(rows[name]) for name in later)
     says = (
-        f"the newest {'batch holds' if len(later) == 1 else 'batches hold'} only {count} rows ({', '.join(later)}), too few "
+        f"the newest {'batch holds' if len(later) == 1 else 'batches hold'} only {count} rows "
+        f"({', '.join(later)}), too few "
         f"to judge by: source.until is {last}; set it to null in params.yaml once there are more"
     )
-    return last, [Doubt("", "newest batch", says)]
+    return last, [ColumnWarning("", "newest batch", says)]
 
 
-def _say_few(plan: Plan) -> list[Doubt]:
-    """Say where the rows that judge a model by cross-validation, in time the newer half, may be too few."""
+def _warn_few_rows(plan: Plan) -> list[ColumnWarning]:
+    """Return a warning where the rows that judge a model by cross-validation may be too few."""
     rows = len(plan.target.known)
     judging = rows // 2 if plan.time else rows
     if judging >= SURELY:
         return []
-    says = f"few rows: about {judging} of {rows:,} will judge, and {TO_JUDGE} are needed for a champion; more rows help"
-    return [Doubt("", "few rows", says)]
+    says = (
+        f"few rows: about {judging} of {rows:,} will judge, and {TO_JUDGE} are needed for a "
+        "champion; more rows help"
+    )
+    return [ColumnWarning("", "few rows", says)]
 
 
 def _can_judge(rows: pl.Series, plan: Plan) -> bool:
@@ -148,7 +158,8 @@ def _check_split(times: pl.Series, plan: Plan) -> None:
     first, second = cut_times(known)
     if not known[0] < first < second:
         raise InputError(
-            f"{plan.time!r}: {len(known):,} rows at {known.n_unique():,} moments cannot be split by time, too many share "
+            f"{plan.time!r}: {len(known):,} rows at {known.n_unique():,} moments cannot be split "
+            "by time, too many share "
             "one: use --no-time, or another column with --time"
         )
 
@@ -162,28 +173,34 @@ def _check_broken(
     allowed: float,
 ) -> None:
     shares: dict[str, float] = {
-        name: float(bad.gather(one).sum()) / len(one) for name, one in rows.items()
+        name: float(bad.gather(places).sum()) / len(places) for name, places in rows.items()
     }
     worst = max(shares, key=shares.__getitem__)
     if shares[worst] <= allowed:
         return
-    whole = f"{table.origin}: {bad.sum():,} of {len(bad):,} rows ({bad.sum() / len(bad):.1%}) cannot be read"
+    whole = (
+        f"{table.origin}: {bad.sum():,} of {len(bad):,} rows ({bad.sum() / len(bad):.1%}) cannot "
+        "be read"
+    )
     where = f", in {worst} {shares[worst]:.1%}" if len(rows) > 1 else ""
-    told = [one for name in plan.declared if (one := _say_broken(table, found, name, plan.time))]
+    told = [
+        line for name in plan.declared if (line := _describe_broken(table, found, name, plan.time))
+    ]
     more = [f"and {len(told) - COLUMNS_SHOWN} more columns"] if len(told) > COLUMNS_SHOWN else []
     least = math.ceil(shares[worst] * 100 + 0.5) / 100
-    listing = "\n".join(f"  {one}" for one in (*told[:COLUMNS_SHOWN], *more))
+    listing = "\n".join(f"  {line}" for line in (*told[:COLUMNS_SHOWN], *more))
     raise InputError(
         f"{whole}{where}, more than validate.max_bad_rows ({allowed:.1%}):\n{listing}\n"
-        "correct the file; or name a text that says that there is no value with --null TEXT (source.nulls in params.yaml); "
+        "correct the file; or name a text that says that there is no value with --null TEXT "
+        "(source.nulls in params.yaml); "
         f"or put such rows aside with --max-bad-rows {min(1.0, least):g}"
     )
 
 
-def _say_broken(table: Table, found: Inferred, name: str, time: str) -> str:
-    one = found.columns[name]
-    broken: list[Any] = one.broken.arg_true().to_list()
-    what = "dates" if one.dtype.is_temporal() else "numbers"
+def _describe_broken(table: Table, found: Inferred, name: str, time: str) -> str:
+    column = found.columns[name]
+    broken: list[Any] = column.broken.arg_true().to_list()
+    what = "dates" if column.dtype.is_temporal() else "numbers"
     said = []
     if broken:
         text = table.rows[name]
@@ -192,7 +209,7 @@ def _say_broken(table: Table, found: Inferred, name: str, time: str) -> str:
         )
         said.append(f"{len(broken):,} values are no {what}, such as {examples}")
     lacking: list[int] = (
-        (one.values.is_null() & ~one.broken).arg_true().to_list() if name == time else []
+        (column.values.is_null() & ~column.broken).arg_true().to_list() if name == time else []
     )
     if lacking:
         said.append(f"{len(lacking):,} rows have none, such as {table.place(lacking[0])}")

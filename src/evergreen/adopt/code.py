@@ -1,4 +1,4 @@
-"""Code: names and values as Python that says the same, in the format of this project, whatever they hold."""
+"""Code: names and values as Python source, in the format of this project."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECTION = "# --- {} "
 
 
 def literal(value: object) -> str:
-    """Return a plain value as Python: text in double quotes, unless it holds more of those than of single ones."""
+    """Return a plain value as Python; text in double quotes, unless it holds more of these."""
     if not isinstance(value, str):
         return repr(value)
     quote = "'" if value.count('"') > value.count("'") else '"'
@@ -42,20 +42,20 @@ def group(values: Sequence[str], brackets: str = "()") -> str:
 def spread(
     before: str, values: Sequence[str], after: str, *, indent: str = "", comment: str = ""
 ) -> list[str]:
-    """Return `before`, the values and `after`, such as a bracket, in one line where it fits, else in one for each."""
+    """Return `before`, the values and `after` (a bracket) in one line, or in one for each value."""
     comma = "," if len(values) == 1 and after.startswith(")") else ""
     line = f"{indent}{before}{', '.join(values)}{comma}{after}"
     if width(line + comment) <= WIDE:
         return [line + comment]
     return [
         f"{indent}{before}{comment}",
-        *(f"{indent}    {one}," for one in values),
+        *(f"{indent}    {value}," for value in values),
         f"{indent}{after}",
     ]
 
 
 def keep(lines: list[str]) -> list[str]:
-    """Return the lines of a statement; where one is too long to be formatted, with marks that leave it as it is."""
+    """Return the lines of a statement, with marks for the formatter where one is too long."""
     if all(width(line) <= WIDE for line in lines):
         return lines
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]

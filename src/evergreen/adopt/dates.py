@@ -1,4 +1,4 @@
-"""Dates: in which formats the dates of a column are written, as text or as numbers, and what only looks like one."""
+"""Dates: in which formats the dates of a column are written, as text or as numbers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,33 @@ from itertools import product
 import polars as pl
 
 from evergreen.adopt.names import DONE, MOMENTS, NAMES_ROWS, TIMELY, YEARLY, plain_name
-from evergreen.adopt.warning import Doubt
+from evergreen.adopt.warning import ColumnWarning
 from evergreen.ingest.dialect import Dialect, plain_times, read_iso, shape_of
 from evergreen.params import EPOCHS
 
-DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
-        "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%b %d, %Y", "%b %d %Y",
-        "%d %B %Y", "%d. %B %Y", "%B %d, %Y", "%Y-%m-%d", "%Y%m%d")  # fmt: skip
+DAYS = (
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%Y.%m.%d",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d/%b/%Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%d %B %Y",
+    "%d. %B %Y",
+    "%B %d, %Y",
+    "%Y-%m-%d",
+    "%Y%m%d",
+)
 CLOCKS = (
     "",
     " %H:%M",
@@ -28,8 +48,25 @@ CLOCKS = (
     " %H:%M:%S %z",
     " %H:%M:%S%.f %z",
 )
-PARTS = ("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b %Y", "%b-%Y", "%B %Y", "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y",
-         "%GW%V", "%G-W%V", "%G-W%V-%u", "%Y-%j")  # fmt: skip
+PARTS = (
+    "%Y-%m",
+    "%Y/%m",
+    "%m/%Y",
+    "%m-%Y",
+    "%m.%Y",
+    "%b %Y",
+    "%b-%Y",
+    "%B %Y",
+    "%YQ%q",
+    "%Y-Q%q",
+    "%Y Q%q",
+    "Q%q %Y",
+    "Q%q-%Y",
+    "%GW%V",
+    "%G-W%V",
+    "%G-W%V-%u",
+    "%Y-%j",
+)
 OTHERS = (
     "%b %d %H:%M:%S %Y",
     "%b %d %H:%M:%S %z %Y",
@@ -62,19 +99,36 @@ LOOKS = (  # what says when, in a way that is not known here
     # Jan-24
     r"^(?i)(jan|feb|mar|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\p{L}*[ '-]+\d{2}$",
 )
-WORDS = {"%d": "DD", "%m": "MM", "%Y": "YYYY", "%y": "YY", "%b": "Mon", "%B": "Month", "%H": "hh", "%M": "mm", "%S": "ss",
-         "%I": "hh", "%p": "AM", "%.f": ".ssssss", "%z": "+0100",
-         "%q": "n", "%G": "YYYY", "%V": "ww", "%u": "d", "%j": "ddd"}  # fmt: skip
+WORDS = {
+    "%d": "DD",
+    "%m": "MM",
+    "%Y": "YYYY",
+    "%y": "YY",
+    "%b": "Mon",
+    "%B": "Month",
+    "%H": "hh",
+    "%M": "mm",
+    "%S": "ss",
+    "%I": "hh",
+    "%p": "AM",
+    "%.f": ".ssssss",
+    "%z": "+0100",
+    "%q": "n",
+    "%G": "YYYY",
+    "%V": "ww",
+    "%u": "d",
+    "%j": "ddd",
+}
 EPOCH_WORDS = dict(
     zip(EPOCHS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True)
 )
 
 
-def find_dates(text: pl.Series) -> tuple[list[str], list[Doubt]]:
-    """Return the formats besides ISO 8601 in which the values of `text` are dates, those that fit most values first.
+def find_dates(text: pl.Series) -> tuple[list[str], list[ColumnWarning]]:
+    """Return the formats besides ISO 8601 in which values are dates, and warnings.
 
-    Which of day and month stands first is told by the values that only fit one way; by none of
-    them: the day.
+    Formats that fit most values come first. Whether day or month comes first is decided by the
+    values that fit one way only; where there are none, it is the day.
     """
     known = text.drop_nulls()
     left = known.gather_every(max(1, len(known) // LOOKED_AT))
@@ -83,7 +137,7 @@ def find_dates(text: pl.Series) -> tuple[list[str], list[Doubt]]:
     )
     least, possible = max(1.0, SELDOM * len(left)), _possible(left)
     formats: list[str] = []
-    doubts: list[Doubt] = []
+    warnings: list[ColumnWarning] = []
     while len(left):
         fits = {
             form: Dialect.parse(left, form).is_not_null()
@@ -92,19 +146,19 @@ def find_dates(text: pl.Series) -> tuple[list[str], list[Doubt]]:
         }
         if not fits:
             break
-        best = max(fits, key=lambda one: int(fits[one].sum()))
+        best = max(fits, key=lambda form: int(fits[form].sum()))
         if fits[best].sum() < least:
             break
         other = _turned(best)
         if other in fits and other != best and fits[other].any():
-            doubts += _doubt(text.name, best, other, fits[best], fits[other], left)
+            warnings += _warn_ambiguous(text.name, best, other, fits[best], fits[other], left)
         formats.append(best)
         left = left.filter(~fits[best])
-    return formats, doubts
+    return formats, warnings
 
 
 def _possible(values: pl.Series) -> list[str]:
-    """Return the formats in whose shape some of the values are; to try them all on all values takes seconds."""
+    """Return the formats whose shape some values have: trying all of them takes seconds."""
     if values.is_empty():
         return []
     plain = plain_times(values).alias("value").to_frame()
@@ -115,12 +169,12 @@ def _possible(values: pl.Series) -> list[str]:
 
 @cache
 def _shapes() -> dict[str, re.Pattern[str]]:
-    """Return the shape of each format, for Python's expressions: ready ones, where polars would make each anew."""
+    """Return the shape of each format as a Python pattern, compiled once."""
     return {form: re.compile(shape_of(form).replace(r"\p{L}", r"[^\W\d_]")) for form in FORMATS}
 
 
 def find_number_format(name: str, numbers: pl.Series) -> tuple[str, bool]:
-    """Return the format in which a column of numbers tells dates, and whether that is certain; else an empty text.
+    """Return the format in which a column of numbers holds dates, or "", and whether it is certain.
 
     Certain are digits such as 20240131 that are all dates, and counts since 1970 that are round or
     called like a time.
@@ -163,7 +217,7 @@ def as_digits(numbers: pl.Series) -> pl.Series:
 
 
 def looks_like_time(text: pl.Series) -> str:
-    """Return a value of a column of text that most likely tells a time, in a way that is not known here; else nothing."""
+    """Return a value of a column that looks like a time in an unknown format; else ""."""
     known = text.drop_nulls().head(LOOKED_AT)
     if known.n_unique() < MOMENTS or NAMES_ROWS.search(plain_name(text.name)):
         return ""
@@ -188,17 +242,20 @@ def _turned(form: str) -> str:
     return form.translate(str.maketrans("dm", "md")) if re.search(r"%[dm][^%]%[dm]", form) else form
 
 
-def _doubt(
+def _warn_ambiguous(
     name: str, best: str, other: str, fits: pl.Series, turned: pl.Series, values: pl.Series
-) -> list[Doubt]:
+) -> list[ColumnWarning]:
     both = fits & turned
     example = values.filter(both)[0] if both.any() else ""
     if fits.sum() == both.sum():
         says = (
             f"holds dates such as {example!r}, day first or month first: taken for {in_words(best)}"
         )
-        return [Doubt(name, "ambiguous dates", says)]
+        return [ColumnWarning(name, "ambiguous dates", says)]
     if turned.sum() > both.sum() and example:
-        says = f"holds dates written {in_words(best)} and {in_words(other)}: {example!r}, which fits both, is taken for the first"
-        return [Doubt(name, "ambiguous dates", says)]
+        says = (
+            f"holds dates written {in_words(best)} and {in_words(other)}: {example!r}, which fits "
+            "both, is taken for the first"
+        )
+        return [ColumnWarning(name, "ambiguous dates", says)]
     return []

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from evergreen.adopt.code import column, group, keep, literal, section, spread
-from evergreen.adopt.infer import MOMENT, Column, Inferred
+from evergreen.adopt.columns import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
-from evergreen.adopt.warning import Doubt, shown
+from evergreen.adopt.warning import ColumnWarning, shown
 from evergreen.dataset import ORDER
 
 TYPES = {
@@ -36,10 +36,24 @@ from evergreen import Dataset
 '''
 CLOSING = (
     "    slices={},  # no value of these may get a much worse model, whatever the whole gains",
-    "    groups={},  # groups of people, say: predictions may differ between them only within bounds",
+    (
+        "    groups={},  # groups of people, say: predictions may differ between them only within "
+        "bounds"
+    ),
 )
-TIMELESS = 'time="",  # no column says when: batches are in order of arrival, rows split by a hash of their key'
-IN_ORDER = f'time="{ORDER}",  # no column says when, but rows and batches come in the order of time: the newest judge'
+TIMELESS = (
+    'time="",  # no column says when: batches are in order of arrival, '
+    "rows split by a hash of their key"
+)
+IN_ORDER = (
+    f'time="{ORDER}",  # no column says when, '
+    "but rows and batches come in the order of time: the newest judge"
+)
+FROM_WHAT = (
+    "from what: each feature is an expression over one row; "
+    "text becomes a category, the rest numbers"
+)
+PROTECTED = "who must not suffer: each an expression over one row, read as text"
 INDENT = "    "
 LONGEST = 105  # characters of a reason
 
@@ -50,9 +64,9 @@ def declare(table: Table, found: Inferred, plan: Plan) -> str:
         "dataset = Dataset(",
         section("what a row holds", INDENT), *_columns(found, plan), *_identity(plan),
         section("what is predicted", INDENT), *_label(table, plan),
-        section("from what: each feature is an expression over one row; text becomes a category, the rest numbers", INDENT),
+        section(FROM_WHAT, INDENT),
         *_features(plan), *_left_out(plan),
-        section("who must not suffer: each an expression over one row, read as text", INDENT), *CLOSING,
+        section(PROTECTED, INDENT), *CLOSING,
         ")",
     ]  # fmt: skip
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", table.name if table.kind == "sql" else table.origin)[
@@ -74,7 +88,7 @@ def _columns(found: Inferred, plan: Plan) -> Iterator[str]:
 
 
 def _identity(plan: Plan) -> Iterator[str]:
-    names = [literal(one) for one in plan.key]
+    names = [literal(name) for name in plan.key]
     why = (
         "names a row; no two share it"
         if names
@@ -93,13 +107,17 @@ def _label(table: Table, plan: Plan) -> Iterator[str]:
     yield f"{INDENT}label={target if plain else f'{target} == {literal(plan.positive)}'},"
     comment = "  # the label may use these, no feature may"
     yield from spread(
-        "known_later=(", [literal(one) for one in plan.later], "),", indent=INDENT, comment=comment
+        "known_later=(",
+        [literal(name) for name in plan.later],
+        "),",
+        indent=INDENT,
+        comment=comment,
     )
     comment = "  # rows that cannot be learnt from, and why"
     if not plan.rare:
         yield f"{INDENT}left_out={{}},{comment}"
         return
-    rare = group([literal(one) for one in plan.rare], "[]")
+    rare = group([literal(value) for value in plan.rare], "[]")
     yield f"{INDENT}left_out={{{comment}"
     yield f'{INDENT * 2}"too few rows of the class": {column(plan.target.name)}.is_in({rare}),'
     yield f"{INDENT}}},"
@@ -108,27 +126,29 @@ def _label(table: Table, plan: Plan) -> Iterator[str]:
 def _features(plan: Plan) -> Iterator[str]:
     yield f"{INDENT}features={{"
     yield from (
-        f"{INDENT * 2}{literal(name)}: {_expression(one, plan)},"
-        for name, one in plan.features.items()
+        f"{INDENT * 2}{literal(name)}: {_expression(feature, plan)},"
+        for name, feature in plan.features.items()
     )
     yield f"{INDENT}}},"
 
 
-def _expression(one: Column, plan: Plan) -> str:
-    if one.dtype != MOMENT:
-        return column(one.name)
-    return f"({column(plan.time)} - {column(one.name)}).dt.total_days()"
+def _expression(source: Column, plan: Plan) -> str:
+    if source.dtype != MOMENT:
+        return column(source.name)
+    return f"({column(plan.time)} - {column(source.name)}).dt.total_days()"
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
     """Yield a comment for each column that is no feature, except key, time and label."""
-    told = [one for one in plan.doubts if one.out]
+    told = [warning for warning in plan.warnings if warning.out]
     if not told:
         return
-    yield f"{INDENT}# Left out, and why (empty columns and personal data are not in columns either):"
-    yield from (f"{INDENT}# - {_reason(one)}" for one in told)
+    yield (
+        f"{INDENT}# Left out, and why (empty columns and personal data are not in columns either):"
+    )
+    yield from (f"{INDENT}# - {_reason(warning)}" for warning in told)
 
 
-def _reason(doubt: Doubt) -> str:
-    text = f"{shown(doubt.column, 50)} {doubt.says}"
+def _reason(warning: ColumnWarning) -> str:
+    text = f"{shown(warning.column, 50)} {warning.says}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

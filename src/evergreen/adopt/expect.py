@@ -1,4 +1,4 @@
-"""Expect: the text of `expectations.py`: what held of every batch, with room for honest data to come.
+"""Expect: the text of `expectations.py`, what held of every batch with room for honest data.
 
 Numbers may go beyond what was seen, new texts may come, a value may be missing now and then: a rule
 is there to find a unit that changed, a column that broke or a label that is spelt otherwise.
@@ -14,7 +14,7 @@ import polars as pl
 
 from evergreen.adopt.batching import Batches
 from evergreen.adopt.code import keep, literal, spread
-from evergreen.adopt.infer import Column, Inferred
+from evergreen.adopt.columns import Column, Inferred
 from evergreen.adopt.plan import Plan
 
 LEVELS = 12  # texts of a category, at most, that are named one by one
@@ -24,12 +24,15 @@ MANY = 20  # columns that are never null, beyond which the others are named
 OPENING = '''"""YOURS: what must hold of a batch, as Great Expectations.
 
 Three kinds, told apart by what they are:
-- about rows (`ExpectColumnValues…`, pairs, unique keys): a row that breaks one goes to quarantine, with the reason;
-- about rows with `mostly` below 1: a share is allowed to break it, no row is quarantined, the batch is bad beyond it;
-- about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the flow stops.
+- about rows (`ExpectColumnValues…`, pairs, unique keys): a row that breaks one goes to quarantine,
+  with the reason;
+- about rows with `mostly` below 1: a share may break it and no row is quarantined; the batch is bad
+  beyond it;
+- about the batch (row count, newest row, set of columns): the batch is bad when one fails, and the
+  flow stops.
 
-Schema, types and the uniqueness of `key` follow from `dataset.py` and need no line here. Written by `evergreen adopt`
-from what it saw, with room: whoever knows the data can say more.
+Schema, types and the uniqueness of `key` follow from `dataset.py` and need no line here. Written by
+`evergreen adopt` from what it saw, with room: whoever knows the data can say more.
 """
 
 from __future__ import annotations
@@ -41,7 +44,9 @@ from great_expectations.expectations.expectation import Expectation
 
 def expect(found: Inferred, plan: Plan, batches: Batches, package: str) -> str:
     """Return the text of `expectations.py` of the project's `package`."""
-    good = {name: one.filter(~batches.bad.gather(one)) for name, one in batches.rows.items()}
+    good = {
+        name: places.filter(~batches.bad.gather(places)) for name, places in batches.rows.items()
+    }
     columns = [found.columns[name] for name in plan.declared]
     parts = {
         "_size": _size(batches),
@@ -62,27 +67,26 @@ def expect(found: Inferred, plan: Plan, batches: Batches, package: str) -> str:
     ]
     imported = (
         f"\nfrom {package}.dataset import dataset\n"
-        if any("dataset." in one for one in texts)
+        if any("dataset." in text for text in texts)
         else ""
     )
     return OPENING + imported + "\n\n" + "\n\n\n".join(texts) + "\n"
 
 
 def _size(batches: Batches) -> list[str]:
-    """Return a rule for the number of rows: a third to three times what was seen; one batch says less."""
-    counts = [len(one) for one in batches.rows.values()]
+    """Return a rule for the number of rows: a third to three times what was seen."""
+    counts = [len(places) for places in batches.rows.values()]
     low = _figure(min(counts) / 3, up=False) if batches.period else 1
     high = _figure(max(counts) * (3 if batches.period else 10), up=True)
-    return [
-        f"    return [gxe.ExpectTableRowCountToBeBetween(min_value={low}, max_value={_grouped(high)})]"
-    ]
+    rule = f"gxe.ExpectTableRowCountToBeBetween(min_value={low}, max_value={_grouped(high)})"
+    return [f"    return [{rule}]"]
 
 
 def _presence(columns: list[Column], plan: Plan, good: dict[str, pl.Series]) -> list[str]:
     """Return rules for columns that are never null, or in every batch nearly never."""
     least = {
-        one.name: min(1 - _nulls(one.values.gather(rows)) for rows in good.values())
-        for one in columns
+        column.name: min(1 - _nulls(column.values.gather(rows)) for rows in good.values())
+        for column in columns
     }
     # That a time is there follows from dataset.py; labels may come later
     apart = {plan.time, *plan.later}
@@ -117,21 +121,28 @@ def _presence(columns: list[Column], plan: Plan, good: dict[str, pl.Series]) -> 
 
 
 def _named(name: str, columns: list[str]) -> list[str]:
-    return keep(spread(f"{name} = (", [literal(one) for one in columns], ")", indent="    "))
+    return keep(spread(f"{name} = (", [literal(column) for column in columns], ")", indent="    "))
 
 
 def _numbers(columns: list[Column], found: Inferred, plan: Plan, batches: Batches) -> list[str]:
     """Return ranges for numbers: what was seen, widened to round figures."""
     time = found.columns[plan.time].values if plan.time in found.columns else None
     entries = []
-    counted = {*plan.key, *(doubt.column for doubt in plan.doubts if doubt.kind == "ID")}
-    for one in columns:
-        classes = one.name == plan.target.name and plan.task != "regression"
-        if one.is_number and not classes and one.name not in counted and not _trends(one, time):
-            known = one.values.filter(~batches.bad).drop_nulls().cast(pl.Float64)
+    counted = {*plan.key, *(warning.column for warning in plan.warnings if warning.kind == "ID")}
+    for column in columns:
+        classes = column.name == plan.target.name and plan.task != "regression"
+        if (
+            column.is_number
+            and not classes
+            and column.name not in counted
+            and not _trends(column, time)
+        ):
+            known = column.values.filter(~batches.bad).drop_nulls().cast(pl.Float64)
             if known.n_unique() > 1:
                 low, high = widen(known)
-                entries.append(f"        {literal(one.name)}: ({_grouped(low)}, {_grouped(high)}),")
+                entries.append(
+                    f"        {literal(column.name)}: ({_grouped(low)}, {_grouped(high)}),"
+                )
     if not entries:
         return []
     rule = "gxe.ExpectColumnValuesToBeBetween(column=name, min_value=a, max_value=b)"
@@ -144,19 +155,20 @@ def _numbers(columns: list[Column], found: Inferred, plan: Plan, batches: Batche
 def _values(columns: list[Column], plan: Plan, batches: Batches) -> list[str]:
     """Return the values of the label, and the texts of categories that have few."""
     entries, lines, listed = list[str](), list[str](), list[str]()
-    target, features = plan.target, {one.name for one in plan.features.values()}
+    target, features = plan.target, {feature.name for feature in plan.features.values()}
     if plan.task != "regression" and target.dtype != pl.Boolean():
-        values = [literal(one) for one in sorted(target.known.unique().to_list())]
+        values = [literal(value) for value in sorted(target.known.unique().to_list())]
         lines += keep(spread("labels = [", values, "]", indent="    "))
         listed.append(
-            f"        gxe.ExpectColumnValuesToBeInSet(column={literal(target.name)}, value_set=labels),"
+            f"        gxe.ExpectColumnValuesToBeInSet(column={literal(target.name)}, "
+            "value_set=labels),"
         )
-    for one in columns:
-        if one.dtype == pl.String() and one.name in features:
-            counts = one.values.filter(~batches.bad).drop_nulls().value_counts()
+    for column in columns:
+        if column.dtype == pl.String() and column.name in features:
+            counts = column.values.filter(~batches.bad).drop_nulls().value_counts()
             if 1 < len(counts) <= LEVELS and int(counts["count"].min() or 0) >= OFTEN:  # type: ignore[arg-type, call-overload]
-                values = [literal(text) for text in sorted(counts[one.name].to_list())]
-                entries += spread(f"{literal(one.name)}: [", values, "],", indent="        ")
+                values = [literal(text) for text in sorted(counts[column.name].to_list())]
+                entries += spread(f"{literal(column.name)}: [", values, "],", indent="        ")
     if entries:
         lines += keep(["    known = {", *entries, "    }"])
         rule = "gxe.ExpectColumnValuesToBeInSet(column=name, value_set=values, mostly=0.9)"
@@ -169,7 +181,7 @@ def _values(columns: list[Column], plan: Plan, batches: Batches) -> list[str]:
 
 
 def widen(known: pl.Series) -> tuple[float, float]:
-    """Return a range around numbers that differ: half of what they span more on each side, in round figures.
+    """Return a range around numbers: half of what they span more on each side, in round figures.
 
     Numbers that are never negative stay so. Where few are far greater than the rest, far more room.
     """
@@ -186,11 +198,11 @@ def widen(known: pl.Series) -> tuple[float, float]:
     return _round(floor, step), _round(ceiling, step)
 
 
-def _trends(one: Column, time: pl.Series | None) -> bool:
-    """Say whether a number grows or falls with time, as counters do."""
+def _trends(column: Column, time: pl.Series | None) -> bool:
+    """Return whether a number grows or falls with time, as counters do."""
     if time is None:
         return False
-    found = pl.select(pl.corr(one.values, time.to_physical(), method="spearman")).item()
+    found = pl.select(pl.corr(column.values, time.to_physical(), method="spearman")).item()
     return found is not None and abs(found) > TRENDING
 
 
@@ -200,11 +212,11 @@ def _nulls(values: pl.Series) -> float:
 
 def _figure(value: float, *, up: bool) -> int:
     """Return a number of rows as 1, 2 or 5 with zeros: the next one up or down."""
-    figures = [one * 10**power for power in range(13) for one in (1, 2, 5)]
+    figures = [digit * 10**power for power in range(13) for digit in (1, 2, 5)]
     return (
-        next((one for one in figures if one >= value), figures[-1])
+        next((figure for figure in figures if figure >= value), figures[-1])
         if up
-        else max((one for one in figures if one <= value), default=1)
+        else max((figure for figure in figures if figure <= value), default=1)
     )
 
 

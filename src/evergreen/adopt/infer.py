@@ -1,167 +1,116 @@
-"""Infer: what each column of a table is, and how its numbers and dates are written."""
+"""Infer: what the columns of a table are, and how their numbers and dates are written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 
 import polars as pl
 
+from evergreen.adopt.columns import (
+    LOOKED_AT,
+    MOMENT,
+    Column,
+    Found,
+    Inferred,
+    find_dialect,
+    of_text,
+    of_type,
+)
 from evergreen.adopt.dates import (
-    as_digits,
-    find_dates,
     find_number_format,
     in_words,
     looks_like_time,
 )
 from evergreen.adopt.names import DONE, MOMENTS, NAMES_ROWS, TIMELY, plain_name
 from evergreen.adopt.read import Table
-from evergreen.adopt.warning import Doubt
+from evergreen.adopt.warning import ColumnWarning
 from evergreen.errors import InputError
 from evergreen.ingest.dialect import Dialect
 from evergreen.ingest.values import NULLS, parse
-from evergreen.params import EPOCHS
 
-ENOUGH = 0.8  # share of a column's values that make it a column of numbers, or of dates
-SOME = 0.2  # share of numbers in a column of text that is worth a word
-LOOKED_AT = 20_000  # rows, to find how numbers are written
-LARGEST = 1e38  # XGBoost counts in 32 bits
-DIALECTS = (
-    Dialect(),
-    Dialect(","),
-    Dialect(".", ","),
-    Dialect(",", "."),
-    Dialect(",", " "),
-    Dialect(".", " "),
-    Dialect(".", "'"),
-    Dialect(",", "'"),
-)
-NUMBER_LIKE = r"^[+-]?[\d.,][\d.,' \u{a0}\u{202f}\u{2009}eE+-]*$"
-SIGNS = {",": ",", ".": r"\.", " ": r"[ \u{a0}\u{202f}\u{2009}]", "'": "'"}
-UNITS = r"[%$€£¥]|\b(USD|EUR|GBP|kg|km|cm|mm)\b"
-MOMENT = pl.Datetime("us")
 EXCEL = (32_874, 54_789)  # days since 1900 that a spreadsheet may mean: 1990 to 2049
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its type, its values in that type, and the rows whose value does not fit it."""
-
-    name: str
-    dtype: pl.DataType
-    values: pl.Series = field(repr=False)
-    broken: pl.Series = field(repr=False)  # true where there is a value that does not fit
-    nested: bool = False  # lists and the like: nothing can be made of them
-
-    @cached_property
-    def known(self) -> pl.Series:
-        """The values that are there."""
-        return self.values.drop_nulls()
-
-    @property
-    def missing(self) -> float:
-        """The share of rows without a value."""
-        return self.values.null_count() / max(1, len(self.values))
-
-    @cached_property
-    def levels(self) -> int:
-        """How many different values there are."""
-        return self.known.n_unique()
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it holds numbers."""
-        return self.dtype.is_numeric()
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """The columns of a table by name, the dialect they are written in, and what is doubtful about that.
-
-    `maybe`: what looks like a time and is not certain to be one -> how to say that it is.
-    """
-
-    columns: Mapping[str, Column]
-    dialect: Dialect
-    doubts: tuple[Doubt, ...]
-    maybe: Mapping[str, str] = field(default_factory=dict)
 
 
 def infer(table: Table, time: str | None = None, formats: Sequence[str] = ()) -> Inferred:
     """Return what the columns of `table` are: numbers, dates, yes or no, or text.
 
-    `time`: the column that a person says tells when. `formats`: those of dates besides the known
+    `time`: the column that a person names as the time. `formats`: those of dates besides the known
     ones.
     """
     if table.kind in ("parquet", "sql"):
-        found = [_of_type(one, table.kind, time, formats) for one in table.rows]
+        found = [of_type(series, table.kind, time, formats) for series in table.rows]
         return _gather(found, Dialect(), [], table)
-    texts = [one.str.strip_chars().replace(dict.fromkeys(NULLS)) for one in table.rows]
-    dialect, doubts = _find_dialect(
-        [one.gather_every(max(1, len(one) // LOOKED_AT)) for one in texts]
+    texts = [series.str.strip_chars().replace(dict.fromkeys(NULLS)) for series in table.rows]
+    dialect, warnings = find_dialect(
+        [text.gather_every(max(1, len(text) // LOOKED_AT)) for text in texts]
     )
-    found = [_of_text(one, dialect, time, formats) for one in texts]
-    inferred = _gather(found, dialect, doubts, table)
+    found = [of_text(text, dialect, time, formats) for text in texts]
+    inferred = _gather(found, dialect, warnings, table)
     _check_dates(inferred, texts)
     return inferred
 
 
-Found = tuple[Column, list[str], list[Doubt]]  # a column, its formats of dates, what is doubtful
-
-
-def _gather(found: list[Found], dialect: Dialect, doubts: list[Doubt], table: Table) -> Inferred:
+def _gather(
+    found: list[Found], dialect: Dialect, warnings: list[ColumnWarning], table: Table
+) -> Inferred:
     formats = dict.fromkeys(form for _, forms, _ in found for form in forms)
     columns = {}
-    for one, _, told in found:
-        doubts += told
+    for column, _, told in found:
+        warnings += told
         if (
-            one.dtype == pl.String()
-            and one.levels
-            and not one.nested
+            column.dtype == pl.String()
+            and column.levels
+            and not column.nested
             and table.kind in ("csv", "tsv")
         ):
             # In a column of text "NA" is a name like any other
-            one = replace(one, values=table.rows[one.name])
-        columns[one.name] = one
-    said = (*table.doubts, *doubts, *_say_broken(columns))
+            column = replace(column, values=table.rows[column.name])
+        columns[column.name] = column
+    said = (*table.warnings, *warnings, *_describe_broken(columns))
     known = replace(dialect, dates=tuple(formats))
     return Inferred(columns, known, said, dict(_suppose(columns.values(), table.kind)))
 
 
 def _suppose(columns: Iterable[Column], kind: str) -> Iterator[tuple[str, str]]:
-    """Yield each column that looks like a time and is none so far, and why it is none, for a person."""
+    """Yield each column that looks like a time and is not read as one, and why, for a person."""
     elsewhere = (
         "in a view of the database"
         if kind == "sql"
         else "in the source, or name its format with --dates"
     )
-    for one in columns:
-        if one.dtype == pl.String() and (example := looks_like_time(one.values)):
+    for column in columns:
+        if column.dtype == pl.String() and (example := looks_like_time(column.values)):
             yield (
-                one.name,
-                f"looks like a time that cannot be read, such as {example!r}: write it as 2026-05-03 08:30 {elsewhere}",
+                column.name,
+                (
+                    f"looks like a time that cannot be read, such as {example!r}: write it as "
+                    f"2026-05-03 08:30 {elsewhere}"
+                ),
             )
-        elif one.dtype in (pl.Int64(), pl.Float64()):
-            form, _ = find_number_format(one.name, one.values)
+        elif column.dtype in (pl.Int64(), pl.Float64()):
+            form, _ = find_number_format(column.name, column.values)
             if form and kind == "sql":
                 yield (
-                    one.name,
+                    column.name,
                     f"may be {in_words(form)}: make a timestamp of it in a view of the database",
                 )
             elif form:
-                yield one.name, f"may be {in_words(form)}: --time {one.name!r} takes it so"
-            elif says := _suppose_order(one):
-                yield one.name, says.format(f"--time {one.name!r} puts the rows in their order")
+                yield column.name, f"may be {in_words(form)}: --time {column.name!r} takes it so"
+            elif says := _suppose_order(column):
+                yield (
+                    column.name,
+                    says.format(f"--time {column.name!r} puts the rows in their order"),
+                )
 
 
-def _suppose_order(one: Column) -> str:
+def _suppose_order(column: Column) -> str:
     """Return why a column of numbers may order the rows in time, or nothing."""
-    name = plain_name(one.name)
-    if one.levels < MOMENTS or NAMES_ROWS.search(name) or one.missing:
+    name = plain_name(column.name)
+    if column.levels < MOMENTS or NAMES_ROWS.search(name) or column.missing:
         return ""
-    called, rising = bool(TIMELY.search(name)), one.values.is_sorted()
-    if one.values.is_between(*EXCEL).all() and (called or DONE.search(name) or rising):
+    called, rising = bool(TIMELY.search(name)), column.values.is_sorted()
+    if column.values.is_between(*EXCEL).all() and (called or DONE.search(name) or rising):
         return "may be days as a spreadsheet counts them: {}"
     if rising:
         return "never falls from one row to the next, as a time would: {}"
@@ -173,13 +122,14 @@ def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
     if not found.dialect.dates:
         return
     for text in texts:
-        one = found.columns[text.name]
-        if one.dtype == MOMENT and not parse(found.dialect.read_times(text), MOMENT).equals(
-            one.values
+        column = found.columns[text.name]
+        if column.dtype == MOMENT and not parse(found.dialect.read_times(text), MOMENT).equals(
+            column.values
         ):
             formats = ", ".join(map(in_words, found.dialect.dates))
             raise InputError(
-                f"column {text.name!r} has day and month the other way round than another column ({formats}): write the "
+                f"column {text.name!r} has day and month the other way round than another column "
+                f"({formats}): write the "
                 "dates of one of them as 2026-05-03"
             )
 
@@ -188,204 +138,16 @@ def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
-def _find_dialect(texts: list[pl.Series]) -> tuple[Dialect, list[Doubt]]:
-    """Return the signs with which most columns are numbers; of equals, the one that people use more."""
-    texts = [
-        one
-        for one in texts
-        if one.str.contains(NUMBER_LIKE).sum() >= ENOUGH * (len(one) - one.null_count())
-    ]
-    used = {sign for sign in SIGNS if any(one.str.contains(SIGNS[sign]).any() for one in texts)}
-    scores = {}
-    for dialect in (one for one in DIALECTS if {one.decimal, one.thousands} <= {".", None, *used}):
-        shares = [
-            share for one in texts if (share := _share(_numbers(one, dialect), one)) >= ENOUGH
-        ]
-        scores[dialect] = (len(shares), round(sum(shares), 6))
-    best = max(scores.values())
-    equal = [one for one, score in scores.items() if score == best]
-    if Dialect() not in equal and Dialect(",") in equal and Dialect(".", ",") in equal:
-        says = "numbers such as '1,234' may be 1234 or 1.234: taken for 1234, with a comma between thousands"
-        return Dialect(".", ","), [Doubt("", "numbers", says)]
-    chosen, doubts = equal[0], []
-    if chosen.decimal != ".":
-        doubts.append(
-            Doubt("", "numbers", f"numbers are written with {chosen.decimal!r} before decimals")
-        )
-    if chosen.thousands:
-        doubts.append(
-            Doubt("", "numbers", f"numbers are written with {chosen.thousands!r} between thousands")
-        )
-    return chosen, doubts
-
-
-def _of_text(
-    text: pl.Series,
-    dialect: Dialect,
-    time: str | None = None,
-    formats: Sequence[str] = (),
-    *,
-    foreign: bool = True,
-) -> Found:
-    """Return what a column of text is; not `foreign`: dates count in ISO 8601 only."""
-    name, known = text.name, text.drop_nulls()
-    as_text = Column(name, pl.String(), text, _none(text))
-    if known.is_empty():
-        return as_text, [], []
-    if set(known.head(1000).str.to_lowercase()) <= {"true", "false"}:
-        truth = parse(text, pl.Boolean())
-        if truth.null_count() == text.null_count():
-            return Column(name, pl.Boolean(), truth, _none(text)), [], []
-    numbers = _numbers(text, dialect)
-    if (share := _share(numbers, text)) >= ENOUGH:
-        padded = known.filter(known.str.contains(r"^0\d"))
-        if len(padded) > 0.01 * len(known):
-            return (
-                as_text,
-                [],
-                [
-                    Doubt(
-                        name,
-                        "codes",
-                        f"holds numbers with a zero in front ({padded[0]!r}): taken for text",
-                    )
-                ],
-            )
-        number = _number(text, numbers, dialect)
-        return _counted(number, text, time, formats) if foreign else number
-    found, doubts = _find_formats(text, formats) if foreign else ([], [])
-    times = parse(Dialect(dates=tuple(found)).read_times(text), MOMENT)
-    if _share(times, text) >= ENOUGH:
-        if found:
-            doubts.append(
-                Doubt(
-                    name,
-                    "dates as text",
-                    f"holds dates written {' and '.join(map(in_words, found))}",
-                )
-            )
-        return Column(name, MOMENT, times, times.is_null() & text.is_not_null()), found, doubts
-    if share > SOME:
-        says = f"mixes numbers ({share:.0%}) with text such as {_first(text, numbers.is_null())!r}: taken for text"
-        return as_text, [], [Doubt(name, "mixed types", says)]
-    return as_text, [], _look_closer(text)
-
-
-def _find_formats(text: pl.Series, given: Sequence[str]) -> tuple[list[str], list[Doubt]]:
-    """Return the formats in which a column tells dates; those that a person has given come first."""
-    fitting = [form for form in given if _share(Dialect.parse(text, form), text) >= ENOUGH]
-    return (fitting, []) if fitting else find_dates(text)
-
-
-def _counted(found: Found, text: pl.Series, time: str | None, formats: Sequence[str]) -> Found:
-    """Return a column of numbers as dates where they surely are, or where a person says so."""
-    number, _, doubts = found
-    if number.dtype == pl.String():
-        return found
-    fitting = [form for form in formats if _share(Dialect.parse(text, form), text) >= ENOUGH]
-    form, certain = (
-        (fitting[0], True) if fitting else find_number_format(number.name, number.values)
-    )
-    if not form or not (certain or number.name == time):
-        return found
-    times = Dialect.parse(as_digits(number.values), form)
-    says = f"holds {'counts of ' if form in EPOCHS else 'dates written '}{in_words(form)}: read as dates"
-    column = Column(
-        number.name, MOMENT, times.alias(number.name), times.is_null() & text.is_not_null()
-    )
-    return column, [form], [*doubts, Doubt(number.name, "dates as numbers", says)]
-
-
-def _number(text: pl.Series, numbers: pl.Series, dialect: Dialect) -> Found:
-    name, plain = text.name, dialect.read_numbers(text)
-    broken = numbers.is_null() & text.is_not_null()
-    if not plain.filter(~broken).drop_nulls().str.contains(r"^[+-]?\d+$").all():
-        return Column(name, pl.Float64(), numbers, broken), [], []
-    integers = parse(plain, pl.Int64())
-    if (integers.is_null() & numbers.is_not_null()).any():
-        says = "holds whole numbers beyond 64 bits: taken for text, since rounding would make different ones equal"
-        return Column(name, pl.String(), text, _none(text)), [], [Doubt(name, "huge numbers", says)]
-    return Column(name, pl.Int64(), integers, broken), [], []
-
-
-def _look_closer(text: pl.Series) -> list[Doubt]:
-    """Say of a column of text what would be numbers, were they written otherwise."""
-    known = text.drop_nulls().head(1000)
-    if not known.str.contains(UNITS).any():
-        return []
-    bare = known.str.replace_all(UNITS, "").str.strip_chars()
-    if max(_share(_numbers(bare, one), bare) for one in DIALECTS) < ENOUGH:
-        return []
-    says = f"would be numbers, were they not written as {known[0]!r}: taken for text; write plain numbers in the source"
-    return [Doubt(text.name, "numbers as text", says)]
-
-
-def _numbers(text: pl.Series, dialect: Dialect) -> pl.Series:
-    """Return the finite numbers in `text`, of a size that XGBoost can count with."""
-    numbers = parse(dialect.read_numbers(text), pl.Float64())
-    return pl.select(pl.when(numbers.abs() < LARGEST).then(numbers)).to_series().alias(text.name)
-
-
 # --- columns that come with a type
 # ------------------------------------------------------------------------------------
 
 
-def _of_type(
-    column: pl.Series, kind: str, time: str | None = None, formats: Sequence[str] = ()
-) -> Found:
-    """Return a column that came with a type, in one of the few types that are declared; a database's stays its type."""
-    found = _of_plain_type(column, kind, formats)
-    if kind == "sql" or not found[0].is_number:
-        return found
-    return _counted(found, as_digits(found[0].values), time, formats)
-
-
-def _of_plain_type(column: pl.Series, kind: str, formats: Sequence[str]) -> Found:
-    dtype, nothing = column.dtype, _none(column)
-    if dtype in (pl.Categorical, pl.Enum):
-        column, dtype = column.cast(pl.String), pl.String()
-    if dtype == pl.String():
-        one, found, doubts = _of_text(column, Dialect(), None, formats, foreign=kind == "parquet")
-        return replace(one, values=column) if one.dtype == pl.String() else one, found, doubts
-    if dtype == pl.Boolean():
-        return Column(column.name, pl.Boolean(), column, nothing), [], []
-    if dtype == pl.Date() or isinstance(dtype, pl.Datetime):
-        times = parse(column, MOMENT)
-        return Column(column.name, MOMENT, times, times.is_null() & column.is_not_null()), [], []
-    if (
-        dtype.is_integer()
-        and (whole := parse(column, pl.Int64())).null_count() == column.null_count()
-    ):
-        return Column(column.name, pl.Int64(), whole, nothing), [], []
-    if dtype.is_numeric():
-        numbers = column.cast(pl.Float64).fill_nan(None)
-        broken = numbers.is_not_null() & (numbers.abs() >= LARGEST)
-        kept = pl.select(pl.when(~broken).then(numbers)).to_series().alias(column.name)
-        return Column(column.name, pl.Float64(), kept, broken.fill_null(value=False)), [], []
-    empty = pl.Series(column.name, [None] * len(column), pl.String)
-    return (
-        Column(column.name, pl.String(), empty, nothing, nested=column.null_count() < len(column)),
-        [],
-        [],
-    )
-
-
-def _say_broken(columns: Mapping[str, Column]) -> Iterator[Doubt]:
-    for name, one in columns.items():
-        if count := int(one.broken.sum()):
-            kind = "dates" if one.dtype == MOMENT else "numbers"
-            says = f"holds {count:,} values that are no {kind}, among {len(one.known):,} that are: such rows are put aside"
-            yield Doubt(name, "mixed types", says)
-
-
-def _none(column: pl.Series) -> pl.Series:
-    return pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
-
-
-def _share(parsed: pl.Series, text: pl.Series) -> float:
-    there = len(text) - text.null_count()
-    return (len(parsed) - parsed.null_count()) / there if there else 0.0
-
-
-def _first(text: pl.Series, chosen: pl.Series) -> str:
-    return str(text.filter(chosen & text.is_not_null())[0])
+def _describe_broken(columns: Mapping[str, Column]) -> Iterator[ColumnWarning]:
+    for name, column in columns.items():
+        if count := int(column.broken.sum()):
+            kind = "dates" if column.dtype == MOMENT else "numbers"
+            says = (
+                f"holds {count:,} values that are no {kind}, among {len(column.known):,} that "
+                "are: such rows are put aside"
+            )
+            yield ColumnWarning(name, "mixed types", says)

@@ -1,10 +1,10 @@
-"""Nulls: texts that say "no value" in the columns of a table, as databases and statistics packages write them."""
+"""Nulls: texts that mean "no value", as databases and statistics packages write them."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from evergreen.adopt.warning import Doubt, listed, shown
+from evergreen.adopt.warning import ColumnWarning, listed, shown
 from evergreen.ingest.values import NULLS
 
 # MySQL and COPY; tools that show what a database returned
@@ -34,7 +34,10 @@ ENOUGH = 0.5  # share of numbers or dates in a column whose marks count
 
 
 def find_nulls(rows: pl.DataFrame) -> list[str]:
-    """Return the marks in columns of text: the sure ones, and those that stand among numbers or dates and nowhere else."""
+    """Return the marks in columns of text that mean "no value".
+
+    That is the sure ones, and those that stand among numbers or dates and nowhere else.
+    """
     found, names = set[str](), set[str]()
     for column in (column for column in rows if column.dtype == pl.String()):
         known = column.str.strip_chars().replace(dict.fromkeys(NULLS)).drop_nulls()
@@ -46,8 +49,10 @@ def find_nulls(rows: pl.DataFrame) -> list[str]:
     return [mark for mark in (*SURE, *MARKS) if mark in found - names]
 
 
-def told(before: pl.DataFrame, after: pl.DataFrame, nulls: tuple[str, ...]) -> list[Doubt]:
-    """Say which columns lost values to `nulls`, or that none did."""
+def warn_of_nulls(
+    before: pl.DataFrame, after: pl.DataFrame, nulls: tuple[str, ...]
+) -> list[ColumnWarning]:
+    """Return a warning that names the columns that lost values to `nulls`."""
     if not nulls:
         return []
     names = [
@@ -56,4 +61,4 @@ def told(before: pl.DataFrame, after: pl.DataFrame, nulls: tuple[str, ...]) -> l
     where = f"in {listed([shown(name) for name in names])}" if names else "in no column"
     marks = ", ".join(shown(mark) for mark in nulls)
     says = f"{marks} says that there is no value, {where}: source.nulls in params.yaml"
-    return [Doubt("", "no value", says)]
+    return [ColumnWarning("", "no value", says)]

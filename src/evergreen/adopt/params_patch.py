@@ -1,4 +1,4 @@
-"""Settle: the text of `params.yaml`, with what the table and its size need changed and every comment kept."""
+"""Params patch: `params.yaml` with what a table and its size need changed, comments kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml.comments import CommentedMap
 
 from evergreen.adopt.batching import Batches
-from evergreen.adopt.infer import Inferred
+from evergreen.adopt.columns import Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.ingest.sources import PERIODS
@@ -39,7 +39,7 @@ ORDER = (
 Changes = dict[str, dict[str, Any]]
 
 
-def settle(
+def patch_params(
     text: str,
     table: Table,
     found: Inferred,
@@ -47,12 +47,12 @@ def settle(
     batches: Batches,
     max_bad_rows: float | None,
 ) -> tuple[str, list[str]]:
-    """Return the text of `params.yaml` after the changes, and each change but the source's as `key: value`."""
+    """Return the text of `params.yaml`, and each change but the source's as `key: value`."""
     yaml = editor()
     content = yaml.load(text) or CommentedMap()
     before = parse(_plain(content), "params.yaml")
     content["task"] = plan.task
-    _settle_source(content.setdefault("source", CommentedMap()), _source(table, found, batches))
+    _patch_source(content.setdefault("source", CommentedMap()), _source(table, found, batches))
     changes = _changes(before, plan, batches, max_bad_rows)
     for section, values in changes.items():
         put(content, section, values)
@@ -85,8 +85,8 @@ def _source(table: Table, found: Inferred, batches: Batches) -> dict[str, Any]:
     return source | {"until": batches.until}
 
 
-def _settle_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
-    """Put the wanted keys in place of those there, in an order that people read; `until` last, with what follows it."""
+def _patch_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
+    """Replace the keys of the section by the wanted ones, in a readable order, `until` last."""
     for key in [key for key in section if key not in wanted]:
         del section[key]
     for key in (key for key in ORDER if key in wanted):
@@ -98,8 +98,8 @@ def _settle_source(section: CommentedMap, wanted: Mapping[str, Any]) -> None:
 
 
 def _changes(before: Params, plan: Plan, batches: Batches, max_bad_rows: float | None) -> Changes:
-    """Return section -> key -> value of what a table of this size needs, where params.yaml asks for more."""
-    sizes = [len(one) for one in batches.rows.values()]
+    """Return section -> key -> value of what a table of this size needs changed."""
+    sizes = [len(places) for places in batches.rows.values()]
     rows, changes = sum(sizes), Changes()
 
     def at_most(section: str, key: str, value: float) -> None:

@@ -1,4 +1,4 @@
-"""Read: a table from a file or a database, as text where it is text, and the signs it is written with."""
+"""Read: a table from a file or a database, and how it is written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from evergreen.adopt.nulls import find_nulls, told
-from evergreen.adopt.warning import Doubt, listed, shown
+from evergreen.adopt.nulls import find_nulls, warn_of_nulls
+from evergreen.adopt.warning import ColumnWarning, listed, shown
 from evergreen.errors import InputError
 from evergreen.ingest.cells import to_frame
 from evergreen.ingest.database import open_engine
@@ -37,12 +37,11 @@ PATTERN = r"\*|\^.*\$"  # names that polars takes for a pattern of names
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, shape (rows, columns), text where they came as text; where from, and how they were written.
+    """A table as it was read: its rows, where they came from, and how they were written.
 
-    `name`: what the file or table is called. `kind`: csv, tsv, parquet or sql. `content`: the bytes
-    of the file.
-    `lines`: row r stands in line r + 2 of it. `nulls`: texts that say that there is no value;
-    `rows` lacks them.
+    `rows`: shape (rows, columns), text where they came as text. `name`: what the file or table is
+    called. `kind`: csv, tsv, parquet or sql. `content`: the bytes of the file. `lines`: row r
+    stands in line r + 2 of it. `nulls`: texts that say that there is no value; `rows` lacks them.
     """
 
     rows: pl.DataFrame = field(repr=False)
@@ -55,7 +54,7 @@ class Table:
     lines: bool = False
     table: str = ""  # in a database, as SQL names it
     nulls: tuple[str, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[ColumnWarning, ...] = ()
 
     def place(self, row: int) -> str:
         """Return where a row is found, for a person."""
@@ -63,8 +62,9 @@ class Table:
 
 
 def read(source: str, table: str | None = None, nulls: Sequence[str] = ()) -> Table:
-    """Read a CSV, TSV or Parquet file, or with `table` a table of the database whose SQLAlchemy URL `source` is.
+    """Return the table in a CSV, TSV or Parquet file, or in a database.
 
+    `source`: the path of the file, or the SQLAlchemy URL of a database, which has the `table`.
     `nulls`: texts that say that there is no value, besides those that are found. Raises InputError
     where there is no such thing, where it cannot be read whole, and for fewer than 30 rows.
     """
@@ -74,7 +74,8 @@ def read(source: str, table: str | None = None, nulls: Sequence[str] = ()) -> Ta
     names = found.rows.columns
     if odd_names := [name for name in names if re.fullmatch(PATTERN, name)]:
         raise InputError(
-            f"{source}: a column cannot be called {odd_names[0]!r}, which stands for a pattern: rename it"
+            f"{source}: a column cannot be called {odd_names[0]!r}, which stands for a pattern: "
+            "rename it"
         )
     if found.rows.height < FEWEST:
         raise InputError(
@@ -85,7 +86,10 @@ def read(source: str, table: str | None = None, nulls: Sequence[str] = ()) -> Ta
     )
     rows = blank(found.rows, nulls)
     return replace(
-        found, rows=rows, nulls=nulls, doubts=(*found.doubts, *told(found.rows, rows, nulls))
+        found,
+        rows=rows,
+        nulls=nulls,
+        warnings=(*found.warnings, *warn_of_nulls(found.rows, rows, nulls)),
     )
 
 
@@ -94,7 +98,7 @@ def _read_file(path: Path) -> Table:
         raise InputError(
             f"{path} is a folder: name one file of it; later ones must have the same columns"
             if path.is_dir()
-            else f"{path} is {wrong}, and no file that can be read: write the table to a file, and adopt that"
+            else f"{path} is {wrong}, not a readable file: write the table to one, and adopt that"
         )
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
@@ -109,24 +113,26 @@ def _read_file(path: Path) -> Table:
         return Table(read_parquet(content, str(path)), name, "parquet", path.name, content=content)
     if content[:2] == b"PK" or content[:4] == b"\xd0\xcf\x11\xe0":
         raise InputError(
-            f"{path} is a spreadsheet or an archive: export the table as CSV (UTF-8), and adopt that"
+            f"{path} is a spreadsheet or an archive: export the table as CSV (UTF-8), and adopt "
+            "that"
         )
     if b"\0" in content or not form:
         raise InputError(
-            f"{path} is no CSV, TSV or Parquet file: export the table as CSV (UTF-8), and adopt that"
+            f"{path} is no CSV, TSV or Parquet file: export the table as CSV (UTF-8), and adopt "
+            "that"
         )
     return _read_text(content, path, name)
 
 
 def _read_text(content: bytes, path: Path, name: str) -> Table:
     check_text(content, ",", str(path))
-    encoding, doubts = "utf-8", []
+    encoding, warnings = "utf-8", []
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
         encoding = "cp1252"
-        doubts.append(
-            Doubt(
+        warnings.append(
+            ColumnWarning(
                 "",
                 "encoding",
                 "the file is not UTF-8: taken for cp1252 (Windows, Western European)",
@@ -144,7 +150,7 @@ def _read_text(content: bytes, path: Path, name: str) -> Table:
     lines = len(plain.rstrip(b"\r\n").splitlines()) == rows.height + 1
     kind = "tsv" if separator == "\t" else "csv"
     return Table(
-        rows, name, kind, path.name, encoding, separator, content, lines, doubts=tuple(doubts)
+        rows, name, kind, path.name, encoding, separator, content, lines, warnings=tuple(warnings)
     )
 
 
@@ -162,7 +168,8 @@ def _find_separator(text: str, path: Path) -> str:
             best[separator] = (often / counts.total(), fields)
     if not best:
         raise InputError(
-            f"{path}, line 1: no field separator (comma, semicolon, tab, bar): one column is no table"
+            f"{path}, line 1: no field separator (comma, semicolon, tab, bar): one column is no "
+            "table"
         )
     return max(best, key=best.__getitem__)
 
@@ -171,25 +178,29 @@ def _check_header(text: str, separator: str, path: Path) -> None:
     header = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     if odd := [at for at, name in enumerate(header, 1) if not name.strip()]:
         raise InputError(
-            f"{path}: column {odd[0]} has no name in the header: give it one, or take it out (row numbers of pandas: "
+            f"{path}: column {odd[0]} has no name in the header: give it one, or take it out (row "
+            "numbers of pandas: "
             "to_csv(index=False)); later files must have the same columns"
         )
     if all(re.fullmatch(r"[+-]?\d+[.,]\d+", name.strip()) for name in header[:-1]):
         raise InputError(
-            f"{path}, line 1: {listed(header)}: these are values; put a line with the names of columns first"
+            f"{path}, line 1: {listed(header)}: these are values; put a line with the names of "
+            "columns first"
         )
 
 
 def _check_fields(text: str, separator: str, path: Path) -> None:
-    """Raise InputError that names the first line with another number of fields than the header has."""
+    """Raise InputError for the first line with another number of fields than the header."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         header = next(reader)
         for row in reader:
             if row and len(row) != len(header):
                 raise InputError(
-                    f"{path}, line {reader.line_num:,}: {len(row)} fields where the header has {len(header)} (separator "
-                    f"{separator!r}): correct the line; a field that holds the separator stands in quotes"
+                    f"{path}, line {reader.line_num:,}: {len(row)} fields where the header has "
+                    f"{len(header)} (separator "
+                    f"{separator!r}): correct the line; a field that holds the separator stands "
+                    "in quotes"
                 )
     except csv.Error:
         return
@@ -201,7 +212,8 @@ def _read_table(url: str, table: str | None) -> Table:
 
     if holds_secret(url):
         raise InputError(
-            "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, and name it as "
+            "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, "
+            "and name it as "
             "'${DATABASE_URL}' in single quotes"
         )
     if not table:
@@ -240,12 +252,12 @@ def _find_table(connection: Connection, table: str) -> tuple[str | None, str]:
         if known.has_table(candidate[1], candidate[0]):
             return candidate
     there = [*known.get_table_names(), *known.get_view_names()]
-    if len(alike := [one for one in there if one.lower() == table.lower()]) == 1:
+    if len(alike := [name for name in there if name.lower() == table.lower()]) == 1:
         return None, alike[0]
     near = difflib.get_close_matches(table, there, n=1)
     hint = (
         f"did you mean {near[0]!r}?"
         if near
-        else f"there are {listed([shown(one) for one in there], 10) or 'none'}"
+        else f"there are {listed([shown(name) for name in there], 10) or 'none'}"
     )
     raise InputError(f"there is no such table or view (NAME or SCHEMA.NAME); {hint}")

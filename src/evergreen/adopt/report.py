@@ -1,11 +1,11 @@
-"""Tell: what was seen and what was doubted, for a person; kept as `reports/adopt.md`."""
+"""Report: what was found and what to check, for a person; kept as `reports/adopt.md`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from evergreen.adopt.batching import Batches, has_few_rows
-from evergreen.adopt.infer import MOMENT, Column, Inferred
+from evergreen.adopt.columns import MOMENT, Column, Inferred
 from evergreen.adopt.plan import Plan
 from evergreen.adopt.read import Table
 from evergreen.adopt.warning import listed, shown
@@ -13,16 +13,24 @@ from evergreen.dataset import ORDER
 from evergreen.finding import span
 
 
-def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]) -> str:
-    """Return the report: what a run will do with the table, what is doubtful, what was set in params.yaml."""
-    doubts = (*plan.doubts, *batches.doubts)
+def make_report(
+    table: Table, found: Inferred, plan: Plan, batches: Batches, changes: list[str]
+) -> str:
+    """Return the report: what a run will do, what to check, what was set in params.yaml."""
+    warnings = (*plan.warnings, *batches.warnings)
     parts = [
-        f"# {table.origin if table.kind != 'sql' else table.name}: {len(batches.bad):,} rows, {len(found.columns):,} columns",
+        (
+            f"# {table.origin if table.kind != 'sql' else table.name}: {len(batches.bad):,} rows, "
+            f"{len(found.columns):,} columns"
+        ),
         "\n".join(f"- {line}" for line in _facts(table, plan, batches)),
     ]
     for title, told in (
-        ("Left out of the features, and why", [str(one) for one in doubts if one.out]),
-        ("Look at these", [str(one) for one in doubts if not one.out]),
+        (
+            "Left out of the features, and why",
+            [str(warning) for warning in warnings if warning.out],
+        ),
+        ("Look at these", [str(warning) for warning in warnings if not warning.out]),
         ("Set in params.yaml, besides source and task", changes),
     ):
         if told:
@@ -30,19 +38,21 @@ def tell(table: Table, found: Inferred, plan: Plan, batches: Batches, changes: l
     return "\n\n".join(parts) + "\n"
 
 
-def tell_columns(found: Inferred, plan: Plan) -> str:
-    """Return a table of every column: its type, its values, and what it is for. Shows no value of a person's."""
+def describe_columns(found: Inferred, plan: Plan) -> str:
+    """Return a table of every column: type, values, use. It shows no personal data."""
     rows = [
         "| column | type | missing | different | values | used as |",
         "|---|---|---|---|---|---|",
     ]
     hidden = {
-        one.column for one in plan.doubts if one.kind in ("personal data", "ID", "free text")
+        warning.column
+        for warning in plan.warnings
+        if warning.kind in ("personal data", "ID", "free text")
     } | {*plan.key}
-    for name, one in found.columns.items():
+    for name, column in found.columns.items():
         cells = [
-            shown(name), _type(one), f"{one.missing:.1%}", f"{one.levels:,}",
-            "" if name in hidden or not one.levels else _values(one), _use(name, plan),
+            shown(name), _type(column), f"{column.missing:.1%}", f"{column.levels:,}",
+            "" if name in hidden or not column.levels else _values(column), _use(name, plan),
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "## Every column\n\n" + "\n".join(rows) + "\n"
@@ -61,8 +71,10 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
             else "a number"
         )
         yield f"predicted: {target}, {kind} (task: {plan.task})"
-    yield f"from: {len(plan.features)} features: {listed([shown(one) for one in plan.features], 8)}"
-    yield f"key: {listed([shown(one) for one in plan.key]) or 'none, so a row is told by its number in the file'}"
+    features = listed([shown(name) for name in plan.features], 8)
+    yield f"from: {len(plan.features)} features: {features}"
+    key = listed([shown(name) for name in plan.key])
+    yield f"key: {key or 'none, so a row is told by its number in the file'}"
     names = list(batches.rows)
     few = has_few_rows(plan)
     judging = (
@@ -75,9 +87,14 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
     elif plan.time:
         yield f"time: {shown(plan.time)}; {judging}"
     elif few:
-        yield "time: none, so cross-validation judges: all rows, in five folds by a hash of their key"
+        yield (
+            "time: none, so cross-validation judges: all rows, in five folds by a hash of their key"
+        )
     else:
-        yield "time: none, so chance splits the rows (by a hash of their key): 85% train, and 15% judge the model"
+        yield (
+            "time: none, so chance splits the rows (by a hash of their key): 85% train, and 15% "
+            "judge the model"
+        )
     if batches.period:
         yield f"batches: {len(names)}, one for each {batches.period}, {span(names)}"
     else:
@@ -88,22 +105,27 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
         separator = {"\t": "tab"}.get(table.separator, table.separator)
         yield f"file: {table.encoding}, fields separated by {separator!r}"
     if bad := int(batches.bad.sum()):
-        yield f"{bad:,} rows ({bad / len(batches.bad):.1%}) cannot be read: validation puts them aside"
+        yield (
+            f"{bad:,} rows ({bad / len(batches.bad):.1%}) cannot be read: validation puts them "
+            "aside"
+        )
 
 
-def _type(one: Column) -> str:
+def _type(column: Column) -> str:
     return (
         "date"
-        if one.dtype == MOMENT
-        else {"String": "text", "Boolean": "true or false"}.get(str(one.dtype), str(one.dtype))
+        if column.dtype == MOMENT
+        else {"String": "text", "Boolean": "true or false"}.get(
+            str(column.dtype), str(column.dtype)
+        )
     )
 
 
-def _values(one: Column) -> str:
-    known = one.known
-    if one.is_number or one.dtype == MOMENT:
-        return " to ".join(str(one) for one in (known.min(), known.max()))
-    levels = known.value_counts(sort=True)[one.name]
+def _values(column: Column) -> str:
+    known = column.known
+    if column.is_number or column.dtype == MOMENT:
+        return " to ".join(str(edge) for edge in (known.min(), known.max()))
+    levels = known.value_counts(sort=True)[column.name]
     return listed([shown(str(value), 25) for value in levels.head(4)], 3)
 
 
@@ -114,6 +136,8 @@ def _use(name: str, plan: Plan) -> str:
         return "time"
     if name in plan.key:
         return "key"
-    if any(one.name == name for one in plan.features.values()):
+    if any(feature.name == name for feature in plan.features.values()):
         return "feature"
-    return next((one.kind for one in plan.doubts if one.column == name and one.out), "")
+    return next(
+        (warning.kind for warning in plan.warnings if warning.column == name and warning.out), ""
+    )

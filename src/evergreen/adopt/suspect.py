@@ -1,4 +1,4 @@
-"""Suspect: which features tell the label nearly by themselves, as things do that are known only afterwards."""
+"""Suspect: features that predict the label nearly by themselves, as leaks do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from evergreen.adopt.infer import MOMENT, Column
-from evergreen.adopt.warning import Doubt, listed, shown
+from evergreen.adopt.columns import MOMENT, Column
+from evergreen.adopt.warning import ColumnWarning, listed, shown
 from evergreen.metrics.metric import Task
 from evergreen.params import Leaks
 from evergreen.quality.leaks import STRONG, stands_out
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 LOOKED_AT = 50_000  # rows
 
 
-def suspect(
+def warn_of_leaks(
     features: Mapping[str, Column], target: Column, task: Task, positive: object, leaks: Leaks
-) -> tuple[Doubt, ...]:
-    """Return the columns that tell the label nearly exactly, alone or a few together, and those that are merely strong.
+) -> tuple[ColumnWarning, ...]:
+    """Return a warning for each column that predicts the label nearly exactly, or well.
 
-    Only what is nearly exact is out (of a few that are so together, all). The bounds are those of
-    the check before training; what is strong is a question to the person, and stays.
+    Alone, or a few together. Only what is nearly exact is out (of a few that are so together, all).
+    The bounds are those of the check before training; what is strong is a question to the person,
+    and stays.
     """
     rows = target.values.is_not_null()
     if not features or not rows.any():
@@ -36,46 +37,56 @@ def suspect(
     scores = _score(halves)
     bound, measure = leaks.max_single_score or 1.0, "R2" if task == "regression" else "AUC"
     exact = [name for name, score in scores.items() if score > bound]
-    doubts = [
-        Doubt(
+    warnings = [
+        ColumnWarning(
             features[name].name,
             "suspected leak",
-            f"tells the label nearly by itself ({measure} {scores[name]:.3f}), as what is known only afterwards does",
+            (
+                f"tells the label nearly by itself ({measure} {scores[name]:.3f}), as what is "
+                "known "
+                "only afterwards does"
+            ),
             out=True,
         )
         for name in exact
     ]
-    doubts += _together(features, halves[0], exact)
-    gone = {doubt.column for doubt in doubts}
+    warnings += _warn_joint(features, halves[0], exact)
+    gone = {warning.column for warning in warnings}
     left = {name: score for name, score in scores.items() if features[name].name not in gone}
-    return (*_strong(features, left, task, measure, leaks.stand_out), *doubts)
+    return (*_warn_strong(features, left, task, measure, leaks.stand_out), *warnings)
 
 
-def _together(features: Mapping[str, Column], tables: Tables, exact: list[str]) -> list[Doubt]:
-    """Return a doubt for each of a few columns of which the label is made; they are out, as nobody knows which is late."""
+def _warn_joint(
+    features: Mapping[str, Column], tables: Tables, exact: list[str]
+) -> list[ColumnWarning]:
+    """Return a warning for each of a few columns of which the label is made.
+
+    All of them are out, as it is not known which is late.
+    """
     from evergreen.quality.multivariate import find_joint
 
     found = find_joint(tables, [name for name in features if name not in exact])
     if found is None:
         return []
-    doubts = []
+    warnings = []
     for name in found.names:
         others = listed([shown(features[other].name) for other in found.names if other != name])
         says = (
-            f"{f'together with {others} ' if others else ''}tells the label nearly exactly, as the parts of a formula do: "
+            f"{f'together with {others} ' if others else ''}tells the label nearly exactly, as "
+            "the parts of a formula do: "
             "put back into features what is known in time"
         )
-        doubts.append(Doubt(features[name].name, "suspected leak", says, out=True))
-    return doubts
+        warnings.append(ColumnWarning(features[name].name, "suspected leak", says, out=True))
+    return warnings
 
 
-def _strong(
+def _warn_strong(
     features: Mapping[str, Column],
     scores: Mapping[str, float],
     task: Task,
     measure: str,
     least: float | None,
-) -> list[Doubt]:
+) -> list[ColumnWarning]:
     """Return a question for each column that tells much by itself, and stays."""
     known, told = {name: score for name, score in scores.items() if score == score}, []
     for name, score in known.items():
@@ -84,24 +95,26 @@ def _strong(
         if alone or score >= STRONG:
             beside = f", the next {second:.3f}" if alone else ""
             says = (
-                f"tells much of the label by itself ({measure} {score:.3f}{beside}): LOOK AT THIS FIRST. It stays a "
-                f"feature; if it is known only after the event, `--known-later {shown(features[name].name)}` takes it out"
+                f"tells much of the label by itself ({measure} {score:.3f}{beside}): LOOK AT THIS "
+                "FIRST. It stays a "
+                "feature; if it is known only after the event, `--known-later "
+                f"{shown(features[name].name)}` takes it out"
             )
-            told.append(Doubt(features[name].name, "strong", says))
+            told.append(ColumnWarning(features[name].name, "strong", says))
     return told
 
 
 def _halves(
     features: Mapping[str, Column], label: pl.Series, rows: pl.Series, task: Task, positive: object
 ) -> tuple[Tables, Tables]:
-    """Return the rows as tables, one half of which trains and the other validates; and the other way round."""
+    """Return tables that train on one half of the rows and validate on the other, both ways."""
     import numpy as np
 
     from evergreen.training.tables import Table, Tables
 
     y, classes = _as_codes(label, task, positive)
-    x = np.column_stack([_as_numbers(one, rows) for one in features.values()])
-    text = tuple(name for name, one in features.items() if one.dtype == pl.String())
+    x = np.column_stack([_as_numbers(column, rows) for column in features.values()])
+    text = tuple(name for name, column in features.items() if column.dtype == pl.String())
     order = np.random.default_rng(0).permutation(len(y))[:LOOKED_AT]
     first, second = (Table(np.ascontiguousarray(x[at]), y[at]) for at in np.array_split(order, 2))
     names, nothing = tuple(features), Table(x[:0], y[:0])
@@ -112,7 +125,7 @@ def _halves(
 
 
 def _score(halves: tuple[Tables, Tables]) -> dict[str, float]:
-    """Return how well each feature tells the label of one half of the rows after the other half, both ways."""
+    """Return how well each feature predicts the label of one half from the other, both ways."""
     import numpy as np
 
     from evergreen.quality.univariate import score_features
@@ -130,15 +143,15 @@ def _as_codes(
     if task == "binary":
         return (label == positive).cast(pl.Float32).to_numpy(), ("no", "yes")
     if task == "multiclass":
-        names = tuple(str(one) for one in label.unique().sort())
+        names = tuple(str(label) for label in label.unique().sort())
         return (label.rank("dense") - 1).cast(pl.Float32).to_numpy(), names
     return label.cast(pl.Float32).to_numpy(), ()
 
 
-def _as_numbers(one: Column, rows: pl.Series) -> np.ndarray[Any, Any]:
-    values = one.values.filter(rows)
-    if one.dtype == pl.String():
+def _as_numbers(column: Column, rows: pl.Series) -> np.ndarray[Any, Any]:
+    values = column.values.filter(rows)
+    if column.dtype == pl.String():
         values = values.rank("dense").fill_null(0)
-    elif one.dtype == MOMENT:
+    elif column.dtype == MOMENT:
         values = values.dt.epoch("s") / 86_400
     return values.cast(pl.Float32).to_numpy()

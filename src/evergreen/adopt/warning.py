@@ -1,4 +1,4 @@
-"""Doubt: something about a column that a person should look at."""
+"""Warning: something about a column that a person should check."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """`column`: which, empty where it is about all of them. `kind`: in a word or two. `says`: a sentence, less the column.
+class ColumnWarning:
+    """Something about a column that a person should check.
 
-    `out`: the column is no feature because of it.
+    `column`: which; empty where it is about all of them. `kind`: in a word or two. `says`: a
+    sentence, less the column. `out`: the column is no feature because of it.
     """
 
     column: str

@@ -1,4 +1,4 @@
-"""Write: put what was adopted into the project, all of it or nothing, and make the first batches of it."""
+"""Write: put what was adopted into the project, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORGET = "`rm -rf data stores reports dvc.lock inbox` forgets all of it"
 
 
 def check_fresh(project: Project) -> None:
-    """Raise InputError where adopting would lose something: batches that are there, or changes that git does not have."""
+    """Raise InputError where adopting would lose batches, or changes that are not committed."""
     if Manifest(project.raw).entries:
         raise InputError(
             f"data/ holds batches already, of what dataset.py says now: {FORGET}; then adopt again"
@@ -36,7 +36,8 @@ def check_fresh(project: Project) -> None:
     inbox = project.root / INBOX
     if inbox.exists() and (not inbox.is_dir() or any(inbox.iterdir())):
         raise InputError(
-            f"{INBOX}/ holds files already, and adopting fills it: move them to another folder, or remove them"
+            f"{INBOX}/ holds files already, and adopting fills it: move them to another folder, "
+            "or remove them"
         )
     asked = ["git", "-C", str(project.root), "status", "--porcelain", "--", *own_files(project)]
     try:
@@ -50,18 +51,19 @@ def check_fresh(project: Project) -> None:
         raise InputError(f"adopting writes over files that git keeps, and {why}")
     if changed := [line[3:] for line in done.stdout.splitlines()]:
         raise InputError(
-            f"{', '.join(changed)}: changed since the last commit, and adopting writes over it: `git commit` it, or `git "
+            f"{', '.join(changed)}: changed since the last commit, and adopting writes over it: "
+            "`git commit` it, or `git "
             "checkout` it to take the change back"
         )
 
 
 def own_files(project: Project) -> list[str]:
-    """Return the files that adopting writes over; the last but one, the source of the example, goes."""
+    """Return the files that adopting overwrites; the last but one, the example's source, goes."""
     return [name.format(package=project.package) for name in OWN]
 
 
 def write(project: Project, adoption: Adoption) -> None:
-    """Write every file of `adoption`, and remove the source of the example: each whole, all of them or none."""
+    """Write every file of `adoption`, all or none, and remove the source of the example."""
     paths = {project.root / name: text for name, text in adoption.texts.items()}
     before = {path: path.read_bytes() if path.exists() else None for path in paths}
     part = Path(tempfile.mkdtemp(dir=project.root, prefix=f".part-{os.getpid()}-"))
@@ -69,7 +71,7 @@ def write(project: Project, adoption: Adoption) -> None:
         for name, content in adoption.batches.items():
             (part / Path(name).name).write_bytes(content)
         for path, text in paths.items():
-            write_whole(path, lambda one, text=text: one.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+            write_whole(path, lambda part, text=text: part.write_text(text, encoding="utf-8"))  # type: ignore[misc]
         if adoption.batches:
             part.chmod(0o755)
             part.replace(project.root / INBOX)
@@ -90,7 +92,9 @@ def _put_back(before: Mapping[Path, bytes | None]) -> None:
 
 
 def take_first_batches(project: Project) -> str:
-    """Ingest and validate, in new processes that see the new dataset.py, and return what the last one said.
+    """Ingest and validate in new processes, and return what the last one printed.
+
+    New processes import the new dataset.py.
 
     Raises InputError with what failed; what was written stays, to be edited.
     """

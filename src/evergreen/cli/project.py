@@ -65,7 +65,7 @@ def adopt(source: str, table: str | None, **wishes: Any) -> None:
     SOURCE is a CSV, TSV or Parquet file, or a SQLAlchemy URL such as '${DATABASE_URL}'.
     """
     from evergreen.adopt.adopt import adopt as step
-    from evergreen.adopt.plan import Wishes
+    from evergreen.adopt.wishes import Wishes
     from evergreen.adopt.write import check_fresh, take_first_batches, write
 
     with open_project() as (project, params):

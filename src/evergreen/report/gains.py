@@ -127,7 +127,7 @@ def _hundredths(metric: Metric, gain: Difference) -> Edges:
 def _unit(metrics: Sequence[Metric], champion: bool = True) -> str:
     other, relative = "champion" if champion else "baseline", [m for m in metrics if m.is_relative]
     what = "errors" if all(metric.lower_is_better for metric in relative) else "others"
-    told = [
+    text = [
         *(["points of 0.01"] if len(relative) < len(metrics) else []),
         *([f"{what} in % of the {other}'s"] if relative else []),
     ]
