@@ -24,8 +24,10 @@ def test_xgboost_is_there() -> None:
     [
         (
             "lost",
-            "there is no learner 'lost': there are xgboost, linear, and modules of your own "
-            "package",
+            (
+                "there is no learner 'lost': there are xgboost, linear, and modules of your own "
+                "package"
+            ),
         ),
         (
             "late_flights.lost",
