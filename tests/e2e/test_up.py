@@ -82,7 +82,8 @@ def assert_serves_this_machine_alone(project: Project, page: Page, cli: Run) -> 
     ports = params.load(project.params).ports
     pages = [f"http://127.0.0.1:{port}" for port in (ports.prefect, ports.mlflow)]
     told = page.said.splitlines()
-    assert all(line.split()[1].startswith(url) for line, url in zip(told, pages, strict=False))
+    shown = [line.split()[1][: len(url)] for line, url in zip(told, pages, strict=False)]
+    assert shown == pages, page.said
     assert told[2].split()[:2] == ["login", login_of(project)]
     assert [line[:6] for line in told[3:]] == ["Ctrl-C"]
     for url in pages:

@@ -128,7 +128,7 @@ def test_the_command_runs_as_the_message_says(tmp_path: Path) -> None:
         ("moved by 0.25 since then", "moved by 0.26 since then", True),  # on an edge
         ("moved by 0.25 since then", "moved by 0.27 since then", False),
         ("the same in 0.1 of all", "the same in 0.0999 of all", True),
-        ("the same in 0.1 of all", "the same in 0.09 of all", False),
+        ("the same in 0.1 of all", "the same in 0.08 of all", False),
         ("a value of 3.1e-05 by chance", "a value of 3.2e-05 by chance", True),
         ("a value of 3.1e-05 by chance", "a value of 3.1e-04 by chance", False),
         ("seen in 1,250 of 2,000 rows", "seen in 1,251 of 2,000 rows", False),
@@ -169,7 +169,7 @@ ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "odd labels": ("JUDGE", "regression: label noise", label_noise, "DEVIATIONS", 50),
     "who is simplest": ("JUDGE", "binary: pick", simplest, "_only_trees_learn", lambda *_: True),
     "an interval": ("JUDGE", "multiclass: metrics", evaluate, "bootstrap", lambda *_, **__: {}),
-    "a brake": ("WATCH", "policies", retrain, "_brakes", lambda case: iter(())),
+    "a brake": ("WATCH", "policies", retrain, "find_brakes", lambda case: iter(())),
     "trust": ("WATCH", "binary: seen", monitor, "adjust", lambda one, past, confidence: one),
     "a calibration": ("WATCH", "binary: seen", performance, "BINS", 3),
 }  # fmt: skip
