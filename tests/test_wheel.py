@@ -15,21 +15,21 @@ from packaging.requirements import Requirement
 
 import evergreen
 from evergreen import code, wheel
+from evergreen.errors import InputError
 
-ROOT_DISTRIBUTION = "evergreen-pipeline"
 ABOUT = f"evergreen-{evergreen.__version__}.dist-info"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    name, content = wheel.installed(ROOT_DISTRIBUTION)
+    name, content = wheel.installed()
     path = tmp_path_factory.mktemp("made") / name
     path.write_bytes(content)
     return path
 
 
 def test_the_same_files_give_the_same_bytes(made: Path) -> None:
-    assert wheel.installed(ROOT_DISTRIBUTION) == (made.name, made.read_bytes())
+    assert wheel.installed() == (made.name, made.read_bytes())
 
 
 def test_it_holds_every_module_as_it_runs_and_no_leftovers(made: Path) -> None:
@@ -48,6 +48,12 @@ def test_it_is_called_evergreen_and_asks_for_little(made: Path) -> None:
     assert sorted(line.name for line in needed if not line.marker) == [
         "numpy", "pandas", "polars", "pydantic", "ruamel-yaml", "xgboost",
     ]  # fmt: skip
+
+
+def test_where_nothing_installed_holds_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel, "entry_points", lambda **_: [])
+    with pytest.raises(InputError, match=r"evergreen is not installed .* `make setup`"):
+        wheel.installed()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import re
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import entry_points
 
 NAME = "evergreen"
 
@@ -47,22 +47,21 @@ def build_wheel(version: str, files: Mapping[str, bytes], about: Mapping[str, by
     return packed.getvalue()
 
 
-def installed(project: str) -> tuple[str, bytes]:
+def installed() -> tuple[str, bytes]:
     """Return the name and the bytes of the wheel of this library, as this process runs it.
 
-    `project`: the distribution that holds the library where it is installed under no name of its
-    own, as in the repository that it is written in.
+    Raises InputError where nothing that is installed holds the library.
     """
     from evergreen import __version__, code
+    from evergreen.errors import InputError
 
-    try:
-        known = distribution(NAME)
-    except PackageNotFoundError:
-        known = distribution(project)
-    metadata = re.sub(
-        r"(?m)^Name: .*$", f"Name: {NAME}", known.read_text("METADATA") or "", count=1
-    )
-    metadata = re.sub(r"(?m)^Version: .*$", f"Version: {__version__}", metadata, count=1)
+    # By its command: in the repository that it is written in, the project holds it
+    known = next(iter(entry_points(group="console_scripts", name=NAME)), None)
+    if known is None or known.dist is None:
+        raise InputError(f"{NAME} is not installed in this environment: run `make setup`")
+    metadata = known.dist.read_text("METADATA") or ""
+    for key, value in (("Name", NAME), ("Version", __version__)):
+        metadata = re.sub(rf"(?m)^{key}: .*$", f"{key}: {value}", metadata, count=1)
     paths = (
         path
         for path in code.PACKAGE.rglob("*")

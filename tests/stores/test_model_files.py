@@ -5,6 +5,9 @@ from __future__ import annotations
 import pickle
 import pickletools
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from registries import (
     train,
 )
 
+from evergreen import __version__
 from evergreen.errors import InputError
 from evergreen.scoring.package import read_package
 from evergreen.stores.model_files import BESIDE
@@ -65,12 +69,55 @@ def test_the_artifacts_of_a_version(registry, tmp_path):
     for path in stored:
         assert path.suffix not in {".pkl", ".pickle", ".joblib", ".cloudpickle", ".pt"}
         assert not is_pickle(path.read_bytes()), path
-    wanted = {line.split("==")[0] for line in (place / "requirements.txt").read_text().split()}
-    assert (
-        {"xgboost", "numpy", "polars", "pandas"}
-        <= wanted
-        <= {"xgboost", "numpy", "polars", "pandas", "mlflow"}
+    lines = (place / "requirements.txt").read_text().split()
+    wheel = f"evergreen-{__version__}-py3-none-any.whl"
+    wanted = {"xgboost", "numpy", "polars", "pandas", f"./{wheel}"}
+    assert wanted <= {line.split("==")[0] for line in lines} <= wanted | {"mlflow"}
+    assert zipfile.ZipFile(place / wheel).testzip() is None
+
+
+def test_a_wheel_that_was_changed_makes_the_version_unusable(registry, tmp_path):
+    add(registry, "print", package(tmp_path / "package"))
+    (wheel,) = stored(registry, "1").parents[1].glob("*.whl")
+    wheel.write_bytes(wheel.read_bytes().replace(b"Summary", b"Summery"))
+    with pytest.raises(InputError, match=r"evergreen-.*\.whl of version 1 .*was changed"):
+        registry.versions.open("1")
+
+
+@pytest.mark.long
+def test_a_model_loads_in_an_environment_made_from_what_it_declares(registry, tmp_path):
+    """Needs packages from an index, or from what pip has kept."""
+    packaged = read_package(add_and_read(registry, tmp_path))
+    place = stored(registry, "1").parents[1]
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    python = tmp_path / "env" / "bin" / "python"
+    for command in (
+        [sys.executable, "-m", "venv", tmp_path / "env"],
+        [python, "-m", "pip", "install", "-q", "-r", "requirements.txt"],
+    ):
+        subprocess.run(command, cwd=place, check=True)
+    script = """
+import sys, numpy, pandas, mlflow.pyfunc
+model = mlflow.pyfunc.load_model(sys.argv[1])
+numpy.save(sys.argv[3], model.predict(pandas.read_parquet(sys.argv[2])))
+import evergreen
+print(evergreen.__file__)
+"""
+    done = subprocess.run(
+        [python, "-c", script, place, tmp_path / "rows.parquet", tmp_path / "out.npy"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
     )
+    assert done.stdout.strip().startswith(str(tmp_path / "env"))
+    assert np.load(tmp_path / "out.npy").tobytes() == packaged.predict_rows(ROWS).tobytes()
+
+
+def add_and_read(registry, tmp_path):
+    folder = package(tmp_path / "package", seeds=(0, 1))
+    add(registry, "print", folder)
+    return folder
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from importlib.metadata import version as version_of_library
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evergreen import wheel as wheels
 from evergreen.errors import InputError
 from evergreen.features.encoder import Encoder
 from evergreen.files import sha256_of_file
@@ -45,6 +46,7 @@ class ModelFiles:
         client = self.tracker.client
         learner = find_learner(read_package(folder).learner)
         libraries = (*learner.LIBRARIES, "numpy", "polars", "pandas")
+        wheel, content = wheels.installed()
         with self._as_default(), warnings.catch_warnings():
             # About the lack of an example row: the signature is declared
             warnings.simplefilter("ignore", UserWarning)
@@ -60,9 +62,14 @@ class ModelFiles:
                 data_path=str(folder),
                 signature=_signature(encoder),
                 pip_requirements=[
-                    f"{library}=={version_of_library(library)}" for library in libraries
+                    *(f"{library}=={version_of_library(library)}" for library in libraries),
+                    f"./{wheel}",  # which no index knows: it lies beside this list
                 ],
             )
+            with self.tracker.project.temporary() as place:
+                path = Path(place, wheel)
+                path.write_bytes(content)
+                client.log_model_artifact(model_id, str(path))
             tags = {FINGERPRINT: fingerprint, PACKAGE: sha256_of_file(folder / CHECKSUMS)}
             tags[BESIDE] = self._sums_beside(logged.model_id)
             made = client.create_model_version(
