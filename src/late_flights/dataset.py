@@ -47,13 +47,8 @@ dataset = Dataset(
     # When the event happened; orders rows and batches; "" where no column says so
     time="scheduled_departure",
     label=pl.col("arr_delay") > 15,
-    known_later=(  # the label may use these, no feature may
-        "dep_time",
-        "dep_delay",
-        "arr_time",
-        "arr_delay",
-        "air_time",
-    ),
+    # the label may use these, no feature may
+    known_later=("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"),
     left_out={  # rows that cannot be learnt from, and why
         "cancelled: never departed": pl.col("dep_time").is_null(),
         "diverted or lost: no arrival delay": pl.col("arr_delay").is_null(),

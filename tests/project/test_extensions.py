@@ -1,4 +1,4 @@
-"""What the project adds to the library keeps its contract: `docs/extensions.md` says which."""
+"""What the project adds to the library keeps its contract: `evergreen docs extensions` says which."""
 
 from __future__ import annotations
 
