@@ -66,7 +66,7 @@ def test_it_goes_on(old: Project, cli: Run, tmp_path: Path) -> None:
     same = {name for name, step in FOLDERS.items() if about["recipes"].get(step) == STEPS[step]}
     champion = Registry(tracker(old)).champion()
     assert champion == "1"
-    model = Registry(tracker(old)).open(champion)
+    model = Registry(tracker(old)).versions.open(champion)
     assert len(Journal(tracker(old)).entries(champion)) == 1
     assert known(old) == [("some", "1")]
 
