@@ -75,6 +75,8 @@ def dvc(project: Project, *args: str) -> str:
 
 def test_a_run_then_again_and_one_more_month(champion_project: Project, cli: Run) -> None:
     project = champion_project
+    # The files of a copy are new to it, what they hold is not
+    assert "version 1 is champion" in cli(project, "run").stdout
     assert Registry(tracker(project)).champion() == "1"
     assert seed_models(project).keys() >= {
         f"seed {seed}{what}" for seed in range(3) for what in ("", ", rounds")
