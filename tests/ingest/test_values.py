@@ -160,7 +160,7 @@ ANY_VALUES = st.one_of(
 
 
 @given(column=ANY_VALUES, dtype=st.sampled_from([pl.Int32(), pl.Float64(), pl.String(), MOMENT]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40)
 def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
     found = typed(column.to_frame(), {"x": dtype})["x"]
     assert_series_equal(found.is_null(), column.is_null())
@@ -190,7 +190,7 @@ def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | No
     ),
     st.sampled_from("T "),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50)
 def test_iso_times_are_read_to_the_microsecond(moments: list[datetime], sign: str) -> None:
     written = pl.Series("x", [moment.isoformat(sign) for moment in moments])
     assert parse(written, MOMENT).to_list() == moments

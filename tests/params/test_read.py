@@ -241,7 +241,7 @@ VALID = st.fixed_dictionaries(
 
 
 @given(VALID)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25)
 def test_nothing_overridden_is_the_same_and_yaml_keeps_it(content: dict[str, Any]) -> None:
     params = parse(content, "here")
     assert params.override() == params
