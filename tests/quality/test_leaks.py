@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from conftest import month, settings_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from leaking import HARMLESS, NAN, TASKS, Column, copy_rows, draw_tables, found, ranks_of
 
 from evergreen import params
 from evergreen.dataset import Dataset
@@ -25,54 +23,6 @@ from evergreen.quality.univariate import score_features
 from evergreen.training.tables import Table, Tables, load_tables
 from late_flights import flights
 from late_flights.dataset import dataset
-
-TASKS = ("binary", "multiclass", "regression")
-CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
-ROWS = (1500, 500, 500)  # training, validation, holdout
-NAN = float("nan")
-Column = Callable[[Any, Any, Any], Any]  # of labels, random numbers, and which rows train
-
-
-def ranks_of(y: Any) -> Any:
-    """The place of each label in their order; equal ones in a random order, always the same."""
-    return np.lexsort((np.random.default_rng(9).random(len(y)), y)).argsort(kind="stable")
-
-
-def draw_labels(task: str, draw: np.random.Generator, rows: int) -> Any:
-    if task == "regression":
-        return np.exp(2 * draw.normal(size=rows))  # a long tail
-    return (draw.random(rows) < 0.2) * 1.0 if task == "binary" else draw.integers(0, 3, rows) * 1.0
-
-
-def draw_tables(
-    task: str = "binary", column: Column | None = None, *, category: bool = False, seed: int = 0
-) -> Tables:
-    """Rows with two honest features and a third called `suspect`; no two rows are equal."""
-    draw, total = np.random.default_rng(seed), sum(ROWS)
-    y = draw_labels(task, draw, total)
-    ranks = ranks_of(y) / total
-    suspect = column(y, draw, np.arange(total) < ROWS[0]) if column else draw.normal(size=total)
-    x = np.column_stack(
-        [ranks + 0.5 * draw.normal(size=total), draw.normal(size=total), suspect]
-    ).astype(np.float32)
-    parts = zip(
-        *(np.split(values, np.cumsum(ROWS)[:-1]) for values in (x, y.astype(np.float32))),
-        strict=True,
-    )
-    keys = np.split(np.arange(total, dtype=np.uint64), np.cumsum(ROWS)[:-1])
-    tables = [Table(x, y, key) for (x, y), key in zip(parts, keys, strict=True)]
-    return Tables(
-        task,
-        ("helpful", "noise", "suspect"),
-        ("suspect",) if category else (),
-        CLASSES[task],
-        *tables,
-    )
-
-
-def found(tables: Tables, **values: float | None) -> list[tuple[str, str]]:
-    return [(leak.kind, leak.name) for leak in find_leaks(tables, Leaks(**values))]
-
 
 # --- features
 # --------------------------------------------------------------------------------------------------
@@ -97,17 +47,6 @@ OF_CLASSES: dict[str, Column] = {
     "a value of its own, amid others": lambda y, draw, _: np.where(
         y == 1, 0.25, y * 9 + draw.normal(size=len(y))
     ),
-}
-HARMLESS: dict[str, Column] = {
-    "noise": lambda y, draw, _: draw.normal(size=len(y)),
-    "constant": lambda y, _, __: np.ones(len(y)),
-    "missing": lambda y, _, __: np.full(len(y), NAN),
-    "infinite": lambda y, draw, _: np.where(draw.random(len(y)) < 0.5, np.inf, -np.inf),
-    "missing now and then": lambda y, draw, _: np.where(
-        draw.random(len(y)) < 0.3, NAN, draw.normal(size=len(y))
-    ),
-    "a number given in order of arrival": lambda y, _, __: np.arange(len(y)),
-    "useful": lambda y, draw, _: ranks_of(y) / len(y) + 0.4 * draw.normal(size=len(y)),
 }
 
 
@@ -214,133 +153,6 @@ def test_a_feature_that_a_person_vouches_for_is_not_checked_and_said_so():
     assert "'suspect' is trusted" in note
     with pytest.raises(InputError, match="there is no feature 'suspekt'"):
         check_leaks(tables, Leaks(trusted=("suspekt",)))
-
-
-# --- keys
-# --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("earlier", "later", "name"),
-    [
-        ("train", "validation", "training and validation"),
-        ("train", "holdout", "training and holdout"),
-        ("validation", "holdout", "validation and holdout"),
-    ],
-)
-@pytest.mark.parametrize("count", [0, 1, 37])
-def test_keys_in_two_parts_are_counted(earlier, later, name, count):
-    tables = draw_tables()
-    keys = getattr(tables, later).keys.copy()
-    keys[:count] = getattr(tables, earlier).keys[-1]
-    shared = find_leaks(
-        replace(tables, **{later: replace(getattr(tables, later), keys=keys)}), Leaks()
-    )
-    assert [(leak.kind, leak.name, leak.value) for leak in shared] == [("key", name, count)] * (
-        count > 0
-    )
-    assert all(f"{count} of 500" in leak.says for leak in shared)
-
-
-def test_rows_without_keys_are_told():
-    tables = draw_tables()
-    bare = replace(
-        tables, **{role: replace(getattr(tables, role), keys=None) for role in ("train", "holdout")}
-    )
-    assert found(bare) == []
-    assert ["no keys" in note for note in check_leaks(bare, Leaks())] == [True]
-
-
-# --- duplicates
-# --------------------------------------------------------------------------------------------------
-
-
-def copy_rows(tables: Tables, count: int, source: str = "train") -> Tables:
-    """The first `count` holdout rows become copies of rows of `source`."""
-    x, y, origin = tables.holdout.x.copy(), tables.holdout.y.copy(), getattr(tables, source)
-    x[:count], y[:count] = origin.x[:count], origin.y[:count]
-    return replace(tables, holdout=replace(tables.holdout, x=x, y=y))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("source", ["train", "validation"])
-@pytest.mark.parametrize(
-    ("copies", "bound", "leaks"),
-    [
-        (0, 0.0, False),
-        (1, 0.0, True),
-        (25, 0.05, False),
-        (26, 0.05, True),
-        (500, 0.05, True),
-        (500, None, False),
-    ],
-)
-def test_copied_rows_are_found_from_the_bound_on(task, source, copies, bound, leaks):
-    tables = copy_rows(draw_tables(task, HARMLESS["missing now and then"]), copies, source)
-    copied = [
-        leak for leak in find_leaks(tables, Leaks(max_duplicates=bound)) if leak.kind == "duplicate"
-    ]
-    assert [(leak.name, leak.value) for leak in copied] == [("holdout", copies / 500)] * leaks
-    assert all(f"{copies} of 500" in leak.says and "max_duplicates" in leak.says for leak in copied)
-
-
-def test_a_row_with_another_label_is_no_copy():
-    tables = copy_rows(draw_tables("binary"), 500)
-    assert found(tables) == [("duplicate", "holdout")]
-    assert found(replace(tables, holdout=replace(tables.holdout, y=1 - tables.holdout.y))) == []
-
-
-def test_twins_within_the_training_rows_do_not_excuse_copies():
-    tables = draw_tables("binary")
-    train = replace(
-        tables.train, x=tables.train.x.repeat(2, 0)[:1500], y=tables.train.y.repeat(2)[:1500]
-    )
-    assert found(replace(tables, train=train)) == []
-    assert found(copy_rows(replace(tables, train=train), 100)) == [("duplicate", "holdout")]
-
-
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_few_values_make_equal_rows_no_leak_but_are_told(task):
-    tables = draw_tables(task)
-    rounded = {
-        role: replace(getattr(tables, role), x=getattr(tables, role).x.round())
-        for role in ("train", "validation")
-    }
-    tables = replace(tables, **rounded, holdout=replace(tables.holdout, x=tables.holdout.x.round()))
-    assert found(tables) == []
-    assert ["check the source for copies" in note for note in check_leaks(tables, Leaks())] == [
-        True
-    ]
-
-
-VALUES = st.sampled_from([0.0, -0.0, 1.0, NAN, float("inf")])
-
-
-@given(
-    st.lists(st.tuples(VALUES, VALUES, st.booleans()), max_size=12),
-    st.lists(st.tuples(VALUES, VALUES, st.booleans()), min_size=1, max_size=12),
-)
-@settings(max_examples=40, deadline=None)
-def test_equal_rows_are_equal_and_others_are_not(earlier, later):
-    def table(rows):
-        values = np.array([row[:2] for row in rows], dtype=np.float32).reshape(-1, 2)
-        return Table(values, np.array([row[2] for row in rows], dtype=np.float32))
-
-    def plain(row):
-        return tuple("missing" if value != value else value + 0.0 for value in row)
-
-    tables = Tables(
-        "binary", ("a", "b"), (), CLASSES["binary"], table(earlier), table([]), table(later)
-    )
-    wanted = sum(plain(row) in {plain(row) for row in earlier} for row in later)
-    leaks = find_leaks(tables, Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None))
-    bounds = Leaks(max_duplicates=0.0, max_single_score=None, stand_out=None)
-    notes = [] if leaks else check_leaks(tables, bounds)
-    said = [leak.says for leak in leaks] + [note for note in notes if "copies" in note]
-    assert [text.split(" holdout rows")[0] for text in said] == [f"{wanted} of {len(later)}"] * (
-        wanted > 0
-    )
 
 
 def test_the_code_of_a_thing_that_keeps_its_label_is_named():

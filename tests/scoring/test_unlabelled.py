@@ -120,9 +120,7 @@ def test_a_name_must_be_able_to_be_a_folder(name: str, site: Any, tmp_path: Path
             == name
         )
         return
-    with pytest.raises(
-        InputError, match=r"cannot be the name of a batch: use only letters.*--name"
-    ):
+    with pytest.raises(InputError, match=r"cannot be the name of a batch: use only .*--name"):
         read_given(site.project, site.dataset, SOURCE, str(tmp_path / "rows.csv"), name)
 
 
