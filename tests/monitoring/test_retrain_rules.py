@@ -77,14 +77,14 @@ def test_the_edge_of_age(until, limit, action):
             {"retrainings": (day(70.01),)},
             {},
             "cooldown",
-            "days since the last retraining, at least 20",
+            "days since the last retraining; at least 20",
         ),
         ({"new_rows": 999}, {}, "new rows", "999 labelled rows"),
         (
             {"retrainings": tuple(day(-at) for at in range(24))},
             {},
             "budget",
-            "24 retraining(s) within 365 days, at most 24",
+            "24 retraining(s) within 365 days; at most 24",
         ),
         ({}, {"budget": 0}, "budget", "SWITCHED OFF (retrain.budget is 0)"),
         (

@@ -67,7 +67,7 @@ def test_a_first_model_that_has_learnt_the_rows_is_refused(world, settle):
     [
         (
             {"features": ("first", "gone", "lost")},
-            "the rows lack the feature(s) gone, lost; the model was trained",
+            "the rows lack the feature(s) gone, lost, which the model needs",
         ),
         ({"features": ("place",), "levels": {}}, "feature 'place' must be a number, found String"),
     ],
