@@ -50,6 +50,8 @@ TAKEN = (  # of this repository, by the project; what differs there lies in OVER
     f"{OWN_TESTS}*",
 )
 LEFT = ("requirements/template.txt",)
+# What lies here, and where a reader of the installed library has it
+IN_DOCS = {OWN_TESTS: "tests/", "late_flights": "your_package"}
 LIBRARY, LIBRARY_DOCS, CHANGELOG = "src/evergreen/", ("docs/*.md", "docs/*.py"), "CHANGELOG.md"
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
@@ -168,6 +170,8 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
             files[path.removeprefix("src/")] = (repo / path).read_bytes()
         elif matches(path, LIBRARY_DOCS):
             text = cut_blocks((repo / path).read_text(encoding="utf-8"), {"infra": "compose"}, path)
+            for here, there in IN_DOCS.items():
+                text = text.replace(here, there)
             files[f"evergreen/{path}"] = text.encode()
         elif path == CHANGELOG:
             files["evergreen/docs/changelog.md"] = (repo / path).read_bytes()

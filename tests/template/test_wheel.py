@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -114,6 +115,10 @@ def test_it_holds_the_library_and_its_docs_alone(project: Path, template: Path) 
     }
     assert [name for name, text in docs.items() if "template: " in text] == []
     assert "make stack" in docs["servers.md"]
+    assert [
+        name for name, text in docs.items() if re.search("late_flights|tests/project", text)
+    ] == []
+    assert "src/your_package/" in docs["make-it-yours.md"]
     assert "benchmarks.gate_simulation" in (template / "docs" / "gate.md").read_text()
     assert "benchmarks.gate_simulation" not in docs["gate.md"]
 
