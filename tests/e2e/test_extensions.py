@@ -76,10 +76,9 @@ def extend(project: Project) -> None:
     """Add all that the page shows, as it stands there."""
     package, flow = project.root / "src" / "late_flights", project.root / "flows" / "training.py"
     (package / "extensions.py").write_text(snippet("All of it"))
-    text = flow.read_text().replace(
-        "            decide(run)\n", "            decide(run)\n            publish(run)\n"
-    )
-    before, after = text.split("Seeds = ", 1)
+    text, last = flow.read_text(), "            steps.decide(run)\n"
+    assert text.count(last) == text.count("\nSeeds = ") == 1
+    before, after = text.replace(last, f"{last}            publish(run)\n").split("Seeds = ")
     flow.write_text(f"{before}{snippet('A step')}\n\nSeeds = {after}")
     change(project, metric="cost")
 

@@ -27,6 +27,7 @@ from monitoring.retraining import (
 
 from evergreen.errors import InputError
 from evergreen.evaluation.intervals import Estimate
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.windows import find_loss
 from evergreen.params import Retrain
 
@@ -156,7 +157,7 @@ def test_values_are_frozen():
     for value, name in (
         (window(1), "rows"),
         (champion(), "version"),
-        (find_loss("mae", GOOD, BAD), "low"),
+        (find_loss(LIBRARY["mae"], GOOD, BAD), "low"),
     ):
         with pytest.raises(AttributeError):
             setattr(value, name, 1)
