@@ -43,7 +43,12 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 
 
 def entries(project: Project) -> dict[str, dict[str, object]]:
-    return {name: Manifest(getattr(project, name)).entries for name in FOLDERS}
+    """Of each folder what a batch's files are, and what they were made from; where it was found may change."""
+    found = {name: Manifest(getattr(project, name)).entries for name in FOLDERS}
+    return {
+        name: {batch: (entry["files"], entry.get("stamp")) for batch, entry in those.items()}
+        for name, those in found.items()
+    }
 
 
 def tracker(project: Project) -> Tracker:
