@@ -78,8 +78,8 @@ def extend(project: Project) -> None:
     (package / "extensions.py").write_text(snippet("All of it"))
     text, last = flow.read_text(), "            steps.decide(run)\n"
     assert text.count(last) == text.count("\nSeeds = ") == 1
-    before, after = text.replace(last, f"{last}            publish(run)\n").split("Seeds = ")
-    flow.write_text(f"{before}{snippet('A step')}\n\nSeeds = {after}")
+    before, after = text.replace(last, f"{last}            publish(run)\n").split("\nSeeds = ")
+    flow.write_text(f"{before}\n{snippet('A step')}\n\nSeeds = {after}")
     change(project, metric="cost")
 
 
