@@ -5,87 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from promotion.gated import DEFAULT, NAN, UNKNOWN, alone, broken, evidence, gap, just, lead, says
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision, Rule
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Gate
-from evergreen.promotion.compare import Comparison, Difference
-from evergreen.promotion.fairness import Gap
-from evergreen.promotion.gate import Evidence, Refit, approved, decide
-
-NAN = float("nan")
-UNKNOWN = Difference(*[NAN] * 7)
-DEFAULT = Gate()
-
-
-def gap(low: float, value: float | None = None) -> Gap:
-    """A difference between groups that is surely as large as `low`."""
-    return Gap(low if value is None else value, low)
-
-
-def lead(metric: str, share: float = 0.02, **other: float) -> Difference:
-    """A lead over a champion at 0.5: `share` counts as the gate's bounds do, so for errors by half."""
-    value = share / 2 if LIBRARY[metric].lower_is_better else share
-    challenger = 0.5 - value if LIBRARY[metric].lower_is_better else 0.5 + value
-    known = {"low": value - 0.004, "high": value + 0.004, "probability": 0.9, "chance_better": 0.99}
-    return Difference(**{"champion": 0.5, "challenger": challenger, "value": value} | known | other)
-
-
-def evidence(task: str = "binary", **changes: Any) -> Evidence:
-    """What passes every rule; `changes` are fields of the evidence or of its comparison."""
-    metric = LIBRARY.pick(None, task)
-    comparison = Comparison(
-        task=task,
-        metric=metric,
-        rows=1000,
-        whole={name: lead(name) for name in LIBRARY.of(task)},
-        models=lead(metric),
-        slices={"place=ash": lead(metric), "place=bay": lead(metric, 0.01), "place=cove": None},
-        baselines={"constant": lead(metric, 0.3), "linear": lead(metric, 0.1)},
-        by_seed={"champion": (0.5, 0.51, 0.49), "challenger": (0.52, 0.53, 0.51)},
-    )
-    inside = {
-        name: changes.pop(name) for name in [*changes] if name in Comparison.__dataclass_fields__
-    }
-    known: dict[str, Any] = {
-        "champion": "3",
-        "champion_age_days": 30.0,
-        "calibration": (0.03, 0.02),
-        "groups": {"member": gap(0.04)},
-        "reload": 0.0,
-        "seeds_expected": 3,
-    }
-    return Evidence(replace(comparison, **inside), **known | changes)
-
-
-def alone(task: str = "binary", **changes: Any) -> Evidence:
-    """The same of a challenger where no champion lives."""
-    slices = {"place=ash": None, "place=bay": None}
-    nothing = {
-        "whole": {},
-        "models": None,
-        "slices": slices,
-        "by_seed": {"challenger": (0.52, 0.53, 0.51)},
-    }
-    return evidence(
-        task,
-        **nothing
-        | {"champion": None, "champion_age_days": None, "calibration": (None, 0.02)}
-        | changes,
-    )
-
-
-def broken(decision: Decision) -> set[str]:
-    return {rule["name"] for rule in decision.rules if not rule["met"]}
-
-
-def says(decision: Decision, name: str) -> str:
-    return next(rule["says"] for rule in decision.rules if rule["name"] == name)
-
+from evergreen.promotion.compare import Difference
+from evergreen.promotion.gate import Refit, approved, decide
 
 # --- all rules together
 # -----------------------------------------------------------------------------------------------
@@ -203,10 +132,6 @@ def test_a_person_is_asked_where_approval_is_manual(build):
 # --------------------------------------------------------------------------------------------------
 
 
-def just(value: float, towards: float) -> float:
-    return math.nextafter(value, towards)
-
-
 EDGES = [
     ("better", {"value": 0.001, "low": 1e-9}, True),  # min_gain itself is enough
     ("better", {"value": just(0.001, 0), "low": 1e-9}, False),
@@ -257,84 +182,6 @@ def test_the_edge_of_no_worse_in_another_metric(task, name, high, met):
     one = replace(lead(name), value=-0.1, low=-0.2, high=high)
     found = decide(evidence(task, whole={metric: lead(metric), name: one}), DEFAULT)
     assert broken(found) == (set() if met else {f"no worse in {name}"})
-
-
-@pytest.mark.parametrize(
-    ("task", "value", "high", "met"),
-    [
-        ("binary", -0.03, -1e-9, True),  # no further than the margin
-        ("binary", just(-0.03, -1), -1e-9, False),
-        ("binary", -0.3, 0.0, True),  # within its noise
-        ("binary", -0.3, -5e-324, False),
-        ("regression", -0.015, -1e-9, True),
-        ("regression", just(-0.015, -1), -1e-9, False),
-    ],
-)
-def test_the_edges_of_slices(task, value, high, met):
-    metric = LIBRARY.pick(None, task)
-    slices = {
-        "place=ash": lead(metric),
-        "place=bay": replace(lead(metric), value=value, low=-0.5, high=high),
-    }
-    found = decide(evidence(task, slices=slices), DEFAULT)
-    assert broken(found) == (set() if met else {"slices"})
-    assert "place=bay" in says(found, "slices")  # the lowest is named, fallen or not
-
-
-def test_one_slice_that_falls_is_enough_and_all_that_fall_are_named():
-    good, bad = lead("roc_auc"), lead("roc_auc", -0.1)
-    slices = {f"place={at}": good for at in range(58)} | {"place=58": bad, "place=59": bad}
-    found = decide(evidence(slices=slices), DEFAULT)
-    assert broken(found) == {"slices"}
-    assert "place=58: " in found.reasons[0]
-    assert "place=59: " in found.reasons[0]
-    assert "place=57" not in found.reasons[0]
-
-
-@pytest.mark.parametrize(
-    ("slices", "told"),
-    [
-        ({}, "no slice to compare"),
-        ({"place=ash": None}, "no slice to compare"),
-        ({"place=ash": lead("roc_auc")}, "1 looked at; the lowest, place=ash"),
-        (
-            {"place=ash": lead("roc_auc"), "place=bay": None},
-            "1 looked at; 1 too small to judge; the lowest, place=ash",
-        ),
-    ],
-)
-def test_what_is_said_of_few_slices(slices, told):
-    decision = decide(evidence(slices=slices), DEFAULT)
-    assert decision.action == PROMOTE
-    assert says(decision, "slices").startswith(told)
-
-
-@pytest.mark.parametrize(
-    ("champion", "challenger", "met"),
-    [
-        (None, 0.1, True),
-        (None, just(0.1, 1), False),
-        (0.02, 0.1, True),
-        (0.02, just(0.1, 1), False),
-        (0.3, 0.3, True),  # the champion is no better
-        (0.3, 0.005 + 0.3, True),  # nor by a margin that matters
-        (0.3, just(0.005 + 0.3, 1), False),
-    ],
-)
-def test_the_edges_of_calibration(champion, challenger, met):
-    found = decide(evidence(calibration=(champion, challenger)), DEFAULT)
-    assert broken(found) == (set() if met else {"calibration"})
-
-
-@pytest.mark.parametrize(("largest", "met"), [(0.1, True), (just(0.1, 1), False)])
-def test_the_edge_of_groups(largest, met):
-    assert broken(decide(evidence(groups={"member": gap(largest)}), DEFAULT)) == (
-        set() if met else {"groups"}
-    )
-
-
-def test_a_difference_between_groups_that_may_be_noise_stops_nothing():
-    assert broken(decide(evidence(groups={"member": gap(0.05, value=0.4)}), DEFAULT)) == set()
 
 
 @pytest.mark.parametrize(

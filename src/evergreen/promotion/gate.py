@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -13,6 +12,13 @@ from evergreen.metrics.metric import Metric, Metrics
 from evergreen.params import Gate
 from evergreen.promotion.compare import Comparison, Difference
 from evergreen.promotion.fairness import Gap
+from evergreen.promotion.guardrails import (
+    check_calibration,
+    check_groups,
+    check_slices,
+    tell,
+    unit_of,
+)
 from evergreen.promotion.own_rules import ask_own
 
 LEAST_SEEDS = 2  # fewer say nothing about luck
@@ -131,9 +137,9 @@ def _rules(evidence: Evidence, gate: Gate, metrics: Metrics) -> Iterator[Rule]:
             "age", met=True, says="SWITCHED OFF (gate.max_age_days): no champion is too old to stay"
         )
     yield _better(evidence, gate, metrics[evidence.comparison.metric])
-    yield _slices(evidence.comparison, gate, metrics[evidence.comparison.metric])
-    yield _calibration(evidence, gate)
-    yield _groups(evidence, gate)
+    yield check_slices(evidence.comparison, gate, metrics[evidence.comparison.metric])
+    yield check_calibration(evidence, gate)
+    yield check_groups(evidence, gate)
     if evidence.refit:
         yield from _refit(evidence.refit, metrics[evidence.comparison.metric], gate)
     if evidence.reload is not None:
@@ -304,79 +310,3 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
         else f"less sure than {gate.min_probability:g}"
     )  # fmt: skip
     return Rule("better", met=False, says=f"not better enough, {why}: {told}")
-
-
-def _slices(found: Comparison, gate: Gate, metric: Metric) -> Rule:
-    if gate.slice_margin is None:
-        return Rule(
-            "slices", met=True, says="SWITCHED OFF (gate.slice_margin): no slice was looked at"
-        )
-    known = {
-        name: one for name, one in found.slices.items() if one and not math.isnan(one.champion)
-    }
-    fallen = {  # what is not a number has fallen
-        name: one
-        for name, one in known.items()
-        if not (one.value >= -gate.slice_margin * unit_of(metric, one) or one.high >= 0)
-    }
-    if fallen:
-        told = "; ".join(f"{name}: {tell(found.metric, one)}" for name, one in fallen.items())
-        return Rule(
-            "slices", met=False, says=f"much worse on a part of the rows, beyond its noise: {told}"
-        )
-    if not known:
-        return Rule("slices", met=True, says="no slice to compare")
-    name, worst = min(known.items(), key=lambda item: item[1].value)
-    quiet = (
-        f"; {len(found.slices) - len(known)} too small to judge"
-        if len(known) < len(found.slices)
-        else ""
-    )
-    says = f"{len(known)} looked at{quiet}; the lowest, {name}: {tell(found.metric, worst)}"
-    return Rule("slices", met=True, says=says)
-
-
-def _calibration(evidence: Evidence, gate: Gate) -> Rule:
-    champion, challenger = evidence.calibration
-    if gate.max_calibration_error is None:
-        return Rule("calibration", met=True, says="SWITCHED OFF (gate.max_calibration_error)")
-    met = challenger <= max(gate.max_calibration_error, gate.margin + champion if champion else 0)
-    beside = "" if champion is None else f" (champion {champion:.4f})"
-    says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
-    if not met and evidence.useful:
-        met, says = (
-            True,
-            f"{says}: larger, but nothing is live, and a constant is surely worse in {evidence.useful}",
-        )
-    return Rule("calibration", met=met, says=says)
-
-
-def _groups(evidence: Evidence, gate: Gate) -> Rule:
-    if gate.max_group_difference is None:
-        return Rule("groups", met=True, says="SWITCHED OFF (gate.max_group_difference)")
-    if not evidence.groups:
-        return Rule(
-            "groups", met=True, says="no two groups of 30 rows to compare (groups in dataset.py)"
-        )
-    name, largest = max(
-        evidence.groups.items(),
-        key=lambda item: (math.isnan(item[1].low), item[1].low, item[1].value),
-    )
-    says = (
-        f"largest difference between groups: {largest.value:.3f} by {name}, surely {largest.low:.3f}, "
-        f"at most {gate.max_group_difference:g}"
-    )
-    return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
-
-
-def unit_of(metric: Metric, one: Difference) -> float:
-    """Return what margins count in: the metric itself, or for errors a share of the champion's."""
-    return metric.unit(one.champion)
-
-
-def tell(metric: str, one: Difference) -> str:
-    """Return a difference in words."""
-    return (
-        f"{metric} {one.challenger:.4f} against {one.champion:.4f}, better by {one.value:+.4f} "
-        f"({one.low:+.4f} to {one.high:+.4f}), probability {one.probability:.2f}"
-    )

@@ -17,7 +17,7 @@ from evergreen.params import Params, Retrain
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, check_unseen, difference
 from evergreen.promotion.evidence import find_changes, predict_champion
-from evergreen.promotion.gate import tell, unit_of
+from evergreen.promotion.guardrails import tell, unit_of
 
 
 def decide_rollback(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evergreen.promotion.compare import Rows, Side, difference
-from evergreen.promotion.gate import tell
+from evergreen.promotion.guardrails import tell
 from evergreen.promotion.noise import Resampling
 
 Array = np.ndarray[Any, np.dtype[Any]]

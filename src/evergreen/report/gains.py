@@ -12,7 +12,7 @@ import numpy as np
 from evergreen.decision import Decision
 from evergreen.metrics.metric import Metric, Metrics
 from evergreen.promotion.compare import Comparison, Difference
-from evergreen.promotion.gate import unit_of
+from evergreen.promotion.guardrails import unit_of
 from evergreen.report.panels import AMBER, DARK, GREEN, GREY, LEAF, RED, draw_interval
 
 if TYPE_CHECKING:
