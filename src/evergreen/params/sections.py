@@ -47,14 +47,12 @@ class Split(Section):
     cross_validate_below: Count | None = Field(
         5000,
         description="rows: fewer are all learnt from, and judged by cross-validation, in time "
-        "forward; "
-        "null: never",
+        "forward; null: never",
     )
     min_share: Fraction | None = Field(
         0.5,
         description="of the rows that the champion has learnt from; where fewer are left, a run "
-        "stops; "
-        "null: never",
+        "stops; null: never",
     )
 
 
@@ -217,8 +215,7 @@ class Gate(Section):
     max_calibration_error: Share | None = Field(
         0.1,
         description="mean distance of predictions from what happened, or the champion's and "
-        "`margin`; "
-        "null: not looked at",
+        "`margin`; null: not looked at",
     )
     max_group_difference: Share | None = Field(
         0.1,
@@ -302,8 +299,7 @@ class Retrain(Section):
     max_growth: Annotated[float, Field(gt=0)] | None = Field(
         0.25,
         description="labelled rows that the champion lacks, as a share of those it has learnt "
-        "from; "
-        "null: any",
+        "from; null: any",
     )
     cooldown_days: Annotated[float, Field(ge=0)] = Field(
         20.0, description="none so soon after the last one"

@@ -335,15 +335,8 @@ class Replayer:
         name, features, holdout = split.holdout.batches[-1], self._features(), split.judging.batches
         live = judged
         if challenger.rounds:
-            live = refit(
-                self.workspace,
-                self.dataset,
-                self.params,
-                self.device,
-                challenger.rounds,
-                judged,
-                held_out,
-            )
+            where = self.workspace, self.dataset, self.params, self.device
+            live = refit(*where, challenger.rounds, judged, held_out)
         known = held_out if challenger.rounds else None
         learnt = live.model.learnt.batches
         reference = monitor.gather(name, live.model, known, features, learnt, holdout, self.params)

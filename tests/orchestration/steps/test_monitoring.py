@@ -19,13 +19,13 @@ from evergreen.ingest.manifest import Manifest
 from evergreen.orchestration.steps import monitoring
 from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.monitoring import (
-    Watched,
     ask,
     ask_for_first,
     decide,
     find_waiting,
     look_back,
 )
+from evergreen.orchestration.steps.watched import Watched
 from evergreen.orchestration.watch import DRIFTED
 from evergreen.scoring.predictions import Kept, Scorer
 from evergreen.stores.journal import Entry

@@ -66,6 +66,7 @@ def run(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[Tasks], 
     def go(tasks: Tasks) -> Watch:
         monkeypatch.setattr(Job, "hold", hold)
         monkeypatch.setattr(watching, "monitoring", tasks)
+        monkeypatch.setattr(watching, "watched", tasks)
         monkeypatch.setattr(watching, "skip", lambda step, why: tasks.called.append(f"skip {step}"))
         monkeypatch.setattr(runs, "newest", lambda job: " up to 2013-08")
         monkeypatch.setattr(runs, "name_run", tasks.called.append)

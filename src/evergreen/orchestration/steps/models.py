@@ -41,10 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the sweep will do: on which device, how many seeds at once; `finished` is an identical run, if any.
-
-    `registered` is the model of that run.
-    """
+    """What the sweep will do; `finished`: an identical run, if any, and `registered` its model."""
 
     device: str
     slots: Slots

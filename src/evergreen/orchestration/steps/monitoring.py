@@ -3,61 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen import recipes
 from evergreen.decision import RETRAIN, ROLL_BACK, Decision
 from evergreen.errors import InputError
 from evergreen.evaluation.intervals import Estimate
-from evergreen.features.definition import Definition
 from evergreen.features.keys import key_columns
 from evergreen.features.split import LABEL, TIME, Split
 from evergreen.files import sha256_of
-from evergreen.finding import span
 from evergreen.ingest.manifest import Manifest
 from evergreen.ingest.naming import natural
 from evergreen.monitoring import monitor
 from evergreen.monitoring.retrain import decide_retraining
-from evergreen.orchestration.steps.job import Job, not_a_mistake
+from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
+from evergreen.orchestration.steps.watched import ONCE, Watched
 from evergreen.orchestration.watch import DRIFTED, emit
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.quality.held_batches import read_held
 from evergreen.statistics.sketch import SKETCH, Sketch
 from evergreen.stores.events import CHANGES
-from evergreen.stores.journal import Entry, Journal
+from evergreen.stores.journal import Entry
 from evergreen.stores.registry import CHAMPION, PREVIOUS
-
-ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
-
-
-@dataclass(frozen=True)
-class Watched:
-    """The champion as monitoring knows it, and the batches that judged it when it was promoted."""
-
-    reference: monitor.Reference = field(repr=False)
-    journal: Journal = field(repr=False)
-    holdout: tuple[str, ...]
-    metric: str
-
-    @property
-    def label(self) -> str | None:
-        """What the champion predicts; None where it does not say."""
-        label = self.reference.model.definition.label
-        return label.says if label else None
-
-    @property
-    def newest(self) -> str:
-        """The time of the newest row that the champion has learnt from, ISO 8601."""
-        return str(self.reference.model.learnt.newest)
 
 
 @dataclass(frozen=True)
@@ -68,68 +43,6 @@ class Waiting:
     stamp: str
     end: str
     scored: bool
-
-
-@task(name="champion", task_run_name="champion", **ONCE)
-def know_champion(job: Job) -> Watched | None:
-    """Gather what the champion is known by; None where there is none."""
-    journal = Journal(job.tracker)
-    journal.recover()
-    job.finish_cut()
-    job.note_outside()
-    live = job.registry.champion()
-    if not live:
-        return None
-    model = job.registry.versions.open(live)
-    _, tags = job.runs.describe(job.registry.versions.run_of(live))
-    learnt, holdout = (
-        tuple(tags[f"evergreen.split.{role}"].split(", ")) for role in ("train", "holdout")
-    )
-    learnt = model.learnt.batches if model.refit else learnt
-    held_out = (
-        job.artifacts.read_held_out(job.registry.versions.run_of(live)) if model.refit else None
-    )
-    features = Manifest(job.project.features)
-    there = [name for name in learnt if name in features.entries]
-    if not there or not set(holdout) <= set(features.entries):
-        raise InputError(
-            f"batches that the champion, version {live}, knows are gone from data/features ("
-            f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
-        )
-    known = [journal.facts(one).get("usual_auc") for one in journal.entries(live)[-1:]]
-    for change in check_definition(
-        live, model.definition, Definition.of(job.dataset, job.params.task)
-    ):
-        get_run_logger().warning("version %s is measured by what it was made for: %s", live, change)
-    auc = next(iter(known), None)
-    own = job.rows_of(model)
-    reference = monitor.gather(
-        live, model, held_out, features, there, holdout, job.params, auc, own
-    )
-    # Another task may be wanted by now
-    metrics, task = job.params.metrics, model.encoder.task
-    wanted = metrics.pick(job.params.gate.metric, job.params.task)
-    metric = metrics.pick(wanted if wanted in metrics.of(task) else None, task)
-    if metric not in reference.expected:
-        raise InputError(
-            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
-            "new champion with `evergreen run` when there are more"
-        )
-    get_run_logger().info("version %s has learnt from %s", live, span(learnt))
-    return Watched(reference, journal, holdout, metric)
-
-
-def check_definition(version: str, was: Definition, now: Definition) -> list[str]:
-    """Return what dataset.py says otherwise than when the champion was made.
-
-    Raises InputError where it cannot be told any more which rows the champion has learnt from.
-    """
-    if was.time not in (None, now.time):
-        raise InputError(
-            f"the champion, version {version}, cannot be watched: {' '.join(was.changes(now))}; train another with "
-            "`evergreen run`, and take it with `evergreen promote --approve`"
-        )
-    return list(was.changes(now))
 
 
 def find_waiting(job: Job, watched: Watched) -> list[Waiting]:

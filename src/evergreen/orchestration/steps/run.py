@@ -16,8 +16,9 @@ from evergreen.orchestration.steps.job import Job, answer, name_run, newest
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
     from evergreen.orchestration.steps.models import Plan
-    from evergreen.orchestration.steps.monitoring import Waiting, Watched
+    from evergreen.orchestration.steps.monitoring import Waiting
     from evergreen.orchestration.steps.sweeps import Search, Seed
+    from evergreen.orchestration.steps.watched import Watched
     from evergreen.promotion.contenders import Contender
     from evergreen.promotion.evidence import Judged
     from evergreen.quality.bias import BiasReport

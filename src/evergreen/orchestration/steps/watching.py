@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evergreen.orchestration.steps import monitoring
+from evergreen.orchestration.steps import monitoring, watched
 from evergreen.orchestration.steps.job import skip
 from evergreen.orchestration.steps.run import Monitoring
 
@@ -10,7 +10,7 @@ from evergreen.orchestration.steps.run import Monitoring
 def know_champion(run: Monitoring) -> bool:
     """Gather what the champion is known by; return False where there is none, and ask for a first training."""
     run.name()
-    run.champion = monitoring.know_champion(run.job)
+    run.champion = watched.know_champion(run.job)
     if not run.champion:
         run.missing = monitoring.ask_for_first(run.job)
     return bool(run.champion)
