@@ -59,16 +59,16 @@ def test_values_stand_in_one_line_where_they_fit() -> None:
 
 def test_what_is_too_long_is_kept_from_the_formatter() -> None:
     assert keep(["    x = 1"]) == ["    x = 1"]
-    assert keep(["    x = [", "y" * 130, "z" * 150, "    ]"]) == [
+    assert keep(["    x = [", "y" * 110, "z" * 150, "    ]"]) == [
         "    # fmt: off",
         "    x = [",
-        "y" * 130,
+        "y" * 110,
         "z" * 150 + "  # noqa: E501",
         "    ]",
         "    # fmt: on",
     ]
-    assert keep(["地" * 61])[0] == "# fmt: off"
+    assert keep(["地" * 51])[0] == "# fmt: off"
 
 
 def test_sections_are_as_wide_as_the_page() -> None:
-    assert width(section("what is predicted")) == 120
+    assert width(section("what is predicted")) == 100

@@ -161,7 +161,8 @@ def test_a_name_of_a_file_cannot_end_the_docstring(work: Through) -> None:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("written")
-    (root / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    settings = ROOT / "evergreen_template" / "overlay" / "always" / "pyproject.toml"
+    (root / "pyproject.toml").write_text(settings.read_text())
     return root
 
 

@@ -83,7 +83,7 @@ CHANGES = {
         {FILE: {'        "power": pl.col("power"),\n': "", '        "power": pl.Float64(),\n': ""}},
         dict.fromkeys(
             ("monitor", ASKED, "run"),
-            (1, "needs the column 'power' .for power., which is not there"),
+            (1, "needs the column 'power' .for power., which no longer exists"),
         )
         | {"run": (0, "needs the column 'power'"), "status": (0, "needs the column 'power'")},
         batch=lambda rows: rows.drop("power"),

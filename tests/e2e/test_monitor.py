@@ -53,7 +53,7 @@ def test_killed_anywhere_it_is_repeated_and_asks_once(champion_project: Project,
     cli(project, "run")
     assert journal.asked() == []
     again = cli(project, "monitor")
-    assert "nothing new" in again.stdout
+    assert "new batches  none" in again.stdout
 
 
 def test_a_poisoned_batch_is_held_and_no_model_learns_from_it(

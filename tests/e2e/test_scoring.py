@@ -206,7 +206,7 @@ def test_without_a_champion(make_project: Callable[..., Project], cli: Run, tmp_
 
 KILLER = """
 import os, signal, sys
-from evergreen.data import predictions
+from evergreen.scoring import predictions
 def deadly(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 predictions.write_json = deadly

@@ -189,7 +189,7 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
     p, c = np.array(values), np.array([0.2, 0.3, 0.1, 0.9, 0.4, 0.7])
     found = {
         name: one.of(one.columns.sum(axis=0)[None])[0]
-        for name, one in _expect("binary", p, c[:, None]).items()
+        for name, one in _expect(LIBRARY, "binary", p, c[:, None]).items()
     }
     sums = dict.fromkeys(("pairs", "won", "hits", "precision", "log_loss", "brier"), 0.0)
     for labels in product((0, 1), repeat=6):

@@ -439,6 +439,6 @@ def test_a_database_of_prefect_that_no_server_could_open_is_named(
             check_database(project)
     else:
         check_database(project)
-    assert ("is empty: Prefect begins a new record" in capsys.readouterr().err) is (
+    assert ("is empty: Prefect starts a new record" in capsys.readouterr().err) is (
         path.stat().st_size == 0
     )

@@ -21,7 +21,7 @@ from evergreen import params
 from evergreen.errors import InputError
 from evergreen.orchestration.services import (
     _check_ports,
-    _look_after,
+    _check_running,
     _server,
     _servers_to_start,
     _wait,
@@ -198,8 +198,8 @@ def test_only_the_watch_may_stop_by_itself_and_begins_again(
     running: Any = dict.fromkeys(("prefect", "worker", "watch"), alive) | {name: ended}
     if name != "watch":
         with pytest.raises(InputError, match=f"{name} stopped by itself: see .*{name}.log"):
-            _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
+            _check_running(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
         return
-    _look_after(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
+    _check_running(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
     assert running["watch"] is alive
     assert capsys.readouterr().err.startswith("watch stopped by itself, and is started again: see ")

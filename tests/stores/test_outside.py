@@ -166,7 +166,7 @@ def test_a_next_promotion_takes_the_place_of_what_was_decided(lived):
 
 
 def test_a_champion_that_was_deleted(lived):
-    lived.client.delete_model_version(lived.name, "3")
+    lived.tracker.client.delete_model_version(lived.name, "3")
     (said,) = warnings(lived)
     assert said.startswith("version 3, the champion, was deleted in MLflow: nothing is live now")
     assert "`evergreen rollback" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-WIDE, WIDEST = 120, 140  # the format's longest line, and the longest that is not told of
+WIDE, WIDEST = 100, 120  # the format's longest line, and the longest that is not told of
 SECTION = "# --- {} "
 
 

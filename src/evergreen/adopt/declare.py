@@ -49,10 +49,7 @@ IN_ORDER = (
     f'time="{ORDER}",  # no column says when, '
     "but rows and batches come in the order of time: the newest judge"
 )
-FROM_WHAT = (
-    "from what: each feature is an expression over one row; "
-    "text becomes a category, the rest numbers"
-)
+FROM_WHAT = "from what: expressions over one row; text becomes a category, the rest numbers"
 PROTECTED = "who must not suffer: each an expression over one row, read as text"
 INDENT = "    "
 LONGEST = 105  # characters of a reason

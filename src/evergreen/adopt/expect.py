@@ -116,7 +116,12 @@ def _presence(columns: list[Column], plan: Plan, good: dict[str, pl.Series]) -> 
             ["    rarely_null = {  # the share of rows that must have a value", *entries, "    }"]
         )
         rule = "gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=share)"
-        listed.append(f"        *({rule} for name, share in rarely_null.items()),")
+        listed += [
+            "        *(",
+            f"            {rule}",
+            "            for name, share in rarely_null.items()",
+            "        ),",
+        ]
     return [*lines, "    return [", *listed, "    ]"] if listed else []
 
 
@@ -148,7 +153,10 @@ def _numbers(columns: list[Column], found: Inferred, plan: Plan, batches: Batche
     rule = "gxe.ExpectColumnValuesToBeBetween(column=name, min_value=a, max_value=b)"
     return [
         *keep(["    ranges = {  # what was seen, and room", *entries, "    }"]),
-        f"    return [{rule} for name, (a, b) in ranges.items()]",
+        "    return [",
+        f"        {rule}",
+        "        for name, (a, b) in ranges.items()",
+        "    ]",
     ]
 
 
@@ -172,7 +180,12 @@ def _values(columns: list[Column], plan: Plan, batches: Batches) -> list[str]:
     if entries:
         lines += keep(["    known = {", *entries, "    }"])
         rule = "gxe.ExpectColumnValuesToBeInSet(column=name, value_set=values, mostly=0.9)"
-        listed.append(f"        *({rule} for name, values in known.items()),")
+        listed += [
+            "        *(",
+            f"            {rule}",
+            "            for name, values in known.items()",
+            "        ),",
+        ]
     return [*lines, *keep(["    return [", *listed, "    ]"])] if listed else []
 
 
