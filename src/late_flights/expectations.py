@@ -22,6 +22,8 @@ from great_expectations.expectations.expectation import Expectation
 
 from late_flights.dataset import dataset
 
+within = gxe.ExpectColumnValuesToBeBetween
+
 
 def expectations(batch: str) -> list[Expectation]:
     """Return what must hold of the batch called `batch`."""
@@ -64,10 +66,7 @@ def _identity() -> list[Expectation]:
 def _times() -> list[Expectation]:
     clock = ("dep_time", "arr_time", "sched_arr_time")
     return [
-        *(
-            gxe.ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=2400)
-            for name in clock
-        ),
+        *(within(column=name, min_value=0, max_value=2400) for name in clock),
         gxe.ExpectColumnValuesToBeBetween(column="dep_delay", min_value=-120, max_value=2880),
         gxe.ExpectColumnValuesToBeBetween(column="arr_delay", min_value=-180, max_value=2880),
         gxe.ExpectColumnValuesToBeBetween(column="air_time", min_value=10, max_value=1440),
@@ -92,9 +91,6 @@ def _weather() -> list[Expectation]:
         "visib": (0, 10),
     }
     return [
-        *(
-            gxe.ExpectColumnValuesToBeBetween(column=name, min_value=a, max_value=b)
-            for name, (a, b) in ranges.items()
-        ),
+        *(within(column=name, min_value=a, max_value=b) for name, (a, b) in ranges.items()),
         gxe.ExpectColumnValuesToNotBeNull(column="temp", mostly=0.9),
     ]
