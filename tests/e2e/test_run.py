@@ -296,7 +296,13 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("task", LABELS)
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, marks=pytest.mark.long) if task == "regression" else task
+        for task in LABELS
+    ],
+)
 def test_other_tasks_and_the_mean_of_all_seeds(
     task: str, make_project: Callable[..., Project], cli: Run
 ) -> None:
