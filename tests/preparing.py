@@ -12,6 +12,7 @@ from conftest import month
 from evergreen.errors import InputError
 from evergreen.features.encoder import ENCODER, Encoder
 from evergreen.features.prepare import Prepared, prepare
+from evergreen.features.split import ROLES, Split, read_part
 from evergreen.quality.held_batches import find_held
 from late_flights.dataset import dataset
 
@@ -70,3 +71,9 @@ def moved(name: str, count: int, to: str) -> pl.DataFrame:
         .then(pl.lit(datetime.fromisoformat(to)))
         .otherwise(dataset.time),
     )
+
+
+def parts_of(site: Any) -> dict[str, pl.DataFrame]:
+    """Return the rows of each part of the split."""
+    split = Split.of(site.project)
+    return {role: read_part(site.project, getattr(split, role)) for role in ROLES}

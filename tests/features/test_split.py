@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from preparing import parts_of
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
@@ -63,11 +64,6 @@ def deliver(site: Any, **frames: pl.DataFrame) -> None:
     ingest(site.project, site.dataset, site.params())
     validate(site.project, site.contract(site.params()))
     prepare(site.project, site.dataset, site.params(), find_held)
-
-
-def parts_of(site: Any) -> dict[str, pl.DataFrame]:
-    split = Split.read(site.project.features / "split.json")
-    return {role: read_part(site.project, getattr(split, role)) for role in ROLES}
 
 
 def keys_of(part: pl.DataFrame) -> set[Any]:

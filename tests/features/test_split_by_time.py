@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from preparing import MONTHS, START, encoder_of, flown, moved, refusal, rows, start
+from preparing import MONTHS, START, encoder_of, flown, moved, parts_of, refusal, rows, start
 
 from evergreen.errors import InputError
 from evergreen.features.encoder import LIVE_ENCODER
@@ -27,11 +27,6 @@ from evergreen.quality.held_batches import find_held
 from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow  # projects that are ingested and validated first
-
-
-def parts_of(site: Any) -> dict[str, pl.DataFrame]:
-    split = Split.read(site.project.features / "split.json")
-    return {role: read_part(site.project, getattr(split, role)) for role in ROLES}
 
 
 @pytest.mark.slow

@@ -79,6 +79,10 @@ def broken(decision: Decision) -> set[str]:
     return {rule["name"] for rule in decision.rules if not rule["met"]}
 
 
+def why_broken(decision: Decision) -> dict[str, str]:
+    return {rule["name"]: rule["says"] for rule in decision.rules if not rule["met"]}
+
+
 def says(decision: Decision, name: str) -> str:
     return next(rule["says"] for rule in decision.rules if rule["name"] == name)
 

@@ -17,10 +17,6 @@ from evergreen.scoring.package import Learnt
 HOLDOUT = "2013-04-01 00:00:00"
 
 
-def broken(decision: Any) -> set[str]:
-    return {rule["name"] for rule in decision.rules if not rule["met"]}
-
-
 def relearnt(candidate: Candidate, keys: Any, newest: str = HOLDOUT) -> Candidate:
     """The same candidate, as if it had learnt from other rows."""
     changed = {"learnt": Learnt(keys, newest), "predict_rows": candidate.model.predict_rows}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 import pytest
+from promotion.gated import why_broken as broken
 
 from evergreen.decision import PROMOTE, REFUSE, Decision
 from evergreen.errors import InputError
@@ -26,10 +27,6 @@ from evergreen.scoring.package import Model, read_package, write_package
 from evergreen.training.tables import Table, Tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_resamples")]
-
-
-def broken(decision: Decision) -> dict[str, str]:
-    return {rule["name"]: rule["says"] for rule in decision.rules if not rule["met"]}
 
 
 def met(decision: Decision) -> set[str]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from promotion.relearnt import broken, relearnt
+from promotion.gated import broken
+from promotion.relearnt import relearnt
 
 from evergreen.decision import ASK, PROMOTE, REFUSE
 from evergreen.errors import InputError

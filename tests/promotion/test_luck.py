@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from promotion.gated import why_broken as broken
 
-from evergreen.decision import PROMOTE, Decision
+from evergreen.decision import PROMOTE
 from evergreen.evaluation.evaluate import predict
 from evergreen.features.split import LABEL, SLICE, TIME
 from evergreen.promotion.candidate import Candidate
@@ -18,10 +19,6 @@ from evergreen.promotion.compare import Side
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_resamples")]
 POOL, ROWS, PEOPLE = 16, 500, 4000
-
-
-def broken(decision: Decision) -> dict[str, str]:
-    return {rule["name"]: rule["says"] for rule in decision.rules if not rule["met"]}
 
 
 @cache

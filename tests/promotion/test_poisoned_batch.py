@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from promotion.gated import why_broken as broken
 
 from evergreen.decision import PROMOTE, REFUSE, Decision
 from evergreen.errors import InputError
@@ -24,10 +25,6 @@ from evergreen.training.sweep import Slots
 from evergreen.training.tables import Table, Tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_resamples")]
-
-
-def broken(decision: Decision) -> dict[str, str]:
-    return {rule["name"]: rule["says"] for rule in decision.rules if not rule["met"]}
 
 
 def turned(rows: pl.DataFrame, wrong: pl.Expr) -> pl.DataFrame:

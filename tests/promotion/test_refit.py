@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from promotion.relearnt import broken
+from promotion.gated import broken
 
 from evergreen.features.split import LABEL
 from evergreen.promotion.refit import compare_refit

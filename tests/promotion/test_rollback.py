@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+from promotion.gated import broken, says
 from promotion.relearnt import refit_of
 
 from evergreen.decision import KEEP, ROLL_BACK, Decision
@@ -15,14 +16,6 @@ from evergreen.promotion.compare import Difference
 from evergreen.promotion.rollback import decide_rollback, judge_rollback
 
 NAN = float("nan")
-
-
-def broken(decision: Decision) -> set[str]:
-    return {rule["name"] for rule in decision.rules if not rule["met"]}
-
-
-def says(decision: Decision, name: str) -> str:
-    return next(rule["says"] for rule in decision.rules if rule["name"] == name)
 
 
 def lead(value: float = 0.02, **other: float) -> Difference:

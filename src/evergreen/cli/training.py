@@ -65,7 +65,7 @@ def outcome_rows(project: Project, params: Params, outcome: Any) -> list[list[st
     from evergreen.stores.runs import Runs
     from evergreen.stores.tracking import Tracker
 
-    tracker, split = Tracker(project, params), Split.read(project.features / "split.json")
+    tracker, split = Tracker(project, params), Split.of(project)
     rows = [[step, how] for step, how in outcome.steps.items()]
     hint = BY_CHANCE if split.holdout.shares and len(split.holdout.batches) > 1 else ""
     rows.append(["judged on", split.judging_rows() + hint])

@@ -67,6 +67,11 @@ class Split:
     judged: Part | None = None
 
     @classmethod
+    def of(cls, project: Project) -> Split:
+        """Return the split that the last preparation made."""
+        return cls.read(project.features / "split.json")
+
+    @classmethod
     def read(cls, path: Path) -> Split:
         """Read a split back from JSON."""
         content = formats.unstamp(json.loads(path.read_text(encoding="utf-8")), path)

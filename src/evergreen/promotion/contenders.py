@@ -86,7 +86,7 @@ def learnt_before(project: Project, tables: Tables) -> Learnt:
 
     In a cross-validation that is what the models of all folds have learnt from together.
     """
-    split = Split.read(project.features / "split.json")
+    split = Split.of(project)
     if split.judged:
         return learnt_all(project, tables)
     return Learnt.of(tables, str(split.validation.end), split.before_holdout().batches)
@@ -94,7 +94,7 @@ def learnt_before(project: Project, tables: Tables) -> Learnt:
 
 def learnt_all(project: Project, tables: Tables) -> Learnt:
     """Return what a model that goes live has learnt from."""
-    batches = Split.read(project.features / "split.json").all_rows().batches
+    batches = Split.of(project).all_rows().batches
     entries = Manifest(project.features).entries
     return Learnt.of(tables, max(entries[name]["end"] for name in batches), batches)
 

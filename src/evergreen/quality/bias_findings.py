@@ -49,7 +49,7 @@ class Evidence:
         from evergreen.features.encoder import Encoder
         from evergreen.ingest.manifest import Manifest
 
-        done, split = Manifest(project.features), Split.read(project.features / "split.json")
+        done, split = Manifest(project.features), Split.of(project)
         order, newest = list(done.in_order()), split.holdout.batches[-1]
         # Else some of the newest trains as well
         before = order[: order.index(newest)] if split.newest_apart else []

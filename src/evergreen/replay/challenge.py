@@ -85,7 +85,7 @@ def challenge(
     tables = load_tables(workspace)
     check_holdout(tables)
     notes, rounds = check_leaks(tables, params.leaks), None
-    split, seeds = Split.read(workspace.features / "split.json"), params.sweep.seed_list()
+    split, seeds = Split.of(workspace), params.sweep.seed_list()
     if params.train.refit == "all":
         stopping = load_stopping(workspace)
         found = [

@@ -218,7 +218,7 @@ def _learnt(project: Project, encoder: Encoder, part: Part, judging: Part) -> Ta
 def _split(project: Project) -> Split:
     from evergreen.features.split import Split
 
-    return Split.read(project.features / "split.json")
+    return Split.of(project)
 
 
 def _encoder(project: Project, name: str) -> Encoder:

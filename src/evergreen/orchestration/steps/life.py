@@ -28,6 +28,8 @@ from evergreen.stores.events import ASKED, REFUSED
 from evergreen.stores.registry import CHAMPION, Registered
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from evergreen.orchestration.steps.run import Training
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
@@ -46,11 +48,10 @@ class Approval(RunInput):
 def compare(run: Training) -> tuple[Contender, Judged]:
     """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
     from evergreen.evaluation.evaluate import MODEL
-    from evergreen.features.split import Split, read_part
 
     job, notes = run.job, run.notes
     trees, linear = trees_of(run), linear_of(run)
-    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
+    rows = _judging_rows(job)
     live = job.registry.champion()
     champion = job.candidate(live) if live else None
     held = job.registry.aliases().get("champion")
@@ -79,20 +80,20 @@ def compare_refit(run: Training, live: Contender) -> Judged:
     from evergreen.features.split import Part, Split, read_part
     from evergreen.promotion.refit import compare_refit as beside
 
-    job, evidence, judged = run.job, run.judged, run.contender
-    assert judged
-    split = Split.read(job.project.features / "split.json")
+    job, judged, made = run.job, run.judged, run.contender
+    assert made
+    split = Split.of(job.project)
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
     earlier = None if split.judged else read_part(job.project, newest)
-    rows, held_out = read_part(job.project, split.judging), evidence.held_out
+    rows, held_out = read_part(job.project, split.judging), judged.held_out
     said = held_out.packaged[held_out.find(hash_rows(rows))]
     model, champion = live.model(), job.registry.champion()
-    refit = beside(model, judged.model(), said, earlier, rows, live.rounds, job.params)
+    refit = beside(model, made.model(), said, earlier, rows, live.rounds, job.params)
     same = champion is not None and model.predicts_same(job.registry.versions.open(champion))
     # Each fold tells of the others
     influence = None if split.judged else _influence(run, live.learner)
     refit = replace(refit, influence=influence, same=same)
-    return replace(evidence, evidence=replace(evidence.evidence, refit=refit))
+    return replace(judged, evidence=replace(judged.evidence, refit=refit))
 
 
 def _influence(run: Training, learner: str) -> Any:
@@ -109,7 +110,7 @@ def _influence(run: Training, learner: str) -> Any:
     if learner == LINEAR:
         without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
     taught = teach(around, rounds, learner, params, plan.device, plan.slots)
-    between = read_part(job.project, Split.read(job.project.features / "split.json").validation)
+    between = read_part(job.project, Split.of(job.project).validation)
     return find_influence(around, between, without, taught, learner, params)
 
 
@@ -122,14 +123,13 @@ def _influence(run: Training, learner: str) -> Any:
 )
 def reload(run: Training) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
-    from evergreen.features.split import Split, read_part
     from evergreen.promotion.refit import distance
 
     job, made, registered, judged = run.job, run.contender, run.registered, run.judged
     assert made
     assert registered
     model = made.model()
-    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
+    rows = _judging_rows(job)
     given = rows.select(model.encoder.features)
     reloaded = job.registry.versions.predict_reloaded(registered.version, given)
     far = distance(reloaded, model.predict_rows(rows))
@@ -155,7 +155,7 @@ def settle(run: Training) -> tuple[Registered, Decision]:
     job.finish_cut()  # where this task is tried again
     held = job.registry.aliases().get(CHAMPION)
     title = f"{registered.name}: version {number} beside {_called(judged.evidence.champion)}"
-    judging = Split.read(job.project.features / "split.json").judging_rows()
+    judging = Split.of(job.project).judging_rows()
     path = job.project.reports / "comparison.png"
     files = [draw_comparison(judged, decision, title, path, metrics=job.params.metrics)]
     job.artifacts.attach(run_id, files)
@@ -181,14 +181,13 @@ def settle(run: Training) -> tuple[Registered, Decision]:
 
 def add_own_reports(run: Training, number: str, decision: Decision) -> None:
     """Write the project's own reports of a version, and keep them with the run."""
-    from evergreen.features.split import Split, read_part
     from evergreen.orchestration.own_reports import write_own
     from evergreen.report.finished import Finished
 
     job, judged = run.job, run.judged
     if not job.params.extensions.reports:
         return
-    rows = read_part(job.project, Split.read(job.project.features / "split.json").judging)
+    rows = _judging_rows(job)
     known = job.registry.versions.open(number), rows, judged, decision
     files = write_own(Finished(job.project, job.params, run.run_id, number, *known))
     job.artifacts.attach(run.run_id, files)
@@ -219,9 +218,10 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
     if not said.promote:
         get_run_logger().info("version %s was not approved: %s", number, said.reason)
         return registered
+    agreed = approved(decision, said.reason)
     with job.project.lock(PATIENCE):  # the next run may have begun meanwhile
-        job.registry.promote(number, before, approved(decision, said.reason))
-    job.notify("promoted", version=number, says=approved(decision, said.reason).reasons)
+        job.registry.promote(number, before, agreed)
+    job.notify("promoted", version=number, says=agreed.reasons)
     return job.registry.registered(number)
 
 
@@ -238,6 +238,13 @@ def show_links(job: Job, run_id: str, registered: Registered) -> None:
     create_markdown_artifact(
         "\n".join(lines), key="links", description="MLflow is up with `evergreen up`"
     )
+
+
+def _judging_rows(job: Job) -> pl.DataFrame:
+    """Return the rows that judge this run's models."""
+    from evergreen.features.split import Split, read_part
+
+    return read_part(job.project, Split.of(job.project).judging)
 
 
 def _called(number: str | None) -> str:

@@ -55,7 +55,7 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
     """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
     from evergreen.features.split import Split
 
-    split = Split.read(job.project.features / "split.json")
+    split = Split.of(job.project)
     roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
     parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
     facts = {
@@ -122,7 +122,7 @@ def _check_left(job: Job) -> None:
     if not (live := job.registry.champion()):
         return
     _, tags = job.runs.describe(job.registry.versions.run_of(live))
-    used = Split.read(job.project.features / "split.json").train.batches
+    used = Split.of(job.project).train.batches
     learnt = tags["evergreen.split.train"].split(", ")
     check_left(Manifest(job.project.features), used, learnt, job.params.split.min_share)
 
@@ -224,7 +224,7 @@ def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasR
     from evergreen.features.split import Split, read_part
     from evergreen.quality.label_noise import Predicted, find_label_noise
 
-    holdout = Split.read(job.project.features / "split.json").judging
+    holdout = Split.of(job.project).judging
     keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
     tell = None if job.dataset.key else partial(describe_rows, job.project, job.dataset, holdout)
     predicted = Predicted(
@@ -289,7 +289,7 @@ def refits(job: Job) -> bool:
     """Return whether the live model learns from rows that a judged one lacks."""
     from evergreen.features.split import Split
 
-    split = Split.read(job.project.features / "split.json")
+    split = Split.of(job.project)
     return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
 
 

@@ -122,7 +122,7 @@ def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
     from evergreen.training.device import count_cores, pick_device
     from evergreen.training.tables import load_before_holdout
 
-    holdout = Split.read(job.project.features / "split.json").holdout
+    holdout = Split.of(job.project).holdout
     if holdout.shares or holdout.batches != (name,):
         return None
     rows = pl.read_parquet(Manifest(job.project.features).file(name))
