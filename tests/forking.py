@@ -190,8 +190,11 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for name in LOADED:
             importlib.import_module(name)
+    from mlflow.utils import requirements_utils
+
     from evergreen.stores.versions import Versions
 
+    requirements_utils._init_packages_to_modules_map()  # reads what is installed, for seconds
     Versions.predict_reloaded = predict_here  # type: ignore[method-assign]
     copy_empty_stores(Path(sys.argv[1]))
     gc.collect()
