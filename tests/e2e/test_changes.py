@@ -126,7 +126,11 @@ CHANGES = {
 
 
 # More of a kind: the sentences are those of another label, and of features that are others
-ALIKE = ("another task", "another learner")
+ALIKE = (
+    "another task",
+    "another learner",
+    "another key, and a column that nobody declares",
+)
 
 
 @pytest.mark.parametrize(

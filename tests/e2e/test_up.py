@@ -161,20 +161,15 @@ def test_a_house_that_is_closed_in_the_middle_and_goes_on_when_it_is_opened_agai
         content["gate"]["approval"] = "auto"
         project.params.write_text(yaml.safe_dump(content))
         deliver(project, "2013-08")
-        page.until(
-            lambda: versions(project) == ["1", "1", "2"] and is_quiet(page),
-            "a retraining after a batch landed",
-        )
+        (stopped,) = page.until(lambda: in_the_middle(page), "a retraining after a batch landed")
         reasons = [run["parameters"]["reason"] for run in page.runs("training")]
         told = "2013-08: the newest row that the champion has learnt from is"
         assert [reason for reason in reasons if reason.startswith(told)], reasons
-        deliver(project, "2013-09")
-        (stopped,) = page.until(lambda: in_the_middle(page), "a retraining after another")
     assert_nothing_is_left(project)
-    deliver(project, "2013-10")  # while the house is closed
+    deliver(project, "2013-09")  # while the house is closed
     with house(project, signal.SIGKILL) as page:
         page.until(
-            lambda: versions(project) == ["1", "1", "2", "3"] and is_quiet(page, stopped),
+            lambda: versions(project) == ["1", "1", "2"] and is_quiet(page, stopped),
             "a retraining after the house was opened again",
         )
         assert page.ask(f"/flow_runs/{stopped}")["state"]["type"] in STOPPED
@@ -185,11 +180,9 @@ def test_a_house_that_is_closed_in_the_middle_and_goes_on_when_it_is_opened_agai
             "a run after a flood of events",
         )
         assert len(page.runs("training")) == before + 1
-        assert versions(project) == ["1", "1", "2", "3"]
-        # Started by hand, on the page
-        page.wait(page.start(), "COMPLETED")
+        assert versions(project) == ["1", "1", "2"]
     assert_nothing_is_left(project)
     journal = Journal(Tracker(project, params.load(project.params)))
-    assert [seen.batch for seen in journal.entries()] == ["2013-08", "2013-09", "2013-10"]
+    assert [seen.batch for seen in journal.entries()] == ["2013-08", "2013-09"]
     assert journal.asked() == []
-    assert (project.reports / "monitoring.html").read_text().count("2013-10") >= 2
+    assert (project.reports / "monitoring.html").read_text().count("2013-09") >= 2

@@ -96,7 +96,9 @@ def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("days", [5, 7, 19])
+@pytest.mark.parametrize(
+    "days", [5, *(pytest.param(days, marks=pytest.mark.long) for days in (7, 19))]
+)
 def test_the_interval_of_few_days_holds_the_truth(days):
     """The Brier score over all days that might have been, of which a batch of a week shows seven."""
     rng = np.random.default_rng(days)
