@@ -38,8 +38,10 @@ from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-settings.register_profile("any machine", deadline=None)  # a busy one is slow by chance
-settings.load_profile("any machine")
+# No deadline: a busy machine is slow by chance
+settings.register_profile("test", deadline=None, max_examples=60)
+settings.register_profile("unit", deadline=None, max_examples=20)
+settings.load_profile("test")
 source_folder.SETTLED = 0.0  # files of tests are whole as soon as they are there
 pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +78,12 @@ LONGEST = (  # minutes, or most of one; each file is run by one worker
     "test_changes.py", "test_scoring.py", "test_golden.py", "test_monitor.py", "test_replay.py", "test_browser.py",
     "test_edited.py", "test_performance.py", "test_guard.py", "test_make_it_yours.py", "test_bake.py",
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples where only quick tests are asked for."""
+    if "not slow" in config.option.markexpr:
+        settings.load_profile("unit")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

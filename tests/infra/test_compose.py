@@ -274,6 +274,7 @@ def status(url: str, content: object = None, **headers: str) -> int:
         return error.code
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.skipif(
     not shutil.which("initdb"), reason="PostgreSQL's initdb, postgres and psql are not on the PATH"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from monitoring.retraining import (
     BAD,
@@ -115,7 +115,6 @@ def test_times_with_and_without_zone_are_an_error_and_all_with_zone_are_not():
 
 
 @given(windows_of, st.floats(0, 0.3))
-@settings(deadline=None, max_examples=200)
 def test_more_loss_never_makes_it_less_urgent(seen, more):
     def worse(estimate: Estimate | None) -> Estimate | None:
         return estimate and Estimate(
@@ -133,7 +132,6 @@ def test_more_loss_never_makes_it_less_urgent(seen, more):
 
 
 @given(windows_of, st.randoms())
-@settings(deadline=None, max_examples=100)
 def test_the_order_of_the_input_plays_no_part(seen, chance):
     shuffled = [*seen, *seen]
     chance.shuffle(shuffled)

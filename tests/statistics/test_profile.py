@@ -71,13 +71,11 @@ def test_mean_and_variance(values: list[float | None], mean: float, variance: fl
 
 
 @given(st.floats(-1e6, 1e6, width=32), st.integers(2, 3000))
-@settings(max_examples=40, deadline=None)
 def test_a_constant_does_not_vary(value: float, count: int) -> None:
     assert sums([value] * count).variance == 0
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=40))
-@settings(max_examples=60, deadline=None)
 def test_moments_are_those_of_the_values(values: list[float]) -> None:
     found = sums(list(values))
     assert found.mean == pytest.approx(np.mean(values), abs=1e-6)
@@ -170,7 +168,6 @@ def flat(content: Any, path: str = "") -> dict[str, float]:
 
 
 @given(rows=ROWS, cut=st.integers(0, 30), task=st.sampled_from(["binary", "regression"]))
-@settings(max_examples=100, deadline=None)
 def test_halves_add_up_to_the_whole(rows: list[Any], cut: int, task: str) -> None:
     whole = profile_of(rows, task)
     merged = Profile.of(asdict(profile_of(rows[:cut], task)), asdict(profile_of(rows[cut:], task)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.statistics.profile import Sample, Sums, profile
@@ -51,7 +51,6 @@ def test_a_planted_shift_comes_out_at_its_size(effect: float) -> None:
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),
 )
-@settings(max_examples=50, deadline=None)
 def test_effect_is_cohens_d(first: list[float], second: list[float]) -> None:
     squares = (len(first) - 1) * np.var(first, ddof=1) + (len(second) - 1) * np.var(second, ddof=1)
     pooled = squares / (len(first) + len(second) - 2)
@@ -146,7 +145,6 @@ def test_total_variation(
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),
 )
-@settings(max_examples=60, deadline=None)
 def test_total_variation_is_a_distance(first: dict[str, int], second: dict[str, int]) -> None:
     found = contrast_counts("x", first, second).effect
     assert -1e-12 <= found <= 1 + 1e-12
