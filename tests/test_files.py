@@ -299,6 +299,7 @@ def test_fingerprint_of_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sha256_of_own(first) == sha256_of_own(first, second)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(max_size=5),

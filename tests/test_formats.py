@@ -116,6 +116,7 @@ def prepare_all(site: Any) -> Path:
     return Path(site.project.features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 def test_features_of_a_newer_library_are_refused(
     kind: str, site: Any, newer: Callable[[], None]
@@ -126,6 +127,7 @@ def test_features_of_a_newer_library_are_refused(
     refusal(lambda: READERS[kind](folder), str(folder), SAYS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 def test_features_of_an_older_library_are_read(
     kind: str, site: Any, monkeypatch: pytest.MonkeyPatch
@@ -153,6 +155,7 @@ def test_every_file_of_features_says_its_number(site: Any, newer: Callable[[], N
     assert len(entries) == len(MONTHS)
 
 
+@pytest.mark.slow
 def test_a_batch_of_before_stays_as_it_is(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prepare_all(site)
     monkeypatch.setattr(formats, "FORMAT", NEWER)

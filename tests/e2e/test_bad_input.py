@@ -253,6 +253,7 @@ def test_a_full_disk(size: str, make_project: Callable[..., Project], cli: Run) 
     assert len(list(project.validated.glob("*.parquet"))) == 3
 
 
+@pytest.mark.long
 def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     project.stores.mkdir()

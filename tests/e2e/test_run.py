@@ -271,6 +271,7 @@ def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], c
     assert cli(project, "ingest").returncode == 0
 
 
+@pytest.mark.long
 def test_a_failed_seed_is_reported_and_tried_again(
     make_project: Callable[..., Project], cli: Run
 ) -> None:

@@ -250,6 +250,7 @@ def test_an_altered_champion_scores_nothing(project: Project, cli: Run, tmp_path
     assert files(project) == before
 
 
+@pytest.mark.long
 def test_scoring_beside_a_run(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "beside.csv")
     command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "4"]

@@ -166,6 +166,7 @@ def test_a_row_counts_as_poisson_says():
     assert stats.chisquare(frequencies, expected).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_rows_and_resamples_are_independent():
     counts = count_rows(50, 4000)
     for columns, other in ((counts, 4000), (counts[:, :50].T, 50)):

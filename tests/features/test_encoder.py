@@ -102,6 +102,7 @@ def test_transform_refuses(frame: pl.DataFrame, parts: tuple[str, ...]) -> None:
     assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
+@pytest.mark.slow
 @given(
     levels=st.sets(NAMES, max_size=6), values=st.lists(st.none() | NAMES, min_size=1, max_size=12)
 )
@@ -122,6 +123,7 @@ def test_every_value_has_the_code_of_its_level_and_codes_survive_a_file(
     np.testing.assert_array_equal(again.transform(frame)[:, 0], codes)
 
 
+@pytest.mark.slow
 @given(st.permutations(range(20)))
 @settings(max_examples=20, deadline=None)
 def test_a_row_is_coded_by_itself(order: list[int]) -> None:

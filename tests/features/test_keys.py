@@ -112,6 +112,7 @@ def test_no_rows_have_no_hashes() -> None:
     assert (found.dtype, found.shape) == (np.uint64, (0,))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_equal_keys_and_no_others_have_equal_hashes(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=3))

@@ -53,11 +53,13 @@ def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_file_is_what_compose_reads() -> None:
     done = check("compose-spec", INFRA / "compose.yaml")
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [

@@ -198,6 +198,7 @@ def test_ingest_from_a_url(site: Any) -> None:
         memory.rm("/bucket", recursive=True)
 
 
+@pytest.mark.slow
 def test_ingest_from_a_query(
     make_project: Callable[..., Any], read_params: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -159,6 +159,7 @@ ANY_VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(column=ANY_VALUES, dtype=st.sampled_from([pl.Int32(), pl.Float64(), pl.String(), MOMENT]))
 def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
     found = typed(column.to_frame(), {"x": dtype})["x"]

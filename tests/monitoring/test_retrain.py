@@ -114,6 +114,7 @@ def test_times_with_and_without_zone_are_an_error_and_all_with_zone_are_not():
     assert decided(zoned, champion(learnt_until=start, retrainings=(start,))).action == "retrain"
 
 
+@pytest.mark.slow
 @given(windows_of, st.floats(0, 0.3))
 def test_more_loss_never_makes_it_less_urgent(seen, more):
     def worse(estimate: Estimate | None) -> Estimate | None:
@@ -131,6 +132,7 @@ def test_more_loss_never_makes_it_less_urgent(seen, more):
     assert ACTIONS.index(after.action) >= (2 if before.action == "retrain" else 0)
 
 
+@pytest.mark.slow
 @given(windows_of, st.randoms())
 def test_the_order_of_the_input_plays_no_part(seen, chance):
     shuffled = [*seen, *seen]

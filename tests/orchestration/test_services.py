@@ -141,6 +141,7 @@ def serving(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes]
     process.stdin.close()
 
 
+@pytest.mark.slow
 def test_a_server_ends_with_its_block(sleeper: Project) -> None:
     with serving(sleeper, "sleeper", "--port", "1") as process:
         assert eventually(lambda: is_up(sleeper), 20)

@@ -240,6 +240,7 @@ VALID = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(VALID)
 @settings(max_examples=25)
 def test_nothing_overridden_is_the_same_and_yaml_keeps_it(content: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 # -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
     champion, challenger, rows = world.champion(task), world.better(task), world.holdout(task)
@@ -69,6 +70,7 @@ def test_without_a_champion_the_challenger_is_judged_alone(task, world, settle):
     assert list(judged.predictions) == ["challenger"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_mean_of_seeds_is_compared_as_the_mean(task, world, settle):
     mean, rows = world.better(task, "mean"), world.holdout(task)

@@ -53,6 +53,7 @@ def draw(task: str, rows: int, groups: int, seed: int) -> tuple[Array, Array, Ar
     return y, p.astype(np.float32), group
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_difference_is_what_counting_gives(task):
     @settings(deadline=None, max_examples=8)

@@ -115,6 +115,7 @@ def test_every_finding_says_what_it_means() -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_real_flights(site: Any) -> None:
     """Cancelled flights of winter are short and in bad weather; windows are the split's."""
     names = [f"2013-{number:02}" for number in range(1, 6)]

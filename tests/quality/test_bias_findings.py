@@ -255,6 +255,7 @@ def test_duplicates(
     assert only(report, "duplicates", "exact").bound == "max_duplicates"
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 5)),

@@ -50,6 +50,7 @@ OF_CLASSES: dict[str, Column] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("how", TELLS)
 def test_a_feature_that_gives_the_label_away_is_named(task, how):
@@ -67,6 +68,7 @@ def test_a_feature_that_marks_a_class_is_named(task, how):
     assert found(draw_tables(task, OF_CLASSES[how])) == [("feature", "suspect")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("how", HARMLESS)
 def test_a_feature_that_is_merely_useful_passes(task, how):
@@ -119,6 +121,7 @@ def test_too_few_rows_or_labels_are_told_not_judged(task):
         assert ["could be checked" in note for note in check_leaks(changed, Leaks())] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
     standing_out = draw_tables(

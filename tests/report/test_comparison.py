@@ -152,6 +152,7 @@ def test_odd_names_are_printed_as_they_are(paint):
     assert max(map(len, shown)) <= 24
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     path, judged = tmp_path / "comparison.png", judged_of()
     path.write_bytes(b"old")
@@ -248,6 +249,7 @@ def test_any_number_of_seeds(seeds, seen):
     assert f"champion\nseeds: {seeds}" in texts(seen(judged_of(seeds=seeds), SEEDS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_both_models_are_in_each_curve(task, seen):
     for champion in (True, False):

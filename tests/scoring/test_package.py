@@ -151,6 +151,7 @@ def run_python(code, *args, **env):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_models_code_needs_no_orchestrator_and_no_store():
     code = """
 import sys, importlib, pkgutil
@@ -414,6 +415,7 @@ def test_an_altered_byte_is_found(name, packaged):
     read_package(folder)
 
 
+@pytest.mark.slow
 def test_an_altered_byte_of_the_checksums_is_found(packaged):
     folder, _, _ = packaged(seeds=(0,))
     path = folder / "checksums.json"

@@ -167,6 +167,7 @@ def flat(content: Any, path: str = "") -> dict[str, float]:
     return {path: content} if content else {}
 
 
+@pytest.mark.slow
 @given(rows=ROWS, cut=st.integers(0, 30), task=st.sampled_from(["binary", "regression"]))
 def test_halves_add_up_to_the_whole(rows: list[Any], cut: int, task: str) -> None:
     whole = profile_of(rows, task)
@@ -174,6 +175,7 @@ def test_halves_add_up_to_the_whole(rows: list[Any], cut: int, task: str) -> Non
     assert flat(asdict(merged)) == pytest.approx(flat(asdict(whole)), rel=1e-9, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(rows=st.lists(ROWS, min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None)
 def test_counts_are_the_same_in_any_order(rows: list[list[Any]]) -> None:
@@ -224,6 +226,7 @@ def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
         assert sum(sums.missing for sums in temps) == frame["temp"].null_count()
 
 
+@pytest.mark.slow
 def test_a_changed_helper_is_a_reason_to_prepare_anew(
     site: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_planted_shift_comes_out_at_its_size(effect: float) -> None:
     assert (abs(found.effect) > 4 * found.chance) == (effect != 0)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),

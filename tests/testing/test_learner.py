@@ -25,6 +25,7 @@ def test_the_librarys_own_pass(name: str) -> None:
     check_learner(name)
 
 
+@pytest.mark.slow
 def test_the_one_of_the_docs_passes() -> None:
     check_learner(code.load(ROOT / "docs" / "another_model.py", "learner_of_docs"), ("binary",))
 
