@@ -357,7 +357,7 @@ def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
     make_project: Callable[..., Project], settled: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """One of them with the network closed, and every attempt to leave the machine written down, also by children."""
-    project = make_project()
+    project = make_project(source={"path": "../inbox"})
     spy = tmp_path / "spy"
     spy.mkdir()
     tried = spy / "tried.txt"
