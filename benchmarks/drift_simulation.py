@@ -81,7 +81,7 @@ def main(batches: str = str(BATCHES)) -> None:
         "\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median (range) of 20 runs"
     )
     for rule, label in RULES.items():
-        firsts = np.array([one[rule] for one in slow])
+        firsts = np.array([run[rule] for run in slow])
         print(f"{label:38s}{np.median(firsts):6.0f}  ({firsts.min()} to {firsts.max()})")
     draw(alarms, powers)
 
@@ -96,7 +96,7 @@ def false_alarms(kind: str, rows: int, seed: int, count: int) -> dict[str, list[
     make = Maker(kind, rows, np.random.default_rng([seed, rows]))
     judge = Judge([make() for _ in range(PAST)])
     found = [judge(make()) for _ in range(count)]
-    return {rule: [one[rule] for one in found] for rule in RULES}
+    return {rule: [alarms[rule] for alarms in found] for rule in RULES}
 
 
 class Maker:
@@ -121,7 +121,7 @@ class Maker:
             )
         if change is not None:
             change(columns, at)
-        names = pl.Series([f"level {one:02}" for one in range(60)])
+        names = pl.Series([f"level {number:02}" for number in range(60)])
         frame = pl.DataFrame(
             {
                 name: values if name[0] == "n" else names.gather(values)
@@ -154,25 +154,27 @@ class Judge:
             name: margin_of(effect, Drift().smallest_shift) for name, effect in usual(past).items()
         }
         self.params = Drift(columns=margins)  # worked out once: find_drift does so for each batch
-        chunks = [jensen_shannon(one, self.reference) for one in past]
+        chunks = [jensen_shannon(chunk, self.reference) for chunk in past]
         self.limits = {
-            name: np.mean([one[name] for one in chunks]) + 3 * np.std([one[name] for one in chunks])
+            name: np.mean([chunk[name] for chunk in chunks])
+            + 3 * np.std([chunk[name] for chunk in chunks])
             for name in chunks[0]
         }
 
     def __call__(self, batch: Sketch) -> dict[str, bool]:
         report = find_drift(batch, self.reference, (), self.params)
-        shifts = [one.shift for one in report.columns if one.shift.kind != "missing"]
+        shifts = [column.shift for column in report.columns if column.shift.kind != "missing"]
         apart = jensen_shannon(batch, self.reference)
         return {
             "ours": bool(report.drifted),
             "ks": any(
-                p_value(batch.columns[one.column], self.reference.columns[one.column], one) < 0.05
-                for one in shifts
+                p_value(batch.columns[shift.column], self.reference.columns[shift.column], shift)
+                < 0.05
+                for shift in shifts
             ),
             "evidently": any(
-                (one.distance if one.kind == "number" else apart[one.column] * NATURAL) >= 0.1
-                for one in shifts
+                (shift.distance if shift.kind == "number" else apart[shift.column] * NATURAL) >= 0.1
+                for shift in shifts
             ),
             "nannyml": any(apart[name] > limit for name, limit in self.limits.items()),
         }
@@ -198,8 +200,8 @@ def _levels(new: Column, old: Column) -> Iterator[Array]:
     assert isinstance(new, Levels)
     assert isinstance(old, Levels)
     names = sorted({*new.counts, *old.counts})
-    for one in (new, old):
-        yield np.array([one.counts.get(level, 0) for level in names])
+    for column in (new, old):
+        yield np.array([column.counts.get(level, 0) for level in names])
 
 
 def jensen_shannon(batch: Sketch, reference: Sketch) -> dict[str, float]:
@@ -212,8 +214,8 @@ def jensen_shannon(batch: Sketch, reference: Sketch) -> dict[str, float]:
         if isinstance(new, Numbers) and isinstance(old, Numbers):
             cuts = old.cuts(30)
             p, q = (
-                np.diff(one.count_upto(cuts), prepend=0, append=one.values).clip(0)
-                for one in (new, old)
+                np.diff(column.count_upto(cuts), prepend=0, append=column.values).clip(0)
+                for column in (new, old)
             )
         else:
             p, q = _levels(new, old)
@@ -262,7 +264,7 @@ def detection(name: str) -> dict[str, float]:
     make = Maker("independent", 10_000, np.random.default_rng(99))
     judge = Judge([make() for _ in range(PAST)])
     found = [judge(make(SHIFTS[name])) for _ in range(40)]
-    return {rule: float(np.mean([one[rule] for one in found])) for rule in RULES}
+    return {rule: float(np.mean([alarms[rule] for alarms in found])) for rule in RULES}
 
 
 def slow_drift(seed: int) -> dict[str, int]:

@@ -159,7 +159,7 @@ def flights13(name: str, target: str | Callable[[pd.DataFrame], Any], *drop: str
 
 
 def inflation() -> pd.DataFrame:
-    frame = statsmodels("macrodata", lambda one: one["infl"].shift(-1))
+    frame = statsmodels("macrodata", lambda frame: frame["infl"].shift(-1))
     dates = [
         f"{year:.0f}-{3 * quarter - 2:02.0f}-01"
         for year, quarter in zip(frame["year"], frame["quarter"], strict=True)
@@ -178,10 +178,10 @@ TABLES: dict[str, Callable[[], pd.DataFrame]] = {
     "digits": lambda: bundled("digits", classes=True),
     "votes": lambda: statsmodels("anes96", "vote", sep="\t", quotechar="'"),
     "schools": lambda: statsmodels(
-        "star98", lambda one: one["PR50M"] / one["MATHTOT"], "PR50M", "MATHTOT"
+        "star98", lambda frame: frame["PR50M"] / frame["MATHTOT"], "PR50M", "MATHTOT"
     ),
     "engines": engines,
-    "affairs": lambda: statsmodels("fair", lambda one: one["affairs"] > 0, "affairs"),
+    "affairs": lambda: statsmodels("fair", lambda frame: frame["affairs"] > 0, "affairs"),
     "humidity": lambda: flights13("weather", "humid").dropna(subset=["target"]).iloc[::4],
     "seats": lambda: flights13("planes", "seats", "tailnum", "model"),
     "inflation": inflation,

@@ -116,11 +116,11 @@ class Way:
         found = fit_seeds(tables, params, "cpu", params.sweep.seed_list()[:ROUND_SEEDS])
         rounds = partial(
             scale_rounds,
-            [one.rounds for one in found],
+            [model.rounds for model in found],
             len(tables.train),
             at_most=params.train.rounds,
         )
-        return cls(params, tuple(one.booster for one in found), rounds)
+        return cls(params, tuple(model.booster for model in found), rounds)
 
     def fit(self, batches: Batches, version: str, held_out: HeldOut | None = None) -> Candidate:
         """Train on all of the batches: what is judged by the next, or with `held_out` what goes live."""
@@ -147,31 +147,31 @@ class Way:
 
 def main(trials: str = str(TRIALS)) -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as workers:
-        show([one for found in workers.map(run_trial, range(int(trials))) for one in found])
+        show([case for found in workers.map(run_trial, range(int(trials))) for case in found])
 
 
 def show(done: Sequence[Found]) -> None:
     """Print the tables and draw the picture."""
-    trials = sum(one.what == "honest" for one in done)
+    trials = sum(case.what == "honest" for case in done)
     print(f"{trials} trials, {BATCHES} batches of {ROWS:,} rows and a new one, {SEEDS} seeds")
     print(
         "what           share  passes  harm let through  true cost in AUC  intervals that hold the truth"
     )
-    table: dict[tuple[str, float], list[Found]] = {(one.what, one.share): [] for one in done}
-    for one in done:
-        table[one.what, one.share].append(one)
+    table: dict[tuple[str, float], list[Found]] = {(case.what, case.share): [] for case in done}
+    for case in done:
+        table[case.what, case.share].append(case)
     for (what, share), found in table.items():
-        passes, cost = [one.passes for one in found], [one.cost for one in found]
-        harm = np.mean([one.passes and one.cost > HARM for one in found])
-        held = np.mean([one.held for one in found])
+        passes, cost = [case.passes for case in found], [case.cost for case in found]
+        harm = np.mean([case.passes and case.cost > HARM for case in found])
+        held = np.mean([case.held for case in found])
         print(
             f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}           {held:.1%}"
         )
-    grave = [one for one in done if one.share and one.cost >= 0.01]
+    grave = [case for case in done if case.share and case.cost >= 0.01]
     for bound in (HARM, 0.005, 0.01):
-        lives = [one.lives for one in done if one.lives and one.cost > bound]
+        lives = [case.lives for case in done if case.lives and case.cost > bound]
         shares = [
-            f"{sum(one <= count for one in lives) / len(lives):.0%}"
+            f"{sum(batches <= count for batches in lives) / len(lives):.0%}"
             for count in range(1, LATER + 1)
             if lives
         ]
@@ -297,7 +297,7 @@ def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
     score = (
         np.where(second > 0, 1.2 * first, -0.6 * first) - 0.6 * second + 0.5 * third * (first > 0)
     )
-    score += np.array([PLACES[one] for one in place]) + 1.8 * draw.normal(size=count)
+    score += np.array([PLACES[name] for name in place]) + 1.8 * draw.normal(size=count)
     start = datetime.fromisoformat("2013-01-01") + timedelta(days=30 * month)
     columns = {
         f"{KEY}id": [f"{seed} {at}" for at in range(count)],
@@ -305,7 +305,9 @@ def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
         LABEL: np.where(score > 0.8, "yes", "no"),
         "place": place,
     }
-    columns |= {name: one.astype(np.float32) for name, one in zip(NUMBERS, numbers, strict=True)}
+    columns |= {
+        name: values.astype(np.float32) for name, values in zip(NUMBERS, numbers, strict=True)
+    }
     return pl.DataFrame(columns, schema_overrides={TIME: pl.Datetime("us")})
 
 
@@ -326,9 +328,9 @@ def truth() -> pl.DataFrame:
     return draw_rows(TRUTH, (1_000_000,), 0)
 
 
-def auc(one: Candidate) -> float:
+def auc(candidate: Candidate) -> float:
     y = ENCODER.transform_label(truth()[LABEL])
-    return float(LIBRARY.measure("binary", y, one.model.predict_rows(truth()))["roc_auc"])
+    return float(LIBRARY.measure("binary", y, candidate.model.predict_rows(truth()))["roc_auc"])
 
 
 # --- poison
@@ -389,7 +391,7 @@ def draw(table: dict[tuple[str, float], list[Found]]) -> None:
             for (n, _), t in table.items()
             if n in names
         ]
-        found.sort(key=lambda one: one[0])
+        found.sort(key=lambda point: point[0])
         return np.array([cost for cost, _ in found]), np.array(
             [passes for _, passes in found], float
         )
@@ -434,7 +436,9 @@ def binomial(found: Array) -> Array:
     from scipy.stats import binomtest
 
     shares = found.mean(axis=1)
-    edges = [binomtest(int(one.sum()), len(one)).proportion_ci(method="wilson") for one in found]
+    edges = [
+        binomtest(int(passes.sum()), len(passes)).proportion_ci(method="wilson") for passes in found
+    ]
     return np.array(
         [
             [s - e.low for s, e in zip(shares, edges, strict=True)],

@@ -77,9 +77,10 @@ def look(name: str, count: int, cut: str, *, timed: bool) -> tuple[int, int, int
             print(
                 f"    {name}, {count} {cut}{', days' if timed else ''}: {'; '.join(why.values())}"
             )
-        large = [one["rows"] >= FEWEST_ROWS for one in done.entries.values()]
+        large = [entry["rows"] >= FEWEST_ROWS for entry in done.entries.values()]
         week = [
-            one["start"] == one["end"] or _days(one) >= SHORTEST for one in done.entries.values()
+            entry["start"] == entry["end"] or _days(entry) >= SHORTEST
+            for entry in done.entries.values()
         ]
         known = [sum(large[:at]) >= FEWEST_BATCHES for at in range(len(large))]
         looked = sum(map(all, zip(large, week, known, strict=True)))
@@ -129,7 +130,7 @@ def table(name: str) -> pl.DataFrame:
     )
     rows = rows.sort("time_hour", "origin") if name == "weather" else rows
     names = rows.select(pl.col(pl.String)).columns  # but those that name a row
-    return rows.drop(one for one in names if rows[one].n_unique() > rows.height / 4)
+    return rows.drop(name for name in names if rows[name].n_unique() > rows.height / 4)
 
 
 if __name__ == "__main__":

@@ -93,14 +93,14 @@ def recording(folder: Path) -> Sequence[str]:
     tracker = Tracker(project, params.load(project.params))
     seeds = Seeds(tracker)
     runs = [run for run in tracker.search("") if "evergreen.seed" in run.data.tags]
-    trained = [one for run in runs if (one := seeds.read(run.info.run_id))]
+    trained = [seed for run in runs if (seed := seeds.read(run.info.run_id))]
     parent = runs[0].data.tags["mlflow.parentRunId"]
     seconds = []
     for number in range(30):
-        one = trained[number % len(trained)]
+        seed = trained[number % len(trained)]
         metrics = {"roc_auc": 0.7, "average_precision": 0.5, "log_loss": 0.5, "brier": 0.2}
-        seconds.append(clock(partial(seeds.record, parent, one, metrics, "benchmark")))
-    points = statistics.median(2 * len(one.history["train"]) for one in trained)
+        seconds.append(clock(partial(seeds.record, parent, seed, metrics, "benchmark")))
+    points = statistics.median(2 * len(seed.history["train"]) for seed in trained)
     return (
         "recording one seed",
         f"{1000 * statistics.median(seconds):.0f} ms",

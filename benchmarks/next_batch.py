@@ -40,9 +40,11 @@ def main(*sizes: str) -> None:
             project = make(Path(folder), int(size) + REPEATS)
             bring_up_to_date(project, int(size))
             took = [json.loads(one_more(project)) for _ in range(REPEATS)]
-        work, whole = (statistics.median(one[name] for one in took) for name in ("work", "command"))
+        work, whole = (
+            statistics.median(seconds[name] for seconds in took) for name in ("work", "command")
+        )
         stages = {
-            name: round(statistics.median(one[name] for one in took), 3)
+            name: round(statistics.median(seconds[name] for seconds in took), 3)
             for name in ("ingest", "validate", "prepare")
         }
         print(

@@ -75,7 +75,7 @@ def main() -> None:
             for score in (roc_auc_score, average_precision_score, log_loss, brier_score_loss)
         )
     )
-    print(f"live: the mean of {len(live)} models, {[one.n_estimators for one in live]} rounds")
+    print(f"live: the mean of {len(live)} models, {[model.n_estimators for model in live]} rounds")
 
 
 if __name__ == "__main__":

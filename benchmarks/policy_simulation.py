@@ -95,7 +95,7 @@ class World:
         columns |= {f"n{at}": pl.Series(x[:, at]) for at in range(4)}
         texts = {"place": place, LABEL: y.astype(int)}
         return pl.DataFrame(
-            columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()}
+            columns | {name: pl.Series(values).cast(pl.String) for name, values in texts.items()}
         )
 
 
@@ -165,7 +165,10 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
                               found.prediction_drifted, real, staleness=stale))  # fmt: skip
         known = windows[-POLICY.windows :]
         asked.append(
-            (_asked([replace(one, staleness=None) for one in known], life), _asked(known, life))
+            (
+                _asked([replace(window, staleness=None) for window in known], life),
+                _asked(known, life),
+            )
         )
         if stop and asked[-1][0]:
             break
@@ -174,7 +177,7 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
 
 def _asked(windows: Sequence[Window], life: ChampionState) -> str:
     decision = decide_retraining(windows, life, POLICY)
-    due = [one["name"] for one in decision.rules if not one["met"]]
+    due = [rule["name"] for rule in decision.rules if not rule["met"]]
     return ", ".join(due) if decision.action == RETRAIN else ""
 
 
@@ -185,7 +188,7 @@ def quiet(rows: int, seed: int) -> list[tuple[str, str]]:
 def first(rows: int, seed: int, name: str) -> tuple[int, ...]:
     asked = run(rows, seed, MOST, CHANGES[name], stop=True)
     return tuple(
-        next((at for at, one in enumerate(way, 1) if one), MOST + 1)
+        next((at for at, why in enumerate(way, 1) if why), MOST + 1)
         for way in zip(*asked, strict=True)
     )
 
@@ -198,7 +201,9 @@ def main(*sizes: str) -> None:
             f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why"
         )
         for rows in map(int, sizes or ("10000", "1000000")):
-            asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
+            asked = [
+                pair for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for pair in part
+            ]
             for name, way in zip(
                 ("without the scout", "with it"), zip(*asked, strict=True), strict=True
             ):

@@ -50,7 +50,7 @@ def tell(found: Replay) -> None:
             f"  {cost.age} batches old loses {lost.value:+.4f} ({lost.low:+.4f} to {lost.high:+.4f}), {cost.batches} times"
         )
     every, (gain, retrainings) = best_calendar(found)
-    drift = next(one for one in found.outcomes if one.policy == "on drift")
+    drift = next(outcome for outcome in found.outcomes if outcome.policy == "on drift")
     print(
         f"  best calendar, without gate: every {every} batches, {gain:+.4f} over never with {retrainings} retrainings; on "
         f"drift {drift.gain.value:+.4f} ({drift.gain.value / gain:.0%}) with {drift.retrainings}",
@@ -62,9 +62,9 @@ def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
     """Return every how many batches to retrain had gained most, with that gain over never and the retrainings it takes."""
     sign = -1.0 if LIBRARY[found.metric].lower_is_better else 1.0
     batches = [name for name in found.batches if name not in found.uncounted]
-    value = {(one.champion, one.batch): one.value for one in found.ages}
-    rows = {one.batch: one.rows for one in found.ages}
-    made, never = {one.champion for one in found.ages}, found.outcomes[0]
+    value = {(age.champion, age.batch): age.value for age in found.ages}
+    rows = {age.batch: age.rows for age in found.ages}
+    made, never = {age.champion for age in found.ages}, found.outcomes[0]
 
     def gain(every: int) -> tuple[float, int]:
         live, trained, met = never.steps[0].champion, 0, []
@@ -76,7 +76,7 @@ def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
         return sign * (mean - never.mean.value), trained
 
     gains = {every: gain(every) for every in range(1, len(batches))}
-    return max(gains.items(), key=lambda one: one[1])
+    return max(gains.items(), key=lambda item: item[1])
 
 
 if __name__ == "__main__":

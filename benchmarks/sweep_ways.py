@@ -52,7 +52,7 @@ def main(way: str, root: str) -> None:
             trained = pool.map(
                 lambda seed: train(matrix, chosen.train, seed, threads=slots.threads), seeds
             )
-            losses = [one.validation_loss or 0.0 for one in trained]
+            losses = [seed.validation_loss or 0.0 for seed in trained]
     elif way == "loop":
         losses = [fit(seed, count_cores()) for seed in seeds]
     else:

@@ -157,7 +157,7 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
         *(f"Requires-Dist: {needed}" for needed in about["dependencies"]),
         *(line for extra, needed in about["optional-dependencies"].items()
           for line in (f"Provides-Extra: {extra}",
-                       *(f'Requires-Dist: {one}; extra == "{extra}"' for one in needed))),
+                       *(f'Requires-Dist: {needs}; extra == "{extra}"' for needs in needed))),
     ]  # fmt: skip
     groups = {"console_scripts": about["scripts"], **about["entry-points"]}
     entries = [

@@ -94,7 +94,7 @@ class Extensions:
             raise InputError(f"extensions.py: {error}") from None
         for point in POINTS[1:]:
             _check_functions(point, getattr(self, point))
-        if taken := [name_of(one) for one in self.reports if name_of(one) in WRITTEN]:
+        if taken := [name_of(report) for report in self.reports if name_of(report) in WRITTEN]:
             raise InputError(
                 f"extensions.py: reports holds {taken[0]!r}, which the library writes: rename yours"
             )

@@ -116,7 +116,7 @@ def bake(
     index = {"GIT_INDEX_FILE": f"{folder}.index"}
     git(root, f"--work-tree={folder}", "add", "--all", "--force", ".", **index)
     tree = git(root, "write-tree", **index).strip()
-    above = [one for parent in parents for one in ("-p", parent)]
+    above = [part for parent in parents for part in ("-p", parent)]
     return git(root, "commit-tree", tree, *above, "-m", f"the template at {commit}").strip()
 
 

@@ -47,11 +47,11 @@ class Evaluation:
         for name in self.estimates[MODEL]:
             cells = [self.estimates[model][name] for model in models]
             shown = " | ".join(
-                f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells
+                f"{cell.value:.4f} ({cell.low:.4f} to {cell.high:.4f})" for cell in cells
             )
             lines.append(f"| {name} | {shown} |")
         spread = "; ".join(
-            f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in self.spread.items()
+            f"{name} {over.mean:.4f} ± {over.deviation:.4f}" for name, over in self.spread.items()
         )
         return "\n".join(
             [*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"]
@@ -107,7 +107,7 @@ def evaluate(
     `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
     """
     check_holdout(tables)
-    said = [predict_holdout(tables, one, learner) for one in boosters.values()]
+    said = [predict_holdout(tables, booster, learner) for booster in boosters.values()]
     predictions = {MODEL: np.mean(said, axis=0), **baselines}
     estimates = bootstrap(
         tables.task,
@@ -125,7 +125,7 @@ def evaluate(
         chosen=tuple(sorted(boosters)),
         estimates=estimates,
         spread={
-            name: summarize([one[name] for one in seed_metrics], params.confidence)
+            name: summarize([seed[name] for seed in seed_metrics], params.confidence)
             for name in names
         },
         y=tables.holdout.y,

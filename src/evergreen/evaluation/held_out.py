@@ -36,7 +36,7 @@ class HeldOut:
     def of(cls, keys: Hashes, packaged: Array, seeds: tuple[Array, ...]) -> HeldOut:
         """Return what was said of rows in any order."""
         order = np.argsort(keys, kind="stable")
-        return cls(keys[order], packaged[order], tuple(one[order] for one in seeds))
+        return cls(keys[order], packaged[order], tuple(said[order] for said in seeds))
 
     def find(self, keys: Hashes) -> Array:
         """Return where the rows with these keys are. Raises InputError where one is not among them."""

@@ -75,7 +75,7 @@ def expect_roc_auc(p: Array, said: Array) -> Expected:
     order = np.argsort(p, kind="stable")
     first, last = (np.searchsorted(p[order], p[order], side=side) for side in ("left", "right"))
     ranked, lost, ahead = c[order], np.empty(len(p)), np.empty(len(p))
-    below, above = (np.r_[0.0, np.cumsum(one)] for one in (1 - ranked, ranked))
+    below, above = (np.r_[0.0, np.cumsum(chance)] for chance in (1 - ranked, ranked))
     lost[order] = (below[first] + below[last]) / 2  # negatives behind each row, itself by half
     ahead[order] = above[-1] - (above[first] + above[last]) / 2
     yes, no, itself = float(c.sum()), float((1 - c).sum()), float((c * (1 - c)).sum())
@@ -111,7 +111,7 @@ def expect_average_precision(p: Array, said: Array) -> Expected:
     value = float(chance @ precision / total) if total else float("nan")
     first = np.searchsorted(ranked, ranked, side="left")
     gain, cost = (
-        np.cumsum((chance * one)[::-1])[::-1][first] for one in (1 / called, precision / called)
+        np.cumsum((chance * share)[::-1])[::-1][first] for share in (1 / called, precision / called)
     )
     # What a row leaves that is its own hit
     rest = float(np.mean(chance * (precision - value + gain) - cost))

@@ -121,7 +121,7 @@ class Metric:
 
     def clip(self, edges: Sequence[float]) -> list[float]:
         """Return `edges` within the bounds, beyond which a widened interval might reach."""
-        return [float(one) for one in np.clip(edges, self.low, self.high)]
+        return [float(edge) for edge in np.clip(edges, self.low, self.high)]
 
     @property
     def sign(self) -> float:

@@ -78,8 +78,8 @@ def _average_precision(y: Array, p: Array) -> Form:
     value = float(positive @ precision / total) if total else float("nan")
     first = np.searchsorted(ranked, ranked, side="left")
     felt = [
-        np.r_[np.cumsum((positive * one)[::-1])[::-1], 0.0][first]
-        for one in (1 / called, precision / called)
+        np.r_[np.cumsum((positive * share)[::-1])[::-1], 0.0][first]
+        for share in (1 / called, precision / called)
     ]
     slope = np.empty(len(y))
     slope[order] = (positive * (precision - value + felt[0]) - felt[1]) / max(total, 1.0)

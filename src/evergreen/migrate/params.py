@@ -74,7 +74,7 @@ def _put(content: CommentedMap, section: str, key: str, value: Any) -> bool:
         content[section] = (
             in_line(value)
             if section not in WHOLE
-            else CommentedMap((name, in_line(one)) for name, one in value.items())
+            else CommentedMap((name, in_line(part)) for name, part in value.items())
         )
         return True
     put(content, section, {key: value})

@@ -52,7 +52,8 @@ class Curve:
         from sklearn.isotonic import isotonic_regression
 
         yes, no = (
-            np.array(one) if draw is None else draw.poisson(one) for one in (self.yes, self.no)
+            np.array(counts) if draw is None else draw.poisson(counts)
+            for counts in (self.yes, self.no)
         )
         rows = np.maximum(yes + no, TINY)  # a bin that no row was drawn of plays no part
         return np.asarray(isotonic_regression(yes / rows, sample_weight=rows, y_min=0, y_max=1))
@@ -71,9 +72,9 @@ class Curve:
         )
         return np.column_stack(
             [
-                np.bincount(left, (1 - share) * one, len(said))
-                + np.bincount(right, share * one, len(said))
-                for one in slopes.T
+                np.bincount(left, (1 - share) * slope, len(said))
+                + np.bincount(right, share * slope, len(said))
+                for slope in slopes.T
             ]
         )
 
@@ -88,7 +89,10 @@ class Calibration:
     def apply(self, p: Array) -> Array:
         """Return what each curve says of `p`, shape (rows, curves): of several classes, not yet made to sum to one."""
         return np.column_stack(
-            [curve.apply(one) for curve, one in zip(self.curves, _by_curve(p), strict=True)]
+            [
+                curve.apply(predicted)
+                for curve, predicted in zip(self.curves, _by_curve(p), strict=True)
+            ]
         )
 
     def refit(self, p: Array, slopes: Array, draw: np.random.Generator) -> Array:
@@ -98,9 +102,9 @@ class Calibration:
         drawn by itself.
         """
         moved = np.zeros((REFITS, slopes.shape[2]))
-        for at, (curve, one) in enumerate(zip(self.curves, _by_curve(p), strict=True)):
+        for at, (curve, predicted) in enumerate(zip(self.curves, _by_curve(p), strict=True)):
             moves = np.array([curve.fit(draw) for _ in range(REFITS)]) - curve.fit()
-            moved += moves @ curve.spread(one, slopes[:, at])
+            moved += moves @ curve.spread(predicted, slopes[:, at])
         return moved
 
     def as_plain(self) -> dict[str, Any]:
@@ -108,8 +112,8 @@ class Calibration:
         return {
             "task": self.task,
             "curves": [
-                {"said": list(one.said), "yes": list(one.yes), "no": list(one.no)}
-                for one in self.curves
+                {"said": list(curve.said), "yes": list(curve.yes), "no": list(curve.no)}
+                for curve in self.curves
             ],
         }
 
@@ -117,8 +121,8 @@ class Calibration:
     def of_plain(cls, plain: Mapping[str, Any]) -> Calibration:
         """Return the calibration that `as_plain` made plain."""
         curves = (
-            Curve(tuple(one["said"]), tuple(one["yes"]), tuple(one["no"]))
-            for one in plain["curves"]
+            Curve(tuple(curve["said"]), tuple(curve["yes"]), tuple(curve["no"]))
+            for curve in plain["curves"]
         )
         return cls(plain["task"], tuple(curves))
 
@@ -155,7 +159,7 @@ def measure_live(
     if not is_defined(task, y):
         return {}
     known = metrics.of(task)
-    forms = [one.weighted(y, p) for one in known.values()]
+    forms = [metric.weighted(y, p) for metric in known.values()]
     blocks, values = blocks_of(days), metrics.measure(task, y, p)
     found = resample_rows(
         forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed)
@@ -185,7 +189,9 @@ def fit_calibration(task: str, y: Array, p: Array) -> Calibration | None:
         return None
     if task == "binary":
         return Calibration(task, (_bin(p, y == 1),))
-    return Calibration(task, tuple(_bin(one, y == at) for at, one in enumerate(_by_curve(p))))
+    return Calibration(
+        task, tuple(_bin(predicted, y == at) for at, predicted in enumerate(_by_curve(p)))
+    )
 
 
 def estimate(
@@ -220,18 +226,18 @@ def estimate(
     blocks = blocks_of(days)
     sums = _draw_rows([*expected.values()], blocks, params, seed)
     moves = calibration.refit(
-        p, np.concatenate([one.slopes for one in expected.values()], axis=2), draw
+        p, np.concatenate([metric.slopes for metric in expected.values()], axis=2), draw
     )
     picks, found, start = draw.integers(0, REFITS, params.resamples), {}, 0
-    for name, one in expected.items():
-        part, whole = slice(start, start := start + len(one.noise)), one.columns.sum(axis=0)
+    for name, metric in expected.items():
+        part, whole = slice(start, start := start + len(metric.noise)), metric.columns.sum(axis=0)
         labels = draw.multivariate_normal(
-            np.zeros(len(one.noise)), one.noise, params.resamples, method="eigh"
+            np.zeros(len(metric.noise)), metric.noise, params.resamples, method="eigh"
         )
-        refits = one.of(whole + moves[:, part])
-        value = float(one.of(whole[None])[0])
+        refits = metric.of(whole + moves[:, part])
+        value = float(metric.of(whole[None])[0])
         bias = float(refits.mean()) - value
-        drawn = one.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
+        drawn = metric.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
         drawn = widen(drawn, np.asarray(value - bias), blocks, params.confidence)
         edges = (value - bias, *interval(drawn, params.confidence))
         found[name] = Estimate(*metrics[name].clip(edges))
@@ -272,14 +278,14 @@ def adjust(
 def _expect(metrics: Metrics, task: str, p: Array, said: Array) -> dict[str, Expected]:
     """Return each metric that can be expected of predictions `p` where the calibration says `said`, (rows, curves)."""
     found = {name: metric.expected(p, said) for name, metric in metrics.of(task).items()}
-    return {name: one for name, one in found.items() if one is not None}
+    return {name: metric for name, metric in found.items() if metric is not None}
 
 
 def _draw_rows(
     expected: Sequence[Expected], blocks: Array | None, params: Evaluate, seed: int
 ) -> Array:
     """Return sums over resampled rows, shape (resamples, sums), of all metrics side by side."""
-    columns = np.hstack([one.columns for one in expected])
+    columns = np.hstack([metric.columns for metric in expected])
     if blocks is None and len(columns) > GROUPS:
         blocks = np.random.default_rng([seed, 3]).integers(0, GROUPS, len(columns))
     forms = [Form(column[:, None], itemgetter((slice(None), 0))) for column in columns.T]

@@ -14,7 +14,8 @@ class Representer(RoundTripRepresenter):
 
 
 Representer.add_representer(
-    type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null")
+    type(None),
+    lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"),
 )
 
 

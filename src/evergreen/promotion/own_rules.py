@@ -25,9 +25,9 @@ def ask_own(
         name = name_of(ask)
         try:
             said = list(ask(evidence, gate))
-            if odd := [one for one in said if not isinstance(one, Rule)]:
+            if odd := [rule for rule in said if not isinstance(rule, Rule)]:
                 raise TypeError(f"it gave {odd[0]!r}, which is no Rule")
-            if same := [one.name for one in said if one.name in taken]:
+            if same := [rule.name for rule in said if rule.name in taken]:
                 raise ValueError(f"{same[0]!r} is the name of a rule of the library")
         except Exception as error:  # whatever it is: who cannot judge does not promote
             why = redact(" ".join(f"{type(error).__name__}: {error}".split()))

@@ -231,8 +231,8 @@ def show_again(job: Job, run_id: str) -> None:
 
 def answer(job: Job, run_id: str) -> None:
     """Note that the training run is what monitoring has asked for, where it has."""
-    for one in Journal(job.tracker).answer(run_id):
-        get_run_logger().info("made, as asked for after %s", one.batch)
+    for entry in Journal(job.tracker).answer(run_id):
+        get_run_logger().info("made, as asked for after %s", entry.batch)
 
 
 @task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)

@@ -106,7 +106,7 @@ def _influence(run: Training, learner: str) -> Any:
     assert search
     around, params = load_around(job.project), job.params
     rounds = search.rounds(len(around.train), params.train.rounds)
-    without = [one.trained.booster for one in search.seeds]
+    without = [seed.trained.booster for seed in search.seeds]
     if learner == LINEAR:
         without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
     taught = teach(around, rounds, learner, params, plan.device, plan.slots)

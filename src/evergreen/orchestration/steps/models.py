@@ -172,16 +172,16 @@ def evaluate(run: Training) -> Evaluation:
     from evergreen.training.sweep import choose
 
     job, tables, seeds = run.job, run.tables, run.seeds
-    boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}
     loss = LIBRARY.loss(tables.task)
-    losses = {one.trained.seed: one.metrics[loss] for one in seeds}
+    losses = {seed.trained.seed: seed.metrics[loss] for seed in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear)
     learner = job.params.train.learner
     how = job.params.evaluate, learner, job.params.metrics
-    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, *how)
+    evaluation = judge(tables, chosen, [seed.metrics for seed in seeds], baselines, *how)
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
-    parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
+    parts = [part for joined in chosen.values() for part in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
     curves = curves_of(run.search, seeds)
@@ -202,13 +202,13 @@ def evaluate(run: Training) -> Evaluation:
     create_markdown_artifact(
         evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals"
     )
-    name, one = next(iter(evaluation.estimates["model"].items()))
+    name, estimate = next(iter(evaluation.estimates["model"].items()))
     get_run_logger().info(
         "%s %.4f (%.4f to %.4f); linear %.4f",
         name,
-        one.value,
-        one.low,
-        one.high,
+        estimate.value,
+        estimate.low,
+        estimate.high,
         evaluation.estimates["linear"][name].value,
     )
     return evaluation
@@ -239,16 +239,16 @@ def show_sweep(
     """Show a line per seed in the UI, and what they say together."""
     table: list[dict[str, Any]] = [
         {
-            "seed": one.trained.seed,
-            "rounds": one.trained.rounds,
-            **{name: round(number, 5) for name, number in one.metrics.items()},
-            "seconds": round(one.trained.seconds, 1),
-            "in the model": "yes" if one.trained.seed in chosen else "",
+            "seed": seed.trained.seed,
+            "rounds": seed.trained.rounds,
+            **{name: round(number, 5) for name, number in seed.metrics.items()},
+            "seconds": round(seed.trained.seconds, 1),
+            "in the model": "yes" if seed.trained.seed in chosen else "",
         }
-        for one in seeds
+        for seed in seeds
     ]
     together = "; ".join(
-        f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in spread.items()
+        f"{name} {over.mean:.4f} ± {over.deviation:.4f}" for name, over in spread.items()
     )
     create_table_artifact(
         table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}"
@@ -260,8 +260,8 @@ def trees_of(run: Training) -> Contender:
     from evergreen.features.definition import Definition
 
     job, tables, chosen = run.job, run.tables, tuple(run.evaluation.chosen)
-    boosters = {one.trained.seed: one.trained.booster for one in run.seeds}
-    name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in run.seeds))
+    boosters = {seed.trained.seed: seed.trained.booster for seed in run.seeds}
+    name, rounds = job.params.train.learner, int(median(seed.trained.rounds for seed in run.seeds))
     how = (
         name,
         Definition.of(job.dataset, job.params.task),
@@ -313,7 +313,7 @@ def refit(run: Training) -> Contender:
             raise InputError(
                 f"seed(s) {failed} could not be refit on all rows: run again to try them again"
             )
-        boosters = {one.trained.seed: one.trained.booster for one in seeds}
+        boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}
     learnt = learnt_all(job.project, tables)
     facts = {
         "refit.rounds": rounds,

@@ -87,7 +87,7 @@ class Search:
 
     def rounds(self, rows: int, at_most: int) -> int:
         """Return how often to boost on `rows`, a number."""
-        return scale_rounds([one.trained.rounds for one in self.seeds], self.rows, rows, at_most)
+        return scale_rounds([seed.trained.rounds for seed in self.seeds], self.rows, rows, at_most)
 
 
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
@@ -103,7 +103,9 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     }
     learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
     parts_of = sweep.tables.parts()
-    binned = None if whole else [learner.build_matrix(one, sweep.params.train) for one in parts_of]
+    binned = (
+        None if whole else [learner.build_matrix(part, sweep.params.train) for part in parts_of]
+    )
     folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
     rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
     get_run_logger().info(
@@ -127,17 +129,17 @@ def train(
     """Train one seed and record it at once, so that a killed sweep keeps it."""
     from evergreen.evaluation.evaluate import measure_seed
 
-    def measure(one: Trained) -> dict[str, float]:
+    def measure(model: Trained) -> dict[str, float]:
         judged = sweep.role == JUDGED
         how = sweep.params.train.learner, sweep.params.metrics
-        return measure_seed(sweep.tables, one.booster, *how) if judged else {}
+        return measure_seed(sweep.tables, model.booster, *how) if judged else {}
 
     if known is not None:
         return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))
     with limit:
         params, threads = sweep.params.train, sweep.slots.threads
         fit = partial(find_learner(params.learner).train, device=sweep.device, threads=threads)
-        trained = join([fit(one, params, seed) for one in binned])
+        trained = join([fit(part, params, seed) for part in binned])
         metrics = measure(trained)
     job.seeds.record(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
     return Seed(trained, metrics, reused=False)
@@ -194,4 +196,4 @@ def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | No
 
 def curves_of(search: Search | None, seeds: Sequence[Seed]) -> list[Trained]:
     """Return the trainings whose loss was looked at after each round."""
-    return [one.trained for one in (search.seeds if search else seeds)]
+    return [seed.trained for seed in (search.seeds if search else seeds)]
