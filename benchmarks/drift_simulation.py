@@ -1,8 +1,9 @@
-"""Does monitoring cry wolf? `python -m benchmarks.drift_simulation` prints tables and draws docs/drift.png.
+"""How often does monitoring raise a false alarm?
 
-Batches are drawn that have not drifted, and batches that have, a little or a lot, at once or bit by
-bit; each rule says for each batch whether it has. 20 columns: 14 numbers (normal, skewed, mostly
-zero) and 6 categories of up to 50 levels.
+`python -m benchmarks.drift_simulation` prints tables and draws docs/drift.png. Batches are drawn
+that have not drifted, and batches that have, a little or a lot, at once or bit by bit; each rule
+says for each batch whether it has. 20 columns: 14 numbers (normal, skewed, mostly zero) and 6
+categories of up to 50 levels.
 
 The rules, all beside the same ten past batches: ours (`find_drift`, without the trees); any p-value
 of a Kolmogorov-Smirnov or chi-square test below 0.05; and the default rules of two libraries,
@@ -43,8 +44,12 @@ FEW = (0, 1, 4, 8), (2, 4)  # columns of large batches
 BATCHES = 200
 NATURAL = float(np.log(2) ** 0.5)  # Evidently takes the natural logarithm, NannyML that to base 2
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "drift.png"
-RULES = {"ours": "Evergreen", "ks": "any KS or χ² p < 0.05", "evidently": "Evidently's rule, emulated",
-         "nannyml": "NannyML's rule, emulated"}  # fmt: skip
+RULES = {
+    "ours": "Evergreen",
+    "ks": "any KS or χ² p < 0.05",
+    "evidently": "Evidently's rule, emulated",
+    "nannyml": "NannyML's rule, emulated",
+}
 
 
 def main(batches: str = str(BATCHES)) -> None:
@@ -78,7 +83,8 @@ def main(batches: str = str(BATCHES)) -> None:
     for name, shares in powers.items():
         print(f"{name:38s}" + "".join(f"{shares[rule]:28.1%}" for rule in RULES))
     print(
-        "\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median (range) of 20 runs"
+        "\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median "
+        "(range) of 20 runs"
     )
     for rule, label in RULES.items():
         firsts = np.array([run[rule] for run in slow])
@@ -181,7 +187,7 @@ class Judge:
 
 
 def p_value(new: Column, old: Column, shift: Shift) -> float:
-    """Return the p-value of the plain test: Kolmogorov-Smirnov's for large samples, or chi-square on levels."""
+    """Return the p-value of the plain test: Kolmogorov-Smirnov's, or chi-square on levels."""
     from scipy.stats import chi2_contingency, kstwobign
 
     if isinstance(new, Numbers):
@@ -290,8 +296,12 @@ def draw(
     colours = {"ours": GREEN, "ks": AMBER, "evidently": GREY, "nannyml": DARK}
     figure = Figure(figsize=(12, 5.2), dpi=110, layout="constrained")
     titles = ("False alarms: batches that did not drift", "Found: batches that did, 10,000 rows")
-    words = {"independent": "nothing changes", "correlated": "columns correlated", "jitter": "jitter of 0.01 sd",
-             "days": "rows alike in a day"}  # fmt: skip
+    words = {
+        "independent": "nothing changes",
+        "correlated": "columns correlated",
+        "jitter": "jitter of 0.01 sd",
+        "days": "rows alike in a day",
+    }
     tables = (
         {f"{words[kind]}\n{rows:,} rows": shares for (kind, rows), shares in alarms.items()},
         {name.replace(": ", ":\n"): shares for name, shares in powers.items() if name != "none"},

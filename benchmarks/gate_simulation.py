@@ -1,10 +1,11 @@
-"""What does the gate let through? `python -m benchmarks.gate_simulation [TRIALS]` prints tables, draws docs/gate.png.
+"""What does the gate let through?
 
-A champion has learnt from three batches; a fourth comes, and everything is really trained: what
-stops early, what is judged, what goes live. A refresh has only the new batch to bring, honest or
-poisoned; a change is trained otherwise, or with other seeds only. The truth is the AUC of what goes
-live beside the champion's on 20,000 rows that nobody trains on. Rows are made up, so that batches
-are of one distribution, and few, so that 200 trials take an hour.
+`python -m benchmarks.gate_simulation [TRIALS]` prints tables and draws docs/gate.png. A champion
+has learnt from three batches; a fourth comes, and everything is really trained: what stops early,
+what is judged, what goes live. A refresh has only the new batch to bring, honest or poisoned; a
+change is trained otherwise, or with other seeds only. The truth is the AUC of what goes live beside
+the champion's on 20,000 rows that nobody trains on. Rows are made up, so that batches are of one
+distribution, and few, so that 200 trials take an hour.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ DATASET = Dataset(
     features={name: pl.col(name) for name in (*NUMBERS, "place")},
 )
 QUICK: dict[str, Any] = {
-    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64,
-    "colsample_bytree": 1.0,
+    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6,
+    "max_depth": 3, "max_bin": 64, "colsample_bytree": 1.0,
 }  # fmt: skip
 SHARES = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)  # of the newest batch that are poisoned
 WEAKER = {
@@ -83,10 +84,10 @@ Batches = Sequence[pl.DataFrame]
 
 @dataclass(frozen=True)
 class Found:
-    """What came of one challenger: `cost` is true AUC lost by what goes live; `held`: an interval held the truth.
+    """What came of one challenger.
 
-    `lives`: of what goes live and costs more than `HARM`, for how many batches until the champion
-    before is back.
+    `cost`: true AUC lost by what goes live. `held`: an interval held the truth. `lives`: of what
+    goes live and costs more than `HARM`, for how many batches until the champion before is back.
     """
 
     what: str
@@ -99,7 +100,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of training: the parameters, and how often early stopping on some batches lets it boost."""
+    """A way of training: its parameters, and the rounds that early stopping found."""
 
     params: Params
     stopped: tuple[bytes, ...]
@@ -123,7 +124,7 @@ class Way:
         return cls(params, tuple(model.booster for model in found), rounds)
 
     def fit(self, batches: Batches, version: str, held_out: HeldOut | None = None) -> Candidate:
-        """Train on all of the batches: what is judged by the next, or with `held_out` what goes live."""
+        """Train on all batches; the next one judges it, or with `held_out` it goes live."""
         tables = tables_of(batches)
         learnt = Learnt.of(tables, str(batches[-1][TIME].max()))
         trained = fit_seeds(
@@ -155,7 +156,8 @@ def show(done: Sequence[Found]) -> None:
     trials = sum(case.what == "honest" for case in done)
     print(f"{trials} trials, {BATCHES} batches of {ROWS:,} rows and a new one, {SEEDS} seeds")
     print(
-        "what           share  passes  harm let through  true cost in AUC  intervals that hold the truth"
+        "what           share  passes  harm let through  true cost in AUC  intervals that hold the "
+        "truth"
     )
     table: dict[tuple[str, float], list[Found]] = {(case.what, case.share): [] for case in done}
     for case in done:
@@ -165,7 +167,8 @@ def show(done: Sequence[Found]) -> None:
         harm = np.mean([case.passes and case.cost > HARM for case in found])
         held = np.mean([case.held for case in found])
         print(
-            f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}           {held:.1%}"
+            f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}   "
+            f"        {held:.1%}"
         )
     grave = [case for case in done if case.share and case.cost >= 0.01]
     for bound in (HARM, 0.005, 0.01):
@@ -176,11 +179,13 @@ def show(done: Sequence[Found]) -> None:
             if lives
         ]
         print(
-            f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after 1, 2, 3 batches:",
+            f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after "
+            "1, 2, 3 batches:",
             *shares,
         )
     print(
-        f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass"
+        f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, "
+        f"{np.mean([o.passes for o in grave]):.2%} pass"
     )
     draw(table)
 
@@ -240,7 +245,7 @@ def refresh(
     challenger: Candidate,
     later: Batches,
 ) -> Found:
-    """Judge the champion's way by the newest batch, refit it, and look at the refit as the flow does."""
+    """Judge the champion's way by the newest batch, refit it, and judge the refit as the flow."""
     newest, params = batches[-1], way.params
     judged = judge(newest, challenger, champion, {}, params, refresh=True)
     live = way.fit(batches, "2", judged.held_out)
@@ -267,7 +272,10 @@ def refresh(
 
 
 def live_for(present: Candidate, before: Candidate, later: Batches, params: Params) -> int:
-    """Return after how many later batches monitoring brings the champion before back; one more than all: not so far."""
+    """Return after how many batches monitoring restores the previous champion.
+
+    One more than all: not so far.
+    """
     for count in range(1, len(later) + 1):
         if (
             judge_rollback(pl.concat(later[:count]), present, before, "roc_auc", params).action
@@ -278,7 +286,7 @@ def live_for(present: Candidate, before: Candidate, later: Batches, params: Para
 
 
 def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
-    """Return the champion: trained on all, spoken for on the newest batch by what was judged by it."""
+    """Return the champion, trained on all batches, with the predictions of its judged model."""
     said = judged.predict(batches[-1])
     return way.fit(
         batches, judged.version, HeldOut.of(hash_rows(batches[-1]), said.prediction, said.seeds)
@@ -290,7 +298,10 @@ def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
 
 
 def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
-    """Draw rows as a features file holds them, over 30 days; the score bends, and half of it is noise."""
+    """Draw rows as a features file holds them, over 30 days.
+
+    The score is not linear, and half of it is noise.
+    """
     draw = np.random.default_rng(seed)
     numbers, place = draw.normal(size=(4, count)), draw.choice(list(PLACES), count)
     first, second, third, _ = numbers
@@ -432,7 +443,7 @@ def draw(table: dict[tuple[str, float], list[Found]]) -> None:
 
 
 def binomial(found: Array) -> Array:
-    """Return how far Wilson's 95% interval reaches below and above each share, shape (2, points)."""
+    """Return how far Wilson's 95% interval reaches below and above each share, (2, points)."""
     from scipy.stats import binomtest
 
     shares = found.mean(axis=1)

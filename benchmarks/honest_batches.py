@@ -1,8 +1,9 @@
-"""How often is a batch of an honest table held back? `python -m benchmarks.honest_batches` prints a line for each table, or TABLE.
+"""How often is a batch of an honest table held back?
 
-Ten real tables out of installed packages, with a running number and a day beside their columns, are
-cut into 3, 10 and 100 batches: of equal rows, random, growing, and a large first one; with days and
-without. None of them has a fault.
+`python -m benchmarks.honest_batches` prints a line for each table, or TABLE. Ten real tables out of
+installed packages, with a running number and a day beside their columns, are cut into 3, 10 and 100
+batches: of equal rows, random, growing, and a large first one; with days and without. None of them
+has a fault.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def main(names: Sequence[str]) -> None:
         float(beta.ppf(0.95, held + 1, rows - held)) if rows else 1.0 for rows in (batches, looked)
     ]
     print(
-        f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below {most[1]:.2%})"
+        f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below "
+        f"{most[1]:.2%})"
     )
 
 

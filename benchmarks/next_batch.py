@@ -1,7 +1,7 @@
-"""What one more batch costs after 10 and after 1,000 batches: `python -m benchmarks.next_batch [10 1000]`.
+"""What one more batch costs after 10 and after 1,000 batches.
 
-Small batches of real flights (1,000 rows each); ingest, validate and prepare with DVC's record, as
-a run does them.
+Run `python -m benchmarks.next_batch [10 1000]`. Small batches of real flights (1,000 rows each);
+ingest, validate and prepare with DVC's record, as a run does them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def main(*sizes: str) -> None:
             for name in ("ingest", "validate", "prepare")
         }
         print(
-            f"batch {size} + 1: {work:.2f} s of work {stages}, {whole:.2f} s with start and imports",
+            f"batch {size} + 1: {work:.2f} s of work {stages}, {whole:.2f} s with start and "
+            "imports",
             flush=True,
         )
 

@@ -1,6 +1,6 @@
-"""The main job as a script does it by hand: read, merge, fit a model per seed, print metrics of their mean, refit each.
+"""The main job as a script does it by hand.
 
-Records nothing.
+Read, merge, fit a model per seed, print metrics of their mean, refit each. Records nothing.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def main() -> None:
     judged, live = [], []
     for seed in range(SEEDS):
         how = {
-            "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8, "colsample_bytree": 0.5,
-            "tree_method": "hist", "random_state": seed,
+            "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8,
+            "colsample_bytree": 0.5, "tree_method": "hist", "random_state": seed,
         }  # fmt: skip
         model = XGBClassifier(n_estimators=2000, early_stopping_rounds=50, **how)
         model.fit(

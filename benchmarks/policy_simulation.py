@@ -1,12 +1,12 @@
-"""How often does the policy ask for a retraining? `python -m benchmarks.policy_simulation` prints two tables.
+"""How often does the policy ask for a retraining?
 
-Batches of five columns with a label and the champion's prediction go through the functions that
-monitoring uses: sketch, drift of every column and of all together, performance by labels, the scout
-that says what staleness costs, the default policy. Without drift a retraining is a false alarm.
-With it, what counts is after how many batches the first one is asked for. Days of the data move on,
-the champion is never too old, and no brake holds anything back: these have no part in the question.
-Champion and scout learn from at most 20,000 rows of a batch: from more, chance would tell them less
-apart.
+`python -m benchmarks.policy_simulation` prints two tables. Batches of five columns with a label and
+the champion's prediction go through the functions that monitoring uses: sketch, drift of every
+column and of all together, performance by labels, the scout that says what staleness costs, the
+default policy. Without drift a retraining is a false alarm. With it, what counts is after how many
+batches the first one is asked for. Days of the data move on, the champion is never too old, and no
+brake holds anything back: these have no part in the question. Champion and scout learn from at most
+20,000 rows of a batch: from more, chance would tell them less apart.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ ENCODER = Encoder(
 
 @dataclass(frozen=True)
 class Change:
-    """What is otherwise from some batch on: the inputs moved, the relation weaker, the label more frequent."""
+    """What changes from some batch on: inputs moved, relation weaker, label more frequent."""
 
     shift: float = 0.0  # of two columns, in standard deviations
     relation: float = 1.0  # how much of what the champion has learnt still holds
@@ -125,9 +125,9 @@ def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
 
 
 def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[tuple[str, str]]:
-    """Return for each batch which rules asked for a retraining, without the scout and with it; "" where none did.
+    """Return for each batch which rules asked for a retraining; "" where none did.
 
-    With `stop`, until it is asked for without.
+    Without the scout, and with it. With `stop`, until it is asked for without.
     """
     # Drawn twice: a million rows of each batch are not kept
     world, again = World(rows, seed), World(rows, seed)
@@ -161,8 +161,8 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
         )
         history.append(taken(batch))
         end = START + timedelta(days=30 * (at + 1))
-        windows.append(Window(f"{at:04}", end, rows, rows, found.drifted, found.together, found.label_drifted,
-                              found.prediction_drifted, real, staleness=stale))  # fmt: skip
+        drifted = found.drifted, found.together, found.label_drifted, found.prediction_drifted
+        windows.append(Window(f"{at:04}", end, rows, rows, *drifted, real, staleness=stale))
         known = windows[-POLICY.windows :]
         asked.append(
             (
@@ -198,7 +198,8 @@ def main(*sizes: str) -> None:
         os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)
     ) as workers:
         print(
-            f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why"
+            f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a "
+            "retraining, and why"
         )
         for rows in map(int, sizes or ("10000", "1000000")):
             asked = [
@@ -215,7 +216,8 @@ def main(*sizes: str) -> None:
                     flush=True,
                 )
         print(
-            f"\nbatches of 10,000 rows until a retraining is asked for, without the scout and with it: {RUNS} runs"
+            "\nbatches of 10,000 rows until a retraining is asked for, without the scout and with "
+            f"it: {RUNS} runs"
         )
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))
@@ -225,7 +227,8 @@ def main(*sizes: str) -> None:
 def told(found: Sequence[int]) -> str:
     """Return median and range in words."""
     number: Callable[[float], str] = lambda at: f"over {MOST}" if at > MOST else f"{at:g}"  # noqa: E731
-    return f"{number(float(np.median(found))):>8s}  {f'({number(min(found))} to {number(max(found))})':20s}"
+    reach = f"({number(min(found))} to {number(max(found))})"
+    return f"{number(float(np.median(found))):>8s}  {reach:20s}"
 
 
 if __name__ == "__main__":

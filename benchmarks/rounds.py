@@ -1,9 +1,9 @@
-"""How rounds carry over from fewer to more rows: `python -m benchmarks.rounds [EVERY]`, on every third flight or so.
+"""How rounds carry over from fewer to more rows: `python -m benchmarks.rounds [EVERY]`.
 
-Early stopping finds the rounds on all months but the newest two, as a run does; what is trained on
-all months is boosted as often times a factor, and asked about the next month, which nobody has
-seen. Printed is the mean ROC AUC of the seeds' mean, and how far each factor is from the best.
-"rows" is the factor by which there are more rows: `sweep.scale_rounds`.
+By default on every third flight. Early stopping finds the rounds on all months but the newest two,
+as a run does; what is trained on all months is boosted as often times a factor, and asked about the
+next month, which nobody has seen. Printed is the mean ROC AUC of the seeds' mean, and how far each
+factor is from the best. "rows" is the factor by which there are more rows: `sweep.scale_rounds`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ def main(every: str = "3") -> None:
 
 
 def measure_end(months: list[pl.DataFrame], end: int) -> np.ndarray:
-    """Return how much each factor, the last that of rows, is below the best of them on the month after `end`."""
+    """Return how far each factor, the last that of rows, is below the best of them.
+
+    Measured on the month after `end`.
+    """
     *earlier, stops = months[: end - 1]
     tables, everything = tables_of(earlier, stops), tables_of(months[:end], None)
     seeds = PARAMS.sweep.seed_list()

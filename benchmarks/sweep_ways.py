@@ -1,4 +1,7 @@
-"""One way to train ten seeds on a project's features: `python -m benchmarks.sweep_ways sweep|loop|joblib PROJECT`."""
+"""One way to train ten seeds on a project's features.
+
+Run `python -m benchmarks.sweep_ways sweep|loop|joblib PROJECT`.
+"""
 
 from __future__ import annotations
 

@@ -159,7 +159,9 @@ def import_anew(places: Sequence[str]) -> None:
     for name in [*sys.modules]:
         if name.partition(".")[0] in (evergreen.__name__, late_flights.__name__):
             del sys.modules[name]
-    sys.meta_path[:] = [one for one in sys.meta_path if one.__module__ != evergreen.code.__name__]
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if finder.__module__ != evergreen.code.__name__
+    ]
     sys.path[:] = [*places, *sys.path]
 
 

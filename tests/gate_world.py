@@ -62,7 +62,7 @@ def draw_rows(task: str, count: int, seed: int, role: str = "train") -> pl.DataF
     )
     place = draw.choice(list(PLACES), count, p=(0.3, 0.3, 0.25, 0.15))
     bend = np.where(second > 0, 2 * first, -first)
-    score = bend - second + np.array([PLACES[one] for one in place]) + draw.normal(size=count)
+    score = bend - second + np.array([PLACES[name] for name in place]) + draw.normal(size=count)
     label: Any = {
         "binary": lambda: np.where(score > 0.5, "yes", "no"),
         "multiclass": lambda: np.array(CLASSES["multiclass"])[np.digitize(score, [-0.7, 1.5])],
@@ -109,13 +109,13 @@ def learn(
     tables = Tables(task, FEATURES, ("place",), CLASSES[task], *parts, parts[1], encoder)
     matrix = build_matrix(tables, params, threads=1)
     trained = {seed: train(matrix, params, seed) for seed in seeds}
-    chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, model)
+    chosen = choose({seed: model.validation_loss for seed, model in trained.items()}, model)
     learnt = Learnt.of(tables, str(STARTS["holdout"]))
-    rounds = int(np.median([one.rounds for one in trained.values()]))
+    rounds = int(np.median([model.rounds for model in trained.values()]))
     packaged = Model(
         encoder, {seed: trained[seed].booster for seed in chosen}, learnt, rounds=rounds
     )
-    return Candidate(version, packaged, tuple(one.booster for one in trained.values()))
+    return Candidate(version, packaged, tuple(model.booster for model in trained.values()))
 
 
 @cache

@@ -143,7 +143,7 @@ def test_every_file_of_features_says_its_number(site: Any, newer: Callable[[], N
     for path in folder.glob("*.json"):
         content = read_entries(path)
         said = (
-            [one["format"] for one in content.values()]
+            [entry["format"] for entry in content.values()]
             if path.name in by_batch
             else [content["format"]]
         )
@@ -161,9 +161,11 @@ def test_a_batch_of_before_stays_as_it_is(site: Any, monkeypatch: pytest.MonkeyP
     done = prepare(site.project, site.dataset, site.params(), find_held)
     assert done.new == ("2013-08",)
     entries = Manifest(folder).entries
-    assert [name for name, one in entries.items() if one.get("format", 1) == NEWER] == ["2013-08"]
+    assert [name for name, entry in entries.items() if entry.get("format", 1) == NEWER] == [
+        "2013-08"
+    ]
     assert Profile.read(folder / f"{name}.json" for name in entries).kept.rows == sum(
-        one["rows"] for one in entries.values()
+        entry["rows"] for entry in entries.values()
     )
 
 

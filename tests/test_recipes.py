@@ -73,7 +73,9 @@ def watch_stamp(folder: Path) -> Any:
     watched: Any = SimpleNamespace(
         newest="2013-01-31", holdout=(), reference=SimpleNamespace(version="1")
     )
-    return [one.stamp for one in _offers(SimpleNamespace(project=project, params=PARAMS), watched)]  # type: ignore[arg-type]
+    return [
+        batch.stamp for batch in _offers(SimpleNamespace(project=project, params=PARAMS), watched)
+    ]  # type: ignore[arg-type]
 
 
 STAMPS: dict[str, Callable[[Path], Any]] = {  # what decides -> its fingerprint
@@ -228,7 +230,7 @@ def test_a_number_that_moved_does_its_step_anew(
             for name in ("raw", "validated", "features")
         }
         return {
-            name: {batch: one.get("stamp") for batch, one in kept.items()}
+            name: {batch: entry.get("stamp") for batch, entry in kept.items()}
             for name, kept in folders.items()
         }
 

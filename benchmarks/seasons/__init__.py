@@ -1,9 +1,9 @@
-"""When to retrain on data of another kind: `python -m benchmarks.seasons` replays two years of made-up sales, month by month.
+"""When to retrain on data of another kind: two years of made-up sales, month by month.
 
-Regression, generated with a fixed seed: what a shop sells in an hour, with a season that differs by
-shop, a week, prices, a trend of each shop's own, and noise. No feature says how much time has
-passed, so that the trend has to be learnt again. Nothing was chosen by what came out: neither here,
-nor in params.yaml by what came out here.
+Run `python -m benchmarks.seasons`. Regression, generated with a fixed seed: what a shop sells in an
+hour, with a season that differs by shop, a week, prices, a trend of each shop's own, and noise. No
+feature says how much time has passed, so that the trend has to be learnt again. Nothing was chosen
+by what came out: neither here, nor in params.yaml by what came out here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decisions are values: what a gate says, its reasons in sentences, and the evidence behind them."""
+"""Decisions are values: what a gate says, why, in sentences, and the evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Update: bring what has changed in the template into a project made from it, keeping what was changed here.
+"""Update: bring the template's changes into a project made from it, keeping its own.
 
 The template is baked twice with this project's answers, at the commit it was made from and at the
 one wanted. Both trees become commits on no branch, and git merges the difference as `git
@@ -73,8 +73,8 @@ def update(
         )
     lines = git(root, "diff", "--cached", "--stat=100").rstrip()
     return (
-        f"{lines}\n{count(len(changed), 'file')} merged into the working tree: look (`git diff --cached`), "
-        "run `make test`, commit"
+        f"{lines}\n{count(len(changed), 'file')} merged into the working tree: look "
+        "(`git diff --cached`), run `make test`, commit"
     )
 
 
@@ -96,8 +96,9 @@ def _check_readable(root: Path, library: Library) -> None:
         )
         if number > library.newest:
             raise InputError(
-                f"{what} reads up to {library.newest}: name a newer commit of the template, or bring "
-                f"back {where} as it was (from a backup; `git checkout` and `dvc checkout` do for data/)"
+                f"{what} reads up to {library.newest}: name a newer commit of the template, or "
+                f"bring back {where} as it was (from a backup; `git checkout` and `dvc checkout` "
+                "do for data/)"
             )
         if number < library.oldest:
             raise InputError(
@@ -122,7 +123,7 @@ def _stored_formats(project: Project) -> Iterator[tuple[int, str]]:
 
 
 def _news(had: Library, wanted: Library) -> Iterator[str]:
-    """Yield what a changelog says that the earlier one did not, below the headings that it stands under."""
+    """Yield what a changelog adds to the earlier one, below its headings."""
     known, headings = {*_blocks(had.changelog)}, dict[int, str]()
     for block in _blocks(wanted.changelog):
         if level := len(block) - len(block.lstrip("#")):

@@ -60,11 +60,11 @@ def test_what_cannot_be_a_metric_is_refused(given: dict[str, Any], told: str) ->
         (metric("profit"), 40.0),  # a tenth of a per cent of it, not a tenth of a cent
         (metric("share", low=0, high=1), 1.0),
     ],
-    ids=lambda one: getattr(one, "name", ""),
+    ids=lambda metric: getattr(metric, "name", ""),
 )
-def test_what_margins_count_in(one: Metric, unit: float) -> None:
-    assert one.unit(40.0) == unit
-    assert one.is_relative == (unit != 1)
+def test_what_margins_count_in(metric: Metric, unit: float) -> None:
+    assert metric.unit(40.0) == unit
+    assert metric.is_relative == (unit != 1)
 
 
 def test_a_project_adds_metrics_to_a_task_and_replaces_none() -> None:

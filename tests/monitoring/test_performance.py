@@ -47,7 +47,7 @@ def draw(task: str, rows: int, seed: int, shift: float = 0.0, turn: float = 0.0)
         return (rng.random(rows) < chance).astype(int), said.astype(np.float32)
     score = np.column_stack([x, z, np.full(rows, 0.3)])
     chance, said = (
-        np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in (score, 1.6 * score)
+        np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True) for logit in (score, 1.6 * score)
     )
     if turn:
         chance = chance[:, [1, 0, 2]]
@@ -78,8 +78,8 @@ ESTIMATED = {
 def test_each_metric_is_that_of_scikit_learn_with_an_interval_around_it(task, days):
     y, p = draw(task, 3000, 1)
     found = measure_live(task, y, p, days, QUICK, 0)
-    assert {name: one.value for name, one in found.items()} == LIBRARY.measure(task, y, p)
-    assert all(one.low < one.value < one.high for one in found.values())
+    assert {name: shown.value for name, shown in found.items()} == LIBRARY.measure(task, y, p)
+    assert all(shown.low < shown.value < shown.high for shown in found.values())
 
 
 def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
@@ -89,7 +89,9 @@ def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
         day = np.arange(4000) * days // 4000
         y = (rng.random(4000) < np.where(day % 3, 0.1, 0.9)).astype(int)
         p = np.where(day % 2, 0.7, 0.3) + rng.normal(size=4000) * 0.01
-        whole, alone = (measure_live("binary", y, p, one, QUICK, 0)["brier"] for one in (day, None))
+        whole, alone = (
+            measure_live("binary", y, p, blocks, QUICK, 0)["brier"] for blocks in (day, None)
+        )
         wide[days] = (whole.high - whole.low) / (alone.high - alone.low)
     assert wide[4] == 1
     assert wide[5] > wide[30] > 3
@@ -115,8 +117,8 @@ def test_the_interval_of_few_days_holds_the_truth(days):
     held = {"days": 0, "rows": 0}
     for seed in range(200):
         y, p, day = live(days, 100)
-        for name, one in (("days", day), ("rows", None))[: 2 if seed % 4 == 0 else 1]:
-            found = measure_live("binary", y, p, one, QUICK, seed)["brier"]
+        for name, blocks in (("days", day), ("rows", None))[: 2 if seed % 4 == 0 else 1]:
+            found = measure_live("binary", y, p, blocks, QUICK, seed)["brier"]
             held[name] += found.low <= truth <= found.high
     assert held["days"] >= 180
     assert held["rows"] < 35  # of 50, as if rows were independent
@@ -146,11 +148,11 @@ def test_a_calibration_says_how_often_a_prediction_comes_true():
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_a_calibration_is_kept_as_plain_values(task):
-    one = calibration_of(task)
-    plain = json.loads(json.dumps(one.as_plain()))
-    assert Calibration.of_plain(plain) == one
-    assert len(one.curves) == (1 if task == "binary" else 3)
-    assert {sum(curve.yes) + sum(curve.no) for curve in one.curves} == {10_000}
+    calibration = calibration_of(task)
+    plain = json.loads(json.dumps(calibration.as_plain()))
+    assert Calibration.of_plain(plain) == calibration
+    assert len(calibration.curves) == (1 if task == "binary" else 3)
+    assert {sum(curve.yes) + sum(curve.no) for curve in calibration.curves} == {10_000}
 
 
 def test_the_curve_rises_with_the_prediction_and_is_level_beyond_its_ends():
@@ -162,10 +164,10 @@ def test_the_curve_rises_with_the_prediction_and_is_level_beyond_its_ends():
 
 def test_equal_predictions_make_one_bin():
     y = np.arange(100) % 4 == 0
-    one = fit_calibration("binary", y.astype(int), np.full(100, 0.7))
-    assert one
-    assert one.curves == (Curve((pytest.approx(0.7),), (25,), (75,)),)
-    found = estimate("binary", np.full(100, 0.7), one, None, QUICK, 0)
+    calibration = fit_calibration("binary", y.astype(int), np.full(100, 0.7))
+    assert calibration
+    assert calibration.curves == (Curve((pytest.approx(0.7),), (25,), (75,)),)
+    found = estimate("binary", np.full(100, 0.7), calibration, None, QUICK, 0)
     assert found["roc_auc"].value == pytest.approx(0.5)
     assert found["brier"].value == pytest.approx(0.25 * 0.09 + 0.75 * 0.49, abs=0.005)
 
@@ -190,8 +192,8 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
 
     p, c = np.array(values), np.array([0.2, 0.3, 0.1, 0.9, 0.4, 0.7])
     found = {
-        name: one.of(one.columns.sum(axis=0)[None])[0]
-        for name, one in _expect(LIBRARY, "binary", p, c[:, None]).items()
+        name: metric.of(metric.columns.sum(axis=0)[None])[0]
+        for name, metric in _expect(LIBRARY, "binary", p, c[:, None]).items()
     }
     sums = dict.fromkeys(("pairs", "won", "hits", "precision", "log_loss", "brier"), 0.0)
     for labels in product((0, 1), repeat=6):
@@ -232,17 +234,17 @@ def test_the_interval_is_no_wider_than_noise_explains():
     calibration = calibration_of("binary", 100_000)
     real = [LIBRARY.measure("binary", *draw("binary", 2000, seed)) for seed in range(200)]
     found = estimate("binary", draw("binary", 2000, 1)[1], calibration, None, Evaluate(), 0)
-    for name, one in found.items():
+    for name, shown in found.items():
         spread = float(np.ptp(np.quantile([each[name] for each in real], [0.025, 0.975])))
-        assert 0.8 < (one.high - one.low) / spread < 1.25
+        assert 0.8 < (shown.high - shown.low) / spread < 1.25
 
 
 def test_a_calibration_of_few_rows_makes_the_interval_wider():
     p = draw("binary", 20_000, 3)[1]
     wide = {}
     for rows in (1000, 100_000):
-        one = estimate("binary", p, calibration_of("binary", rows), None, QUICK, 0)["roc_auc"]
-        wide[rows] = one.high - one.low
+        found = estimate("binary", p, calibration_of("binary", rows), None, QUICK, 0)["roc_auc"]
+        wide[rows] = found.high - found.low
     assert wide[1000] > 2 * wide[100_000]
 
 
@@ -251,7 +253,7 @@ def test_days_that_differ_make_the_interval_wider():
     days = np.arange(3000) // 100  # each day has predictions of its own
     calibration = calibration_of("binary", 100_000)
     whole, alone = (
-        estimate("binary", p, calibration, one, QUICK, 0)["brier"] for one in (days, None)
+        estimate("binary", p, calibration, blocks, QUICK, 0)["brier"] for blocks in (days, None)
     )
     assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
     assert whole.value == pytest.approx(alone.value, abs=1e-9)
@@ -265,9 +267,9 @@ def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itsel
         LIBRARY.measure(task, y, p),
     )
     assert set(found) == set(ESTIMATED[task])
-    for name, one in found.items():
-        assert one.value == pytest.approx(real[name], abs=0.02)
-        assert one.low < one.value < one.high
+    for name, shown in found.items():
+        assert shown.value == pytest.approx(real[name], abs=0.02)
+        assert shown.low < shown.value < shown.high
     if task == "multiclass":
         assert float(p.max(axis=1).mean()) > real["accuracy"] + 0.05  # too sure of itself
 
@@ -287,8 +289,10 @@ def test_a_calibration_of_another_task_is_an_error(task, other):
 
 def test_the_same_seed_gives_the_same_estimate():
     p, calibration = draw("binary", 1000, 3)[1], calibration_of("binary")
-    one, same, other = (estimate("binary", p, calibration, None, QUICK, seed) for seed in (0, 0, 1))
-    assert one == same != other
+    first, same, other = (
+        estimate("binary", p, calibration, None, QUICK, seed) for seed in (0, 0, 1)
+    )
+    assert first == same != other
 
 
 def test_a_class_that_was_never_seen_and_one_that_is_always_so_make_no_warning():
@@ -393,12 +397,12 @@ COST = Metric(
 @pytest.mark.parametrize(
     ("metric", "inside"),
     [
-        (COST, lambda one: 2 < one.low < one.value < one.high),
+        (COST, lambda found: 2 < found.low < found.value < found.high),
         (
             replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]),
-            lambda one: one.high < -2,
+            lambda found: found.high < -2,
         ),
-        (replace(COST, high=1), lambda one: one.high == 1),
+        (replace(COST, high=1), lambda found: found.high == 1),
     ],
     ids=["above 1", "below 0", "within its bounds"],
 )

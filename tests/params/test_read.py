@@ -40,7 +40,7 @@ def test_file_of_the_project_is_valid() -> None:
 
 def test_what_the_file_of_the_project_writes_is_the_default() -> None:
     """So that nobody has to know both; what a new project is asked differs, and what names the example."""
-    given, defaults = (one.model_dump() for one in (load(ROOT / "params.yaml"), Params()))
+    given, defaults = (params.model_dump() for params in (load(ROOT / "params.yaml"), Params()))
     for about_it in ("task", "source", "tracking"):
         given.pop(about_it), defaults.pop(about_it)
     assert given == defaults

@@ -158,8 +158,10 @@ def test_the_edges_of_better(name, values, met):
     ],
 )
 def test_the_edge_of_no_worse(task, value, met):
-    one = replace(lead(LIBRARY.pick(None, task)), value=value)
-    assert broken(decide(evidence(task, models=one), DEFAULT)) == (set() if met else {"no worse"})
+    difference = replace(lead(LIBRARY.pick(None, task)), value=value)
+    assert broken(decide(evidence(task, models=difference), DEFAULT)) == (
+        set() if met else {"no worse"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,8 @@ def test_the_edge_of_no_worse(task, value, met):
 )
 def test_the_edge_of_no_worse_in_another_metric(task, name, high, met):
     metric = LIBRARY.pick(None, task)
-    one = replace(lead(name), value=-0.1, low=-0.2, high=high)
-    found = decide(evidence(task, whole={metric: lead(metric), name: one}), DEFAULT)
+    difference = replace(lead(name), value=-0.1, low=-0.2, high=high)
+    found = decide(evidence(task, whole={metric: lead(metric), name: difference}), DEFAULT)
     assert broken(found) == (set() if met else {f"no worse in {name}"})
 
 
@@ -228,9 +230,11 @@ def test_a_first_model_of_one_seed_is_refused():
 def test_every_baseline_must_be_beaten_surely_by_a_first_model_and_probably_by_any(
     value, low, probability, beside, first
 ):
-    one = replace(lead("roc_auc"), value=value, low=low, probability=probability)
+    difference = replace(lead("roc_auc"), value=value, low=low, probability=probability)
     for build, met in ((evidence, beside), (alone, first)):
-        found = decide(build(baselines={"constant": lead("roc_auc"), "linear": one}), DEFAULT)
+        found = decide(
+            build(baselines={"constant": lead("roc_auc"), "linear": difference}), DEFAULT
+        )
         assert broken(found) == (set() if met else {"baseline linear"})
 
 
@@ -239,16 +243,19 @@ def test_every_baseline_must_be_beaten_surely_by_a_first_model_and_probably_by_a
 )
 def test_a_refresh_is_refused_only_where_it_is_surely_worse_than_the_linear_model(low, high, met):
     """Else the same trees would stay, of older data."""
-    one = replace(lead("roc_auc"), value=(low + high) / 2, low=low, high=high, probability=0.3)
+    difference = replace(
+        lead("roc_auc"), value=(low + high) / 2, low=low, high=high, probability=0.3
+    )
     found = decide(
-        evidence(baselines={"constant": lead("roc_auc"), "linear": one}, refresh=True), DEFAULT
+        evidence(baselines={"constant": lead("roc_auc"), "linear": difference}, refresh=True),
+        DEFAULT,
     )
     assert broken(found) == (set() if met else {"baseline linear"})
 
 
 def test_a_refresh_has_to_beat_the_constant_as_any_challenger():
-    one = replace(lead("roc_auc"), value=0.01, low=-0.01, probability=0.7)
-    assert broken(decide(evidence(baselines={"constant": one}, refresh=True), DEFAULT)) == {
+    difference = replace(lead("roc_auc"), value=0.01, low=-0.01, probability=0.7)
+    assert broken(decide(evidence(baselines={"constant": difference}, refresh=True), DEFAULT)) == {
         "baseline constant"
     }
 
@@ -284,8 +291,8 @@ def test_a_refresh_has_to_beat_the_constant_as_any_challenger():
 )
 def test_an_old_champion_yields_to_what_is_no_worse(task, age, low, met, told):
     metric = LIBRARY.pick(None, task)
-    one = replace(lead(metric, -0.0001), low=low, probability=0.4)
-    decision = decide(evidence(task, whole={metric: one}, champion_age_days=age), DEFAULT)
+    difference = replace(lead(metric, -0.0001), low=low, probability=0.4)
+    decision = decide(evidence(task, whole={metric: difference}, champion_age_days=age), DEFAULT)
     assert broken(decision) == (set() if met else {"better"})
     assert told in says(decision, "better")
 
@@ -296,9 +303,11 @@ def test_an_old_champion_is_no_excuse_for_another_rule():
 
 
 def test_age_does_not_count_where_it_is_switched_off():
-    one = replace(lead("roc_auc", 0.0), low=0.0)
+    difference = replace(lead("roc_auc", 0.0), low=0.0)
     assert broken(
-        decide(evidence(whole={"roc_auc": one}, champion_age_days=9e9), Gate(max_age_days=None))
+        decide(
+            evidence(whole={"roc_auc": difference}, champion_age_days=9e9), Gate(max_age_days=None)
+        )
     ) == {"better"}
 
 
@@ -416,23 +425,23 @@ def test_a_first_model_that_is_within_the_noise_of_a_baseline_is_not_promoted():
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_margins_of_errors_do_not_depend_on_the_unit_of_the_label(scale):
-    def scaled(one: Difference) -> Difference:
+    def scaled(difference: Difference) -> Difference:
         lengths = {
-            name: getattr(one, name) * scale
+            name: getattr(difference, name) * scale
             for name in ("champion", "challenger", "value", "low", "high")
         }
-        return replace(one, **lengths)
+        return replace(difference, **lengths)
 
     for share, gone in (
         (0.02, set()),
         (0.0005, {"better"}),
         (-0.02, {"better", "no worse", "slices"}),
     ):
-        one = replace(
+        difference = replace(
             lead("rmse", share), low=1e-9 if share > 0 else -1.0, high=-1e-9 if share < 0 else 1.0
         )
         fall = scaled(replace(lead("rmse", 2 * share), high=-1e-9 if share < 0 else 1.0))
-        found = evidence("regression", whole={"rmse": scaled(one)}, models=scaled(one), slices={"place=ash": fall},
+        found = evidence("regression", whole={"rmse": scaled(difference)}, models=scaled(difference), slices={"place=ash": fall},
                          baselines={"linear": scaled(lead("rmse"))})  # fmt: skip
         assert broken(decide(found, DEFAULT)) == gone
 
@@ -499,13 +508,13 @@ def test_what_a_person_decides_keeps_what_the_gate_predict_folds(override, reaso
 
 def test_values_are_frozen():
     decision = decide(evidence(), DEFAULT)
-    for one, name in (
+    for value, name in (
         (decision, "action"),
         (Rule("seeds", met=False, says=""), "met"),
         (evidence(), "reload"),
     ):
         with pytest.raises(AttributeError):
-            setattr(one, name, True)
+            setattr(value, name, True)
 
 
 # --- refresh, refit, and the model without luck
@@ -526,14 +535,14 @@ def test_values_are_frozen():
 )
 def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, action):
     """A change by the noise of rows and seeds; a refresh, whose seeds are the champion's, by that of rows."""
-    one, other = (
+    narrow, wide = (
         lead("roc_auc", value, low=low, high=value + 0.01),
         lead("roc_auc", value, low=-1.0, high=1.0),
     )
     both = (
-        {"whole": {"roc_auc": other}, "models": one}
+        {"whole": {"roc_auc": wide}, "models": narrow}
         if refresh
-        else {"whole": {"roc_auc": one}, "models": other}
+        else {"whole": {"roc_auc": narrow}, "models": wide}
     )
     decision = decide(evidence(**both, refresh=refresh), DEFAULT)
     assert decision.action == action
@@ -553,8 +562,11 @@ def test_of_a_first_model_a_proper_score_says_whether_its_probabilities_are_of_u
     [(-0.0049, True, PROMOTE), (-0.0101, True, REFUSE), (0.0, False, REFUSE)],
 )
 def test_of_few_rows_the_loss_itself_counts(value, few, action):
-    one = lead("roc_auc", value, low=value - 0.05, high=value + 0.05)
-    assert decide(evidence(models=one, refresh=True, cross_validated=few), DEFAULT).action == action
+    difference = lead("roc_auc", value, low=value - 0.05, high=value + 0.05)
+    assert (
+        decide(evidence(models=difference, refresh=True, cross_validated=few), DEFAULT).action
+        == action
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -603,13 +615,13 @@ def test_what_is_the_champion_itself_does_not_replace_it():
 
 
 def test_a_model_without_luck_needs_no_second_seed():
-    one = evidence(
+    told = evidence(
         by_seed={"champion": (0.5, 0.51), "challenger": (0.52,)}, seedless=("challenger",)
     )
-    decision = decide(one, DEFAULT)
+    decision = decide(told, DEFAULT)
     assert decision.action == PROMOTE
     assert says(decision, "seeds") == "champion: 2 seeds, challenger: no luck in its training"
-    assert decide(replace(one, seedless=()), DEFAULT).action == REFUSE
+    assert decide(replace(told, seedless=()), DEFAULT).action == REFUSE
 
 
 def test_where_not_even_the_simplest_beats_a_constant_nothing_can_be_learnt():

@@ -49,13 +49,13 @@ def herd(at: int, rows: int = 240) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "id": number + 1000 * at,
-            "at": [start + timedelta(hours=2.7 * one) for one in number.tolist()],
+            "at": [start + timedelta(hours=2.7 * row) for row in number.tolist()],
             "year": 2000 + 10 * at + number // 30,
-            "weight": [None if one % 11 == 0 else float("inf") if one % 97 == 0 else value
-                       for one, value in zip(number.tolist(), weight.tolist(), strict=True)],
-            "breed": [None if one % 13 == 0 else value for one, value in zip(number.tolist(), breed.tolist(), strict=True)],
+            "weight": [None if row % 11 == 0 else float("inf") if row % 97 == 0 else value
+                       for row, value in zip(number.tolist(), weight.tolist(), strict=True)],
+            "breed": [None if row % 13 == 0 else value for row, value in zip(number.tolist(), breed.tolist(), strict=True)],
             "old": draw.random(rows) < 0.4,
-            "fate": [None if one % 17 == 0 else value for one, value in zip(number.tolist(), fate.tolist(), strict=True)],
+            "fate": [None if row % 17 == 0 else value for row, value in zip(number.tolist(), fate.tolist(), strict=True)],
             "sold": number % 19 == 0,
         },
         schema=FARM.columns,
@@ -106,7 +106,8 @@ def a_farm(variant: str, batches: int = 4) -> Iterator[tuple[Project, Dataset, P
     dataset = replace(FARM, label=LABELS[task], **changes)
     if dataset.time != "at":
         dataset = replace(
-            dataset, features={name: one for name, one in FARM.features.items() if name != "hour"}
+            dataset,
+            features={name: feature for name, feature in FARM.features.items() if name != "hour"},
         )
     with a_project() as (project, _):
         accept(project, dataset, {f"2013-{at:02}": herd(at) for at in range(1, batches + 1)})

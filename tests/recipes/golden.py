@@ -46,8 +46,8 @@ def fault(step: str, stored: dict[str, Any] | None, found: dict[str, Any]) -> st
     number, known = getattr(recipes, step), stored or {"recipe": None, "outputs": {}}
     if known["recipe"] != number:
         return (
-            f"{step} is {number}, and what is stored is of {known['recipe']}: run `{COMMAND} {step}` "
-            "to store the new outputs"
+            f"{step} is {number}, and what is stored is of {known['recipe']}: run "
+            f"`{COMMAND} {step}` to store the new outputs"
         )
     before = known["outputs"]
     told = {

@@ -29,8 +29,8 @@ def world(at: int, rows: int = 1500, **odd: Any) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "distance": distance,
-            "height": [None if odd.get("missing", False) and one % 2 else value
-                       for one, value in enumerate(draw.normal(size=rows).tolist())],
+            "height": [None if odd.get("missing", False) and row % 2 else value
+                       for row, value in enumerate(draw.normal(size=rows).tolist())],
             "place": np.where(odd.get("fixed", False), "ash", draw.choice(["ash", "bay", odd.get("new", "cove")], rows)),
             "label": np.where(label ^ odd.get("flipped", False), "yes", "no"),
         }
@@ -89,8 +89,8 @@ def held(name: str) -> Any:
         found = held_batches.find_held(done, list(done.in_order()), Drift(**params))
         kept = json.loads((done.folder / held_batches.HELD).read_text())
         known = {
-            key: {part: one.get(part) for part in ("why", "alike", "held")}
-            for key, one in kept.items()
+            key: {part: entry.get(part) for part in ("why", "alike", "held")}
+            for key, entry in kept.items()
         }
         return plain([found, known])
 

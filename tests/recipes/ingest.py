@@ -136,10 +136,9 @@ def ingest_module() -> Any:
     """Months of flights by a module; rows by number, by order and without any time."""
     with a_project() as (project, inbox):
         (inbox / "golden_source.py").write_text(
-            "import polars as pl\n"
-            "def batches(): return ['b-10', 'b-9', 'b-1']\n"
-            "def origin(): return 'golden'\n"
-            "def read(name): return pl.DataFrame({'year': [3, 1, 2], 'id': [name, 'x', None], 'ok': ['t', '0', '?']})\n"
+            "import polars as pl\ndef batches(): return ['b-10', 'b-9', 'b-1']\ndef origin(): "
+            "return 'golden'\ndef read(name): return "
+            "pl.DataFrame({'year': [3, 1, 2], 'id': [name, 'x', None], 'ok': ['t', '0', '?']})\n"
         )
         found = []
         columns = {"year": pl.Int32(), "id": pl.String(), "ok": pl.Boolean()}

@@ -170,7 +170,7 @@ ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "who is simplest": ("JUDGE", "binary: pick", simplest, "_only_trees_learn", lambda *_: True),
     "an interval": ("JUDGE", "multiclass: metrics", evaluate, "bootstrap", lambda *_, **__: {}),
     "a brake": ("WATCH", "policies", retrain, "find_brakes", lambda case: iter(())),
-    "trust": ("WATCH", "binary: seen", monitor, "adjust", lambda one, past, confidence: one),
+    "trust": ("WATCH", "binary: seen", monitor, "adjust", lambda estimate, past, confidence: estimate),
     "a calibration": ("WATCH", "binary: seen", performance, "BINS", 3),
 }  # fmt: skip
 

@@ -51,8 +51,8 @@ def checked(
     """Return a batch taken apart, rules by what broke them: words may be mended."""
     found = contract.check(frame, batch, labelled=labelled)
     rules = [
-        [one.scope, one.passed, one.broken, plain(one.examples), plain(one.observed)]
-        for one in found.report.checks
+        [check.scope, check.passed, check.broken, plain(check.examples), plain(check.observed)]
+        for check in found.report.checks
     ]
     report = [
         found.report.rows,

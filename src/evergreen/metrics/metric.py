@@ -26,10 +26,10 @@ TAKEN = ("rounds", "seconds", "train_loss", "validation_loss", "best_validation_
 
 @dataclass(frozen=True)
 class Form:
-    """A metric of fixed labels and predictions as a function of row weights: of some weighted sums over the rows.
+    """A metric of fixed labels and predictions as a function of the rows' weights.
 
-    `rows`: what is summed, shape (rows, sums). `of`: sums, shape (resamples, sums), to values,
-    shape (resamples,).
+    It depends on weighted sums over the rows. `rows`: what is summed, shape (rows, sums). `of`:
+    sums, shape (resamples, sums), to values, shape (resamples,).
     """
 
     rows: Array
@@ -140,7 +140,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics that there are; of those of a task the first decides where `gate.metric` names none."""
+    """The metrics that there are; a task's first decides where `gate.metric` names none."""
 
     known: tuple[Metric, ...]
 
@@ -176,16 +176,19 @@ class Metrics:
         if name is None or name in names:
             return name or names[0]
         raise InputError(
-            f"gate.metric: {_unknown('metric', name, names, f' for task {task}')}; if it was one of your own, bring "
-            "it back into extensions.py"
+            f"gate.metric: {_unknown('metric', name, names, f' for task {task}')}; if it was one "
+            "of your own, bring it back into extensions.py"
         )
 
     def loss(self, task: str) -> str:
-        """Return the first metric of `task` in which less is better: log loss, or the root of the mean squared error."""
+        """Return the first metric of `task` in which less is better.
+
+        Log loss, or the root of the mean squared error.
+        """
         return next(name for name, metric in self.of(task).items() if metric.lower_is_better)
 
     def measure(self, task: str, y: Array, p: Array) -> dict[str, float]:
-        """Return each metric of `task` (shapes as in `Metric`); AUC is NaN where `y` holds one class only."""
+        """Return each metric of `task`, shapes as in `Metric`; AUC is NaN with one class only."""
         return {name: metric.measure(y, p) for name, metric in self.of(task).items()}
 
 

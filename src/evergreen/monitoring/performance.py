@@ -1,4 +1,4 @@
-"""Performance: how good a model is on a batch: by its labels, or, before they come, by what its probabilities promise.
+"""Performance: how good a model is on a batch, by its labels or before they come.
 
 A probability that keeps its promise says how often it is wrong: of rows that are called 0.9, one in
 ten. So the metrics of a batch follow from its predictions alone, once these are calibrated on rows
@@ -37,8 +37,9 @@ GROUPS = 5000
 
 @dataclass(frozen=True)
 class Curve:
-    """Rows of a calibration in bins of like predictions, ascending: mean prediction, how many happened, how many not.
+    """Rows of a calibration in bins of like predictions, ascending.
 
+    `said`: mean prediction of each bin; `yes`, `no`: in how many rows it happened, and did not.
     That is all that the fit and the bootstrap of its rows need: a sum of n Poisson(1) weights is
     Poisson(n).
     """
@@ -48,7 +49,10 @@ class Curve:
     no: tuple[int, ...]
 
     def fit(self, draw: np.random.Generator | None = None) -> Array:
-        """Return how often what is predicted happens, by bin: isotonic regression, with `draw` on resampled rows."""
+        """Return how often the predicted happens, by bin; with `draw` on resampled rows.
+
+        Isotonic regression.
+        """
         from sklearn.isotonic import isotonic_regression
 
         yes, no = (
@@ -59,11 +63,17 @@ class Curve:
         return np.asarray(isotonic_regression(yes / rows, sample_weight=rows, y_min=0, y_max=1))
 
     def apply(self, p: Array) -> Array:
-        """Return how often what is predicted as `p`, shape (rows,), happens: straight between the bins' means."""
+        """Return how often what is predicted as `p`, shape (rows,), happens.
+
+        Interpolated between the bins' means.
+        """
         return np.asarray(np.interp(p, self.said, self.fit()))
 
     def spread(self, p: Array, slopes: Array) -> Array:
-        """Return what a change in each bin adds, shape (bins, sums), where in a row it adds `slopes`, (rows, sums)."""
+        """Return what a change in each bin adds to the sums, shape (bins, sums).
+
+        `slopes`: what a change of the curve at a row adds, shape (rows, sums).
+        """
         said = np.array(self.said)
         left = np.clip(np.searchsorted(said, p, side="right") - 1, 0, max(len(said) - 2, 0))
         right = np.minimum(left + 1, len(said) - 1)
@@ -87,7 +97,10 @@ class Calibration:
     curves: tuple[Curve, ...] = field(repr=False)
 
     def apply(self, p: Array) -> Array:
-        """Return what each curve says of `p`, shape (rows, curves): of several classes, not yet made to sum to one."""
+        """Return what each curve says of `p`, shape (rows, curves).
+
+        Of several classes they are not yet made to sum to one.
+        """
         return np.column_stack(
             [
                 curve.apply(predicted)
@@ -96,10 +109,10 @@ class Calibration:
         )
 
     def refit(self, p: Array, slopes: Array, draw: np.random.Generator) -> Array:
-        """Return how far resampled calibrations move sums over the rows, shape (REFITS, sums), to first order.
+        """Return how far resampled calibrations move sums over the rows, to first order.
 
-        `slopes`: what a change of a curve at a row adds, shape (rows, curves, sums). Each curve is
-        drawn by itself.
+        Shape (REFITS, sums). `slopes`: what a change of a curve at a row adds, shape (rows, curves,
+        sums). Each curve is drawn by itself.
         """
         moved = np.zeros((REFITS, slopes.shape[2]))
         for at, (curve, predicted) in enumerate(zip(self.curves, _by_curve(p), strict=True)):
@@ -129,7 +142,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Trust:
-    """How the estimates of past batches did, once their labels were there; NaN where there are none.
+    """How the estimates of past batches did once their labels came; NaN where none did.
 
     `mean_error`: estimated minus real. `typical_error`: root mean square. `held`: share of the
     batches whose real value lay in the interval of the estimate.
@@ -150,8 +163,9 @@ def measure_live(
     seed: int,
     metrics: Metrics = LIBRARY,
 ) -> dict[str, Estimate]:
-    """Return each metric of `task` with its bootstrap interval; {} for too few rows (30, and 5 of either class).
+    """Return each metric of `task` with its bootstrap interval; {} for too few rows.
 
+    At least 30, and 5 of either class.
     `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes). `days`:
     the day of each row,
     shape (rows,): from 5 days on whole days are drawn, for their rows are alike.
@@ -203,11 +217,12 @@ def estimate(
     seed: int,
     metrics: Metrics = LIBRARY,
 ) -> dict[str, Estimate]:
-    """Return the metrics that the labels of the rows may be expected to show, for predictions `p` as in `measure_live`.
+    """Return the metrics that the labels of the rows may be expected to show.
 
-    Each metric that can be expected. {} for regression, without a calibration, or below 30 rows.
-    The interval holds three kinds of noise: which rows came (`days` as in `measure_live`), which
-    labels they get, and which rows the calibration was fitted on; so it is somewhat wide for the
+    For predictions `p` as in `measure_live`. Each metric that can be expected. {} for regression,
+    without a calibration, or below 30 rows. The interval holds three kinds of noise: which rows
+    came (`days` as in `measure_live`), which labels they get, and which rows the calibration was
+    fitted on; so it is somewhat wide for the
     real value of just these rows. It assumes that labels are independent given the predictions:
     where the rows of a day are late together it is too narrow, which `adjust` learns from the past.
     For several classes it assumes more, that a class's own probability tells all of it: there a
@@ -218,8 +233,8 @@ def estimate(
         return {}
     if (calibration.task, len(calibration.curves)) != (task, 1 if p.ndim == 1 else p.shape[1]):
         raise InputError(
-            f"the calibration is of {calibration.task} with {len(calibration.curves)} curve(s), the predictions are of "
-            f"{task} with shape {p.shape}: fit it anew for this model"
+            f"the calibration is of {calibration.task} with {len(calibration.curves)} curve(s), "
+            f"the predictions are of {task} with shape {p.shape}: fit it anew for this model"
         )
     draw = np.random.default_rng([seed, 2])
     expected = _expect(metrics, task, p, calibration.apply(p))
@@ -245,7 +260,10 @@ def estimate(
 
 
 def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
-    """Return how past estimates did. `past`: by batch with labels, its estimate, not adjusted, and the real one."""
+    """Return how past estimates did.
+
+    `past`: by batch with labels, its estimate, not adjusted, and the real value.
+    """
     pairs = _known(past)
     if not pairs:
         return Trust(0, *[float("nan")] * 3)
@@ -257,7 +275,7 @@ def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
 def adjust(
     estimate: Estimate, past: Sequence[tuple[Estimate, Estimate]], confidence: float = 0.95
 ) -> Estimate:
-    """Return the estimate with its interval widened, on both sides, by how wrong estimates were before.
+    """Return the estimate with its interval widened by how wrong earlier estimates were.
 
     `past` as in `measure_trust`. A past error counts wholly where its interval did not hold the
     real value, and as none where it did: that noise is in the interval already. Of n errors the one
@@ -276,7 +294,10 @@ def adjust(
 
 
 def _expect(metrics: Metrics, task: str, p: Array, said: Array) -> dict[str, Expected]:
-    """Return each metric that can be expected of predictions `p` where the calibration says `said`, (rows, curves)."""
+    """Return each metric that can be expected of predictions `p`.
+
+    `said`: what the calibration says, shape (rows, curves).
+    """
     found = {name: metric.expected(p, said) for name, metric in metrics.of(task).items()}
     return {name: metric for name, metric in found.items() if metric is not None}
 

@@ -1,4 +1,4 @@
-"""Decide: shall the challenger replace the champion? Every rule says what it saw; all are shown, met or not."""
+"""Decide: shall the challenger replace the champion? Every rule is shown, met or not."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ NONE = Extensions()
 
 @dataclass(frozen=True)
 class Refit:
-    """The model that goes live beside the one that was judged, on rows that both have learnt from and on the holdout.
+    """The model that goes live beside the judged one.
 
+    On rows that both have learnt from, and on the holdout.
     `earlier`, `holdout`: the difference in the metric that decides, more being better; None where
     they say nothing.
     `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the
@@ -50,8 +51,9 @@ class Refit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
+    """What is known of the challenger beside what the comparison says.
 
+    `champion`: a version, None where there is none.
     `calibration`: error of the champion (None without one) and of the challenger. `groups`: the
     largest difference between two groups by kind, of the challenger. `reload`: largest distance
     between what the model says that is loaded from the registry in a fresh process and what the
@@ -116,7 +118,7 @@ def decide(evidence: Evidence, gate: Gate, own: Extensions = NONE) -> Decision:
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
-    """Return the decision that a person made of one that was left to them, or (`override`) against the gate."""
+    """Return a person's decision, where it was left to them or (`override`) against the gate."""
     how = "AGAINST THE GATE by a person" if override else "approved by a person"
     said = f"{how}: {reason or 'no reason given'}"
     return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
@@ -159,7 +161,10 @@ def _seeds(evidence: Evidence) -> Rule:
     few = [f"the {name} has {number}" for name, number in counts.items() if number < LEAST_SEEDS]
     missing = evidence.seeds_expected - counts["challenger"] if "challenger" in counts else 0
     if few:
-        says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
+        says = (
+            f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise "
+            "sweep.seeds"
+        )
     elif missing:
         says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
     else:
@@ -170,7 +175,7 @@ def _seeds(evidence: Evidence) -> Rule:
 
 
 def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
-    """Yield a rule per baseline: to be beaten surely by a first model, and probably by one that has to beat a champion.
+    """Yield a rule per baseline: beaten surely by a first model, probably beside a champion.
 
     Were it surely there too, a champion worse than the baseline would stay wherever no challenger
     is sure of it. A refresh of trees need not even do that beside the linear model: refused, the
@@ -199,7 +204,10 @@ def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
 def _no_worse(found: Comparison, gate: Gate, metrics: Metrics) -> Rule:
     assert found.models
     bound = gate.margin * unit_of(metrics[found.metric], found.models)
-    says = f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin {bound:.4g}"
+    says = (
+        f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin "
+        f"{bound:.4g}"
+    )
     return Rule("no worse", met=found.models.value >= -bound, says=says)
 
 
@@ -217,13 +225,16 @@ def _other_metrics(found: Comparison, gate: Gate, metrics: Metrics) -> Iterator[
 
 
 def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
-    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged.
+    """Yield the rules for the refit model: on known rows not surely worse than the judged one.
 
     And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell
     that.
     """
     if refit.same:
-        says = "what would go live is the champion itself, bit for bit: there is nothing new to learn from"
+        says = (
+            "what would go live is the champion itself, bit for bit: there is nothing new to learn "
+            "from"
+        )
         yield Rule("refit, new", met=False, says=says)
     for where, lead, slack in (
         ("earlier rows", refit.earlier, refit.slack),
@@ -233,7 +244,10 @@ def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
             continue
         bound = gate.margin * unit_of(metric, lead) + slack
         met = lead.high >= -bound
-        says = f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
+        says = (
+            f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} "
+            "beside the judged, "
+        )
         yield Rule(
             f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric.name, lead)}"
         )
@@ -241,7 +255,10 @@ def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
         bound = gate.margin * unit_of(metric, lead)
         met = lead.value >= -bound or lead.high >= 0
         how = "does no harm" if met else f"does harm, by more than {bound:.4g} and beyond the noise"
-        says = f"learning from the newest batch {how}, on the rows before it: {tell(metric.name, lead)}"
+        says = (
+            f"learning from the newest batch {how}, on the rows before it: "
+            f"{tell(metric.name, lead)}"
+        )
         yield Rule("refit, newest batch", met=met, says=says)
 
 
@@ -250,7 +267,10 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
     lead = found.whole.get(found.metric)
     if evidence.changed:
         why = "; ".join(evidence.changed)
-        says = f"not compared with the champion, version {evidence.champion}: {why}; only a person can say that it is to "
+        says = (
+            f"not compared with the champion, version {evidence.champion}: {why}; only a person "
+            "can say that it is to "
+        )
         return Rule(
             "better", met=not evidence.faults, says=says + "go (`evergreen promote --approve`)"
         )

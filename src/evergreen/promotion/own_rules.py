@@ -1,4 +1,4 @@
-"""Own rules: what the rules that a project adds say of a challenger; none of them can take one of the gate's away."""
+"""Own rules: what the project's rules say of a challenger; they only add to the gate's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def ask_own(
     rules: Sequence[GateRule], evidence: Evidence, gate: Gate, taken: Collection[str]
 ) -> Iterator[Rule]:
-    """Yield what each of a project's own `rules` says; one that cannot be asked is broken, and so refuses.
+    """Yield what each of a project's own `rules` says; one that fails is broken, and refuses.
 
     `taken`: names of the gate's rules, by which pictures and reasons find them.
     """

@@ -52,7 +52,8 @@ def _ask(rule: GateRule, evidence: Evidence, gate: Gate) -> list[Rule]:
             f"beside version {evidence.champion}" if evidence.champion else "without a champion"
         )
         raise AssertionError(
-            f"{name} raised {type(error).__name__} ({error}) {where} {beside}: the gate would refuse it"
+            f"{name} raised {type(error).__name__} ({error}) {where} {beside}: the gate would "
+            "refuse it"
         ) from error
     for answer in said:
         assert isinstance(answer, Rule), (

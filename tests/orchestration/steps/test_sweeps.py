@@ -42,13 +42,13 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
     monkeypatch.setattr("evergreen.training.xgboost.train", lambda *_, **__: model)
     told = lambda _, booster, *__: {"length": len(booster)}  # noqa: E731
     monkeypatch.setattr("evergreen.evaluation.evaluate.measure_seed", told)
-    notes, one = Notes(), make_job(tmp_path)
+    notes, job = Notes(), make_job(tmp_path)
     monkeypatch.setattr(Job, "seeds", property(lambda _: notes))
     limit = Semaphore(1)
     with disable_run_logger():
         fresh = sweeps.train.fn(
-            one,
-            Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots),
+            job,
+            Sweep(JUDGED, None, job.params, "rows", "cpu", PLAN.slots),
             "run",
             [None],
             1,
@@ -57,8 +57,8 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
             "train",
         )
         known = sweeps.train.fn(
-            one,
-            Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots),
+            job,
+            Sweep(JUDGED, None, job.params, "rows", "cpu", PLAN.slots),
             "run",
             [None],
             1,
@@ -68,7 +68,7 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
         )
     assert fresh == Seed(model, {"length": 5}, reused=False)
     assert notes.seeds == [
-        ("run", model, {"length": 5}, seed_fingerprint("rows", one.params, "cpu", 1), JUDGED)
+        ("run", model, {"length": 5}, seed_fingerprint("rows", job.params, "cpu", 1), JUDGED)
     ]
     assert (known.name, value(known)) == ("Skipped", Seed(model, {"length": 5}, reused=True))
     assert limit.acquire(blocking=False)
@@ -123,7 +123,7 @@ for broken, known in json.loads(sys.argv[1]):
     tried.clear(), failures.clear()
     try:
         trained, failed = sweep({seed: train.Trained(seed, b"old", 1, 0.1, {}) for seed in known})
-        ended = [[one.trained.seed, one.reused, one.metrics["length"]] for one in trained], failed
+        ended = [[seed.trained.seed, seed.reused, seed.metrics["length"]] for seed in trained], failed
     except Exception as error:
         ended = repr(error)
     found.append({"ended": ended, "tried": dict(tried), "failures": dict(failures)})

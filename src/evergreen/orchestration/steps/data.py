@@ -17,8 +17,8 @@ from evergreen.orchestration.steps.shown import create_markdown_artifact, create
 from evergreen.stores.dvc import run_stage, run_step
 
 
-@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
-      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def ingest(run: Run) -> Any:
     """Take new batches from the source into data/raw/."""
     from evergreen.ingest import batches
@@ -106,7 +106,7 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
 
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
 def prepare(run: Run) -> Any:
-    """Turn validated batches into features, split them by time, fit the encoder on training rows."""
+    """Turn validated batches into features, split by time, fit the encoder on training rows."""
     from evergreen.features.prepare import prepare as make
     from evergreen.features.prepare import stale
     from evergreen.ingest.manifest import Manifest
@@ -136,7 +136,10 @@ def prepare(run: Run) -> Any:
         parts = {"training, judged by cross-validation:": done.split.judged.batches}
     shown = ", ".join(f"{name} {span(batches)}" for name, batches in parts.items())
     if not done.split.newest_judges and not done.split.judged:
-        shown = f"{span(done.split.holdout.batches)}, split {'by chance' if done.split.holdout.shares else 'by time'}"
+        shown = (
+            f"{span(done.split.holdout.batches)}, split "
+            f"{'by chance' if done.split.holdout.shares else 'by time'}"
+        )
     get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
     lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
     lines += ["", "Rows left out on purpose:", ""] + [

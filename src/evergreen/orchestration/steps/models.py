@@ -23,14 +23,7 @@ from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered
 from evergreen.training.cross_validation import part_bytes
-from evergreen.training.sweep import (
-    LIVE,
-    Slots,
-    Spread,
-    share_cores,
-    sweep_fingerprint,
-    way_of,
-)
+from evergreen.training.sweep import LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
@@ -52,20 +45,21 @@ class Plan:
 
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
-    """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
+    """Return the training run's name in MLflow, the facts it carries, and its files' texts."""
     from evergreen.features.split import Split
 
     split = Split.of(job.project)
     roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
     parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
+    sweep = job.params.sweep
     facts = {
         "device": plan.device,
-        "seeds": job.params.sweep.seed_list(),
+        "seeds": sweep.seed_list(),
         "data": plan.data,
         "task": job.params.task,
+        "reason": reason,
     }
-    facts["reason"] = reason
-    name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
+    name = f"up to {split.holdout.batches[-1]}, {count(sweep.seeds, 'seed')}, {sweep.model}"
     texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
     return name, facts | parts, texts
 
@@ -163,7 +157,7 @@ def fit_linear(job: Job, tables: Tables) -> bytes:
 
 @task(name="evaluate", task_run_name="evaluate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def evaluate(run: Training) -> Evaluation:
-    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels."""
+    """Choose the model, judge it on the holdout, draw the pictures, look for wrong labels."""
     from evergreen.evaluation.baselines import predict_baselines
     from evergreen.evaluation.evaluate import evaluate as judge
     from evergreen.metrics.table import LIBRARY
@@ -180,7 +174,8 @@ def evaluate(run: Training) -> Evaluation:
     learner = job.params.train.learner
     how = job.params.evaluate, learner, job.params.metrics
     evaluation = judge(tables, chosen, [seed.metrics for seed in seeds], baselines, *how)
-    title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
+    rows = count(evaluation.rows, "row")
+    title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {rows}"
     parts = [part for joined in chosen.values() for part in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
@@ -215,7 +210,7 @@ def evaluate(run: Training) -> Evaluation:
 
 
 def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasReport:
-    """Return the report with what the model, which has not seen the holdout's labels, says of them."""
+    """Return the report with what the model, which has not seen these labels, says of them."""
     from polars import selectors
 
     from evergreen.evaluation.evaluate import MODEL
@@ -334,8 +329,8 @@ def refit(run: Training) -> Contender:
     )
 
 
-@task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
-      cache_policy=NO_CACHE)  # fmt: skip
+@task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2,
+      retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)  # fmt: skip
 def register(run: Training) -> Registered:
     """Put a model into the registry."""
     made, job = run.contender, run.job

@@ -1,4 +1,4 @@
-"""The tasks that watch the champion: what it is known by, each new batch beside that, and what follows."""
+"""The tasks that watch the champion: its reference, each new batch, and what follows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from evergreen.stores.registry import CHAMPION, PREVIOUS
 
 @dataclass(frozen=True)
 class Waiting:
-    """A batch to look at: labelled, in data/features, or scored without labels, in data/predictions."""
+    """A batch to look at: labelled (data/features), or scored, no labels (data/predictions)."""
 
     name: str
     stamp: str
@@ -46,7 +46,7 @@ class Waiting:
 
 
 def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
-    """Return the batches newer than all that the champion knows which it has not been watched on yet, oldest first."""
+    """Return the newer batches on which the champion was not watched yet, oldest first."""
     seen = {entry.batch: entry for entry in watched.journal.entries(watched.reference.version)}
     found = sorted(_offers(job, watched), key=lambda batch: (batch.end, natural(batch.name)))
     return [
@@ -87,7 +87,7 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
 
 @task(name="look", task_run_name="look at {batch.name}", timeout_seconds=3600, **ONCE)
 def look(job: Job, watched: Watched, batch: Waiting, *, last: bool) -> Decision:
-    """See a batch beside what the champion has learnt from, decide whether to retrain, and write both down."""
+    """Compare a batch with the champion's rows, decide on retraining, write both down."""
     version = watched.reference.version
     others = [facts for facts in read_facts(watched) if facts["batch"] != batch.name]
     why = tuple(read_held(Manifest(job.project.features)).get(batch.name, {}).values())
@@ -121,7 +121,10 @@ def look(job: Job, watched: Watched, batch: Waiting, *, last: bool) -> Decision:
 
 
 def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
-    """Return what it costs on the newest batch that the champion lacks those before it; None of any other batch."""
+    """Return what it costs on the newest batch that the champion lacks those before it.
+
+    None for any other batch.
+    """
     from evergreen.monitoring.staleness import find_staleness
     from evergreen.training.device import count_cores, pick_device
     from evergreen.training.tables import load_before_holdout
@@ -140,7 +143,7 @@ def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
 def _read(
     job: Job, watched: Watched, batch: Waiting
 ) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:
-    """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
+    """Return a batch's rows, the sketch of their features, and rows whose labels came later."""
     from evergreen.scoring.predictions import join_labels, read, read_sketch
 
     features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
@@ -253,7 +256,10 @@ def ask_for_first(job: Job) -> str:
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:
-    """Ask, by an event, for the newest retraining that was decided upon and not made; one lost before is sent again."""
+    """Ask, by an event, for the newest retraining that was decided upon and not made.
+
+    An event that was lost is sent again.
+    """
     open_entries = watched.journal.asked()
     for entry in open_entries[-1:]:
         payload = {

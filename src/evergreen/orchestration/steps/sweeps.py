@@ -1,4 +1,4 @@
-"""The tasks that train: a sweep over seeds, once to find the rounds, once to be judged, once to go live."""
+"""The tasks that train: sweeps over seeds, to find the rounds, to be judged, to go live."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Search:
 
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
 def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
-    """Bin the rows of each part once for all seeds, and recall the seeds that an earlier run trained."""
+    """Bin the rows of each part once for all seeds; load seeds that an earlier run trained."""
     parts = {role: len(getattr(sweep.tables, role)) for role in NAMES}
     if sweep.role == JUDGED:
         job.runs.log_data(run_id, data_versions(job.project), parts)
@@ -114,8 +114,8 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     return binned, recalled
 
 
-@task(name="train", task_run_name="{title} seed {seed}", retries=1, retry_condition_fn=not_a_mistake,
-      cache_policy=NO_CACHE)  # fmt: skip
+@task(name="train", task_run_name="{title} seed {seed}", retries=1,
+      retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)  # fmt: skip
 def train(
     job: Job,
     sweep: Sweep,
@@ -146,7 +146,7 @@ def train(
 
 
 def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int]]:
-    """Train the seeds side by side, a task each; return those with a model, and the seeds that failed.
+    """Train the seeds side by side; return those with a model, and the seeds that failed.
 
     A seed that fails is reported and the rest goes on; what would fail every seed (a full disk,
     say) stops the sweep.
@@ -180,7 +180,10 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
 
 
 def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | None:
-    """Find by early stopping on some seeds how often to boost; None where every seed is stopped early by itself."""
+    """Find how often to boost by early stopping on some seeds.
+
+    None where every seed is stopped early by itself.
+    """
     from evergreen.training.tables import load_stopping
 
     if job.params.train.refit == "none":
