@@ -1,4 +1,4 @@
-"""What is stored says its format; what a newer library stored is refused in one sentence, whatever it is."""
+"""Formats: what is stored says its format; a newer library's is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ SAYS = (
     "update the library with `evergreen update`, then `make setup`"
 )
 LINEAR = {
-    "task": "binary", "classes": 2, "names": ["x"], "intercept": [0.5], "present": [0, 1], "levels": {},
-    "numbers": {"0": {"fill": 0.0, "mean": 0.0, "scale": 1.0, "weight": [0.1]}},
+    "task": "binary", "classes": 2, "names": ["x"], "intercept": [0.5], "present": [0, 1],
+    "levels": {}, "numbers": {"0": {"fill": 0.0, "mean": 0.0, "scale": 1.0, "weight": [0.1]}},
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Recipes: what is done again follows the numbers, the user's files and nothing else of the library."""
+"""Recipes: what is done again depends on the numbers and the user's files, nothing else."""
 
 from __future__ import annotations
 
@@ -165,7 +165,8 @@ def dvc(project: Project, *words: str) -> str:
     """What `dvc` by itself prints."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *words],
-        cwd=project.root, env=environment(project.root), capture_output=True, text=True, check=False,
+        cwd=project.root, env=environment(project.root), capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

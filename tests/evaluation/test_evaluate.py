@@ -1,4 +1,4 @@
-"""Evaluate: the model beside its baselines on rows neither has seen, or an error where these say nothing."""
+"""Evaluate: the model beside its baselines on unseen rows, or an error where these say nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEW = Evaluate(resamples=100, confidence=0.9)
 
 @pytest.fixture(scope="module")
 def judge(make_tables, trained):
-    """Judge the model of the `chosen` seeds; returns the evaluation and the metrics of each seed."""
+    """Judge the model of the `chosen` seeds; return the evaluation and the metrics of each seed."""
 
     @cache
     def run(task, seeds=(0, 1, 2), chosen=(1,), without=None):

@@ -138,7 +138,7 @@ def test_a_class_missing_in_the_holdout():
 
 
 def count_rows(rows, resamples, seed=0):
-    """How often each row counts in each resample, shape (rows, resamples): the sums of forms that take one row each."""
+    """How often each row counts in each resample, shape (rows, resamples), by forms of one row."""
     each = [Form(column[:, None], lambda sums: sums[:, 0]) for column in np.eye(rows)]
     return resample(each, rows, resamples=resamples, seed=seed)
 

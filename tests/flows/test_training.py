@@ -1,4 +1,4 @@
-"""Training: what the flow may be asked for is what params.yaml and the command line allow, and no more."""
+"""Training: the flow takes the parameters that params.yaml and the command line allow, no more."""
 
 from __future__ import annotations
 

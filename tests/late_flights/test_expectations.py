@@ -1,4 +1,4 @@
-"""What is expected of the reference data: of columns that exist, and of the month a batch is called after."""
+"""The expectations of the reference data: their columns exist, their month is the batch's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("column", "column_A", "column_B")
 
 @pytest.fixture(scope="module")
 def module() -> Any:
-    """Import it late: Great Expectations takes seconds, and what it imports itself is deprecated."""
+    """Import it late: Great Expectations takes seconds, and itself imports what is deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module("late_flights.expectations")
@@ -60,8 +60,10 @@ def test_every_column_has_an_expectation(module: Any) -> None:
 
 
 def test_no_two_say_the_same(module: Any) -> None:
-    said = [(type(expectation).__name__, str(sorted(expectation.configuration.kwargs.items(), key=str))) for expectation in
-            module.expectations("2013-01")]  # fmt: skip
+    said = [
+        (type(expectation).__name__, str(sorted(expectation.configuration.kwargs.items(), key=str)))
+        for expectation in module.expectations("2013-01")
+    ]
     assert len(said) == len(set(said))
 
 

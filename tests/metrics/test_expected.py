@@ -1,4 +1,4 @@
-"""Expected: what is said of labels that nobody knows is the mean over labels drawn by these probabilities."""
+"""Expected: what is said of unknown labels is the mean over labels drawn by the probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Performance: real metrics, estimates without labels against the truth, what these are blind to, and trust in them."""
+"""Performance: real metrics, estimates against the truth, their blind spots, and trust in them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
     "days", [5, *(pytest.param(days, marks=pytest.mark.long) for days in (7, 19))]
 )
 def test_the_interval_of_few_days_holds_the_truth(days):
-    """The Brier score over all days that might have been, of which a batch of a week shows seven."""
+    """The Brier score over all days that might have been; a batch of a week shows seven."""
     rng = np.random.default_rng(days)
 
     def live(count, rows):
@@ -185,7 +185,7 @@ def test_regression_is_not_estimated():
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [(0.1, 0.3, 0.3, 0.8, 0.6, 0.2), (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)])
 def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
-    """By hand: every set of labels of six rows, weighted by its probability; for ratios as ratio of means."""
+    """By hand: each set of labels of six rows, weighted by probability; ratios of means."""
     from itertools import product
 
     from evergreen.monitoring.performance import _expect

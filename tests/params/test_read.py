@@ -39,7 +39,7 @@ def test_file_of_the_project_is_valid() -> None:
 
 
 def test_what_the_file_of_the_project_writes_is_the_default() -> None:
-    """So that nobody has to know both; what a new project is asked differs, and what names the example."""
+    """So that nobody has to know both; what a new project is asked, and the example's, differ."""
     given, defaults = (params.model_dump() for params in (load(ROOT / "params.yaml"), Params()))
     for about_it in ("task", "source", "tracking"):
         given.pop(about_it), defaults.pop(about_it)

@@ -1,4 +1,4 @@
-"""Decide: every rule of the gate with a case that meets it and one that breaks it, at each edge, and by name."""
+"""Decide: every rule of the gate, with cases that meet it and break it, at each edge."""
 
 from __future__ import annotations
 
@@ -441,7 +441,8 @@ def test_margins_of_errors_do_not_depend_on_the_unit_of_the_label(scale):
             lead("rmse", share), low=1e-9 if share > 0 else -1.0, high=-1e-9 if share < 0 else 1.0
         )
         fall = scaled(replace(lead("rmse", 2 * share), high=-1e-9 if share < 0 else 1.0))
-        found = evidence("regression", whole={"rmse": scaled(difference)}, models=scaled(difference), slices={"place=ash": fall},
+        found = evidence("regression", whole={"rmse": scaled(difference)},
+                         models=scaled(difference), slices={"place=ash": fall},
                          baselines={"linear": scaled(lead("rmse"))})  # fmt: skip
         assert broken(decide(found, DEFAULT)) == gone
 
@@ -534,7 +535,7 @@ def test_values_are_frozen():
     ],
 )
 def test_a_refresh_is_to_be_no_worse_and_a_change_better(refresh, value, low, action):
-    """A change by the noise of rows and seeds; a refresh, whose seeds are the champion's, by that of rows."""
+    """A change is judged by the noise of rows and seeds, a refresh (same seeds) by that of rows."""
     narrow, wide = (
         lead("roc_auc", value, low=low, high=value + 0.01),
         lead("roc_auc", value, low=-1.0, high=1.0),

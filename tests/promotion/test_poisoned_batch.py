@@ -1,4 +1,4 @@
-"""A newest batch that is poisoned: the model that goes live has learnt from it, the judged one has not."""
+"""A newest batch that is poisoned: the live model has learnt from it, the judged one has not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A farm: made-up batches, definitions of them in many ways, and projects whose batches are validated."""
+"""A farm: made-up batches, many datasets of them, and projects whose batches are validated."""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ from evergreen.project import Project
 
 FARM = Dataset(
     columns={
-        "id": pl.Int64(), "at": pl.Datetime("us"), "year": pl.Int32(), "weight": pl.Float64(), "breed": pl.String(),
-        "old": pl.Boolean(), "fate": pl.Float64(), "sold": pl.Boolean(),
+        "id": pl.Int64(), "at": pl.Datetime("us"), "year": pl.Int32(), "weight": pl.Float64(),
+        "breed": pl.String(), "old": pl.Boolean(), "fate": pl.Float64(), "sold": pl.Boolean(),
     },
     key=("id",), time="at", label=pl.col("fate") > 0.5, known_later=("fate", "sold"),
-    left_out={"sold before": pl.col("sold"), "no breed, no use": pl.col("breed").is_null() & (pl.col("weight") < -1)},
+    left_out={"sold before": pl.col("sold"),
+              "no breed, no use": pl.col("breed").is_null() & (pl.col("weight") < -1)},
     features={"weight": pl.col("weight"), "breed": pl.col("breed"), "old": pl.col("old"),
               "hour": pl.col("at").dt.hour(), "ratio": pl.col("weight") / pl.col("year")},
     slices={"breed": pl.col("breed")}, groups={"old": pl.col("old")},
 )  # fmt: skip
 LABELS = {
     "binary": FARM.label,
-    "multiclass": pl.when(pl.col("fate") > 1).then(pl.lit("high")).when(pl.col("fate") > -0.5).then(pl.lit("middle"))
+    "multiclass": pl.when(pl.col("fate") > 1).then(pl.lit("high"))
+    .when(pl.col("fate") > -0.5).then(pl.lit("middle"))
     .when(pl.col("fate") <= -0.5).then(pl.lit("low")),
     "regression": pl.col("fate"),
 }  # fmt: skip
 
 
 def herd(at: int, rows: int = 240) -> pl.DataFrame:
-    """A month of made-up rows, with missing values, rare and new levels, and labels that are not known."""
+    """A month of made-up rows: missing values, rare and new levels, unknown labels."""
     draw = np.random.default_rng(at)
     weight, number = draw.normal(size=rows), np.arange(rows)
     breed = draw.choice(
@@ -53,9 +55,11 @@ def herd(at: int, rows: int = 240) -> pl.DataFrame:
             "year": 2000 + 10 * at + number // 30,
             "weight": [None if row % 11 == 0 else float("inf") if row % 97 == 0 else value
                        for row, value in zip(number.tolist(), weight.tolist(), strict=True)],
-            "breed": [None if row % 13 == 0 else value for row, value in zip(number.tolist(), breed.tolist(), strict=True)],
+            "breed": [None if row % 13 == 0 else value
+                      for row, value in zip(number.tolist(), breed.tolist(), strict=True)],
             "old": draw.random(rows) < 0.4,
-            "fate": [None if row % 17 == 0 else value for row, value in zip(number.tolist(), fate.tolist(), strict=True)],
+            "fate": [None if row % 17 == 0 else value
+                     for row, value in zip(number.tolist(), fate.tolist(), strict=True)],
             "sold": number % 19 == 0,
         },
         schema=FARM.columns,

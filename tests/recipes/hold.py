@@ -31,7 +31,8 @@ def world(at: int, rows: int = 1500, **odd: Any) -> pl.DataFrame:
             "distance": distance,
             "height": [None if odd.get("missing", False) and row % 2 else value
                        for row, value in enumerate(draw.normal(size=rows).tolist())],
-            "place": np.where(odd.get("fixed", False), "ash", draw.choice(["ash", "bay", odd.get("new", "cove")], rows)),
+            "place": np.where(odd.get("fixed", False), "ash",
+                              draw.choice(["ash", "bay", odd.get("new", "cove")], rows)),
             "label": np.where(label ^ odd.get("flipped", False), "yes", "no"),
         }
     )  # fmt: skip
@@ -44,8 +45,9 @@ MILES, FIXED, FLIPPED = {"scale": 1.609}, {"fixed": True}, {"flipped": True}
 def histories() -> dict[str, tuple[list[pl.DataFrame], dict[str, Any], int]]:
     """Batches one after the other, parameters, and days of each batch."""
     usual = [world(at) for at in range(4)]
-    odd = {"another unit": MILES, "a column stuck": FIXED, "labels turned": FLIPPED, "values missing": {"missing": True},
-           "a new level": {"new": "dell"}, "a code for missing": {"every": 20, "value": -999.0}}  # fmt: skip
+    odd = {"another unit": MILES, "a column stuck": FIXED, "labels turned": FLIPPED,
+           "values missing": {"missing": True}, "a new level": {"new": "dell"},
+           "a code for missing": {"every": 20, "value": -999.0}}  # fmt: skip
     found: dict[str, tuple[list[pl.DataFrame], dict[str, Any], int]] = {
         name: ([*usual, world(4, **how), world(5)], {}, 30) for name, how in odd.items()
     }

@@ -139,7 +139,7 @@ def a_pick(task: str) -> Any:
 
 
 def a_refit(task: str) -> Any:
-    """Return the model that goes live beside the judged one; what the newest batch teaches; and who comes back."""
+    """Return the refit beside the judged model, the newest batch's influence, and the rollback."""
     first, other = candidate(task, 1.0, "1"), candidate(task, 0.9, "2")
     holdout, earlier = people(task, 400, 9), people(task, 400, 10, "2013-02-01")
     said, params = first.model.predict_rows(holdout), params_of(task=task)
@@ -173,16 +173,16 @@ def leaking(task: str) -> Iterator[tuple[str, Tables, dict[str, Any]]]:
     y = draw.normal(size=total) if task == "regression" else y
     honest = y + 2 * draw.normal(size=(2, total))
     columns = {
-        "nothing": draw.normal(size=total), "the label": 3 * y + 1, "nearly": y + 0.02 * draw.normal(size=total),
-        "strong": y + 0.25 * draw.normal(size=total), "missing for some": np.where(y > 0.9, np.nan, draw.normal(size=total)),
+        "nothing": draw.normal(size=total), "the label": 3 * y + 1,
+        "nearly": y + 0.02 * draw.normal(size=total), "strong": y + 0.25 * draw.normal(size=total),
+        "missing for some": np.where(y > 0.9, np.nan, draw.normal(size=total)),
     }  # fmt: skip
 
     def tables_of(x: Any, labels: Any, keys: Any) -> Tables:
         cuts = [700, 950]
-        parts = [
-            Table(*part) for part in zip(np.split(x.astype(np.float32), cuts), np.split(labels.astype(np.float32), cuts),
-                                       np.split(keys, cuts), strict=True)
-        ]  # fmt: skip
+        columns = x.astype(np.float32), labels.astype(np.float32), keys
+        split = [np.split(column, cuts) for column in columns]
+        parts = [Table(*part) for part in zip(*split, strict=True)]
         return Tables(task, ("helpful", "noise", "suspect"), (), CLASSES[task], *parts)
 
     keys = np.arange(total, dtype=np.uint64)
@@ -295,7 +295,8 @@ def kept() -> Any:
 
 
 WORKS: dict[str, Callable[[str], Any]] = {
-    "gate": gate_cases, "pick": a_pick, "refit": a_refit, "leaks": leaks_of, "label noise": noisy, "metrics": measured,
+    "gate": gate_cases, "pick": a_pick, "refit": a_refit, "leaks": leaks_of, "label noise": noisy,
+    "metrics": measured,
 }  # fmt: skip
 CASES: dict[str, Callable[[], Any]] = {
     **{f"{task}: {name}": partial(work, task) for task in TASKS for name, work in WORKS.items()},

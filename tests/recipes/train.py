@@ -51,7 +51,7 @@ LOADERS: dict[str, Callable[[Project], Tables]] = {
 
 @contextmanager
 def noted() -> Iterator[list[Any]]:
-    """Note what XGBoost is asked for: its own releases differ in what they make of it, by more than any rounding."""
+    """Note what XGBoost is called with: its releases' results differ by more than rounding."""
     import xgboost as xgb
 
     asked: list[Any] = []

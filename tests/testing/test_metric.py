@@ -35,8 +35,10 @@ def changing(y: Any, p: Any) -> Any:
 BROKEN = {
     "the wrong direction": (cost(lower_is_better=False), "turn lower_is_better round"),
     "beyond its bounds": (cost(high=0.1), "beyond its low and high"),
-    "one value for all rows": (cost(losses=lambda y, p: distances(y, p).mean()[None]), "a value|match|same size|dimension"),
-    "its value is another": (cost(value=lambda y, p: 7.0), "its form with equal weights gives another value|form"),
+    "one value for all rows": (cost(losses=lambda y, p: distances(y, p).mean()[None]),
+                               "a value|match|same size|dimension"),
+    "its value is another": (cost(value=lambda y, p: 7.0),
+                             "its form with equal weights gives another value|form"),
     "a sum, not a mean": (cost(of=lambda s: s[:, 0]), "with each row twice"),
     "not a number": (cost(losses=lambda y, p: distances(y, p) * np.nan), "it is nan"),
     "the order of rows counts": (

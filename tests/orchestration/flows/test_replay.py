@@ -1,4 +1,4 @@
-"""The flow `replay`: what it may be asked for, and a whole replay of real flights as a person starts it."""
+"""The flow `replay`: its parameters, and a whole replay of real flights."""
 
 from __future__ import annotations
 

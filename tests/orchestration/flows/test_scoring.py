@@ -1,4 +1,4 @@
-"""Scoring: the flow takes a file and a name, needs a champion, and minds no training that is under way."""
+"""Scoring: the flow takes a file and a name, needs a champion, and no lock of a training."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_only_what_trying_again_can_mend_is_tried_again(state: Any, again: bool)
 
 
 def test_no_task_is_cached_by_prefect_or_repeats_a_mistake() -> None:
-    """DVC and the fingerprints say what is there already; a second authority would contradict them."""
+    """DVC and the fingerprints say what is there; Prefect's cache would contradict them."""
     steps = {
         "ingest",
         "validate",

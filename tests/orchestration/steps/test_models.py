@@ -1,4 +1,4 @@
-"""The tasks that make a model: what a run is about, and a sweep that loses a seed but not the others."""
+"""The tasks that make a model: what a run is about, and a sweep that loses only one seed."""
 
 from __future__ import annotations
 

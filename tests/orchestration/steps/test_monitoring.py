@@ -1,4 +1,4 @@
-"""The tasks that watch: which batches wait, who is brought back, and what is asked for until it is made."""
+"""The tasks that watch: which batches wait, who is restored, what is asked for until it is made."""
 
 from __future__ import annotations
 

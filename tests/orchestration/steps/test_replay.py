@@ -1,4 +1,4 @@
-"""The tasks of a replay: each batch is told of, and what came of it is drawn, written down and recorded."""
+"""The tasks of a replay: each batch is told of; results are drawn, written down and recorded."""
 
 from __future__ import annotations
 
@@ -105,9 +105,13 @@ def test_batches_arrive_in_order_and_progress_is_shown(
 
 @pytest.mark.parametrize(("ages", "more"), [((), set()), (AGES, {"staleness.png"})])
 def test_what_came_of_it_is_drawn_written_and_recorded(
-    ages: tuple[Aged, ...], more: set[str], running: Any, said: list[str], open_tracker: Callable[..., Tracker],
+    ages: tuple[Aged, ...],
+    more: set[str],
+    running: Any,
+    said: list[str],
+    open_tracker: Callable[..., Tracker],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     tables: list[Any] = []
     monkeypatch.setattr(tasks, "create_table_artifact", lambda table, **_: tables.append(table))
     tracker = open_tracker()

@@ -109,10 +109,12 @@ evaluate.measure_seed = lambda tables, booster, *_: {"length": float(len(booster
 def sweep(known):
     console.install()
     recorder = SimpleNamespace(
-        record=lambda *_: None, record_failure=lambda run_id, seed, said, role: failures.update({seed: said})
+        record=lambda *_: None,
+        record_failure=lambda run_id, seed, said, role: failures.update({seed: said}),
     )
     jobs.Job.seeds = property(lambda _: recorder)
-    job, sweep = jobs.Job(project, params, None), sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
+    job = jobs.Job(project, params, None)
+    sweep = sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
     sweeps.matrix = lambda *_: ([None], known)
     return sweeps.run_sweep(job, sweep, "run")
 
@@ -123,7 +125,8 @@ for broken, known in json.loads(sys.argv[1]):
     tried.clear(), failures.clear()
     try:
         trained, failed = sweep({seed: train.Trained(seed, b"old", 1, 0.1, {}) for seed in known})
-        ended = [[seed.trained.seed, seed.reused, seed.metrics["length"]] for seed in trained], failed
+        rows = [[seed.trained.seed, seed.reused, seed.metrics["length"]] for seed in trained]
+        ended = rows, failed
     except Exception as error:
         ended = repr(error)
     found.append({"ended": ended, "tried": dict(tried), "failures": dict(failures)})
