@@ -51,7 +51,7 @@ def test_what_cannot_be_a_metric_is_refused(given: dict[str, Any], told: str) ->
 
 
 @pytest.mark.parametrize(
-    ("one", "unit"),
+    ("metric", "unit"),
     [
         (LIBRARY["roc_auc"], 1.0),
         (LIBRARY["r2"], 1.0),
