@@ -21,7 +21,7 @@ from late_flights.dataset import dataset
 
 FAULTS: dict[str, pl.Expr | None] = {
     "none": None,
-    "labels turned round": pl.when(pl.col(LABEL) == "true")
+    "labels inverted": pl.when(pl.col(LABEL) == "true")
     .then(pl.lit("false"))
     .otherwise(pl.lit("true"))
     .alias(LABEL),

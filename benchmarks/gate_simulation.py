@@ -87,7 +87,7 @@ class Found:
     """What came of one challenger.
 
     `cost`: true AUC lost by what goes live. `held`: an interval held the truth. `lives`: of what
-    goes live and costs more than `HARM`, for how many batches until the champion before is back.
+    goes live and costs more than `HARM`, for how many batches until the previous champion returns.
     """
 
     what: str
@@ -179,8 +179,8 @@ def show(done: Sequence[Found]) -> None:
             if lives
         ]
         print(
-            f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after "
-            "1, 2, 3 batches:",
+            f"{len(lives)} pass that cost more than {bound:g}; the previous champion is restored "
+            "after 1, 2, 3 batches:",
             *shares,
         )
     print(
@@ -351,13 +351,13 @@ TURNED = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("ye
 
 
 def turn_labels(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
-    """Labels turned round, wherever it falls."""
+    """Invert labels anywhere."""
     wrong = pl.Series(draw.permutation(rows.height) < share * rows.height)
     return rows.with_columns(pl.when(wrong).then(TURNED).otherwise(LABEL).alias(LABEL))
 
 
 def turn_corner(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
-    """Labels turned round where a feature is largest, so that the wrong can be learnt."""
+    """Invert labels where a feature is largest, so that the wrong can be learnt."""
     wrong = pl.col("first") >= rows["first"].quantile(1 - share)
     return rows.with_columns(pl.when(wrong).then(TURNED).otherwise(LABEL).alias(LABEL))
 
@@ -380,8 +380,8 @@ def repeat(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.Da
 
 
 POISON = {
-    "labels turned": turn_labels,
-    "corner turned": turn_corner,
+    "labels inverted": turn_labels,
+    "corner inverted": turn_corner,
     "shifted": shift,
     "repeated": repeat,
 }

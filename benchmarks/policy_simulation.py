@@ -2,11 +2,11 @@
 
 `python -m benchmarks.policy_simulation` prints two tables. Batches of five columns with a label and
 the champion's prediction go through the functions that monitoring uses: sketch, drift of every
-column and of all together, performance by labels, the scout that says what staleness costs, the
-default policy. Without drift a retraining is a false alarm. With it, what counts is after how many
+column and of all together, performance by labels, the fresh model that says what staleness costs,
+the default policy. Without drift a retraining is a false alarm. With it, what counts is after how many
 batches the first one is asked for. Days of the data move on, the champion is never too old, and no
-brake holds anything back: these have no part in the question. Champion and scout learn from at most
-20,000 rows of a batch: from more, chance would tell them less apart.
+brake holds anything back: these have no part in the question. Champion and fresh model learn from at
+most 20,000 rows of a batch: from more, chance would tell them less apart.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
 def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[tuple[str, str]]:
     """Return for each batch which rules asked for a retraining; "" where none did.
 
-    Without the scout, and with it. With `stop`, until it is asked for without.
+    Without the fresh model, and with it. With `stop`, until it is asked for without.
     """
     # Drawn twice: a million rows of each batch are not kept
     world, again = World(rows, seed), World(rows, seed)
@@ -206,7 +206,7 @@ def main(*sizes: str) -> None:
                 pair for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for pair in part
             ]
             for name, way in zip(
-                ("without the scout", "with it"), zip(*asked, strict=True), strict=True
+                ("without the fresh model", "with it"), zip(*asked, strict=True), strict=True
             ):
                 why = "; ".join(
                     f"{rules}: {count}" for rules, count in Counter(filter(None, way)).items()
@@ -216,8 +216,8 @@ def main(*sizes: str) -> None:
                     flush=True,
                 )
         print(
-            "\nbatches of 10,000 rows until a retraining is asked for, without the scout and with "
-            f"it: {RUNS} runs"
+            "\nbatches of 10,000 rows until a retraining is asked for, without the fresh "
+            f"model and with it: {RUNS} runs"
         )
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))

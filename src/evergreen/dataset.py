@@ -75,7 +75,7 @@ class Dataset:
 
     @property
     def known_in_time(self) -> tuple[str, ...]:
-        """The columns that are known when a prediction is asked for."""
+        """The columns that are known at prediction time."""
         return tuple(name for name in self.columns if name not in self.known_later)
 
     def _check_names(self, what: str, names: Sequence[str]) -> None:
@@ -99,7 +99,7 @@ class Dataset:
             raise InputError(
                 f"dataset.py: no feature can be called {name!r}: {label!r}, {time!r} and what "
                 f"begins with {key!r}, {', '.join(map(repr, starts))} or {last!r} are other "
-                "columns of a features file; call it otherwise"
+                "columns of a features file: rename it"
             )
         if later := sorted(set(expression.meta.root_names()) & set(self.known_later)):
             raise InputError(

@@ -97,7 +97,8 @@ class Extensions:
             _check_functions(point, getattr(self, point))
         if taken := [name_of(report) for report in self.reports if name_of(report) in WRITTEN]:
             raise InputError(
-                f"extensions.py: reports holds {taken[0]!r}, which the library writes: rename yours"
+                f"extensions.py: reports holds {taken[0]!r}, which the library writes itself: "
+                "rename yours"
             )
 
     @property

@@ -49,5 +49,5 @@ def check(number: Any, where: object) -> None:
     if number < OLDEST:
         raise InputError(
             f"{where}: written by an older evergreen (format {number}, this one reads from "
-            f"{OLDEST} on): go to a library between the two first, with `evergreen update REF`"
+            f"{OLDEST} on): update to a release between the two first, with `evergreen update REF`"
         )

@@ -56,7 +56,7 @@ def read_answers(root: Path) -> dict[str, Any]:
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(
-            f"{ANSWERS} is damaged ({error}): bring it back with `git checkout {ANSWERS}`"
+            f"{ANSWERS} is damaged ({error}): restore it with `git checkout {ANSWERS}`"
         ) from None
     for key, what in (
         ("_template", "where the template is"),

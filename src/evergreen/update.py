@@ -49,7 +49,7 @@ def update(
     check_clean(root)
     if unknown := [key for key in answers or {} if key not in known or key.startswith("_")]:
         asked = ", ".join(key for key in known if not key.startswith("_"))
-        raise InputError(f"{unknown[0]!r} is no question of the template: there are {asked}")
+        raise InputError(f"{unknown[0]!r} is not asked by the template, which asks for {asked}")
     with tempfile.TemporaryDirectory() as folder:
         template = clone(str(known["_template"]), Path(folder, "template"))
         was = find_commit(template, str(known["_commit"]))

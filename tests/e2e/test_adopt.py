@@ -136,7 +136,7 @@ ADOPTED: dict[
             "key: 'patient_id'",
             "'contact' holds e-mail addresses",
             "'ward' holds no value",
-            "'treated' tells the label nearly by itself",
+            "'treated' predicts the label nearly by itself",
         ),
         ("contact", "patient_id", "ward", "treated", "label", "key_x", "event_time", "x [1]"),
     ),

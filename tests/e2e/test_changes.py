@@ -63,7 +63,7 @@ class Change:
 
 FILE = "src/late_flights/dataset.py"
 OTHER = r'version 1.*: it predicts col\("use"\) \(regression\), and label is'
-ASKS = {"run": (0, "decide +ask\n(.|\n)*only a person can say"), "status": (0, "it predicts col")}
+ASKS = {"run": (0, "decide +ask\n(.|\n)*a person has to decide"), "status": (0, "it predicts col")}
 JUDGED = {"run": (0, "decide +(refuse|promote)\n(.|\n)*(better|worse).* against ")}
 LABEL = 'label=pl.col("use")'
 CHANGES = {

@@ -136,4 +136,4 @@ def test_all_that_is_added_reaches_every_command(
     for command, code, said in drive(project.root, prefect_server, forks, "monitor", "run"):
         assert (code, "Traceback" in said) == (1, False), f"{command}: {said}"
         assert "there is no metric 'cost' for task regression" in said
-        assert "bring it back into extensions.py" in said
+        assert "restore it in extensions.py" in said

@@ -163,7 +163,7 @@ def test_a_leak_stops_the_run_and_names_the_column(
         cli(project, "run"),
         "'waited'",
         "'flown'",
-        "together tell the label nearly exactly",
+        "together predict the label nearly exactly",
         "nothing was trained",
     )
     assert registry(project).aliases() == {}

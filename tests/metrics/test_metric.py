@@ -89,7 +89,7 @@ def test_the_metric_that_decides(name: str | None, expected: str) -> None:
     [
         ("accuracy", "there is no metric 'accuracy' for task binary: there are roc_auc, "),
         ("brrier", "there is no metric 'brrier' for task binary: did you mean 'brier'? there are"),
-        ("cost", "if it was one of your own, bring it back into extensions.py"),
+        ("cost", "if it was one of your own, restore it in extensions.py"),
     ],
 )
 def test_a_metric_that_is_not_there_is_an_error(name: str, told: str) -> None:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 def draw(task: str, rows: int, seed: int, shift: float = 0.0, turn: float = 0.0) -> tuple[Any, Any]:
     """Labels, and the predictions of a model that is too sure of itself.
 
-    `shift` moves the inputs; `turn` is how much of what they mean is turned round (concept drift),
+    `shift` moves the inputs; `turn` is how much of what they mean is inverted (concept drift),
     0 to 1.
     """
     rng = np.random.default_rng([seed, rows])

@@ -612,7 +612,7 @@ def test_what_is_the_champion_itself_does_not_replace_it():
     assert decide(evidence(refit=refit, refresh=True), DEFAULT).action == PROMOTE
     decision = decide(evidence(refit=replace(refit, same=True), refresh=True), DEFAULT)
     assert broken(decision) == {"refit, new"}
-    assert "nothing new to learn from" in decision.reasons[0]
+    assert "there is no new data" in decision.reasons[0]
 
 
 def test_a_model_without_luck_needs_no_second_seed():

@@ -246,7 +246,7 @@ def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_p
     tables = prepared(tmp_path / "unnamed", replace(dataset, known_later=(), **changes), task)
     # Strong, but no more than an honest feature may be: a person is asked
     notes = check_leaks(tables, Leaks())
-    assert "LOOK AT THIS FIRST: feature 'waited' alone tells the label" in notes[0]
+    assert "LOOK AT THIS FIRST: feature 'waited' alone predicts the label" in notes[0]
     # The others stay, and none of them comes near
     honest = replace(tables, features=tables.features[:-1])
     assert check_leaks(honest, Leaks(max_single_score=0.75)) == ()

@@ -210,8 +210,7 @@ def _check_task(target: Column, task: Task, *, whole: bool) -> None:
     if task == "multiclass" and levels > min(100.0, len(known) / 10):
         raise InputError(
             f"--target {name!r} has {levels:,} different values in {len(known):,} rows, too many "
-            "for classes: group them "
-            "in the source, or choose another column"
+            "for classes: group them in the source, or choose another column"
         )
     if task == "multiclass" and target.is_number and not whole:
         raise InputError(

@@ -46,8 +46,8 @@ class HeldOut:
         """
         if absent := int((~np.isin(keys, self.keys)).sum()):
             raise InputError(
-                f"{absent:,} of {len(keys):,} rows that it has learnt from are not among those "
-                "that it was judged by: wait for a newer batch, or bring an earlier champion back "
+                f"{absent:,} of {len(keys):,} rows that the model was trained on were never "
+                "used to judge it: wait for a newer batch, or restore an earlier champion "
                 "(`evergreen rollback`)"
             )
         return np.searchsorted(self.keys, keys)

@@ -79,9 +79,7 @@ class Metric:
         if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise InputError(f"{said}: its name must be letters, digits and _, such as 'cost'")
         if self.name in TAKEN:
-            raise InputError(
-                f"{said}: a run records something else by that name; call it otherwise"
-            )
+            raise InputError(f"{said}: a run records something else by that name: rename it")
         if isinstance(self.tasks, str) or not self.tasks:
             raise InputError(f"{said}: tasks must be a tuple, such as ('binary',): mind the comma")
         if unknown := [task for task in self.tasks if task not in TASKS]:
@@ -163,7 +161,7 @@ class Metrics:
         taken = [metric.name for metric in self.known]
         for metric in more:
             if metric.name in taken:
-                raise InputError(f"there is a metric {metric.name!r} already: call yours otherwise")
+                raise InputError(f"there is a metric {metric.name!r} already: rename yours")
             taken.append(metric.name)
         return Metrics((*self.known, *more))
 
@@ -177,7 +175,7 @@ class Metrics:
             return name or names[0]
         raise InputError(
             f"gate.metric: {_unknown('metric', name, names, f' for task {task}')}; if it was one "
-            "of your own, bring it back into extensions.py"
+            "of your own, restore it in extensions.py"
         )
 
     def loss(self, task: str) -> str:

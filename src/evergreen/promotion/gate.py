@@ -231,10 +231,7 @@ def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
     that.
     """
     if refit.same:
-        says = (
-            "what would go live is the champion itself, bit for bit: there is nothing new to learn "
-            "from"
-        )
+        says = "what would go live is the champion itself, bit for bit: there is no new data"
         yield Rule("refit, new", met=False, says=says)
     for where, lead, slack in (
         ("earlier rows", refit.earlier, refit.slack),
@@ -268,12 +265,10 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
     if evidence.changed:
         why = "; ".join(evidence.changed)
         says = (
-            f"not compared with the champion, version {evidence.champion}: {why}; only a person "
-            "can say that it is to "
+            f"not compared with the champion, version {evidence.champion}: {why}; a person has to "
+            "decide (`evergreen promote --approve`)"
         )
-        return Rule(
-            "better", met=not evidence.faults, says=says + "go (`evergreen promote --approve`)"
-        )
+        return Rule("better", met=not evidence.faults, says=says)
     if not lead and evidence.champion:
         return Rule(
             "better",

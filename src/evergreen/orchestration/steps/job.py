@@ -225,7 +225,7 @@ def note_shown(job: Job, run_id: str) -> None:
 
 
 def show_again(job: Job, run_id: str) -> None:
-    """Bring the pages and pictures of an earlier run back into reports/."""
+    """Restore the pages and pictures of an earlier run in reports/."""
     shown = job.project.reports / SHOWN
     if not shown.exists() or shown.read_text(encoding="utf-8") != run_id:
         job.artifacts.fetch_files(run_id, job.project.reports)

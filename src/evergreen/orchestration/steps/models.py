@@ -140,7 +140,7 @@ def load(job: Job) -> tuple[Tables, tuple[str, ...]]:
     tables = load_tables(job.project)
     check_holdout(tables)
     if not len(tables.validation):
-        raise InputError("the split leaves no row that says when to stop training: add batches")
+        raise InputError("the split leaves no rows for early stopping: add batches")
     notes = check_leaks(tables, job.params.leaks)
     for note in notes:
         get_run_logger().warning(note)
@@ -306,7 +306,7 @@ def refit(run: Training) -> Contender:
         )
         if failed:
             raise InputError(
-                f"seed(s) {failed} could not be refit on all rows: run again to try them again"
+                f"seed(s) {failed} could not be refit on all rows: run again to retry them"
             )
         boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}
     learnt = learnt_all(job.project, tables)

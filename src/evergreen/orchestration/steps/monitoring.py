@@ -197,7 +197,7 @@ def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> De
 
 @task(name="look back", task_run_name="look back", **ONCE)
 def look_back(job: Job, watched: Watched) -> Decision | None:
-    """Bring the champion before this one back where it does better on rows that came since.
+    """Restore the previous champion where it does better on rows that came since.
 
     None: there is none to compare, or nothing was seen since the last time.
     """
@@ -226,7 +226,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
     try:
         earlier = job.candidate(before)
     except InputError as error:
-        get_run_logger().warning("not compared with the champion before: %s", error)
+        get_run_logger().warning("not compared with the previous champion: %s", error)
         return None
     decision = judge_rollback(rows, present, earlier, watched.metric, job.params)
     if decision.action == ROLL_BACK:
@@ -235,7 +235,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
         )
         job.notify("rolled back", version=before, batch=batches[-1], says=decision.reasons)
     create_markdown_artifact(
-        decision.as_markdown(), key="rollback", description="This champion beside the one before"
+        decision.as_markdown(), key="rollback", description="This champion and the previous one"
     )
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
@@ -297,7 +297,7 @@ def _show(seen: Any, decision: Decision) -> None:
 
 def write_page(job: Job, watched: Watched) -> Path:
     """Write the monitoring page, and keep it with the newest entry."""
-    from evergreen.report.monitoring_page import Story, write_monitoring_page
+    from evergreen.report.monitoring_page import History, write_monitoring_page
 
     # Under the champion of its time: the newest entry
     entries = {entry.batch: entry for entry in watched.journal.entries()}
@@ -318,7 +318,7 @@ def write_page(job: Job, watched: Watched) -> Path:
     expected = watched.reference.expected[watched.metric]
     newest = max(entry["end"] for entry in Manifest(job.project.features).entries.values())
     age = datetime.fromisoformat(newest) - datetime.fromisoformat(watched.newest)
-    story = Story(
+    history = History(
         job.params.tracking.model,
         watched.reference.version,
         watched.metric,
@@ -329,7 +329,7 @@ def write_page(job: Job, watched: Watched) -> Path:
         marks,
         job.params.metrics[watched.metric].lower_is_better,
     )
-    path = write_monitoring_page(job.project, story)
+    path = write_monitoring_page(job.project, history)
     if entries:
         watched.journal.attach(list(entries.values())[-1], [path])
     return path

@@ -64,7 +64,7 @@ def know_champion(job: Job) -> Watched | None:
     if not there or not set(holdout) <= set(features.entries):
         raise InputError(
             f"batches that the champion, version {live}, knows are gone from data/features "
-            f"({span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new "
+            f"({span((learnt[0], holdout[-1]))}): restore them with `dvc pull`, or train a new "
             "champion with `evergreen run`"
         )
     known = [journal.facts(entry).get("usual_auc") for entry in journal.entries(live)[-1:]]

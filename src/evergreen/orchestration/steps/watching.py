@@ -32,7 +32,7 @@ def look(run: Monitoring) -> None:
 
 
 def look_back(run: Monitoring) -> None:
-    """Bring the champion before this one back, where it does better on rows that came since."""
+    """Restore the previous champion where it does better on rows that came since."""
     if run.champion:
         run.rollback = monitoring.look_back(run.job, run.champion)
 
