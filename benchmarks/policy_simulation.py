@@ -3,10 +3,10 @@
 `python -m benchmarks.policy_simulation` prints two tables. Batches of five columns with a label and
 the champion's prediction go through the functions that monitoring uses: sketch, drift of every
 column and of all together, performance by labels, the fresh model that says what staleness costs,
-the default policy. Without drift a retraining is a false alarm. With it, what counts is after how many
-batches the first one is asked for. Days of the data move on, the champion is never too old, and no
-brake holds anything back: these have no part in the question. Champion and fresh model learn from at
-most 20,000 rows of a batch: from more, chance would tell them less apart.
+the default policy. Without drift a retraining is a false alarm. With it, what counts is after how
+many batches the first one is asked for. Days of the data move on, the champion is never too old,
+and no brake holds anything back: these have no part in the question. Champion and fresh model learn
+from at most 20,000 rows of a batch: from more, chance would tell them less apart.
 """
 
 from __future__ import annotations

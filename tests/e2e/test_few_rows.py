@@ -1,4 +1,4 @@
-"""A table of some hundred rows ends with the simplest model that nothing surely beats, or with "nothing can be learnt"."""
+"""Few rows end with the simplest model that nothing surely beats, or "nothing can be learnt"."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_of_noise_nothing_is_learnt(adopt: Callable[..., Project], cli: Run) -> 
 def test_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(
     adopt: Callable[..., Project], cli: Run
 ) -> None:
-    """What was said of the rows is far from what the live model, which knows them, says of its own training rows."""
+    """Predictions for the rows before they were learnt are far from those of the live model."""
     project = adopt(rows(200, 4))
     say(cli(project, "run"))
     tracker = Tracker(project, load(project.params))

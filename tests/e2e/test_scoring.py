@@ -1,4 +1,4 @@
-"""Scoring as a user does it: rows of a month that is not over yet, by the champion of the months before."""
+"""Scoring as a user does it: rows of a month not over yet, by the champion of earlier months."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, environment
 from filelock import FileLock
-from houses import at_work, eventually
+from services import at_work, eventually
 
 from evergreen import params
 from evergreen.errors import InputError

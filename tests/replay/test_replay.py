@@ -298,9 +298,7 @@ def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
 
 
 def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) -> None:
-    """Two seeds find the rounds, two are judged, two of each that is promoted go live; a fresh model is
-    of one seed.
-    """
+    """Two seeds find the rounds, two are judged, two go live; a fresh model has one."""
     real = policies(told.found)
     trained = {step.batch for outcome in real for step in outcome.steps if step.action in TRAINED}
     made = {"batch-3"} | {

@@ -111,7 +111,7 @@ class Page:
 
 
 @contextmanager
-def house(
+def services(
     project: Project, end: signal.Signals = signal.SIGINT, **variables: str
 ) -> Iterator[Page]:
     """Serve the project, with these variables set, until the end of the block.
