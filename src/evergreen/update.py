@@ -49,7 +49,7 @@ def update(
     check_clean(root)
     if unknown := [key for key in answers or {} if key not in known or key.startswith("_")]:
         asked = ", ".join(key for key in known if not key.startswith("_"))
-        raise InputError(f"{unknown[0]!r} is not asked by the template, which asks for {asked}")
+        raise InputError(f"{unknown[0]!r} is no question of the template, which asks for {asked}")
     with tempfile.TemporaryDirectory() as folder:
         template = clone(str(known["_template"]), Path(folder, "template"))
         was = find_commit(template, str(known["_commit"]))
@@ -91,13 +91,11 @@ def _check_no_copy(root: Path, package: str, base: str, theirs: str) -> None:
 def _check_readable(root: Path, library: Library) -> None:
     """Raise InputError where a library could not read what this project has stored."""
     for number, where in sorted(_stored_formats(Project(root))):
-        what = (
-            f"{where} is of format {number}, and evergreen {library.version}, which is asked for,"
-        )
+        what = f"{where} is of format {number}, and the requested evergreen {library.version}"
         if number > library.newest:
             raise InputError(
                 f"{what} reads up to {library.newest}: name a newer commit of the template, or "
-                f"bring back {where} as it was (from a backup; `git checkout` and `dvc checkout` "
+                f"restore {where} as it was (from a backup; `git checkout` and `dvc checkout` "
                 "do for data/)"
             )
         if number < library.oldest:

@@ -52,7 +52,7 @@ BROKEN = {
             "own", tasks=("binary",), value=LIBRARY["roc_auc"].value, form=LIBRARY["roc_auc"].form,
             expect=lambda p, said: expect_roc_auc(p, 1 - said),
         ),
-        "mend expect, or leave it out",
+        "correct expect, or leave it out",
     ),
 }  # fmt: skip
 

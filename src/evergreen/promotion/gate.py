@@ -205,7 +205,7 @@ def _no_worse(found: Comparison, gate: Gate, metrics: Metrics) -> Rule:
     assert found.models
     bound = gate.margin * unit_of(metrics[found.metric], found.models)
     says = (
-        f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin "
+        f"the packaged model against the champion's: {tell(found.metric, found.models)}; margin "
         f"{bound:.4g}"
     )
     return Rule("no worse", met=found.models.value >= -bound, says=says)
@@ -242,12 +242,10 @@ def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
         bound = gate.margin * unit_of(metric, lead) + slack
         met = lead.high >= -bound
         says = (
-            f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} "
-            "beside the judged, "
+            f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; compared "
+            f"with the judged model on {where}, bound {bound:.4g}: {tell(metric.name, lead)}"
         )
-        yield Rule(
-            f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric.name, lead)}"
-        )
+        yield Rule(f"refit, {where}", met=met, says=says)
     if (lead := refit.influence) is not None:
         bound = gate.margin * unit_of(metric, lead)
         met = lead.value >= -bound or lead.high >= 0
@@ -273,7 +271,7 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
         return Rule(
             "better",
             met=False,
-            says=f"no {found.metric} beside the champion, version {evidence.champion}",
+            says=f"no {found.metric} to compare with the champion, version {evidence.champion}",
         )
     if not lead and not found.baselines:
         none = (

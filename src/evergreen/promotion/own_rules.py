@@ -31,7 +31,7 @@ def ask_own(
                 raise ValueError(f"{same[0]!r} is the name of a rule of the library")
         except Exception as error:  # whatever it is: who cannot judge does not promote
             why = redact(" ".join(f"{type(error).__name__}: {error}".split()))
-            says = f"the rule {name} of extensions.py could not be asked ({why}): mend it"
+            says = f"the rule {name} of extensions.py failed ({why}): correct it"
             yield Rule(name, met=False, says=says)
         else:
             yield from said

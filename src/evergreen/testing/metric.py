@@ -72,5 +72,5 @@ def _check_expected(metric: Metric, task: Task) -> None:
     found, real = estimate(task, p, calibration, *how)[metric.name], metric.measure(y, p)
     assert abs(found.value - real) <= NEAR * max(abs(real), 0.05), (
         f"the metric {metric.name!r}, task {task}: it is expected to be {found.value:.4g} where it "
-        f"is {real:.4g}: mend expect, or leave it out"
+        f"is {real:.4g}: correct expect, or leave it out"
     )

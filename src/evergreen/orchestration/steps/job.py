@@ -233,9 +233,9 @@ def show_again(job: Job, run_id: str) -> None:
 
 
 def answer(job: Job, run_id: str) -> None:
-    """Note that the training run is what monitoring has asked for, where it has."""
+    """Note that the training run is what monitoring has requested, where it has."""
     for entry in Journal(job.tracker).answer(run_id):
-        get_run_logger().info("made, as asked for after %s", entry.batch)
+        get_run_logger().info("this answers the retraining requested after %s", entry.batch)
 
 
 @task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)

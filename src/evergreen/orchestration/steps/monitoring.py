@@ -251,7 +251,7 @@ def ask_for_first(job: Job) -> str:
         else f"none yet: {job.registry.why_no_champion()}"
     )
     emit(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
-    get_run_logger().warning("champion: %s; a training was asked for", why)
+    get_run_logger().warning("champion: %s; a training was requested", why)
     return why
 
 
@@ -269,7 +269,7 @@ def ask(job: Job, watched: Watched) -> list[Entry]:
             "entry": entry.run_id,
         }
         emit(job.project, DRIFTED, payload)
-        get_run_logger().warning("a retraining was asked for: %s", entry.reason)
+        get_run_logger().warning("a retraining was requested: %s", entry.reason)
     return open_entries
 
 
