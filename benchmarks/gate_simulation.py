@@ -294,7 +294,6 @@ def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
 
 
 # --- rows
-# --------------------------------------------------------------------------------------------------
 
 
 def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
@@ -345,7 +344,6 @@ def auc(candidate: Candidate) -> float:
 
 
 # --- poison
-# --------------------------------------------------------------------------------------------------
 
 TURNED = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
 
@@ -388,7 +386,6 @@ POISON = {
 
 
 # --- the picture
-# --------------------------------------------------------------------------------------------------
 
 
 def draw(table: dict[tuple[str, float], list[Found]]) -> None:

@@ -69,7 +69,6 @@ def test_an_event_is_a_line_for_a_person() -> None:
 
 
 # --- in a project
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

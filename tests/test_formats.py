@@ -53,7 +53,6 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 # --- the number
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,6 @@ def test_what_says_no_number_is_of_the_first_format(monkeypatch: pytest.MonkeyPa
 
 
 # --- data
-# --------------------------------------------------------------------------------------------------
 
 
 READERS: dict[str, Callable[[Path], Any]] = {  # of data/features
@@ -170,7 +168,6 @@ def test_a_batch_of_before_stays_as_it_is(site: Any, monkeypatch: pytest.MonkeyP
 
 
 # --- models, predictions, what judged
-# --------------------------------------------------------------------------------------------------
 
 
 def package(folder: Path) -> Path:
@@ -224,7 +221,6 @@ def test_what_an_older_library_made_is_read(
 
 
 # --- MLflow
-# --------------------------------------------------------------------------------------------------
 
 
 def train(tracker: Tracker) -> None:

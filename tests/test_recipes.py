@@ -158,7 +158,6 @@ def test_a_users_file_moves_what_is_made_by_it(
 
 
 # --- whole stages
-# --------------------------------------------------------------------------------------------------
 
 
 def dvc(project: Project, *words: str) -> str:

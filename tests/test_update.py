@@ -91,7 +91,6 @@ def test_a_project_within_another_repository(root: Path) -> None:
 
 
 # --- what a library reads, and what is new in it
-# --------------------------------------------------------------------------------------------------
 
 STORED = {  # where something is stored -> a file of it, and what that holds of a format
     "data/raw": ("data/raw/manifest.json", {"a": {"format": 2}, "b": {"format": 3}}),

@@ -134,7 +134,6 @@ def test_a_class_missing_in_the_holdout():
 
 
 # --- resamples
-# --------------------------------------------------------------------------------------------------
 
 
 def count_rows(rows, resamples, seed=0):

@@ -26,7 +26,6 @@ def test_whoever_starts_a_second_run_is_refused(project: Project) -> None:
 
 
 # --- what is declared
-# -------------------------------------------------------------------------------------------------
 
 
 def deployments() -> dict[str, Any]:

@@ -111,7 +111,6 @@ def test_the_module_that_old_models_name_loads_them_by_the_library(root: Path) -
 
 
 # --- all or nothing
-# --------------------------------------------------------------------------------------------------
 
 Spoil = Callable[[Path], object]
 REFUSED: dict[str, tuple[Spoil, str]] = {  # what is wrong -> how it is made, what is said

@@ -4,62 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
+from monitoring.draws import QUICK, calibration_of, draw
 
 from evergreen.errors import InputError
-from evergreen.evaluation.intervals import Estimate
-from evergreen.metrics.metric import TASKS, Metric
+from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.performance import (
     Calibration,
     Curve,
-    Trust,
-    adjust,
     estimate,
     fit_calibration,
     measure_live,
-    measure_trust,
 )
 from evergreen.params import Evaluate
 
-NAN = float("nan")
-QUICK = Evaluate(resamples=200)
 pytestmark = pytest.mark.usefixtures("same_resamples")
-
-
-def draw(task: str, rows: int, seed: int, shift: float = 0.0, turn: float = 0.0) -> tuple[Any, Any]:
-    """Labels, and the predictions of a model that is too sure of itself.
-
-    `shift` moves the inputs; `turn` is how much of what they mean is inverted (concept drift),
-    0 to 1.
-    """
-    rng = np.random.default_rng([seed, rows])
-    x, z = rng.normal(shift, 1, rows), rng.normal(size=rows)
-    if task == "regression":
-        return x + z, x.astype(np.float32)
-    if task == "binary":
-        chance = 1 / (1 + np.exp(-(1.3 * x * (1 - 2 * turn) + 0.6 * z - 0.8)))
-        said = 1 / (1 + np.exp(-(1.8 * x + 0.8 * z - 0.6)))
-        return (rng.random(rows) < chance).astype(int), said.astype(np.float32)
-    score = np.column_stack([x, z, np.full(rows, 0.3)])
-    chance, said = (
-        np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True) for logit in (score, 1.6 * score)
-    )
-    if turn:
-        chance = chance[:, [1, 0, 2]]
-    return (rng.random((rows, 1)) > chance.cumsum(axis=1)[:, :2]).sum(axis=1), said.astype(
-        np.float32
-    )
-
-
-def calibration_of(task: str, rows: int = 10_000, seed: int = 0) -> Calibration:
-    found = fit_calibration(task, *draw(task, rows, seed))
-    assert found
-    return found
 
 
 ESTIMATED = {
@@ -70,7 +32,6 @@ ESTIMATED = {
 
 
 # --- with labels
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -136,7 +97,6 @@ def test_too_few_rows_are_not_measured_nor_calibrated(task, rows, positive):
 
 
 # --- calibration
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_calibration_says_how_often_a_prediction_comes_true():
@@ -179,7 +139,6 @@ def test_regression_is_not_estimated():
 
 
 # --- without labels
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -313,113 +272,3 @@ def test_a_hundred_thousand_rows_are_estimated_at_once():
     start = time.process_time()
     estimate("binary", p, calibration, None, Evaluate(), 0)
     assert time.process_time() - start < 4  # 0.7 s on an idle core
-
-
-# --- what estimates are blind to, and trust
-# ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("task", "metric"), [("binary", "roc_auc"), ("multiclass", "accuracy")])
-def test_an_estimate_is_blind_to_concept_drift_until_labels_have_shown_it(task, metric):
-    calibration = calibration_of(task)
-    before = estimate(task, draw(task, 5000, 1)[1], calibration, None, QUICK, 0)[metric]
-    (y, p), (later_y, later_p) = (draw(task, 5000, seed, turn=0.4) for seed in (2, 3))
-    blind, truth = (
-        estimate(task, p, calibration, None, QUICK, 0)[metric],
-        measure_live(task, y, p, None, QUICK, 0),
-    )
-    assert blind.value == pytest.approx(before.value, abs=0.02)
-    assert truth[metric].high < blind.low - 0.1
-    later, real = (
-        estimate(task, later_p, calibration, None, QUICK, 0)[metric],
-        LIBRARY.measure(task, later_y, later_p),
-    )
-    assert not later.low <= real[metric] <= later.high
-    wiser = adjust(later, [(blind, truth[metric])])
-    assert wiser.low <= real[metric] <= wiser.high
-    assert wiser.value == later.value
-
-
-ONE = Estimate(0.7, 0.69, 0.71)
-
-
-def pair(real: float, said: Estimate = ONE) -> tuple[Estimate, Estimate]:
-    return said, Estimate(real, real - 0.01, real + 0.01)
-
-
-@pytest.mark.parametrize(
-    ("past", "wide"),
-    [
-        ([], 0.0),
-        ([pair(0.705)], 0.0),  # held: its noise is in the interval
-        ([pair(0.69)], 0.0),
-        ([pair(0.6)], 0.1),
-        ([pair(0.8)], 0.1),
-        ([pair(0.6), pair(0.5), pair(0.7)], 0.2),
-        ([pair(0.5), *[pair(0.7)] * 17], 0.2),  # 18: the 19th of 18 is the largest
-        ([pair(0.5), *[pair(0.7)] * 18], 0.2),
-        ([pair(0.5), *[pair(0.7)] * 19], 0.2),
-        ([pair(0.5), *[pair(0.7)] * 38], 0.0),  # 39: the 38th of 39
-        ([pair(NAN), pair(0.6)], 0.1),
-        ([pair(0.5, Estimate(NAN, NAN, NAN))], 0.0),
-    ],
-)
-def test_an_interval_widens_by_how_wrong_estimates_were(past, wide):
-    found = adjust(ONE, past)
-    assert (found.value, found.low, found.high) == pytest.approx((0.7, 0.69 - wide, 0.71 + wide))
-    assert adjust(ONE, past[::-1]) == found
-
-
-def test_trust_is_how_past_estimates_did():
-    found = measure_trust([pair(0.6), pair(0.71), pair(0.7), pair(NAN)])
-    assert (found.batches, found.held) == (3, pytest.approx(2 / 3))
-    assert found.mean_error == pytest.approx(0.03)
-    assert found.typical_error == pytest.approx((0.0101 / 3) ** 0.5)
-    nothing = measure_trust([])
-    assert nothing.batches == 0
-    assert np.isnan([nothing.mean_error, nothing.typical_error, nothing.held]).all()
-    with pytest.raises(AttributeError):
-        Trust(0, 0.0, 0.0, 0.0).held = 1.0  # type: ignore[misc]
-
-
-# --- a metric of one's own
-# --------------------------------------------------------------------------------------------
-
-COST = Metric(
-    "cost",
-    tasks=("regression",),
-    losses=lambda y, p: np.where(y > p, 3.0, 1.0) * np.abs(y - p),
-    lower_is_better=True,
-    low=0,
-)
-
-
-@pytest.mark.parametrize(
-    ("metric", "inside"),
-    [
-        (COST, lambda found: 2 < found.low < found.value < found.high),
-        (
-            replace(COST, lower_is_better=False, low=-np.inf, of=lambda s: -s[:, 0] / s[:, 1]),
-            lambda found: found.high < -2,
-        ),
-        (replace(COST, high=1), lambda found: found.high == 1),
-    ],
-    ids=["above 1", "below 0", "within its bounds"],
-)
-def test_the_interval_of_a_metric_of_ones_own(metric: Metric, inside: Any) -> None:
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=400)
-    how = None, Evaluate(resamples=200), 0, LIBRARY.add([metric])
-    found = measure_live("regression", y, y + 2 * rng.normal(size=400), *how)
-    assert inside(found["cost"]), found["cost"]
-
-
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_a_mean_over_rows_is_expected_as_others_are(task: str) -> None:
-    """A copy of a metric under another name: the same estimate, without a line more."""
-    own = Metric("own", tasks=(task,), losses=LIBRARY["log_loss"].losses)  # type: ignore[arg-type]
-    y, p = draw(task, 2000, 0)
-    calibration = fit_calibration(task, y, p)
-    how = None, Evaluate(resamples=200), 0, LIBRARY.add([own])
-    found = estimate(task, p, calibration, *how)
-    assert found["own"].value == pytest.approx(found["log_loss"].value)

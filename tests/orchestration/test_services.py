@@ -39,7 +39,6 @@ def free_ports(count: int) -> list[int]:
 
 
 # --- ports
-# --------------------------------------------------------------------------------------------------
 
 
 def ports(prefect: int, mlflow: int) -> params.Params:
@@ -93,7 +92,6 @@ def test_a_second_up_is_told_of_the_first(tmp_path: Path, listens: bool) -> None
 
 
 # --- one server
-# --------------------------------------------------------------------------------------------------
 
 # A server with a child that does not care for Ctrl-C and, when told, one in a session of its own.
 SLEEPER = """

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 
 
 # --- what is gathered
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -145,7 +144,6 @@ def test_notes_and_the_number_of_seeds_are_handed_on(world, settle):
 
 
 # --- slices and groups
-# ------------------------------------------------------------------------------------------------
 
 
 def slices_of(column: list[str | None], world: Any, settle: Any) -> dict[str, Any]:
@@ -232,7 +230,6 @@ def test_without_slices_and_groups_nothing_is_looked_at(world, settle):
 
 
 # --- age
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +279,6 @@ def test_an_old_champion_yields_to_its_equal(world, settle):
 
 
 # --- what only a person can answer
-# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

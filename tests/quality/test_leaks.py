@@ -25,7 +25,6 @@ from late_flights import flights
 from late_flights.dataset import dataset
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 TELLS: dict[str, Column] = {
     "the label": lambda y, _, __: y,
@@ -170,7 +169,6 @@ def test_the_code_of_a_thing_that_keeps_its_label_is_named():
 
 
 # --- all of it
-# --------------------------------------------------------------------------------------------------
 
 
 def test_every_leak_is_named_at_once():

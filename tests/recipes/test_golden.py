@@ -39,7 +39,6 @@ def test_every_number_is_guarded() -> None:
 
 
 # --- what is told
-# --------------------------------------------------------------------------------------------------
 
 STORED = {"recipe": recipes.PREPARE, "outputs": {"a": "1", "b": [1, 2]}}
 
@@ -146,7 +145,6 @@ def test_what_counts_of_an_output(stored: Any, found: Any, same: bool) -> None:
 
 
 # --- a rule that was changed
-# ------------------------------------------------------------------------------------------
 
 # Step, case, where a rule is, its name, what stands there instead
 ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {

@@ -203,7 +203,6 @@ def policies(found: Replay) -> list[Any]:
 
 
 # --- policies
-# --------------------------------------------------------------------------------------------------
 
 
 def test_the_first_three_batches_make_the_champion_of_every_policy(told: Told) -> None:
@@ -294,7 +293,6 @@ def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
 
 
 # --- the same functions
-# -----------------------------------------------------------------------------------------------
 
 
 def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) -> None:
@@ -348,7 +346,6 @@ def test_seconds_count_for_every_policy_that_asked(told: Told) -> None:
 
 
 # --- bad batches
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_poisoned_batch_is_held_and_nobody_learns_from_it(told: Told) -> None:
@@ -409,7 +406,6 @@ def test_a_bad_batch_is_left_out_and_said(source: Callable[..., Params], tmp_pat
 
 
 # --- what is asked for
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -134,11 +134,9 @@ def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
 
 
 # --- numbers
-# --------------------------------------------------------------------------------------------------
 
 
 # --- columns that come with a type
-# ------------------------------------------------------------------------------------
 
 
 def _describe_broken(columns: Mapping[str, Column]) -> Iterator[ColumnWarning]:

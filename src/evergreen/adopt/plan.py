@@ -118,7 +118,6 @@ def _strong_first(warnings: tuple[ColumnWarning, ...]) -> tuple[ColumnWarning, .
 
 
 # --- the label
-# --------------------------------------------------------------------------------------------------
 
 
 def _find_target(columns: Mapping[str, Column], wishes: Wishes) -> Column:
@@ -220,11 +219,9 @@ def _check_task(target: Column, task: Task, *, whole: bool) -> None:
 
 
 # --- time and key
-# --------------------------------------------------------------------------------------------------
 
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 
 def _name_features(columns: Iterable[Column], time: Column | None) -> list[str]:

@@ -119,7 +119,6 @@ def _r2(y: Array, p: Array) -> Form:
 
 
 # --- the table
-# --------------------------------------------------------------------------------------------------
 
 
 def _by_sklearn(name: str, **options: Any) -> Callable[[Array, Array], float]:

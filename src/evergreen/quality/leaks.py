@@ -85,7 +85,6 @@ def _check_all(tables: Tables, params: Leaks) -> tuple[_Result, ...]:
 
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 
 def _check_features(tables: Tables, params: Leaks) -> _Result:
@@ -215,7 +214,6 @@ def _skill(score: float, task: str) -> float:
 
 
 # --- rows
-# --------------------------------------------------------------------------------------------------
 
 
 def _check_keys(tables: Tables) -> _Result:

@@ -205,7 +205,6 @@ def test_the_pictures_shown_are_those_of_the_run_that_is_told_of(
 
 
 # --- which code a run is of
-# -------------------------------------------------------------------------------------------
 
 
 def note(project: Project) -> Commit:

@@ -100,7 +100,6 @@ def seen(batch: str, **more: Any) -> dict[str, Any]:
 
 
 # --- what waits
-# --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_newer_than_all_that_the_champion_knows_waits_oldest_first(job: Job) -> None:
@@ -150,7 +149,6 @@ def test_rows_that_the_champion_scored_wait_too(
 
 
 # --- what follows
-# --------------------------------------------------------------------------------------------------
 
 
 def test_the_policy_is_told_of_retrainings_and_new_rows(
