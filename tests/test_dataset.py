@@ -63,7 +63,7 @@ def test_what_is_known_in_time_is_in_the_order_of_columns() -> None:
         ({"time": "late"}, ("time is 'late'", "neither a time nor a number")),
         ({"columns": {}, "key": (), "time": "", "known_later": ("late",)}, ("columns holds none",)),
         *(({"features": {name: pl.col("carrier")}},
-           (f"no feature can be called {name!r}", "call it otherwise"))
+           (f"no feature can be called {name!r}", "rename it"))
           for name in ("group_size", "key_accounts", "slice_of", "label", "event_time")),
         *(({"features": {"speed": leak}},
            ("feature 'speed' reads", "known only later", "take the feature out"))

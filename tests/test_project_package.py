@@ -173,7 +173,7 @@ def test_a_flow_that_is_not_there_is_told(
     installed: Callable[..., Project], tmp_path: Path
 ) -> None:
     project = installed(own_package(tmp_path, "prices_that_stand"))
-    refusal(lambda: project.flow("training"), "flows/training.py is missing", "bring it back")
+    refusal(lambda: project.flow("training"), "flows/training.py is missing", "restore it")
     flows_at(tmp_path, "")
     assert project.flow("scoring").name == "scoring"  # the library's
     (tmp_path / "flows" / "monitoring.py").write_text("watching = 1\n")

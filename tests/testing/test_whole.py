@@ -66,6 +66,6 @@ def test_one_that_does_not_is_stopped(make: Callable[..., Project], name: str) -
 
 def test_a_metric_that_is_gone_is_stopped(make: Callable[..., Project]) -> None:
     with pytest.raises(
-        AssertionError, match=r"gate\.metric: there is no metric 'cost'.*bring it back"
+        AssertionError, match=r"gate\.metric: there is no metric 'cost'.*restore it"
     ):
         check_extensions(make("gone", "extensions = Extensions()", metric="cost"))

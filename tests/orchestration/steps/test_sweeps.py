@@ -215,5 +215,7 @@ def test_a_seed_that_cannot_tell_the_rounds_stops_the_run(
     assert found is not None
     assert found.rounds(found.rows, 2000) == 20
     monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], [1, 2]))
-    with pytest.raises(InputError, match=r"seed\(s\) \[1, 2\] could not tell how many rounds"):
+    with pytest.raises(
+        InputError, match=r"seed\(s\) \[1, 2\], which find the number of rounds, failed"
+    ):
         sweeps.find_rounds(job, "run", "cpu", Slots(1, 1))

@@ -192,7 +192,7 @@ def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | No
     seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
     if failed:  # those left would find other rounds, and the same data another model
         raise InputError(
-            f"seed(s) {failed} failed, which find the number of rounds: run again to retry them"
+            f"seed(s) {failed}, which find the number of rounds, failed: run again to retry them"
         )
     return Search(tuple(seeds), tables.rows_learnt())
 
