@@ -89,7 +89,6 @@ def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
 
 
 # --- what is broken
-# --------------------------------------------------------------------------------------------------
 
 
 def without_git(project: Project) -> None:
@@ -264,7 +263,6 @@ def test_a_project_that_is_not_installed_is_told(settings: str, found: str, tmp_
 
 
 # --- ports
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_port_in_use_may_be_this_projects_own() -> None:

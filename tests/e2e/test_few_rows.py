@@ -1,4 +1,4 @@
-"""A table of some hundred rows ends with the simplest model that nothing surely beats, or with "nothing can be learnt"."""
+"""Few rows end with the simplest model that nothing surely beats, or "nothing can be learnt"."""
 
 from __future__ import annotations
 

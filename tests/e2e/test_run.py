@@ -1,4 +1,4 @@
-"""Whole runs, as a user starts them: with real stores and a real server, on small batches of real flights."""
+"""Whole runs as a user starts them: real stores, a real server, small batches of real flights."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ sys.addaudithook(watch)
 def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
     make_project: Callable[..., Project], settled: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """One of them with the network closed, and every attempt to leave the machine written down, also by children."""
+    """A run with the network closed; attempts to leave the machine are recorded, children's too."""
     project = make_project(source={"path": "../inbox"})
     spy = tmp_path / "spy"
     spy.mkdir()

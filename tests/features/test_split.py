@@ -165,7 +165,6 @@ def test_every_row_has_one_part(numbers: list[int]) -> None:
 
 
 # --- what the holdout is called
-# ---------------------------------------------------------------------------------------
 
 ALL = ("a", "b", "c")
 PARTS: dict[str, tuple[Split, str]] = {

@@ -183,7 +183,6 @@ def test_a_changed_manifest_names_the_batch_and_the_way_back(filled: Any) -> Non
 
 
 # --- elsewhere
-# --------------------------------------------------------------------------------------------------
 
 
 def test_ingest_from_a_url(site: Any) -> None:

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 
 
 # --- what is gathered
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -147,7 +146,6 @@ def test_notes_and_the_number_of_seeds_are_handed_on(world, settle):
 
 
 # --- slices and groups
-# ------------------------------------------------------------------------------------------------
 
 
 def slices_of(column: list[str | None], world: Any, settle: Any) -> dict[str, Any]:
@@ -234,7 +232,6 @@ def test_without_slices_and_groups_nothing_is_looked_at(world, settle):
 
 
 # --- age
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -284,7 +281,6 @@ def test_an_old_champion_yields_to_its_equal(world, settle):
 
 
 # --- what only a person can answer
-# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ def test_the_same_seed_gives_the_same_report() -> None:
 
 
 # --- bounds
-# --------------------------------------------------------------------------------------------------
 
 
 def biased() -> BiasReport:
@@ -112,7 +111,6 @@ def test_every_finding_says_what_it_means() -> None:
 
 
 # --- a project
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -195,7 +195,7 @@ def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
 
 
 def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest) -> None:
-    """Else labels turned round would come in beside a new sensor."""
+    """Else inverted labels would come in beside a new sensor."""
     new = {"scale": 1.609}
     names = fill(
         done,

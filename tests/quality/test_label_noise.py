@@ -120,7 +120,6 @@ def test_a_class_without_rows_is_never_believed() -> None:
 
 
 # --- numbers
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("planted", [0, 5])
@@ -145,7 +144,6 @@ def test_outliers_where_most_residuals_are_equal(residuals: list[float], suspect
 
 
 # --- what is told
-# --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_told_of_classes() -> None:

@@ -25,7 +25,6 @@ from late_flights import flights
 from late_flights.dataset import dataset
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 TELLS: dict[str, Column] = {
     "the label": lambda y, _, __: y,
@@ -173,7 +172,6 @@ def test_the_code_of_a_thing_that_keeps_its_label_is_named():
 
 
 # --- all of it
-# --------------------------------------------------------------------------------------------------
 
 
 def test_every_leak_is_named_at_once():
@@ -249,7 +247,7 @@ def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_p
     tables = prepared(tmp_path / "unnamed", replace(dataset, known_later=(), **changes), task)
     # Strong, but no more than an honest feature may be: a person is asked
     notes = check_leaks(tables, Leaks())
-    assert "LOOK AT THIS FIRST: feature 'waited' alone tells the label" in notes[0]
+    assert "LOOK AT THIS FIRST: feature 'waited' alone predicts the label" in notes[0]
     # The others stay, and none of them comes near
     honest = replace(tables, features=tables.features[:-1])
     assert check_leaks(honest, Leaks(max_single_score=0.75)) == ()

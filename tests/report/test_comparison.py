@@ -48,7 +48,6 @@ ODD = (
 
 
 # --- painted
-# --------------------------------------------------------------------------------------------------
 
 
 def unseen_ticks(figure):
@@ -167,7 +166,6 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
 
 
 # --- the decision and its rules
-# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -227,7 +225,6 @@ def test_who_decided_against_the_gate_is_told(seen):
 
 
 # --- seeds, curves, calibration
-# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -130,7 +130,6 @@ def test_nothing_missing(groups: tuple[str, ...]) -> None:
 
 
 # --- profiles add up
-# --------------------------------------------------------------------------------------------------
 
 ROWS = st.lists(
     st.tuples(
@@ -201,7 +200,6 @@ def test_profiles_survive_their_files(tmp_path: Path) -> None:
 
 
 # --- the profile of a batch that was prepared
-# -------------------------------------------------------------------------
 
 
 def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:

@@ -35,7 +35,6 @@ def draw(rows: int, mean: float, seed: int) -> Any:
 
 
 # --- numbers
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.3, -1.2])
@@ -117,7 +116,6 @@ def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool
 
 
 # --- categories
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,7 +164,6 @@ def test_a_side_without_rows_is_not_judged() -> None:
 
 
 # --- all of them
-# --------------------------------------------------------------------------------------------------
 
 
 def test_all_comparisons_are_told_and_the_largest_beyond_chance_is_named() -> None:

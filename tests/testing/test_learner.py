@@ -61,7 +61,8 @@ def pickles(content: bytes) -> Any:
 
 
 BROKEN = {
-    "a part is missing": (SimpleNamespace(__name__="own"), "is no learner: it does not define SUFFIX"),
+    "a part is missing": (SimpleNamespace(__name__="own"),
+                          "is no learner: it does not define SUFFIX"),
     "no such learner": ("lost", "there is no learner 'lost'"),
     "no dot": (like_linear(SUFFIX="json"), "must begin with a dot"),
     "a library is missing": (like_linear(LIBRARIES=("not-there",)), "not installed"),
