@@ -52,7 +52,7 @@ def say(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def assert_each_row_was_judged_by_a_model_that_had_not_learnt_from_it(project: Project) -> None:
-    """What was said of the rows is far from what the live model, which knows them, says of its own training rows."""
+    """What was said of the rows is far from what the live model, which knows them, says of them."""
     tracker = Tracker(project, load(project.params))
     registry = Registry(tracker)
     held_out = Artifacts(tracker).read_held_out(registry.versions.run_of("1"))
