@@ -18,6 +18,14 @@ TRAIN = {
     "learning_rate": 0.3,
     "max_depth": 3,
 }
+POOR = {
+    "device": "cpu",
+    "rounds": 20,
+    "early_stopping_rounds": 3,
+    "learning_rate": 0.05,
+    "max_depth": 1,
+}
+SPACE = {"learning_rate": [0.05, 0.5], "max_depth": [1, 5]}
 START = datetime.fromisoformat("2020-01-01")
 COLUMNS = {
     "id": pl.Int64(),
@@ -47,9 +55,7 @@ def draw_batch(number: int, rows: int = 300, seed: int = 0, *, noise: bool = Fal
     draw = np.random.default_rng([seed, number])
     first, second = draw.normal(size=(2, rows))
     place = draw.integers(0, 4, rows)
-    score = (
-        1.5 * first * np.sign(second) + np.array([0, 1, -1, 0.5])[place] + draw.normal(size=rows)
-    )
+    score = 3 * first * (second > 0) + np.array([0, 1, -1, 0.5])[place] + draw.normal(size=rows)
     sold = draw.random(rows) < 0.4 if noise else score > 0.4
     days = [START + timedelta(days=30 * number + 30 * at / rows) for at in range(rows)]
     return pl.DataFrame(
