@@ -134,7 +134,9 @@ def test_other_rows_seeds_or_parameters_are_another_search(cuts_and_params: Any)
 
 
 def test_an_error_that_falls_is_a_lead(site: Any, tmp_path: Path) -> None:
-    params = prepare_batches(site, train=POOR, tune=TUNE, gate={"metric": "log_loss"})
+    params = prepare_batches(
+        site, train=POOR, tune=TUNE | {"trials": 3}, gate={"metric": "log_loss"}
+    )
     found = search(find_cuts(site.project, params, 2), params, tmp_path / "tune.db")
     assert found.best.lead == pytest.approx(found.tried[0].score - found.best.score)
     assert found.best.lead > 0
