@@ -96,13 +96,15 @@ def test_a_search_is_shown_recorded_and_continued(
     before = champion_project.params.read_bytes()
     first = invoke(champion_project.root, "tune")
     assert first.exit_code == 0, first.output
-    assert first.stdout.startswith("trial 0 of 1: the present way: lead +0.0000; best +0.0000\n")
+    shown = first.stdout.splitlines()
+    assert shown[0].startswith("2 ways of training with 2 seeds, judged on from 2013-")
+    assert shown[1] == "trial 0 of 1: the present way: lead +0.0000; best +0.0000"
     assert (champion_project.reports / "tune.png").read_bytes().startswith(b"\x89PNG")
     assert champion_project.params.read_bytes() == before
     more = invoke(champion_project.root, "tune", "--trials", "3")
     assert more.exit_code == 0, more.output
-    lines = [line.partition(": ")[2] for line in first.stdout.splitlines()[:2]]
-    assert [line.partition(": ")[2] for line in more.stdout.splitlines()[:2]] == lines
+    lines = [line.partition(": ")[2] for line in first.stdout.splitlines()[1:3]]
+    assert [line.partition(": ")[2] for line in more.stdout.splitlines()[1:3]] == lines
     from evergreen.stores.tracking import Tracker
 
     tracker = Tracker(champion_project, load(champion_project.params))

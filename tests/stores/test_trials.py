@@ -19,6 +19,10 @@ def test_a_search_that_goes_on_goes_on_in_its_run(tracker: Any, tmp_path: Path) 
     first = Trials(tracker, "abc")
     first.record(0, {"max_depth": 6, "kind": "a"}, {"lead": 0.0, "score": float("nan")}, "FINISHED")
     first.record(1, {"max_depth": 7}, {"lead": -0.1}, "KILLED")
+    Trials(tracker, "abc").stop()  # none was begun by this one
+    assert tracker.client.get_run(first.run_id).info.status == "RUNNING"
+    first.stop()
+    assert tracker.client.get_run(first.run_id).info.status == "KILLED"
     again = Trials(tracker, "abc")
     for number, status in ((0, "FINISHED"), (1, "KILLED"), (2, "FINISHED")):
         again.record(number, {"max_depth": 8}, {"lead": 0.2}, status)

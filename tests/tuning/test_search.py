@@ -141,3 +141,11 @@ def test_an_error_that_falls_is_a_lead(site: Any, tmp_path: Path) -> None:
     assert found.best.lead == pytest.approx(found.tried[0].score - found.best.score)
     assert found.best.lead > 0
     assert np.isfinite([tried.lead for tried in found.tried]).all()
+
+
+def test_a_damaged_file_is_told_and_left_alone(cuts_and_params: Any, tmp_path: Path) -> None:
+    cuts, params = cuts_and_params
+    file = tmp_path / "tune.db"
+    file.write_bytes(b"no database" * 100)
+    refusal(lambda: search(cuts, params, file), "tune.db cannot be read", "remove it")
+    assert file.read_bytes() == b"no database" * 100

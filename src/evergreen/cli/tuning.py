@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from evergreen.params import Params
     from evergreen.project import Project
     from evergreen.stores.trials import Trials
+    from evergreen.tuning.cuts import Cut
     from evergreen.tuning.search import Searched, Tried
     from evergreen.tuning.tune import Tuned
 
@@ -41,7 +43,6 @@ def tune(trials: int | None, write: bool) -> None:
     from evergreen.tuning.cuts import find_cuts
     from evergreen.tuning.search import study_of
     from evergreen.tuning.space import find_space
-    from evergreen.tuning.tune import STUDIES, tune
 
     with open_project(lock=False) as (project, params):
         params = params.override(tune={"trials": trials}).choosing_from(project.extensions)
@@ -53,15 +54,32 @@ def tune(trials: int | None, write: bool) -> None:
             warn(FEW_ROWS)
         try:
             with FileLock(project.stores / "tune.lock", timeout=0):
-                trials_of = Trials(Tracker(project, params), study_of(cuts[:-1], params))
-                follow = Following(params, trials_of)
-                found = tune(cuts, params, project.stores / STUDIES, follow, follow.confirm)
-                _publish(project, found, trials_of)
+                recorded = Trials(Tracker(project, params), study_of(cuts[:-1], params))
+                found = _search(project, params, cuts, recorded)
         except Timeout:
             raise InputError(
                 "another `evergreen tune` of this project is under way: wait for it, or stop it"
             ) from None
         _conclude(project, params, found, write=write)
+
+
+def _search(project: Project, params: Params, cuts: Sequence[Cut], trials: Trials) -> Tuned:
+    """Search, show and record it; a search that is stopped is recorded as such."""
+    from evergreen.tuning.tune import STUDIES, tune
+
+    *earlier, fresh = cuts
+    click.echo(
+        f"{params.tune.trials} ways of training with {params.tune.seeds} seeds, judged on "
+        f"{', '.join(cut.name for cut in earlier)}; {fresh.name} confirms"
+    )
+    follow = Following(params, trials)
+    try:
+        found = tune(cuts, params, project.stores / STUDIES, follow, follow.confirm)
+        _publish(project, found, trials)
+    except BaseException:
+        trials.stop()
+        raise
+    return found
 
 
 class Following:

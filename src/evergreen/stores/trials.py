@@ -83,6 +83,11 @@ class Trials:
         Artifacts(self.tracker).attach(self.run_id, files)
         self.client.set_terminated(self.run_id)
 
+    def stop(self) -> None:
+        """Close the run of a search that ends before its end, where one was begun."""
+        if "run_id" in vars(self):
+            self.client.set_terminated(self.run_id, "KILLED")
+
     def _search(self, condition: str) -> list[Run]:
         found = f"tags.`{STUDY}` = '{self.study}' and {condition}"
         return list(self.client.search_runs([self._place], found, max_results=MOST))

@@ -181,18 +181,25 @@ class _Store:
 
     def __init__(self, file: Path, name: str) -> None:
         import optuna
+        from sqlalchemy.exc import SQLAlchemyError
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
         pruner = optuna.pruners.MedianPruner(n_startup_trials=FEWEST, n_min_trials=FEWEST)
-        self._study: Study = optuna.create_study(
-            storage=self._storage,
-            study_name=name,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=pruner,
-        )
+        try:
+            self._storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+            self._study: Study = optuna.create_study(
+                storage=self._storage,
+                study_name=name,
+                direction="maximize",
+                load_if_exists=True,
+                pruner=pruner,
+            )
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
+            raise InputError(
+                f"{file} cannot be read ({str(error).splitlines()[0]}): restore it, or remove it "
+                "to begin the search again"
+            ) from None
         self.tried = self._read()
 
     def ask(self, number: int, params: Params) -> Any:
