@@ -20,7 +20,7 @@ from evergreen.tuning.tune import Tuned
 
 VALUES = {"learning_rate": 0.05, "max_depth": 6}
 LEAD = Comparison("roc_auc", 0.7, 0.71, 0.01, 0.002, 0.018, 0.99, 0.001, {"b5": 0.01})
-TEXT = "task: binary\n\ntrain:             # as it was\n  learner: xgboost\n  max_depth: 6     # deep\n"
+TEXT = "task: binary\n\ntrain:  # as it was\n  learner: xgboost\n  max_depth: 6     # deep\n"
 CHANGED = ["-  max_depth: 6     # deep", "+  learning_rate: 0.1", "+  max_depth: 4     # deep"]
 
 

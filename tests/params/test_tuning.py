@@ -11,7 +11,7 @@ from evergreen.params import parse
 from evergreen.params.tuning import TUNABLE
 
 WRONG = {
-    "an unknown name": ({"max_dept": [3, 9]}, "max_dept is no parameter", "did you mean 'max_depth'?"),
+    "an unknown name": ({"max_dept": [3, 9]}, "max_dept is no", "did you mean 'max_depth'?"),
     "a name like no other": ({"xyz": [3, 9]}, "xyz is no parameter", "there are rounds, "),
     "what is not tuned": ({"learner": ["xgboost", "linear"]}, "learner is no parameter"),
     "low above high": ({"max_depth": [9, 3]}, "max_depth: low (9) must be below high (3)"),

@@ -68,9 +68,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Lead:
-    """A metric's value of either side, and draws of the lead, so that more is better, shape (resamples,).
+    """A metric's value of either side, and draws of the lead, so that more is better.
 
-    `means`: of the way of training; `singles`: of one model of either.
+    Shape (resamples,). `means`: of the way of training; `singles`: of one model of either.
     """
 
     before: float

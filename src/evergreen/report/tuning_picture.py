@@ -1,4 +1,4 @@
-"""The picture of a tuning: every trial's lead, whether the best holds, and what each parameter did."""
+"""The picture of a tuning: every trial's lead, whether the best holds, and each parameter."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def _confirmation(axes: Axes, found: Tuned) -> None:
     colour = GREEN if found.changes else AMBER
     draw_interval(axes, 0, (lead.low, lead.value, lead.high), colour)
     axes.annotate(
-        f"trial {found.searched.best.number}: {lead.value:+.4f}\n{lead.low:+.4f} to {lead.high:+.4f}",
+        f"trial {found.searched.best.number}: {lead.value:+.4f}\n"
+        f"{lead.low:+.4f} to {lead.high:+.4f}",
         (lead.value, 0),
         (0, 14),
         textcoords="offset points",

@@ -1,4 +1,4 @@
-"""Tuning in MLflow: a run of the experiment "... tuning" for each search, a child for each trial."""
+"""Tuning in MLflow: a run of the experiment "... tuning" per search, a child per trial."""
 
 from __future__ import annotations
 

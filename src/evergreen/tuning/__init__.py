@@ -1,1 +1,1 @@
-"""Ways of training, tried on cuts in time before the newest batch, and compared beyond the noise."""
+"""Ways of training, tried on cuts in time before the newest batch, compared beyond the noise."""

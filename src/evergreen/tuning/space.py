@@ -1,4 +1,4 @@
-"""Space: which ways of training may be tried, as Optuna takes it, and how one becomes parameters."""
+"""Space: which ways of training may be tried, as Optuna takes it and as parameters."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Tune: search for a better way of training, and believe it only where it holds on fresh ground.
 
 The best of many trials looks better than it is, on the rows that chose it. So the newest cut is
-kept out of the search: there the best meets the present way, both with seeds that no trial had, and
-counts as better only where the interval of its lead lies above zero and the lead is as large as
-matters (`gate.min_gain`). The holdout is left to the gate, for which the change then is a challenger.
+kept out of the search: there the best meets the present way, both with seeds that no trial had,
+and counts as better only where the interval of its lead lies above zero and the lead is as large as
+matters (`gate.min_gain`). The holdout is left to the gate, for which the change is a challenger.
 """
 
 from __future__ import annotations
