@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from commands import error_of, invoke
-from conftest import refusal
+from conftest import forget_mlflow, refusal
+from tuning.tried import prepare_batches
 
 from evergreen.cli import tuning as module
 from evergreen.params import load
 from evergreen.project import Project
+from evergreen.stores.tracking import Tracker
 from evergreen.tuning.comparison import Comparison
 from evergreen.tuning.search import Searched, Tried
 from evergreen.tuning.tune import Tuned
@@ -88,29 +91,29 @@ def test_wishes_that_cannot_be_end_at_once(two_batches: Project) -> None:
 
 @pytest.mark.slow
 def test_a_search_is_shown_recorded_and_continued(
-    champion_project: Project, monkeypatch: pytest.MonkeyPatch
+    site: Any, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = yaml.safe_load(champion_project.params.read_text())
-    content["tune"] = {"trials": 2, "seeds": 2, "confirm_seeds": 2, "space": {"max_depth": [1, 4]}}
-    champion_project.params.write_text(yaml.safe_dump(content))
-    before = champion_project.params.read_bytes()
-    first = invoke(champion_project.root, "tune")
-    assert first.exit_code == 0, first.output
+    forget_mlflow(monkeypatch)
+    how = {"trials": 2, "seeds": 1, "confirm_seeds": 2, "space": {"max_depth": [1, 4]}}
+    params, root = prepare_batches(site, tune=how), site.project.root
+    (root / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json", by_alias=True)))
+    (root / "dvc.yaml").touch()
+    site.project.stores.mkdir()
+    shutil.copy2(empty_store, site.project.stores / "mlflow.db")
+    first, more = (invoke(root, "tune", "--trials", trials) for trials in ("2", "3"))
+    assert (first.exit_code, more.exit_code) == (0, 0), first.output + more.output
     shown = first.stdout.splitlines()
-    assert shown[0].startswith("2 ways of training with 2 seeds, judged on from 2013-")
-    assert shown[1] == "trial 0 of 1: the present way: lead +0.0000; best +0.0000"
-    assert (champion_project.reports / "tune.png").read_bytes().startswith(b"\x89PNG")
-    assert champion_project.params.read_bytes() == before
-    more = invoke(champion_project.root, "tune", "--trials", "3")
-    assert more.exit_code == 0, more.output
-    lines = [line.partition(": ")[2] for line in first.stdout.splitlines()[1:3]]
-    assert [line.partition(": ")[2] for line in more.stdout.splitlines()[1:3]] == lines
-    from evergreen.stores.tracking import Tracker
-
-    tracker = Tracker(champion_project, load(champion_project.params))
-    name = f"{tracker.params.tracking.experiment} tuning"
-    runs = tracker.client.search_runs([tracker.experiment_called(name)])
-    assert sorted(run.info.run_name for run in runs if run.info.run_name.startswith("trial")) == [
-        "trial 0", "trial 1", "trial 2"
-    ]  # fmt: skip
-    assert len(runs) == 4
+    assert shown[:2] == [
+        "2 ways of training with 1 seeds, judged on b3, b4; b5 confirms",
+        "trial 0 of 1: the present way: lead +0.0000; best +0.0000",
+    ]
+    said = [
+        [line.partition(": ")[2] for line in each.stdout.splitlines()] for each in (first, more)
+    ]
+    assert said[0][1:3] == said[1][1:3]
+    assert (root / "reports" / "tune.png").read_bytes().startswith(b"\x89PNG")
+    assert load(root / "params.yaml") == params
+    tracker = Tracker(site.project, params)
+    place = tracker.experiment_called(f"{params.tracking.experiment} tuning")
+    names = [run.info.run_name for run in tracker.client.search_runs([place])]
+    assert sorted(names)[1:] == ["trial 0", "trial 1", "trial 2"]

@@ -15,7 +15,9 @@ from evergreen.tuning import search as searching
 from evergreen.tuning.cuts import find_cuts
 from evergreen.tuning.search import Tried, best_so_far, search, study_of
 
-TUNE = {"trials": 7, "seeds": 2, "space": SPACE}
+pytestmark = pytest.mark.slow  # a database each
+
+TUNE = {"trials": 5, "seeds": 2, "space": SPACE}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_a_better_way_is_found_and_a_killed_search_comes_to_the_same_end(
 ) -> None:
     cuts, params = cuts_and_params
     whole = search(cuts, params, tmp_path / "whole.db")
-    assert [tried.number for tried in whole.tried] == [*range(7)]
+    assert [tried.number for tried in whole.tried] == [*range(5)]
     now, best = whole.tried[0], whole.best
     assert (now.lead, now.values) == (0, {name: getattr(params.train, name) for name in SPACE})
     assert (whole.cuts, whole.seeds, len(now.scores)) == (("b4", "b5"), (0, 1), 4)
@@ -41,7 +43,7 @@ def test_a_better_way_is_found_and_a_killed_search_comes_to_the_same_end(
         begun[0] += 1
         if begun[0] == 1:  # before the first trial has ended
             raise KeyboardInterrupt
-        if begun[0] == 5:  # in the middle of one
+        if begun[0] == 4:  # in the middle of one
             report = how["report"]
 
             def stop(fits: Any) -> None:
@@ -60,9 +62,9 @@ def test_a_better_way_is_found_and_a_killed_search_comes_to_the_same_end(
     again = search(cuts, params, tmp_path / "killed.db", tell=told.append)
     assert again == whole
     assert told == [*whole.tried]
-    assert begun[0] == 1 + 4 + (7 - 3)
-    more = search(cuts, params.override(tune={"trials": 8}), tmp_path / "whole.db")
-    assert more.tried[:7] == whole.tried
+    assert begun[0] == 1 + 3 + (5 - 2)
+    more = search(cuts, params.override(tune={"trials": 6}), tmp_path / "whole.db")
+    assert more.tried[:5] == whole.tried
     fewer = search(cuts, params.override(tune={"trials": 3}), tmp_path / "whole.db")
     assert fewer.tried == whole.tried[:3]
 
@@ -98,7 +100,7 @@ def test_what_cannot_be_tried_is_skipped_but_for_the_present_way(
 
 
 def _worth(worth: list[Any], cuts: Any, params: Any) -> Any:
-    """A trial whose metric is 0.4 and so much more, one after the other; the first cut is easier."""
+    """Trials whose metric is 0.4 and so much more, one after the other; a cut is easier."""
     from types import SimpleNamespace
 
     left = iter(worth)

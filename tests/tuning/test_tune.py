@@ -15,6 +15,8 @@ from evergreen.tuning.cuts import find_cuts
 from evergreen.tuning.search import Tried
 from evergreen.tuning.tune import tune
 
+pytestmark = pytest.mark.slow  # a database each
+
 TUNE = {"trials": 6, "seeds": 2, "confirm_seeds": 5, "space": SPACE}
 
 
