@@ -104,7 +104,7 @@ def test_a_search_is_shown_recorded_and_continued(
     assert (first.exit_code, more.exit_code) == (0, 0), first.output + more.output
     shown = first.stdout.splitlines()
     assert shown[:2] == [
-        "2 ways of training with 1 seeds, judged on b3, b4; b5 confirms",
+        "2 ways of training with 1 seed, judged on b3, b4; b5 confirms",
         "trial 0 of 1: the present way: lead +0.0000; best +0.0000",
     ]
     said = [

@@ -65,12 +65,13 @@ def tune(trials: int | None, write: bool) -> None:
 
 def _search(project: Project, params: Params, cuts: Sequence[Cut], trials: Trials) -> Tuned:
     """Search, show and record it; a search that is stopped is recorded as such."""
+    from evergreen.finding import count
     from evergreen.tuning.tune import STUDIES, tune
 
     *earlier, fresh = cuts
     click.echo(
-        f"{params.tune.trials} ways of training with {params.tune.seeds} seeds, judged on "
-        f"{', '.join(cut.name for cut in earlier)}; {fresh.name} confirms"
+        f"{params.tune.trials} ways of training with {count(params.tune.seeds, 'seed')}, judged "
+        f"on {', '.join(cut.name for cut in earlier)}; {fresh.name} confirms"
     )
     follow = Following(params, trials)
     try:
