@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ def test_each_trial_and_the_interval_can_be_read_off() -> None:
         panel(lambda a: module._confirmation(a, found(None))).texts[0].get_text()
         == "nothing to confirm"
     )
+    axes = panel(lambda a: module._parameter(a, found(), "learning_rate"))
+    assert axes.get_xscale() == "linear"
+    wide = (TRIED[0], TRIED[2], replace(TRIED[2], values=VALUES | {"learning_rate": 0.9}))
+    axes = panel(lambda a: module._parameter(a, found(tried=wide), "learning_rate"))
+    assert axes.get_xscale() == "log"
+    assert {tick.get_text() for tick in axes.get_xticklabels()} >= {"0.05", "0.1", "0.5"}
     axes = panel(lambda a: module._parameter(a, found(), "max_depth"))
     assert axes.get_title() == "max_depth: now 6"
     assert len(axes.lines) == 3  # not what could not be tried

@@ -101,6 +101,8 @@ def _confirmation(axes: Axes, found: Tuned) -> None:
 
 
 def _parameter(axes: Axes, found: Tuned, name: str) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     tried = [one for one in found.searched.tried if isfinite(one.lead)]
     values = [one.values[name] for one in tried]
     numbers = not isinstance(values[0], str)
@@ -113,5 +115,8 @@ def _parameter(axes: Axes, found: Tuned, name: str) -> None:
         axes.plot(one.values[name], one.lead, mark, color=colour, ms=6)
     if numbers and min(values) > 0 and max(values) >= WIDE * min(values):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(*_limits(found.searched.tried, found.searched.best))
     axes.set_title(f"{name}: now {found.searched.tried[PRESENT].values[name]}")

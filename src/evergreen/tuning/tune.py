@@ -68,12 +68,12 @@ def tune(
     confirm(best)
     found, changed = _confirm(fresh, params, best, seeds), _changes(params, best)
     said = found.says("the present way", f"trial {best.number}")
-    where = f"on {fresh.name}, which nothing was chosen by, with {len(seeds)} fresh seeds"
+    where = f"on {fresh.name}, which chose nothing, with {len(seeds)} fresh seeds"
     if found.is_better:
         return Tuned(searched, fresh.name, seeds, found, changed, f"{said}, {where}")
     finding = (
-        f"nothing better was found: of {tried} the best, trial {best.number}, was ahead by "
-        f"{best.lead:.4f} where it was chosen, but {where}: {said}"
+        f"nothing better was found: trial {best.number}, the best of {tried}, was ahead by "
+        f"{best.lead:.4f} where it was chosen; {where}, {said}"
     )
     return Tuned(searched, fresh.name, seeds, found, {}, finding)
 
