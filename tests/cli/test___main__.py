@@ -20,6 +20,7 @@ HEAVY = (
     "matplotlib",
     "mlflow",
     "numpy",
+    "optuna",
     "pandas",
     "polars",
     "prefect",

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from evergreen.params.edit import editor, put
+from evergreen.params.edit import differences, editor, patch, put
 
 TEXT = """\
 # the file
@@ -39,3 +39,16 @@ def test_only_what_is_set_changes(case: str) -> None:
         put(content, section, values)
     yaml.dump(content, written)
     assert written.getvalue() == expected
+
+
+def test_a_patched_text_and_what_differs() -> None:
+    after = patch(TEXT, "train", {"rounds": 7})
+    assert after == TEXT.replace("rounds: 5 ", "rounds: 7 ")
+    assert patch("# nothing yet\n", "train", {"rounds": 7}).endswith("train:\n  rounds: 7\n")
+    shown = differences(TEXT, after, "params.yaml").splitlines()
+    assert shown[:2] == ["--- a/params.yaml", "+++ b/params.yaml"]
+    assert [line for line in shown[3:] if line[0] in "-+"] == [
+        "-  rounds: 5   # at most",
+        "+  rounds: 7   # at most",
+    ]
+    assert differences(TEXT, TEXT, "params.yaml") == ""

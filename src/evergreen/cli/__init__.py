@@ -21,6 +21,7 @@ from evergreen.cli import (
     services,
     status,
     training,
+    tuning,
 )
 from evergreen.cli.group import Commands, print_without_secrets
 
@@ -42,6 +43,7 @@ for command in (
     scoring.score,
     monitoring.monitor,
     replay.replay,
+    tuning.tune,
     status.status,
     promotion.promote,
     promotion.rollback,

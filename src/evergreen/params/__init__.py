@@ -18,6 +18,7 @@ from evergreen.params.sections import (
     Validate,
 )
 from evergreen.params.source import EPOCHS, Source
+from evergreen.params.tuning import Tune
 
 __all__ = [
     "Bias",
@@ -36,6 +37,7 @@ __all__ = [
     "Task",
     "Tracking",
     "Train",
+    "Tune",
     "Validate",
     "load",
     "look_up",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import io
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -25,6 +27,21 @@ def editor() -> YAML:
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.Representer = Representer
     return yaml
+
+
+def patch(text: str, section: str, values: dict[str, Any]) -> str:
+    """Return the text with other values in a section."""
+    yaml, written = editor(), io.StringIO()
+    content = yaml.load(text) or CommentedMap()
+    put(content, section, values)
+    yaml.dump(content, written)
+    return written.getvalue()
+
+
+def differences(before: str, after: str, name: str) -> str:
+    """Return the lines that differ, as `git diff` shows them of the file called `name`."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"))
 
 
 def put(content: CommentedMap, section: str, values: dict[str, Any]) -> None:

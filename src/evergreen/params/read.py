@@ -32,6 +32,7 @@ from evergreen.params.sections import (
     Validate,
 )
 from evergreen.params.source import Source
+from evergreen.params.tuning import Tune
 
 LARGEST = 1_000_000  # bytes of the file
 _NOWHERE = object()
@@ -54,6 +55,7 @@ class Params(Section):
     gate: Gate = Gate()
     drift: Drift = Drift()
     retrain: Retrain = Retrain()
+    tune: Tune = Tune()
     tracking: Tracking = Tracking()
     ports: Ports = Ports()
 

@@ -32,7 +32,7 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 FOR_MODELS = "workflowType=machine_learning"  # the same, of a link
 MOST = 50_000  # runs that a search returns
 FORMAT = "evergreen.format"  # tag of an experiment, see formats.py
-PARTS = ("monitoring", "decisions", "replay")  # experiments beside that of the trainings
+PARTS = ("monitoring", "decisions", "replay", "tuning")  # experiments beside that of the trainings
 
 
 class Tracker:
