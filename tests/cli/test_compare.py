@@ -73,6 +73,14 @@ def test_rates(prepared: Project) -> None:
     ]
     assert "start a step below, at " in said
     assert (prepared.reports / "learning_rate.png").exists()
+    assert "`evergreen compare rates --write` writes it" in said
+    before = (prepared.root / "params.yaml").read_text()
+    assert "learning_rate: 0.3\n" in before
+    start = next(line.split()[0] for line in lines if line.endswith(" start"))
+    written = output_of(prepared.root, "compare", "rates", "--write", *SMALL)
+    assert written.startswith("\n".join(lines[:3]))
+    changed = before.replace("learning_rate: 0.3\n", f"learning_rate: {start}\n")
+    assert (prepared.root / "params.yaml").read_text() == changed
 
 
 @pytest.mark.parametrize("what", ["losses", "schedules", "rates"])

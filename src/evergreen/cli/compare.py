@@ -10,6 +10,7 @@ import click
 
 from evergreen.cli.session import open_project
 from evergreen.cli.table import show_table, titled
+from evergreen.cli.tuning import change_train
 
 if TYPE_CHECKING:
     from evergreen.params import Params
@@ -59,7 +60,8 @@ def schedules(seeds: int, cuts: int, rate: float | None) -> None:
 
 @compare.command()
 @CUTS
-def rates(cuts: int) -> None:
+@click.option("--write", is_flag=True, help="Write the rate to start from into params.yaml.")
+def rates(cuts: int, write: bool) -> None:
     """Raise the learning rate until the loss diverges, and say which one to start from."""
     from evergreen.report.alternatives import draw_range
     from evergreen.training.learner import watched_by
@@ -81,11 +83,13 @@ def rates(cuts: int) -> None:
         click.echo(f"\n{found.says()}")
         if found.start:
             click.echo(
-                f"`learning_rate: {min(found.start, 1.0):g}` under train in params.yaml is the "
-                "largest to start from, for a schedule that falls (`evergreen compare schedules "
-                f"--rate {min(found.start, 1.0):g}`); a constant rate does better below it"
+                "that is the largest to start from, for a schedule that falls (`evergreen compare "
+                f"schedules --rate {min(found.start, 1.0):g}`); a constant one does better below it"
             )
         click.echo(f"picture: {picture.relative_to(project.root)}")
+        if found.start:
+            start = {"learning_rate": float(f"{min(found.start, 1.0):.3g}")}
+            change_train(project, params, start, "compare rates", write=write)
 
 
 @contextmanager
