@@ -55,7 +55,8 @@ Notifier = Callable[[Event], None]
 POINTS = ("metrics", "rules", "reports", "notifiers")
 # Names below reports/ that the library writes itself
 WRITTEN = (
-    "adopt", "bias", "comparison", "curves", "monitoring", "replay", "result", "validation",
+    "adopt", "bias", "comparison", "curves", "learning_rate", "losses", "monitoring", "replay",
+    "result", "schedules", "validation",
 )  # fmt: skip
 
 

@@ -119,6 +119,17 @@ CHANGES = {
             "run": (0, "compared with the champion.*time was 'day'"),
         },
     ),
+    "another loss and a schedule": Change(
+        {
+            "params.yaml": {
+                "loss: auto": "loss: quantile",
+                "quantile: 0.5": "quantile: 0.9",
+                "schedule: constant": "schedule: step",
+                "schedule_rounds: 200": "schedule_rounds: 20",
+            }
+        },
+        {"run": (0, "decide +(refuse|promote)\n(.|\n)*pinball_0_9 .* against ")},
+    ),
     "another learner": Change(
         {"params.yaml": {"learner: xgboost": "learner: late_flights.another_model"}}, JUDGED
     ),

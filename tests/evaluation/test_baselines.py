@@ -29,6 +29,16 @@ def test_the_constant_is_what_the_training_rows_say_on_average(task, make_tables
     np.testing.assert_allclose(found, np.broadcast_to(means, found.shape), rtol=1e-5)
 
 
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_the_constant_of_a_loss_that_aims_at_a_quantile_is_that(quantile, make_tables):
+    tables = make_tables("regression")
+    found = predict_baselines(tables, 0, quantile=quantile)
+    expected = np.quantile(tables.train.y, quantile)
+    np.testing.assert_allclose(found["constant"], expected, rtol=1e-4)
+    assert found["constant"].shape == tables.holdout.y.shape
+    np.testing.assert_array_equal(found["linear"], predict_baselines(tables, 0)["linear"])
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_linear_model_learns_what_the_constant_cannot(task, make_tables):
     tables = make_tables(task)

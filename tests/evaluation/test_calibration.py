@@ -44,6 +44,25 @@ def test_calibration_error(task, y, p, expected, dtype):
     )
 
 
+@pytest.mark.parametrize(
+    ("quantile", "p", "expected"),
+    [
+        (0.5, np.full(100, 50.5), 0),
+        (0.9, np.full(100, 90.5), 0),
+        (0.9, np.full(100, 50.5), 0.4),
+        (0.1, np.full(100, 50.5), 0.4),
+        (0.5, np.full(100, 50.0), 0.005),  # a tie counts half
+        (0.5, np.arange(1, 101) + 0.5, 0.5),
+        (0.5, np.arange(1, 101), 0),
+    ],
+)
+def test_a_quantile_is_calibrated_where_its_share_of_labels_lies_below(quantile, p, expected):
+    y = np.random.default_rng(0).permutation(np.arange(1, 101)).astype(np.float32)
+    p = p if np.ptp(p) == 0 else p[y.astype(int) - 1]
+    found = calibration_error("regression", y, p.astype(np.float32), quantile=quantile)
+    assert found == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_an_honest_model_has_a_small_calibration_error_and_a_boastful_one_a_large(task):
     y, p = simulate(task, 20_000, np.random.default_rng(13))

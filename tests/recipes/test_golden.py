@@ -20,7 +20,7 @@ from evergreen.ingest import batches, folder
 from evergreen.monitoring import monitor, performance, retrain
 from evergreen.promotion import evidence, simplest
 from evergreen.quality import held_batches, label_noise, leaks, univariate
-from evergreen.training import linear, xgboost
+from evergreen.training import linear, losses
 from evergreen.validation.contract import Contract
 
 pytestmark = pytest.mark.slow  # farms, people and gates of each task: seconds a step
@@ -163,7 +163,7 @@ ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "two alike": ("HOLD", "the world has changed", held_batches, "is_same_anomaly",
                   lambda *_: False),
     "a short batch": ("HOLD", "a few days", held_batches, "_is_short", lambda entry: False),
-    "a loss": ("TRAIN", "multiclass", xgboost, "LOSSES", xgboost.LOSSES | {"multiclass": "merror"}),
+    "a loss": ("TRAIN", "multiclass", losses, "OF_CLASSES", ("multi:softprob", "merror")),
     "a penalty": ("TRAIN", "regression", linear, "PENALTIES", [1e4]),
     "groups": ("JUDGE", "binary: gate", evidence, "find_group_differences", lambda *_: {}),
     "near copies": ("JUDGE", "regression: leaks", leaks, "find_near_copies",

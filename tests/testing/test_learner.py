@@ -61,8 +61,10 @@ def pickles(content: bytes) -> Any:
 
 
 BROKEN = {
-    "a part is missing": (SimpleNamespace(__name__="own"),
-                          "is no learner: it does not define SUFFIX"),
+    "a part is missing": (
+        SimpleNamespace(__name__="own"),
+        "is no learner: it does not define SUFFIX",
+    ),
     "no such learner": ("lost", "there is no learner 'lost'"),
     "no dot": (like_linear(SUFFIX="json"), "must begin with a dot"),
     "a library is missing": (like_linear(LIBRARIES=("not-there",)), "not installed"),
@@ -77,8 +79,13 @@ BROKEN = {
     "no probabilities": (saying(lambda p: 2 * p), "are no probabilities"),
     "learns nothing": (saying(lambda p: 0 * p + 0.5), "has learnt nothing"),
     "unknown features": (saying(lambda p: p, lambda: {"other": 1.0}), "are no features"),
+    "no such loss": (like_linear(TAKES={"binary": ("focus",)}), "TAKES names 'focus' for binary"),
+    "a nameless loss": (
+        like_linear(TAKES={"binary": ("focal",)}, watched=lambda *_: None),
+        "must be a text, not None",
+    ),
     "pickle": (like_linear(load=pickles), r"load\(\) reads pickle"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)

@@ -15,6 +15,7 @@ from scipy import stats
 
 from evergreen.errors import InputError
 from evergreen.params import Params, Sweep, Train
+from evergreen.params.train import USUAL
 from evergreen.training.sweep import (
     Slots,
     choose,
@@ -140,11 +141,42 @@ OTHER = {
     "colsample_bytree": 0.6,
     "reg_lambda": 2.0,
     "max_bin": 128,
+    "schedule": "cosine",
+}
+# Of a loss or a schedule; see test_each_number_of_a_loss_and_a_schedule_makes_another_model
+TOGETHER = {
+    "quantile": {"loss": "quantile", "quantile": 0.9},
+    "huber_slope": {"loss": "pseudo_huber", "huber_slope": 2.0},
+    "tweedie_power": {"loss": "tweedie", "tweedie_power": 1.2},
+    "schedule_rounds": {"schedule": "step", "schedule_rounds": 50},
+    "schedule_end": {"schedule": "step", "schedule_end": 0.5},
+}
+OF_BINARY = {
+    "positive_weight": {"loss": "weighted_log_loss", "positive_weight": 3.0},
+    "focal_gamma": {"loss": "focal", "focal_gamma": 1.0},
 }
 
 
 def test_every_parameter_of_training_is_tried_here():
-    assert set(OTHER) | {"device", "learner", "refit"} == set(Train.model_fields)
+    tried = {*OTHER, *TOGETHER, *OF_BINARY, "loss", "device", "learner", "refit"}
+    assert tried == set(Train.model_fields)
+
+
+@pytest.mark.parametrize("name", [*TOGETHER, *OF_BINARY])
+def test_each_number_of_a_loss_and_a_schedule_makes_another_model(name):
+    task = "binary" if name in OF_BINARY else "regression"
+    values = (TOGETHER | OF_BINARY)[name]
+    without = {key: value for key, value in values.items() if key != name}
+    ways = [Params(task=task, train=train) for train in ({}, without, values)]
+    assert len({seed_fingerprint("data", way, "cpu", 0) for way in ways}) == 3
+    assert len({way_of(dataset, way, "xgboost") for way in ways}) == 3
+
+
+@pytest.mark.parametrize(("task", "usual"), USUAL.items())
+def test_a_usual_loss_by_its_name_is_the_same_way_of_training(task, usual):
+    plain, named = (Params(task=task, train={"loss": loss}) for loss in ("auto", usual))
+    assert seed_fingerprint("d", plain, "cpu", 0) == seed_fingerprint("d", named, "cpu", 0)
+    assert way_of(dataset, plain, "xgboost") == way_of(dataset, named, "xgboost")
 
 
 def test_another_learner_and_another_code_of_it_make_another_model(monkeypatch, tmp_path):

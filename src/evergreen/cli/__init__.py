@@ -10,6 +10,7 @@ import click
 
 from evergreen import __version__
 from evergreen.cli import (
+    compare,
     data,
     docs,
     migrate,
@@ -43,6 +44,7 @@ for command in (
     scoring.score,
     monitoring.monitor,
     replay.replay,
+    compare.compare,
     tuning.tune,
     status.status,
     promotion.promote,

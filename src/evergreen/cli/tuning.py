@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -130,21 +130,27 @@ def _publish(project: Project, found: Tuned, trials: Trials) -> None:
 
 def _conclude(project: Project, params: Params, found: Tuned, *, write: bool) -> None:
     """Show what was found, and the lines of params.yaml to change; write them where asked to."""
+    click.echo()
+    show_table(*_table(found.searched))
+    click.echo(f"\n{found.finding}\npicture: reports/tune.png")
+    if found.changes:
+        change_train(project, params, found.changes, "tune", write=write)
+
+
+def change_train(
+    project: Project, params: Params, changes: dict[str, Any], command: str, *, write: bool
+) -> None:
+    """Show the lines of params.yaml that `command` would change, and write them where asked to."""
     from evergreen.errors import InputError
     from evergreen.files import write_whole
     from evergreen.params.edit import differences, patch
 
-    click.echo()
-    show_table(*_table(found.searched))
-    click.echo(f"\n{found.finding}\npicture: reports/tune.png")
-    if not found.changes:
-        return
     before = params.text.decode()
-    after = patch(before, "train", found.changes)
+    after = patch(before, "train", changes)
     click.echo(f"\n{differences(before, after, project.params.name)}")
     if not write:
         click.echo(
-            "`evergreen tune --write` writes it; then `evergreen run` lets the gate judge it"
+            f"`evergreen {command} --write` writes it; then `evergreen run` lets the gate judge it"
         )
         return
     if project.params.read_bytes() != params.text:

@@ -29,25 +29,28 @@ def fit_linear(tables: Tables, seed: int) -> bytes:
     )
 
 
-def predict_baselines(tables: Tables, seed: int, fitted: bytes | None = None) -> dict[str, Array]:
+def predict_baselines(
+    tables: Tables, seed: int, fitted: bytes | None = None, quantile: float | None = None
+) -> dict[str, Array]:
     """Return what a constant and the linear model predict for the holdout, by name.
 
-    `fitted`: the linear model; else it is fitted now.
+    `fitted`: the linear model; else it is fitted now. It predicts the mean, whatever the loss. The
+    constant of numbers is the mean of the labels, or a `quantile` where a loss aims at that.
     """
     # One of each fold would tell the folds apart
-    constant = _constant(tables.task).fit(tables.train.x, tables.train.y)
+    constant = _constant(tables.task, quantile).fit(tables.train.x, tables.train.y)
     straight = predict_holdout(tables, fitted or fit_linear(tables, seed), "linear")
     return {"constant": _predict(constant, tables), "linear": straight}
 
 
-def _constant(task: str) -> Any:
+def _constant(task: str, quantile: float | None) -> Any:
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
-    return (
-        DummyRegressor(strategy="mean")
-        if task == "regression"
-        else DummyClassifier(strategy="prior")
-    )
+    if task != "regression":
+        return DummyClassifier(strategy="prior")
+    if quantile is not None:
+        return DummyRegressor(strategy="quantile", quantile=quantile)
+    return DummyRegressor(strategy="mean")
 
 
 def _predict(model: Any, tables: Tables) -> Array:

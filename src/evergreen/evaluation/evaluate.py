@@ -77,14 +77,14 @@ def measure_seed(
     return metrics.measure(tables.task, tables.holdout.y, predict_holdout(tables, booster, learner))
 
 
-def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
-    """Return the loss of each seed's model on the holdout.
-
-    Log loss, or the root of the mean squared error.
-    """
-    loss = LIBRARY.loss(tables.task)
+def losses_of(
+    tables: Tables, boosters: Mapping[int, bytes], learner: str, metrics: Metrics = LIBRARY
+) -> dict[int, float]:
+    """Return the loss of each seed's model on the holdout (`Metrics.loss`), such as log loss."""
+    loss = metrics.loss(tables.task)
     return {
-        seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()
+        seed: measure_seed(tables, content, learner, metrics)[loss]
+        for seed, content in boosters.items()
     }
 
 

@@ -56,7 +56,8 @@ class Metric:
     another number of the sums of losses and of rows, shape (resamples, 2). Any other gives its
     `form`, and `expect` where it can be estimated before labels come (`p` and what the calibration
     says of it, shape (rows, curves)). `value`: by scikit-learn, say, which then owns it. No value
-    lies below `low` or above `high`.
+    lies below `low` or above `high`. `guards`: a challenger that is surely worse in it is refused,
+    whatever decides; else it is shown only.
 
     Raises InputError where it cannot be one.
     """
@@ -72,6 +73,7 @@ class Metric:
     value: Callable[[Array, Array], float] | None = None
     form: Callable[[Array, Array], Form] | None = None
     expect: Callable[[Array, Array], Expected] | None = None
+    guards: bool = True
 
     def __post_init__(self) -> None:
         """Check what was given."""

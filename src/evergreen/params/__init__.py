@@ -14,10 +14,10 @@ from evergreen.params.sections import (
     Split,
     Sweep,
     Tracking,
-    Train,
     Validate,
 )
 from evergreen.params.source import EPOCHS, Source
+from evergreen.params.train import Train
 from evergreen.params.tuning import Tune
 
 __all__ = [

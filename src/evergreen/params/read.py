@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
 from evergreen.errors import InputError
 from evergreen.extensions import Extensions
+from evergreen.metrics.by_loss import lead_by
 from evergreen.metrics.metric import Metrics, Task
 from evergreen.params.section import Section
 from evergreen.params.sections import (
@@ -28,10 +29,10 @@ from evergreen.params.sections import (
     Split,
     Sweep,
     Tracking,
-    Train,
     Validate,
 )
 from evergreen.params.source import Source
+from evergreen.params.train import FOR_TASK, OF_LOSS, Train
 from evergreen.params.tuning import Tune
 
 LARGEST = 1_000_000  # bytes of the file
@@ -62,6 +63,23 @@ class Params(Section):
     _text: bytes = PrivateAttr(default=b"")
     _extensions: Extensions = PrivateAttr(default=Extensions())
 
+    @model_validator(mode="after")
+    def _suits(self) -> Params:
+        loss, there = self.train.loss_for(self.task), FOR_TASK[self.task]
+        if loss not in there:
+            raise ValueError(
+                f"train.loss is {loss}, which is none of task {self.task}: "
+                f"there are {', '.join(there)}"
+            )
+        for name in self.train.unread():
+            # Of a schedule it may wait for one, which tuning tries
+            if name in OF_LOSS:
+                raise ValueError(
+                    f"train.{name} is of `loss: {OF_LOSS[name]}`, and train.loss is "
+                    f"{self.train.loss}: remove it"
+                )
+        return self
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Params) and self.model_dump() == other.model_dump()
 
@@ -79,8 +97,10 @@ class Params(Section):
 
     @property
     def metrics(self) -> Metrics:
-        """The metrics that there are: the library's and the project's own."""
-        return self._extensions.all_metrics
+        """The metrics that there are, led by that of the loss: the library's and the project's."""
+        loss = self.train.loss_for(self.task)
+        numbers = {"quantile": self.train.quantile, "tweedie": self.train.tweedie_power}
+        return lead_by(self._extensions.all_metrics, loss, numbers.get(loss))
 
     def choosing_from(self, extensions: Extensions) -> Params:
         """Return a copy of these parameters for a project that adds `extensions`."""

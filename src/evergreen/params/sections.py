@@ -56,36 +56,6 @@ class Split(Section):
     )
 
 
-class Train(Section):
-    """The learner and its parameters, the same for every seed."""
-
-    learner: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")] = Field(
-        "xgboost", description="xgboost, or a module of yours: `evergreen docs make-it-yours`"
-    )
-    refit: Literal["all", "none"] = Field(
-        "all",
-        description="all: what goes live is trained on all rows, the newest batch included, as "
-        "often as early stopping found, once that way of training was judged; none: the judged "
-        "model itself goes live",
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto, cpu or cuda")
-    rounds: Count = Field(2000, description="boosting rounds at most; early stopping ends before")
-    early_stopping_rounds: Count = Field(
-        50, description="rounds without a gain that end the training"
-    )
-    learning_rate: Fraction = Field(0.05, description="what each tree adds")
-    max_depth: Annotated[int, Field(ge=1, le=20)] = Field(6, description="levels of a tree")
-    min_child_weight: Annotated[float, Field(ge=0)] = Field(
-        5.0, description="how much weight a leaf needs"
-    )
-    subsample: Fraction = Field(0.8, description="share of rows that each tree sees")
-    colsample_bytree: Fraction = Field(0.5, description="share of features that each tree sees")
-    reg_lambda: Annotated[float, Field(ge=0)] = Field(1.0, description="L2 penalty on leaf values")
-    max_bin: Annotated[int, Field(ge=2, le=1024)] = Field(
-        256, description="bins of a numeric feature"
-    )
-
-
 class Sweep(Section):
     """How many seeds, how many at once, and which model comes out."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from evergreen.params.section import Section
-from evergreen.params.sections import Train
+from evergreen.params.train import Train
 
 NOT_TUNED = ("learner", "refit", "device")
 TUNABLE = tuple(name for name in Train.model_fields if name not in NOT_TUNED)

@@ -16,7 +16,6 @@ from evergreen.evaluation.held_out import HeldOut
 from evergreen.features.definition import LostError
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
-from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import (
@@ -32,7 +31,6 @@ from evergreen.promotion.compare import (
 )
 from evergreen.promotion.fairness import find_group_differences
 from evergreen.promotion.gate import Evidence
-from evergreen.promotion.noise import Resampling
 from evergreen.quality.leaks import listed_names, stands_out
 from evergreen.training.learner import is_seedless
 
@@ -127,8 +125,8 @@ def judge(
         champion=champion.version if champion else None,
         champion_age_days=_age(rows, champion) if champion else None,
         calibration=(
-            calibration_error(encoder.task, y, other.prediction) if other else None,
-            calibration_error(encoder.task, y, side.prediction),
+            _miss(encoder.task, y, other, params) if other else None,
+            _miss(encoder.task, y, side, params),
         ),
         groups=find_group_differences(
             encoder.task, y, side.prediction, groups, params.gate.threshold
@@ -143,7 +141,7 @@ def judge(
         cross_validated=challenger.held_out is not None,
         useful=""
         if champion or faults
-        else _find_use(encoder.task, y, side, baselines, days_of(rows), how),
+        else _find_use(encoder.task, y, side, baselines, days_of(rows), params),
         seedless=tuple(
             name
             for name, model in (("champion", champion), ("challenger", challenger))
@@ -155,20 +153,29 @@ def judge(
     return Judged(evidence, y, seen | {"challenger": side.prediction}, held_out)
 
 
+def _miss(task: str, y: Array, side: Side, params: Params) -> float:
+    """Return the calibration error of a model's predictions, of what `train.loss` aims at."""
+    return calibration_error(task, y, side.prediction, quantile=params.train.aimed_quantile())
+
+
 def _find_use(
     task: str,
     y: Array,
     side: Side,
     baselines: Mapping[str, Array],
     days: Array | None,
-    how: Resampling,
+    params: Params,
 ) -> str:
     """Return the loss in which the model surely beats a constant; empty where it does not."""
-    loss = LIBRARY.loss(task)
+    loss = params.metrics.loss(task)
     if "constant" not in baselines:
         return ""
     lead = difference(
-        Rows(task, y, blocks=days), loss, Side(baselines["constant"]), Side(side.prediction), how
+        Rows(task, y, blocks=days, metrics=params.metrics),
+        loss,
+        Side(baselines["constant"]),
+        Side(side.prediction),
+        resampling_of(params),
     )
     return loss if lead and lead.low > 0 else ""
 

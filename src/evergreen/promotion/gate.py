@@ -89,14 +89,17 @@ class Evidence:
     useful: str = ""
 
 
-def decide(evidence: Evidence, gate: Gate, own: Extensions = NONE) -> Decision:
+def decide(
+    evidence: Evidence, gate: Gate, own: Extensions = NONE, metrics: Metrics | None = None
+) -> Decision:
     """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person.
 
     It is promoted only where every rule is met. A person is asked where `approval` is manual, where
     there is a question that data cannot answer, and where dataset.py was changed so that the
-    champion cannot be compared. `own`: metrics and rules that the project adds.
+    champion cannot be compared. `own`: metrics and rules that the project adds. `metrics`: with the
+    one that judges `train.loss`; None means those there are without one.
     """
-    rules = [*_rules(evidence, gate, own.all_metrics)]
+    rules = [*_rules(evidence, gate, metrics or own.all_metrics)]
     rules += ask_own(own.rules, evidence, gate, {rule.name for rule in rules})
     broken = [rule.says for rule in rules if not rule.met]
     plain = {
@@ -213,7 +216,7 @@ def _no_worse(found: Comparison, gate: Gate, metrics: Metrics) -> Rule:
 
 def _other_metrics(found: Comparison, gate: Gate, metrics: Metrics) -> Iterator[Rule]:
     for name, lead in found.whole.items():
-        if name != found.metric:
+        if name != found.metric and metrics[name].guards:
             bound = gate.margin * unit_of(metrics[name], lead)
             met = lead.high >= -bound
             says = (
@@ -222,6 +225,10 @@ def _other_metrics(found: Comparison, gate: Gate, metrics: Metrics) -> Iterator[
                 + f" than by {bound:.4g}"
             )
             yield Rule(f"no worse in {name}", met=met, says=says)
+    shown = [name for name in found.whole if name != found.metric and not metrics[name].guards]
+    if shown:
+        says = f"{', '.join(shown)}: shown only, as train.loss does not aim at them"
+        yield Rule("other metrics", met=True, says=says)
 
 
 def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:

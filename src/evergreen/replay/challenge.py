@@ -28,7 +28,8 @@ from evergreen.quality.leaks import check_leaks
 from evergreen.scoring.package import Learnt
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.device import count_cores
-from evergreen.training.learner import Trained
+from evergreen.training.labels import check_labels
+from evergreen.training.learner import Trained, check_takes
 from evergreen.training.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
 from evergreen.training.tables import Tables, load_all, load_judged, load_stopping, load_tables
 
@@ -71,7 +72,8 @@ class Challenger:
         chosen, judged = face(
             self.rows, self.trees, self.linear, self.baselines, beside, params, self.notes
         )
-        return chosen, judged.held_out, decide(judged.evidence, params.gate, params.extensions)
+        how = params.gate, params.extensions, params.metrics
+        return chosen, judged.held_out, decide(judged.evidence, *how)
 
 
 def challenge(
@@ -79,11 +81,13 @@ def challenge(
 ) -> Challenger:
     """Train a challenger on the split that is prepared, as the training flow does.
 
-    Raises InputError where the flow would stop: at a leak, or at a holdout that
-    cannot judge a model.
+    Raises InputError where the flow would stop: at a leak, a holdout that cannot
+    judge a model, or a label that the loss cannot take.
     """
+    check_takes(params)
     tables = load_tables(workspace)
     check_holdout(tables)
+    check_labels(workspace, dataset, params, tables)
     notes, rounds = check_leaks(tables, params.leaks), None
     split, seeds = Split.of(workspace), params.sweep.seed_list()
     if params.train.refit == "all":
@@ -102,7 +106,10 @@ def challenge(
         linear_of(tables, dataset, params, learnt),
     )
     baselines = predict_baselines(
-        tables, params.sweep.first_seed, linear.boosters[params.sweep.first_seed]
+        tables,
+        params.sweep.first_seed,
+        linear.boosters[params.sweep.first_seed],
+        params.train.aimed_quantile(),
     )
     rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
     return Challenger(
@@ -141,7 +148,9 @@ def trees_of(
     `chosen`: those in the package, where they were chosen before a refit.
     """
     boosters, learner = {seed.seed: seed.booster for seed in trained}, params.train.learner
-    chosen = chosen or choose(losses_of(tables, boosters, learner), params.sweep.model)
+    chosen = chosen or choose(
+        losses_of(tables, boosters, learner, params.metrics), params.sweep.model
+    )
     rounds = int(np.median([seed.rounds for seed in trained]))
     how = (
         learner,

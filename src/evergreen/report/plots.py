@@ -48,13 +48,14 @@ def draw_result(
     path: Path,
     learner: str = XGBOOST,
     metrics: Metrics = LIBRARY,
+    watched: str | None = None,
 ) -> Path:
     """Draw the result: against the baselines, over the seeds, while learning, by feature.
 
     `trained`: those whose loss was measured after each round; with a fixed number of rounds there
-    are none.
+    are none. `watched`: what that loss is called; None: as the learner's usual one.
     """
-    loss = find_learner(learner).LOSSES[evaluation.task]
+    loss = watched or find_learner(learner).LOSSES[evaluation.task]
     chosen = [each for each in trained if each.seed in evaluation.chosen] or trained
     panels: list[Panel] = [
         lambda axes: _against_baselines(axes, evaluation, metrics),

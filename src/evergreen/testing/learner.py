@@ -15,6 +15,7 @@ from evergreen.errors import InputError
 from evergreen.metrics.metric import TASKS, Task
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Train
+from evergreen.params.train import FOR_TASK
 from evergreen.testing.made import CLASSES, draw_tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -39,7 +40,19 @@ def check_learner(learner: str | ModuleType, tasks: Sequence[Task] = TASKS) -> N
     for task in tasks:
         assert task in found.LOSSES, f"LOSSES does not say what early stopping watches for {task}"
         _check_training(found, task)
+    _check_losses(found)
     _check_no_pickle(found)
+
+
+def _check_losses(learner: Any) -> None:
+    for task, taken in getattr(learner, "TAKES", {}).items():
+        unknown = [loss for loss in taken if loss not in FOR_TASK[task]]
+        assert not unknown, (
+            f"TAKES names {unknown[0]!r} for {task}: train.loss can be {', '.join(FOR_TASK[task])}"
+        )
+        for loss in taken if hasattr(learner, "watched") else ():
+            said = learner.watched(task, Train(loss=loss))
+            assert isinstance(said, str), f"watched({task!r}, ...) must be a text, not {said!r}"
 
 
 def _learner(learner: str | ModuleType) -> Any:

@@ -21,9 +21,10 @@ import numpy as np
 
 from evergreen import code
 from evergreen.errors import InputError
+from evergreen.params.train import USUAL
 
 if TYPE_CHECKING:
-    from evergreen.params import Train
+    from evergreen.params import Params, Task, Train
     from evergreen.training.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -63,7 +64,12 @@ class Loaded(Protocol):
 
 
 class Learner(Protocol):
-    """What a module has to define to be a learner."""
+    """What a module has to define to be a learner.
+
+    It may define `TAKES` as well, the losses of `train.loss` by task (else it has one of its own),
+    and then `watched(task, params)`, what early stopping watches under a loss; and `SCHEDULED`,
+    True where `train.schedule` is followed.
+    """
 
     SUFFIX: str  # of the file of one seed's model
     LIBRARIES: tuple[str, ...]  # that a registered model needs to predict
@@ -92,6 +98,42 @@ class Learner(Protocol):
 def is_seedless(name: str) -> bool:
     """Return True if the learner `name` does not depend on a seed, so that one model is enough."""
     return bool(getattr(find_learner(name), "SEEDLESS", False))
+
+
+def losses_taken(name: str, task: Task) -> tuple[str, ...]:
+    """Return the losses that the learner `name` takes for a task; the first is what auto means."""
+    taken: Mapping[str, tuple[str, ...]] = getattr(find_learner(name), "TAKES", {})
+    return taken.get(task, (USUAL[task],))
+
+
+def watched_by(name: str, task: Task, params: Train) -> str:
+    """Return what early stopping of the learner `name` watches, under its loss."""
+    learner = find_learner(name)
+    by_loss = getattr(learner, "watched", None)
+    return str(by_loss(task, params) if by_loss else learner.LOSSES[task])
+
+
+def check_takes(params: Params) -> None:
+    """Raise InputError where the learner does not take the loss, or the schedule."""
+    train, task = params.train, params.task
+    loss, taken = train.loss_for(task), losses_taken(train.learner, task)
+    if loss not in taken:
+        raise InputError(
+            f"train.loss is {loss}, which the learner {train.learner} does not take for {task}: "
+            f"it takes {', '.join(taken)}; name one of these, or another learner (train.learner)"
+        )
+    if train.schedule == "constant":
+        return
+    if not getattr(find_learner(train.learner), "SCHEDULED", False):
+        raise InputError(
+            f"train.schedule is {train.schedule}, and the learner {train.learner} follows none: "
+            "set it to constant, or name another learner (train.learner)"
+        )
+    if train.schedule_rounds > train.rounds:
+        raise InputError(
+            f"train.schedule_rounds is {train.schedule_rounds:,}, more than train.rounds "
+            f"({train.rounds:,}), so that the schedule would be cut off: lower it"
+        )
 
 
 def is_librarys(name: str) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SUFFIX = ".json"  # weights as numbers
 LIBRARIES = ("numpy",)  # that a registered model needs to predict
 LOSSES = {"binary": "log loss", "multiclass": "log loss", "regression": "squared error"}
+TAKES = {"binary": ("log_loss",), "multiclass": ("log_loss",), "regression": ("squared",)}
 MOST_ROWS = 100_000  # a linear model of some hundred weights learns nothing from more
 MOST_LEVELS = 200  # of a category, the most common; the others are one: each is a column of numbers
 AT_ONCE = 50_000  # rows that are predicted at a time

@@ -51,7 +51,7 @@ def seed_fingerprint(data: str, params: Params, device: str, seed: int) -> str:
     `data`: what stands for the rows it learns from (`Tables.digest`, or the version of all
     features).
     """
-    chosen = params.train.model_dump(exclude={"device", "refit"})
+    chosen = params.train.chosen(params.task, exclude={"device", "refit"})
     learner = find_learner(params.train.learner)
     versions = [version(library) for library in learner.LIBRARIES]
     return sha256_of(
@@ -66,7 +66,7 @@ def way_of(dataset: Dataset, params: Params, name: str) -> str:
     learner's code), the learner's parameters, the task and what `dataset.py` makes of a row.
     """
     chosen: dict[str, Any] = (
-        params.train.model_dump(exclude={"device"}) if name == params.train.learner else {}
+        params.train.chosen(params.task, exclude={"device"}) if name == params.train.learner else {}
     )
     learner = find_learner(name)
     features = {

@@ -1,7 +1,7 @@
 """The XGBoost learner: one matrix and one seed in, one model out.
 
-No other file knows what is XGBoost's. Another learner is a file of its own beside it (`learner.py`,
-docs/make-it-yours.md).
+No other file knows what is XGBoost's, but for `losses.py`. Another learner is a file of its own
+beside it (`learner.py`, docs/make-it-yours.md).
 """
 
 from __future__ import annotations
@@ -12,25 +12,44 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.metrics.by_loss import check_taken
 from evergreen.metrics.metric import Task
 from evergreen.params import Train as TrainParams
+from evergreen.params.train import OF_LOSS, OF_SCHEDULE, WEIGHTED
 from evergreen.training.learner import Trained
+from evergreen.training.losses import (
+    FOCAL,
+    TAKES,
+    focal,
+    tell,
+    undo_weight,
+    watched,
+    weigh,
+)
+from evergreen.training.schedules import is_over, rate_at
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
     from evergreen.training.tables import Tables
 
-OBJECTIVES = {
-    "binary": "binary:logistic",
-    "multiclass": "multi:softprob",
-    "regression": "reg:squarederror",
-}
-# What early stopping watches
+__all__ = [
+    "LIBRARIES",
+    "LOSSES",
+    "SCHEDULED",
+    "SUFFIX",
+    "TAKES",
+    "build_matrix",
+    "load",
+    "train",
+    "watched",
+]
+# What early stopping watches under the usual loss
 LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
 # Of the file of one seed's model: XGBoost's UBJSON, which holds numbers and no code
 SUFFIX = ".ubj"
 LIBRARIES = ("xgboost",)  # that a registered model needs to predict
+SCHEDULED = True  # train.schedule is followed
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -57,9 +76,18 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
         "feature_names": names,
         "nthread": threads or None,
     }
-    train = xgb.QuantileDMatrix(tables.train.x, tables.train.y, **options)
-    later = tables.validation
-    validation = xgb.QuantileDMatrix(later.x, later.y, ref=train, **options) if len(later) else None
+    loss, labels, later = params.loss_for(tables.task), tables.train.y, tables.validation
+    check_taken(loss, labels, lambda at: f"training row {at + 1:,}")
+    weights: list[dict[str, Any]] = [
+        {"weight": weigh(params, part.y, labels)} if loss == WEIGHTED else {}
+        for part in (tables.train, later)
+    ]
+    train = xgb.QuantileDMatrix(tables.train.x, labels, **options, **weights[0])
+    validation = (
+        xgb.QuantileDMatrix(later.x, later.y, ref=train, **options, **weights[1])
+        if len(later)
+        else None
+    )
     return Matrix(tables.task, len(tables.classes), train, validation)
 
 
@@ -76,22 +104,25 @@ def train(
 
     began = time.perf_counter()
     history: dict[str, dict[str, list[float]]] = {}
-    watched: dict[str, Any] = {}
+    loss = params.loss_for(matrix.task)
+    more: dict[str, Any] = focal(params.focal_gamma) if loss == FOCAL else {}
+    callbacks = []
+    if params.schedule != "constant":
+        # It is asked after each round, for the next
+        callbacks.append(xgb.callback.LearningRateScheduler(lambda done: rate_at(params, done + 1)))
     if matrix.validation is not None:
-        stop = xgb.callback.EarlyStopping(
-            rounds=params.early_stopping_rounds, data_name="validation", save_best=True
-        )
+        callbacks.append(_stopping(params))
         parts = [(matrix.train, "train"), (matrix.validation, "validation")]
-        watched = {
-            "evals": parts,
-            "evals_result": history,
-            "callbacks": [stop],
-            "verbose_eval": False,
-        }
+        more |= {"evals": parts, "evals_result": history, "verbose_eval": False}
+    else:
+        more.pop("custom_metric", None)
+    more |= {"callbacks": callbacks} if callbacks else {}
     how = settings(matrix, params, seed, device, threads)
-    booster = xgb.train(how, matrix.train, num_boost_round=params.rounds, **watched)
-    loss = LOSSES[matrix.task]
-    curves = {name: tuple(values[loss]) for name, values in history.items()}
+    booster = xgb.train(how, matrix.train, num_boost_round=params.rounds, **more)
+    if loss == WEIGHTED:
+        undo_weight(booster, matrix.train.get_label())
+    name = watched(matrix.task, params)
+    curves = {part: tuple(values[name]) for part, values in history.items()}
     return Trained(
         seed=seed,
         booster=bytes(booster.save_raw("ubj")),
@@ -102,18 +133,29 @@ def train(
     )
 
 
+def _stopping(params: TrainParams) -> xgb.callback.EarlyStopping:
+    """Return what ends a training, and keeps the trees up to the best round.
+
+    While a schedule still lowers the rate nothing ends it: a loss that no longer falls often falls
+    again with smaller steps.
+    """
+    import xgboost as xgb
+
+    class AfterSchedule(xgb.callback.EarlyStopping):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            return super().after_iteration(model, epoch, evals_log) and is_over(params, epoch)
+
+    kind = xgb.callback.EarlyStopping if params.schedule == "constant" else AfterSchedule
+    return kind(rounds=params.early_stopping_rounds, data_name="validation", save_best=True)
+
+
 def settings(
     matrix: Matrix, params: TrainParams, seed: int, device: str, threads: int
 ) -> dict[str, Any]:
     """Return XGBoost's parameters for one seed."""
-    chosen = params.model_dump(
-        exclude={"learner", "refit", "device", "rounds", "early_stopping_rounds"}
-    )
-    chosen |= {
-        "objective": OBJECTIVES[matrix.task],
-        "eval_metric": LOSSES[matrix.task],
-        "tree_method": "hist",
-    }
+    others = {"learner", "refit", "device", "rounds", "early_stopping_rounds", "loss", "schedule"}
+    chosen = params.model_dump(exclude={*others, *OF_LOSS, *OF_SCHEDULE})
+    chosen |= tell(matrix.task, params, matrix.train.get_label()) | {"tree_method": "hist"}
     if matrix.task == "multiclass":
         chosen["num_class"] = matrix.classes
     return chosen | {"seed": seed, "device": device, "nthread": threads}

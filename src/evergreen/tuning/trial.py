@@ -19,6 +19,7 @@ import numpy as np
 
 from evergreen.errors import InputError
 from evergreen.params import Params, Train
+from evergreen.params.train import WEIGHTED
 from evergreen.training.device import count_cores, pick_device
 from evergreen.training.learner import Trained, find_learner, is_librarys
 from evergreen.training.sweep import Slots
@@ -73,9 +74,10 @@ class Matrices:
 
     def find(self, cut: Cut, params: Train, threads: int) -> Any:
         """Return the rows of a cut as the learner takes them."""
-        # What decides on the bins; a learner of the user's own may look at any parameter
+        # What decides on bins and weights; a learner of the user's own may look at any parameter
         own = () if is_librarys(params.learner) else (params.model_dump_json(),)
-        key = (params.learner, params.max_bin, *own)
+        weight = params.positive_weight if params.loss == WEIGHTED else None
+        key = (params.learner, params.max_bin, params.loss == WEIGHTED, weight, *own)
         of_cut = self._known.setdefault(key, {})
         while len(self._known) > HELD:
             self._known.pop(next(known for known in self._known if known != key))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +16,10 @@ from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
 from evergreen.orchestration.steps.run import Run
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.stores.dvc import run_stage, run_step
+
+if TYPE_CHECKING:
+    from evergreen.evaluation.evaluate import Evaluation
+    from evergreen.quality.bias import BiasReport
 
 
 @task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5,
@@ -183,3 +188,22 @@ def publish_bias(job: Job, report: Any) -> Any:
         table, key="bias", description="The training data; the full page: reports/bias.html"
     )
     return page
+
+
+def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasReport:
+    """Return the report with what the model, which has not seen these labels, says of them."""
+    from polars import selectors
+
+    from evergreen.evaluation.evaluate import MODEL
+    from evergreen.features.keys import KEY
+    from evergreen.features.row_numbers import describe_rows
+    from evergreen.features.split import Split, read_part
+    from evergreen.quality.label_noise import Predicted, find_label_noise
+
+    holdout = Split.of(job.project).judging
+    keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
+    tell = None if job.dataset.key else partial(describe_rows, job.project, job.dataset, holdout)
+    predicted = Predicted(
+        evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell
+    )
+    return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))

@@ -30,7 +30,10 @@ from evergreen.stores.registry import CHAMPION, Registered
 if TYPE_CHECKING:
     import polars as pl
 
+    from evergreen.extensions import Extensions
+    from evergreen.metrics.metric import Metrics
     from evergreen.orchestration.steps.run import Training
+    from evergreen.params import Gate
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 TOLD: dict[str, What] = {PROMOTE: "promoted", REFUSE: "refused", ASK: "waits for approval"}
@@ -150,7 +153,7 @@ def settle(run: Training) -> tuple[Registered, Decision]:
 
     job, run_id, registered, judged = run.job, run.run_id, run.registered, run.judged
     assert registered
-    decision = decide(judged.evidence, job.params.gate, job.params.extensions)
+    decision = decide(judged.evidence, *_rules_of(job))
     number = registered.version
     job.finish_cut()  # where this task is tried again
     held = job.registry.aliases().get(CHAMPION)
@@ -179,6 +182,11 @@ def settle(run: Training) -> tuple[Registered, Decision]:
     return now, decision
 
 
+def _rules_of(job: Job) -> tuple[Gate, Extensions, Metrics]:
+    """Return what the gate decides by."""
+    return job.params.gate, job.params.extensions, job.params.metrics
+
+
 def add_own_reports(run: Training, number: str, decision: Decision) -> None:
     """Write the project's own reports of a version, and keep them with the run."""
     from evergreen.orchestration.own_reports import write_own
@@ -195,7 +203,7 @@ def add_own_reports(run: Training, number: str, decision: Decision) -> None:
 
 def passes(job: Job, judged: Judged) -> bool:
     """Return whether the gate lets what was judged pass, so that it is worth a refit."""
-    return decide(judged.evidence, job.params.gate, job.params.extensions).action != REFUSE
+    return decide(judged.evidence, *_rules_of(job)).action != REFUSE
 
 
 def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> Registered:

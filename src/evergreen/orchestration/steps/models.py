@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from prefect.logging import get_run_logger
 
 from evergreen.errors import InputError
 from evergreen.finding import count
-from evergreen.orchestration.steps.data import publish_bias
+from evergreen.orchestration.steps.data import add_label_noise, publish_bias
 from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.orchestration.steps.sweeps import Seed, Sweep, curves_of, run_sweep
@@ -28,7 +27,6 @@ from evergreen.training.sweep import LIVE, Slots, Spread, share_cores, sweep_fin
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
     from evergreen.orchestration.steps.run import Training
-    from evergreen.quality.bias import BiasReport
     from evergreen.training.tables import Tables
 
 
@@ -68,9 +66,11 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
 def plan(job: Job) -> Plan:
     """Close what a killed run left open, and see what is to be trained."""
     from evergreen.training.device import count_cores, pick_device
+    from evergreen.training.learner import check_takes
 
-    # A wrong one is told before anything is trained
+    # What is wrong is told before anything is trained
     job.params.metrics.pick(job.params.gate.metric, job.params.task)
+    check_takes(job.params)
     for run_id in job.runs.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
     device = pick_device(job.params.train.device)
@@ -131,14 +131,17 @@ def _lacks_champion(job: Job, registered: Registered) -> bool:
 def load(job: Job) -> tuple[Tables, tuple[str, ...]]:
     """Encode the rows, and stop where something in them is too good to be known at prediction time.
 
-    Returns the tables, and what a person must be told of the checks.
+    A label that the loss cannot take stops it as well. Returns the tables, and what a person must
+    be told of the checks.
     """
     from evergreen.evaluation.evaluate import check_holdout
     from evergreen.quality.leaks import check_leaks
+    from evergreen.training.labels import check_labels
     from evergreen.training.tables import load_tables
 
     tables = load_tables(job.project)
     check_holdout(tables)
+    check_labels(job.project, job.dataset, job.params, tables)
     if not len(tables.validation):
         raise InputError("the split leaves no rows for early stopping: add batches")
     notes = check_leaks(tables, job.params.leaks)
@@ -160,18 +163,18 @@ def evaluate(run: Training) -> Evaluation:
     """Choose the model, judge it on the holdout, draw the pictures, look for wrong labels."""
     from evergreen.evaluation.baselines import predict_baselines
     from evergreen.evaluation.evaluate import evaluate as judge
-    from evergreen.metrics.table import LIBRARY
     from evergreen.quality.bias import check_bias
     from evergreen.report.plots import draw_curves, draw_result, feature_gain
+    from evergreen.training.learner import watched_by
     from evergreen.training.sweep import choose
 
     job, tables, seeds = run.job, run.tables, run.seeds
     boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}
-    loss = LIBRARY.loss(tables.task)
+    loss = job.params.metrics.loss(tables.task)
     losses = {seed.trained.seed: seed.metrics[loss] for seed in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
-    baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear)
-    learner = job.params.train.learner
+    aimed, learner = job.params.train.aimed_quantile(), job.params.train.learner
+    baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear, aimed)
     how = job.params.evaluate, learner, job.params.metrics
     evaluation = judge(tables, chosen, [seed.metrics for seed in seeds], baselines, *how)
     rows = count(evaluation.rows, "row")
@@ -179,10 +182,20 @@ def evaluate(run: Training) -> Evaluation:
     parts = [part for joined in chosen.values() for part in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
-    curves = curves_of(run.search, seeds)
+    curves, watched = (
+        curves_of(run.search, seeds),
+        watched_by(learner, job.params.task, job.params.train),
+    )
     files = [
         draw_result(
-            evaluation, list(boosters), curves, gain, title, reports / "result.png", *how[1:]
+            evaluation,
+            list(boosters),
+            curves,
+            gain,
+            title,
+            reports / "result.png",
+            *how[1:],
+            watched,
         ),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
@@ -207,25 +220,6 @@ def evaluate(run: Training) -> Evaluation:
         evaluation.estimates["linear"][name].value,
     )
     return evaluation
-
-
-def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasReport:
-    """Return the report with what the model, which has not seen these labels, says of them."""
-    from polars import selectors
-
-    from evergreen.evaluation.evaluate import MODEL
-    from evergreen.features.keys import KEY
-    from evergreen.features.row_numbers import describe_rows
-    from evergreen.features.split import Split, read_part
-    from evergreen.quality.label_noise import Predicted, find_label_noise
-
-    holdout = Split.of(job.project).judging
-    keys = read_part(job.project, holdout, [selectors.starts_with(KEY)])
-    tell = None if job.dataset.key else partial(describe_rows, job.project, job.dataset, holdout)
-    predicted = Predicted(
-        evaluation.y, evaluation.predictions[MODEL], evaluation.classes, keys, "the holdout", tell
-    )
-    return replace(bias, findings=(*bias.findings, *find_label_noise(evaluation.task, predicted)))
 
 
 def show_sweep(

@@ -62,7 +62,8 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
     params = [
         getattr(job.params, name).model_dump() for name in ("drift", "retrain", "evaluate", "gate")
     ]
-    own = [job.params.extensions.code] if job.params.extensions.code else []
+    own: list[object] = [job.params.extensions.code] if job.params.extensions.code else []
+    own += job.params.train.named_loss(job.params.task)  # it decides by which metric
     how = (params, watched.reference.version, recipes.WATCH, *own)
     features, newest = Manifest(job.project.features), watched.newest
     held = read_held(features)
