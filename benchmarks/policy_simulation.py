@@ -36,7 +36,7 @@ from evergreen.monitoring.retrain import decide_retraining
 from evergreen.monitoring.staleness import find_staleness
 from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Drift, Params, Retrain, Train
-from evergreen.promotion.candidate import Candidate
+from evergreen.promotion.candidate import Candidate, days_of
 from evergreen.scoring.package import Learnt, Model
 from evergreen.statistics.pooling import pool
 from evergreen.statistics.sketch import Sketch, sketch
@@ -134,27 +134,30 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
     history = [taken(world()) for _ in range(PAST)]
     champion = champion_of(history)
 
-    def seen(batch: pl.DataFrame, seed: int) -> tuple[Sketch, Estimate]:
-        p, y = champion.model.predict_rows(batch), ENCODER.transform_label(batch[LABEL])
+    def sketch_of(batch: pl.DataFrame, p: Array) -> Sketch:
         columns = (
             batch.drop(TIME)
             .rename({LABEL: "label"})
             .with_columns(prediction=pl.Series(p, dtype=pl.Float32))
         )
-        return sketch(columns, None), measure_live("binary", y, p, None, HOW.evaluate, seed)[
-            "roc_auc"
-        ]
+        return sketch(columns, None)
 
-    past = [seen(again(), 0)[0] for _ in range(PAST)]
-    whole, life = (
-        pool(past),
-        ChampionState("1", START, seen(world(), seed)[1], "roc_auc", (), 10**9, 10**9),
-    )
+    def measure(batch: pl.DataFrame, p: Array, seed: int) -> Estimate:
+        # Whole days are resampled, as monitoring does: 30 of them, and not a million rows
+        y, days = ENCODER.transform_label(batch[LABEL]), days_of(batch)
+        return measure_live("binary", y, p, days, HOW.evaluate, seed)["roc_auc"]
+
+    predict = champion.model.predict_rows
+    past = [sketch_of(batch, predict(batch)) for batch in (again() for _ in range(PAST))]
+    whole, holdout = pool(past), world()
+    expected = measure(holdout, predict(holdout), seed)
+    life = ChampionState("1", START, expected, "roc_auc", (), 10**9, 10**9)
     windows: list[Window] = []
     asked: list[tuple[str, str]] = []
     for at in range(batches):
         batch = world(change)
-        kept, real = seen(batch, at)
+        p = predict(batch)
+        kept, real = sketch_of(batch, p), measure(batch, p, at)
         found = find_drift(kept, whole, past, Drift(), 0.5, seed)
         stale = find_staleness(
             champion, as_tables(history), batch, "roc_auc", HOW, device="cpu", threads=1

@@ -77,7 +77,7 @@ def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
         live, trained, met = never.steps[0].champion, 0, []
         for number, name in enumerate(batches, 1):
             met.append(value[live, name])
-            if number % every == 0:
+            if number % every == 0 and number < len(batches):
                 trained, live = trained + 1, name if name in made else live
         mean = float(np.average(met, weights=[rows[name] for name in batches]))
         return sign * (mean - never.mean.value), trained

@@ -35,6 +35,7 @@ from evergreen.replay.outcome import (
     STOPPED,
     TRAINED,
     UNGATED,
+    UNJUDGED,
     Options,
     Replay,
 )
@@ -48,7 +49,7 @@ from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
 
-BATCHES = tuple(f"batch-{number}" for number in range(1, 9))
+BATCHES = tuple(f"batch-{number}" for number in range(1, 10))
 TURN, POISONED = "batch-4", "batch-7"
 ASK = {
     "never": 0,
@@ -224,7 +225,14 @@ def test_each_policy_retrains_as_often_as_it_says(
 
 def test_every_batch_means_each_that_is_not_held(told: Told) -> None:
     trained = [step.action in TRAINED for step in course(told.found, "every batch").steps]
-    assert trained == [name != POISONED for name in told.found.batches]
+    assert trained == [name not in (POISONED, BATCHES[-1]) for name in told.found.batches]
+
+
+def test_after_the_last_batch_nothing_is_trained_as_none_could_judge_it(told: Told) -> None:
+    for policy in ("every batch", UNGATED):
+        last = course(told.found, policy).steps[-1]
+        assert (last.batch, last.action) == (BATCHES[-1], NOTHING)
+        assert last.reason == f"{BATCHES[-1]} came → {UNJUDGED}"
 
 
 def test_a_schedule_counts_batches_and_waits_for_one_to_train_on(told: Told) -> None:
@@ -370,7 +378,7 @@ def test_an_error_stops_a_retraining_and_leaves_the_champion(
     source: Callable[..., Params], tmp_path: Path
 ) -> None:
     """As a leak stops the real flow."""
-    chosen = source(BATCHES[:4])
+    chosen = source(BATCHES[:5])
 
     def stop(*_: Any) -> Any:
         raise InputError("1 leak(s) found\nmore")

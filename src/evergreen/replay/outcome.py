@@ -30,6 +30,7 @@ NOTHING, WATCH, HELD, STOPPED, REFUSED, PROMOTED = (
     "promoted",
 )
 TRAINED = (STOPPED, REFUSED, PROMOTED)
+UNJUDGED = "not trained: no later batch could judge it"  # after the last batch
 UNGATED = "every batch without gate"  # not to be used: it shows what the gate saves or costs
 HINDSIGHT = (
     # Nor this: for each batch the best of all champions made before it, a bound for any schedule

@@ -2,10 +2,10 @@
 
 The functions are those of the real loop, in a workspace of their own (`stores/replay`), without DVC
 and MLflow. A batch first measures the champion of each policy, which has not learnt from it; then
-the policy decides without knowledge of later batches. The challenger of a batch is the same
-whatever the policy: it is trained once, and its seconds are counted for every policy that needed
-it. The real loop also restores the previous champion where that does better (`retrain.rollback`); a
-replay does not.
+the policy decides without knowledge of later batches. After the last one nothing is trained, since
+none could judge it. The challenger of a batch is the same whatever the policy: it is trained once,
+and its seconds are counted for every policy that needed it. The real loop also restores the
+previous champion where that does better (`retrain.rollback`); a replay does not.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from evergreen.replay.outcome import (
     PROMOTED,
     REFUSED,
     STOPPED,
+    UNJUDGED,
     Aged,
     Options,
     Replay,
@@ -209,7 +210,9 @@ class Replayer:
             facts["staleness"] = asdict(stale) if stale else None
             track.seconds += seconds
         action, reason = (HELD, "; ".join(why)) if why else self._decide(track, name)
-        if action == RETRAIN:
+        if action == RETRAIN and name == self.names[-1]:
+            action, reason = NOTHING, f"{reason} → {UNJUDGED}"
+        elif action == RETRAIN:
             action, result = self._retrain(track, name, prepared.split, now)
             reason = f"{reason} → {result}"
         real = facts["real"].get(self.metric) or dict.fromkeys(
