@@ -1,0 +1,244 @@
+"""Rows: duplicates, labels that contradict one another, a loss that outliers rule, the worst rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from evergreen.diagnosis.fault import COPIES, LABEL_NOISE, WRONG_LOSS, Fault, Found
+from evergreen.diagnosis.lab import Lab, variance_of_mean
+from evergreen.finding import Finding, Kind, percent
+from evergreen.quality.label_noise import DEVIATIONS, find_suspect_labels
+from evergreen.training.tables import Table, Tables
+
+Array = np.ndarray[Any, np.dtype[Any]]
+COPIED = 0.02  # least share of copied rows, beyond coincidence, that is a fault
+SUREST = 0.2  # of the rows predicted as a class, those the model is surest of
+NOISY = 0.05  # least error among the surest
+FLAT = 0.6  # of the error among the surer half that the surest at least have, where noise sets it
+BETWEEN = 0.2  # most rows in the middle third between sure no and sure yes
+FEWEST = 50  # rows predicted as a class, below which nothing is said of it
+OUTLYING = 0.01  # of rows, those with the largest residuals
+TAIL = 0.35  # of the squared error that they make, from which it rules the loss
+NOISY_NUMBERS = 0.03  # least share of suspects among numbers
+SHOWN = 12
+
+
+def find_rows_copied(tables: Tables) -> Found:
+    """Return the share of rows whose features and label another row has, beyond coincidence.
+
+    Where features have few values, equal rows are no copies. By coincidence, rows that are equal
+    but for one column would be far more than those that are equal in all: as many more as two rows
+    seldom have the same value there. Of copies they are no more.
+    """
+    share, chance = share_copied(tables.train)
+    beyond = share * (1 - chance)
+    question = "Are rows there twice?"
+    said = (
+        f"{percent(share)} of the rows to learn from have the features and the label of another"
+    )
+    if beyond < COPIED:
+        why = f", {percent(chance)} of such pairs by coincidence" if share else ""
+        return Found(answers=((question, f"{said}{why}."),))
+    says = f"{said}, and coincidence explains {percent(chance)} of such pairs: they count more than once, and the same row may learn and judge"
+    remedy = "keep each row once in the source, or let key in dataset.py name what identifies a row"
+    return Found(faults=(Fault(COPIES, says, remedy, beyond),))
+
+
+def share_copied(table: Table) -> tuple[float, float]:
+    """Return the share of rows that another equals, and of such pairs the share by coincidence."""
+    columns = [*np.nan_to_num(table.x, nan=np.float32(-9e37)).T, table.y]
+    parts = np.stack([_numbered(column) for column in columns])
+    total = _mixed(parts)
+    whole = total.sum(axis=0, dtype=np.uint64)
+    counts = np.unique(whole, return_counts=True)[1]
+    pairs = _pairs(counts)
+    if not pairs:
+        return 0.0, 0.0
+    by_chance = max(
+        (_pairs(np.unique(whole - total[at], return_counts=True)[1]) - pairs) * _meeting(column)
+        for at, column in enumerate(parts)
+    )
+    return float(counts[counts > 1].sum() / len(table)), min(1.0, by_chance / pairs)
+
+
+def _numbered(column: Array) -> Array:
+    return np.unique(column, return_inverse=True)[1].astype(np.uint64)
+
+
+def _mixed(parts: Array) -> Array:
+    """Return a random number for each value of each column, so that their sum stands for a row."""
+    draw = np.random.default_rng(7)
+    found = np.empty_like(parts)
+    for at, column in enumerate(parts):
+        table = draw.integers(0, 2**63, int(column.max()) + 1, dtype=np.uint64)
+        found[at] = table[column]
+    return found
+
+
+def _pairs(counts: Array) -> float:
+    return float((counts.astype(np.float64) * (counts - 1)).sum() / 2)
+
+
+def _meeting(column: Array) -> float:
+    """Return the odds that two rows have the same value in a column."""
+    counts = np.bincount(column.astype(np.intp))
+    same = _pairs(counts) / max(1.0, len(column) * (len(column) - 1) / 2)
+    return same / max(1e-12, 1 - same)
+
+
+def find_noise(lab: Lab) -> Found:
+    """Return how many labels are wrong at least, where that can be told.
+
+    Classes: where labels are flipped, the model is never surer than that. So the rows that it is
+    surest of err as often as others, on the side of each class, and few rows lie between. A label
+    that is merely hard to tell gives errors that fall towards the surest rows, and rows between.
+    Numbers: residuals beyond five robust deviations, more than rare events would be, and not so
+    large that they rule the loss.
+    """
+    y, p = lab.tables.holdout.y, lab.base.p
+    if lab.tables.task == "regression":
+        suspects = find_suspect_labels("regression", y, p)
+        share, noise = len(suspects.at) / len(y), None
+        if share >= NOISY_NUMBERS and share_of_tail(y - p) < TAIL:
+            noise = share
+        how = f"{percent(share)} of the labels are more than {DEVIATIONS} robust deviations from what is predicted"
+    else:
+        noise, how = plateau(y.astype(np.int64), p)
+    question = "Are labels wrong?"
+    if noise is None:
+        return Found(answers=((question, f"None can be told: {how}."),))
+    says = f"about {percent(noise)} of the labels contradict all that the features say: {how}"
+    remedy = (
+        "check the labels in the source, the suspects in reports/bias.html first (bias.max_label_noise stops a run); "
+        "more rows or other parameters do not mend them. If they are right, a feature is missing that decides"
+    )
+    return Found(faults=(Fault(LABEL_NOISE, says, remedy, noise),))
+
+
+def plateau(y: Array, p: Array) -> tuple[float | None, str]:
+    """Return the share of labels that are wrong by the errors of the surest rows, and how it shows.
+
+    `y`: codes of classes, shape (rows,). `p`: shape (rows,) or (rows, classes). None: not told.
+    """
+    whole = np.column_stack([1 - p, p]) if p.ndim == 1 else p
+    said, sure = whole.argmax(axis=1), whole.max(axis=1)
+    wrong, errors, low = said != y, [], []
+    for label in range(whole.shape[1]):
+        at = np.flatnonzero(said == label)
+        if len(at) < FEWEST:
+            continue
+        at = at[np.argsort(-sure[at], kind="stable")]
+        surest, surer = wrong[at[: max(FEWEST // 2, int(SUREST * len(at)))]], wrong[at[: len(at) // 2]]
+        least = surest.mean() - 2 * np.sqrt(surest.mean() * (1 - surest.mean()) / len(surest))
+        errors.append(float(surest.mean()) if surest.mean() >= FLAT * surer.mean() else 0.0)
+        low.append(float(least))
+    how = f"of the rows that the model is surest of, {percent(float(np.mean(errors)) if errors else 0.0)} have another label"
+    between = _share_between(sure, said)
+    if len(errors) < 2 or min(errors) < NOISY or min(low) <= 0 or between > BETWEEN:
+        return None, (
+            "errors fall towards the rows that the model is surest of, as where labels are hard to tell rather than wrong"
+        )
+    return float(np.mean(errors)), f"{how}, as many as of others, and only {percent(between)} lie between"
+
+
+def _share_between(sure: Array, said: Array) -> float:
+    """Return the share of rows that the model is less than a third as sure of as of its surest."""
+    least = 1 / max(2, int(said.max()) + 1)
+    tops = [np.quantile(sure[said == label], 0.9) for label in np.unique(said)]
+    top = np.array(tops)[np.searchsorted(np.unique(said), said)]
+    return float(((sure - least) < (top - least) / 3).mean())
+
+
+def share_of_tail(residuals: Array) -> float:
+    """Return the share of the squared error that the hundredth of rows with the largest makes."""
+    squares = np.sort(residuals.astype(np.float64) ** 2)
+    return float(squares[-max(1, round(OUTLYING * len(squares))) :].sum() / (squares.sum() or 1.0))
+
+
+def find_loss(lab: Lab) -> Found:
+    """Return whether a few outliers rule the squared error (regression).
+
+    It is so where a hundredth of the rows makes a large part of it, and a model that is not pulled
+    by the outermost labels is surely better in the absolute error.
+    """
+    question = "Does the loss suit the label?"
+    if lab.tables.task != "regression":
+        return Found()
+    tables, base = lab.tables, lab.base
+    tail = share_of_tail(tables.holdout.y - base.p)
+    said = f"the hundredth of rows with the largest residuals makes {percent(tail)} of the squared error"
+    if tail < TAIL:
+        return Found(answers=((question, f"Nothing speaks against it: {said}."),))
+    low, high = np.quantile(tables.train.y, [OUTLYING, 1 - OUTLYING])
+    parts = (replace(part, y=np.clip(part.y, low, high)) for part in (tables.train, tables.validation))
+    train, stop = parts
+    calm = lab.fit(replace(tables, train=train, validation=stop))
+    before, after = (np.abs(tables.holdout.y.astype(np.float64) - trial.p) for trial in (base, calm))
+    fall, error = float((before - after).mean()), float(np.sqrt(variance_of_mean(before - after, lab.days)))
+    relative = fall / float(before.mean())
+    if fall < 3 * error or relative < 0.02:
+        return Found(answers=((question, f"{said.capitalize()}, but a model without them is not surely better."),))
+    says = f"{said}; a model that is not pulled by the outermost labels has an absolute error lower by {percent(relative)}"
+    remedy = "learn by an error that outliers do not rule"
+    return Found(faults=(Fault(WRONG_LOSS, says, remedy, relative),))
+
+
+def worst_rows(lab: Lab, named: dict[str, int]) -> Finding:
+    """Return the rows with the largest losses; `named`: the features to show of them, by column."""
+    tables, base = lab.tables, lab.base
+    losses = base.losses.mean(axis=0)
+    at = np.argsort(-losses, kind="stable")[:SHOWN]
+    regression = tables.task == "regression"
+    kind: Kind = "number" if regression else "text"
+
+    def label(code: float) -> str | float:
+        return float(code) if regression else tables.classes[int(code)]
+
+    def said(place: int) -> str | float:
+        p = base.p[place]
+        if regression:
+            return float(p)
+        best = int(np.argmax(p)) if np.ndim(p) else int(p >= 0.5)
+        sure = float(np.max(p)) if np.ndim(p) else float(max(p, 1 - p))
+        return f"{tables.classes[best]} ({percent(sure)})"
+
+    return Finding(
+        "rows",
+        "worst rows",
+        float(losses[at].sum() / losses.sum()),
+        f"The {len(at)} rows with the largest losses; they make {percent(float(losses[at].sum() / losses.sum()))} of it.",
+        columns={
+            "label": kind,
+            "predicted": kind,
+            "loss": "number",
+            **dict.fromkeys(named, "text"),
+        },
+        rows=tuple(
+            (
+                label(tables.holdout.y[place]),
+                said(place),
+                float(losses[place]),
+                *(value_of(tables, column, float(tables.holdout.x[place, column])) for column in named.values()),
+            )
+            for place in at.tolist()
+        ),
+    )
+
+
+def value_of(tables: Tables, column: int, value: float) -> str:
+    """Return an encoded value of a feature in words."""
+    from evergreen.features.encoder import FIRST, MISSING, OTHER
+
+    name = tables.features[column]
+    if name not in tables.categories:
+        return "missing" if np.isnan(value) else f"{value:.6g}"
+    levels = tables.encoder.levels[name] if tables.encoder else ()
+    code = int(value)
+    if code == MISSING:
+        return "missing"
+    if code == OTHER:
+        return "other"
+    return levels[code - FIRST] if code - FIRST < len(levels) else f"level {code}"
