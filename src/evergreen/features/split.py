@@ -147,7 +147,7 @@ def split_rows(
     """
     if not batches:
         raise InputError("no batch is validated yet: `evergreen ingest` and `validate` first")
-    split = (_split_by_time if dataset.time else _split_by_key)(done, batches, train_batches)
+    split = (split_by_time if dataset.time else _split_by_key)(done, batches, train_batches)
     if (
         not cross_validate_below
         or sum(done.entries[name]["rows"] for name in split.batches()) >= cross_validate_below
@@ -176,7 +176,7 @@ def _find_judged(done: Manifest, split: Split) -> Part | None:
     return Part(batches, str(middle), None) if moments >= FEWEST_MOMENTS // 2 else None
 
 
-def _split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
+def split_by_time(done: Manifest, batches: list[str], train_batches: int | None) -> Split:
     """Return the split: the newest batch judges, that before it stops early, the others train.
 
     With fewer than three batches the rows are cut by time instead, 70 : 15 : 15. A row later than

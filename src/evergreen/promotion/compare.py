@@ -67,6 +67,19 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """A metric's value of either side, and draws of the lead, so that more is better, shape (resamples,).
+
+    `means`: of the way of training; `singles`: of one model of either.
+    """
+
+    before: float
+    after: float
+    means: Array = field(repr=False)
+    singles: Array = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """How the challenger does on the rows beside the champion, and beside the baselines."""
 
@@ -173,6 +186,28 @@ def difference(
 
     None where the rows cannot judge a model.
     """
+    lead = draw_lead(rows, metric, champion, challenger, how, at)
+    if lead is None:
+        return None
+    return Difference(
+        lead.before,
+        lead.after,
+        rows.metrics[metric].sign * (lead.after - lead.before),
+        *interval(lead.means, how.confidence),
+        share_above(lead.singles),
+        share_above(lead.means),
+    )
+
+
+def draw_lead(
+    rows: Rows,
+    metric: str,
+    champion: Side,
+    challenger: Side,
+    how: Resampling,
+    at: Array | None = None,
+) -> Lead | None:
+    """Return the draws behind `difference`; None where the rows cannot judge a model."""
     y = rows.y if at is None else rows.y[at]
     if not is_defined(rows.task, y):
         return None
@@ -208,14 +243,7 @@ def difference(
     means = sign * (new.rows() - old.rows() + draw_seed_noise(old, new, draw))
     singles = sign * (new.singles(draw) - old.singles(draw))
     before, after = float(old.values.mean()), float(new.values.mean())
-    return Difference(
-        before,
-        after,
-        sign * (after - before),
-        *interval(means, how.confidence),
-        _share_above(singles),
-        _share_above(means),
-    )
+    return Lead(before, after, means, singles)
 
 
 def _spread(
@@ -246,7 +274,7 @@ def is_defined(task: str, y: Array) -> bool:
     return task != "binary" or bool(min((y == 1).sum(), (y != 1).sum()) >= FEWEST_OF_CLASS)
 
 
-def _share_above(draws: Array) -> float:
+def share_above(draws: Array) -> float:
     """Return the share of `draws` above zero, ties counting half."""
     known = draws[np.isfinite(draws)]
     return float((known > 0).mean() + (known == 0).mean() / 2) if len(known) else float("nan")
