@@ -11,6 +11,7 @@ import click
 from evergreen import __version__
 from evergreen.cli import (
     data,
+    diagnosis,
     docs,
     migrate,
     monitoring,
@@ -42,6 +43,7 @@ for command in (
     scoring.score,
     monitoring.monitor,
     replay.replay,
+    diagnosis.diagnose,
     status.status,
     promotion.promote,
     promotion.rollback,

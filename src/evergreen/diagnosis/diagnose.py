@@ -33,19 +33,30 @@ class Diagnosis:
 
 
 def diagnose(
-    lab: Lab, leaks: Leaks | None = None, live: Live | None = None, tell: Tell | None = None
+    lab: Lab,
+    leaks: Leaks | None = None,
+    live: Live | None = None,
+    whole: Lab | None = None,
+    tell: Tell | None = None,
 ) -> Diagnosis:
     """Return what is wrong with what `lab` trains.
 
     What is wrong with its parameters is mended before rows, slices and features are looked at: else
-    one fault would be found again in many places. `live`: the champion, if there is one. `tell` is called with what is looked at next.
+    one fault would be found again in many places. `live`: the champion, if there is one. `whole`:
+    the lab with all rows, where `lab` has some of them. `tell` is called with what is looked at
+    next.
     """
     tell = tell or (lambda _: None)
     found: list[Found] = []
     tell("rows, and whether anything is learnt")
     found += [sanity.find_memory(lab), rows.find_rows_copied(lab.tables)]
-    found += [features.find_leaking(lab, leaks or Leaks()), sanity.find_skill(lab)]
-    found += [sanity.find_shuffled(lab), rows.find_noise(lab), rows.find_loss(lab), stale.find_stale(lab, live)]
+    found.append(features.find_leaking(lab, leaks or Leaks()))
+    found += [
+        sanity.find_shuffled(lab),
+        rows.find_noise(lab),
+        rows.find_loss(lab),
+        stale.find_stale(lab, live, whole),
+    ]
     paths: list[Path] = []
     before = lab
     if lab.params.learner == XGBOOST:
@@ -54,12 +65,15 @@ def diagnose(
         paths = learning.walk_paths(lab)
         capacity, lab = learning.find_capacity(lab, paths)
         found += [rate, capacity]
+    found.append(sanity.find_skill(lab))
     tell("more rows, newer rows")
     sizes = learning.grow(lab)
     found += [learning.find_hunger(lab, sizes), learning.find_age(lab)]
     tell("features and slices")
     explained, costs = features.explain(lab), features.shuffle_each(lab)
-    order = explained.order if explained else sorted(range(len(costs)), key=lambda at: -costs[at].value)
+    order = (
+        explained.order if explained else sorted(range(len(costs)), key=lambda at: -costs[at].value)
+    )
     strongest = list(order)
     found += [features.find_useless(lab, costs), slices.find_slices(lab, strongest)]
     named: Mapping[str, int] = {lab.tables.features[at]: at for at in strongest[:NAMED]}

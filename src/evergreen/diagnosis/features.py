@@ -70,7 +70,9 @@ def shuffle_each(lab: Lab) -> list[Gain]:
     for at in range(len(tables.features)):
         x = tables.holdout.x.copy()
         x[:, at] = draw.permutation(x[:, at])
-        after = np.mean([losses_of(tables.task, tables.holdout.y, model.predict(x)) for model in models], axis=0)
+        after = np.mean(
+            [losses_of(tables.task, tables.holdout.y, model.predict(x)) for model in models], axis=0
+        )
         found.append(lab.gain_of_losses(before, after, seeds=False))
     return found
 
@@ -104,7 +106,11 @@ def find_useless(lab: Lab, costs: list[Gain]) -> Found:
     """
     names, least = lab.tables.features, lab.least
     suspects = sorted(
-        (at for at, cost in enumerate(costs) if cost.value < SHARE_OF_LEAST * least and cost.low <= 0),
+        (
+            at
+            for at, cost in enumerate(costs)
+            if cost.value < SHARE_OF_LEAST * least and cost.low <= 0
+        ),
         key=lambda at: costs[at].value,
     )
     table = _cost_table(lab, costs)
@@ -119,8 +125,15 @@ def find_useless(lab: Lab, costs: list[Gain]) -> Found:
         return Found(answers=((question, answer),), tables=(table,))
     listed = listed_names([names[at] for at in suspects])
     says = f"without {listed} a model loses {told(lost)}: nothing beyond noise"
-    remedy = "take it out of features in dataset.py" if len(suspects) == 1 else "take them out of features in dataset.py"
-    return Found(faults=(Fault(USELESS, says, f"{remedy}; each is one more thing that can break or drift"),), tables=(table,))
+    remedy = (
+        "take it out of features in dataset.py"
+        if len(suspects) == 1
+        else "take them out of features in dataset.py"
+    )
+    return Found(
+        faults=(Fault(USELESS, says, f"{remedy}; each is one more thing that can break or drift"),),
+        tables=(table,),
+    )
 
 
 def _cost_table(lab: Lab, costs: list[Gain]) -> Finding:
@@ -129,7 +142,8 @@ def _cost_table(lab: Lab, costs: list[Gain]) -> Finding:
         "features",
         "what shuffling each feature costs",
         costs[order[0]].value if order else None,
-        "How much more of the loss of a constant prediction there is once the values of a feature are shuffled among the "
+        "How much more of the loss of a constant prediction there is once the values of a "
+        "feature are shuffled among the "
         "judged rows. Of features that say the same, neither costs much.",
         columns={"feature": "text", "cost": "share", "±": "share"},
         rows=tuple((lab.tables.features[at], costs[at].value, 2 * costs[at].error) for at in order),
@@ -170,12 +184,15 @@ def _standing_out(lab: Lab, params: Leaks) -> list[Fault]:
     alone = without(lab, {tables.features.index(first)})
     lost = lab.gain(lab.base, alone)
     says = (
-        f"feature {first!r} alone tells the label with {MEASURES[tables.task]} {known[first]:.3f}, the next best "
-        f"{second!r} with {known[second]:.3f}; without it the skill falls from {percent(lab.skill(lab.base))} "
+        f"feature {first!r} alone tells the label with {MEASURES[tables.task]} "
+        f"{known[first]:.3f}, the next best "
+        f"{second!r} with {known[second]:.3f}; without it the skill falls from "
+        f"{percent(lab.skill(lab.base))} "
         f"to {percent(max(0.0, lab.skill(alone)))}"
     )
     remedy = (
-        f"is {first!r} known when a prediction is asked for? If not, take it out of features and add its columns to "
+        f"is {first!r} known when a prediction is asked for? If not, take it out of features and "
+        "add its columns to "
         "known_later in dataset.py; if so, name it in leaks.trusted in params.yaml"
     )
     return [Fault(LEAK, says, remedy, lost.value)]

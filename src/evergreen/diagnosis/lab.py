@@ -22,7 +22,7 @@ from evergreen.training.tables import Table, Tables
 Array = np.ndarray[Any, np.dtype[Any]]
 SURE = 3.0  # standard errors: some twenty changes are tried, and none may win by luck
 LEAST = 0.003  # smallest gain that matters, as a share of the loss of a constant prediction
-OF_SKILL = 0.03  # and as a share of what the model is better than that
+OF_REST = 0.05  # and of what the model saves of that loss, or of what it leaves, the smaller
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,6 @@ class Trial:
     fitted: float
     p: Array = field(repr=False)
     trained: tuple[Trained, ...] = field(repr=False)
-    learner: str = "xgboost"
 
     @property
     def loss(self) -> float:
@@ -99,22 +98,24 @@ class Lab:
         """Return a lab that goes by other parameters; what was tried with them is remembered."""
         return replace(self, params=self.params.model_copy(update=changes))
 
-    def run(self, train: Table | None = None, **changes: Any) -> Trial:
-        """Train on `train`, or all rows to learn from, with some parameters changed."""
-        params = self.params.model_copy(update=changes)
-        known = params.model_dump_json() if train is None else ""
-        if known in self._seen:
-            return self._seen[known]
-        trial = self.fit(self.tables if train is None else replace(self.tables, train=train), params)
-        if known:
-            self._seen[known] = trial
-        return trial
+    @property
+    def base(self) -> Trial:
+        """The trial of the parameters as they are; made once."""
+        known = self.params.model_dump_json()
+        if known not in self._seen:
+            self._seen[known] = self.fit(self.tables)
+        return self._seen[known]
 
-    def fit(self, tables: Tables, params: Train | None = None) -> Trial:
+    def on(self, train: Table) -> Trial:
+        """Train on other rows, stopped and judged by the same."""
+        return self.fit(replace(self.tables, train=train))
+
+    def fit(self, tables: Tables) -> Trial:
         """Train on other tables."""
-        params = params or self.params
-        how = {"device": "cpu", "jobs": self.jobs, "threads": 1}
-        trained = fit_side_by_side(tables, params, self.seeds, **how)
+        params = self.params
+        trained = fit_side_by_side(
+            tables, params, self.seeds, device="cpu", jobs=self.jobs, threads=1
+        )
         load = find_learner(params.learner).load
         models = [load(model.booster) for model in trained]
         said = [model.predict(tables.holdout.x) for model in models]
@@ -124,7 +125,6 @@ class Lab:
             float(losses_of(tables.task, tables.train.y, fitted).mean()),
             np.mean(said, axis=0),
             tuple(trained),
-            params.learner,
         )
         self._spreads.append(trial.spread)
         return trial
@@ -133,11 +133,6 @@ class Lab:
     def constant(self) -> float:
         """The loss of a constant prediction, that of the rows learnt from."""
         return float(constant_losses(self.tables).mean())
-
-    @property
-    def base(self) -> Trial:
-        """The trial of the parameters as they are."""
-        return self.run()
 
     def skill(self, trial: Trial) -> float:
         """Return which share of the loss of a constant prediction a model saves."""
@@ -153,7 +148,8 @@ class Lab:
         """Return how much less the losses `better` are than `worse`, both of shape (rows,).
 
         `seeds`: whether they are of models of different seeds. `days`: of the rows, where they are
-        not all that judge. The variance over seeds is that of all trials so far: three seeds alone do not tell it.
+        not all that judge. The variance over seeds is that of all trials so far: a few seeds alone
+        do not tell it.
         """
         days = self.days if days is None and len(better) == len(self.tables.holdout) else days
         difference = worse.astype(np.float64) - better
@@ -168,7 +164,8 @@ class Lab:
     @property
     def least(self) -> float:
         """The smallest gain that matters."""
-        return max(LEAST, OF_SKILL * self.skill(self.base))
+        skill = self.skill(self.base)
+        return max(LEAST, OF_REST * min(skill, 1 - skill))
 
 
 def losses_of(task: str, y: Array, p: Array) -> Array:

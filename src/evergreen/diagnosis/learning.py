@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from evergreen.diagnosis.fault import (
@@ -24,7 +25,7 @@ PATHS: dict[str, tuple[float, ...]] = {
     "reg_lambda": (1.0, 10.0, 100.0),
 }
 LESS = {"max_depth": -1, "min_child_weight": 1, "reg_lambda": 1}  # the way to less capacity
-EARLY = 20  # rounds: a best round before is one of few large steps
+EARLY = 50  # rounds: a best round before may be one of few large steps
 STEP = 4.0  # what the rate is divided or multiplied by
 HIGHEST = 0.5  # rate that is tried
 STEPS = 3
@@ -61,7 +62,9 @@ def find_rate(lab: Lab) -> tuple[Found, Lab]:
     if mended is lab or not lab.matters(gain):
         return Found(answers=((RATE, f"{said}, but no other rate does surely better."),)), lab
     if kind == HIGH_RATE and (smaller := _smaller_trees(lab)) and smaller >= gain.value:
-        return Found(answers=((RATE, f"{said}, but smaller trees do more than a smaller rate."),)), lab
+        return Found(
+            answers=((RATE, f"{said}, but smaller trees do more than a smaller rate."),)
+        ), lab
     return Found(faults=(_wrong_rate(kind, lab, mended, gain),)), mended
 
 
@@ -81,7 +84,10 @@ def _mend_rate(lab: Lab, factor: float) -> Lab:
 
 def _smaller_trees(lab: Lab) -> float:
     depths = [int(depth) for depth in PATHS["max_depth"] if depth < lab.params.max_depth]
-    return max((lab.gain(lab.run(max_depth=depth), lab.base).value for depth in depths), default=0.0)
+    return max(
+        (lab.gain(lab.with_params(max_depth=depth).base, lab.base).value for depth in depths),
+        default=0.0,
+    )
 
 
 def _wrong_rate(kind: str, lab: Lab, mended: Lab, gain: Gain) -> Fault:
@@ -89,7 +95,9 @@ def _wrong_rate(kind: str, lab: Lab, mended: Lab, gain: Gain) -> Fault:
     how = f"with {better:g} the loss is lower by {told(gain)}"
     if kind == HIGH_RATE:
         says = f"the best round is number {base.rounds} at a rate of {rate:g}{_jumps(base)}; {how}"
-        return Fault(kind, says, f"set train.learning_rate to {better:g} (now {rate:g})", gain.value)
+        return Fault(
+            kind, says, f"set train.learning_rate to {better:g} (now {rate:g})", gain.value
+        )
     says = (
         f"all {lab.params.rounds:,} rounds are used up at a rate of {rate:g} and the loss is still "
         f"falling; {how}"
@@ -106,7 +114,10 @@ def _jumps(trial: Trial) -> str:
     curve = trial.trained[0].history.get("validation", ())
     if len(curve) < 2:
         return ""
-    return f", after which the loss of the stopping rows rises from {min(curve):.4g} to {curve[-1]:.4g}"
+    return (
+        f", after which the loss of the stopping rows rises from {min(curve):.4g} to "
+        f"{curve[-1]:.4g}"
+    )
 
 
 def walk_paths(lab: Lab) -> list[Path]:
@@ -115,7 +126,7 @@ def walk_paths(lab: Lab) -> list[Path]:
     for knob, some in PATHS.items():
         values = tuple(sorted({*some, getattr(lab.params, knob)}))
         kept = [int(value) if knob == "max_depth" else value for value in values]
-        trials = tuple(lab.run(**{knob: value}) for value in kept)
+        trials = tuple(lab.with_params(**{knob: value}).base for value in kept)
         found.append(Path(knob, getattr(lab.params, knob), tuple(kept), trials))
     return found
 
@@ -165,7 +176,7 @@ class Sizes:
 def grow(lab: Lab) -> Sizes:
     """Return the trials of 10, 20, 40, 70 and 100% of the rows, drawn at random."""
     parts = subsets(lab.tables.train, SHARES)
-    trials = [lab.run(part) for part in parts]
+    trials = [lab.on(part) for part in parts]
     rows = (*(len(part) for part in parts), len(lab.tables.train))
     return Sizes(rows, (*trials, lab.base))
 
@@ -201,13 +212,16 @@ def find_age(lab: Lab) -> Found:
         return Found(answers=((question, "Not known: rows have no time (time in dataset.py)."),))
     train, half = lab.tables.train, len(lab.tables.train) // 2
     older, newer = (
-        lab.run(train.take(places))
+        lab.on(train.take(places))
         for places in (np.arange(half), np.arange(len(train) - half, len(train)))
     )
     over_all, over_older = lab.gain(newer, lab.base), lab.gain(newer, older)
     beside = f"{half:,} of the newest rows beside as many of the oldest: {told(over_older)}"
     if lab.matters(over_all):
-        says = f"the newest half of the rows alone does better than all of them, by {told(over_all)}; {beside}"
+        says = (
+            f"the newest half of the rows alone does better than all of them, by {told(over_all)}; "
+            f"{beside}"
+        )
         remedy = "lower split.train_batches, so that a model learns from newer batches only"
         return Found(faults=(Fault(OLD_ROWS, says, remedy, over_all.value),))
     answer = (

@@ -1,4 +1,4 @@
-"""Rows: duplicates, labels that contradict one another, a loss that outliers rule, the worst rows."""
+"""Rows: copies, labels that are wrong, a loss that outliers rule, and the worst rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from evergreen.diagnosis.fault import COPIES, LABEL_NOISE, WRONG_LOSS, Fault, Fo
 from evergreen.diagnosis.lab import Lab, variance_of_mean
 from evergreen.finding import Finding, Kind, percent
 from evergreen.quality.label_noise import DEVIATIONS, find_suspect_labels
+from evergreen.training.cross_validation import fit_side_by_side, predict_holdout
 from evergreen.training.tables import Table, Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 COPIED = 0.02  # least share of copied rows, beyond coincidence, that is a fault
-SUREST = 0.2  # of the rows predicted as a class, those the model is surest of
-NOISY = 0.05  # least error among the surest
-FLAT = 0.6  # of the error among the surer half that the surest at least have, where noise sets it
-BETWEEN = 0.2  # most rows in the middle third between sure no and sure yes
+FOLDS = 4  # of all rows, each predicted by a model of the others
+SUREST = 0.2  # of the rows predicted as a class, those that the model is surest of
+STEEPER = 1.38  # the log odds there, beside those of the surer half, of a normal score
+SURELY = 2.5  # standard errors that the errors of the surest are beyond those
+NOISY, MOST_NOISY = 0.05, 0.35  # errors of the surest that may be noise of labels
 FEWEST = 50  # rows predicted as a class, below which nothing is said of it
 OUTLYING = 0.01  # of rows, those with the largest residuals
 TAIL = 0.35  # of the squared error that they make, from which it rules the loss
@@ -36,20 +38,21 @@ def find_rows_copied(tables: Tables) -> Found:
     share, chance = share_copied(tables.train)
     beyond = share * (1 - chance)
     question = "Are rows there twice?"
-    said = (
-        f"{percent(share)} of the rows to learn from have the features and the label of another"
-    )
+    said = f"{percent(share)} of the rows to learn from have the features and the label of another"
     if beyond < COPIED:
         why = f", {percent(chance)} of such pairs by coincidence" if share else ""
         return Found(answers=((question, f"{said}{why}."),))
-    says = f"{said}, and coincidence explains {percent(chance)} of such pairs: they count more than once, and the same row may learn and judge"
+    says = (
+        f"{said}, and coincidence explains {percent(chance)} of such pairs: they count more than "
+        "once, and the same row may learn and judge"
+    )
     remedy = "keep each row once in the source, or let key in dataset.py name what identifies a row"
     return Found(faults=(Fault(COPIES, says, remedy, beyond),))
 
 
 def share_copied(table: Table) -> tuple[float, float]:
     """Return the share of rows that another equals, and of such pairs the share by coincidence."""
-    columns = [*np.nan_to_num(table.x, nan=np.float32(-9e37)).T, table.y]
+    columns = [*np.where(np.isnan(table.x), np.float32(-9e37), table.x).T, table.y]
     parts = np.stack([_numbered(column) for column in columns])
     total = _mixed(parts)
     whole = total.sum(axis=0, dtype=np.uint64)
@@ -92,64 +95,109 @@ def _meeting(column: Array) -> float:
 def find_noise(lab: Lab) -> Found:
     """Return how many labels are wrong at least, where that can be told.
 
-    Classes: where labels are flipped, the model is never surer than that. So the rows that it is
-    surest of err as often as others, on the side of each class, and few rows lie between. A label
-    that is merely hard to tell gives errors that fall towards the surest rows, and rows between.
     Numbers: residuals beyond five robust deviations, more than rare events would be, and not so
-    large that they rule the loss.
+    large that they rule the loss. Classes: see `plateau`.
     """
-    y, p = lab.tables.holdout.y, lab.base.p
-    if lab.tables.task == "regression":
-        suspects = find_suspect_labels("regression", y, p)
-        share, noise = len(suspects.at) / len(y), None
-        if share >= NOISY_NUMBERS and share_of_tail(y - p) < TAIL:
-            noise = share
-        how = f"{percent(share)} of the labels are more than {DEVIATIONS} robust deviations from what is predicted"
-    else:
-        noise, how = plateau(y.astype(np.int64), p)
     question = "Are labels wrong?"
+    if lab.tables.task == "regression":
+        residuals = lab.tables.holdout.y - lab.base.p
+        suspects = find_suspect_labels("regression", lab.tables.holdout.y, lab.base.p)
+        share, noise = len(suspects.at) / len(residuals), None
+        if share >= NOISY_NUMBERS and share_of_tail(residuals) < TAIL:
+            noise = share
+        how = (
+            f"{percent(share)} of them are more than {DEVIATIONS} robust deviations from what is "
+            "predicted"
+        )
+    else:
+        noise, how = plateau(*predict_all(lab))
     if noise is None:
         return Found(answers=((question, f"None can be told: {how}."),))
-    says = f"about {percent(noise)} of the labels contradict all that the features say: {how}"
+    says = f"about {percent(noise)} of the labels contradict what the features say: {how}"
     remedy = (
-        "check the labels in the source, the suspects in reports/bias.html first (bias.max_label_noise stops a run); "
-        "more rows or other parameters do not mend them. If they are right, a feature is missing that decides"
+        "check the labels in the source, the suspects in reports/bias.html first "
+        "(bias.max_label_noise "
+        "stops a run); no parameter mends them. If they are right, a feature is missing that "
+        "decides"
     )
     return Found(faults=(Fault(LABEL_NOISE, says, remedy, noise),))
+
+
+def predict_all(lab: Lab) -> tuple[Array, Array]:
+    """Return the labels of all rows, and what models predict that have not learnt from them."""
+    tables = lab.tables
+    parts = (tables.train, tables.validation, tables.holdout)
+    whole = Table(
+        np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
+    )
+    which = np.random.default_rng(13).permutation(len(whole)) % FOLDS
+    params = lab.params.model_copy(update={"rounds": lab.base.rounds})
+    said: Array | None = None
+    for fold in range(FOLDS):
+        away = np.flatnonzero(which == fold)
+        rest = whole.take(np.flatnonzero(which != fold))
+        only = replace(
+            tables, train=rest, validation=rest.none(), holdout=whole.take(away), folds=()
+        )
+        p = predict_holdout(
+            only,
+            fit_side_by_side(only, params, lab.seeds[:1], device="cpu", jobs=1, threads=lab.jobs)[
+                0
+            ].booster,
+            params.learner,
+        )
+        said = np.empty((len(whole), *p.shape[1:]), p.dtype) if said is None else said
+        said[away] = p
+    assert said is not None
+    return whole.y.astype(np.int64), said
 
 
 def plateau(y: Array, p: Array) -> tuple[float | None, str]:
     """Return the share of labels that are wrong by the errors of the surest rows, and how it shows.
 
-    `y`: codes of classes, shape (rows,). `p`: shape (rows,) or (rows, classes). None: not told.
+    `y`: codes of classes, shape (rows,). `p`: by models that have not learnt from these rows, shape
+    (rows,) or (rows, classes). None: not told.
+
+    Where labels are flipped, no row is surer than that: among the rows that the model is surest of,
+    on the side of each class, as many have another label as among the surer half. Where labels are
+    merely hard to tell, errors fall towards the surest: of a normally distributed score, whose log
+    odds are 1.38 times as high in the surest fifth as in the surer half. What is beyond that by
+    two and a half standard errors, for the two classes that the model is surest of, is told. That
+    the surest rows show the noise: Liu and Tao, Classification with noisy labels by importance
+    reweighting, 2016.
     """
     whole = np.column_stack([1 - p, p]) if p.ndim == 1 else p
     said, sure = whole.argmax(axis=1), whole.max(axis=1)
-    wrong, errors, low = said != y, [], []
+    wrong, sides = said != y, []
     for label in range(whole.shape[1]):
         at = np.flatnonzero(said == label)
         if len(at) < FEWEST:
             continue
         at = at[np.argsort(-sure[at], kind="stable")]
-        surest, surer = wrong[at[: max(FEWEST // 2, int(SUREST * len(at)))]], wrong[at[: len(at) // 2]]
-        least = surest.mean() - 2 * np.sqrt(surest.mean() * (1 - surest.mean()) / len(surest))
-        errors.append(float(surest.mean()) if surest.mean() >= FLAT * surer.mean() else 0.0)
-        low.append(float(least))
-    how = f"of the rows that the model is surest of, {percent(float(np.mean(errors)) if errors else 0.0)} have another label"
-    between = _share_between(sure, said)
-    if len(errors) < 2 or min(errors) < NOISY or min(low) <= 0 or between > BETWEEN:
-        return None, (
-            "errors fall towards the rows that the model is surest of, as where labels are hard to tell rather than wrong"
-        )
-    return float(np.mean(errors)), f"{how}, as many as of others, and only {percent(between)} lie between"
+        top = max(FEWEST // 2, int(SUREST * len(at)))
+        sides.append((float(wrong[at[:top]].mean()), float(wrong[at[: len(at) // 2]].mean()), top))
+    lasting = (
+        "errors fall towards the rows that a model is surest of, as where labels are hard to tell"
+    )
+    if len(sides) < 2:
+        return None, "a model is sure of one class only"
+    surest = sorted(sides)[:2]
+    error = float(np.mean([most for most, _, _ in surest]))
+    beyond = [most - _falling(half) for most, half, _ in surest]
+    deviation = np.sqrt(sum(max(most, 1 / top) * (1 - most) / top for most, _, top in surest)) / 2
+    if not NOISY <= error <= MOST_NOISY or min(beyond) <= 0 or np.mean(beyond) < SURELY * deviation:
+        return None, lasting
+    half = float(np.mean([half for _, half, _ in surest]))
+    return error, (
+        f"of the fifth that a model is surest of, {percent(error)} have another label, nearly as "
+        f"many as of the surer half ({percent(half)})"
+    )
 
 
-def _share_between(sure: Array, said: Array) -> float:
-    """Return the share of rows that the model is less than a third as sure of as of its surest."""
-    least = 1 / max(2, int(said.max()) + 1)
-    tops = [np.quantile(sure[said == label], 0.9) for label in np.unique(said)]
-    top = np.array(tops)[np.searchsorted(np.unique(said), said)]
-    return float(((sure - least) < (top - least) / 3).mean())
+def _falling(half: float) -> float:
+    """Return the error of the surest fifth that goes with an error of the surer half."""
+    inside = min(max(half, 1e-6), 0.5)
+    return float(1 / (1 + ((1 - inside) / inside) ** STEEPER))
 
 
 def share_of_tail(residuals: Array) -> float:
@@ -169,19 +217,36 @@ def find_loss(lab: Lab) -> Found:
         return Found()
     tables, base = lab.tables, lab.base
     tail = share_of_tail(tables.holdout.y - base.p)
-    said = f"the hundredth of rows with the largest residuals makes {percent(tail)} of the squared error"
+    said = (
+        f"the hundredth of rows with the largest residuals makes {percent(tail)} of the squared "
+        "error"
+    )
     if tail < TAIL:
         return Found(answers=((question, f"Nothing speaks against it: {said}."),))
     low, high = np.quantile(tables.train.y, [OUTLYING, 1 - OUTLYING])
-    parts = (replace(part, y=np.clip(part.y, low, high)) for part in (tables.train, tables.validation))
+    parts = (
+        replace(part, y=np.clip(part.y, low, high)) for part in (tables.train, tables.validation)
+    )
     train, stop = parts
     calm = lab.fit(replace(tables, train=train, validation=stop))
-    before, after = (np.abs(tables.holdout.y.astype(np.float64) - trial.p) for trial in (base, calm))
-    fall, error = float((before - after).mean()), float(np.sqrt(variance_of_mean(before - after, lab.days)))
+    before, after = (
+        np.abs(tables.holdout.y.astype(np.float64) - trial.p) for trial in (base, calm)
+    )
+    fall, error = (
+        float((before - after).mean()),
+        float(np.sqrt(variance_of_mean(before - after, lab.days))),
+    )
     relative = fall / float(before.mean())
     if fall < 3 * error or relative < 0.02:
-        return Found(answers=((question, f"{said.capitalize()}, but a model without them is not surely better."),))
-    says = f"{said}; a model that is not pulled by the outermost labels has an absolute error lower by {percent(relative)}"
+        return Found(
+            answers=(
+                (question, f"{said.capitalize()}, but a model without them is not surely better."),
+            )
+        )
+    says = (
+        f"{said}; a model that is not pulled by the outermost labels has an absolute error lower "
+        f"by {percent(relative)}"
+    )
     remedy = "learn by an error that outliers do not rule"
     return Found(faults=(Fault(WRONG_LOSS, says, remedy, relative),))
 
@@ -209,7 +274,8 @@ def worst_rows(lab: Lab, named: dict[str, int]) -> Finding:
         "rows",
         "worst rows",
         float(losses[at].sum() / losses.sum()),
-        f"The {len(at)} rows with the largest losses; they make {percent(float(losses[at].sum() / losses.sum()))} of it.",
+        f"The {len(at)} rows with the largest losses; they make "
+        f"{percent(float(losses[at].sum() / losses.sum()))} of it.",
         columns={
             "label": kind,
             "predicted": kind,
@@ -221,7 +287,10 @@ def worst_rows(lab: Lab, named: dict[str, int]) -> Finding:
                 label(tables.holdout.y[place]),
                 said(place),
                 float(losses[place]),
-                *(value_of(tables, column, float(tables.holdout.x[place, column])) for column in named.values()),
+                *(
+                    value_of(tables, column, float(tables.holdout.x[place, column]))
+                    for column in named.values()
+                ),
             )
             for place in at.tolist()
         ),

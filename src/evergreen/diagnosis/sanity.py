@@ -1,4 +1,4 @@
-"""Sanity: can it learn a few rows by heart, does it learn anything, and nothing of shuffled labels?"""
+"""Sanity: is a few rows learnt by heart, is anything learnt, and nothing of shuffled labels?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from evergreen.diagnosis.fault import ANY_LABELS, NO_MEMORY, NO_SKILL, Fault, Found
-from evergreen.diagnosis.lab import Lab, losses_of, thinned
+from evergreen.diagnosis.lab import Lab, constant_losses, losses_of, thinned
 from evergreen.finding import percent
 from evergreen.params import Train
 from evergreen.training.cross_validation import fit_side_by_side
@@ -17,9 +17,9 @@ from evergreen.training.tables import Table, Tables
 FEW = 128  # rows to be learnt by heart
 BY_HEART = 0.8  # least share of their own loss that a model without bounds must save
 FREE = Train(
-    rounds=100,
+    rounds=60,
     learning_rate=0.3,
-    max_depth=12,
+    max_depth=8,
     min_child_weight=0.0,
     reg_lambda=0.0,
     subsample=1.0,
@@ -28,7 +28,7 @@ FREE = Train(
 
 
 def find_memory(lab: Lab) -> Found:
-    """Return whether trees without bounds can learn a few rows by heart: else features are amiss."""
+    """Return whether trees without bounds learn a few rows by heart: else features are amiss."""
     tables = lab.tables
     few = thinned(tables.train, FEW, seed=1)
     only = replace(tables, train=few, validation=few.none(), holdout=few, folds=())
@@ -37,14 +37,18 @@ def find_memory(lab: Lab) -> Found:
     saved = 1 - losses_of(tables.task, few.y, said).mean() / _of_constant(tables, few)
     question = "Can it learn a few rows by heart?"
     if saved >= BY_HEART:
-        return Found(answers=((question, f"Yes: {percent(float(saved))} of the loss of {len(few)} rows."),))
+        return Found(
+            answers=((question, f"Yes: {percent(float(saved))} of the loss of {len(few)} rows."),)
+        )
     alike = _share_alike(few)
     says = (
-        f"trees without any bound explain only {percent(max(0.0, float(saved)))} of {len(few)} rows that "
+        f"trees without any bound explain only {percent(max(0.0, float(saved)))} of {len(few)} "
+        "rows that "
         f"they have learnt; {percent(alike)} of these have the features of another"
     )
     remedy = (
-        "look at features in dataset.py: add what tells rows apart, and check that none is empty or "
+        "look at features in dataset.py: add what tells rows apart, and check that none is empty "
+        "or "
         "constant after prepare"
     )
     return Found(faults=(Fault(NO_MEMORY, says, remedy),))
@@ -67,10 +71,11 @@ def _share_alike(few: Table) -> float:
 
 def find_shuffled(lab: Lab) -> Found:
     """Return whether a model of shuffled labels predicts the true ones: then something leaks."""
-    from evergreen.diagnosis.lab import constant_losses
-
     draw = np.random.default_rng(3)
-    train, stop = (replace(part, y=draw.permutation(part.y)) for part in (lab.tables.train, lab.tables.validation))
+    train, stop = (
+        replace(part, y=draw.permutation(part.y))
+        for part in (lab.tables.train, lab.tables.validation)
+    )
     trial = lab.fit(replace(lab.tables, train=train, validation=stop))
     gain = lab.gain_of_losses(trial.losses.mean(axis=0), constant_losses(lab.tables))
     question = "Does it fail on shuffled labels?"
@@ -80,14 +85,15 @@ def find_shuffled(lab: Lab) -> Found:
         f"a model of shuffled labels still explains {percent(gain.value)} of the rows that judge, "
         "where it should explain nothing"
     )
-    remedy = "find what hands the label over beside the features: a learner or a feature of your own that reads it"
+    remedy = (
+        "find what hands the label over beside the features: a learner or a feature of your own "
+        "that reads it"
+    )
     return Found(faults=(Fault(ANY_LABELS, says, remedy, gain.value),))
 
 
 def find_skill(lab: Lab) -> Found:
     """Return whether the model is surely better than a constant prediction at all."""
-    from evergreen.diagnosis.lab import constant_losses
-
     base = lab.base
     gain = lab.gain_of_losses(base.losses.mean(axis=0), constant_losses(lab.tables))
     question = "Is anything learnt?"

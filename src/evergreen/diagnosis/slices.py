@@ -18,7 +18,7 @@ import numpy as np
 from evergreen.diagnosis.fault import SLICE, Fault, Found
 from evergreen.diagnosis.lab import Lab, variance_of_mean
 from evergreen.diagnosis.rows import value_of
-from evergreen.finding import Finding, percent
+from evergreen.finding import Finding
 from evergreen.training.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -36,7 +36,8 @@ class Slice:
 
     `loss`: their mean loss, with `half` the width of its corrected interval. `off`: how much more
     happens there than is predicted, less the same elsewhere, and `half_off` likewise. `gain`: what
-    mending so much of it as is sure would be worth, as a share of the loss of a constant prediction.
+    mending so much of it as is sure would be worth, as a share of the loss of a constant
+    prediction.
     """
 
     name: str
@@ -51,8 +52,16 @@ class Slice:
 def search(lab: Lab, strongest: list[int]) -> list[Slice]:
     """Return every slice with enough rows, given the columns of the strongest features."""
     tables, p = lab.tables, lab.base.p
-    losses, residuals, curvature = lab.base.losses.mean(axis=0), _residuals(tables, p), _curvature(tables, p)
-    found = [(name, places) for name, places in _candidates(tables, strongest) if FEWEST <= len(places) < len(losses)]
+    losses, residuals, curvature = (
+        lab.base.losses.mean(axis=0),
+        _residuals(tables, p),
+        _curvature(tables, p),
+    )
+    found = [
+        (name, places)
+        for name, places in _candidates(tables, strongest)
+        if FEWEST <= len(places) < len(losses)
+    ]
     if not found:
         return []
     from scipy.stats import norm
@@ -66,25 +75,42 @@ def search(lab: Lab, strongest: list[int]) -> list[Slice]:
     ]
 
 
-def _judge(name: str, places: Array, losses: Array, residuals: Array, curvature: Array, width: float, unit: float) -> Slice:
+def _judge(
+    name: str,
+    places: Array,
+    losses: Array,
+    residuals: Array,
+    curvature: Array,
+    width: float,
+    unit: float,
+) -> Slice:
     inside = losses[places]
     half = width * float(inside.std(ddof=1)) / len(places) ** 0.5
-    mean, share = residuals[places].mean(axis=0), len(places) / len(losses)
-    rest = (residuals.sum(axis=0) - residuals[places].sum(axis=0)) / (len(losses) - len(places))
-    off = mean - rest
-    error = residuals[places].std(axis=0, ddof=1) / len(places) ** 0.5 + 1e-12
+    here = np.zeros(len(losses), bool)
+    here[places] = True
+    share, sides = len(places) / len(losses), (residuals[here], residuals[~here])
+    off = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    error = np.sqrt(sum(side.var(axis=0) / len(side) for side in sides)) + 1e-12
     worst = int(np.argmax(np.abs(off) / error))
-    # The loss falls by the square of it
+    # The loss falls by the square of how far it is from the others
     sure = max(0.0, abs(float(off[worst])) - width * float(error[worst]))
-    gain = share * sure**2 * float(curvature[places, worst].mean()) / unit
-    return Slice(name, len(places), float(inside.mean()), half, float(off[worst]), width * float(error[worst]), gain)
+    gain = share * (1 - share) * sure**2 * float(curvature[:, worst].mean()) / unit
+    return Slice(
+        name,
+        len(places),
+        float(inside.mean()),
+        half,
+        float(off[worst]),
+        width * float(error[worst]),
+        gain,
+    )
 
 
 def _residuals(tables: Tables, p: Array) -> Array:
     """Return what happened less what was predicted, shape (rows, 1 or classes)."""
     if p.ndim == 1:
-        return (tables.holdout.y.astype(np.float64) - p)[:, None]
-    return np.eye(p.shape[1])[tables.holdout.y.astype(int)] - p
+        return np.asarray((tables.holdout.y.astype(np.float64) - p)[:, None])
+    return np.asarray(np.eye(p.shape[1])[tables.holdout.y.astype(int)] - p)
 
 
 def _curvature(tables: Tables, p: Array) -> Array:
@@ -92,13 +118,15 @@ def _curvature(tables: Tables, p: Array) -> Array:
     if tables.task == "regression":
         return np.ones((len(p), 1))
     whole = p[:, None] if p.ndim == 1 else p
-    return 1 / (2 * np.clip(whole * (1 - whole), 0.02, None))
+    return np.asarray(1 / (2 * np.clip(whole * (1 - whole), 0.02, None)))
 
 
 def _stretch(residuals: Array, days: Array | None) -> float:
     """Return how much wider intervals are because rows of one day err alike."""
     first = residuals[:, 0]
-    return float(np.sqrt(max(1.0, variance_of_mean(first, days) / max(1e-12, variance_of_mean(first)))))
+    return float(
+        np.sqrt(max(1.0, variance_of_mean(first, days) / max(1e-12, variance_of_mean(first))))
+    )
 
 
 def _candidates(tables: Tables, strongest: list[int]) -> Iterator[tuple[str, Array]]:
@@ -117,7 +145,10 @@ def _cells(tables: Tables, at: int) -> list[tuple[str, Array]]:
     name, values = tables.features[at], tables.holdout.x[:, at]
     distinct = np.unique(values[~np.isnan(values)])
     if name in tables.categories or len(distinct) <= BINS:
-        found = [(f"{name} = {value_of(tables, at, float(value))}", values == value) for value in distinct]
+        found = [
+            (f"{name} = {value_of(tables, at, float(value))}", values == value)
+            for value in distinct
+        ]
     else:
         cuts = np.unique(np.nanquantile(values, np.arange(1, BINS) / BINS))
         which = np.searchsorted(cuts, values, side="left")
@@ -125,7 +156,13 @@ def _cells(tables: Tables, at: int) -> list[tuple[str, Array]]:
         found = []
         for bin_ in range(len(cuts) + 1):
             low, high = edges[bin_], edges[bin_ + 1]
-            words = f"{name} ≤ {high}" if not low else f"{name} > {low}" if not high else f"{low} < {name} ≤ {high}"
+            words = (
+                f"{name} ≤ {high}"
+                if not low
+                else f"{name} > {low}"
+                if not high
+                else f"{low} < {name} ≤ {high}"
+            )
             found.append((words, (which == bin_) & ~np.isnan(values)))
     if np.isnan(values).any():
         found.append((f"{name} missing", np.isnan(values)))
@@ -137,7 +174,7 @@ def find_slices(lab: Lab, strongest: list[int]) -> Found:
     found = search(lab, strongest)
     if not found:
         return Found()
-    wrong = max(found, key=lambda part: part.gain)
+    wrong = max(found, key=lambda part: (part.gain, -part.rows))
     table = _table(lab, found)
     question = "Is it wrong somewhere?"
     if wrong.gain < lab.least:
@@ -145,10 +182,14 @@ def find_slices(lab: Lab, strongest: list[int]) -> Found:
         return Found(answers=((question, answer),), tables=(table,))
     more = "more" if wrong.off > 0 else "less"
     says = (
-        f"where {wrong.name} ({wrong.rows:,} rows), the label is {more} than predicted by {abs(wrong.off):.3g} "
+        f"where {wrong.name} ({wrong.rows:,} rows), the label is {more} than predicted by "
+        f"{abs(wrong.off):.3g} "
         f"± {wrong.half_off:.2g}, beyond what luck gives in {len(found):,} slices"
     )
-    remedy = "bring a feature that tells these rows apart, or more rows like them; a label that means something else there wants a model of its own"
+    remedy = (
+        "bring a feature that tells these rows apart, or more rows like them; a label that means "
+        "something else there wants a model of its own"
+    )
     return Found(faults=(Fault(SLICE, says, remedy, wrong.gain),), tables=(table,))
 
 
@@ -159,8 +200,10 @@ def _table(lab: Lab, found: list[Slice]) -> Finding:
         "slices",
         "worst slices",
         ranked[0].loss,
-        f"By what the mean loss is at least, of {len(found):,} slices of at least {FEWEST} rows; over all rows it is "
-        f"{overall:.4g}. A slice may be hard and yet be predicted as well as can be: what is wrong shows in the last columns.",
+        f"By what the mean loss is at least, of {len(found):,} slices of at least {FEWEST} rows; "
+        "over all rows it is "
+        f"{overall:.4g}. A slice may be hard and yet be predicted as well as can be: what is "
+        "wrong shows in the last columns.",
         "number",
         columns={
             "slice": "text",
@@ -171,7 +214,8 @@ def _table(lab: Lab, found: list[Slice]) -> Finding:
             "±": "number",
         },
         rows=tuple(
-            (part.name, part.rows, part.loss, part.loss - part.half, part.off, part.half_off) for part in ranked
+            (part.name, part.rows, part.loss, part.loss - part.half, part.off, part.half_off)
+            for part in ranked
         ),
         drawn="loss",
     )

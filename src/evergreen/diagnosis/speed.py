@@ -46,14 +46,16 @@ def find_speed(
     parts.append(("the whole run, by the clock", sum(models for _, models, _ in parts), seconds))
     trained = sum(part for *_, part in parts[:-1])
     said = (
-        f"The last run took {seconds:.0f} s by the clock; its models took {trained:.0f} s one after another, and several "
+        f"The last run took {seconds:.0f} s by the clock; its models took {trained:.0f} s one "
+        "after another, and several "
         "may train at once. "
     )
     if gpu is None:
         said += "There is no GPU here that XGBoost can use, so what one would gain is not known."
     else:
         said += (
-            f"One model of the rows looked at here took {gpu[0]:.1f} s on a core of the CPU and {gpu[1]:.1f} s on the GPU: "
+            f"One model of the rows looked at here took {gpu[0]:.1f} s on a core of the CPU and "
+            f"{gpu[1]:.1f} s on the GPU: "
             f"{gpu[0] / max(gpu[1], 1e-9):.1f} times as fast."
         )
     return Speed(seconds, tuple(parts), said)

@@ -25,7 +25,8 @@ from evergreen.report.page import render
 from evergreen.report.plot import draw
 
 UNIT = (
-    "Skill is the share of the loss of a constant prediction that a model saves (log loss, or squared error: then it is "
+    "Skill is the share of the loss of a constant prediction that a model saves (log loss, or "
+    "squared error: then it is "
     "R2); a point of skill is a hundredth of it, and ± is two standard errors."
 )
 
@@ -40,12 +41,14 @@ def write_diagnosis_page(
     return path
 
 
-def diagnosis_page(
-    found: Diagnosis, title: str, judged: str, speed: Speed | None = None
-) -> str:
+def diagnosis_page(found: Diagnosis, title: str, judged: str, speed: Speed | None = None) -> str:
     """Return the whole page. `judged`: which rows learn and judge, and what was left out."""
     summary = draw_summary(found)
-    learning = [draw_rounds(found), draw_sizes(found), *(draw_path(found, path) for path in found.paths)]
+    learning = [
+        draw_rounds(found),
+        draw_sizes(found),
+        *(draw_path(found, path) for path in found.paths),
+    ]
     return render(
         "diagnosis.html",
         title=title,

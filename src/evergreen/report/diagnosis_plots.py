@@ -21,12 +21,15 @@ SHADES = 5  # of a feature's value, from low to high
 
 
 def draw_rounds(found: Diagnosis) -> Plot:
-    """Return the loss by round: a line for each seed, of rows learnt from and of those that stop."""
+    """Return the loss by round, a line for each seed: of rows learnt from, of those that stop."""
     lab = found.lab
     loss = find_learner(lab.params.learner).LOSSES[lab.tables.task]
     lines = [
         Line(kind, _thin(trained.history[part]), name=name if at == 0 else "")
-        for part, kind, name in (("train", "fitted", "rows learnt from"), ("validation", "judged", "rows that stop"))
+        for part, kind, name in (
+            ("train", "fitted", "rows learnt from"),
+            ("validation", "judged", "rows that stop"),
+        )
         for at, trained in enumerate(lab.base.trained)
         if trained.history.get(part)
     ]
@@ -44,13 +47,22 @@ def draw_sizes(found: Diagnosis) -> Plot:
     by_seed = [1 - trial.losses.mean(axis=1) / lab.constant for trial in sizes.trials]
     judged = Line(
         "judged",
-        tuple((float(rows), float(skill.mean())) for rows, skill in zip(sizes.rows, by_seed, strict=True)),
-        tuple((float(rows), float(skill.min()), float(skill.max())) for rows, skill in zip(sizes.rows, by_seed, strict=True)),
+        tuple(
+            (float(rows), float(skill.mean()))
+            for rows, skill in zip(sizes.rows, by_seed, strict=True)
+        ),
+        tuple(
+            (float(rows), float(skill.min()), float(skill.max()))
+            for rows, skill in zip(sizes.rows, by_seed, strict=True)
+        ),
         "rows that judge (band: seeds)",
     )
     fitted = Line(
         "fitted",
-        tuple((float(rows), 1 - trial.fitted / lab.constant) for rows, trial in zip(sizes.rows, sizes.trials, strict=True)),
+        tuple(
+            (float(rows), 1 - trial.fitted / lab.constant)
+            for rows, trial in zip(sizes.rows, sizes.trials, strict=True)
+        ),
         name="rows learnt from",
     )
     return Plot("Skill by number of rows", "rows learnt from", "skill", (judged, fitted), log=True)
@@ -64,17 +76,25 @@ def draw_path(found: Diagnosis, path: Path) -> Plot:
     judged = Line(
         "judged",
         tuple((at, float(skill.mean())) for at, skill in zip(places, by_seed, strict=True)),
-        tuple((at, float(skill.min()), float(skill.max())) for at, skill in zip(places, by_seed, strict=True)),
+        tuple(
+            (at, float(skill.min()), float(skill.max()))
+            for at, skill in zip(places, by_seed, strict=True)
+        ),
         "rows that judge (band: seeds)",
     )
     fitted = Line(
         "fitted",
-        tuple((at, 1 - trial.fitted / lab.constant) for at, trial in zip(places, path.trials, strict=True)),
+        tuple(
+            (at, 1 - trial.fitted / lab.constant)
+            for at, trial in zip(places, path.trials, strict=True)
+        ),
         name="rows learnt from",
     )
     names = tuple((at, f"{value:g}") for at, value in zip(places, path.values, strict=True))
     now = float(path.values.index(path.now))
-    return Plot(f"Skill by {path.knob}", path.knob, "skill", (judged, fitted), columns=names, marked=now)
+    return Plot(
+        f"Skill by {path.knob}", path.knob, "skill", (judged, fitted), columns=names, marked=now
+    )
 
 
 def draw_summary(found: Diagnosis) -> Plot | None:
@@ -105,16 +125,21 @@ def draw_dependence(found: Diagnosis) -> list[Plot]:
     plots = []
     for at in explained.order[:DEPENDENT]:
         x, values = tables.holdout.x[explained.rows[:POINTS], at], explained.values[:POINTS, at]
-        known, names = ~np.isnan(x), ()
+        known = ~np.isnan(x)
+        names: tuple[tuple[float, str], ...] = ()
         if tables.features[at] in tables.categories:
             x, names = _ordered(tables, at, x, values)
-        dots = tuple(Dot(float(a), float(b), "point") for a, b in zip(x[known], values[known], strict=True))
+        dots = tuple(
+            Dot(float(a), float(b), "point") for a, b in zip(x[known], values[known], strict=True)
+        )
         name = one_line(tables.features[at], 40)
         plots.append(Plot(f"What {name} adds", name, "SHAP value", dots=dots, columns=names))
     return plots
 
 
-def _ordered(tables: Any, at: int, x: Array, values: Array) -> tuple[Array, tuple[tuple[float, str], ...]]:
+def _ordered(
+    tables: Any, at: int, x: Array, values: Array
+) -> tuple[Array, tuple[tuple[float, str], ...]]:
     """Return categories as places by what they add, spread a little, and the names of some."""
     codes = np.unique(x)
     ranked = sorted(codes, key=lambda code: float(values[x == code].mean()))
@@ -122,7 +147,9 @@ def _ordered(tables: Any, at: int, x: Array, values: Array) -> tuple[Array, tupl
     draw = np.random.default_rng(0)
     spread = np.array([place[code] for code in x]) + draw.uniform(-0.25, 0.25, len(x))
     every = max(1, -(-len(ranked) // 8))
-    names = tuple((place[code], one_line(value_of(tables, at, float(code)), 7)) for code in ranked[::every])
+    names = tuple(
+        (place[code], one_line(value_of(tables, at, float(code)), 7)) for code in ranked[::every]
+    )
     return spread, names
 
 
@@ -131,7 +158,10 @@ def _shades(x: Array, *, category: bool) -> list[str]:
     if category:
         return ["shade-none"] * len(x)
     ranks = np.searchsorted(np.sort(x[~np.isnan(x)]), x) / max(1, len(x))
-    return ["shade-none" if np.isnan(value) else f"shade-{min(SHADES - 1, int(rank * SHADES))}" for value, rank in zip(x, ranks, strict=True)]
+    return [
+        "shade-none" if np.isnan(value) else f"shade-{min(SHADES - 1, int(rank * SHADES))}"
+        for value, rank in zip(x, ranks, strict=True)
+    ]
 
 
 def _spread(values: Array) -> Array:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
-TICKS = 5
+TICKS = 6
 Point = tuple[float, float]
 
 
@@ -89,22 +89,32 @@ def draw(plot: Plot) -> Drawn:
     def y(value: float) -> float:
         return bottom - (bottom - TOP) * (value - y_low) / (y_high - y_low)
 
+    def path(points: Iterable[Point]) -> str:
+        return " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
+
     known = [line for line in plot.lines if line.points]
+    y_ticks = [*enumerate(plot.rows)] if plot.rows else _ticks(y_low, y_high)
     return Drawn(
-        plot, width, height, left, right, TOP, bottom,
+        plot,
+        width,
+        height,
+        left,
+        right,
+        TOP,
+        bottom,
         x_ticks=tuple((x(value), words) for value, words in _x_ticks(plot, x_low, x_high)),
-        y_ticks=tuple(
-            (y(at), name) for at, name in (enumerate(plot.rows) if plot.rows else _ticks(y_low, y_high))
-        ),
-        lines=tuple((line.kind, _path((x(at), y(value)) for at, value in line.points)) for line in known),
-        bands=tuple(
-            (line.kind, _path([*((x(at), y(high)) for at, _, high in line.band), *((x(at), y(low)) for at, low, _ in line.band[::-1])]))
-            for line in known
-            if line.band
-        ),
+        y_ticks=tuple((y(value), words) for value, words in y_ticks),
+        lines=tuple((line.kind, path(line.points)) for line in known),
+        bands=tuple((line.kind, path(_outline(line))) for line in known if line.band),
         dots=tuple((dot.kind, f"{x(dot.x):.1f}", f"{y(dot.y):.1f}") for dot in plot.dots),
         marked="" if plot.marked is None else f"{x(plot.marked):.1f}",
-    )  # fmt: skip
+    )
+
+
+def _outline(line: Line) -> list[Point]:
+    """Return the edge of a band: its upper side, and back along the lower one."""
+    above = [(at, high) for at, _, high in line.band]
+    return above + [(at, low) for at, low, _ in line.band[::-1]]
 
 
 def _values(plot: Plot) -> tuple[list[float], list[float]]:
@@ -113,10 +123,6 @@ def _values(plot: Plot) -> tuple[list[float], list[float]]:
     xs = [at for at, _ in points] + [dot.x for dot in plot.dots]
     ys = [value for _, value in points] + [dot.y for dot in plot.dots]
     return xs, [*ys, *(low for _, low, _ in edges), *(high for _, _, high in edges)]
-
-
-def _path(points: object) -> str:
-    return " ".join(f"{at:.1f},{value:.1f}" for at, value in points)  # type: ignore[attr-defined]
 
 
 def _edges(values: Sequence[float]) -> tuple[float, float]:
@@ -132,12 +138,17 @@ def _x_ticks(plot: Plot, low: float, high: float) -> Sequence[tuple[float, str]]
     if not plot.log:
         return _ticks(low, high)
     chosen = sorted({at for line in plot.lines for at, _ in line.points})
-    kept = [at for at in chosen if at == chosen[-1] or all(abs(math.log10(at / other)) > 0.12 * (high - low) for other in chosen if other > at)]
+    kept = [
+        at
+        for at in chosen
+        if at == chosen[-1]
+        or all(abs(math.log10(at / other)) > 0.12 * (high - low) for other in chosen if other > at)
+    ]
     return [(at, f"{at:,.0f}" if at >= 10 else f"{at:g}") for at in kept]
 
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Return round numbers between two values, at most so many as fit, in as few digits as tell them apart."""
+    """Return round numbers between two values, with as few digits as tell them apart."""
     step = 10 ** math.floor(math.log10((high - low) / TICKS))
     step = next(step * more for more in (1, 2, 5, 10) if (high - low) / (step * more) <= TICKS)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
