@@ -33,7 +33,7 @@ def test_the_most_important_first(capsys: pytest.CaptureFixture[str]) -> None:
         < said.index(f"2. {USELESS}")
     )
     assert max(map(len, said.splitlines())) <= 100
-    assert "Is it stale?    No." in said
+    assert "Is it stale?   No." in said
     assert said.endswith("Judged on 5 rows.\npictures: reports/diagnosis.html\n")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from diagnosis.sick import SICK, lab_of, sound
 
 from evergreen.diagnosis.diagnose import diagnose
+from evergreen.diagnosis.fault import STALE
 from evergreen.diagnosis.lab import Lab
+from evergreen.diagnosis.stale import Live
 
 CASES = [
     (task, *case)
@@ -35,9 +38,18 @@ def test_of_sound_rows_nothing_is_found(task: str, seed: int) -> None:
     assert [fault.says for fault in found.faults] == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_stale_champion_comes_first(task: str) -> None:
+    lab = lab_of(sound(task))
+    old = lab.with_params(rounds=5).base.p  # of a champion that knows little yet
+    live = Live("3", "2013-01-31", old, np.zeros(len(old), bool))
+    assert [fault.kind for fault in diagnose(lab, live=live).faults] == [STALE]
+
+
 def test_another_learner_is_diagnosed_without_the_knobs_of_trees() -> None:
     told: list[str] = []
-    lab = lab_of(sound(rows=(400, 100, 300)), 1, learner="linear")
+    lab = lab_of(sound(rows=(150, 60, 150)), 1, learner="linear")
     found = diagnose(lab, tell=told.append)
     assert found.paths == ()
     assert found.explained is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from diagnosis.sick import Array, lab_of, sound, with_column
 
-from evergreen.diagnosis.fault import LEAK, USELESS
+from evergreen.diagnosis.fault import COPIES, LEAK, USELESS
 from evergreen.diagnosis.features import explain, find_leaking, find_useless, shuffle_each, without
 from evergreen.params import Leaks
 from evergreen.training.learner import find_learner
@@ -46,12 +46,13 @@ def test_a_feature_that_makes_nearly_everything_is_asked_about(
     assert find_leaking(lab, Leaks(trusted=("paid",))).faults == ()
 
 
-def test_rows_in_two_parts_are_a_leak() -> None:
+def test_rows_in_two_parts_are_a_leak_and_copies() -> None:
     tables = sound(rows=(400, 100, 200))
     shared = replace(tables, holdout=tables.train.take(np.arange(50)))
-    assert {fault.kind for fault in find_leaking(lab_of(shared, 1, rounds=5), Leaks()).faults} == {
-        LEAK
-    }
+    found = find_leaking(lab_of(shared, 1, rounds=5), Leaks())
+    assert [fault.kind for fault in found.faults] == [LEAK, COPIES]
+    assert "50 of 50 judging rows" in found.faults[0].says
+    assert "keep each row once" in found.faults[1].remedy
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])

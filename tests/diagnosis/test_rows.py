@@ -21,6 +21,7 @@ from diagnosis.sick import (
 from evergreen.diagnosis.fault import COPIES, LABEL_NOISE, WRONG_LOSS
 from evergreen.diagnosis.lab import Lab
 from evergreen.diagnosis.rows import (
+    find_diversity,
     find_loss,
     find_noise,
     find_rows_copied,
@@ -29,6 +30,7 @@ from evergreen.diagnosis.rows import (
     share_of_tail,
     value_of,
     worst_rows,
+    wrong_numbers,
 )
 from evergreen.features.encoder import Encoder
 from evergreen.training.tables import Table
@@ -50,6 +52,17 @@ def test_copies_are_found_and_rows_that_meet_by_chance_are_not() -> None:
     share, chance = share_copied(few)
     assert share > 0.9
     assert chance > 0.95
+
+
+def test_how_rows_differ_is_answered() -> None:
+    tables = sound(rows=SMALL)
+    ((_, said),) = find_diversity(tables).answers
+    assert said.startswith("100% of the rows have features that no earlier row has")
+    x = np.tile(np.array([1, np.nan], np.float32), (4, 1))
+    alike = replace(tables, features=("a", "b"), train=Table(x, np.zeros(4, np.float32)))
+    ((_, said),) = find_diversity(alike).answers
+    assert "constant: a, b" in said
+    assert "'yes' is the rarest class, with 0 rows" in said
 
 
 def test_a_missing_value_equals_a_missing_value() -> None:
@@ -76,6 +89,30 @@ def test_flipped_labels_are_counted(share: float) -> None:
     p = share + (1 - 2 * share) / (1 + np.exp(-scores("sharp")))
     y = (np.random.default_rng(5).random(len(p)) < p).astype(int)
     assert plateau(y, p)[0] == pytest.approx(share, abs=0.04)
+
+
+@pytest.mark.parametrize("shape", ["normal", "laplace", "t", "skewed", "tails"])
+def test_large_errors_of_the_thing_itself_are_no_wrong_labels(shape: str) -> None:
+    draw = np.random.default_rng(6)
+    p = draw.normal(size=5000)
+    errors = {
+        "normal": draw.normal(size=5000),
+        "laplace": 0.2 * draw.laplace(size=5000),
+        "t": 0.2 * draw.standard_t(3, 5000),
+        "tails": 0.3 * draw.standard_t(1.2, 5000),
+        "skewed": np.exp(p) * draw.normal(size=5000),
+    }
+    assert wrong_numbers(p + errors[shape], p)[0] is None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_labels_of_other_rows_are_counted(share: float) -> None:
+    draw = np.random.default_rng(6)
+    p = draw.normal(size=5000)
+    y = p + 0.2 * draw.normal(size=5000)
+    at = draw.random(5000) < share
+    y[at] = draw.permutation(y)[at]
+    assert wrong_numbers(y, p)[0] == pytest.approx(share, abs=0.04)
 
 
 def test_a_class_that_is_never_predicted_tells_nothing() -> None:

@@ -16,8 +16,8 @@ from evergreen.diagnosis.slices import find_slices, search
 STRONGEST = [0, 1, 2, 3, 4]
 
 
-def judged(task: str, where: Any = None, seed: int = 0) -> Lab:
-    """A lab whose model predicts as well as can be, but for some rows, whose label it has wrong."""
+def judged(task: str, where: Any = None, seed: int = 0, share: float = 0.5) -> Lab:
+    """A lab whose model predicts as well as can be, but for a share of some rows."""
     draw = np.random.default_rng(seed)
     tables = sound(task, seed, rows=(50, 50, 6000))
     x, rows = tables.holdout.x, len(tables.holdout)
@@ -31,7 +31,7 @@ def judged(task: str, where: Any = None, seed: int = 0) -> Lab:
     if task == "multiclass":
         y = (draw.random(rows)[:, None] > p.cumsum(axis=1)).sum(axis=1) * 1.0
     if where is not None:
-        at = where(x) & (draw.random(rows) < 0.5)
+        at = where(x) & (draw.random(rows) < share)
         y = np.where(at, 1.0 if task != "regression" else y + 2, y)
     tables = replace(tables, holdout=replace(tables.holdout, y=y.astype(np.float32)))
     lab = lab_of(tables, 1)
@@ -49,17 +49,19 @@ def test_nothing_is_wrong_where_a_model_is_as_good_as_can_be(task: str, seed: in
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize(
-    ("where", "name"),
+    ("where", "share", "names"),
     [
-        (lambda x: x[:, 4] == 3, "place = level 3"),
-        (lambda x: (x[:, 4] == 3) & (x[:, 1] > 0.68), "place = level 3"),
+        (lambda x: x[:, 4] == 3, 0.5, ["place = level 3"]),
+        (lambda x: (x[:, 4] == 3) & (x[:, 1] > 0.68), 1.0, ["place = level 3", "second > "]),
     ],
     ids=["a level", "a pair"],
 )
-def test_a_slice_that_is_wrong_is_named(task: str, where: Any, name: str) -> None:
-    (fault,) = find_slices(judged(task, where), STRONGEST).faults
+def test_a_slice_that_is_wrong_is_named(
+    task: str, where: Any, share: float, names: list[str]
+) -> None:
+    (fault,) = find_slices(judged(task, where, share=share), STRONGEST).faults
     assert fault.kind == SLICE
-    assert name in fault.says
+    assert all(name in fault.says for name in names)
     assert "more than predicted" in fault.says or task == "multiclass"
 
 

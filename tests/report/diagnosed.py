@@ -11,4 +11,6 @@ from evergreen.diagnosis.diagnose import Diagnosis, diagnose
 
 @cache
 def diagnosis(task: str = "binary", learner: str = "xgboost") -> Diagnosis:
-    return diagnose(lab_of(sound(task, rows=(300, 100, 300)), 2, rounds=12, learner=learner))
+    rows = (300, 100, 300) if learner == "xgboost" else (150, 60, 150)
+    seeds = 2 if (task, learner) == ("binary", "xgboost") else 1
+    return diagnose(lab_of(sound(task, rows=rows), seeds, rounds=8, learner=learner))

@@ -49,7 +49,8 @@ def diagnose(
     tell = tell or (lambda _: None)
     found: list[Found] = []
     tell("rows, and whether anything is learnt")
-    found += [sanity.find_memory(lab), rows.find_rows_copied(lab.tables)]
+    found += [sanity.find_memory(lab), rows.find_diversity(lab.tables)]
+    found.append(rows.find_rows_copied(lab.tables))
     found.append(features.find_leaking(lab, leaks or Leaks()))
     found += [
         sanity.find_shuffled(lab),

@@ -8,12 +8,12 @@ from typing import Final
 from evergreen.finding import Finding
 
 # What a fault is called, in the order of what is mended first: what makes every judgement void,
-# then what is wrong with the data, then how it is learnt from, then what does no harm.
+# then wrong labels, then how it is learnt from; that nothing is learnt has a cause, which comes
+# before; last what does no harm.
 NO_MEMORY: Final = "features cannot tell rows apart"
 ANY_LABELS: Final = "skill on shuffled labels"
 LEAK: Final = "a leaking feature"
 COPIES: Final = "duplicated rows"
-NO_SKILL: Final = "nothing is learnt"
 LABEL_NOISE: Final = "label noise"
 HIGH_RATE: Final = "learning rate too high"
 LOW_RATE: Final = "learning rate too low"
@@ -22,10 +22,11 @@ STALE: Final = "a stale model"
 OVERFIT: Final = "overfitting"
 UNDERFIT: Final = "underfitting"
 OLD_ROWS: Final = "old rows do harm"
+NO_SKILL: Final = "nothing is learnt"
 SLICE: Final = "a slice predicted wrongly"
 USELESS: Final = "a useless feature"
 VOID = (NO_MEMORY, ANY_LABELS, LEAK, COPIES)
-DATA = (NO_SKILL, LABEL_NOISE)
+DATA = (LABEL_NOISE,)
 RATE = (HIGH_RATE, LOW_RATE)
 HARMLESS = (USELESS,)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.diagnosis.fault import LEAK, USELESS, Fault, Found
+from evergreen.diagnosis.fault import COPIES, LEAK, USELESS, Fault, Found
 from evergreen.diagnosis.lab import Gain, Lab, Trial, losses_of
 from evergreen.diagnosis.learning import told
 from evergreen.finding import Finding, percent
@@ -152,20 +152,25 @@ def _cost_table(lab: Lab, costs: list[Gain]) -> Finding:
 
 
 def find_leaking(lab: Lab, params: Leaks) -> Found:
-    """Return features that are too good to be true, alone or a few of them together.
+    """Return what is too good to be true: features, rows in two parts, and copies of rows.
 
     Nearly exact ones are what stops a run; here one that stands far out is a fault as well, for a
     person to answer.
     """
     tables = lab.tables
-    faults = [
-        Fault(LEAK, leak.says, "see there", 1.0)
-        for leak in find_leaks(tables, params)
-        if leak.kind in ("feature", "key")
-    ]
+    faults = []
+    for leak in find_leaks(tables, params):
+        kind = COPIES if leak.kind == "duplicate" else LEAK
+        says, _, remedy = leak.says.replace("holdout rows", "judging rows").partition(": ")
+        faults.append(Fault(kind, says, remedy, 1.0))
     if not faults:
         faults = _standing_out(lab, params)
-    answer = (("Does a feature give the label away?", "None stands out, alone or together."),)
+    answer = (
+        (
+            "Does a feature give the label away?",
+            "None stands out, alone or together, and no row is in two parts.",
+        ),
+    )
     return Found(faults=tuple(faults), answers=() if faults else answer)
 
 

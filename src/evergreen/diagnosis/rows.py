@@ -10,7 +10,6 @@ import numpy as np
 from evergreen.diagnosis.fault import COPIES, LABEL_NOISE, WRONG_LOSS, Fault, Found
 from evergreen.diagnosis.lab import Lab, variance_of_mean
 from evergreen.finding import Finding, Kind, percent
-from evergreen.quality.label_noise import DEVIATIONS, find_suspect_labels
 from evergreen.training.cross_validation import fit_side_by_side, predict_holdout
 from evergreen.training.tables import Table, Tables
 
@@ -24,7 +23,10 @@ NOISY, MOST_NOISY = 0.05, 0.35  # errors of the surest that may be noise of labe
 FEWEST = 50  # rows predicted as a class, below which nothing is said of it
 OUTLYING = 0.01  # of rows, those with the largest residuals
 TAIL = 0.35  # of the squared error that they make, from which it rules the loss
-NOISY_NUMBERS = 0.03  # least share of suspects among numbers
+RULED = 0.6  # from which outliers rule it so far that they are no labels of other rows
+FAR = 3.0  # robust standard deviations, from which a number is far from its prediction
+STRANGE = 0.7  # of how far labels of other rows are, those that are wrong at least
+EVEN = 0.5  # least rate of them on one side of the predictions beside the other
 SHOWN = 12
 
 
@@ -52,7 +54,7 @@ def find_rows_copied(tables: Tables) -> Found:
 
 def share_copied(table: Table) -> tuple[float, float]:
     """Return the share of rows that another equals, and of such pairs the share by coincidence."""
-    columns = [*np.where(np.isnan(table.x), np.float32(-9e37), table.x).T, table.y]
+    columns = [*_filled(table.x).T, table.y]
     parts = np.stack([_numbered(column) for column in columns])
     total = _mixed(parts)
     whole = total.sum(axis=0, dtype=np.uint64)
@@ -65,6 +67,11 @@ def share_copied(table: Table) -> tuple[float, float]:
         for at, column in enumerate(parts)
     )
     return float(counts[counts > 1].sum() / len(table)), min(1.0, by_chance / pairs)
+
+
+def _filled(x: Array) -> Array:
+    """Return the features with a number for what is missing, so that it equals itself."""
+    return np.where(np.isnan(x), np.float32(-9e37), x)
 
 
 def _numbered(column: Array) -> Array:
@@ -92,35 +99,64 @@ def _meeting(column: Array) -> float:
     return same / max(1e-12, 1 - same)
 
 
-def find_noise(lab: Lab) -> Found:
-    """Return how many labels are wrong at least, where that can be told.
+def find_diversity(tables: Tables) -> Found:
+    """Answer whether rows differ enough to learn from: distinct rows, constant columns, classes."""
+    x = tables.train.x
+    own = len(np.unique(_filled(x), axis=0)) / max(1, len(x))
+    same = [name for name, column in zip(tables.features, x.T, strict=True) if _is_constant(column)]
+    said = f"{percent(own)} of the rows have features that no earlier row has"
+    said += f"; constant: {', '.join(same)}" if same else "; no feature is constant"
+    if tables.task != "regression":
+        counts = np.bincount(tables.train.y.astype(np.intp), minlength=len(tables.classes))
+        rarest = int(counts.argmin())
+        said += f"; {tables.classes[rarest]!r} is the rarest class, with {counts[rarest]:,} rows"
+    return Found(answers=(("Do rows differ?", f"{said}."),))
 
-    Numbers: residuals beyond five robust deviations, more than rare events would be, and not so
-    large that they rule the loss. Classes: see `plateau`.
-    """
-    question = "Are labels wrong?"
-    if lab.tables.task == "regression":
-        residuals = lab.tables.holdout.y - lab.base.p
-        suspects = find_suspect_labels("regression", lab.tables.holdout.y, lab.base.p)
-        share, noise = len(suspects.at) / len(residuals), None
-        if share >= NOISY_NUMBERS and share_of_tail(residuals) < TAIL:
-            noise = share
-        how = (
-            f"{percent(share)} of them are more than {DEVIATIONS} robust deviations from what is "
-            "predicted"
-        )
-    else:
-        noise, how = plateau(*predict_all(lab))
+
+def _is_constant(column: Array) -> bool:
+    return bool(np.isnan(column).all() or (column == column[0]).all())
+
+
+def find_noise(lab: Lab) -> Found:
+    """Return how many labels are wrong at least, where that can be told."""
+    question, (y, p) = "Are labels wrong?", predict_all(lab)
+    numbers = lab.tables.task == "regression"
+    noise, how = wrong_numbers(y, p) if numbers else plateau(y.astype(np.intp), p)
     if noise is None:
         return Found(answers=((question, f"None can be told: {how}."),))
     says = f"about {percent(noise)} of the labels contradict what the features say: {how}"
     remedy = (
         "check the labels in the source, the suspects in reports/bias.html first "
-        "(bias.max_label_noise "
-        "stops a run); no parameter mends them. If they are right, a feature is missing that "
-        "decides"
+        "(bias.max_label_noise stops a run); no parameter mends them. If they are right, a feature "
+        "is missing that decides"
     )
     return Found(faults=(Fault(LABEL_NOISE, says, remedy, noise),))
+
+
+def wrong_numbers(y: Array, p: Array) -> tuple[float | None, str]:
+    """Return the share of numbers that are labels of other rows, and how it shows; None: not told.
+
+    `y`, `p`: labels and predictions of models that have not learnt from them, shape (rows,). Such a
+    label is as far from its prediction as those of two rows drawn at random, whether much or little
+    is predicted. Large errors that belong to the thing itself are no farther than they must be to
+    count as large, or come where much is predicted, or rule the squared error.
+    """
+    residuals = y.astype(np.float64) - p
+    away = np.abs(residuals - np.median(residuals))
+    limit = FAR * 1.4826 * float(np.median(away))
+    far, above = away > limit, p > np.median(p)
+    share = float(far.mean())
+    how = f"{percent(share)} of the labels are far from what is predicted"
+    strangers = np.abs(np.random.default_rng(19).permutation(y) - p)
+    caught = float((strangers > limit).mean())
+    if share < NOISY or share_of_tail(residuals) >= RULED or not caught:
+        return None, how
+    alike = float(np.median(away[far])) / float(np.median(strangers[strangers > limit]))
+    sides = sorted([float(far[above].mean()), float(far[~above].mean())])
+    if alike < STRANGE or sides[0] < EVEN * sides[1]:
+        return None, f"{how}, as errors of the thing itself may be"
+    noise = min(1.0, share / caught)
+    return noise, f"{how}, as far as the labels of other rows are"
 
 
 def predict_all(lab: Lab) -> tuple[Array, Array]:
@@ -149,7 +185,7 @@ def predict_all(lab: Lab) -> tuple[Array, Array]:
         said = np.empty((len(whole), *p.shape[1:]), p.dtype) if said is None else said
         said[away] = p
     assert said is not None
-    return whole.y.astype(np.int64), said
+    return whole.y, said
 
 
 def plateau(y: Array, p: Array) -> tuple[float | None, str]:
@@ -247,7 +283,7 @@ def find_loss(lab: Lab) -> Found:
         f"{said}; a model that is not pulled by the outermost labels has an absolute error lower "
         f"by {percent(relative)}"
     )
-    remedy = "learn by an error that outliers do not rule"
+    remedy = "set train.loss to absolute or pseudo_huber, which outliers do not rule"
     return Found(faults=(Fault(WRONG_LOSS, says, remedy, relative),))
 
 
