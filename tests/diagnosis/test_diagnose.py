@@ -47,6 +47,7 @@ def test_a_stale_champion_comes_first(task: str) -> None:
     assert [fault.kind for fault in diagnose(lab, live=live).faults] == [STALE]
 
 
+@pytest.mark.slow
 def test_another_learner_is_diagnosed_without_the_knobs_of_trees() -> None:
     told: list[str] = []
     lab = lab_of(sound(rows=(150, 60, 150)), 1, learner="linear")

@@ -20,6 +20,7 @@ def noise(y: Array, draw: np.random.Generator) -> Array:
     return draw.normal(size=len(y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_a_useless_feature_is_named_and_none_of_those_that_help(task: str) -> None:
     lab = lab_of(sound(task, rows=ROWS))
@@ -32,6 +33,7 @@ def test_a_useless_feature_is_named_and_none_of_those_that_help(task: str) -> No
     assert "'first'" not in fault.says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise_share", "named"), [(0.0, True), (0.3, True), (3.0, False)])
 def test_a_feature_that_makes_nearly_everything_is_asked_about(
     noise_share: float, named: bool

@@ -24,6 +24,7 @@ from evergreen.diagnosis.learning import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "knob", "params"),
     [
@@ -42,6 +43,7 @@ def test_a_wrong_rate_is_mended(kind: str | None, knob: str, params: Any) -> Non
     assert mended.base.loss <= lab.base.loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "params", "sharp"),
     [

@@ -120,6 +120,7 @@ def test_a_class_that_is_never_predicted_tells_nothing() -> None:
     assert plateau(y, np.full(500, 0.1))[0] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_wrong_labels_are_found_by_a_model(task: str) -> None:
     tables = sound(task, sharp=6.0, rows=LARGE)
@@ -129,6 +130,7 @@ def test_wrong_labels_are_found_by_a_model(task: str) -> None:
     assert fault.gain == pytest.approx(0.2, abs=0.06)
 
 
+@pytest.mark.slow
 def test_a_loss_that_outliers_rule_is_found_and_a_normal_error_is_not() -> None:
     tables = sound("regression")
     assert find_loss(lab_of(tables, **QUICK)).faults == ()

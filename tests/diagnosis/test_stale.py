@@ -24,6 +24,7 @@ def live(p: Any, learnt: float = 0.0) -> Live:
     return Live("3", "2013-01-31", p, np.arange(ROWS) < learnt * ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True], ids=["some rows", "all rows"])
 def test_a_champion_that_knows_too_little_is_found(lab: Lab, whole: bool) -> None:
     (fault,) = find_stale(lab, live(np.full(ROWS, 0.5)), lab if whole else None).faults
@@ -31,6 +32,7 @@ def test_a_champion_that_knows_too_little_is_found(lab: Lab, whole: bool) -> Non
     assert "version 3" in fault.says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("champion", "answer"),
     [

@@ -11,6 +11,6 @@ from evergreen.diagnosis.diagnose import Diagnosis, diagnose
 
 @cache
 def diagnosis(task: str = "binary", learner: str = "xgboost") -> Diagnosis:
-    rows = (300, 100, 300) if learner == "xgboost" else (150, 60, 150)
+    rows = (120, 60, 120) if learner == "xgboost" else (100, 60, 100)
     seeds = 2 if (task, learner) == ("binary", "xgboost") else 1
-    return diagnose(lab_of(sound(task, rows=rows), seeds, rounds=8, learner=learner))
+    return diagnose(lab_of(sound(task, rows=rows), seeds, rounds=4, learner=learner))

@@ -51,7 +51,7 @@ def test_the_summary_has_a_dot_for_each_row_and_feature() -> None:
     assert plot is not None
     assert found.explained is not None
     assert plot.rows[0] == found.lab.tables.features[found.explained.order[0]]
-    assert len(plot.dots) == 5 * DOTS
+    assert len(plot.dots) == 5 * min(DOTS, 120)
     shades = {dot.kind for dot in plot.dots}
     assert shades == {"shade-none", *(f"shade-{shade}" for shade in range(5))}  # one is a category
     assert all(abs(dot.y - round(dot.y)) < 0.5 for dot in plot.dots)
@@ -68,7 +68,7 @@ def test_dependence_leaves_out_what_is_missing(missing: int) -> None:
     lab = replace(found.lab, tables=replace(tables, holdout=replace(tables.holdout, x=x)))
     plots = {plot.x_label: plot for plot in draw_dependence(replace(found, lab=lab))}
     assert len(plots) == 4
-    assert len(plots[tables.features[numbers[0]]].dots) == 300 - missing
+    assert len(plots[tables.features[numbers[0]]].dots) == 120 - missing
 
 
 def test_nothing_is_drawn_where_nothing_explains() -> None:

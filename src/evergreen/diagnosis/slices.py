@@ -213,9 +213,14 @@ def _table(lab: Lab, found: list[Slice]) -> Finding:
             "label less prediction": "number",
             "±": "number",
         },
-        rows=tuple(
-            (part.name, part.rows, part.loss, part.loss - part.half, part.off, part.half_off)
-            for part in ranked
-        ),
+        rows=tuple((part.name, part.rows, *map(_short, _figures(part))) for part in ranked),
         drawn="loss",
     )
+
+
+def _figures(part: Slice) -> tuple[float, ...]:
+    return part.loss, part.loss - part.half, part.off, part.half_off
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
