@@ -1,7 +1,7 @@
-"""The paired bootstrap beside a loop of scikit-learn's metric: `python -m benchmarks.bootstrap [ROWS] [RESAMPLES]`.
+"""The paired bootstrap beside a loop of scikit-learn's metric.
 
-Two models, the same rows, the same number of resamples; of the loop only some are run, and its time
-is scaled up.
+Run `python -m benchmarks.bootstrap [ROWS] [RESAMPLES]`. Two models, the same rows, the same number
+of resamples; of the loop only some are run, and its time is scaled up.
 """
 
 from __future__ import annotations
@@ -46,14 +46,17 @@ def main(rows: str = "1000000", resamples: str = "1000") -> None:
 
     print(f"{count:,} rows, {times} resamples, 2 models, AUC")
     print(
-        f"paired bootstrap  {ours:8.1f} s   lead {found.value:.5f} ({found.low:.5f} to {found.high:.5f})"
+        f"paired bootstrap  {ours:8.1f} s   lead {found.value:.5f} ({found.low:.5f} to "
+        f"{found.high:.5f})"
     )
     low, high = found.value - half, found.value + half
     print(
-        f"scikit-learn loop {loop:8.1f} s   lead {found.value:.5f} ({low:.5f} to {high:.5f}), from {LOOPED} of them"
+        f"scikit-learn loop {loop:8.1f} s   lead {found.value:.5f} ({low:.5f} to {high:.5f}), from "
+        f"{LOOPED} of them"
     )
     print(
-        f"ratio {loop / ours:.0f}; largest memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB"
+        f"ratio {loop / ours:.0f}; largest memory "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB"
     )
 
 

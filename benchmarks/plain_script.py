@@ -1,6 +1,6 @@
-"""The main job as a script does it by hand: read, merge, fit a model per seed, print metrics of their mean, refit each.
+"""The main job as a script does it by hand.
 
-Records nothing.
+Read, merge, fit a model per seed, print metrics of their mean, refit each. Records nothing.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def main() -> None:
     judged, live = [], []
     for seed in range(SEEDS):
         how = {
-            "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8, "colsample_bytree": 0.5,
-            "tree_method": "hist", "random_state": seed,
+            "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8,
+            "colsample_bytree": 0.5, "tree_method": "hist", "random_state": seed,
         }  # fmt: skip
         model = XGBClassifier(n_estimators=2000, early_stopping_rounds=50, **how)
         model.fit(
@@ -75,7 +75,7 @@ def main() -> None:
             for score in (roc_auc_score, average_precision_score, log_loss, brier_score_loss)
         )
     )
-    print(f"live: the mean of {len(live)} models, {[one.n_estimators for one in live]} rounds")
+    print(f"live: the mean of {len(live)} models, {[model.n_estimators for model in live]} rounds")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How often does the policy ask for a retraining? `python -m benchmarks.policy_simulation` prints two tables.
+"""How often does the policy ask for a retraining?
 
-Batches of five columns with a label and the champion's prediction go through the functions that
-monitoring uses: sketch, drift of every column and of all together, performance by labels, the scout
-that says what staleness costs, the default policy. Without drift a retraining is a false alarm.
-With it, what counts is after how many batches the first one is asked for. Days of the data move on,
-the champion is never too old, and no brake holds anything back: these have no part in the question.
-Champion and scout learn from at most 20,000 rows of a batch: from more, chance would tell them less
-apart.
+`python -m benchmarks.policy_simulation` prints two tables. Batches of five columns with a label and
+the champion's prediction go through the functions that monitoring uses: sketch, drift of every
+column and of all together, performance by labels, the fresh model that says what staleness costs,
+the default policy. Without drift a retraining is a false alarm. With it, what counts is after how
+many batches the first one is asked for. Days of the data move on, the champion is never too old,
+and no brake holds anything back: these have no part in the question. Champion and fresh model learn
+from at most 20,000 rows of a batch: from more, chance would tell them less apart.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ ENCODER = Encoder(
 
 @dataclass(frozen=True)
 class Change:
-    """What is otherwise from some batch on: the inputs moved, the relation weaker, the label more frequent."""
+    """What changes from some batch on: inputs moved, relation weaker, label more frequent."""
 
     shift: float = 0.0  # of two columns, in standard deviations
     relation: float = 1.0  # how much of what the champion has learnt still holds
@@ -95,7 +95,7 @@ class World:
         columns |= {f"n{at}": pl.Series(x[:, at]) for at in range(4)}
         texts = {"place": place, LABEL: y.astype(int)}
         return pl.DataFrame(
-            columns | {name: pl.Series(one).cast(pl.String) for name, one in texts.items()}
+            columns | {name: pl.Series(values).cast(pl.String) for name, values in texts.items()}
         )
 
 
@@ -125,9 +125,9 @@ def champion_of(past: Sequence[pl.DataFrame]) -> Candidate:
 
 
 def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[tuple[str, str]]:
-    """Return for each batch which rules asked for a retraining, without the scout and with it; "" where none did.
+    """Return for each batch which rules asked for a retraining; "" where none did.
 
-    With `stop`, until it is asked for without.
+    Without the fresh model, and with it. With `stop`, until it is asked for without.
     """
     # Drawn twice: a million rows of each batch are not kept
     world, again = World(rows, seed), World(rows, seed)
@@ -161,11 +161,14 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
         )
         history.append(taken(batch))
         end = START + timedelta(days=30 * (at + 1))
-        windows.append(Window(f"{at:04}", end, rows, rows, found.drifted, found.together, found.label_drifted,
-                              found.prediction_drifted, real, staleness=stale))  # fmt: skip
+        drifted = found.drifted, found.together, found.label_drifted, found.prediction_drifted
+        windows.append(Window(f"{at:04}", end, rows, rows, *drifted, real, staleness=stale))
         known = windows[-POLICY.windows :]
         asked.append(
-            (_asked([replace(one, staleness=None) for one in known], life), _asked(known, life))
+            (
+                _asked([replace(window, staleness=None) for window in known], life),
+                _asked(known, life),
+            )
         )
         if stop and asked[-1][0]:
             break
@@ -174,7 +177,7 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
 
 def _asked(windows: Sequence[Window], life: ChampionState) -> str:
     decision = decide_retraining(windows, life, POLICY)
-    due = [one["name"] for one in decision.rules if not one["met"]]
+    due = [rule["name"] for rule in decision.rules if not rule["met"]]
     return ", ".join(due) if decision.action == RETRAIN else ""
 
 
@@ -185,7 +188,7 @@ def quiet(rows: int, seed: int) -> list[tuple[str, str]]:
 def first(rows: int, seed: int, name: str) -> tuple[int, ...]:
     asked = run(rows, seed, MOST, CHANGES[name], stop=True)
     return tuple(
-        next((at for at, one in enumerate(way, 1) if one), MOST + 1)
+        next((at for at, why in enumerate(way, 1) if why), MOST + 1)
         for way in zip(*asked, strict=True)
     )
 
@@ -195,12 +198,15 @@ def main(*sizes: str) -> None:
         os.cpu_count(), get_context("spawn"), threadpool_limits, (1,)
     ) as workers:
         print(
-            f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a retraining, and why"
+            f"{BATCHES} batches without drift under {RUNS} champions: share that asks for a "
+            "retraining, and why"
         )
         for rows in map(int, sizes or ("10000", "1000000")):
-            asked = [one for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for one in part]
+            asked = [
+                pair for part in workers.map(quiet, [rows] * RUNS, range(RUNS)) for pair in part
+            ]
             for name, way in zip(
-                ("without the scout", "with it"), zip(*asked, strict=True), strict=True
+                ("without the fresh model", "with it"), zip(*asked, strict=True), strict=True
             ):
                 why = "; ".join(
                     f"{rules}: {count}" for rules, count in Counter(filter(None, way)).items()
@@ -210,7 +216,8 @@ def main(*sizes: str) -> None:
                     flush=True,
                 )
         print(
-            f"\nbatches of 10,000 rows until a retraining is asked for, without the scout and with it: {RUNS} runs"
+            "\nbatches of 10,000 rows until a retraining is asked for, without the fresh "
+            f"model and with it: {RUNS} runs"
         )
         for name in CHANGES:
             found = list(workers.map(first, [10_000] * RUNS, range(RUNS), [name] * RUNS))
@@ -220,7 +227,8 @@ def main(*sizes: str) -> None:
 def told(found: Sequence[int]) -> str:
     """Return median and range in words."""
     number: Callable[[float], str] = lambda at: f"over {MOST}" if at > MOST else f"{at:g}"  # noqa: E731
-    return f"{number(float(np.median(found))):>8s}  {f'({number(min(found))} to {number(max(found))})':20s}"
+    reach = f"({number(min(found))} to {number(max(found))})"
+    return f"{number(float(np.median(found))):>8s}  {reach:20s}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A year of flights under several retraining policies: `python -m benchmarks.replay` prints tables, draws docs/replay.png, staleness.png.
+"""A year of flights under several retraining policies.
 
-Twice: what goes live is trained on all rows (`train.refit: all`, as shipped), or is the model that
-was judged (`none`).
+`python -m benchmarks.replay` prints tables and draws docs/replay.png and staleness.png. Twice: what
+goes live is trained on all rows (`train.refit: all`, as shipped), or is the model that was judged
+(`none`).
 """
 
 from __future__ import annotations
@@ -35,36 +36,42 @@ def main() -> None:
 
 
 def tell(found: Replay) -> None:
-    """Print what each policy gained, what each did when, what staleness costs, and how near the best calendar drift comes."""
+    """Print what each policy gained and did, and what staleness costs.
+
+    And how near to the best calendar retraining on drift comes.
+    """
     for row in found.as_table():
         print(f"| {' | '.join(row.values())} |")
     for course in found.outcomes:
         for step in course.steps:
             said = " ".join(step.reason.split())[:150]
             print(
-                f"  {course.policy:26} {step.batch}  {step.value:.4f} by {step.champion}  {step.action}: {said}"
+                f"  {course.policy:26} {step.batch}  {step.value:.4f} by {step.champion}  "
+                f"{step.action}: {said}"
             )
     for cost in found.costs():
         lost = cost.lost
         print(
-            f"  {cost.age} batches old loses {lost.value:+.4f} ({lost.low:+.4f} to {lost.high:+.4f}), {cost.batches} times"
+            f"  {cost.age} batches old loses {lost.value:+.4f} ({lost.low:+.4f} to "
+            f"{lost.high:+.4f}), {cost.batches} times"
         )
     every, (gain, retrainings) = best_calendar(found)
-    drift = next(one for one in found.outcomes if one.policy == "on drift")
+    drift = next(outcome for outcome in found.outcomes if outcome.policy == "on drift")
     print(
-        f"  best calendar, without gate: every {every} batches, {gain:+.4f} over never with {retrainings} retrainings; on "
-        f"drift {drift.gain.value:+.4f} ({drift.gain.value / gain:.0%}) with {drift.retrainings}",
+        f"  best calendar, without gate: every {every} batches, {gain:+.4f} over never with "
+        f"{retrainings} retrainings; on drift {drift.gain.value:+.4f} "
+        f"({drift.gain.value / gain:.0%}) with {drift.retrainings}",
         flush=True,
     )
 
 
 def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
-    """Return every how many batches to retrain had gained most, with that gain over never and the retrainings it takes."""
+    """Return the best interval in batches, its gain over never retraining, and its retrainings."""
     sign = -1.0 if LIBRARY[found.metric].lower_is_better else 1.0
     batches = [name for name in found.batches if name not in found.uncounted]
-    value = {(one.champion, one.batch): one.value for one in found.ages}
-    rows = {one.batch: one.rows for one in found.ages}
-    made, never = {one.champion for one in found.ages}, found.outcomes[0]
+    value = {(age.champion, age.batch): age.value for age in found.ages}
+    rows = {age.batch: age.rows for age in found.ages}
+    made, never = {age.champion for age in found.ages}, found.outcomes[0]
 
     def gain(every: int) -> tuple[float, int]:
         live, trained, met = never.steps[0].champion, 0, []
@@ -76,7 +83,7 @@ def best_calendar(found: Replay) -> tuple[int, tuple[float, int]]:
         return sign * (mean - never.mean.value), trained
 
     gains = {every: gain(every) for every in range(1, len(batches))}
-    return max(gains.items(), key=lambda one: one[1])
+    return max(gains.items(), key=lambda item: item[1])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How rounds carry over from fewer to more rows: `python -m benchmarks.rounds [EVERY]`, on every third flight or so.
+"""How rounds carry over from fewer to more rows: `python -m benchmarks.rounds [EVERY]`.
 
-Early stopping finds the rounds on all months but the newest two, as a run does; what is trained on
-all months is boosted as often times a factor, and asked about the next month, which nobody has
-seen. Printed is the mean ROC AUC of the seeds' mean, and how far each factor is from the best.
-"rows" is the factor by which there are more rows: `sweep.scale_rounds`.
+By default on every third flight. Early stopping finds the rounds on all months but the newest two,
+as a run does; what is trained on all months is boosted as often times a factor, and asked about the
+next month, which nobody has seen. Printed is the mean ROC AUC of the seeds' mean, and how far each
+factor is from the best. "rows" is the factor by which there are more rows: `sweep.scale_rounds`.
 """
 
 from __future__ import annotations
@@ -39,26 +39,29 @@ def main(every: str = "3") -> None:
     ]
     print(
         "months  rows    rounds found  "
-        + "  ".join(f"x{one:<5g}" for one in FACTORS)
+        + "  ".join(f"x{factor:<5g}" for factor in FACTORS)
         + "  x rows (factor)"
     )
     table = [measure_end(months, end) for end in ENDS]
     mean = np.mean(table, axis=0)
-    print("mean below the best factor of each month: " + "  ".join(f"{one:+.4f}" for one in mean))
+    print("mean below the best factor of each month: " + "  ".join(f"{loss:+.4f}" for loss in mean))
 
 
 def measure_end(months: list[pl.DataFrame], end: int) -> np.ndarray:
-    """Return how much each factor, the last that of rows, is below the best of them on the month after `end`."""
+    """Return how far each factor, the last that of rows, is below the best of them.
+
+    Measured on the month after `end`.
+    """
     *earlier, stops = months[: end - 1]
     tables, everything = tables_of(earlier, stops), tables_of(months[:end], None)
     seeds = PARAMS.sweep.seed_list()
-    found = [one.rounds for one in fit_seeds(tables, PARAMS, "cpu", seeds)]
+    found = [seed.rounds for seed in fit_seeds(tables, PARAMS, "cpu", seeds)]
     before, after = len(tables.train), len(everything.train)
     rows = scale_rounds(found, before, after, PARAMS.train.rounds)
     tried = [*(max(1, round(float(np.median(found)) * factor)) for factor in FACTORS), rows]
-    known = {one: ask(everything, months[end], one) for one in dict.fromkeys(tried)}
-    values = np.array([known[one] for one in tried])
-    told = "  ".join(f"{one:.4f}" for one in values)
+    known = {count: ask(everything, months[end], count) for count in dict.fromkeys(tried)}
+    values = np.array([known[count] for count in tried])
+    told = "  ".join(f"{value:.4f}" for value in values)
     print(
         f"{end:6}  {after:6,}  {'/'.join(map(str, found)):12}  {told} ({after / before:.2f})",
         flush=True,
@@ -70,14 +73,14 @@ def ask(tables: Tables, later: pl.DataFrame, rounds: int) -> float:
     assert tables.encoder
     x, y = tables.encoder.transform(later), tables.encoder.transform_label(later[LABEL])
     models = fit_seeds(tables, PARAMS, "cpu", PARAMS.sweep.seed_list(), rounds)
-    mean = np.mean([predict(one.booster, x) for one in models], axis=0)
+    mean = np.mean([predict(model.booster, x) for model in models], axis=0)
     return float(LIBRARY.measure("binary", y, mean)["roc_auc"])
 
 
 def tables_of(learnt: list[pl.DataFrame], stops: pl.DataFrame | None) -> Tables:
     rows = pl.concat(learnt)
     counts = summarize(dataset, rows, {})
-    levels = {name: one for name, one in counts.kept.levels.items() if name in dataset.features}
+    levels = {name: kept for name, kept in counts.kept.levels.items() if name in dataset.features}
     encoder = fit_encoder("binary", list(dataset.features), levels, counts.classes, 20, ["flights"])
 
     def table(part: pl.DataFrame) -> Table:

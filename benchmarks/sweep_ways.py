@@ -1,4 +1,7 @@
-"""One way to train ten seeds on a project's features: `python -m benchmarks.sweep_ways sweep|loop|joblib PROJECT`."""
+"""One way to train ten seeds on a project's features.
+
+Run `python -m benchmarks.sweep_ways sweep|loop|joblib PROJECT`.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def main(way: str, root: str) -> None:
             trained = pool.map(
                 lambda seed: train(matrix, chosen.train, seed, threads=slots.threads), seeds
             )
-            losses = [one.validation_loss or 0.0 for one in trained]
+            losses = [seed.validation_loss or 0.0 for seed in trained]
     elif way == "loop":
         losses = [fit(seed, count_cores()) for seed in seeds]
     else:

@@ -44,7 +44,10 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
 def train(
     matrix: Matrix, params: TrainParams, seed: int, *, device: str = "cpu", threads: int = 1
 ) -> Trained:
-    """Boost trees until the validation loss has not fallen for `early_stopping_rounds`; without validation rows `rounds` times."""
+    """Boost trees until the validation loss has not fallen for `early_stopping_rounds`.
+
+    Without validation rows: `rounds` times.
+    """
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -69,7 +72,7 @@ def train(
     model.fit(matrix.train.x, matrix.train.y, **later)
     # Below zero
     scores = {"train": model.train_score_, "validation": model.validation_score_} if watch else {}
-    curves = {name: tuple(-float(one) for one in values[1:]) for name, values in scores.items()}
+    curves = {name: tuple(-float(value) for value in values[1:]) for name, values in scores.items()}
     return Trained(
         seed=seed,
         booster=skops.io.dumps(model),
@@ -87,7 +90,10 @@ class Loaded:
         self._model = model
 
     def predict(self, x: Array) -> Array:
-        """Return predictions for encoded rows of shape (rows, features): (rows,), or (rows, classes) for multiclass."""
+        """Return predictions for encoded rows of shape (rows, features).
+
+        Shape (rows,), or (rows, classes) for multiclass.
+        """
         if not hasattr(self._model, "predict_proba"):
             return np.asarray(self._model.predict(x))
         p = self._model.predict_proba(x)
@@ -99,7 +105,10 @@ class Loaded:
 
 
 def load(content: bytes) -> Loaded:
-    """Return the model in `content`, as `train` gave it. Raises skops' error where it holds a type that is not named."""
+    """Return the model in `content`, as `train` gave it.
+
+    Raises skops' error where it holds a type that is not named.
+    """
     import skops.io
 
     return Loaded(skops.io.loads(content, trusted=TRUSTED))

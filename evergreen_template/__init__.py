@@ -1,1 +1,1 @@
-"""The template face of this repository: how a new project is made from it. Standard library only."""
+"""The template: how a new project is made from this repository. Standard library only."""

@@ -140,7 +140,7 @@ def bake(repo: Path, project: Path, answers: Answers) -> None:
 
 
 def build_wheel(repo: Path) -> tuple[str, bytes]:
-    """Return the name and the bytes of the library's wheel, with its docs; the same files give the same bytes."""
+    """Return the name and the bytes of the library's wheel; the same files give the same bytes."""
     settings = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))
     about = settings["project"]
     stated = re.search(
@@ -152,12 +152,13 @@ def build_wheel(repo: Path) -> tuple[str, bytes]:
         stop(f"{LIBRARY}__init__.py does not say its __version__")
     version = stated[1]
     metadata = [
-        "Metadata-Version: 2.1", "Name: evergreen", f"Version: {version}", f"Summary: {about['description']}",
-        f"License: {about['license']}", f"Requires-Python: {about['requires-python']}",
+        "Metadata-Version: 2.1", "Name: evergreen", f"Version: {version}",
+        f"Summary: {about['description']}", f"License: {about['license']}",
+        f"Requires-Python: {about['requires-python']}",
         *(f"Requires-Dist: {needed}" for needed in about["dependencies"]),
         *(line for extra, needed in about["optional-dependencies"].items()
           for line in (f"Provides-Extra: {extra}",
-                       *(f'Requires-Dist: {one}; extra == "{extra}"' for one in needed))),
+                       *(f'Requires-Dist: {needs}; extra == "{extra}"' for needs in needed))),
     ]  # fmt: skip
     groups = {"console_scripts": about["scripts"], **about["entry-points"]}
     entries = [
@@ -199,7 +200,7 @@ def load_wheel(repo: Path) -> Any:
 
 
 def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
-    """Return what ships: path in the new project, by its names here -> mode, path in this repository."""
+    """Return what ships: path in the new project, by today's names -> mode, path here."""
     chosen, over = {}, {}
     for mode, path in tracked(repo):
         if path.startswith(OVERLAY):
@@ -215,7 +216,7 @@ def choose(repo: Path, answers: Answers) -> dict[str, tuple[str, str]]:
 
 
 def names(answers: Answers) -> list[tuple[str, str]]:
-    """Return (pattern, what stands there instead); the first that matches wins, so the most specific come first."""
+    """Return (pattern, replacement) pairs, the most specific first: the first match wins."""
     return [
         (r"Evergreen Authors", answers["author"]),
         (r"evergreen-pipeline", answers["project_slug"]),
@@ -225,7 +226,7 @@ def names(answers: Answers) -> list[tuple[str, str]]:
 
 INBOX = """\
   kind: files                 # files | sql | python; `evergreen adopt` sets what your table needs
-  path: inbox                 # a local path or any fsspec URL; CSV, TSV or Parquet; one file = one batch
+  path: inbox                 # a local path or any fsspec URL; a CSV, TSV or Parquet file a batch
   until: null                 # newest batch that `evergreen run` takes; null: all there are
 """
 Settle = Callable[[Answers], str | None]  # what stands there; None: what does
@@ -264,7 +265,7 @@ def settle(path: str, text: str, answers: Answers) -> str:
 
 
 def cut_blocks(text: str, answers: Answers, path: str) -> str:
-    """Return the text without the `template: begin X` and `end X` lines, and without blocks whose X does not hold."""
+    """Return the text without the `template:` lines, and without blocks that do not hold."""
     kept: list[str] = []
     inside: list[str] = []
     at = 0
@@ -292,15 +293,18 @@ def check(answers: Answers, repo: Path) -> None:
         or keyword.iskeyword(package)
     ):
         stop(
-            f"package_name {package!r}: use lower-case letters, digits and single underscores, at most 20, no keyword"
+            f"package_name {package!r}: use lower-case letters, digits and single underscores, at "
+            "most 20, no keyword"
         )
     if package in taken(repo):
         stop(
-            f"package_name {package!r} is a module of Python or of a library this project uses: choose another"
+            f"package_name {package!r} is a module of Python or of a library this project uses: "
+            "choose another"
         )
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug) or len(slug) > 40:
         stop(
-            f"project_slug {slug!r}: use lower-case letters, digits and single hyphens, at most 40 characters"
+            f"project_slug {slug!r}: use lower-case letters, digits and single hyphens, at most 40 "
+            "characters"
         )
     for key in ("project_name", "author"):
         value = str(answers[key])
@@ -310,8 +314,8 @@ def check(answers: Answers, repo: Path) -> None:
             or re.search(r'["\\`<>\x00-\x1f\x7f]|\{[{%#]', value)
         ):
             stop(
-                f"{key} {value!r}: at most 60 characters, and no double quotes, backslashes, backticks, angle brackets, "
-                "control characters or {{"
+                f"{key} {value!r}: at most 60 characters, and no double quotes, backslashes, "
+                "backticks, angle brackets, control characters or {{"
             )
     for key, known in choices(repo).items():
         if answers.get(key) not in known:
@@ -319,7 +323,10 @@ def check(answers: Answers, repo: Path) -> None:
 
 
 def taken(repo: Path) -> set[str]:
-    """Return names that a package must not have: modules of Python, of dependencies, and beside a flow or a test."""
+    """Return names that a package must not have.
+
+    Modules of Python, of dependencies, and beside a flow or a test.
+    """
     pinned = re.findall(
         r"^([A-Za-z0-9_.-]+)==",
         (repo / "requirements/dev.txt").read_text(encoding="utf-8"),
@@ -342,7 +349,10 @@ def choices(repo: Path) -> dict[str, list[str]]:
 
 
 def tracked(repo: Path) -> list[tuple[str, str]]:
-    """Return (mode, path) of each file that may ship: git's index; for an unpacked archive, what .gitignore leaves."""
+    """Return (mode, path) of each file that may ship.
+
+    From git's index; for an unpacked archive, what .gitignore leaves.
+    """
     if (repo / ".git").exists():
         rows = [row.partition("\t") for row in git(repo, "ls-files", "-s", "-z").split("\0")[:-1]]
         return [
@@ -369,7 +379,10 @@ def tracked(repo: Path) -> list[tuple[str, str]]:
 
 
 def provenance(repo: Path, answers: Answers) -> dict[str, Any]:
-    """Return the answers, which template they were given to, and at which commit: what an update starts from."""
+    """Return the answers, and the template and commit that they were given to.
+
+    An update starts from these.
+    """
     kept = {key: value for key, value in answers.items() if not key.startswith("_")}
     kept["_template"], kept["_commit"] = answers.get("_template"), answers.get("_commit")
     if (repo / ".git").exists():
@@ -377,7 +390,8 @@ def provenance(repo: Path, answers: Answers) -> dict[str, Any]:
         wanted = answers.get("_checkout")
         if wanted and git(repo, "rev-parse", f"{wanted}^{{commit}}").strip() != kept["_commit"]:
             stop(
-                f"cookiecutter did not check out {wanted}: it does so for a URL, not for a folder; check it out there"
+                f"cookiecutter did not check out {wanted}: it does so for a URL, not for a folder; "
+                "check it out there"
             )
         if git(repo, "status", "--porcelain", "-uno").strip():
             kept["_commit"] += "-dirty"

@@ -1,4 +1,7 @@
-"""A Jinja extension that tells hooks where the template lies: cookiecutter and cruft render them with it as folder."""
+"""A Jinja extension that tells hooks where the template lies.
+
+cookiecutter and cruft render them with it as folder.
+"""
 
 import os
 

@@ -5,5 +5,6 @@ import sys
 
 if os.listdir("."):
     sys.exit(
-        "error: the target folder is not empty: choose another name, or update the project there (`make update`)"
+        "error: the target folder is not empty: choose another name, or update the project there "
+        "(`make update`)"
     )

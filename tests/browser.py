@@ -1,4 +1,4 @@
-"""A real browser without a window, told what to do by its own protocol: pages that a person opens, and what is in them."""
+"""A headless browser, driven by its own protocol: it opens pages and tells what is in them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ CHROMIUM = next(
     None,
 )
 QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0",
 )  # fmt: skip
 PATIENCE = 120  # seconds, on a busy machine
 

@@ -1,4 +1,4 @@
-"""Cars: a small project, what it declares and its batches, and commands run in it one after another."""
+"""Cars: a small project, its dataset, its batches, and commands run in it one after another."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ for command in sys.argv[1:]:
 
 
 def table(batch: int, rows: int = 220) -> pl.DataFrame:
-    """A batch: 60 days of cars, what they use per distance, and nothing that anybody could not know before."""
+    """A batch: 60 days of cars and their fuel use, with nothing known only later."""
     draw = np.random.default_rng(batch)
     weight, power = draw.normal(1500, 300, rows), draw.normal(100, 25, rows)
     place = draw.choice(["ash", "bay", "cove"], rows)
@@ -84,7 +84,7 @@ def table(batch: int, rows: int = 220) -> pl.DataFrame:
 
 
 def drive(root: Path, server: str, forks: Forks, *commands: str) -> list[tuple[str, int, str]]:
-    """Run commands in the project at `root`, one after another in one process; what each said, and its exit code."""
+    """Run commands in the project at `root` in one process; return outputs and exit codes."""
     env = environment(root, PREFECT_API_URL=server, PREFECT_API_AUTH_STRING=LOGIN)
     done = forks.run(commands, root, env, 900, DRIVER, own=True)
     said = re.split(rf"{MARK} (\d+)\n", done.stdout)

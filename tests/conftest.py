@@ -1,4 +1,4 @@
-"""Small projects of real flights, empty stores of MLflow, and small made-up data with something to learn."""
+"""Small projects of real flights, empty MLflow stores, and small made-up data."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-settings.register_profile("any machine", deadline=None)  # a busy one is slow by chance
-settings.load_profile("any machine")
+# No deadline: a busy machine is slow by chance
+settings.register_profile("test", deadline=None, max_examples=60)
+settings.register_profile("unit", deadline=None, max_examples=20)
+settings.load_profile("test")
 source_folder.SETTLED = 0.0  # files of tests are whole as soon as they are there
 pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,14 +74,24 @@ QUICK = params.Train(
 
 ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
 LONGEST = (  # minutes, or most of one; each file is run by one worker
-    "test_up.py", "test_run.py", "test_adopt.py", "test_compose.py", "test_bad_input.py", "test_life.py",
-    "test_changes.py", "test_scoring.py", "test_golden.py", "test_monitor.py", "test_replay.py", "test_browser.py",
-    "test_edited.py", "test_performance.py", "test_guard.py", "test_make_it_yours.py", "test_bake.py",
+    "test_up.py", "test_run.py", "test_adopt.py", "test_compose.py", "test_bad_input.py",
+    "test_life.py", "test_changes.py", "test_scoring.py", "test_golden.py", "test_monitor.py",
+    "test_replay.py", "test_browser.py", "test_edited.py", "test_performance.py", "test_guard.py",
+    "test_make_it_yours.py", "test_bake.py",
 )  # fmt: skip
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples where only quick tests are asked for."""
+    if "not slow" in config.option.markexpr:
+        settings.load_profile("unit")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import files of slow tests only, where those are not asked for: they load libraries that take seconds."""
+    """Do not import files that hold slow tests only, unless those are asked for.
+
+    They load libraries that take seconds.
+    """
     if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
         return None
     return bool(ALL_SLOW.search(collection_path.read_text())) or None
@@ -95,7 +107,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector what tests and libraries have loaded: it takes a sixth of the time of quick tests."""
+    """Freeze what is loaded: collecting it as garbage takes a sixth of the quick tests' time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -145,7 +157,7 @@ def own_package(folder: Path, name: str, column: str = "price") -> Project:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], Project]]:
-    """Let Python find the package of a project, as `make setup` does; what was imported of it is forgotten again."""
+    """Let Python find the package of a project, as `make setup` does; forget it afterwards."""
     before = {*sys.modules}
 
     def install(project: Project) -> Project:
@@ -160,7 +172,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Project], P
 
 @pytest.fixture
 def make_project(tmp_path: Path) -> Callable[..., Project]:
-    """Make a project whose source is a folder of small Parquet files; keyword arguments replace sections of params."""
+    """Make a project whose source is a folder of small Parquet files.
+
+    Keyword arguments replace sections of params.
+    """
 
     def make(
         months: tuple[str, ...] = MONTHS, rows: int = 1500, **sections: dict[str, Any]
@@ -206,7 +221,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
 
 @pytest.fixture(scope="session")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a small project after some commands ("validate", or "run"); not to be changed."""
+    """The folder of a small project after some commands ("validate", "run"); do not change it."""
 
     def settle(upto: str) -> Path:
         def make(folder: Path) -> None:
@@ -235,7 +250,7 @@ def champion_project(settled: Callable[[str], Path], tmp_path: Path) -> Project:
 
 
 def copy_that_ran(made: Path, folder: Path) -> Project:
-    """Copy a project that has run into `folder`; its store of MLflow then names the files of the copy."""
+    """Copy a project that has run into `folder`, with the paths in its MLflow store changed."""
     shutil.copytree(made, folder, dirs_exist_ok=True, symlinks=True)
     project = Project(folder / "project")
     move_store(project.stores / "mlflow.db", str(made), str(folder))
@@ -251,7 +266,8 @@ def move_store(database: Path, old: str, new: str) -> None:
             for _, column, kind, *_ in store.execute(f'PRAGMA table_info("{table}")').fetchall():
                 if kind.upper().startswith(("VARCHAR", "TEXT")):
                     store.execute(
-                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)',
+                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) '
+                        f'WHERE instr("{column}", ?)',
                         (old, new, old),
                     )
 
@@ -271,7 +287,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def copy_tracked(target: Path, *only: str) -> None:
-    """Copy what git would track of this repository, or what of it begins with one of `only`, into `target`."""
+    """Copy what git would track of this repository into `target`, or what begins with `only`."""
     for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
         "\0"
     ):
@@ -373,7 +389,6 @@ def refusal(work: Callable[[], object], *parts: str) -> str:
 
 
 # --- empty stores
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -435,12 +450,11 @@ def open_tracker(
 
 
 # --- made-up data
-# --------------------------------------------------------------------------------------------------
 
 
 @cache
 def draw_tables(task: str, rows: tuple[int, int, int] = (600, 200, 200), seed: int = 0) -> Tables:
-    """Draw rows whose label depends on two numbers and a category; every tenth value of a number is missing."""
+    """Draw rows whose label depends on two numbers and a category; 10% of a number is missing."""
     draw = np.random.default_rng(seed)
     count = sum(rows)
     x = draw.normal(size=(count, len(FEATURES)))

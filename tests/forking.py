@@ -1,5 +1,6 @@
-"""Commands of a test in processes of their own that need not load the libraries first, which takes longer than the command.
+"""Commands of a test in processes of their own that have the libraries loaded already.
 
+To load them takes longer than the command.
 One process has loaded them all and done nothing else; it forks for each command. The child has the
 working directory, the environment and the output of its own that a shell would give it, runs
 `evergreen` from the code of this repository, and ends as any process does. Two steps are shorter in
@@ -31,11 +32,14 @@ from typing import Any
 from unittest import mock
 
 LOADED = (
-    "great_expectations", "great_expectations.expectations", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.store.model_registry.sqlalchemy_store", "dvc.repo", "dvc.stage", "xgboost", "sklearn.linear_model", "sklearn.metrics",
-    "sklearn.preprocessing", "sklearn.pipeline", "scipy.stats", "matplotlib.figure", "matplotlib.backends.backend_agg", "pandas",
-    "fairlearn.metrics", "evergreen.cli", "evergreen.orchestration.steps.models", "evergreen.orchestration.steps.monitoring",
-    "evergreen.orchestration.steps.scoring", "evergreen.orchestration.steps.replay", "evergreen.orchestration.steps.life",
+    "great_expectations", "great_expectations.expectations", "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
+    "dvc.repo", "dvc.stage", "xgboost", "sklearn.linear_model", "sklearn.metrics",
+    "sklearn.preprocessing", "sklearn.pipeline", "scipy.stats", "matplotlib.figure",
+    "matplotlib.backends.backend_agg", "pandas", "fairlearn.metrics", "evergreen.cli",
+    "evergreen.orchestration.steps.models", "evergreen.orchestration.steps.monitoring",
+    "evergreen.orchestration.steps.scoring", "evergreen.orchestration.steps.replay",
+    "evergreen.orchestration.steps.life",
 )  # fmt: skip
 
 
@@ -58,9 +62,10 @@ class Forks:
         *,
         own: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `evergreen WORDS`, or `code` with these arguments. Raises TimeoutExpired after `timeout` seconds.
+        """Run `evergreen WORDS`, or `code` with these arguments.
 
-        `own`: run the project's own code, not that of this repository.
+        Raises TimeoutExpired after `timeout` seconds. `own`: run the project's own code, not that
+        of this repository.
         """
         assert self._process.stdin
         assert self._process.stdout
@@ -94,7 +99,7 @@ SHARED: dict[str, str] = {}
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Run commands as on a machine that has no server yet: each a process that loads the libraries itself."""
+    """Run commands as on a machine without a server: each process loads the libraries itself."""
     with mock.patch.dict(SHARED, clear=True):
         forks, FORKS[:] = [*FORKS], []
         yield
@@ -102,7 +107,10 @@ def alone() -> Iterator[None]:
 
 
 def serve() -> dict[str, Any]:
-    """Fork for each line of standard input, and say how each child ended; returns, in the child, what is asked of it."""
+    """Fork for each line of standard input, and say how each child ended.
+
+    Returns, in the child, what is asked of it.
+    """
     for line in sys.stdin:
         asked: dict[str, Any] = json.loads(line)
         child = os.fork()
@@ -152,14 +160,16 @@ def predict_here(versions: Any, number: str, rows: Any) -> Any:
 
 
 def import_anew(places: Sequence[str]) -> None:
-    """Forget this repository's code, as if none had been imported: what is imported next lies in `places`."""
+    """Forget this repository's code, as if none had been imported; next it comes from `places`."""
     import evergreen
     import late_flights
 
     for name in [*sys.modules]:
         if name.partition(".")[0] in (evergreen.__name__, late_flights.__name__):
             del sys.modules[name]
-    sys.meta_path[:] = [one for one in sys.meta_path if one.__module__ != evergreen.code.__name__]
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if finder.__module__ != evergreen.code.__name__
+    ]
     sys.path[:] = [*places, *sys.path]
 
 
@@ -190,8 +200,11 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for name in LOADED:
             importlib.import_module(name)
+    from mlflow.utils import requirements_utils
+
     from evergreen.stores.versions import Versions
 
+    requirements_utils._init_packages_to_modules_map()  # reads what is installed, for seconds
     Versions.predict_reloaded = predict_here  # type: ignore[method-assign]
     copy_empty_stores(Path(sys.argv[1]))
     gc.collect()

@@ -1,4 +1,4 @@
-"""A small world for the gate: rows as a features file holds them, and candidates that are really trained on them."""
+"""A small world for the gate: rows as in a features file, and candidates trained on them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 
 Spoil = Callable[[pl.DataFrame], pl.DataFrame]
-QUICK = Train(device="cpu", rounds=60, early_stopping_rounds=15, learning_rate=0.3, max_depth=3, min_child_weight=1.0,
-              max_bin=64, colsample_bytree=0.75)  # fmt: skip
+QUICK = Train(device="cpu", rounds=60, early_stopping_rounds=15, learning_rate=0.3, max_depth=3,
+              min_child_weight=1.0, max_bin=64, colsample_bytree=0.75)  # fmt: skip
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("low", "middle", "high"), "regression": ()}
 PLACES = {"ash": 0.0, "bay": 1.0, "cove": -1.0, "dell": 2.0}  # what each adds to the score
 FEATURES = ("first", "second", "member", "place")
@@ -50,7 +50,7 @@ SEEDS = 4
 
 
 def draw_rows(task: str, count: int, seed: int, role: str = "train") -> pl.DataFrame:
-    """Rows with something to learn that no line can follow; whose they are ("us" or "them") says nothing of the label.
+    """Rows with something to learn that no linear model can; the group says nothing of the label.
 
     Over 30 days from the start of the role; no key is drawn twice, whatever the seed and role.
     """
@@ -62,7 +62,7 @@ def draw_rows(task: str, count: int, seed: int, role: str = "train") -> pl.DataF
     )
     place = draw.choice(list(PLACES), count, p=(0.3, 0.3, 0.25, 0.15))
     bend = np.where(second > 0, 2 * first, -first)
-    score = bend - second + np.array([PLACES[one] for one in place]) + draw.normal(size=count)
+    score = bend - second + np.array([PLACES[name] for name in place]) + draw.normal(size=count)
     label: Any = {
         "binary": lambda: np.where(score > 0.5, "yes", "no"),
         "multiclass": lambda: np.array(CLASSES["multiclass"])[np.digitize(score, [-0.7, 1.5])],
@@ -109,13 +109,13 @@ def learn(
     tables = Tables(task, FEATURES, ("place",), CLASSES[task], *parts, parts[1], encoder)
     matrix = build_matrix(tables, params, threads=1)
     trained = {seed: train(matrix, params, seed) for seed in seeds}
-    chosen = choose({seed: one.validation_loss for seed, one in trained.items()}, model)
+    chosen = choose({seed: model.validation_loss for seed, model in trained.items()}, model)
     learnt = Learnt.of(tables, str(STARTS["holdout"]))
-    rounds = int(np.median([one.rounds for one in trained.values()]))
+    rounds = int(np.median([model.rounds for model in trained.values()]))
     packaged = Model(
         encoder, {seed: trained[seed].booster for seed in chosen}, learnt, rounds=rounds
     )
-    return Candidate(version, packaged, tuple(one.booster for one in trained.values()))
+    return Candidate(version, packaged, tuple(model.booster for model in trained.values()))
 
 
 @cache
@@ -165,7 +165,10 @@ class Told(Candidate):
 def tell(
     task: str, side: Side, version: str = "2", encoder: Encoder | None = None, learnt: Any = None
 ) -> Told:
-    """A candidate that says what `side` holds, whatever the rows; it has learnt from one row that is in no holdout."""
+    """A candidate that predicts what `side` holds, whatever the rows.
+
+    It has learnt from one row that is in no holdout.
+    """
     learnt = learnt or Learnt(np.array([1], np.uint64), str(STARTS["holdout"]))
     model: Any = SimpleNamespace(
         encoder=encoder or encoder_of(task),
@@ -181,9 +184,10 @@ def tell(
 
 @pytest.fixture
 def settle() -> Callable[..., tuple[Judged, Decision]]:
-    """Judge and decide: `settle(task, challenger, champion)`; other arguments replace rows, predictions or bounds.
+    """Judge and decide: `settle(task, challenger, champion)`.
 
-    With groups only where asked for: fairlearn takes as long as all the rest.
+    Other arguments replace rows, predictions or bounds. With groups only where asked for: fairlearn
+    takes as long as all the rest.
     """
 
     def run(
@@ -223,9 +227,10 @@ def settle() -> Callable[..., tuple[Judged, Decision]]:
 def world() -> Any:
     """What draws rows and trains candidates."""
     return SimpleNamespace(
-        draw_rows=draw_rows, learn=learn, tell=tell, holdout=holdout_of, champion=champion_of, better=better_of,
-        encoder=encoder_of, baselines=baselines_of, params=params_of, quick=QUICK, seeds=SEEDS, features=FEATURES,
-        classes=CLASSES, places=tuple(PLACES), starts=STARTS, keys=hash_rows,
+        draw_rows=draw_rows, learn=learn, tell=tell, holdout=holdout_of, champion=champion_of,
+        better=better_of, encoder=encoder_of, baselines=baselines_of, params=params_of, quick=QUICK,
+        seeds=SEEDS, features=FEATURES, classes=CLASSES, places=tuple(PLACES), starts=STARTS,
+        keys=hash_rows,
     )  # fmt: skip
 
 
@@ -234,7 +239,7 @@ remember_weights = lru_cache(maxsize=32)(intervals._draw_weights)
 
 @pytest.fixture(scope="module")
 def same_resamples() -> Iterator[None]:
-    """Draw the resamples of a number of rows once for all comparisons: the gate meets the same from run to run.
+    """Draw the resamples of a number of rows once for all comparisons, the same from run to run.
 
     And multiply matrices in one thread: small ones take three times as long where threads wait for
     a busy core.

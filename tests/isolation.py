@@ -1,4 +1,4 @@
-"""Prefect reads its settings when it is imported: what tests import of it starts no server and keeps no files."""
+"""Settings for Prefect, which reads them when imported: tests start no server, keep no files."""
 
 from __future__ import annotations
 

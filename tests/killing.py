@@ -43,6 +43,6 @@ def kill_at(project: Project, moment: Moment, *command: str) -> subprocess.Compl
             [*map(str, moment), *command], project.root, environment(project.root), 240, KILLER
         )
     return subprocess.run(
-        killer(moment, *command), cwd=project.root, env=environment(project.root), capture_output=True, text=True,
-        timeout=240,
+        killer(moment, *command), cwd=project.root, env=environment(project.root),
+        capture_output=True, text=True, timeout=240,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Small projects at each stage, made from real months; the longest way (validated and prepared) is gone once."""
+"""Small projects at each stage, made from real months; validated and prepared only once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROWS = 1500
 
 @dataclass
 class Site:
-    """A project, the folder its files are delivered to, and its definition, which a test may change."""
+    """A project, the folder its files are delivered to, and its dataset, which tests may change."""
 
     project: Project
     inbox: Path
@@ -80,7 +80,7 @@ class Site:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What checks rows with the real engine, or keeps runs in a real store, is slow: to load it takes seconds."""
+    """Tests with the real validation engine or a real store are slow: to load it takes seconds."""
     for item in items:
         if {"great_expectations", "empty_store"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.slow)

@@ -15,7 +15,6 @@ PACKAGE = ROOT / "src" / "evergreen"
 OWN = "prices"  # the package of a project
 
 # --- what imports what
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -90,7 +89,6 @@ def test_a_learner_of_ones_own_counts_beside_the_librarys() -> None:
 
 
 # --- what is edited while a process runs
-# ------------------------------------------------------------------------------
 
 EDITS = {
     "edited": "path.write_text(\"WORD = 'new'\")",

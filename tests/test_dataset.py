@@ -56,15 +56,19 @@ def test_what_is_known_in_time_is_in_the_order_of_columns() -> None:
     [
         ({"key": "flight"}, ("key must be a tuple", "('flight',)")),
         ({"key": ("flihgt",)}, ("key names 'flihgt'", "did you mean 'flight'?")),
-        ({"known_later": ("late", "nothing")}, ("known_later names 'nothing'", "columns holds flight, week")),
+        ({"known_later": ("late", "nothing")},
+         ("known_later names 'nothing'", "columns holds flight, week")),
         ({"time": "dya"}, ("time names 'dya'", "did you mean 'day'?")),
         ({"time": "carrier"}, ("time is 'carrier'", "neither a time nor a number")),
         ({"time": "late"}, ("time is 'late'", "neither a time nor a number")),
         ({"columns": {}, "key": (), "time": "", "known_later": ("late",)}, ("columns holds none",)),
-        *(({"features": {name: pl.col("carrier")}}, (f"no feature can be called {name!r}", "call it otherwise"))
+        *(({"features": {name: pl.col("carrier")}},
+           (f"no feature can be called {name!r}", "rename it"))
           for name in ("group_size", "key_accounts", "slice_of", "label", "event_time")),
-        *(({"features": {"speed": leak}}, ("feature 'speed' reads", "known only later", "take the feature out"))
-          for leak in (pl.col("delay"), pl.col("flight") / pl.col("delay"), pl.col("delay").mean().over("carrier"))),
+        *(({"features": {"speed": leak}},
+           ("feature 'speed' reads", "known only later", "take the feature out"))
+          for leak in (pl.col("delay"), pl.col("flight") / pl.col("delay"),
+                       pl.col("delay").mean().over("carrier"))),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_named(changes: dict[str, Any], said: tuple[str, ...]) -> None:

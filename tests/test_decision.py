@@ -11,8 +11,8 @@ RULES = (Rule("better", True, "ahead by 0.01"), Rule("slices", False, "origin=a|
 
 
 def decision(*rules: Rule) -> Decision:
-    broken = [one.says for one in rules if not one.met]
-    evidence = {"rules": [asdict(one) for one in rules], "metric": "roc_auc"}
+    broken = [rule.says for rule in rules if not rule.met]
+    evidence = {"rules": [asdict(rule) for rule in rules], "metric": "roc_auc"}
     return Decision(REFUSE if broken else PROMOTE, tuple(broken or ["all rules are met"]), evidence)
 
 
@@ -21,7 +21,7 @@ def test_it_becomes_plain_values_that_json_keeps() -> None:
     assert plain["action"] == "refuse"
     assert plain["reasons"] == ["origin=a|b falls by 0.2"]
     assert plain["evidence"]["metric"] == "roc_auc"
-    assert [one["name"] for one in plain["evidence"]["rules"]] == ["better", "slices"]
+    assert [rule["name"] for rule in plain["evidence"]["rules"]] == ["better", "slices"]
 
 
 def test_its_table_has_a_row_for_each_rule_and_breaks_at_no_bar() -> None:

@@ -73,6 +73,7 @@ def wrong(project: Project) -> dict[str, Finding]:
     return found
 
 
+@pytest.mark.slow
 def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
     found = {finding.what: finding for finding in examine(project)}
     assert list(found)[: len(PARTS)] == PARTS
@@ -88,7 +89,6 @@ def test_a_healthy_project_has_nothing_to_mend(project: Project) -> None:
 
 
 # --- what is broken
-# --------------------------------------------------------------------------------------------------
 
 
 def without_git(project: Project) -> None:
@@ -142,6 +142,7 @@ BROKEN: dict[str, tuple[Callable[[Project], None], str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_broken_is_named(name: str, project: Project) -> None:
     spoil, what, parts = BROKEN[name]
@@ -196,6 +197,7 @@ def test_what_was_done_to_the_models_is_named(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_models_whose_database_is_gone_are_no_new_project(there: bool, project: Project) -> None:
     (project.stores / "mlflow" / "1").mkdir(parents=True)
@@ -207,6 +209,7 @@ def test_models_whose_database_is_gone_are_no_new_project(there: bool, project: 
     assert "mlflow holds what earlier runs made" in found["mlflow"].advice
 
 
+@pytest.mark.slow
 def test_cuda_demanded_in_vain(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "count_gpus", lambda: 0)
     edit(project, "train", device="cuda")
@@ -260,7 +263,6 @@ def test_a_project_that_is_not_installed_is_told(settings: str, found: str, tmp_
 
 
 # --- ports
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_port_in_use_may_be_this_projects_own() -> None:

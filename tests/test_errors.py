@@ -218,7 +218,6 @@ def test_a_fault_of_the_program_inside_such_a_file_stays_one(tmp_path):
 
 
 # --- where it came from
-# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("what(): std::bad_alloc")], ids=repr)

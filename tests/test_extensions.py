@@ -38,7 +38,7 @@ class Page:
 def test_what_is_right_is_kept() -> None:
     found = Extensions(metrics=[cost()], rules=[rule], reports=[Page()], notifiers=[print])
     assert [*found.all_metrics.of("regression")] == [*LIBRARY.of("regression"), "cost"]
-    assert [name_of(one) for one in (*found.rules, *found.reports)] == ["rule", "Page"]
+    assert [name_of(extension) for extension in (*found.rules, *found.reports)] == ["rule", "Page"]
     assert Extensions().all_metrics == LIBRARY
 
 
@@ -69,7 +69,6 @@ def test_an_event_is_a_line_for_a_person() -> None:
 
 
 # --- in a project
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -123,12 +122,12 @@ def test_a_module_that_is_wrong_is_one_error(
 def test_parameters_keep_what_they_choose_from() -> None:
     own = Extensions(metrics=[cost()])
     known = parse({"task": "regression"}, "params").choosing_from(own)
-    for one in (
+    for params in (
         known,
         known.override(sweep={"seeds": 2}),
         known.model_copy(update={"task": "binary"}),
     ):
-        assert "cost" in one.metrics.of("regression")
+        assert "cost" in params.metrics.of("regression")
     assert known.metrics.pick("cost", "regression") == "cost"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.files import (
@@ -193,7 +193,6 @@ def test_sweep_takes_parts_only(tmp_path: Path) -> None:
 
 
 @given(old=st.none() | st.binary(max_size=50), new=st.binary(max_size=50), fails=st.booleans())
-@settings(max_examples=40, deadline=None)
 def test_content_is_the_old_or_the_new(old: bytes | None, new: bytes, fails: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
@@ -224,7 +223,6 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=40, deadline=None)
 def test_json_reads_back(content: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.json"
@@ -264,7 +262,6 @@ def test_fingerprint_of_a_file_is_of_its_bytes(tmp_path: Path) -> None:
 
 
 @given(JSON, JSON)
-@settings(max_examples=60, deadline=None)
 def test_fingerprints_differ_when_values_do(first: Any, other: Any) -> None:
     same = json.dumps(first, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (sha256_of(first) == sha256_of(other)) is same
@@ -302,13 +299,13 @@ def test_fingerprint_of_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sha256_of_own(first) == sha256_of_own(first, second)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(max_size=5),
         st.dictionaries(st.text(max_size=5), st.integers() | st.text() | st.none()),
     )
 )
-@settings(max_examples=50)
 def test_entries_are_one_json_object_with_an_entry_a_line(
     entries: dict[str, dict[str, Any]],
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is stored says its format; what a newer library stored is refused in one sentence, whatever it is."""
+"""Formats: what is stored says its format; a newer library's is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ SAYS = (
     "update the library with `evergreen update`, then `make setup`"
 )
 LINEAR = {
-    "task": "binary", "classes": 2, "names": ["x"], "intercept": [0.5], "present": [0, 1], "levels": {},
-    "numbers": {"0": {"fill": 0.0, "mean": 0.0, "scale": 1.0, "weight": [0.1]}},
+    "task": "binary", "classes": 2, "names": ["x"], "intercept": [0.5], "present": [0, 1],
+    "levels": {}, "numbers": {"0": {"fill": 0.0, "mean": 0.0, "scale": 1.0, "weight": [0.1]}},
 }  # fmt: skip
 
 
@@ -53,7 +53,6 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 # --- the number
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,6 @@ def test_what_says_no_number_is_of_the_first_format(monkeypatch: pytest.MonkeyPa
 
 
 # --- data
-# --------------------------------------------------------------------------------------------------
 
 
 READERS: dict[str, Callable[[Path], Any]] = {  # of data/features
@@ -116,6 +114,7 @@ def prepare_all(site: Any) -> Path:
     return Path(site.project.features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 def test_features_of_a_newer_library_are_refused(
     kind: str, site: Any, newer: Callable[[], None]
@@ -126,6 +125,7 @@ def test_features_of_a_newer_library_are_refused(
     refusal(lambda: READERS[kind](folder), str(folder), SAYS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 def test_features_of_an_older_library_are_read(
     kind: str, site: Any, monkeypatch: pytest.MonkeyPatch
@@ -143,7 +143,7 @@ def test_every_file_of_features_says_its_number(site: Any, newer: Callable[[], N
     for path in folder.glob("*.json"):
         content = read_entries(path)
         said = (
-            [one["format"] for one in content.values()]
+            [entry["format"] for entry in content.values()]
             if path.name in by_batch
             else [content["format"]]
         )
@@ -153,6 +153,7 @@ def test_every_file_of_features_says_its_number(site: Any, newer: Callable[[], N
     assert len(entries) == len(MONTHS)
 
 
+@pytest.mark.slow
 def test_a_batch_of_before_stays_as_it_is(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prepare_all(site)
     monkeypatch.setattr(formats, "FORMAT", NEWER)
@@ -161,14 +162,15 @@ def test_a_batch_of_before_stays_as_it_is(site: Any, monkeypatch: pytest.MonkeyP
     done = prepare(site.project, site.dataset, site.params(), find_held)
     assert done.new == ("2013-08",)
     entries = Manifest(folder).entries
-    assert [name for name, one in entries.items() if one.get("format", 1) == NEWER] == ["2013-08"]
+    assert [name for name, entry in entries.items() if entry.get("format", 1) == NEWER] == [
+        "2013-08"
+    ]
     assert Profile.read(folder / f"{name}.json" for name in entries).kept.rows == sum(
-        one["rows"] for one in entries.values()
+        entry["rows"] for entry in entries.values()
     )
 
 
 # --- models, predictions, what judged
-# --------------------------------------------------------------------------------------------------
 
 
 def package(folder: Path) -> Path:
@@ -222,7 +224,6 @@ def test_what_an_older_library_made_is_read(
 
 
 # --- MLflow
-# --------------------------------------------------------------------------------------------------
 
 
 def train(tracker: Tracker) -> None:

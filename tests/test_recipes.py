@@ -1,4 +1,4 @@
-"""Recipes: what is done again follows the numbers, the user's files and nothing else of the library."""
+"""Recipes: what is done again depends on the numbers and the user's files, nothing else."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def watch_stamp(folder: Path) -> Any:
     watched: Any = SimpleNamespace(
         newest="2013-01-31", holdout=(), reference=SimpleNamespace(version="1")
     )
-    return [one.stamp for one in _offers(SimpleNamespace(project=project, params=PARAMS), watched)]  # type: ignore[arg-type]
+    return [
+        batch.stamp for batch in _offers(SimpleNamespace(project=project, params=PARAMS), watched)
+    ]  # type: ignore[arg-type]
 
 
 STAMPS: dict[str, Callable[[Path], Any]] = {  # what decides -> its fingerprint
@@ -156,14 +158,14 @@ def test_a_users_file_moves_what_is_made_by_it(
 
 
 # --- whole stages
-# --------------------------------------------------------------------------------------------------
 
 
 def dvc(project: Project, *words: str) -> str:
     """What `dvc` by itself prints."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *words],
-        cwd=project.root, env=environment(project.root), capture_output=True, text=True, check=False,
+        cwd=project.root, env=environment(project.root), capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -228,7 +230,7 @@ def test_a_number_that_moved_does_its_step_anew(
             for name in ("raw", "validated", "features")
         }
         return {
-            name: {batch: one.get("stamp") for batch, one in kept.items()}
+            name: {batch: entry.get("stamp") for batch, entry in kept.items()}
             for name, kept in folders.items()
         }
 

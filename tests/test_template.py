@@ -1,4 +1,4 @@
-"""The template as an update sees it: a commit by its name, its library, and what it makes of the answers."""
+"""The template for an update: a commit by name, its library, and what it makes of the answers."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_own_changes_must_be_committed(root: Path) -> None:
 def test_an_answer_to_no_question(root: Path, question: str) -> None:
     answer(root)
     with pytest.raises(
-        InputError, match=f"'{question}' is no question of the template: there are ci"
+        InputError, match=f"'{question}' is no question of the template, which asks for ci"
     ):
         update(root, answers={question: "x"})
 
@@ -91,7 +91,6 @@ def test_a_project_within_another_repository(root: Path) -> None:
 
 
 # --- what a library reads, and what is new in it
-# --------------------------------------------------------------------------------------------------
 
 STORED = {  # where something is stored -> a file of it, and what that holds of a format
     "data/raw": ("data/raw/manifest.json", {"a": {"format": 2}, "b": {"format": 3}}),
@@ -104,7 +103,7 @@ STORED = {  # where something is stored -> a file of it, and what that holds of 
 def test_a_library_that_cannot_read_what_is_stored_is_refused(where: str, tmp_path: Path) -> None:
     path, content = STORED[where]
     write_json(tmp_path / path, content)
-    said = f"{where} is of format 3, and evergreen 0.2.0, which is asked for, reads up to 2: "
+    said = f"{where} is of format 3, and the requested evergreen 0.2.0 reads up to 2: "
     refusal(lambda: _check_readable(tmp_path, Library("0.2.0", 2, 1, "")), said, "a newer commit")
     _check_readable(tmp_path, Library("0.3.0", 3, 1, ""))
     _check_readable(tmp_path, Library("0.4.0", 4, 2, ""))

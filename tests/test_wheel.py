@@ -1,4 +1,4 @@
-"""The library as a wheel, out of a process that runs it: tests/template/test_wheel.py tries the template's."""
+"""The library as a wheel, from a process that runs it; tests/template has the other."""
 
 from __future__ import annotations
 

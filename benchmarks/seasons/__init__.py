@@ -1,9 +1,9 @@
-"""When to retrain on data of another kind: `python -m benchmarks.seasons` replays two years of made-up sales, month by month.
+"""When to retrain on data of another kind: two years of made-up sales, month by month.
 
-Regression, generated with a fixed seed: what a shop sells in an hour, with a season that differs by
-shop, a week, prices, a trend of each shop's own, and noise. No feature says how much time has
-passed, so that the trend has to be learnt again. Nothing was chosen by what came out: neither here,
-nor in params.yaml by what came out here.
+Run `python -m benchmarks.seasons`. Regression, generated with a fixed seed: what a shop sells in an
+hour, with a season that differs by shop, a week, prices, a trend of each shop's own, and noise. No
+feature says how much time has passed, so that the trend has to be learnt again. Nothing was chosen
+by what came out: neither here, nor in params.yaml by what came out here.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def read(batch: str) -> pl.DataFrame:
     start = START.replace(year=START.year + at // 12, month=at % 12 + 1)
     days = ((start + timedelta(days=31)).replace(day=1) - start).days
     hours = np.sort(draw.integers(0, 24 * days, ROWS))
-    times = [start + timedelta(hours=int(one)) for one in hours]
-    passed = np.array([(one - START).days for one in times])
+    times = [start + timedelta(hours=int(hour)) for hour in hours]
+    passed = np.array([(time - START).days for time in times])
     season = -np.cos(2 * np.pi * passed / 365.25)  # 1 in July
-    shop, weekend = draw.integers(0, SHOPS, ROWS), np.array([one.weekday() >= 5 for one in times])
+    shop, weekend = draw.integers(0, SHOPS, ROWS), np.array([time.weekday() >= 5 for time in times])
     price = np.round(draw.normal(10, 1.5, ROWS), 2)
     warmth = np.round(12 + 10 * season + draw.normal(0, 4, days)[hours // 24], 1)
     busy = np.sin(np.pi * (hours % 24) / 24) ** 2

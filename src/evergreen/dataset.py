@@ -57,8 +57,8 @@ class Dataset:
             kind = self.columns[self.time]
             if not (kind.is_temporal() or kind.is_numeric()):
                 raise InputError(
-                    f"dataset.py: time is {self.time!r}, declared as {kind}, neither a time nor a number: name another "
-                    "column, or none"
+                    f"dataset.py: time is {self.time!r}, declared as {kind}, neither a time nor a "
+                    "number: name another column, or none"
                 )
         for name, expression in self.features.items():
             self._check_feature(name, expression)
@@ -75,7 +75,7 @@ class Dataset:
 
     @property
     def known_in_time(self) -> tuple[str, ...]:
-        """The columns that are known when a prediction is asked for."""
+        """The columns that are known at prediction time."""
         return tuple(name for name in self.columns if name not in self.known_later)
 
     def _check_names(self, what: str, names: Sequence[str]) -> None:
@@ -97,11 +97,12 @@ class Dataset:
             time, label = RESERVED
             key, *starts, last = RESERVED_STARTS
             raise InputError(
-                f"dataset.py: no feature can be called {name!r}: {label!r}, {time!r} and what begins with {key!r}, "
-                f"{', '.join(map(repr, starts))} or {last!r} are other columns of a features file; call it otherwise"
+                f"dataset.py: no feature can be called {name!r}: {label!r}, {time!r} and what "
+                f"begins with {key!r}, {', '.join(map(repr, starts))} or {last!r} are other "
+                "columns of a features file: rename it"
             )
         if later := sorted(set(expression.meta.root_names()) & set(self.known_later)):
             raise InputError(
-                f"dataset.py: feature {name!r} reads {later[0]!r}, which is known only later (known_later): a "
-                "model cannot have it when it must predict; take the feature out"
+                f"dataset.py: feature {name!r} reads {later[0]!r}, which is known only later "
+                "(known_later): a model cannot have it when it must predict; take the feature out"
             )

@@ -1,4 +1,4 @@
-"""Decisions are values: what a gate says, its reasons in sentences, and the evidence behind them."""
+"""Decisions are values: what a gate says, why, in sentences, and the evidence."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Decision:
             "|---|---|---|",
         ]
         shown = [
-            (one["name"], "met" if one["met"] else "BROKEN", _cell(one["says"]))
-            for one in self.rules
+            (rule["name"], "met" if rule["met"] else "BROKEN", _cell(rule["says"]))
+            for rule in self.rules
         ]
         return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in shown)])
 

@@ -1,5 +1,6 @@
-"""Extensions: what a project adds to the library, in one object of its own package, checked where it is made.
+"""Extensions: what a project adds to the library, in one object of its own package.
 
+It is checked where it is made.
 `extensions.py` of the package defines it; a project that adds nothing needs none. A learner and a
 source are modules of the package instead, named in params.yaml (`train.learner`, `source.module`),
 and a step is a line in `flows/`: each must be found by what was stored, or stands in an order.
@@ -94,9 +95,10 @@ class Extensions:
             raise InputError(f"extensions.py: {error}") from None
         for point in POINTS[1:]:
             _check_functions(point, getattr(self, point))
-        if taken := [name_of(one) for one in self.reports if name_of(one) in WRITTEN]:
+        if taken := [name_of(report) for report in self.reports if name_of(report) in WRITTEN]:
             raise InputError(
-                f"extensions.py: reports holds {taken[0]!r}, which the library writes: rename yours"
+                f"extensions.py: reports holds {taken[0]!r}, which the library writes itself: "
+                "rename yours"
             )
 
     @property
@@ -110,7 +112,7 @@ class Extensions:
 
     @property
     def code(self) -> str | None:
-        """What stands for the code of all that decides: metrics and rules; None where there is neither."""
+        """Return a digest of the code that decides, metrics and rules; None without any."""
         decides = self.file and (self.metrics or self.rules)
         return sha256_of_own(self.file) if decides else None
 

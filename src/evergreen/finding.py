@@ -30,9 +30,9 @@ class Finding:
     drawn: str = ""
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, singular: str, plural: str = "") -> str:
     """Return `number` with the right form of its noun."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def span(names: Sequence[str]) -> str:

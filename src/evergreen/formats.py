@@ -28,7 +28,7 @@ NUMBER = "format"  # the key beside what is stored
 
 
 def stamp(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is to be stored with the number of its format; the first is told by having none."""
+    """Return what is to be stored with its format's number; the first has none."""
     return {**content, NUMBER: FORMAT} if FORMAT > 1 else dict(content)
 
 
@@ -43,11 +43,11 @@ def check(number: Any, where: object) -> None:
     number = int(number)
     if number > FORMAT:
         raise InputError(
-            f"{where}: written by a newer evergreen (format {number}, this one reads up to {FORMAT}): "
-            "update the library with `evergreen update`, then `make setup`"
+            f"{where}: written by a newer evergreen (format {number}, this one reads up to "
+            f"{FORMAT}): update the library with `evergreen update`, then `make setup`"
         )
     if number < OLDEST:
         raise InputError(
-            f"{where}: written by an older evergreen (format {number}, this one reads from {OLDEST} on): "
-            "go to a library between the two first, with `evergreen update REF`"
+            f"{where}: written by an older evergreen (format {number}, this one reads from "
+            f"{OLDEST} on): update to a release between the two first, with `evergreen update REF`"
         )

@@ -160,7 +160,7 @@ class Project:
         if not path.is_file():
             if not find_spec(f"{FLOWS}.{name}"):
                 raise InputError(
-                    f"flows/{name}.py is missing: it holds the flow {name!r}; bring it back"
+                    f"flows/{name}.py is missing: it holds the flow {name!r}: restore it"
                 )
             return getattr(import_module(f"{FLOWS}.{name}"), name)
         found = getattr(code.load(path, f"{self.package}_flows.{name}"), name, None)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -51,7 +52,7 @@ _named: set[str] = set()  # variables of the environment that stand in a URL
 
 def redact(text: str) -> str:
     """Return `text` with each secret as ***, or as ${NAME} where the environment holds it."""
-    for value, name in _values():
+    for value, name in _secrets(tuple(os.environ.items()), frozenset(_named)):
         whole = rf"(?<!\w){re.escape(value)}(?!\w)"
         text = re.sub(whole, lambda _, name=name: name, text)  # type: ignore[misc]
     text = KEY_BLOCK.sub(HIDDEN, text)
@@ -119,11 +120,14 @@ def _is_plain(user: str) -> bool:
     )
 
 
-def _values() -> Iterator[tuple[str, str]]:
-    """Yield each secret that the environment holds, longest first, and what replaces it."""
+@lru_cache(maxsize=2)
+def _secrets(
+    environment: tuple[tuple[str, str], ...], named: frozenset[str]
+) -> list[tuple[str, str]]:
+    """Return each secret that the environment holds, longest first, and what replaces it."""
     found: dict[str, str] = {}
-    for name, value in os.environ.items():
-        if name in _named or (NAMES.search(name) and name not in NO_SECRETS and len(value) >= 8):
+    for name, value in environment:
+        if name in named or (NAMES.search(name) and name not in NO_SECRETS and len(value) >= 8):
             parts = [value, quote(value, safe="")]
             if user := USER.search(value):
                 # A driver that takes the address apart shows a part of it
@@ -131,4 +135,4 @@ def _values() -> Iterator[tuple[str, str]]:
             found |= {
                 part: f"${{{name}}}" for part in parts if len(part) >= 4 and part not in found
             }
-    yield from sorted(found.items(), key=lambda pair: -len(pair[0]))
+    return sorted(found.items(), key=lambda pair: -len(pair[0]))

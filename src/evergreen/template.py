@@ -1,4 +1,4 @@
-"""The template that a project was made from, as `evergreen update` sees it: a clone, baked at a commit.
+"""The template that a project was made from, for `evergreen update`: a clone and its bakes.
 
 A bake is a commit in the project's repository, on no branch.
 """
@@ -24,7 +24,7 @@ LIBRARY = "src/evergreen"  # in the template
 
 @dataclass(frozen=True)
 class Library:
-    """The library of a commit of the template: its version, the formats that it reads, and its changelog."""
+    """The library at a commit of the template: version, formats it reads, changelog."""
 
     version: str
     newest: int
@@ -56,7 +56,7 @@ def read_answers(root: Path) -> dict[str, Any]:
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(
-            f"{ANSWERS} is damaged ({error}): bring it back with `git checkout {ANSWERS}`"
+            f"{ANSWERS} is damaged ({error}): restore it with `git checkout {ANSWERS}`"
         ) from None
     for key, what in (
         ("_template", "where the template is"),
@@ -97,7 +97,10 @@ def find_commit(template: Path, ref: str) -> str:
 def bake(
     root: Path, template: Path, commit: str, answers: Mapping[str, Any], folder: Path, *parents: str
 ) -> str:
-    """Return a commit, on no branch, of what the template at `commit` makes of these answers, by its own code."""
+    """Return a commit, on no branch, of what the template at `commit` makes of the answers.
+
+    By its own code.
+    """
     git(template, "checkout", "--quiet", "--detach", commit)
     engines = list(template.glob("*_template/bake.py"))
     if not engines:
@@ -116,7 +119,7 @@ def bake(
     index = {"GIT_INDEX_FILE": f"{folder}.index"}
     git(root, f"--work-tree={folder}", "add", "--all", "--force", ".", **index)
     tree = git(root, "write-tree", **index).strip()
-    above = [one for parent in parents for one in ("-p", parent)]
+    above = [part for parent in parents for part in ("-p", parent)]
     return git(root, "commit-tree", tree, *above, "-m", f"the template at {commit}").strip()
 
 
@@ -124,7 +127,8 @@ def check_clean(root: Path) -> None:
     """Raise InputError where there are changes that git does not have."""
     if git(root, "status", "--porcelain", "--untracked-files=no"):
         raise InputError(
-            "there are changes that are not committed: commit them, or put them away with `git stash`"
+            "there are changes that are not committed: commit them, or put them away with "
+            "`git stash`"
         )
 
 

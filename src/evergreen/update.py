@@ -1,4 +1,4 @@
-"""Update: bring what has changed in the template into a project made from it, keeping what was changed here.
+"""Update: bring the template's changes into a project made from it, keeping its own.
 
 The template is baked twice with this project's answers, at the commit it was made from and at the
 one wanted. Both trees become commits on no branch, and git merges the difference as `git
@@ -49,7 +49,7 @@ def update(
     check_clean(root)
     if unknown := [key for key in answers or {} if key not in known or key.startswith("_")]:
         asked = ", ".join(key for key in known if not key.startswith("_"))
-        raise InputError(f"{unknown[0]!r} is no question of the template: there are {asked}")
+        raise InputError(f"{unknown[0]!r} is no question of the template, which asks for {asked}")
     with tempfile.TemporaryDirectory() as folder:
         template = clone(str(known["_template"]), Path(folder, "template"))
         was = find_commit(template, str(known["_commit"]))
@@ -73,8 +73,8 @@ def update(
         )
     lines = git(root, "diff", "--cached", "--stat=100").rstrip()
     return (
-        f"{lines}\n{count(len(changed), 'file')} merged into the working tree: look (`git diff --cached`), "
-        "run `make test`, commit"
+        f"{lines}\n{count(len(changed), 'file')} merged into the working tree: look "
+        "(`git diff --cached`), run `make test`, commit"
     )
 
 
@@ -91,13 +91,12 @@ def _check_no_copy(root: Path, package: str, base: str, theirs: str) -> None:
 def _check_readable(root: Path, library: Library) -> None:
     """Raise InputError where a library could not read what this project has stored."""
     for number, where in sorted(_stored_formats(Project(root))):
-        what = (
-            f"{where} is of format {number}, and evergreen {library.version}, which is asked for,"
-        )
+        what = f"{where} is of format {number}, and the requested evergreen {library.version}"
         if number > library.newest:
             raise InputError(
-                f"{what} reads up to {library.newest}: name a newer commit of the template, or bring "
-                f"back {where} as it was (from a backup; `git checkout` and `dvc checkout` do for data/)"
+                f"{what} reads up to {library.newest}: name a newer commit of the template, or "
+                f"restore {where} as it was (from a backup; `git checkout` and `dvc checkout` "
+                "do for data/)"
             )
         if number < library.oldest:
             raise InputError(
@@ -122,7 +121,7 @@ def _stored_formats(project: Project) -> Iterator[tuple[int, str]]:
 
 
 def _news(had: Library, wanted: Library) -> Iterator[str]:
-    """Yield what a changelog says that the earlier one did not, below the headings that it stands under."""
+    """Yield what a changelog adds to the earlier one, below its headings."""
     known, headings = {*_blocks(had.changelog)}, dict[int, str]()
     for block in _blocks(wanted.changelog):
         if level := len(block) - len(block.lstrip("#")):

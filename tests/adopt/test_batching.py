@@ -40,6 +40,7 @@ def test_without_a_time_there_is_one_batch(work: Through) -> None:
     assert (found.period, list(found.rows)) == (None, ["customers"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["visits", "order"])
 def test_numbers_and_the_order_of_rows_cut_no_batches(time: str, work: Through) -> None:
     found = work(1200, 360, time=time).batches
@@ -68,6 +69,7 @@ def test_a_batch_is_called_like_the_file_as_far_as_it_may(
     assert list(work(timeless=True, name=name).batches.rows) == [batch]
 
 
+@pytest.mark.slow
 def test_a_newest_batch_that_cannot_judge_waits(work: Through) -> None:
     whole = work(6000, 360)
     assert whole.batches.until is None
@@ -86,6 +88,7 @@ def test_few_rows_to_judge_by_are_told_of(rows: int, few: bool, work: Through) -
     ] * few
 
 
+@pytest.mark.slow
 def test_a_row_without_a_time_goes_with_its_neighbour_and_is_put_aside(work: Through) -> None:
     whole = work(1200, 360)
     days = whole.table.rows["day"].to_list()

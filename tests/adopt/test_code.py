@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.adopt.code import column, keep, literal, section, spread, width
@@ -17,7 +17,6 @@ from evergreen.adopt.code import column, keep, literal, section, spread, width
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.booleans()
 )
-@settings(max_examples=60)
 def test_a_literal_is_the_value_and_one_line(value: object) -> None:
     text = literal(value)
     assert ast.literal_eval(text) == value
@@ -43,7 +42,6 @@ def test_quotes_are_those_of_the_format(value: object, text: str) -> None:
 
 
 @given(st.text(max_size=20))
-@settings(max_examples=60, deadline=None)
 def test_a_name_cannot_leave_its_quotes(name: str) -> None:
     tree = ast.parse(column(name), mode="eval").body
     assert isinstance(tree, ast.Call)

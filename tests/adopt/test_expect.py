@@ -120,6 +120,7 @@ def test_rare_texts_are_not_listed(work: Through) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_of_many_columns_those_are_named_that_may_be_null(work: Through) -> None:
     adopted = work(columns={f"x{at}": [str(row % 5) for row in range(300)] for at in range(30)})
     text = expect(adopted.found, adopted.plan, adopted.batches, "late_flights")

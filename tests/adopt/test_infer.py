@@ -146,5 +146,5 @@ def test_formats_of_all_columns_are_gathered(make_table: Make) -> None:
 
 def test_columns_with_day_and_month_the_other_way_round_are_refused(make_table: Make) -> None:
     table = make_table({"a": ["25/01/2024", "05/01/2024"], "b": ["01/25/2024", "01/05/2024"]})
-    with pytest.raises(InputError, match="column 'b' has day and month the other way round"):
+    with pytest.raises(InputError, match="column 'b' has day and month in the opposite order"):
         infer(table)

@@ -151,6 +151,7 @@ SOURCES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SOURCES)
 def test_later_files_are_read_the_same_way(case: str, work: Through, tmp_path: Path) -> None:
     table, expected = SOURCES[case]

@@ -32,7 +32,6 @@ def test_a_plain_table(planned: Planner) -> None:
 
 
 # --- the label
-# --------------------------------------------------------------------------------------------------
 
 LABELS: dict[str, tuple[list[str | None], dict[str, Any], tuple[Any, ...]]] = {
     "yes": (cycle("yes", "no", "no"), {}, ("binary", "yes")),
@@ -142,7 +141,6 @@ def test_a_wish_that_cannot_be_met_is_refused(case: str, planned: Planner) -> No
 
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 
 def test_names_are_such_as_xgboost_and_the_features_files_take(planned: Planner) -> None:

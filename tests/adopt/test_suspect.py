@@ -39,7 +39,7 @@ def search(task: Task, noise: float) -> tuple[ColumnWarning, ...]:
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_what_tells_the_label_nearly_exactly_is_out(task: Task) -> None:
+def test_what_predicts_the_label_nearly_exactly_is_out(task: Task) -> None:
     assert [(warning.column, warning.kind, warning.out) for warning in search(task, noise=0.0)] == [
         ("Told", "suspected leak", True)
     ]
@@ -87,7 +87,7 @@ def test_columns_of_which_the_label_is_made_are_out(what: str) -> None:
         ("First", True),
         ("Second", True),
     }
-    assert [warning.says.split(" tells")[0] for warning in found] == [
+    assert [warning.says.split(" predicts")[0] for warning in found] == [
         "together with 'Second'",
         "together with 'First'",
     ]

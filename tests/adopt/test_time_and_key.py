@@ -101,6 +101,7 @@ TIMES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", TIMES)
 def test_the_time_is_found_or_asked_for(case: str, planned: Planner) -> None:
     columns, wishes, time, says = TIMES[case]

@@ -120,7 +120,7 @@ def spoil_git(project: Project) -> None:
         (spoil_file, "src/customers/dataset.py: changed since the last commit"),
         (spoil_staged, "src/customers/dataset.py: changed since the last commit"),
         (spoil_data, "`rm -rf data stores reports dvc.lock inbox` forgets all of it"),
-        (spoil_inbox, "inbox/ holds files already"),
+        (spoil_inbox, "inbox/ already holds files"),
         (spoil_git, "is in no git repository"),
     ],
 )

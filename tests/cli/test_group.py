@@ -70,6 +70,7 @@ MISTAKES = {  # what is asked -> what the error says
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", MISTAKES)
 def test_wrong_wishes_are_one_error(command: str, two_batches: Project) -> None:
     said = error_of(invoke(two_batches.root, *command.split()))

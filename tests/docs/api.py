@@ -86,30 +86,30 @@ def _signature(name: str, value: Any) -> str:
         found = inspect.signature(value)
     except (TypeError, ValueError):
         return name
-    given = [_unquoted(one) for one in found.parameters.values()]
+    given = [_unquoted(parameter) for parameter in found.parameters.values()]
     back = found.empty if inspect.isclass(value) else found.return_annotation
     found = found.replace(
         parameters=given, return_annotation=_AsWritten(back) if isinstance(back, str) else back
     )
     if len(f"{name}{found}") <= LONGEST:
         return f"{name}{found}"
-    lines = "".join(f"    {one},\n" for one in _with_star(given))
+    lines = "".join(f"    {line},\n" for line in _with_star(given))
     return f"{name}(\n{lines}){str(found).rpartition(')')[2]}"
 
 
-def _unquoted(one: inspect.Parameter) -> inspect.Parameter:
-    written = isinstance(one.annotation, str)
-    return one.replace(annotation=_AsWritten(one.annotation)) if written else one
+def _unquoted(parameter: inspect.Parameter) -> inspect.Parameter:
+    written = isinstance(parameter.annotation, str)
+    return parameter.replace(annotation=_AsWritten(parameter.annotation)) if written else parameter
 
 
 def _with_star(given: list[inspect.Parameter]) -> Iterator[inspect.Parameter | str]:
     """Yield parameters, and `*` before those that are given by name only."""
     named = False
-    for one in given:
-        if one.kind is one.KEYWORD_ONLY and not named:
+    for parameter in given:
+        if parameter.kind is parameter.KEYWORD_ONLY and not named:
             yield "*"
-        named = named or one.kind in (one.KEYWORD_ONLY, one.VAR_POSITIONAL)
-        yield one
+        named = named or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        yield parameter
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""For whole jobs, one Prefect server and one process with all libraries loaded: to start them takes longer than most jobs."""
+"""For whole jobs, one Prefect server and one process with all libraries loaded.
+
+To start them takes longer than most jobs.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 import yaml
 from conftest import ROOT, SMALL, copy_project, environment, git
 from forking import FORKS, LOGIN, SHARED, Forks
-from houses import PATIENCE
+from services import PATIENCE
 
 from evergreen.orchestration.server import LOOPBACK, is_prefect
 from evergreen.params import Params
@@ -26,12 +29,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that is there already."""
     folder = tmp_path_factory.mktemp("prefect")
     quiet = {
-        "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
+        "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1", "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
     }  # fmt: skip
     with (folder / "server.log").open("wb") as log, subprocess.Popen(
-        [sys.executable, "-m", "evergreen.orchestration.server"], cwd=ROOT, env=environment(ROOT) | quiet, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=log,
+        [sys.executable, "-m", "evergreen.orchestration.server"], cwd=ROOT,
+        env=environment(ROOT) | quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
     ) as process:  # fmt: skip
         assert process.stdin
         assert process.stdout

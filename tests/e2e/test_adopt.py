@@ -1,4 +1,4 @@
-"""`evergreen adopt` as a person has it: an odd file, one command, then a model, or one sentence that says why not."""
+"""`evergreen adopt`: an odd file, one command, then a model, or a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dataset(name: str) -> pl.DataFrame:
     from sklearn import datasets
 
     found = getattr(datasets, f"load_{name}")()
-    columns = {str(one): found.data[:, at] for at, one in enumerate(found.feature_names)}
+    columns = {str(feature): found.data[:, at] for at, feature in enumerate(found.feature_names)}
     return pl.DataFrame({**columns, "target": found.target})
 
 
@@ -39,7 +39,7 @@ def written(column: pl.Series, decimal: str, thousands: str = "") -> pl.Series:
 def days(rows: int, span: int, *formats: str) -> pl.Series:
     start = datetime.fromisoformat("2023-01-01")
     dates = (start + timedelta(days=at * span // rows) for at in range(rows))
-    return pl.Series("day", [f"{one:{formats[at % len(formats)]}}" for at, one in enumerate(dates)])
+    return pl.Series("day", [f"{day:{formats[at % len(formats)]}}" for at, day in enumerate(dates)])
 
 
 # --- the odd files
@@ -47,7 +47,7 @@ def days(rows: int, span: int, *formats: str) -> pl.Series:
 
 
 def cancer() -> bytes:
-    """A BOM, names that must not reach code or models as they are, an ID, an empty column, e-mail addresses, a leak."""
+    """A BOM, names that code and models cannot bear, an ID, an empty column, e-mails, a leak."""
     frame = dataset("breast_cancer")
     odd = (
         'x"); raise SystemExit("',
@@ -75,7 +75,7 @@ def cancer() -> bytes:
 
 
 def wine() -> bytes:
-    """Semicolons, decimal commas, names with umlauts, Windows' encoding, integers that no column of integers holds."""
+    """Semicolons, decimal commas, umlauts in names, Windows' encoding, integers beyond 64 bits."""
     frame = dataset("wine").rename({"alcohol": "Säuregehalt [g/l]", "hue": "Größe"})
     numbers = [written(frame[name], ",") for name in frame.columns[:-1]]
     account = pl.Series("barcode", [str(10**24 + at * 13) for at in range(frame.height)])
@@ -102,7 +102,7 @@ def diabetes() -> bytes:
 
 
 def digits() -> bytes:
-    """Dates in three formats, constants, and tabs; every second row, for ten classes take their time."""
+    """Dates in three formats, constants, tabs; every second row, since ten classes take time."""
     frame = dataset("digits").gather_every(2)
     return (
         frame.with_columns(days(frame.height, 170, "%Y-%m-%d", "%d.%m.%Y", "%d %b %Y"))
@@ -136,7 +136,7 @@ ADOPTED: dict[
             "key: 'patient_id'",
             "'contact' holds e-mail addresses",
             "'ward' holds no value",
-            "'treated' tells the label nearly by itself",
+            "'treated' predicts the label nearly by itself",
         ),
         ("contact", "patient_id", "ward", "treated", "label", "key_x", "event_time", "x [1]"),
     ),
@@ -255,7 +255,7 @@ def test_what_cannot_be_adopted_is_one_sentence_and_changes_nothing(
     status = ["git", "-C", str(fresh.root), "status", "--porcelain", "--ignored"]
     changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [
-        one
-        for one in changed
-        if "__pycache__" not in one and "stores/" not in one and ".dvc/" not in one
+        path
+        for path in changed
+        if "__pycache__" not in path and "stores/" not in path and ".dvc/" not in path
     ] == []

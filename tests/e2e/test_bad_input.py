@@ -1,4 +1,4 @@
-"""What goes wrong for users: one clear error, exit code not 0, no traceback, nothing lost, nothing half-written."""
+"""Users' mistakes: one clear error, exit code not 0, no traceback, nothing half-written."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_faults_in_params(
 
 
 def in_namespace(project: Project, setup: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run an `evergreen` command in a mount namespace of its own, after `setup` changed what is mounted there."""
+    """Run a command in a mount namespace of its own, after `setup` changed the mounts there."""
     probe = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
     if probe.returncode:
         pytest.skip("this machine allows no mount namespaces")
@@ -253,6 +253,7 @@ def test_a_full_disk(size: str, make_project: Callable[..., Project], cli: Run) 
     assert len(list(project.validated.glob("*.parquet"))) == 3
 
 
+@pytest.mark.long
 def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     project.stores.mkdir()

@@ -1,4 +1,4 @@
-"""A page of somebody else in the browser of a person who is logged in: it reads, starts and deletes nothing."""
+"""A foreign page in the browser of a user who is logged in: it reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, Browser, browse
-from houses import Page, free_port, house
+from services import Page, free_port, services
 
 from evergreen.orchestration.login import login_of
 from evergreen.orchestration.server import ask
@@ -42,7 +42,8 @@ ATTACK = """
       } catch (error) {}
     }
     if (method == "POST") {
-      const form = document.createElement("form"), field = document.createElement("input"), frame = document.createElement("iframe");
+      const [form, field, frame] = ["form", "input", "iframe"].map(
+        (kind) => document.createElement(kind));
       frame.name = "hidden" + Math.random();
       Object.assign(form, {action: url, method: "POST", enctype: "text/plain", target: frame.name});
       field.name = body.slice(0, -1) + ', "x": "'; field.value = '"}';
@@ -51,7 +52,9 @@ ATTACK = """
     if (method == "GET") {
       const frame = document.createElement("iframe");
       frame.src = url; document.body.append(frame); await wait(300);
-      try { if (frame.contentDocument.body.innerText.includes("{")) read.push("frame " + url); } catch (error) {}
+      try {
+        if (frame.contentDocument.body.innerText.includes("{")) read.push("frame " + url);
+      } catch (error) {}
     }
   }
   await wait(2000);
@@ -90,7 +93,7 @@ def site() -> Iterator[int]:
 
 
 def tries(prefect: str, mlflow: str, deployment: str, mark: Path) -> list[dict[str, str]]:
-    """Return what the page asks for: to read, to run a command of its own, to make and to delete."""
+    """Return what the page asks for: to read, to run its own command, to make and to delete."""
     command = {"state": {"type": "SCHEDULED"}, "job_variables": {"command": f"touch {mark}"}}
     found = [
         ("GET", f"{prefect}/api/admin/settings", None),
@@ -125,7 +128,7 @@ def log_in(browser: Browser, prefect: str, mlflow: str, login: str) -> str:
 
 def experiments(mlflow: str, login: str) -> list[str]:
     found = json.loads(ask(f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=100", login)[1])
-    return [one["name"] for one in found["experiments"]]
+    return [experiment["name"] for experiment in found["experiments"]]
 
 
 def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
@@ -136,7 +139,7 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
     login = login_of(project)
     prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports.values())
     with (
-        house(project) as page,
+        services(project) as page,
         site() as port,
         browse("--host-resolver-rules=MAP *.example 127.0.0.1") as browser,
     ):

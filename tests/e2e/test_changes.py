@@ -1,4 +1,4 @@
-"""What a person changes in the first weeks, with a champion live: each goes through, or ends in a sentence that says how.
+"""What a user changes in the first weeks, with a champion live: it works, or a sentence says why.
 
 One small project with a champion is made; every change is made in a copy of it, and then all
 commands are run.
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str, forks: F
 
 @dataclass(frozen=True)
 class Change:
-    """What is edited (file -> old text -> new text), what the next batches hold, and what each command has to say.
+    """What is edited (file -> old text -> new text), the next batches, and each command's output.
 
     `says`: command -> exit code and pattern; a command that is not named ends with 0.
     """
@@ -63,7 +63,7 @@ class Change:
 
 FILE = "src/late_flights/dataset.py"
 OTHER = r'version 1.*: it predicts col\("use"\) \(regression\), and label is'
-ASKS = {"run": (0, "decide +ask\n(.|\n)*only a person can say"), "status": (0, "it predicts col")}
+ASKS = {"run": (0, "decide +ask\n(.|\n)*a person has to decide"), "status": (0, "it predicts col")}
 JUDGED = {"run": (0, "decide +(refuse|promote)\n(.|\n)*(better|worse).* against ")}
 LABEL = 'label=pl.col("use")'
 CHANGES = {
@@ -126,7 +126,11 @@ CHANGES = {
 
 
 # More of a kind: the sentences are those of another label, and of features that are others
-ALIKE = ("another task", "another learner")
+ALIKE = (
+    "another task",
+    "another learner",
+    "another key, and a column that nobody declares",
+)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is edited or checked out while a run is under way: the run is of one code, and the next one is of the new."""
+"""Edits and checkouts during a run: the run is of one code, and the next one is of the new."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def deps_of(project: Project) -> dict[str, str]:
     """Stage -> hash of dataset.py that is recorded of it."""
     stages = yaml.safe_load((project.root / "dvc.lock").read_text())["stages"]
     return {
-        name: next(one["md5"] for one in stage["deps"] if one["path"].endswith("/dataset.py"))
+        name: next(dep["md5"] for dep in stage["deps"] if dep["path"].endswith("/dataset.py"))
         for name, stage in stages.items()
     }
 
@@ -91,7 +91,7 @@ def test_a_checkout_while_a_run_reads_its_source(
     features = sorted(project.features.glob("*.parquet"))
     assert all(GONE in pl.read_parquet_schema(path) for path in features)
     tracker = Tracker(project, Params())
-    run = next(one for one in tracker.search("tags.`evergreen.fingerprint` != ''"))
+    run = next(found for found in tracker.search("tags.`evergreen.fingerprint` != ''"))
     assert (
         run.data.tags["mlflow.source.git.commit"] == git(project.root, "rev-parse", "main").strip()
     )

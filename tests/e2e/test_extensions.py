@@ -1,4 +1,7 @@
-"""A project with a champion that adds all that can be added: each reaches every command, and what is gone is told."""
+"""A project with a champion that adds every extension: each reaches every command.
+
+What is gone is told.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,9 @@ def test_all_that_is_added_reaches_every_command(
     names = {file.path for file in tracker.client.list_artifacts(run_id)}
     assert {"worst.csv", "comparison.png", "result.png"} <= names
     events = (project.root / "events.txt").read_text().splitlines()
-    assert any(re.match(r"evergreen version 2 (promoted|refused): ", one) for one in events), events
+    assert any(re.match(r"evergreen version 2 (promoted|refused): ", event) for event in events), (
+        events
+    )
     assert (project.root / "published.txt").read_text() == "version 2"
     assert "publish: version 2 is out" in told[2][2]
 
@@ -136,4 +141,4 @@ def test_all_that_is_added_reaches_every_command(
     for command, code, said in drive(project.root, prefect_server, forks, "monitor", "run"):
         assert (code, "Traceback" in said) == (1, False), f"{command}: {said}"
         assert "there is no metric 'cost' for task regression" in said
-        assert "bring it back into extensions.py" in said
+        assert "restore it in extensions.py" in said

@@ -1,7 +1,7 @@
-"""Killed at random moments of refit, registration and promotion: the champion is that of a run that nobody disturbs.
+"""Killed at random moments of refit, registration and promotion: the champion is the same.
 
-`KILLS=30 .venv/bin/pytest -q tests/e2e/test_kills.py` does so 30 times, in twenty minutes on a busy
-machine; else 3 times.
+The same as of a run that nobody disturbs. `KILLS=30 .venv/bin/pytest -q tests/e2e/test_kills.py`
+does so 30 times, in twenty minutes on a busy machine; else 3 times.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from dataclasses import replace
 from pathlib import Path
 from evergreen.evaluation import baselines
 from evergreen.orchestration.steps import life, models
-delay, report, fit, refit = float(sys.argv.pop(1)), Path(sys.argv.pop(1)), baselines.fit_linear, models.refit
+delay, report = float(sys.argv.pop(1)), Path(sys.argv.pop(1))
+fit, refit = baselines.fit_linear, models.refit
 def weak(tables, seed):  # so that the trees go live
     few = tables.train
     return fit(replace(tables, train=replace(few, x=few.x[:60], y=few.y[:60])), seed)
@@ -60,7 +61,7 @@ print(*(event.what for event in registry.events.history()), len(registry.version
 
 
 def champion_of(project: Project, folder: Path) -> tuple[dict[str, bytes], str]:
-    """The files of the champion's package, and the events and the number of versions, read by a new process."""
+    """The files of the champion's package, the events and number of versions, in a new process."""
     shutil.rmtree(folder, ignore_errors=True)
     done = FORKS[0].run([str(folder)], project.root, environment(project.root), 240, READ)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -68,7 +69,7 @@ def champion_of(project: Project, folder: Path) -> tuple[dict[str, bytes], str]:
 
 
 def run(project: Project, delay: float, report: Path) -> subprocess.CompletedProcess[str]:
-    """Run until `delay` seconds after the refit began (0: to the end); `report` holds when that was."""
+    """Run until `delay` seconds after the refit began (0: to the end); `report` holds that time."""
     return FORKS[0].run(
         [str(delay), str(report), "run"], project.root, environment(project.root), 240, LATE
     )

@@ -1,4 +1,4 @@
-"""The life of a model as a user sees it: promoted, refused, promoted by hand, rolled back, all in the history."""
+"""The life of a model: promoted, refused, promoted by hand, rolled back, all in the history."""
 
 from __future__ import annotations
 
@@ -124,12 +124,12 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
     ]
     both = [
         subprocess.Popen(
-            command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
+            command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
         )
         for _ in range(2)
     ]  # fmt: skip
-    ends = [(*one.communicate(timeout=120), one.returncode) for one in both]
+    ends = [(*process.communicate(timeout=120), process.returncode) for process in both]
     assert sorted(code for _, _, code in ends) == [0, 1], ends
     (said,) = [error for _, error, code in ends if code]
     assert said.startswith("error: ")
@@ -163,7 +163,7 @@ def test_a_leak_stops_the_run_and_names_the_column(
         cli(project, "run"),
         "'waited'",
         "'flown'",
-        "together tell the label nearly exactly",
+        "together predict the label nearly exactly",
         "nothing was trained",
     )
     assert registry(project).aliases() == {}

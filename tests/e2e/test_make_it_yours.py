@@ -1,4 +1,4 @@
-"""What `docs/make-it-yours.md` says to change, changed as it stands there; then one run shows all of it."""
+"""The changes of `docs/make-it-yours.md`, made as they stand there; one run shows all of them."""
 
 from __future__ import annotations
 
@@ -65,8 +65,10 @@ def test_every_change_of_the_page_at_once(
     code = project.root / "src" / "late_flights"
     first, rest = snippet("Another feature").split("        ...\n")
     swap(code / "dataset.py", first, first + rest)
-    one = '        gxe.ExpectColumnValuesToBeBetween(column="dep_delay"'
-    swap(code / "expectations.py", one, f"        {snippet('Another expectation').strip()},\n{one}")
+    line = '        gxe.ExpectColumnValuesToBeBetween(column="dep_delay"'
+    swap(
+        code / "expectations.py", line, f"        {snippet('Another expectation').strip()},\n{line}"
+    )
     merge(
         project.params,
         snippet("Another source"),
@@ -89,7 +91,7 @@ def test_every_change_of_the_page_at_once(
     assert "evening" in Encoder.read(project.features / "encoder.json").features
     page = (project.reports / "validation.html").read_text()
     assert re.search(r"dest: [^<]*length", page), "the new expectation was not checked"
-    assert {one.suffix for one in project.stores.glob("mlflow/**/seed/booster.*")} == {".skops"}
+    assert {path.suffix for path in project.stores.glob("mlflow/**/seed/booster.*")} == {".skops"}
     registry = Registry(Tracker(project, params.load(project.params)))
     decided = registry.events.last_decision("1")
     assert decided

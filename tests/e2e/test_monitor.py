@@ -1,4 +1,4 @@
-"""Monitoring from the command line: killed anywhere it repeats safely; a poisoned batch reaches no champion."""
+"""Monitoring: killed anywhere, it repeats safely; a poisoned batch reaches no champion."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_killed_anywhere_it_is_repeated_and_asks_once(champion_project: Project,
     assert "retrain" in done.stdout
     assert "requested" in done.stdout
     journal = Journal(Tracker(project, params.load(project.params)))
-    assert [(one.batch, one.action) for one in journal.entries()] == [("2013-08", "retrain")]
-    assert [one.batch for one in journal.asked()] == ["2013-08"]
+    assert [(entry.batch, entry.action) for entry in journal.entries()] == [("2013-08", "retrain")]
+    assert [entry.batch for entry in journal.asked()] == ["2013-08"]
     assert {run.info.status for run in journal._search("")} <= {"FINISHED", "KILLED"}
     cli(project, "run")
     assert journal.asked() == []

@@ -1,4 +1,4 @@
-"""Projects of earlier versions: what they have stored is read, and goes on, with the library of today."""
+"""Projects of earlier versions: today's library reads what they have stored, and goes on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 
 
 def entries(project: Project) -> dict[str, dict[str, object]]:
-    """Of each folder what a batch's files are, and what they were made from; where it was found may change."""
+    """Each folder's batch files and what they were made from, wherever that lies now."""
     found = {name: Manifest(getattr(project, name)).entries for name in FOLDERS}
     return {
         name: {batch: (entry["files"], entry.get("stamp")) for batch, entry in those.items()}

@@ -1,10 +1,9 @@
-"""Whole runs, as a user starts them: with real stores and a real server, on small batches of real flights."""
+"""Whole runs as a user starts them: real stores, a real server, small batches of real flights."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import environment, month
+from conftest import copy_that_ran, environment, month
 from forking import FORKS, alone
 from killing import KILLER, Moment, kill_at, killer
 
@@ -174,22 +173,24 @@ CHAINS: dict[str, dict[str, Moment]] = {
         "prepare: encoder": ("evergreen.features.encoder", "Encoder.write", 1),
     },
     "model": {
-        "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
         "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
-        "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
-        "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
         "register: before the alias": (
             "mlflow.tracking",
             "MlflowClient.set_registered_model_alias",
             1,
         ),
-        "compare": ("evergreen.promotion.contenders", "pick", 1),
         "decide: before the champion": (
             "mlflow.tracking",
             "MlflowClient.set_registered_model_alias",
             2,
         ),
         "decide: after the champion": ("evergreen.stores.registry", "Registry._tidy", 1),
+    },
+    "more of the model": {
+        "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
+        "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
+        "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
+        "compare": ("evergreen.promotion.contenders", "pick", 1),
     },
 }
 
@@ -200,7 +201,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {}
 
 
-@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize(
+    "chain",
+    [
+        pytest.param(chain, marks=pytest.mark.long) if chain.startswith("more") else chain
+        for chain in CHAINS
+    ],
+)
 def test_killed_anywhere_the_next_run_finishes(
     chain: str, make_project: Callable[..., Project], cli: Run, undisturbed: dict[str, str]
 ) -> None:
@@ -264,6 +271,7 @@ def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], c
     assert cli(project, "ingest").returncode == 0
 
 
+@pytest.mark.long
 def test_a_failed_seed_is_reported_and_tried_again(
     make_project: Callable[..., Project], cli: Run
 ) -> None:
@@ -346,36 +354,33 @@ sys.addaudithook(watch)
 
 
 def test_two_runs_from_scratch_give_equal_bytes_and_none_leaves_this_machine(
-    make_project: Callable[..., Project], cli: Run, tmp_path: Path
+    make_project: Callable[..., Project], settled: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """One of them with the network closed, and every attempt to leave the machine written down, also by children."""
-    project = make_project()
-    other = Project(project.root.with_name("other"))
-    shutil.copytree(project.root, other.root)
+    """A run with the network closed; attempts to leave the machine are recorded, children's too."""
+    project = make_project(source={"path": "../inbox"})
     spy = tmp_path / "spy"
     spy.mkdir()
     tried = spy / "tried.txt"
     (spy / "sitecustomize.py").write_text(SPY.replace("TRIED", repr(str(tried))))
     with alone():  # what is there cannot be reached with the network closed
-        env = environment(project.root)
+        env = environment(project.root, OMP_NUM_THREADS="1")
     env["PYTHONPATH"] = f"{spy}{os.pathsep}{env['PYTHONPATH']}"
     command = [sys.executable, "-m", "evergreen.cli", "run"]
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
         shell = f"ip link set lo up 2>/dev/null; exec {' '.join(command)}"
         command = ["unshare", "-rn", "sh", "-c", shell]
-    one = subprocess.run(
+    done = subprocess.run(
         command, cwd=project.root, env=env, capture_output=True, text=True, timeout=240
     )
-    assert one.returncode == 0, one.stderr
-    assert "is champion" in one.stdout
+    assert done.returncode == 0, done.stderr
+    assert "is champion" in done.stdout
     assert not tried.exists(), tried.read_text()
     probe = [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 80), 1)"]
     caught = subprocess.run(probe, env=env, capture_output=True, text=True)
     assert "PermissionError" in caught.stderr  # the spy does see what leaves
     assert "192.0.2.1" in tried.read_text()
 
-    two = cli(other, "run", OMP_NUM_THREADS="1")
-    assert two.returncode == 0, two.stderr
+    other = copy_that_ran(settled("run"), tmp_path / "other")
     assert seed_models(project) == seed_models(other)
     assert len(seed_models(project)) >= 6
     assert champion_of(project) == champion_of(other)

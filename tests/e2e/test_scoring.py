@@ -1,4 +1,4 @@
-"""Scoring as a user does it: rows of a month that is not over yet, by the champion of the months before."""
+"""Scoring as a user does it: rows of a month not over yet, by the champion of earlier months."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def test_the_champion_predicts_in_code_of_others_as_the_docs_say(
     line = found[2].strip().replace(reference.tracking.model, own.tracking.model)
     rows, _ = featurize(dataset, month(NEW), own.task)
     rows.head(60).select(*dataset.features).to_pandas().to_parquet(tmp_path / "frame.parquet")
-    code = f"import mlflow, pandas\nframe = pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({line}))"
+    code = (
+        "import mlflow, pandas\nframe = "
+        f"pandas.read_parquet({str(tmp_path / 'frame.parquet')!r})\nprint(len({line}))"
+    )
     env = environment(project.root, MLFLOW_TRACKING_URI=found[1])
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=project.root, env=env, capture_output=True, text=True
@@ -250,6 +253,7 @@ def test_an_altered_champion_scores_nothing(project: Project, cli: Run, tmp_path
     assert files(project) == before
 
 
+@pytest.mark.long
 def test_scoring_beside_a_run(project: Project, cli: Run, tmp_path: Path) -> None:
     few().write_csv(tmp_path / "beside.csv")
     command = [sys.executable, "-m", "evergreen.cli", "run", "--seeds", "4"]

@@ -47,8 +47,8 @@ def test_the_linear_model_uses_the_category(task, make_tables):
     tables = make_tables(task)
     blind = replace(tables, categories=())  # the codes taken for numbers
     seeing, other = (
-        LIBRARY.measure(task, tables.holdout.y, predict_baselines(one, 0)["linear"])
-        for one in (tables, blind)
+        LIBRARY.measure(task, tables.holdout.y, predict_baselines(shown, 0)["linear"])
+        for shown in (tables, blind)
     )
     name = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}[task]
     assert seeing[name] < other[name]
@@ -70,7 +70,7 @@ def test_any_mix_of_columns(task, columns, make_tables):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_column_without_values_and_an_unseen_category(task, make_tables):
     tables = make_tables(task)
-    train, holdout = (Table(one.x.copy(), one.y) for one in (tables.train, tables.holdout))
+    train, holdout = (Table(part.x.copy(), part.y) for part in (tables.train, tables.holdout))
     train.x[:, 3] = np.nan
     holdout.x[:, 3] = np.nan
     holdout.x[:50, 2] = 77
@@ -109,9 +109,9 @@ def test_below_the_limit_the_seed_changes_nothing(make_tables):
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_rows_that_can_be_told_apart_entirely(task, scale, make_tables):
     tables = make_tables(task)
-    train, holdout = (Table(one.x.copy(), one.y) for one in (tables.train, tables.holdout))
-    for one in (train, holdout):
-        one.x[:, 0] = one.y * scale
+    train, holdout = (Table(part.x.copy(), part.y) for part in (tables.train, tables.holdout))
+    for part in (train, holdout):
+        part.x[:, 0] = part.y * scale
     found = predict_baselines(replace(tables, train=train, holdout=holdout), 0)["linear"]
     top = (found > 0.5) if task == "binary" else found.argmax(axis=1)
     assert np.mean(top == holdout.y) > 0.99

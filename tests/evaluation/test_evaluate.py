@@ -1,4 +1,4 @@
-"""Evaluate: the model beside its baselines on rows neither has seen, or an error where these say nothing."""
+"""Evaluate: the model beside its baselines on unseen rows, or an error where these say nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEW = Evaluate(resamples=100, confidence=0.9)
 
 @pytest.fixture(scope="module")
 def judge(make_tables, trained):
-    """Judge the model of the `chosen` seeds; returns the evaluation and the metrics of each seed."""
+    """Judge the model of the `chosen` seeds; return the evaluation and the metrics of each seed."""
 
     @cache
     def run(task, seeds=(0, 1, 2), chosen=(1,), without=None):
@@ -73,11 +73,11 @@ def test_what_an_evaluation_holds(task, judge, make_tables, trained):
     np.testing.assert_array_equal(
         evaluation.predictions["model"], predict(trained(task, 1).booster, tables.holdout.x)
     )
-    values = {name: one.value for name, one in evaluation.estimates["model"].items()}
+    values = {name: estimate.value for name, estimate in evaluation.estimates["model"].items()}
     assert values == pytest.approx(metrics[1])
     assert tuple(evaluation.spread) == tuple(LIBRARY.of(task))
     for name, spread in evaluation.spread.items():
-        assert spread == summarize([one[name] for one in metrics], FEW.confidence)
+        assert spread == summarize([metric[name] for metric in metrics], FEW.confidence)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -88,7 +88,9 @@ def test_several_seeds_predict_their_mean(task, judge, make_tables, trained):
     assert evaluation.chosen == (0, 1, 2)
     np.testing.assert_array_equal(evaluation.predictions["model"], np.mean(singles, axis=0))
     expected = LIBRARY.measure(task, tables.holdout.y, np.mean(singles, axis=0))
-    assert {name: one.value for name, one in evaluation.estimates["model"].items()} == expected
+    assert {
+        name: estimate.value for name, estimate in evaluation.estimates["model"].items()
+    } == expected
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -97,8 +99,8 @@ def test_an_evaluation_repeats_itself(task, judge):
     again, _ = judge(task, chosen=(2, 0, 1))
     assert again.chosen == (0, 1, 2)
     for model, metrics in first.estimates.items():
-        for name, one in metrics.items():
-            assert again.estimates[model][name].value == pytest.approx(one.value, rel=1e-6)
+        for name, estimate in metrics.items():
+            assert again.estimates[model][name].value == pytest.approx(estimate.value, rel=1e-6)
     np.testing.assert_allclose(again.predictions["model"], first.predictions["model"], rtol=1e-6)
 
 
@@ -154,7 +156,7 @@ def test_an_empty_part_is_an_error(task, role, said, make_tables):
 def test_a_holdout_of_one_class_is_an_error(task, code, said, make_tables, trained):
     tables = make_tables(task)
     tables = cut(tables, "holdout", tables.holdout.y == code)
-    for check in (check_holdout, lambda one: measure_seed(one, trained(task).booster)):
+    for check in (check_holdout, lambda tables: measure_seed(tables, trained(task).booster)):
         with pytest.raises(InputError, match=said):
             check(tables)
 

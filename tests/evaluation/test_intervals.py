@@ -27,7 +27,7 @@ def test_the_seed_decides_the_interval(task):
     y, p = simulate(task, 150, np.random.default_rng(1))
     first, again, other = (run(task, y, {"m": p}, seed=seed)["m"] for seed in (4, 4, 5))
     assert first == again
-    assert {name: one.value for name, one in first.items()} == LIBRARY.measure(task, y, p)
+    assert {name: estimate.value for name, estimate in first.items()} == LIBRARY.measure(task, y, p)
     assert first != other
 
 
@@ -53,11 +53,11 @@ def test_models_meet_the_same_resamples(task):
     other = p[draw.permutation(len(p))]
     alone = run(task, y, {"m": p})
     both = run(task, y, {"other": other, "m": p, "twin": p.copy()})
-    for name, one in alone["m"].items():
+    for name, estimate in alone["m"].items():
         for model in ("m", "twin"):
             # Equal but for the order in which a product of matrices adds up
-            assert vars(both[model][name]) == pytest.approx(vars(one), rel=1e-12)
-        assert both["other"][name].low != pytest.approx(one.low, rel=1e-3)
+            assert vars(both[model][name]) == pytest.approx(vars(estimate), rel=1e-12)
+        assert both["other"][name].low != pytest.approx(estimate.low, rel=1e-3)
 
 
 def test_a_shifted_model_has_a_shifted_interval():
@@ -79,7 +79,7 @@ def test_the_interval_is_that_of_a_plain_bootstrap(task):
         theirs = [LIBRARY.measure(task, y[pick], p[pick]) for pick in picks]
     ours, tail = run(task, y, {"m": p}, many, confidence)["m"], (1 - confidence) / 2
     for name in LIBRARY.of(task):
-        values = np.array([one[name] for one in theirs])
+        values = np.array([metrics[name] for metrics in theirs])
         # The error of the difference of two quantiles of nearly normal values.
         error = (
             np.sqrt(tail * (1 - tail) * (1 / few + 1 / many))
@@ -100,8 +100,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     covered = 0
     for trial in range(trials):
         y = np.random.default_rng(100 + trial).normal(size=80)
-        one = run("regression", y, {"m": np.zeros(80)}, 150, confidence, trial)["m"]["mae"]
-        covered += one.low <= truth <= one.high
+        estimate = run("regression", y, {"m": np.zeros(80)}, 150, confidence, trial)["m"]["mae"]
+        covered += estimate.low <= truth <= estimate.high
     # A percentile interval from 80 rows and 150 resamples covers between 86% and 91% in the long
     # run.
     low, high = stats.binom.ppf(1e-4, trials, 0.86), stats.binom.ppf(1 - 1e-4, trials, 0.91)
@@ -134,11 +134,10 @@ def test_a_class_missing_in_the_holdout():
 
 
 # --- resamples
-# --------------------------------------------------------------------------------------------------
 
 
 def count_rows(rows, resamples, seed=0):
-    """How often each row counts in each resample, shape (rows, resamples): the sums of forms that take one row each."""
+    """How often each row counts in each resample, shape (rows, resamples), by forms of one row."""
     each = [Form(column[:, None], lambda sums: sums[:, 0]) for column in np.eye(rows)]
     return resample(each, rows, resamples=resamples, seed=seed)
 
@@ -166,6 +165,7 @@ def test_a_row_counts_as_poisson_says():
     assert stats.chisquare(frequencies, expected).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_rows_and_resamples_are_independent():
     counts = count_rows(50, 4000)
     for columns, other in ((counts, 4000), (counts[:, :50].T, 50)):

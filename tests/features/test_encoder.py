@@ -102,10 +102,10 @@ def test_transform_refuses(frame: pl.DataFrame, parts: tuple[str, ...]) -> None:
     assert all(part in str(caught.value) for part in parts), str(caught.value)
 
 
+@pytest.mark.slow
 @given(
     levels=st.sets(NAMES, max_size=6), values=st.lists(st.none() | NAMES, min_size=1, max_size=12)
 )
-@settings(max_examples=60, deadline=None)
 def test_every_value_has_the_code_of_its_level_and_codes_survive_a_file(
     levels: set[str], values: list[str | None]
 ) -> None:
@@ -123,6 +123,7 @@ def test_every_value_has_the_code_of_its_level_and_codes_survive_a_file(
     np.testing.assert_array_equal(again.transform(frame)[:, 0], codes)
 
 
+@pytest.mark.slow
 @given(st.permutations(range(20)))
 @settings(max_examples=20, deadline=None)
 def test_a_row_is_coded_by_itself(order: list[int]) -> None:
@@ -179,7 +180,6 @@ def test_class_names(label: pl.Series, names: list[str | None]) -> None:
 
 
 @given(st.lists(st.floats(-100, 100, width=16), min_size=2, max_size=6, unique=True))
-@settings(max_examples=50, deadline=None)
 def test_two_numbers_are_never_one_class(values: list[float]) -> None:
     distinct = len({value + 0.0 for value in values})  # -0.0 is 0.0
     with suppress(InputError):  # to refuse them is right too
@@ -200,7 +200,6 @@ def test_class_order(classes: dict[str, int], order: tuple[str, ...]) -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(1, 9), min_size=2, max_size=5))
-@settings(max_examples=100, deadline=None)
 def test_any_names_of_classes_can_be_fitted(classes: dict[str, int]) -> None:
     assert sorted(fit_encoder("multiclass", ["x"], {}, classes, 1, ["a"]).classes) == sorted(
         classes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.features.keys import hash_keys
@@ -112,7 +112,7 @@ def test_no_rows_have_no_hashes() -> None:
     assert (found.dtype, found.shape) == (np.uint64, (0,))
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.slow
 @given(st.data())
 def test_equal_keys_and_no_others_have_equal_hashes(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=3))

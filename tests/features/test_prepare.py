@@ -37,7 +37,6 @@ def test_counts_of_used_batches_add_up(site: Any) -> None:
 
 
 # --- only what is new
-# -------------------------------------------------------------------------------------------------
 
 
 def test_prepared_project(built: Any) -> None:
@@ -153,7 +152,6 @@ def test_two_projects_of_one_process_are_prepared_each_by_its_own(
 
 
 # --- the encoder
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -255,7 +253,6 @@ def test_encoder_counts_every_training_row(site: Any) -> None:
 
 
 # --- labels that cannot be learnt
-# -------------------------------------------------------------------------------------
 
 LABELS: dict[str, tuple[str, pl.Expr, tuple[str, ...]]] = {
     "all late": (

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from preparing import parts_of
@@ -157,7 +157,6 @@ def test_rows_without_a_key_are_known_by_what_they_hold(
     assert_frame_equal(early.drop(TIME), labelled.drop(LABEL, TIME))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(), min_size=1, unique=True))
 def test_every_row_has_one_part(numbers: list[int]) -> None:
     rows = pl.DataFrame({KEY + "id": [str(number) for number in numbers]})
@@ -166,7 +165,6 @@ def test_every_row_has_one_part(numbers: list[int]) -> None:
 
 
 # --- what the holdout is called
-# ---------------------------------------------------------------------------------------
 
 ALL = ("a", "b", "c")
 PARTS: dict[str, tuple[Split, str]] = {

@@ -192,7 +192,6 @@ def split_of(
 
 @pytest.mark.slow
 @given(batches=st.lists(HOURS, min_size=1, max_size=5), window=st.none() | st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
 def test_parts_follow_one_another_and_share_no_row(
     batches: list[list[int]], window: int | None
 ) -> None:

@@ -26,12 +26,11 @@ def test_whoever_starts_a_second_run_is_refused(project: Project) -> None:
 
 
 # --- what is declared
-# -------------------------------------------------------------------------------------------------
 
 
 def deployments() -> dict[str, Any]:
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    return {one["name"].removeprefix("late_flights-"): one for one in declared}
+    return {deployment["name"].removeprefix("late_flights-"): deployment for deployment in declared}
 
 
 def test_one_retraining_and_one_monitoring_at_a_time_and_the_next_waits() -> None:
@@ -61,7 +60,7 @@ def test_what_is_emitted_is_what_starts_a_run_of_this_project_only(
 
 def test_every_deployment_is_there_and_its_flow_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for name, one in deployments().items():
-        assert load_flow_from_entrypoint(one["entrypoint"]).name == name
-        assert one["work_pool"] == {"name": Project(ROOT).package}
-        assert one["description"], name
+    for name, deployment in deployments().items():
+        assert load_flow_from_entrypoint(deployment["entrypoint"]).name == name
+        assert deployment["work_pool"] == {"name": Project(ROOT).package}
+        assert deployment["description"], name

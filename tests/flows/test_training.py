@@ -1,4 +1,4 @@
-"""Training: what the flow may be asked for is what params.yaml and the command line allow, and no more."""
+"""Training: the flow takes the parameters that params.yaml and the command line allow, no more."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_parameter_is_optional_and_an_option_of_the_command() -> None:
 
 def test_every_parameter_is_explained_on_prefects_page() -> None:
     shown = training.parameters.properties
-    assert [name for name, one in shown.items() if not one.get("description")] == []
+    assert [name for name, field in shown.items() if not field.get("description")] == []
 
 
 def test_outside_a_project_nothing_is_started(

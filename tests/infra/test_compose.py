@@ -1,4 +1,4 @@
-"""The servers in containers: the file by its schema and by what must never be in it, and every command of it for real.
+"""The servers in containers: the file, what must never be in it, and its commands run for real.
 
 No container engine is needed: the commands of `compose.yaml` run as they stand there, with its
 variables, on PostgreSQL.
@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT, environment
-from houses import PATIENCE, Page, free_port, house
+from services import PATIENCE, Page, free_port, services
 
 from evergreen import params
 from evergreen.project import Project
@@ -36,12 +36,12 @@ TEXT = (INFRA / "compose.yaml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 LOGIN = SERVICES["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"]
 VARIABLE = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
-NEEDED = {one[1] for one in VARIABLE.finditer(TEXT) if one[2] == "?"}
+NEEDED = {found[1] for found in VARIABLE.finditer(TEXT) if found[2] == "?"}
 
 
 def fill_in(value: object, known: Mapping[str, str]) -> str:
-    """Put variables in as Compose does: `${NAME:-default}`, and `${NAME:?why}`, which must be known."""
-    return VARIABLE.sub(lambda one: known.get(one[1]) or {"-": one[3]}[one[2]], str(value))
+    """Put variables in as Compose does: `${NAME:-default}`, and `${NAME:?why}` must be known."""
+    return VARIABLE.sub(lambda found: known.get(found[1]) or {"-": found[3]}[found[2]], str(value))
 
 
 def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -53,11 +53,13 @@ def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_file_is_what_compose_reads() -> None:
     done = check("compose-spec", INFRA / "compose.yaml")
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
@@ -74,36 +76,36 @@ def test_a_slip_in_the_file_is_found(tmp_path: Path, line: str, wrong: str) -> N
 
 
 def test_only_this_machine_reaches_a_port() -> None:
-    published = [port for one in SERVICES.values() for port in one.get("ports", [])]
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(published) == 2
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert "ports" not in SERVICES["postgres"]
     assert not any(
-        {"network_mode", "privileged", "pid", "ipc"} & set(one) for one in SERVICES.values()
+        {"network_mode", "privileged", "pid", "ipc"} & set(service) for service in SERVICES.values()
     )
 
 
 def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
     secret = re.compile(r"PASSWORD|AUTH_STRING|SECRET")
-    for name, one in SERVICES.items():
-        for key, value in one.get("environment", {}).items():
+    for name, service in SERVICES.items():
+        for key, value in service.get("environment", {}).items():
             if secret.search(key):
                 assert re.fullmatch(rf"({LOGIN}:)?\$\{{\w+:\?run make stack\}}", value), (name, key)
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
     assert not any(
-        "PASSWORD" in word for one in SERVICES.values() for word in one.get("command", [])
+        "PASSWORD" in word for service in SERVICES.values() for word in service.get("command", [])
     )
 
 
 def test_services_have_few_rights_and_start_in_order() -> None:
-    ours = {name: one for name, one in SERVICES.items() if "build" in one}
+    ours = {name: service for name, service in SERVICES.items() if "build" in service}
     assert set(ours) == {"prefect", "mlflow", "work"}
-    for one in ours.values():
-        assert one["cap_drop"] == ["ALL"]
-        assert one["security_opt"] == ["no-new-privileges:true"]
-        assert one["user"].startswith("${USER_ID:?")
-        assert all(SERVICES[needed].get("healthcheck") for needed in one["depends_on"])
-        assert {how["condition"] for how in one["depends_on"].values()} == {"service_healthy"}
+    for service in ours.values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["user"].startswith("${USER_ID:?")
+        assert all(SERVICES[needed].get("healthcheck") for needed in service["depends_on"])
+        assert {how["condition"] for how in service["depends_on"].values()} == {"service_healthy"}
     assert re.fullmatch(r"postgres:\d+", SERVICES["postgres"]["image"])
 
 
@@ -111,12 +113,12 @@ def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
     docker = (INFRA / "Dockerfile").read_text()
     installs = re.findall(r"pip install (.*)", docker)
     assert all(
-        "--require-hashes --no-deps" in one or one.startswith("--no-build-isolation --no-deps")
-        for one in installs
+        "--require-hashes --no-deps" in line or line.startswith("--no-build-isolation --no-deps")
+        for line in installs
     )
     named = re.findall(r"-r (requirements/\w+\.txt)", docker)
     assert named == ["requirements/build.txt", "requirements/run.txt", "requirements/server.txt"]
-    assert all((ROOT / one).exists() for one in named)
+    assert all((ROOT / path).exists() for path in named)
     users = re.findall(r"^USER (\d+):", docker, re.MULTILINE)
     assert users, "it would run as root"
     assert users[-1] != "0"
@@ -124,9 +126,9 @@ def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
         "DVC asks for the name of a user that the image has not"
     )
     lines = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
-    kept = [one.removeprefix("!") for one in lines if one.startswith("!")]
+    kept = [line.removeprefix("!") for line in lines if line.startswith("!")]
     assert lines[1] == "*"
-    assert all((ROOT / one).exists() for one in kept)
+    assert all((ROOT / path).exists() for path in kept)
     assert not {".git", "data", "stores", "infra", "infra/.env"} & set(kept)
 
 
@@ -146,7 +148,7 @@ def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> N
     known = dict(line.split("=") for line in written.read_text().splitlines())
     assert set(known) == NEEDED
     secrets = [value for key, value in known.items() if key not in ("USER_ID", "GROUP_ID")]
-    assert all(re.fullmatch(r"[0-9a-f]{48}", one) for one in secrets)
+    assert all(re.fullmatch(r"[0-9a-f]{48}", secret) for secret in secrets)
     assert len(set(secrets)) == len(secrets)
     assert int(known["USER_ID"]) == os.getuid()
     before = written.read_text()
@@ -160,7 +162,7 @@ def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> N
 
 @contextmanager
 def postgres(folder: Path, password: str) -> Iterator[int]:
-    """Start PostgreSQL as the image does: a superuser with a password, a database of its own, then `databases.sql`."""
+    """Start PostgreSQL as the image does: a superuser, its database, then `databases.sql`."""
     given = SERVICES["postgres"]["environment"]
     user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
     port, secret = free_port(), folder / "password"
@@ -195,8 +197,8 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
     try:
         psql = ["psql", "-v", "ON_ERROR_STOP=1", "-q"]
         env = os.environ | {
-            "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": given["POSTGRES_USER"], "PGPASSWORD": password,
-            "PGDATABASE": "postgres",
+            "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": given["POSTGRES_USER"],
+            "PGPASSWORD": password, "PGDATABASE": "postgres",
         }  # fmt: skip
         until = time.monotonic() + PATIENCE
         while subprocess.run(
@@ -215,16 +217,17 @@ def postgres(folder: Path, password: str) -> Iterator[int]:
 
 
 class Stack:
-    """The services of the file, as processes of this machine: only addresses and folders are others."""
+    """The services of the file as processes of this machine, with other addresses and folders."""
 
     def __init__(self, folder: Path, database: int, known: Mapping[str, str]) -> None:
         self.folder, self.known = folder, known
         self.ports = {"prefect": free_port(), "mlflow": free_port()}
         self.others = {
-            "0.0.0.0": "127.0.0.1", "4200": str(self.ports["prefect"]), "=5000": f"={self.ports['mlflow']}",
-            "/artifacts": str(folder / "artifacts"), "/tmp/prefect": str(folder / "prefect"), "infra/mlflow.ini":
-            str(INFRA / "mlflow.ini"), "http://prefect": "http://127.0.0.1", "http://mlflow:5000":
-            f"http://127.0.0.1:{self.ports['mlflow']}",
+            "0.0.0.0": "127.0.0.1", "4200": str(self.ports["prefect"]),
+            "=5000": f"={self.ports['mlflow']}", "/artifacts": str(folder / "artifacts"),
+            "/tmp/prefect": str(folder / "prefect"), "infra/mlflow.ini": str(INFRA / "mlflow.ini"),
+            "http://prefect": "http://127.0.0.1",
+            "http://mlflow:5000": f"http://127.0.0.1:{self.ports['mlflow']}",
         }  # fmt: skip
         self.database = {"PGHOST": "127.0.0.1", "PGPORT": str(database)}
 
@@ -275,6 +278,7 @@ def status(url: str, content: object = None, **headers: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     not shutil.which("initdb"), reason="PostgreSQL's initdb, postgres and psql are not on the PATH"
 )
@@ -300,7 +304,7 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
         for url, content in ((search, {"max_results": 9}), (f"{page.api}/flow_runs/filter", {})):
             assert status(url, content, **authorized, Host="evil.example") == 403
             assert status(url, content, **authorized, Origin="http://localhost:8888") == 403
-        with house(project, **ours.variables("work")):
+        with services(project, **ours.variables("work")):
             run_id = page.until(lambda: [run["id"] for run in page.runs("training")], "a training")[
                 0
             ]
@@ -308,7 +312,7 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
         model = params.load(project.params).tracking.model
         champion = f"{mlflow}/api/2.0/mlflow/registered-models/alias?name={model}&alias=champion"
         assert status(champion, **authorized) == 200
-        assert [one.name for one in (tmp_path / "artifacts").iterdir()], (
+        assert [path.name for path in (tmp_path / "artifacts").iterdir()], (
             "no file of a run is in the store"
         )
         assert not (project.stores / "mlflow.db").exists()

@@ -183,7 +183,6 @@ def test_a_changed_manifest_names_the_batch_and_the_way_back(filled: Any) -> Non
 
 
 # --- elsewhere
-# --------------------------------------------------------------------------------------------------
 
 
 def test_ingest_from_a_url(site: Any) -> None:
@@ -198,6 +197,7 @@ def test_ingest_from_a_url(site: Any) -> None:
         memory.rm("/bucket", recursive=True)
 
 
+@pytest.mark.slow
 def test_ingest_from_a_query(
     make_project: Callable[..., Any], read_params: Callable[..., Any], tmp_path: Path
 ) -> None:

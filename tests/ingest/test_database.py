@@ -109,6 +109,7 @@ def test_rows_at_the_edges_of_a_period_land_once(tmp_path: Path, period: str, fo
     assert {name: found for name, found in amounts(source).items() if found} == expected
 
 
+@pytest.mark.slow
 @given(
     moments=st.lists(
         st.tuples(

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.ingest.dialect import Dialect, blank
@@ -73,7 +73,6 @@ def test_what_is_no_number_stays_as_it_is_or_says_why() -> None:
     st.integers(0, 99),
     st.sampled_from([GERMAN, ENGLISH, SWISS, FRENCH]),
 )
-@settings(max_examples=60, deadline=None)
 def test_any_number_survives_its_dialect(whole: int, cents: int, dialect: Dialect) -> None:
     plain = f"{whole:_}.{cents:02}"
     written = plain.replace(".", dialect.decimal).replace("_", str(dialect.thousands))

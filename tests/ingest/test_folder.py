@@ -187,7 +187,6 @@ def test_file_that_went_away_is_named(tmp_path: Path, rows: pl.DataFrame) -> Non
 
 
 # --- fsspec URLs
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.ingest.naming import natural
@@ -32,7 +32,6 @@ def test_names_are_in_the_order_people_count(names: list[str]) -> None:
 
 
 @given(st.lists(st.text("a1.-_0", min_size=1, max_size=6), unique=True, max_size=8))
-@settings(max_examples=100, deadline=None)
 def test_any_names_can_be_sorted_and_none_equals_another(names: list[str]) -> None:
     places = [natural(name) for name in sorted(names, key=natural)]
     assert all(before < after for before, after in pairwise(places))

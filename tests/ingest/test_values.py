@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
@@ -159,8 +159,8 @@ ANY_VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(column=ANY_VALUES, dtype=st.sampled_from([pl.Int32(), pl.Float64(), pl.String(), MOMENT]))
-@settings(max_examples=40)
 def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
     found = typed(column.to_frame(), {"x": dtype})["x"]
     assert_series_equal(found.is_null(), column.is_null())
@@ -169,7 +169,6 @@ def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
 
 
 @given(st.lists(st.none() | st.floats() | st.integers(-(2**33), 2**33).map(float), max_size=8))
-@settings(max_examples=100, deadline=None)
 def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | None]) -> None:
     found = parse(pl.Series("x", values, dtype=pl.Float64), pl.Int32())
     for before, after in zip(values, found, strict=True):
@@ -190,7 +189,6 @@ def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | No
     ),
     st.sampled_from("T "),
 )
-@settings(max_examples=50)
 def test_iso_times_are_read_to_the_microsecond(moments: list[datetime], sign: str) -> None:
     written = pl.Series("x", [moment.isoformat(sign) for moment in moments])
     assert parse(written, MOMENT).to_list() == moments

@@ -20,8 +20,8 @@ def leaks(features: Mapping[str, pl.Expr]) -> set[str]:
     """The features that read a column known only later."""
     return {
         name
-        for name, one in features.items()
-        if set(one.meta.root_names()) & set(dataset.known_later)
+        for name, feature in features.items()
+        if set(feature.meta.root_names()) & set(dataset.known_later)
     }
 
 
@@ -48,9 +48,9 @@ def test_the_label_is_known_later_and_columns_known_later_exist() -> None:
     "expressions", [dataset.features, dataset.left_out, {"label": dataset.label}]
 )
 def test_every_column_that_is_named_exists(expressions: dict[str, pl.Expr]) -> None:
-    assert {name for one in expressions.values() for name in one.meta.root_names()} <= set(
-        dataset.columns
-    )
+    assert {
+        name for expression in expressions.values() for name in expression.meta.root_names()
+    } <= set(dataset.columns)
 
 
 def test_time_and_key_are_columns() -> None:
@@ -60,7 +60,7 @@ def test_time_and_key_are_columns() -> None:
 
 
 def test_features_are_numbers_or_text_and_no_constant(year: pl.DataFrame) -> None:
-    features = year.select(one.alias(name) for name, one in dataset.features.items())
+    features = year.select(feature.alias(name) for name, feature in dataset.features.items())
     assert features.height == year.height
     for name, dtype in features.schema.items():
         assert dtype.is_numeric() or dtype == pl.String(), name
@@ -70,7 +70,7 @@ def test_features_are_numbers_or_text_and_no_constant(year: pl.DataFrame) -> Non
 def test_feature_values(year: pl.DataFrame) -> None:
     first = (
         year.head(1)
-        .select(one.alias(name) for name, one in dataset.features.items())
+        .select(feature.alias(name) for name, feature in dataset.features.items())
         .row(0, named=True)
     )
     assert (first["carrier"], first["origin"], first["dest"], first["distance"]) == (

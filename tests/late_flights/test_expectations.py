@@ -1,4 +1,4 @@
-"""What is expected of the reference data: of columns that exist, and of the month a batch is called after."""
+"""The expectations of the reference data: their columns exist, their month is the batch's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("column", "column_A", "column_B")
 
 @pytest.fixture(scope="module")
 def module() -> Any:
-    """Import it late: Great Expectations takes seconds, and what it imports itself is deprecated."""
+    """Import it late: Great Expectations takes seconds, and itself imports what is deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module("late_flights.expectations")
@@ -26,32 +26,44 @@ def module() -> Any:
 
 def found(module: Any, batch: str, kind: str, **options: Any) -> list[dict[str, Any]]:
     """The settings of the expectations of one kind."""
-    every = [one for one in module.expectations(batch) if type(one).__name__ == f"Expect{kind}"]
-    settings = [dict(one.configuration.kwargs) for one in every]
-    return [one for one in settings if all(one.get(key) == value for key, value in options.items())]
+    every = [
+        expectation
+        for expectation in module.expectations(batch)
+        if type(expectation).__name__ == f"Expect{kind}"
+    ]
+    settings = [dict(expectation.configuration.kwargs) for expectation in every]
+    return [
+        setting
+        for setting in settings
+        if all(setting.get(key) == value for key, value in options.items())
+    ]
 
 
-def named(one: Any) -> Iterator[str]:
+def named(expectation: Any) -> Iterator[str]:
     for key in COLUMNS:
-        if key in one.configuration.kwargs:
-            yield one.configuration.kwargs[key]
+        if key in expectation.configuration.kwargs:
+            yield expectation.configuration.kwargs[key]
 
 
 @pytest.mark.parametrize("batch", ["2013-01", "inbox"])
 def test_every_column_that_is_named_exists(module: Any, batch: str) -> None:
-    columns = [name for one in module.expectations(batch) for name in named(one)]
+    columns = [name for expectation in module.expectations(batch) for name in named(expectation)]
     assert len(columns) > 30
     assert set(columns) <= set(dataset.columns)
 
 
 def test_every_column_has_an_expectation(module: Any) -> None:
-    columns = {name for one in module.expectations("2013-01") for name in named(one)}
+    columns = {
+        name for expectation in module.expectations("2013-01") for name in named(expectation)
+    }
     assert columns == set(dataset.columns)
 
 
 def test_no_two_say_the_same(module: Any) -> None:
-    said = [(type(one).__name__, str(sorted(one.configuration.kwargs.items(), key=str))) for one in
-            module.expectations("2013-01")]  # fmt: skip
+    said = [
+        (type(expectation).__name__, str(sorted(expectation.configuration.kwargs.items(), key=str)))
+        for expectation in module.expectations("2013-01")
+    ]
     assert len(said) == len(set(said))
 
 
@@ -87,6 +99,7 @@ def test_a_batch_of_another_name_may_hold_any_time(module: Any, batch: str) -> N
 
 def test_each_call_gives_the_same(module: Any) -> None:
     first, again = (
-        [one.configuration.kwargs for one in module.expectations("2013-05")] for _ in range(2)
+        [expectation.configuration.kwargs for expectation in module.expectations("2013-05")]
+        for _ in range(2)
     )
     assert first == again

@@ -1,4 +1,4 @@
-"""Expected: what is said of labels that nobody knows is the mean over labels drawn by these probabilities."""
+"""Expected: what is said of unknown labels is the mean over labels drawn by the probabilities."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
         found = metric.expected(p, chance)
         assert (found is None) == (name == "balanced_accuracy")
         if found:
-            values = [one[name] for one in drawn]
+            values = [metrics[name] for metrics in drawn]
             assert value_of(found) == pytest.approx(
                 np.mean(values), abs=0.003 + 5 * np.std(values) / DRAWS**0.5
             )
@@ -57,7 +57,7 @@ def test_its_noise_is_that_of_the_labels(name: str) -> None:
     p, chance, _ = draw("binary")
     found = LIBRARY[name].expected(p, chance)
     assert found
-    spread = np.std([one[name] for one in measured("binary")])
+    spread = np.std([metrics[name] for metrics in measured("binary")])
     assert np.sqrt(found.noise[0, 0]) / ROWS == pytest.approx(spread, rel=0.2)
 
 

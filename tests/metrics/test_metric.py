@@ -51,7 +51,7 @@ def test_what_cannot_be_a_metric_is_refused(given: dict[str, Any], told: str) ->
 
 
 @pytest.mark.parametrize(
-    ("one", "unit"),
+    ("metric", "unit"),
     [
         (LIBRARY["roc_auc"], 1.0),
         (LIBRARY["r2"], 1.0),
@@ -60,11 +60,11 @@ def test_what_cannot_be_a_metric_is_refused(given: dict[str, Any], told: str) ->
         (metric("profit"), 40.0),  # a tenth of a per cent of it, not a tenth of a cent
         (metric("share", low=0, high=1), 1.0),
     ],
-    ids=lambda one: getattr(one, "name", ""),
+    ids=lambda metric: getattr(metric, "name", ""),
 )
-def test_what_margins_count_in(one: Metric, unit: float) -> None:
-    assert one.unit(40.0) == unit
-    assert one.is_relative == (unit != 1)
+def test_what_margins_count_in(metric: Metric, unit: float) -> None:
+    assert metric.unit(40.0) == unit
+    assert metric.is_relative == (unit != 1)
 
 
 def test_a_project_adds_metrics_to_a_task_and_replaces_none() -> None:
@@ -89,7 +89,7 @@ def test_the_metric_that_decides(name: str | None, expected: str) -> None:
     [
         ("accuracy", "there is no metric 'accuracy' for task binary: there are roc_auc, "),
         ("brrier", "there is no metric 'brrier' for task binary: did you mean 'brier'? there are"),
-        ("cost", "if it was one of your own, bring it back into extensions.py"),
+        ("cost", "if it was one of your own, restore it in extensions.py"),
     ],
 )
 def test_a_metric_that_is_not_there_is_an_error(name: str, told: str) -> None:

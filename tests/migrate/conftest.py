@@ -1,4 +1,4 @@
-"""A small template with two commits: one that copied the library, and one that gives it as a wheel."""
+"""A small template of two commits: one copied the library, one gives it as a wheel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ template, project = map(Path, sys.argv[1:3])
 answers = json.loads((project / ".template.json").read_text())
 for path in sorted((template / "files").rglob("*")):
     if path.is_file():
-        target = project / str(path.relative_to(template / "files")).replace("PACKAGE", answers["package_name"])
+        name = str(path.relative_to(template / "files"))
+        target = project / name.replace("PACKAGE", answers["package_name"])
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(path.read_text().replace("PACKAGE", answers["package_name"]))
 (project / ".template.json").write_text(json.dumps(answers) + "\\n")
@@ -36,7 +37,9 @@ OBJECT = """import polars as pl
 from evergreen import Dataset
 
 dataset = Dataset(
-    columns={"id": pl.Int64(), "sold": pl.Boolean()}, label=pl.col("sold"), features={"id": pl.col("id")}
+    columns={"id": pl.Int64(), "sold": pl.Boolean()},
+    label=pl.col("sold"),
+    features={"id": pl.col("id")},
 )
 """
 OLD = {
@@ -47,7 +50,9 @@ OLD = {
     "src/PACKAGE/model/package.py": "def _load_pyfunc(path): pass\n",
     "src/PACKAGE/life/gate.py": "MARGIN = 1\n",
     "src/PACKAGE/dataset.py": CONSTANTS,
-    "src/PACKAGE/expectations.py": "from PACKAGE import dataset\n\n\ndef expectations(batch):\n    return []\n",
+    "src/PACKAGE/expectations.py": (
+        "from PACKAGE import dataset\n\n\ndef expectations(batch):\n    return []\n"
+    ),
     "tests/test_gate.py": "def test_gate(): pass\n",
     "params.yaml": "task: binary\nretrain:\n  max_staleness: 0.003\n  min_loss: 0.01\n",
     "dvc.yaml": "stages: {}\n",
@@ -62,7 +67,9 @@ NEW = {
     "params.yaml": "task: binary\n",
     "dvc.yaml": "stages: {a: {}}\n",
     "Makefile": "run:\n\tevergreen run\n\none:\n\ttrue\n\ntwo:\n\ttrue\n",
-    "pyproject.toml": '[project]\nname = "new"\n\n[tool.evergreen]\npackage = "PACKAGE"\nrequires = ">=0.1"\n',
+    "pyproject.toml": (
+        '[project]\nname = "new"\n\n[tool.evergreen]\npackage = "PACKAGE"\nrequires = ">=0.1"\n'
+    ),
     "vendor/evergreen.whl": "wheel\n",
     "requirements/library.txt": "pin\n",
 }

@@ -1,4 +1,4 @@
-"""A project that was a copy of the library: what is the template's goes, what is its owner's stays, or nothing changes."""
+"""A project with a copied library: the template's goes, the owner's stays, or nothing changes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def test_what_its_owner_wrote_stays(root: Path) -> None:
     expectations = root / "src/churn/expectations.py"
     expectations.write_text("# ours\n" + expectations.read_text())
     write(root, {
-        "src/churn/words.py": "from churn.errors import InputError\n", "tests/test_ours.py": "import churn.life.gate\n",
+        "src/churn/words.py": "from churn.errors import InputError\n",
+        "tests/test_ours.py": "import churn.life.gate\n",
         "params.yaml": OLD["params.yaml"].replace("0.01", "0.02").replace("0.003", "0.1"),
         "Makefile": named(OLD)["Makefile"] + "\nours:\n\ttrue\n",
     })  # fmt: skip
@@ -110,23 +111,28 @@ def test_the_module_that_old_models_name_loads_them_by_the_library(root: Path) -
 
 
 # --- all or nothing
-# --------------------------------------------------------------------------------------------------
 
 Spoil = Callable[[Path], object]
 REFUSED: dict[str, tuple[Spoil, str]] = {  # what is wrong -> how it is made, what is said
     "a definition that is none": (
-        lambda root: write(root, {"src/churn/dataset.py": "COLUMNS = {}\n"}), "dataset.py lacks LABEL",
+        lambda root: write(root, {"src/churn/dataset.py": "COLUMNS = {}\n"}),
+        "dataset.py lacks LABEL",
     ),
     "a definition that cannot be loaded": (
-        lambda root: write(root, {"src/churn/dataset.py": named(OLD)["src/churn/dataset.py"] + "1 / 0\n"}),
+        lambda root: write(
+            root, {"src/churn/dataset.py": named(OLD)["src/churn/dataset.py"] + "1 / 0\n"}
+        ),
         "nothing is changed: the project could not be loaded with the library: dataset.py, line",
     ),
     "a module that is gone": (
-        lambda root: write(root, {"src/churn/expectations.py": "from churn.life.gate import MARGIN\n"}),
+        lambda root: write(
+            root, {"src/churn/expectations.py": "from churn.life.gate import MARGIN\n"}
+        ),
         "No module named 'churn.life'",
     ),
     "a value that is none": (
-        lambda root: write(root, {"params.yaml": "task: binary\nretrain:\n  min_loss: many\n"}), "retrain.min_loss",
+        lambda root: write(root, {"params.yaml": "task: binary\nretrain:\n  min_loss: many\n"}),
+        "retrain.min_loss",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""Modules of an old project: the definition becomes an object, and imports find the library, word for word else."""
+"""Modules of an old project: the dataset becomes an object, imports find the library.
+
+All else stays word for word.
+"""
 
 from __future__ import annotations
 
@@ -60,10 +63,12 @@ def test_every_line_of_the_owner_stays_in_its_order() -> None:
 
 
 ODD = {
-    "no import": ('COLUMNS = {"x": 1}\nLABEL = 2\nFEATURES = {}\n', "from evergreen import Dataset"),
+    "no import": ('COLUMNS = {"x": 1}\nLABEL = 2\nFEATURES = {}\n',
+                  "from evergreen import Dataset"),
     "a docstring alone": ('"""Mine."""\nCOLUMNS = {}\nLABEL = 2\nFEATURES = {}\n', '"""Mine."""\n'),
     "an import of many lines": (
-        "from polars import (\n    col,\n)\nCOLUMNS = {}\nLABEL = 2\nFEATURES = {}\n", "    col,\n)\n\nfrom evergreen",
+        "from polars import (\n    col,\n)\nCOLUMNS = {}\nLABEL = 2\nFEATURES = {}\n",
+        "    col,\n)\n\nfrom evergreen",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The params.yaml of an old project: today's, with what was changed in the old one, and what is dropped said."""
+"""The params.yaml of an old project: today's, with the old changes; what is dropped is told."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def test_the_task_and_a_source_of_another_kind_stay() -> None:
 
 
 DROPPED = [
-    ("max_staleness: 0.003", "max_staleness: 0.1", "retrain.max_staleness (0.1) is dropped: retrain.min_loss says"),
+    ("max_staleness: 0.003", "max_staleness: 0.1",
+     "retrain.max_staleness (0.1) is dropped: retrain.min_loss says"),
     ("rounds: 100", "rounds: 100\n  own: 1", "train.own (1) is dropped: no key is called so"),
     ("drift:", "mine:\n  x: 1\ndrift:", "mine.x (1) is dropped"),
     ("learner: xgboost", "learner: forest", "train.learner is churn.model.forest now"),

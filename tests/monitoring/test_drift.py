@@ -164,6 +164,7 @@ def test_auc_against_scikit_learn_and_its_error_against_many_draws() -> None:
     assert variances.mean() == pytest.approx(aucs.var(), rel=0.25)
 
 
+@pytest.mark.slow
 def test_its_error_where_rows_of_a_block_are_alike() -> None:
     some, found, free = np.random.default_rng(0), [], []
     y, block = np.repeat([1, 0], [300, 500]), np.repeat(np.arange(40), 20)

@@ -142,6 +142,7 @@ def test_what_was_seen_survives_json_and_is_what_the_policy_needs(known: Any, wo
     assert window.unfit == ("first is odd",)
 
 
+@pytest.mark.slow
 def test_an_estimate_that_was_wrong_before_is_trusted_less(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout"))
     plain = look_at(known, world, "binary", rows).as_plain()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from monitoring.retraining import (
     BAD,
@@ -35,7 +35,6 @@ DEFAULT = Retrain()
 
 
 # --- all rules
-# --------------------------------------------------------------------------------------------------
 
 NAMES = [
     "new batch",
@@ -56,11 +55,9 @@ NAMES = [
 
 
 # --- edges
-# --------------------------------------------------------------------------------------------------
 
 
 # --- properties
-# --------------------------------------------------------------------------------------------------
 
 values = st.one_of(st.none(), st.floats(0.5, 0.75).map(around))
 windows_of = st.lists(
@@ -87,7 +84,6 @@ ACTIONS = ("nothing", "watch", "retrain")
 
 
 # --- a history that has grown
-# ---------------------------------------------------------------------------------------------
 
 
 def test_where_all_is_well_nothing_is_done_and_every_rule_is_shown():
@@ -114,8 +110,8 @@ def test_times_with_and_without_zone_are_an_error_and_all_with_zone_are_not():
     assert decided(zoned, champion(learnt_until=start, retrainings=(start,))).action == "retrain"
 
 
+@pytest.mark.slow
 @given(windows_of, st.floats(0, 0.3))
-@settings(deadline=None, max_examples=200)
 def test_more_loss_never_makes_it_less_urgent(seen, more):
     def worse(estimate: Estimate | None) -> Estimate | None:
         return estimate and Estimate(
@@ -132,8 +128,8 @@ def test_more_loss_never_makes_it_less_urgent(seen, more):
     assert ACTIONS.index(after.action) >= (2 if before.action == "retrain" else 0)
 
 
+@pytest.mark.slow
 @given(windows_of, st.randoms())
-@settings(deadline=None, max_examples=100)
 def test_the_order_of_the_input_plays_no_part(seen, chance):
     shuffled = [*seen, *seen]
     chance.shuffle(shuffled)

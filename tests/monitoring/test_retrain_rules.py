@@ -183,7 +183,7 @@ def test_an_unfit_batch_proves_nothing():
         ([window(1), window(2, staleness=Estimate(0.009, 0.007, 0.011))], "nothing", None),
         # Large, and not sure
         ([window(1), window(2, staleness=Estimate(0.015, -0.001, 0.03))], "nothing", None),
-        # a scout has seen little of a world that has just changed: a loss asks all the same
+        # a fresh model has seen little of a world that has just changed: a loss asks all the same
         ([window(1, **LOST), window(2, **LOST, staleness=FRESH)], "retrain", "no loss"),
         (
             [window(at, label_drifted=True, staleness=FRESH) for at in (1, 2)],

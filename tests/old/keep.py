@@ -49,7 +49,8 @@ from evergreen import Dataset
 
 dataset = Dataset(
     columns={
-        "id": pl.Int64(), "day": pl.Date(), "price": pl.Float64(), "place": pl.String(), "back": pl.Boolean()
+        "id": pl.Int64(), "day": pl.Date(), "price": pl.Float64(), "place": pl.String(),
+        "back": pl.Boolean(),
     },
     key=("id",),
     time="day",
@@ -105,7 +106,7 @@ def run(project: Project, *words: str) -> str:
 
 
 def make(root: Path) -> Project:
-    """Make the project in `root`: three months trained, a fourth watched, some rows of it scored."""
+    """Make the project in `root`: three months trained, a fourth watched, some rows scored."""
     root.mkdir()
     project = lay_out(root)
     for name, text in {"__init__": "", "dataset": DATASET, "expectations": EXPECTATIONS}.items():

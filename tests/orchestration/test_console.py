@@ -101,7 +101,7 @@ for name in ("prefect.flow_runs", "prefect.task_runs"):
         except Exception:
             logger.exception("Encountered an exception during execution:")
     console.install()
-    print([type(one) for one in logger.logger.filters].count(console.Plain))
+    print([type(kept) for kept in logger.logger.filters].count(console.Plain))
 """
 
 

@@ -158,7 +158,6 @@ def test_prefect_is_never_without_a_login(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 # --- the servers
-# --------------------------------------------------------------------------------------------------
 
 
 def raw(port: int, *lines: str, body: str = "") -> int:

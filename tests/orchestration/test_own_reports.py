@@ -42,7 +42,10 @@ def test_each_is_written_and_one_that_fails_is_said(
     assert found == [project.reports / "page.html"]
     assert [path.name for path in project.reports.iterdir()] == ["page.html"]
     assert found[0].read_text() == "a page"
-    told = "the report broken of extensions.py failed (ValueError: no such feature): the run goes on without it"
+    told = (
+        "the report broken of extensions.py failed (ValueError: no such feature): the run goes on "
+        "without it"
+    )
     assert said == [told]
     assert "no such feature" in (project.stores / LOG).read_text()
     assert [path.name for path in project.stores.iterdir()] == [LOG]

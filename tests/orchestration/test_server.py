@@ -156,7 +156,7 @@ def at(url: str) -> params.Params:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Project]:
+def running_project(tmp_path: Path) -> Iterator[Project]:
     """A project whose `evergreen up` is running, as far as its lock says."""
     project = Project(tmp_path)
     project.stores.mkdir()
@@ -165,12 +165,12 @@ def house(tmp_path: Path) -> Iterator[Project]:
 
 
 def test_the_address_in_the_environment_comes_first(
-    house: Project, monkeypatch: pytest.MonkeyPatch
+    running_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with web(*HEALTHY) as told, web(*HEALTHY) as own:
-        assert find_running(house, at(own)) == own
+        assert find_running(running_project, at(own)) == own
         monkeypatch.setenv("PREFECT_API_URL", told)
-        assert find_running(house, at(own)) == told
+        assert find_running(running_project, at(own)) == told
 
 
 def test_the_server_of_another_project_on_the_same_port_is_left_alone(tmp_path: Path) -> None:
@@ -180,11 +180,11 @@ def test_the_server_of_another_project_on_the_same_port_is_left_alone(tmp_path: 
 
 @pytest.mark.parametrize("told", [NOBODY, "nonsense", "http://127.0.0.1:port/api"])
 def test_an_address_at_which_nothing_answers_is_an_error(
-    told: str, house: Project, monkeypatch: pytest.MonkeyPatch
+    told: str, running_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", told)
     with web(*HEALTHY) as own, pytest.raises(InputError) as caught:
-        find_running(house, at(own))
+        find_running(running_project, at(own))
     assert f"PREFECT_API_URL={told}: start it, or unset the variable" in str(caught.value)
 
 
@@ -206,26 +206,26 @@ def test_a_named_server_is_asked_with_the_login_of_its_user_and_never_told_ours(
 
 
 def test_the_server_of_up_is_asked_with_the_login_of_the_project(
-    house: Project, monkeypatch: pytest.MonkeyPatch
+    running_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "of:another server")
-    with web(*HEALTHY, login=login_of(house)) as own:
-        assert connect(house, at(own), lambda: None) == own
+    with web(*HEALTHY, login=login_of(running_project)) as own:
+        assert connect(running_project, at(own), lambda: None) == own
         monkeypatch.delenv("PREFECT_API_URL")
-        (house.stores / "login").unlink()
+        (running_project.stores / "login").unlink()
         with pytest.raises(InputError, match="refuses the login in"):
-            connect(house, at(own), lambda: None)
+            connect(running_project, at(own), lambda: None)
 
 
 @pytest.mark.parametrize("told", [None, ""])
 def test_without_a_server_there_is_none(
-    told: str | None, house: Project, monkeypatch: pytest.MonkeyPatch
+    told: str | None, running_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if told is not None:
         monkeypatch.setenv("PREFECT_API_URL", told)
-    assert find_running(house, at(unused())) is None
+    assert find_running(running_project, at(unused())) is None
     with web(503, b"true") as sick:
-        assert find_running(house, at(sick)) is None
+        assert find_running(running_project, at(sick)) is None
 
 
 def test_the_environment_is_the_projects_and_what_was_set_stays(

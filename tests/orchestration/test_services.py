@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, environment
 from filelock import FileLock
-from houses import at_work, eventually
+from services import at_work, eventually
 
 from evergreen import params
 from evergreen.errors import InputError
@@ -39,7 +39,6 @@ def free_ports(count: int) -> list[int]:
 
 
 # --- ports
-# --------------------------------------------------------------------------------------------------
 
 
 def ports(prefect: int, mlflow: int) -> params.Params:
@@ -93,7 +92,6 @@ def test_a_second_up_is_told_of_the_first(tmp_path: Path, listens: bool) -> None
 
 
 # --- one server
-# --------------------------------------------------------------------------------------------------
 
 # A server with a child that does not care for Ctrl-C and, when told, one in a session of its own.
 SLEEPER = """
@@ -141,6 +139,7 @@ def serving(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes]
     process.stdin.close()
 
 
+@pytest.mark.slow
 def test_a_server_ends_with_its_block(sleeper: Project) -> None:
     with serving(sleeper, "sleeper", "--port", "1") as process:
         assert eventually(lambda: is_up(sleeper), 20)

@@ -187,7 +187,6 @@ def test_the_same_payload_is_the_same_resource(tmp_path: Any) -> None:
 
 
 # --- edited code
-# --------------------------------------------------------------------------------------------------
 
 
 class Restarted(Exception):  # noqa: N818

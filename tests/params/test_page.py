@@ -30,5 +30,6 @@ def test_every_key_is_listed_with_its_meaning(name: str) -> None:
 
 def test_defaults_are_shown_as_yaml_writes_them() -> None:
     for shown in ('| `separator` | `","` |', "| `until` | `null` |", "| `hold` | `0.5` |",
-                  "| `trusted` | `[]` |", "| `rollback` | `auto` |", "| `max_age_days` | `180` |"):  # fmt: skip
+                  "| `trusted` | `[]` |", "| `rollback` | `auto` |",
+                  "| `max_age_days` | `180` |"):  # fmt: skip
         assert shown in render()

@@ -39,8 +39,8 @@ def test_file_of_the_project_is_valid() -> None:
 
 
 def test_what_the_file_of_the_project_writes_is_the_default() -> None:
-    """So that nobody has to know both; what a new project is asked differs, and what names the example."""
-    given, defaults = (one.model_dump() for one in (load(ROOT / "params.yaml"), Params()))
+    """So that nobody has to know both; what a new project is asked, and the example's, differ."""
+    given, defaults = (params.model_dump() for params in (load(ROOT / "params.yaml"), Params()))
     for about_it in ("task", "source", "tracking"):
         given.pop(about_it), defaults.pop(about_it)
     assert given == defaults
@@ -103,7 +103,6 @@ def test_values_of_the_file_replace_defaults(tmp_path: Path) -> None:
 
 
 # --- unknown keys
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,6 @@ def test_unknown_key_is_named_with_the_nearest_one(
 
 
 # --- wrong values
-# --------------------------------------------------------------------------------------------------
 
 
 def test_all_wrong_values_are_told_at_once(tmp_path: Path) -> None:
@@ -139,7 +137,6 @@ def test_all_wrong_values_are_told_at_once(tmp_path: Path) -> None:
 
 
 # --- files that are no parameters
-# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -183,7 +180,6 @@ def test_value_written_twice_is_not_dropped_in_silence(tmp_path: Path, text: str
 
 
 # --- override
-# --------------------------------------------------------------------------------------------------
 
 
 def test_override_replaces_what_is_given() -> None:
@@ -240,6 +236,7 @@ VALID = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(VALID)
 @settings(max_examples=25)
 def test_nothing_overridden_is_the_same_and_yaml_keeps_it(content: dict[str, Any]) -> None:

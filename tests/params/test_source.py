@@ -51,7 +51,9 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("text", "section", "key", "value"), RIGHT, ids=[one[0] for one in RIGHT])
+@pytest.mark.parametrize(
+    ("text", "section", "key", "value"), RIGHT, ids=[case[0] for case in RIGHT]
+)
 def test_right_value_at_the_edge_is_taken(text: str, section: str, key: str, value: object) -> None:
     assert getattr(getattr(read(text), section), key) == value
 

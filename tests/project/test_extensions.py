@@ -1,4 +1,4 @@
-"""What the project adds to the library keeps its contract: `evergreen docs extensions` says which."""
+"""The project's extensions keep their contracts: see `evergreen docs extensions`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def test_a_small_run_ends_with_a_decision(tmp_path: Path) -> None:
         pytest.skip(str(error))
     made = {project.root / name for name in MADE}
     shutil.copytree(
-        project.root, copy, ignore=lambda at, names: [one for one in names if Path(at, one) in made]
+        project.root,
+        copy,
+        ignore=lambda at, names: [name for name in names if Path(at, name) in made],
     )
     if (project.root / "inbox").is_dir():
         (copy / "inbox").symlink_to(project.root / "inbox")

@@ -24,7 +24,7 @@ def gap(low: float, value: float | None = None) -> Gap:
 
 
 def lead(metric: str, share: float = 0.02, **other: float) -> Difference:
-    """A lead over a champion at 0.5: `share` counts as the gate's bounds do, so for errors by half."""
+    """A lead over a champion at 0.5; `share` counts as the gate's bounds do, by half for errors."""
     value = share / 2 if LIBRARY[metric].lower_is_better else share
     challenger = 0.5 - value if LIBRARY[metric].lower_is_better else 0.5 + value
     known = {"low": value - 0.004, "high": value + 0.004, "probability": 0.9, "chance_better": 0.99}

@@ -34,7 +34,6 @@ def met(decision: Decision) -> set[str]:
 
 
 # --- who gets in
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", ["median", "mean"])
@@ -52,7 +51,6 @@ def test_a_decent_first_model_is_promoted(task, world, settle):
 
 
 # --- who does not
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -224,7 +222,6 @@ def test_the_one_lucky_seed_of_a_bad_sweep_is_refused(task, world, settle):
 
 
 # --- a package that is not what was judged
-# ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -303,4 +300,3 @@ def test_one_leaf_that_was_altered_is_enough(world, settle):
 
 
 # --- luck, over many trials
-# -------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, s
     )
     assert decision.action == REFUSE
     assert (
-        "1,400 of 1,500 rows that it has learnt from are not among those that it was judged by"
+        "1,400 of 1,500 rows that the model was trained on were never used to judge it"
         in decision.reasons[0]
     )
     assert judged.evidence.comparison.whole == {}

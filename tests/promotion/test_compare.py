@@ -51,7 +51,6 @@ def run(
 
 
 # --- rows that a model knows
-# ------------------------------------------------------------------------------------------
 
 KEYS = np.arange(2000, dtype=np.uint64)
 
@@ -98,7 +97,6 @@ def test_neighbours_among_large_hashes_are_told_apart():
 
 
 # --- values
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -207,7 +205,6 @@ def test_an_ensemble_is_judged_as_the_ensemble_it_is(task):
 
 
 # --- rows that say nothing
-# --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -273,7 +270,6 @@ def test_a_prediction_that_is_not_a_number_makes_no_lead(task, metric, label):
 
 
 # --- slices
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -321,7 +317,6 @@ def test_a_slice_that_says_nothing_leaves_the_others_as_they_are():
 
 
 # --- does the interval hold the truth?
-# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("days", "judged"), [(4, False), (5, True)])

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 
 
 # --- what is gathered
-# -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
     champion, challenger, rows = world.champion(task), world.better(task), world.holdout(task)
@@ -69,6 +69,7 @@ def test_without_a_champion_the_challenger_is_judged_alone(task, world, settle):
     assert list(judged.predictions) == ["challenger"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_mean_of_seeds_is_compared_as_the_mean(task, world, settle):
     mean, rows = world.better(task, "mean"), world.holdout(task)
@@ -145,7 +146,6 @@ def test_notes_and_the_number_of_seeds_are_handed_on(world, settle):
 
 
 # --- slices and groups
-# ------------------------------------------------------------------------------------------------
 
 
 def slices_of(column: list[str | None], world: Any, settle: Any) -> dict[str, Any]:
@@ -232,7 +232,6 @@ def test_without_slices_and_groups_nothing_is_looked_at(world, settle):
 
 
 # --- age
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +281,6 @@ def test_an_old_champion_yields_to_its_equal(world, settle):
 
 
 # --- what only a person can answer
-# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

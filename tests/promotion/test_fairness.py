@@ -53,7 +53,14 @@ def draw(task: str, rows: int, groups: int, seed: int) -> tuple[Array, Array, Ar
     return y, p.astype(np.float32), group
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "task",
+    [
+        "binary",
+        *(pytest.param(task, marks=pytest.mark.long) for task in ("multiclass", "regression")),
+    ],
+)
 def test_the_difference_is_what_counting_gives(task):
     @settings(deadline=None, max_examples=8)
     @given(groups=st.integers(2, 4), threshold=st.floats(0.1, 0.9), seed=st.integers(0, 999))
@@ -188,7 +195,13 @@ def two_groups(task: str, rows: int, seed: int, worse: float = 0.0) -> tuple[Arr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "binary",
+        *(pytest.param(task, marks=pytest.mark.long) for task in ("multiclass", "regression")),
+    ],
+)
 def test_noise_is_no_difference_between_groups(task):
     """Two small groups treated alike: a difference is sure in at most one trial of twenty."""
     sure = [gap_of(*two_groups(task, 60, seed), task).low > 0 for seed in range(200)]
@@ -196,7 +209,13 @@ def test_noise_is_no_difference_between_groups(task):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "binary",
+        *(pytest.param(task, marks=pytest.mark.long) for task in ("multiclass", "regression")),
+    ],
+)
 def test_a_real_difference_between_groups_is_sure_where_there_are_rows(task):
     found = gap_of(*two_groups(task, 4000, 1, worse=0.4), task)
     assert 0.25 < found.low < {"regression": 0.32}.get(task, 0.4)  # below the true difference

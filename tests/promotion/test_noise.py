@@ -170,6 +170,7 @@ def test_the_luck_of_an_ensembles_seeds_is_in_its_interval():
     assert width(known) == pytest.approx(2 * 3.18 * deviation / 2, rel=0.3)
 
 
+@pytest.mark.slow
 def test_the_luck_of_seeds_is_students_t_of_their_mean():
     """Four seeds that scatter so widely that the noise of 500 rows is a twentieth of theirs.
 
@@ -212,6 +213,7 @@ def test_the_probability_is_that_one_seed_beats_another(old, new, expected):
     assert found.probability == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_probability_knows_the_rows_as_well():
     """100 rows, of which each model has 20 right that the other has wrong, and ten more: z = 10 /
     sqrt(50) = 1.41.

@@ -57,11 +57,15 @@ def raising(asked: Any, gate: Gate) -> Iterator[Rule]:
 
 
 BROKEN = {
-    "raises": (raising, "the rule raising of extensions.py could not be asked (ValueError: cannot reach"),
-    "no rules": (lambda asked, gate: None, "(TypeError: 'NoneType' object is not iterable): mend it"),
+    "raises": (raising,
+               "the rule raising of extensions.py failed (ValueError: cannot reach"),
+    "no rules": (lambda asked, gate: None,
+                 "(TypeError: 'NoneType' object is not iterable): correct it"),
     "no rule": (lambda asked, gate: ["yes"], "it gave 'yes', which is no Rule"),
-    "a name of the gate": (lambda asked, gate: [Rule("better", met=True, says="yes")], "is the name of a rule of the library"),
-    "changes what it is given": (lambda asked, gate: setattr(asked, "reload", 0.0), "FrozenInstanceError"),
+    "a name of the gate": (lambda asked, gate: [Rule("better", met=True, says="yes")],
+                           "is the name of a rule of the library"),
+    "changes what it is given": (lambda asked, gate: setattr(asked, "reload", 0.0),
+                                 "FrozenInstanceError"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A newest batch that is poisoned: the model that goes live has learnt from it, the judged one has not."""
+"""A newest batch that is poisoned: the live model has learnt from it, the judged one has not."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def wherever(share: float) -> pl.Expr:
 
 def spoilt(kind: str, share: float, rows: pl.DataFrame, world: Any) -> pl.DataFrame:
     """The newest batch, a `share` of its rows made wrong."""
-    if kind == "labels turned round":
+    if kind == "labels inverted":
         return turned(rows, wherever(share))
-    if kind == "labels of a corner turned round":
+    if kind == "labels of a corner inverted":
         return turned(rows, pl.col("first") > pl.col("first").quantile(1 - share))
     if kind == "shifted":
         moved = [
@@ -107,7 +107,7 @@ def tables_of(rows: pl.DataFrame, world: Any) -> Tables:
 
 @pytest.mark.parametrize("share", [0.01, 0.03, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize(
-    "kind", ["labels turned round", "labels of a corner turned round", "shifted", "repeated"]
+    "kind", ["labels inverted", "labels of a corner inverted", "shifted", "repeated"]
 )
 def test_a_poisoned_newest_batch_does_no_harm_that_matters(kind, share, world, settle):
     """It is refused, or what goes live is worse by less than a hundredth."""
@@ -119,12 +119,12 @@ def test_a_poisoned_newest_batch_does_no_harm_that_matters(kind, share, world, s
         assert decision.action == PROMOTE, decision.reasons
 
 
-def test_a_newest_batch_with_all_labels_turned_round_is_refused_for_what_it_teaches(world, settle):
+def test_a_newest_batch_with_all_labels_inverted_is_refused_for_what_it_teaches(world, settle):
     """Whatever the champion is asked about it, the challenger answers the same: only the refit
     would know.
     """
     rows = world.draw_rows("binary", 1500, 8, "holdout")
-    decision, gain = go_live(spoilt("labels turned round", 1.0, rows, world), world, settle)
+    decision, gain = go_live(spoilt("labels inverted", 1.0, rows, world), world, settle)
     assert gain < -0.05
     assert "refit, newest batch" in broken(decision)
     # On rows that it knows it is as good as before

@@ -79,6 +79,7 @@ FAULTS: dict[str, tuple[pl.Expr, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_suspected(fault: str) -> None:
     change, why = FAULTS[fault]
@@ -122,6 +123,7 @@ def test_columns_that_do_not_vary(earlier: list[Any], new: Any, suspected: bool)
     assert bool(found) is suspected, found
 
 
+@pytest.mark.slow
 def test_a_thinned_month_is_not_suspected_either() -> None:
     """Few rows have wide intervals."""
     small = [real(features(name).gather_every(90)) for name in flights.batches()]

@@ -37,7 +37,6 @@ def test_the_same_seed_gives_the_same_report() -> None:
 
 
 # --- bounds
-# --------------------------------------------------------------------------------------------------
 
 
 def biased() -> BiasReport:
@@ -112,9 +111,9 @@ def test_every_finding_says_what_it_means() -> None:
 
 
 # --- a project
-# --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_real_flights(site: Any) -> None:
     """Cancelled flights of winter are short and in bad weather; windows are the split's."""
     names = [f"2013-{number:02}" for number in range(1, 6)]

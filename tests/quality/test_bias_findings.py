@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from training_rows import ROWS, column, evidence, lacking, only, profiled, rows
 
@@ -255,6 +255,7 @@ def test_duplicates(
     assert only(report, "duplicates", "exact").bound == "max_duplicates"
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 5)),
@@ -262,7 +263,6 @@ def test_duplicates(
         max_size=30,
     )
 )
-@settings(max_examples=40, deadline=None)
 def test_duplicates_are_those_of_the_definition(drawn: list[tuple[int, str, int]]) -> None:
     frame = rows(len(drawn)).with_columns(
         pl.Series("warm", [float(row[0]) for row in drawn], dtype=pl.Float32),

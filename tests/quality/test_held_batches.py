@@ -168,6 +168,7 @@ def test_the_first_batches_have_nothing_to_be_unlike(done: Manifest) -> None:
     assert find_held(done, fill(done, [batch(0), batch(1), batch(2, scale=1.609)]), Drift()) == {}
 
 
+@pytest.mark.slow
 def test_a_new_batch_costs_itself(done: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     names = fill(done, [*map(batch, range(BEFORE + 6))])
     find_held(done, names[:-1], Drift())
@@ -194,7 +195,7 @@ def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
 
 
 def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest) -> None:
-    """Else labels turned round would come in beside a new sensor."""
+    """Else inverted labels would come in beside a new sensor."""
     new = {"scale": 1.609}
     names = fill(
         done,
@@ -239,6 +240,7 @@ def test_the_same_rows_once_more_vouch_for_nobody(done: Manifest) -> None:
     assert list(find_held(done, names, Drift())) == ["04", "05"]
 
 
+@pytest.mark.slow
 def test_a_new_unit_of_a_column_with_seasons_is_a_change(done: Manifest) -> None:
     """Neighbours in time are as far apart as seasons are, in any unit."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.quality.label_noise import SHOWN, Predicted, find_label_noise, find_suspect_labels
@@ -95,7 +95,6 @@ def test_suspects_are_those_of_cleanlab(classes: int) -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 2), *[st.integers(1, 20)] * 3), min_size=1, max_size=25),
 )
-@settings(max_examples=60, deadline=None)
 def test_suspects_are_those_of_the_definition(rows: list[tuple[int, ...]]) -> None:
     """The confident joint of Northcutt et al., row by row; thresholds may round either way."""
     y = np.array([row[0] for row in rows])
@@ -121,7 +120,6 @@ def test_a_class_without_rows_is_never_believed() -> None:
 
 
 # --- numbers
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("planted", [0, 5])
@@ -146,7 +144,6 @@ def test_outliers_where_most_residuals_are_equal(residuals: list[float], suspect
 
 
 # --- what is told
-# --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_told_of_classes() -> None:

@@ -111,6 +111,7 @@ def test_what_is_honest_is_not(case: str) -> None:
     assert look(HONEST[case]) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_honest_batches_are_not_named(task: str) -> None:
     whole = [sketch(batch(at, task, 300 + 50 * at), None) for at in range(24)]

@@ -25,7 +25,6 @@ from late_flights import flights
 from late_flights.dataset import dataset
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 TELLS: dict[str, Column] = {
     "the label": lambda y, _, __: y,
@@ -50,6 +49,7 @@ OF_CLASSES: dict[str, Column] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("how", TELLS)
 def test_a_feature_that_gives_the_label_away_is_named(task, how):
@@ -67,6 +67,7 @@ def test_a_feature_that_marks_a_class_is_named(task, how):
     assert found(draw_tables(task, OF_CLASSES[how])) == [("feature", "suspect")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("how", HARMLESS)
 def test_a_feature_that_is_merely_useful_passes(task, how):
@@ -119,6 +120,7 @@ def test_too_few_rows_or_labels_are_told_not_judged(task):
         assert ["could be checked" in note for note in check_leaks(changed, Leaks())] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
     standing_out = draw_tables(
@@ -170,7 +172,6 @@ def test_the_code_of_a_thing_that_keeps_its_label_is_named():
 
 
 # --- all of it
-# --------------------------------------------------------------------------------------------------
 
 
 def test_every_leak_is_named_at_once():
@@ -246,7 +247,7 @@ def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_p
     tables = prepared(tmp_path / "unnamed", replace(dataset, known_later=(), **changes), task)
     # Strong, but no more than an honest feature may be: a person is asked
     notes = check_leaks(tables, Leaks())
-    assert "LOOK AT THIS FIRST: feature 'waited' alone tells the label" in notes[0]
+    assert "LOOK AT THIS FIRST: feature 'waited' alone predicts the label" in notes[0]
     # The others stay, and none of them comes near
     honest = replace(tables, features=tables.features[:-1])
     assert check_leaks(honest, Leaks(max_single_score=0.75)) == ()

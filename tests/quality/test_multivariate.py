@@ -62,7 +62,7 @@ def test_features_that_tell_the_label_only_together_are_named(what):
     task, label = FORMULAS[what]
     (leak,) = find_leaks(with_parts(task, label), Leaks())
     assert leak.columns == ("first", "second")
-    for part in ("'first' and 'second'", "together tell", "known_later", "leaks.trusted"):
+    for part in ("'first' and 'second'", "together predict", "known_later", "leaks.trusted"):
         assert part in leak.says
     assert find_leaks(with_parts(task, label), Leaks(trusted=("first", "second"))) == ()
     # The other is known by it

@@ -83,6 +83,7 @@ def test_the_score_is_that_of_scikit_learns_encoder(task, seed):
     assert found.highest == max(found.validation, found.training)
 
 
+@pytest.mark.slow
 @given(st.tuples(st.floats(width=32), st.floats(width=32)), st.integers(0, 5))
 @settings(max_examples=30, deadline=None)
 def test_whatever_values_stand_for_two_classes_they_are_seen_through(values, seed):
@@ -107,6 +108,7 @@ def test_a_rare_value_that_marks_a_rare_label_is_a_bin_of_its_own(mark, others):
     assert found > 0.98 if np.isfinite(mark) and others(2).any() else found == 1
 
 
+@pytest.mark.slow
 @given(st.integers(-20, 20), st.sampled_from(TASKS))
 @settings(max_examples=15, deadline=None)
 def test_another_unit_changes_no_score(power, task):

@@ -1,4 +1,4 @@
-"""A farm: made-up batches, definitions of them in many ways, and projects whose batches are validated."""
+"""A farm: made-up batches, many datasets of them, and projects whose batches are validated."""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ from evergreen.project import Project
 
 FARM = Dataset(
     columns={
-        "id": pl.Int64(), "at": pl.Datetime("us"), "year": pl.Int32(), "weight": pl.Float64(), "breed": pl.String(),
-        "old": pl.Boolean(), "fate": pl.Float64(), "sold": pl.Boolean(),
+        "id": pl.Int64(), "at": pl.Datetime("us"), "year": pl.Int32(), "weight": pl.Float64(),
+        "breed": pl.String(), "old": pl.Boolean(), "fate": pl.Float64(), "sold": pl.Boolean(),
     },
     key=("id",), time="at", label=pl.col("fate") > 0.5, known_later=("fate", "sold"),
-    left_out={"sold before": pl.col("sold"), "no breed, no use": pl.col("breed").is_null() & (pl.col("weight") < -1)},
+    left_out={"sold before": pl.col("sold"),
+              "no breed, no use": pl.col("breed").is_null() & (pl.col("weight") < -1)},
     features={"weight": pl.col("weight"), "breed": pl.col("breed"), "old": pl.col("old"),
               "hour": pl.col("at").dt.hour(), "ratio": pl.col("weight") / pl.col("year")},
     slices={"breed": pl.col("breed")}, groups={"old": pl.col("old")},
 )  # fmt: skip
 LABELS = {
     "binary": FARM.label,
-    "multiclass": pl.when(pl.col("fate") > 1).then(pl.lit("high")).when(pl.col("fate") > -0.5).then(pl.lit("middle"))
+    "multiclass": pl.when(pl.col("fate") > 1).then(pl.lit("high"))
+    .when(pl.col("fate") > -0.5).then(pl.lit("middle"))
     .when(pl.col("fate") <= -0.5).then(pl.lit("low")),
     "regression": pl.col("fate"),
 }  # fmt: skip
 
 
 def herd(at: int, rows: int = 240) -> pl.DataFrame:
-    """A month of made-up rows, with missing values, rare and new levels, and labels that are not known."""
+    """A month of made-up rows: missing values, rare and new levels, unknown labels."""
     draw = np.random.default_rng(at)
     weight, number = draw.normal(size=rows), np.arange(rows)
     breed = draw.choice(
@@ -49,13 +51,15 @@ def herd(at: int, rows: int = 240) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "id": number + 1000 * at,
-            "at": [start + timedelta(hours=2.7 * one) for one in number.tolist()],
+            "at": [start + timedelta(hours=2.7 * row) for row in number.tolist()],
             "year": 2000 + 10 * at + number // 30,
-            "weight": [None if one % 11 == 0 else float("inf") if one % 97 == 0 else value
-                       for one, value in zip(number.tolist(), weight.tolist(), strict=True)],
-            "breed": [None if one % 13 == 0 else value for one, value in zip(number.tolist(), breed.tolist(), strict=True)],
+            "weight": [None if row % 11 == 0 else float("inf") if row % 97 == 0 else value
+                       for row, value in zip(number.tolist(), weight.tolist(), strict=True)],
+            "breed": [None if row % 13 == 0 else value
+                      for row, value in zip(number.tolist(), breed.tolist(), strict=True)],
             "old": draw.random(rows) < 0.4,
-            "fate": [None if one % 17 == 0 else value for one, value in zip(number.tolist(), fate.tolist(), strict=True)],
+            "fate": [None if row % 17 == 0 else value
+                     for row, value in zip(number.tolist(), fate.tolist(), strict=True)],
             "sold": number % 19 == 0,
         },
         schema=FARM.columns,
@@ -106,7 +110,8 @@ def a_farm(variant: str, batches: int = 4) -> Iterator[tuple[Project, Dataset, P
     dataset = replace(FARM, label=LABELS[task], **changes)
     if dataset.time != "at":
         dataset = replace(
-            dataset, features={name: one for name, one in FARM.features.items() if name != "hour"}
+            dataset,
+            features={name: feature for name, feature in FARM.features.items() if name != "hour"},
         )
     with a_project() as (project, _):
         accept(project, dataset, {f"2013-{at:02}": herd(at) for at in range(1, batches + 1)})

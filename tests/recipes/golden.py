@@ -1,4 +1,4 @@
-"""Compare what each step gives with what it gave when its recipe was numbered, or store the new outputs.
+"""Compare each step's output with that of when its recipe was numbered, or store the new outputs.
 
     python tests/recipes/golden.py [STEP ...]
 
@@ -29,8 +29,8 @@ from evergreen.ingest import folder
 STORED = Path(__file__).with_name("golden")
 COMMAND = "python tests/recipes/golden.py"
 STEPS: dict[str, dict[str, Callable[[], Any]]] = {
-    "INGEST": ingest.CASES, "VALIDATE": validate.CASES, "PREPARE": prepare.CASES, "HOLD": hold.CASES,
-    "TRAIN": train.CASES, "JUDGE": judge.CASES, "WATCH": watch.CASES,
+    "INGEST": ingest.CASES, "VALIDATE": validate.CASES, "PREPARE": prepare.CASES,
+    "HOLD": hold.CASES, "TRAIN": train.CASES, "JUDGE": judge.CASES, "WATCH": watch.CASES,
 }  # fmt: skip
 
 
@@ -46,8 +46,8 @@ def fault(step: str, stored: dict[str, Any] | None, found: dict[str, Any]) -> st
     number, known = getattr(recipes, step), stored or {"recipe": None, "outputs": {}}
     if known["recipe"] != number:
         return (
-            f"{step} is {number}, and what is stored is of {known['recipe']}: run `{COMMAND} {step}` "
-            "to store the new outputs"
+            f"{step} is {number}, and what is stored is of {known['recipe']}: run "
+            f"`{COMMAND} {step}` to store the new outputs"
         )
     before = known["outputs"]
     told = {

@@ -29,9 +29,10 @@ def world(at: int, rows: int = 1500, **odd: Any) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "distance": distance,
-            "height": [None if odd.get("missing", False) and one % 2 else value
-                       for one, value in enumerate(draw.normal(size=rows).tolist())],
-            "place": np.where(odd.get("fixed", False), "ash", draw.choice(["ash", "bay", odd.get("new", "cove")], rows)),
+            "height": [None if odd.get("missing", False) and row % 2 else value
+                       for row, value in enumerate(draw.normal(size=rows).tolist())],
+            "place": np.where(odd.get("fixed", False), "ash",
+                              draw.choice(["ash", "bay", odd.get("new", "cove")], rows)),
             "label": np.where(label ^ odd.get("flipped", False), "yes", "no"),
         }
     )  # fmt: skip
@@ -44,8 +45,9 @@ MILES, FIXED, FLIPPED = {"scale": 1.609}, {"fixed": True}, {"flipped": True}
 def histories() -> dict[str, tuple[list[pl.DataFrame], dict[str, Any], int]]:
     """Batches one after the other, parameters, and days of each batch."""
     usual = [world(at) for at in range(4)]
-    odd = {"another unit": MILES, "a column stuck": FIXED, "labels turned": FLIPPED, "values missing": {"missing": True},
-           "a new level": {"new": "dell"}, "a code for missing": {"every": 20, "value": -999.0}}  # fmt: skip
+    odd = {"another unit": MILES, "a column stuck": FIXED, "labels turned": FLIPPED,
+           "values missing": {"missing": True}, "a new level": {"new": "dell"},
+           "a code for missing": {"every": 20, "value": -999.0}}  # fmt: skip
     found: dict[str, tuple[list[pl.DataFrame], dict[str, Any], int]] = {
         name: ([*usual, world(4, **how), world(5)], {}, 30) for name, how in odd.items()
     }
@@ -89,8 +91,8 @@ def held(name: str) -> Any:
         found = held_batches.find_held(done, list(done.in_order()), Drift(**params))
         kept = json.loads((done.folder / held_batches.HELD).read_text())
         known = {
-            key: {part: one.get(part) for part in ("why", "alike", "held")}
-            for key, one in kept.items()
+            key: {part: entry.get(part) for part in ("why", "alike", "held")}
+            for key, entry in kept.items()
         }
         return plain([found, known])
 

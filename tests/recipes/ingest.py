@@ -28,10 +28,11 @@ from evergreen.project import Project
 
 SHOP = Dataset(
     columns={
-        "id": pl.Int64(), "at": pl.Datetime("us"), "day": pl.Date(), "amount": pl.Float64(), "kind": pl.String(),
-        "ok": pl.Boolean(), "clock": pl.Time(), "size": pl.Int8(),
+        "id": pl.Int64(), "at": pl.Datetime("us"), "day": pl.Date(), "amount": pl.Float64(),
+        "kind": pl.String(), "ok": pl.Boolean(), "clock": pl.Time(), "size": pl.Int8(),
     },
-    key=("id",), time="at", label=pl.col("ok"), known_later=("ok",), features={"amount": pl.col("amount")},
+    key=("id",), time="at", label=pl.col("ok"), known_later=("ok",),
+    features={"amount": pl.col("amount")},
 )  # fmt: skip
 LINES = """id;at;day;amount;kind;ok;clock;size
 1;05.01.2013 12:30;2013-01-05;1.234,50;plain;yes;12:30:00;5
@@ -62,7 +63,10 @@ def deliver(inbox: Path) -> None:
     pl.DataFrame(
         {"id": [11], "at": [date(2013, 4, 1)], "day": [datetime.fromisoformat("2013-04-01 10:00")]}
     ).write_parquet(inbox / "2013-9.parquet")
-    clean = "id;amount;ok;clock;size;day\n1;1.000,25;yes;12:30;5,0;05.01.2013\n2,0;NA;F;;n/a;-\n3;-2e2;0;23:59:59;-128;2013-01-06\n"
+    clean = (
+        "id;amount;ok;clock;size;day\n1;1.000,25;yes;12:30;5,0;05.01.2013\n"
+        "2,0;NA;F;;n/a;-\n3;-2e2;0;23:59:59;-128;2013-01-06\n"
+    )
     (inbox / "2013-11.csv").write_bytes(clean.encode())
     (inbox / "readme.md").write_text("no batch")
     (inbox / ".hidden.csv").write_text("id\n1\n")
@@ -79,8 +83,10 @@ def taken(project: Project, dataset: Dataset, done: Any) -> Any:
 def ingest_files() -> Any:
     with a_project() as (project, inbox):
         deliver(inbox)
-        source = {"kind": "files", "path": str(inbox), "encoding": "cp1252", "separator": ";", "decimal": ",",
-                  "thousands": ".", "dates": ["%d.%m.%Y %H:%M", "%d.%m.%Y", "%d. %m. %Y"], "nulls": ["\\N"]}  # fmt: skip
+        source = {"kind": "files", "path": str(inbox), "encoding": "cp1252", "separator": ";",
+                  "decimal": ",", "thousands": ".",
+                  "dates": ["%d.%m.%Y %H:%M", "%d.%m.%Y", "%d. %m. %Y"],
+                  "nulls": ["\\N"]}  # fmt: skip
         params = params_of(source=source)
         first = taken(project, SHOP, ingest(project, SHOP, params, following=True))
         whole = taken(project, SHOP, ingest(project, SHOP, params))
@@ -136,10 +142,9 @@ def ingest_module() -> Any:
     """Months of flights by a module; rows by number, by order and without any time."""
     with a_project() as (project, inbox):
         (inbox / "golden_source.py").write_text(
-            "import polars as pl\n"
-            "def batches(): return ['b-10', 'b-9', 'b-1']\n"
-            "def origin(): return 'golden'\n"
-            "def read(name): return pl.DataFrame({'year': [3, 1, 2], 'id': [name, 'x', None], 'ok': ['t', '0', '?']})\n"
+            "import polars as pl\ndef batches(): return ['b-10', 'b-9', 'b-1']\ndef origin(): "
+            "return 'golden'\ndef read(name): return "
+            "pl.DataFrame({'year': [3, 1, 2], 'id': [name, 'x', None], 'ok': ['t', '0', '?']})\n"
         )
         found = []
         columns = {"year": pl.Int32(), "id": pl.String(), "ok": pl.Boolean()}

@@ -124,11 +124,14 @@ def a_pick(task: str) -> Any:
             )
             found.append(plain([told.linear, told.says]))
         champion = candidate(task, 0.6, "1")
-        for one in (None, champion):
-            chosen, seen = contenders.face(rows, *both, said, one, how, ())
+        for live in (None, champion):
+            chosen, seen = contenders.face(rows, *both, said, live, how, ())
             found.append([chosen.version, plain(seen.evidence.comparison)])
     few = Rows(task, known.y[:9])
-    said = {name: one[:9] for name, one in {**baselines, "linear": baselines["constant"]}.items()}
+    said = {
+        name: predicted[:9]
+        for name, predicted in {**baselines, "linear": baselines["constant"]}.items()
+    }
     told = simplest.pick(
         few, Side(baselines["constant"][:9]), said, metric, resampling_of(how), None
     )
@@ -136,18 +139,18 @@ def a_pick(task: str) -> Any:
 
 
 def a_refit(task: str) -> Any:
-    """Return the model that goes live beside the judged one; what the newest batch teaches; and who comes back."""
-    one, other = candidate(task, 1.0, "1"), candidate(task, 0.9, "2")
+    """Return the refit beside the judged model, the newest batch's influence, and the rollback."""
+    first, other = candidate(task, 1.0, "1"), candidate(task, 0.9, "2")
     holdout, earlier = people(task, 400, 9), people(task, 400, 10, "2013-02-01")
-    said, params = one.model.predict_rows(holdout), params_of(task=task)
+    said, params = first.model.predict_rows(holdout), params_of(task=task)
     found = [
-        plain(refit.compare_refit(other.model, one.model, said, given, holdout, 12, params))
+        plain(refit.compare_refit(other.model, first.model, said, given, holdout, 12, params))
         for given in (earlier, None)
     ]
     rows = Table(np.zeros((1, 3), np.float32), np.zeros(1, np.float32))
     known = Tables(task, NAMES, ("place",), CLASSES[task], rows, rows, rows, encoder_of(task))
     found.append(
-        plain(influence.find_influence(known, earlier, one.seeds, other.seeds, "linear", params))
+        plain(influence.find_influence(known, earlier, first.seeds, other.seeds, "linear", params))
     )
     metric = LIBRARY.pick(None, task)
     for present, before in ((0.3, 1.0), (1.0, 0.3), (1.0, 1.0)):
@@ -170,16 +173,16 @@ def leaking(task: str) -> Iterator[tuple[str, Tables, dict[str, Any]]]:
     y = draw.normal(size=total) if task == "regression" else y
     honest = y + 2 * draw.normal(size=(2, total))
     columns = {
-        "nothing": draw.normal(size=total), "the label": 3 * y + 1, "nearly": y + 0.02 * draw.normal(size=total),
-        "strong": y + 0.25 * draw.normal(size=total), "missing for some": np.where(y > 0.9, np.nan, draw.normal(size=total)),
+        "nothing": draw.normal(size=total), "the label": 3 * y + 1,
+        "nearly": y + 0.02 * draw.normal(size=total), "strong": y + 0.25 * draw.normal(size=total),
+        "missing for some": np.where(y > 0.9, np.nan, draw.normal(size=total)),
     }  # fmt: skip
 
     def tables_of(x: Any, labels: Any, keys: Any) -> Tables:
         cuts = [700, 950]
-        parts = [
-            Table(*one) for one in zip(np.split(x.astype(np.float32), cuts), np.split(labels.astype(np.float32), cuts),
-                                       np.split(keys, cuts), strict=True)
-        ]  # fmt: skip
+        columns = x.astype(np.float32), labels.astype(np.float32), keys
+        split = [np.split(column, cuts) for column in columns]
+        parts = [Table(*part) for part in zip(*split, strict=True)]
         return Tables(task, ("helpful", "noise", "suspect"), (), CLASSES[task], *parts)
 
     keys = np.arange(total, dtype=np.uint64)
@@ -214,8 +217,8 @@ def leaks_of(task: str) -> Any:
     found = {}
     for name, given, params in leaking(task):
         told = [
-            [one.kind, one.name, within(0.001, one.value), list(one.columns)]
-            for one in leaks.find_leaks(given, Leaks(**params))
+            [leak.kind, leak.name, within(0.001, leak.value), list(leak.columns)]
+            for leak in leaks.find_leaks(given, Leaks(**params))
         ]
         try:
             notes = len(leaks.check_leaks(given, Leaks(**params)))
@@ -260,11 +263,11 @@ def measured(task: str) -> Any:
     table = Table(x, y)
     given = Tables(task, NAMES, ("place",), CLASSES[task], table, table, table, encoder)
     boosters = {seed: formula(task, 1 + 0.1 * seed) for seed in range(3)}
-    seeds = [evaluate.measure_seed(given, one, "linear") for one in boosters.values()]
+    seeds = [evaluate.measure_seed(given, booster, "linear") for booster in boosters.values()]
     said = {"constant": np.zeros((300, 3)) + 1 / 3 if task == "multiclass" else np.full(300, 0.3)}
     found = evaluate.evaluate(given, boosters, seeds, said, params_of().evaluate, "linear")
-    fitted = {name: within(0.01, one.reshape(len(one), -1).mean(axis=0))
-              for name, one in predict_baselines(given, 0).items()}  # fmt: skip
+    fitted = {name: within(0.01, predicted.reshape(len(predicted), -1).mean(axis=0))
+              for name, predicted in predict_baselines(given, 0).items()}  # fmt: skip
     chosen = [
         sweep.choose(dict(enumerate((0.4, 0.2, 0.3, 0.2))), model) for model in ("mean", "median")
     ]
@@ -292,7 +295,8 @@ def kept() -> Any:
 
 
 WORKS: dict[str, Callable[[str], Any]] = {
-    "gate": gate_cases, "pick": a_pick, "refit": a_refit, "leaks": leaks_of, "label noise": noisy, "metrics": measured,
+    "gate": gate_cases, "pick": a_pick, "refit": a_refit, "leaks": leaks_of, "label noise": noisy,
+    "metrics": measured,
 }  # fmt: skip
 CASES: dict[str, Callable[[], Any]] = {
     **{f"{task}: {name}": partial(work, task) for task in TASKS for name, work in WORKS.items()},

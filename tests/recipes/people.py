@@ -1,4 +1,4 @@
-"""People: made-up rows of a features file, and models whose weights are given: nothing is fitted."""
+"""People: made-up rows of a features file, and models whose weights are given, not fitted."""
 
 from __future__ import annotations
 
@@ -62,11 +62,14 @@ def formula(task: str, skill: float, shift: float = 0.0) -> bytes:
     classes = len(CLASSES[task])
     sign = [skill, -skill, 0.2 * skill] if task == "multiclass" else [skill]  # high, low, middle
     number = {"fill": 0.0, "mean": 0.0, "scale": 1.0}
+    codes = [[weight * (code == 3) for weight in sign] for code in range(1, 6)]
     content = {
-        "task": task, "classes": classes, "names": NAMES, "intercept": [shift + 0.1 * at for at in range(len(sign))],
+        "task": task, "classes": classes, "names": NAMES,
+        "intercept": [shift + 0.1 * at for at in range(len(sign))],
         "present": list(range(classes)) if task == "multiclass" else [0, 1][:classes],
-        "levels": {"2": [[0.0] * len(sign), *[[one * (code == 3) for one in sign] for code in range(1, 6)]]},
-        "numbers": {"0": number | {"weight": [1.5 * one for one in sign]}, "1": number | {"weight": [-abs(one) / one for one in sign]}},
+        "levels": {"2": [[0.0] * len(sign), *codes]},
+        "numbers": {"0": number | {"weight": [1.5 * weight for weight in sign]},
+                    "1": number | {"weight": [-abs(weight) / weight for weight in sign]}},
     }  # fmt: skip
     return json.dumps(content).encode()
 

@@ -39,7 +39,7 @@ CLASSES = {"binary": ("no", "yes"), "multiclass": ("high", "low", "middle"), "re
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON holds it, numbers by six digits, and of a sentence the numbers in it."""
+    """Return `value` as JSON holds it: numbers by six digits, and of a sentence its numbers."""
     if isinstance(value, pl.DataFrame):
         return {name: [str(value.schema[name]), column(value[name])] for name in value.columns}
     if isinstance(value, np.ndarray):
@@ -71,7 +71,7 @@ def numbers_of(text: str) -> list[str]:
 
 
 def within(step: float, value: Any) -> Any:
-    """Return what was fitted: releases of a library differ in its numbers by less than `step`, or that part of them."""
+    """Return what was fitted, in steps of `step` or that part of it: releases differ by less."""
     return {WITHIN: step, "value": plain(value)}
 
 
@@ -129,7 +129,6 @@ def told(number: str) -> float:
 
 
 # --- small projects
-# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -145,8 +144,9 @@ def params_of(**sections: Any) -> Params:
     """Parameters with small numbers; sections replace theirs."""
     content: dict[str, Any] = {
         "prepare": {"min_level_rows": 5},
-        "train": {"device": "cpu", "rounds": 20, "early_stopping_rounds": 5, "learning_rate": 0.3, "max_depth": 3,
-                  "min_child_weight": 1.0, "max_bin": 64, "colsample_bytree": 1.0, "subsample": 1.0},
+        "train": {"device": "cpu", "rounds": 20, "early_stopping_rounds": 5, "learning_rate": 0.3,
+                  "max_depth": 3, "min_child_weight": 1.0, "max_bin": 64, "colsample_bytree": 1.0,
+                  "subsample": 1.0},
         "sweep": {"seeds": 2},
         "evaluate": {"resamples": 100},
     }  # fmt: skip
@@ -155,16 +155,18 @@ def params_of(**sections: Any) -> Params:
 
 FLIGHTS = Dataset(
     columns={
-        "scheduled_departure": pl.Datetime("us"), "carrier": pl.String(), "flight": pl.Int32(), "origin": pl.String(),
-        "dest": pl.String(), "distance": pl.Int32(), "dep_time": pl.Int32(), "arr_delay": pl.Int32(), "temp": pl.Float64(),
-        "humid": pl.Float64(), "wind_gust": pl.Float64(),
+        "scheduled_departure": pl.Datetime("us"), "carrier": pl.String(), "flight": pl.Int32(),
+        "origin": pl.String(), "dest": pl.String(), "distance": pl.Int32(), "dep_time": pl.Int32(),
+        "arr_delay": pl.Int32(), "temp": pl.Float64(), "humid": pl.Float64(),
+        "wind_gust": pl.Float64(),
     },
     key=("scheduled_departure", "carrier", "flight", "origin"), time="scheduled_departure",
     label=pl.col("arr_delay") > 15, known_later=("dep_time", "arr_delay"),
     left_out={"cancelled": pl.col("dep_time").is_null(), "lost": pl.col("arr_delay").is_null()},
     features={
-        "carrier": pl.col("carrier"), "dest": pl.col("dest"), "weekday": pl.col("scheduled_departure").dt.weekday(),
-        "distance": pl.col("distance"), "temp": pl.col("temp"), "wind_gust": pl.col("wind_gust"),
+        "carrier": pl.col("carrier"), "dest": pl.col("dest"),
+        "weekday": pl.col("scheduled_departure").dt.weekday(), "distance": pl.col("distance"),
+        "temp": pl.col("temp"), "wind_gust": pl.col("wind_gust"),
     },
     slices={"origin": pl.col("origin")}, groups={"carrier": pl.col("carrier")},
 )  # fmt: skip

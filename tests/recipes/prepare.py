@@ -1,4 +1,4 @@
-"""PREPARE: all that a preparation writes, whatever is declared; and what scoring computes by the same rules."""
+"""PREPARE: all that a preparation writes, for many datasets, and what scoring computes alike."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def variant(name: str) -> Any:
 
 
 def batch_by_batch() -> Any:
-    """Return what is made of one batch, of another beside it, and by the same rules for scoring and monitoring."""
+    """Return what is made of one batch, of a second one, and for scoring and monitoring."""
     with a_farm("binary", 1) as (project, dataset, params):
         found = [prepared(project, dataset, params)]
         accept(project, dataset, {"2013-02": herd(2)})

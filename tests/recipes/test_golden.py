@@ -1,4 +1,4 @@
-"""Golden outputs: what a step gives is what its number stands for, and a rule that is changed does not go unseen."""
+"""Golden outputs: a step gives what its recipe's number stands for; a changed rule is noticed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ def test_every_number_is_guarded() -> None:
 
 
 # --- what is told
-# --------------------------------------------------------------------------------------------------
 
 STORED = {"recipe": recipes.PREPARE, "outputs": {"a": "1", "b": [1, 2]}}
 
@@ -146,31 +145,37 @@ def test_what_counts_of_an_output(stored: Any, found: Any, same: bool) -> None:
 
 
 # --- a rule that was changed
-# ------------------------------------------------------------------------------------------
 
 # Step, case, where a rule is, its name, what stands there instead
 ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "what says true": ("INGEST", "a query", batches, "typed", lambda frame, columns: frame),
     "what says nothing": ("INGEST", "files", folder, "NULLS", ["", "-"]),
-    "rows to come": ("VALIDATE", "spoilt rows", Contract, "_with_times_to_come", lambda contract, parsed: parsed),
-    "what is known later": ("VALIDATE", "without labels, rules of every kind", Contract, "_holds_in_time", lambda *_: True),
+    "rows to come": ("VALIDATE", "spoilt rows", Contract, "_with_times_to_come",
+                     lambda contract, parsed: parsed),
+    "what is known later": ("VALIDATE", "without labels, rules of every kind", Contract,
+                            "_holds_in_time", lambda *_: True),
     "rare levels": (
-        "PREPARE", "binary", prepare, "fit_encoder", lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
+        "PREPARE", "binary", prepare, "fit_encoder",
+        lambda *given, real=prepare.fit_encoder: real(*given[:4], 1, given[5]),
     ),
-    "rows left out": ("PREPARE", "no key", featurize, "_leave_out_for", lambda rows, reasons: (rows, {})),
-    "two alike": ("HOLD", "the world has changed", held_batches, "is_same_anomaly", lambda *_: False),
+    "rows left out": ("PREPARE", "no key", featurize, "_leave_out_for",
+                      lambda rows, reasons: (rows, {})),
+    "two alike": ("HOLD", "the world has changed", held_batches, "is_same_anomaly",
+                  lambda *_: False),
     "a short batch": ("HOLD", "a few days", held_batches, "_is_short", lambda entry: False),
     "a loss": ("TRAIN", "multiclass", xgboost, "LOSSES", xgboost.LOSSES | {"multiclass": "merror"}),
     "a penalty": ("TRAIN", "regression", linear, "PENALTIES", [1e4]),
     "groups": ("JUDGE", "binary: gate", evidence, "find_group_differences", lambda *_: {}),
-    "near copies": ("JUDGE", "regression: leaks", leaks, "find_near_copies", lambda tables: (0, 0.0)),
+    "near copies": ("JUDGE", "regression: leaks", leaks, "find_near_copies",
+                    lambda tables: (0, 0.0)),
     "a feature by itself": ("JUDGE", "binary: leaks", univariate, "FEWEST", 10_000),
     "several together": ("JUDGE", "binary: leaks", leaks, "find_joint", lambda *_: None),
     "odd labels": ("JUDGE", "regression: label noise", label_noise, "DEVIATIONS", 50),
     "who is simplest": ("JUDGE", "binary: pick", simplest, "_only_trees_learn", lambda *_: True),
     "an interval": ("JUDGE", "multiclass: metrics", evaluate, "bootstrap", lambda *_, **__: {}),
     "a brake": ("WATCH", "policies", retrain, "find_brakes", lambda case: iter(())),
-    "trust": ("WATCH", "binary: seen", monitor, "adjust", lambda one, past, confidence: one),
+    "trust": ("WATCH", "binary: seen", monitor, "adjust",
+              lambda estimate, past, confidence: estimate),
     "a calibration": ("WATCH", "binary: seen", performance, "BINS", 3),
 }  # fmt: skip
 

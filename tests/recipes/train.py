@@ -25,13 +25,21 @@ from evergreen.training import linear, sweep, tables, xgboost
 from evergreen.training.tables import Tables
 
 
-def encoded(one: Tables) -> Any:
+def encoded(given: Tables) -> Any:
     """Return what a learner is given."""
     parts = [[part.x, part.y, part.keys.tolist() if part.keys is not None else None, len(part)]
-             for part in (one.train, one.validation, one.holdout)]  # fmt: skip
-    places = [[fold.train, fold.validation, fold.holdout] for fold in one.folds]
+             for part in (given.train, given.validation, given.holdout)]  # fmt: skip
+    places = [[fold.train, fold.validation, fold.holdout] for fold in given.folds]
     return plain(
-        [one.task, one.features, one.categories, one.classes, parts, places, one.rows_learnt()]
+        [
+            given.task,
+            given.features,
+            given.categories,
+            given.classes,
+            parts,
+            places,
+            given.rows_learnt(),
+        ]
     )
 
 
@@ -43,13 +51,13 @@ LOADERS: dict[str, Callable[[Project], Tables]] = {
 
 @contextmanager
 def noted() -> Iterator[list[Any]]:
-    """Note what XGBoost is asked for: its own releases differ in what they make of it, by more than any rounding."""
+    """Note what XGBoost is called with: its releases' results differ by more than rounding."""
     import xgboost as xgb
 
     asked: list[Any] = []
 
     def boost(how: Any, matrix: Any, num_boost_round: int, **more: Any) -> Any:
-        stops = [[one.rounds, one.data, one.save_best] for one in more.get("callbacks", [])]
+        stops = [[stop.rounds, stop.data, stop.save_best] for stop in more.get("callbacks", [])]
         rows = [
             [part.num_row(), part.num_col(), name]
             for part, name in more.get("evals", [(matrix, "")])
@@ -77,20 +85,20 @@ def boosted(given: Tables, params: Params) -> Any:
     for part in given.parts()[:2]:
         with noted() as asked:
             matrix = xgboost.build_matrix(part, params.train, 1)
-            one = xgboost.train(matrix, params.train, 1, threads=1)
-        loaded, y = xgboost.load(one.booster), part.train.y
-        said, losses = loaded.predict(part.train.x), one.history.get("validation", ())
+            model = xgboost.train(matrix, params.train, 1, threads=1)
+        loaded, y = xgboost.load(model.booster), part.train.y
+        said, losses = loaded.predict(part.train.x), model.history.get("validation", ())
         best = (
-            losses.index(min(losses)) + 1 == one.rounds
+            losses.index(min(losses)) + 1 == model.rounds
             if losses
-            else one.rounds == params.train.rounds
+            else model.rounds == params.train.rounds
         )
         gap = said - y if said.ndim == 1 else said.argmax(axis=1) != y
         learnt = float(np.mean(gap.astype(float) ** 2)) < 0.7 * float(np.var(y))
         shown = [
             list(said.shape),
             str(said.dtype),
-            sorted(one.history),
+            sorted(model.history),
             best,
             learnt,
             bool(loaded.gains()),
@@ -103,16 +111,16 @@ def straight(given: Tables, params: Params) -> Any:
     """Return what the linear model says, and its weights, nearly: scikit-learn iterates."""
     found: list[Any] = []
     for part in given.parts()[:2]:
-        one = linear.train(linear.build_matrix(part, params.train, 1), params.train, 1)
-        said = linear.load(one.booster).predict(part.train.x)
+        model = linear.train(linear.build_matrix(part, params.train, 1), params.train, 1)
+        said = linear.load(model.booster).predict(part.train.x)
         level = said.reshape(len(said), -1)
         shown = [level.mean(axis=0), level.std(axis=0), level[:3]]
         found.append(
             [
-                one.rounds,
+                model.rounds,
                 list(said.shape),
                 str(said.dtype),
-                within(0.01, [shown, json.loads(one.booster)]),
+                within(0.01, [shown, json.loads(model.booster)]),
             ]
         )
     return found
@@ -125,7 +133,7 @@ def models_of(variant: str) -> Any:
         given = {name: load(project) for name, load in LOADERS.items()}
         boosts = [boosted(given[name], params) for name in ("tables", "stopping", "judged")]
         return [
-            {name: encoded(one) for name, one in given.items()},
+            {name: encoded(part) for name, part in given.items()},
             boosts,
             straight(given["judged"], params),
         ]
@@ -139,8 +147,8 @@ def a_sweep() -> Any:
         for seeds, jobs, cores, device in machines
     ]
     scaled = [
-        sweep.scale_rounds(*one)
-        for one in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))
+        sweep.scale_rounds(*case)
+        for case in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))
     ]
     return plain([slots, scaled])
 

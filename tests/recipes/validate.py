@@ -1,4 +1,4 @@
-"""VALIDATE: which rows and batches are bad, by what is declared and by expectations of every kind."""
+"""VALIDATE: which rows and batches are bad, by declaration and by expectations of every kind."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def spoilt() -> pl.DataFrame:
         pl.String
     )
     cells = [
-        ("distance", 1, "far"), ("scheduled_departure", 2, None), ("carrier", 3, None), ("temp", 4, "1e9"),
-        ("scheduled_departure", 5, "2999-01-01 00:00:00"), ("origin", 6, "XXX"), ("humid", 7, "-5"),
-        ("flight", 8, "12.5"), ("dest", 9, ""), ("wind_gust", 10, "none"), ("arr_delay", 11, "2e1"),
+        ("distance", 1, "far"), ("scheduled_departure", 2, None), ("carrier", 3, None),
+        ("temp", 4, "1e9"), ("scheduled_departure", 5, "2999-01-01 00:00:00"), ("origin", 6, "XXX"),
+        ("humid", 7, "-5"), ("flight", 8, "12.5"), ("dest", 9, ""), ("wind_gust", 10, "none"),
+        ("arr_delay", 11, "2e1"),
     ]  # fmt: skip
     for name, at, value in cells:
         texts = texts.with_columns(
@@ -51,8 +52,8 @@ def checked(
     """Return a batch taken apart, rules by what broke them: words may be mended."""
     found = contract.check(frame, batch, labelled=labelled)
     rules = [
-        [one.scope, one.passed, one.broken, plain(one.examples), plain(one.observed)]
-        for one in found.report.checks
+        [check.scope, check.passed, check.broken, plain(check.examples), plain(check.observed)]
+        for check in found.report.checks
     ]
     report = [
         found.report.rows,
@@ -128,9 +129,10 @@ def sold(
 def goods() -> pl.DataFrame:
     """A batch of a shop, in which much is wrong."""
     content = {
-        "id": [1, 2, 2, None, 5, 6], "at": [f"2013-01-0{day}" for day in range(1, 7)], "day": ["x"] * 6,
-        "amount": [1.0, -1.0, None, 200.0, 3.0, 4.0], "kind": ["a", "b", "c", "d", "a", None],
-        "ok": ["yes", "no", "maybe", "1", "0", "t"], "clock": ["12:00"] * 6, "size": [1, 2, 3, 4, 5, 600],
+        "id": [1, 2, 2, None, 5, 6], "at": [f"2013-01-0{day}" for day in range(1, 7)],
+        "day": ["x"] * 6, "amount": [1.0, -1.0, None, 200.0, 3.0, 4.0],
+        "kind": ["a", "b", "c", "d", "a", None], "ok": ["yes", "no", "maybe", "1", "0", "t"],
+        "clock": ["12:00"] * 6, "size": [1, 2, 3, 4, 5, 600],
     }  # fmt: skip
     return pl.DataFrame(content, strict=False)
 

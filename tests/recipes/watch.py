@@ -86,7 +86,7 @@ def watched(task: str) -> Any:
     )
     found["labels that came later"] = without_fit(seen)
     metric = LIBRARY.pick(None, task)
-    windows = [monitor.window_of(one, metric) for one in before if not one["answered"]]
+    windows = [monitor.window_of(fact, metric) for fact in before if not fact["answered"]]
     life = ChampionState(
         "7",
         datetime.fromisoformat("2013-03-31"),

@@ -174,7 +174,7 @@ def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory
             calls[name] += 1
             found = real(*args, **options)
             if name == "find_staleness" and found is not None:
-                calls[f"{args[0].model.learner} scouts"] += 1
+                calls[f"{args[0].model.learner} fresh"] += 1
             return found
 
         return call
@@ -203,7 +203,6 @@ def policies(found: Replay) -> list[Any]:
 
 
 # --- policies
-# --------------------------------------------------------------------------------------------------
 
 
 def test_the_first_three_batches_make_the_champion_of_every_policy(told: Told) -> None:
@@ -294,13 +293,10 @@ def test_who_retrains_gains_and_never_is_the_yardstick(told: Told) -> None:
 
 
 # --- the same functions
-# -----------------------------------------------------------------------------------------------
 
 
 def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) -> None:
-    """Two seeds find the rounds, two are judged, two of each that is promoted go live; a scout is
-    of one seed.
-    """
+    """Two seeds find the rounds, two are judged, two go live; a fresh model has one."""
     real = policies(told.found)
     trained = {step.batch for outcome in real for step in outcome.steps if step.action in TRAINED}
     made = {"batch-3"} | {
@@ -312,13 +308,13 @@ def test_what_trains_in_the_real_loop_trains_here_and_once_a_step(told: Told) ->
     assert told.calls["load_all"] == len(made)
     watched = [step for step in course(told.found, "on drift").steps if step.action != HELD]
     assert told.calls["find_staleness"] == told.calls["decide_retraining"] == len(watched)
-    scouts = {
-        learner_name: told.calls[f"{learner_name} scouts"] for learner_name in ("xgboost", "linear")
+    fresh = {
+        learner_name: told.calls[f"{learner_name} fresh"] for learner_name in ("xgboost", "linear")
     }
     trees = len(made) - (told.calls["linear_of"] - sweeps)
-    assert told.calls["train"] == 4 * sweeps + 2 * trees + scouts["xgboost"]
+    assert told.calls["train"] == 4 * sweeps + 2 * trees + fresh["xgboost"]
     assert (
-        sum(scouts.values()) == sum(step.champion < told.before(step.batch) for step in watched) > 0
+        sum(fresh.values()) == sum(step.champion < told.before(step.batch) for step in watched) > 0
     )
     assert told.calls["validate"] == told.calls["prepare"] == len(BATCHES)
     pairs = {
@@ -350,7 +346,6 @@ def test_seconds_count_for_every_policy_that_asked(told: Told) -> None:
 
 
 # --- bad batches
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_poisoned_batch_is_held_and_nobody_learns_from_it(told: Told) -> None:
@@ -404,13 +399,13 @@ def test_a_bad_batch_is_left_out_and_said(source: Callable[..., Params], tmp_pat
             running.advance(name)
         assert list(Manifest(running.workspace.raw).entries) == list(BATCHES[:3])
         with pytest.raises(
-            InputError, match=r"no batch came after a first champion: batch-4: missing column.*temp"
+            InputError,
+            match=r"there is no batch after the first champion: batch-4: missing column.*temp",
         ):
             running.result()
 
 
 # --- what is asked for
-# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

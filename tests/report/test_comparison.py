@@ -48,7 +48,6 @@ ODD = (
 
 
 # --- painted
-# --------------------------------------------------------------------------------------------------
 
 
 def unseen_ticks(figure):
@@ -152,6 +151,7 @@ def test_odd_names_are_printed_as_they_are(paint):
     assert max(map(len, shown)) <= 24
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     path, judged = tmp_path / "comparison.png", judged_of()
     path.write_bytes(b"old")
@@ -166,7 +166,6 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
 
 
 # --- the decision and its rules
-# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -226,7 +225,6 @@ def test_who_decided_against_the_gate_is_told(seen):
 
 
 # --- seeds, curves, calibration
-# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -248,6 +246,7 @@ def test_any_number_of_seeds(seeds, seen):
     assert f"champion\nseeds: {seeds}" in texts(seen(judged_of(seeds=seeds), SEEDS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_both_models_are_in_each_curve(task, seen):
     for champion in (True, False):

@@ -12,7 +12,7 @@ import pytest
 from report.pages import ATTACKS, check_harmless
 
 from evergreen.project import Project
-from evergreen.report.monitoring_page import SHOWN, Story, monitoring_page, write_monitoring_page
+from evergreen.report.monitoring_page import SHOWN, History, monitoring_page, write_monitoring_page
 
 
 def shift(
@@ -50,7 +50,7 @@ def seen(
     return known | {"drift": drift} | more
 
 
-def story(**changes: Any) -> Story:
+def history(**changes: Any) -> History:
     known: dict[str, Any] = {
         "model": "evergreen",
         "version": "3",
@@ -64,7 +64,7 @@ def story(**changes: Any) -> Story:
         ],
         "marks": {"2013-06": ["version 3 promoted"], "2013-07": ["version 4 promoted"]},
     }
-    return Story(**known | changes)
+    return History(**known | changes)
 
 
 def chart(page: str) -> ET.Element:
@@ -74,7 +74,7 @@ def chart(page: str) -> ET.Element:
 
 
 def test_the_page_says_what_was_decided_and_why() -> None:
-    page = monitoring_page(story())
+    page = monitoring_page(history())
     assert "<h1>time to retrain</h1>" in page
     assert page.index("roc_auc fell") < page.index("all is well")
     assert "newest row 61 days older" in page
@@ -86,11 +86,11 @@ def test_the_page_says_what_was_decided_and_why() -> None:
     [("retrain", "time to retrain"), ("watch", "to be watched"), ("nothing", "nothing to do")],
 )
 def test_the_verdict_is_the_newest_decision(action: str, verdict: str) -> None:
-    assert f"<h1>{verdict}</h1>" in monitoring_page(story(decisions=[("2013-08", action, "so")]))
+    assert f"<h1>{verdict}</h1>" in monitoring_page(history(decisions=[("2013-08", action, "so")]))
 
 
 def test_what_drifted_bears_a_cross_and_comes_first() -> None:
-    page = monitoring_page(story())
+    page = monitoring_page(history())
     body = page[page.index('<table class="heat">') :]
     assert body.index("temp") < body.index("distance")
     assert body.count("✕ 0.50") == 2
@@ -98,7 +98,7 @@ def test_what_drifted_bears_a_cross_and_comes_first() -> None:
 
 
 def test_the_chart_has_a_point_for_each_batch_with_labels_at_its_height() -> None:
-    drawn = chart(monitoring_page(story(seen=[seen("a", 0.7), seen("b", None), seen("c", 0.6)])))
+    drawn = chart(monitoring_page(history(seen=[seen("a", 0.7), seen("b", None), seen("c", 0.6)])))
     heights = [float(circle.attrib["cy"]) for circle in drawn.iter("circle")]
     assert len(heights) == 2
     assert heights[0] < heights[1]  # higher is above
@@ -107,7 +107,7 @@ def test_the_chart_has_a_point_for_each_batch_with_labels_at_its_height() -> Non
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
 def test_odd_numbers_break_nothing(value: float) -> None:
     page = monitoring_page(
-        story(
+        history(
             seen=[
                 seen(
                     "a",
@@ -122,7 +122,7 @@ def test_odd_numbers_break_nothing(value: float) -> None:
 
 
 def test_nothing_seen_yet_is_a_page_too() -> None:
-    page = monitoring_page(story(seen=[], decisions=[], marks={}))
+    page = monitoring_page(history(seen=[], decisions=[], marks={}))
     assert "no batch has arrived since it was promoted" in page
     assert "<svg" not in page
 
@@ -130,7 +130,7 @@ def test_nothing_seen_yet_is_a_page_too() -> None:
 def test_only_the_newest_batches_are_drawn() -> None:
     many = [seen(f"b{at:03}") for at in range(SHOWN + 5)]
     page = monitoring_page(
-        story(seen=many, decisions=[(batch["batch"], "watch", "so") for batch in many])
+        history(seen=many, decisions=[(batch["batch"], "watch", "so") for batch in many])
     )
     assert "b004" not in page
     assert f"b{SHOWN + 4:03}" in page
@@ -139,7 +139,7 @@ def test_only_the_newest_batches_are_drawn() -> None:
 def test_values_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     evil = '<script>alert("x")</script>'
     page = monitoring_page(
-        story(
+        history(
             model=evil,
             seen=[seen(evil, columns=(shift(evil, 0.5),))],
             decisions=[(evil, "watch", evil)],
@@ -149,9 +149,9 @@ def test_values_are_shown_and_never_obeyed(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
     assert not re.search(r"(href|src)=", page)
     project = Project(tmp_path)
-    path = write_monitoring_page(project, story())
+    path = write_monitoring_page(project, history())
     assert path == tmp_path / "reports" / "monitoring.html"
-    assert path.read_text() == monitoring_page(story())
+    assert path.read_text() == monitoring_page(history())
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -159,7 +159,7 @@ def test_names_of_models_columns_batches_and_metrics_are_text(attack: str) -> No
     hostile = seen(attack, columns=(shift(attack, 0.5),))
     hostile |= {"real": {attack: hostile["real"]["roc_auc"]}, "unfit": [attack]}
     page = monitoring_page(
-        story(
+        history(
             model=attack,
             version=attack,
             metric=attack,

@@ -225,7 +225,6 @@ def test_the_gain_of_never_is_no_finding(seen):
 
 
 # --- what staleness costs
-# -----------------------------------------------------------------------------------------------
 
 
 def aged_replay(slope=0.01, metric="roc_auc", **parts):

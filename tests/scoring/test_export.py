@@ -43,7 +43,6 @@ def check(project: Project, name: str, source: Source = FILES) -> None:
 
 
 # --- what it holds
-# --------------------------------------------------------------------------------------------------
 
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     "said.csv": pl.read_csv,
@@ -105,7 +104,6 @@ def test_what_a_spreadsheet_would_run_is_counted_and_escaped_on_request(
 
 
 # --- where it may be written
-# ------------------------------------------------------------------------------------------
 
 REFUSED = {
     "said.xlsx": "predictions are written as .csv, .tsv, .parquet",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickletools
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,59 +14,18 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scoring.packages import KEYS, LEARNT, LEVELS, names, rows_of
 
 from evergreen.errors import InputError
 from evergreen.evaluation.evaluate import predict
 from evergreen.features.definition import Definition, Written
-from evergreen.features.encoder import Encoder
 from evergreen.files import sha256_of_file, write_json
 from evergreen.scoring.package import Learnt, Model, read_package, write_package
 from evergreen.training import xgboost
 from evergreen.training.tables import Table
 
 TASKS = ("binary", "multiclass", "regression")
-LEVELS = ("amber", "blue", "coral", "délavé")
-KEYS = np.array([2**64 - 1, 0, 7, 2**53 + 1], np.uint64)
-LEARNT = Learnt(KEYS, "2013-02-28T23:59:00")
 SRC = Path(__file__).resolve().parents[2] / "src"
-
-
-def encoder_of(tables):
-    return Encoder(
-        tables.task, tables.features, {"place": LEVELS}, tables.classes, ("2013-01", "2013-02")
-    )
-
-
-def rows_of(count=100, seed=5):
-    """Rows as a caller has them: words, numbers, and nothing at all."""
-    draw = np.random.default_rng(seed)
-    numbers = {
-        name: draw.normal(size=count).astype(np.float32) for name in ("first", "second", "noise")
-    }
-    places = draw.choice([*LEVELS, "never seen"], count).tolist()
-    frame = pl.DataFrame({**numbers, "place": places, "not a feature": range(count)})
-    gap = pl.Series(draw.random(count) < 0.2)
-    return frame.with_columns(
-        pl.when(~gap).then(pl.col(name)).alias(name) for name in ("second", "place")
-    )
-
-
-@pytest.fixture
-def packaged(make_tables, trained, tmp_path):
-    """Write the package of a task; returns its folder, its encoder and its boosters."""
-
-    def make(task="binary", seeds=(0, 2, 11)):
-        encoder, boosters = (
-            encoder_of(make_tables(task)),
-            {seed: trained(task, seed).booster for seed in seeds},
-        )
-        return (
-            write_package(tmp_path / "package", Model(encoder, boosters, LEARNT)),
-            encoder,
-            boosters,
-        )
-
-    return make
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 2, 11)])
@@ -151,6 +108,7 @@ def run_python(code, *args, **env):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_models_code_needs_no_orchestrator_and_no_store():
     code = """
 import sys, importlib, pkgutil
@@ -165,7 +123,6 @@ print(sorted(heavy & loaded), "evergreen.scoring.package" in sys.modules)
 
 
 # --- what was learnt from
-# ---------------------------------------------------------------------------------------------
 
 
 def test_what_was_learnt_from_comes_back(packaged):
@@ -207,7 +164,6 @@ def test_a_pickle_in_place_of_what_was_learnt_is_not_read(packaged):
 
 
 # --- what made it
-# --------------------------------------------------------------------------------------------------
 
 
 def seal(folder):
@@ -312,7 +268,6 @@ def test_a_package_without_a_booster_is_refused(named, packaged):
 
 
 # --- rows that are not as the training rows were
-# ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -359,114 +314,3 @@ def test_a_missing_feature_is_an_error(name, packaged):
 def test_text_in_place_of_a_number_is_an_error(packaged):
     with pytest.raises(InputError, match="'first' must be a number"):
         read_package(packaged()[0]).predict_rows(rows_of().with_columns(pl.lit("7").alias("first")))
-
-
-# --- files that are not as they were written
-# --------------------------------------------------------------------------
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_the_files_of_a_package(packaged):
-    folder, _, boosters = packaged()
-    facts, seeds = (
-        ["checksums.json", "encoder.json", "learnt.json", "learnt.npy", "made.json"],
-        ["0", "11", "2"],
-    )
-    assert names(folder) == [*facts, *(f"seed-{seed}.ubj" for seed in seeds)]
-    assert (folder / "seed-11.ubj").read_bytes() == boosters[11]
-
-
-def test_nothing_in_a_package_is_a_pickle(packaged):
-    folder, _, _ = packaged()
-    for path in folder.iterdir():
-        assert path.suffix in (".json", ".npy", ".ubj")
-        with pytest.raises(ValueError, match=r"opcode|exhausted|expected|parse"):
-            list(pickletools.genops(path.read_bytes()))
-    # Else the pickle is inside
-    assert np.load(folder / "learnt.npy", allow_pickle=False).dtype == np.uint64
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "encoder.json",
-        "learnt.json",
-        "learnt.npy",
-        "made.json",
-        "seed-0.ubj",
-        "seed-11.ubj",
-        "seed-2.ubj",
-    ],
-)
-def test_an_altered_byte_is_found(name, packaged):
-    folder, _, _ = packaged()
-    path = folder / name
-    content = path.read_bytes()
-    places = {0, len(content) - 1, *np.random.default_rng(1).integers(0, len(content), 30).tolist()}
-    for at in sorted(places):
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        with pytest.raises(InputError, match=name):
-            read_package(folder)
-    path.write_bytes(content)
-    read_package(folder)
-
-
-def test_an_altered_byte_of_the_checksums_is_found(packaged):
-    folder, _, _ = packaged(seeds=(0,))
-    path = folder / "checksums.json"
-    content = path.read_bytes()
-    for at, was in enumerate(content):
-        flip = (0x01, 0x20, 0x80)[at % 3]
-        path.write_bytes(content[:at] + bytes([was ^ flip]) + content[at + 1 :])
-        with pytest.raises(InputError, match=re.escape(str(folder))):
-            read_package(folder)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["encoder.json", "learnt.json", "learnt.npy", "made.json", "seed-0.ubj", "checksums.json"],
-)
-@pytest.mark.parametrize("how", ["gone", "empty", "cut"])
-def test_a_lost_file_is_found(name, how, packaged):
-    folder, _, _ = packaged()
-    path = folder / name
-    if how == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(b"" if how == "empty" else path.read_bytes()[:-40])
-    with pytest.raises(InputError, match=name):
-        read_package(folder)
-
-
-def test_a_file_that_was_added_is_no_part_of_the_model(packaged, trained):
-    folder, _, _ = packaged(seeds=(0,))
-    before = read_package(folder).predict_rows(rows_of()).tobytes()
-    (folder / "seed-9.ubj").write_bytes(trained("binary", 9).booster)
-    model = read_package(folder)
-    assert model.seeds == (0,)
-    assert model.predict_rows(rows_of()).tobytes() == before
-
-
-def test_a_package_written_over_another_holds_the_new_model_only(packaged, make_tables, trained):
-    folder, encoder, _ = packaged(seeds=(0, 2))
-    other = replace(encoder, fitted_on=("2013-03",))
-    write_package(
-        folder,
-        Model(other, {5: trained("binary", 5).booster}, Learnt(KEYS[:1], "2013-03-31T00:00:00")),
-    )
-    model = read_package(folder)
-    assert (model.seeds, model.encoder) == ((5,), other)
-    assert (model.learnt.keys.tolist(), model.learnt.newest) == ([2**64 - 1], "2013-03-31T00:00:00")
-
-
-def test_checksums_are_those_of_the_files(packaged):
-    import hashlib
-
-    folder, _, _ = packaged()
-    sums = json.loads((folder / "checksums.json").read_text())
-    assert sorted(sums) == [name for name in names(folder) if name != "checksums.json"]
-    for name, was in sums.items():
-        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == was

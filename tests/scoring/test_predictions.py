@@ -173,7 +173,6 @@ def test_no_row_is_kept_as_well(project: Project) -> None:
 
 
 # --- killed, altered, at once
-# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
@@ -262,7 +261,6 @@ def test_writing_waits_for_no_run_but_for_another_scoring(
 
 
 # --- labels that have arrived
-# -----------------------------------------------------------------------------------------
 
 
 def labelled(rows: pl.DataFrame) -> pl.DataFrame:

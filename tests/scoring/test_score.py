@@ -91,7 +91,6 @@ def test_rows_are_scored_alone_as_together() -> None:
 
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 
 def test_features_are_those_of_training() -> None:
@@ -129,7 +128,6 @@ def test_a_feature_that_mixes_rows_is_refused() -> None:
 
 
 # --- what does not fit the model
-# --------------------------------------------------------------------------------------
 
 CHANGES: dict[str, tuple[dict[str, pl.Expr], str]] = {
     "gone": ({"temp": pl.lit(None)}, "needs the feature 'temp', which is no longer in dataset.py"),
@@ -161,7 +159,6 @@ def test_a_prediction_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPa
 
 
 # --- the summary
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

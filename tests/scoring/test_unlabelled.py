@@ -38,7 +38,6 @@ def few(count: int = 12) -> pl.DataFrame:
 
 
 # --- reading
-# --------------------------------------------------------------------------------------------------
 
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "rows.csv": lambda frame, path: frame.write_csv(path),
@@ -156,7 +155,6 @@ def test_a_url_with_nothing_behind_it_is_named(url: str, site: Any) -> None:
 
 
 # --- checking
-# --------------------------------------------------------------------------------------------------
 
 
 def check(

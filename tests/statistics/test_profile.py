@@ -71,13 +71,11 @@ def test_mean_and_variance(values: list[float | None], mean: float, variance: fl
 
 
 @given(st.floats(-1e6, 1e6, width=32), st.integers(2, 3000))
-@settings(max_examples=40, deadline=None)
 def test_a_constant_does_not_vary(value: float, count: int) -> None:
     assert sums([value] * count).variance == 0
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=40))
-@settings(max_examples=60, deadline=None)
 def test_moments_are_those_of_the_values(values: list[float]) -> None:
     found = sums(list(values))
     assert found.mean == pytest.approx(np.mean(values), abs=1e-6)
@@ -132,7 +130,6 @@ def test_nothing_missing(groups: tuple[str, ...]) -> None:
 
 
 # --- profiles add up
-# --------------------------------------------------------------------------------------------------
 
 ROWS = st.lists(
     st.tuples(
@@ -169,14 +166,15 @@ def flat(content: Any, path: str = "") -> dict[str, float]:
     return {path: content} if content else {}
 
 
+@pytest.mark.slow
 @given(rows=ROWS, cut=st.integers(0, 30), task=st.sampled_from(["binary", "regression"]))
-@settings(max_examples=100, deadline=None)
 def test_halves_add_up_to_the_whole(rows: list[Any], cut: int, task: str) -> None:
     whole = profile_of(rows, task)
     merged = Profile.of(asdict(profile_of(rows[:cut], task)), asdict(profile_of(rows[cut:], task)))
     assert flat(asdict(merged)) == pytest.approx(flat(asdict(whole)), rel=1e-9, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(rows=st.lists(ROWS, min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None)
 def test_counts_are_the_same_in_any_order(rows: list[list[Any]]) -> None:
@@ -202,7 +200,6 @@ def test_profiles_survive_their_files(tmp_path: Path) -> None:
 
 
 # --- the profile of a batch that was prepared
-# -------------------------------------------------------------------------
 
 
 def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
@@ -227,6 +224,7 @@ def test_every_valid_row_of_a_batch_is_in_its_profile(built: Any) -> None:
         assert sum(sums.missing for sums in temps) == frame["temp"].null_count()
 
 
+@pytest.mark.slow
 def test_a_changed_helper_is_a_reason_to_prepare_anew(
     site: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

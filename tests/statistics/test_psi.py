@@ -205,6 +205,7 @@ def test_one_in_twenty_alarms_at_the_margin(margin: float, rows: int, others: in
     assert covered / draws >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("told", "most", "least"), [(True, 0.08, 0.0), (False, 1.0, 0.5)])
 def test_rows_alike_in_a_day_are_no_shift(told: bool, most: float, least: float) -> None:
     """Each day has its own weather: without days nearly every batch alarms, with them few do."""

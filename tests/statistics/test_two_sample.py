@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.statistics.profile import Sample, Sums, profile
@@ -35,7 +35,6 @@ def draw(rows: int, mean: float, seed: int) -> Any:
 
 
 # --- numbers
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.3, -1.2])
@@ -47,11 +46,11 @@ def test_a_planted_shift_comes_out_at_its_size(effect: float) -> None:
     assert (abs(found.effect) > 4 * found.chance) == (effect != 0)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),
     st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=20),
 )
-@settings(max_examples=50, deadline=None)
 def test_effect_is_cohens_d(first: list[float], second: list[float]) -> None:
     squares = (len(first) - 1) * np.var(first, ddof=1) + (len(second) - 1) * np.var(second, ddof=1)
     pooled = squares / (len(first) + len(second) - 2)
@@ -117,7 +116,6 @@ def test_chance_is_what_random_samples_show(rows: int, others: int, nested: bool
 
 
 # --- categories
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -146,7 +144,6 @@ def test_total_variation(
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),
 )
-@settings(max_examples=60, deadline=None)
 def test_total_variation_is_a_distance(first: dict[str, int], second: dict[str, int]) -> None:
     found = contrast_counts("x", first, second).effect
     assert -1e-12 <= found <= 1 + 1e-12
@@ -167,7 +164,6 @@ def test_a_side_without_rows_is_not_judged() -> None:
 
 
 # --- all of them
-# --------------------------------------------------------------------------------------------------
 
 
 def test_all_comparisons_are_told_and_the_largest_beyond_chance_is_named() -> None:

@@ -120,7 +120,6 @@ def test_a_locked_database_met_later_is_explained():
 
 
 # --- MLflow's own
-# --------------------------------------------------------------------------------------------------
 
 
 def half_made(path):

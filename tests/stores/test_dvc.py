@@ -117,7 +117,6 @@ def edit(project, section, **values):
 
 
 # --- running
-# --------------------------------------------------------------------------------------------------
 
 
 def test_a_stage_runs_once_and_then_has_nothing_to_do(fresh):
@@ -328,7 +327,6 @@ def test_a_project_without_dvc_is_an_error(settled):
 
 
 # --- what has changed
-# -------------------------------------------------------------------------------------------------
 
 
 def test_all_stages_are_to_run_at_first(fresh):
@@ -460,7 +458,6 @@ def test_another_environments_library_is_looked_up_by_the_next_command(settled):
 
 
 # --- versions of data
-# -------------------------------------------------------------------------------------------------
 
 
 def test_there_are_no_versions_before_the_first_run(fresh):
@@ -480,7 +477,6 @@ def test_every_output_has_a_version_that_follows_its_content(settled):
 
 
 # --- locks that a crash left
-# ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -586,7 +582,6 @@ def test_a_living_lock_on_other_data_does_not_stop_a_stage(settled, living):
 
 
 # --- as `dvc repro` does it
-# -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -664,7 +659,6 @@ def test_a_record_that_was_cut_as_it_was_written_is_undone(first, fresh, settled
 
 
 # --- what runs, and what lies there by now
-# ----------------------------------------------------------------------------
 
 
 def dep_of(lock, stage, name):

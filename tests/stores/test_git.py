@@ -37,7 +37,6 @@ def head(root: Path) -> str:
 
 
 # --- a commit is known
-# ------------------------------------------------------------------------------------------------
 
 
 def detach(root: Path) -> None:
@@ -122,7 +121,6 @@ def test_of_a_huge_diff_the_beginning_is_kept(root: Path, monkeypatch: pytest.Mo
 
 
 # --- no commit is known
-# -----------------------------------------------------------------------------------------------
 
 
 def no_repository(root: Path) -> None:

@@ -44,7 +44,8 @@ def test_every_experiment_and_version_of_the_project(
     assert rename_tags(tracker, "churn") == 4
     for run_id in runs:
         assert tags_of(tracker, run_id) == {
-            "churn.event": "promoted", "evergreen.event": "promoted", "other.x": "1", "churnx.y": "2"
+            "churn.event": "promoted", "evergreen.event": "promoted", "other.x": "1",
+            "churnx.y": "2"
         }  # fmt: skip
     version = tracker.client.get_model_version(name, "1")
     assert version.tags == {"churn.package": "abc", "evergreen.package": "abc", "x": "y"}

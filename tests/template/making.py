@@ -1,4 +1,4 @@
-"""What tests of the template share: a bake without cookiecutter, and what must hold of every new project."""
+"""For tests of the template: a bake without cookiecutter, and what holds of every new project."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def wheel_of(project: Path) -> Path:
 
 
 def own(project: Path) -> dict[str, str]:
-    """Return name -> text of what somebody has to read of a new project: no pins, no servers, no licence, no library."""
+    """Return name -> text of what has to be read of a new project.
+
+    No pins, no servers, no licence, no library.
+    """
     names = {path.relative_to(project).as_posix(): path for path in files(project)}
     apart = (engine.ANSWERS, ".cruft.json", "LICENSE")
     return {
@@ -113,7 +116,7 @@ def verify(project: Path) -> None:
 
 
 def _verify_texts(project: Path, wheel: Path) -> None:
-    """No trace of the reference, of the template, or of what is only there; what has a syntax keeps to it."""
+    """No trace of the reference, the template, or what is only there; syntax is kept."""
     for path in files(project):
         name = path.relative_to(project).as_posix()
         if path == wheel or name in (engine.ANSWERS, ".cruft.json"):
@@ -153,7 +156,7 @@ def _verify_size(project: Path) -> None:
 
 
 def _verify_map(project: Path, readme: str) -> None:
-    """The README names files that are there, or that a run makes, and leaves out none that is to be edited."""
+    """The README names files that exist, or that a run makes, and all that are to be edited."""
     named: set[str] = set()
     folder = ""
     for line in readme.split("```\n")[3].splitlines():

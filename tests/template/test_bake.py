@@ -1,4 +1,4 @@
-"""New projects: every way in, every option, no trace of the template, and nothing left behind by a bad answer."""
+"""New projects: every way in, every option, no trace of the template, no half-made project."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from evergreen_template import bake as engine
 
 pytestmark = pytest.mark.slow
 REFERENCE = {
-    "project_name": "Evergreen", "project_slug": "evergreen-pipeline", "package_name": "late_flights",
-    "author": "Evergreen Authors", "license": "MIT", "task": "binary", "data": "flights", "ci": "github",
-    "infra": "compose",
+    "project_name": "Evergreen", "project_slug": "evergreen-pipeline",
+    "package_name": "late_flights", "author": "Evergreen Authors", "license": "MIT",
+    "task": "binary", "data": "flights", "ci": "github", "infra": "compose",
 }  # fmt: skip
 NAMES = [
     {"project_name": "Churn Model"},
@@ -39,17 +39,21 @@ NAMES = [
 
 def pairs() -> list[dict[str, str]]:
     """A few projects among which every two answers meet."""
-    whole = [dict(zip(CHOICES, one, strict=True)) for one in itertools.product(*CHOICES.values())]
+    whole = [
+        dict(zip(CHOICES, choice, strict=True)) for choice in itertools.product(*CHOICES.values())
+    ]
     wanted = {
         pair
-        for (one, first), (other, second) in itertools.combinations(CHOICES.items(), 2)
+        for (name, first), (other, second) in itertools.combinations(CHOICES.items(), 2)
         for pair in itertools.product(
-            ((one, value) for value in first), ((other, value) for value in second)
+            ((name, value) for value in first), ((other, value) for value in second)
         )
     }
     chosen = []
     while wanted:
-        best = max(whole, key=lambda one: sum(set(pair) <= set(one.items()) for pair in wanted))
+        best = max(
+            whole, key=lambda options: sum(set(pair) <= set(options.items()) for pair in wanted)
+        )
         chosen.append(best)
         wanted = {pair for pair in wanted if not set(pair) <= set(best.items())}
     return chosen
@@ -73,7 +77,8 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Any]:
         before = set(out.iterdir())
         asked = [] if "--replay" in options else ["--no-input"]
         done = subprocess.run(
-            [str(BIN / "cookiecutter"), str(template), *asked, "--config-file", str(tmp_path / "config.yaml"),
+            [str(BIN / "cookiecutter"), str(template), *asked, "--config-file",
+             str(tmp_path / "config.yaml"),
              "-o", str(out), *options, *(f"{key}={value}" for key, value in answers.items())],
             capture_output=True, text=True, cwd=tmp_path,
         )  # fmt: skip
@@ -92,12 +97,12 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Any]:
 # ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names", NAMES, ids=lambda one: one["project_name"])
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names["project_name"])
 def test_names(template: Path, tmp_path: Path, names: dict[str, str]) -> None:
     verify(bake(template, tmp_path / "made", **names))
 
 
-@pytest.mark.parametrize("options", pairs(), ids=lambda one: "-".join(one.values()))
+@pytest.mark.parametrize("options", pairs(), ids=lambda options: "-".join(options.values()))
 def test_options(template: Path, tmp_path: Path, options: dict[str, str]) -> None:
     verify(bake(template, tmp_path / "made", **options))
 
@@ -202,12 +207,14 @@ def test_blocks_are_cut_with_their_marks() -> None:
 
 BAD = [
     {"package_name": "evergreen"}, {"package_name": "training"}, {"package_name": "conftest"},
-    {"package_name": "class"}, {"package_name": "json"}, {"package_name": "flows"}, {"package_name": "polars"},
-    {"package_name": "sklearn"}, {"package_name": "My_Pkg"}, {"package_name": "1st"}, {"package_name": "a__b"},
-    {"package_name": "abcdefghij_klmnopqrst"}, {"project_slug": "a_b"}, {"project_slug": "../x"},
-    {"project_slug": "x" * 41}, {"author": 'a"b'}, {"author": " "}, {"author": "a\\b"}, {"author": "x" * 61},
+    {"package_name": "class"}, {"package_name": "json"}, {"package_name": "flows"},
+    {"package_name": "polars"}, {"package_name": "sklearn"}, {"package_name": "My_Pkg"},
+    {"package_name": "1st"}, {"package_name": "a__b"}, {"package_name": "abcdefghij_klmnopqrst"},
+    {"project_slug": "a_b"}, {"project_slug": "../x"}, {"project_slug": "x" * 41},
+    {"author": 'a"b'}, {"author": " "}, {"author": "a\\b"}, {"author": "x" * 61},
     {"project_name": "a<b", "project_slug": "a", "package_name": "ab"},
-    {"project_name": "a`b", "project_slug": "a", "package_name": "ab"}, {"ci": "jenkins"}, {"task": "ranking"},
+    {"project_name": "a`b", "project_slug": "a", "package_name": "ab"}, {"ci": "jenkins"},
+    {"task": "ranking"},
 ]  # fmt: skip
 
 
@@ -215,7 +222,7 @@ BAD = [
 def test_bad_answers_are_one_error(template: Path, tmp_path: Path, bad: dict[str, str]) -> None:
     with pytest.raises(SystemExit, match=f"^error: {next(iter(bad))}"):
         bake(template, tmp_path / "made", **bad)
-    assert [one.name for one in (tmp_path / "made").iterdir()] == [engine.ANSWERS]
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [engine.ANSWERS]
 
 
 @pytest.mark.parametrize(
@@ -277,10 +284,10 @@ def test_a_zip(clone: Path, cookiecutter: Callable[..., Any], tmp_path: Path) ->
 
 def test_replay(template: Path, cookiecutter: Callable[..., Any], tmp_path: Path) -> None:
     first = cookiecutter(template, project_name="Churn Model", ci="gitlab")
-    contents = {one.relative_to(first): one.read_bytes() for one in files(first)}
+    contents = {path.relative_to(first): path.read_bytes() for path in files(first)}
     shutil.rmtree(first)
     again = cookiecutter(template, "--replay")
-    assert {one.relative_to(again): one.read_bytes() for one in files(again)} == contents
+    assert {path.relative_to(again): path.read_bytes() for path in files(again)} == contents
 
 
 def test_no_password_is_written_down(clone: Path, cookiecutter: Callable[..., Any]) -> None:
@@ -289,7 +296,7 @@ def test_no_password_is_written_down(clone: Path, cookiecutter: Callable[..., An
     assert (
         json.loads((made / engine.ANSWERS).read_text())["_template"] == "https://example.org/x.git"
     )
-    assert not [one for one in files(made) if b"s3cret" in one.read_bytes()]
+    assert not [path for path in files(made) if b"s3cret" in path.read_bytes()]
 
 
 def test_without_hooks_the_readme_says_so(template: Path, cookiecutter: Callable[..., Any]) -> None:
@@ -313,7 +320,7 @@ def test_what_is_not_tracked_does_not_ship(clone: Path, tmp_path: Path) -> None:
     (clone / "secrets.txt").write_text("s3cret")
     (clone / ".env").write_text("s3cret")
     made = bake(clone, tmp_path / "made")
-    assert not [one for one in files(made) if b"s3cret" in one.read_bytes()]
+    assert not [path for path in files(made) if b"s3cret" in path.read_bytes()]
 
 
 def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
@@ -374,7 +381,6 @@ def test_the_quick_tests_of_a_new_project_pass(installed: Callable[..., Path], d
 
 def test_a_project_without_data_says_what_comes_next(installed: Callable[..., Path]) -> None:
     done = run(installed(data="none"), "-m", "evergreen.cli", "ingest")
-    assert (
-        done.stderr
-        == "error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n"
+    assert done.stderr == (
+        "error: dataset.py declares no columns: `evergreen adopt FILE --target COLUMN` writes it\n"
     )

@@ -1,4 +1,4 @@
-"""The library as a wheel: valid, the same bytes from the same files, pinned by its hash, and what an installer makes of it."""
+"""The library as a wheel: valid, the same bytes each time, pinned by its hash, and installed."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_wheel_with_another_byte_is_refused(project: Path, tmp_path: Path) -> 
 def test_set_up_takes_another_wheel_of_the_same_version(
     clone: Path, project: Path, tmp_path: Path
 ) -> None:
-    """What setup.sh says of the library, with pip, in an environment of its own: pip leaves alone what has the version."""
+    """What setup.sh says of the library, with pip, which leaves alone what has the version."""
     (line,) = [
         line for line in (project / "setup.sh").read_text().splitlines() if "library.txt" in line
     ]

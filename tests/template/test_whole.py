@@ -1,4 +1,4 @@
-"""Two projects that share no answer: each sets up, trains a model, and passes its own tests. Minutes."""
+"""Two projects that share no answer: each sets up, trains a model, passes its tests. Minutes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from template.making import bake
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 PROJECTS = {
-    "with data": {"project_name": "Late Trains", "task": "multiclass", "data": "flights", "ci": "github", "infra": "compose"},
-    "without": {"project_name": "Price Watch", "task": "regression", "data": "none", "ci": "gitlab", "infra": "none"},
+    "with data": {"project_name": "Late Trains", "task": "multiclass", "data": "flights",
+                  "ci": "github", "infra": "compose"},
+    "without": {"project_name": "Price Watch", "task": "regression", "data": "none", "ci": "gitlab",
+                "infra": "none"},
 }  # fmt: skip
 PATIENCE = 120  # seconds that `make test` of a new project may take, once set up
 

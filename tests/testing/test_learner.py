@@ -25,6 +25,7 @@ def test_the_librarys_own_pass(name: str) -> None:
     check_learner(name)
 
 
+@pytest.mark.slow
 def test_the_one_of_the_docs_passes() -> None:
     check_learner(code.load(ROOT / "docs" / "another_model.py", "learner_of_docs"), ("binary",))
 
@@ -60,7 +61,8 @@ def pickles(content: bytes) -> Any:
 
 
 BROKEN = {
-    "a part is missing": (SimpleNamespace(__name__="own"), "is no learner: it does not define SUFFIX"),
+    "a part is missing": (SimpleNamespace(__name__="own"),
+                          "is no learner: it does not define SUFFIX"),
     "no such learner": ("lost", "there is no learner 'lost'"),
     "no dot": (like_linear(SUFFIX="json"), "must begin with a dot"),
     "a library is missing": (like_linear(LIBRARIES=("not-there",)), "not installed"),

@@ -13,7 +13,7 @@ from evergreen.metrics.table import LIBRARY
 from evergreen.testing import check_metric
 
 
-@pytest.mark.parametrize("metric", LIBRARY.known, ids=lambda one: one.name)
+@pytest.mark.parametrize("metric", LIBRARY.known, ids=lambda metric: metric.name)
 def test_the_librarys_own_pass(metric: Metric) -> None:
     check_metric(metric)
 
@@ -35,8 +35,10 @@ def changing(y: Any, p: Any) -> Any:
 BROKEN = {
     "the wrong direction": (cost(lower_is_better=False), "turn lower_is_better round"),
     "beyond its bounds": (cost(high=0.1), "beyond its low and high"),
-    "one value for all rows": (cost(losses=lambda y, p: distances(y, p).mean()[None]), "a value|match|same size|dimension"),
-    "its value is another": (cost(value=lambda y, p: 7.0), "its form with equal weights gives another value|form"),
+    "one value for all rows": (cost(losses=lambda y, p: distances(y, p).mean()[None]),
+                               "a value|match|same size|dimension"),
+    "its value is another": (cost(value=lambda y, p: 7.0),
+                             "its form with equal weights gives another value|form"),
     "a sum, not a mean": (cost(of=lambda s: s[:, 0]), "with each row twice"),
     "not a number": (cost(losses=lambda y, p: distances(y, p) * np.nan), "it is nan"),
     "the order of rows counts": (
@@ -50,7 +52,7 @@ BROKEN = {
             "own", tasks=("binary",), value=LIBRARY["roc_auc"].value, form=LIBRARY["roc_auc"].form,
             expect=lambda p, said: expect_roc_auc(p, 1 - said),
         ),
-        "mend expect, or leave it out",
+        "correct expect, or leave it out",
     ),
 }  # fmt: skip
 

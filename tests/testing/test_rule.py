@@ -53,11 +53,14 @@ BROKEN = {
     "raises": (needs_champion, r"raised KeyError .* without a champion: the gate would refuse it"),
     "says nothing": (lambda evidence, gate: (), "it judges nothing"),
     "no rule": (lambda evidence, gate: [True], "yields True"),
-    "no verdict": (lambda evidence, gate: [Rule("a", met=None, says="b")], "met must be True or False"),  # type: ignore[arg-type]
+    "no verdict": (lambda evidence, gate: [Rule("a", met=None, says="b")],
+                   "met must be True or False"),  # type: ignore[arg-type]
     "no name": (lambda evidence, gate: [Rule("", met=True, says="b")], "a rule needs a name"),
     "no sentence": (lambda evidence, gate: [Rule("a", met=True, says=" ")], "needs a sentence"),
-    "luck": (lambda evidence, gate: [Rule("a", met=True, says=f"{next(COUNT)}")], "otherwise when asked again"),
-    "a name of the gate": (lambda evidence, gate: [Rule("better", met=True, says="b")], "is the name of a rule of the library"),
+    "luck": (lambda evidence, gate: [Rule("a", met=True, says=f"{next(COUNT)}")],
+             "otherwise when asked again"),
+    "a name of the gate": (lambda evidence, gate: [Rule("better", met=True, says="b")],
+                           "is the name of a rule of the library"),
 }  # fmt: skip
 
 

@@ -23,7 +23,8 @@ def test_the_example_passes() -> None:
 
 def source(**other: Any) -> Any:
     usual = {
-        "batches": lambda: ["2024-1", "2024-10"], "origin": lambda: "v1", "read": lambda name: FRAME,
+        "batches": lambda: ["2024-1", "2024-10"], "origin": lambda: "v1",
+        "read": lambda name: FRAME,
     }  # fmt: skip
     return SimpleNamespace(**usual | other)
 

@@ -13,7 +13,9 @@ from evergreen.project import Project
 from evergreen.testing import check_extensions
 
 METRIC = """
-cost = Metric("cost", tasks=("regression",), losses=lambda y, p: np.abs(y - p), lower_is_better={lower})
+cost = Metric(
+    "cost", tasks=("regression",), losses=lambda y, p: np.abs(y - p), lower_is_better={lower}
+)
 """
 RULE = """
 def enough(evidence, gate):
@@ -44,8 +46,10 @@ def test_those_that_keep_their_contract_pass(make: Callable[..., Project]) -> No
 
 
 CASES = {
-    "bad_metric": (METRIC.format(lower=False) + "extensions = Extensions(metrics=[cost])", "turn lower_is_better"),
-    "bad_rule": (RULE.format(many="None") + "extensions = Extensions(rules=[enough])", "enough raised TypeError"),
+    "bad_metric": (METRIC.format(lower=False) + "extensions = Extensions(metrics=[cost])",
+                   "turn lower_is_better"),
+    "bad_rule": (RULE.format(many="None") + "extensions = Extensions(rules=[enough])",
+                 "enough raised TypeError"),
     "bad_report": ("extensions = Extensions(reports=[lambda run: None])", "must take 2 argument"),
     "bad_notifier": ("extensions = Extensions(notifiers=[lambda: None])", "must take 1 argument"),
     "bad_kind": ("extensions = 3", "extensions is a int"),
@@ -62,6 +66,6 @@ def test_one_that_does_not_is_stopped(make: Callable[..., Project], name: str) -
 
 def test_a_metric_that_is_gone_is_stopped(make: Callable[..., Project]) -> None:
     with pytest.raises(
-        AssertionError, match=r"gate\.metric: there is no metric 'cost'.*bring it back"
+        AssertionError, match=r"gate\.metric: there is no metric 'cost'.*restore it"
     ):
         check_extensions(make("gone", "extensions = Extensions()", metric="cost"))

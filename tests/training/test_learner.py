@@ -28,7 +28,7 @@ def test_xgboost_is_there() -> None:
         ),
         (
             "late_flights.lost",
-            "there is no learner 'late_flights.lost': src/late_flights/lost.py is missing: restore it",
+            "no learner 'late_flights.lost': src/late_flights/lost.py is missing: restore it",
         ),
         (
             "late_flights.dataset",

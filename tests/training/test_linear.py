@@ -32,6 +32,7 @@ def many_levels(tables: Tables, levels: int) -> Tables:
     return replace(tables, train=replace(tables.train, x=x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [6, 150])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_numbers_say_what_scikit_learn_says(

@@ -52,6 +52,7 @@ def prepared(make_project, read_params):
     return make
 
 
+@pytest.mark.slow
 def test_tables_hold_the_encoded_rows_of_the_split(prepared):
     project = prepared()
     tables = load_tables(project)
@@ -76,6 +77,7 @@ def test_tables_hold_the_encoded_rows_of_the_split(prepared):
     assert len(set(keys.tolist())) == len(keys)  # no flight is in two parts, or twice in one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "label", "classes"),
     [
@@ -94,6 +96,7 @@ def test_tables_of_other_tasks(task, label, classes, prepared):
         assert set(tables.train.y.tolist()) == {0.0, 1.0, 2.0}
 
 
+@pytest.mark.slow
 def test_a_class_that_no_training_row_has_is_an_error(prepared):
     project = prepared()
     path = project.features / "encoder.json"
@@ -103,6 +106,7 @@ def test_a_class_that_no_training_row_has_is_an_error(prepared):
         load_tables(project)
 
 
+@pytest.mark.slow
 def test_the_judged_model_learns_from_all_before_the_holdout_and_the_live_one_from_all(prepared):
     project = prepared()
     parts, before, whole = load_tables(project), load_before_holdout(project), load_all(project)
@@ -117,6 +121,7 @@ def test_the_judged_model_learns_from_all_before_the_holdout_and_the_live_one_fr
         np.testing.assert_array_equal(tables.holdout.y, parts.holdout.y)
 
 
+@pytest.mark.slow
 def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_nothing_stops_early(
     prepared,
 ):
@@ -132,6 +137,7 @@ def test_what_shows_the_influence_of_the_holdout_learns_from_it_and_nothing_stop
     assert around.encoder == parts.encoder
 
 
+@pytest.mark.slow
 def test_where_nothing_says_when_the_holdout_stays_out(prepared):
     project = prepared(replace(dataset, time=""))
     before, whole = load_before_holdout(project), load_all(project)
@@ -139,6 +145,7 @@ def test_where_nothing_says_when_the_holdout_stays_out(prepared):
     assert not np.isin(whole.train.keys, whole.holdout.keys).any()
 
 
+@pytest.mark.slow
 def test_equal_rows_have_equal_digests(prepared):
     project = prepared()
     tables = load_tables(project)
@@ -149,12 +156,14 @@ def test_equal_rows_have_equal_digests(prepared):
     assert replace(tables, holdout=other).digest() == tables.digest()
 
 
+@pytest.mark.slow
 def test_without_refit_the_encoder_is_that_of_the_training_rows(prepared):
     project = prepared(train={"refit": "none"})
     assert not (project.features / "live-encoder.json").exists()
     assert Encoder.read(project.features / "encoder.json").fitted_on == ("2013-05",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", [True, False])
 def test_of_few_rows_each_that_judges_is_left_out_of_its_own_models_rows(time, prepared):
     declared = dataset if time else replace(dataset, time="")
@@ -174,6 +183,7 @@ def test_of_few_rows_each_that_judges_is_left_out_of_its_own_models_rows(time, p
     )
 
 
+@pytest.mark.slow
 def test_of_many_rows_the_newest_batch_judges(prepared):
     project = prepared()
     assert load_judged(project).digest() == load_before_holdout(project).digest()

@@ -191,7 +191,6 @@ def test_a_gpu_learns_what_a_cpu_learns(task, make_tables, quick):
 
 
 # --- the matrix
-# --------------------------------------------------------------------------------------------------
 
 
 def binned(most: int) -> Train:

@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.usefixtures("great_expectations"), pytest.mark.slow]  
 
 
 # --- rows
-# --------------------------------------------------------------------------------------------------
 
 BAD_ROWS: list[tuple[str, object, str]] = [
     (TIME, "yesterday", f"{TIME}: is a date or time"),
@@ -144,7 +143,6 @@ def test_month_delivered_as_text_is_the_same_month() -> None:
 
 
 # --- the batch as a whole
-# ---------------------------------------------------------------------------------------------
 
 
 def test_what_does_not_fit_is_not_called_missing(great_expectations: None) -> None:
@@ -290,7 +288,6 @@ def test_fresh_batch_passes_max_age() -> None:
 
 
 # --- rows without labels (the rest: test_unlabelled.py)
-# ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("labelled", "passes"), [(True, False), (False, True)])

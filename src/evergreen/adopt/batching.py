@@ -61,9 +61,8 @@ def cut_into_batches(
     times = when.values if when is not None and when.dtype == MOMENT else None
     if times is None and table.kind == "sql":
         raise InputError(
-            "rows of a database are cut into batches by time: name the column that says when "
-            "with --time, or export the "
-            "table as CSV or Parquet, and adopt the file"
+            "rows of a database are cut into batches by time: name the column that says when with "
+            "--time, or export the table as CSV or Parquet, and adopt the file"
         )
     if times is not None:
         bad = bad | times.is_null()
@@ -128,8 +127,8 @@ def _find_until(
     count = sum(len(rows[name]) for name in later)
     says = (
         f"the newest {'batch holds' if len(later) == 1 else 'batches hold'} only {count} rows "
-        f"({', '.join(later)}), too few "
-        f"to judge by: source.until is {last}; set it to null in params.yaml once there are more"
+        f"({', '.join(later)}), too few to judge by: source.until is {last}; set it to null in "
+        "params.yaml once there are more"
     )
     return last, [ColumnWarning("", "newest batch", says)]
 
@@ -159,8 +158,7 @@ def _check_split(times: pl.Series, plan: Plan) -> None:
     if not known[0] < first < second:
         raise InputError(
             f"{plan.time!r}: {len(known):,} rows at {known.n_unique():,} moments cannot be split "
-            "by time, too many share "
-            "one: use --no-time, or another column with --time"
+            "by time, too many share one: use --no-time, or another column with --time"
         )
 
 
@@ -190,10 +188,11 @@ def _check_broken(
     least = math.ceil(shares[worst] * 100 + 0.5) / 100
     listing = "\n".join(f"  {line}" for line in (*told[:COLUMNS_SHOWN], *more))
     raise InputError(
-        f"{whole}{where}, more than validate.max_bad_rows ({allowed:.1%}):\n{listing}\n"
+        f"{whole}{where}, more than validate.max_bad_rows ({allowed:.1%}):\n"
+        f"{listing}\n"
         "correct the file; or name a text that says that there is no value with --null TEXT "
-        "(source.nulls in params.yaml); "
-        f"or put such rows aside with --max-bad-rows {min(1.0, least):g}"
+        "(source.nulls in params.yaml); or put such rows aside with --max-bad-rows "
+        f"{min(1.0, least):g}"
     )
 
 

@@ -190,7 +190,6 @@ def _values(columns: list[Column], plan: Plan, batches: Batches) -> list[str]:
 
 
 # --- figures
-# --------------------------------------------------------------------------------------------------
 
 
 def widen(known: pl.Series) -> tuple[float, float]:

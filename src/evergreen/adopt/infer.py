@@ -128,18 +128,15 @@ def _check_dates(found: Inferred, texts: list[pl.Series]) -> None:
         ):
             formats = ", ".join(map(in_words, found.dialect.dates))
             raise InputError(
-                f"column {text.name!r} has day and month the other way round than another column "
-                f"({formats}): write the "
-                "dates of one of them as 2026-05-03"
+                f"column {text.name!r} has day and month in the opposite order of another column "
+                f"({formats}): write the dates of one of them as 2026-05-03"
             )
 
 
 # --- numbers
-# --------------------------------------------------------------------------------------------------
 
 
 # --- columns that come with a type
-# ------------------------------------------------------------------------------------
 
 
 def _describe_broken(columns: Mapping[str, Column]) -> Iterator[ColumnWarning]:

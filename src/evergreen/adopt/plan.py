@@ -118,7 +118,6 @@ def _strong_first(warnings: tuple[ColumnWarning, ...]) -> tuple[ColumnWarning, .
 
 
 # --- the label
-# --------------------------------------------------------------------------------------------------
 
 
 def _find_target(columns: Mapping[str, Column], wishes: Wishes) -> Column:
@@ -210,8 +209,7 @@ def _check_task(target: Column, task: Task, *, whole: bool) -> None:
     if task == "multiclass" and levels > min(100.0, len(known) / 10):
         raise InputError(
             f"--target {name!r} has {levels:,} different values in {len(known):,} rows, too many "
-            "for classes: group them "
-            "in the source, or choose another column"
+            "for classes: group them in the source, or choose another column"
         )
     if task == "multiclass" and target.is_number and not whole:
         raise InputError(
@@ -221,11 +219,9 @@ def _check_task(target: Column, task: Task, *, whole: bool) -> None:
 
 
 # --- time and key
-# --------------------------------------------------------------------------------------------------
 
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 
 def _name_features(columns: Iterable[Column], time: Column | None) -> list[str]:

@@ -179,8 +179,7 @@ def _check_header(text: str, separator: str, path: Path) -> None:
     if odd := [at for at, name in enumerate(header, 1) if not name.strip()]:
         raise InputError(
             f"{path}: column {odd[0]} has no name in the header: give it one, or take it out (row "
-            "numbers of pandas: "
-            "to_csv(index=False)); later files must have the same columns"
+            "numbers of pandas: to_csv(index=False)); later files must have the same columns"
         )
     if all(re.fullmatch(r"[+-]?\d+[.,]\d+", name.strip()) for name in header[:-1]):
         raise InputError(
@@ -198,9 +197,8 @@ def _check_fields(text: str, separator: str, path: Path) -> None:
             if row and len(row) != len(header):
                 raise InputError(
                     f"{path}, line {reader.line_num:,}: {len(row)} fields where the header has "
-                    f"{len(header)} (separator "
-                    f"{separator!r}): correct the line; a field that holds the separator stands "
-                    "in quotes"
+                    f"{len(header)} (separator {separator!r}): correct the line; a field that "
+                    "holds the separator stands in quotes"
                 )
     except csv.Error:
         return
@@ -212,9 +210,8 @@ def _read_table(url: str, table: str | None) -> Table:
 
     if holds_secret(url):
         raise InputError(
-            "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, "
-            "and name it as "
-            "'${DATABASE_URL}' in single quotes"
+            "the URL holds a password, which must stand in no file: `export DATABASE_URL=...`, and "
+            "name it as '${DATABASE_URL}' in single quotes"
         )
     if not table:
         raise InputError("a database needs --table: the table or view to adopt")
@@ -241,7 +238,7 @@ def _find_table(connection: Connection, table: str) -> tuple[str | None, str]:
     from sqlalchemy import inspect
 
     if re.search(r"[%:\\]", table):
-        raise InputError("a name with %, : or \\ cannot be asked for: make a view of it")
+        raise InputError("a name with %, : or \\ cannot be queried: make a view of it")
     known = inspect(connection)
     schema, _, name = table.rpartition(".")
     candidates: list[tuple[str | None, str]] = [

@@ -42,9 +42,8 @@ def warn_of_leaks(
             features[name].name,
             "suspected leak",
             (
-                f"tells the label nearly by itself ({measure} {scores[name]:.3f}), as what is "
-                "known "
-                "only afterwards does"
+                f"predicts the label nearly by itself ({measure} {scores[name]:.3f}), as what is "
+                "known only afterwards does"
             ),
             out=True,
         )
@@ -72,9 +71,8 @@ def _warn_joint(
     for name in found.names:
         others = listed([shown(features[other].name) for other in found.names if other != name])
         says = (
-            f"{f'together with {others} ' if others else ''}tells the label nearly exactly, as "
-            "the parts of a formula do: "
-            "put back into features what is known in time"
+            f"{f'together with {others} ' if others else ''}predicts the label nearly exactly, as "
+            "the parts of a formula do: put back into features what is known in time"
         )
         warnings.append(ColumnWarning(features[name].name, "suspected leak", says, out=True))
     return warnings
@@ -95,10 +93,9 @@ def _warn_strong(
         if alone or score >= STRONG:
             beside = f", the next {second:.3f}" if alone else ""
             says = (
-                f"tells much of the label by itself ({measure} {score:.3f}{beside}): LOOK AT THIS "
-                "FIRST. It stays a "
-                "feature; if it is known only after the event, `--known-later "
-                f"{shown(features[name].name)}` takes it out"
+                f"predicts the label well by itself ({measure} {score:.3f}{beside}): LOOK AT THIS "
+                "FIRST. It stays a feature; if it is known only after the event, "
+                f"`--known-later {shown(features[name].name)}` takes it out"
             )
             told.append(ColumnWarning(features[name].name, "strong", says))
     return told

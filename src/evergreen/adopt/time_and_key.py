@@ -74,8 +74,8 @@ def _check_time_column(found: Inferred, name: str, target: str) -> str:
     if column.dtype != MOMENT and not column.is_number:
         raise InputError(
             f"--time {column.name!r} holds no dates, but {show_few(column.known)}: write them as "
-            "2026-05-03 08:30, or say how they "
-            "are written with --dates, such as --dates '%d.%m.%Y'"
+            "2026-05-03 08:30, or say how they are written with --dates, such as --dates "
+            "'%d.%m.%Y'"
         )
     if column.levels < 3:
         raise InputError(
@@ -111,8 +111,7 @@ def find_key(
         if twice := _count_twice(columns, key):
             raise InputError(
                 f"--key {', '.join(key)}: {twice[0]:,} rows share it with another, such as "
-                f"{twice[1]}: name more columns "
-                "(--key again), or none"
+                f"{twice[1]}: name more columns (--key again), or none"
             )
         return key
     named = [

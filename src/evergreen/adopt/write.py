@@ -31,29 +31,29 @@ def check_fresh(project: Project) -> None:
     """Raise InputError where adopting would lose batches, or changes that are not committed."""
     if Manifest(project.raw).entries:
         raise InputError(
-            f"data/ holds batches already, of what dataset.py says now: {FORGET}; then adopt again"
+            f"data/ already holds batches of the present dataset.py: {FORGET}; then adopt again"
         )
     inbox = project.root / INBOX
     if inbox.exists() and (not inbox.is_dir() or any(inbox.iterdir())):
         raise InputError(
-            f"{INBOX}/ holds files already, and adopting fills it: move them to another folder, "
-            "or remove them"
+            f"{INBOX}/ already holds files, and `evergreen adopt` fills it: move them to another "
+            "folder, or remove them"
         )
     asked = ["git", "-C", str(project.root), "status", "--porcelain", "--", *own_files(project)]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise InputError(
-            "git is needed, and is not there: adopting writes over files that it keeps"
+            "git is not installed, and `evergreen adopt` overwrites files that are tracked by it: "
+            "install git"
         ) from None
     if done.returncode:
         why = read_commit(project.root).why or f"git fails ({done.stderr.strip()})"
-        raise InputError(f"adopting writes over files that git keeps, and {why}")
+        raise InputError(f"`evergreen adopt` overwrites files that are tracked by git, and {why}")
     if changed := [line[3:] for line in done.stdout.splitlines()]:
         raise InputError(
-            f"{', '.join(changed)}: changed since the last commit, and adopting writes over it: "
-            "`git commit` it, or `git "
-            "checkout` it to take the change back"
+            f"{', '.join(changed)}: changed since the last commit, and `evergreen adopt` "
+            "overwrites it: `git commit` it, or `git checkout` it to undo the change"
         )
 
 

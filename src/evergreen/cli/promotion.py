@@ -45,12 +45,10 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
 
 
 @click.command()
-@click.option(
-    "--to", metavar="VERSION", help="Which version; default: the champion before this one."
-)
+@click.option("--to", metavar="VERSION", help="Which version; default: the previous champion.")
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback(to: str | None, reason: str) -> None:
-    """Bring an earlier champion back; or undo what was done to the present one in MLflow."""
+    """Restore an earlier champion; or undo what was done to the present one in MLflow."""
     from evergreen.stores.events import PUT_BACK
 
     with open_registry() as registry:

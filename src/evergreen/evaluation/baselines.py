@@ -1,4 +1,7 @@
-"""The two models that any model must beat: a constant, and a linear one (`linear.py`), on the same encoded rows."""
+"""The two models that any must beat: a constant, and a linear one (`linear.py`).
+
+Both see the same encoded rows.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def fit_linear(tables: Tables, seed: int) -> bytes:
 
 
 def predict_baselines(tables: Tables, seed: int, fitted: bytes | None = None) -> dict[str, Array]:
-    """Return what a constant and the linear model (`fitted`, else one fitted now) predict for the holdout, by name."""
+    """Return what a constant and the linear model predict for the holdout, by name.
+
+    `fitted`: the linear model; else it is fitted now.
+    """
     # One of each fold would tell the folds apart
     constant = _constant(tables.task).fit(tables.train.x, tables.train.y)
     straight = predict_holdout(tables, fitted or fit_linear(tables, seed), "linear")

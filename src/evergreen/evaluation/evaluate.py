@@ -1,4 +1,7 @@
-"""Evaluate: how good the chosen model is on the holdout, beside two baselines, and how much of that is noise."""
+"""Evaluate: how good the chosen model is on the holdout, beside two baselines.
+
+And how much of that is noise.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the holdout says: every metric of every model with its interval, and the spread over seeds."""
+    """What the holdout says: each metric of each model with its interval, spread over seeds."""
 
     task: str
     rows: int
@@ -47,11 +50,11 @@ class Evaluation:
         for name in self.estimates[MODEL]:
             cells = [self.estimates[model][name] for model in models]
             shown = " | ".join(
-                f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in cells
+                f"{cell.value:.4f} ({cell.low:.4f} to {cell.high:.4f})" for cell in cells
             )
             lines.append(f"| {name} | {shown} |")
         spread = "; ".join(
-            f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in self.spread.items()
+            f"{name} {over.mean:.4f} ± {over.deviation:.4f}" for name, over in self.spread.items()
         )
         return "\n".join(
             [*lines, "", f"Over {len(next(iter(self.spread.values())).values)} seeds: {spread}"]
@@ -59,7 +62,10 @@ class Evaluation:
 
 
 def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
-    """Return the predictions of one model of `learner` for encoded rows, shape (rows,) or (rows, classes)."""
+    """Return the predictions of one model of `learner` for encoded rows.
+
+    Shape (rows,), or (rows, classes).
+    """
     return find_learner(learner).load(booster).predict(x)
 
 
@@ -72,7 +78,10 @@ def measure_seed(
 
 
 def losses_of(tables: Tables, boosters: Mapping[int, bytes], learner: str) -> dict[int, float]:
-    """Return the loss of each seed's model on the holdout: log loss, or the root of the mean squared error."""
+    """Return the loss of each seed's model on the holdout.
+
+    Log loss, or the root of the mean squared error.
+    """
     loss = LIBRARY.loss(tables.task)
     return {
         seed: measure_seed(tables, content, learner)[loss] for seed, content in boosters.items()
@@ -83,8 +92,8 @@ def check_holdout(tables: Tables) -> None:
     """Raise InputError where the holdout cannot tell a good model from a bad one."""
     if not len(tables.holdout) or not len(tables.train):
         raise InputError(
-            f"the split leaves {len(tables.train):,} training and {len(tables.holdout):,} holdout rows: each needs "
-            "some; add batches"
+            f"the split leaves {len(tables.train):,} training and {len(tables.holdout):,} holdout "
+            "rows: each needs some; add batches"
         )
     if tables.task != "regression" and tables.holdout.y.min() == tables.holdout.y.max():
         only = tables.classes[int(tables.holdout.y[0])]
@@ -102,12 +111,12 @@ def evaluate(
     learner: str = XGBOOST,
     metrics: Metrics = LIBRARY,
 ) -> Evaluation:
-    """Judge the model made of `boosters` (by seed, of `learner`; several are averaged) on the holdout.
+    """Judge the model made of `boosters`, by seed, on the holdout; several are averaged.
 
     `seed_metrics` holds what `measure_seed` said of every seed trained, chosen or not.
     """
     check_holdout(tables)
-    said = [predict_holdout(tables, one, learner) for one in boosters.values()]
+    said = [predict_holdout(tables, booster, learner) for booster in boosters.values()]
     predictions = {MODEL: np.mean(said, axis=0), **baselines}
     estimates = bootstrap(
         tables.task,
@@ -125,7 +134,7 @@ def evaluate(
         chosen=tuple(sorted(boosters)),
         estimates=estimates,
         spread={
-            name: summarize([one[name] for one in seed_metrics], params.confidence)
+            name: summarize([seed[name] for seed in seed_metrics], params.confidence)
             for name in names
         },
         y=tables.holdout.y,

@@ -1,7 +1,8 @@
-"""Held out: what a way of training said of rows that it had not learnt from, before the live model learnt from them.
+"""Held out: what models predicted for rows before the live model learnt from them.
 
-It speaks for the live model where that would be asked about rows that it knows: beside a challenger
-on the same rows, and for what monitoring may expect of it.
+The way of training was the same, and those models had not learnt from these rows. It speaks for the
+live model where that would be asked about rows that it knows: beside a challenger on the same rows,
+and for what monitoring may expect of it.
 """
 
 from __future__ import annotations
@@ -36,14 +37,18 @@ class HeldOut:
     def of(cls, keys: Hashes, packaged: Array, seeds: tuple[Array, ...]) -> HeldOut:
         """Return what was said of rows in any order."""
         order = np.argsort(keys, kind="stable")
-        return cls(keys[order], packaged[order], tuple(one[order] for one in seeds))
+        return cls(keys[order], packaged[order], tuple(said[order] for said in seeds))
 
     def find(self, keys: Hashes) -> Array:
-        """Return where the rows with these keys are. Raises InputError where one is not among them."""
+        """Return where the rows with these keys are.
+
+        Raises InputError where one is not among them.
+        """
         if absent := int((~np.isin(keys, self.keys)).sum()):
             raise InputError(
-                f"{absent:,} of {len(keys):,} rows that it has learnt from are not among those that it was judged by: "
-                "wait for a newer batch, or bring an earlier champion back (`evergreen rollback`)"
+                f"{absent:,} of {len(keys):,} rows that the model was trained on were never "
+                "used to judge it: wait for a newer batch, or restore an earlier champion "
+                "(`evergreen rollback`)"
             )
         return np.searchsorted(self.keys, keys)
 

@@ -75,12 +75,12 @@ def interval(draws: Array, confidence: float) -> tuple[float, float]:
 
 
 def resample(forms: Sequence[Form], rows: int, *, resamples: int, seed: int) -> Array:
-    """Return the value of each form on each resample of the rows, shape (forms, resamples); NaN where not defined.
+    """Return the value of each form on each resample of the rows; NaN where not defined.
 
-    In each resample a row counts Poisson(1) times, independently of the others, which for more than
-    some hundred rows is the bootstrap, without drawing rows in a given number (Chamandy et al.,
-    Estimating uncertainty for massive data streams, 2012). Every form meets the same resamples.
-    Memory: the forms' columns, and `AT_ONCE` weights.
+    Shape (forms, resamples). In each resample a row counts Poisson(1) times, independently of the
+    others, which for more than some hundred rows is the bootstrap, without drawing rows in a given
+    number (Chamandy et al., Estimating uncertainty for massive data streams, 2012). Every form
+    meets the same resamples. Memory: the forms' columns, and `AT_ONCE` weights.
     """
     columns = np.hstack([form.rows for form in forms])
     edges = np.cumsum([0, *(form.rows.shape[1] for form in forms)])
@@ -98,7 +98,7 @@ def resample(forms: Sequence[Form], rows: int, *, resamples: int, seed: int) -> 
 
 
 def _draw_weights(numbers: range, rows: int, seed: int) -> Array:
-    """Return how often each row counts in the resamples called `numbers`, shape (len(numbers), rows)."""
+    """Return how often each row counts in the resamples `numbers`, (len(numbers), rows)."""
     weights, table = np.empty((len(numbers), rows)), _poisson_table()
 
     def fill(at: int) -> None:

@@ -1,1 +1,4 @@
-"""What a metric is, and those that the library brings: numbers only, so that a project can add its own."""
+"""What a metric is, and those that the library brings.
+
+Numbers only, so that a project can add its own.
+"""

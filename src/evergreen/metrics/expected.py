@@ -1,4 +1,4 @@
-"""Expected: what a metric of labels that are not known yet may be expected to be, from calibrated probabilities.
+"""Expected: what a metric is expected to be, from calibrated probabilities, before labels come.
 
 `performance.py` asks for it. A metric that is a mean over rows follows from what each row costs
 under each label; the two that depend on ranks are here.
@@ -18,8 +18,9 @@ TINY = 1e-9
 
 @dataclass(frozen=True)
 class Expected:
-    """A metric of labels that are not known: what is summed of each row in the mean over its labels, (rows, sums).
+    """A metric whose labels are not known: its terms per row, each the mean over labels.
 
+    `columns`: (rows, sums).
     `noise`: covariance of the sums that comes from the labels, (sums, sums). `slopes`: what a
     change of each curve of the calibration adds to a row's, (rows, curves, sums). `of`: as in
     `Form`.
@@ -34,7 +35,10 @@ class Expected:
 def expect_mean(
     losses: Callable[[Array, Array], Array], p: Array, said: Array, of: Callable[[Array], Array]
 ) -> Expected:
-    """Return the mean of `losses` (of labels and predictions, per row) where the calibration says `said`, (rows, curves)."""
+    """Return the mean of `losses` where the calibration says `said`, (rows, curves).
+
+    `losses`: of labels and predictions, per row.
+    """
     if p.ndim == 1:
         ones = np.ones(len(p))
         yes, no = (np.column_stack([losses(label, p), ones]) for label in (ones, np.zeros(len(p))))
@@ -48,7 +52,7 @@ def expect_mean(
 
 
 def _of_classes(losses: Array, said: Array, total: Array, of: Callable[[Array], Array]) -> Expected:
-    """Return the mean of what each class would cost, `losses`, where it has the probability `said` / `total`."""
+    """Return the mean of each class's `losses` where its probability is `said` / `total`."""
     c = said / total
     mean = (c * losses).sum(axis=1)
     noise, slopes = np.zeros((2, 2)), np.zeros((*losses.shape, 2))
@@ -58,7 +62,10 @@ def _of_classes(losses: Array, said: Array, total: Array, of: Callable[[Array], 
 
 
 def of_labels(yes: Array, no: Array, c: Array, of: Callable[[Array], Array]) -> Expected:
-    """Return what sums to `yes` over positive rows and to `no` over others, both (rows, sums); `c` of them positive."""
+    """Return what sums to `yes` over positive rows and to `no` over the others.
+
+    Both (rows, sums); `c`: each row's probability of being positive.
+    """
     apart = yes - no
     return Expected(
         no + c[:, None] * apart, (apart * (c * (1 - c))[:, None]).T @ apart, apart[:, None], of
@@ -66,16 +73,16 @@ def of_labels(yes: Array, no: Array, c: Array, of: Callable[[Array], Array]) -> 
 
 
 def expect_roc_auc(p: Array, said: Array) -> Expected:
-    """AUC is the share of pairs of a positive and a negative row in which the positive is ahead; a tie is half a pair.
+    """Expect the AUC: the share of pairs in which the positive row is ahead of the negative.
 
-    With independent labels rows i and j are such a pair with probability c_i (1 - c_j), i being
-    another row than j. Weights of rows count to first order, as in `metrics.py`.
+    A tie counts half. With independent labels rows i and j are such a pair with probability c_i (1
+    - c_j), i being another row than j. Weights of rows count to first order, as in `metrics.py`.
     """
     p, c = p.astype(np.float64), said[:, 0]
     order = np.argsort(p, kind="stable")
     first, last = (np.searchsorted(p[order], p[order], side=side) for side in ("left", "right"))
     ranked, lost, ahead = c[order], np.empty(len(p)), np.empty(len(p))
-    below, above = (np.r_[0.0, np.cumsum(one)] for one in (1 - ranked, ranked))
+    below, above = (np.r_[0.0, np.cumsum(chance)] for chance in (1 - ranked, ranked))
     lost[order] = (below[first] + below[last]) / 2  # negatives behind each row, itself by half
     ahead[order] = above[-1] - (above[first] + above[last]) / 2
     yes, no, itself = float(c.sum()), float((1 - c).sum()), float((c * (1 - c)).sum())
@@ -99,9 +106,10 @@ def expect_roc_auc(p: Array, said: Array) -> Expected:
 
 
 def expect_average_precision(p: Array, said: Array) -> Expected:
-    """AP is the mean over positives of the precision at their score; a positive row is surely one of its own hits.
+    """Expect average precision: the mean, over positive rows, of the precision at their score.
 
-    Weights of rows count to first order, as in `metrics.py`.
+    A positive row is surely one of its own hits. Weights of rows count to first order, as in
+    `metrics.py`.
     """
     p, c = p.astype(np.float64), said[:, 0]
     order = np.argsort(-p, kind="stable")
@@ -111,7 +119,7 @@ def expect_average_precision(p: Array, said: Array) -> Expected:
     value = float(chance @ precision / total) if total else float("nan")
     first = np.searchsorted(ranked, ranked, side="left")
     gain, cost = (
-        np.cumsum((chance * one)[::-1])[::-1][first] for one in (1 / called, precision / called)
+        np.cumsum((chance * share)[::-1])[::-1][first] for share in (1 / called, precision / called)
     )
     # What a row leaves that is its own hit
     rest = float(np.mean(chance * (precision - value + gain) - cost))

@@ -26,10 +26,10 @@ TAKEN = ("rounds", "seconds", "train_loss", "validation_loss", "best_validation_
 
 @dataclass(frozen=True)
 class Form:
-    """A metric of fixed labels and predictions as a function of row weights: of some weighted sums over the rows.
+    """A metric of fixed labels and predictions as a function of the rows' weights.
 
-    `rows`: what is summed, shape (rows, sums). `of`: sums, shape (resamples, sums), to values,
-    shape (resamples,).
+    It depends on weighted sums over the rows. `rows`: what is summed, shape (rows, sums). `of`:
+    sums, shape (resamples, sums), to values, shape (resamples,).
     """
 
     rows: Array
@@ -79,9 +79,7 @@ class Metric:
         if not isinstance(self.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise InputError(f"{said}: its name must be letters, digits and _, such as 'cost'")
         if self.name in TAKEN:
-            raise InputError(
-                f"{said}: a run records something else by that name; call it otherwise"
-            )
+            raise InputError(f"{said}: a run records something else by that name: rename it")
         if isinstance(self.tasks, str) or not self.tasks:
             raise InputError(f"{said}: tasks must be a tuple, such as ('binary',): mind the comma")
         if unknown := [task for task in self.tasks if task not in TASKS]:
@@ -121,7 +119,7 @@ class Metric:
 
     def clip(self, edges: Sequence[float]) -> list[float]:
         """Return `edges` within the bounds, beyond which a widened interval might reach."""
-        return [float(one) for one in np.clip(edges, self.low, self.high)]
+        return [float(edge) for edge in np.clip(edges, self.low, self.high)]
 
     @property
     def sign(self) -> float:
@@ -140,7 +138,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Metrics:
-    """The metrics that there are; of those of a task the first decides where `gate.metric` names none."""
+    """The metrics that there are; a task's first decides where `gate.metric` names none."""
 
     known: tuple[Metric, ...]
 
@@ -163,7 +161,7 @@ class Metrics:
         taken = [metric.name for metric in self.known]
         for metric in more:
             if metric.name in taken:
-                raise InputError(f"there is a metric {metric.name!r} already: call yours otherwise")
+                raise InputError(f"there is a metric {metric.name!r} already: rename yours")
             taken.append(metric.name)
         return Metrics((*self.known, *more))
 
@@ -176,16 +174,19 @@ class Metrics:
         if name is None or name in names:
             return name or names[0]
         raise InputError(
-            f"gate.metric: {_unknown('metric', name, names, f' for task {task}')}; if it was one of your own, bring "
-            "it back into extensions.py"
+            f"gate.metric: {_unknown('metric', name, names, f' for task {task}')}; if it was one "
+            "of your own, restore it in extensions.py"
         )
 
     def loss(self, task: str) -> str:
-        """Return the first metric of `task` in which less is better: log loss, or the root of the mean squared error."""
+        """Return the first metric of `task` in which less is better.
+
+        Log loss, or the root of the mean squared error.
+        """
         return next(name for name, metric in self.of(task).items() if metric.lower_is_better)
 
     def measure(self, task: str, y: Array, p: Array) -> dict[str, float]:
-        """Return each metric of `task` (shapes as in `Metric`); AUC is NaN where `y` holds one class only."""
+        """Return each metric of `task`, shapes as in `Metric`; AUC is NaN with one class only."""
         return {name: metric.measure(y, p) for name, metric in self.of(task).items()}
 
 

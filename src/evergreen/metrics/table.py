@@ -1,4 +1,4 @@
-"""The metrics that the library brings, with the forms that a bootstrap of thousands of values needs.
+"""The library's metrics, in forms that a bootstrap of thousands of values needs.
 
 scikit-learn owns each value. Calling it for each resample takes minutes; here all are one product
 of matrices, and tests hold the two equal.
@@ -41,7 +41,7 @@ def _hits(y: Array, p: Array) -> Array:
 
 
 def _roc_auc(y: Array, p: Array) -> Form:
-    """AUC is the mean over positives of the share of negatives that they beat, and the other way round.
+    """AUC: the mean over positives of the share of negatives that they beat, and vice versa.
 
     A tie is half a win. Both means are weighted; which rows each row beats is not.
     """
@@ -78,8 +78,8 @@ def _average_precision(y: Array, p: Array) -> Form:
     value = float(positive @ precision / total) if total else float("nan")
     first = np.searchsorted(ranked, ranked, side="left")
     felt = [
-        np.r_[np.cumsum((positive * one)[::-1])[::-1], 0.0][first]
-        for one in (1 / called, precision / called)
+        np.r_[np.cumsum((positive * share)[::-1])[::-1], 0.0][first]
+        for share in (1 / called, precision / called)
     ]
     slope = np.empty(len(y))
     slope[order] = (positive * (precision - value + felt[0]) - felt[1]) / max(total, 1.0)
@@ -119,7 +119,6 @@ def _r2(y: Array, p: Array) -> Form:
 
 
 # --- the table
-# --------------------------------------------------------------------------------------------------
 
 
 def _by_sklearn(name: str, **options: Any) -> Callable[[Array, Array], float]:
@@ -160,13 +159,17 @@ LIBRARY = Metrics((  # the first of a task decides where gate.metric names none
         expect=expect_roc_auc,
     ),
     Metric(
-        "average_precision", tasks=("binary",), low=0, high=1, value=_ranks("average_precision_score"),
-        form=_average_precision, expect=expect_average_precision,
+        "average_precision", tasks=("binary",), low=0, high=1, form=_average_precision,
+        value=_ranks("average_precision_score"), expect=expect_average_precision,
     ),
     Metric("accuracy", tasks=("multiclass",), losses=_hits, low=0, high=1, value=_accuracy),
-    Metric("balanced_accuracy", tasks=("multiclass",), form=_balanced_accuracy, low=0, high=1, value=_recall),
     Metric(
-        "log_loss", tasks=("binary", "multiclass"), losses=_log_losses, lower_is_better=True, low=0, value=_log_loss,
+        "balanced_accuracy", tasks=("multiclass",), form=_balanced_accuracy, low=0, high=1,
+        value=_recall,
+    ),
+    Metric(
+        "log_loss", tasks=("binary", "multiclass"), losses=_log_losses, lower_is_better=True,
+        low=0, value=_log_loss,
     ),
     Metric(
         "brier", tasks=("binary",), losses=_squares, lower_is_better=True, low=0, high=1,
@@ -174,7 +177,8 @@ LIBRARY = Metrics((  # the first of a task decides where gate.metric names none
     ),
     Metric(
         "rmse", tasks=("regression",), losses=_squares, lower_is_better=True, low=0,
-        of=lambda sums: np.sqrt(sums[:, 0] / sums[:, 1]), value=_by_sklearn("root_mean_squared_error"),
+        of=lambda sums: np.sqrt(sums[:, 0] / sums[:, 1]),
+        value=_by_sklearn("root_mean_squared_error"),
     ),
     Metric(
         "mae", tasks=("regression",), losses=_distances, lower_is_better=True, low=0,

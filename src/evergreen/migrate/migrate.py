@@ -37,7 +37,7 @@ from evergreen.template import (
 Blob = tuple[str, str]  # the mode of a file, and what git calls its content
 Files = dict[str, Blob]  # by path
 ASIDE = "before-migration"
-LOADER = '''"""MLflow loads by this module what was registered before the library was apart from the project."""
+LOADER = '''"""MLflow loads through this module models from before the library was installed."""
 
 from evergreen.scoring.package import _load_pyfunc
 
@@ -63,7 +63,10 @@ except Exception as error:
 
 @dataclass
 class Plan:
-    """What a project is to hold, and what is to be told of it; from what it holds, and the template gave and gives."""
+    """What a project is to hold, and what its owner is to be told.
+
+    It follows from what the project holds, and from what the template gave and gives.
+    """
 
     root: Path
     package: str
@@ -183,7 +186,7 @@ def _settle_own(plan: Plan, path: str, found: Blob) -> Blob:
 
 
 def _merge(plan: Plan, path: str, folder: Path) -> Blob | None:
-    """Return a file merged three ways; None where both sides changed the same lines, or it is no text."""
+    """Return a file merged three ways; None where it is no text, or both changed a line."""
     names = []
     for number, files in enumerate((plan.mine, plan.old, plan.new)):
         names.append(str(folder / f"merge-{number}"))
@@ -272,8 +275,9 @@ def _report(plan: Plan, tags: int) -> Iterator[str]:
     yield f"{count(plan.removed, 'file')} of the library taken out; it lies in vendor/ now"
     if plan.aside:
         yield (
-            f"{count(len(plan.aside), 'file')} edited here, in {ASIDE}/: put what you changed into an "
-            "extension point (`evergreen docs make-it-yours`) or the file of that name, then remove it:"
+            f"{count(len(plan.aside), 'file')} edited here, in {ASIDE}/: put what you changed into "
+            "an extension point (`evergreen docs make-it-yours`) or the file of that name, then "
+            "remove it:"
         )
         yield from (f"  {path}" for path in plan.aside)
     yield from plan.notes
@@ -282,7 +286,8 @@ def _report(plan: Plan, tags: int) -> Iterator[str]:
     yield (
         f"models registered before are loaded through src/{plan.package}/model/package.py: keep it "
         "while one is in use\n"
-        "batches are validated and prepared once more by the next run; the champion stays until the "
-        "gate lets another pass\n"
-        "next: look (`git diff --cached --stat`), `make setup`, `make test`, commit; `git reset --hard` gives it up"
+        "batches are validated and prepared once more by the next run; the champion stays until "
+        "the gate lets another pass\n"
+        "next: look (`git diff --cached --stat`), `make setup`, `make test`, commit; "
+        "`git reset --hard` gives it up"
     )

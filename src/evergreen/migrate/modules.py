@@ -1,4 +1,7 @@
-"""The modules of an old project's owner: what they say stays, and asks the library for what was beside them."""
+"""The modules of an old project's owner, which import from the library what moved there.
+
+What they say stays.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ import evergreen
 from evergreen.errors import InputError
 
 CONSTANTS = {  # of an old dataset.py -> what a Dataset calls it
-    "COLUMNS": "columns", "KEY": "key", "TIME": "time", "LABEL": "label", "KNOWN_LATER": "known_later",
-    "LEFT_OUT": "left_out", "FEATURES": "features", "SLICES": "slices", "GROUPS": "groups",
+    "COLUMNS": "columns", "KEY": "key", "TIME": "time", "LABEL": "label",
+    "KNOWN_LATER": "known_later", "LEFT_OUT": "left_out", "FEATURES": "features",
+    "SLICES": "slices", "GROUPS": "groups",
 }  # fmt: skip
 NEEDED = ("COLUMNS", "LABEL", "FEATURES")
 
@@ -41,7 +45,7 @@ def as_dataset(text: str) -> str:
 
 
 def with_imports(text: str, package: str, gone: Collection[str]) -> str:
-    """Return a module's text, which imports from the library what it did from modules that are `gone`.
+    """Return a module's text, with imports from modules that are `gone` taken from the library.
 
     `gone`: paths such as src/PACKAGE/errors.py. Only where the library has a module of that name
     with all that is asked for.

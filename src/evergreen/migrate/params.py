@@ -1,4 +1,4 @@
-"""The params.yaml of an old project: today's file, with every number that was changed in the old one."""
+"""The params.yaml of an old project: today's file, with each number changed in the old one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHOLE = ("source",)  # sections whose keys belong together
 
 
 def merge_params(mine: str, old: str, new: str, package: str) -> tuple[str, list[str]]:
-    """Return the text `new` with the values that differ between `old` and `mine`, and what is to be said.
+    """Return the text `new` with the values in which `mine` differs from `old`, and notes.
 
     `old` and `new`: what the template gave then, and gives now. A key that is no more is dropped.
     """
@@ -56,7 +56,7 @@ def _load(text: str) -> dict[str, Any]:
 
 
 def _leaves(content: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return (section, key) -> value; the key is empty where a section is one value, or stays whole."""
+    """Return (section, key) -> value; the key is empty where a section stays whole."""
     found: dict[tuple[str, str], Any] = {}
     for section, values in content.items():
         if isinstance(values, Mapping) and section not in WHOLE:
@@ -74,7 +74,7 @@ def _put(content: CommentedMap, section: str, key: str, value: Any) -> bool:
         content[section] = (
             in_line(value)
             if section not in WHOLE
-            else CommentedMap((name, in_line(one)) for name, one in value.items())
+            else CommentedMap((name, in_line(part)) for name, part in value.items())
         )
         return True
     put(content, section, {key: value})

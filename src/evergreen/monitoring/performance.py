@@ -1,4 +1,4 @@
-"""Performance: how good a model is on a batch: by its labels, or, before they come, by what its probabilities promise.
+"""Performance: how good a model is on a batch, by its labels or before they come.
 
 A probability that keeps its promise says how often it is wrong: of rows that are called 0.9, one in
 ten. So the metrics of a batch follow from its predictions alone, once these are calibrated on rows
@@ -37,8 +37,9 @@ GROUPS = 5000
 
 @dataclass(frozen=True)
 class Curve:
-    """Rows of a calibration in bins of like predictions, ascending: mean prediction, how many happened, how many not.
+    """Rows of a calibration in bins of like predictions, ascending.
 
+    `said`: mean prediction of each bin; `yes`, `no`: in how many rows it happened, and did not.
     That is all that the fit and the bootstrap of its rows need: a sum of n Poisson(1) weights is
     Poisson(n).
     """
@@ -48,21 +49,31 @@ class Curve:
     no: tuple[int, ...]
 
     def fit(self, draw: np.random.Generator | None = None) -> Array:
-        """Return how often what is predicted happens, by bin: isotonic regression, with `draw` on resampled rows."""
+        """Return how often the predicted happens, by bin; with `draw` on resampled rows.
+
+        Isotonic regression.
+        """
         from sklearn.isotonic import isotonic_regression
 
         yes, no = (
-            np.array(one) if draw is None else draw.poisson(one) for one in (self.yes, self.no)
+            np.array(counts) if draw is None else draw.poisson(counts)
+            for counts in (self.yes, self.no)
         )
         rows = np.maximum(yes + no, TINY)  # a bin that no row was drawn of plays no part
         return np.asarray(isotonic_regression(yes / rows, sample_weight=rows, y_min=0, y_max=1))
 
     def apply(self, p: Array) -> Array:
-        """Return how often what is predicted as `p`, shape (rows,), happens: straight between the bins' means."""
+        """Return how often what is predicted as `p`, shape (rows,), happens.
+
+        Interpolated between the bins' means.
+        """
         return np.asarray(np.interp(p, self.said, self.fit()))
 
     def spread(self, p: Array, slopes: Array) -> Array:
-        """Return what a change in each bin adds, shape (bins, sums), where in a row it adds `slopes`, (rows, sums)."""
+        """Return what a change in each bin adds to the sums, shape (bins, sums).
+
+        `slopes`: what a change of the curve at a row adds, shape (rows, sums).
+        """
         said = np.array(self.said)
         left = np.clip(np.searchsorted(said, p, side="right") - 1, 0, max(len(said) - 2, 0))
         right = np.minimum(left + 1, len(said) - 1)
@@ -71,9 +82,9 @@ class Curve:
         )
         return np.column_stack(
             [
-                np.bincount(left, (1 - share) * one, len(said))
-                + np.bincount(right, share * one, len(said))
-                for one in slopes.T
+                np.bincount(left, (1 - share) * slope, len(said))
+                + np.bincount(right, share * slope, len(said))
+                for slope in slopes.T
             ]
         )
 
@@ -86,21 +97,27 @@ class Calibration:
     curves: tuple[Curve, ...] = field(repr=False)
 
     def apply(self, p: Array) -> Array:
-        """Return what each curve says of `p`, shape (rows, curves): of several classes, not yet made to sum to one."""
+        """Return what each curve says of `p`, shape (rows, curves).
+
+        Of several classes they are not yet made to sum to one.
+        """
         return np.column_stack(
-            [curve.apply(one) for curve, one in zip(self.curves, _by_curve(p), strict=True)]
+            [
+                curve.apply(predicted)
+                for curve, predicted in zip(self.curves, _by_curve(p), strict=True)
+            ]
         )
 
     def refit(self, p: Array, slopes: Array, draw: np.random.Generator) -> Array:
-        """Return how far resampled calibrations move sums over the rows, shape (REFITS, sums), to first order.
+        """Return how far resampled calibrations move sums over the rows, to first order.
 
-        `slopes`: what a change of a curve at a row adds, shape (rows, curves, sums). Each curve is
-        drawn by itself.
+        Shape (REFITS, sums). `slopes`: what a change of a curve at a row adds, shape (rows, curves,
+        sums). Each curve is drawn by itself.
         """
         moved = np.zeros((REFITS, slopes.shape[2]))
-        for at, (curve, one) in enumerate(zip(self.curves, _by_curve(p), strict=True)):
+        for at, (curve, predicted) in enumerate(zip(self.curves, _by_curve(p), strict=True)):
             moves = np.array([curve.fit(draw) for _ in range(REFITS)]) - curve.fit()
-            moved += moves @ curve.spread(one, slopes[:, at])
+            moved += moves @ curve.spread(predicted, slopes[:, at])
         return moved
 
     def as_plain(self) -> dict[str, Any]:
@@ -108,8 +125,8 @@ class Calibration:
         return {
             "task": self.task,
             "curves": [
-                {"said": list(one.said), "yes": list(one.yes), "no": list(one.no)}
-                for one in self.curves
+                {"said": list(curve.said), "yes": list(curve.yes), "no": list(curve.no)}
+                for curve in self.curves
             ],
         }
 
@@ -117,15 +134,15 @@ class Calibration:
     def of_plain(cls, plain: Mapping[str, Any]) -> Calibration:
         """Return the calibration that `as_plain` made plain."""
         curves = (
-            Curve(tuple(one["said"]), tuple(one["yes"]), tuple(one["no"]))
-            for one in plain["curves"]
+            Curve(tuple(curve["said"]), tuple(curve["yes"]), tuple(curve["no"]))
+            for curve in plain["curves"]
         )
         return cls(plain["task"], tuple(curves))
 
 
 @dataclass(frozen=True)
 class Trust:
-    """How the estimates of past batches did, once their labels were there; NaN where there are none.
+    """How the estimates of past batches did once their labels came; NaN where none did.
 
     `mean_error`: estimated minus real. `typical_error`: root mean square. `held`: share of the
     batches whose real value lay in the interval of the estimate.
@@ -146,8 +163,9 @@ def measure_live(
     seed: int,
     metrics: Metrics = LIBRARY,
 ) -> dict[str, Estimate]:
-    """Return each metric of `task` with its bootstrap interval; {} for too few rows (30, and 5 of either class).
+    """Return each metric of `task` with its bootstrap interval; {} for too few rows.
 
+    At least 30, and 5 of either class.
     `y`: labels or codes of classes, shape (rows,). `p`: shape (rows,), or (rows, classes). `days`:
     the day of each row,
     shape (rows,): from 5 days on whole days are drawn, for their rows are alike.
@@ -155,7 +173,7 @@ def measure_live(
     if not is_defined(task, y):
         return {}
     known = metrics.of(task)
-    forms = [one.weighted(y, p) for one in known.values()]
+    forms = [metric.weighted(y, p) for metric in known.values()]
     blocks, values = blocks_of(days), metrics.measure(task, y, p)
     found = resample_rows(
         forms, len(y), blocks, Resampling(params.resamples, params.confidence, seed)
@@ -185,7 +203,9 @@ def fit_calibration(task: str, y: Array, p: Array) -> Calibration | None:
         return None
     if task == "binary":
         return Calibration(task, (_bin(p, y == 1),))
-    return Calibration(task, tuple(_bin(one, y == at) for at, one in enumerate(_by_curve(p))))
+    return Calibration(
+        task, tuple(_bin(predicted, y == at) for at, predicted in enumerate(_by_curve(p)))
+    )
 
 
 def estimate(
@@ -197,11 +217,12 @@ def estimate(
     seed: int,
     metrics: Metrics = LIBRARY,
 ) -> dict[str, Estimate]:
-    """Return the metrics that the labels of the rows may be expected to show, for predictions `p` as in `measure_live`.
+    """Return the metrics that the labels of the rows may be expected to show.
 
-    Each metric that can be expected. {} for regression, without a calibration, or below 30 rows.
-    The interval holds three kinds of noise: which rows came (`days` as in `measure_live`), which
-    labels they get, and which rows the calibration was fitted on; so it is somewhat wide for the
+    For predictions `p` as in `measure_live`. Each metric that can be expected. {} for regression,
+    without a calibration, or below 30 rows. The interval holds three kinds of noise: which rows
+    came (`days` as in `measure_live`), which labels they get, and which rows the calibration was
+    fitted on; so it is somewhat wide for the
     real value of just these rows. It assumes that labels are independent given the predictions:
     where the rows of a day are late together it is too narrow, which `adjust` learns from the past.
     For several classes it assumes more, that a class's own probability tells all of it: there a
@@ -212,26 +233,26 @@ def estimate(
         return {}
     if (calibration.task, len(calibration.curves)) != (task, 1 if p.ndim == 1 else p.shape[1]):
         raise InputError(
-            f"the calibration is of {calibration.task} with {len(calibration.curves)} curve(s), the predictions are of "
-            f"{task} with shape {p.shape}: fit it anew for this model"
+            f"the calibration is of {calibration.task} with {len(calibration.curves)} curve(s), "
+            f"the predictions are of {task} with shape {p.shape}: fit it anew for this model"
         )
     draw = np.random.default_rng([seed, 2])
     expected = _expect(metrics, task, p, calibration.apply(p))
     blocks = blocks_of(days)
     sums = _draw_rows([*expected.values()], blocks, params, seed)
     moves = calibration.refit(
-        p, np.concatenate([one.slopes for one in expected.values()], axis=2), draw
+        p, np.concatenate([metric.slopes for metric in expected.values()], axis=2), draw
     )
     picks, found, start = draw.integers(0, REFITS, params.resamples), {}, 0
-    for name, one in expected.items():
-        part, whole = slice(start, start := start + len(one.noise)), one.columns.sum(axis=0)
+    for name, metric in expected.items():
+        part, whole = slice(start, start := start + len(metric.noise)), metric.columns.sum(axis=0)
         labels = draw.multivariate_normal(
-            np.zeros(len(one.noise)), one.noise, params.resamples, method="eigh"
+            np.zeros(len(metric.noise)), metric.noise, params.resamples, method="eigh"
         )
-        refits = one.of(whole + moves[:, part])
-        value = float(one.of(whole[None])[0])
+        refits = metric.of(whole + moves[:, part])
+        value = float(metric.of(whole[None])[0])
         bias = float(refits.mean()) - value
-        drawn = one.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
+        drawn = metric.of(sums[:, part] + labels) + refits[picks] - value - 2 * bias
         drawn = widen(drawn, np.asarray(value - bias), blocks, params.confidence)
         edges = (value - bias, *interval(drawn, params.confidence))
         found[name] = Estimate(*metrics[name].clip(edges))
@@ -239,7 +260,10 @@ def estimate(
 
 
 def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
-    """Return how past estimates did. `past`: by batch with labels, its estimate, not adjusted, and the real one."""
+    """Return how past estimates did.
+
+    `past`: by batch with labels, its estimate, not adjusted, and the real value.
+    """
     pairs = _known(past)
     if not pairs:
         return Trust(0, *[float("nan")] * 3)
@@ -251,7 +275,7 @@ def measure_trust(past: Sequence[tuple[Estimate, Estimate]]) -> Trust:
 def adjust(
     estimate: Estimate, past: Sequence[tuple[Estimate, Estimate]], confidence: float = 0.95
 ) -> Estimate:
-    """Return the estimate with its interval widened, on both sides, by how wrong estimates were before.
+    """Return the estimate with its interval widened by how wrong earlier estimates were.
 
     `past` as in `measure_trust`. A past error counts wholly where its interval did not hold the
     real value, and as none where it did: that noise is in the interval already. Of n errors the one
@@ -270,16 +294,19 @@ def adjust(
 
 
 def _expect(metrics: Metrics, task: str, p: Array, said: Array) -> dict[str, Expected]:
-    """Return each metric that can be expected of predictions `p` where the calibration says `said`, (rows, curves)."""
+    """Return each metric that can be expected of predictions `p`.
+
+    `said`: what the calibration says, shape (rows, curves).
+    """
     found = {name: metric.expected(p, said) for name, metric in metrics.of(task).items()}
-    return {name: one for name, one in found.items() if one is not None}
+    return {name: metric for name, metric in found.items() if metric is not None}
 
 
 def _draw_rows(
     expected: Sequence[Expected], blocks: Array | None, params: Evaluate, seed: int
 ) -> Array:
     """Return sums over resampled rows, shape (resamples, sums), of all metrics side by side."""
-    columns = np.hstack([one.columns for one in expected])
+    columns = np.hstack([metric.columns for metric in expected])
     if blocks is None and len(columns) > GROUPS:
         blocks = np.random.default_rng([seed, 3]).integers(0, GROUPS, len(columns))
     forms = [Form(column[:, None], itemgetter((slice(None), 0))) for column in columns.T]

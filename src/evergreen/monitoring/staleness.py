@@ -1,7 +1,7 @@
 """Staleness: what does it cost that the champion has not learnt from the newest batches?
 
-A scout of one seed is trained as the champion was, on everything before the batch, and both
-predict the batch. So the cost is measured, not inferred from drift, at the price of one
+A fresh model of one seed is trained as the champion was, on everything before the batch, and
+both predict the batch. So the cost is measured, not inferred from drift, at the price of one
 training. How sure it has to be follows from the price of being wrong: a false alarm costs a
 training, and the gate stands behind it; a missed one costs worse predictions until the next batch.
 """
@@ -64,8 +64,8 @@ def find_staleness(
     how = params.train.model_copy(update={"rounds": rounds, "learner": model.learner})
     learner = find_learner(model.learner)
     matrix = learner.build_matrix(replace(tables, validation=tables.train.none()), how)
-    scout = learner.train(matrix, how, seed, device=device, threads=threads)
-    fresh = learner.load(scout.booster).predict(encoder.transform(rows))
+    trained = learner.train(matrix, how, seed, device=device, threads=threads)
+    fresh = learner.load(trained.booster).predict(encoder.transform(rows))
     stale = learner.load(model.boosters[seed]).predict(model.encoder.transform(rows))
     y, days = encoder.transform_label(rows[LABEL]), days_of(rows)
     known = Rows(encoder.task, y, blocks=days, metrics=params.metrics)

@@ -1,1 +1,1 @@
-"""What knows Prefect: each step as a task, the servers, the watch on the source, what a run prints."""
+"""What knows Prefect: steps as tasks, the servers, the watch on the source, a run's output."""

@@ -20,7 +20,7 @@ def notify(
     params: Params, stores: Path, what: What, *, version: str = "", batch: str = "",
     says: Iterable[str] = (),
 ) -> None:  # fmt: skip
-    """Tell each notifier of an event, without secrets; one that fails is said, and logged in `stores`."""
+    """Tell each notifier of an event, without secrets; a failure is logged in `stores`."""
     told = tuple(redact(said) for said in says)
     event = Event(what, params.tracking.model, version, batch, told)
     for notifier in params.extensions.notifiers:

@@ -1,4 +1,4 @@
-"""Own reports: what the project's reports make of a finished training run, kept with it as the library's pages are.
+"""Own reports: the project's own reports of a finished training run, kept with it.
 
 A report that fails is said and the run goes on: a picture that is missing can be drawn again, and
 no model that has been trained is to be lost for it.
@@ -18,7 +18,7 @@ from evergreen.report.finished import Finished, written
 
 
 def write_own(run: Finished) -> list[Path]:
-    """Write each report of the project into `reports/`, called as the report is; return their paths."""
+    """Write each report of the project into `reports/`, named as its function; return paths."""
     found = (_write(report, run) for report in run.params.extensions.reports)
     return [path for path in found if path]
 

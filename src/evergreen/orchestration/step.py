@@ -1,4 +1,7 @@
-"""Step: a function of the user's as a step of a flow, named, tried again and skipped as the library's own are."""
+"""Step: a function of the user's as a step of a flow, as the library's own steps are.
+
+Named, retried and skipped like them.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +50,9 @@ def step(
             done = function(*given, **named)
             return skipped(done.why, done) if isinstance(done, Skipped) else done
 
-        made: Any = task(work, name=name, task_run_name=name, retries=retries, retry_delay_seconds=5,
-                         retry_condition_fn=not_a_mistake, timeout_seconds=timeout, log_prints=True,
+        made: Any = task(work, name=name, task_run_name=name, retries=retries,
+                         retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
+                         timeout_seconds=timeout, log_prints=True,
                          cache_policy=NO_CACHE)  # fmt: skip
 
         @wraps(function)

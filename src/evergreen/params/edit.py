@@ -10,11 +10,12 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 
 class Representer(RoundTripRepresenter):
-    """Writes null as the file does; a class of its own, as what is added to the library's holds for DVC too."""
+    """Writes null as the file does; a class of its own, since DVC shares the library's."""
 
 
 Representer.add_representer(
-    type(None), lambda one, _: one.represent_scalar("tag:yaml.org,2002:null", "null")
+    type(None),
+    lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"),
 )
 
 
@@ -27,7 +28,10 @@ def editor() -> YAML:
 
 
 def put(content: CommentedMap, section: str, values: dict[str, Any]) -> None:
-    """Set keys of a section, made where it lacks; new keys come first, since a blank line may follow the last."""
+    """Set keys of a section, made where it lacks; new keys come first.
+
+    A blank line may follow the last.
+    """
     known = content.setdefault(section, CommentedMap())
     fresh = [key for key in values if key not in known]
     for key, value in values.items():

@@ -22,11 +22,11 @@ class Validate(Section):
     )
     max_age_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
         None,
-        description="a batch whose newest row is older stops the run; null: history is welcome",
+        description="a batch whose newest row is older stops the run; null: any age",
     )
     max_future_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
         1.0,
-        description="a row whose time is further ahead of the clock (UTC) is bad; null: it may be",
+        description="a row whose time is further ahead of the clock (UTC) is bad; null: any time",
     )
 
 
@@ -42,17 +42,17 @@ class Split(Section):
     """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
 
     train_batches: Count | None = Field(
-        12, description="how many batches to train on at most; null: all of history"
+        12, description="train on at most so many batches, the newest; null: all of history"
     )
     cross_validate_below: Count | None = Field(
         5000,
-        description="rows: fewer are all learnt from, and judged by cross-validation, in time "
-        "forward; null: never",
+        description="with fewer rows all are trained on, and judged by cross-validation (forward "
+        "in time); null: never",
     )
     min_share: Fraction | None = Field(
         0.5,
-        description="of the rows that the champion has learnt from; where fewer are left, a run "
-        "stops; null: never",
+        description="least share of the champion's training rows that must be left; with fewer a "
+        "run stops; null: any",
     )
 
 
@@ -65,9 +65,8 @@ class Train(Section):
     refit: Literal["all", "none"] = Field(
         "all",
         description="all: what goes live is trained on all rows, the newest batch included, as "
-        "often as "
-        "early stopping found, once that way of training was judged; none: the judged model "
-        "goes live",
+        "often as early stopping found, once that way of training was judged; none: the judged "
+        "model itself goes live",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto, cpu or cuda")
     rounds: Count = Field(2000, description="boosting rounds at most; early stopping ends before")
@@ -81,9 +80,7 @@ class Train(Section):
     )
     subsample: Fraction = Field(0.8, description="share of rows that each tree sees")
     colsample_bytree: Fraction = Field(0.5, description="share of features that each tree sees")
-    reg_lambda: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="L2 penalty on what leaves say"
-    )
+    reg_lambda: Annotated[float, Field(ge=0)] = Field(1.0, description="L2 penalty on leaf values")
     max_bin: Annotated[int, Field(ge=2, le=1024)] = Field(
         256, description="bins of a numeric feature"
     )
@@ -102,7 +99,8 @@ class Sweep(Section):
         None, description="models trained side by side; null: as many as there are cores"
     )
     model: Literal["median", "mean"] = Field(
-        "mean", description="what is registered: the mean of all seeds, or the median seed"
+        "mean",
+        description="what is registered: the mean of all seeds' models, or the median seed's",
     )
 
     def seed_list(self) -> list[int]:
@@ -116,7 +114,9 @@ class Evaluate(Section):
     resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
         1000, description="bootstrap resamples of the holdout behind each interval"
     )
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the intervals")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.95, description="confidence of the intervals"
+    )
 
 
 class Leaks(Section):
@@ -124,26 +124,22 @@ class Leaks(Section):
 
     max_single_score: Annotated[float, Field(gt=0.5, le=1)] | None = Field(
         0.999,
-        description="no feature alone may tell the label better: AUC (binary, classes), R2 "
-        "(regression); nor a few numbers together nearly exactly",
+        description="no feature alone may predict the label better: AUC (binary, classes), R2 "
+        "(regression); nor a few numbers together predict it nearly exactly",
     )
     stand_out: Share | None = Field(
         0.7,
-        description="told, and stops nothing: so much skill (2 AUC - 1, or R2) where no other "
-        "feature "
-        "has half of it",
+        description="reported, and stops nothing: a feature with so much skill (2 AUC - 1, or R2) "
+        "where no other has half of it",
     )
     trusted: tuple[str, ...] = Field(
         (),
-        description="features that a person vouches for: known when a prediction is asked for, "
-        "however "
-        "good",
+        description="features that a person has checked: known at prediction time, however good",
     )
     max_duplicates: Share | None = Field(
         0.05,
-        description="share of holdout rows whose features and label, all or all but one, a "
-        "training row "
-        "has as well",
+        description="at most this share of holdout rows may repeat a training row: features and "
+        "label, all or all but one",
     )
 
 
@@ -157,8 +153,8 @@ class Bias(Section):
     )
     max_missing_difference: Share | None = Field(
         None,
-        description="between levels of a group (slices, groups): in the share of rows that lack a "
-        "feature",
+        description="largest difference between levels of a group (slices, groups) in the share of "
+        "rows that lack a feature",
     )
     max_label_noise: Share | None = Field(
         None, description="share of labels that a model which has not seen them contradicts"
@@ -175,53 +171,48 @@ class Gate(Section):
 
     metric: str | None = Field(
         None,
-        description="what decides; null: roc_auc (binary), accuracy (multiclass), rmse "
+        description="the metric that decides; null: roc_auc (binary), accuracy (multiclass), rmse "
         "(regression)",
     )
     min_gain: Share = Field(
         0.001,
         description="smallest gain that matters: in the metric itself; for errors (log_loss, "
-        "brier, "
-        "rmse, mae) as a share of the champion's, here and in each margin",
+        "brier, rmse, mae) as a share of the champion's, here and in each margin",
     )
     margin: Share = Field(
         0.005,
-        description="the packaged model may be worse by at most this; every other metric, beyond "
-        "its "
-        "noise",
+        description="the packaged model may be worse by at most this; other metrics by this beyond "
+        "their noise",
     )
     min_probability: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         0.75,
-        description="a challenger of any seed must beat a champion of any seed with this "
-        "probability",
+        description="probability with which a challenger of some seed must beat a champion of some "
+        "seed",
     )
     refresh_margin: Share = Field(
         0.01,
-        description="a challenger that has only newer data than the champion must surely lose no "
-        "more; "
-        "one that is trained otherwise has to be better, by min_gain and min_probability",
+        description="a challenger that differs from the champion only by newer data must surely "
+        "lose no more than this; any other has to be better, by min_gain and min_probability",
     )
     max_age_days: Annotated[float, Field(gt=0)] | None = Field(
         180.0,
-        description="a champion whose newest row is older is replaced by any that is no worse; "
-        "null: "
-        "never",
+        description="a champion whose newest row is older than this is replaced by any that is no "
+        "worse; null: never",
     )
     slice_margin: Share | None = Field(
         0.03,
-        description="no slice (slices in dataset.py) may fall by more, beyond its noise; null: not "
-        "looked at",
+        description="no slice (slices in dataset.py) may fall by more than this beyond its noise; "
+        "null: not checked",
     )
     max_calibration_error: Share | None = Field(
         0.1,
-        description="mean distance of predictions from what happened, or the champion's and "
-        "`margin`; null: not looked at",
+        description="largest mean calibration error, or the champion's plus `margin`; null: not "
+        "checked",
     )
     max_group_difference: Share | None = Field(
         0.1,
-        description="between groups (groups in dataset.py), surely: in error rates, accuracy, or "
-        "mean "
-        "error; null: not looked at",
+        description="largest sure difference between groups (groups in dataset.py) in error rates, "
+        "accuracy or mean error; null: not checked",
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5,
@@ -241,84 +232,78 @@ class Drift(Section):
     smallest_shift: Annotated[float, Field(gt=0)] = Field(
         0.02,
         description="smallest shift that matters, beyond what past batches differ from one "
-        "another, as "
-        "PSI: 0.02 is a mean moved by 0.15 standard deviations, 0.1 by a third of one",
+        "another, as PSI: 0.02 is a mean moved by 0.15 standard deviations, 0.1 by a third of one",
     )
     columns: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {},
-        description="another for some columns, or for label or prediction: {distance: 0.05, label: "
-        "0.01}",
+        description="other values for some columns, or for label or prediction: "
+        "{distance: 0.05, label: 0.01}",
     )
     smallest_auc: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.02,
-        description="of all columns at once: how much better than among past batches a "
-        "classifier tells "
-        "rows apart",
+        description="for all columns at once: by how much a classifier's AUC must exceed chance "
+        "and what is usual among past batches",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.95,
-        description="of intervals; and at most 1 - confidence of the columns called drifted are "
-        "so by "
-        "chance",
+        description="of the intervals; at most 1 - confidence of the columns reported as drifted "
+        "are so by chance",
     )
     hold: Annotated[float, Field(gt=0)] | None = Field(
         0.5,
-        description="a batch with a column shifted by so much more than usual trains nothing, "
-        "until the "
-        "next batch shows the same (but for labels) or `accepted` names it; null: no batch "
-        "is held back",
+        description="a batch with a column shifted by so much more than usual is held back until "
+        "the next batch shows the same (labels wait for a person) or `accepted` names it; null: no "
+        "batch is held back",
     )
-    accepted: tuple[str, ...] = Field((), description="batches that a person vouches for")
+    accepted: tuple[str, ...] = Field(
+        (), description="batches that are never held back: a person has checked them"
+    )
 
 
 class Retrain(Section):
     """When monitoring requests a new champion, or a rollback; all times are those of the data."""
 
     windows: Annotated[int, Field(ge=1, le=100)] = Field(
-        3, description="of the newest so many batches"
+        3, description="how many of the newest batches are looked at"
     )
     needed: Annotated[int, Field(ge=1, le=100)] = Field(
         2,
-        description="in so many the metric must be lost, or the label drifted; drift of inputs "
-        "alone "
-        "only warns",
+        description="in so many of them the metric must have fallen, or the label drifted; drift "
+        "of inputs only warns",
     )
     min_loss: Share = Field(
         0.01,
-        description="smallest loss that matters, counted as gate.min_gain is; also what it may "
-        "cost on "
-        "a labelled batch that the champion lacks those before it, measured by a model of "
-        "one seed",
+        description="smallest loss that matters, counted as gate.min_gain is; also the largest "
+        "cost of staleness on a labelled batch, measured by a fresh model of one seed",
     )
     min_probability: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.75,
-        description="that lacking them costs anything: an alarm too many costs a training, one "
-        "missed "
-        "weeks",
+        description="with which staleness has to cost anything: a false alarm costs a training, a "
+        "missed one weeks",
     )
     max_growth: Annotated[float, Field(gt=0)] | None = Field(
         0.25,
-        description="labelled rows that the champion lacks, as a share of those it has learnt "
-        "from; null: any",
+        description="labelled rows that are new to the champion, as a share of its training rows; "
+        "null: any",
     )
     cooldown_days: Annotated[float, Field(ge=0)] = Field(
-        20.0, description="none so soon after the last one"
+        20.0, description="no retraining within so many days of the last one"
     )
     min_new_rows: Count = Field(
-        1000, description="labelled rows that the champion has not learnt from"
+        1000, description="labelled rows that are new to the champion, at least"
     )
     budget: Annotated[int, Field(ge=0)] = Field(
-        24, description="trainings within 365 days, of which the monthly schedule makes 12"
+        24, description="trainings within 365 days at most, of which the monthly schedule makes 12"
     )
     max_age_days: Annotated[float, Field(gt=0)] | None = Field(
         180.0,
-        description="a champion whose newest row is older asks for it without any loss; null: "
+        description="a champion whose newest row is older is retrained without any loss; null: "
         "never",
     )
     rollback: Literal["auto", "off"] = Field(
         "auto",
-        description="auto: the champion before comes back where it does better on new rows, beyond "
-        "noise; or off",
+        description="auto: the previous champion is restored where it does better on new rows, "
+        "beyond noise; or off",
     )
 
     @model_validator(mode="after")

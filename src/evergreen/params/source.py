@@ -26,17 +26,16 @@ class Source(Section):
     )
     path: str | None = Field(
         "inbox",
-        description="files: a local path or any fsspec URL, such as s3://bucket/folder/*.csv; "
-        "CSV, TSV "
-        "or Parquet; one file is one batch",
+        description="files: a local path or any fsspec URL, such as s3://bucket/folder/*.csv; CSV, "
+        "TSV or Parquet; one file is one batch",
     )
     encoding: str = Field("utf-8", description="files: how text is encoded")
     separator: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        ",", description="files: the sign between columns"
+        ",", description="files: the character between columns"
     )
-    decimal: Literal[".", ","] = Field(".", description="files: the sign before decimals")
+    decimal: Literal[".", ","] = Field(".", description="files: the character before decimals")
     thousands: Literal[",", ".", " ", "'"] | None = Field(
-        None, description="files: the sign between thousands, one of , . ' or a space"
+        None, description="files: the character between thousands, one of , . ' or a space"
     )
     dates: tuple[str, ...] = Field(
         (),
@@ -46,16 +45,15 @@ class Source(Section):
     nulls: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (),
         description='texts that say "no value" in any column, besides those everybody uses, such '
-        "as "
-        "['\\N', '.']",
+        "as ['\\N', '.']",
     )
     url: str | None = Field(
         None,
-        description="sql: as SQLAlchemy writes it; the password stays in the environment: "
-        "${DATABASE_URL}",
+        description="sql: the database, as SQLAlchemy writes it; the password stays in the "
+        "environment: ${DATABASE_URL}",
     )
     query: str | None = Field(
-        None, description="sql: what gives the rows, such as SELECT * FROM sales"
+        None, description="sql: the query that returns the rows, such as SELECT * FROM sales"
     )
     period: Literal["day", "week", "month", "year"] = Field(
         "month", description="sql: one finished day, week, month or year is one batch"

@@ -189,7 +189,7 @@ def _questions(
 ) -> tuple[str, ...]:
     """Return what a person must answer where new features make predictions far better.
 
-    A feature that improves a model so much may be known only after the prediction is asked for.
+    A feature that improves a model so much may be known only after prediction time.
     """
     lead = found.whole.get("roc_auc" if found.task == "binary" else "r2")
     if (
@@ -204,9 +204,8 @@ def _questions(
         return ()
     says = (
         f"with {listed_names(new)}, which the champion lacks, it predicts far better than the "
-        "champion: are they known when a prediction is asked for? If not, take them out of "
-        "features; if they are, `evergreen promote --approve`, or name them in leaks.trusted in "
-        "params.yaml"
+        "champion: are they known at prediction time? If not, take them out of features; if they "
+        "are, `evergreen promote --approve`, or name them in leaks.trusted in params.yaml"
     )
     return (says,)
 
@@ -235,7 +234,8 @@ def _check_claims(rows: pl.DataFrame, challenger: Candidate, side: Side) -> None
     known = [whole] if whole is not None else side.seeds
     if not any(prediction.tobytes() == side.prediction.tobytes() for prediction in known):
         raise InputError(
-            "the packaged model is not of its own sweep: neither a seed nor the mean predicts that"
+            "the packaged model is not of its own sweep: neither a seed's model nor their mean "
+            "predicts the same"
         )
 
 

@@ -1,4 +1,4 @@
-"""Decide: shall the challenger replace the champion? Every rule says what it saw; all are shown, met or not."""
+"""Decide: shall the challenger replace the champion? Every rule is shown, met or not."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ NONE = Extensions()
 
 @dataclass(frozen=True)
 class Refit:
-    """The model that goes live beside the one that was judged, on rows that both have learnt from and on the holdout.
+    """The model that goes live beside the judged one.
 
+    On rows that both have learnt from, and on the holdout.
     `earlier`, `holdout`: the difference in the metric that decides, more being better; None where
     they say nothing.
     `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the
@@ -50,8 +51,9 @@ class Refit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the challenger beside what the comparison says; `champion` is a version, None where none lives.
+    """What is known of the challenger beside what the comparison says.
 
+    `champion`: a version, None where there is none.
     `calibration`: error of the champion (None without one) and of the challenger. `groups`: the
     largest difference between two groups by kind, of the challenger. `reload`: largest distance
     between what the model says that is loaded from the registry in a fresh process and what the
@@ -116,7 +118,7 @@ def decide(evidence: Evidence, gate: Gate, own: Extensions = NONE) -> Decision:
 
 
 def approved(decision: Decision, reason: str, *, override: bool = False) -> Decision:
-    """Return the decision that a person made of one that was left to them, or (`override`) against the gate."""
+    """Return a person's decision, where it was left to them or (`override`) against the gate."""
     how = "AGAINST THE GATE by a person" if override else "approved by a person"
     said = f"{how}: {reason or 'no reason given'}"
     return Decision(PROMOTE, (said, *decision.reasons), decision.evidence)
@@ -159,7 +161,10 @@ def _seeds(evidence: Evidence) -> Rule:
     few = [f"the {name} has {number}" for name, number in counts.items() if number < LEAST_SEEDS]
     missing = evidence.seeds_expected - counts["challenger"] if "challenger" in counts else 0
     if few:
-        says = f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise sweep.seeds"
+        says = (
+            f"{' and '.join(few)} trained seed(s): nobody can tell luck from progress; raise "
+            "sweep.seeds"
+        )
     elif missing:
         says = f"{missing} of {evidence.seeds_expected} seeds failed: run again to train them"
     else:
@@ -170,7 +175,7 @@ def _seeds(evidence: Evidence) -> Rule:
 
 
 def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
-    """Yield a rule per baseline: to be beaten surely by a first model, and probably by one that has to beat a champion.
+    """Yield a rule per baseline: beaten surely by a first model, probably beside a champion.
 
     Were it surely there too, a champion worse than the baseline would stay wherever no challenger
     is sure of it. A refresh of trees need not even do that beside the linear model: refused, the
@@ -178,38 +183,41 @@ def _baselines(evidence: Evidence, gate: Gate) -> Iterator[Rule]:
     """
     found = evidence.comparison
     word = "probably" if found.whole else "surely"
-    for name, one in found.baselines.items():
+    for name, lead in found.baselines.items():
         if evidence.refresh and found.whole and name == "linear":
-            how = "not surely worse" if one.high >= 0 else "surely worse"
-            says = f"a refresh is {how} than the {name} baseline: {tell(found.metric, one)}"
-            yield Rule(f"baseline {name}", met=one.high >= 0, says=says)
+            how = "not surely worse" if lead.high >= 0 else "surely worse"
+            says = f"a refresh is {how} than the {name} baseline: {tell(found.metric, lead)}"
+            yield Rule(f"baseline {name}", met=lead.high >= 0, says=says)
             continue
-        likely = bool(found.whole) and one.value > 0 and one.probability >= gate.min_probability
-        met = one.low > 0 or likely
+        likely = bool(found.whole) and lead.value > 0 and lead.probability >= gate.min_probability
+        met = lead.low > 0 or likely
         how = f"{word} better" if met else f"not {word} better"
         if name == "constant" and not met and not found.whole:
             how = f"nothing can be learnt from these columns so far: {how}"
         yield Rule(
             f"baseline {name}",
             met=met,
-            says=f"{how} than the {name} baseline: {tell(found.metric, one)}",
+            says=f"{how} than the {name} baseline: {tell(found.metric, lead)}",
         )
 
 
 def _no_worse(found: Comparison, gate: Gate, metrics: Metrics) -> Rule:
     assert found.models
     bound = gate.margin * unit_of(metrics[found.metric], found.models)
-    says = f"the packaged model beside the champion's: {tell(found.metric, found.models)}; margin {bound:.4g}"
+    says = (
+        f"the packaged model against the champion's: {tell(found.metric, found.models)}; margin "
+        f"{bound:.4g}"
+    )
     return Rule("no worse", met=found.models.value >= -bound, says=says)
 
 
 def _other_metrics(found: Comparison, gate: Gate, metrics: Metrics) -> Iterator[Rule]:
-    for name, one in found.whole.items():
+    for name, lead in found.whole.items():
         if name != found.metric:
-            bound = gate.margin * unit_of(metrics[name], one)
-            met = one.high >= -bound
+            bound = gate.margin * unit_of(metrics[name], lead)
+            met = lead.high >= -bound
             says = (
-                f"{tell(name, one)}; "
+                f"{tell(name, lead)}; "
                 + ("not surely worse" if met else "surely worse")
                 + f" than by {bound:.4g}"
             )
@@ -217,59 +225,62 @@ def _other_metrics(found: Comparison, gate: Gate, metrics: Metrics) -> Iterator[
 
 
 def _refit(refit: Refit, metric: Metric, gate: Gate) -> Iterator[Rule]:
-    """Yield what the refit model must meet: on rows that it knows it is not surely worse than what was judged.
+    """Yield the rules for the refit model: on known rows not surely worse than the judged one.
 
     And what it alone has learnt, the newest batch, does no harm: rows that it knows cannot tell
     that.
     """
     if refit.same:
-        says = "what would go live is the champion itself, bit for bit: there is nothing new to learn from"
+        says = "what would go live is the champion itself, bit for bit: there is no new data"
         yield Rule("refit, new", met=False, says=says)
-    for where, one, slack in (
+    for where, lead, slack in (
         ("earlier rows", refit.earlier, refit.slack),
         ("the holdout", refit.holdout, 0.0),
     ):
-        if one is None:
+        if lead is None:
             continue
-        bound = gate.margin * unit_of(metric, one) + slack
-        met = one.high >= -bound
-        says = f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; on {where} beside the judged, "
-        yield Rule(
-            f"refit, {where}", met=met, says=f"{says}bound {bound:.4g}: {tell(metric.name, one)}"
+        bound = gate.margin * unit_of(metric, lead) + slack
+        met = lead.high >= -bound
+        says = (
+            f"refit on {refit.rows:,} rows until {refit.until}, {refit.rounds} rounds; compared "
+            f"with the judged model on {where}, bound {bound:.4g}: {tell(metric.name, lead)}"
         )
-    if (one := refit.influence) is not None:
-        bound = gate.margin * unit_of(metric, one)
-        met = one.value >= -bound or one.high >= 0
+        yield Rule(f"refit, {where}", met=met, says=says)
+    if (lead := refit.influence) is not None:
+        bound = gate.margin * unit_of(metric, lead)
+        met = lead.value >= -bound or lead.high >= 0
         how = "does no harm" if met else f"does harm, by more than {bound:.4g} and beyond the noise"
         says = (
-            f"learning from the newest batch {how}, on the rows before it: {tell(metric.name, one)}"
+            f"learning from the newest batch {how}, on the rows before it: "
+            f"{tell(metric.name, lead)}"
         )
         yield Rule("refit, newest batch", met=met, says=says)
 
 
 def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
     found = evidence.comparison
-    one = found.whole.get(found.metric)
+    lead = found.whole.get(found.metric)
     if evidence.changed:
         why = "; ".join(evidence.changed)
-        says = f"not compared with the champion, version {evidence.champion}: {why}; only a person can say that it is to "
-        return Rule(
-            "better", met=not evidence.faults, says=says + "go (`evergreen promote --approve`)"
+        says = (
+            f"not compared with the champion, version {evidence.champion}: {why}; a person has to "
+            "decide (`evergreen promote --approve`)"
         )
-    if not one and evidence.champion:
+        return Rule("better", met=not evidence.faults, says=says)
+    if not lead and evidence.champion:
         return Rule(
             "better",
             met=False,
-            says=f"no {found.metric} beside the champion, version {evidence.champion}",
+            says=f"no {found.metric} to compare with the champion, version {evidence.champion}",
         )
-    if not one and not found.baselines:
+    if not lead and not found.baselines:
         none = (
             "nothing was compared"
             if evidence.faults
             else "there is neither a champion nor a baseline to compare with"
         )
         return Rule("better", met=False, says=none)
-    if not one:
+    if not lead:
         return Rule(
             "better",
             met=True,
@@ -277,9 +288,9 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
         )
     if evidence.refresh and found.models:
         # Trained alike by the same seeds: their luck is on both sides
-        one = found.models
-        margin, told = gate.refresh_margin * unit_of(metric, one), tell(found.metric, one)
-        met = (one.value if evidence.cross_validated else one.low) >= -margin
+        lead = found.models
+        margin, told = gate.refresh_margin * unit_of(metric, lead), tell(found.metric, lead)
+        met = (lead.value if evidence.cross_validated else lead.low) >= -margin
         sure = "" if evidence.cross_validated else "surely "
         says = "a refresh (trained as the champion was, on newer data) "
         says += (
@@ -288,16 +299,16 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
             else f"may be worse by more than {margin:.4g}"
         )
         return Rule("better", met=met, says=f"{says}: {told}")
-    bound, told = gate.min_gain * unit_of(metric, one), tell(found.metric, one)
-    if one.value >= bound and one.low > 0 and one.probability >= gate.min_probability:
+    bound, told = gate.min_gain * unit_of(metric, lead), tell(found.metric, lead)
+    if lead.value >= bound and lead.low > 0 and lead.probability >= gate.min_probability:
         return Rule("better", met=True, says=f"better beyond the noise: {told}")
     age = evidence.champion_age_days
     if gate.max_age_days is not None and age is not None and age > gate.max_age_days:
-        margin = gate.margin * unit_of(metric, one)
+        margin = gate.margin * unit_of(metric, lead)
         says = (
             f"the champion's newest row is {age:.0f} days older (at most {gate.max_age_days:g}), "
         )
-        if one.low >= -margin:
+        if lead.low >= -margin:
             return Rule("better", met=True, says=f"{says}and the challenger is no worse: {told}")
         return Rule(
             "better",
@@ -305,8 +316,8 @@ def _better(evidence: Evidence, gate: Gate, metric: Metric) -> Rule:
             says=f"{says}but the challenger may be worse by over {margin:.4g}: {told}",
         )
     why = (
-        f"less than {bound:.4g}, the smallest that matters" if one.value < bound
-        else "within the noise" if one.low <= 0
+        f"less than {bound:.4g}, the smallest that matters" if lead.value < bound
+        else "within the noise" if lead.low <= 0
         else f"less sure than {gate.min_probability:g}"
     )  # fmt: skip
     return Rule("better", met=False, says=f"not better enough, {why}: {told}")

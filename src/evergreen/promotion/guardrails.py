@@ -54,9 +54,9 @@ def check_calibration(evidence: Evidence, gate: Gate) -> Rule:
     beside = "" if champion is None else f" (champion {champion:.4f})"
     says = f"calibration error {challenger:.4f}{beside}, at most {gate.max_calibration_error:g}"
     if not met and evidence.useful:
-        met, says = (
-            True,
-            f"{says}: larger, but nothing is live, and a constant is surely worse in {evidence.useful}",
+        met = True
+        says += (
+            f": larger, but nothing is live, and a constant is surely worse in {evidence.useful}"
         )
     return Rule("calibration", met=met, says=says)
 
@@ -74,8 +74,8 @@ def check_groups(evidence: Evidence, gate: Gate) -> Rule:
         key=lambda item: (math.isnan(item[1].low), item[1].low, item[1].value),
     )
     says = (
-        f"largest difference between groups: {largest.value:.3f} by {name}, surely {largest.low:.3f}, "
-        f"at most {gate.max_group_difference:g}"
+        f"largest difference between groups: {largest.value:.3f} by {name}, surely "
+        f"{largest.low:.3f}, at most {gate.max_group_difference:g}"
     )
     return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
 

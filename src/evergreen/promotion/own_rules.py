@@ -1,4 +1,4 @@
-"""Own rules: what the rules that a project adds say of a challenger; none of them can take one of the gate's away."""
+"""Own rules: what the project's rules say of a challenger; they only add to the gate's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def ask_own(
     rules: Sequence[GateRule], evidence: Evidence, gate: Gate, taken: Collection[str]
 ) -> Iterator[Rule]:
-    """Yield what each of a project's own `rules` says; one that cannot be asked is broken, and so refuses.
+    """Yield what each of a project's own `rules` says; one that fails is broken, and refuses.
 
     `taken`: names of the gate's rules, by which pictures and reasons find them.
     """
@@ -25,13 +25,13 @@ def ask_own(
         name = name_of(ask)
         try:
             said = list(ask(evidence, gate))
-            if odd := [one for one in said if not isinstance(one, Rule)]:
+            if odd := [rule for rule in said if not isinstance(rule, Rule)]:
                 raise TypeError(f"it gave {odd[0]!r}, which is no Rule")
-            if same := [one.name for one in said if one.name in taken]:
+            if same := [rule.name for rule in said if rule.name in taken]:
                 raise ValueError(f"{same[0]!r} is the name of a rule of the library")
         except Exception as error:  # whatever it is: who cannot judge does not promote
             why = redact(" ".join(f"{type(error).__name__}: {error}".split()))
-            says = f"the rule {name} of extensions.py could not be asked ({why}): mend it"
+            says = f"the rule {name} of extensions.py failed ({why}): correct it"
             yield Rule(name, met=False, says=says)
         else:
             yield from said

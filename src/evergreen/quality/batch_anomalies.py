@@ -256,8 +256,8 @@ def _describe_beyond(column: Column, earlier: Sequence[Column]) -> str:
         return ""
     return (
         f"has values far beyond the {low:.4g} to {high:.4g} of {len(before)} earlier batches in "
-        f"{percent(share)} of the rows that have it "
-        f"({column.points[0]:.4g} to {column.points[-1]:.4g})"
+        f"{percent(share)} of the rows that have it ({column.points[0]:.4g} to "
+        f"{column.points[-1]:.4g})"
     )
 
 

@@ -85,7 +85,6 @@ def _check_all(tables: Tables, params: Leaks) -> tuple[_Result, ...]:
 
 
 # --- features
-# --------------------------------------------------------------------------------------------------
 
 
 def _check_features(tables: Tables, params: Leaks) -> _Result:
@@ -142,7 +141,7 @@ def _check_formulas(tables: Tables, exact: Collection[str], trusted: Collection[
     if found is None or set(found.names) <= set(trusted):
         return []
     names = listed_names(found.names)
-    how = "alone tells" if len(found.names) == 1 else "together tell"
+    how = "alone predicts" if len(found.names) == 1 else "together predict"
     says = (
         f"feature{'s' if found.names[1:] else ''} {names} {how} the label nearly exactly, as a "
         "formula of numbers, their logarithms and products does "
@@ -181,9 +180,9 @@ def _strong(
             else ""
         )
         notes.append(
-            f"LOOK AT THIS FIRST: feature {name!r} alone tells the label with {MEASURES[task]} "
-            f"{score:.3f}{beside}: is it known when a prediction is asked for? If not, {REMEDY}; "
-            "if it is, name it in leaks.trusted in params.yaml"
+            f"LOOK AT THIS FIRST: feature {name!r} alone predicts the label with {MEASURES[task]} "
+            f"{score:.3f}{beside}: is it known at prediction time? If not, {REMEDY}; if it is, "
+            "name it in leaks.trusted in params.yaml"
         )
     return notes
 
@@ -191,7 +190,7 @@ def _strong(
 def _giving_away(name: str, score: Score, task: str, params: Leaks) -> Leak:
     newer = score.validation == score.highest
     says = (
-        f"feature {name!r} alone tells the label with {MEASURES[task]} {score.highest:.3f} on "
+        f"feature {name!r} alone predicts the label with {MEASURES[task]} {score.highest:.3f} on "
         f"{'validation rows' if newer else 'training rows (one half told by the other)'}, beyond "
         f"{params.max_single_score} (leaks.max_single_score): if it is known only after the event, "
         f"{REMEDY}; if it is honestly that good, name it in leaks.trusted in params.yaml"
@@ -215,7 +214,6 @@ def _skill(score: float, task: str) -> float:
 
 
 # --- rows
-# --------------------------------------------------------------------------------------------------
 
 
 def _check_keys(tables: Tables) -> _Result:
@@ -255,8 +253,8 @@ def _check_copies(tables: Tables, bound: float | None) -> _Result:
     """
     if bound is None:
         note = (
-            "leaks.max_duplicates is null: "
-            "no holdout row was compared with the rows that a model learns from"
+            "leaks.max_duplicates is null: no holdout row was compared with the rows that a model "
+            "learns from"
         )
         return _Result(notes=(note,))
     if not len(tables.holdout):

@@ -124,7 +124,7 @@ class Replayer:
             why = " ".join(self.refused) or "; ".join(
                 f"{name}: {reason}" for name, reason in self.left_out.items()
             )
-            raise InputError(f"no batch came after a first champion: {why or 'add batches'}")
+            raise InputError(f"there is no batch after the first champion: {why or 'add batches'}")
         held_still = self._prepared.held if self._prepared else {}
         uncounted = tuple(name for name in self.held if name in held_still)
         how = (self.metric, self.params.evaluate.confidence)
@@ -204,7 +204,7 @@ class Replayer:
             track.seconds += seconds
         if track.policy == "drift" and not why:
             stale, seconds = now(
-                ("scout", id(champion)), partial(self._find_staleness, champion, name)
+                ("fresh", id(champion)), partial(self._find_staleness, champion, name)
             )
             facts["staleness"] = asdict(stale) if stale else None
             track.seconds += seconds

@@ -77,7 +77,6 @@ def _grid(top: int, bottom: int) -> str:
 
 
 # --- seeds
-# --------------------------------------------------------------------------------------------------
 
 
 def _seeds(
@@ -109,7 +108,6 @@ def _seeds(
 
 
 # --- curves and calibration
-# -------------------------------------------------------------------------------------------
 
 
 def _plotted(judged: Judged, labels: Mapping[str, str]) -> list[PlottedModel]:
@@ -191,7 +189,6 @@ def _calibration(axes: Axes, judged: Judged) -> None:
 
 
 # --- rules
-# --------------------------------------------------------------------------------------------------
 
 
 def _lines(decision: Decision) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""Finished: what a report of the project's own is given, a training run whose model the gate has judged."""
+"""Finished: a training run whose model the gate has judged, for the project's own reports."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Finished:
 
 
 def written(report: Report, run: Finished, folder: Path) -> Path | None:
-    """Return the file that `report` writes into `folder`; None where it has nothing to say of this run.
+    """Return the file that `report` writes into `folder`; None where it writes none.
 
     Raises InputError where it returns something else than the path of a file there.
     """

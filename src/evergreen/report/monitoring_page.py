@@ -29,7 +29,7 @@ SHADES = {  # of a cell, up to how many of its margins
 
 
 @dataclass(frozen=True)
-class Story:
+class History:
     """What the page shows.
 
     `seen`: what was observed of each batch under the champion of its time, oldest first, as plain
@@ -49,70 +49,70 @@ class Story:
     lower_is_better: bool = False
 
 
-def write_monitoring_page(project: Project, story: Story) -> Path:
+def write_monitoring_page(project: Project, history: History) -> Path:
     """Write `reports/monitoring.html` of the project, and return its path."""
     path = project.reports / "monitoring.html"
-    content = monitoring_page(story)
+    content = monitoring_page(history)
     write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
     return path
 
 
-def monitoring_page(story: Story) -> str:
+def monitoring_page(history: History) -> str:
     """Return the whole page."""
-    seen = story.seen[-SHOWN:]
+    seen = history.seen[-SHOWN:]
     none = ("", "", "no batch has arrived since it was promoted")
-    batch, action, reason = story.decisions[-1] if story.decisions else none
+    batch, action, reason = history.decisions[-1] if history.decisions else none
     newest = f" · newest batch {batch}" if batch else ""
     return render(
         "monitoring.html",
-        title=f"Monitoring of {story.model}",
-        kicker=f"{story.model} · champion is version {story.version}{newest}",
+        title=f"Monitoring of {history.model}",
+        kicker=f"{history.model} · champion is version {history.version}{newest}",
         verdict={"retrain": "time to retrain", "watch": "to be watched"}.get(
             action, "nothing to do"
         ),
         kind={"retrain": "bad", "watch": ""}.get(action, "good"),
         reason=reason,
-        figures=_figures(story, seen),
-        metric=story.metric,
-        version=story.version,
-        better="lower" if story.lower_is_better else "higher",
+        figures=_figures(history, seen),
+        metric=history.metric,
+        version=history.version,
+        better="lower" if history.lower_is_better else "higher",
         seen=seen,
-        chart=_chart(story, seen) if seen else None,
+        chart=_chart(history, seen) if seen else None,
         columns=_columns(seen),
         shades=list(SHADES),
         shade=_shade,
         number=_number,
         shorten=shorten,
-        decisions=story.decisions[-SHOWN:][::-1],
+        decisions=history.decisions[-SHOWN:][::-1],
     )
 
 
-def _chart(story: Story, seen: Sequence[Mapping[str, Any]]) -> Chart:
+def _chart(history: History, seen: Sequence[Mapping[str, Any]]) -> Chart:
     series = {
-        name: [batch[how].get(story.metric) for batch in seen] for name, how in SERIES.items()
+        name: [batch[how].get(history.metric) for batch in seen] for name, how in SERIES.items()
     }
-    return draw_chart([batch["batch"] for batch in seen], series, story.expected, story.marks)
+    return draw_chart([batch["batch"] for batch in seen], series, history.expected, history.marks)
 
 
-def _figures(story: Story, seen: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    old = f"newest row {story.age_days:.0f} days older than the data's"
-    shown = [("champion", f"version {story.version}", old)]
+def _figures(history: History, seen: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    old = f"newest row {history.age_days:.0f} days older than the data's"
+    shown = [("champion", f"version {history.version}", old)]
     if seen:
         newest = seen[-1]
-        real, estimated = (newest[how].get(story.metric) for how in ("real", "adjusted"))
-        low, high = (f"{end:.3f}" for end in story.expected[1:])
+        real, estimated = (newest[how].get(history.metric) for how in ("real", "adjusted"))
+        low, high = (f"{end:.3f}" for end in history.expected[1:])
         promoted = f"promoted with {low} to {high}"
         if real:
-            shown.append((f"{story.metric} now", _number(real["value"], 3), promoted))
+            shown.append((f"{history.metric} now", _number(real["value"], 3), promoted))
         elif estimated:
-            name = f"{story.metric}, estimated"
+            name = f"{history.metric}, estimated"
             shown.append((name, _number(estimated["value"], 3), promoted))
         drifted = newest["drift"]["drifted"]
         names = ", ".join(drifted[:3]) + ("…" if len(drifted) > 3 else "")
         shown.append(("drifted columns", str(len(drifted)), names))
         held = [batch["batch"] for batch in seen if batch["unfit"]]
         shown.append(("batches held back", str(len(held)), ", ".join(held[-3:])))
-    promotions = sum(any("promoted" in mark for mark in marks) for marks in story.marks.values())
+    promotions = sum(any("promoted" in mark for mark in marks) for marks in history.marks.values())
     return [*shown, ("promotions", str(promotions), "in all")]
 
 

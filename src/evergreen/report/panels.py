@@ -67,6 +67,8 @@ def draw_panels(
             panel(axes)
         for axes in places[len(panels) :]:
             axes.set_visible(False)
+        figure.draw_without_rendering()  # lays it out
+        figure.set_layout_engine("none")  # or saving would do it twice more
         write_whole(path, lambda part: figure.savefig(part, format="png"))
     return path
 

@@ -142,7 +142,6 @@ def _capital(words: str) -> str:
 
 
 # --- batch by batch
-# --------------------------------------------------------------------------------------------------
 
 
 def _metric(axes: Axes, found: Replay) -> None:
@@ -235,7 +234,6 @@ def _batches(axes: Axes, found: Replay, *, names: bool = False) -> None:
 
 
 # --- in all
-# --------------------------------------------------------------------------------------------------
 
 
 def _gains(axes: Axes, found: Replay) -> None:

@@ -86,7 +86,9 @@ class ModelFiles:
         """
         what, place = f"version {version.version} of {self.name!r}", self._place_of(version)
         if place is None:
-            raise InputError(f"the files of {what} are gone: bring them back, or `evergreen run`")
+            raise InputError(
+                f"the files of {what} are gone: restore them, or train anew with `evergreen run`"
+            )
         changed = InputError(f"{what} was changed after it was registered: do not use it")
         with self.tracker.project.temporary() as folder:
             try:

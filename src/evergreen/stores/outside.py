@@ -60,7 +60,7 @@ def find_acts(registry: Registry) -> list[Act]:
 def remedy(registry: Registry, event: Event) -> str:
     """Return what to do about a champion that cannot be used."""
     back = (
-        "`evergreen rollback --reason ...` (the one before), "
+        "`evergreen rollback --reason ...` (the previous one), "
         if registry.aliases().get(PREVIOUS)
         else ""
     )

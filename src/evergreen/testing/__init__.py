@@ -1,4 +1,4 @@
-"""Testing: does an extension of the user's keep its contract? Each check is one line of a test of theirs.
+"""Testing: does an extension keep its contract? Each check is one line of a user's test.
 
 It works the extension on small data made here, and raises AssertionError that says what is wrong.
 `check_extensions` is what `make test` of a project calls.

@@ -22,9 +22,9 @@ QUICK = Train(device="cpu", rounds=20, early_stopping_rounds=5, learning_rate=0.
 
 
 def check_learner(learner: str | ModuleType, tasks: Sequence[Task] = TASKS) -> None:
-    """Raise AssertionError where `learner`, a module or its name in params.yaml, cannot train models that are kept.
+    """Raise AssertionError where `learner` cannot train models that are kept.
 
-    `tasks`: those that it is for.
+    `learner`: a module, or its name in params.yaml. `tasks`: those that it is for.
     """
     found = _learner(learner)
     assert isinstance(found.SUFFIX, str), f"SUFFIX must be a text, not {found.SUFFIX!r}"
@@ -85,7 +85,8 @@ def _check_training(learner: Any, task: Task) -> None:
         f"{task}: without validation rows validation_loss must be None"
     )
     assert whole.rounds in (1, QUICK.rounds), (
-        f"{task}: without validation rows it must train params.rounds, {QUICK.rounds}, not {whole.rounds}"
+        f"{task}: without validation rows it must train params.rounds, {QUICK.rounds}, not "
+        f"{whole.rounds}"
     )
 
 

@@ -38,7 +38,10 @@ def draw(task: Task, rows: int = ROWS, seed: int = 0) -> tuple[Array, Array]:
 
 
 def draw_tables(task: Task) -> Tables:
-    """Return encoded rows whose label depends on two numbers and a category; some numbers are missing."""
+    """Return encoded rows whose label depends on two numbers and a category.
+
+    Some numbers are missing.
+    """
     from evergreen.training.tables import Table, Tables
 
     source, sizes = np.random.default_rng(0), (600, 200, 200)
@@ -58,7 +61,10 @@ def draw_tables(task: Task) -> Tables:
 
 
 def draw_run(folder: Path, task: Task) -> Finished:
-    """Return a training run of made-up rows, whose model beside none the gate has judged, of a project in `folder`."""
+    """Return a training run of made-up rows of a project in `folder`.
+
+    The gate has judged its model, a first one.
+    """
     import polars as pl
 
     from evergreen.evaluation.baselines import fit_linear

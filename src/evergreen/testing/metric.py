@@ -14,7 +14,7 @@ NEAR = 0.25  # of a metric: how far from it an estimate without labels may be, o
 
 
 def check_metric(metric: Metric) -> None:
-    """Raise AssertionError where `metric` is none that evaluation, gate and monitoring can work with."""
+    """Raise AssertionError where evaluation, gate and monitoring cannot work with `metric`."""
     assert isinstance(metric, Metric), f"{metric!r} is no Metric: write Metric(...)"
     for task in metric.tasks:
         _check_values(metric, task)
@@ -55,7 +55,8 @@ def _resampled(metric: Metric, y: Array, p: Array) -> Array:
     form = metric.weighted(y, p)
     found = form.of(np.ones((2, len(y))) @ form.rows)
     assert np.shape(found) == (2,), (
-        f"the metric {metric.name!r}: of {{sums of 2 resamples}} gives shape {np.shape(found)}, not (2,)"
+        f"the metric {metric.name!r}: of {{sums of 2 resamples}} gives shape {np.shape(found)}, "
+        "not (2,)"
     )
     return found
 
@@ -70,6 +71,6 @@ def _check_expected(metric: Metric, task: Task) -> None:
     how = None, Evaluate(resamples=100), 0, Metrics((metric,))
     found, real = estimate(task, p, calibration, *how)[metric.name], metric.measure(y, p)
     assert abs(found.value - real) <= NEAR * max(abs(real), 0.05), (
-        f"the metric {metric.name!r}, task {task}: it is expected to be {found.value:.4g} where it is {real:.4g}: "
-        "mend expect, or leave it out"
+        f"the metric {metric.name!r}, task {task}: it is expected to be {found.value:.4g} where it "
+        f"is {real:.4g}: correct expect, or leave it out"
     )

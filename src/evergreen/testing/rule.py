@@ -35,10 +35,10 @@ def check_rule(rule: GateRule, gate: Gate | None = None, own: Extensions | None 
             with_it = Extensions(metrics=own.metrics, rules=[rule])
             decision = decide(evidence, gate, with_it)
             shown = decision.rules[len(decision.rules) - len(said) :]
-            assert [one["name"] for one in shown] == [one.name for one in said], (
+            assert [row["name"] for row in shown] == [answer.name for answer in said], (
                 f"{name}: {decision.rules[-1]['says']}"
             )
-            broken = not all(one.met for one in said)
+            broken = not all(answer.met for answer in said)
             assert not broken or decision.action != PROMOTE, f"{name} is broken, and it is promoted"
     assert asked, f"{name} yields no Rule, whatever it is asked: it judges nothing"
 
@@ -52,15 +52,24 @@ def _ask(rule: GateRule, evidence: Evidence, gate: Gate) -> list[Rule]:
             f"beside version {evidence.champion}" if evidence.champion else "without a champion"
         )
         raise AssertionError(
-            f"{name} raised {type(error).__name__} ({error}) {where} {beside}: the gate would refuse it"
+            f"{name} raised {type(error).__name__} ({error}) {where} {beside}: the gate would "
+            "refuse it"
         ) from error
-    for one in said:
-        assert isinstance(one, Rule), f"{name} yields {one!r} {where}: yield Rule(name, met, says)"
-        assert isinstance(one.name, str), f"{name}: the name of a rule must be a text: {one.name!r}"
-        assert isinstance(one.met, bool), f"{name}: met must be True or False, not {one.met!r}"
-        assert isinstance(one.says, str), f"{name}: says must be a sentence, not {one.says!r}"
-        assert one.name, f"{name}: a rule needs a name"
-        assert one.says.strip(), f"{name}: the rule {one.name!r} needs a sentence that it says"
+    for answer in said:
+        assert isinstance(answer, Rule), (
+            f"{name} yields {answer!r} {where}: yield Rule(name, met, says)"
+        )
+        assert isinstance(answer.name, str), (
+            f"{name}: the name of a rule must be a text: {answer.name!r}"
+        )
+        assert isinstance(answer.met, bool), (
+            f"{name}: met must be True or False, not {answer.met!r}"
+        )
+        assert isinstance(answer.says, str), f"{name}: says must be a sentence, not {answer.says!r}"
+        assert answer.name, f"{name}: a rule needs a name"
+        assert answer.says.strip(), (
+            f"{name}: the rule {answer.name!r} needs a sentence that it says"
+        )
     return said
 
 

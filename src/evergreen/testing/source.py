@@ -15,9 +15,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def check_source(source: ModuleType, dataset: Dataset | None = None) -> None:
-    """Raise AssertionError where the module `source` does not deliver batches; reads its first and its last one.
+    """Raise AssertionError where the module `source` does not deliver batches.
 
-    `dataset`: has its columns looked for in them.
+    Reads its first and its last. `dataset`: has its columns looked for in them.
     """
     for part in ("batches", "read", "origin"):
         assert callable(getattr(source, part, None)), f"it does not define {part}()"
@@ -26,7 +26,8 @@ def check_source(source: ModuleType, dataset: Dataset | None = None) -> None:
     for name in names:
         assert isinstance(name, str), f"batches() names {name!r}, which is no text"
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name), (
-            f"batches() names {name!r}, which is to be a folder: use letters, digits, '.', '_' and '-'"
+            f"batches() names {name!r}, which is to be a folder: use letters, digits, '.', '_' and "
+            "'-'"
         )
     assert len({*names}) == len(names), f"batches() names one twice: {names}"
     assert names == list(source.batches()), "batches() names others when asked again"

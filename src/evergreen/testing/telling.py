@@ -30,7 +30,7 @@ EVENTS = (
 
 
 def check_notifier(notifier: Notifier) -> None:
-    """Raise AssertionError where `notifier` cannot be told of each kind of event; it is called with all of them."""
+    """Raise AssertionError where `notifier` fails on any kind of event; it gets all of them."""
     check_takes(notifier, 1)
     for event in EVENTS:
         try:
@@ -42,7 +42,7 @@ def check_notifier(notifier: Notifier) -> None:
 
 
 def check_report(report: Report, task: Task = "binary", run: Finished | None = None) -> None:
-    """Raise AssertionError where `report` does not write one file into its folder, or says that it has none.
+    """Raise AssertionError where `report` fails, or returns no file of its folder and not None.
 
     `run`: what it is of; else one of made-up rows for `task`, with a linear model.
     """

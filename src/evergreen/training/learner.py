@@ -80,7 +80,10 @@ class Learner(Protocol):
     def train(
         self, matrix: Any, params: Train, seed: int, *, device: str = "cpu", threads: int = 1
     ) -> Trained:
-        """Return the model of one seed; on a CPU the same input and seed predict the same, bit for bit."""
+        """Return the model of one seed.
+
+        On a CPU the same input and seed predict the same, bit for bit.
+        """
 
     def load(self, content: bytes) -> Loaded:
         """Return the model in `content`, as `train` gave it; no pickle may be read for that."""

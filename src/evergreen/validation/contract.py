@@ -253,8 +253,8 @@ def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> list[
         for check in worst[:3]
     )
     summary = (
-        f"{bad:,} of {rows:,} rows ({share:.1%}) are bad, "
-        f"more than validate.max_bad_rows ({allowed:.1%})"
+        f"{bad:,} of {rows:,} rows ({share:.1%}) are bad, more than validate.max_bad_rows "
+        f"({allowed:.1%})"
     )
     return [
         summary,

@@ -70,7 +70,8 @@ class BadBatchError(InputError):
         self.report = report
         faults = "\n".join(f"  {fault}" for fault in report.faults)
         super().__init__(
-            f"batch {report.batch!r} is bad, and no later batch was changed:\n{faults}\n"
+            f"batch {report.batch!r} is bad, and no later batch was changed:\n"
+            f"{faults}\n"
             "correct the file and ingest it again with "
             f"`evergreen ingest {report.batch} --replace`; or remove it from the source and run "
             f"`evergreen ingest {report.batch} --drop`; or change what is expected, in dataset.py "

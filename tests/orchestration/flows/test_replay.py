@@ -1,4 +1,4 @@
-"""The flow `replay`: what it may be asked for, and a whole replay of real flights as a person starts it."""
+"""The flow `replay`: its parameters, and a whole replay of real flights."""
 
 from __future__ import annotations
 
@@ -49,9 +49,12 @@ def test_the_flow_takes_what_makes_sense(name: str, wanted: object, allowed: boo
 def test_every_parameter_is_optional_and_explained_on_prefects_page() -> None:
     assert replay.parameters.required == []
     assert [
-        name for name, one in replay.parameters.properties.items() if not one.get("description")
+        name for name, field in replay.parameters.properties.items() if not field.get("description")
     ] == []
-    defaults = {name: one.default for name, one in inspect.signature(replay.fn).parameters.items()}
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(replay.fn).parameters.items()
+    }
     options = {str(option.name): option.default for option in cli.main.commands["replay"].params}
     assert set(options) == set(defaults) - {"policies"}
     assert options["every"] == defaults["every"]
@@ -100,11 +103,14 @@ def test_a_person_replays_and_finds_the_picture(
     assert told["courses"][0]["retrainings"] == 0
     assert not project.raw.exists()
     tracker = Tracker(project, params.load(project.params))
-    experiments = {one.name: one.experiment_id for one in tracker.client.search_experiments()}
+    experiments = {
+        experiment.name: experiment.experiment_id
+        for experiment in tracker.client.search_experiments()
+    }
     assert "evergreen" not in experiments
     (run,) = tracker.client.search_runs([experiments["evergreen replay"]])
     assert run.info.status == "FINISHED"
-    assert {one.path for one in tracker.client.list_artifacts(run.info.run_id)} >= {
+    assert {file.path for file in tracker.client.list_artifacts(run.info.run_id)} >= {
         "replay.png",
         "replay.json",
     }

@@ -1,4 +1,4 @@
-"""Scoring: the flow takes a file and a name, needs a champion, and minds no training that is under way."""
+"""Scoring: the flow takes a file and a name, needs a champion, and no lock of a training."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_the_flow_may_be_asked_for(given: dict[str, Any], allowed: bool) ->
 
 def test_every_parameter_is_explained_on_prefects_page() -> None:
     shown = scoring.parameters.properties
-    assert [name for name, one in shown.items() if not one.get("description")] == []
+    assert [name for name, field in shown.items() if not field.get("description")] == []
 
 
 def test_outside_a_project_nothing_is_started(

@@ -29,10 +29,10 @@ from evergreen.project import Project
 from evergreen.stores.git import Commit, first_commit
 
 TASKS = {
-    one.name: one
+    task.name: task
     for module in (job, data, sweeps, models, life)
-    for one in vars(module).values()
-    if isinstance(one, Task)
+    for task in vars(module).values()
+    if isinstance(task, Task)
 }
 
 
@@ -92,7 +92,7 @@ def test_only_what_trying_again_can_mend_is_tried_again(state: Any, again: bool)
 
 
 def test_no_task_is_cached_by_prefect_or_repeats_a_mistake() -> None:
-    """DVC and the fingerprints say what is there already; a second authority would contradict them."""
+    """DVC and the fingerprints say what is there; Prefect's cache would contradict them."""
     steps = {
         "ingest",
         "validate",
@@ -107,13 +107,13 @@ def test_no_task_is_cached_by_prefect_or_repeats_a_mistake() -> None:
     }
     steps |= {"compare", "decide"}
     assert steps <= set(TASKS)
-    assert [name for name, one in TASKS.items() if one.cache_policy != NO_CACHE] == []
+    assert [name for name, task in TASKS.items() if task.cache_policy != NO_CACHE] == []
     assert [
         name
-        for name, one in TASKS.items()
-        if one.retries and one.retry_condition_fn is not not_a_mistake
+        for name, task in TASKS.items()
+        if task.retries and task.retry_condition_fn is not not_a_mistake
     ] == []
-    assert {name for name, one in TASKS.items() if one.retries} >= {"ingest", "train", "register"}
+    assert {name for name, task in TASKS.items() if task.retries} >= {"ingest", "train", "register"}
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -171,9 +171,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_a_job_is_that_of_the_working_directory_with_some_parameters_replaced(
     project: Project,
 ) -> None:
-    one = Job.open(sweep={"seeds": None, "model": "mean"}, train={"device": "cpu"})
-    assert one.project == project
-    assert (one.params.sweep.seeds, one.params.sweep.model, one.params.train.device) == (
+    opened = Job.open(sweep={"seeds": None, "model": "mean"}, train={"device": "cpu"})
+    assert opened.project == project
+    assert (opened.params.sweep.seeds, opened.params.sweep.model, opened.params.train.device) == (
         4,
         "mean",
         "cpu",
@@ -193,27 +193,26 @@ class Files:
 def test_the_pictures_shown_are_those_of_the_run_that_is_told_of(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = Job.open()
+    opened = Job.open()
     monkeypatch.setattr(Job, "artifacts", property(lambda _: Files()))
     project.reports.mkdir()
     picture = project.reports / "result.png"
     picture.write_text("picture of the newest")
-    note_shown(one, "newest")
+    note_shown(opened, "newest")
     for run_id, content in (("newest", "the newest"), ("older", "older"), ("newest", "newest")):
-        show_again(one, run_id)
+        show_again(opened, run_id)
         assert picture.read_text() == f"picture of {content}"
 
 
 # --- which code a run is of
-# -------------------------------------------------------------------------------------------
 
 
 def note(project: Project) -> Commit:
-    one = Job.open()
+    opened = Job.open()
     with disable_run_logger():
-        one.note_commit()
-    assert one.tracker.commit
-    return one.tracker.commit
+        opened.note_commit()
+    assert opened.tracker.commit
+    return opened.tracker.commit
 
 
 @pytest.fixture
@@ -246,9 +245,9 @@ def test_what_was_edited_while_a_run_started_is_of_no_commit(
 
 
 def test_so_are_parameters(committed: Project) -> None:
-    one = Job.open()
+    opened = Job.open()
     committed.params.write_text("sweep: {seeds: 5}\n")
     with disable_run_logger():
-        one.note_commit()
-    assert one.tracker.commit
-    assert one.tracker.commit.why.startswith("params.yaml was edited")
+        opened.note_commit()
+    assert opened.tracker.commit
+    assert opened.tracker.commit.why.startswith("params.yaml was edited")

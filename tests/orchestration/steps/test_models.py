@@ -1,4 +1,4 @@
-"""The tasks that make a model: what a run is about, and a sweep that loses a seed but not the others."""
+"""The tasks that make a model: what a run is about, and a sweep that loses only one seed."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def test_a_seed_is_told_in_a_few_words(reused: bool, said: str) -> None:
 def test_a_run_is_named_after_its_holdout_and_carries_its_facts(
     make_job: Callable[..., Job], tmp_path: Path
 ) -> None:
-    one = make_job(tmp_path, sweep={"seeds": 3, "first_seed": 5})
-    one.project.features.mkdir(parents=True)
+    job = make_job(tmp_path, sweep={"seeds": 3, "first_seed": 5})
+    job.project.features.mkdir(parents=True)
     parts = {"train": ["2013-01", "2013-02"], "validation": ["2013-03"], "holdout": ["2013-04"]}
     split = {
         role: {"batches": batches, "start": None, "end": None} for role, batches in parts.items()
     }
-    (one.project.features / "split.json").write_text(json.dumps(split))
-    (one.project.root / "dvc.lock").write_text("stages: {}")
-    name, facts, texts = describe(one, PLAN, "drift of temp")
-    assert texts == {"params.yaml": one.params.text.decode(), "dvc.lock": "stages: {}"}
+    (job.project.features / "split.json").write_text(json.dumps(split))
+    (job.project.root / "dvc.lock").write_text("stages: {}")
+    name, facts, texts = describe(job, PLAN, "drift of temp")
+    assert texts == {"params.yaml": job.params.text.decode(), "dvc.lock": "stages: {}"}
     assert name == "up to 2013-04, 3 seeds, mean"
     assert facts == {
         "device": "cpu",

@@ -1,4 +1,4 @@
-"""The tasks that watch: which batches wait, who is brought back, and what is asked for until it is made."""
+"""The tasks that watch: which batches wait, who is restored, what is asked for until it is made."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Journal:
         self.written, self.seen, self.back = list(entries), facts or {}, False
 
     def entries(self, version: str | None = None) -> list[Entry]:
-        return [one for one in self.written if version in (None, one.version)]
+        return [entry for entry in self.written if version in (None, entry.version)]
 
     def facts(self, entry: Entry) -> dict[str, Any]:
         return dict(self.seen[entry.batch])
@@ -50,7 +50,7 @@ class Journal:
         return self.back
 
     def asked(self) -> list[Entry]:
-        return [one for one in self.written if one.action == "retrain"]
+        return [entry for entry in self.written if entry.action == "retrain"]
 
 
 def watched(
@@ -82,7 +82,7 @@ def job(make_job: Callable[..., Job], tmp_path: Path) -> Job:
 
 
 def names(found: list[Any]) -> list[str]:
-    return [one.name for one in found]
+    return [batch.name for batch in found]
 
 
 def seen(batch: str, **more: Any) -> dict[str, Any]:
@@ -100,7 +100,6 @@ def seen(batch: str, **more: Any) -> dict[str, Any]:
 
 
 # --- what waits
-# --------------------------------------------------------------------------------------------------
 
 
 def test_what_is_newer_than_all_that_the_champion_knows_waits_oldest_first(job: Job) -> None:
@@ -150,7 +149,6 @@ def test_rows_that_the_champion_scored_wait_too(
 
 
 # --- what follows
-# --------------------------------------------------------------------------------------------------
 
 
 def test_the_policy_is_told_of_retrainings_and_new_rows(
@@ -164,7 +162,7 @@ def test_the_policy_is_told_of_retrainings_and_new_rows(
     decide(job, watched(Journal()), [seen("2013-04"), seen("2013-05", answered=True)])
     ((windows, life, params, metrics),) = told
     # The labels of the other came with another batch
-    assert [one.batch for one in windows] == ["2013-04"]
+    assert [window.batch for window in windows] == ["2013-04"]
     assert life.retrainings == (datetime.fromisoformat("2013-03-28 00:00:00"),)
     assert (life.learnt_until, life.new_rows, life.learnt_rows) == (
         datetime.fromisoformat("2013-02-28 00:00:00"),
@@ -225,9 +223,9 @@ def test_the_champion_before_comes_back_where_the_evidence_says_so(
     monkeypatch.setattr(Job, "candidate", lambda self, number: number)
     monkeypatch.setattr(monitoring, "judge_rollback", lambda *given: said)
     monkeypatch.setattr(monitoring, "create_markdown_artifact", lambda *given, **more: None)
-    entries = [Entry(one["batch"], "3", "") for one in facts]
+    entries = [Entry(fact["batch"], "3", "") for fact in facts]
     with disable_run_logger():
-        journal = Journal(*entries, facts={one["batch"]: one for one in facts})
+        journal = Journal(*entries, facts={fact["batch"]: fact for fact in facts})
         found = look_back.fn(job, watched(journal))
         assert (found and found.action) == action
         assert registry.back == back
@@ -281,7 +279,7 @@ def test_what_was_asked_for_is_told_again_until_it_is_made(
     )
     with disable_run_logger():
         for _ in range(2):
-            assert [one.batch for one in ask(job, watched(journal))] == ["2013-05"]
+            assert [entry.batch for entry in ask(job, watched(journal))] == ["2013-05"]
         journal.written.clear()
         assert ask(job, watched(journal)) == []
     payload = {"reason": "2013-05: it fell", "batch": "2013-05", "version": "3", "entry": "run"}

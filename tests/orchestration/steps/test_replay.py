@@ -1,4 +1,4 @@
-"""The tasks of a replay: each batch is told of, and what came of it is drawn, written down and recorded."""
+"""The tasks of a replay: each batch is told of; results are drawn, written down and recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ UNKNOWN = Step(
 COURSE = PolicyOutcome(
     "never", (STEP, UNKNOWN), 0, 0, 0.0, Estimate(0.7, 0.68, 0.72), Estimate(0, 0, 0), np.zeros(3)
 )
-TITLES = [Options().title(one) for one in POLICIES]
+TITLES = [Options().title(policy) for policy in POLICIES]
 FOUND = Replay(
     "roc_auc",
     0.95,
@@ -39,7 +39,7 @@ FOUND = Replay(
     (),
     (),
     {},
-    tuple(replace(COURSE, policy=one) for one in TITLES),
+    tuple(replace(COURSE, policy=policy) for policy in TITLES),
 )
 AGES = tuple(
     Aged(f"2013-0{5 - age}", "2013-05", age, 900, 0.7 - 0.01 * age, np.zeros(3)) for age in (1, 2)
@@ -105,9 +105,13 @@ def test_batches_arrive_in_order_and_progress_is_shown(
 
 @pytest.mark.parametrize(("ages", "more"), [((), set()), (AGES, {"staleness.png"})])
 def test_what_came_of_it_is_drawn_written_and_recorded(
-    ages: tuple[Aged, ...], more: set[str], running: Any, said: list[str], open_tracker: Callable[..., Tracker],
+    ages: tuple[Aged, ...],
+    more: set[str],
+    running: Any,
+    said: list[str],
+    open_tracker: Callable[..., Tracker],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     tables: list[Any] = []
     monkeypatch.setattr(tasks, "create_table_artifact", lambda table, **_: tables.append(table))
     tracker = open_tracker()
@@ -125,7 +129,7 @@ def test_what_came_of_it_is_drawn_written_and_recorded(
     assert run.info.status == "FINISHED"
     for title in TITLES:
         assert run.data.metrics[f"{title}.roc_auc"] == run.data.metrics[f"{title}.mean"] == 0.7
-    assert {one.path for one in tracker.client.list_artifacts(run.info.run_id)} == {
+    assert {file.path for file in tracker.client.list_artifacts(run.info.run_id)} == {
         "params.json",
         "replay.json",
         "replay.png",

@@ -1,4 +1,4 @@
-"""The tasks of scoring: no champion is a mistake a person can mend, and the UI says what came of every row."""
+"""The tasks of scoring: no champion is a user's mistake, and the UI shows what came of each row."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def test_the_champion_scores(job: Job) -> None:
 
 def test_a_damaged_champion_is_one_error_with_the_remedy(job: Job) -> None:
     job.registry.broken = "version 3 was changed"  # type: ignore[misc]
-    said = r"^the champion cannot be used \(version 3 was changed\): restore its files, or `evergreen run` \(a new one\)$"
+    said = (
+        r"^the champion cannot be used \(version 3 was changed\): "
+        r"restore its files, or `evergreen run` \(a new one\)$"
+    )
     with pytest.raises(InputError, match=said):
         scoring.champion(job)
 

@@ -42,13 +42,13 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
     monkeypatch.setattr("evergreen.training.xgboost.train", lambda *_, **__: model)
     told = lambda _, booster, *__: {"length": len(booster)}  # noqa: E731
     monkeypatch.setattr("evergreen.evaluation.evaluate.measure_seed", told)
-    notes, one = Notes(), make_job(tmp_path)
+    notes, job = Notes(), make_job(tmp_path)
     monkeypatch.setattr(Job, "seeds", property(lambda _: notes))
     limit = Semaphore(1)
     with disable_run_logger():
         fresh = sweeps.train.fn(
-            one,
-            Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots),
+            job,
+            Sweep(JUDGED, None, job.params, "rows", "cpu", PLAN.slots),
             "run",
             [None],
             1,
@@ -57,8 +57,8 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
             "train",
         )
         known = sweeps.train.fn(
-            one,
-            Sweep(JUDGED, None, one.params, "rows", "cpu", PLAN.slots),
+            job,
+            Sweep(JUDGED, None, job.params, "rows", "cpu", PLAN.slots),
             "run",
             [None],
             1,
@@ -68,7 +68,7 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
         )
     assert fresh == Seed(model, {"length": 5}, reused=False)
     assert notes.seeds == [
-        ("run", model, {"length": 5}, seed_fingerprint("rows", one.params, "cpu", 1), JUDGED)
+        ("run", model, {"length": 5}, seed_fingerprint("rows", job.params, "cpu", 1), JUDGED)
     ]
     assert (known.name, value(known)) == ("Skipped", Seed(model, {"length": 5}, reused=True))
     assert limit.acquire(blocking=False)
@@ -109,10 +109,12 @@ evaluate.measure_seed = lambda tables, booster, *_: {"length": float(len(booster
 def sweep(known):
     console.install()
     recorder = SimpleNamespace(
-        record=lambda *_: None, record_failure=lambda run_id, seed, said, role: failures.update({seed: said})
+        record=lambda *_: None,
+        record_failure=lambda run_id, seed, said, role: failures.update({seed: said}),
     )
     jobs.Job.seeds = property(lambda _: recorder)
-    job, sweep = jobs.Job(project, params, None), sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
+    job = jobs.Job(project, params, None)
+    sweep = sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
     sweeps.matrix = lambda *_: ([None], known)
     return sweeps.run_sweep(job, sweep, "run")
 
@@ -123,7 +125,8 @@ for broken, known in json.loads(sys.argv[1]):
     tried.clear(), failures.clear()
     try:
         trained, failed = sweep({seed: train.Trained(seed, b"old", 1, 0.1, {}) for seed in known})
-        ended = [[one.trained.seed, one.reused, one.metrics["length"]] for one in trained], failed
+        rows = [[seed.trained.seed, seed.reused, seed.metrics["length"]] for seed in trained]
+        ended = rows, failed
     except Exception as error:
         ended = repr(error)
     found.append({"ended": ended, "tried": dict(tried), "failures": dict(failures)})
@@ -212,5 +215,7 @@ def test_a_seed_that_cannot_tell_the_rounds_stops_the_run(
     assert found is not None
     assert found.rounds(found.rows, 2000) == 20
     monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], [1, 2]))
-    with pytest.raises(InputError, match=r"seed\(s\) \[1, 2\] could not tell how many rounds"):
+    with pytest.raises(
+        InputError, match=r"seed\(s\) \[1, 2\], which find the number of rounds, failed"
+    ):
         sweeps.find_rounds(job, "run", "cpu", Slots(1, 1))

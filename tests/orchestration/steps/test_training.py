@@ -110,7 +110,7 @@ def test_what_the_gate_lets_pass_is_refit(
     monkeypatch.setattr(models, "refits", lambda _: refits)
     monkeypatch.setattr(models, "refit", lambda _: SimpleNamespace(name="live"))
     monkeypatch.setattr(life, "compare_refit", lambda run, refit: beside)
-    monkeypatch.setattr(life, "passes", lambda job, one: judged if one is JUDGED else live)
+    monkeypatch.setattr(life, "passes", lambda job, judging: judged if judging is JUDGED else live)
     steps.refit(run)
     assert run.contender.name == made  # type: ignore[union-attr]
     begun = refits and (folds or judged)

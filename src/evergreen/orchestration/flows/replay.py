@@ -22,7 +22,9 @@ Policies = Annotated[tuple[Policy, ...], Field(min_length=1)]
 def replay(
     until: Batch = None, seeds: Seeds = None, every: Every = 3, policies: Policies = POLICIES
 ) -> Replay:
-    """Replay the batches of the source one by one; the real models and data are neither read nor changed.
+    """Replay the batches of the source one by one.
+
+    The real models and data are neither read nor changed.
 
     Args:
         until: The last batch; empty: the newest there is.

@@ -21,7 +21,7 @@ Name = Annotated[str | None, Field(min_length=1)]
 
 @dataclass(frozen=True)
 class Scored:
-    """Which batch was scored by which version, what came of its rows, where they are kept, and whether just now."""
+    """Which batch was scored by which version, counts of its rows, and where they are kept."""
 
     batch: str
     version: str
@@ -38,9 +38,10 @@ class Scored:
 
 @flow(name="scoring")
 def scoring(path: File, name: Name = None) -> Scored:
-    """Predict with the champion for rows whose labels are not known yet; what it has scored before stays as it is.
+    """Predict with the champion for rows whose labels are not known yet.
 
-    The project's lock is not needed: a training may be under way.
+    What it has scored before stays as it is. The project's lock is not needed: a training may be
+    under way.
 
     Args:
         path: A CSV, TSV or Parquet file, here or behind a URL; or the file of a batch in data/raw.

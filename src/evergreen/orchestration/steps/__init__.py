@@ -1,4 +1,4 @@
-"""The steps that flows are made of: what a line of `flows/training.py` or `flows/monitoring.py` calls.
+"""The steps that flows are made of: a line of `flows/training.py` or `flows/monitoring.py`.
 
 Behind each are Prefect tasks: how often it is retried, how long it may take, what the UI shows of
 it. This is the one place for such policy: what they call knows no Prefect, flows know only order.

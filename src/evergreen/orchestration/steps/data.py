@@ -17,8 +17,8 @@ from evergreen.orchestration.steps.shown import create_markdown_artifact, create
 from evergreen.stores.dvc import run_stage, run_step
 
 
-@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
-      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def ingest(run: Run) -> Any:
     """Take new batches from the source into data/raw/."""
     from evergreen.ingest import batches
@@ -65,9 +65,9 @@ def validate(run: Run) -> Any:
         return skipped("unchanged since it was validated")
     run.steps["validate"] = "done"
     publish_validation(job, done.reports)
-    new = [one for one in done.reports if one.batch in done.new]
-    bad = sum(one.quarantined for one in new)
-    rows = count(sum(one.rows for one in new), "row")
+    new = [report for report in done.reports if report.batch in done.new]
+    bad = sum(report.quarantined for report in new)
+    rows = count(sum(report.rows for report in new), "row")
     get_run_logger().info(
         "%s valid, %s, %s quarantined", count(len(done.new), "batch", "batches"), rows, f"{bad:,}"
     )
@@ -81,17 +81,21 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
     write_validation_page(job.project, reports, job.params.tracking.model)
     table = [
         {
-            "batch": one.batch,
-            "rows": one.rows,
-            "valid": one.valid,
-            "quarantined": one.quarantined,
-            "verdict": "bad" if one.faults else "valid",
+            "batch": report.batch,
+            "rows": report.rows,
+            "valid": report.valid,
+            "quarantined": report.quarantined,
+            "verdict": "bad" if report.faults else "valid",
             "why": "; ".join(
-                one.faults
-                or [f"{c.says} ({c.broken})" for c in one.checks if c.scope == "rows" and c.broken]
+                report.faults
+                or [
+                    f"{c.says} ({c.broken})"
+                    for c in report.checks
+                    if c.scope == "rows" and c.broken
+                ]
             ),
         }
-        for one in reports
+        for report in reports
     ]
     create_table_artifact(
         table,
@@ -102,7 +106,7 @@ def publish_validation(job: Job, reports: Sequence[Any]) -> None:
 
 @task(name="prepare", task_run_name="prepare", timeout_seconds=3600, cache_policy=NO_CACHE)
 def prepare(run: Run) -> Any:
-    """Turn validated batches into features, split them by time, fit the encoder on training rows."""
+    """Turn validated batches into features, split by time, fit the encoder on training rows."""
     from evergreen.features.prepare import prepare as make
     from evergreen.features.prepare import stale
     from evergreen.ingest.manifest import Manifest
@@ -132,7 +136,10 @@ def prepare(run: Run) -> Any:
         parts = {"training, judged by cross-validation:": done.split.judged.batches}
     shown = ", ".join(f"{name} {span(batches)}" for name, batches in parts.items())
     if not done.split.newest_judges and not done.split.judged:
-        shown = f"{span(done.split.holdout.batches)}, split {'by chance' if done.split.holdout.shares else 'by time'}"
+        shown = (
+            f"{span(done.split.holdout.batches)}, split "
+            f"{'by chance' if done.split.holdout.shares else 'by time'}"
+        )
     get_run_logger().info("%s rows: %s", f"{done.rows:,}", shown)
     lines = [f"| {name} | {', '.join(batches)} |" for name, batches in parts.items()]
     lines += ["", "Rows left out on purpose:", ""] + [
@@ -166,11 +173,11 @@ def publish_bias(job: Job, report: Any) -> Any:
     )
     table = [
         {
-            "what": one.name,
-            "value": "not known" if one.value is None else f"{one.value:.4g}",
-            "meaning": one.says,
+            "what": finding.name,
+            "value": "not known" if finding.value is None else f"{finding.value:.4g}",
+            "meaning": finding.says,
         }
-        for one in report.findings
+        for finding in report.findings
     ]
     create_table_artifact(
         table, key="bias", description="The training data; the full page: reports/bias.html"

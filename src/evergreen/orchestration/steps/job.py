@@ -118,12 +118,12 @@ class Job:
         return Registry(self.tracker)
 
     def finish_cut(self) -> None:
-        """Finish or drop what a killed process, or a task that failed, left half-way in the registry."""
+        """Finish or drop what a killed process or a failed task left half-way in the registry."""
         for told in self.registry.recover():
             get_run_logger().warning(told)
 
     def note_outside(self) -> None:
-        """Write down what was done to the models in MLflow, and say it; call it with the project's lock held."""
+        """Record in MLflow, and log, what was done to the models; call it with the lock held."""
         self.warn(*write_down(self.registry))
 
     def warn(self, *noted: str) -> None:
@@ -149,7 +149,7 @@ class Job:
         return tuple(seed.booster for seed in self.seeds.of_run(run_id, role))
 
     def rows_of(self, model: Any) -> Any:
-        """Return what gives rows of features files the features and the label that `model` was made for."""
+        """Return what adapts rows of features files to the features and label of `model`."""
         from evergreen.features.featurize import features_of
 
         return lambda rows: features_of(
@@ -159,7 +159,10 @@ class Job:
 
 @contextmanager
 def holding(project: Project, **about: Any) -> Iterator[None]:
-    """Be known as the run that holds the project, and close those that were killed so; call it with the lock held."""
+    """Be known as the run that holds the project's lock; close those killed while they held it.
+
+    Call it with the lock held.
+    """
     tell_prefect(**about, tags=[tag_of(project)])
     close_killed_runs(tag_of(project), besides=flow_run.id)
     try:
@@ -222,7 +225,7 @@ def note_shown(job: Job, run_id: str) -> None:
 
 
 def show_again(job: Job, run_id: str) -> None:
-    """Bring the pages and pictures of an earlier run back into reports/, where another's are there."""
+    """Restore the pages and pictures of an earlier run in reports/."""
     shown = job.project.reports / SHOWN
     if not shown.exists() or shown.read_text(encoding="utf-8") != run_id:
         job.artifacts.fetch_files(run_id, job.project.reports)
@@ -230,9 +233,9 @@ def show_again(job: Job, run_id: str) -> None:
 
 
 def answer(job: Job, run_id: str) -> None:
-    """Note that the training run is what monitoring has asked for, where it has."""
-    for one in Journal(job.tracker).answer(run_id):
-        get_run_logger().info("made, as asked for after %s", one.batch)
+    """Note that the training run is what monitoring has requested, where it has."""
+    for entry in Journal(job.tracker).answer(run_id):
+        get_run_logger().info("this answers the retraining requested after %s", entry.batch)
 
 
 @task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)

@@ -43,10 +43,10 @@ class Approval(RunInput):
     reason: str = Field(default="", description="Why; kept in the history")
 
 
-@task(name="compare", task_run_name="compare", retries=1, retry_condition_fn=not_a_mistake, timeout_seconds=3600,
-      cache_policy=NO_CACHE)  # fmt: skip
+@task(name="compare", task_run_name="compare", retries=1,
+      retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def compare(run: Training) -> tuple[Contender, Judged]:
-    """Judge the simplest model that nothing surely beats beside the champion, on the newest rows; returns which it is."""
+    """Judge the simplest model that nothing surely beats beside the champion; return it too."""
     from evergreen.evaluation.evaluate import MODEL
 
     job, notes = run.job, run.notes
@@ -58,10 +58,7 @@ def compare(run: Training) -> tuple[Contender, Judged]:
     if held and not live:
         event = job.registry.decision()
         fault = (event and job.registry.fault(event)) or "it came back meanwhile"
-        notes = (
-            *notes,
-            f"the champion, version {held}, is gone or damaged, nothing was compared with it: {fault}",
-        )
+        notes += (f"the champion, version {held}, is gone or damaged, not compared with: {fault}",)
         get_run_logger().warning(notes[-1])
     params, baselines = (
         job.params,
@@ -75,7 +72,7 @@ def compare(run: Training) -> tuple[Contender, Judged]:
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
 def compare_refit(run: Training, live: Contender) -> Judged:
-    """Look at the model that goes live beside the one that was judged, and at what the newest batch teaches."""
+    """Compare the model that goes live with the judged one, and what the newest batch teaches."""
     from evergreen.features.keys import hash_rows
     from evergreen.features.split import Part, Split, read_part
     from evergreen.promotion.refit import compare_refit as beside
@@ -97,7 +94,10 @@ def compare_refit(run: Training, live: Contender) -> Judged:
 
 
 def _influence(run: Training, learner: str) -> Any:
-    """Return what learning from the newest batch does on the rows before it, which no model has learnt from."""
+    """Return what learning from the newest batch does on the rows before it.
+
+    No model has learnt from those.
+    """
     from evergreen.features.split import Split, read_part
     from evergreen.promotion.influence import find_influence, teach
     from evergreen.training.tables import load_around, load_tables
@@ -106,7 +106,7 @@ def _influence(run: Training, learner: str) -> Any:
     assert search
     around, params = load_around(job.project), job.params
     rounds = search.rounds(len(around.train), params.train.rounds)
-    without = [one.trained.booster for one in search.seeds]
+    without = [seed.trained.booster for seed in search.seeds]
     if learner == LINEAR:
         without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
     taught = teach(around, rounds, learner, params, plan.device, plan.slots)
@@ -199,7 +199,7 @@ def passes(job: Job, judged: Judged) -> bool:
 
 
 def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> Registered:
-    """Wait in the Prefect UI for a person, where there is one to see it; call it without the project's lock."""
+    """Wait in the Prefect UI for a person, where there is one; call it without the lock."""
     number, before = registered.version, job.registry.aliases().get("champion")
     if not deployment.id:
         get_run_logger().warning(

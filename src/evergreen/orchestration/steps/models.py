@@ -23,14 +23,7 @@ from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered
 from evergreen.training.cross_validation import part_bytes
-from evergreen.training.sweep import (
-    LIVE,
-    Slots,
-    Spread,
-    share_cores,
-    sweep_fingerprint,
-    way_of,
-)
+from evergreen.training.sweep import LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
@@ -52,20 +45,21 @@ class Plan:
 
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
-    """Return the name of the training run in MLflow, the facts it carries, and the files that it goes by."""
+    """Return the training run's name in MLflow, the facts it carries, and its files' texts."""
     from evergreen.features.split import Split
 
     split = Split.of(job.project)
     roles = {"train": split.train, "validation": split.validation, "holdout": split.judging}
     parts = {f"split.{role}": ", ".join(part.batches) for role, part in roles.items()}
+    sweep = job.params.sweep
     facts = {
         "device": plan.device,
-        "seeds": job.params.sweep.seed_list(),
+        "seeds": sweep.seed_list(),
         "data": plan.data,
         "task": job.params.task,
+        "reason": reason,
     }
-    facts["reason"] = reason
-    name = f"up to {split.holdout.batches[-1]}, {count(job.params.sweep.seeds, 'seed')}, {job.params.sweep.model}"
+    name = f"up to {split.holdout.batches[-1]}, {count(sweep.seeds, 'seed')}, {sweep.model}"
     texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
     return name, facts | parts, texts
 
@@ -146,7 +140,7 @@ def load(job: Job) -> tuple[Tables, tuple[str, ...]]:
     tables = load_tables(job.project)
     check_holdout(tables)
     if not len(tables.validation):
-        raise InputError("the split leaves no row that says when to stop training: add batches")
+        raise InputError("the split leaves no rows for early stopping: add batches")
     notes = check_leaks(tables, job.params.leaks)
     for note in notes:
         get_run_logger().warning(note)
@@ -163,7 +157,7 @@ def fit_linear(job: Job, tables: Tables) -> bytes:
 
 @task(name="evaluate", task_run_name="evaluate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def evaluate(run: Training) -> Evaluation:
-    """Choose the model, judge it on the holdout beside two baselines, draw the pictures, look for wrong labels."""
+    """Choose the model, judge it on the holdout, draw the pictures, look for wrong labels."""
     from evergreen.evaluation.baselines import predict_baselines
     from evergreen.evaluation.evaluate import evaluate as judge
     from evergreen.metrics.table import LIBRARY
@@ -172,16 +166,17 @@ def evaluate(run: Training) -> Evaluation:
     from evergreen.training.sweep import choose
 
     job, tables, seeds = run.job, run.tables, run.seeds
-    boosters = {one.trained.seed: one.trained.booster for one in seeds}
+    boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}
     loss = LIBRARY.loss(tables.task)
-    losses = {one.trained.seed: one.metrics[loss] for one in seeds}
+    losses = {seed.trained.seed: seed.metrics[loss] for seed in seeds}
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear)
     learner = job.params.train.learner
     how = job.params.evaluate, learner, job.params.metrics
-    evaluation = judge(tables, chosen, [one.metrics for one in seeds], baselines, *how)
-    title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {count(evaluation.rows, 'row')}"
-    parts = [one for joined in chosen.values() for one in part_bytes(tables, joined)]
+    evaluation = judge(tables, chosen, [seed.metrics for seed in seeds], baselines, *how)
+    rows = count(evaluation.rows, "row")
+    title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {rows}"
+    parts = [part for joined in chosen.values() for part in part_bytes(tables, joined)]
     gain = feature_gain(parts, tables.features, learner)
     reports = job.project.reports
     curves = curves_of(run.search, seeds)
@@ -202,20 +197,20 @@ def evaluate(run: Training) -> Evaluation:
     create_markdown_artifact(
         evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals"
     )
-    name, one = next(iter(evaluation.estimates["model"].items()))
+    name, estimate = next(iter(evaluation.estimates["model"].items()))
     get_run_logger().info(
         "%s %.4f (%.4f to %.4f); linear %.4f",
         name,
-        one.value,
-        one.low,
-        one.high,
+        estimate.value,
+        estimate.low,
+        estimate.high,
         evaluation.estimates["linear"][name].value,
     )
     return evaluation
 
 
 def add_label_noise(job: Job, bias: BiasReport, evaluation: Evaluation) -> BiasReport:
-    """Return the report with what the model, which has not seen the holdout's labels, says of them."""
+    """Return the report with what the model, which has not seen these labels, says of them."""
     from polars import selectors
 
     from evergreen.evaluation.evaluate import MODEL
@@ -239,16 +234,16 @@ def show_sweep(
     """Show a line per seed in the UI, and what they say together."""
     table: list[dict[str, Any]] = [
         {
-            "seed": one.trained.seed,
-            "rounds": one.trained.rounds,
-            **{name: round(number, 5) for name, number in one.metrics.items()},
-            "seconds": round(one.trained.seconds, 1),
-            "in the model": "yes" if one.trained.seed in chosen else "",
+            "seed": seed.trained.seed,
+            "rounds": seed.trained.rounds,
+            **{name: round(number, 5) for name, number in seed.metrics.items()},
+            "seconds": round(seed.trained.seconds, 1),
+            "in the model": "yes" if seed.trained.seed in chosen else "",
         }
-        for one in seeds
+        for seed in seeds
     ]
     together = "; ".join(
-        f"{name} {one.mean:.4f} ± {one.deviation:.4f}" for name, one in spread.items()
+        f"{name} {over.mean:.4f} ± {over.deviation:.4f}" for name, over in spread.items()
     )
     create_table_artifact(
         table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}"
@@ -260,8 +255,8 @@ def trees_of(run: Training) -> Contender:
     from evergreen.features.definition import Definition
 
     job, tables, chosen = run.job, run.tables, tuple(run.evaluation.chosen)
-    boosters = {one.trained.seed: one.trained.booster for one in run.seeds}
-    name, rounds = job.params.train.learner, int(median(one.trained.rounds for one in run.seeds))
+    boosters = {seed.trained.seed: seed.trained.booster for seed in run.seeds}
+    name, rounds = job.params.train.learner, int(median(seed.trained.rounds for seed in run.seeds))
     how = (
         name,
         Definition.of(job.dataset, job.params.task),
@@ -311,9 +306,9 @@ def refit(run: Training) -> Contender:
         )
         if failed:
             raise InputError(
-                f"seed(s) {failed} could not be refit on all rows: run again to try them again"
+                f"seed(s) {failed} could not be refit on all rows: run again to retry them"
             )
-        boosters = {one.trained.seed: one.trained.booster for one in seeds}
+        boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}
     learnt = learnt_all(job.project, tables)
     facts = {
         "refit.rounds": rounds,
@@ -334,8 +329,8 @@ def refit(run: Training) -> Contender:
     )
 
 
-@task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2, retry_condition_fn=not_a_mistake,
-      cache_policy=NO_CACHE)  # fmt: skip
+@task(name="register", task_run_name="register", retries=2, retry_delay_seconds=2,
+      retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)  # fmt: skip
 def register(run: Training) -> Registered:
     """Put a model into the registry."""
     made, job = run.contender, run.job

@@ -1,4 +1,4 @@
-"""The tasks that watch the champion: what it is known by, each new batch beside that, and what follows."""
+"""The tasks that watch the champion: its reference, each new batch, and what follows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from evergreen.stores.registry import CHAMPION, PREVIOUS
 
 @dataclass(frozen=True)
 class Waiting:
-    """A batch to look at: labelled, in data/features, or scored without labels, in data/predictions."""
+    """A batch to look at: labelled (data/features), or scored, no labels (data/predictions)."""
 
     name: str
     stamp: str
@@ -46,11 +46,13 @@ class Waiting:
 
 
 def find_waiting(job: Job, watched: Watched) -> list[Waiting]:
-    """Return the batches newer than all that the champion knows which it has not been watched on yet, oldest first."""
-    seen = {one.batch: one for one in watched.journal.entries(watched.reference.version)}
-    found = sorted(_offers(job, watched), key=lambda one: (one.end, natural(one.name)))
+    """Return the newer batches on which the champion was not watched yet, oldest first."""
+    seen = {entry.batch: entry for entry in watched.journal.entries(watched.reference.version)}
+    found = sorted(_offers(job, watched), key=lambda batch: (batch.end, natural(batch.name)))
     return [
-        one for one in found if not (one.name in seen and seen[one.name].fingerprint == one.stamp)
+        batch
+        for batch in found
+        if not (batch.name in seen and seen[batch.name].fingerprint == batch.stamp)
     ]
 
 
@@ -65,9 +67,9 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
     features, newest = Manifest(job.project.features), watched.newest
     held = read_held(features)
     later = {
-        name: one
-        for name, one in features.entries.items()
-        if one["end"] > newest and name not in watched.holdout
+        name: entry
+        for name, entry in features.entries.items()
+        if entry["end"] > newest and name not in watched.holdout
     }
     for name, entry in later.items():
         yield Waiting(
@@ -77,21 +79,21 @@ def _offers(job: Job, watched: Watched) -> Iterator[Waiting]:
         if version == watched.reference.version and name not in features.entries:
             kept = Kept.read(job.project.predictions / name / f"{version}.json")
             # Any of them may hold labels of these rows
-            labels = [one["sum"] for one in later.values()]
+            labels = [entry["sum"] for entry in later.values()]
             yield Waiting(
                 name, sha256_of(kept.fingerprint, how, labels), kept.scored_at, scored=True
             )
 
 
-@task(name="look", task_run_name="look at {one.name}", timeout_seconds=3600, **ONCE)
-def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
-    """See a batch beside what the champion has learnt from, decide whether to retrain, and write both down."""
+@task(name="look", task_run_name="look at {batch.name}", timeout_seconds=3600, **ONCE)
+def look(job: Job, watched: Watched, batch: Waiting, *, last: bool) -> Decision:
+    """Compare a batch with the champion's rows, decide on retraining, write both down."""
     version = watched.reference.version
-    others = [facts for facts in read_facts(watched) if facts["batch"] != one.name]
-    why = tuple(read_held(Manifest(job.project.features)).get(one.name, {}).values())
-    stale = None if why or one.scored else _find_staleness(job, watched, one.name)
+    others = [facts for facts in read_facts(watched) if facts["batch"] != batch.name]
+    why = tuple(read_held(Manifest(job.project.features)).get(batch.name, {}).values())
+    stale = None if why or batch.scored else _find_staleness(job, watched, batch.name)
     seen = monitor.observe(
-        one.name, *_read(job, watched, one), watched.reference, job.params, others, why, stale
+        batch.name, *_read(job, watched, batch), watched.reference, job.params, others, why, stale
     )
     facts = seen.as_plain() | {
         "usual_auc": watched.reference.usual_auc,
@@ -106,18 +108,23 @@ def look(job: Job, watched: Watched, one: Waiting, *, last: bool) -> Decision:
     }
     metrics |= {"drifted_columns": float(len(seen.drift.drifted)), "rows": float(seen.rows)}
     ask = last and decision.action == RETRAIN
-    watched.journal.write(Entry(one.name, version, one.stamp), facts, metrics, decision, ask=ask)
-    get_run_logger().info("%s: %s", one.name, seen.drift.says)
+    watched.journal.write(
+        Entry(batch.name, version, batch.stamp), facts, metrics, decision, ask=ask
+    )
+    get_run_logger().info("%s: %s", batch.name, seen.drift.says)
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
     if decision.action == RETRAIN:
-        job.notify("drifted", version=version, batch=one.name, says=decision.reasons)
+        job.notify("drifted", version=version, batch=batch.name, says=decision.reasons)
     _show(seen, decision)
     return decision
 
 
 def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
-    """Return what it costs on the newest batch that the champion lacks those before it; None of any other batch."""
+    """Return what it costs on the newest batch that the champion lacks those before it.
+
+    None for any other batch.
+    """
     from evergreen.monitoring.staleness import find_staleness
     from evergreen.training.device import count_cores, pick_device
     from evergreen.training.tables import load_before_holdout
@@ -134,20 +141,20 @@ def _find_staleness(job: Job, watched: Watched, name: str) -> Estimate | None:
 
 
 def _read(
-    job: Job, watched: Watched, one: Waiting
+    job: Job, watched: Watched, batch: Waiting
 ) -> tuple[pl.DataFrame, Sketch, pl.DataFrame | None]:
-    """Return the rows of a batch, the sketch of their features, and those whose labels came later."""
+    """Return a batch's rows, the sketch of their features, and rows whose labels came later."""
     from evergreen.scoring.predictions import join_labels, read, read_sketch
 
     features, own = Manifest(job.project.features), job.rows_of(watched.reference.model)
-    if not one.scored:
+    if not batch.scored:
         return (
-            own(pl.read_parquet(features.file(one.name))),
-            Sketch.read(features.file(one.name, SKETCH)),
+            own(pl.read_parquet(features.file(batch.name))),
+            Sketch.read(features.file(batch.name, SKETCH)),
             None,
         )
     version = watched.reference.version
-    rows = read(job.project, one.name, version)
+    rows = read(job.project, batch.name, version)
     first, last = str(rows[TIME].min()), str(rows[TIME].max())
     if not job.dataset.has_time_column:
         # Then it says when rows were scored, and labels come in any later batch
@@ -163,34 +170,34 @@ def _read(
         frame.select(*keys, LABEL) for frame in found if keys and key_columns(frame) == keys
     ]  # or KEY is another
     lived = join_labels(rows, pl.concat(labelled)) if labelled else None
-    return rows, read_sketch(job.project, one.name, version), lived
+    return rows, read_sketch(job.project, batch.name, version), lived
 
 
 def read_facts(watched: Watched) -> list[dict[str, Any]]:
     """Return what was seen of each batch under this champion, oldest first."""
     found = [
-        watched.journal.facts(one) for one in watched.journal.entries(watched.reference.version)
+        watched.journal.facts(entry) for entry in watched.journal.entries(watched.reference.version)
     ]
-    return sorted(found, key=lambda one: (one["end"], one["batch"]))
+    return sorted(found, key=lambda fact: (fact["end"], fact["batch"]))
 
 
 def decide(job: Job, watched: Watched, facts: Sequence[Mapping[str, Any]]) -> Decision:
     """Return what the policy says after all that was seen under this champion."""
     features, metric = Manifest(job.project.features), watched.metric
     trained = [
-        features.entries[one.holdout[-1]]["end"]
-        for one in job.runs.trainings()
-        if one.holdout[-1] in features.entries
+        features.entries[run.holdout[-1]]["end"]
+        for run in job.runs.trainings()
+        if run.holdout[-1] in features.entries
     ]
     retrainings = [datetime.fromisoformat(end) for end in trained]
     life = monitor.champion_state(watched.reference, metric, retrainings, features)
-    windows = [monitor.window_of(one, metric) for one in facts if not one["answered"]]
+    windows = [monitor.window_of(fact, metric) for fact in facts if not fact["answered"]]
     return decide_retraining(windows, life, job.params.retrain, job.params.metrics)
 
 
 @task(name="look back", task_run_name="look back", **ONCE)
 def look_back(job: Job, watched: Watched) -> Decision | None:
-    """Bring the champion before this one back where it does better on rows that came since.
+    """Restore the previous champion where it does better on rows that came since.
 
     None: there is none to compare, or nothing was seen since the last time.
     """
@@ -207,9 +214,9 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
     decided, features = job.registry.aliases(), Manifest(job.project.features)
     before = decided.get(PREVIOUS) if decided.get(CHAMPION) == watched.reference.version else None
     fit = [
-        one["batch"]
-        for one in read_facts(watched)
-        if one["labelled"] and not one["unfit"] and not one["answered"]
+        fact["batch"]
+        for fact in read_facts(watched)
+        if fact["labelled"] and not fact["unfit"] and not fact["answered"]
     ]
     batches = [name for name in fit if name in features.entries][-job.params.retrain.windows :]
     if not before or not batches:
@@ -219,7 +226,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
     try:
         earlier = job.candidate(before)
     except InputError as error:
-        get_run_logger().warning("not compared with the champion before: %s", error)
+        get_run_logger().warning("not compared with the previous champion: %s", error)
         return None
     decision = judge_rollback(rows, present, earlier, watched.metric, job.params)
     if decision.action == ROLL_BACK:
@@ -228,7 +235,7 @@ def _look_back(job: Job, watched: Watched) -> Decision | None:
         )
         job.notify("rolled back", version=before, batch=batches[-1], says=decision.reasons)
     create_markdown_artifact(
-        decision.as_markdown(), key="rollback", description="This champion beside the one before"
+        decision.as_markdown(), key="rollback", description="This champion and the previous one"
     )
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
@@ -244,38 +251,42 @@ def ask_for_first(job: Job) -> str:
         else f"none yet: {job.registry.why_no_champion()}"
     )
     emit(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
-    get_run_logger().warning("champion: %s; a training was asked for", why)
+    get_run_logger().warning("champion: %s; a training was requested", why)
     return why
 
 
 def ask(job: Job, watched: Watched) -> list[Entry]:
-    """Ask, by an event, for the newest retraining that was decided upon and not made; one lost before is sent again."""
+    """Ask, by an event, for the newest retraining that was decided upon and not made.
+
+    An event that was lost is sent again.
+    """
     open_entries = watched.journal.asked()
-    for one in open_entries[-1:]:
+    for entry in open_entries[-1:]:
         payload = {
-            "reason": f"{one.batch}: {one.reason}",
-            "batch": one.batch,
-            "version": one.version,
-            "entry": one.run_id,
+            "reason": f"{entry.batch}: {entry.reason}",
+            "batch": entry.batch,
+            "version": entry.version,
+            "entry": entry.run_id,
         }
         emit(job.project, DRIFTED, payload)
-        get_run_logger().warning("a retraining was asked for: %s", one.reason)
+        get_run_logger().warning("a retraining was requested: %s", entry.reason)
     return open_entries
 
 
 def _show(seen: Any, decision: Decision) -> None:
     table = [
         {
-            "column": one.shift.key,
-            "drifted": "yes" if one.drifted else "",
-            "shift (PSI)": f"{one.shift.effect:.3f}",
-            "from": f"{one.shift.low:.3f}",
-            "to": f"{one.shift.high:.3f}",
-            "usual and margin": f"{one.shift.margin:.3f}",
-            "what": one.shift.says,
+            "column": column.shift.key,
+            "drifted": "yes" if column.drifted else "",
+            "shift (PSI)": f"{column.shift.effect:.3f}",
+            "from": f"{column.shift.low:.3f}",
+            "to": f"{column.shift.high:.3f}",
+            "usual and margin": f"{column.shift.margin:.3f}",
+            "what": column.shift.says,
         }
-        for one in sorted(
-            seen.drift.columns, key=lambda one: -one.shift.effect / max(one.shift.margin, 1e-9)
+        for column in sorted(
+            seen.drift.columns,
+            key=lambda column: -column.shift.effect / max(column.shift.margin, 1e-9),
         )
     ]
     create_table_artifact(table, key="drift", description=f"{seen.batch}: {seen.drift.says}")
@@ -286,16 +297,17 @@ def _show(seen: Any, decision: Decision) -> None:
 
 def write_page(job: Job, watched: Watched) -> Path:
     """Write the monitoring page, and keep it with the newest entry."""
-    from evergreen.report.monitoring_page import Story, write_monitoring_page
+    from evergreen.report.monitoring_page import History, write_monitoring_page
 
     # Under the champion of its time: the newest entry
-    entries = {one.batch: one for one in watched.journal.entries()}
-    facts = (watched.journal.facts(one) for one in entries.values())
+    entries = {entry.batch: entry for entry in watched.journal.entries()}
+    facts = (watched.journal.facts(entry) for entry in entries.values())
     # Other labels are on another scale
-    same = (one for one in facts if one.get("label") in (None, watched.label))
-    seen = sorted(same, key=lambda one: (one["end"], one["batch"]))
+    same = (fact for fact in facts if fact.get("label") in (None, watched.label))
+    seen = sorted(same, key=lambda fact: (fact["end"], fact["batch"]))
     decided = [
-        (one["batch"], entries[one["batch"]].action, entries[one["batch"]].reason) for one in seen
+        (fact["batch"], entries[fact["batch"]].action, entries[fact["batch"]].reason)
+        for fact in seen
     ]
     marks: dict[str, list[str]] = {}
     for event in job.registry.events.history():
@@ -304,9 +316,9 @@ def write_page(job: Job, watched: Watched) -> Path:
                 f"version {event.version} {event.what}"
             )
     expected = watched.reference.expected[watched.metric]
-    newest = max(one["end"] for one in Manifest(job.project.features).entries.values())
+    newest = max(entry["end"] for entry in Manifest(job.project.features).entries.values())
     age = datetime.fromisoformat(newest) - datetime.fromisoformat(watched.newest)
-    story = Story(
+    history = History(
         job.params.tracking.model,
         watched.reference.version,
         watched.metric,
@@ -317,7 +329,7 @@ def write_page(job: Job, watched: Watched) -> Path:
         marks,
         job.params.metrics[watched.metric].lower_is_better,
     )
-    path = write_monitoring_page(job.project, story)
+    path = write_monitoring_page(job.project, history)
     if entries:
         watched.journal.attach(list(entries.values())[-1], [path])
     return path

@@ -23,7 +23,7 @@ from evergreen.replay.replay import Replayer, open_replay
 
 @contextmanager
 def hold(job: Job, options: Options) -> Iterator[Replayer]:
-    """Hold the replay's workspace and return what replays; the project itself stays free for the real loop.
+    """Hold the replay's workspace and return what replays; the project stays free.
 
     A run of a deployment waits for its turn. Whoever has it closes what killed replays left open.
     """

@@ -39,7 +39,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Watch:
-    """What a monitoring run saw: the batches looked at, what the policy says after the last, what was asked for."""
+    """What a monitoring run saw: the batches, the policy's last decision, what was requested."""
 
     batches: tuple[str, ...]
     version: str | None

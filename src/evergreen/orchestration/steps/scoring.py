@@ -22,15 +22,15 @@ from evergreen.stores.registry import FIRST
 
 @dataclass(frozen=True)
 class Plan:
-    """The rows to score, the champion that does, and what is kept of these rows by it already, if any."""
+    """The rows to score, the champion that scores them, and its earlier predictions, if any."""
 
     given: Given
     scorer: Scorer
     kept: Kept | None = field(default=None, repr=False)
 
 
-@task(name="read", task_run_name="read", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
-      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+@task(name="read", task_run_name="read", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def read(job: Job, path: str, name: str | None) -> Plan:
     """See who is champion, read the rows, and look whether it has scored them before."""
     from evergreen.scoring.predictions import find
@@ -60,7 +60,10 @@ def champion(job: Job) -> Scorer:
 
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
 def validate(job: Job, plan: Plan) -> Any:
-    """Check the rows as any batch's, less what is known later; set bad rows aside, stop at a bad batch."""
+    """Check the rows as any batch's, less what is known later; quarantine bad rows.
+
+    Stops at a bad batch.
+    """
     from evergreen.scoring.unlabelled import check_given
     from evergreen.validation.contract import Contract
 
@@ -72,10 +75,10 @@ def validate(job: Job, plan: Plan) -> Any:
     return checked
 
 
-@task(name="score", task_run_name="score", retries=2, retry_delay_seconds=5, retry_condition_fn=not_a_mistake,
-      timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
+@task(name="score", task_run_name="score", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
 def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
-    """Predict with the champion, every checksum of it compared, and keep what it says; True where that is new."""
+    """Predict with the champion, checksums compared, and keep it; return whether it is new."""
     from evergreen.features.definition import Definition
     from evergreen.features.featurize import featurize_unlabelled
     from evergreen.features.row_numbers import number_rows
@@ -112,7 +115,7 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
 
 
 def tabulate(kept: Kept, summary: Any) -> list[dict[str, Any]]:
-    """Return what the UI shows of a scoring: a line per count, prediction and category with unknown levels."""
+    """Return what the UI shows of a scoring: counts, predictions, unknown levels by column."""
     counts: Mapping[str, int] = {
         "rows scored": kept.scored,
         "rows quarantined": kept.quarantined,

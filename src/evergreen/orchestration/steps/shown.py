@@ -1,4 +1,4 @@
-"""What the UI shows of a task, without secrets: Prefect's own functions, given text that was redacted."""
+"""What the UI shows of a task: Prefect's own functions, given redacted text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks that train: a sweep over seeds, once to find the rounds, once to be judged, once to go live."""
+"""The tasks that train: sweeps over seeds, to find the rounds, to be judged, to go live."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ class Search:
 
     def rounds(self, rows: int, at_most: int) -> int:
         """Return how often to boost on `rows`, a number."""
-        return scale_rounds([one.trained.rounds for one in self.seeds], self.rows, rows, at_most)
+        return scale_rounds([seed.trained.rounds for seed in self.seeds], self.rows, rows, at_most)
 
 
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
 def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
-    """Bin the rows of each part once for all seeds, and recall the seeds that an earlier run trained."""
+    """Bin the rows of each part once for all seeds; load seeds that an earlier run trained."""
     parts = {role: len(getattr(sweep.tables, role)) for role in NAMES}
     if sweep.role == JUDGED:
         job.runs.log_data(run_id, data_versions(job.project), parts)
@@ -103,7 +103,9 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     }
     learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
     parts_of = sweep.tables.parts()
-    binned = None if whole else [learner.build_matrix(one, sweep.params.train) for one in parts_of]
+    binned = (
+        None if whole else [learner.build_matrix(part, sweep.params.train) for part in parts_of]
+    )
     folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
     rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
     get_run_logger().info(
@@ -112,8 +114,8 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
     return binned, recalled
 
 
-@task(name="train", task_run_name="{title} seed {seed}", retries=1, retry_condition_fn=not_a_mistake,
-      cache_policy=NO_CACHE)  # fmt: skip
+@task(name="train", task_run_name="{title} seed {seed}", retries=1,
+      retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)  # fmt: skip
 def train(
     job: Job,
     sweep: Sweep,
@@ -127,24 +129,24 @@ def train(
     """Train one seed and record it at once, so that a killed sweep keeps it."""
     from evergreen.evaluation.evaluate import measure_seed
 
-    def measure(one: Trained) -> dict[str, float]:
+    def measure(model: Trained) -> dict[str, float]:
         judged = sweep.role == JUDGED
         how = sweep.params.train.learner, sweep.params.metrics
-        return measure_seed(sweep.tables, one.booster, *how) if judged else {}
+        return measure_seed(sweep.tables, model.booster, *how) if judged else {}
 
     if known is not None:
         return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))
     with limit:
         params, threads = sweep.params.train, sweep.slots.threads
         fit = partial(find_learner(params.learner).train, device=sweep.device, threads=threads)
-        trained = join([fit(one, params, seed) for one in binned])
+        trained = join([fit(part, params, seed) for part in binned])
         metrics = measure(trained)
     job.seeds.record(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
     return Seed(trained, metrics, reused=False)
 
 
 def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int]]:
-    """Train the seeds side by side, a task each; return those with a model, and the seeds that failed.
+    """Train the seeds side by side; return those with a model, and the seeds that failed.
 
     A seed that fails is reported and the rest goes on; what would fail every seed (a full disk,
     say) stops the sweep.
@@ -178,7 +180,10 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
 
 
 def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | None:
-    """Find by early stopping on some seeds how often to boost; None where every seed is stopped early by itself."""
+    """Find how often to boost by early stopping on some seeds.
+
+    None where every seed is stopped early by itself.
+    """
     from evergreen.training.tables import load_stopping
 
     if job.params.train.refit == "none":
@@ -187,11 +192,11 @@ def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | No
     seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
     if failed:  # those left would find other rounds, and the same data another model
         raise InputError(
-            f"seed(s) {failed} could not tell how many rounds to train: run again to try them again"
+            f"seed(s) {failed}, which find the number of rounds, failed: run again to retry them"
         )
     return Search(tuple(seeds), tables.rows_learnt())
 
 
 def curves_of(search: Search | None, seeds: Sequence[Seed]) -> list[Trained]:
     """Return the trainings whose loss was looked at after each round."""
-    return [one.trained for one in (search.seeds if search else seeds)]
+    return [seed.trained for seed in (search.seeds if search else seeds)]

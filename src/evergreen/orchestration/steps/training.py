@@ -1,4 +1,7 @@
-"""The steps of a training after the data: each is a line of the flow, and adds to the run what the next ones need."""
+"""The steps of a training after the data, each a line of the flow.
+
+Each adds to the run what the next ones need.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ AFTER_DATA = ("train", "evaluate", "register", "decide")
 
 
 def reuse(run: Training) -> bool:
-    """Plan the training; return True where an identical run is there, whose pages and model are shown again."""
+    """Plan the training; return True where an identical run is there, which is shown again."""
     run.name()
     run.plan = plan = models.plan(run.job)
     if plan.finished:
@@ -31,13 +34,16 @@ def reuse(run: Training) -> bool:
 
 
 def check_leaks(run: Training) -> None:
-    """Stop where something in the rows is too good to be known in time, or too biased; say what else was seen."""
+    """Stop where a column leaks the label or a bias is too large; report what else was seen."""
     run.tables, run.notes = models.load(run.job)
     run.bias = data.bias(run.job)
 
 
 def train(run: Training) -> None:
-    """Train the seeds that the holdout judges, as what goes live will be: on all rows before it, or fold by fold."""
+    """Train the seeds that the holdout judges.
+
+    As what goes live will be: on all rows before it, or fold by fold.
+    """
     from evergreen.training.tables import load_judged
 
     job, plan, rounds = run.job, run.plan, None
@@ -59,14 +65,20 @@ def evaluate(run: Training) -> None:
 
 
 def compare(run: Training) -> None:
-    """Judge the simplest model that nothing surely beats beside the champion, on rows neither has learnt from."""
+    """Judge the simplest model that nothing surely beats beside the champion.
+
+    On rows that neither has learnt from.
+    """
     run.contender, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
     if not run.registered:  # else a run that was killed after its promotion
         run.contender, run.judged = life.compare(run)
 
 
 def refit(run: Training) -> None:
-    """Train the judged model once more on all rows, where the gate would let it pass: that is what goes live."""
+    """Train the judged model once more on all rows, where the gate would let it pass.
+
+    That is what goes live.
+    """
     made = run.contender
     if not (made and run.search and models.refits(run.job)):
         return
@@ -80,7 +92,7 @@ def refit(run: Training) -> None:
 
 
 def register(run: Training) -> None:
-    """Put the model into the registry, and look whether a new process that loads it predicts the same."""
+    """Register the model, and check that a new process that loads it predicts the same."""
     if run.contender:
         run.registered = models.register(run)
         run.judged = life.reload(run)
@@ -95,7 +107,10 @@ def decide(run: Training) -> None:
 
 
 def conclude(run: Training) -> Outcome:
-    """Return what was done; where a person has to approve, wait for that. Call it without the project's lock."""
+    """Return what was done, after waiting for a person's approval where one is needed.
+
+    Call it without the project's lock.
+    """
     if run.registered and run.decision and run.decision.action == ASK:
         run.registered = life.wait_for_approval(run.job, run.registered, run.decision)
     return run.outcome()

@@ -63,8 +63,9 @@ def know_champion(job: Job) -> Watched | None:
     there = [name for name in learnt if name in features.entries]
     if not there or not set(holdout) <= set(features.entries):
         raise InputError(
-            f"batches that the champion, version {live}, knows are gone from data/features ("
-            f"{span((learnt[0], holdout[-1]))}): bring them back with `dvc pull`, or train a new champion with `evergreen run`"
+            f"batches that the champion, version {live}, knows are gone from data/features "
+            f"({span((learnt[0], holdout[-1]))}): restore them with `dvc pull`, or train a new "
+            "champion with `evergreen run`"
         )
     known = [journal.facts(entry).get("usual_auc") for entry in journal.entries(live)[-1:]]
     for change in check_definition(
@@ -82,8 +83,8 @@ def know_champion(job: Job) -> Watched | None:
     metric = metrics.pick(wanted if wanted in metrics.of(task) else None, task)
     if metric not in reference.expected:
         raise InputError(
-            f"the holdout of the champion, version {live}, has too few rows to say what {metric} to expect: train a "
-            "new champion with `evergreen run` when there are more"
+            f"the holdout of the champion, version {live}, has too few rows to say what {metric} "
+            "to expect: train a new champion with `evergreen run` when there are more"
         )
     get_run_logger().info("version %s has learnt from %s", live, span(learnt))
     return Watched(reference, journal, holdout, metric)
@@ -96,7 +97,7 @@ def check_definition(version: str, was: Definition, now: Definition) -> list[str
     """
     if was.time not in (None, now.time):
         raise InputError(
-            f"the champion, version {version}, cannot be watched: {' '.join(was.changes(now))}; train another with "
-            "`evergreen run`, and take it with `evergreen promote --approve`"
+            f"the champion, version {version}, cannot be watched: {' '.join(was.changes(now))}; "
+            "train another with `evergreen run`, and take it with `evergreen promote --approve`"
         )
     return list(was.changes(now))

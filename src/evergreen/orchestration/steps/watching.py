@@ -1,4 +1,7 @@
-"""The steps of a monitoring after the data: each is a line of the flow, and adds to the run what it saw."""
+"""The steps of a monitoring after the data, each a line of the flow.
+
+Each adds to the run what it saw.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from evergreen.orchestration.steps.run import Monitoring
 
 
 def know_champion(run: Monitoring) -> bool:
-    """Gather what the champion is known by; return False where there is none, and ask for a first training."""
+    """Gather what the champion is known by; return False, and ask for a training, without one."""
     run.name()
     run.champion = watched.know_champion(run.job)
     if not run.champion:
@@ -17,7 +20,7 @@ def know_champion(run: Monitoring) -> bool:
 
 
 def look(run: Monitoring) -> None:
-    """See each new batch beside what the champion has learnt from, and decide whether to retrain."""
+    """Compare each new batch with the champion's rows, and decide whether to retrain."""
     if not run.champion:
         return
     run.waiting = monitoring.find_waiting(run.job, run.champion)
@@ -29,7 +32,7 @@ def look(run: Monitoring) -> None:
 
 
 def look_back(run: Monitoring) -> None:
-    """Bring the champion before this one back, where it does better on rows that came since."""
+    """Restore the previous champion where it does better on rows that came since."""
     if run.champion:
         run.rollback = monitoring.look_back(run.job, run.champion)
 

@@ -1,4 +1,4 @@
-"""`evergreen up` as a person has it: started, asked by the API that Prefect's page itself uses, and stopped."""
+"""`evergreen up`: started, used through the API of Prefect's own page, and stopped."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ class Page:
         """Wait for what is to come by itself."""
         until = time.monotonic() + PATIENCE
         while not (found := holds()):
-            told = [(run["name"], run["state"]["type"], run["state"]["message"]) for flow in ("monitoring", "training")
-                    for run in self.runs(flow)]  # fmt: skip
+            runs = [*self.runs("monitoring"), *self.runs("training")]
+            told = [(run["name"], run["state"]["type"], run["state"]["message"]) for run in runs]
             assert time.monotonic() < until, f"{what} did not come: {told}"
             time.sleep(1)
         return found
@@ -111,7 +111,7 @@ class Page:
 
 
 @contextmanager
-def house(
+def services(
     project: Project, end: signal.Signals = signal.SIGINT, **variables: str
 ) -> Iterator[Page]:
     """Serve the project, with these variables set, until the end of the block.
