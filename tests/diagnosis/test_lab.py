@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from diagnosis.sick import lab_of, sound
 
-from evergreen.diagnosis.lab import constant_losses, subsets, thinned, variance_of_mean
+from evergreen.diagnosis.lab import constant_losses, subsets, thin, variance_of_mean
 
 SMALL = (400, 100, 300)
 
@@ -60,5 +60,10 @@ def test_parts_of_rows_are_drawn_in_order_each_within_the_next() -> None:
     assert more.keys is not None
     assert np.isin(few.keys, more.keys).all()
     assert (np.diff(more.keys.astype(int)) > 0).all()
-    assert len(thinned(train, 50)) == 50
-    assert thinned(train, 500) is train
+
+
+def test_rows_are_thinned_in_their_order() -> None:
+    places = thin(400, 50)
+    assert len(places) == 50
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(thin(40, 50), np.arange(40))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
 from diagnosis.sick import sound
 
+from evergreen.diagnosis.lab import thin
 from evergreen.diagnosis.stale import Live
-from evergreen.orchestration.diagnosis import _of_lab, describe, make_lab, thin
+from evergreen.errors import InputError
+from evergreen.orchestration.diagnosis import _of_lab, describe, diagnose_project, make_lab
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tuning.cuts import Cut
@@ -51,6 +54,13 @@ def test_few_rows_are_all_looked_at_and_it_is_said_which() -> None:
 @pytest.mark.parametrize(("name", "in_time"), [("2013-05", True), ("fold 1", False)])
 def test_folds_by_key_have_no_time(name: str, in_time: bool) -> None:
     assert make_lab(replace(Cut(name, TABLES)), Params(), 1000).in_time == in_time
+
+
+def test_a_project_without_data_is_told_what_to_do(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    with pytest.raises(InputError, match="nothing is prepared yet"):
+        diagnose_project(project, Params(), 1000, lambda _: None)
+    assert not (project.stores / "mlflow.db").exists()
 
 
 @pytest.mark.slow

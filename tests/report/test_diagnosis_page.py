@@ -48,7 +48,7 @@ def test_nothing_found_is_said() -> None:
     page = Page(diagnosis_page(replace(diagnosis(), faults=()), "late", ""))
     assert page.found["h1"] == ["nothing found"]
     assert "ol" not in page.tags
-    assert verdict([USELESS]) == "1 finding: a useless feature"
+    assert verdict([USELESS]) == "1 finding: useless features"
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

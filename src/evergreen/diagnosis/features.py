@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evergreen.diagnosis.fault import COPIES, LEAK, USELESS, Fault, Found
-from evergreen.diagnosis.lab import Gain, Lab, Trial, losses_of
+from evergreen.diagnosis.lab import Gain, Lab, Trial, losses_of, thin
 from evergreen.diagnosis.learning import told
 from evergreen.finding import Finding, percent
 from evergreen.params import Leaks
@@ -52,9 +52,7 @@ def explain(lab: Lab) -> Explained | None:
     contributions = getattr(model, "contributions", None)
     if contributions is None:
         return None
-    rows = len(lab.tables.holdout)
-    draw = np.random.default_rng(5)
-    places = np.sort(draw.choice(rows, min(rows, EXPLAINED), replace=False))
+    places = thin(len(lab.tables.holdout), EXPLAINED, seed=5)
     values = contributions(lab.tables.holdout.x[places])
     strength = np.abs(values).mean(axis=0)
     return Explained(places, values, tuple(int(at) for at in np.argsort(-strength, kind="stable")))
@@ -141,14 +139,21 @@ def _cost_table(lab: Lab, costs: list[Gain]) -> Finding:
     return Finding(
         "features",
         "what shuffling each feature costs",
-        costs[order[0]].value if order else None,
-        "How much more of the loss of a constant prediction there is once the values of a "
-        "feature are shuffled among the "
+        100 * costs[order[0]].value if order else None,
+        "How many points of skill are lost once the values of a feature are shuffled among the "
         "judged rows. Of features that say the same, neither costs much.",
-        columns={"feature": "text", "cost": "share", "±": "share"},
-        rows=tuple((lab.tables.features[at], costs[at].value, 2 * costs[at].error) for at in order),
-        drawn="cost",
+        "number",
+        columns={"feature": "text", "points of skill": "number", "±": "number"},
+        rows=tuple(
+            (lab.tables.features[at], _points(costs[at].value), _points(2 * costs[at].error))
+            for at in order
+        ),
+        drawn="points of skill",
     )
+
+
+def _points(share: float) -> float:
+    return round(100 * share, 2) + 0.0  # no -0.0
 
 
 def find_leaking(lab: Lab, params: Leaks) -> Found:

@@ -17,7 +17,7 @@ from evergreen.metrics.table import LIBRARY
 from evergreen.params import Train
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.learner import Trained, find_learner
-from evergreen.training.tables import Table, Tables
+from evergreen.training.tables import Places, Table, Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SURE = 3.0  # standard errors: some twenty changes are tried, and none may win by luck
@@ -104,6 +104,7 @@ class Lab:
         known = self.params.model_dump_json()
         if known not in self._seen:
             self._seen[known] = self.fit(self.tables)
+            self._spreads.append(self._seen[known].spread)
         return self._seen[known]
 
     def on(self, train: Table) -> Trial:
@@ -120,14 +121,12 @@ class Lab:
         models = [load(model.booster) for model in trained]
         said = [model.predict(tables.holdout.x) for model in models]
         fitted = models[0].predict(tables.train.x)
-        trial = Trial(
+        return Trial(
             np.stack([losses_of(tables.task, tables.holdout.y, p) for p in said]),
             float(losses_of(tables.task, tables.train.y, fitted).mean()),
             np.mean(said, axis=0),
             tuple(trained),
         )
-        self._spreads.append(trial.spread)
-        return trial
 
     @cached_property
     def constant(self) -> float:
@@ -148,8 +147,8 @@ class Lab:
         """Return how much less the losses `better` are than `worse`, both of shape (rows,).
 
         `seeds`: whether they are of models of different seeds. `days`: of the rows, where they are
-        not all that judge. The variance over seeds is that of all trials so far: a few seeds alone
-        do not tell it.
+        not all that judge. The variance over seeds is that of all trials of all rows so far: a few
+        seeds alone do not tell it.
         """
         days = self.days if days is None and len(better) == len(self.tables.holdout) else days
         difference = worse.astype(np.float64) - better
@@ -202,12 +201,11 @@ def variance_of_mean(values: Array, days: Array | None = None) -> float:
     return max(plain, together)
 
 
-def thinned(table: Table, rows: int, seed: int = 0) -> Table:
-    """Return at most so many rows of a table, drawn at random, in their order."""
-    if len(table) <= rows:
-        return table
-    draw = np.random.default_rng(seed)
-    return table.take(np.sort(draw.choice(len(table), rows, replace=False)))
+def thin(count: int, rows: int, seed: int = 0) -> Places:
+    """Return the places of at most so many of `count` rows, drawn at random, in their order."""
+    if count <= rows:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, rows, replace=False))
 
 
 def subsets(table: Table, shares: Sequence[float], seed: int = 0) -> list[Table]:

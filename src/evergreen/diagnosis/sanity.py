@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from evergreen.diagnosis.fault import ANY_LABELS, NO_MEMORY, NO_SKILL, Fault, Found
-from evergreen.diagnosis.lab import Lab, constant_losses, losses_of, thinned
+from evergreen.diagnosis.lab import Lab, constant_losses, losses_of, thin
 from evergreen.finding import percent
 from evergreen.params import Train
 from evergreen.training.cross_validation import fit_side_by_side
@@ -30,7 +30,7 @@ FREE = Train(
 def find_memory(lab: Lab) -> Found:
     """Return whether trees without bounds learn a few rows by heart: else features are amiss."""
     tables = lab.tables
-    few = thinned(tables.train, FEW, seed=1)
+    few = tables.train.take(thin(len(tables.train), FEW, seed=1))
     only = replace(tables, train=few, validation=few.none(), holdout=few, folds=())
     model = fit_side_by_side(only, FREE, [0], device="cpu", jobs=1, threads=1)[0]
     said = find_learner(FREE.learner).load(model.booster).predict(few.x)

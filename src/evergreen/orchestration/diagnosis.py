@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evergreen.diagnosis.diagnose import Diagnosis, Tell, diagnose
-from evergreen.diagnosis.lab import Lab
+from evergreen.diagnosis.lab import Lab, thin
 from evergreen.diagnosis.speed import Speed, find_speed, time_gpu
 from evergreen.diagnosis.stale import Live
 from evergreen.features.keys import hash_rows
@@ -52,7 +52,9 @@ def diagnose_project(project: Project, params: Params, rows: int, tell: Tell) ->
 
     with project.lock():  # what is read must not change meanwhile
         cut, tracker = find_cuts(project, params, most=2)[-1], Tracker(project, params)
-        live, spent = _read_champion(project, tracker, cut), _read_seconds(tracker)
+        live, spent = None, None
+        if tracker.is_there:
+            live, spent = _read_champion(project, tracker, cut), _read_seconds(tracker)
         newest = Split.of(project).holdout.batches[-1]
     tell(f"rows before {newest}, which only the gate looks at")
     lab, whole = (
@@ -87,13 +89,6 @@ def make_lab(cut: Cut, params: Params, rows: int) -> Lab:
         in_time=not cut.name.startswith("fold "),
         days=days,
     )
-
-
-def thin(count: int, rows: int) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """Return the places of at most so many of `count` rows, drawn at random, in their order."""
-    if count <= rows:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, rows, replace=False))
 
 
 def describe(cut: Cut, lab: Lab, newest: str) -> str:
