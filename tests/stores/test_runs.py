@@ -44,6 +44,7 @@ def test_a_run_ends_as_its_block_ends(error, ends, tracker):
         work()
     assert (seen["status"], status(tracker, seen["id"])) == ("RUNNING", ends)
     assert tracker.client.get_run(seen["id"]).info.end_time > 0
+    assert 0 <= Runs(tracker).seconds(seen["id"]) < 600
     assert (Runs(tracker).find_finished("print") is not None) == (ends == "FINISHED")
 
 

@@ -68,6 +68,21 @@ def test_a_seed_of_another_run_is_recalled_and_recorded_here_too(tracker):
     assert len(children(tracker, first)) == 1
 
 
+def test_the_seconds_of_what_a_run_trained_itself(tracker):
+    first, second = begin(tracker, "one"), begin(tracker, "two")
+    seeds = Seeds(tracker)
+    for seed, role in ((3, "judged"), (4, "judged"), (3, "live")):
+        trained = replace(fit(3), seed=seed, seconds=2.0 + seed)
+        seeds.record(first, trained, {}, f"{role} {seed}", role)
+    found = seeds.seconds_of(first)
+    assert {role: sorted(seconds) for role, seconds in found.items()} == {
+        "judged": [5.0, 6.0],
+        "live": [5.0],
+    }
+    seeds.load(second, "judged 3")  # from the other run: it costs nothing here
+    assert seeds.seconds_of(second) == {}
+
+
 def test_a_seed_that_failed_is_not_recalled(tracker):
     parent = begin(tracker)
     Seeds(tracker).record_failure(parent, 3, "out of memory " * 100)

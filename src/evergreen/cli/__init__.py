@@ -12,6 +12,7 @@ from evergreen import __version__
 from evergreen.cli import (
     compare,
     data,
+    diagnosis,
     docs,
     migrate,
     monitoring,
@@ -46,6 +47,7 @@ for command in (
     replay.replay,
     compare.compare,
     tuning.tune,
+    diagnosis.diagnose,
     status.status,
     promotion.promote,
     promotion.rollback,

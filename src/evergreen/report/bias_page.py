@@ -5,22 +5,18 @@ It is one HTML file that stands alone, like every page (`page.py`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from evergreen.files import write_whole
-from evergreen.finding import Cell, Finding, Kind, count, percent
+from evergreen.finding import Finding, count
 from evergreen.params import Bias
 from evergreen.project import Project
 from evergreen.quality.bias import BiasReport, list_faults
+from evergreen.report.finding_table import cells, class_of, show
 from evergreen.report.page import render
 
 LONGEST = 25  # rows of a table that is open from the start
-CHANCE = "by chance"
-# A bar is full at the largest value of its column, which is at least this
-FULL = {"effect": 0.8, "share": 0.1}
 HEADINGS = {  # by topic, in order
     "survivorship": "Rows left out",
     "sampling": "Rows that train, beside others",
@@ -46,20 +42,6 @@ LEGEND = (
     "Beside each difference stands what two random samples of so many independent rows would show "
     "on average; a bar is grey where it is less than twice that."
 )
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A cell of a table: its words, and its bar where it has one. `length`: of the bar, in percent.
-
-    `kind`: what the bar is: beyond what chance explains, within it, or a part of a whole.
-    """
-
-    words: str
-    classes: str
-    drawn: bool
-    kind: str = ""
-    length: str = ""
 
 
 def write_bias_page(
@@ -98,9 +80,9 @@ def bias_page(report: BiasReport, title: str, bounds: Bias) -> str:
         notes=NOTES,
         findings=findings,
         longest=LONGEST,
-        show=_show,
-        class_of=_class,
-        cells=_cells,
+        show=show,
+        class_of=class_of,
+        cells=cells,
     )
 
 
@@ -126,57 +108,4 @@ def _figures(report: BiasReport) -> list[tuple[str, str, str]]:
             place = finding.bound or finding.topic
             if place not in chosen or (chosen[place].value or 0) < finding.value:
                 chosen[place] = finding
-    return [(finding.name, _show(finding.value, finding.kind), "") for finding in chosen.values()]
-
-
-def _cells(finding: Finding, row: tuple[Cell, ...]) -> list[Shown]:
-    """Return the cells of a row of the table of `finding`."""
-    named, found = dict(zip(finding.columns, row, strict=True)), []
-    for title, kind in finding.columns.items():
-        words, drawn = _show(named[title], kind), title == finding.drawn
-        if title == CHANCE:
-            words = words.replace("+", "±")
-        bar = _bar(named[title], named.get(CHANCE), _scale(finding)) if drawn else ("", "")
-        found.append(Shown(words, _class(kind, drawn), drawn, *bar))
-    return found
-
-
-def _bar(value: Cell, chance: Cell, scale: float) -> tuple[str, str]:
-    """Return the kind and the length of a bar, in percent of `scale`; empty where it is nothing."""
-    length = abs(value) if isinstance(value, float) and not math.isnan(value) else 0.0
-    if not length:
-        return "", ""
-    kind = "part"
-    if isinstance(chance, float):
-        kind = "beyond" if length >= 2 * chance else "within"
-    return kind, f"{100 * min(1.0, length / scale):.1f}"
-
-
-def _scale(finding: Finding) -> float:
-    place = list(finding.columns).index(finding.drawn)
-    cells = [row[place] for row in finding.rows]
-    values = [abs(cell) for cell in cells if isinstance(cell, float)]
-    return max(
-        [
-            FULL.get(finding.columns[finding.drawn], 1.0),
-            *(value for value in values if math.isfinite(value)),
-        ]
-    )
-
-
-def _class(kind: Kind, drawn: bool) -> str:
-    return " ".join([*(["drawn"] if drawn else []), *(["number"] if kind != "text" else [])])
-
-
-def _show(value: Cell, kind: Kind) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, str):
-        return value
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if kind == "effect":
-        return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
-    return {"count": f"{value:,}", "share": percent(value), "number": f"{value:.5g}"}.get(
-        kind, str(value)
-    )
+    return [(finding.name, show(finding.value, finding.kind), "") for finding in chosen.values()]

@@ -101,6 +101,11 @@ class Runs:
         data = self.tracker.client.get_run(run_id).data
         return dict(data.metrics), dict(data.tags)
 
+    def seconds(self, run_id: str) -> float:
+        """Return how long a run took by the clock; NaN where it has not ended."""
+        info = self.tracker.client.get_run(run_id).info
+        return (info.end_time - info.start_time) / 1000 if info.end_time else float("nan")
+
     def tag(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Add facts to a run."""
         for name, value in facts.items():

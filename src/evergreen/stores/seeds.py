@@ -62,6 +62,18 @@ class Seeds:
                 found[seed] = trained
         return sorted(found.values(), key=lambda trained: trained.seed)
 
+    def seconds_of(self, parent: str) -> dict[str, list[float]]:
+        """Return the seconds of each model that a run trained itself, by its role."""
+        children = self.tracker.search(
+            f"tags.{PARENT} = '{parent}' and attributes.status = 'FINISHED'"
+        )
+        found: dict[str, list[float]] = {}
+        for run in children:
+            seconds = run.data.metrics.get("seconds")
+            if seconds is not None and "evergreen.reused_from" not in run.data.tags:
+                found.setdefault(run.data.tags.get(ROLE, JUDGED), []).append(float(seconds))
+        return found
+
     def read(self, run_id: str) -> Trained | None:
         """Return the model of a seed's run, or None where it is missing or was altered.
 

@@ -176,6 +176,20 @@ class Loaded:
             return self.predict(np.zeros((1, x.shape[1]), np.float32))[:0]
         return np.asarray(self._booster.inplace_predict(x))
 
+    def contributions(self, x: Array) -> Array:
+        """Return the SHAP values of encoded rows, shape (rows, features), on the scale of margins.
+
+        Of classes, the sizes of those of each are added up, with the sign of their sum.
+        """
+        import xgboost as xgb
+
+        names = self._booster.feature_names
+        found = self._booster.predict(xgb.DMatrix(x, feature_names=names), pred_contribs=True)
+        if found.ndim == 2:
+            return np.asarray(found[:, :-1])
+        parts = found[:, :, :-1]
+        return np.asarray(np.abs(parts).sum(axis=1) * np.sign(parts.sum(axis=1)))
+
     def gains(self) -> dict[str, float]:
         """Return how much each feature that was used lowered the loss, over all trees."""
         found = self._booster.get_score(importance_type="total_gain")

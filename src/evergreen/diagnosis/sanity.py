@@ -1,0 +1,108 @@
+"""Sanity: is a few rows learnt by heart, is anything learnt, and nothing of shuffled labels?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from evergreen.diagnosis.fault import ANY_LABELS, NO_MEMORY, NO_SKILL, Fault, Found
+from evergreen.diagnosis.lab import Lab, constant_losses, losses_of, thin
+from evergreen.finding import percent
+from evergreen.params import Train
+from evergreen.training.cross_validation import fit_side_by_side
+from evergreen.training.learner import find_learner
+from evergreen.training.tables import Table, Tables
+
+FEW = 128  # rows to be learnt by heart
+BY_HEART = 0.8  # least share of their own loss that a model without bounds must save
+FREE = Train(
+    rounds=60,
+    learning_rate=0.3,
+    max_depth=8,
+    min_child_weight=0.0,
+    reg_lambda=0.0,
+    subsample=1.0,
+    colsample_bytree=1.0,
+)
+
+
+def find_memory(lab: Lab) -> Found:
+    """Return whether trees without bounds learn a few rows by heart: else features are amiss."""
+    tables = lab.tables
+    few = tables.train.take(thin(len(tables.train), FEW, seed=1))
+    only = replace(tables, train=few, validation=few.none(), holdout=few, folds=())
+    model = fit_side_by_side(only, FREE, [0], device="cpu", jobs=1, threads=1)[0]
+    said = find_learner(FREE.learner).load(model.booster).predict(few.x)
+    saved = 1 - losses_of(tables.task, few.y, said).mean() / _of_constant(tables, few)
+    question = "Can it learn a few rows by heart?"
+    if saved >= BY_HEART:
+        return Found(
+            answers=((question, f"Yes: {percent(float(saved))} of the loss of {len(few)} rows."),)
+        )
+    alike = _share_alike(few)
+    says = (
+        f"trees without any bound explain only {percent(max(0.0, float(saved)))} of {len(few)} "
+        "rows that "
+        f"they have learnt; {percent(alike)} of these have the features of another"
+    )
+    remedy = (
+        "look at features in dataset.py: add what tells rows apart, and check that none is empty "
+        "or "
+        "constant after prepare"
+    )
+    return Found(faults=(Fault(NO_MEMORY, says, remedy),))
+
+
+def _of_constant(tables: Tables, few: Table) -> float:
+    y = few.y.astype(np.float64)
+    if tables.task == "multiclass":
+        shares = np.bincount(few.y.astype(int), minlength=len(tables.classes)) / len(y)
+        p = np.tile(shares, (len(y), 1))
+    else:
+        p = np.full(len(y), y.mean())
+    return float(losses_of(tables.task, few.y, p).mean()) or 1.0
+
+
+def _share_alike(few: Table) -> float:
+    _, which, counts = np.unique(few.x, axis=0, return_inverse=True, return_counts=True)
+    return float((counts[which.ravel()] > 1).mean())
+
+
+def find_shuffled(lab: Lab) -> Found:
+    """Return whether a model of shuffled labels predicts the true ones: then something leaks."""
+    draw = np.random.default_rng(3)
+    train, stop = (
+        replace(part, y=draw.permutation(part.y))
+        for part in (lab.tables.train, lab.tables.validation)
+    )
+    trial = lab.fit(replace(lab.tables, train=train, validation=stop))
+    gain = lab.gain_of_losses(trial.losses.mean(axis=0), constant_losses(lab.tables))
+    question = "Does it fail on shuffled labels?"
+    if not lab.matters(gain):
+        return Found(answers=((question, "Yes, as it must: nothing hands the labels over."),))
+    says = (
+        f"a model of shuffled labels still explains {percent(gain.value)} of the rows that judge, "
+        "where it should explain nothing"
+    )
+    remedy = (
+        "find what hands the label over beside the features: a learner or a feature of your own "
+        "that reads it"
+    )
+    return Found(faults=(Fault(ANY_LABELS, says, remedy, gain.value),))
+
+
+def find_skill(lab: Lab) -> Found:
+    """Return whether the model is surely better than a constant prediction at all."""
+    base = lab.base
+    gain = lab.gain_of_losses(base.losses.mean(axis=0), constant_losses(lab.tables))
+    question = "Is anything learnt?"
+    if gain.low > 0:
+        answer = f"Yes: {percent(gain.value)} of the loss of a constant prediction is saved."
+        return Found(answers=((question, answer),))
+    says = (
+        f"on {len(lab.tables.holdout):,} rows the model is not surely better than a constant "
+        f"prediction ({100 * gain.value:.1f} ± {200 * gain.error:.1f} points of its loss)"
+    )
+    remedy = "bring features that have to do with the label, or more rows: no parameter mends this"
+    return Found(faults=(Fault(NO_SKILL, says, remedy),))
