@@ -61,6 +61,7 @@ def _trials(axes: Axes, found: Tuned) -> None:
     if best.number != PRESENT:
         axes.plot(best.number, best.lead, "o", color=AMBER, ms=10, label=f"trial {best.number}")
     axes.set_ylim(*_limits(tried, best))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="trial", ylabel=f"lead in {found.searched.metric}")
     axes.set_title(
         f"{len(found.searched.seeds)} seeds on {', '.join(found.searched.cuts)}: "
