@@ -48,6 +48,8 @@ def draw_tuning(found: Tuned, path: Path) -> Path:
 
 
 def _trials(axes: Axes, found: Tuned) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     tried, best = found.searched.tried, found.searched.best
     axes.axhline(0, color=SLATE, lw=1, ls="--", label="the present way")
     for colour, mark, label, chosen in (
@@ -61,7 +63,7 @@ def _trials(axes: Axes, found: Tuned) -> None:
     if best.number != PRESENT:
         axes.plot(best.number, best.lead, "o", color=AMBER, ms=10, label=f"trial {best.number}")
     axes.set_ylim(*_limits(tried, best))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel=f"lead in {found.searched.metric}")
     axes.set_title(
         f"{len(found.searched.seeds)} seeds on {', '.join(found.searched.cuts)}: "
