@@ -18,7 +18,7 @@ def shown(capsys: pytest.CaptureFixture[str], *faults: Fault) -> str:
         SimpleNamespace(
             found=found, judged="Judged on 5 rows.", page=Path("reports/diagnosis.html")
         )
-    )  # type: ignore[arg-type]
+    )
     return capsys.readouterr().out
 
 

@@ -68,7 +68,7 @@ def sound(
         keys,
         strict=True,
     )
-    return Tables(task, FEATURES, ("place",), CLASSES[task], *(Table(*part) for part in parts))  # type: ignore[arg-type]
+    return Tables(task, FEATURES, ("place",), CLASSES[task], *(Table(*part) for part in parts))
 
 
 def each_part(tables: Tables, change: Callable[[Table], Table]) -> Tables:

@@ -150,7 +150,7 @@ def test_the_worst_rows_come_first_with_their_values(task: str) -> None:
     lab = Lab(sound(task, rows=SMALL), SOUND.model_copy(update={"rounds": 10}), (0,))
     table = worst_rows(lab, {"first": 0, "place": 4})
     losses = [row[list(table.columns).index("loss")] for row in table.rows]
-    assert losses == sorted(losses, reverse=True)  # type: ignore[type-var]
+    assert losses == sorted(losses, reverse=True)
     assert losses[0] == pytest.approx(float(lab.base.losses.max()))
     assert [*table.columns][-2:] == ["first", "place"]
 

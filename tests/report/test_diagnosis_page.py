@@ -25,7 +25,7 @@ SPEED = find_speed(12.0, {"the live model": [3.0]}, None)
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("speed", [None, SPEED], ids=["no run", "a run"])
 def test_page_is_whole_and_stands_alone(task: str, speed: object) -> None:
-    content = diagnosis_page(diagnosis(task), "late", "judged on some rows", speed)  # type: ignore[arg-type]
+    content = diagnosis_page(diagnosis(task), "late", "judged on some rows", speed)
     page = Page(content)
     assert not page.unbalanced
     assert not page.open

@@ -122,7 +122,7 @@ def find_useless(lab: Lab, costs: list[Gain]) -> Found:
         answer = "Yes: shuffling or dropping any of them costs more than noise."
         return Found(answers=((question, answer),), tables=(table,))
     listed = listed_names([names[at] for at in suspects])
-    says = f"without {listed} a model loses {told(lost)}: nothing beyond noise"
+    says = f"without {listed} a model is worse by {told(lost)}: nothing beyond noise"
     remedy = (
         "take it out of features in dataset.py"
         if len(suspects) == 1

@@ -339,7 +339,7 @@ def value_of(tables: Tables, column: int, value: float) -> str:
 
     name = tables.features[column]
     if name not in tables.categories:
-        return "missing" if np.isnan(value) else f"{value:.6g}"
+        return "missing" if np.isnan(value) else f"{value:.4g}"
     levels = tables.encoder.levels[name] if tables.encoder else ()
     code = int(value)
     if code == MISSING:
