@@ -18,6 +18,9 @@ from evergreen.report.diagnosis_plots import (
 )
 
 
+pytestmark = pytest.mark.slow  # a model
+
+
 def test_a_line_for_each_seed_and_part() -> None:
     found = diagnosis()
     plot = draw_rounds(found)
