@@ -17,7 +17,6 @@ from evergreen.report.diagnosis_plots import (
     draw_summary,
 )
 
-
 pytestmark = pytest.mark.slow  # a model
 
 
