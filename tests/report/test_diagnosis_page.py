@@ -15,6 +15,7 @@ from evergreen.diagnosis.speed import find_speed
 from evergreen.project import Project
 from evergreen.report.diagnosis_page import diagnosis_page, verdict, write_diagnosis_page
 
+pytestmark = pytest.mark.slow  # a model for each
 FAULTS = (
     Fault(HIGH_RATE, "evidence of it", "set train.learning_rate to 0.1"),
     Fault(USELESS, "no cost", "drop it"),

@@ -17,6 +17,8 @@ from evergreen.report.diagnosis_plots import (
     draw_summary,
 )
 
+pytestmark = pytest.mark.slow  # a model
+
 
 def test_a_line_for_each_seed_and_part() -> None:
     found = diagnosis()
