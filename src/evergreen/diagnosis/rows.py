@@ -249,7 +249,7 @@ def find_loss(lab: Lab) -> Found:
     by the outermost labels is surely better in the absolute error.
     """
     question = "Does the loss suit the label?"
-    if lab.tables.task != "regression":
+    if lab.tables.task != "regression" or lab.params.loss not in ("auto", "squared"):
         return Found()
     tables, base = lab.tables, lab.base
     tail = share_of_tail(tables.holdout.y - base.p)
