@@ -133,6 +133,13 @@ def test_all_that_is_added_reaches_every_command(
     assert any(re.match(r"evergreen version 2 (promoted|refused): ", event) for event in events), (
         events
     )
+    live = registry.champion() == "2"
+    by_hand = "rollback" if live else "promote 2 --override"
+    ((_, code, said),) = drive(project.root, prefect_server, forks, f"{by_hand} --reason weekend")
+    assert code == 0, said
+    last = (project.root / "events.txt").read_text().splitlines()[-1]
+    assert ("rolled back" if live else "promoted") in last
+    assert "weekend" in last
     assert (project.root / "published.txt").read_text() == "version 2"
     assert "publish: version 2 is out" in told[2][2]
 

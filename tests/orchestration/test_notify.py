@@ -18,31 +18,27 @@ from evergreen.params import Params, parse
 SECRET = "could not read postgresql://me:hunter2@host/db"
 
 
-class Said(list[str]):
-    def warning(self, text: str, *given: Any) -> None:
-        self.append(text % given)
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Said:
-    found = Said()
-    monkeypatch.setattr(module, "get_run_logger", lambda: found)
-    return found
-
-
 def params_with(*notifiers: Any) -> Params:
     return parse({"tracking": {"model": "cars"}}, "params").choosing_from(
         Extensions(notifiers=notifiers)
     )
 
 
-def test_each_is_told_without_secrets(said: Said, tmp_path: Path) -> None:
+def test_each_is_told_without_secrets(tmp_path: Path) -> None:
     told: list[Event] = []
+    said: list[str] = []
 
     def other(event: Event) -> None:
         told.append(event)
 
-    notify(params_with(told.append, other), tmp_path, "failed", version="2", says=(SECRET,))
+    notify(
+        params_with(told.append, other),
+        tmp_path,
+        "failed",
+        warn=said.append,
+        version="2",
+        says=(SECRET,),
+    )
     assert len(told) == 2
     assert (told[0].what, told[0].model, told[0].version) == ("failed", "cars", "2")
     assert "hunter2" not in str(told)
@@ -70,11 +66,12 @@ def sleeping(event: Event) -> None:
     ],
 )
 def test_one_that_fails_is_said_and_the_next_is_told(
-    notifier: Any, told: str, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    notifier: Any, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     heard: list[Event] = []
-    notify(params_with(notifier, heard.append), tmp_path, "promoted")
+    said: list[str] = []
+    notify(params_with(notifier, heard.append), tmp_path, "promoted", warn=said.append)
     assert [event.what for event in heard] == ["promoted"]
     assert len(said) == 1
     assert f"the notifier {notifier.__name__} of extensions.py failed" in said[0]

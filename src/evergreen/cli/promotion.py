@@ -10,7 +10,9 @@ import click
 from evergreen.cli.session import open_registry
 
 if TYPE_CHECKING:
+    from evergreen.extensions import What
     from evergreen.stores.events import Event
+    from evergreen.stores.registry import Registry
 
 
 @click.command()
@@ -42,6 +44,19 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
         event = registry.promote(number, before, approved(decision, reason, override=override))
         replaced = f" in place of version {before}" if before else ""
         click.echo(f"\nversion {event.version} is champion{replaced}")
+        _notify(registry, "promoted", event)
+
+
+def _notify(registry: Registry, what: What, event: Event) -> None:
+    """Tell the project's notifiers what a person did."""
+    from evergreen.orchestration.notify import notify
+
+    def warn(text: str) -> None:
+        click.echo(text, err=True)
+
+    project = registry.tracker.project
+    params = registry.tracker.params.choosing_from(project.extensions)
+    notify(params, project.stores, what, warn=warn, version=event.version, says=(event.reason,))
 
 
 @click.command()
@@ -53,6 +68,7 @@ def rollback(to: str | None, reason: str) -> None:
 
     with open_registry() as registry:
         event = registry.rollback(reason, to)
+        _notify(registry, "rolled back", event)
     if event.what == PUT_BACK:
         click.echo(f"version {event.version} has the alias champion again, as was decided")
     else:

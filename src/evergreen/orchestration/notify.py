@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Thread
-
-from prefect.logging import get_run_logger
 
 from evergreen.errors import explain, log_traceback
 from evergreen.extensions import Event, Notifier, What, name_of
@@ -17,20 +15,20 @@ PATIENCE = 30.0  # seconds that a notifier may take: a server that does not answ
 
 
 def notify(
-    params: Params, stores: Path, what: What, *, version: str = "", batch: str = "",
-    says: Iterable[str] = (),
+    params: Params, stores: Path, what: What, *, warn: Callable[[str], object], version: str = "",
+    batch: str = "", says: Iterable[str] = (),
 ) -> None:  # fmt: skip
-    """Tell each notifier of an event, without secrets; a failure is logged in `stores`."""
+    """Tell each notifier of an event, without secrets.
+
+    A failure is logged in `stores`, and `warn` is called with a sentence about it.
+    """
     told = tuple(redact(said) for said in says)
     event = Event(what, params.tracking.model, version, batch, told)
     for notifier in params.extensions.notifiers:
         if error := _tell(notifier, event):
             log_traceback(error, stores)
-            get_run_logger().warning(
-                "the notifier %s of extensions.py failed (%s): the run goes on",
-                name_of(notifier),
-                describe(error),
-            )
+            failed = f"the notifier {name_of(notifier)} of extensions.py failed"
+            warn(f"{failed} ({describe(error)}): all else goes on")
 
 
 def describe(error: BaseException) -> str:

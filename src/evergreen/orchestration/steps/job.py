@@ -90,7 +90,9 @@ class Job:
         self, what: What, *, version: str = "", batch: str = "", says: Iterable[str] = ()
     ) -> None:
         """Tell the project's notifiers what happened."""
-        notify(self.params, self.project.stores, what, version=version, batch=batch, says=says)
+        warn = get_run_logger().warning
+        about = {"version": version, "batch": batch}
+        notify(self.params, self.project.stores, what, warn=warn, says=says, **about)
 
     @property
     def dataset(self) -> Dataset:
