@@ -74,10 +74,10 @@ QUICK = params.Train(
 
 ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
 LONGEST = (  # minutes, or most of one; each file is run by one worker
-    "test_up.py", "test_run.py", "test_adopt.py", "test_compose.py", "test_bad_input.py",
-    "test_life.py", "test_changes.py", "test_scoring.py", "test_golden.py", "test_monitor.py",
-    "test_replay.py", "test_browser.py", "test_edited.py", "test_performance.py", "test_guard.py",
-    "test_make_it_yours.py", "test_bake.py",
+    "test_up.py", "test_run.py", "test_whole.py", "test_adopt.py", "test_compose.py",
+    "test_bad_input.py", "test_life.py", "test_changes.py", "test_scoring.py", "test_golden.py",
+    "test_monitor.py", "test_replay.py", "test_browser.py", "test_edited.py",
+    "test_performance.py", "test_guard.py", "test_make_it_yours.py", "test_bake.py",
 )  # fmt: skip
 
 
@@ -97,8 +97,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return bool(ALL_SLOW.search(collection_path.read_text())) or None
 
 
+@pytest.hookimpl(tryfirst=True)  # before those of a marker are chosen
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker has it left when the others are done."""
+    """Begin with what takes longest, so that no worker has it left when the others are done.
+
+    The whole run that a new project tests itself by is done there, by template/test_whole.py.
+    """
+    for item in items:
+        if item.path == ROOT / "tests" / "project" / "test_run.py":
+            item.add_marker(pytest.mark.long)
     items.sort(
         key=lambda item: (
             LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)

@@ -225,6 +225,7 @@ def test_later_files_of_the_same_system_are_read_the_same_way(fresh: Project, cl
     assert_fine(cli(fresh, "run"), "evergreen version 1 is champion")  # by all 177 rows
 
 
+@pytest.mark.long
 def test_two_hundred_columns_are_taken(fresh: Project, cli: Run) -> None:
     (fresh.root.parent / "wide.csv").write_bytes(wide())
     done = cli(fresh, "adopt", "../wide.csv", "--target", "target")

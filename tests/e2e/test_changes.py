@@ -141,6 +141,8 @@ ALIKE = (
     "another task",
     "another learner",
     "another key, and a column that nobody declares",
+    "another loss and a schedule",
+    "no time any more",
 )
 
 

@@ -304,13 +304,8 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        pytest.param(task, marks=pytest.mark.long) if task == "regression" else task
-        for task in LABELS
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("task", LABELS)
 def test_other_tasks_and_the_mean_of_all_seeds(
     task: str, make_project: Callable[..., Project], cli: Run
 ) -> None:

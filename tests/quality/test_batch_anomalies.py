@@ -189,7 +189,9 @@ def test_a_stray_row_far_beyond_is_not_suspected_nor_one_more_where_some_always_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("span", "most"), [("2w", 0), ("1w", 1)])
+@pytest.mark.parametrize(
+    ("span", "most"), [("2w", 0), pytest.param("1w", 1, marks=pytest.mark.long)]
+)
 def test_short_batches_of_the_real_year_are_hardly_suspected(span: str, most: int) -> None:
     """A week without rain, or of frost, is no fault; the last of the year lacks most weather."""
     year = pl.concat([features(name) for name in flights.batches()]).sort(TIME)

@@ -479,6 +479,7 @@ def test_few_rows_are_judged_by_cross_validation_as_in_a_run(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_replay_says_the_same_twice(
     told: Told, source: Callable[..., Params], tmp_path: Path
 ) -> None:
