@@ -106,7 +106,7 @@ def test_a_loss_that_wins_by_its_own_metric_is_said_to_do_so(make_tables):
         "squared": params,
         "quantile": params.override(train={"loss": "quantile", "quantile": 0.9}),
     }
-    found = try_each("loss", ways, cuts_of(make_tables), (0, 1))
+    found = try_each("loss", ways, cuts_of(make_tables), range(6))  # of two, the noise is wide
     ninth = found.tried[1]
     assert ninth.own.is_better
     assert not ninth.is_better
@@ -119,7 +119,7 @@ def test_a_loss_that_wins_by_its_own_metric_is_said_to_do_so(make_tables):
 def test_a_better_one_is_to_be_set(make_tables):
     slow = params_of("regression", learning_rate=0.01)
     ways = {"slow": slow, "fast": slow.override(train={"learning_rate": 0.3})}
-    found = try_each("schedule", ways, cuts_of(make_tables), (0, 1))
+    found = try_each("schedule", ways, cuts_of(make_tables), range(6))
     assert found.best.name == "fast"
     assert "set `schedule: fast` under train in params.yaml" in [*found.says()][-1]
 

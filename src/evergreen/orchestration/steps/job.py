@@ -90,9 +90,8 @@ class Job:
         self, what: What, *, version: str = "", batch: str = "", says: Iterable[str] = ()
     ) -> None:
         """Tell the project's notifiers what happened."""
-        warn = get_run_logger().warning
         about = {"version": version, "batch": batch}
-        notify(self.params, self.project.stores, what, warn=warn, says=says, **about)
+        notify(self.params, self.project.stores, what, warn=_warn, says=says, **about)
 
     @property
     def dataset(self) -> Dataset:
@@ -205,6 +204,10 @@ def not_a_mistake(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
 def name_run(name: str) -> None:
     """Call the flow's run by a name that says what it is about."""
     tell_prefect(name=name)
+
+
+def _warn(text: str) -> None:
+    get_run_logger().warning(text)
 
 
 def tell_prefect(**about: Any) -> None:
