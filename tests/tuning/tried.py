@@ -24,6 +24,8 @@ POOR = {
     "early_stopping_rounds": 3,
     "learning_rate": 0.05,
     "max_depth": 1,
+    "subsample": 1.0,  # or a seed's luck would be larger than what is to be found
+    "colsample_bytree": 1.0,
 }
 SPACE = {"learning_rate": [0.05, 0.5], "max_depth": [1, 5]}
 START = datetime.fromisoformat("2020-01-01")
