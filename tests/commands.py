@@ -7,11 +7,14 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from evergreen import code
 from evergreen.cli import main
 
 
 def invoke(folder: Path, *words: str) -> Result:
-    """Run a command in this process, in `folder`."""
+    """Run a command in this process, in `folder`; what other tests edited is read anew."""
+    for path in [path for path, was in code._KEPT.items() if code._on_disk(path) != was]:
+        del code._KEPT[path]
     before = Path.cwd()
     os.chdir(folder)
     try:
