@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from evergreen.diagnosis import features, learning, rows, sanity, slices, stale
@@ -72,13 +72,11 @@ def diagnose(
     found += [learning.find_hunger(lab, sizes), learning.find_age(lab)]
     tell("features and slices")
     explained, costs = features.explain(lab), features.shuffle_each(lab)
-    order = (
-        explained.order if explained else sorted(range(len(costs)), key=lambda at: -costs[at].value)
-    )
-    strongest = list(order)
+    by_cost = sorted(range(len(costs)), key=lambda at: -costs[at].value)
+    strongest = list(explained.order) if explained else by_cost
     found += [features.find_useless(lab, costs), slices.find_slices(lab, strongest)]
-    named: Mapping[str, int] = {lab.tables.features[at]: at for at in strongest[:NAMED]}
-    found.append(Found(tables=(rows.worst_rows(lab, dict(named)),)))
+    named = {lab.tables.features[at]: at for at in strongest[:NAMED]}
+    found.append(Found(tables=(rows.worst_rows(lab, named),)))
     return Diagnosis(
         tuple(in_order([fault for one in found for fault in one.faults])),
         tuple(answer for one in found for answer in one.answers),

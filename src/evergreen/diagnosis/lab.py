@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.evaluation.baselines import predict_constant
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Train
 from evergreen.training.cross_validation import fit_side_by_side
@@ -176,11 +177,7 @@ def losses_of(task: str, y: Array, p: Array) -> Array:
 
 def constant_losses(tables: Tables) -> Array:
     """Return the loss of each judged row for the mean of the rows learnt from, shape (rows,)."""
-    y, rows = tables.train.y.astype(np.float64), len(tables.holdout)
-    if tables.task == "multiclass":
-        shares = np.bincount(tables.train.y.astype(int), minlength=len(tables.classes)) / len(y)
-        return losses_of(tables.task, tables.holdout.y, np.tile(shares, (rows, 1)))
-    return losses_of(tables.task, tables.holdout.y, np.full(rows, y.mean()))
+    return losses_of(tables.task, tables.holdout.y, predict_constant(tables))
 
 
 def variance_of_mean(values: Array, days: Array | None = None) -> float:

@@ -12,7 +12,7 @@ from evergreen.finding import percent
 from evergreen.params import Train
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.learner import find_learner
-from evergreen.training.tables import Table, Tables
+from evergreen.training.tables import Table
 
 FEW = 128  # rows to be learnt by heart
 BY_HEART = 0.8  # least share of their own loss that a model without bounds must save
@@ -35,7 +35,9 @@ def find_memory(lab: Lab) -> Found:
     only = replace(tables, train=few, validation=few.none(), holdout=few, folds=())
     model = fit_side_by_side(only, FREE, [0], device="cpu", jobs=1, threads=1)[0]
     said = find_learner(FREE.learner).load(model.booster).predict(few.x)
-    saved = 1 - losses_of(tables.task, few.y, said).mean() / _of_constant(tables, few)
+    saved = 1 - losses_of(tables.task, few.y, said).mean() / (
+        float(constant_losses(only).mean()) or 1.0
+    )
     question = "Can it learn a few rows by heart?"
     if saved >= BY_HEART:
         return Found(
@@ -53,16 +55,6 @@ def find_memory(lab: Lab) -> Found:
         "constant after prepare"
     )
     return Found(faults=(Fault(NO_MEMORY, says, remedy),))
-
-
-def _of_constant(tables: Tables, few: Table) -> float:
-    y = few.y.astype(np.float64)
-    if tables.task == "multiclass":
-        shares = np.bincount(few.y.astype(int), minlength=len(tables.classes)) / len(y)
-        p = np.tile(shares, (len(y), 1))
-    else:
-        p = np.full(len(y), y.mean())
-    return float(losses_of(tables.task, few.y, p).mean()) or 1.0
 
 
 def _share_alike(few: Table) -> float:

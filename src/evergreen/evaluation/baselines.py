@@ -37,10 +37,18 @@ def predict_baselines(
     `fitted`: the linear model; else it is fitted now. It predicts the mean, whatever the loss. The
     constant of numbers is the mean of the labels, or a `quantile` where a loss aims at that.
     """
-    # One of each fold would tell the folds apart
-    constant = _constant(tables.task, quantile).fit(tables.train.x, tables.train.y)
     straight = predict_holdout(tables, fitted or fit_linear(tables, seed), "linear")
-    return {"constant": _predict(constant, tables), "linear": straight}
+    # One constant for all folds: one of each would tell the folds apart
+    return {"constant": predict_constant(tables, quantile), "linear": straight}
+
+
+def predict_constant(tables: Tables, quantile: float | None = None) -> Array:
+    """Return the same prediction for each row of the holdout, made of the training labels.
+
+    Shape (rows,), or (rows, classes). Of numbers it is their mean, or a `quantile`.
+    """
+    model = _constant(tables.task, quantile).fit(tables.train.x, tables.train.y)
+    return _predict(model, tables)
 
 
 def _constant(task: str, quantile: float | None) -> Any:

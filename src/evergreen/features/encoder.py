@@ -148,17 +148,23 @@ def fit_encoder(
             f"task is binary but the label has {len(classes)} classes ({shown}, ...): "
             "use task: multiclass"
         )
-    levels = {
-        name: tuple(sorted(level for level, rows in counts.items() if rows >= min_rows))
-        for name, counts in level_rows.items()
-    }
     return Encoder(
         task,
         tuple(features),
-        levels,
+        levels_kept(level_rows, min_rows),
         () if task == "regression" else tuple(classes),
         tuple(batches),
     )
+
+
+def levels_kept(
+    level_rows: Mapping[str, Mapping[str, int]], min_rows: int
+) -> dict[str, tuple[str, ...]]:
+    """Return the levels of each category that enough rows have, in order; the rest is "other"."""
+    return {
+        name: tuple(sorted(level for level, rows in counts.items() if rows >= min_rows))
+        for name, counts in level_rows.items()
+    }
 
 
 def _in_order(label_rows: Mapping[str, int]) -> list[str]:

@@ -57,13 +57,12 @@ def diagnose_project(project: Project, params: Params, rows: int, tell: Tell) ->
             live, spent = _read_champion(project, tracker, cut), _read_seconds(tracker)
         newest = Split.of(project).holdout.batches[-1]
     tell(f"rows before {newest}, which only the gate looks at")
-    lab, whole = (
-        make_lab(cut, params, rows),
-        make_lab(cut, params, max(rows, len(cut.tables.train))),
-    )
+    lab, most = make_lab(cut, params, rows), max(rows, len(cut.tables.train))
     slowest = max(model.seconds for model in lab.base.trained)
     if slowest > PATIENCE and rows > FEWEST:
-        lab = make_lab(cut, params, max(FEWEST, int(rows * PATIENCE / slowest)))
+        rows = max(FEWEST, int(rows * PATIENCE / slowest))
+        lab = make_lab(cut, params, rows)
+    whole = make_lab(cut, params, most) if live and rows < most else None
     found = diagnose(lab, params.leaks, _of_lab(live, cut, lab), whole, tell)
     judged = describe(cut, lab, newest)
     speed = _speed(spent, lab)

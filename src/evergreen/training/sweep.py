@@ -112,14 +112,15 @@ def sweep_fingerprint(data: str, params: Params, device: str) -> str:
     return sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE, *own)
 
 
-def share_cores(params: SweepParams, cores: int, device: str) -> Slots:
-    """Return how many seeds to train side by side so that no core is asked for twice.
+def share_cores(params: SweepParams, cores: int, device: str, models: int | None = None) -> Slots:
+    """Return how many models to train side by side so that no core is asked for twice.
 
+    `models`: how many there are; None: one for each seed.
     Seeds with one thread each waste the least: threads of one model wait for each other at every
     tree level. A GPU takes one at a time.
     """
     at_most = 1 if device == "cuda" else cores
-    jobs = max(1, min(params.jobs or at_most, at_most, params.seeds))
+    jobs = max(1, min(params.jobs or at_most, at_most, models or params.seeds))
     return Slots(jobs, max(1, cores // jobs))
 
 

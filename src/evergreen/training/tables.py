@@ -16,6 +16,8 @@ import numpy as np
 from evergreen.metrics.metric import Task
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from evergreen.features.encoder import Encoder
     from evergreen.features.keys import Hashes
     from evergreen.features.split import Part, Split
@@ -136,7 +138,7 @@ def load_tables(project: Project) -> Tables:
     from evergreen.features.split import ROLES
 
     encoder, split = _encoder(project, ENCODER), _split(project)
-    return _tables(
+    return tables_of(
         encoder, {role: _encode(project, getattr(split, role), encoder) for role in ROLES}
     )
 
@@ -177,7 +179,7 @@ def load_around(project: Project) -> Tables:
     encoder, split = _encoder(project, ENCODER), _split(project)
     train, between, newest = (_encode(project, getattr(split, role), encoder) for role in ROLES)
     both = train.with_rows(newest)
-    return _tables(encoder, {"train": both, "validation": both.none(), "holdout": between})
+    return tables_of(encoder, {"train": both, "validation": both.none(), "holdout": between})
 
 
 def load_all(project: Project) -> Tables:
@@ -212,7 +214,7 @@ def _load_folds(project: Project, *, stopping: bool) -> Tables:
 
 def _learnt(project: Project, encoder: Encoder, part: Part, judging: Part) -> Tables:
     train, holdout = _encode(project, part, encoder), _encode(project, judging, encoder)
-    return _tables(encoder, {"train": train, "validation": train.none(), "holdout": holdout})
+    return tables_of(encoder, {"train": train, "validation": train.none(), "holdout": holdout})
 
 
 def _split(project: Project) -> Split:
@@ -228,14 +230,21 @@ def _encoder(project: Project, name: str) -> Encoder:
 
 
 def _encode(project: Project, part: Part, encoder: Encoder) -> Table:
-    from evergreen.features.keys import hash_rows
-    from evergreen.features.split import LABEL, read_part
+    from evergreen.features.split import read_part
 
-    rows = read_part(project, part)
+    return encode_rows(encoder, read_part(project, part))
+
+
+def encode_rows(encoder: Encoder, rows: pl.DataFrame) -> Table:
+    """Return prepared rows as a model takes them."""
+    from evergreen.features.keys import hash_rows
+    from evergreen.features.split import LABEL
+
     return Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_rows(rows))
 
 
-def _tables(encoder: Encoder, parts: dict[str, Table]) -> Tables:
+def tables_of(encoder: Encoder, parts: dict[str, Table]) -> Tables:
+    """Return the tables of `parts`, by role, encoded by `encoder`."""
     task: Task = encoder.task  # type: ignore[assignment]  # checked when it was fitted
     return Tables(
         task,

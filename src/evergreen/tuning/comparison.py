@@ -101,13 +101,14 @@ def compare_trials(
         float(np.mean([getattr(lead, side) for lead in leads])) for side in ("before", "after")
     )
     known, draws = params.metrics[chosen], np.mean([lead.means for lead in leads], axis=0)
+    low, high = interval(draws, how.confidence)
     return Comparison(
         metric=chosen,
         first=before,
         second=after,
         value=known.sign * (after - before),
-        low=interval(draws, how.confidence)[0],
-        high=interval(draws, how.confidence)[1],
+        low=low,
+        high=high,
         chance_better=share_above(draws),
         smallest=params.gate.min_gain * known.unit(before),
         by_cut={

@@ -19,9 +19,9 @@ import numpy as np
 import polars as pl
 
 from evergreen.errors import InputError
-from evergreen.features.encoder import ENCODER, Encoder
+from evergreen.features.encoder import ENCODER, Encoder, levels_kept
 from evergreen.features.keys import hash_rows
-from evergreen.features.split import LABEL, TIME, Split, read_part, split_by_time
+from evergreen.features.split import ROLES, TIME, Split, read_part, split_by_time
 from evergreen.files import sha256_of
 from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params
@@ -29,7 +29,7 @@ from evergreen.project import Project
 from evergreen.promotion.candidate import days_of
 from evergreen.promotion.compare import is_defined
 from evergreen.training.cross_validation import fold_by_key, fold_by_time
-from evergreen.training.tables import Table, Tables
+from evergreen.training.tables import Tables, encode_rows, tables_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Frames = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # that train, stop early, judge
@@ -112,28 +112,13 @@ def _by_fold(project: Project, split: Split) -> Iterator[tuple[str, Frames]]:
 def _encode(known: Encoder, frames: Frames, params: Params) -> Tables:
     """Return the rows of a cut, encoded by what its training rows hold."""
     encoder = replace(known, levels=_levels(known, frames[0], params.prepare.min_level_rows))
-    train, validation, judging = (
-        Table(encoder.transform(rows), encoder.transform_label(rows[LABEL]), hash_rows(rows))
-        for rows in frames
-    )
-    return Tables(
-        encoder.task,  # type: ignore[arg-type]  # checked when it was fitted
-        encoder.features,
-        tuple(encoder.levels),
-        encoder.classes,
-        train,
-        validation,
-        judging,
-        encoder,
-    )
+    parts = (encode_rows(encoder, rows) for rows in frames)
+    return tables_of(encoder, dict(zip(ROLES, parts, strict=True)))
 
 
 def _levels(known: Encoder, rows: pl.DataFrame, fewest: int) -> dict[str, tuple[str, ...]]:
     counts = {name: rows[name].cast(pl.String).drop_nulls().value_counts() for name in known.levels}
-    return {
-        name: tuple(sorted(level for level, count in found.iter_rows() if count >= fewest))
-        for name, found in counts.items()
-    }
+    return levels_kept({name: dict(found.iter_rows()) for name, found in counts.items()}, fewest)
 
 
 def _can_judge(tables: Tables) -> bool:

@@ -22,7 +22,7 @@ from evergreen.params import Params, Train
 from evergreen.params.train import WEIGHTED
 from evergreen.training.device import count_cores, pick_device
 from evergreen.training.learner import Trained, find_learner, is_librarys
-from evergreen.training.sweep import Slots
+from evergreen.training.sweep import share_cores
 from evergreen.tuning.cuts import Cut
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -104,7 +104,7 @@ def run_trial(
     """
     matrices, fits = matrices or Matrices(), list[Fit]()
     device = pick_device(params.train.device)
-    slots = _share(len(cuts), params.sweep.jobs, device)
+    slots = share_cores(params.sweep, count_cores(), device, models=len(cuts))
     binned = [matrices.find(cut, params.train, slots.threads) for cut in cuts]
     for seed in seeds:
         with ThreadPoolExecutor(slots.jobs) as pool:
@@ -129,10 +129,3 @@ def _fit(cut: Cut, matrix: Any, params: Params, seed: int, device: str, threads:
             f"{cut.name}; change the parameters of train that lead there"
         )
     return Fit(cut.name, trained, params.metrics.measure(cut.tables.task, judging.y, said), said)
-
-
-def _share(cuts: int, jobs: int | None, device: str) -> Slots:
-    """Return how many cuts are trained on side by side: so that no core is asked for twice."""
-    cores = count_cores()
-    at_once = max(1, min(jobs or cores, cores, cuts)) if device == "cpu" else 1
-    return Slots(at_once, max(1, cores // at_once))
