@@ -101,6 +101,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", EDITS)
 def test_what_is_edited_later_is_not_what_runs(bare: Path, how: str) -> None:
     found = python(
@@ -115,6 +116,7 @@ def test_what_is_edited_later_is_not_what_runs(bare: Path, how: str) -> None:
     assert found.splitlines() == ["0", "old True True"]
 
 
+@pytest.mark.slow
 def test_the_next_process_runs_what_was_edited(bare: Path) -> None:
     show = "import {name}.dataset; print({name}.dataset.WORD)"
     assert python(bare, show) == "old"
@@ -123,6 +125,7 @@ def test_the_next_process_runs_what_was_edited(bare: Path) -> None:
     assert python(bare, show) == "new"
 
 
+@pytest.mark.slow
 def test_a_child_can_be_given_the_code_of_its_parent(bare: Path, tmp_path: Path) -> None:
     show = "import {name}.dataset as d; print(d.WORD)".replace("{name}", OWN)
     found = python(
@@ -139,6 +142,7 @@ def test_a_child_can_be_given_the_code_of_its_parent(bare: Path, tmp_path: Path)
     assert found.splitlines() == ["{}", "old"]
 
 
+@pytest.mark.slow
 def test_a_link_to_nothing_is_passed_over(bare: Path) -> None:
     (bare / "src" / OWN / ".#dataset.py").symlink_to("nowhere")
     assert python(bare, "import {name}.dataset; print({name}.dataset.WORD)") == "old"

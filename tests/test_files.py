@@ -192,6 +192,7 @@ def test_sweep_takes_parts_only(tmp_path: Path) -> None:
     sweep_parts(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @given(old=st.none() | st.binary(max_size=50), new=st.binary(max_size=50), fails=st.booleans())
 def test_content_is_the_old_or_the_new(old: bytes | None, new: bytes, fails: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -222,6 +223,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_json_reads_back(content: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -261,6 +263,7 @@ def test_fingerprint_of_a_file_is_of_its_bytes(tmp_path: Path) -> None:
     assert sha256_of_file(path) != before
 
 
+@pytest.mark.slow
 @given(JSON, JSON)
 def test_fingerprints_differ_when_values_do(first: Any, other: Any) -> None:
     same = json.dumps(first, sort_keys=True) == json.dumps(other, sort_keys=True)

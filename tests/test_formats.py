@@ -137,6 +137,7 @@ def test_features_of_an_older_library_are_read(
     READERS[kind](folder)
 
 
+@pytest.mark.slow
 def test_every_file_of_features_says_its_number(site: Any, newer: Callable[[], None]) -> None:
     folder = prepare_all(site)
     by_batch = {"manifest.json", HELD}

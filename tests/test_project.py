@@ -118,6 +118,7 @@ def holder(root: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_second_process_is_refused_with_the_pid_of_the_first(root: Path) -> None:
     with holder(root) as process:
         for _ in range(2):
@@ -131,6 +132,7 @@ def test_second_process_is_refused_with_the_pid_of_the_first(root: Path) -> None
             assert (root / "stores" / "run.pid").read_text() == str(os.getpid())
 
 
+@pytest.mark.slow
 def test_lock_is_free_once_its_holder_was_killed(root: Path) -> None:
     with holder(root) as process:
         process.kill()
@@ -172,6 +174,7 @@ def test_projects_are_held_apart(root: Path, tmp_path: Path) -> None:
         assert (tmp_path / "other" / "stores" / "run.lock").exists()
 
 
+@pytest.mark.slow
 def test_unknown_holder_is_said_to_be_unknown(root: Path) -> None:
     with holder(root):
         (root / "stores" / "run.pid").unlink()
@@ -202,6 +205,7 @@ def test_a_temporary_folder_goes_with_the_block(root: Path) -> None:
     assert list((root / "stores").glob(".part-*")) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:
     subprocess.run(
         [sys.executable, "-c", LEAVE, str(root)],

@@ -65,6 +65,7 @@ def test_commits_tags_and_branches_are_found(template: Path, tmp_path: Path) -> 
     refusal(lambda: clone(str(tmp_path / "none"), tmp_path / "other"), "cannot be cloned")
 
 
+@pytest.mark.slow
 def test_a_bake_is_a_commit_on_no_branch(template: Path, root: Path, tmp_path: Path) -> None:
     head = git(template, "rev-parse", "HEAD").strip()
     made = bake(root, template, head, {"name": "right"}, tmp_path / "baked")

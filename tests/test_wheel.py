@@ -28,6 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_bytes(made: Path) -> None:
     assert wheel.installed() == (made.name, made.read_bytes())
 

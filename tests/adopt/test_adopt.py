@@ -39,6 +39,7 @@ def text(columns: dict[str, Any], separator: str = ",") -> str:
     return pl.DataFrame(columns).write_csv(separator=separator)
 
 
+@pytest.mark.slow
 def test_nothing_is_written(adopted: Adopter, customers: Any, tmp_path: Path) -> None:
     found = adopted("a.csv", text(customers()).encode())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -56,6 +57,7 @@ def test_nothing_is_written(adopted: Adopter, customers: Any, tmp_path: Path) ->
     assert "## Every column" in found.texts["reports/adopt.md"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "encoding"), [("a.csv", "utf-8-sig"), ("a.csv", "cp1252"), ("a.txt", "utf-8")]
 )
@@ -66,6 +68,7 @@ def test_one_batch_is_the_file_to_the_byte(
     assert adopted(name, content).batches == {"inbox/a.csv": content}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "separator", "encoding"), [("a.csv", ";", "cp1252"), ("a.tsv", "\t", "utf-8")]
 )
@@ -93,6 +96,7 @@ def test_batches_are_written_in_the_dialect_they_came_in(
     )
 
 
+@pytest.mark.slow
 def test_parquet_stays_parquet(adopted: Adopter, customers: Any) -> None:
     frame = pl.DataFrame(customers(1200, 360)).with_columns(
         pl.col("day").str.to_date(), pl.col("visits").cast(pl.Int8)
@@ -105,6 +109,7 @@ def test_parquet_stays_parquet(adopted: Adopter, customers: Any) -> None:
     assert pl.concat(parts).equals(frame)
 
 
+@pytest.mark.slow
 def test_what_is_allowed_to_be_broken_is_the_projects_or_the_wished(
     adopted: Adopter, customers: Any
 ) -> None:
@@ -117,6 +122,7 @@ def test_what_is_allowed_to_be_broken_is_the_projects_or_the_wished(
     )
 
 
+@pytest.mark.slow
 def test_the_source_is_a_folder_of_the_project(
     adopted: Adopter, customers: Any, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from evergreen.errors import InputError
 Through = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "days", "period", "first", "batches"),
     [
@@ -101,6 +102,7 @@ def test_a_row_without_a_time_goes_with_its_neighbour_and_is_put_aside(work: Thr
 SPOILT = {"visits": [("many" if at % 20 == 3 else str(at % 9)) for at in range(300)]}
 
 
+@pytest.mark.slow
 def test_too_many_broken_rows_are_refused_with_places_and_a_remedy(work: Through) -> None:
     with pytest.raises(InputError) as caught:
         work(columns=SPOILT)
@@ -120,6 +122,7 @@ def test_too_many_broken_rows_are_refused_with_places_and_a_remedy(work: Through
     assert work(columns=SPOILT, allowed=0.06).batches.bad.sum() == 15
 
 
+@pytest.mark.slow
 def test_one_bad_batch_is_enough(work: Through) -> None:
     visits = work(1200, 360).table.rows["visits"].to_list()
     visits[600:604] = ["many"] * 4
@@ -135,6 +138,7 @@ def test_moments_too_few_to_split_by_are_refused(work: Through) -> None:
         work(columns={"day": days})
 
 
+@pytest.mark.slow
 def test_a_database_needs_a_time(work: Through) -> None:
     with pytest.raises(InputError, match="rows of a database are cut into batches by time"):
         work(kind="sql", timeless=True)

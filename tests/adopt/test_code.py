@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from evergreen.adopt.code import column, keep, literal, section, spread, width
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=30)
     | st.integers()

@@ -94,6 +94,7 @@ def test_a_plain_table_is_declared(work: Through) -> None:
     assert (found.left_out, found.slices, found.groups) == ({}, {}, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "values", "labels"),
     [
@@ -116,6 +117,7 @@ def test_the_label_is_unknown_where_the_column_is(
     assert pl.DataFrame({"churn": values}).select(label).to_series().to_list() == labels
 
 
+@pytest.mark.slow
 def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
     adopted = work(**TABLES["classes"])
     rules = declared(declare(adopted.table, adopted.found, adopted.plan)).left_out

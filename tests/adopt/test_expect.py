@@ -50,6 +50,7 @@ def rules(text: str) -> list[tuple[str, dict[str, Any]]]:
     return list(names["expectations"]("any"))
 
 
+@pytest.mark.slow
 def test_a_plain_table(work: Through) -> None:
     adopted = work(1200, 360)
     found = rules(expect(adopted.found, adopted.plan, adopted.batches, "late_flights"))
@@ -88,6 +89,7 @@ def test_what_is_seldom_missing_may_be_missing_again(work: Through) -> None:
     assert "often" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "columns",
     [

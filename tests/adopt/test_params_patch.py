@@ -76,6 +76,7 @@ retrain:
     assert changes[0] == "validate.max_bad_rows: 0.12"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "sql"])
 def test_every_comment_of_this_projects_file_stays(
     kind: str, work: Through, tmp_path: Path
@@ -160,6 +161,7 @@ def test_later_files_are_read_the_same_way(case: str, work: Through, tmp_path: P
     assert found.source.module is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "sql"])
 def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
     kind: str, work: Through, tmp_path: Path
@@ -175,6 +177,7 @@ def test_a_newest_batch_that_cannot_judge_waits_in_every_kind_of_source(
     assert made.batches.until == "2023-06"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "days", "depth", "window", "new_rows"),
     [(300, 300, 3, None, 30), (1200, 360, 3, None, 100), (6000, 360, 6, None, 500)],

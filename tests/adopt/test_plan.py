@@ -18,6 +18,7 @@ def cycle(*values: str | None) -> list[str | None]:
     return [values[at % len(values)] for at in range(N)]
 
 
+@pytest.mark.slow
 def test_a_plain_table(planned: Planner) -> None:
     found = planned()
     assert (found.task, found.positive, found.time, found.key) == (
@@ -47,6 +48,7 @@ LABELS: dict[str, tuple[list[str | None], dict[str, Any], tuple[Any, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LABELS)
 def test_the_task_follows_from_the_label(case: str, planned: Planner) -> None:
     values, wishes, expected = LABELS[case]
@@ -54,6 +56,7 @@ def test_the_task_follows_from_the_label(case: str, planned: Planner) -> None:
     assert (found.task, found.positive) == expected
 
 
+@pytest.mark.slow
 def test_what_is_odd_about_the_label_is_said(planned: Planner) -> None:
     rare = planned({"churn": [*["a", "b"] * 145, *["c"] * 9, None]})
     assert rare.rare == ("c",)
@@ -132,6 +135,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_wish_that_cannot_be_met_is_refused(case: str, planned: Planner) -> None:
     columns, wishes, says = REFUSED[case]
@@ -143,6 +147,7 @@ def test_a_wish_that_cannot_be_met_is_refused(case: str, planned: Planner) -> No
 # --- features
 
 
+@pytest.mark.slow
 def test_names_are_such_as_xgboost_and_the_features_files_take(planned: Planner) -> None:
     odd = ["size [m2]", "size (m2)", "a<b", "event_time", "label", "key_x", "two\nlines", " ends "]
     found = planned(
@@ -161,6 +166,7 @@ def test_names_are_such_as_xgboost_and_the_features_files_take(planned: Planner)
     ]
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_declared_unless_it_is_empty_or_personal(planned: Planner) -> None:
     found = planned(
         {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from evergreen.adopt.report import describe_columns, make_report
 
 Through = Callable[..., Any]
@@ -31,6 +33,7 @@ def test_the_report_says_what_was_seen(work: Through) -> None:
         assert part in text
 
 
+@pytest.mark.slow
 def test_other_tables_are_told_of_too(work: Through) -> None:
     classes = work(1200, 360, columns={"churn": [["a", "b", "c"][at % 3] for at in range(1200)]})
     text = make_report(classes.table, classes.found, classes.plan, classes.batches, [])
@@ -51,6 +54,7 @@ def test_other_tables_are_told_of_too(work: Through) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_column_is_listed_and_nobody_shown(work: Through) -> None:
     adopted = work(
         columns={"mail": [f"u{at}@mail.org" for at in range(300)], "a|b\n": ["1", "2", "2"] * 100}

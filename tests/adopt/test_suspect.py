@@ -38,6 +38,7 @@ def search(task: Task, noise: float) -> tuple[ColumnWarning, ...]:
     return warn_of_leaks(features, column("y", label), task, "yes", Leaks())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_what_predicts_the_label_nearly_exactly_is_out(task: Task) -> None:
     assert [(warning.column, warning.kind, warning.out) for warning in search(task, noise=0.0)] == [
@@ -45,6 +46,7 @@ def test_what_predicts_the_label_nearly_exactly_is_out(task: Task) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_what_is_strong_stays_and_is_asked_about(task: Task) -> None:
     (warning,) = search(task, noise=0.1)

@@ -27,6 +27,7 @@ def days(step: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_the_only_date_is_the_time_unless_it_is_not_wished(planned: Planner) -> None:
     assert [warning.kind for warning in planned().warnings if warning.column == "day"] == ["time"]
     without = planned(timeless=True)
@@ -34,6 +35,7 @@ def test_the_only_date_is_the_time_unless_it_is_not_wished(planned: Planner) -> 
     assert "day" in without.left_out
 
 
+@pytest.mark.slow
 def test_of_two_dates_none_is_taken_unless_named(planned: Planner) -> None:
     two = planned({"other_day": days(1)})
     assert two.time == ""

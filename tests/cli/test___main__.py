@@ -37,6 +37,7 @@ def seconds_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
+@pytest.mark.slow
 def test_help_takes_less_than_half_a_second() -> None:
     took = []
     for _ in range(3):
@@ -58,6 +59,7 @@ print("loaded:", *sorted(set(sys.argv[1].split()) & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_help_imports_no_library_that_takes_its_time() -> None:
     command = [sys.executable, "-c", LOADED, " ".join(HEAVY), "", *main.commands]
     done = subprocess.run(command, env=environment(ROOT), cwd=ROOT, capture_output=True, text=True)

@@ -26,6 +26,7 @@ def prepared(site: Any) -> Project:
     return site.project
 
 
+@pytest.mark.slow
 def test_losses(prepared: Project) -> None:
     said = output_of(prepared.root, "compare", "losses", "--seeds", "2", *SMALL)
     lines = said.splitlines()
@@ -50,6 +51,7 @@ def test_losses(prepared: Project) -> None:
     assert not (prepared.stores / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_schedules(prepared: Project) -> None:
     text = (prepared.root / "params.yaml").read_text()
     short = text.replace("train:\n", "train:\n  schedule: step\n  schedule_rounds: 10\n")
@@ -62,6 +64,7 @@ def test_schedules(prepared: Project) -> None:
     assert (prepared.root / "params.yaml").read_text() == short
 
 
+@pytest.mark.slow
 def test_rates(prepared: Project) -> None:
     said = output_of(prepared.root, "compare", "rates", *SMALL)
     lines = said.splitlines()
@@ -83,6 +86,7 @@ def test_rates(prepared: Project) -> None:
     assert (prepared.root / "params.yaml").read_text() == changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["losses", "schedules", "rates"])
 def test_before_anything_is_prepared_it_says_what_to_do(what: str, two_batches: Project) -> None:
     assert "`evergreen run` first" in error_of(invoke(two_batches.root, "compare", what))

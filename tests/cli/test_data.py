@@ -12,6 +12,7 @@ from commands import error_of, invoke, output_of
 from evergreen.project import Project
 
 
+@pytest.mark.slow
 def test_ingest_takes_replaces_and_drops_batches(make_project: Callable[..., Project]) -> None:
     project = make_project(("2013-01", "2013-02", "2013-03"), rows=50, source={"until": "2013-02"})
     assert output_of(project.root, "ingest") == "2 new: 2013-01, 2013-02; 2 batches in data/raw\n"
@@ -23,6 +24,7 @@ def test_ingest_takes_replaces_and_drops_batches(make_project: Callable[..., Pro
     assert output_of(project.root, "ingest", "2013-01") == "1 new: 2013-01; 3 batches in data/raw\n"
 
 
+@pytest.mark.slow
 def test_ingest_names_the_files_that_are_passed_over(make_project: Callable[..., Project]) -> None:
     project = make_project(("2013-01",), rows=50)
     (project.root.parent / "inbox" / "2013-02.xlsx").write_bytes(b"PK")
@@ -34,6 +36,7 @@ def test_ingest_names_the_files_that_are_passed_over(make_project: Callable[...,
     )
 
 
+@pytest.mark.slow
 def test_a_stage_that_dvc_asked_for_fails_where_code_was_edited_meanwhile(
     make_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from commands import invoke
 from evergreen.project import Project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "ref"), [((), None), (("v2",), "v2")])
 def test_it_takes_a_commit(
     words: tuple[str, ...],

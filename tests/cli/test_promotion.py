@@ -39,6 +39,7 @@ def test_what_needs_a_reason(words: str, said: str, two_batches: Project) -> Non
     assert said in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["promote", "promote --approve"])
 def test_there_is_nothing_to_promote(words: str, two_batches: Project) -> None:
     said = error_of(invoke(two_batches.root, *words.split()))

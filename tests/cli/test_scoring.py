@@ -11,6 +11,7 @@ from evergreen.cli.scoring import formula_warning
 from evergreen.project import Project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -9,6 +9,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 
 
+@pytest.mark.slow
 def test_two_servers_cannot_share_a_port(two_batches: Project) -> None:
     said = error_of(invoke(two_batches.root, "up"))
     assert "ports.prefect and ports.mlflow are both 5000" in said

@@ -37,6 +37,7 @@ def test_a_project_is_held_while_it_is_open(
         pass
 
 
+@pytest.mark.slow
 def test_a_registry_is_read_while_a_run_is_under_way(
     two_batches: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from commands import output_of
 
 from evergreen.project import Project
@@ -15,6 +16,7 @@ def status(folder: Path) -> list[list[str]]:
     return [re.split(r"  +", line) for line in output_of(folder, "status").splitlines()]
 
 
+@pytest.mark.slow
 def test_status_shows_what_is_there(make_project: Callable[..., Project]) -> None:
     project = make_project(("2013-01", "2013-02", "2013-03"), rows=50, source={"until": "2013-02"})
     before = status(project.root)
@@ -31,6 +33,7 @@ def test_status_shows_what_is_there(make_project: Callable[..., Project]) -> Non
     assert ["champion", "none yet", why] in after
 
 
+@pytest.mark.slow
 def test_status_names_the_files_that_are_passed_over(make_project: Callable[..., Project]) -> None:
     project = make_project(("2013-01",), rows=50)
     (project.root.parent / "inbox" / "2013-02.xlsx").write_bytes(b"PK")
@@ -38,6 +41,7 @@ def test_status_names_the_files_that_are_passed_over(make_project: Callable[...,
     assert ["passed over there", "1 file", ignored] in status(project.root)
 
 
+@pytest.mark.slow
 def test_status_needs_no_lock(two_batches: Project) -> None:
     with two_batches.lock():
         assert ["data/raw", "0 batches", "none"] in status(two_batches.root)

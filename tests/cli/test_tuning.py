@@ -83,6 +83,7 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(project: Project) -> No
     assert project.params.read_text() == "task: regression\n"
 
 
+@pytest.mark.slow
 def test_wishes_that_cannot_be_end_at_once(two_batches: Project) -> None:
     assert "tune.trials" in error_of(invoke(two_batches.root, "tune", "--trials", "1"))
     assert "nothing is prepared yet" in error_of(invoke(two_batches.root, "tune"))

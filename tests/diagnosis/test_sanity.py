@@ -22,6 +22,7 @@ def kinds(found: Found) -> list[str]:
     return [fault.kind for fault in found.faults]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_sound_rows_pass(task: str) -> None:
     lab = lab_of(sound(task, rows=SMALL), rounds=30)

@@ -39,6 +39,7 @@ def judged(task: str, where: Any = None, seed: int = 0, share: float = 0.5) -> L
     return lab
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_wrong_where_a_model_is_as_good_as_can_be(task: str, seed: int) -> None:
@@ -47,6 +48,7 @@ def test_nothing_is_wrong_where_a_model_is_as_good_as_can_be(task: str, seed: in
     assert len(found.tables[0].rows) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize(
     ("where", "share", "names"),

@@ -52,6 +52,7 @@ def test_the_linear_model_learns_what_the_constant_cannot(task, make_tables):
         assert (linear[name] < constant[name]) == (LIBRARY[name].lower_is_better), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_linear_model_uses_the_category(task, make_tables):
     tables = make_tables(task)

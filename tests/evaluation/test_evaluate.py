@@ -44,6 +44,7 @@ def cut(tables, role, keep):
     return replace(tables, **{role: Table(part.x[keep], part.y[keep])})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_model_beats_the_constant_beyond_the_noise(task, judge):
     evaluation, _ = judge(task)
@@ -80,6 +81,7 @@ def test_what_an_evaluation_holds(task, judge, make_tables, trained):
         assert spread == summarize([metric[name] for metric in metrics], FEW.confidence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_several_seeds_predict_their_mean(task, judge, make_tables, trained):
     tables = make_tables(task)
@@ -93,6 +95,7 @@ def test_several_seeds_predict_their_mean(task, judge, make_tables, trained):
     } == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_an_evaluation_repeats_itself(task, judge):
     first, _ = judge(task, chosen=(0, 1, 2))
@@ -104,6 +107,7 @@ def test_an_evaluation_repeats_itself(task, judge):
     np.testing.assert_allclose(again.predictions["model"], first.predictions["model"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_single_seed_has_no_spread(judge):
     evaluation, metrics = judge("binary", seeds=(0,), chosen=(0,))
     spread = evaluation.spread["roc_auc"]

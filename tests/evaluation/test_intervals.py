@@ -46,6 +46,7 @@ def test_the_interval_contains_the_value_and_grows_with_confidence(task):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_models_meet_the_same_resamples(task):
     draw = np.random.default_rng(6)
@@ -155,6 +156,7 @@ def test_the_seed_alone_decides_the_resamples(at_once, cores, monkeypatch):
     assert (count_rows(30, 70, seed=4) != expected).any()
 
 
+@pytest.mark.slow
 def test_a_row_counts_as_poisson_says():
     counts = count_rows(50, 4000)
     n = counts.size
@@ -199,6 +201,7 @@ def test_a_resample_that_says_nothing_is_not_a_number(name, lost):
     assert 0 < sum(expected) < 300
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_resamples(monkeypatch):
     rows, at_once = 20_000, 200_000
     monkeypatch.setattr(intervals, "AT_ONCE", at_once)
@@ -229,6 +232,7 @@ def test_the_percentiles_of_what_is_defined(draws, confidence, expected):
     assert interval(np.array(draws, float), confidence) == pytest.approx(expected, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_resamples_of_equal_labels_are_left_out_of_the_interval_of_r2():
     y = np.full(100, 0.1, np.float32)
     y[0] = 30  # 37% of the resamples lack this row

@@ -179,6 +179,7 @@ def test_class_names(label: pl.Series, names: list[str | None]) -> None:
     assert as_class(label).to_list() == names
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-100, 100, width=16), min_size=2, max_size=6, unique=True))
 def test_two_numbers_are_never_one_class(values: list[float]) -> None:
     distinct = len({value + 0.0 for value in values})  # -0.0 is 0.0

@@ -157,6 +157,7 @@ def test_rows_without_a_key_are_known_by_what_they_hold(
     assert_frame_equal(early.drop(TIME), labelled.drop(LABEL, TIME))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(), min_size=1, unique=True))
 def test_every_row_has_one_part(numbers: list[int]) -> None:
     rows = pl.DataFrame({KEY + "id": [str(number) for number in numbers]})

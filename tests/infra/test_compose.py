@@ -132,6 +132,7 @@ def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
     assert not {".git", "data", "stores", "infra", "infra/.env"} & set(kept)
 
 
+@pytest.mark.slow
 def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / "infra").mkdir()
     up = [shutil.copy(INFRA / "up.sh", tmp_path / "infra")]

@@ -136,6 +136,7 @@ def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(
     )
 
 
+@pytest.mark.slow
 def test_a_source_of_other_code_that_delivers_the_same_is_the_same(
     site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def numbered(site: Any) -> Any:
     return site
 
 
+@pytest.mark.slow
 def test_until_counts_as_people_do(numbered: Any) -> None:
     for until, taken in (("orders-9", 9), ("orders-10", 10), (None, 12)):
         source = {"kind": "files", "path": str(numbered.inbox), "until": until}
@@ -65,6 +66,7 @@ def test_until_counts_as_people_do(numbered: Any) -> None:
         )
 
 
+@pytest.mark.slow
 def test_next_counts_as_people_do(numbered: Any) -> None:
     params = numbered.params()
     for name in NUMBERED:
@@ -72,6 +74,7 @@ def test_next_counts_as_people_do(numbered: Any) -> None:
     refusal_of_ingest(numbered, "no batch after 'orders-12'", following=True)
 
 
+@pytest.mark.slow
 def test_batches_without_a_time_arrive_in_the_order_of_their_numbers(numbered: Any) -> None:
     numbered.declare(time="")
     assert ingest(numbered.project, numbered.dataset, numbered.params()).new == tuple(NUMBERED)

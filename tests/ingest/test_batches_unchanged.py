@@ -39,6 +39,7 @@ CHANGES: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("names", [(), ("2013-01",)], ids=["all", "by name"])
 def test_other_content_under_a_known_name_is_refused(

@@ -58,6 +58,7 @@ def amounts(source: Any) -> dict[str, list[Any]]:
     return {offer.name: sorted(source.read(offer.name)["amount"]) for offer in source.offers()}
 
 
+@pytest.mark.slow
 def test_months_of_a_table_become_batches(tmp_path: Path) -> None:
     whole = pl.concat([month("2013-01"), month("2013-02"), month("2013-03")])
     content = whole.with_columns(pl.col(TIME).dt.strftime("%Y-%m-%d %H:%M:%S"))
@@ -94,6 +95,7 @@ EDGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("period", "form"),
     [("day", "%Y-%m-%d"), ("week", "%G-W%V"), ("month", "%Y-%m"), ("year", "%Y")],
@@ -340,6 +342,7 @@ def test_what_says_that_there_is_no_value_is_none_in_a_database_too(tmp_path: Pa
     assert source.read("2013-01")["amount"].to_list() == [7, None]
 
 
+@pytest.mark.slow
 def test_a_password_with_signs_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     for password in ("hunter2@x:hunter2", "p/hunter2:x", "p@hunter2", "x:y@hunter2"):
         url = f"postgresql+psycopg://me:{password}@127.0.0.1:1/db"

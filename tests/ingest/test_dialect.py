@@ -68,6 +68,7 @@ def test_what_is_no_number_stays_as_it_is_or_says_why() -> None:
     ]
 
 
+@pytest.mark.slow
 @given(
     st.integers(-(10**12), 10**12),
     st.integers(0, 99),

@@ -97,6 +97,7 @@ def test_a_file_larger_than_the_memory_is_not_read(small: None) -> None:
         check_size(SIZE + 1, "a.csv")
 
 
+@pytest.mark.slow
 def test_what_unpacks_to_too_much_is_given_up(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "STEP", 1_000)
     content = gzip.compress(bytes(100 * SIZE), compresslevel=1)

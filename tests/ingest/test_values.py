@@ -168,6 +168,7 @@ def test_typed_loses_no_value(column: pl.Series, dtype: pl.DataType) -> None:
         assert_series_equal(found, column)
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.floats() | st.integers(-(2**33), 2**33).map(float), max_size=8))
 def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | None]) -> None:
     found = parse(pl.Series("x", values, dtype=pl.Float64), pl.Int32())
@@ -181,6 +182,7 @@ def test_a_number_becomes_an_integer_only_when_it_is_one(values: list[float | No
         assert after == (int(before) if fits else None)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01")),

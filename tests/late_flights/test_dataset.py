@@ -59,6 +59,7 @@ def test_time_and_key_are_columns() -> None:
     assert dataset.columns[dataset.time] == pl.Datetime("us")
 
 
+@pytest.mark.slow
 def test_features_are_numbers_or_text_and_no_constant(year: pl.DataFrame) -> None:
     features = year.select(feature.alias(name) for name, feature in dataset.features.items())
     assert features.height == year.height

@@ -61,6 +61,7 @@ def test_it_equals_scikit_learns(metric, name, y, reference):
     assert form(W) == pytest.approx(reference(y.astype(np.float64), p, W), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "aim"),
     [

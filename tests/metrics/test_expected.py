@@ -38,6 +38,7 @@ def value_of(found: Expected) -> float:
     return float(found.of(found.columns.sum(axis=0)[None])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
     p, chance, _ = draw(task)

@@ -52,6 +52,7 @@ def report(frame: pl.DataFrame, params: Drift = PARAMS, **others: Any) -> DriftR
     return find_drift(summed(frame), pool(past()), past(), params, **others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10, 12))
 def test_nothing_drifts_where_nothing_changed(seed: int) -> None:
     found = report(draw(seed))
@@ -153,6 +154,7 @@ def test_p_values_are_corrected_for_the_number_of_columns(confidence: float) -> 
     assert tuple(column.shift for column in found) == shifts
 
 
+@pytest.mark.slow
 def test_auc_against_scikit_learn_and_its_error_against_many_draws() -> None:
     some, found = np.random.default_rng(0), []
     y = np.repeat([1, 0], [150, 250])
@@ -185,6 +187,7 @@ def weather(seed: int, warmer: float = 0.0) -> Sketch:
     return sketch(pl.DataFrame(values, schema=["a", "b", "c"]), pl.Series(days))
 
 
+@pytest.mark.slow
 def test_days_that_the_trees_know_again_are_no_drift() -> None:
     reference = pool([weather(seed) for seed in range(3)])
     alike = [tell_apart(weather(seed), reference, ["a", "b", "c"], 0.95) for seed in range(10, 13)]
@@ -198,6 +201,7 @@ def test_days_that_the_trees_know_again_are_no_drift() -> None:
     )
 
 
+@pytest.mark.slow
 def test_how_well_past_batches_are_told_apart_goes_into_the_margin() -> None:
     batches = [weather(seed, warmer) for seed, warmer in enumerate((0.0, 0.0, 2.0))]
     far = find_usual_auc(batches, PARAMS)
@@ -213,6 +217,7 @@ def test_how_well_past_batches_are_told_apart_goes_into_the_margin() -> None:
     assert certain.auc_margin < 1, "a check that can never fire is none"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same() -> None:
     first, same, other = (report(draw(50), seed=seed) for seed in (1, 1, 2))
     assert first == same

@@ -66,6 +66,7 @@ def look_at(known: Any, world: Any, task: str, rows: pl.DataFrame, **more: Any) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_an_ordinary_batch_is_as_expected(task: str, known: Any, world: Any) -> None:
     rows = later(world.draw_rows(task, 1500, 9, "holdout"))
@@ -94,6 +95,7 @@ def test_an_ordinary_batch_is_as_expected(task: str, known: Any, world: Any) -> 
         assert seen.estimated == {}
 
 
+@pytest.mark.slow
 def test_a_shifted_feature_is_named(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout")).with_columns(pl.col("first") + 1)
     seen = look_at(known, world, "binary", rows)
@@ -101,6 +103,7 @@ def test_a_shifted_feature_is_named(known: Any, world: Any) -> None:
     assert not seen.answered
 
 
+@pytest.mark.slow
 def test_without_labels_only_an_estimate_is_there(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout"))
     seen = look_at(known, world, "binary", rows.drop(LABEL))
@@ -108,6 +111,7 @@ def test_without_labels_only_an_estimate_is_there(known: Any, world: Any) -> Non
     assert seen.estimated == look_at(known, world, "binary", rows).estimated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "answered"), [(1.0, True), (0.5, True), (0.49, False)])
 def test_labels_that_come_later_are_measured_on_predictions_made_before(
     share: float, answered: bool, known: Any, world: Any
@@ -133,6 +137,7 @@ def test_labels_that_come_later_are_measured_on_predictions_made_before(
     assert (seen.labelled, seen.answered) == (some, answered)
 
 
+@pytest.mark.slow
 def test_what_was_seen_survives_json_and_is_what_the_policy_needs(known: Any, world: Any) -> None:
     rows = later(world.draw_rows("binary", 1500, 9, "holdout"))
     seen = look_at(known, world, "binary", rows, unfit=("first is odd",))
@@ -177,6 +182,7 @@ def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> N
     assert replace(reference, version="8").whole.columns.keys() >= {"first", "prediction", LABEL}
 
 
+@pytest.mark.slow
 def test_a_class_that_the_champion_never_met_does_not_stop_the_watch(
     known: Any, world: Any
 ) -> None:

@@ -15,6 +15,7 @@ FIGURES = json.loads(KEPT.read_text(encoding="utf-8"))
 NEAR = 0.012  # less than half of what the shift moves the metrics of the binary task by
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "metric"),
     [

@@ -43,6 +43,7 @@ def test_each_metric_is_that_of_scikit_learn_with_an_interval_around_it(task, da
     assert all(shown.low < shown.value < shown.high for shown in found.values())
 
 
+@pytest.mark.slow
 def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
     rng = np.random.default_rng(0)
     wide = {}
@@ -198,6 +199,7 @@ def test_the_interval_is_no_wider_than_noise_explains():
         assert 0.8 < (shown.high - shown.low) / spread < 1.25
 
 
+@pytest.mark.slow
 def test_a_calibration_of_few_rows_makes_the_interval_wider():
     p = draw("binary", 20_000, 3)[1]
     wide = {}
@@ -207,6 +209,7 @@ def test_a_calibration_of_few_rows_makes_the_interval_wider():
     assert wide[1000] > 2 * wide[100_000]
 
 
+@pytest.mark.slow
 def test_days_that_differ_make_the_interval_wider():
     p = np.sort(draw("binary", 3000, 3)[1])
     days = np.arange(3000) // 100  # each day has predictions of its own
@@ -218,6 +221,7 @@ def test_days_that_differ_make_the_interval_wider():
     assert whole.value == pytest.approx(alone.value, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itself(task):
     y, p = draw(task, 50_000, 7)
@@ -246,6 +250,7 @@ def test_a_calibration_of_another_task_is_an_error(task, other):
         estimate(task, draw(task, 100, 0)[1], calibration_of(other), None, QUICK, 0)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_estimate():
     p, calibration = draw("binary", 1000, 3)[1], calibration_of("binary")
     first, same, other = (
@@ -254,6 +259,7 @@ def test_the_same_seed_gives_the_same_estimate():
     assert first == same != other
 
 
+@pytest.mark.slow
 def test_a_class_that_was_never_seen_and_one_that_is_always_so_make_no_warning():
     y = np.tile([0, 1], 50)
     p = np.column_stack([np.full(100, 0.5), np.full(100, 0.5), np.zeros(100)])
@@ -267,6 +273,7 @@ def test_a_class_that_was_never_seen_and_one_that_is_always_so_make_no_warning()
     assert np.isfinite(lost["brier"].value)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_estimated_at_once():
     p, calibration = draw("binary", 100_000, 0)[1], calibration_of("binary")
     start = time.process_time()

@@ -53,6 +53,7 @@ def test_what_the_champion_lacks_is_what_it_costs(task: str, world: Any) -> None
     assert found.low < found.value < found.high
 
 
+@pytest.mark.slow
 def test_how_sure_it_has_to_be_is_how_wide_it_is(world: Any) -> None:
     """Three quarters lie above the lower end of one interval, 97.5% above that of the other."""
     champion, newer, later = (

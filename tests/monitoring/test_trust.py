@@ -26,6 +26,7 @@ NAN = float("nan")
 pytestmark = pytest.mark.usefixtures("same_resamples")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "metric"), [("binary", "roc_auc"), ("multiclass", "accuracy")])
 def test_an_estimate_is_blind_to_concept_drift_until_labels_have_shown_it(task, metric):
     calibration = calibration_of(task)
@@ -120,6 +121,7 @@ def test_the_interval_of_a_metric_of_ones_own(metric: Metric, inside: Any) -> No
     assert inside(found["cost"]), found["cost"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_a_mean_over_rows_is_expected_as_others_are(task: str) -> None:
     """A copy of a metric under another name: the same estimate, without a line more."""

@@ -61,6 +61,7 @@ LAUGHS = "a: &a [x]\n" + "".join(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "parts"),
     [

@@ -33,6 +33,7 @@ def test_rows_that_it_has_not_learnt_from_are_predicted_by_the_live_model(world)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_champion_that_has_learnt_the_rows_is_spoken_for_by_what_was_said_before(
     task, world, settle
@@ -125,6 +126,7 @@ def test_a_batch_whose_rows_were_replaced_is_judged_by_what_was_said_and_what_is
     assert judged.evidence.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_same_model_before_its_refit_is_a_refresh_that_is_no_worse_and_no_change(
     task, world, settle
@@ -140,6 +142,7 @@ def test_the_same_model_before_its_refit_is_a_refresh_that_is_no_worse_and_no_ch
     assert settle(task, equal, replace(champion, version="1"))[1].action == REFUSE
 
 
+@pytest.mark.slow
 def test_a_rerun_without_new_data_is_judged_by_what_was_said_before_the_refit(world, settle):
     """The champion has learnt from the rows that judge, and would look far too good on them."""
     judged = world.champion("binary")

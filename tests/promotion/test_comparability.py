@@ -38,6 +38,7 @@ def keys_of(rows: pl.DataFrame) -> Any:
     return hash_keys(rows, [f"{KEY}id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("who", ["champion", "challenger"])
 def test_rows_that_one_has_learnt_from_are_a_fault_that_names_it_and_counts_them(
@@ -82,6 +83,7 @@ def test_a_champion_that_cannot_be_compared_is_a_fault_that_refuses(changes, rea
     assert judged.evidence.champion == "1"  # it lives, and nobody took its place unseen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -257,6 +259,7 @@ def test_a_challenger_that_has_learnt_from_later_rows_is_refused(world, settle):
     assert broken(decision) >= {"comparable"}
 
 
+@pytest.mark.slow
 def test_a_packaged_model_that_is_none_of_its_sweep_is_refused(world, settle):
     """The sweep is what is compared: it must be the packaged model's own."""
     stranger = world.learn("binary", world.draw_rows("binary", 3000, 8), seeds=(70,))

@@ -99,6 +99,7 @@ def test_neighbours_among_large_hashes_are_told_apart():
 # --- values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_comparison_holds_every_metric_of_the_sweep_and_the_packaged_models(task):
     y, champion, challenger = draw_case(task)
@@ -279,6 +280,7 @@ def test_one_slice_has_the_interval_of_its_rows(task):
     assert found.slices["all"] == found.whole[LIBRARY.pick(None, task)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_more_slices_the_wider_each(task):
     """Bonferroni: 60 slices at 95% need 99.92% each, 3.34 standard errors in place of 1.96.

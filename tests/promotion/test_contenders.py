@@ -59,6 +59,7 @@ def test_without_folds_it_is_its_own_model(tables: Tables, tmp_path: Path) -> No
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_of_a_cross_validation_each_fold_speaks_for_its_own_rows(tables: Tables) -> None:
     folded = replace(tables, folds=fold_by_key(tables.train.keys, stopping=False))  # type: ignore[arg-type]
     said = contender(folded).candidate("1").held_out

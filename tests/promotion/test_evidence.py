@@ -60,6 +60,7 @@ def test_the_evidence_is_what_both_models_say_of_the_rows(task, world, settle):
     assert judged.y.tobytes() == y.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_without_a_champion_the_challenger_is_judged_alone(task, world, settle):
     judged, decision = settle(task, world.better(task), None)
@@ -110,6 +111,7 @@ def test_labels_are_codes_of_the_challengers_classes(task, labels, classes, code
     assert judged.y.tolist() == codes * 30
 
 
+@pytest.mark.slow
 def test_a_label_that_no_training_row_had_is_an_error_that_names_it(world, settle):
     rows = world.holdout("binary").with_columns(pl.Series(LABEL, ["perhaps"] * 1500))
     with pytest.raises(
@@ -127,6 +129,7 @@ def test_the_metric_that_decides_is_a_parameter(metric, expected, world, settle)
     assert decision.reasons[0].startswith(f"better beyond the noise: {expected} ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "metric"), [("binary", "rocauc"), ("binary", "rmse"), ("multiclass", "brier")]
 )
@@ -158,6 +161,7 @@ def slices_of(column: list[str | None], world: Any, settle: Any) -> dict[str, An
     return dict(judged.evidence.comparison.slices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("levels", "names"),
     [
@@ -173,6 +177,7 @@ def test_each_value_of_30_rows_is_a_slice(levels, names, world, settle):
     assert list(slices_of(column, world, settle)) == names
 
 
+@pytest.mark.slow
 def test_a_slice_holds_the_rows_of_its_value(world, settle):
     column = ["ash", "bay", None] * 200
     found = slices_of(column, world, settle)
@@ -188,6 +193,7 @@ def test_a_slice_holds_the_rows_of_its_value(world, settle):
     assert found["place=bay"].challenger == pytest.approx(np.mean(alone))
 
 
+@pytest.mark.slow
 def test_sixty_slices_are_all_looked_at(world, settle):
     column = [f"level {at % 60:02}" for at in range(60 * 40)]
     found = slices_of(column, world, settle)
@@ -197,6 +203,7 @@ def test_sixty_slices_are_all_looked_at(world, settle):
     assert min(lead.high - lead.low for lead in known) > 0
 
 
+@pytest.mark.slow
 def test_a_row_whose_group_is_not_known_is_in_a_group_too(world, settle):
     """A person who does not say is a person."""
     rows = world.holdout("regression")
@@ -234,6 +241,7 @@ def test_without_slices_and_groups_nothing_is_looked_at(world, settle):
 # --- age
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("newest", "days"),
     [
@@ -312,6 +320,7 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
     assert not asked or "evergreen promote --approve" in " ".join(decision.reasons)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_a_first_model_is_of_use_where_a_constant_is_surely_worse(task, world, settle):
     judged, _ = settle(task, world.better(task), None)

@@ -61,6 +61,7 @@ def wrong(task: str, rows: pl.DataFrame, share: float, world: Any) -> pl.DataFra
     return rows.with_columns(pl.when(chosen).then(other).otherwise(LABEL).alias(LABEL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "learner"), [*((task, XGBOOST) for task in TASKS), ("regression", LINEAR)]
 )

@@ -148,6 +148,7 @@ def test_the_interval_narrows_with_seeds_and_with_rows():
     assert by_rows == sorted(by_rows, reverse=True)
 
 
+@pytest.mark.slow
 def test_the_luck_of_an_ensembles_seeds_is_in_its_interval():
     """Members that scatter by 0.05 in skill, on rows so many that these add nothing."""
     draw = np.random.default_rng(1)

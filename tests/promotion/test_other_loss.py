@@ -37,6 +37,7 @@ def decision_of(world: Any, sides: dict[str, Any], train: dict[str, Any], **gate
     return judged.evidence, decide(judged.evidence, params.gate, params.extensions, params.metrics)
 
 
+@pytest.mark.slow
 def test_a_change_of_loss_goes_through_where_its_own_metric_is_better(world, sides):
     evidence, decision = decision_of(world, sides, OF_NINE)
     rules = {rule["name"]: rule for rule in decision.rules}
@@ -52,6 +53,7 @@ def test_a_change_of_loss_goes_through_where_its_own_metric_is_better(world, sid
     assert evidence.calibration[1] < 0.06 < 0.3 < evidence.calibration[0]
 
 
+@pytest.mark.slow
 def test_by_the_metric_of_the_mean_the_same_challenger_is_refused(world, sides):
     evidence, decision = decision_of(world, sides, {})
     assert decision.action == "refuse"
@@ -62,6 +64,7 @@ def test_by_the_metric_of_the_mean_the_same_challenger_is_refused(world, sides):
     assert evidence.calibration[1] > 0.1
 
 
+@pytest.mark.slow
 def test_the_constant_of_a_first_model_is_the_quantile(world, sides):
     """The mean would be no rival for a model of the 0.9 quantile."""
     params = Params(task=TASK, train=OF_NINE, sweep={"seeds": 4}, evaluate={"resamples": 200})

@@ -37,6 +37,7 @@ PARAMS = params_of(task="regression", sweep={"seeds": 3}, gate={"metric": "cost"
 )
 
 
+@pytest.mark.slow
 def test_the_gate_decides_by_it() -> None:
     constant = {"constant": np.full(600, 0.1), "linear": np.full(600, 0.1)}
     found = judge(ROWS, GOOD, BAD, constant, PARAMS)

@@ -44,6 +44,7 @@ def test_what_is_loaded_afresh_must_say_the_same_bit_for_bit(change, distance, w
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spoilt", "worse"), [(False, False), (True, True)])
 def test_a_refit_is_compared_with_what_was_judged(spoilt, worse, world):
     judged, rows = world.better("binary").model, world.holdout("binary")

@@ -96,6 +96,7 @@ def test_rolling_back_that_is_switched_off_is_told_and_the_comparison_shown_all_
     assert says(decision, "better").startswith("the previous champion is better")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old_kind", [True, False], ids=["it was never refit", "it was refit"])
 @pytest.mark.usefixtures("same_resamples")
 def test_a_rollback_finds_versions_of_either_kind(old_kind, world):

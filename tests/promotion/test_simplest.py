@@ -21,6 +21,7 @@ def said(y: Any, skill: float, seed: int) -> Any:
     return 1 / (1 + np.exp(-(skill * (2 * y - 1) + noise)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("linear", "trees", "live", "chosen", "why"),
     [

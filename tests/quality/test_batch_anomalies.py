@@ -89,6 +89,7 @@ def test_a_fault_is_suspected(fault: str) -> None:
     assert next(iter(found.values())).startswith(why)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("params", "earlier"),
     [(Drift(hold=None), 4), (Drift(), 2), (Drift(), 0), (Drift(hold=50.0), 4)],
@@ -169,6 +170,7 @@ def test_absurd_values_in_some_rows_are_suspected(
     assert found[column].startswith(f"{column} has values far beyond the ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [100, 254, 1000])
 def test_so_are_those_of_a_column_that_is_mostly_nothing(factor: int) -> None:
     frame = features("2013-05").with_columns(pl.col("precip") * factor)
@@ -204,6 +206,7 @@ def test_short_batches_of_the_real_year_are_hardly_suspected(span: str, most: in
     assert sum(map(bool, found)) <= most, [why for why in found if why]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 30, 400])
 def test_a_small_batch_among_the_earlier_ones_blinds_nobody(rows: int) -> None:
     frame = features("2013-05").with_columns(FAULTS["knots"][0])

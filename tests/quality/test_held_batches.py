@@ -76,6 +76,7 @@ def fill(done: Manifest, batches: list[pl.DataFrame], days: pl.Series | None = N
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ODD)
 def test_a_poisoned_batch_is_held_by_its_column_and_those_after_it_are_not(
     done: Manifest, column: str
@@ -88,10 +89,12 @@ def test_a_poisoned_batch_is_held_by_its_column_and_those_after_it_are_not(
     assert read_held(done) == held
 
 
+@pytest.mark.slow
 def test_ordinary_batches_are_not_held(done: Manifest) -> None:
     assert find_held(done, fill(done, [*map(batch, range(10))]), Drift()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["distance", "place"])
 def test_two_in_a_row_that_are_odd_alike_are_a_change(done: Manifest, column: str) -> None:
     odd = ODD[column]
@@ -101,6 +104,7 @@ def test_two_in_a_row_that_are_odd_alike_are_a_change(done: Manifest, column: st
     assert find_held(done, names, Drift()) == {}
 
 
+@pytest.mark.slow
 def test_labels_wait_for_a_person_who_vouches_once(done: Manifest) -> None:
     """Else two poisoned months would vouch for one another."""
     names = fill(done, [*map(batch, range(4)), *(batch(at, flipped=True) for at in range(4, 8))])
@@ -108,11 +112,13 @@ def test_labels_wait_for_a_person_who_vouches_once(done: Manifest) -> None:
     assert list(find_held(done, names, Drift(accepted=("05",)))) == ["04"]
 
 
+@pytest.mark.slow
 def test_more_rows_are_never_held_than_count(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), *(batch(at, flipped=True) for at in range(4, 12))])
     assert list(find_held(done, names, Drift())) == ["04", "05", "06", "07"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("last", "held"), [("2013-05-01", ["04"]), ("2013-05-04", []), ("2013-05-08", ["04"])]
 )
@@ -144,6 +150,7 @@ def test_a_history_before_small_batches_is_never_held(
         assert find_held(done, names[:count], Drift()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_the_first_three_are_not_held_for_being_first(done: Manifest, place: int) -> None:
     good = [*map(batch, range(6))]
@@ -151,11 +158,13 @@ def test_the_first_three_are_not_held_for_being_first(done: Manifest, place: int
     assert find_held(done, names, Drift()) == {}
 
 
+@pytest.mark.slow
 def test_two_in_a_row_that_are_odd_otherwise_are_both_held(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609), batch(5, flipped=True)])
     assert list(find_held(done, names, Drift())) == ["04", "05"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params", [Drift(accepted=("04",)), Drift(hold=None)], ids=["accepted", "off"]
 )
@@ -183,6 +192,7 @@ def test_a_new_batch_costs_itself(done: Manifest, monkeypatch: pytest.MonkeyPatc
     assert len(looked) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{", "[1]"])
 def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609)])
@@ -194,6 +204,7 @@ def test_a_damaged_memory_is_made_anew(done: Manifest, content: str) -> None:
     assert json.loads(whole)["04"]["held"] == first["04"]
 
 
+@pytest.mark.slow
 def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest) -> None:
     """Else inverted labels would come in beside a new sensor."""
     new = {"scale": 1.609}
@@ -206,6 +217,7 @@ def test_what_is_odd_besides_is_held_though_the_world_has_changed(done: Manifest
     assert read_held(done) == held
 
 
+@pytest.mark.slow
 def test_a_part_of_what_was_odd_vouches_for_none_of_it(done: Manifest) -> None:
     names = fill(
         done, [*map(batch, range(4)), batch(4, scale=1.609, flipped=True), batch(5, scale=1.609)]
@@ -225,6 +237,7 @@ OTHERWISE: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", OTHERWISE)
 def test_who_is_odd_otherwise_in_the_same_column_vouches_for_nobody(
     done: Manifest, other: str
@@ -235,6 +248,7 @@ def test_who_is_odd_otherwise_in_the_same_column_vouches_for_nobody(
     assert list(find_held(done, names, Drift())) == ["04", "05"]
 
 
+@pytest.mark.slow
 def test_the_same_rows_once_more_vouch_for_nobody(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(4, scale=1.6)])
     assert list(find_held(done, names, Drift())) == ["04", "05"]
@@ -259,18 +273,21 @@ def test_a_new_unit_of_a_column_with_seasons_is_a_change(done: Manifest) -> None
     assert find_held(done, names, Drift()) == {}
 
 
+@pytest.mark.slow
 def test_a_row_of_an_odd_time_stops_nobody_from_vouching(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.609), batch(5, scale=1.609)])
     done.entries["04"]["end"] = "2099-01-01"
     assert find_held(done, names, Drift()) == {}
 
 
+@pytest.mark.slow
 def test_small_batches_blind_nobody(done: Manifest) -> None:
     small = [batch(20 + at).head(20) for at in range(12)]
     names = fill(done, [*map(batch, range(4)), *small, batch(16, flipped=True), batch(17)])
     assert list(find_held(done, names, Drift())) == ["16"]
 
 
+@pytest.mark.slow
 def test_a_stray_value_does_not_make_it_a_usual_one(done: Manifest) -> None:
     stray = batch(3).clone()
     stray[5, "distance"] = -9999.0
@@ -278,6 +295,7 @@ def test_a_stray_value_does_not_make_it_a_usual_one(done: Manifest) -> None:
     assert list(find_held(done, names, Drift())) == ["04"]
 
 
+@pytest.mark.slow
 def test_prices_that_hardly_ever_come_again_can_change_for_good(done: Manifest) -> None:
     """Of 1,500 among 40,000 prices few are those of the month before, in any currency."""
 
@@ -290,6 +308,7 @@ def test_prices_that_hardly_ever_come_again_can_change_for_good(done: Manifest) 
     assert find_held(done, names, Drift()) == {}
 
 
+@pytest.mark.slow
 def test_who_vouched_for_whom_is_not_asked_again(
     done: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +326,7 @@ def test_who_vouched_for_whom_is_not_asked_again(
     assert looked == []
 
 
+@pytest.mark.slow
 def test_what_is_held_is_told_with_its_rows_and_what_to_do(done: Manifest) -> None:
     names = fill(done, [*map(batch, range(4)), batch(4, scale=1.6), batch(5)])
     assert describe_held(done) == []
@@ -341,6 +361,7 @@ LEFT: dict[str, tuple[list[int], float | None, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LEFT)
 def test_nothing_is_trained_where_little_is_left(done: Manifest, case: str) -> None:
     used, least, says = LEFT[case]

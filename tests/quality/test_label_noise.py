@@ -92,6 +92,7 @@ def test_suspects_are_those_of_cleanlab(classes: int) -> None:
     assert sorted(at for at in found.at.tolist() if p[at].argmax() != y[at]) == issues
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 2), *[st.integers(1, 20)] * 3), min_size=1, max_size=25),
 )

@@ -120,6 +120,7 @@ def test_honest_batches_are_not_named(task: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_rows_of_a_day_are_worth_less() -> None:
     """One bad day is no bad month."""
     few = BAY & (pl.int_range(pl.len()) < 6 * ROWS // 10)

@@ -61,6 +61,7 @@ def test_a_feature_that_gives_the_label_away_is_named(task, how):
         assert part in leak.says
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 @pytest.mark.parametrize("how", OF_CLASSES)
 def test_a_feature_that_marks_a_class_is_named(task, how):
@@ -74,6 +75,7 @@ def test_a_feature_that_is_merely_useful_passes(task, how):
     assert found(draw_tables(task, HARMLESS[how])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 @pytest.mark.parametrize(
     ("levels", "leaks"),
@@ -97,6 +99,7 @@ def test_a_rare_label_that_a_rare_value_marks_is_found():
     assert found(replace(tables, train=rare[0], validation=rare[1])) == [("feature", "suspect")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [0.6, 0.75, 0.999])
 def test_the_bound_is_the_one_given(bound):
     tables = draw_tables("binary", HARMLESS["useful"])

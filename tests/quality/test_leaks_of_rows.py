@@ -37,6 +37,7 @@ def test_keys_in_two_parts_are_counted(earlier, later, name, count):
     assert all(f"{count} of 500" in leak.says for leak in shared)
 
 
+@pytest.mark.slow
 def test_rows_without_keys_are_told():
     tables = draw_tables()
     bare = replace(
@@ -69,12 +70,14 @@ def test_copied_rows_are_found_from_the_bound_on(task, source, copies, bound, le
     assert all(f"{copies} of 500" in leak.says and "max_duplicates" in leak.says for leak in copied)
 
 
+@pytest.mark.slow
 def test_a_row_with_another_label_is_no_copy():
     tables = copy_rows(draw_tables("binary"), 500)
     assert found(tables) == [("duplicate", "holdout")]
     assert found(replace(tables, holdout=replace(tables.holdout, y=1 - tables.holdout.y))) == []
 
 
+@pytest.mark.slow
 def test_twins_within_the_training_rows_do_not_excuse_copies():
     tables = draw_tables("binary")
     train = replace(
@@ -84,6 +87,7 @@ def test_twins_within_the_training_rows_do_not_excuse_copies():
     assert found(copy_rows(replace(tables, train=train), 100)) == [("duplicate", "holdout")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_few_values_make_equal_rows_no_leak_but_are_told(task):
     tables = draw_tables(task)
@@ -101,6 +105,7 @@ def test_few_values_make_equal_rows_no_leak_but_are_told(task):
 VALUES = st.sampled_from([0.0, -0.0, 1.0, NAN, float("inf")])
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(VALUES, VALUES, st.booleans()), max_size=12),
     st.lists(st.tuples(VALUES, VALUES, st.booleans()), min_size=1, max_size=12),

@@ -70,11 +70,13 @@ def test_features_that_tell_the_label_only_together_are_named(what):
     assert still.columns == ("first", "second")
 
 
+@pytest.mark.slow
 def test_what_is_missing_now_and_then_hides_no_formula():
     (leak,) = find_leaks(with_parts("regression", lambda a, b: a + b, missing=0.1), Leaks())
     assert leak.columns == ("first", "second")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_features_that_are_merely_good_together_are_no_leak(task):
     draw = np.random.default_rng(3)

@@ -54,6 +54,7 @@ def labels(axes) -> list[str]:
     return [label.get_text() for label in axes.get_yticklabels()]
 
 
+@pytest.mark.slow
 def test_losses_show_the_lead_in_what_decides_and_in_the_metric_of_their_own(seen):
     found = found_of("loss")
     assert found.tried[2].refused  # labels below 0: not drawn
@@ -73,6 +74,7 @@ def test_losses_show_the_lead_in_what_decides_and_in_the_metric_of_their_own(see
     assert [*by_cut.lines[0].get_ydata()] == [lead.by_cut["b1"], lead.by_cut["b2"]]
 
 
+@pytest.mark.slow
 def test_schedules_show_the_rate_of_each_round_and_how_each_learns(seen):
     found = found_of("schedule")
     draw_alternatives(found, "a title", Path("none"))
@@ -84,6 +86,7 @@ def test_schedules_show_the_rate_of_each_round_and_how_each_learns(seen):
     assert len([line for line in learning.lines if len(line.get_xdata()) > 1]) == len(found.tried)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["loss", "schedule"])
 def test_the_picture_is_written(key, tmp_path):
     path = draw_alternatives(found_of(key), "a title", tmp_path / "reports" / "some.png")
@@ -98,6 +101,7 @@ def test_the_range_test_shows_where_it_rises_and_where_to_start(seen, tmp_path):
     assert [line.get_label() for line in by_rate.lines][1:] == ["rises: 0.4", "start: 0.2"]
 
 
+@pytest.mark.slow
 def test_a_range_test_that_never_rises_is_drawn(tmp_path):
     path = draw_range(RangeTest((Tried(0.1, (4, 3, 2)),)), "rmse", "$ _", tmp_path / "some.png")
     assert path.read_bytes().startswith(b"\x89PNG")

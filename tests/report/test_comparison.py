@@ -293,6 +293,7 @@ def test_calibration_of_numbers_is_the_mean_residual_by_tenth(seen):
     )
 
 
+@pytest.mark.slow
 def test_the_classes_that_differ_most_are_kept(seen):
     judged = judged_of("multiclass", classes=20)
     worse = judged.predictions["champion"].copy()

@@ -16,6 +16,7 @@ def interval(axes: Axes) -> None:
     axes.legend()
 
 
+@pytest.mark.slow
 def test_words_are_printed_as_they_are_and_places_without_a_panel_stay_empty(
     tmp_path: Path,
 ) -> None:
@@ -23,6 +24,7 @@ def test_words_are_printed_as_they_are_and_places_without_a_panel_stay_empty(
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

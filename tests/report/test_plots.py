@@ -103,6 +103,7 @@ def test_pyplot_would_be_noticed():
         importlib.import_module("matplotlib.pyplot")
 
 
+@pytest.mark.slow
 def test_a_single_seed_of_one_round(tmp_path):
     evaluation = evaluation_of("binary", seeds=1, chosen=(0,))
     check_picture(
@@ -112,6 +113,7 @@ def test_a_single_seed_of_one_round(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
     evaluation = evaluation_of("regression", seeds=40, chosen=tuple(range(40)))
     unused = dict.fromkeys(["$", "_"], 0.0)
@@ -143,6 +145,7 @@ def test_curves_of_odd_holdouts(task, rows, classes, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_dollar_signs_in_names_are_no_formula(tmp_path):
     check_picture(
         draw_curves(
@@ -151,6 +154,7 @@ def test_dollar_signs_in_names_are_no_formula(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_not_defined(tmp_path):
     evaluation = evaluation_of("regression")
     nothing = Estimate(np.nan, np.nan, np.nan)
@@ -174,6 +178,7 @@ def test_a_class_missing_in_the_holdout(tmp_path):
     check_picture(draw_curves(evaluation, "two of three", tmp_path / "curves.png"))
 
 
+@pytest.mark.slow
 def test_a_constant_model_can_be_drawn(tmp_path):
     evaluation = evaluation_of("binary")
     flat = dict.fromkeys(evaluation.predictions, np.full(evaluation.rows, 0.25))

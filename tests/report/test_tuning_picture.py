@@ -31,6 +31,7 @@ def found(confirmed: Comparison | None = LEAD, changes: Any = None, tried: Any =
     return Tuned(searched, "b5", (2, 3), confirmed, changes or {}, "a finding")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tuned", [found(changes={"max_depth": 4}), found(), found(None), found(None, tried=TRIED[:1])]
 )

@@ -171,6 +171,7 @@ def test_broken_rules_come_first_in_their_batch() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_only_the_newest_and_the_bad_are_shown_but_all_are_counted() -> None:
     old_bad = report("1999-12", faults=("too old",))
     for reports, shown, note in (

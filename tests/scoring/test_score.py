@@ -62,6 +62,7 @@ def model_of(task: str) -> Model:
     return Model(encoder, boosters, Learnt(np.array([1], np.uint64), "2013-05-31"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", LABELS)
 def test_the_same_bits_as_once_it_is_labelled(task: str) -> None:
     model, rows = model_of(task), month(MONTH)
@@ -80,6 +81,7 @@ def test_the_same_bits_as_once_it_is_labelled(task: str) -> None:
     assert scores.predictions[TIME].is_sorted()
 
 
+@pytest.mark.slow
 def test_rows_are_scored_alone_as_together() -> None:
     model, rows = model_of("binary"), month(MONTH).head(12).sort(dataset.time, maintain_order=True)
     together = score_rows(model, dataset, rows).predictions

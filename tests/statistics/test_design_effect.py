@@ -24,6 +24,7 @@ def of(values: Any, days: Any = None, name: str = "x") -> Any:
 DRAW = np.random.default_rng(0)
 
 
+@pytest.mark.slow
 def test_design_effect_against_the_variance_over_many_draws() -> None:
     """Days have their own mean; the effect is the ratio of the shares' variances, as simulated."""
     draw, cut, shares, effects = np.random.default_rng(1), np.array([-1.0, 0.0, 1.0]), [], []

@@ -15,6 +15,7 @@ from evergreen.statistics.sketch import SAMPLE, sketch
 from late_flights.dataset import dataset
 
 
+@pytest.mark.slow
 def test_a_pool_is_the_sketch_of_all_rows() -> None:
     months = ("2013-01", "2013-06", "2013-09")
     frames = [

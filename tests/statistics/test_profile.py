@@ -75,6 +75,7 @@ def test_a_constant_does_not_vary(value: float, count: int) -> None:
     assert sums([value] * count).variance == 0
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=40))
 def test_moments_are_those_of_the_values(values: list[float]) -> None:
     found = sums(list(values))
@@ -249,6 +250,7 @@ def test_left_out_rows_change_nothing_of_the_features(built: Any) -> None:
         assert features.equals(pl.read_parquet(built.project.features / f"{name}.parquet"))
 
 
+@pytest.mark.slow
 def test_slices_and_groups_are_profiled(site: Any) -> None:
     haul = pl.when(pl.col("distance") > 1000).then(pl.lit("long"))
     site.declare(slices={"haul": haul}, groups={"origin": pl.col("origin")})
@@ -267,6 +269,7 @@ def test_slices_and_groups_are_profiled(site: Any) -> None:
     assert SLICE not in encoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("feature", "known"),
     [(pl.col("tailnum").is_null(), True), (pl.col("tailnum").str.to_integer(), False)],

@@ -93,6 +93,7 @@ def some(values: Any, share: float, other: Any) -> Any:
     return np.where(np.random.default_rng(1).random(len(values)) < share, other, values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "batch", "reference", "kind", "drifts"),
     [

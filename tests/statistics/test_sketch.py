@@ -24,6 +24,7 @@ def real(name: str, rows: int = 8000, seed: int = 0) -> Sketch:
     return sketch(features.select("label", *dataset.features), features["event_time"], seed)
 
 
+@pytest.mark.slow
 def test_written_and_read_back(tmp_path: Path) -> None:
     batch, path, other = real("2013-05"), tmp_path / "a.npz", tmp_path / "b.npz"
     batch.write(path)

@@ -140,6 +140,7 @@ def test_total_variation(
     )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),
     st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 50), min_size=1),

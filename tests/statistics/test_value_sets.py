@@ -112,6 +112,7 @@ LOOSE: dict[str, Callable[[Draw, int], Array]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LOOSE)
 def test_what_never_had_a_grid_or_goes_on_is_not(kind: str) -> None:
     draw = np.random.default_rng(2)

@@ -20,6 +20,7 @@ from evergreen.training.learner import PARTS
 COUNT = count()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xgboost", "linear"])
 def test_the_librarys_own_pass(name: str) -> None:
     check_learner(name)

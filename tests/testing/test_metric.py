@@ -13,6 +13,7 @@ from evergreen.metrics.table import LIBRARY
 from evergreen.testing import check_metric
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", LIBRARY.known, ids=lambda metric: metric.name)
 def test_the_librarys_own_pass(metric: Metric) -> None:
     check_metric(metric)

@@ -27,11 +27,13 @@ def refuses(evidence: Any, gate: Gate) -> Iterator[Rule]:
     yield Rule("never", met=False, says="not this year")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [enough_rows, refuses])
 def test_one_that_judges_passes(rule: Any) -> None:
     check_rule(rule)
 
 
+@pytest.mark.slow
 def test_it_is_asked_with_the_metric_of_the_project() -> None:
     def of_cost(evidence: Any, gate: Gate) -> Iterator[Rule]:
         found = evidence.comparison
@@ -64,6 +66,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_one_is_stopped(case: str) -> None:
     rule, told = BROKEN[case]

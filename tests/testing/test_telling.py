@@ -42,6 +42,7 @@ def page(run: Any, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_report_is_given_a_run(task: Any) -> None:
     check_report(page, task)

@@ -39,6 +39,7 @@ def test_a_project_without_any_passes() -> None:
     check_extensions(Project(ROOT))
 
 
+@pytest.mark.slow
 def test_those_that_keep_their_contract_pass(make: Callable[..., Project]) -> None:
     code = METRIC.format(lower=True) + RULE.format(many=1)
     both = "extensions = Extensions(metrics=[cost], rules=[enough], notifiers=[print])\n"

@@ -39,6 +39,7 @@ def test_all_that_it_cannot_take_are_counted():
     refusal(lambda: check_taken("gamma", y, str), "that of 0 is 0", "and so are 2 more")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch", "row", "key", "place"),
     [

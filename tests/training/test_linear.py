@@ -101,6 +101,7 @@ def test_columns_may_all_be_of_one_kind(
     assert set(model.gains()) == set(tables.features)
 
 
+@pytest.mark.slow
 def test_many_levels_are_few_columns_and_rows_are_predicted_in_parts(
     make_tables: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_what_stops_is_what_decides(loss, metric, make_tables, quick):
     np.testing.assert_allclose(values, slope * losses + constant, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_quantile_lies_above_its_share_of_the_labels(make_tables, quick):
     tables = positive(make_tables("regression", rows=(3000, 1000, 1000)))
     below = {}

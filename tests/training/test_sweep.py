@@ -93,6 +93,7 @@ def test_no_seed_is_an_error(model):
         choose({}, model)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 99), st.floats(0, 10), min_size=3, max_size=30))
 def test_the_median_seed_is_neither_best_nor_worst_and_does_not_depend_on_order(losses):

@@ -32,6 +32,7 @@ def test_the_same_seed_gives_the_same_bytes_for_any_number_of_threads(task, make
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_seeds_trained_at_once_equal_seeds_trained_in_turn(task, make_matrix, quick):
     matrix, seeds = make_matrix(task), (1, 2, 3, 4)

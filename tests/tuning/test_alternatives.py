@@ -74,6 +74,7 @@ def test_each_schedule_and_the_rate_that_those_which_fall_begin_with():
     )
 
 
+@pytest.mark.slow
 def test_losses_are_compared_by_the_metrics_that_decide(make_tables):
     params = params_of("regression")
     ways = {
@@ -100,6 +101,7 @@ def test_losses_are_compared_by_the_metrics_that_decide(make_tables):
     assert "metrics that would decide, rmse, pinball_0_5, gamma_deviance" in said
 
 
+@pytest.mark.slow
 def test_a_loss_that_wins_by_its_own_metric_is_said_to_do_so(make_tables):
     params = params_of("regression")
     ways = {
@@ -116,6 +118,7 @@ def test_a_loss_that_wins_by_its_own_metric_is_said_to_do_so(make_tables):
     assert "its own metric only" in advice
 
 
+@pytest.mark.slow
 def test_a_better_one_is_to_be_set(make_tables):
     slow = params_of("regression", learning_rate=0.01)
     ways = {"slow": slow, "fast": slow.override(train={"learning_rate": 0.3})}
@@ -124,6 +127,7 @@ def test_a_better_one_is_to_be_set(make_tables):
     assert "set `schedule: fast` under train in params.yaml" in [*found.says()][-1]
 
 
+@pytest.mark.slow
 def test_a_loss_that_cannot_take_the_labels_is_told_and_the_rest_compared(make_tables):
     params = params_of("regression")
     ways = {
@@ -144,6 +148,7 @@ def test_a_loss_that_cannot_take_the_labels_is_told_and_the_rest_compared(make_t
     )
 
 
+@pytest.mark.slow
 def test_the_gate_s_own_metric_decides_where_it_is_named(make_tables):
     params = params_of("regression").override(gate={"metric": "mae"})
     ways = {name: one for name, one in each_loss(params).items() if name in ("squared", "gamma")}
@@ -152,6 +157,7 @@ def test_the_gate_s_own_metric_decides_where_it_is_named(make_tables):
     assert found.tried[1].own is None
 
 
+@pytest.mark.slow
 def test_the_holdout_of_the_gate_is_never_read(site: Any, monkeypatch: pytest.MonkeyPatch):
     """What the newest batch holds changes nothing."""
     params = prepare_batches(site, rows=150, train=QUICK)

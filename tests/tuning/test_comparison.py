@@ -40,6 +40,7 @@ def trial_of(
     return Trial(params.train, tuple(fits))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mean", "median"])
 def test_what_is_better_is_told_from_what_is_as_good(cuts_and_params: Any, model: str) -> None:
     cuts, params = cuts_and_params
@@ -61,6 +62,7 @@ def test_what_is_better_is_told_from_what_is_as_good(cuts_and_params: Any, model
     assert same.low < 0 < same.high
 
 
+@pytest.mark.slow
 def test_an_error_counts_the_other_way_round(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     now, clearer = (trial_of(cuts, params, range(6), 0.3, 0, common) for common in (1.0, 0.7))
@@ -70,6 +72,7 @@ def test_an_error_counts_the_other_way_round(cuts_and_params: Any) -> None:
     assert found.smallest == pytest.approx(params.gate.min_gain * found.first)
 
 
+@pytest.mark.slow
 def test_more_confidence_is_a_wider_interval(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     now, other = (trial_of(cuts, params, range(3), 1.0, first) for first in (0, 50))
@@ -80,6 +83,7 @@ def test_more_confidence_is_a_wider_interval(cuts_and_params: Any) -> None:
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
+@pytest.mark.slow
 def test_more_cuts_narrow_the_interval_and_more_seeds_only_their_part(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
 
@@ -92,6 +96,7 @@ def test_more_cuts_narrow_the_interval_and_more_seeds_only_their_part(cuts_and_p
     assert width(cuts, 40) < width(cuts, 8)
 
 
+@pytest.mark.slow
 def test_of_equal_trials_nothing_is_said(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     now = run_trial(cuts, params, (0, 1))
@@ -118,6 +123,7 @@ def test_it_is_said_in_words(value: float, low: float, high: float, sentence: st
     assert found.says("A", "B") == sentence
 
 
+@pytest.mark.slow
 def test_only_what_was_tried_alike_is_compared(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     now, other = (trial_of(cuts, params, seeds, 1.0) for seeds in ((0, 1), (0, 2)))

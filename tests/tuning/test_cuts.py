@@ -24,6 +24,7 @@ def batch_of(site: Any, table: Any) -> list[str]:
     return [name for name, known in keys.items() if np.isin(table.keys, known).any()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("most", "expected"),
     [
@@ -43,12 +44,14 @@ def test_each_of_the_last_batches_judges_what_is_older(
         assert len(np.unique(cut.days)) == 30
 
 
+@pytest.mark.slow
 def test_no_batch_trains_that_the_project_does_not_train_on(site: Any) -> None:
     cuts = find_cuts(site.project, prepare_batches(site, split={"train_batches": 3}))
     assert [cut.name for cut in cuts] == ["b4", "b5"]
     assert [batch_of(site, cut.tables.train) for cut in cuts] == [["b2"], ["b2", "b3"]]
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_the_rows_that_train(site: Any) -> None:
     params = prepare_batches(site)
     done = Manifest(site.project.features)
@@ -61,6 +64,7 @@ def test_levels_are_those_of_the_rows_that_train(site: Any) -> None:
     assert levels["b5"] == ("p0", "p1", "p2", "p3")  # b4 stops early there, and trains nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["by batch", "few batches", "few rows"])
 def test_the_holdout_is_never_read(site: Any, kind: str) -> None:
     few = {"split": {"cross_validate_below": 5000}} if kind == "few rows" else {}
@@ -72,6 +76,7 @@ def test_the_holdout_is_never_read(site: Any, kind: str) -> None:
     assert len(before) >= 2
 
 
+@pytest.mark.slow
 def test_rows_that_a_key_keeps_out_decide_nothing(site: Any) -> None:
     params = prepare_batches(site, time="")
     cuts, split = find_cuts(site.project, params), Split.of(site.project)
@@ -94,6 +99,7 @@ def test_rows_that_a_key_keeps_out_decide_nothing(site: Any) -> None:
     assert [cut.digest for cut in find_cuts(site.project, params)] == [cut.digest for cut in cuts]
 
 
+@pytest.mark.slow
 def test_a_row_before_the_holdout_does_decide(site: Any) -> None:
     params = prepare_batches(site)
     before = [cut.digest for cut in find_cuts(site.project, params)]
@@ -104,6 +110,7 @@ def test_a_row_before_the_holdout_does_decide(site: Any) -> None:
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batches", "time"), [(3, "day"), (4, "day"), (6, "")])
 def test_folds_where_batches_are_few_or_no_column_says_when(
     site: Any, batches: int, time: str
@@ -125,12 +132,14 @@ def test_folds_where_batches_are_few_or_no_column_says_when(
             )
 
 
+@pytest.mark.slow
 def test_too_few_rows_and_nothing_prepared_are_told(site: Any) -> None:
     refusal(lambda: find_cuts(site.project, site.params()), "nothing is prepared yet")
     params = prepare_batches(site, batches=3, rows=30)
     refusal(lambda: find_cuts(site.project, params), "too few to try anything on", "add batches")
 
 
+@pytest.mark.slow
 def test_what_another_preparation_leaves_out_is_left_out(site: Any) -> None:
     params = prepare_batches(site)
     prepare(site.project, site.dataset, params, lambda *_: {"b4": {"first": "shifted"}})

@@ -19,6 +19,7 @@ EXACT = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_boosting_on_a_quadratic_diverges_at_two(make_tables):
     """A feature tells all, so that each leaf is gradient descent on (x - y) ** 2 / 2: L is 1."""
     y = np.array([0.0, 2.0] * 60, np.float32)
@@ -30,6 +31,7 @@ def test_boosting_on_a_quadratic_diverges_at_two(make_tables):
     assert len(found.tried[0].losses) == 31
 
 
+@pytest.mark.slow
 def test_it_is_of_all_cuts_and_the_same_again(make_tables):
     params = Params(task="regression", train={"device": "cpu", "max_depth": 3})
     cuts = [Cut(f"b{seed}", make_tables("regression", seed=seed)) for seed in (1, 2)]

@@ -21,6 +21,7 @@ def cuts_and_params(site: Any) -> tuple[Any, Any]:
     return find_cuts(site.project, params, 2), params
 
 
+@pytest.mark.slow
 def test_each_seed_is_judged_on_each_cut_by_rows_it_has_not_seen(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     found = run_trial(cuts, params, (5, 3))
@@ -44,6 +45,7 @@ def test_each_seed_is_judged_on_each_cut_by_rows_it_has_not_seen(cuts_and_params
     assert found.mean("log_loss") == pytest.approx(np.mean(values))
 
 
+@pytest.mark.slow
 def test_rows_are_binned_once_for_all_that_bin_alike(
     cuts_and_params: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +66,7 @@ def test_rows_are_binned_once_for_all_that_bin_alike(
     assert built[4:] == [32, 32, 64, 64, 256, 256]
 
 
+@pytest.mark.slow
 def test_what_is_told_after_each_fit_may_end_the_trial(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     seen: list[int] = []
@@ -78,6 +81,7 @@ def test_what_is_told_after_each_fit_may_end_the_trial(cuts_and_params: Any) -> 
     assert seen == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_what_is_no_number_is_told(cuts_and_params: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cuts, params = cuts_and_params
     learner = tried.find_learner("xgboost")
@@ -90,6 +94,7 @@ def test_what_is_no_number_is_told(cuts_and_params: Any, monkeypatch: pytest.Mon
     refusal(lambda: run_trial(cuts, params, (0,)), "xgboost, seed 0", "predicts no number", "b4")
 
 
+@pytest.mark.slow
 def test_a_linear_model_is_tried_alike(cuts_and_params: Any) -> None:
     cuts, params = cuts_and_params
     found = run_trial(cuts, params.override(train={"learner": "linear"}), (0,))
