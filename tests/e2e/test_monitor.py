@@ -32,6 +32,7 @@ def deliver(project: Project, name: str, rows: pl.DataFrame) -> None:
     rows.write_parquet(project.root.parent / "inbox" / f"{name}.parquet")
 
 
+@pytest.mark.long
 def test_killed_anywhere_it_is_repeated_and_asks_once(champion_project: Project, cli: Run) -> None:
     project, content = champion_project, yaml.safe_load(champion_project.params.read_text())
     content["retrain"] |= {

@@ -1,6 +1,6 @@
 """`evergreen up`, touched only by a form: an approval, and what a new batch starts.
 
-The services take longer to start than all else here takes: they are started twice for one test.
+The services take longer to start than all else here takes: one test has all that is done once.
 """
 
 from __future__ import annotations
@@ -148,23 +148,48 @@ def in_the_middle(page: Page) -> list[str]:
     return [run_id for run_id in running if "matrix" in page.tasks(run_id)]
 
 
-def test_services_that_are_stopped_in_the_middle_go_on_when_they_are_started_again(
-    make_project: Callable[..., Project], cli: Run
-) -> None:
+@pytest.fixture
+def project(make_project: Callable[..., Project]) -> Project:
+    """A project that retrains at the slightest reason, and whose first champion is asked for."""
     ports = {"prefect": free_port(), "mlflow": free_port()}
-    project = make_project(retrain=EAGER, gate={"approval": "manual"}, ports=ports)
+    return make_project(retrain=EAGER, gate={"approval": "manual"}, ports=ports)
+
+
+def set_approval(project: Project, approval: str) -> None:
+    content = yaml.safe_load(project.params.read_text())
+    content["gate"]["approval"] = approval
+    project.params.write_text(yaml.safe_dump(content))
+
+
+def stopped_in_the_middle(page: Page, project: Project) -> str:
+    """Deliver a batch and wait until a retraining is under way; return its run."""
+    set_approval(project, "auto")
+    deliver(project, "2013-08")
+    (run,) = page.until(lambda: in_the_middle(page), "a retraining after a batch landed")
+    reasons = [run["parameters"]["reason"] for run in page.runs("training")]
+    told = "2013-08: the newest row that the champion has learnt from is"
+    assert [reason for reason in reasons if reason.startswith(told)], reasons
+    return str(run)
+
+
+def test_a_person_approves_and_a_batch_that_lands_is_learnt_from(
+    project: Project, cli: Run
+) -> None:
     with services(project, signal.SIGTERM) as page:
         assert_serves_this_machine_alone(project, page, cli)
         approve(page, project)  # there was no champion yet: the first was asked for
         assert_deployed(page)
-        content = yaml.safe_load(project.params.read_text())
-        content["gate"]["approval"] = "auto"
-        project.params.write_text(yaml.safe_dump(content))
-        deliver(project, "2013-08")
-        (stopped,) = page.until(lambda: in_the_middle(page), "a retraining after a batch landed")
-        reasons = [run["parameters"]["reason"] for run in page.runs("training")]
-        told = "2013-08: the newest row that the champion has learnt from is"
-        assert [reason for reason in reasons if reason.startswith(told)], reasons
+        stopped_in_the_middle(page, project)
+    assert_nothing_is_left(project)
+
+
+@pytest.mark.long
+def test_services_that_are_stopped_in_the_middle_go_on_when_they_are_started_again(
+    project: Project,
+) -> None:
+    with services(project, signal.SIGTERM) as page:
+        approve(page, project)
+        stopped = stopped_in_the_middle(page, project)
     assert_nothing_is_left(project)
     deliver(project, "2013-09")  # while the services are stopped
     with services(project, signal.SIGKILL) as page:
