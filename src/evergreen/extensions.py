@@ -21,7 +21,8 @@ from evergreen.metrics.metric import Metric, Metrics
 from evergreen.metrics.table import LIBRARY
 
 What = Literal[
-    "promoted", "refused", "waits for approval", "rolled back", "held back", "drifted", "failed"
+    "promoted", "refused", "waits for approval", "rolled back", "held back", "retraining requested",
+    "failed",
 ]
 
 
@@ -55,8 +56,8 @@ Notifier = Callable[[Event], None]
 POINTS = ("metrics", "rules", "reports", "notifiers")
 # Names below reports/ that the library writes itself
 WRITTEN = (
-    "adopt", "bias", "comparison", "curves", "learning_rate", "losses", "monitoring", "replay",
-    "result", "schedules", "validation",
+    "adopt", "bias", "comparison", "curves", "diagnosis", "learning_rate", "losses", "monitoring",
+    "replay", "result", "schedules", "staleness", "tune", "validation",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from evergreen import params
 from evergreen.doctor import port_is_free
 from evergreen.orchestration.login import login_of
 from evergreen.orchestration.server import ask
-from evergreen.orchestration.watch import DRIFTED, resource_of
+from evergreen.orchestration.watch import REQUESTED, resource_of
 from evergreen.project import Project
 from evergreen.stores.journal import Journal
 from evergreen.stores.registry import Registry
@@ -78,7 +78,7 @@ def flood(page: Page, project: Project) -> None:
     """Tell of the same drift many times at once."""
     payload, now = {"reason": "a flood"}, datetime.now(UTC).isoformat()
     said = {
-        "event": DRIFTED,
+        "event": REQUESTED,
         "resource": resource_of(project, payload),
         "payload": payload,
         "occurred": now,

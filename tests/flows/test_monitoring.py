@@ -43,7 +43,7 @@ def test_one_retraining_and_one_monitoring_at_a_time_and_the_next_waits() -> Non
 
 @pytest.mark.parametrize(
     ("name", "events"),
-    [("training", [watch.DRIFTED]), ("monitoring", [watch.ARRIVED, watch.STARTED])],
+    [("training", [watch.REQUESTED]), ("monitoring", [watch.ARRIVED, watch.STARTED])],
 )
 def test_what_is_emitted_is_what_starts_a_run_of_this_project_only(
     name: str, events: list[str]

@@ -39,7 +39,8 @@ SOME_SEEDS_FAILED = 3  # exit code
 def run(seeds: int | None, device: str | None, model: str | None, reason: str) -> None:
     """Bring data and model up to date.
 
-    Ingest, validate, prepare, train, evaluate, register, compare, decide: only what is new.
+    Ingest, validate, prepare, check leaks, train, evaluate, compare, refit, register, decide: only
+    what is new.
     """
     from evergreen.redact import redact
     from evergreen.stores.git import first_commit

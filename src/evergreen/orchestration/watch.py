@@ -26,7 +26,7 @@ from evergreen.redact import redact
 
 ARRIVED = "evergreen.batch.arrived"
 STARTED = "evergreen.services.started"
-DRIFTED = "evergreen.drift.detected"
+REQUESTED = "evergreen.retraining.requested"
 TOUCHED = "evergreen.champion.touched"  # by a person in MLflow, or its files are damaged
 GUARDED = 60.0  # seconds between two checks of the models
 PAUSE = {"files": 10.0, "sql": 300.0, "python": 60.0}  # seconds between two checks

@@ -24,7 +24,7 @@ EVENTS = (
     Event("waits for approval", "a model", "4"),
     Event("rolled back", "a model", "1", "2024-02"),
     Event("held back", "a model", batch="2024-03", says=("price stuck",)),
-    Event("drifted", "a model", "1", "2024-04"),
+    Event("retraining requested", "a model", "1", "2024-04"),
     Event("failed", "a model", says=("no space left",)),
 )
 

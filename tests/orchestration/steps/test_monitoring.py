@@ -26,7 +26,7 @@ from evergreen.orchestration.steps.monitoring import (
     look_back,
 )
 from evergreen.orchestration.steps.watched import Watched
-from evergreen.orchestration.watch import DRIFTED
+from evergreen.orchestration.watch import REQUESTED
 from evergreen.scoring.predictions import Kept, Scorer
 from evergreen.stores.journal import Entry
 
@@ -283,7 +283,7 @@ def test_what_was_asked_for_is_told_again_until_it_is_made(
         journal.written.clear()
         assert ask(job, watched(journal)) == []
     payload = {"reason": "2013-05: it fell", "batch": "2013-05", "version": "3", "entry": "run"}
-    assert told == [(DRIFTED, payload)] * 2
+    assert told == [(REQUESTED, payload)] * 2
 
 
 def test_without_a_champion_the_first_is_asked_for(
@@ -301,4 +301,4 @@ def test_without_a_champion_the_first_is_asked_for(
         monkeypatch.setattr(Job, "registry", property(lambda _, registry=registry: registry))
         with disable_run_logger():
             assert ask_for_first(job).startswith("version 3 cannot" if aliases else "none yet")
-        assert told.pop() == (DRIFTED, {"reason": why})
+        assert told.pop() == (REQUESTED, {"reason": why})

@@ -26,7 +26,7 @@ from evergreen.monitoring.retrain import decide_retraining
 from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
 from evergreen.orchestration.steps.watched import ONCE, Watched
-from evergreen.orchestration.watch import DRIFTED, emit
+from evergreen.orchestration.watch import REQUESTED, emit
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.quality.held_batches import read_held
 from evergreen.statistics.sketch import SKETCH, Sketch
@@ -116,7 +116,7 @@ def look(job: Job, watched: Watched, batch: Waiting, *, last: bool) -> Decision:
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
     if decision.action == RETRAIN:
-        job.notify("drifted", version=version, batch=batch.name, says=decision.reasons)
+        job.notify("retraining requested", version=version, batch=batch.name, says=decision.reasons)
     _show(seen, decision)
     return decision
 
@@ -251,7 +251,7 @@ def ask_for_first(job: Job) -> str:
         if number
         else f"none yet: {job.registry.why_no_champion()}"
     )
-    emit(job.project, DRIFTED, {"reason": why if number else "there is no champion yet"})
+    emit(job.project, REQUESTED, {"reason": why if number else "there is no champion yet"})
     get_run_logger().warning("champion: %s; a training was requested", why)
     return why
 
@@ -269,7 +269,7 @@ def ask(job: Job, watched: Watched) -> list[Entry]:
             "version": entry.version,
             "entry": entry.run_id,
         }
-        emit(job.project, DRIFTED, payload)
+        emit(job.project, REQUESTED, payload)
         get_run_logger().warning("a retraining was requested: %s", entry.reason)
     return open_entries
 
