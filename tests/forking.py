@@ -37,9 +37,9 @@ LOADED = (
     "dvc.repo", "dvc.stage", "xgboost", "sklearn.linear_model", "sklearn.metrics",
     "sklearn.preprocessing", "sklearn.pipeline", "scipy.stats", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "pandas", "fairlearn.metrics", "evergreen.cli",
-    "evergreen.orchestration.steps.models", "evergreen.orchestration.steps.monitoring",
-    "evergreen.orchestration.steps.scoring", "evergreen.orchestration.steps.replay",
-    "evergreen.orchestration.steps.life",
+    "evergreen.orchestration.tasks.models", "evergreen.orchestration.tasks.monitoring",
+    "evergreen.orchestration.tasks.scoring", "evergreen.orchestration.tasks.replay",
+    "evergreen.orchestration.tasks.promotion",
 )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def hold_stamp(folder: Path) -> Any:
 
 
 def watch_stamp(folder: Path) -> Any:
-    from evergreen.orchestration.steps.monitoring import _offers
+    from evergreen.orchestration.tasks.monitoring import _offers
 
     done = Manifest(folder)
     if not done.entries:

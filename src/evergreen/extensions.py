@@ -21,7 +21,12 @@ from evergreen.metrics.metric import Metric, Metrics
 from evergreen.metrics.table import LIBRARY
 
 What = Literal[
-    "promoted", "refused", "waits for approval", "rolled back", "held back", "retraining requested",
+    "promoted",
+    "refused",
+    "waits for approval",
+    "rolled back",
+    "held back",
+    "retraining requested",
     "failed",
 ]
 

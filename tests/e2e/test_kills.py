@@ -28,7 +28,7 @@ import os, signal, sys, threading, time
 from dataclasses import replace
 from pathlib import Path
 from evergreen.evaluation import baselines
-from evergreen.orchestration.steps import life, models
+from evergreen.orchestration.tasks import models, promotion
 delay, report = float(sys.argv.pop(1)), Path(sys.argv.pop(1))
 fit, refit = baselines.fit_linear, models.refit
 def weak(tables, seed):  # so that the trees go live

@@ -9,7 +9,7 @@ from prefect.logging import disable_run_logger
 
 from evergreen.errors import InputError
 from evergreen.orchestration.step import Skipped, step
-from evergreen.orchestration.steps.job import not_a_mistake
+from evergreen.orchestration.tasks.job import not_a_mistake
 
 
 @step("publish", retries=2, timeout=60)

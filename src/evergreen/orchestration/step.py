@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from evergreen.errors import InputError
-from evergreen.orchestration.steps.job import not_a_mistake, skipped, value
+from evergreen.orchestration.tasks.job import not_a_mistake, skipped, value
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -14,7 +14,7 @@ from prefect.exceptions import ParameterTypeError
 from evergreen.errors import InputError
 from evergreen.orchestration.flows import scoring as flow
 from evergreen.orchestration.flows.scoring import Scored, scoring
-from evergreen.orchestration.steps.scoring import Plan
+from evergreen.orchestration.tasks.scoring import Plan
 from evergreen.project import Project
 from evergreen.scoring.predictions import Kept, Scorer, keep
 from evergreen.scoring.unlabelled import Given

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
-from evergreen.orchestration.steps import life, models, sweeps
 from evergreen.orchestration.steps import training as steps
-from evergreen.orchestration.steps.job import Job
-from evergreen.orchestration.steps.models import Plan
 from evergreen.orchestration.steps.run import Training
-from evergreen.orchestration.steps.sweeps import Seed
+from evergreen.orchestration.tasks import models, promotion, sweeps
+from evergreen.orchestration.tasks.job import Job
+from evergreen.orchestration.tasks.models import Plan
+from evergreen.orchestration.tasks.sweeps import Seed
 from evergreen.stores.registry import Registered
 from evergreen.training.learner import Trained
 from evergreen.training.sweep import Slots
@@ -109,8 +109,10 @@ def test_what_the_gate_lets_pass_is_refit(
     beside: Any = SimpleNamespace(held_out="beside")
     monkeypatch.setattr(models, "refits", lambda _: refits)
     monkeypatch.setattr(models, "refit", lambda _: SimpleNamespace(name="live"))
-    monkeypatch.setattr(life, "compare_refit", lambda run, refit: beside)
-    monkeypatch.setattr(life, "passes", lambda job, judging: judged if judging is JUDGED else live)
+    monkeypatch.setattr(promotion, "compare_refit", lambda run, refit: beside)
+    monkeypatch.setattr(
+        promotion, "passes", lambda job, judging: judged if judging is JUDGED else live
+    )
     steps.refit(run)
     assert run.contender.name == made  # type: ignore[union-attr]
     begun = refits and (folds or judged)
@@ -125,9 +127,9 @@ def test_a_run_that_is_champion_is_judged_no_more(
     registry = SimpleNamespace(champion_of=lambda fingerprint: promoted)
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     decision = Decision(REFUSE, ("no better",), {})
-    monkeypatch.setattr(life, "compare", lambda _: ("contender", JUDGED))
-    monkeypatch.setattr(life, "reload", lambda _: JUDGED)
-    monkeypatch.setattr(life, "settle", lambda _: (MADE, decision))
+    monkeypatch.setattr(promotion, "compare", lambda _: ("contender", JUDGED))
+    monkeypatch.setattr(promotion, "reload", lambda _: JUDGED)
+    monkeypatch.setattr(promotion, "decide_and_promote", lambda _: (MADE, decision))
     monkeypatch.setattr(models, "register", lambda _: MADE)
     run.search = None
     for step in (steps.compare, steps.refit, steps.register, steps.decide):
@@ -142,7 +144,7 @@ def test_a_person_is_waited_for_where_the_gate_asks(
     action: str | None, run: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     approved = Registered("flights", "2", "champion")
-    monkeypatch.setattr(life, "wait_for_approval", lambda *_: approved)
+    monkeypatch.setattr(promotion, "wait_for_approval", lambda *_: approved)
     run.failed, run.registered = [], MADE
     run.decision = Decision(action, ("so",), {}) if action else None  # type: ignore[arg-type]
     assert steps.conclude(run).registered == (approved if action == ASK else MADE)

@@ -8,8 +8,8 @@ from prefect import flow
 from pydantic import Field
 
 from evergreen.orchestration import console
-from evergreen.orchestration.steps import replay as steps
-from evergreen.orchestration.steps.job import Job
+from evergreen.orchestration.tasks import replay as steps
+from evergreen.orchestration.tasks.job import Job
 from evergreen.replay.outcome import POLICIES, Options, Policy, Replay
 
 Batch = Annotated[str | None, Field(min_length=1)]

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from evergreen.orchestration import console
 from evergreen.orchestration.server import scoring_tag_of
-from evergreen.orchestration.steps import scoring as steps
-from evergreen.orchestration.steps.job import Job, name_run, skip, tell_prefect
+from evergreen.orchestration.tasks import scoring as steps
+from evergreen.orchestration.tasks.job import Job, name_run, skip, tell_prefect
 from evergreen.scoring.predictions import Kept
 
 File = Annotated[str, Field(min_length=1)]

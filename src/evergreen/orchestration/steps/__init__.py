@@ -4,7 +4,13 @@ Behind each are Prefect tasks: how often it is retried, how long it may take, wh
 it. This is the one place for such policy: what they call knows no Prefect, flows know only order.
 """
 
-from evergreen.orchestration.steps.data import ingest, prepare, validate
+from evergreen.orchestration.steps.monitoring import (
+    ask,
+    know_champion,
+    look,
+    look_back,
+    write_page,
+)
 from evergreen.orchestration.steps.run import (
     Monitoring,
     Outcome,
@@ -25,13 +31,7 @@ from evergreen.orchestration.steps.training import (
     reuse,
     train,
 )
-from evergreen.orchestration.steps.watching import (
-    ask,
-    know_champion,
-    look,
-    look_back,
-    write_page,
-)
+from evergreen.orchestration.tasks.data import ingest, prepare, validate
 
 __all__ = [
     "Monitoring",

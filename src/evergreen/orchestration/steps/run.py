@@ -11,14 +11,14 @@ from evergreen.decision import Decision
 from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.orchestration import console
-from evergreen.orchestration.steps.job import Job, answer, name_run, newest
+from evergreen.orchestration.tasks.job import Job, answer, name_run, newest
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
-    from evergreen.orchestration.steps.models import Plan
-    from evergreen.orchestration.steps.monitoring import Waiting
-    from evergreen.orchestration.steps.sweeps import Search, Seed
-    from evergreen.orchestration.steps.watched import Watched
+    from evergreen.orchestration.tasks.champion import LiveChampion
+    from evergreen.orchestration.tasks.models import Plan
+    from evergreen.orchestration.tasks.monitoring import Waiting
+    from evergreen.orchestration.tasks.sweeps import Search, Seed
     from evergreen.promotion.contenders import Contender
     from evergreen.promotion.evidence import Judged
     from evergreen.quality.bias import BiasReport
@@ -116,7 +116,7 @@ class Training(Run):
 class Monitoring(Run):
     """A run of the flow `monitoring`: what it saw of new batches beside the champion."""
 
-    champion: Watched | None
+    champion: LiveChampion | None
     made_by = {"champion": "know_champion"}  # noqa: RUF012
 
     def __init__(self, job: Job, title: str) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from evergreen.decision import ASK
 from evergreen.finding import count
-from evergreen.orchestration.steps import data, life, models, sweeps
-from evergreen.orchestration.steps.job import show_again, skip
 from evergreen.orchestration.steps.run import Outcome, Training
-from evergreen.orchestration.steps.sweeps import Sweep
+from evergreen.orchestration.tasks import data, models, promotion, sweeps
+from evergreen.orchestration.tasks.job import show_again, skip
+from evergreen.orchestration.tasks.sweeps import Sweep
 from evergreen.training.sweep import JUDGED
 
 AFTER_DATA = ("train", "evaluate", "register", "decide")
@@ -71,7 +71,7 @@ def compare(run: Training) -> None:
     """
     run.contender, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
     if not run.registered:  # else a run that was killed after its promotion
-        run.contender, run.judged = life.compare(run)
+        run.contender, run.judged = promotion.compare(run)
 
 
 def refit(run: Training) -> None:
@@ -82,12 +82,12 @@ def refit(run: Training) -> None:
     made = run.contender
     if not (made and run.search and models.refits(run.job)):
         return
-    if not (made.tables.folds or life.passes(run.job, run.judged)):
+    if not (made.tables.folds or promotion.passes(run.job, run.judged)):
         return
     run.job.artifacts.record_held_out(run.run_id, run.judged.held_out)
     live = models.refit(run)
-    run.judged = life.compare_refit(run, live)
-    if made.tables.folds or life.passes(run.job, run.judged):
+    run.judged = promotion.compare_refit(run, live)
+    if made.tables.folds or promotion.passes(run.job, run.judged):
         run.contender = live
 
 
@@ -95,14 +95,14 @@ def register(run: Training) -> None:
     """Register the model, and check that a new process that loads it predicts the same."""
     if run.contender:
         run.registered = models.register(run)
-        run.judged = life.reload(run)
+        run.judged = promotion.reload(run)
     run.steps["register"] = "done"
 
 
 def decide(run: Training) -> None:
     """Decide by every rule of the gate whether the model goes live, and do it."""
     if run.contender:
-        run.registered, run.decision = life.settle(run)
+        run.registered, run.decision = promotion.decide_and_promote(run)
     run.steps["decide"] = run.decision.action if run.decision else "is champion"
 
 
@@ -112,5 +112,5 @@ def conclude(run: Training) -> Outcome:
     Call it without the project's lock.
     """
     if run.registered and run.decision and run.decision.action == ASK:
-        run.registered = life.wait_for_approval(run.job, run.registered, run.decision)
+        run.registered = promotion.wait_for_approval(run.job, run.registered, run.decision)
     return run.outcome()

@@ -15,8 +15,8 @@ from prefect.runtime import deployment
 
 from evergreen.files import write_json
 from evergreen.finding import count, span
-from evergreen.orchestration.steps.job import PATIENCE, Job, holding
-from evergreen.orchestration.steps.shown import create_table_artifact
+from evergreen.orchestration.tasks.job import PATIENCE, Job, holding
+from evergreen.orchestration.tasks.shown import create_table_artifact
 from evergreen.replay.outcome import Options, Replay
 from evergreen.replay.replay import Replayer, open_replay
 

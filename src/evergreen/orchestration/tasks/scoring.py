@@ -12,8 +12,8 @@ from prefect.logging import get_run_logger
 
 from evergreen.errors import InputError
 from evergreen.finding import count
-from evergreen.orchestration.steps.job import Job, not_a_mistake
-from evergreen.orchestration.steps.shown import create_table_artifact
+from evergreen.orchestration.tasks.job import Job, not_a_mistake
+from evergreen.orchestration.tasks.shown import create_table_artifact
 from evergreen.scoring.predictions import Kept, Scorer
 from evergreen.scoring.unlabelled import Given
 from evergreen.stores.outside import remedy

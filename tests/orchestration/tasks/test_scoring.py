@@ -15,8 +15,8 @@ from prefect.logging import disable_run_logger
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
 from evergreen.features.featurize import featurize_unlabelled
-from evergreen.orchestration.steps import scoring
-from evergreen.orchestration.steps.job import Job
+from evergreen.orchestration.tasks import scoring
+from evergreen.orchestration.tasks.job import Job
 from evergreen.scoring.predictions import Kept, Scorer, keep, read_sketch
 from evergreen.scoring.score import Scores, Summary
 from evergreen.scoring.unlabelled import Given

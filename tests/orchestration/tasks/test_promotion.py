@@ -14,8 +14,8 @@ from prefect.exceptions import FlowPauseTimeout
 from prefect.logging import disable_run_logger
 
 from evergreen.decision import ASK, PROMOTE, Decision
-from evergreen.orchestration.steps import job, life
-from evergreen.orchestration.steps.job import Job
+from evergreen.orchestration.tasks import job, promotion
+from evergreen.orchestration.tasks.job import Job
 from evergreen.stores.registry import Registered
 
 WAITING = Registered("evergreen", "2", "challenger")
@@ -66,11 +66,11 @@ def test_a_person_is_asked_where_there_is_a_page(
     monkeypatch.setattr(
         job, "tell_prefect", lambda **about: tags.extend(tag.split()[0] for tag in about["tags"])
     )
-    monkeypatch.setattr(life, "deployment", SimpleNamespace(id=page))
-    monkeypatch.setattr(life, "pause_flow_run", answer(said))
+    monkeypatch.setattr(promotion, "deployment", SimpleNamespace(id=page))
+    monkeypatch.setattr(promotion, "pause_flow_run", answer(said))
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     with disable_run_logger():
-        found = life.wait_for_approval(make_job(tmp_path), WAITING, DECISION)
+        found = promotion.wait_for_approval(make_job(tmp_path), WAITING, DECISION)
     assert found.alias == alias
     assert tags == (["waiting", "ended"] if page else [])
     if alias == "champion":
@@ -97,14 +97,14 @@ def test_a_promotion_that_was_approved_waits_for_the_run_that_has_begun_meanwhil
         threading.Timer(1, end).start()
         return SimpleNamespace(promote=True, reason="looks right")
 
-    monkeypatch.setattr(life, "deployment", SimpleNamespace(id="id"))
-    monkeypatch.setattr(life, "pause_flow_run", begin)
+    monkeypatch.setattr(promotion, "deployment", SimpleNamespace(id="id"))
+    monkeypatch.setattr(promotion, "pause_flow_run", begin)
     monkeypatch.setattr(
         registry, "promote", lambda *what: (told.append("promoted"), promote(*what))
     )
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     with disable_run_logger():
-        assert life.wait_for_approval(job, WAITING, DECISION).alias == "champion"
+        assert promotion.wait_for_approval(job, WAITING, DECISION).alias == "champion"
     assert told == ["the other run ends", "promoted"]
 
 
@@ -136,9 +136,11 @@ def test_a_decision_that_is_tried_again_promotes_once(
 
     job = make_job(tmp_path)
     split = SimpleNamespace(judging_rows=lambda: "2013-06")
-    monkeypatch.setattr(life, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []}))
-    monkeypatch.setattr(life, "show_links", lambda *_: None)
-    monkeypatch.setattr(life, "create_markdown_artifact", lambda *_, **__: None)
+    monkeypatch.setattr(
+        promotion, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []})
+    )
+    monkeypatch.setattr(promotion, "show_links", lambda *_: None)
+    monkeypatch.setattr(promotion, "create_markdown_artifact", lambda *_, **__: None)
     monkeypatch.setattr("evergreen.features.split.Split.read", lambda _: split)
     monkeypatch.setattr(
         "evergreen.report.comparison.draw_comparison", lambda *_, **__: tmp_path / "picture.png"
@@ -149,12 +151,12 @@ def test_a_decision_that_is_tried_again_promotes_once(
     judged = SimpleNamespace(evidence=SimpleNamespace(champion=None))
     run: Any = SimpleNamespace(job=job, run_id="run", registered=WAITING, judged=judged)
     with disable_run_logger():
-        _, decision = life.settle.fn(run)
+        _, decision = promotion.decide_and_promote.fn(run)
     assert decision.action == PROMOTE
     assert done == ["recovered", *([] if champion else ["promoted"])]
 
 
 def test_the_form_shows_every_rule_and_begins_with_no() -> None:
-    form = life.Approval.with_initial_data(description=DECISION.as_markdown())
+    form = promotion.Approval.with_initial_data(description=DECISION.as_markdown())
     assert form.model_fields["promote"].default is False
     assert "| better | met | so |" in DECISION.as_markdown()

@@ -14,9 +14,9 @@ import pytest
 
 from evergreen.evaluation.intervals import Estimate
 from evergreen.orchestration.server import tag_of
-from evergreen.orchestration.steps import job
-from evergreen.orchestration.steps import replay as tasks
-from evergreen.orchestration.steps.job import Job
+from evergreen.orchestration.tasks import job
+from evergreen.orchestration.tasks import replay as tasks
+from evergreen.orchestration.tasks.job import Job
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.replay.outcome import NOTHING, POLICIES, Aged, Options, PolicyOutcome, Replay, Step

@@ -13,10 +13,10 @@ from prefect.logging import get_run_logger
 
 from evergreen.errors import InputError
 from evergreen.finding import count
-from evergreen.orchestration.steps.data import add_label_noise, publish_bias
-from evergreen.orchestration.steps.job import Job, not_a_mistake, note_shown
-from evergreen.orchestration.steps.shown import create_markdown_artifact, create_table_artifact
-from evergreen.orchestration.steps.sweeps import Seed, Sweep, curves_of, run_sweep
+from evergreen.orchestration.tasks.data import add_label_noise, publish_bias
+from evergreen.orchestration.tasks.job import Job, not_a_mistake, note_shown
+from evergreen.orchestration.tasks.shown import create_markdown_artifact, create_table_artifact
+from evergreen.orchestration.tasks.sweeps import Seed, Sweep, curves_of, run_sweep
 from evergreen.promotion.contenders import Contender, learnt_all, learnt_before
 from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions, read_lock

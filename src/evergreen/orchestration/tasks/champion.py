@@ -13,14 +13,14 @@ from evergreen.features.definition import Definition
 from evergreen.finding import span
 from evergreen.ingest.manifest import Manifest
 from evergreen.monitoring import monitor
-from evergreen.orchestration.steps.job import Job, not_a_mistake
+from evergreen.orchestration.tasks.job import Job, not_a_mistake
 from evergreen.stores.journal import Journal
 
 ONCE = {"retries": 1, "retry_condition_fn": not_a_mistake, "cache_policy": NO_CACHE}
 
 
 @dataclass(frozen=True)
-class Watched:
+class LiveChampion:
     """The champion as monitoring knows it, and the batches that judged it when it was promoted."""
 
     reference: monitor.Reference = field(repr=False)
@@ -41,7 +41,7 @@ class Watched:
 
 
 @task(name="champion", task_run_name="champion", **ONCE)
-def know_champion(job: Job) -> Watched | None:
+def know_champion(job: Job) -> LiveChampion | None:
     """Gather what the champion is known by; None where there is none."""
     journal = Journal(job.tracker)
     journal.recover()
@@ -87,7 +87,7 @@ def know_champion(job: Job) -> Watched | None:
             "to expect: train a new champion with `evergreen run` when there are more"
         )
     get_run_logger().info("version %s has learnt from %s", live, span(learnt))
-    return Watched(reference, journal, holdout, metric)
+    return LiveChampion(reference, journal, holdout, metric)
 
 
 def check_definition(version: str, was: Definition, now: Definition) -> list[str]:

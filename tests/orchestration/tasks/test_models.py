@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 from prefect.logging import disable_run_logger
 
-from evergreen.orchestration.steps import models
-from evergreen.orchestration.steps.job import Job
-from evergreen.orchestration.steps.models import Plan, describe, plan
-from evergreen.orchestration.steps.sweeps import Seed
+from evergreen.orchestration.tasks import models
+from evergreen.orchestration.tasks.job import Job
+from evergreen.orchestration.tasks.models import Plan, describe, plan
+from evergreen.orchestration.tasks.sweeps import Seed
 from evergreen.stores.registry import Registered
 from evergreen.training.sweep import Slots
 from evergreen.training.xgboost import Trained

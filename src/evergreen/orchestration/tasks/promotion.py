@@ -16,9 +16,9 @@ from pydantic import Field
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
 from evergreen.extensions import What
-from evergreen.orchestration.steps.job import PATIENCE, Job, not_a_mistake, waiting
-from evergreen.orchestration.steps.models import linear_of, trees_of
-from evergreen.orchestration.steps.shown import create_markdown_artifact
+from evergreen.orchestration.tasks.job import PATIENCE, Job, not_a_mistake, waiting
+from evergreen.orchestration.tasks.models import linear_of, trees_of
+from evergreen.orchestration.tasks.shown import create_markdown_artifact
 from evergreen.promotion.contenders import Contender, face
 from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import approved, decide
@@ -146,7 +146,7 @@ def reload(run: Training) -> Judged:
     retry_condition_fn=not_a_mistake,
     cache_policy=NO_CACHE,
 )
-def settle(run: Training) -> tuple[Registered, Decision]:
+def decide_and_promote(run: Training) -> tuple[Registered, Decision]:
     """Decide by the gate's rules, do what it says, and write it down."""
     from evergreen.features.split import Split
     from evergreen.report.comparison import draw_comparison

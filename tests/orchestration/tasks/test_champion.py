@@ -9,7 +9,7 @@ import pytest
 
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
-from evergreen.orchestration.steps.watched import check_definition
+from evergreen.orchestration.tasks.champion import check_definition
 from late_flights.dataset import dataset
 
 WAS = Definition.of(dataset, "binary")

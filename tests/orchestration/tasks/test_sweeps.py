@@ -15,10 +15,10 @@ from conftest import ROOT, environment
 from prefect.logging import disable_run_logger
 
 from evergreen.errors import InputError
-from evergreen.orchestration.steps import sweeps
-from evergreen.orchestration.steps.job import Job, value
-from evergreen.orchestration.steps.models import Plan
-from evergreen.orchestration.steps.sweeps import Search, Seed, Sweep
+from evergreen.orchestration.tasks import sweeps
+from evergreen.orchestration.tasks.job import Job, value
+from evergreen.orchestration.tasks.models import Plan
+from evergreen.orchestration.tasks.sweeps import Search, Seed, Sweep
 from evergreen.training.learner import Trained
 from evergreen.training.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, seed_fingerprint
 
@@ -92,7 +92,7 @@ params = Params(sweep={"seeds": 4}, ports={"prefect": 1})
 connect(project, params, lambda: None)
 from prefect import flow
 from evergreen.orchestration import console
-from evergreen.orchestration.steps import job as jobs, sweeps
+from evergreen.orchestration.tasks import job as jobs, sweeps
 
 errors, tried, failures = {}, Counter(), {}
 

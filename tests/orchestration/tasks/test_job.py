@@ -16,8 +16,8 @@ from prefect.states import Completed, Crashed, Failed
 from evergreen import code
 from evergreen.errors import InputError
 from evergreen.orchestration.server import ended_tag_of, tag_of, waiting_tag_of
-from evergreen.orchestration.steps import data, job, life, models, sweeps
-from evergreen.orchestration.steps.job import (
+from evergreen.orchestration.tasks import data, job, models, promotion, sweeps
+from evergreen.orchestration.tasks.job import (
     Job,
     not_a_mistake,
     note_shown,
@@ -30,7 +30,7 @@ from evergreen.stores.git import Commit, first_commit
 
 TASKS = {
     task.name: task
-    for module in (job, data, sweeps, models, life)
+    for module in (job, data, sweeps, models, promotion)
     for task in vars(module).values()
     if isinstance(task, Task)
 }

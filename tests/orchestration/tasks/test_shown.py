@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evergreen.orchestration.steps import shown
+from evergreen.orchestration.tasks import shown
 
 SECRET = "https://host/x?sig=abc123"
 

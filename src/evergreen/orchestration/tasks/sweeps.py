@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.utilities.annotations import quote
 
 from evergreen.errors import InputError, explain
-from evergreen.orchestration.steps.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.orchestration.tasks.job import NAMES, Job, not_a_mistake, skipped
 from evergreen.params import Params
 from evergreen.stores.dvc import data_versions
 from evergreen.training.cross_validation import join

@@ -10,9 +10,9 @@ import pytest
 
 from evergreen.errors import InputError
 from evergreen.files import write_entries
-from evergreen.orchestration.steps import data
-from evergreen.orchestration.steps.job import Job
 from evergreen.orchestration.steps.run import Run
+from evergreen.orchestration.tasks import data
+from evergreen.orchestration.tasks.job import Job
 from evergreen.validation.report import BatchReport, Check
 
 
