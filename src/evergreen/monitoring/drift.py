@@ -121,7 +121,7 @@ def find_drift(
 def find_usual_auc(past: Sequence[Sketch], params: Drift, seed: int = 0) -> float:
     """Return the largest AUC of one past batch against the pool of the others.
 
-    It shows how well a classifier can tell batches apart that count as usual.     0.5, which is
+    It shows how well a classifier can tell batches apart that count as usual: 0.5, which is
     chance, for fewer than two. Trees are trained for each batch: about a third of a second.
     """
     found = [0.5]

@@ -32,8 +32,8 @@ def decide_retraining(
 ) -> Decision:
     """Return whether to `retrain`, to `watch` or to do `nothing`.
 
-    To watch means a warning, or a retraining that has to wait.     Of several windows of one batch
-    the one with the newest end counts, then the one with most labels. Batches that end no later
+    To watch means a warning, or a retraining that has to wait. Of several windows of one batch the
+    one with the newest end counts, then the one with most labels. Batches that end no later
     than `learnt_until` came late and are no evidence. Raises InputError where times with and
     without a zone are mixed.
     """

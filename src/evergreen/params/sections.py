@@ -142,7 +142,7 @@ class Gate(Section):
     metric: str | None = Field(
         None,
         description="the metric that decides; null: roc_auc (binary), accuracy (multiclass), rmse "
-        "(regression)",
+        "(regression), or that of another `train.loss`",
     )
     min_gain: Share = Field(
         0.001,

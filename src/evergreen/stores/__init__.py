@@ -1,1 +1,1 @@
-"""What is kept: the only callers of DVC, MLflow and git."""
+"""What is kept: all that reads or writes DVC and MLflow, and git as far as a run records it."""

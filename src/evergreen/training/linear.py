@@ -62,7 +62,7 @@ def train(
 ) -> Trained:
     """Fit the weights, above `MOST_ROWS` on a random draw of the rows.
 
-    The seed decides that draw and nothing else.     BLAS gets one thread: with several the last
+    The seed decides that draw and nothing else. BLAS gets one thread: with several the last
     digits depend on their number, and idle ones spin.
     """
     from threadpoolctl import threadpool_limits
