@@ -11,10 +11,10 @@ import pytest
 
 from evergreen.decision import Decision
 from evergreen.orchestration.steps import monitoring
-from evergreen.orchestration.steps import run as runs
-from evergreen.orchestration.steps.run import Watch
 from evergreen.orchestration.tasks import data
+from evergreen.orchestration.tasks import run as runs
 from evergreen.orchestration.tasks.job import Job
+from evergreen.orchestration.tasks.run import Watch
 from evergreen.project import Project
 from flows import monitoring as flow
 

@@ -12,10 +12,10 @@ import pytest
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
 from evergreen.orchestration.steps import training as steps
-from evergreen.orchestration.steps.run import Training
 from evergreen.orchestration.tasks import models, promotion, sweeps
 from evergreen.orchestration.tasks.job import Job
 from evergreen.orchestration.tasks.models import Plan
+from evergreen.orchestration.tasks.run import Training
 from evergreen.orchestration.tasks.sweeps import Seed
 from evergreen.stores.registry import Registered
 from evergreen.training.learner import Trained

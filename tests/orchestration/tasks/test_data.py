@@ -10,9 +10,9 @@ import pytest
 
 from evergreen.errors import InputError
 from evergreen.files import write_entries
-from evergreen.orchestration.steps.run import Run
 from evergreen.orchestration.tasks import data
 from evergreen.orchestration.tasks.job import Job
+from evergreen.orchestration.tasks.run import Run
 from evergreen.validation.report import BatchReport, Check
 
 

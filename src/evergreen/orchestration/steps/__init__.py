@@ -11,15 +11,6 @@ from evergreen.orchestration.steps.monitoring import (
     look_back,
     write_page,
 )
-from evergreen.orchestration.steps.run import (
-    Monitoring,
-    Outcome,
-    Run,
-    Training,
-    Watch,
-    open_monitoring,
-    open_training,
-)
 from evergreen.orchestration.steps.training import (
     check_leaks,
     compare,
@@ -32,6 +23,15 @@ from evergreen.orchestration.steps.training import (
     train,
 )
 from evergreen.orchestration.tasks.data import ingest, prepare, validate
+from evergreen.orchestration.tasks.run import (
+    Monitoring,
+    Outcome,
+    Run,
+    Training,
+    Watch,
+    open_monitoring,
+    open_training,
+)
 
 __all__ = [
     "Monitoring",

@@ -5,9 +5,9 @@ Each adds to the run what it saw.
 
 from __future__ import annotations
 
-from evergreen.orchestration.steps.run import Monitoring
 from evergreen.orchestration.tasks import champion, monitoring
 from evergreen.orchestration.tasks.job import skip
+from evergreen.orchestration.tasks.run import Monitoring
 
 
 def know_champion(run: Monitoring) -> bool:

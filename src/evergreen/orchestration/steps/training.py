@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from evergreen.decision import ASK
 from evergreen.finding import count
-from evergreen.orchestration.steps.run import Outcome, Training
 from evergreen.orchestration.tasks import data, models, promotion, sweeps
 from evergreen.orchestration.tasks.job import show_again, skip
+from evergreen.orchestration.tasks.run import Outcome, Training
 from evergreen.orchestration.tasks.sweeps import Sweep
 from evergreen.training.sweep import JUDGED
 

@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from evergreen.finding import count, span
-from evergreen.orchestration.steps.run import Run
 from evergreen.orchestration.tasks.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.orchestration.tasks.run import Run
 from evergreen.orchestration.tasks.shown import create_markdown_artifact, create_table_artifact
 from evergreen.stores.dvc import run_stage, run_step
 

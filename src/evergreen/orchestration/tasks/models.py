@@ -26,7 +26,7 @@ from evergreen.training.sweep import LIVE, Slots, Spread, share_cores, sweep_fin
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
-    from evergreen.orchestration.steps.run import Training
+    from evergreen.orchestration.tasks.run import Training
     from evergreen.training.tables import Tables
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from evergreen.extensions import Extensions
     from evergreen.metrics.metric import Metrics
-    from evergreen.orchestration.steps.run import Training
+    from evergreen.orchestration.tasks.run import Training
     from evergreen.params import Gate
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person

@@ -13,9 +13,9 @@ from conftest import refusal
 from prefect.utilities.collections import visit_collection
 
 from evergreen.orchestration import steps
-from evergreen.orchestration.steps import run as runs
-from evergreen.orchestration.steps.run import Monitoring, Outcome, Training, open_training
+from evergreen.orchestration.tasks import run as runs
 from evergreen.orchestration.tasks.job import Job
+from evergreen.orchestration.tasks.run import Monitoring, Outcome, Training, open_training
 from evergreen.project import Project
 from evergreen.stores.registry import Registered
 
