@@ -30,6 +30,7 @@ from evergreen.decision import RETRAIN
 from evergreen.evaluation.intervals import Estimate
 from evergreen.features.encoder import Encoder
 from evergreen.features.split import LABEL, TIME
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.drift import find_drift
 from evergreen.monitoring.performance import measure_live
 from evergreen.monitoring.retrain import decide_retraining
@@ -145,7 +146,7 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
     def measure(batch: pl.DataFrame, p: Array, seed: int) -> Estimate:
         # Whole days are resampled, as monitoring does: 30 of them, and not a million rows
         y, days = ENCODER.transform_label(batch[LABEL]), days_of(batch)
-        return measure_live("binary", y, p, days, HOW.evaluate, seed)["roc_auc"]
+        return measure_live("binary", y, p, days, HOW.evaluate, seed, metrics=LIBRARY)["roc_auc"]
 
     predict = champion.model.predict_rows
     past = [sketch_of(batch, predict(batch)) for batch in (again() for _ in range(PAST))]
@@ -179,7 +180,7 @@ def run(rows: int, seed: int, batches: int, change: Change, stop: bool) -> list[
 
 
 def _asked(windows: Sequence[Window], life: ChampionState) -> str:
-    decision = decide_retraining(windows, life, POLICY)
+    decision = decide_retraining(windows, life, POLICY, metrics=LIBRARY)
     due = [rule["name"] for rule in decision.rules if not rule["met"]]
     return ", ".join(due) if decision.action == RETRAIN else ""
 

@@ -30,10 +30,15 @@ def judge(make_tables, trained):
         if without is not None:
             tables = cut(tables, "holdout", tables.holdout.y != without)
         boosters = {seed: trained(task, seed).booster for seed in seeds}
-        metrics = [measure_seed(tables, boosters[seed]) for seed in seeds]
+        metrics = [measure_seed(tables, boosters[seed], metrics=LIBRARY) for seed in seeds]
         baselines = predict_baselines(tables, 0)
         return evaluate(
-            tables, {seed: boosters[seed] for seed in chosen}, metrics, baselines, FEW
+            tables,
+            {seed: boosters[seed] for seed in chosen},
+            metrics,
+            baselines,
+            FEW,
+            metrics=LIBRARY,
         ), metrics
 
     return run
@@ -160,7 +165,10 @@ def test_an_empty_part_is_an_error(task, role, said, make_tables):
 def test_a_holdout_of_one_class_is_an_error(task, code, said, make_tables, trained):
     tables = make_tables(task)
     tables = cut(tables, "holdout", tables.holdout.y == code)
-    for check in (check_holdout, lambda tables: measure_seed(tables, trained(task).booster)):
+    for check in (
+        check_holdout,
+        lambda tables: measure_seed(tables, trained(task).booster, metrics=LIBRARY),
+    ):
         with pytest.raises(InputError, match=said):
             check(tables)
 

@@ -19,7 +19,9 @@ PAIRS = [(task, name) for task in TASKS for name in LIBRARY.of(task)]
 
 
 def run(task, y, predictions, resamples=200, confidence=0.95, seed=0):
-    return bootstrap(task, y, predictions, resamples=resamples, confidence=confidence, seed=seed)
+    return bootstrap(
+        task, y, predictions, resamples=resamples, confidence=confidence, seed=seed, metrics=LIBRARY
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)

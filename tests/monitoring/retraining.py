@@ -7,6 +7,7 @@ from typing import Any
 
 from evergreen.decision import Decision
 from evergreen.evaluation.intervals import Estimate
+from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.retrain import decide_retraining
 from evergreen.monitoring.windows import ChampionState, Window
 from evergreen.params import Retrain
@@ -69,7 +70,7 @@ def each(count: int = 3, **changes: Any) -> list[Window]:
 
 
 def decided(seen: list[Window], what: ChampionState | None = None, **params: Any) -> Decision:
-    return decide_retraining(seen, what or champion(), Retrain(**params))
+    return decide_retraining(seen, what or champion(), Retrain(**params), metrics=LIBRARY)
 
 
 def broken(decision: Decision) -> set[str]:

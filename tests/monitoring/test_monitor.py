@@ -177,7 +177,7 @@ def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> N
     y, p = reference.model.encoder.transform_label(rows[LABEL]), reference.model.predict_rows(rows)
     days = rows[TIME].dt.date().to_physical().to_numpy()
     assert dict(reference.expected) == measure_live(
-        "binary", y, p, days, params.evaluate, params.sweep.first_seed
+        "binary", y, p, days, params.evaluate, params.sweep.first_seed, metrics=LIBRARY
     )
     assert replace(reference, version="8").whole.columns.keys() >= {"first", "prediction", LABEL}
 

@@ -29,7 +29,9 @@ def test_an_estimate_is_near_nannymls_and_no_farther_from_the_labels(
 ) -> None:
     draw = draw_binary if task == "binary" else draw_multiclass
     (y, p), (later_y, later_p) = draw(), draw(SHIFT)
-    found = estimate(task, later_p, fit_calibration(task, y, p), None, Evaluate(), 0)[metric]
+    found = estimate(
+        task, later_p, fit_calibration(task, y, p), None, Evaluate(), 0, metrics=LIBRARY
+    )[metric]
     theirs, real = FIGURES[task][metric], LIBRARY.measure(task, later_y, later_p)[metric]
     assert found.value == pytest.approx(theirs, abs=NEAR)
     assert found.low < theirs < found.high

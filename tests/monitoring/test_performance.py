@@ -38,7 +38,7 @@ ESTIMATED = {
 @pytest.mark.parametrize("days", [None, np.arange(3000) // 100])
 def test_each_metric_is_that_of_scikit_learn_with_an_interval_around_it(task, days):
     y, p = draw(task, 3000, 1)
-    found = measure_live(task, y, p, days, QUICK, 0)
+    found = measure_live(task, y, p, days, QUICK, 0, metrics=LIBRARY)
     assert {name: shown.value for name, shown in found.items()} == LIBRARY.measure(task, y, p)
     assert all(shown.low < shown.value < shown.high for shown in found.values())
 
@@ -52,7 +52,8 @@ def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
         y = (rng.random(4000) < np.where(day % 3, 0.1, 0.9)).astype(int)
         p = np.where(day % 2, 0.7, 0.3) + rng.normal(size=4000) * 0.01
         whole, alone = (
-            measure_live("binary", y, p, blocks, QUICK, 0)["brier"] for blocks in (day, None)
+            measure_live("binary", y, p, blocks, QUICK, 0, metrics=LIBRARY)["brier"]
+            for blocks in (day, None)
         )
         wide[days] = (whole.high - whole.low) / (alone.high - alone.low)
     assert wide[4] == 1
@@ -80,7 +81,7 @@ def test_the_interval_of_few_days_holds_the_truth(days):
     for seed in range(200):
         y, p, day = live(days, 100)
         for name, blocks in (("days", day), ("rows", None))[: 2 if seed % 4 == 0 else 1]:
-            found = measure_live("binary", y, p, blocks, QUICK, seed)["brier"]
+            found = measure_live("binary", y, p, blocks, QUICK, seed, metrics=LIBRARY)["brier"]
             held[name] += found.low <= truth <= found.high
     assert held["days"] >= 180
     assert held["rows"] < 35  # of 50, as if rows were independent
@@ -93,7 +94,7 @@ def test_the_interval_of_few_days_holds_the_truth(days):
 def test_too_few_rows_are_not_measured_nor_calibrated(task, rows, positive):
     y = (np.arange(rows) < positive).astype(int)
     p = np.linspace(0.1, 0.9, rows)
-    assert measure_live(task, y, p, None, QUICK, 0) == {}
+    assert measure_live(task, y, p, None, QUICK, 0, metrics=LIBRARY) == {}
     assert fit_calibration(task, y, p) is None
 
 
@@ -128,7 +129,7 @@ def test_equal_predictions_make_one_bin():
     calibration = fit_calibration("binary", y.astype(int), np.full(100, 0.7))
     assert calibration
     assert calibration.curves == (Curve((pytest.approx(0.7),), (25,), (75,)),)
-    found = estimate("binary", np.full(100, 0.7), calibration, None, QUICK, 0)
+    found = estimate("binary", np.full(100, 0.7), calibration, None, QUICK, 0, metrics=LIBRARY)
     assert found["roc_auc"].value == pytest.approx(0.5)
     assert found["brier"].value == pytest.approx(0.25 * 0.09 + 0.75 * 0.49, abs=0.005)
 
@@ -136,7 +137,7 @@ def test_equal_predictions_make_one_bin():
 def test_regression_is_not_estimated():
     y, p = draw("regression", 1000, 0)
     assert fit_calibration("regression", y, p) is None
-    assert estimate("regression", p, None, None, QUICK, 0) == {}
+    assert estimate("regression", p, None, None, QUICK, 0, metrics=LIBRARY) == {}
 
 
 # --- without labels
@@ -181,7 +182,9 @@ def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_of
     held = dict.fromkeys(ESTIMATED[task], 0)
     for seed in range(25):
         y, p = draw(task, 2000, 100 + seed, shift)
-        found = estimate(task, p, calibration_of(task, seed=seed), None, QUICK, seed)
+        found = estimate(
+            task, p, calibration_of(task, seed=seed), None, QUICK, seed, metrics=LIBRARY
+        )
         real = LIBRARY.measure(task, y, p)
         for name in held:
             held[name] += found[name].low <= real[name] <= found[name].high
@@ -193,7 +196,9 @@ def test_the_interval_is_no_wider_than_noise_explains():
     """Real values of like batches spread about as far as the interval is wide."""
     calibration = calibration_of("binary", 100_000)
     real = [LIBRARY.measure("binary", *draw("binary", 2000, seed)) for seed in range(200)]
-    found = estimate("binary", draw("binary", 2000, 1)[1], calibration, None, Evaluate(), 0)
+    found = estimate(
+        "binary", draw("binary", 2000, 1)[1], calibration, None, Evaluate(), 0, metrics=LIBRARY
+    )
     for name, shown in found.items():
         spread = float(np.ptp(np.quantile([each[name] for each in real], [0.025, 0.975])))
         assert 0.8 < (shown.high - shown.low) / spread < 1.25
@@ -204,7 +209,9 @@ def test_a_calibration_of_few_rows_makes_the_interval_wider():
     p = draw("binary", 20_000, 3)[1]
     wide = {}
     for rows in (1000, 100_000):
-        found = estimate("binary", p, calibration_of("binary", rows), None, QUICK, 0)["roc_auc"]
+        found = estimate(
+            "binary", p, calibration_of("binary", rows), None, QUICK, 0, metrics=LIBRARY
+        )["roc_auc"]
         wide[rows] = found.high - found.low
     assert wide[1000] > 2 * wide[100_000]
 
@@ -215,7 +222,8 @@ def test_days_that_differ_make_the_interval_wider():
     days = np.arange(3000) // 100  # each day has predictions of its own
     calibration = calibration_of("binary", 100_000)
     whole, alone = (
-        estimate("binary", p, calibration, blocks, QUICK, 0)["brier"] for blocks in (days, None)
+        estimate("binary", p, calibration, blocks, QUICK, 0, metrics=LIBRARY)["brier"]
+        for blocks in (days, None)
     )
     assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
     assert whole.value == pytest.approx(alone.value, abs=1e-9)
@@ -226,7 +234,7 @@ def test_days_that_differ_make_the_interval_wider():
 def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itself(task):
     y, p = draw(task, 50_000, 7)
     found, real = (
-        estimate(task, p, calibration_of(task, 50_000), None, QUICK, 0),
+        estimate(task, p, calibration_of(task, 50_000), None, QUICK, 0, metrics=LIBRARY),
         LIBRARY.measure(task, y, p),
     )
     assert set(found) == set(ESTIMATED[task])
@@ -240,21 +248,26 @@ def test_the_estimate_is_that_of_the_labels_and_not_what_the_model_says_of_itsel
 @pytest.mark.parametrize("rows", [0, 29])
 def test_below_30_rows_and_without_a_calibration_nothing_is_estimated(rows):
     p = draw("binary", 100, 0)[1]
-    assert estimate("binary", p[:rows], calibration_of("binary"), None, QUICK, 0) == {}
-    assert estimate("binary", p, None, None, QUICK, 0) == {}
+    assert (
+        estimate("binary", p[:rows], calibration_of("binary"), None, QUICK, 0, metrics=LIBRARY)
+        == {}
+    )
+    assert estimate("binary", p, None, None, QUICK, 0, metrics=LIBRARY) == {}
 
 
 @pytest.mark.parametrize(("task", "other"), [("binary", "multiclass"), ("multiclass", "binary")])
 def test_a_calibration_of_another_task_is_an_error(task, other):
     with pytest.raises(InputError, match="fit it anew for this model"):
-        estimate(task, draw(task, 100, 0)[1], calibration_of(other), None, QUICK, 0)
+        estimate(
+            task, draw(task, 100, 0)[1], calibration_of(other), None, QUICK, 0, metrics=LIBRARY
+        )
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_estimate():
     p, calibration = draw("binary", 1000, 3)[1], calibration_of("binary")
     first, same, other = (
-        estimate("binary", p, calibration, None, QUICK, seed) for seed in (0, 0, 1)
+        estimate("binary", p, calibration, None, QUICK, seed, metrics=LIBRARY) for seed in (0, 0, 1)
     )
     assert first == same != other
 
@@ -264,10 +277,12 @@ def test_a_class_that_was_never_seen_and_one_that_is_always_so_make_no_warning()
     y = np.tile([0, 1], 50)
     p = np.column_stack([np.full(100, 0.5), np.full(100, 0.5), np.zeros(100)])
     calibration = fit_calibration("multiclass", y, p)
-    found = estimate("multiclass", p.astype(np.float32), calibration, None, QUICK, 0)
+    found = estimate(
+        "multiclass", p.astype(np.float32), calibration, None, QUICK, 0, metrics=LIBRARY
+    )
     assert found["accuracy"].value == pytest.approx(0.5, abs=0.05)
     never = Calibration("binary", (Curve((0.1, 0.9), (0, 0), (50, 50)),))
-    lost = estimate("binary", np.linspace(0, 1, 100), never, None, QUICK, 0)
+    lost = estimate("binary", np.linspace(0, 1, 100), never, None, QUICK, 0, metrics=LIBRARY)
     assert np.isnan(lost["roc_auc"].value)
     assert np.isnan(lost["average_precision"].value)
     assert np.isfinite(lost["brier"].value)
@@ -277,5 +292,5 @@ def test_a_class_that_was_never_seen_and_one_that_is_always_so_make_no_warning()
 def test_a_hundred_thousand_rows_are_estimated_at_once():
     p, calibration = draw("binary", 100_000, 0)[1], calibration_of("binary")
     start = time.process_time()
-    estimate("binary", p, calibration, None, Evaluate(), 0)
+    estimate("binary", p, calibration, None, Evaluate(), 0, metrics=LIBRARY)
     assert time.process_time() - start < 4  # 0.7 s on an idle core

@@ -30,16 +30,18 @@ pytestmark = pytest.mark.usefixtures("same_resamples")
 @pytest.mark.parametrize(("task", "metric"), [("binary", "roc_auc"), ("multiclass", "accuracy")])
 def test_an_estimate_is_blind_to_concept_drift_until_labels_have_shown_it(task, metric):
     calibration = calibration_of(task)
-    before = estimate(task, draw(task, 5000, 1)[1], calibration, None, QUICK, 0)[metric]
+    before = estimate(task, draw(task, 5000, 1)[1], calibration, None, QUICK, 0, metrics=LIBRARY)[
+        metric
+    ]
     (y, p), (later_y, later_p) = (draw(task, 5000, seed, turn=0.4) for seed in (2, 3))
     blind, truth = (
-        estimate(task, p, calibration, None, QUICK, 0)[metric],
-        measure_live(task, y, p, None, QUICK, 0),
+        estimate(task, p, calibration, None, QUICK, 0, metrics=LIBRARY)[metric],
+        measure_live(task, y, p, None, QUICK, 0, metrics=LIBRARY),
     )
     assert blind.value == pytest.approx(before.value, abs=0.02)
     assert truth[metric].high < blind.low - 0.1
     later, real = (
-        estimate(task, later_p, calibration, None, QUICK, 0)[metric],
+        estimate(task, later_p, calibration, None, QUICK, 0, metrics=LIBRARY)[metric],
         LIBRARY.measure(task, later_y, later_p),
     )
     assert not later.low <= real[metric] <= later.high
@@ -116,8 +118,8 @@ COST = Metric(
 def test_the_interval_of_a_metric_of_ones_own(metric: Metric, inside: Any) -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=400)
-    how = None, Evaluate(resamples=200), 0, LIBRARY.add([metric])
-    found = measure_live("regression", y, y + 2 * rng.normal(size=400), *how)
+    how, metrics = (None, Evaluate(resamples=200), 0), LIBRARY.add([metric])
+    found = measure_live("regression", y, y + 2 * rng.normal(size=400), *how, metrics=metrics)
     assert inside(found["cost"]), found["cost"]
 
 
@@ -128,6 +130,6 @@ def test_a_mean_over_rows_is_expected_as_others_are(task: str) -> None:
     own = Metric("own", tasks=(task,), losses=LIBRARY["log_loss"].losses)  # type: ignore[arg-type]
     y, p = draw(task, 2000, 0)
     calibration = fit_calibration(task, y, p)
-    how = None, Evaluate(resamples=200), 0, LIBRARY.add([own])
-    found = estimate(task, p, calibration, *how)
+    how, metrics = (None, Evaluate(resamples=200), 0), LIBRARY.add([own])
+    found = estimate(task, p, calibration, *how, metrics=metrics)
     assert found["own"].value == pytest.approx(found["log_loss"].value)

@@ -11,6 +11,7 @@ from promotion.gated import broken, says
 from promotion.relearnt import refit_of
 
 from evergreen.decision import KEEP, ROLL_BACK, Decision
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Retrain
 from evergreen.promotion.compare import Difference
 from evergreen.promotion.rollback import decide_rollback, judge_rollback
@@ -32,7 +33,9 @@ def lead(value: float = 0.02, **other: float) -> Difference:
 def back(
     comparison: Difference | None, models: Difference | None, metric: str = "roc_auc", **params: Any
 ) -> Decision:
-    return decide_rollback(comparison, models, Retrain(**params), 0.001, 0.75, metric)
+    return decide_rollback(
+        comparison, models, Retrain(**params), 0.001, 0.75, metric, metrics=LIBRARY
+    )
 
 
 @pytest.mark.parametrize(

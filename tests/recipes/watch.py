@@ -101,7 +101,7 @@ def watched(task: str) -> Any:
 
 
 def decided(windows: list[Window], life: ChampionState, **params: Any) -> Any:
-    found = retrain.decide_retraining(windows, life, Retrain(**params))
+    found = retrain.decide_retraining(windows, life, Retrain(**params), metrics=LIBRARY)
     return [found.action, len(found.reasons), [[rule["name"], rule["met"]] for rule in found.rules]]
 
 

@@ -107,7 +107,9 @@ def paint(monkeypatch, tmp_path):
 
     def draw(judged, gate=None):
         path = tmp_path / "new" / "comparison.png"
-        draw_comparison(judged, decide(judged.evidence, gate or Gate()), "a title", path)
+        draw_comparison(
+            judged, decide(judged.evidence, gate or Gate()), "a title", path, metrics=LIBRARY
+        )
         check_picture(path)
         return figures.pop()
 
@@ -161,7 +163,7 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", broken)
     with pytest.raises(OSError, match="No space"):
-        draw_comparison(judged, decide(judged.evidence, Gate()), "broken", path)
+        draw_comparison(judged, decide(judged.evidence, Gate()), "broken", path, metrics=LIBRARY)
     assert path.read_bytes() == b"old"
 
 
@@ -184,7 +186,7 @@ def test_the_title_says_the_decision_in_its_colour(gain, gate, title, colour, mo
         module, "draw_panels", lambda _, *words, **more: kept.append((words[0], more["colour"]))
     )
     judged = judged_of(gain=gain)
-    draw_comparison(judged, decide(judged.evidence, gate), "a title", Path("none"))
+    draw_comparison(judged, decide(judged.evidence, gate), "a title", Path("none"), metrics=LIBRARY)
     assert kept == [(title, colour)]
 
 

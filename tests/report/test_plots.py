@@ -54,7 +54,9 @@ def evaluation_of(task, rows=300, seeds=5, chosen=(2,), classes=None):
         task=task,
         rows=rows,
         chosen=chosen,
-        estimates=bootstrap(task, y, models, resamples=100, confidence=0.9, seed=0),
+        estimates=bootstrap(
+            task, y, models, resamples=100, confidence=0.9, seed=0, metrics=LIBRARY
+        ),
         spread={name: summarize([values[name] for values in metrics], 0.9) for name in metrics[0]},
         y=y,
         predictions=models,
@@ -91,6 +93,7 @@ def test_the_pictures_of_a_task(task, tmp_path):
         IMPORTANCE,
         "a title",
         tmp_path / "reports" / "result.png",
+        metrics=LIBRARY,
     )
     curves = draw_curves(evaluation, "a title", tmp_path / "reports" / "curves.png")
     check_picture(result)
@@ -108,7 +111,13 @@ def test_a_single_seed_of_one_round(tmp_path):
     evaluation = evaluation_of("binary", seeds=1, chosen=(0,))
     check_picture(
         draw_result(
-            evaluation, [0], trained_of(1, rounds=1), IMPORTANCE, "one", tmp_path / "result.png"
+            evaluation,
+            [0],
+            trained_of(1, rounds=1),
+            IMPORTANCE,
+            "one",
+            tmp_path / "result.png",
+            metrics=LIBRARY,
         )
     )
 
@@ -118,7 +127,15 @@ def test_the_mean_of_many_seeds_and_no_feature_used(tmp_path):
     evaluation = evaluation_of("regression", seeds=40, chosen=tuple(range(40)))
     unused = dict.fromkeys(["$", "_"], 0.0)
     check_picture(
-        draw_result(evaluation, range(40), trained_of(40), unused, "many", tmp_path / "result.png")
+        draw_result(
+            evaluation,
+            range(40),
+            trained_of(40),
+            unused,
+            "many",
+            tmp_path / "result.png",
+            metrics=LIBRARY,
+        )
     )
 
 
@@ -164,7 +181,13 @@ def test_a_metric_that_is_not_defined(tmp_path):
     evaluation = replace(evaluation, estimates=estimates)
     check_picture(
         draw_result(
-            evaluation, range(5), trained_of(), IMPORTANCE, "no r2", tmp_path / "result.png"
+            evaluation,
+            range(5),
+            trained_of(),
+            IMPORTANCE,
+            "no r2",
+            tmp_path / "result.png",
+            metrics=LIBRARY,
         )
     )
 

@@ -14,7 +14,6 @@ import numpy as np
 from evergreen.errors import InputError
 from evergreen.evaluation.intervals import Estimate, bootstrap
 from evergreen.metrics.metric import Metrics
-from evergreen.metrics.table import LIBRARY
 from evergreen.params import Evaluate as EvaluateParams
 from evergreen.training.cross_validation import predict_holdout
 from evergreen.training.learner import XGBOOST, find_learner
@@ -70,7 +69,7 @@ def predict(booster: bytes, x: Array, learner: str = XGBOOST) -> Array:
 
 
 def measure_seed(
-    tables: Tables, booster: bytes, learner: str = XGBOOST, metrics: Metrics = LIBRARY
+    tables: Tables, booster: bytes, learner: str = XGBOOST, *, metrics: Metrics
 ) -> dict[str, float]:
     """Return the metrics of one seed's model on the holdout."""
     check_holdout(tables)
@@ -78,12 +77,12 @@ def measure_seed(
 
 
 def losses_of(
-    tables: Tables, boosters: Mapping[int, bytes], learner: str, metrics: Metrics = LIBRARY
+    tables: Tables, boosters: Mapping[int, bytes], learner: str, *, metrics: Metrics
 ) -> dict[int, float]:
     """Return the loss of each seed's model on the holdout (`Metrics.loss`), such as log loss."""
     loss = metrics.loss(tables.task)
     return {
-        seed: measure_seed(tables, content, learner, metrics)[loss]
+        seed: measure_seed(tables, content, learner, metrics=metrics)[loss]
         for seed, content in boosters.items()
     }
 
@@ -109,7 +108,8 @@ def evaluate(
     baselines: Mapping[str, Array],
     params: EvaluateParams,
     learner: str = XGBOOST,
-    metrics: Metrics = LIBRARY,
+    *,
+    metrics: Metrics,
 ) -> Evaluation:
     """Judge the model made of `boosters`, by seed, on the holdout; several are averaged.
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from evergreen.metrics.metric import Form, Metrics
-from evergreen.metrics.table import LIBRARY
 from evergreen.training.device import count_cores
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -35,7 +34,7 @@ def bootstrap(
     resamples: int,
     confidence: float,
     seed: int,
-    metrics: Metrics = LIBRARY,
+    metrics: Metrics,
 ) -> dict[str, dict[str, Estimate]]:
     """Return, for each model's predictions, each metric of `task` with its percentile interval.
 

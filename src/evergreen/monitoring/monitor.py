@@ -81,7 +81,7 @@ class Reference:
             replace(whole, columns=whole.columns | _predictions(model, p, holdout[TIME]).columns),
             find_usual_auc(past, params.drift, seed) if usual_auc is None else usual_auc,
             fit_calibration(task, y, p),
-            measure_live(task, y, p, _days(holdout), params.evaluate, seed, params.metrics),
+            measure_live(task, y, p, _days(holdout), params.evaluate, seed, metrics=params.metrics),
         )
 
 
@@ -169,13 +169,13 @@ def observe(
     if labelled is not None and task != "regression":
         # Of a class that the champion has never met no prediction can be right
         labelled = labelled.filter(as_class(labelled[LABEL]).is_in(model.encoder.classes))
-    how = params.evaluate, seed, params.metrics
+    how, metrics = (params.evaluate, seed), params.metrics
     real: dict[str, Estimate] = {}
     if labelled is not None and labelled.height:
         y = model.encoder.transform_label(labelled[LABEL])
         p_labelled, days_labelled = predict(model, labelled), _days(labelled)
-        real = measure_live(task, y, p_labelled, days_labelled, *how)
-    estimated = estimate(task, p, reference.calibration, days, *how)
+        real = measure_live(task, y, p_labelled, days_labelled, *how, metrics=metrics)
+    estimated = estimate(task, p, reference.calibration, days, *how, metrics=metrics)
     return Observation(
         batch=name,
         start=_moment(rows[TIME].min()),

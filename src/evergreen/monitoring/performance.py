@@ -23,7 +23,6 @@ from evergreen.errors import InputError
 from evergreen.evaluation.intervals import Estimate, interval
 from evergreen.metrics.expected import TINY, Expected
 from evergreen.metrics.metric import Form, Metrics
-from evergreen.metrics.table import LIBRARY
 from evergreen.params import Evaluate
 from evergreen.promotion.compare import FEWEST_ROWS, is_defined
 from evergreen.promotion.noise import Resampling, blocks_of, resample_rows, widen
@@ -161,7 +160,8 @@ def measure_live(
     days: Array | None,
     params: Evaluate,
     seed: int,
-    metrics: Metrics = LIBRARY,
+    *,
+    metrics: Metrics,
 ) -> dict[str, Estimate]:
     """Return each metric of `task` with its bootstrap interval; {} for too few rows.
 
@@ -215,7 +215,8 @@ def estimate(
     days: Array | None,
     params: Evaluate,
     seed: int,
-    metrics: Metrics = LIBRARY,
+    *,
+    metrics: Metrics,
 ) -> dict[str, Estimate]:
     """Return the metrics that the labels of the rows may be expected to show.
 

@@ -15,7 +15,6 @@ from datetime import datetime
 from evergreen.decision import NOTHING, RETRAIN, WATCH, Action, Decision, Rule
 from evergreen.errors import InputError
 from evergreen.metrics.metric import Metrics
-from evergreen.metrics.table import LIBRARY
 from evergreen.monitoring.retrain_rules import (
     find_brakes,
     find_fit,
@@ -28,7 +27,7 @@ from evergreen.params import Retrain
 
 
 def decide_retraining(
-    windows: Sequence[Window], champion: ChampionState, params: Retrain, metrics: Metrics = LIBRARY
+    windows: Sequence[Window], champion: ChampionState, params: Retrain, *, metrics: Metrics
 ) -> Decision:
     """Return whether to `retrain`, to `watch` or to do `nothing`.
 

@@ -12,7 +12,6 @@ from evergreen.errors import InputError
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import LABEL
 from evergreen.metrics.metric import Metrics
-from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params, Retrain
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, check_unseen, difference
@@ -27,7 +26,8 @@ def decide_rollback(
     min_gain: float,
     min_probability: float,
     metric: str,
-    metrics: Metrics = LIBRARY,
+    *,
+    metrics: Metrics,
 ) -> Decision:
     """Return whether to `rollback` to the previous champion, or to `keep` the present one.
 
@@ -113,4 +113,4 @@ def judge_rollback(
     seeds = difference(whole, metric, new, old, how)
     models = difference(whole, metric, Side(new.prediction), Side(old.prediction), how)
     bounds = params.gate.min_gain, params.gate.min_probability
-    return decide_rollback(seeds, models, params.retrain, *bounds, metric, params.metrics)
+    return decide_rollback(seeds, models, params.retrain, *bounds, metric, metrics=params.metrics)

@@ -149,7 +149,7 @@ def trees_of(
     """
     boosters, learner = {seed.seed: seed.booster for seed in trained}, params.train.learner
     chosen = chosen or choose(
-        losses_of(tables, boosters, learner, params.metrics), params.sweep.model
+        losses_of(tables, boosters, learner, metrics=params.metrics), params.sweep.model
     )
     rounds = int(np.median([seed.rounds for seed in trained]))
     how = (

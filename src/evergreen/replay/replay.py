@@ -293,7 +293,7 @@ class Replayer:
         ]
         windows = [monitor.window_of(fact, self.metric) for fact in facts if not fact["answered"]]
         decision = decide_retraining(
-            windows, self._champion_state(track), self.params.retrain, self.params.metrics
+            windows, self._champion_state(track), self.params.retrain, metrics=self.params.metrics
         )
         return decision.action, " ".join(decision.reasons)
 

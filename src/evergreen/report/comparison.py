@@ -12,7 +12,7 @@ import numpy as np
 
 from evergreen.decision import Decision
 from evergreen.metrics.metric import Metric, Metrics
-from evergreen.metrics.table import LIBRARY, OF_CURVES
+from evergreen.metrics.table import OF_CURVES
 from evergreen.promotion.compare import Comparison
 from evergreen.promotion.evidence import Judged
 from evergreen.report.curves import (
@@ -40,7 +40,8 @@ def draw_comparison(
     title: str,
     path: Path,
     classes: Sequence[str] = (),
-    metrics: Metrics = LIBRARY,
+    *,
+    metrics: Metrics,
 ) -> Path:
     """Draw the evidence of the gate, so that a person understands its decision.
 

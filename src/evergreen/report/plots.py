@@ -11,7 +11,7 @@ import numpy as np
 from evergreen.evaluation.evaluate import MODEL, Evaluation
 from evergreen.finding import count
 from evergreen.metrics.metric import Metrics
-from evergreen.metrics.table import LIBRARY, OF_CURVES
+from evergreen.metrics.table import OF_CURVES
 from evergreen.report.curves import (
     PlottedModel,
     draw_calibration,
@@ -47,7 +47,8 @@ def draw_result(
     title: str,
     path: Path,
     learner: str = XGBOOST,
-    metrics: Metrics = LIBRARY,
+    *,
+    metrics: Metrics,
     watched: str | None = None,
 ) -> Path:
     """Draw the result: against the baselines, over the seeds, while learning, by feature.

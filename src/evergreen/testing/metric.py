@@ -68,8 +68,9 @@ def _check_expected(metric: Metric, task: Task) -> None:
     if metric.losses is None and metric.expect is None:
         return  # it is not estimated without labels, and pages say so
     calibration, (y, p) = fit_calibration(task, *draw(task, seed=1)), draw(task)
-    how = None, Evaluate(resamples=100), 0, Metrics((metric,))
-    found, real = estimate(task, p, calibration, *how)[metric.name], metric.measure(y, p)
+    how, metrics = (None, Evaluate(resamples=100), 0), Metrics((metric,))
+    found = estimate(task, p, calibration, *how, metrics=metrics)[metric.name]
+    real = metric.measure(y, p)
     assert abs(found.value - real) <= NEAR * max(abs(real), 0.05), (
         f"the metric {metric.name!r}, task {task}: it is expected to be {found.value:.4g} where it "
         f"is {real:.4g}: correct expect, or leave it out"

@@ -175,8 +175,10 @@ def evaluate(run: Training) -> Evaluation:
     chosen = {seed: boosters[seed] for seed in choose(losses, job.params.sweep.model)}
     aimed, learner = job.params.train.aimed_quantile(), job.params.train.learner
     baselines = predict_baselines(tables, job.params.sweep.first_seed, run.linear, aimed)
-    how = job.params.evaluate, learner, job.params.metrics
-    evaluation = judge(tables, chosen, [seed.metrics for seed in seeds], baselines, *how)
+    metrics, measured = job.params.metrics, [seed.metrics for seed in seeds]
+    evaluation = judge(
+        tables, chosen, measured, baselines, job.params.evaluate, learner, metrics=metrics
+    )
     rows = count(evaluation.rows, "row")
     title = f"{job.params.tracking.model}: {count(len(seeds), 'seed')}, holdout of {rows}"
     parts = [part for joined in chosen.values() for part in part_bytes(tables, joined)]
@@ -194,8 +196,9 @@ def evaluate(run: Training) -> Evaluation:
             gain,
             title,
             reports / "result.png",
-            *how[1:],
-            watched,
+            learner,
+            metrics=metrics,
+            watched=watched,
         ),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]

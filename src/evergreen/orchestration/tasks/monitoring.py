@@ -189,7 +189,7 @@ def decide(job: Job, live: LiveChampion, facts: Sequence[Mapping[str, Any]]) -> 
     retrainings = [datetime.fromisoformat(end) for end in trained]
     state = monitor.champion_state(live.reference, metric, retrainings, features)
     windows = [monitor.window_of(fact, metric) for fact in facts if not fact["answered"]]
-    return decide_retraining(windows, state, job.params.retrain, job.params.metrics)
+    return decide_retraining(windows, state, job.params.retrain, metrics=job.params.metrics)
 
 
 @task(name="look back", task_run_name="look back", **ONCE)

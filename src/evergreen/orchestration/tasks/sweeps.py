@@ -131,8 +131,8 @@ def train(
 
     def measure(model: Trained) -> dict[str, float]:
         judged = sweep.role == JUDGED
-        how = sweep.params.train.learner, sweep.params.metrics
-        return measure_seed(sweep.tables, model.booster, *how) if judged else {}
+        learner, metrics = sweep.params.train.learner, sweep.params.metrics
+        return measure_seed(sweep.tables, model.booster, learner, metrics=metrics) if judged else {}
 
     if known is not None:
         return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))
