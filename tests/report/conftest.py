@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from evergreen.params import Gate
 from evergreen.promotion.gate import decide
+from evergreen.metrics.table import LIBRARY
 from evergreen.report import comparison as module
 from evergreen.report.comparison import draw_comparison
 
@@ -26,6 +27,7 @@ def seen(monkeypatch):
             decision or decide(judged.evidence, gate or Gate()),
             "a title",
             Path("none"),
+            metrics=LIBRARY,
             **more,
         )
         return axes

@@ -158,7 +158,9 @@ def test_the_policy_is_told_of_retrainings_and_new_rows(
     trainings = [SimpleNamespace(holdout=("2013-03",)), SimpleNamespace(holdout=("gone",))]
     runs = SimpleNamespace(trainings=lambda: trainings)
     monkeypatch.setattr(Job, "runs", property(lambda _: runs))
-    monkeypatch.setattr(monitoring, "decide_retraining", lambda *given: told.append(given))
+    monkeypatch.setattr(
+        monitoring, "decide_retraining", lambda *given, metrics: told.append((*given, metrics))
+    )
     decide(job, watched(Journal()), [seen("2013-04"), seen("2013-05", answered=True)])
     ((windows, life, params, metrics),) = told
     # The labels of the other came with another batch

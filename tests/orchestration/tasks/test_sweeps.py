@@ -40,7 +40,7 @@ def test_a_seed_is_trained_measured_and_recorded_at_once(
 ) -> None:
     model = Trained(1, b"model", 7, 0.4, {})
     monkeypatch.setattr("evergreen.training.xgboost.train", lambda *_, **__: model)
-    told = lambda _, booster, *__: {"length": len(booster)}  # noqa: E731
+    told = lambda _, booster, *__, **___: {"length": len(booster)}  # noqa: E731
     monkeypatch.setattr("evergreen.evaluation.evaluate.measure_seed", told)
     notes, job = Notes(), make_job(tmp_path)
     monkeypatch.setattr(Job, "seeds", property(lambda _: notes))
@@ -103,7 +103,7 @@ def fit(binned, params, seed, **_):
     return train.Trained(seed, b"x" * seed, 1, 0.1, {})
 
 train.train = fit
-evaluate.measure_seed = lambda tables, booster, *_: {"length": float(len(booster))}
+evaluate.measure_seed = lambda tables, booster, *_, **__: {"length": float(len(booster))}
 
 @flow
 def sweep(known):
