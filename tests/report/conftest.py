@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from evergreen.metrics.table import LIBRARY
 from evergreen.params import Gate
 from evergreen.promotion.gate import decide
-from evergreen.metrics.table import LIBRARY
 from evergreen.report import comparison as module
 from evergreen.report.comparison import draw_comparison
 
