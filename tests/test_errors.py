@@ -7,6 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -220,7 +221,18 @@ def test_a_fault_of_the_program_inside_such_a_file_stays_one(tmp_path):
 # --- where it came from
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("what(): std::bad_alloc")], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((9, 9), np.dtype("f4")),
+        RuntimeError("what(): std::bad_alloc"),
+        RuntimeError("common/io.h:362: bad_malloc: Failed to allocate 8000 bytes"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory", "stores/.part-1-x.rows"),
+    ],
+    ids=repr,
+)
 def test_too_little_memory_is_one_sentence(error: BaseException) -> None:
     told = explain(raised(error))
     assert isinstance(told, InputError)

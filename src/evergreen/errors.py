@@ -87,9 +87,11 @@ def _of_declarations(error: BaseException) -> str | None:
 
 NO_SPACE = "no space left to write {}: free some disk space and run again, finished work is kept"
 WORDS = {  # what libraries report in place of the system's error -> what to do about it
-    ("std::bad_alloc",): (
-        "not enough memory: close other programs, train on fewer batches (split.train_batches) or "
-        "fewer seeds at once (sweep.jobs in params.yaml), or cut the source into smaller batches"
+    # Of C++, of XGBoost's pages, and of the operating system
+    ("std::bad_alloc", "bad_malloc", "bad allocation", "Cannot allocate memory"): (
+        "not enough memory: close other programs, keep rows on disk (compute.memory: external in "
+        "params.yaml), train on fewer batches (split.train_batches) or fewer seeds at once "
+        "(sweep.jobs), or cut the source into smaller batches"
     ),
     ("No space left on device",): NO_SPACE.format("a file of the project"),
     ("database or disk is full", "disk I/O error"): NO_SPACE.format("the databases below stores/"),
@@ -114,6 +116,8 @@ def _of_system(error: BaseException) -> str | None:
     text = "std::bad_alloc" if isinstance(error, MemoryError) else str(error)
     if isinstance(error, OSError):
         where = error.filename or "a store of the project"
+        if error.errno == errno.ENOMEM:
+            return _of_system(MemoryError())
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return NO_SPACE.format(where)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

@@ -15,7 +15,13 @@ from pydantic import ValidationError
 
 from evergreen.params import Train
 from evergreen.training.tables import Table
-from evergreen.training.xgboost import LOSSES, build_matrix, load, settings, train
+from evergreen.training.xgboost import (
+    LOSSES,
+    build_matrix,
+    load,
+    settings,
+    train,
+)
 
 TASKS = ("binary", "multiclass", "regression")
 

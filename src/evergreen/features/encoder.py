@@ -45,32 +45,30 @@ class Encoder:
         What is not finite is missing. Raises InputError where a feature is missing or text stands
         where a number must.
         """
-        import polars as pl
-
         missing = [name for name in self.features if name not in frame.columns]
         if missing:
             raise InputError(
                 f"the rows lack the feature(s) {', '.join(missing)}, which the model needs"
             )
-        columns = []
-        for name in self.features:
-            column = frame[name]
-            if name in self.levels:
-                codes = {level: code for code, level in enumerate(self.levels[name], FIRST)}
-                text = column.cast(pl.String)
-                coded = text.replace_strict(codes, default=OTHER, return_dtype=pl.Float32)
-                columns.append(
-                    pl.select(
-                        pl.when(text.is_null()).then(float(MISSING)).otherwise(coded)
-                    ).to_series()
-                )
-            elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
-                columns.append(column.cast(pl.Float32).fill_null(float("nan")))
-            else:
-                raise InputError(f"feature {name!r} must be a number, found {column.dtype}")
-        x = np.column_stack([codes.cast(pl.Float32).to_numpy() for codes in columns])
-        x[np.isinf(x)] = np.nan
+        x = np.empty((frame.height, len(self.features)), np.float32)
+        for at, name in enumerate(self.features):
+            x[:, at] = self._transform_column(name, frame[name]).to_numpy()
+            x[np.isinf(x[:, at]), at] = np.nan
         return x
+
+    def _transform_column(self, name: str, column: pl.Series) -> pl.Series:
+        """Return one feature as float32. Raises InputError where text stands for a number."""
+        import polars as pl
+
+        if name in self.levels:
+            codes = {level: code for code, level in enumerate(self.levels[name], FIRST)}
+            text = column.cast(pl.String)
+            coded = text.replace_strict(codes, default=OTHER, return_dtype=pl.Float32)
+            known = pl.when(text.is_null()).then(float(MISSING)).otherwise(coded)
+            return pl.select(known.cast(pl.Float32)).to_series()
+        if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
+            return column.cast(pl.Float32).fill_null(float("nan"))
+        raise InputError(f"feature {name!r} must be a number, found {column.dtype}")
 
     def transform_label(self, label: pl.Series) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return the label as float32, shape (rows,): a number, or the code of a class.

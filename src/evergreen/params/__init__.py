@@ -1,6 +1,7 @@
 """The parameters of a project: `params.yaml` holds what differs from the defaults here."""
 
 from evergreen.metrics.metric import Task
+from evergreen.params.compute import Compute
 from evergreen.params.read import Params, load, look_up, parse, read_yaml
 from evergreen.params.sections import (
     Bias,
@@ -22,6 +23,7 @@ from evergreen.params.tuning import Tune
 
 __all__ = [
     "Bias",
+    "Compute",
     "Drift",
     "EPOCHS",
     "Evaluate",

@@ -16,6 +16,7 @@ from evergreen.errors import InputError
 from evergreen.extensions import Extensions
 from evergreen.metrics.by_loss import lead_by
 from evergreen.metrics.metric import Metrics, Task
+from evergreen.params.compute import Compute
 from evergreen.params.section import Section
 from evergreen.params.sections import (
     Bias,
@@ -50,6 +51,7 @@ class Params(Section):
     split: Split = Split()
     train: Train = Train()
     sweep: Sweep = Sweep()
+    compute: Compute = Compute()
     evaluate: Evaluate = Evaluate()
     leaks: Leaks = Leaks()
     bias: Bias = Bias()

@@ -18,6 +18,7 @@ BLOCKS = 10  # of the rows before the holdout
 CELLS = (None, 64, 8)
 FEW = 4  # features up to which coarse cells would be alike in all rows
 ROWS = 200_000  # before the holdout at most, the newest, that near copies are looked for among
+AT_ONCE = 100_000  # rows that are hashed together: they are copied for that
 
 
 def find_copies(tables: Tables) -> tuple[int, float]:
@@ -38,10 +39,10 @@ def find_near_copies(tables: Tables) -> tuple[int, float]:
     rounding that has most rows beyond what coincidence explains.
     """
     train, validation, holdout = tables.train, tables.validation, tables.holdout
-    x, y = (
-        np.concatenate([train.x, validation.x])[-ROWS:],
-        np.concatenate([train.y, validation.y])[-ROWS:],
-    )
+    first = max(0, len(train) + len(validation) - ROWS)  # of both, one after the other
+    known, later = slice(first, None), slice(max(0, first - len(train)), None)
+    x = np.concatenate([train.x[known], validation.x[later]])
+    y = np.concatenate([train.y[known], validation.y[later]])
     best = (0, 0.0)
     for cells in CELLS if len(tables.features) > FEW else CELLS[:2]:
         pool, met = _sums(tables, x, y, x, cells), _sums(tables, holdout.x, holdout.y, x, cells)
@@ -123,4 +124,9 @@ def _hash(table: Table) -> Array:
     """
     import polars as pl
 
-    return pl.from_numpy(table.x).with_columns(label=pl.Series(table.y)).hash_rows().to_numpy()
+    def hashed(part: slice) -> Array:
+        labels = pl.Series(table.y[part])
+        return pl.from_numpy(table.x[part]).with_columns(label=labels).hash_rows().to_numpy()
+
+    starts = range(0, max(1, len(table)), AT_ONCE)
+    return np.concatenate([hashed(slice(start, start + AT_ONCE)) for start in starts])

@@ -136,8 +136,9 @@ def _score_values(tables: Tables, train: Array, validation: Array) -> Score:
     stand twice in the source would be predicted by their twins.
     """
     classes = np.eye(len(tables.classes))
-    known, later = (classes[part.y.astype(np.intp)] for part in (tables.train, tables.validation))
-    train, known = train[-NEWEST:], known[-NEWEST:]
+    labels = tables.train.y[-NEWEST:], tables.validation.y
+    known, later = (classes[part.astype(np.intp)] for part in labels)
+    train = train[-NEWEST:]
     half = len(train) // 2
     between = _auc_of(_predict_beside(train[:half], known[:half], train[half:]), known[half:])
     return Score(_auc_of(_predict_beside(train, known, validation), later), between)

@@ -141,12 +141,10 @@ def _counts(name: str) -> pl.Expr:
 
 
 def _missing(features: pl.DataFrame, groups: Collection[str]) -> dict[str, dict[str, Counts]]:
-    numbers = [name for name, dtype in features.schema.items() if dtype.is_float()]
-    known = features.drop(groups).with_columns(pl.col(name).fill_nan(None) for name in numbers)
-    lacking = [column for column in known if column.null_count()]
-    absent = pl.DataFrame([column.is_null().cast(pl.UInt32) for column in lacking])
+    marked = (_lacking(column) for column in features if column.name not in groups)
+    absent = pl.DataFrame([marks for marks in marked if marks.any()])
     found: dict[str, dict[str, Counts]] = {name: {} for name in groups}
-    for name in groups if lacking else ():
+    for name in groups if absent.width else ():
         counted = (
             absent.group_by(features[name].alias(LEVEL))
             .agg(pl.all().sum())
@@ -158,6 +156,11 @@ def _missing(features: pl.DataFrame, groups: Collection[str]) -> dict[str, dict[
                 feature: count for feature, count in zip(absent.columns, rows, strict=True) if count
             }
     return found
+
+
+def _lacking(column: pl.Series) -> pl.Series:
+    """Return which rows lack a value, as marks: a bit for each row."""
+    return column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
 
 
 def _sample(content: dict[str, Any]) -> Sample:

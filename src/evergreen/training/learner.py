@@ -68,7 +68,8 @@ class Learner(Protocol):
 
     It may define `TAKES` as well, the losses of `train.loss` by task (else it has one of its own),
     and then `watched(task, params)`, what early stopping watches under a loss; and `SCHEDULED`,
-    True where `train.schedule` is followed.
+    True where `train.schedule` is followed; and `check_external(task, params, device)`, which
+    raises InputError where rows that lie on disk (`Table.on_disk`) cannot be trained on.
     """
 
     SUFFIX: str  # of the file of one seed's model

@@ -28,10 +28,18 @@ ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
 
 @dataclass(frozen=True)
 class Slots:
-    """How many seeds train at once, with how many threads each."""
+    """How many seeds train at once, with how many threads each.
+
+    `on_disk`: their rows lie in files, which one of them reads at a time.
+    """
 
     jobs: int
     threads: int
+    on_disk: bool = False
+
+    def in_turn(self) -> Slots:
+        """Return them for rows that lie in files: one seed at a time gets all threads."""
+        return Slots(1, self.jobs * self.threads, on_disk=True)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evergreen.metrics.metric import Task
+from evergreen.training.blocks import encode_parts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +34,7 @@ class Table:
     """Encoded rows.
 
     `x`: float32, shape (rows, features); `y`: float32, (rows,); `keys`: hashes of the rows' keys,
-    (rows,).
+    (rows,). Rows that do not fit into memory lie in a file: `x` is then read-only, an `np.memmap`.
     """
 
     x: Array = field(repr=False)
@@ -48,12 +50,10 @@ class Table:
             self.x[places], self.y[places], None if self.keys is None else self.keys[places]
         )
 
-    def with_rows(self, other: Table) -> Table:
-        """Return its rows and then those of another."""
-        assert self.keys is not None
-        assert other.keys is not None
-        x, y = np.concatenate([self.x, other.x]), np.concatenate([self.y, other.y])
-        return Table(x, y, np.concatenate([self.keys, other.keys]))
+    @property
+    def on_disk(self) -> bool:
+        """Whether its rows lie in a file."""
+        return isinstance(self.x, np.memmap)
 
     def none(self) -> Table:
         """Return a table of the same columns without a row."""
@@ -104,6 +104,15 @@ class Tables:
             for fold in self.folds
         ] or [self]
 
+    def judging(self) -> Tables:
+        """Return them less the rows that a trained model no longer needs; with folds, as they are.
+
+        So these are not in memory while others are read.
+        """
+        if self.folds:
+            return self
+        return replace(self, train=self.train.none(), validation=self.validation.none())
+
     def gather(self, predicted: Sequence[Array]) -> Array:
         """Return the predictions for all holdout rows, given those of each part."""
         if not self.folds:
@@ -132,65 +141,63 @@ class Tables:
         return found.hexdigest()
 
 
-def load_tables(project: Project) -> Tables:
-    """Read `data/features/` and encode it."""
+def load_tables(project: Project, *, on_disk: bool = False) -> Tables:
+    """Read `data/features/` and encode it.
+
+    `on_disk`, here and below: training rows lie in a file, not in memory.
+    """
     from evergreen.features.encoder import ENCODER
-    from evergreen.features.split import ROLES
 
     encoder, split = _encoder(project, ENCODER), _split(project)
-    return tables_of(
-        encoder, {role: _encode(project, getattr(split, role), encoder) for role in ROLES}
-    )
+    return _load(project, encoder, [split.train], [split.validation], [split.holdout], on_disk)
 
 
-def load_stopping(project: Project) -> Tables:
+def load_stopping(project: Project, *, on_disk: bool = False) -> Tables:
     """Read what early stopping needs: the rows of `load_judged`, less those that stop training."""
-    return _load_folds(project, stopping=True) if _split(project).judged else load_tables(project)
+    if _split(project).judged:
+        return _load_folds(project, stopping=True)
+    return load_tables(project, on_disk=on_disk)
 
 
-def load_judged(project: Project) -> Tables:
+def load_judged(project: Project, *, on_disk: bool = False) -> Tables:
     """Read what a way of training is judged by.
 
     All earlier rows and the holdout, or the folds of a cross-validation.
     """
-    return (
-        _load_folds(project, stopping=False)
-        if _split(project).judged
-        else load_before_holdout(project)
-    )
+    if _split(project).judged:
+        return _load_folds(project, stopping=False)
+    return load_before_holdout(project, on_disk=on_disk)
 
 
-def load_before_holdout(project: Project) -> Tables:
+def load_before_holdout(project: Project, *, on_disk: bool = False) -> Tables:
     """Read the rows before the holdout, none of which stops a training early, and the holdout."""
     from evergreen.features.encoder import ENCODER
 
-    split = _split(project)
-    return _learnt(project, _encoder(project, ENCODER), split.before_holdout(), split.holdout)
+    encoder, split = _encoder(project, ENCODER), _split(project)
+    return _load(project, encoder, [split.before_holdout()], [], [split.holdout], on_disk)
 
 
-def load_around(project: Project) -> Tables:
+def load_around(project: Project, *, on_disk: bool = False) -> Tables:
     """Read what shows the influence of the holdout.
 
     Training rows are joined by those of the holdout, and the rows between them judge.
     """
     from evergreen.features.encoder import ENCODER
-    from evergreen.features.split import ROLES
 
     encoder, split = _encoder(project, ENCODER), _split(project)
-    train, between, newest = (_encode(project, getattr(split, role), encoder) for role in ROLES)
-    both = train.with_rows(newest)
-    return tables_of(encoder, {"train": both, "validation": both.none(), "holdout": between})
+    both = [split.train, split.holdout]
+    return _load(project, encoder, both, [], [split.validation], on_disk)
 
 
-def load_all(project: Project) -> Tables:
+def load_all(project: Project, *, on_disk: bool = False) -> Tables:
     """Read what the live model learns from.
 
     That is every row, those of the holdout included where a column says when they happened.
     """
     from evergreen.features.encoder import LIVE_ENCODER
 
-    split = _split(project)
-    return _learnt(project, _encoder(project, LIVE_ENCODER), split.all_rows(), split.judging)
+    encoder, split = _encoder(project, LIVE_ENCODER), _split(project)
+    return _load(project, encoder, [split.all_rows()], [], [split.judging], on_disk)
 
 
 def _load_folds(project: Project, *, stopping: bool) -> Tables:
@@ -200,7 +207,7 @@ def _load_folds(project: Project, *, stopping: bool) -> Tables:
 
     split, encoder = _split(project), _encoder(project, LIVE_ENCODER)
     assert split.judged
-    found = _learnt(project, encoder, split.all_rows(), split.judged)
+    found = _load(project, encoder, [split.all_rows()], [], [split.judged], on_disk=False)
     if split.judged.shares:
         assert found.train.keys is not None
         folds = fold_by_key(found.train.keys, stopping=stopping)
@@ -212,9 +219,17 @@ def _load_folds(project: Project, *, stopping: bool) -> Tables:
     return replace(found, folds=folds)
 
 
-def _learnt(project: Project, encoder: Encoder, part: Part, judging: Part) -> Tables:
-    train, holdout = _encode(project, part, encoder), _encode(project, judging, encoder)
-    return tables_of(encoder, {"train": train, "validation": train.none(), "holdout": holdout})
+def _load(
+    project: Project,
+    encoder: Encoder,
+    train: list[Part],
+    validation: list[Part],
+    holdout: list[Part],
+    on_disk: bool,
+) -> Tables:
+    read = partial(encode_parts, project, encoder=encoder, on_disk=on_disk)
+    parts = {"train": read(train), "validation": read(validation)}
+    return tables_of(encoder, parts | {"holdout": encode_parts(project, holdout, encoder)})
 
 
 def _split(project: Project) -> Split:
@@ -227,12 +242,6 @@ def _encoder(project: Project, name: str) -> Encoder:
     from evergreen.features.encoder import Encoder
 
     return Encoder.read(project.features / name)
-
-
-def _encode(project: Project, part: Part, encoder: Encoder) -> Table:
-    from evergreen.features.split import read_part
-
-    return encode_rows(encoder, read_part(project, part))
 
 
 def encode_rows(encoder: Encoder, rows: pl.DataFrame) -> Table:

@@ -6,12 +6,21 @@ beside it (`learner.py`, docs/make-it-yours.md).
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import time
+import weakref
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evergreen.errors import InputError
 from evergreen.metrics.by_loss import check_taken
 from evergreen.metrics.metric import Task
 from evergreen.params import Train as TrainParams
@@ -31,7 +40,7 @@ from evergreen.training.schedules import is_over, rate_at
 if TYPE_CHECKING:
     import xgboost as xgb
 
-    from evergreen.training.tables import Tables
+    from evergreen.training.tables import Table, Tables
 
 __all__ = [
     "LIBRARIES",
@@ -50,6 +59,7 @@ LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
 SUFFIX = ".ubj"
 LIBRARIES = ("xgboost",)  # that a registered model needs to predict
 SCHEDULED = True  # train.schedule is followed
+BLOCK = 2**23  # numbers of rows on disk that are looked at together, 32 MiB of them
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -58,18 +68,23 @@ class Matrix:
     """Training and validation rows as the learner takes them, made once for all seeds.
 
     Bins come from the training rows. `validation`: None where no rows stop a training early.
+    `turn`: where the rows lie on disk, which two trainings cannot read at once.
     """
 
     task: Task
     classes: int
     train: xgb.QuantileDMatrix = field(repr=False)
     validation: xgb.QuantileDMatrix | None = field(repr=False)
+    turn: Lock | None = field(repr=False, default=None)
 
 
 def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matrix:
-    """Bin the rows once for all seeds; `threads` 0 means all cores."""
-    import xgboost as xgb
+    """Bin the rows once for all seeds; `threads` 0 means all cores.
 
+    Rows that lie on disk are binned into files beside them, block by block: the same bins.
+    """
+    if tables.train.on_disk:
+        check_external(tables.task, params, "cpu")
     names = list(tables.features)
     options: dict[str, Any] = {
         "max_bin": params.max_bin,
@@ -82,13 +97,66 @@ def build_matrix(tables: Tables, params: TrainParams, threads: int = 0) -> Matri
         {"weight": weigh(params, part.y, labels)} if loss == WEIGHTED else {}
         for part in (tables.train, later)
     ]
-    train = xgb.QuantileDMatrix(tables.train.x, labels, **options, **weights[0])
-    validation = (
-        xgb.QuantileDMatrix(later.x, later.y, ref=train, **options, **weights[1])
-        if len(later)
-        else None
-    )
-    return Matrix(tables.task, len(tables.classes), train, validation)
+    train = _bin(tables.train, None, options | weights[0])
+    validation = _bin(later, train, options | weights[1]) if len(later) else None
+    turn = Lock() if tables.train.on_disk else None
+    return Matrix(tables.task, len(tables.classes), train, validation, turn)
+
+
+def check_external(task: Task, params: TrainParams, device: str) -> None:
+    """Raise InputError where rows on disk cannot be trained on, or would give another model.
+
+    Leaves of the absolute and the quantile loss are quantiles of the rows in them; where a tree
+    sees some rows only, and these come in several blocks, XGBoost 3.2 takes wrong ones.
+    """
+    if device == "cuda":
+        raise InputError(
+            "rows that lie on disk (compute.memory: external) train on the CPU alone, and the "
+            "device is cuda: set compute.memory to in-memory, or train.device to cpu"
+        )
+    loss = params.loss_for(task)
+    if loss in ("absolute", "quantile") and params.subsample < 1:
+        raise InputError(
+            f"rows that do not fit into memory, or are to lie on disk (compute.memory), cannot be "
+            f"trained on with train.loss {loss} and train.subsample {params.subsample:g}: set "
+            "train.subsample to 1, or compute.memory to in-memory with fewer batches "
+            "(split.train_batches)"
+        )
+
+
+def _bin(table: Table, ref: xgb.DMatrix | None, options: dict[str, Any]) -> xgb.QuantileDMatrix:
+    """Return binned rows; `ref`: the training rows, whose bins they get."""
+    import xgboost as xgb
+
+    if not table.on_disk:
+        return xgb.QuantileDMatrix(table.x, table.y, ref=ref, **options)
+    place = Path(str(table.x.filename)).parent  # type: ignore[attr-defined]  # of np.memmap
+    folder = tempfile.mkdtemp(dir=place, prefix=f".part-{os.getpid()}-", suffix=".bins")
+    names, weight = options.pop("feature_names"), options.pop("weight", None)
+    rows = max(1, BLOCK // table.x.shape[1])
+
+    class Blocks(xgb.DataIter):
+        at = 0
+
+        def next(self, input_data: Callable[..., Any]) -> bool:
+            if self.at >= len(table):
+                return False
+            part, self.at = slice(self.at, self.at + rows), self.at + rows
+            weights = {} if weight is None else {"weight": weight[part]}
+            x, y = np.asarray(table.x[part]), table.y[part]
+            input_data(data=x, label=y, feature_names=names, **weights)
+            return True
+
+        def reset(self) -> None:
+            self.at = 0
+
+    try:
+        binned = xgb.ExtMemQuantileDMatrix(Blocks(f"{folder}/bins"), ref=ref, **options)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(binned, shutil.rmtree, folder, ignore_errors=True)
+    return binned
 
 
 def train(
@@ -118,7 +186,8 @@ def train(
         more.pop("custom_metric", None)
     more |= {"callbacks": callbacks} if callbacks else {}
     how = settings(matrix, params, seed, device, threads)
-    booster = xgb.train(how, matrix.train, num_boost_round=params.rounds, **more)
+    with matrix.turn or nullcontext():
+        booster = xgb.train(how, matrix.train, num_boost_round=params.rounds, **more)
     if loss == WEIGHTED:
         undo_weight(booster, matrix.train.get_label())
     name = watched(matrix.task, params)

@@ -49,6 +49,7 @@ def test_a_run_is_named_after_its_holdout_and_carries_its_facts(
     assert name == "up to 2013-04, 3 seeds, mean"
     assert facts == {
         "device": "cpu",
+        "memory": "in-memory",
         "seeds": [5, 6, 7],
         "data": "data.dir",
         "task": "binary",
@@ -77,7 +78,11 @@ def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     monkeypatch.setattr(Job, "runs", property(lambda _: runs))
     monkeypatch.setattr(Job, "note_outside", lambda _: None)
+    # Where it is judged again, rows have a place; what is there already needs none
+    outside = Slots(1, 2, on_disk=True), "external: too many"
+    monkeypatch.setattr("evergreen.training.memory.place_rows", lambda *_: outside)
     with disable_run_logger():
         found = plan.fn(make_job(tmp_path))
     assert reopened == (["run"] if damaged else [])
     assert found.finished == (None if damaged else "run")
+    assert (found.slots.on_disk, found.memory) == (damaged, "external: too many" if damaged else "")

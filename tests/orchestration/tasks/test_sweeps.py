@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Semaphore
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,21 +202,27 @@ def test_rounds_are_the_median_and_grow_with_the_rows() -> None:
     assert Search(seeds, 100).rounds(150, 2000) == 60
 
 
+@pytest.mark.parametrize("judged", [False, True])
 def test_a_seed_that_cannot_tell_the_rounds_stops_the_run(
+    judged: bool,
     make_job: Callable[..., Job],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     make_tables: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr("evergreen.training.tables.load_stopping", lambda _: make_tables("binary"))
+    """Cross-validation has folds of its own; else the tables of the split serve."""
+    tables = make_tables("binary")
+    monkeypatch.setattr("evergreen.training.tables.load_stopping", lambda _: tables)
+    split = SimpleNamespace(judged=judged)
+    monkeypatch.setattr("evergreen.features.split.Split.of", lambda _: split)
     seed = Seed(Trained(0, b"", 20, 0.1, {}), {}, reused=False)
-    job = make_job(tmp_path)
+    job, how = make_job(tmp_path), ("run", "cpu", Slots(1, 1), None if judged else tables)
     monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], []))
-    found = sweeps.find_rounds(job, "run", "cpu", Slots(1, 1))
+    found = sweeps.find_rounds(job, *how)
     assert found is not None
     assert found.rounds(found.rows, 2000) == 20
     monkeypatch.setattr(sweeps, "run_sweep", lambda *_: ([seed], [1, 2]))
     with pytest.raises(
         InputError, match=r"seed\(s\) \[1, 2\], which find the number of rounds, failed"
     ):
-        sweeps.find_rounds(job, "run", "cpu", Slots(1, 1))
+        sweeps.find_rounds(job, *how)

@@ -35,7 +35,7 @@ def reuse(run: Training) -> bool:
 
 def check_leaks(run: Training) -> None:
     """Stop where a column leaks the label or a bias is too large; report what else was seen."""
-    run.tables, run.notes = models.load(run.job)
+    run.tables, run.notes = models.load(run.job, run.plan)
     run.bias = data.bias(run.job)
 
 
@@ -47,9 +47,10 @@ def train(run: Training) -> None:
     from evergreen.training.tables import load_judged
 
     job, plan, rounds = run.job, run.plan, None
-    run.search = sweeps.find_rounds(job, run.run_id, plan.device, plan.slots)
+    run.search = sweeps.find_rounds(job, run.run_id, plan.device, plan.slots, run.tables)
     if run.search:
-        run.tables = load_judged(job.project)
+        run.tables = run.tables.judging()  # so that never two windows are in memory
+        run.tables = load_judged(job.project, on_disk=plan.slots.on_disk)
         rounds = run.search.rounds(run.tables.rows_learnt(), job.params.train.rounds)
     sweep = Sweep.of(job, JUDGED, run.tables, plan.device, plan.slots, rounds)
     run.seeds, run.failed = sweeps.run_sweep(job, sweep, run.run_id)

@@ -40,6 +40,7 @@ class Plan:
     data: str
     finished: str | None = None
     registered: Registered | None = None
+    memory: str = "in-memory"  # where the rows lie that train, and why
 
 
 def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], dict[str, str]]:
@@ -52,6 +53,7 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
     sweep = job.params.sweep
     facts = {
         "device": plan.device,
+        "memory": plan.memory,
         "seeds": sweep.seed_list(),
         "data": plan.data,
         "task": job.params.task,
@@ -67,6 +69,7 @@ def plan(job: Job) -> Plan:
     """Close what a killed run left open, and see what is to be trained."""
     from evergreen.training.device import count_cores, pick_device
     from evergreen.training.learner import check_takes
+    from evergreen.training.memory import place_rows
 
     # What is wrong is told before anything is trained
     job.params.metrics.pick(job.params.gate.metric, job.params.task)
@@ -94,7 +97,9 @@ def plan(job: Job) -> Plan:
         finished = None
     if not finished:
         _check_left(job)
-    slots = share_cores(job.params.sweep, count_cores(), device)
+    slots, where = share_cores(job.params.sweep, count_cores(), device), ""
+    if not finished:
+        slots, where = place_rows(job.project, job.params, slots, device)
     get_run_logger().info(
         "%s on %s, %d at once with %s each",
         count(job.params.sweep.seeds, "seed"),
@@ -102,9 +107,10 @@ def plan(job: Job) -> Plan:
         slots.jobs,
         count(slots.threads, "thread"),
     )
-    return Plan(
-        device, slots, fingerprint, data, finished.info.run_id if finished else None, registered
-    )
+    if slots.on_disk:
+        get_run_logger().warning("compute.memory is %s: seeds train one after another", where)
+    run_id = finished.info.run_id if finished else None
+    return Plan(device, slots, fingerprint, data, run_id, registered, where)
 
 
 def _check_left(job: Job) -> None:
@@ -128,7 +134,7 @@ def _lacks_champion(job: Job, registered: Registered) -> bool:
 
 
 @task(name="leaks", task_run_name="leaks", timeout_seconds=3600, cache_policy=NO_CACHE)
-def load(job: Job) -> tuple[Tables, tuple[str, ...]]:
+def load(job: Job, plan: Plan) -> tuple[Tables, tuple[str, ...]]:
     """Encode the rows, and stop where something in them is too good to be known at prediction time.
 
     A label that the loss cannot take stops it as well. Returns the tables, and what a person must
@@ -139,7 +145,7 @@ def load(job: Job) -> tuple[Tables, tuple[str, ...]]:
     from evergreen.training.labels import check_labels
     from evergreen.training.tables import load_tables
 
-    tables = load_tables(job.project)
+    tables = load_tables(job.project, on_disk=plan.slots.on_disk)
     check_holdout(tables)
     check_labels(job.project, job.dataset, job.params, tables)
     if not len(tables.validation):
@@ -260,7 +266,8 @@ def trees_of(run: Training) -> Contender:
         way_of(job.dataset, job.params, name),
         rounds,
     )
-    return Contender(tables, boosters, chosen, learnt_before(job.project, tables), *how)
+    learnt = learnt_before(job.project, tables)
+    return Contender(tables.judging(), boosters, chosen, learnt, *how)
 
 
 def linear_of(run: Training) -> Contender:
@@ -274,7 +281,8 @@ def linear_of(run: Training) -> Contender:
         Definition.of(job.dataset, job.params.task),
         way_of(job.dataset, job.params, LINEAR),
     )
-    return Contender(tables, {seed: run.linear}, (seed,), learnt_before(job.project, tables), *how)
+    learnt = learnt_before(job.project, tables)
+    return Contender(tables.judging(), {seed: run.linear}, (seed,), learnt, *how)
 
 
 def refits(job: Job) -> bool:
@@ -292,7 +300,8 @@ def refit(run: Training) -> Contender:
 
     job, plan, judged = run.job, run.plan, run.contender
     assert judged
-    tables, rounds = load_all(job.project), 1
+    run.tables = run.tables.judging()  # their training rows have done their work
+    tables, rounds = load_all(job.project, on_disk=plan.slots.on_disk), 1
     if judged.learner == LINEAR:
         boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}
     else:
@@ -314,7 +323,7 @@ def refit(run: Training) -> Contender:
     }
     job.runs.tag(run.run_id, facts)
     return Contender(
-        tables,
+        tables.judging(),
         boosters,
         judged.chosen,
         learnt,

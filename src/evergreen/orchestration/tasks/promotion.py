@@ -107,11 +107,13 @@ def _influence(run: Training, learner: str) -> Any:
 
     job, plan, search = run.job, run.plan, run.search
     assert search
-    around, params = load_around(job.project), job.params
+    on_disk = plan.slots.on_disk
+    around, params = load_around(job.project, on_disk=on_disk), job.params
     rounds = search.rounds(len(around.train), params.train.rounds)
     without = [seed.trained.booster for seed in search.seeds]
     if learner == LINEAR:
-        without = teach(load_tables(job.project), 1, learner, params, plan.device, plan.slots)
+        alone = load_tables(job.project, on_disk=on_disk)
+        without = teach(alone, 1, learner, params, plan.device, plan.slots)
     taught = teach(around, rounds, learner, params, plan.device, plan.slots)
     between = read_part(job.project, Split.of(job.project).validation)
     return find_influence(around, between, without, taught, learner, params)

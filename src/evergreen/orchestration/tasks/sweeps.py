@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Semaphore
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -30,6 +30,9 @@ from evergreen.training.sweep import (
     scale_rounds,
     seed_fingerprint,
 )
+
+if TYPE_CHECKING:
+    from evergreen.training.tables import Tables
 
 TITLES = {ROUNDS: "find rounds", JUDGED: "train", LIVE: "refit"}
 
@@ -179,16 +182,19 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
     return [trained[seed] for seed in sorted(trained)], sorted(failed)
 
 
-def find_rounds(job: Job, run_id: str, device: str, slots: Slots) -> Search | None:
+def find_rounds(job: Job, run_id: str, device: str, slots: Slots, tables: Tables) -> Search | None:
     """Find how often to boost by early stopping on some seeds.
 
-    None where every seed is stopped early by itself.
+    `tables`: those of the split, which serve where no cross-validation judges. None where every
+    seed is stopped early by itself.
     """
+    from evergreen.features.split import Split
     from evergreen.training.tables import load_stopping
 
     if job.params.train.refit == "none":
         return None
-    tables = load_stopping(job.project)
+    if Split.of(job.project).judged:
+        tables = load_stopping(job.project)
     seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
     if failed:  # those left would find other rounds, and the same data another model
         raise InputError(

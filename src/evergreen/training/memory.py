@@ -1,0 +1,93 @@
+"""Memory: whether the rows of a training fit into what is free, and where they lie then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evergreen.errors import InputError
+
+if TYPE_CHECKING:
+    from evergreen.params import Params
+    from evergreen.project import Project
+    from evergreen.training.sweep import Slots
+
+# Bytes of a number. Encoded: float32. Binned: XGBoost keeps rows by bin (1 byte, and 4 where a
+# value is missing anywhere) and columns by bin (1 to 2).
+ENCODED, BINNED = 4, 6
+# Of a batch as a table: read, encoded, and what sorting or reading it needs besides
+BATCH = 16
+# Bytes of a row besides: its key, label and weight, and copies of them while they are joined
+ROW = 40
+# And of each model in training: gradient, prediction, place in the tree, once for each class
+MODEL = 32
+# Of a block of numbers on disk that is being binned, and of the pages read ahead
+BLOCKS = 500_000_000
+SPARE = 300_000_000  # what else a run holds by then: libraries, pictures, a registry
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a training takes at its peak, in bytes, estimated; and of how many rows and columns."""
+
+    rows: int
+    columns: int
+    in_memory: float
+    external: float
+
+    @classmethod
+    def of(cls, rows: int, batch: int, columns: int, models: int, classes: int = 1) -> Need:
+        """Return the need of `rows` training rows, of which `batch` are in the largest batch.
+
+        `models`: how many train at once. The largest batch is there twice, as a table and encoded,
+        while the rows so far are; the checks for bias hold all rows, encoded or not, wherever they
+        lie. The rest is by row and number (`python -m benchmarks.memory`).
+        """
+        around = batch * columns * (BATCH + ENCODED) + rows * ROW + SPARE
+        model = rows * MODEL * classes
+        inside = rows * columns * (ENCODED + BINNED)
+        checks, blocks = rows * columns * ENCODED, min(BLOCKS, inside) + model
+        outside = around + max(checks, blocks)
+        return cls(rows, columns, around + inside + models * model, outside)
+
+
+def place_rows(project: Project, params: Params, slots: Slots, device: str) -> tuple[Slots, str]:
+    """Return how seeds share the machine, given where their rows lie, and that in words.
+
+    Raises InputError where not even rows on disk fit, or where those cannot be trained on.
+    """
+    from evergreen.ingest.memory import free_memory
+    from evergreen.training.learner import find_learner
+
+    wanted, need, free = params.compute.memory, need_of(project, params, slots), free_memory()
+    if wanted == "in-memory" or (wanted == "auto" and need.in_memory <= free):
+        return slots, "in-memory"
+    if wanted == "auto" and need.external > free:
+        raise InputError(too_large(need, free))
+    if check := getattr(find_learner(params.train.learner), "check_external", None):
+        check(params.task, params.train, device)
+    why = f"about {need.in_memory / 1e9:,.1f} GB in memory, and {free / 1e9:,.1f} GB are free"
+    return slots.in_turn(), f"external: {need.rows:,} rows of {need.columns} features take {why}"
+
+
+def too_large(need: Need, free: float) -> str:
+    """Return what to do where a training does not fit."""
+    return (
+        f"{need.rows:,} rows of {need.columns} features take about {need.external / 1e9:,.1f} GB "
+        f"of memory even with their numbers on disk, and {free / 1e9:,.1f} GB are free: train on "
+        "fewer batches (split.train_batches) or cut the source into smaller ones, try all the same "
+        "(compute.memory: external), or use a machine with more memory"
+    )
+
+
+def need_of(project: Project, params: Params, slots: Slots) -> Need:
+    """Return what the training needs whose features are prepared."""
+    from evergreen.features.encoder import ENCODER, Encoder
+    from evergreen.features.split import Split
+    from evergreen.ingest.manifest import Manifest
+
+    entries = Manifest(project.features).entries
+    rows = [int(entries[name]["rows"]) for name in Split.of(project).batches()]
+    encoder = Encoder.read(project.features / ENCODER)
+    classes = len(encoder.classes) if encoder.task == "multiclass" else 1
+    return Need.of(sum(rows), max(rows), len(encoder.features), slots.jobs, classes)
