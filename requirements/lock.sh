@@ -8,3 +8,4 @@ pin pyproject.toml --extra pipeline --group build -o requirements/run.txt
 pin pyproject.toml --extra pipeline --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 pin --group server -c requirements/dev.txt -o requirements/server.txt
 pin --group template -c requirements/dev.txt -o requirements/template.txt
+pin pyproject.toml --extra cluster -c requirements/dev.txt -o requirements/cluster.txt

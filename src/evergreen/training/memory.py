@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evergreen.errors import InputError
@@ -36,19 +36,22 @@ class Need:
     external: float
 
     @classmethod
-    def of(cls, rows: int, batch: int, columns: int, models: int, classes: int = 1) -> Need:
+    def of(
+        cls, rows: int, batch: int, columns: int, models: int, classes: int = 1, copies: int = 1
+    ) -> Need:
         """Return the need of `rows` training rows, of which `batch` are in the largest batch.
 
-        `models`: how many train at once. The largest batch is there twice, as a table and encoded,
-        while the rows so far are; the checks for bias hold all rows, encoded or not, wherever they
-        lie. The rest is by row and number (`python -m benchmarks.memory`).
+        `models`: how many train at once; `copies`: processes that have the rows each. The largest
+        batch is there twice, as a table and encoded, while the rows so far are; the checks for bias
+        hold all rows, wherever they lie. The rest is by row and number
+        (`python -m benchmarks.memory`).
         """
         around = batch * columns * (BATCH + ENCODED) + rows * ROW + SPARE
         model = rows * MODEL * classes
         inside = rows * columns * (ENCODED + BINNED)
-        checks, blocks = rows * columns * ENCODED, min(BLOCKS, inside) + model
-        outside = around + max(checks, blocks)
-        return cls(rows, columns, around + inside + models * model, outside)
+        checks = rows * columns * ENCODED
+        outside = around + max(checks, copies * (min(BLOCKS, inside) + model))
+        return cls(rows, columns, around + copies * inside + models * model, outside)
 
 
 def place_rows(project: Project, params: Params, slots: Slots, device: str) -> tuple[Slots, str]:
@@ -67,7 +70,9 @@ def place_rows(project: Project, params: Params, slots: Slots, device: str) -> t
     if check := getattr(find_learner(params.train.learner), "check_external", None):
         check(params.task, params.train, device)
     why = f"about {need.in_memory / 1e9:,.1f} GB in memory, and {free / 1e9:,.1f} GB are free"
-    return slots.in_turn(), f"external: {need.rows:,} rows of {need.columns} features take {why}"
+    own = params.compute.cluster == "dask"  # each worker has files of its own
+    slots = replace(slots, on_disk=True) if own else slots.in_turn()
+    return slots, f"external: {need.rows:,} rows of {need.columns} features take {why}"
 
 
 def too_large(need: Need, free: float) -> str:
@@ -90,4 +95,7 @@ def need_of(project: Project, params: Params, slots: Slots) -> Need:
     rows = [int(entries[name]["rows"]) for name in Split.of(project).batches()]
     encoder = Encoder.read(project.features / ENCODER)
     classes = len(encoder.classes) if encoder.task == "multiclass" else 1
-    return Need.of(sum(rows), max(rows), len(encoder.features), slots.jobs, classes)
+    here = params.compute.cluster == "dask" and not params.compute.address
+    models = 1 if params.compute.address else slots.jobs  # those of other machines are not seen
+    how = len(encoder.features), models, classes, slots.jobs if here else 1
+    return Need.of(sum(rows), max(rows), *how)

@@ -67,6 +67,7 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE)
 def plan(job: Job) -> Plan:
     """Close what a killed run left open, and see what is to be trained."""
+    from evergreen.training.cluster import share_workers
     from evergreen.training.device import count_cores, pick_device
     from evergreen.training.learner import check_takes
     from evergreen.training.memory import place_rows
@@ -98,19 +99,17 @@ def plan(job: Job) -> Plan:
     if not finished:
         _check_left(job)
     slots, where = share_cores(job.params.sweep, count_cores(), device), ""
+    slots = share_workers(job.params.compute, slots)
     if not finished:
         slots, where = place_rows(job.project, job.params, slots, device)
-    get_run_logger().info(
-        "%s on %s, %d at once with %s each",
-        count(job.params.sweep.seeds, "seed"),
-        device,
-        slots.jobs,
-        count(slots.threads, "thread"),
-    )
+    seeds, there = count(job.params.sweep.seeds, "seed"), job.params.compute.address
+    shared = "%s on %s, %d at once with %s each"
+    how = min(slots.jobs, job.params.sweep.seeds), count(slots.threads, "thread")
+    get_run_logger().info(shared, seeds, f"workers of {there}" if there else device, *how)
     if slots.on_disk:
-        get_run_logger().warning("compute.memory is %s: seeds train one after another", where)
-    run_id = finished.info.run_id if finished else None
-    return Plan(device, slots, fingerprint, data, run_id, registered, where)
+        get_run_logger().warning("compute.memory is %s", where)
+    earlier = finished.info.run_id if finished else None
+    return Plan(device, slots, fingerprint, data, earlier, registered, where)
 
 
 def _check_left(job: Job) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from evergreen.errors import InputError, explain
 from evergreen.orchestration.tasks.job import NAMES, Job, not_a_mistake, skipped
 from evergreen.params import Params
 from evergreen.stores.dvc import data_versions
+from evergreen.training.cluster import Cluster, open_cluster
 from evergreen.training.cross_validation import join
 from evergreen.training.learner import Trained, find_learner
 from evergreen.training.sweep import (
@@ -104,11 +107,13 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
         for seed in sweep.seeds
         if (found := job.seeds.load(run_id, sweep.fingerprint(seed), sweep.role))
     }
-    learner, whole = find_learner(sweep.params.train.learner), len(recalled) == len(sweep.seeds)
-    parts_of = sweep.tables.parts()
-    binned = (
-        None if whole else [learner.build_matrix(part, sweep.params.train) for part in parts_of]
+    learner, parts_of, binned = (
+        find_learner(sweep.params.train.learner),
+        sweep.tables.parts(),
+        None,
     )
+    if sweep.params.compute.cluster == "none" and len(recalled) < len(sweep.seeds):
+        binned = [learner.build_matrix(part, sweep.params.train) for part in parts_of]
     folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
     rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
     get_run_logger().info(
@@ -140,9 +145,12 @@ def train(
     if known is not None:
         return skipped("trained by an earlier run", Seed(known, measure(known), reused=True))
     with limit:
-        params, threads = sweep.params.train, sweep.slots.threads
-        fit = partial(find_learner(params.learner).train, device=sweep.device, threads=threads)
-        trained = join([fit(part, params, seed) for part in binned])
+        params, how = sweep.params.train, (sweep.device, sweep.slots.threads)
+        if isinstance(binned, Cluster):
+            trained = binned.train(params, seed, *how)
+        else:
+            fit = partial(find_learner(params.learner).train, device=how[0], threads=how[1])
+            trained = join([fit(part, params, seed) for part in binned])
         metrics = measure(trained)
     job.seeds.record(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
     return Seed(trained, metrics, reused=False)
@@ -154,7 +162,18 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
     A seed that fails is reported and the rest goes on; what would fail every seed (a full disk,
     say) stops the sweep.
     """
-    binned, known = matrix(job, quote(sweep), run_id)
+    with ExitStack() as opened:
+        binned, known = matrix(job, quote(sweep), run_id)
+        if sweep.params.compute.cluster == "dask" and len(known) < len(sweep.seeds):
+            folder = Path(opened.enter_context(job.project.temporary()))
+            rows = sweep.params.compute, sweep.slots, sweep.tables, folder
+            binned = opened.enter_context(open_cluster(*rows))
+        return _train_all(job, sweep, run_id, binned, known)
+
+
+def _train_all(
+    job: Job, sweep: Sweep, run_id: str, binned: Any, known: Mapping[int, Trained]
+) -> tuple[list[Seed], list[int]]:
     seeds, title, limit = sweep.seeds, TITLES[sweep.role], Semaphore(sweep.slots.jobs)
     futures = {
         train.submit(
