@@ -18,7 +18,8 @@ import yaml
 from conftest import ROOT
 
 from evergreen import doctor, params
-from evergreen.doctor import Finding, examine, port_is_free
+from evergreen.doctor import Finding, check_parity, examine, port_is_free
+from evergreen.errors import InputError
 from evergreen.project import Project
 from evergreen.training import device
 from late_flights.dataset import dataset
@@ -291,3 +292,37 @@ def test_a_port_is_free_right_after_its_server_has_gone() -> None:
         with socket.create_connection(("127.0.0.1", port)), listener.accept()[0] as served:
             served.shutdown(socket.SHUT_RDWR)
     assert port_is_free(port)
+
+
+# --- parity
+
+
+@pytest.mark.parametrize(
+    ("gpus", "there", "fine", "said"),
+    [
+        (0, False, True, "no NVIDIA GPU was found on this machine"),
+        (1, True, True, "near"),
+        (1, True, False, "far"),
+    ],
+)
+def test_parity_is_compared_where_there_is_a_gpu(
+    gpus: int,
+    there: bool,
+    fine: bool,
+    said: str,
+    make_project: Callable[..., Project],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = make_project(rows=10)
+    monkeypatch.setattr("evergreen.doctor.count_gpus", lambda: gpus)
+    monkeypatch.setattr("evergreen.doctor.pick_device", lambda _: "cuda")
+    monkeypatch.setattr("evergreen.training.tables.load_tables", lambda _: None)
+    monkeypatch.setattr("evergreen.evaluation.parity.find_parity", lambda *_: (fine, said))
+    if there:
+        with pytest.raises(InputError, match="no features are prepared yet"):
+            check_parity(project)
+        project.features.mkdir(parents=True)
+        (project.features / "split.json").write_text("{}")
+    found = check_parity(project)
+    assert (found.fine, bool(found.advice)) == (fine, not fine)
+    assert found.found.startswith(said)

@@ -51,6 +51,26 @@ def examine(project: Project) -> list[Finding]:
     return [*findings, *(_guarded(check, project, params) for check in checks), *_ports(params)]
 
 
+def check_parity(project: Project) -> Finding:
+    """Say how far models trained on a GPU are from those of the CPU, beside how far seeds are.
+
+    Raises InputError where no features are prepared, or XGBoost was built without CUDA.
+    """
+    from evergreen.evaluation.parity import find_parity
+    from evergreen.training.tables import load_tables
+
+    params = load(project.params).choosing_from(project.extensions)
+    if not count_gpus():
+        there = "no NVIDIA GPU was found on this machine: nothing to compare, the CPU trains"
+        return Finding("parity", fine=True, found=there)
+    pick_device("cuda")
+    if not (project.features / "split.json").exists():
+        raise InputError("no features are prepared yet: `evergreen ingest`, `validate`, `prepare`")
+    fine, said = find_parity(load_tables(project), params)
+    advice = "" if fine else "train on the CPU (train.device: cpu), and check the driver"
+    return Finding("parity", fine, said, advice)
+
+
 def port_is_free(port: int) -> bool:
     """Return whether a server could listen on `port` of this machine."""
     with socket.socket() as probe:

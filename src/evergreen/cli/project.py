@@ -81,12 +81,16 @@ def adopt(source: str, table: str | None, **wishes: Any) -> None:
 
 
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--parity", is_flag=True, help="Train the same seeds on CPU and GPU, and compare; nothing else."
+)
+def doctor(parity: bool) -> None:
     """Check versions, device, stores and ports; show what to do about what is wrong."""
-    from evergreen.doctor import examine
+    from evergreen.doctor import check_parity, examine
     from evergreen.project import Project
 
-    findings = examine(Project.find())
+    project = Project.find()
+    findings = [check_parity(project)] if parity else examine(project)
     rows = [
         ["ok" if finding.fine else "WRONG", finding.what, finding.found, finding.advice]
         for finding in findings
