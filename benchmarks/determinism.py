@@ -70,8 +70,8 @@ def draw() -> Tables:
     edges = np.cumsum(list(ROWS.values()))[:-1]
     both = zip(np.split(x, edges), np.split(y, edges), strict=True)
     names = tuple(f"n{at}" for at in range(10))
-    found = [Table(np.ascontiguousarray(part), label) for part, label in both]
-    return Tables("binary", (*names, "c"), ("c",), ("no", "yes"), *found)
+    train, later, holdout = (Table(np.ascontiguousarray(part), label) for part, label in both)
+    return Tables("binary", (*names, "c"), ("c",), ("no", "yes"), train, later, holdout)
 
 
 def ways(tables: Tables) -> Iterator[tuple[str, Models]]:
