@@ -139,11 +139,16 @@ def models_of(variant: str) -> Any:
         ]
 
 
+def _shared(params: Params, cores: int, device: str) -> dict[str, int]:
+    slots = sweep.share_cores(params.sweep, cores, device)
+    return {"jobs": slots.jobs, "threads": slots.threads}
+
+
 def a_sweep() -> Any:
     """Return how seeds share cores, and how many rounds are boosted."""
     machines = ((10, None, 4, "cpu"), (2, None, 8, "cpu"), (5, 3, 8, "cuda"))
     slots = [
-        sweep.share_cores(params_of(sweep={"seeds": seeds, "jobs": jobs}).sweep, cores, device)
+        _shared(params_of(sweep={"seeds": seeds, "jobs": jobs}), cores, device)
         for seeds, jobs, cores, device in machines
     ]
     scaled = [
