@@ -75,7 +75,7 @@ def try_way(tables: Tables, params: Params, device: str, seeds: Sequence[int]) -
         models,
         {seed: learner.load(model).predict(tables.holdout.x) for seed, model in models.items()},
         {
-            seed: measure_seed(tables, model, how.learner, params.metrics)[name]
+            seed: measure_seed(tables, model, how.learner, metrics=params.metrics)[name]
             for seed, model in models.items()
         },
     )
