@@ -28,7 +28,7 @@ if [ -d vendor ]; then   # the library as a wheel: of one version, maybe not of 
     install --require-hashes --no-deps --force-reinstall $compile -r requirements/library.txt
 elif [ "$kind" = dev ]; then
     install --require-hashes --no-deps $compile -r requirements/server.txt -r requirements/template.txt \
-        -r requirements/cluster.txt
+        -r requirements/cluster.txt -r requirements/onnx.txt
 fi
 install --no-build-isolation --no-deps --editable .
 mkdir -p .dvc/tmp   # where `dvc repro` by itself looks up how the library does each step

@@ -7,5 +7,6 @@ pin --group build -o requirements/build.txt
 pin pyproject.toml --extra pipeline --group build -o requirements/run.txt
 pin pyproject.toml --extra pipeline --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 pin --group server -c requirements/dev.txt -o requirements/server.txt
+pin pyproject.toml --extra onnx -c requirements/dev.txt -o requirements/onnx.txt
 pin --group template -c requirements/dev.txt -o requirements/template.txt
 pin pyproject.toml --extra cluster -c requirements/dev.txt -o requirements/cluster.txt

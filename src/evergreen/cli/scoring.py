@@ -29,8 +29,20 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --out: a quote before text that a spreadsheet takes for a formula.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["package", "onnx"]),
+    default="package",
+    show_default=True,
+    help="What computes the predictions: onnx is the graph that `evergreen export` writes.",
+)
 def score(
-    files: tuple[str, ...], batch: str | None, name: str | None, out: str | None, escape: bool
+    files: tuple[str, ...],
+    batch: str | None,
+    name: str | None,
+    out: str | None,
+    escape: bool,
+    engine: str,
 ) -> None:
     """Predict with the champion for rows whose labels are not known yet.
 
@@ -53,7 +65,7 @@ def score(
         if out:
             check_export(project, params.source, Path(out), paths)
         scoring = open_flow(project, params, "scoring")
-        scored = [scoring(path, name) for path in paths]
+        scored = [scoring(path, name, **_how(engine)) for path in paths]
         rows = [_row(project, batch) for batch in scored]
         formulas = 0
         if out:
@@ -62,6 +74,17 @@ def score(
     show_table(["batch", "rows", "quarantined", "by", "", "predictions"], rows)
     if formulas and not escape:
         click.echo(formula_warning(out or "", formulas))
+
+
+def _how(engine: str) -> dict[str, str]:
+    """Return what a flow is told of the engine: nothing of the usual one, which any flow takes."""
+    if engine == "package":
+        return {}
+    from evergreen.export.graph import load_library
+
+    load_library("onnx")
+    load_library("onnxruntime")
+    return {"engine": engine}
 
 
 def formula_warning(out: str, formulas: int) -> str:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,9 @@ from evergreen.statistics.sketch import SKETCH, Sketch
 # The column; with several classes one column a class: "prediction_" and its name
 PREDICTION = "prediction"
 MODEL, VERSION, SCORED_AT = "model", "version", "scored_at"
+Engine = Literal["package", "onnx"]  # what computes predictions
+PACKAGE: Engine = "package"
+ONNX: Engine = "onnx"
 PATIENCE = 60  # seconds for another scoring that writes
 
 
@@ -59,6 +63,7 @@ class Kept:
     scored_at: str  # ISO 8601, UTC
     files: dict[str, str]  # name -> SHA-256
     folder: Path
+    engine: Engine = PACKAGE  # that computed them
 
     @property
     def path(self) -> Path:
@@ -112,6 +117,7 @@ def keep(
     features: Sketch,
     quarantined: pl.DataFrame,
     left_out: Mapping[str, int],
+    engine: Engine = PACKAGE,
 ) -> tuple[Kept, bool]:
     """Keep the predictions of a batch, and return what is kept and whether it is new.
 
@@ -142,8 +148,11 @@ def keep(
             now.isoformat(timespec="seconds"),
             {name: sha256_of_file(folder / name) for name in (*frames, f"{version}{SKETCH}")},
             folder,
+            engine,
         )
         facts = {name: value for name, value in asdict(kept).items() if name != "folder"}
+        if engine == PACKAGE:
+            del facts["engine"]
         write_json(folder / f"{version}.json", formats.stamp(facts))
     return kept, True
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evergreen.features.encoder import Encoder
     from evergreen.scoring.package import Model
 
+Array = np.ndarray[Any, np.dtype[Any]]
 SHARES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}  # of the predictions that are shown
 
 
@@ -46,17 +47,23 @@ class Summary:
     unseen: Mapping[str, int]  # category -> rows; only where there are some
 
 
-def score_rows(model: Model, dataset: Dataset, rows: pl.DataFrame) -> Scores:
+def score_rows(
+    model: Model,
+    dataset: Dataset,
+    rows: pl.DataFrame,
+    predict: Callable[[pl.DataFrame], Array] | None = None,
+) -> Scores:
     """Return what `model` predicts for valid `rows`, shape (rows, columns), without labels.
 
-    Bit for bit what it predicts for the same rows once they are labelled. Raises InputError where
+    Bit for bit what it predicts for the same rows once they are labelled. `predict`: in place of
+    the model, of rows of its features. Raises InputError where
     the features it was trained with cannot be computed any more, or a prediction is no number.
     """
     features, left_out = featurize_unlabelled(dataset, rows, model.definition)
     _check_kinds(features, model.encoder)
     several = model.encoder.task == "multiclass"
     names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]
-    predicted = np.asarray(model.predict_rows(features), np.float32).reshape(
+    predicted = np.asarray((predict or model.predict_rows)(features), np.float32).reshape(
         features.height, len(names)
     )
     if unknown := int(np.isnan(predicted).any(axis=1).sum()):

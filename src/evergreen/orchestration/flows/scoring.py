@@ -13,7 +13,7 @@ from evergreen.orchestration import console
 from evergreen.orchestration.server import scoring_tag_of
 from evergreen.orchestration.tasks import scoring as steps
 from evergreen.orchestration.tasks.job import Job, name_run, skip, tell_prefect
-from evergreen.scoring.predictions import Kept
+from evergreen.scoring.predictions import PACKAGE, Engine, Kept
 
 File = Annotated[str, Field(min_length=1)]
 Name = Annotated[str | None, Field(min_length=1)]
@@ -37,7 +37,7 @@ class Scored:
 
 
 @flow(name="scoring")
-def scoring(path: File, name: Name = None) -> Scored:
+def scoring(path: File, name: Name = None, engine: Engine = PACKAGE) -> Scored:
     """Predict with the champion for rows whose labels are not known yet.
 
     What it has scored before stays as it is. The project's lock is not needed: a training may be
@@ -46,6 +46,7 @@ def scoring(path: File, name: Name = None) -> Scored:
     Args:
         path: A CSV, TSV or Parquet file, here or behind a URL; or the file of a batch in data/raw.
         name: What the batch is called; empty: like its file.
+        engine: What computes the predictions: the package, or the ONNX graph made of it.
     """
     console.install()
     job = Job.open()
@@ -61,5 +62,5 @@ def scoring(path: File, name: Name = None) -> Scored:
             )
         return Scored.of(plan.kept, fresh=False)
     checked = steps.validate(job, plan)
-    kept, fresh = steps.score(job, plan, checked)
+    kept, fresh = steps.score(job, plan, checked, engine)
     return Scored.of(kept, fresh=fresh)

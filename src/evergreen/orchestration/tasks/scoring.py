@@ -14,7 +14,7 @@ from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.orchestration.tasks.job import Job, not_a_mistake
 from evergreen.orchestration.tasks.shown import create_table_artifact
-from evergreen.scoring.predictions import Kept, Scorer
+from evergreen.scoring.predictions import ONNX, PACKAGE, Engine, Kept, Scorer
 from evergreen.scoring.unlabelled import Given
 from evergreen.stores.outside import remedy
 from evergreen.stores.registry import FIRST
@@ -77,7 +77,7 @@ def validate(job: Job, plan: Plan) -> Any:
 
 @task(name="score", task_run_name="score", retries=2, retry_delay_seconds=5,
       retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
-def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
+def score(job: Job, plan: Plan, checked: Any, engine: Engine = PACKAGE) -> tuple[Kept, bool]:
     """Predict with the champion, checksums compared, and keep it; return whether it is new."""
     from evergreen.features.definition import Definition
     from evergreen.features.featurize import featurize_unlabelled
@@ -88,7 +88,12 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
     from evergreen.statistics.sketch import sketch
 
     dataset, model = job.dataset, job.registry.versions.open(plan.scorer.version)
-    scores = score_rows(model, dataset, checked.valid)
+    predict = None
+    if engine == ONNX:
+        from evergreen.export.onnx_file import OnnxModel, build
+
+        predict = OnnxModel(build(model).SerializeToString()).predict_rows
+    scores = score_rows(model, dataset, checked.valid, predict)
     now = Definition.of(dataset, job.params.task)
     for change in model.definition.changes(now):
         get_run_logger().warning("version %s: %s", plan.scorer.version, change)
@@ -103,7 +108,7 @@ def score(job: Job, plan: Plan, checked: Any) -> tuple[Kept, bool]:
         else number_rows(dataset, scores.predictions, checked.valid, bad)
     )
     kept, fresh = keep(
-        job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out
+        job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out, engine
     )
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"

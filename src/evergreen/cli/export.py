@@ -1,0 +1,104 @@
+"""`evergreen export`: the champion in an open format."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evergreen.cli.session import open_project
+from evergreen.cli.table import show_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from evergreen.params import Params
+    from evergreen.project import Project
+    from evergreen.scoring.package import Model
+
+FORMS = ("onnx", "json", "ubj")
+FOLDER = "exports"  # of the project, which git ignores
+
+
+@click.command()
+@click.option(
+    "--format", "form", type=click.Choice(FORMS), default="onnx", show_default=True,
+    help="One graph of the whole scoring path, or XGBoost's own files.",
+)  # fmt: skip
+@click.option("--version", "number", help="Another version of the registry than the champion.")
+@click.option("--out", type=click.Path(), help="A file (onnx) or a folder (json, ubj).")
+def export(form: str, number: str | None, out: str | None) -> None:
+    """Write the champion in an open format, compared with the package on real rows."""
+    with open_project(lock=False) as (project, params):
+        number, run_id, model = _open(project, params, number)
+        name = f"{params.tracking.model}-{number}"
+        place = Path(out) if out else project.root / FOLDER / name
+        about = {"model": params.tracking.model, "version": number, "run": run_id}
+        if form == "onnx":
+            rows = _write_onnx(project, model, place if out else Path(f"{place}.onnx"), about)
+        else:
+            rows = _write_own(model, place if out else Path(f"{place}-{form}"), form, about)
+    show_table(["what", "found"], [["version", number], *rows])
+
+
+def _open(project: Project, params: Params, number: str | None) -> tuple[str, str, Model]:
+    """Return a version's number, its run and its model. Raises InputError where there is none."""
+    from evergreen.errors import InputError
+    from evergreen.stores.registry import FIRST, Registry
+    from evergreen.stores.tracking import Tracker
+
+    tracker = Tracker(project, params)
+    registry = Registry(tracker)
+    if not tracker.is_there:  # asking would make the database
+        raise InputError(f"there is no champion: {FIRST}")
+    number = number or registry.decided()
+    if not number:
+        raise InputError(f"there is no champion: {registry.why_no_champion()}")
+    return number, registry.versions.run_of(number), registry.versions.open(number)
+
+
+def _write_onnx(
+    project: Project, model: Model, place: Path, about: dict[str, str]
+) -> list[list[str]]:
+    from evergreen.export.onnx_file import make_onnx
+    from evergreen.files import write_whole
+
+    content, agreement = make_onnx(model, _real_rows(project, model), about)
+    write_whole(place, lambda part: part.write_bytes(content))
+    return [["file", f"{place} ({len(content):,} bytes)"], ["compared", agreement.says]]
+
+
+def _write_own(model: Model, place: Path, form: str, about: dict[str, str]) -> list[list[str]]:
+    """Write a folder whole or not at all; what an earlier export wrote there goes."""
+    from evergreen.errors import InputError
+    from evergreen.export.own_files import DESCRIPTION, write_own
+
+    if place.exists() and not (place / DESCRIPTION).is_file():
+        raise InputError(f"{place} is there, and no export: name another place with --out")
+    part = place.with_name(f".part-{place.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        files = write_own(model, part, form, about)
+        shutil.rmtree(place, ignore_errors=True)
+        part.replace(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return [["folder", str(place)], ["files", ", ".join(file.name for file in files)]]
+
+
+def _real_rows(project: Project, model: Model) -> pl.DataFrame:
+    """Return rows of the newest batch with the features of the model."""
+    import polars as pl
+
+    from evergreen.errors import InputError
+    from evergreen.features.featurize import features_of
+    from evergreen.ingest.manifest import Manifest
+
+    features = Manifest(project.features)
+    names = list(features.in_order())
+    if not names:
+        raise InputError("data/features has no rows to compare with: `evergreen run` makes them")
+    rows, task = pl.read_parquet(features.file(names[-1])), model.encoder.task
+    return features_of(project, project.dataset, rows, model.definition, task)
