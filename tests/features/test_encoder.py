@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import InputError
-from evergreen.features.encoder import FIRST, MISSING, OTHER, Encoder, as_class, fit_encoder
+from evergreen.features.encoder import FEW, FIRST, MISSING, OTHER, Encoder, as_class, fit_encoder
 from evergreen.features.featurize import featurize, summarize
 from evergreen.features.split import LABEL
 from late_flights.dataset import dataset
@@ -23,6 +24,7 @@ ENCODER = Encoder(
     "binary", ("colour", "size"), {"colour": ("blue", "red")}, ("false", "true"), ("2013-01",)
 )
 NAMES = st.text(max_size=8)
+LEVELS = {"colour": ("blue", "red"), "none": ()}
 
 
 def colours(*values: str | None) -> pl.DataFrame:
@@ -268,3 +270,21 @@ def test_real_rows_are_coded_whole() -> None:
     assert dest.min() >= OTHER
     assert dest.max() == FIRST + len(encoder.levels["dest"]) - 1
     assert encoder.transform_label(rows[LABEL]).sum() == (rows[LABEL] == "true").sum()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.none() | st.sampled_from(["blue", "red"]) | NAMES, st.none() | st.floats()),
+        min_size=1,
+        max_size=FEW,
+    )
+)
+def test_few_rows_are_encoded_as_many_are(rows: list[tuple[str | None, float | None]]) -> None:
+    encoder = replace(ENCODER, features=("colour", "size", "none"), levels=LEVELS)
+    frame = pl.DataFrame(rows, {"colour": pl.String, "size": pl.Float64}, orient="row")
+    frame = frame.with_columns(none=pl.col("colour"))
+    many = pl.concat([frame] * (FEW // len(rows) + 1))
+    assert many.height > FEW
+    expected = encoder.transform(many)[: len(rows)]
+    assert encoder.transform(frame).tobytes() == expected.tobytes()

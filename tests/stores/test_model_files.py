@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from conftest import FEATURES, fit
 from registries import (
@@ -153,12 +154,27 @@ def test_a_registered_model_has_a_signature(loaded):
         "double",
     ]
     assert signature.outputs is not None
+    assert all(column.required for column in signature.inputs)
 
 
 @pytest.mark.parametrize("name", ["first", "place"])
 def test_a_registered_model_misses_a_feature(name, loaded):
-    with pytest.raises(Exception, match=name):
+    from mlflow.exceptions import MlflowException
+
+    # Else whoever serves it sends a stack trace
+    with pytest.raises(MlflowException, match=rf"Model is missing inputs \['{name}'\]"):
         loaded[0].predict(ROWS.to_pandas().drop(columns=name))
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_registered_model_takes_a_feature_without_a_value(name, loaded):
+    model, packaged = loaded
+    rows = ROWS.with_columns(pl.lit(None, ROWS.schema[name]).alias(name))
+    expected = packaged.predict_rows(rows).tobytes()
+    assert np.asarray(model.predict(rows.to_pandas())).tobytes() == expected
+    # As a row of JSON that says null
+    alone = rows.head(1).to_pandas().astype({name: object}).assign(**{name: None})
+    assert np.asarray(model.predict(alone)).tobytes() == packaged.predict_rows(rows[:1]).tobytes()
 
 
 MLMODEL = """

@@ -8,7 +8,9 @@ then, and what it has learnt from, so that nobody judges it by rows that it know
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ import numpy as np
 from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
-from evergreen.features.encoder import Encoder
+from evergreen.features.encoder import FEW, Encoder
 from evergreen.features.keys import Hashes, hash_rows
 from evergreen.files import sha256_of_file, write_json
 from evergreen.training.learner import XGBOOST, find_learner
@@ -89,7 +91,8 @@ class Model:
     def predict_rows(self, rows: pl.DataFrame) -> Array:
         """Return predictions for rows of features: (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
-        return np.asarray(np.mean([booster.predict(x) for booster in self._boosters], axis=0))
+        with _one_thread() if len(x) <= FEW else nullcontext():
+            return np.asarray(np.mean([booster.predict(x) for booster in self._boosters], axis=0))
 
     def predicts_same(self, other: Model) -> bool:
         """Return whether both are equal bit for bit, so that they predict the same for any rows."""
@@ -107,7 +110,17 @@ class Model:
         """Return predictions for a pandas frame of features: what MLflow calls."""
         import polars as pl
 
-        return self.predict_rows(pl.from_pandas(rows))
+        there = [name for name in self.encoder.features if name in rows.columns]
+        return self.predict_rows(pl.from_pandas(rows[there]))
+
+
+def _one_thread() -> AbstractContextManager[None]:
+    """Let XGBoost, where it is in use, take a single thread: waking all takes longer than a row."""
+    xgboost = sys.modules.get("xgboost")
+    limited: AbstractContextManager[None] = (
+        xgboost.config_context(nthread=1) if xgboost else nullcontext()
+    )
+    return limited
 
 
 def write_package(folder: Path, model: Model) -> Path:

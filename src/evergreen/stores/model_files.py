@@ -175,7 +175,6 @@ def _signature(encoder: Encoder) -> Any:
     from mlflow.types.schema import ColSpec, Schema
 
     columns = [
-        ColSpec("string" if name in encoder.levels else "double", name, required=False)
-        for name in encoder.features
+        ColSpec("string" if name in encoder.levels else "double", name) for name in encoder.features
     ]
     return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("float")]))
