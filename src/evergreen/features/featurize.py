@@ -195,13 +195,17 @@ def _leave_out_in_time(
     dataset: Dataset, rows: pl.DataFrame
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Return the rows that can be scored, and those that are left out for what is known in time."""
+    return _leave_out_for(rows, in_time(dataset))
+
+
+def in_time(dataset: Dataset) -> dict[str, pl.Expr]:
+    """Return why rows are left out, and which, less what is known only later."""
     later = set(dataset.known_later)
-    reasons = {
+    return {
         why: condition
         for why, condition in dataset.left_out.items()
         if not later & set(condition.meta.root_names())
     }
-    return _leave_out_for(rows, reasons)
 
 
 def _leave_out_for(

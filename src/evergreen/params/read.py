@@ -27,6 +27,7 @@ from evergreen.params.sections import (
     Ports,
     Prepare,
     Retrain,
+    Serve,
     Split,
     Sweep,
     Tracking,
@@ -59,6 +60,7 @@ class Params(Section):
     drift: Drift = Drift()
     retrain: Retrain = Retrain()
     tune: Tune = Tune()
+    serve: Serve = Serve()
     tracking: Tracking = Tracking()
     ports: Ports = Ports()
 

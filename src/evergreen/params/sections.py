@@ -297,6 +297,35 @@ class Tracking(Section):
     )
 
 
+class Serve(Section):
+    """What `evergreen serve` takes, and keeps of it."""
+
+    port: Port = Field(8000, description="where it listens")
+    max_body_mb: Annotated[float, Field(gt=0, le=1024)] = Field(
+        16.0, description="largest body of a request, in MiB"
+    )
+    max_rows: Count = Field(10_000, description="most rows of a request")
+    timeout: Annotated[float, Field(gt=0, le=600)] = Field(
+        30.0, description="seconds that a request may take, its body included"
+    )
+    at_once: Count = Field(2, description="requests of many rows that are predicted at a time")
+    poll: Annotated[float, Field(gt=0, le=3600)] = Field(
+        2.0, description="seconds between looks at who is champion"
+    )
+    keep: Literal["all", "off"] = Field(
+        "all",
+        description="what is kept for monitoring, as `score` keeps it: all that was predicted; or "
+        "off",
+    )
+    keep_minutes: Annotated[float, Field(gt=0, le=1440)] = Field(
+        5.0, description="what was predicted becomes a batch so often; a kill loses no more"
+    )
+    keep_rows: Count = Field(50_000, description="or once there are so many rows")
+    queue: Count = Field(
+        1000, description="requests that wait to be kept; beyond it they are dropped and counted"
+    )
+
+
 class Ports(Section):
     """Where `evergreen up` listens, on this machine only."""
 

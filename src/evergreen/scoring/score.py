@@ -60,7 +60,7 @@ def score_rows(
     the features it was trained with cannot be computed any more, or a prediction is no number.
     """
     features, left_out = featurize_unlabelled(dataset, rows, model.definition)
-    _check_kinds(features, model.encoder)
+    check_kinds(features.schema, model.encoder)
     several = model.encoder.task == "multiclass"
     names = [f"{PREDICTION}_{name}" for name in model.encoder.classes] if several else [PREDICTION]
     predicted = np.asarray((predict or model.predict_rows)(features), np.float32).reshape(
@@ -95,15 +95,13 @@ def summarize_scores(scores: Scores, encoder: Encoder) -> Summary:
     return Summary(shown, unseen)
 
 
-def _check_kinds(features: pl.DataFrame, encoder: Encoder) -> None:
+def check_kinds(kinds: Mapping[str, pl.DataType], encoder: Encoder) -> None:
     """Raise InputError where a feature changed between text and number since training.
 
     Its levels would silently be unknown.
     """
     for name in encoder.features:
-        if name in features.columns and (features.schema[name] == pl.String()) != (
-            name in encoder.levels
-        ):
+        if name in kinds and (kinds[name] == pl.String()) != (name in encoder.levels):
             was, now = ("text", "a number") if name in encoder.levels else ("a number", "text")
             raise InputError(
                 f"dataset.py: feature {name!r} is {now}, and was {was} when the model was trained: "

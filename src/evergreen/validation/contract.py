@@ -78,7 +78,7 @@ class Contract:
             frame.with_columns(pl.lit(None, dataset.columns[name]).alias(name) for name in later),
         )
         parsed = self._with_times_to_come(parsed)
-        own = [rule for rule in self.expectations(batch) if labelled or self._holds_in_time(rule)]
+        own = self.expectations(batch) if labelled else self.in_time(batch)
         expected = [_of_delivered(rule, parsed) for rule in (*self._declared(parsed), *own)]
         found, broken = run(expected, parsed, frame.height)
         checks += found
@@ -106,6 +106,19 @@ class Contract:
             ).filter(~good),
         )
 
+    def in_time(self, batch: str) -> list[Expectation]:
+        """Return the user's own rules that rows to be scored must keep."""
+        return [rule for rule in self.expectations(batch) if self._holds_in_time(rule)]
+
+    def hoped(self, batch: str) -> list[Expectation]:
+        """Return those about rows that a share of a batch may break, as of each row."""
+        strict = (
+            rule.copy(update={"mostly": 1, "description": describe(rule)})
+            for rule in self.expectations(batch)
+            if float(rule.configuration.kwargs.get("mostly", 1)) < 1
+        )
+        return [rule for rule in strict if is_about_rows(rule) and self._holds_in_time(rule)]
+
     def _with_times_to_come(self, parsed: pl.DataFrame) -> pl.DataFrame:
         """Return `parsed`; where rows are ahead of the clock, with a column of their times.
 
@@ -128,10 +141,10 @@ class Contract:
 
         dataset, params = self.dataset, self.params
         for column, dtype in dataset.columns.items():
-            name = column + UNPARSED.format(kind=_kind(dtype))
+            name = column + UNPARSED.format(kind=kind_of(dtype))
             if name in parsed.columns:
                 yield gxe.ExpectColumnValuesToBeNull(
-                    column=name, description=f"{column}: is {_kind(dtype)}"
+                    column=name, description=f"{column}: is {kind_of(dtype)}"
                 )
         if dataset.has_time_column:
             yield gxe.ExpectColumnValuesToNotBeNull(
@@ -191,7 +204,7 @@ def _parsed(dataset: Dataset, frame: pl.DataFrame) -> pl.DataFrame:
             unfit = pl.select(
                 pl.when(columns[-1].is_null()).then(_as_text(frame[name]))
             ).to_series()
-            columns.append(unfit.alias(name + UNPARSED.format(kind=_kind(dtype))))
+            columns.append(unfit.alias(name + UNPARSED.format(kind=kind_of(dtype))))
             columns.append(_as_text(frame[name]).alias(name + DELIVERED))
     return pl.DataFrame(
         [*columns, *(frame[name] for name in frame.columns if name not in dataset.columns)]
@@ -213,7 +226,8 @@ def _as_text(column: pl.Series) -> pl.Series:
         )
 
 
-def _kind(dtype: pl.DataType) -> str:
+def kind_of(dtype: pl.DataType) -> str:
+    """Return what a value of a type is called."""
     group = "temporal" if dtype.is_temporal() else "integer" if dtype.is_integer() else "numeric"
     return TYPE_NAMES[group if dtype.is_temporal() or dtype.is_numeric() else "other"]
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from conftest import month
 from prefect.logging import disable_run_logger
+from serving.served import model_of
 
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
@@ -18,7 +20,7 @@ from evergreen.features.featurize import featurize_unlabelled
 from evergreen.orchestration.tasks import scoring
 from evergreen.orchestration.tasks.job import Job
 from evergreen.scoring.predictions import Kept, Scorer, keep, read_sketch
-from evergreen.scoring.score import Scores, Summary
+from evergreen.scoring.score import Scores, Summary, score_rows
 from evergreen.scoring.unlabelled import Given
 from evergreen.statistics.sketch import sketch
 from late_flights.dataset import dataset
@@ -156,3 +158,20 @@ def test_the_table_counts_unknown_levels_and_needs_no_row(tmp_path: Path) -> Non
         {"what": "rows quarantined", "value": "4"},
         {"what": "rows with a level of 'dest' unknown to the model", "value": "3"},
     ]
+
+
+def test_the_graph_scores_in_place_of_the_package(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of("1")
+    monkeypatch.setattr(Registry, "open", lambda *_: model)
+    monkeypatch.setattr(scoring, "create_table_artifact", lambda *_, **about: None)
+    rows = month("2013-04").head(40)
+    plan = scoring.Plan(Given("april", rows), ONE)
+    checked = SimpleNamespace(valid=rows, quarantined=rows.clear())
+    with disable_run_logger():
+        kept, fresh = scoring.score.fn(job, plan, checked, "onnx")
+    assert (fresh, kept.engine, Kept.read(kept.folder / "3.json")) == (True, "onnx", kept)
+    found = pl.read_parquet(kept.path)["prediction"].to_numpy()
+    expected = score_rows(model, dataset, rows).predictions["prediction"].to_numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)

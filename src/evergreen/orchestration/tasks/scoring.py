@@ -80,12 +80,8 @@ def validate(job: Job, plan: Plan) -> Any:
 def score(job: Job, plan: Plan, checked: Any, engine: Engine = PACKAGE) -> tuple[Kept, bool]:
     """Predict with the champion, checksums compared, and keep it; return whether it is new."""
     from evergreen.features.definition import Definition
-    from evergreen.features.featurize import featurize_unlabelled
-    from evergreen.features.row_numbers import number_rows
-    from evergreen.features.split import TIME
-    from evergreen.scoring.predictions import keep
-    from evergreen.scoring.score import score_rows, summarize_scores
-    from evergreen.statistics.sketch import sketch
+    from evergreen.scoring.score import summarize_scores
+    from evergreen.scoring.score_and_keep import score_and_keep
 
     dataset, model = job.dataset, job.registry.versions.open(plan.scorer.version)
     predict = None
@@ -93,23 +89,20 @@ def score(job: Job, plan: Plan, checked: Any, engine: Engine = PACKAGE) -> tuple
         from evergreen.export.onnx_file import OnnxModel, build
 
         predict = OnnxModel(build(model).SerializeToString()).predict_rows
-    scores = score_rows(model, dataset, checked.valid, predict)
+    kept, fresh, scores = score_and_keep(
+        job.project,
+        dataset,
+        job.params.task,
+        model,
+        plan.scorer,
+        plan.given,
+        checked,
+        predict,
+        engine,
+    )
     now = Definition.of(dataset, job.params.task)
     for change in model.definition.changes(now):
         get_run_logger().warning("version %s: %s", plan.scorer.version, change)
-    # Else drift is looked for in the features of today
-    same = model.definition.is_present(dataset, job.params.task)
-    features = scores.features if same else featurize_unlabelled(dataset, checked.valid)[0]
-    seen = sketch(features.select(*dataset.features), features[TIME])
-    bad = checked.quarantined
-    said = (
-        scores.predictions
-        if dataset.key
-        else number_rows(dataset, scores.predictions, checked.valid, bad)
-    )
-    kept, fresh = keep(
-        job.project, dataset, plan.given, plan.scorer, said, seen, bad, scores.left_out, engine
-    )
     table = tabulate(kept, summarize_scores(scores, model.encoder))
     about = f"Batch {kept.batch} by version {kept.scorer.version}; {kept.path}"
     create_table_artifact(table, key="scoring", description=about)

@@ -1,0 +1,22 @@
+"""`evergreen serve`: the champion over HTTP."""
+
+from __future__ import annotations
+
+import click
+
+from evergreen.cli.session import open_project
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Any other asks for a login.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Default: serve.port of params.yaml; 0: any that is free.",
+)
+def serve(host: str, port: int | None) -> None:
+    """Predict over HTTP with the champion, and follow when another becomes it."""
+    from evergreen.serving.serve import serve as run
+
+    with open_project(lock=False) as (project, params):
+        run(project, params, host, params.serve.port if port is None else port)

@@ -1,0 +1,67 @@
+"""Schema: what the page of the API says of bodies, with a row of the project's own data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from evergreen.dataset import Dataset
+from evergreen.serving.body import ARROW, JSON, PARQUET, ROWS
+
+
+def describe_rows(dataset: Dataset, example: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what OpenAPI says of rows to be predicted."""
+    return _body(dataset, dataset.known_in_time, example)
+
+
+def describe_labels(dataset: Dataset, example: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what OpenAPI says of rows with labels."""
+    return _body(dataset, (*dataset.key, *dataset.known_later), example)
+
+
+def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None) -> dict[str, Any]:
+    row = {
+        "type": "object",
+        "required": list(names),
+        "properties": {name: _type_of(dataset.columns[name]) for name in names},
+    }
+    rows = {
+        "type": "object",
+        "required": [ROWS],
+        "properties": {ROWS: {"type": "array", "items": row, "minItems": 1}},
+    }
+    content: dict[str, Any] = {"schema": {"anyOf": [row, rows]}}
+    if example:
+        shown = {name: example.get(name) for name in names}
+        content["examples"] = {
+            "a row": {"value": shown},
+            "rows": {"value": {ROWS: [shown, shown]}},
+        }
+    packed = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (ARROW, PARQUET)}
+    return {"required": True, "content": {JSON: content, **packed}}
+
+
+def _type_of(dtype: pl.DataType) -> dict[str, Any]:
+    if dtype.is_integer():
+        return {"type": ["integer", "null"]}
+    if dtype.is_numeric():
+        return {"type": ["number", "null"]}
+    if dtype == pl.Boolean():
+        return {"type": ["boolean", "null"]}
+    form = {"format": "date-time"} if isinstance(dtype, pl.Datetime) else {}
+    return {"type": ["string", "null"], **form}
+
+
+def example_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON can hold it."""
+    plain = (int, float, str, bool, type(None))
+    return {
+        name: value
+        if isinstance(value, plain)
+        else value.isoformat()
+        if hasattr(value, "isoformat")
+        else str(value)
+        for name, value in row.items()
+    }

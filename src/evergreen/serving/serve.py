@@ -1,0 +1,157 @@
+"""Serve: a project's champion behind a port, guarded as its other servers are."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evergreen.errors import InputError
+from evergreen.orchestration.guard import LOOPBACK, Guard
+from evergreen.orchestration.login import login_of
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.serving.answers import Desk
+from evergreen.serving.app import Service, make_app
+from evergreen.serving.counts import Counts
+from evergreen.serving.live import Live, Watch
+from evergreen.serving.record import Recorder, sweep
+from evergreen.serving.schema import example_of
+from evergreen.stores.journal import Journal
+from evergreen.stores.registry import FIRST, Registry
+from evergreen.stores.runs import Runs
+from evergreen.stores.tracking import Tracker
+from evergreen.validation.contract import Contract
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+NOTED = ("evergreen.holdout", "evergreen.train", "mlflow.source.git.commit")  # tags that are told
+GRACE = 15  # seconds for requests under way when it is stopped
+
+
+def serve(project: Project, params: Params, host: str, port: int) -> None:
+    """Answer requests until Ctrl-C or SIGTERM; those under way are finished.
+
+    Raises InputError where nothing can be served, or the port is taken.
+    """
+    import uvicorn
+
+    app = build(project, params)
+    taken = _take(host, port)
+    login = None if host in LOOPBACK else login_of(project)
+    guarded = Guard(app, login)
+    config = uvicorn.Config(
+        guarded,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    shown = taken.getsockname()[1]
+    click.echo(f"serving  http://{host}:{shown}  (POST /predict; the API: /openapi.json)")
+    if login:
+        click.echo(f"login    {project.stores / 'login'} holds it (user:password)")
+    uvicorn.Server(config).run(sockets=[taken])
+    click.echo("stopped")
+
+
+def build(project: Project, params: Params) -> FastAPI:
+    """Return the application of a project. Raises InputError where there is no champion yet."""
+    tracker = Tracker(project, params)
+    if not tracker.is_there:  # asking would make the database
+        raise InputError(f"there is no champion: {FIRST}")
+    registry, counts, dataset = Registry(tracker), Counts(), project.dataset
+    if not registry.decided():
+        raise InputError(f"there is no champion: {registry.why_no_champion()}")
+    sweep(project)
+    task = params.task
+    desk = Desk(Contract.of(project, params), params.serve.max_rows, params.serve.at_once)
+    watch = Watch(registry, dataset, stamp_of(project, tracker), counts.failed)
+    recorder = Recorder(project, dataset, task, params.serve, counts.recorded)
+    about = _About(Runs(tracker), Journal(tracker))
+    service = Service(desk, watch, recorder, counts, params.serve, about)
+    return make_app(service, _example(project))
+
+
+def stamp_of(project: Project, tracker: Tracker) -> Callable[[], object]:
+    """Return what changes when the registry may have: the times of its files.
+
+    None where it is behind a server, which is asked each time.
+    """
+    files = [project.stores / name for name in ("mlflow.db", "mlflow.db-wal")]
+    if str(files[0]) not in tracker.uri:
+        return lambda: None
+    return lambda: tuple(_when(path) for path in files)
+
+
+def _when(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+class _About:
+    """What else is known of a version: its run, and what monitoring found of it last."""
+
+    def __init__(self, runs: Runs, journal: Journal) -> None:
+        self._runs, self._journal = runs, journal
+
+    def __call__(self, live: Live) -> dict[str, Any]:
+        metrics, tags = self._runs.describe(live.scorer.run_id)
+        entries = self._journal.entries(live.scorer.version)
+        seen = (
+            {
+                "batch": entries[-1].batch,
+                "decision": entries[-1].action,
+                "reason": entries[-1].reason,
+            }
+            if entries
+            else None
+        )
+        learnt = live.model.learnt
+        return {
+            "newest_row": learnt.newest,
+            "learnt_from": learnt.batches,
+            "metrics": {name: value for name, value in sorted(metrics.items()) if value == value},
+            "made_by": {name: value for name, value in tags.items() if name in NOTED},
+            "monitoring": seen,
+        }
+
+
+def _example(project: Project) -> dict[str, Any] | None:
+    """Return a row of the newest batch; None where there is none."""
+    import polars as pl
+
+    from evergreen.ingest.manifest import Manifest
+
+    validated = Manifest(project.validated)
+    names = list(validated.in_order())
+    if not names or not validated.file(names[-1]).is_file():
+        return None
+    rows = pl.read_parquet(validated.file(names[-1]), n_rows=1)
+    return example_of(rows.row(0, named=True)) if rows.height else None
+
+
+def _take(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; port 0: any that is free."""
+    taken = None
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(info[0], info[1])
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(info[4])
+    except OSError as error:
+        if taken:
+            taken.close()
+        raise InputError(
+            f"{host}:{port} cannot be listened at ({error.strerror or error}): stop what listens "
+            "there, or name another --port (serve.port in params.yaml)"
+        ) from None
+    return taken

@@ -1,0 +1,188 @@
+"""Serving as a user does it: a real server over a champion, which changes while it answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import environment, month, run_cli
+
+from evergreen import params
+from evergreen.decision import PROMOTE, Decision
+from evergreen.export.onnx_file import OnnxModel
+from evergreen.ingest.manifest import Manifest
+from evergreen.project import Project
+from evergreen.scoring.package import Model, write_package
+from evergreen.scoring.predictions import known, read
+from evergreen.scoring.score import score_rows
+from evergreen.stores.registry import Registry
+from evergreen.stores.tracking import Tracker
+from late_flights.dataset import dataset
+
+pytestmark = pytest.mark.slow
+ROWS = month("2013-08")[:40]
+WANTED = Callable[[dict[str, Any]], dict[str, float]]
+
+
+def plain(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        json.dumps(rows.to_dicts(), default=lambda value: value.isoformat())
+    )
+    return found
+
+
+IN_TIME, LABELS = (
+    plain(ROWS.select(names))
+    for names in (dataset.known_in_time, (*dataset.key, *dataset.known_later))
+)
+
+
+@contextmanager
+def served(project: Project) -> Iterator[str]:
+    """The address of `evergreen serve`, which must end well on SIGTERM."""
+    words = [sys.executable, "-m", "evergreen.cli", "serve", "--port", "0"]
+    with subprocess.Popen(
+        words, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            said = process.stdout.readline()
+            yield said.split()[1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            left = process.communicate(timeout=60)[0]
+        assert (process.returncode, left) == (0, "stopped\n")
+
+
+def ask(url: str, body: object = None, patience: float = 60) -> tuple[int, dict[str, Any]]:
+    """Ask, again where nobody listens yet."""
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, {"content-type": "application/json"})
+    until = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except urllib.error.URLError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+def registry_of(project: Project) -> Registry:
+    return Registry(Tracker(project, params.load(project.params)))
+
+
+def add_version(registry: Registry, folder: Path) -> str:
+    """Register another version: that of the champion's first seed alone, its trees of one round."""
+    import xgboost as xgb
+
+    model = registry.versions.open("1")
+    booster = xgb.Booster()
+    booster.load_model(bytearray(model.boosters[model.seeds[0]]))
+    content = bytes(booster[:1].save_raw("ubj"))
+    other = Model(model.encoder, {0: content}, model.learnt, definition=model.said)
+    write_package(folder, other)
+    return registry.register(
+        registry.versions.run_of("1"), "another", folder, model.encoder
+    ).version
+
+
+def predicted(registry: Registry, *numbers: str) -> dict[str, list[float]]:
+    """Version -> what it predicts for each of the rows, in their order."""
+    found = {}
+    for number in numbers:
+        scores = score_rows(registry.versions.open(number), dataset, ROWS).predictions
+        keys = [f"key_{name}" for name in dataset.key]
+        order = ROWS.select(pl.col(dataset.key).name.prefix("key_"))
+        found[number] = order.join(scores, on=keys, maintain_order="left")["prediction"].to_list()
+    return found
+
+
+def test_a_champion_is_exported_and_served_and_followed(
+    champion_project: Project, tmp_path: Path
+) -> None:
+    project, registry = champion_project, registry_of(champion_project)
+    other = add_version(registry, tmp_path / "other")
+    wanted = predicted(registry, "1", other)
+    assert wanted["1"] != wanted[other]
+    with served(project) as url:
+        assert ask(f"{url}/ready") == (200, {"version": "1"})
+        assert ask(f"{url}/predict", IN_TIME)[1]["predictions"] == wanted["1"]
+        registry.promote(other, "1", Decision(PROMOTE, ("a test",), {}))
+        until = time.monotonic() + 30
+        while ask(f"{url}/ready")[1] != {"version": other}:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert ask(f"{url}/predict", IN_TIME[0])[1]["predictions"] == wanted[other][:1]
+        assert ask(f"{url}/feedback", {"rows": LABELS}) == (202, {"taken": 40})
+        assert ask(f"{url}/predict", IN_TIME[0] | {"origin": "XXX"})[0] == 422
+        status, about = ask(f"{url}/model")
+        assert (status, about["version"], about["trouble"]) == (200, other, "")
+        assert "test.roc_auc" in about["metrics"] or about["metrics"]
+    kept = {version: read(project, batch, version) for batch, version in known(project)}
+    assert {version: rows.height for version, rows in kept.items()} == {"1": 40, other: 1}
+    (path,) = (project.root / "feedback").glob("*.parquet")
+    labelled = pl.read_parquet(path).sort(dataset.key)
+    assert labelled.equals(ROWS.select(*dataset.columns).sort(dataset.key))
+
+    done = run_cli(project, "export", "--version", "1", "--out", str(tmp_path / "model.onnx"))
+    assert done.returncode == 0, done.stderr
+    model = registry.versions.open("1")
+    features = Manifest(project.features)
+    real = pl.read_parquet(features.file(list(features.in_order())[-1]))
+    found = OnnxModel((tmp_path / "model.onnx").read_bytes()).predict_rows(real)
+    np.testing.assert_allclose(found, model.predict_rows(real), rtol=0, atol=1e-6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [300])
+def test_under_load_each_answer_is_of_the_version_that_it_names(
+    seconds: int, champion_project: Project, tmp_path: Path
+) -> None:
+    registry = registry_of(champion_project)
+    other = add_version(registry, tmp_path / "other")
+    wanted, ended, answers = predicted(registry, "1", other), threading.Event(), []
+
+    def load(url: str, at: int) -> None:
+        while not ended.is_set():
+            at = (at + 1) % 40
+            status, said = ask(f"{url}/predict", IN_TIME[at])
+            version = said.get("version", "")
+            right = status == 200 and said["predictions"] == [wanted[version][at]]
+            answers.append((version, right))
+
+    with served(champion_project) as url:
+        threads = [threading.Thread(target=load, args=(url, at)) for at in range(4)]
+        for thread in threads:
+            thread.start()
+        began, moves = time.monotonic(), 0
+        while time.monotonic() - began < seconds:
+            time.sleep(min(20, seconds / 3))
+            if moves % 2:
+                registry.rollback("a test")
+            elif moves:
+                registry.rollback("a test", other)
+            else:
+                registry.promote(other, "1", Decision(PROMOTE, ("a test",), {}))
+            moves += 1
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert all(right for _, right in answers)
+    assert {version for version, _ in answers} == {"1", other}
+    print(f"{len(answers):,} answers over {moves} changes")

@@ -1,0 +1,46 @@
+"""Serve: what is asked of the registry's files, and a port that cannot be had."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+
+from conftest import refusal
+
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.serving.serve import _take, build, stamp_of
+
+
+def test_a_stamp_changes_with_the_registrys_files(tmp_path):
+    project = Project(tmp_path)
+    project.stores.mkdir()
+    store = project.stores / "mlflow.db"
+    stamp = stamp_of(project, SimpleNamespace(uri=f"sqlite:///{store}"))
+    before = stamp()
+    store.write_text("a")
+    after = stamp()
+    assert before != after == stamp()
+    (project.stores / "mlflow.db-wal").write_text("b")
+    assert stamp() != after
+
+
+def test_a_registry_behind_a_server_is_asked_each_time(tmp_path):
+    stamp = stamp_of(Project(tmp_path), SimpleNamespace(uri="http://127.0.0.1:5000"))
+    assert stamp() is None
+
+
+def test_a_port_that_is_taken_is_one_sentence():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        refusal(lambda: _take("127.0.0.1", port), f"127.0.0.1:{port}", "--port")
+    with _take("127.0.0.1", 0) as free:
+        assert free.getsockname()[1] > 0
+    refusal(lambda: _take("no.such.name.invalid", 1), "cannot be listened at")
+
+
+def test_without_a_store_there_is_nothing_to_serve(tmp_path):
+    refusal(lambda: build(Project(tmp_path), Params()), "there is no champion: `evergreen run`")
+    assert list(tmp_path.iterdir()) == []
