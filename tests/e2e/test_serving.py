@@ -88,18 +88,18 @@ def registry_of(project: Project) -> Registry:
 
 
 def add_version(registry: Registry, folder: Path) -> str:
-    """Register another version: that of the champion's first seed alone, its trees of one round."""
-    import xgboost as xgb
-
+    """Register another version: the champion, a linear model, with another intercept."""
     model = registry.versions.open("1")
-    booster = xgb.Booster()
-    booster.load_model(bytearray(model.boosters[model.seeds[0]]))
-    content = bytes(booster[:1].save_raw("ubj"))
-    other = Model(model.encoder, {0: content}, model.learnt, definition=model.said)
+    assert model.learner == "linear"
+    changed = {}
+    for seed, content in model.boosters.items():
+        weights = json.loads(content)
+        weights["intercept"] = [value + 0.5 for value in weights["intercept"]]
+        changed[seed] = json.dumps(weights).encode()
+    other = Model(model.encoder, changed, model.learnt, model.learner, model.said)
     write_package(folder, other)
-    return registry.register(
-        registry.versions.run_of("1"), "another", folder, model.encoder
-    ).version
+    run_id = registry.versions.run_of("1")
+    return registry.register(run_id, "another", folder, model.encoder).version
 
 
 def predicted(registry: Registry, *numbers: str) -> dict[str, list[float]]:
@@ -123,7 +123,7 @@ def test_a_champion_is_exported_and_served_and_followed(
     with served(project) as url:
         assert ask(f"{url}/ready") == (200, {"version": "1"})
         assert ask(f"{url}/predict", IN_TIME)[1]["predictions"] == wanted["1"]
-        registry.promote(other, "1", Decision(PROMOTE, ("a test",), {}))
+        registry.promote(other, "1", Decision(PROMOTE, ("a test",), {"rules": []}))
         until = time.monotonic() + 30
         while ask(f"{url}/ready")[1] != {"version": other}:
             assert time.monotonic() < until
@@ -178,7 +178,7 @@ def test_under_load_each_answer_is_of_the_version_that_it_names(
             elif moves:
                 registry.rollback("a test", other)
             else:
-                registry.promote(other, "1", Decision(PROMOTE, ("a test",), {}))
+                registry.promote(other, "1", Decision(PROMOTE, ("a test",), {"rules": []}))
             moves += 1
         ended.set()
         for thread in threads:

@@ -13,6 +13,7 @@ import polars as pl
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.features.definition import check_columns
+from evergreen.features.encoder import FEW
 from evergreen.features.featurize import in_time
 from evergreen.scoring.package import Model
 from evergreen.scoring.predictions import Scorer
@@ -70,7 +71,9 @@ class Live:
         Raises InputError where a feature cannot be computed, or a prediction is no number.
         """
         try:
-            found = rows.select(*self._features, *self._left_out)
+            # One after another: a few rows must not wake every core
+            select = rows.select_seq if rows.height <= FEW else rows.select
+            found = select(*self._features, *self._left_out)
         except pl.exceptions.PolarsError as error:
             raise InputError(f"dataset.py: features cannot be computed: {error}") from None
         predicted = np.asarray(self.model.predict_rows(found), np.float32)
@@ -82,7 +85,7 @@ class Live:
                 left_out.setdefault(at, why)
         unseen = {}
         for name, codes in self.model.encoder.codes.items():
-            if number := sum(level not in codes for level in found[name].cast(pl.String)):
+            if number := sum(level not in codes for level in found[name].to_list()):
                 unseen[name] = number
         return Answer(predicted, left_out, unseen)
 

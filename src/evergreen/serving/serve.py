@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,8 @@ def serve(project: Project, params: Params, host: str, port: int) -> None:
     click.echo(f"serving  http://{host}:{shown}  (POST /predict; the API: /openapi.json)")
     if login:
         click.echo(f"login    {project.stores / 'login'} holds it (user:password)")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # which uvicorn raises again when all is done
     uvicorn.Server(config).run(sockets=[taken])
     click.echo("stopped")
 
