@@ -29,7 +29,7 @@ from evergreen.project import Project
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 
-ROUNDS, REQUESTS, WARM = 4, 300, 30
+ROUNDS, REQUESTS, WARM = 3, 300, 30
 PATIENCE = 120  # seconds for a server to answer
 
 

@@ -21,6 +21,8 @@ from evergreen.export import graph, onnx_file
 from evergreen.export.onnx_file import NEAR, NEAR_SHARE, OnnxModel, build, compare, make_onnx, spoil
 from evergreen.scoring.package import Model
 
+pytestmark = pytest.mark.slow
+
 ABOUT = {"model": "late", "version": "3", "run": "abc"}
 MODELS = [("binary", "log_loss"), ("multiclass", "linear"), ("regression", "gamma")]
 

@@ -19,6 +19,8 @@ from evergreen.scoring.score import score_rows
 from evergreen.serving.body import ARROW, JSON, PARQUET
 from late_flights.dataset import dataset
 
+pytestmark = pytest.mark.slow
+
 ROW = plain(IN_TIME[:1])[0]
 
 

@@ -17,6 +17,8 @@ from evergreen.scoring.score import score_rows
 from evergreen.serving.live import Live, Watch
 from late_flights.dataset import dataset
 
+pytestmark = pytest.mark.slow
+
 WHOLE = ROWS.with_columns(
     pl.lit(None, dataset.columns[name]).alias(name) for name in dataset.known_later
 )

@@ -15,6 +15,8 @@ from evergreen.scoring.predictions import Kept, known, read
 from evergreen.serving.record import Recorder, sweep
 from late_flights.dataset import dataset
 
+pytestmark = pytest.mark.slow
+
 KEYS = list(dataset.key)
 LABELS = ROWS.select(*KEYS, *dataset.known_later)
 

@@ -19,6 +19,8 @@ from evergreen.validation.row_rules import BATCH, Broken, RowRules, make_rule
 from late_flights.dataset import dataset as flights
 from late_flights.expectations import expectations
 
+pytestmark = pytest.mark.slow
+
 ANY = Validate(max_bad_rows=1)
 START = datetime(2020, 1, 1)  # noqa: DTZ001
 MADE = Dataset(

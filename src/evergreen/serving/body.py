@@ -130,8 +130,8 @@ def _kinds(dataset: Dataset) -> dict[str, Callable[[Any], Any]]:
 def _kind(dtype: pl.DataType) -> Callable[[Any], Any]:
     """Return what takes values of a type."""
     if dtype.is_integer():
-        bounds = pl.DataFrame(schema={"": dtype}).select(low=dtype.min(), high=dtype.max())
-        low, high = bounds.row(0)
+        whole: Any = dtype
+        low, high = pl.select(low=whole.min(), high=whole.max()).row(0)
 
         def take(value: Any) -> Any:
             if type(value) is not int or not low <= value <= high:

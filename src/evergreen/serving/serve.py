@@ -147,7 +147,8 @@ def _take(host: str, port: int) -> socket.socket:
     taken = None
     try:
         info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        taken = socket.socket(info[0], info[1])
+        # Named TCP, so that asyncio lets no answer wait for more to send (Nagle)
+        taken = socket.socket(info[0], info[1], socket.IPPROTO_TCP)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(info[4])
     except OSError as error:
