@@ -28,7 +28,7 @@ from evergreen.evaluation.parity import Apart, Trial
 from evergreen.params import Compute, Params, Train
 from evergreen.training import xgboost
 from evergreen.training.blocks import _write
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 from evergreen.training.tables import Table, Tables
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -43,7 +43,7 @@ from evergreen.promotion.rollback import judge_rollback
 from evergreen.replay.challenge import fit_seeds, trees_of
 from evergreen.scoring.package import Learnt
 from evergreen.training.learner import XGBOOST
-from evergreen.training.sweep import ROUND_SEEDS, Slots, scale_rounds
+from evergreen.training.seeds import ROUND_SEEDS, Slots, scale_rounds
 from evergreen.training.tables import Table, Tables
 
 TRIALS, BATCHES, ROWS, TRUTH, SEEDS = 200, 3, 2000, 20_000, 3

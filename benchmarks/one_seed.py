@@ -18,7 +18,7 @@ from evergreen.features.split import LABEL
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds
-from evergreen.training.sweep import ROUND_SEEDS, scale_rounds
+from evergreen.training.seeds import ROUND_SEEDS, scale_rounds
 from late_flights import flights
 from late_flights.dataset import dataset
 

@@ -3,7 +3,7 @@
 By default on every third flight. Early stopping finds the rounds on all months but the newest two,
 as a run does; what is trained on all months is boosted as often times a factor, and asked about the
 next month, which nobody has seen. Printed is the mean ROC AUC of the seeds' mean, and how far each
-factor is from the best. "rows" is the factor by which there are more rows: `sweep.scale_rounds`.
+factor is from the best. "rows" is the factor by which there are more rows: `seeds.scale_rounds`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from evergreen.features.split import LABEL
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds
-from evergreen.training.sweep import ROUND_SEEDS, scale_rounds
+from evergreen.training.seeds import ROUND_SEEDS, scale_rounds
 from evergreen.training.tables import Table, Tables
 from late_flights import flights
 from late_flights.dataset import dataset

@@ -21,7 +21,7 @@ def main(way: str, root: str) -> None:
     from evergreen import params
     from evergreen.project import Project
     from evergreen.training.device import count_cores
-    from evergreen.training.sweep import share_cores
+    from evergreen.training.seeds import share_cores
     from evergreen.training.tables import Tables, load_tables
     from evergreen.training.xgboost import build_matrix, train
 

@@ -28,7 +28,7 @@ from evergreen.promotion.evidence import Judged, judge
 from evergreen.promotion.gate import decide
 from evergreen.promotion.refit import distance
 from evergreen.scoring.package import Learnt, Model
-from evergreen.training.sweep import choose
+from evergreen.training.seeds import choose
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 

@@ -17,7 +17,7 @@ from evergreen.metrics.metric import Metric
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import parse
 from evergreen.project import Project
-from evergreen.training.sweep import sweep_fingerprint
+from evergreen.training.fingerprints import sweep_fingerprint
 
 
 def cost(name: str = "cost") -> Metric:

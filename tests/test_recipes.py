@@ -24,7 +24,7 @@ from evergreen.params import Drift, Params
 from evergreen.project import Project
 from evergreen.quality.held_batches import HELD, find_held
 from evergreen.statistics.sketch import SKETCH, sketch
-from evergreen.training.sweep import seed_fingerprint, sweep_fingerprint, way_of
+from evergreen.training.fingerprints import seed_fingerprint, sweep_fingerprint, way_of
 from evergreen.validation import validate
 from late_flights.dataset import dataset
 

@@ -10,7 +10,7 @@ from conftest import fit as fit_task
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.intervals import Estimate
 from evergreen.stores.runs import Runs
-from evergreen.training.sweep import summarize
+from evergreen.training.seeds import summarize
 
 fit = partial(fit_task, "binary")
 

@@ -14,7 +14,7 @@ from evergreen.evaluation.evaluate import check_holdout, evaluate, measure_seed,
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Evaluate
-from evergreen.training.sweep import summarize
+from evergreen.training.seeds import summarize
 from evergreen.training.tables import Table
 
 FEW = Evaluate(resamples=100, confidence=0.9)

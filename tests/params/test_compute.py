@@ -8,7 +8,7 @@ import pytest
 from conftest import refusal
 
 from evergreen.params import Params, parse
-from evergreen.training.sweep import sweep_fingerprint
+from evergreen.training.fingerprints import sweep_fingerprint
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from evergreen.metrics.metric import TASKS
 from evergreen.promotion.influence import find_influence, teach
 from evergreen.promotion.simplest import LINEAR
 from evergreen.training.learner import XGBOOST
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 from evergreen.training.tables import Table, Tables
 
 pytestmark = pytest.mark.usefixtures("same_resamples")

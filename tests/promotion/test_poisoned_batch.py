@@ -21,7 +21,7 @@ from evergreen.promotion.influence import find_influence, teach
 from evergreen.promotion.refit import compare_refit
 from evergreen.quality.leaks import check_leaks
 from evergreen.training.learner import XGBOOST
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 from evergreen.training.tables import Table, Tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_resamples")]

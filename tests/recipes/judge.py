@@ -35,7 +35,8 @@ from evergreen.promotion.compare import Rows, Side
 from evergreen.promotion.gate import decide
 from evergreen.quality import bias, label_noise, leaks
 from evergreen.quality.held_batches import find_held
-from evergreen.training import cross_validation, sweep, tables
+from evergreen.training import cross_validation, tables
+from evergreen.training.seeds import choose
 from evergreen.training.tables import Table, Tables
 
 
@@ -273,9 +274,7 @@ def measured(task: str) -> Any:
     )
     fitted = {name: within(0.01, predicted.reshape(len(predicted), -1).mean(axis=0))
               for name, predicted in predict_baselines(given, 0).items()}  # fmt: skip
-    chosen = [
-        sweep.choose(dict(enumerate((0.4, 0.2, 0.3, 0.2))), model) for model in ("mean", "median")
-    ]
+    chosen = [choose(dict(enumerate((0.4, 0.2, 0.3, 0.2))), model) for model in ("mean", "median")]
     return [
         plain([found.estimates, found.spread]),
         fitted,

@@ -21,7 +21,8 @@ from evergreen.features import prepare
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.quality.held_batches import find_held
-from evergreen.training import linear, sweep, tables, xgboost
+from evergreen.training import linear, tables, xgboost
+from evergreen.training.seeds import scale_rounds, share_cores
 from evergreen.training.tables import Tables
 
 
@@ -140,7 +141,7 @@ def models_of(variant: str) -> Any:
 
 
 def _shared(params: Params, cores: int, device: str) -> dict[str, int]:
-    slots = sweep.share_cores(params.sweep, cores, device)
+    slots = share_cores(params.sweep, cores, device)
     return {"jobs": slots.jobs, "threads": slots.threads}
 
 
@@ -152,7 +153,7 @@ def a_sweep() -> Any:
         for seeds, jobs, cores, device in machines
     ]
     scaled = [
-        sweep.scale_rounds(*case)
+        scale_rounds(*case)
         for case in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))
     ]
     return plain([slots, scaled])

@@ -17,7 +17,7 @@ from evergreen.params import Train
 from evergreen.report.plots import draw_curves, draw_result, feature_gain
 from evergreen.training import xgboost as train_module
 from evergreen.training.learner import Trained
-from evergreen.training.sweep import summarize
+from evergreen.training.seeds import summarize
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 

@@ -30,7 +30,7 @@ from evergreen.training.cluster import (
     versions,
     write_rows,
 )
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 from evergreen.training.tables import Fold
 from evergreen.training.xgboost import build_matrix, train
 

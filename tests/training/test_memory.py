@@ -15,7 +15,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.training import memory
 from evergreen.training.memory import Need, need_of, place_rows
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 
 SLOTS = Slots(4, 2)
 NEED = Need(1_000_000, 30, in_memory=9e9, external=2e9)

@@ -17,7 +17,7 @@ from evergreen.metrics.metric import Metrics
 from evergreen.params import Evaluate as EvaluateParams
 from evergreen.training.cross_validation import predict_holdout
 from evergreen.training.learner import XGBOOST, find_learner
-from evergreen.training.sweep import Spread, summarize
+from evergreen.training.seeds import Spread, summarize
 
 if TYPE_CHECKING:
     from evergreen.training.tables import Tables

@@ -19,7 +19,7 @@ from evergreen.features.split import LABEL
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
 from evergreen.training.learner import find_learner
-from evergreen.training.sweep import scale_rounds
+from evergreen.training.seeds import scale_rounds
 
 if TYPE_CHECKING:
     import polars as pl

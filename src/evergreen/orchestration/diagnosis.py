@@ -21,7 +21,7 @@ from evergreen.stores.runs import Runs
 from evergreen.stores.seeds import Seeds
 from evergreen.stores.tracking import Tracker
 from evergreen.training.device import count_cores
-from evergreen.training.sweep import JUDGED, LIVE, ROUNDS
+from evergreen.training.seeds import JUDGED, LIVE, ROUNDS
 
 if TYPE_CHECKING:
     from evergreen.tuning.cuts import Cut

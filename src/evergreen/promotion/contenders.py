@@ -34,7 +34,7 @@ class Contender:
 
     `boosters`: of each seed; `chosen`: the seeds that are packaged; `learnt`: from which rows. In a
     cross-validation a booster joins those of all folds; the model of the last fold stands for them.
-    `way`: see `sweep.way_of`. `refit`: it has learnt from what judged its way of training.
+    `way`: see `fingerprints.way_of`. `refit`: it has learnt from what judged its way of training.
     """
 
     tables: Tables = field(repr=False)

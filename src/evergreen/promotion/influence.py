@@ -18,13 +18,13 @@ from evergreen.promotion.candidate import days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, difference
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.learner import find_learner, is_seedless
-from evergreen.training.sweep import ROUND_SEEDS
+from evergreen.training.seeds import ROUND_SEEDS
 
 if TYPE_CHECKING:
     import polars as pl
 
     from evergreen.params import Params
-    from evergreen.training.sweep import Slots
+    from evergreen.training.seeds import Slots
     from evergreen.training.tables import Tables
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -28,9 +28,10 @@ from evergreen.quality.leaks import check_leaks
 from evergreen.scoring.package import Learnt
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.device import count_cores
+from evergreen.training.fingerprints import way_of
 from evergreen.training.labels import check_labels
 from evergreen.training.learner import Trained, check_takes
-from evergreen.training.sweep import ROUND_SEEDS, choose, scale_rounds, share_cores, way_of
+from evergreen.training.seeds import ROUND_SEEDS, choose, scale_rounds, share_cores
 from evergreen.training.tables import Tables, load_all, load_judged, load_stopping, load_tables
 
 Array = np.ndarray[Any, np.dtype[Any]]

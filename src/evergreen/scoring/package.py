@@ -59,9 +59,9 @@ class Model:
     """An encoder and one or more boosters of one learner; the prediction is the mean over boosters.
 
     `definition`: what dataset.py said when it was made; None: not known. `way`: stands for how it
-    was trained, rows aside (`sweep.way_of`). `refit`: it has learnt from what judged the way of
-    training as well. `rounds`: how often it was boosted, the median over seeds. Raises InputError
-    where there is no booster, or the learner is not there.
+    was trained, rows aside (`fingerprints.way_of`). `refit`: it has learnt from what judged the
+    way of training as well. `rounds`: how often it was boosted, the median over seeds. Raises
+    InputError where there is no booster, or the learner is not there.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from evergreen.files import sha256_of
 from evergreen.stores.tracking import Tracker
 from evergreen.training.learner import XGBOOST, Trained, find_learner
-from evergreen.training.sweep import JUDGED
+from evergreen.training.seeds import JUDGED
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

@@ -25,7 +25,7 @@ from evergreen.params import Compute, Train
 
 if TYPE_CHECKING:
     from evergreen.training.learner import Trained
-    from evergreen.training.sweep import Slots
+    from evergreen.training.seeds import Slots
     from evergreen.training.tables import Tables
 
 ABOUT = "rows.json"  # of a folder of rows: what they are

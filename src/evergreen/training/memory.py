@@ -10,7 +10,7 @@ from evergreen.errors import InputError
 if TYPE_CHECKING:
     from evergreen.params import Params
     from evergreen.project import Project
-    from evergreen.training.sweep import Slots
+    from evergreen.training.seeds import Slots
 
 # Bytes of a number. Encoded: float32. Binned: XGBoost keeps rows by bin (1 byte, and 4 where a
 # value is missing anywhere) and columns by bin (1 to 2).

@@ -22,8 +22,8 @@ from evergreen import recipes
 from evergreen.errors import InputError
 from evergreen.files import sha256_of
 from evergreen.params import Params
+from evergreen.training.fingerprints import recipe_of
 from evergreen.training.learner import find_learner
-from evergreen.training.sweep import recipe_of
 from evergreen.tuning.cuts import Cut
 from evergreen.tuning.space import find_space, present, rounded, with_values
 from evergreen.tuning.trial import Fit, Matrices, run_trial

@@ -22,7 +22,7 @@ from evergreen.params import Params, Train
 from evergreen.params.train import WEIGHTED
 from evergreen.training.device import count_cores, pick_device
 from evergreen.training.learner import Trained, find_learner, is_librarys
-from evergreen.training.sweep import share_cores
+from evergreen.training.seeds import share_cores
 from evergreen.tuning.cuts import Cut
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -19,7 +19,7 @@ from evergreen.orchestration.tasks.run import Training
 from evergreen.orchestration.tasks.sweeps import Seed
 from evergreen.stores.registry import Registered
 from evergreen.training.learner import Trained
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 
 MADE = Registered("flights", "2", "challenger")
 JUDGED: Any = SimpleNamespace(held_out="held out")

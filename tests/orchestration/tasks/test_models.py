@@ -15,7 +15,7 @@ from evergreen.orchestration.tasks.job import Job
 from evergreen.orchestration.tasks.models import Plan, describe, plan
 from evergreen.orchestration.tasks.sweeps import Seed
 from evergreen.stores.registry import Registered
-from evergreen.training.sweep import Slots
+from evergreen.training.seeds import Slots
 from evergreen.training.xgboost import Trained
 
 PLAN = Plan("cpu", Slots(2, 1), "fingerprint", "data.dir")

@@ -20,8 +20,9 @@ from evergreen.orchestration.tasks import sweeps
 from evergreen.orchestration.tasks.job import Job, value
 from evergreen.orchestration.tasks.models import Plan
 from evergreen.orchestration.tasks.sweeps import Search, Seed, Sweep
+from evergreen.training.fingerprints import seed_fingerprint
 from evergreen.training.learner import Trained
-from evergreen.training.sweep import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, seed_fingerprint
+from evergreen.training.seeds import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots
 
 PLAN = Plan("cpu", Slots(2, 1), "run", "data")
 
@@ -83,7 +84,7 @@ from types import SimpleNamespace
 from evergreen.errors import InputError
 from evergreen.evaluation import evaluate
 from evergreen.training import xgboost as train
-from evergreen.training.sweep import JUDGED, Slots
+from evergreen.training.seeds import JUDGED, Slots
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.orchestration.server import connect

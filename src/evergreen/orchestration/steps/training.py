@@ -11,7 +11,7 @@ from evergreen.orchestration.tasks import data, models, promotion, sweeps
 from evergreen.orchestration.tasks.job import show_again, skip
 from evergreen.orchestration.tasks.run import Outcome, Training
 from evergreen.orchestration.tasks.sweeps import Sweep
-from evergreen.training.sweep import JUDGED
+from evergreen.training.seeds import JUDGED
 
 AFTER_DATA = ("train", "evaluate", "register", "decide")
 

@@ -33,7 +33,7 @@ from evergreen.stores.runs import Runs
 from evergreen.stores.seeds import Seeds
 from evergreen.stores.tracking import Tracker
 from evergreen.training.learner import is_seedless
-from evergreen.training.sweep import JUDGED, LIVE
+from evergreen.training.seeds import JUDGED, LIVE
 
 T = TypeVar("T")
 PATIENCE = 6 * 3600  # seconds that a run of a deployment waits for another one to end

@@ -22,7 +22,8 @@ from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered
 from evergreen.training.cross_validation import part_bytes
-from evergreen.training.sweep import LIVE, Slots, Spread, share_cores, sweep_fingerprint, way_of
+from evergreen.training.fingerprints import sweep_fingerprint, way_of
+from evergreen.training.seeds import LIVE, Slots, Spread, share_cores
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
@@ -171,7 +172,7 @@ def evaluate(run: Training) -> Evaluation:
     from evergreen.quality.bias import check_bias
     from evergreen.report.plots import draw_curves, draw_result, feature_gain
     from evergreen.training.learner import watched_by
-    from evergreen.training.sweep import choose
+    from evergreen.training.seeds import choose
 
     job, tables, seeds = run.job, run.tables, run.seeds
     boosters = {seed.trained.seed: seed.trained.booster for seed in seeds}

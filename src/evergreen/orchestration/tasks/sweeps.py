@@ -23,16 +23,9 @@ from evergreen.params import Params
 from evergreen.stores.dvc import data_versions
 from evergreen.training.cluster import Cluster, open_cluster
 from evergreen.training.cross_validation import join
+from evergreen.training.fingerprints import seed_fingerprint
 from evergreen.training.learner import Trained, find_learner
-from evergreen.training.sweep import (
-    JUDGED,
-    LIVE,
-    ROUND_SEEDS,
-    ROUNDS,
-    Slots,
-    scale_rounds,
-    seed_fingerprint,
-)
+from evergreen.training.seeds import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, scale_rounds
 
 if TYPE_CHECKING:
     from evergreen.training.tables import Tables
