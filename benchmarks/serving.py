@@ -6,6 +6,7 @@ p50 and p99, requests a second, and CPU milliseconds of the server a request.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -25,6 +26,7 @@ import psutil
 from evergreen import params
 from evergreen.features.featurize import featurize_unlabelled
 from evergreen.ingest.manifest import Manifest
+from evergreen.orchestration.login import login_of
 from evergreen.project import Project
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
@@ -42,6 +44,7 @@ class Server:
     bodies: list[bytes]
     port: int
     process: psutil.Process
+    login: str
     seconds: list[float] = field(default_factory=list)
     cpu: float = 0.0
 
@@ -68,7 +71,7 @@ def main(folder: str = ".") -> None:
             port = free_port()
             words = [sys.executable, "-m", *command, "--port", str(port)]
             process = stack.enter_context(running(words, env))
-            return Server(name, path, bodies, port, psutil.Process(process.pid))
+            return Server(name, path, bodies, port, psutil.Process(process.pid), login_of(project))
 
         serving = [
             start("evergreen serve", "/predict", [plain(row) for row in mine],
@@ -124,10 +127,12 @@ def wait(server: Server) -> None:
 
 def ask(server: Server, requests: int, note: Callable[[float], object]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    login = base64.b64encode(server.login.encode()).decode()
+    headers = {"content-type": "application/json", "authorization": f"Basic {login}"}
     for at in range(requests):
         body = server.bodies[at % len(server.bodies)]
         began = time.perf_counter()
-        connection.request("POST", server.path, body, {"content-type": "application/json"})
+        connection.request("POST", server.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         note(time.perf_counter() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from evergreen import params
 from evergreen.decision import PROMOTE, Decision
 from evergreen.export.onnx_file import OnnxModel
 from evergreen.ingest.manifest import Manifest
+from evergreen.orchestration.login import login_of
 from evergreen.project import Project
 from evergreen.scoring.package import Model, write_package
 from evergreen.scoring.predictions import known, read
@@ -50,8 +53,14 @@ IN_TIME, LABELS = (
 )
 
 
+@dataclass(frozen=True)
+class Served:
+    url: str
+    login: str
+
+
 @contextmanager
-def served(project: Project) -> Iterator[str]:
+def served(project: Project) -> Iterator[Served]:
     """The address of `evergreen serve`, which must end well on SIGTERM."""
     words = [sys.executable, "-m", "evergreen.cli", "serve", "--port", "0"]
     with subprocess.Popen(
@@ -60,17 +69,22 @@ def served(project: Project) -> Iterator[str]:
         assert process.stdout
         try:
             said = process.stdout.readline()
-            yield said.split()[1]
+            yield Served(said.split()[1], login_of(project))
         finally:
             process.send_signal(signal.SIGTERM)
             left = process.communicate(timeout=60)[0]
-        assert (process.returncode, left) == (0, "stopped\n")
+        assert (process.returncode, left.splitlines()[-1]) == (0, "stopped")
 
 
-def ask(url: str, body: object = None, patience: float = 60) -> tuple[int, dict[str, Any]]:
+def ask(
+    there: Served, path: str, body: object = None, patience: float = 60
+) -> tuple[int, dict[str, Any]]:
     """Ask, again where nobody listens yet."""
     content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, content, {"content-type": "application/json"})
+    headers = {"content-type": "application/json"}
+    if there.login:
+        headers["authorization"] = "Basic " + base64.b64encode(there.login.encode()).decode()
+    request = urllib.request.Request(there.url + path, content, headers)
     until = time.monotonic() + patience
     while True:
         try:
@@ -81,6 +95,14 @@ def ask(url: str, body: object = None, patience: float = 60) -> tuple[int, dict[
         except urllib.error.URLError:
             assert time.monotonic() < until
             time.sleep(0.1)
+
+
+def assert_strangers_are_refused(there: Served) -> None:
+    for path, body in (("/predict", IN_TIME), ("/feedback", {"rows": LABELS}), ("/model", None)):
+        content = None if body is None else json.dumps(body).encode()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(there.url + path, content, timeout=60)
+        assert refused.value.code == 401
 
 
 def registry_of(project: Project) -> Registry:
@@ -120,18 +142,19 @@ def test_a_champion_is_exported_and_served_and_followed(
     other = add_version(registry, tmp_path / "other")
     wanted = predicted(registry, "1", other)
     assert wanted["1"] != wanted[other]
-    with served(project) as url:
-        assert ask(f"{url}/ready") == (200, {"version": "1"})
-        assert ask(f"{url}/predict", IN_TIME)[1]["predictions"] == wanted["1"]
+    with served(project) as there:
+        assert ask(there, "/ready") == (200, {"version": "1"})
+        assert_strangers_are_refused(there)
+        assert ask(there, "/predict", IN_TIME)[1]["predictions"] == wanted["1"]
         registry.promote(other, "1", Decision(PROMOTE, ("a test",), {"rules": []}))
         until = time.monotonic() + 30
-        while ask(f"{url}/ready")[1] != {"version": other}:
+        while ask(there, "/ready")[1] != {"version": other}:
             assert time.monotonic() < until
             time.sleep(0.2)
-        assert ask(f"{url}/predict", IN_TIME[0])[1]["predictions"] == wanted[other][:1]
-        assert ask(f"{url}/feedback", {"rows": LABELS}) == (202, {"taken": 40})
-        assert ask(f"{url}/predict", IN_TIME[0] | {"origin": "XXX"})[0] == 422
-        status, about = ask(f"{url}/model")
+        assert ask(there, "/predict", IN_TIME[0])[1]["predictions"] == wanted[other][:1]
+        assert ask(there, "/feedback", {"rows": LABELS}) == (202, {"taken": 40})
+        assert ask(there, "/predict", IN_TIME[0] | {"origin": "XXX"})[0] == 422
+        status, about = ask(there, "/model")
         assert (status, about["version"], about["trouble"]) == (200, other, "")
         assert "test.roc_auc" in about["metrics"] or about["metrics"]
     kept = {version: read(project, batch, version) for batch, version in known(project)}
@@ -158,16 +181,16 @@ def test_under_load_each_answer_is_of_the_version_that_it_names(
     other = add_version(registry, tmp_path / "other")
     wanted, ended, answers = predicted(registry, "1", other), threading.Event(), []
 
-    def load(url: str, at: int) -> None:
+    def load(there: Served, at: int) -> None:
         while not ended.is_set():
             at = (at + 1) % 40
-            status, said = ask(f"{url}/predict", IN_TIME[at])
+            status, said = ask(there, "/predict", IN_TIME[at])
             version = said.get("version", "")
             right = status == 200 and said["predictions"] == [wanted[version][at]]
             answers.append((version, right))
 
-    with served(champion_project) as url:
-        threads = [threading.Thread(target=load, args=(url, at)) for at in range(4)]
+    with served(champion_project) as there:
+        threads = [threading.Thread(target=load, args=(there, at)) for at in range(4)]
         for thread in threads:
             thread.start()
         began, moves = time.monotonic(), 0

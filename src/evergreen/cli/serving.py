@@ -8,7 +8,7 @@ from evergreen.cli.session import open_project
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Any other asks for a login.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

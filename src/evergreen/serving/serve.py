@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evergreen.errors import InputError
-from evergreen.orchestration.guard import LOOPBACK, Guard
+from evergreen.orchestration.guard import Guard
 from evergreen.orchestration.login import login_of
 from evergreen.params import Params
 from evergreen.project import Project
@@ -43,8 +43,7 @@ def serve(project: Project, params: Params, host: str, port: int) -> None:
 
     app = build(project, params)
     taken = _take(host, port)
-    login = None if host in LOOPBACK else login_of(project)
-    guarded = Guard(app, login)
+    guarded = Guard(app, login_of(project))
     config = uvicorn.Config(
         guarded,
         log_level="warning",
@@ -55,8 +54,7 @@ def serve(project: Project, params: Params, host: str, port: int) -> None:
     )
     shown = taken.getsockname()[1]
     click.echo(f"serving  http://{host}:{shown}  (POST /predict; the API: /openapi.json)")
-    if login:
-        click.echo(f"login    {project.stores / 'login'} holds it (user:password)")
+    click.echo(f"login    {project.stores / 'login'} holds it (user:password)")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # which uvicorn raises again when all is done
     uvicorn.Server(config).run(sockets=[taken])
