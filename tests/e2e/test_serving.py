@@ -81,9 +81,8 @@ def ask(
 ) -> tuple[int, dict[str, Any]]:
     """Ask, again where nobody listens yet."""
     content = None if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json"}
-    if there.login:
-        headers["authorization"] = "Basic " + base64.b64encode(there.login.encode()).decode()
+    login = base64.b64encode(there.login.encode()).decode()
+    headers = {"content-type": "application/json", "authorization": f"Basic {login}"}
     request = urllib.request.Request(there.url + path, content, headers)
     until = time.monotonic() + patience
     while True:
