@@ -76,3 +76,20 @@ def test_another_folder_is_not_replaced(two_batches: Project, tmp_path: Path) ->
     words = ("export", "--format", "json", "--out", str(tmp_path))
     assert "no export" in error_of(invoke(two_batches.root, *words))
     assert names(tmp_path) == ["mine.txt"]
+
+
+@pytest.mark.usefixtures("known")
+def test_a_graph_replaces_an_earlier_one_and_nothing_else(
+    two_batches: Project, tmp_path: Path
+) -> None:
+    out = tmp_path / "model.onnx"
+    for _ in range(2):
+        output_of(two_batches.root, "export", "--out", str(out))
+    before = two_batches.params.read_bytes()
+    for place in (two_batches.params, tmp_path):
+        said = error_of(invoke(two_batches.root, "export", "--out", str(place)))
+        assert "is there, and no export" in said
+    assert two_batches.params.read_bytes() == before
+    for form in ("onnx", "json"):
+        words = ("export", "--format", form, "--out", "/proc/no/where")
+        assert "cannot be written" in error_of(invoke(two_batches.root, *words))

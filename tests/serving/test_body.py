@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 import hypothesis.strategies as st
 import polars as pl
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 
 from evergreen.dataset import Dataset
 from evergreen.ingest.values import parse
-from evergreen.serving.body import ARROW, JSON, BodyError, read_rows
+from evergreen.serving.body import JSON, BodyError, read_rows
 
 KINDS = {
     "when": pl.Datetime("us"),
@@ -54,17 +53,48 @@ def test_what_is_known_later_is_nothing_yet():
     assert rows.typed.row(0, named=True) == dict.fromkeys(KINDS) | {"size": 1.0, "word": "a"}
 
 
-def test_arrow_brings_types_of_its_own(tmp_path):
-    frame = pl.DataFrame({"when": [datetime(2020, 1, 2)], "width": ["7"]})  # noqa: DTZ001
-    frame = frame.with_columns(pl.col("when").cast(pl.Datetime("ns")))
-    frame.write_ipc_stream(tmp_path / "a", compat_level=pl.CompatLevel.oldest())
-    rows = read_rows(MADE, ("when", "width"), ARROW, (tmp_path / "a").read_bytes(), 10)
-    assert rows.typed.select("when", "width").row(0) == (datetime(2020, 1, 2), 7)  # noqa: DTZ001
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ('{"word": "\\ud800"}', "half a character"),
+        ('{"\\uDC00": 1, "word": "a"}', "half a character"),
+    ],
+)
+def test_what_no_table_holds_is_refused(values, says):
+    with pytest.raises(BodyError) as refused:
+        read_rows(MADE, ("word",), JSON, values.encode(), 10)
+    assert refused.value.status == 422
+    assert says in refused.value.says
 
 
-def test_what_unpacks_to_far_more_is_refused(tmp_path):
-    frame = pl.DataFrame({"size": [0.0] * 200_000})
-    how = {"compat_level": pl.CompatLevel.oldest(), "compression": "zstd"}
-    frame.write_ipc_stream(tmp_path / "a", **how)
-    with pytest.raises(BodyError, match="grows over 20 times"):
-        read_rows(MADE, ("size",), ARROW, (tmp_path / "a").read_bytes(), 10**6)
+def test_a_whole_character_of_two_halves_is_taken():
+    rows = read_rows(MADE, ("word",), JSON, b'{"word": "\\ud83d\\ude00"}', 10)
+    assert rows.typed["word"].to_list() == ["\N{GRINNING FACE}"]
+
+
+@pytest.mark.parametrize("depth", [900, 940, 949, 2000])
+def test_lists_in_lists_are_no_fault_of_ours(depth):
+    body = ('{"when": ' + "[" * depth + "]" * depth + "}").encode()
+    statuses = []
+    try:
+        statuses += [422 for _ in read_rows(MADE, ("when",), JSON, body, 10).unfit["when"]]
+    except BodyError as error:
+        statuses.append(error.status)
+    assert statuses in ([400], [422])
+
+
+@pytest.mark.parametrize("said", ["0000-01-01T00:00:00", "0000-12-31T00:00:00"])
+def test_a_year_that_python_cannot_hold_is_refused(said):
+    body = json.dumps([dict.fromkeys(KINDS) | {"when": said}]).encode()
+    with pytest.raises(BodyError, match="row 0: when has no year from 1 to 9999") as refused:
+        read_rows(MADE, tuple(KINDS), JSON, body, 10)
+    assert refused.value.status == 422
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", "text/csv"]
+)
+def test_nothing_packed_is_taken(kind):
+    with pytest.raises(BodyError) as refused:
+        read_rows(MADE, ("word",), kind, b"PAR1", 10)
+    assert refused.value.status == 415

@@ -125,6 +125,6 @@ def test_what_cannot_be_written_is_counted_and_ends_nothing(tmp_path, monkeypatc
 def test_what_a_kill_left_half_written_goes(tmp_path):
     for folder in ("feedback", "stores/serving"):
         (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / ".part-1-x.parquet").touch()
+        (tmp_path / folder / ".part-999999999-x.parquet").touch()
     sweep(Project(tmp_path))
     assert not list(tmp_path.rglob(".part-*"))

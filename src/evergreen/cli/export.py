@@ -31,15 +31,21 @@ FOLDER = "exports"  # of the project, which git ignores
 @click.option("--out", type=click.Path(), help="A file (onnx) or a folder (json, ubj).")
 def export(form: str, number: str | None, out: str | None) -> None:
     """Write the champion in an open format, compared with the package on real rows."""
+    from evergreen.errors import InputError
+
     with open_project(lock=False) as (project, params):
         number, run_id, model = _open(project, params, number)
         name = f"{params.tracking.model}-{number}"
-        place = Path(out) if out else project.root / FOLDER / name
+        ending = ".onnx" if form == "onnx" else f"-{form}"
+        place = Path(out) if out else project.root / FOLDER / f"{name}{ending}"
         about = {"model": params.tracking.model, "version": number, "run": run_id}
-        if form == "onnx":
-            rows = _write_onnx(project, model, place if out else Path(f"{place}.onnx"), about)
-        else:
-            rows = _write_own(model, place if out else Path(f"{place}-{form}"), form, about)
+        try:
+            if form == "onnx":
+                rows = _write_onnx(project, model, place, about)
+            else:
+                rows = _write_own(model, place, form, about)
+        except OSError as error:
+            raise InputError(f"{place} cannot be written: {error.strerror or error}") from None
     show_table(["what", "found"], [["version", number], *rows])
 
 
@@ -62,9 +68,12 @@ def _open(project: Project, params: Params, number: str | None) -> tuple[str, st
 def _write_onnx(
     project: Project, model: Model, place: Path, about: dict[str, str]
 ) -> list[list[str]]:
-    from evergreen.export.onnx_file import make_onnx
+    from evergreen.errors import InputError
+    from evergreen.export.onnx_file import is_export, make_onnx
     from evergreen.files import write_whole
 
+    if place.exists() and not is_export(place):
+        raise InputError(f"{place} is there, and no export: name another place with --out")
     content, agreement = make_onnx(model, _real_rows(project, model), about)
     write_whole(place, lambda part: part.write_bytes(content))
     return [["file", f"{place} ({len(content):,} bytes)"], ["compared", agreement.says]]

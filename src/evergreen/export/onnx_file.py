@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as version_of_library
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PARTS = {XGBOOST: add_trees, "linear": add_linear}
+DIFFERENCE = "largest_difference"  # of an export, in its metadata
 MOST_ROWS = 2000  # real ones that a graph is checked on
 # Sums of float32 in another order: of a probability, and of a number as a share of the largest
 NEAR, NEAR_SHARE = 1e-6, 5e-6
@@ -42,6 +44,19 @@ class Agreement:
     @property
     def says(self) -> str:
         return f"differs from the package by at most {self.largest:.1e} on {self.rows:,} rows"
+
+
+def is_export(path: Path) -> bool:
+    """Return whether `path` is a file that an export wrote."""
+    if not path.is_file():
+        return False
+    try:
+        found = load_library("onnx").load_model(path, load_external_data=False)
+    except InputError:
+        raise
+    except Exception:  # whatever its reader of bytes raises: it is something else
+        return False
+    return any(fact.key == DIFFERENCE for fact in found.metadata_props)
 
 
 class OnnxModel:
@@ -93,7 +108,7 @@ def make_onnx(
     content = made.SerializeToString(deterministic=True)
     agreement = compare(model, OnnxModel(content), spoil(rows, model.encoder))
     _note(made, {**about, "checked_rows": f"{agreement.rows}"})
-    _note(made, {"largest_difference": f"{agreement.largest:.3g}"})
+    _note(made, {DIFFERENCE: f"{agreement.largest:.3g}"})
     return made.SerializeToString(deterministic=True), agreement
 
 

@@ -18,7 +18,7 @@ from evergreen.errors import InputError
 from evergreen.features.encoder import FEW
 from evergreen.scoring.unlabelled import Given as GivenRows
 from evergreen.scoring.unlabelled import check_given
-from evergreen.serving.body import BodyError, Rows, read_rows
+from evergreen.serving.body import SHOWN, BodyError, Rows, read_rows
 from evergreen.serving.live import Live
 from evergreen.validation.contract import Contract
 from evergreen.validation.report import QUARANTINE_ROW, REASONS
@@ -82,10 +82,14 @@ class Desk:
         rows = read_rows(dataset, names, kind, body, self._most)
         for name, its in rows.unfit.items():
             for at, value in its.items():
-                raise BodyError(422, f"row {at}: {name} is no {dataset.columns[name]}: {value!r}")
+                said = repr(value)[:SHOWN]
+                raise BodyError(422, f"row {at}: {name} is no {dataset.columns[name]}: {said}")
         for name in dataset.key:
             if rows.typed[name].null_count():
                 raise BodyError(422, f"a row has no {name}, which is part of its key")
+        nothing = rows.typed.select(pl.all_horizontal(pl.col(dataset.known_later).is_null()))
+        if (at := nothing.to_series().arg_max()) is not None and nothing.item(at, 0):
+            raise BodyError(422, f"row {at} has no label: {', '.join(dataset.known_later)} is null")
         return rows.typed.select(names)
 
     def _predict_many(self, kind: str, body: bytes, live: Live) -> Predicted:

@@ -88,7 +88,10 @@ class Service:
     async def model(self) -> Response:
         """Describe the version that answers: what it learnt from, metrics, monitoring."""
         live = self.live()
-        facts = await asyncio.to_thread(self._about, live)
+        try:
+            facts = await asyncio.to_thread(self._about, live)
+        except Exception as error:  # whatever a store raises
+            raise BodyError(503, f"MLflow's store cannot be read: {type(error).__name__}") from None
         encoder, scorer = live.model.encoder, live.scorer
         known = {"version": scorer.version, "model": scorer.model, "run": scorer.run_id}
         more = {"task": encoder.task, "classes": encoder.classes, "features": encoder.features}

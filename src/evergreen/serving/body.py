@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +15,11 @@ import polars as pl
 from evergreen.dataset import Dataset
 from evergreen.ingest.values import parse
 
-JSON, ARROW, PARQUET = (
-    "application/json",
-    "application/vnd.apache.arrow.stream",
-    "application/vnd.apache.parquet",
-)
-TYPES = (JSON, ARROW, PARQUET)
+# Nothing that is packed: a few bytes of Arrow or Parquet that lie can end the process, fill its
+# memory, or show parts of it
+JSON = "application/json"
 ROWS = "rows"  # the key of many rows in JSON
-GROWTH = 20  # times its size that a packed body may grow to
+SHOWN = 100  # characters of a value that an answer repeats
 WHOLE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")  # moments as JSON mostly has them
 
 
@@ -52,18 +48,14 @@ def read_rows(dataset: Dataset, names: Sequence[str], kind: str, body: bytes, mo
     """Return the rows of a body: the columns `names`, all others of `dataset` null.
 
     `kind`: its content type. Raises BodyError where it cannot be read, holds no row or more than
-    `most`, or lacks a column.
+    `most`, lacks a column, or has what is no value of a table.
     """
-    if kind not in TYPES:
-        raise BodyError(415, f"content-type {kind!r} is not known: use {', '.join(TYPES)}")
-    if kind == JSON:
-        rows = _read_json(names, body, most)
-        if typed := _as_they_are(dataset, names, rows):
-            return typed
-        found = {n: _column(n, [row[n] for row in rows], dataset.columns[n]) for n in names}
-    else:
-        read = _read_arrow if kind == ARROW else _read_parquet
-        found = read(names, body, most)
+    if kind != JSON:
+        raise BodyError(415, f"content-type {kind!r} is not known: use {JSON}")
+    rows = _read_json(names, body, most)
+    if typed := _as_they_are(dataset, names, rows):
+        return typed
+    found = {n: _column(n, [row[n] for row in rows], dataset.columns[n]) for n in names}
     height = len(next(iter(found.values())))
     columns, unfit = [], {}
     for name, dtype in dataset.columns.items():
@@ -76,6 +68,8 @@ def read_rows(dataset: Dataset, names: Sequence[str], kind: str, body: bytes, mo
             if column.null_count() > found[name].null_count():
                 bad = column.is_null() & found[name].is_not_null()
                 unfit[name] = {at: found[name][at] for at in bad.arg_true().to_list()}
+        if dtype.is_temporal() and dtype != pl.Duration():
+            _check_years(column)
         columns.append(column)
     return Rows(pl.DataFrame(list(found.values())), pl.DataFrame(columns), unfit)
 
@@ -88,6 +82,8 @@ def _read_json(names: Sequence[str], body: bytes, most: int) -> list[dict[str, A
     if isinstance(content, dict) and isinstance(content.get(ROWS), list):
         content = content[ROWS]
     rows = content if isinstance(content, list) else [content]
+    if b"\\ud" in body.lower():
+        _check_characters(body)
     _check_count(len(rows), most)
     for at, row in enumerate(rows):
         if not isinstance(row, dict):
@@ -99,6 +95,25 @@ def _read_json(names: Sequence[str], body: bytes, most: int) -> list[dict[str, A
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON: write null")
+
+
+def _check_characters(body: bytes) -> None:
+    """Raise BodyError where JSON holds one half of a character, which no table can hold."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start].encode("ascii", "backslashreplace").decode()
+        raise BodyError(422, f"{half} is half a character: send the other half with it") from None
+
+
+def _check_years(column: pl.Series) -> None:
+    """Raise BodyError for a day or moment that Python cannot hold."""
+    if column.dtype == pl.Time():
+        return
+    odd = ~column.dt.year().is_between(1, 9999)
+    if odd.any():
+        at = int(odd.arg_true()[0])
+        raise BodyError(422, f"row {at}: {column.name} has no year from 1 to 9999")
 
 
 def _as_they_are(
@@ -163,55 +178,11 @@ def _column(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
     try:
         return pl.Series(name, [None if v is None else take(v) for v in values], dtype)
     except (_OddError, ValueError, OverflowError, TypeError, pl.exceptions.PolarsError):
-        texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+        try:
+            texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+        except RecursionError:
+            raise BodyError(422, f"{name} holds a list in lists, and no value") from None
         return pl.Series(name, texts, pl.String)
-
-
-def _read_arrow(names: Sequence[str], body: bytes, most: int) -> dict[str, pl.Series]:
-    import pyarrow as pa
-
-    try:
-        stream, batches, rows, size = pa.ipc.open_stream(body), [], 0, 0
-        for batch in stream:
-            rows, size = rows + batch.num_rows, size + batch.nbytes
-            if rows > most or size > GROWTH * len(body):
-                break
-            batches.append(batch)
-        table = pa.Table.from_batches(batches, stream.schema)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BodyError(400, f"the body is no Arrow stream: {error}") from None
-    return _of_table(table, names, rows, size, len(body), most)
-
-
-def _read_parquet(names: Sequence[str], body: bytes, most: int) -> dict[str, pl.Series]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(io.BytesIO(body))
-        about = file.metadata
-        size = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
-        rows = about.num_rows
-        few = rows <= most and size <= GROWTH * len(body)
-        table = file.read() if few else file.schema_arrow.empty_table()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BodyError(400, f"the body is no Parquet file: {error}") from None
-    return _of_table(table, names, rows, size, len(body), most)
-
-
-def _of_table(
-    table: Any, names: Sequence[str], rows: int, size: int, given: int, most: int
-) -> dict[str, pl.Series]:
-    _check_count(rows, most)
-    if size > GROWTH * given:
-        raise BodyError(413, f"the body grows over {GROWTH} times when unpacked: send it otherwise")
-    if lacking := [name for name in names if name not in table.column_names]:
-        raise BodyError(422, _lacks(lacking, table.column_names, "it"))
-    try:
-        frame = pl.DataFrame(pl.from_arrow(table.select(list(names))))
-    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
-        raise BodyError(422, f"a column has a type that cannot be read: {error}") from None
-    return {name: frame[name] for name in names}
 
 
 def _check_count(rows: int, most: int) -> None:

@@ -121,7 +121,8 @@ class Watch:
                 self.live = self._load(event.version, event.package)
             self.trouble = "" if event else self._registry.why_no_champion()
             self._seen = stamp
-        except Exception as error:  # whatever a store raises: the old one goes on answering
+        # Whatever a store raises: the old one goes on answering
+        except (Exception, pl.exceptions.PanicException) as error:
             self.trouble = str(error) or type(error).__name__
             self._on_failure()
 

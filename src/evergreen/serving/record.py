@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ import polars as pl
 
 from evergreen.dataset import Dataset
 from evergreen.features.keys import hash_keys
-from evergreen.files import sweep_parts, write_whole
+from evergreen.files import sweep_left, write_whole
 from evergreen.project import Project
 from evergreen.scoring.unlabelled import Given
 from evergreen.validation.report import BatchReport, Outcome
@@ -74,7 +75,8 @@ class Recorder:
 
     def stop(self) -> None:
         """Write what is left, and end."""
-        self._queue.put(None)
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=60)
         self._thread.join(timeout=60)
 
     def predicted(self, live: Live, rows: pl.DataFrame) -> None:
@@ -127,7 +129,8 @@ class Recorder:
     def _try(self, what: str, frames: Sequence[pl.DataFrame], work: Callable[[], object]) -> None:
         try:
             work()
-        except Exception:  # a full disk must not end the thread, and with it all that follows
+        # A full disk must not end the thread, and with it all that follows
+        except (Exception, pl.exceptions.PanicException):
             self._count("lost", sum(frame.height for frame in frames))
             log.exception("%s could not be kept", what)
 
@@ -199,4 +202,4 @@ def _save(path: Path, hashes: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
 def sweep(project: Project) -> None:
     """Remove what a killed process left half-written."""
     for folder in (project.stores / SERVED, project.root / FEEDBACK):
-        sweep_parts(folder)
+        sweep_left(folder)

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from evergreen.dataset import Dataset
-from evergreen.serving.body import ARROW, JSON, PARQUET, ROWS
+from evergreen.serving.body import JSON, ROWS
 
 
 def describe_rows(dataset: Dataset, example: dict[str, Any] | None) -> dict[str, Any]:
@@ -39,8 +39,7 @@ def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None
             "a row": {"value": shown},
             "rows": {"value": {ROWS: [shown, shown]}},
         }
-    packed = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (ARROW, PARQUET)}
-    return {"required": True, "content": {JSON: content, **packed}}
+    return {"required": True, "content": {JSON: content}}
 
 
 def _type_of(dtype: pl.DataType) -> dict[str, Any]:

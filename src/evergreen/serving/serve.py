@@ -90,12 +90,12 @@ def stamp_of(project: Project, tracker: Tracker) -> Callable[[], object]:
     return lambda: tuple(_when(path) for path in files)
 
 
-def _when(path: Path) -> tuple[int, int]:
+def _when(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()
     except FileNotFoundError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
+        return 0, 0, 0
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class _About:
