@@ -101,7 +101,8 @@ def assert_strangers_are_refused(there: Served) -> None:
         content = None if body is None else json.dumps(body).encode()
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(there.url + path, content, timeout=60)
-        assert refused.value.code == 401
+        with refused.value as answer:  # which holds its connection
+            assert answer.code == 401
 
 
 def registry_of(project: Project) -> Registry:

@@ -87,9 +87,6 @@ class Desk:
         for name in dataset.key:
             if rows.typed[name].null_count():
                 raise BodyError(422, f"a row has no {name}, which is part of its key")
-        nothing = rows.typed.select(pl.all_horizontal(pl.col(dataset.known_later).is_null()))
-        if (at := nothing.to_series().arg_max()) is not None and nothing.item(at, 0):
-            raise BodyError(422, f"row {at} has no label: {', '.join(dataset.known_later)} is null")
         return rows.typed.select(names)
 
     def _predict_many(self, kind: str, body: bytes, live: Live) -> Predicted:
