@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from conftest import ROOT, own_package
 
 import evergreen
 from evergreen.errors import InputError
-from evergreen.extensions import Event, Extensions, name_of
+from evergreen.extensions import WRITTEN, Event, Extensions, name_of
 from evergreen.metrics.metric import Metric
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import parse
@@ -140,3 +141,13 @@ def test_what_is_public_is_there(name: str) -> None:
 def test_what_is_not_public_is_not_there() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = evergreen.nothing
+
+
+def test_a_report_of_ones_own_takes_no_name_of_the_librarys() -> None:
+    """The library's are found where they are written; two more are named by what is compared."""
+    written = re.compile(r'reports / "([a-z_]+)\.(?:html|json|png)"')
+    code = (path.read_text() for path in (ROOT / "src" / "evergreen").rglob("*.py"))
+    found = {name for text in code for name in written.findall(text)}
+    assert len(found) >= 10
+    assert found - {*WRITTEN} == set()
+    assert {"losses", "schedules"} <= {*WRITTEN}

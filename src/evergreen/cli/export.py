@@ -51,17 +51,14 @@ def export(form: str, number: str | None, out: str | None) -> None:
 
 def _open(project: Project, params: Params, number: str | None) -> tuple[str, str, Model]:
     """Return a version's number, its run and its model. Raises InputError where there is none."""
-    from evergreen.errors import InputError
-    from evergreen.stores.registry import FIRST, Registry
+    from evergreen.stores.outside import find_live
+    from evergreen.stores.registry import Registry
     from evergreen.stores.tracking import Tracker
 
     tracker = Tracker(project, params)
     registry = Registry(tracker)
-    if not tracker.is_there:  # asking would make the database
-        raise InputError(f"there is no champion: {FIRST}")
-    number = number or registry.decided()
-    if not number:
-        raise InputError(f"there is no champion: {registry.why_no_champion()}")
+    if not (number and tracker.is_there):
+        number = find_live(tracker, registry).version
     return number, registry.versions.run_of(number), registry.versions.open(number)
 
 

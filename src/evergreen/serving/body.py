@@ -83,7 +83,7 @@ def _read_json(names: Sequence[str], body: bytes, most: int) -> list[dict[str, A
         content = content[ROWS]
     rows = content if isinstance(content, list) else [content]
     if b"\\ud" in body.lower():
-        _check_characters(body)
+        _check_characters(content)
     _check_count(len(rows), most)
     for at, row in enumerate(rows):
         if not isinstance(row, dict):
@@ -97,13 +97,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON: write null")
 
 
-def _check_characters(body: bytes) -> None:
+def _check_characters(content: Any) -> None:
     """Raise BodyError where JSON holds one half of a character, which no table can hold."""
     try:
-        json.dumps(json.loads(body), ensure_ascii=False).encode()
+        json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start].encode("ascii", "backslashreplace").decode()
         raise BodyError(422, f"{half} is half a character: send the other half with it") from None
+    except RecursionError:
+        raise BodyError(422, "it holds a list in lists, and no value") from None
 
 
 def _check_years(column: pl.Series) -> None:

@@ -22,7 +22,8 @@ from evergreen.serving.live import Live, Watch
 from evergreen.serving.record import Recorder, sweep
 from evergreen.serving.schema import example_of
 from evergreen.stores.journal import Journal
-from evergreen.stores.registry import FIRST, Registry
+from evergreen.stores.outside import find_live
+from evergreen.stores.registry import Registry
 from evergreen.stores.runs import Runs
 from evergreen.stores.tracking import Tracker
 from evergreen.validation.contract import Contract
@@ -64,13 +65,10 @@ def serve(project: Project, params: Params, host: str, port: int) -> None:
 def build(project: Project, params: Params) -> FastAPI:
     """Return the application of a project. Raises InputError where there is no champion yet."""
     tracker = Tracker(project, params)
-    if not tracker.is_there:  # asking would make the database
-        raise InputError(f"there is no champion: {FIRST}")
-    registry, counts, dataset = Registry(tracker), Counts(), project.dataset
-    if not registry.decided():
-        raise InputError(f"there is no champion: {registry.why_no_champion()}")
+    registry, counts = Registry(tracker), Counts()
+    find_live(tracker, registry)
     sweep(project)
-    task = params.task
+    dataset, task = project.dataset, params.task
     desk = Desk(Contract.of(project, params), params.serve.max_rows, params.serve.at_once)
     watch = Watch(registry, dataset, stamp_of(project, tracker), counts.failed)
     recorder = Recorder(project, dataset, task, params.serve, counts.recorded)

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from evergreen.errors import InputError
 from evergreen.stores.events import OUTSIDE, REFUSED, Event
-from evergreen.stores.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
+from evergreen.stores.registry import CHALLENGER, CHAMPION, FIRST, PREVIOUS, Registry
+from evergreen.stores.tracking import Tracker
 
 UNDO = "`evergreen rollback --reason ...` puts it back"
 
@@ -22,6 +24,18 @@ class Act:
 
     version: str
     says: str
+
+
+def find_live(tracker: Tracker, registry: Registry) -> Event:
+    """Return the decision that made the champion, whether or not its version is usable.
+
+    Makes no store. Raises InputError, which says what to do, where there is none.
+    """
+    stored = tracker.is_there  # asking would make the database
+    event = registry.decision() if stored else None
+    if event is None:
+        raise InputError(f"there is no champion: {registry.why_no_champion() if stored else FIRST}")
+    return event
 
 
 def warnings(registry: Registry) -> list[str]:

@@ -16,8 +16,7 @@ from evergreen.orchestration.tasks.job import Job, not_a_mistake
 from evergreen.orchestration.tasks.shown import create_table_artifact
 from evergreen.scoring.predictions import ONNX, PACKAGE, Engine, Kept, Scorer
 from evergreen.scoring.unlabelled import Given
-from evergreen.stores.outside import remedy
-from evergreen.stores.registry import FIRST
+from evergreen.stores.outside import find_live, remedy
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,7 @@ def read(job: Job, path: str, name: str | None) -> Plan:
 
 def champion(job: Job) -> Scorer:
     """Return the version that is live. Raises InputError where there is none."""
-    stored = job.tracker.is_there  # asking would make the database
-    event = job.registry.decision() if stored else None
-    if event is None:
-        raise InputError(
-            f"there is no champion: {job.registry.why_no_champion() if stored else FIRST}"
-        )
+    event = find_live(job.tracker, job.registry)
     if fault := job.registry.fault(event):
         raise InputError(f"the champion cannot be used ({fault}): {remedy(job.registry, event)}")
     job.warn()
