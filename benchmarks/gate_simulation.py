@@ -35,9 +35,9 @@ from evergreen.features.split import LABEL, TIME
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.promotion.candidate import Candidate
-from evergreen.promotion.evidence import judge
 from evergreen.promotion.gate import decide
 from evergreen.promotion.influence import find_influence, teach
+from evergreen.promotion.judge import judge
 from evergreen.promotion.refit import compare_refit
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.replay.challenge import fit_seeds, trees_of

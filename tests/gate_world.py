@@ -24,8 +24,8 @@ from evergreen.features.split import GROUP, LABEL, SLICE, TIME
 from evergreen.params import Params, Train
 from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Side, check_unseen
-from evergreen.promotion.evidence import Judged, judge
 from evergreen.promotion.gate import decide
+from evergreen.promotion.judge import Judged, judge
 from evergreen.promotion.refit import distance
 from evergreen.scoring.package import Learnt, Model
 from evergreen.training.seeds import choose

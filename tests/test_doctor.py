@@ -297,6 +297,7 @@ def test_a_port_is_free_right_after_its_server_has_gone() -> None:
 # --- parity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpus", "there", "fine", "said"),
     [

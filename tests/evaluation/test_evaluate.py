@@ -65,6 +65,7 @@ def test_the_model_beats_the_constant_beyond_the_noise(task, judge):
             assert model.low > constant.high, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_what_an_evaluation_holds(task, judge, make_tables, trained):
     tables = make_tables(task)

@@ -35,6 +35,7 @@ def params_of(task: str) -> Params:
     return Params(task=task, train={"rounds": 15, "learning_rate": 0.3, "max_depth": 3})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", NAMES)
 @pytest.mark.parametrize(
     ("changes", "fine", "said"),

@@ -53,6 +53,7 @@ def test_it_is_the_mean_over_drawn_labels(task: str) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["log_loss", "brier"])
 def test_its_noise_is_that_of_the_labels(name: str) -> None:
     p, chance, _ = draw("binary")

@@ -44,6 +44,7 @@ def stale(
     return find_staleness(champion, tables_of(world, task, rows), later, metric, params, **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_what_the_champion_lacks_is_what_it_costs(task: str, world: Any) -> None:
     champion = world.champion(task)

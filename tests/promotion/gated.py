@@ -10,8 +10,8 @@ from evergreen.decision import Decision
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Gate
 from evergreen.promotion.compare import Comparison, Difference
+from evergreen.promotion.evidence import Evidence
 from evergreen.promotion.fairness import Gap
-from evergreen.promotion.gate import Evidence
 
 NAN = float("nan")
 UNKNOWN = Difference(*[NAN] * 7)

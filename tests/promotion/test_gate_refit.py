@@ -10,7 +10,8 @@ from promotion.gated import DEFAULT, NAN, UNKNOWN, alone, broken, evidence, lead
 from evergreen.decision import PROMOTE, REFUSE
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
-from evergreen.promotion.gate import Refit, decide
+from evergreen.promotion.evidence import Refit
+from evergreen.promotion.gate import decide
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from evergreen.params import Params, Train
-from evergreen.promotion.evidence import judge
 from evergreen.promotion.gate import decide
+from evergreen.promotion.judge import judge
 
 TASK = "regression"
 OF_NINE = {"loss": "quantile", "quantile": 0.9}

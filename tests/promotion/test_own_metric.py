@@ -14,9 +14,9 @@ from evergreen.decision import KEEP, ROLL_BACK
 from evergreen.extensions import Extensions
 from evergreen.metrics.metric import Metric
 from evergreen.promotion.contenders import face
-from evergreen.promotion.evidence import judge
 from evergreen.promotion.gate import decide
 from evergreen.promotion.influence import find_influence
+from evergreen.promotion.judge import judge
 from evergreen.promotion.refit import compare_refit
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.training.tables import Table, Tables

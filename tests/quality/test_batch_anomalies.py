@@ -152,6 +152,7 @@ def some(column: str, value: Any, share: float) -> pl.Expr:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.01, 0.2])
 @pytest.mark.parametrize(
     ("column", "value"),

@@ -136,6 +136,7 @@ def table(first: int, last: int) -> pl.DataFrame:
     return pl.DataFrame({"day": days.astype(float), "x": x, "z": z, "label": 3 * x + z})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "week", [15, *(pytest.param(rows, marks=pytest.mark.slow) for rows in (40, 60, 150))]
 )

@@ -51,6 +51,7 @@ FORMULAS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     [

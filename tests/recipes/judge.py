@@ -29,7 +29,7 @@ from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Leaks
-from evergreen.promotion import contenders, evidence, influence, refit, rollback, simplest
+from evergreen.promotion import contenders, influence, judge, refit, rollback, simplest
 from evergreen.promotion.candidate import Candidate, resampling_of
 from evergreen.promotion.compare import Rows, Side
 from evergreen.promotion.gate import decide
@@ -58,7 +58,7 @@ def judged(
     weak = candidate(task, 0.3, "0").model.predict_rows(rows)
     params = params_of(task=task, sweep={"seeds": 3}, gate=how.pop("gate", {}))
     baselines = {"constant": constant, "linear": weak}
-    found = evidence.judge(rows, challenger, champion, baselines, params, **how)
+    found = judge.judge(rows, challenger, champion, baselines, params, **how)
     known, held = replace(found.evidence, reload=0.0), found.held_out
     decision = decide(known, params.gate)
     said = [held.keys, held.packaged, *held.seeds, *found.predictions.values()]

@@ -18,7 +18,7 @@ from evergreen.evaluation import evaluate
 from evergreen.features import featurize, prepare
 from evergreen.ingest import batches, folder
 from evergreen.monitoring import monitor, performance, retrain
-from evergreen.promotion import evidence, simplest
+from evergreen.promotion import judge, simplest
 from evergreen.quality import held_batches, label_noise, leaks, univariate
 from evergreen.training import linear, losses
 from evergreen.validation.contract import Contract
@@ -165,7 +165,7 @@ ATTACKS: dict[str, tuple[str, str, Any, str, Any]] = {
     "a short batch": ("HOLD", "a few days", held_batches, "_is_short", lambda entry: False),
     "a loss": ("TRAIN", "multiclass", losses, "OF_CLASSES", ("multi:softprob", "merror")),
     "a penalty": ("TRAIN", "regression", linear, "PENALTIES", [1e4]),
-    "groups": ("JUDGE", "binary: gate", evidence, "find_group_differences", lambda *_: {}),
+    "groups": ("JUDGE", "binary: gate", judge, "find_group_differences", lambda *_: {}),
     "near copies": ("JUDGE", "regression: leaks", leaks, "find_near_copies",
                     lambda tables: (0, 0.0)),
     "a feature by itself": ("JUDGE", "binary: leaks", univariate, "FEWEST", 10_000),

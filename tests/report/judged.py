@@ -9,8 +9,8 @@ from matplotlib.colors import to_hex
 
 from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.compare import Comparison, Difference
-from evergreen.promotion.evidence import Judged
-from evergreen.promotion.gate import Evidence
+from evergreen.promotion.evidence import Evidence
+from evergreen.promotion.judge import Judged
 
 
 def lead(metric, gain, noise=0.002, champion=0.8):

@@ -32,6 +32,7 @@ anything = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(anything, min_size=1, max_size=4), st.sampled_from(list(KINDS)))
 def test_a_column_is_parsed_as_its_text_would_be(values, name):

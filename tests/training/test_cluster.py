@@ -136,6 +136,7 @@ def test_without_dask_the_extra_is_named(
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [GONE, "tcp://no-such-machine.invalid:8786"])
 def test_an_address_that_answers_nothing_is_one_clear_error(
     address: str, make_tables: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -173,6 +173,7 @@ def quickly(name: str, **more) -> Train:
     return scheduled(name, max_depth=3, min_child_weight=1.0, max_bin=64, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FALLING)
 def test_each_schedule_makes_the_same_bytes_for_any_threads_and_another_model(name, tables):
     params = quickly(name, rounds=40, early_stopping_rounds=5)

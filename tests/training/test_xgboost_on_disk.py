@@ -46,6 +46,7 @@ LOSSES_OF = dict.fromkeys(TASKS, ("auto",)) | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "loss"), [(task, loss) for task, losses in LOSSES_OF.items() for loss in losses]
 )
@@ -58,6 +59,7 @@ def test_rows_on_disk_give_the_same_bytes(task, loss, make_tables, laid_down, qu
     assert len(outside.history["validation"]) > 1  # early stopping watched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -113,6 +115,7 @@ def test_rows_on_disk_need_no_validation_rows(make_tables, laid_down, quick):
     assert inside == outside
 
 
+@pytest.mark.slow
 def test_seeds_take_turns_at_rows_on_disk(laid_down, make_matrix, quick):
     matrix = build_matrix(laid_down("binary"), quick, 1)
     with ThreadPoolExecutor(3) as pool:

@@ -19,7 +19,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Rows
-from evergreen.promotion.evidence import Judged, judge
+from evergreen.promotion.judge import Judged, judge
 from evergreen.promotion.simplest import CONSTANT, pick
 from evergreen.scoring.package import Learnt, Model, write_package
 from evergreen.training.cross_validation import part_bytes, predict_holdout

@@ -11,7 +11,7 @@ from evergreen.params import Gate
 from evergreen.promotion.compare import Comparison, Difference
 
 if TYPE_CHECKING:
-    from evergreen.promotion.gate import Evidence
+    from evergreen.promotion.evidence import Evidence
 
 
 def check_slices(found: Comparison, gate: Gate, metric: Metric) -> Rule:

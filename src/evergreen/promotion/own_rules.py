@@ -11,7 +11,7 @@ from evergreen.redact import redact
 
 if TYPE_CHECKING:
     from evergreen.params import Gate
-    from evergreen.promotion.gate import Evidence
+    from evergreen.promotion.evidence import Evidence
 
 
 def ask_own(

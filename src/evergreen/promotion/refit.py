@@ -11,7 +11,7 @@ from evergreen.features.split import LABEL
 from evergreen.params import Params
 from evergreen.promotion.candidate import days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, difference
-from evergreen.promotion.gate import Refit
+from evergreen.promotion.evidence import Refit
 from evergreen.scoring.package import Model
 
 Array = np.ndarray[Any, np.dtype[Any]]

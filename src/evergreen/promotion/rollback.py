@@ -15,8 +15,8 @@ from evergreen.metrics.metric import Metrics
 from evergreen.params import Params, Retrain
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, check_unseen, difference
-from evergreen.promotion.evidence import find_changes, predict_champion
 from evergreen.promotion.guardrails import tell, unit_of
+from evergreen.promotion.judge import find_changes, predict_champion
 
 
 def decide_rollback(

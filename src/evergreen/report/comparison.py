@@ -14,7 +14,7 @@ from evergreen.decision import Decision
 from evergreen.metrics.metric import Metric, Metrics
 from evergreen.metrics.table import OF_CURVES
 from evergreen.promotion.compare import Comparison
-from evergreen.promotion.evidence import Judged
+from evergreen.promotion.judge import Judged
 from evergreen.report.curves import (
     PlottedModel,
     draw_calibration,

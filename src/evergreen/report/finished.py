@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evergreen.decision import Decision
     from evergreen.params import Params
     from evergreen.project import Project
-    from evergreen.promotion.evidence import Judged
+    from evergreen.promotion.judge import Judged
     from evergreen.scoring.package import Model
 
 

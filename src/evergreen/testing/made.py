@@ -73,8 +73,8 @@ def draw_run(folder: Path, task: Task) -> Finished:
     from evergreen.features.split import LABEL, TIME
     from evergreen.params import parse
     from evergreen.promotion.candidate import Candidate
-    from evergreen.promotion.evidence import judge
     from evergreen.promotion.gate import decide
+    from evergreen.promotion.judge import judge
     from evergreen.report.finished import Finished
     from evergreen.scoring.package import Learnt, Model
 

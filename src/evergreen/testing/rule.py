@@ -11,7 +11,8 @@ from evergreen.decision import PROMOTE, Rule
 from evergreen.extensions import Extensions, GateRule, name_of
 from evergreen.metrics.metric import TASKS, Metrics, Task
 from evergreen.params import Gate
-from evergreen.promotion.gate import Evidence, decide
+from evergreen.promotion.evidence import Evidence
+from evergreen.promotion.gate import decide
 from evergreen.testing.made import draw
 
 Array = np.ndarray[Any, np.dtype[Any]]

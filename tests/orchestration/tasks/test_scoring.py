@@ -160,6 +160,7 @@ def test_the_table_counts_unknown_levels_and_needs_no_row(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_the_graph_scores_in_place_of_the_package(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,8 @@ from evergreen.orchestration.tasks.job import PATIENCE, Job, not_a_mistake, wait
 from evergreen.orchestration.tasks.models import linear_of, trees_of
 from evergreen.orchestration.tasks.shown import create_markdown_artifact
 from evergreen.promotion.contenders import Contender, face
-from evergreen.promotion.evidence import Judged
 from evergreen.promotion.gate import approved, decide
+from evergreen.promotion.judge import Judged
 from evergreen.promotion.simplest import LINEAR
 from evergreen.stores.dvc import data_versions
 from evergreen.stores.events import ASKED, REFUSED

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evergreen.orchestration.tasks.monitoring import Waiting
     from evergreen.orchestration.tasks.sweeps import Search, Seed
     from evergreen.promotion.contenders import Contender
-    from evergreen.promotion.evidence import Judged
+    from evergreen.promotion.judge import Judged
     from evergreen.quality.bias import BiasReport
     from evergreen.stores.registry import Registered
     from evergreen.training.tables import Tables

@@ -1,0 +1,62 @@
+"""Projects whose stages DVC records: what they write, and what DVC keeps of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import yaml
+from conftest import environment
+
+OUTPUTS = {
+    "ingest": ("raw",),
+    "validate": ("quarantine", "validated", "validation"),
+    "prepare": ("features",),
+}
+
+
+def work_of(project, name, calls=None):
+    """A stand-in for the stage `name`: writes a file into each of its folders, and counts calls."""
+
+    def work(altered):
+        for folder in OUTPUTS[name]:
+            place = project.root / "data" / folder
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "part.txt").write_text(f"{name} by {project.params.read_text()}")
+        if calls is not None:
+            calls.append(altered)
+        return f"{name} done"
+
+    return work
+
+
+def rwlock_of(project):
+    return project.root / ".dvc" / "tmp" / "rwlock"
+
+
+def held_locks(project):
+    return [
+        holder
+        for holders in json.loads(rwlock_of(project).read_text()).values()
+        for holder in holders.values()
+    ]
+
+
+def lock_of(project):
+    return (project.root / "dvc.lock").read_bytes()
+
+
+def edit(project, section, **values):
+    content = yaml.safe_load(project.params.read_text())
+    content[section] = content.get(section, {}) | values
+    project.params.write_text(yaml.safe_dump(content))
+
+
+def dvc_status(project):
+    """The stages that `dvc status` calls changed; what it says where it cannot tell."""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(
+        command, cwd=project.root, env=environment(project.root), capture_output=True, text=True
+    )
+    return done.stderr if done.returncode else set(json.loads(done.stdout))
