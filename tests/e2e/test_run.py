@@ -190,7 +190,7 @@ CHAINS: dict[str, dict[str, Moment]] = {
         "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
         "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
         "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
-        "compare": ("evergreen.promotion.contenders", "pick", 1),
+        "compare": ("evergreen.promotion.trained_models", "pick", 1),
     },
 }
 

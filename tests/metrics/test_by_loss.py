@@ -50,7 +50,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("metric", "name", "y", "reference"), CASES, ids=[one[1] for one in CASES])
+@pytest.mark.parametrize(
+    ("metric", "name", "y", "reference"), CASES, ids=[case[1] for case in CASES]
+)
 def test_it_equals_scikit_learns(metric, name, y, reference):
     assert (metric.name, metric.tasks, metric.lower_is_better) == (name, ("regression",), True)
     p = P.astype(np.float64)

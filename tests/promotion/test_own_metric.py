@@ -13,12 +13,12 @@ from recipes.plain import params_of
 from evergreen.decision import KEEP, ROLL_BACK
 from evergreen.extensions import Extensions
 from evergreen.metrics.metric import Metric
-from evergreen.promotion.contenders import face
 from evergreen.promotion.gate import decide
 from evergreen.promotion.influence import find_influence
 from evergreen.promotion.judge import judge
 from evergreen.promotion.refit import compare_refit
 from evergreen.promotion.rollback import judge_rollback
+from evergreen.promotion.trained_models import face
 from evergreen.training.tables import Table, Tables
 
 ROWS = people("regression", 600, 7)

@@ -29,7 +29,7 @@ from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Leaks
-from evergreen.promotion import contenders, influence, judge, refit, rollback, simplest
+from evergreen.promotion import influence, judge, refit, rollback, simplest, trained_models
 from evergreen.promotion.candidate import Candidate, resampling_of
 from evergreen.promotion.compare import Rows, Side
 from evergreen.promotion.gate import decide
@@ -126,7 +126,7 @@ def a_pick(task: str) -> Any:
             found.append(plain([told.linear, told.says]))
         champion = candidate(task, 0.6, "1")
         for live in (None, champion):
-            chosen, seen = contenders.face(rows, *both, said, live, how, ())
+            chosen, seen = trained_models.face(rows, *both, said, live, how, ())
             found.append([chosen.version, plain(seen.evidence.comparison)])
     few = Rows(task, known.y[:9])
     said = {

@@ -80,9 +80,9 @@ def test_schedules_show_the_rate_of_each_round_and_how_each_learns(seen):
     draw_alternatives(found, "a title", Path("none"))
     _, _, rates, learning = seen
     drawn = {line.get_label(): [*line.get_ydata()] for line in rates.lines}
-    assert [*drawn] == [one.name for one in found.tried]
-    for one in found.tried:
-        assert drawn[one.name][:5] == [rate_at(one.params.train, at) for at in range(5)]
+    assert [*drawn] == [way.name for way in found.tried]
+    for way in found.tried:
+        assert drawn[way.name][:5] == [rate_at(way.params.train, at) for at in range(5)]
     assert len([line for line in learning.lines if len(line.get_xdata()) > 1]) == len(found.tried)
 
 

@@ -47,10 +47,10 @@ def test_a_search_that_goes_on_goes_on_in_its_run(tracker: Any, tmp_path: Path) 
 
 
 def test_searches_are_apart_from_each_other_and_from_trainings(tracker: Any) -> None:
-    one, other = Trials(tracker, "abc"), Trials(tracker, "def")
-    one.record(0, {}, {"lead": 0.0}, "FINISHED")
-    assert one.run_id != other.run_id
+    first, other = Trials(tracker, "abc"), Trials(tracker, "def")
+    first.record(0, {}, {"lead": 0.0}, "FINISHED")
+    assert first.run_id != other.run_id
     assert children(other) == []
     assert Runs(tracker).recover() == []  # a search under way is no run that was killed
-    place = tracker.client.get_run(one.run_id).info.experiment_id
+    place = tracker.client.get_run(first.run_id).info.experiment_id
     assert tracker.client.get_experiment(place).name == "evergreen tuning"

@@ -58,13 +58,13 @@ def test_a_loss_keeps_what_is_promised_of_training(task, loss, make_tables, quic
     """Same bytes for 1 and 2 threads; the loaded model says the same; the best round is kept."""
     params, tables = params_of(quick, loss), tables_of(make_tables, task)
     matrix = build_matrix(tables, params, 1)
-    one, two = (train(matrix, params, 7, threads=threads) for threads in (1, 2))
-    assert (one.booster, one.history) == (two.booster, two.history)
-    losses = one.history["validation"]
-    assert one.rounds == int(np.argmin(losses)) + 1
-    assert one.validation_loss == min(losses) < losses[0]
-    plain = xgb.Booster(model_file=bytearray(one.booster))
-    said = load(one.booster).predict(tables.holdout.x)
+    single, two = (train(matrix, params, 7, threads=threads) for threads in (1, 2))
+    assert (single.booster, single.history) == (two.booster, two.history)
+    losses = single.history["validation"]
+    assert single.rounds == int(np.argmin(losses)) + 1
+    assert single.validation_loss == min(losses) < losses[0]
+    plain = xgb.Booster(model_file=bytearray(single.booster))
+    said = load(single.booster).predict(tables.holdout.x)
     np.testing.assert_array_equal(
         said, plain.predict(xgb.DMatrix(tables.holdout.x, feature_names=[*tables.features]))
     )

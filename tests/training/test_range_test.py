@@ -39,7 +39,7 @@ def test_the_largest_stable_rate_of_a_quadratic_is_found(curvatures, factor):
     assert edge < found.diverges_at < edge * factor * 1.001
     assert found.diverges_at == pytest.approx(found.start * factor)
     assert found.tried[-1].rate == found.diverges_at
-    rates = [one.rate for one in found.tried]
+    rates = [tried.rate for tried in found.tried]
     assert rates == sorted(rates)
 
 

@@ -178,11 +178,11 @@ def quickly(name: str, **more) -> Train:
 def test_each_schedule_makes_the_same_bytes_for_any_threads_and_another_model(name, tables):
     params = quickly(name, rounds=40, early_stopping_rounds=5)
     matrix = build_matrix(tables, params, 1)
-    one, two = (train(matrix, params, 7, threads=threads) for threads in (1, 2))
-    assert (one.booster, one.history) == (two.booster, two.history)
+    single, two = (train(matrix, params, 7, threads=threads) for threads in (1, 2))
+    assert (single.booster, single.history) == (two.booster, two.history)
     constant = quickly("constant", rounds=40, early_stopping_rounds=5)
-    assert one.booster != train(matrix, constant, 7).booster
-    assert load(one.booster)._booster.num_boosted_rounds() == one.rounds
+    assert single.booster != train(matrix, constant, 7).booster
+    assert load(single.booster)._booster.num_boosted_rounds() == single.rounds
 
 
 @pytest.mark.parametrize("name", FALLING)

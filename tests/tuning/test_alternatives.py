@@ -63,7 +63,7 @@ def test_where_there_is_one_loss_nothing_is_compared(case):
 def test_each_schedule_and_the_rate_that_those_which_fall_begin_with():
     found = each_schedule(params_of("binary"), 0.9)
     assert [*found] == ["constant", "time", "exponential", "step", "cosine"]
-    assert {one.train.learning_rate for name, one in found.items() if name != "constant"} == {0.9}
+    assert {way.train.learning_rate for name, way in found.items() if name != "constant"} == {0.9}
     assert found["constant"].train.learning_rate == 0.3
     now = params_of("binary", schedule="cosine", schedule_rounds=10)
     again = each_schedule(now)
@@ -78,23 +78,23 @@ def test_each_schedule_and_the_rate_that_those_which_fall_begin_with():
 def test_losses_are_compared_by_the_metrics_that_decide(make_tables):
     params = params_of("regression")
     ways = {
-        name: one
-        for name, one in each_loss(params).items()
+        name: way
+        for name, way in each_loss(params).items()
         if name in ("squared", "quantile", "gamma")
     }
     found = try_each("loss", ways, cuts_of(make_tables), (0, 1))
-    assert [one.name for one in found.tried] == ["squared", "quantile", "gamma"]
+    assert [way.name for way in found.tried] == ["squared", "quantile", "gamma"]
     assert found.metrics == ("rmse", "pinball_0_5", "gamma_deviance")
     assert found.now.lead is found.now.own is None
     assert (found.rows, found.cuts, found.seeds) == (1200, ("b1", "b2"), (0, 1))
     assert found.confidence == pytest.approx(1 - 0.05 / 2)  # two intervals
-    for one in found.tried[1:]:
-        assert one.lead.metric == "rmse"
-        assert one.own.metric == one.decides
-        assert one.lead.second == pytest.approx(one.values["rmse"], rel=1e-6)
-        assert one.lead.first == pytest.approx(found.now.values["rmse"], rel=1e-6)
-        assert one.rounds > 0
-    assert [one.stops_by for one in found.tried] == ["rmse", "quantile", "gamma-deviance"]
+    for way in found.tried[1:]:
+        assert way.lead.metric == "rmse"
+        assert way.own.metric == way.decides
+        assert way.lead.second == pytest.approx(way.values["rmse"], rel=1e-6)
+        assert way.lead.first == pytest.approx(found.now.values["rmse"], rel=1e-6)
+        assert way.rounds > 0
+    assert [way.stops_by for way in found.tried] == ["rmse", "quantile", "gamma-deviance"]
     said = " ".join(found.says())
     assert "the newest batch, which the gate judges by, was not looked at" in said
     assert "2 comparisons with squared" in said
@@ -131,12 +131,12 @@ def test_a_better_one_is_to_be_set(make_tables):
 def test_a_loss_that_cannot_take_the_labels_is_told_and_the_rest_compared(make_tables):
     params = params_of("regression")
     ways = {
-        name: one
-        for name, one in each_loss(params).items()
+        name: way
+        for name, way in each_loss(params).items()
         if name in ("squared", "gamma", "poisson")
     }
     found = try_each("loss", ways, cuts_of(make_tables, lowest=0.0), (0, 1))
-    refused = {one.name: one.refused for one in found.tried}
+    refused = {way.name: way.refused for way in found.tried}
     assert "takes labels above 0: that of row 1 of the cut b1 is 0" in refused["gamma"]
     assert refused["squared"] == refused["poisson"] == ""
     assert found.confidence == pytest.approx(0.95)
@@ -151,7 +151,7 @@ def test_a_loss_that_cannot_take_the_labels_is_told_and_the_rest_compared(make_t
 @pytest.mark.slow
 def test_the_gate_s_own_metric_decides_where_it_is_named(make_tables):
     params = params_of("regression").override(gate={"metric": "mae"})
-    ways = {name: one for name, one in each_loss(params).items() if name in ("squared", "gamma")}
+    ways = {name: way for name, way in each_loss(params).items() if name in ("squared", "gamma")}
     found = try_each("loss", ways, cuts_of(make_tables), (0, 1))
     assert found.metrics == ("mae",)
     assert found.tried[1].own is None
@@ -162,7 +162,7 @@ def test_the_holdout_of_the_gate_is_never_read(site: Any, monkeypatch: pytest.Mo
     """What the newest batch holds changes nothing."""
     params = prepare_batches(site, rows=150, train=QUICK)
     ways = {
-        name: one for name, one in each_schedule(params).items() if name in ("constant", "step")
+        name: way for name, way in each_schedule(params).items() if name in ("constant", "step")
     }
     found = try_each("schedule", ways, find_cuts(site.project, params, 2), (0, 1))
     assert found.cuts == ("b4", "b5")

@@ -39,7 +39,7 @@ def test_it_is_of_all_cuts_and_the_same_again(make_tables):
     assert found == find_range(cuts, params, rounds=10)
     assert found.tried[0].losses != alone.tried[0].losses
     assert found.tried[0].rate == 0.01
-    stops = [one.rate for one in found.tried]
+    stops = [rate.rate for rate in found.tried]
     assert stops == [0.01 * 2**at for at in range(len(stops))]
 
 

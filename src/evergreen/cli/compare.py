@@ -73,9 +73,9 @@ def rates(cuts: int, write: bool) -> None:
         rounds = len(found.tried[0].losses) - 1
         head = ["learning rate", f"{watched}, half way", f"after {rounds} rounds", ""]
         rows = [
-            [f"{one.rate:g}", f"{one.losses[len(one.losses) // 2]:.5f}", f"{one.losses[-1]:.5f}",
-             "rises" if one.diverges else "start" if one.rate == found.start else ""]
-            for one in found.tried
+            [f"{way.rate:g}", f"{way.losses[len(way.losses) // 2]:.5f}", f"{way.losses[-1]:.5f}",
+             "rises" if way.diverges else "start" if way.rate == found.start else ""]
+            for way in found.tried
         ]  # fmt: skip
         show_table(head, rows)
         title = f"{params.tracking.model}: range test of the learning rate"
@@ -130,17 +130,17 @@ def table_of(found: Alternatives) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the table: values by metric, and the verdict in words."""
     head = [found.key, "stops by", *found.metrics, "rounds", "beside what is set"]
     rows = []
-    for one in found.tried:
-        values = [f"{one.values[name]:.4f}" if one.trial else "" for name in found.metrics]
-        cells = [one.name, one.stops_by, *values, str(one.rounds) if one.trial else ""]
-        rows.append([*cells, _verdict(found, one)[0]])
-        rows += [[*[""] * len(cells), more] for more in _verdict(found, one)[1:]]
+    for way in found.tried:
+        values = [f"{way.values[name]:.4f}" if way.trial else "" for name in found.metrics]
+        cells = [way.name, way.stops_by, *values, str(way.rounds) if way.trial else ""]
+        rows.append([*cells, _verdict(found, way)[0]])
+        rows += [[*[""] * len(cells), more] for more in _verdict(found, way)[1:]]
     return head, rows
 
 
-def _verdict(found: Alternatives, one: Any) -> list[str]:
-    if one.refused:
-        return [f"not tried: {one.refused}"]
+def _verdict(found: Alternatives, way: Any) -> list[str]:
+    if way.refused:
+        return [f"not tried: {way.refused}"]
     now = found.now.name
-    leads = [lead for lead in (one.lead, one.own) if lead]
-    return [lead.says(now, one.name) for lead in leads] or ["what is set"]
+    leads = [lead for lead in (way.lead, way.own) if lead]
+    return [lead.says(now, way.name) for lead in leads] or ["what is set"]

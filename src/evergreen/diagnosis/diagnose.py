@@ -78,9 +78,9 @@ def diagnose(
     named = {lab.tables.features[at]: at for at in strongest[:NAMED]}
     found.append(Found(tables=(rows.worst_rows(lab, named),)))
     return Diagnosis(
-        tuple(in_order([fault for one in found for fault in one.faults])),
-        tuple(answer for one in found for answer in one.answers),
-        tuple(table for one in found for table in one.tables),
+        tuple(in_order([fault for check in found for fault in check.faults])),
+        tuple(answer for check in found for answer in check.answers),
+        tuple(table for check in found for table in check.tables),
         before,
         sizes,
         tuple(paths),

@@ -135,9 +135,9 @@ def _candidates(tables: Tables, strongest: list[int]) -> Iterator[tuple[str, Arr
         yield from ((name, np.flatnonzero(mask)) for name, mask in levels)
     paired = [at for at in strongest if len(cells[at]) <= MOST_LEVELS][:WIDEST]
     for first, second in combinations(paired, 2):
-        for one, here in cells[first]:
+        for level, here in cells[first]:
             for other, there in cells[second]:
-                yield f"{one}, {other}", np.flatnonzero(here & there)
+                yield f"{level}, {other}", np.flatnonzero(here & there)
 
 
 def _cells(tables: Tables, at: int) -> list[tuple[str, Array]]:

@@ -21,9 +21,9 @@ from evergreen.monitoring import monitor
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.promotion.candidate import Candidate
-from evergreen.promotion.contenders import Contender, face, learnt_all, learnt_before
 from evergreen.promotion.gate import decide
 from evergreen.promotion.simplest import LINEAR
+from evergreen.promotion.trained_models import TrainedModel, face, learnt_all, learnt_before
 from evergreen.quality.leaks import check_leaks
 from evergreen.scoring.package import Learnt
 from evergreen.training.cross_validation import fit_side_by_side
@@ -143,7 +143,7 @@ def trees_of(
     chosen: Sequence[int] = (),
     *,
     refit: bool = False,
-) -> Contender:
+) -> TrainedModel:
     """Return the model of some seeds.
 
     `chosen`: those in the package, where they were chosen before a refit.
@@ -160,16 +160,18 @@ def trees_of(
         rounds,
         refit,
     )
-    return Contender(tables, boosters, tuple(chosen), learnt, *how)
+    return TrainedModel(tables, boosters, tuple(chosen), learnt, *how)
 
 
 def linear_of(
     tables: Tables, dataset: Dataset, params: Params, learnt: Learnt, *, refit: bool = False
-) -> Contender:
+) -> TrainedModel:
     """Return the linear model of the training rows."""
     seed = params.sweep.first_seed
     how = (LINEAR, Definition.of(dataset, params.task), way_of(dataset, params, LINEAR))
-    return Contender(tables, {seed: fit_linear(tables, seed)}, (seed,), learnt, *how, refit=refit)
+    return TrainedModel(
+        tables, {seed: fit_linear(tables, seed)}, (seed,), learnt, *how, refit=refit
+    )
 
 
 def refit(

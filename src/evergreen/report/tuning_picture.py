@@ -53,11 +53,11 @@ def _trials(axes: Axes, found: Tuned) -> None:
     tried, best = found.searched.tried, found.searched.best
     axes.axhline(0, color=SLATE, lw=1, ls="--", label="the present way")
     for colour, mark, label, chosen in (
-        (GREY, "x", "ended early", [one for one in tried if one.pruned]),
-        (GREEN, "o", "tried with every seed", [one for one in tried if one.is_whole]),
+        (GREY, "x", "ended early", [trial for trial in tried if trial.pruned]),
+        (GREEN, "o", "tried with every seed", [trial for trial in tried if trial.is_whole]),
     ):
-        places = [one.number for one in chosen]
-        axes.plot(places, [one.lead for one in chosen], mark, color=colour, ms=6, label=label)
+        places = [trial.number for trial in chosen]
+        axes.plot(places, [trial.lead for trial in chosen], mark, color=colour, ms=6, label=label)
     line = best_so_far(tried)
     axes.step([*line], [*line.values()], where="post", color=LEAF, lw=1.5, label="best so far")
     if best.number != PRESENT:
@@ -74,7 +74,7 @@ def _trials(axes: Axes, found: Tuned) -> None:
 
 def _limits(tried: tuple[Tried, ...], best: Tried) -> tuple[float, float]:
     """Return the heights between which trials can be told apart; far worse ones lie below."""
-    leads = [one.lead for one in tried if isfinite(one.lead)]
+    leads = [trial.lead for trial in tried if isfinite(trial.lead)]
     low = float(np.quantile(leads, 0.2))
     room = max(best.lead - low, 1e-6)
     return low - 0.3 * room, best.lead + 0.25 * room
@@ -106,16 +106,16 @@ def _confirmation(axes: Axes, found: Tuned) -> None:
 def _parameter(axes: Axes, found: Tuned, name: str) -> None:
     from matplotlib.ticker import LogLocator, NullLocator
 
-    tried = [one for one in found.searched.tried if isfinite(one.lead)]
-    values = [one.values[name] for one in tried]
+    tried = [trial for trial in found.searched.tried if isfinite(trial.lead)]
+    values = [trial.values[name] for trial in tried]
     numbers = not isinstance(values[0], str)
-    for one in tried:
-        mark, colour = ("o", GREEN) if one.is_whole else ("x", GREY)
-        if one.number == PRESENT:
+    for trial in tried:
+        mark, colour = ("o", GREEN) if trial.is_whole else ("x", GREY)
+        if trial.number == PRESENT:
             mark, colour = "s", SLATE
-        elif one.number == found.searched.best.number:
+        elif trial.number == found.searched.best.number:
             colour = AMBER
-        axes.plot(one.values[name], one.lead, mark, color=colour, ms=6)
+        axes.plot(trial.values[name], trial.lead, mark, color=colour, ms=6)
     if numbers and min(values) > 0 and max(values) >= WIDE * min(values):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -62,14 +62,14 @@ class RangeTest:
 
         None where even the smallest diverges.
         """
-        stable = [one.rate for one in self.tried if not one.diverges]
+        stable = [tried.rate for tried in self.tried if not tried.diverges]
         return stable[-1] if stable else None
 
     @property
     def fastest(self) -> float:
         """The rate whose loss was the lowest after its rounds."""
-        stable = [one for one in self.tried if not one.diverges] or [self.tried[0]]
-        return min(stable, key=lambda one: one.losses[-1]).rate
+        stable = [tried for tried in self.tried if not tried.diverges] or [self.tried[0]]
+        return min(stable, key=lambda tried: tried.losses[-1]).rate
 
     def says(self) -> str:
         """Return in a sentence where it diverges, and what to start from."""

@@ -78,13 +78,13 @@ class Alternatives:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that decide for one of them, that of what is set first."""
-        return tuple(dict.fromkeys(one.decides for one in self.tried if one.trial))
+        return tuple(dict.fromkeys(way.decides for way in self.tried if way.trial))
 
     @property
     def best(self) -> Alternative | None:
         """The one whose lead is the largest of those that are better beyond the noise."""
-        better = [one for one in self.tried if one.is_better]
-        return max(better, key=lambda one: one.lead.value if one.lead else 0.0, default=None)
+        better = [way for way in self.tried if way.is_better]
+        return max(better, key=lambda way: way.lead.value if way.lead else 0.0, default=None)
 
     def says(self) -> Iterator[str]:
         """Yield in sentences how they were compared, and what to do."""
@@ -93,7 +93,7 @@ class Alternatives:
             f"({', '.join(self.cuts)}; {self.rows:,} rows judge); the newest batch, which the gate "
             "judges by, was not looked at"
         )
-        others = sum(one.trial is not None for one in self.tried) - 1
+        others = sum(way.trial is not None for way in self.tried) - 1
         yield (
             f"{count(others, 'comparison')} with {self.now.name}, as it is set; each interval "
             f"is one of {self.confidence:.1%}, as much wider as their number asks for"
@@ -111,7 +111,7 @@ class Alternatives:
                 f"set `{self.key}: {best.name}` under train in params.yaml, and `evergreen run`: "
                 "the gate judges it as a change, on the newest batch"
             )
-        own = [one.name for one in self.tried if one.own and one.own.is_better]
+        own = [way.name for way in self.tried if way.own and way.own.is_better]
         if own:
             return (
                 f"keep {self.now.name}: by {self.now.decides}, which decides, no other is better; "
@@ -169,7 +169,7 @@ def try_each(
     if isinstance(refused := trials[now], str):
         raise InputError(refused)
     params = ways[now]
-    deciding = {name: _decides(one) for name, one in ways.items()}
+    deciding = {name: _decides(way) for name, way in ways.items()}
     count_of = max(1, sum(not isinstance(trial, str) for trial in trials.values()) - 1)
     confidence = 1 - (1 - params.evaluate.confidence) / count_of
     used = {

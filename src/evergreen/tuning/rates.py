@@ -36,8 +36,8 @@ def find_range(cuts: Sequence[Cut], params: Params, rounds: int = ROUNDS) -> Ran
     def losses(rate: float) -> Sequence[float]:
         tried = fixed.model_copy(update={"learning_rate": rate})  # above 1 as well
         curves = [
-            learner.train(one, tried, params.sweep.first_seed, device=device, threads=threads)
-            for one in binned
+            learner.train(matrices, tried, params.sweep.first_seed, device=device, threads=threads)
+            for matrices in binned
         ]
         return [*np.mean([curve.history["validation"] for curve in curves], axis=0)]
 

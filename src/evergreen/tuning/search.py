@@ -78,7 +78,7 @@ class Searched:
     @property
     def best(self) -> Tried:
         """The whole trial with the largest lead; the earliest of equals."""
-        return max(filter(lambda tried: tried.is_whole, self.tried), key=lambda one: one.lead)
+        return max(filter(lambda tried: tried.is_whole, self.tried), key=lambda trial: trial.lead)
 
 
 def search(

@@ -104,8 +104,8 @@ def test_what_the_gate_lets_pass_is_refit(
     done: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    contender: Any = SimpleNamespace(tables=SimpleNamespace(folds=folds), name="judged")
-    run.contender, run.judged, run.search = contender, JUDGED, SimpleNamespace()  # type: ignore[assignment]
+    model: Any = SimpleNamespace(tables=SimpleNamespace(folds=folds), name="judged")
+    run.model, run.judged, run.search = model, JUDGED, SimpleNamespace()  # type: ignore[assignment]
     beside: Any = SimpleNamespace(held_out="beside")
     monkeypatch.setattr(models, "refits", lambda _: refits)
     monkeypatch.setattr(models, "refit", lambda _: SimpleNamespace(name="live"))
@@ -114,7 +114,7 @@ def test_what_the_gate_lets_pass_is_refit(
         promotion, "passes", lambda job, judging: judged if judging is JUDGED else live
     )
     steps.refit(run)
-    assert run.contender.name == made  # type: ignore[union-attr]
+    assert run.model.name == made  # type: ignore[union-attr]
     begun = refits and (folds or judged)
     assert done == (["keep held out"] if begun else [])
     assert run.judged is (beside if begun else JUDGED)
@@ -127,7 +127,7 @@ def test_a_run_that_is_champion_is_judged_no_more(
     registry = SimpleNamespace(champion_of=lambda fingerprint: promoted)
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     decision = Decision(REFUSE, ("no better",), {})
-    monkeypatch.setattr(promotion, "compare", lambda _: ("contender", JUDGED))
+    monkeypatch.setattr(promotion, "compare", lambda _: ("model", JUDGED))
     monkeypatch.setattr(promotion, "reload", lambda _: JUDGED)
     monkeypatch.setattr(promotion, "decide_and_promote", lambda _: (MADE, decision))
     monkeypatch.setattr(models, "register", lambda _: MADE)

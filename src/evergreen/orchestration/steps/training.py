@@ -70,9 +70,9 @@ def compare(run: Training) -> None:
 
     On rows that neither has learnt from.
     """
-    run.contender, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
+    run.model, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
     if not run.registered:  # else a run that was killed after its promotion
-        run.contender, run.judged = promotion.compare(run)
+        run.model, run.judged = promotion.compare(run)
 
 
 def refit(run: Training) -> None:
@@ -80,7 +80,7 @@ def refit(run: Training) -> None:
 
     That is what goes live.
     """
-    made = run.contender
+    made = run.model
     if not (made and run.search and models.refits(run.job)):
         return
     if not (made.tables.folds or promotion.passes(run.job, run.judged)):
@@ -89,12 +89,12 @@ def refit(run: Training) -> None:
     live = models.refit(run)
     run.judged = promotion.compare_refit(run, live)
     if made.tables.folds or promotion.passes(run.job, run.judged):
-        run.contender = live
+        run.model = live
 
 
 def register(run: Training) -> None:
     """Register the model, and check that a new process that loads it predicts the same."""
-    if run.contender:
+    if run.model:
         run.registered = models.register(run)
         run.judged = promotion.reload(run)
     run.steps["register"] = "done"
@@ -102,7 +102,7 @@ def register(run: Training) -> None:
 
 def decide(run: Training) -> None:
     """Decide by every rule of the gate whether the model goes live, and do it."""
-    if run.contender:
+    if run.model:
         run.registered, run.decision = promotion.decide_and_promote(run)
     run.steps["decide"] = run.decision.action if run.decision else "is champion"
 

@@ -17,8 +17,8 @@ from evergreen.orchestration.tasks.data import add_label_noise, publish_bias
 from evergreen.orchestration.tasks.job import Job, not_a_mistake, note_shown
 from evergreen.orchestration.tasks.shown import create_markdown_artifact, create_table_artifact
 from evergreen.orchestration.tasks.sweeps import Seed, Sweep, curves_of, run_sweep
-from evergreen.promotion.contenders import Contender, learnt_all, learnt_before
 from evergreen.promotion.simplest import LINEAR
+from evergreen.promotion.trained_models import TrainedModel, learnt_all, learnt_before
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered
 from evergreen.training.cross_validation import part_bytes
@@ -253,7 +253,7 @@ def show_sweep(
     )
 
 
-def trees_of(run: Training) -> Contender:
+def trees_of(run: Training) -> TrainedModel:
     """Return the model of the sweep as the holdout judges it."""
     from evergreen.features.definition import Definition
 
@@ -267,10 +267,10 @@ def trees_of(run: Training) -> Contender:
         rounds,
     )
     learnt = learnt_before(job.project, tables)
-    return Contender(tables.judging(), boosters, chosen, learnt, *how)
+    return TrainedModel(tables.judging(), boosters, chosen, learnt, *how)
 
 
-def linear_of(run: Training) -> Contender:
+def linear_of(run: Training) -> TrainedModel:
     """Return the linear model as the holdout judges it."""
     from evergreen.features.definition import Definition
 
@@ -282,7 +282,7 @@ def linear_of(run: Training) -> Contender:
         way_of(job.dataset, job.params, LINEAR),
     )
     learnt = learnt_before(job.project, tables)
-    return Contender(tables.judging(), {seed: run.linear}, (seed,), learnt, *how)
+    return TrainedModel(tables.judging(), {seed: run.linear}, (seed,), learnt, *how)
 
 
 def refits(job: Job) -> bool:
@@ -293,12 +293,12 @@ def refits(job: Job) -> bool:
     return job.params.train.refit == "all" and bool(split.judged or split.holdout.shares is None)
 
 
-def refit(run: Training) -> Contender:
+def refit(run: Training) -> TrainedModel:
     """Train once more as the judged model was trained, on all rows: what goes live."""
     from evergreen.evaluation import baselines
     from evergreen.training.tables import load_all
 
-    job, plan, judged = run.job, run.plan, run.contender
+    job, plan, judged = run.job, run.plan, run.model
     assert judged
     run.tables = run.tables.judging()  # their training rows have done their work
     tables, rounds = load_all(job.project, on_disk=plan.slots.on_disk), 1
@@ -322,7 +322,7 @@ def refit(run: Training) -> Contender:
         "refit.batches": ", ".join(learnt.batches),
     }
     job.runs.tag(run.run_id, facts)
-    return Contender(
+    return TrainedModel(
         tables.judging(),
         boosters,
         judged.chosen,
@@ -339,7 +339,7 @@ def refit(run: Training) -> Contender:
       retry_condition_fn=not_a_mistake, cache_policy=NO_CACHE)  # fmt: skip
 def register(run: Training) -> Registered:
     """Put a model into the registry."""
-    made, job = run.contender, run.job
+    made, job = run.model, run.job
     assert made
     assert made.tables.encoder
     with made.package(job.project) as folder:

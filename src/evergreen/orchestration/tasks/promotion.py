@@ -19,10 +19,10 @@ from evergreen.extensions import What
 from evergreen.orchestration.tasks.job import PATIENCE, Job, not_a_mistake, waiting
 from evergreen.orchestration.tasks.models import linear_of, trees_of
 from evergreen.orchestration.tasks.shown import create_markdown_artifact
-from evergreen.promotion.contenders import Contender, face
 from evergreen.promotion.gate import approved, decide
 from evergreen.promotion.judge import Judged
 from evergreen.promotion.simplest import LINEAR
+from evergreen.promotion.trained_models import TrainedModel, face
 from evergreen.stores.dvc import data_versions
 from evergreen.stores.events import ASKED, REFUSED
 from evergreen.stores.registry import CHAMPION, Registered
@@ -48,7 +48,7 @@ class Approval(RunInput):
 
 @task(name="compare", task_run_name="compare", retries=1,
       retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
-def compare(run: Training) -> tuple[Contender, Judged]:
+def compare(run: Training) -> tuple[TrainedModel, Judged]:
     """Judge the simplest model that nothing surely beats beside the champion; return it too."""
     from evergreen.evaluation.evaluate import MODEL
 
@@ -74,13 +74,13 @@ def compare(run: Training) -> tuple[Contender, Judged]:
 
 
 @task(name="refit", task_run_name="refit", cache_policy=NO_CACHE)
-def compare_refit(run: Training, live: Contender) -> Judged:
+def compare_refit(run: Training, live: TrainedModel) -> Judged:
     """Compare the model that goes live with the judged one, and what the newest batch teaches."""
     from evergreen.features.keys import hash_rows
     from evergreen.features.split import Part, Split, read_part
     from evergreen.promotion.refit import compare_refit as beside
 
-    job, judged, made = run.job, run.judged, run.contender
+    job, judged, made = run.job, run.judged, run.model
     assert made
     split = Split.of(job.project)
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
@@ -130,7 +130,7 @@ def reload(run: Training) -> Judged:
     """Look whether a new process that loads the model from the registry predicts the same."""
     from evergreen.promotion.refit import distance
 
-    job, made, registered, judged = run.job, run.contender, run.registered, run.judged
+    job, made, registered, judged = run.job, run.model, run.registered, run.judged
     assert made
     assert registered
     model = made.model()

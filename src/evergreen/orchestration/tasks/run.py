@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from evergreen.orchestration.tasks.models import Plan
     from evergreen.orchestration.tasks.monitoring import Waiting
     from evergreen.orchestration.tasks.sweeps import Search, Seed
-    from evergreen.promotion.contenders import Contender
     from evergreen.promotion.judge import Judged
+    from evergreen.promotion.trained_models import TrainedModel
     from evergreen.quality.bias import BiasReport
     from evergreen.stores.registry import Registered
     from evergreen.training.tables import Tables
@@ -88,7 +88,7 @@ class Training(Run):
     failed: list[int]
     linear: bytes
     evaluation: Evaluation
-    contender: Contender | None  # None: the champion is of this very run
+    model: TrainedModel | None  # None: the champion is of this very run
     judged: Judged
     registered: Registered | None
 
@@ -97,7 +97,7 @@ class Training(Run):
         **dict.fromkeys(("tables", "notes", "bias"), "check_leaks"),
         **dict.fromkeys(("search", "seeds", "failed"), "train"),
         **dict.fromkeys(("linear", "evaluation"), "evaluate"),
-        **dict.fromkeys(("contender", "judged"), "compare"),
+        **dict.fromkeys(("model", "judged"), "compare"),
     }
 
     def __init__(self, job: Job, title: str, reason: str, recording: ExitStack) -> None:

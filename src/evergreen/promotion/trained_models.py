@@ -1,4 +1,4 @@
-"""Contenders: the trees and the linear model of one run, and which of them faces the champion."""
+"""Trained models: the trees and the linear model of a run, and which faces the champion."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Contender:
+class TrainedModel:
     """A model that is in no registry yet.
 
     `boosters`: of each seed; `chosen`: the seeds that are packaged; `learnt`: from which rows. In a

@@ -1,4 +1,4 @@
-"""Contenders: what a run made as the gate sees it, and which of two models faces the champion."""
+"""Trained models: what a run made, as the gate sees it, and which faces the champion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from evergreen.params import Train
 from evergreen.project import Project
-from evergreen.promotion.contenders import Contender
+from evergreen.promotion.trained_models import TrainedModel
 from evergreen.scoring.package import Learnt, read_package
 from evergreen.training import linear
 from evergreen.training.cross_validation import fold_by_key, join_bytes
@@ -43,13 +43,13 @@ def tables(world: Any, make_tables: Callable[..., Tables]) -> Tables:
     )
 
 
-def contender(tables: Tables) -> Contender:
+def trained(tables: Tables) -> TrainedModel:
     learnt = Learnt.of(tables, "2024-01-01", ("a",))
-    return Contender(tables, {0: fit(tables)}, (0,), learnt, "linear", None, "way")
+    return TrainedModel(tables, {0: fit(tables)}, (0,), learnt, "linear", None, "way")
 
 
 def test_without_folds_it_is_its_own_model(tables: Tables, tmp_path: Path) -> None:
-    made = contender(tables)
+    made = trained(tables)
     assert made.candidate("1").held_out is None
     assert made.candidate("1").seeds == (made.boosters[0],)
     with made.package(Project(tmp_path)) as folder:
@@ -62,7 +62,7 @@ def test_without_folds_it_is_its_own_model(tables: Tables, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_of_a_cross_validation_each_fold_speaks_for_its_own_rows(tables: Tables) -> None:
     folded = replace(tables, folds=fold_by_key(tables.train.keys, stopping=False))  # type: ignore[arg-type]
-    said = contender(folded).candidate("1").held_out
+    said = trained(folded).candidate("1").held_out
     assert said is not None
     at = said().find(folded.holdout.keys)  # type: ignore[arg-type]
     for part, fold in zip(folded.parts(), folded.folds, strict=True):
