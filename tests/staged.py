@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
+import pytest
 import yaml
-from conftest import environment
+from conftest import copy_project, environment
+
+from evergreen.project import Project
+from evergreen.stores.dvc import STAGES, run_stage
 
 OUTPUTS = {
     "ingest": ("raw",),
@@ -60,3 +65,38 @@ def dvc_status(project):
         command, cwd=project.root, env=environment(project.root), capture_output=True, text=True
     )
     return done.stderr if done.returncode else set(json.loads(done.stdout))
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """Else DVC keeps a folder per project for good."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+
+
+@pytest.fixture(scope="module")
+def staged_template(tmp_path_factory):
+    """A project whose stages have all run."""
+    project = Project(tmp_path_factory.mktemp("template") / "project")
+    copy_project(project.root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_SITE_CACHE_DIR", str(project.root.parent / "site"))
+        for name in STAGES:
+            assert run_stage(project, name, work_of(project, name)) == f"{name} done"
+    subprocess.run(["git", "-C", str(project.root), "gc", "-q"], check=True)  # fewer files to copy
+    return project
+
+
+@pytest.fixture
+def settled(staged_template, tmp_path):
+    """A copy of that project."""
+    unused = shutil.ignore_patterns("hooks", "flows", "report", "*.sample")
+    return Project(
+        shutil.copytree(staged_template.root, tmp_path / "project", symlinks=True, ignore=unused)
+    )
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A project in which nothing has run."""
+    copy_project(tmp_path / "fresh")
+    return Project(tmp_path / "fresh")

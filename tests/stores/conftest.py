@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import copy_project, forget_mlflow
+from conftest import forget_mlflow
 from registries import YES, add, package
-from staged import work_of
+from staged import fresh, own_cache, settled, staged_template  # noqa: F401
 
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.stores.dvc import STAGES, run_stage
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 
@@ -61,38 +59,3 @@ def lived(open_tracker, stores):
 @pytest.fixture
 def tracker(open_tracker):
     return open_tracker()
-
-
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    """Else DVC keeps a folder per project for good."""
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-
-
-@pytest.fixture(scope="module")
-def staged_template(tmp_path_factory):
-    """A project whose stages have all run."""
-    project = Project(tmp_path_factory.mktemp("template") / "project")
-    copy_project(project.root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_SITE_CACHE_DIR", str(project.root.parent / "site"))
-        for name in STAGES:
-            assert run_stage(project, name, work_of(project, name)) == f"{name} done"
-    subprocess.run(["git", "-C", str(project.root), "gc", "-q"], check=True)  # fewer files to copy
-    return project
-
-
-@pytest.fixture
-def settled(staged_template, tmp_path):
-    """A copy of that project."""
-    unused = shutil.ignore_patterns("hooks", "flows", "report", "*.sample")
-    return Project(
-        shutil.copytree(staged_template.root, tmp_path / "project", symlinks=True, ignore=unused)
-    )
-
-
-@pytest.fixture
-def fresh(tmp_path):
-    """A project in which nothing has run."""
-    copy_project(tmp_path / "fresh")
-    return Project(tmp_path / "fresh")

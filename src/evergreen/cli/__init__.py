@@ -10,6 +10,7 @@ import click
 
 from evergreen import __version__
 from evergreen.cli import (
+    backup,
     compare,
     data,
     diagnosis,
@@ -56,6 +57,8 @@ for command in (
     promotion.promote,
     promotion.rollback,
     promotion.history,
+    backup.backup,
+    backup.restore,
     project.adopt,
     project.doctor,
     project.update,

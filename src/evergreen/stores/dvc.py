@@ -139,6 +139,31 @@ def _is_due(stage: Any, params: bytes) -> bool:
     return bool(changed or stage.changed_outs())
 
 
+def cache_of(project: Project) -> Path:
+    """Return the folder in which DVC keeps the bytes of this project's data; takes no lock."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo(str(project.root))
+    except DvcException as error:
+        raise InputError(f"DVC cannot open {project.root}: {_message_of(error)}") from None
+    try:
+        return Path(repo.cache.local.path).parents[1]  # below it: files/md5
+    finally:
+        repo.close()
+
+
+def checkout(project: Project) -> None:
+    """Write the data that `dvc.lock` names, from DVC's cache.
+
+    Raises InputError where the cache lacks some of it.
+    """
+    with _opened(project) as repo:
+        repo.checkout(force=True)
+        _keep_lock(project)
+
+
 def data_versions(project: Project) -> dict[str, str]:
     """Return path -> DVC hash of every output in `dvc.lock`; empty before the first run."""
     try:
@@ -257,7 +282,7 @@ def _opened(project: Project) -> Iterator[Repo]:
     """Open DVC here with its lock held."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -272,7 +297,7 @@ def _opened(project: Project) -> Iterator[Repo]:
     except DvcException as error:
         raise InputError(f"DVC cannot open {project.root}: {_message_of(error)}") from None
     try:
-        with repo.lock:
+        with lock_repo(repo):
             restore_record(project)
             yield repo
     except LockError:

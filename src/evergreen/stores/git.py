@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from evergreen import code
+from evergreen.errors import InputError
 from evergreen.redact import redact_code
 
 # Settings whose changes are kept with a run
@@ -49,6 +52,12 @@ def first_commit(root: Path) -> tuple[Commit, bytes]:
     return found, params
 
 
+def is_changed(root: Path) -> bool:
+    """Return whether a tracked file differs from the commit; `dvc.lock` does not count."""
+    with _explained(root):
+        return bool(_git(root, "status", "--porcelain", "-uno", "--", ".", ":!dvc.lock").strip())
+
+
 def read_commit(root: Path) -> Commit:
     """Return the commit that `root` is at and its uncommitted changes, without secrets.
 
@@ -77,6 +86,37 @@ def read_commit(root: Path) -> Commit:
     named = [f"new file: {path}\n" for path in new.splitlines()]
     named += [f"changed, not shown: {path}\n" for path in changed if path not in shown]
     return Commit(name, redact_code(changes + "".join(named)))
+
+
+def list_files(root: Path) -> list[str]:
+    """Return the files below `root` that git tracks, and new ones that it does not ignore.
+
+    Relative to it. Raises InputError where git cannot tell.
+    """
+    with _explained(root):
+        listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return sorted({name for name in listed.split("\0") if name})
+
+
+def write_bundle(root: Path, place: Path) -> None:
+    """Write all commits of the repository into one file, to be cloned from.
+
+    Raises InputError where git cannot.
+    """
+    with _explained(root):
+        _git(root, "bundle", "create", "-q", str(place), "--all", "HEAD")
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        raise InputError(_explain(root, error.stderr)) from None
+    except subprocess.TimeoutExpired:
+        raise InputError(f"git does not answer within {PATIENCE} seconds in {root}") from None
+    except OSError:
+        raise InputError("git is not installed, or cannot be started: install it") from None
 
 
 def _git(root: Path, *words: str) -> str:

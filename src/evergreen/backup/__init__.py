@@ -1,0 +1,1 @@
+"""All that git does not have, kept elsewhere, and restored where everything else is lost."""

@@ -1,0 +1,146 @@
+"""Restore: a snapshot put into a project that has neither models nor data yet.
+
+The databases come last, so that a restoration that was killed is seen and can be done again. They
+name files by the folder that the project was in; where it is another one now, they name that.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from evergreen.backup.snapshot import FILES, About, choose_snapshot, read_about, verify
+from evergreen.backup.take import CACHE, DATABASES, KEPT
+from evergreen.errors import InputError
+from evergreen.files import write_whole
+from evergreen.project import Project
+from evergreen.stores import dvc
+from evergreen.stores.git import is_changed, read_commit
+
+LOCK = "dvc.lock"
+MARK = ".restoring"  # below stores/, while a restoration is not complete
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored. `left`: why the project's own code is not that of the snapshot, if so."""
+
+    snapshot: Path
+    about: About
+    left: str
+
+
+def restore(project: Project, place: Path) -> Restored:
+    """Put the snapshot at `place`, or the newest in it, into `project`.
+
+    Code is written where the project is at the snapshot's commit and nothing is changed in it: then
+    what was not committed comes back too. Raises InputError where the project has data or models,
+    or a file of the snapshot is not as it was written; nothing is changed then.
+    """
+    snapshot = choose_snapshot(place.expanduser().resolve())
+    about = read_about(snapshot)
+    mark = project.stores / MARK
+    _check_empty(project, mark)
+    verify(snapshot, about)
+    left = _why_not_code(project, about)
+    write_whole(mark, lambda part: part.write_text(f"{snapshot}\n"))
+    names = [name.removeprefix(f"{FILES}/") for name in about.files if name.startswith(FILES)]
+    for name in _chosen(names, code=not left):
+        _copy(snapshot / FILES / name, _target(project, name))
+    if LOCK in names:
+        dvc.checkout(project)
+    for name in DATABASES:
+        if name in names:
+            _place_database(snapshot / FILES / name, project.root / name, about.root, project.root)
+    mark.unlink()
+    return Restored(snapshot, about, left)
+
+
+def _check_empty(project: Project, mark: Path) -> None:
+    """Raise InputError where restoring would put one project's models beside another's."""
+    there = [
+        name
+        for name in (*DATABASES[:1], "data/raw/manifest.json")
+        if (project.root / name).exists()
+    ]
+    if there and not mark.exists():
+        raise InputError(
+            f"{' and '.join(there)} of {project.root} would be overwritten: move stores/ and data/ "
+            "away first, or restore into a new clone"
+        )
+
+
+def _why_not_code(project: Project, about: About) -> str:
+    """Return why the project's files are left as they are; empty where they may be written."""
+    here = read_commit(project.root)
+    if about.commit != here.name:
+        return (
+            f"the code is left as it is: it is at commit {here.name[:12]}, the backup's at "
+            f"{about.commit[:12]}"
+        )
+    if about.commit != "none" and is_changed(project.root) and not (
+        project.stores / MARK
+    ).exists():  # fmt: skip
+        return "the code is left as it is: it has changes that are not committed"
+    return ""
+
+
+def _chosen(names: Iterable[str], *, code: bool) -> Iterator[str]:
+    """Yield the files to copy: stores, data and DVC's cache always, the project's own if `code`."""
+    kept = tuple(f"{folder}/" for folder in (*KEPT, CACHE))
+    for name in names:
+        if name not in DATABASES and (
+            code or name == LOCK or name in KEPT or name.startswith(kept)
+        ):
+            yield name
+
+
+def _target(project: Project, name: str) -> Path:
+    """Return where a file goes: DVC's cache may be elsewhere in this project."""
+    if name.startswith(f"{CACHE}/"):
+        return dvc.cache_of(project) / name.removeprefix(f"{CACHE}/")
+    return project.root / name
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.is_file() and target.stat().st_size == source.stat().st_size:
+        same = target.read_bytes() == source.read_bytes()
+        if same:
+            return
+    try:
+        write_whole(target, lambda part: shutil.copyfile(source, part))
+        shutil.copystat(source, target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror or error}") from None
+
+
+def _place_database(source: Path, target: Path, old: str, root: Path) -> None:
+    """Put a database in place, what it says of files in the folder `old` said of `root`."""
+
+    def write(part: Path) -> None:
+        shutil.copyfile(source, part)
+        if old != str(root):
+            with closing(sqlite3.connect(part)) as database, database:
+                for table, column in _texts(database):
+                    database.execute(
+                        f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
+                        f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
+                        (str(root), len(old) + 1, old, len(old) + 1, f"{old}/"),
+                    )
+
+    write_whole(target, write)
+
+
+def _texts(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return table and column of every text in a database."""
+    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return [
+        (table, column)
+        for (table,) in tables
+        for _, column, kind, *_ in database.execute(f'PRAGMA table_info("{table}")').fetchall()
+        if "CHAR" in kind.upper() or "TEXT" in kind.upper()
+    ]

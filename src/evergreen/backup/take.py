@@ -1,0 +1,236 @@
+"""Take: copy a project's stores, data and code, while runs go on.
+
+The databases are copied first, each as of one moment, then the files that they name, which are
+written before they are named and never changed: so every model that a copied database knows is in
+the copy. `dvc.lock` follows the databases and comes before DVC's cache, for the same reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evergreen import __version__
+from evergreen.backup.snapshot import BUNDLE, FILES, About, find_snapshots, read_about, write_about
+from evergreen.errors import InputError
+from evergreen.files import sha256_of_file, sweep_left
+from evergreen.project import Project
+from evergreen.stores import databases, dvc
+from evergreen.stores.git import list_files, read_commit, write_bundle
+
+DATABASES = ("stores/mlflow.db", "stores/prefect/prefect.db")
+# What git ignores, and no run can make again; of data/ that which DVC does not have
+KEPT = ("stores", "data", "feedback", "inbox", "reports", ".dvc/config.local")
+CACHE = ".dvc/cache"
+LEFT_OUT = ("run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", "prefect-server.log")
+PATIENCE = 50  # tenths of a second
+REPLAY = "stores/replay"  # a workspace, made anew by each replay
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A snapshot that was made: how many files, how many bytes of them are new, and what lacks."""
+
+    snapshot: Path
+    files: int
+    size: int
+    new: int
+    lacking: tuple[str, ...]
+
+
+def take(project: Project, backup: Path) -> Taken:
+    """Write a snapshot of the project into the folder `backup`, whole or not at all.
+
+    A file that is as it was in the snapshot before is a hard link to it, where the file system has
+    them: any snapshot can be removed, and a daily one costs what is new. Raises InputError where
+    the folder is the project's own, a database is damaged or held, or the disk is full.
+    """
+    backup = backup.expanduser().resolve()
+    root = project.root.resolve()
+    if backup == root or root in backup.parents:
+        raise InputError(f"{backup} is lost with the project that it lies in: name another place")
+    moment = datetime.now(UTC)
+    snapshot = backup / f"{moment:%Y-%m-%dT%H-%M-%S}"
+    part = backup / f".part-{os.getpid()}-{snapshot.name}"
+    try:
+        backup.mkdir(parents=True, exist_ok=True)
+        sweep_left(backup)
+        part.mkdir(mode=0o700)  # the login is in it
+        copy = _Copy(root, part, *_before(backup))
+        commit, lacking = _copy_all(project, copy)
+        about = About(moment.isoformat(), __version__, str(root), commit, copy.files)
+        write_about(part, about)
+        while snapshot.exists():
+            snapshot = snapshot.with_name(f"{snapshot.name}-again")
+        part.rename(snapshot)
+    except OSError as error:
+        raise InputError(f"{backup} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    size = sum(size for size, _ in copy.files.values())
+    return Taken(snapshot, len(copy.files), size, copy.new, lacking)
+
+
+def _before(backup: Path) -> tuple[Path | None, dict[str, tuple[int, str]]]:
+    """Return the newest snapshot and its files; none where there is none that can be read."""
+    for snapshot in reversed(find_snapshots(backup)):
+        try:
+            return snapshot, read_about(snapshot).files
+        except InputError:
+            continue
+    return None, {}
+
+
+def _copy_all(project: Project, copy: _Copy) -> tuple[str, tuple[str, ...]]:
+    """Copy everything in the order that keeps it consistent; return the commit, and what lacks."""
+    for name in DATABASES:
+        if (project.root / name).is_file():
+            copy.database(name)
+    lacking = []
+    commit = read_commit(project.root)
+    if commit.why:
+        lacking.append(f"the git repository: {commit.why}")
+    else:
+        copy.add(BUNDLE, lambda place: write_bundle(project.root, place))
+    if lock := _read_lock(project):
+        copy.add(f"{FILES}/dvc.lock", lambda place: place.write_bytes(lock))
+    copy.all(name for name in list_files(project.root) if name != "dvc.lock")
+    outputs = (*dvc.data_versions(project), REPLAY)
+    for folder in KEPT:
+        copy.all(_below(project.root, folder, outputs))
+    copy.cache(dvc.cache_of(project))
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri and str(project.stores) not in uri:
+        lacking.append("models and runs: they are in the MLflow server of MLFLOW_TRACKING_URI")
+    return commit.name, tuple(lacking)
+
+
+def _read_lock(project: Project) -> bytes:
+    """Return `dvc.lock`; DVC empties it for a moment before it writes it."""
+    for _ in range(PATIENCE):
+        with suppress(InputError):
+            if (lock := dvc.read_lock(project)) and dvc.data_versions(project):
+                return lock
+        if not (project.root / "dvc.lock").exists():
+            return b""
+        time.sleep(0.1)
+    raise InputError(dvc.DAMAGED)
+
+
+def _below(root: Path, folder: str, skipped: Iterable[str]) -> Iterator[str]:
+    """Yield the files below `root/folder`, relative to `root`; nothing of what is `skipped`."""
+    left_out = {str(root / name) for name in skipped}
+    if (root / folder).is_file():
+        yield folder
+    for where, folders, names in os.walk(root / folder):
+        folders[:] = sorted(
+            name for name in folders
+            if str(Path(where, name)) not in left_out and not name.startswith(".part-")
+        )  # fmt: skip
+        for name in sorted(names):
+            path = Path(where, name)
+            if name not in LEFT_OUT and not name.startswith(".part-"):
+                yield str(path.relative_to(root))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of another encoding
+        return False
+    return True
+
+
+class _Copy:
+    """A snapshot in the making; `before`: an earlier one and its files."""
+
+    def __init__(
+        self, root: Path, part: Path, before: Path | None, known: dict[str, tuple[int, str]]
+    ) -> None:
+        self.root, self.part, self.before, self.known = root, part, before, known
+        self.files: dict[str, tuple[int, str]] = {}
+        self.new = 0
+
+    def add(self, name: str, write: object) -> None:
+        """Let `write` make the file `name` of the snapshot."""
+        place = self.part / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write(place)  # type: ignore[operator]
+        self._note(name, place)
+
+    def database(self, name: str) -> None:
+        """Copy a database of SQLite as it is at one moment."""
+        source = self.root / name
+        databases.check(source, "mend or move it away before the backup")
+        try:
+            self.add(f"{FILES}/{name}", lambda place: _copy_database(source, place))
+        except sqlite3.OperationalError:
+            raise InputError(databases.busy_message(source)) from None
+
+    def all(self, names: Iterable[str]) -> None:
+        """Copy files of the project; one that vanishes meanwhile is left out."""
+        for name in names:
+            if not _is_text(name):
+                raise InputError(f"the name of {name!r} is no text in UTF-8: rename the file")
+            if f"{FILES}/{name}" not in self.files:
+                self._copy(self.root / name, f"{FILES}/{name}")
+
+    def cache(self, cache: Path) -> None:
+        """Copy DVC's cache, wherever the project has it."""
+        for name in _below(cache, "files", ()):
+            self._copy(cache / name, f"{FILES}/{CACHE}/{name}")
+
+    def _copy(self, source: Path, name: str) -> None:
+        place = self.part / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if not source.is_file():  # a pipe, a socket, a link to nothing
+                return
+            if self._link(source, name, place):
+                self.files[name] = self.known[name]
+                return
+            shutil.copy2(source, place)
+        except FileNotFoundError:
+            place.unlink(missing_ok=True)
+            return
+        self._note(name, place)
+
+    def _link(self, source: Path, name: str, place: Path) -> bool:
+        """Link to the file of the snapshot before, where size and time are the same."""
+        if self.before is None or name not in self.known:
+            return False
+        earlier, now = self.before / name, source.stat()
+        try:
+            then = earlier.stat()
+            if (then.st_size, then.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+                return False
+            place.hardlink_to(earlier)
+        except OSError:  # gone, or no hard links there
+            return False
+        return True
+
+    def _note(self, name: str, place: Path) -> None:
+        found = self.files[name] = (place.stat().st_size, sha256_of_file(place))
+        if self.before and self.known.get(name) == found:
+            with suppress(OSError):  # no hard links there
+                place.unlink()
+                place.hardlink_to(self.before / name)
+                return
+        self.new += found[0]
+
+
+def _copy_database(source: Path, place: Path) -> None:
+    with (
+        closing(sqlite3.connect(source, timeout=databases.PATIENCE)) as old,
+        closing(sqlite3.connect(place)) as new,
+    ):
+        old.backup(new)
+        if (found := new.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
+            raise InputError(f"{source} is damaged ({found}): mend it before the backup")

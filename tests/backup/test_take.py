@@ -1,0 +1,185 @@
+"""Take: a snapshot has all that counts, of one moment, and costs what is new."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backup.backed import register, registered
+
+from evergreen.backup.snapshot import find_snapshots, read_about, verify
+from evergreen.backup.take import take
+from evergreen.errors import InputError
+from evergreen.project import Project
+
+pytestmark = pytest.mark.slow  # real stores
+LEFT_OUT = ("run.lock", "stores/replay", ".part-", "data/raw", "__pycache__", "/.git/")
+
+
+def names(snapshot: Path) -> set[str]:
+    return {name.removeprefix("project/") for name in read_about(snapshot).files}
+
+
+def test_all_that_counts_is_in_it_and_nothing_else(project: Project, tmp_path: Path) -> None:
+    taken = take(project, tmp_path / "backup")
+    found = names(taken.snapshot)
+    assert found >= {
+        "code.bundle",
+        "dvc.lock",
+        "params.yaml",
+        "notes.md",
+        "inbox/new.csv",
+        "stores/mlflow.db",
+        "stores/login",
+        "stores/mlflow/models/m-2/model.ubj",
+        "data/predictions/2013-06/1.parquet",
+    }
+    cached = [path for path in (project.root / ".dvc/cache/files").rglob("*") if path.is_file()]
+    assert cached
+    assert {str(path.relative_to(project.root)) for path in cached} <= found
+    assert [name for name in found if any(part in f"/{name}" for part in LEFT_OUT)] == []
+    verify(taken.snapshot, read_about(taken.snapshot))
+    assert taken.lacking == ()
+    assert registered(taken.snapshot / "project") == registered(project.root)
+    assert stat.S_IMODE(taken.snapshot.stat().st_mode) == 0o700
+
+
+def test_a_second_one_costs_what_is_new(project: Project, tmp_path: Path) -> None:
+    first = take(project, tmp_path / "backup")
+    assert first.new == first.size
+    register(project, 3)
+    second = take(project, tmp_path / "backup")
+    changed = [project.stores / "mlflow.db", project.stores / "mlflow/models/m-3/model.ubj"]
+    assert second.new == sum(path.stat().st_size for path in changed)
+    shutil.rmtree(first.snapshot)
+    verify(second.snapshot, read_about(second.snapshot))
+
+
+def test_each_version_that_a_snapshot_knows_is_in_it(project: Project, tmp_path: Path) -> None:
+    """While versions are registered, one after the other, without a pause."""
+    done = threading.Event()
+
+    def go_on() -> None:
+        version = 3
+        while not done.is_set():
+            register(project, version)
+            version += 1
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        snapshots = [take(project, tmp_path / "backup").snapshot for _ in range(4)]
+    finally:
+        done.set()
+        thread.join()
+    counts = [len(registered(snapshot / "project")) for snapshot in snapshots]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]  # it did go on
+    for snapshot in snapshots:
+        known = {f"stores/mlflow/models/m-{n}/model.ubj" for n in registered(snapshot / "project")}
+        assert known <= names(snapshot)
+
+
+def test_without_a_commit_the_files_are_kept_and_it_is_said(
+    project: Project, tmp_path: Path
+) -> None:
+    shutil.rmtree(project.root / ".git")
+    subprocess.run(["git", "init", "-q", str(project.root)], check=True)
+    taken = take(project, tmp_path / "backup")
+    assert "nothing is committed yet" in taken.lacking[0]
+    assert {"params.yaml", "notes.md", "src/late_flights/dataset.py"} <= names(taken.snapshot)
+
+
+def test_models_in_a_server_are_said_to_lack(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert "MLFLOW_TRACKING_URI" in take(project, tmp_path / "backup").lacking[0]
+
+
+def inside(project: Project, backup: Path) -> Path:
+    return project.root / "backup"
+
+
+def held(project: Project, backup: Path) -> Path:
+    (project.stores / "mlflow.db").write_bytes(b"SQLite format 3\0 and then nothing")
+    return backup
+
+
+def a_file(project: Project, backup: Path) -> Path:
+    backup.write_text("")
+    return backup
+
+
+def empty_lock(project: Project, backup: Path) -> Path:
+    (project.root / "dvc.lock").write_text("")
+    return backup
+
+
+def no_git(project: Project, backup: Path) -> Path:
+    shutil.rmtree(project.root / ".git")
+    return backup
+
+
+def odd_name(project: Project, backup: Path) -> Path:
+    Path(os.fsdecode(os.fsencode(project.root / "inbox") + b"/caf\xe9.csv")).touch()
+    return backup
+
+
+REFUSED: dict[str, tuple[Callable[[Project, Path], Path], str]] = {
+    "in the project": (inside, "is lost with the project that it lies in"),
+    "a damaged database": (held, r"mlflow\.db is damaged"),
+    "a file": (a_file, "cannot be written"),
+    "a name in another encoding": (odd_name, "is no text in UTF-8: rename the file"),
+    "no repository": (no_git, "is in no git repository"),
+    "a damaged dvc.lock": (empty_lock, r"dvc\.lock is damaged"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_backup_that_cannot_be_is_one_sentence_and_leaves_nothing(
+    case: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evergreen.backup.take.PATIENCE", 1)
+    make, says = REFUSED[case]
+    place = make(project, tmp_path / "backup")
+    with pytest.raises(InputError, match=says):
+        take(project, place)
+    assert find_snapshots(place) == []
+    assert not place.is_dir() or [*place.iterdir()] == []
+
+
+def test_what_a_kill_left_goes_and_a_damaged_one_before_is_passed_over(
+    project: Project, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    first = take(project, backup).snapshot
+    (first / "backup.json").write_text("{")
+    (backup / ".part-999999999-x").mkdir()
+    second = take(project, backup)
+    assert second.new == second.size
+    assert sorted(path.name for path in backup.iterdir()) == [first.name, second.snapshot.name]
+
+
+def test_files_that_vanish_or_are_no_files_are_left_out(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(project.root / "inbox" / "pipe")
+    (project.root / "inbox" / "loop").symlink_to("loop")
+    copy2 = shutil.copy2
+
+    def vanish(source: Path, *more: Any) -> Any:
+        if source.name == "new.csv":
+            source.unlink()
+        return copy2(source, *more)
+
+    monkeypatch.setattr("evergreen.backup.take.shutil.copy2", vanish)
+    found = names(take(project, tmp_path / "backup").snapshot)
+    assert [name for name in found if name.startswith("inbox/")] == []
