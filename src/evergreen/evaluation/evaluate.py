@@ -39,6 +39,20 @@ class Evaluation:
     predictions: dict[str, Array] = field(repr=False)  # by model, for the holdout
     classes: tuple[str, ...] = ()
 
+    def as_values(self) -> dict[str, float]:
+        """Return name -> value of each metric, its interval, and its spread over seeds."""
+        values: dict[str, float] = {}
+        for model, metrics in self.estimates.items():
+            for name, metric in metrics.items():
+                key = name if model == MODEL else f"{model}.{name}"
+                values |= {key: metric.value, f"{key}.low": metric.low, f"{key}.high": metric.high}
+        for name, spread in self.spread.items():
+            values |= {
+                f"seeds.{name}.mean": spread.mean,
+                f"seeds.{name}.deviation": spread.deviation,
+            }
+        return values
+
     def as_markdown(self) -> str:
         """Return a table of every metric with its interval, model beside baselines."""
         models = list(self.estimates)

@@ -287,13 +287,18 @@ class Retrain(Section):
 
 
 class Tracking(Section):
-    """Names in MLflow."""
+    """Names in MLflow, and where the bytes of data go."""
 
     experiment: Annotated[str, Field(min_length=1, pattern=r'^[^\s"][^"\r\n]*$')] = Field(
         "evergreen", description="the name of the experiment in MLflow"
     )
     model: Annotated[str, Field(min_length=1, pattern=r'^[^\s/:"][^/:"\r\n]*$')] = Field(
         "evergreen", description="the name in MLflow's registry of models"
+    )
+    push: Literal["local", "always", "never"] = Field(
+        "local",
+        description="whether a run pushes its data to DVC's remote; local: where that is a folder "
+        "of this machine",
     )
 
 

@@ -85,25 +85,11 @@ def challenge(
     Raises InputError where the flow would stop: at a leak, a holdout that cannot
     judge a model, or a label that the loss cannot take.
     """
-    check_takes(params)
-    tables = load_tables(workspace)
-    check_holdout(tables)
-    check_labels(workspace, dataset, params, tables)
-    notes, rounds = check_leaks(tables, params.leaks), None
-    split, seeds = Split.of(workspace), params.sweep.seed_list()
-    if params.train.refit == "all":
-        stopping = load_stopping(workspace)
-        found = [
-            trained.rounds for trained in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])
-        ]
-        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
-        tables = load_judged(workspace)
-    trained = fit_seeds(
-        tables, params, device, seeds, rounds(tables.rows_learnt()) if rounds else None
-    )
+    way = train_judged(workspace, dataset, params, device)
+    tables, split = way.tables, Split.of(workspace)
     learnt = learnt_before(workspace, tables)
     trees, linear = (
-        trees_of(tables, trained, dataset, params, learnt),
+        trees_of(tables, way.trained, dataset, params, learnt),
         linear_of(tables, dataset, params, learnt),
     )
     baselines = predict_baselines(
@@ -118,9 +104,41 @@ def challenge(
         linear.candidate(version),
         rows,
         baselines,
-        notes,
-        None if stays_out else rounds,
+        way.notes,
+        None if stays_out else way.rounds,
     )
+
+
+@dataclass(frozen=True)
+class Way:
+    """The models that judge a way of training, by seed, and the rows of `tables` that judge them.
+
+    `rounds`: how often to boost on so many rows; None where each seed was stopped by itself.
+    """
+
+    tables: Tables = field(repr=False)
+    trained: list[Trained] = field(repr=False)
+    rounds: Callable[[int], int] | None = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def train_judged(workspace: Project, dataset: Dataset, params: Params, device: str) -> Way:
+    """Train what judges the way of training; raises InputError as `challenge` does."""
+    check_takes(params)
+    tables = load_tables(workspace)
+    check_holdout(tables)
+    check_labels(workspace, dataset, params, tables)
+    notes, rounds = check_leaks(tables, params.leaks), None
+    seeds = params.sweep.seed_list()
+    if params.train.refit == "all":
+        stopping = load_stopping(workspace)
+        found = [
+            trained.rounds for trained in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])
+        ]
+        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
+        tables = load_judged(workspace)
+    many = rounds(tables.rows_learnt()) if rounds else None
+    return Way(tables, fit_seeds(tables, params, device, seeds, many), rounds, notes)
 
 
 def fit_seeds(

@@ -34,6 +34,15 @@ class Artifacts:
             file = Path(self.tracker.client.download_artifacts(run_id, path, place))
             return dict(json.loads(file.read_text(encoding="utf-8")))
 
+    def read_texts(self, run_id: str, folder: str) -> dict[str, str]:
+        """Return name -> text of each file in a folder of a run's artifacts; empty without one."""
+        client, found = self.tracker.client, dict[str, str]()
+        with self.tracker.project.temporary() as place:
+            for artifact in client.list_artifacts(run_id, folder):
+                path = Path(client.download_artifacts(run_id, artifact.path, place))
+                found[path.name] = path.read_bytes().decode("utf-8", errors="replace")
+        return found
+
     def fetch_files(self, run_id: str, folder: Path) -> None:
         """Bring the files at the top of a run's artifacts into `folder`; folders stay there."""
         folder.mkdir(parents=True, exist_ok=True)

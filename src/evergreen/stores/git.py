@@ -1,4 +1,4 @@
-"""The git commit that a folder is at, its uncommitted changes, or why they are not known."""
+"""The git commit that a folder is at, its uncommitted changes, and both restored elsewhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pathlib import Path
 
 from evergreen import code
 from evergreen.errors import InputError
-from evergreen.redact import redact_code
+from evergreen.redact import HIDDEN, redact_code
 
 # Settings whose changes are kept with a run
 SHOWN = ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml")
 LARGEST = 5_000_000  # bytes of a diff that are kept
+# What stands in it for what is not
+NEW, NOT_SHOWN, CUT = "new file: ", "changed, not shown: ", "[cut: "
 PATIENCE = 60  # seconds
 # A `git commit` meanwhile goes on
 READ = ["-c", "color.ui=false", "-c", "core.fsmonitor=false", "--no-optional-locks"]
@@ -83,8 +85,8 @@ def read_commit(root: Path) -> Commit:
         )
     except OSError:
         return Commit(why="git is not installed, or cannot be started: install it")
-    named = [f"new file: {path}\n" for path in new.splitlines()]
-    named += [f"changed, not shown: {path}\n" for path in changed if path not in shown]
+    named = [f"{NEW}{path}\n" for path in new.splitlines()]
+    named += [f"{NOT_SHOWN}{path}\n" for path in changed if path not in shown]
     return Commit(name, redact_code(changes + "".join(named)))
 
 
@@ -119,6 +121,54 @@ def _explained(root: Path) -> Iterator[None]:
         raise InputError("git is not installed, or cannot be started: install it") from None
 
 
+def check_out(root: Path, commit: str, folder: Path) -> Path:
+    """Make `folder` a clone of the repository that `root` lies in, at `commit`.
+
+    Its objects are shared, its hooks do not run. Returns the place of `root` in the clone; raises
+    InputError where git cannot.
+    """
+    with _explained(root):
+        top = _git(root, "rev-parse", "--show-toplevel").rstrip("\n")
+        below = _git(root, "rev-parse", "--show-prefix").strip()
+        if not _has(root, commit):
+            raise InputError(f"the commit {commit[:12]} is not in this repository: `git fetch`")
+        _git(root, "clone", "--quiet", "--no-checkout", "--shared", "--", top, str(folder))
+        _git(folder, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", commit)
+    return folder / below
+
+
+def split_changes(changes: str) -> tuple[str, tuple[str, ...]]:
+    """Return the diff that git can apply, and the files that are only named beside it."""
+    lines = changes.splitlines(keepends=True)
+    named = [line for line in lines if line.startswith((NEW, NOT_SHOWN))]
+    names = tuple(line.partition(": ")[2].strip() for line in named)
+    return "".join(line for line in lines if line not in named), names
+
+
+def apply(folder: Path, diff: str) -> str:
+    """Apply a diff to the clone at `folder`, wholly or not at all; return why it cannot be."""
+    if HIDDEN in diff:
+        return "a secret in it is masked"
+    if CUT in diff:
+        return "it is too long to be kept whole"
+    with tempfile.NamedTemporaryFile("wb", suffix=".diff") as file:
+        file.write(diff.encode())
+        file.flush()
+        try:
+            _git(folder, "apply", "--whitespace=nowarn", "--", file.name)
+        except subprocess.CalledProcessError as error:
+            return error.stderr.strip().splitlines()[0].removeprefix("error: ")
+    return ""
+
+
+def _has(root: Path, commit: str) -> bool:
+    try:
+        _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
 def _git(root: Path, *words: str) -> str:
     """Return what git prints, at most the part that is kept.
 
@@ -142,7 +192,7 @@ def _git(root: Path, *words: str) -> str:
         size = os.fstat(output.fileno()).st_size
         output.seek(0)
         text = output.read(LARGEST).decode(errors="replace")
-    return text if size <= LARGEST else f"{text}\n[cut: {size:,} bytes in all]\n"
+    return text if size <= LARGEST else f"{text}\n{CUT}{size:,} bytes in all]\n"
 
 
 def _explain(root: Path, message: str) -> str:

@@ -79,8 +79,15 @@ class ModelFiles:
 
     @contextmanager
     def fetch(self, version: ModelVersion) -> Iterator[Path]:
-        """Bring a version's package into a folder for a while, its list of checksums compared.
+        """Bring a version's package into a folder for a while: see `fetch_whole`."""
+        with self.fetch_whole(version) as (package, _):
+            yield package
 
+    @contextmanager
+    def fetch_whole(self, version: ModelVersion) -> Iterator[tuple[Path, Path | None]]:
+        """Bring a version's files into a folder for a while, their list of checksums compared.
+
+        Yields the package's folder, and the wheel of the library that made it, if one lies there.
         Raises InputError where files are gone or were changed; a store that does not answer raises
         its own error.
         """
@@ -108,7 +115,7 @@ class ModelFiles:
                         f"{name} of {what} was changed after it was registered: do not use it"
                     )
             try:
-                yield sums.parent
+                yield sums.parent, next(iter(sorted(root.glob(f"{wheels.NAME}-*.whl"))), None)
             except InputError as error:  # the copy is gone by the time that somebody reads this
                 raise InputError(f"{what}: {error}".replace(f"{root}/", "")) from None
 

@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.evaluation.evaluate import MODEL, Evaluation
+from evergreen.evaluation.evaluate import Evaluation
 from evergreen.redact import redact_code
 from evergreen.stores.artifacts import Artifacts
 from evergreen.stores.client import ROOT, quoted
 from evergreen.stores.git import read_commit
 from evergreen.stores.tracking import Tracker
+from evergreen.training.device import describe_machine
 from evergreen.training.learner import find_learner
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Runs:
         from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
-        values = _values_of(evaluation)
+        values = evaluation.as_values()
         # NaN is no finding
         known = [Metric(name, value, now, 0) for name, value in values.items() if value == value]
         tags = {
@@ -183,6 +184,7 @@ class Runs:
         from mlflow.entities import RunTag
 
         client = self.tracker.client
+        facts = {"model": self.tracker.params.sweep.model, "machine": _machine(facts), **facts}
         tags = {f"evergreen.{key}": str(value) for key, value in facts.items()}
         commit = self.tracker.commit or read_commit(self.tracker.project.root)
         changes = commit.changes
@@ -198,19 +200,9 @@ class Runs:
             client.log_text(run_id, redact_code(text), f"code/{name}")
 
 
-def _values_of(evaluation: Evaluation) -> dict[str, float]:
-    """Return name -> value of each metric, its interval, and its spread over seeds."""
-    values: dict[str, float] = {}
-    for model, metrics in evaluation.estimates.items():
-        for name, metric in metrics.items():
-            key = name if model == MODEL else f"{model}.{name}"
-            values |= {key: metric.value, f"{key}.low": metric.low, f"{key}.high": metric.high}
-    for name, spread in evaluation.spread.items():
-        values |= {
-            f"seeds.{name}.mean": spread.mean,
-            f"seeds.{name}.deviation": spread.deviation,
-        }
-    return values
+def _machine(facts: Mapping[str, Any]) -> str:
+    """Return what trains, in words; '' where no training is described."""
+    return describe_machine(facts["device"]) if "device" in facts else ""
 
 
 def _is_complete(run: Run) -> bool:

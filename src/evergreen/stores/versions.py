@@ -89,6 +89,10 @@ class Versions:
         """Bring a version's package into a folder for a while: see ModelFiles.fetch."""
         return self.files.fetch(self.find(number))
 
+    def fetch_whole(self, number: str) -> AbstractContextManager[tuple[Path, Path | None]]:
+        """Bring a version's package and its library there: see ModelFiles.fetch_whole."""
+        return self.files.fetch_whole(self.find(number))
+
     def open(self, number: str) -> Model:
         """Return the model of a version, every checksum compared.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,26 @@ def count_gpus() -> int:
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return 0
     return count.value
+
+
+def describe_machine(device: str) -> str:
+    """Return the processor that a training on `device` runs on, in words, as its maker calls it."""
+    if device == "cuda":
+        return _gpu_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.machine()
+
+
+def _gpu_name() -> str:
+    """Return what the driver calls the first GPU."""
+    name = ctypes.create_string_buffer(100)
+    if not count_gpus() or ctypes.CDLL("libcuda.so.1").cuDeviceGetName(name, len(name), 0):
+        return "a GPU"
+    return name.value.decode(errors="replace")
 
 
 def count_cores() -> int:

@@ -18,13 +18,15 @@ from prefect.states import Completed
 
 from evergreen import params as parameters
 from evergreen.dataset import Dataset
-from evergreen.errors import BusyError, explain
+from evergreen.errors import BusyError, InputError, explain
 from evergreen.extensions import What
+from evergreen.finding import count
 from evergreen.orchestration.notify import describe, notify
 from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores.artifacts import Artifacts
+from evergreen.stores.dvc_bytes import push
 from evergreen.stores.git import Commit, first_commit
 from evergreen.stores.journal import Journal
 from evergreen.stores.outside import warnings, write_down
@@ -241,6 +243,19 @@ def answer(job: Job, run_id: str) -> None:
     """Note that the training run is what monitoring has requested, where it has."""
     for entry in Journal(job.tracker).answer(run_id):
         get_run_logger().info("this answers the retraining requested after %s", entry.batch)
+
+
+def keep_data(job: Job) -> None:
+    """Push the data of this run to DVC's remote; where that fails, say so: the model is made."""
+    if job.params.tracking.push == "never":
+        return
+    try:
+        new = push(job.project, only_local=job.params.tracking.push == "local")
+    except InputError as error:
+        get_run_logger().warning("data are not pushed to DVC's remote: %s", error)
+    else:
+        if new:
+            get_run_logger().info("%s pushed to DVC's remote", count(new, "file"))
 
 
 @task(name="skip", task_run_name="{step}", cache_policy=NO_CACHE)

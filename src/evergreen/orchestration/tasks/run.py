@@ -11,7 +11,7 @@ from evergreen.decision import Decision
 from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.orchestration import console
-from evergreen.orchestration.tasks.job import Job, answer, name_run, newest
+from evergreen.orchestration.tasks.job import Job, answer, keep_data, name_run, newest
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
@@ -149,6 +149,7 @@ def open_training(reason: str, asked: Mapping[str, Any]) -> Iterator[Training]:
         with ExitStack() as recording:
             run = Training(job, title, reason, recording)
             yield run
+        keep_data(job)
         if (
             run.plan.finished or not run.failed
         ):  # else nothing was judged: what was asked for still is

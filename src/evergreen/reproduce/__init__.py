@@ -1,0 +1,1 @@
+"""A version made again from what is recorded of it, and compared."""
