@@ -181,3 +181,11 @@ def test_a_usable_holdout(task, make_tables):
 
 def test_equal_numbers_may_be_the_labels_of_a_regression(make_tables):
     check_holdout(cut(make_tables("regression"), "holdout", slice(1)))
+
+
+def test_an_evaluation_as_values_names_each_number_of_it(judge):
+    found, _ = judge("binary")
+    values = found.as_values()
+    assert values["roc_auc"] == found.estimates["model"]["roc_auc"].value
+    assert values["linear.roc_auc.low"] == found.estimates["linear"]["roc_auc"].low
+    assert values["seeds.roc_auc.deviation"] == found.spread["roc_auc"].deviation

@@ -22,6 +22,8 @@ def test_files_of_a_run_come_back(tracker, tmp_path):
     artifacts.attach(run_id, [tmp_path / "facts.json", tmp_path / "result.png"])
     tracker.client.log_text(run_id, "code", "code/module.py")
     assert artifacts.read_json(run_id, "facts.json") == {"a": [1, 2]}
+    assert artifacts.read_texts(run_id, "code") == {"module.py": "code"}
+    assert artifacts.read_texts(run_id, "nothing") == {}
     artifacts.fetch_files(run_id, tmp_path / "reports")
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == [
         "facts.json",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import git
+from conftest import git, refusal
 
 from evergreen.stores import git as module
 from evergreen.stores.git import Commit, read_commit
@@ -205,3 +205,58 @@ def test_no_secret_goes_along_with_the_changes(tmp_path):
         "changed, not shown: keys.json",
         "changed, not shown: notes.txt",
     ]
+
+
+# --- restored elsewhere
+
+
+def edit(root: Path) -> str:
+    """Change the file, add others; return what a run would keep of that."""
+    (root / "file.py").write_text("after\n")
+    (root / "notes.txt").write_text("new")
+    return read_commit(root).changes
+
+
+@pytest.mark.parametrize("below", ["", "deep/project"])
+def test_a_commit_and_its_changes_are_restored_elsewhere(
+    below: str, root: Path, tmp_path: Path
+) -> None:
+    commit, place = head(root), root / below
+    place.mkdir(parents=True, exist_ok=True)
+    diff, named = module.split_changes(edit(root))
+    git(root, "commit", "-qam", "later")
+    restored = module.check_out(place, commit, tmp_path / "clone")
+    assert restored == tmp_path / "clone" / below
+    assert (tmp_path / "clone" / "file.py").read_text() == "before\n"
+    assert module.apply(tmp_path / "clone", diff) == ""
+    assert (tmp_path / "clone" / "file.py").read_text() == "after\n"
+    assert named == ("notes.txt",)
+
+
+def test_hooks_do_not_run_in_a_clone(root: Path, tmp_path: Path) -> None:
+    hook = root / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    git(root, "config", "core.hooksPath", str(hook.parent))
+    module.check_out(root, head(root), tmp_path / "clone")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_commit_that_is_not_there_is_told(root: Path, tmp_path: Path) -> None:
+    refusal(lambda: module.check_out(root, "12" * 20, tmp_path / "clone"), "git fetch")
+    refusal(lambda: module.check_out(tmp_path, "12" * 20, tmp_path / "clone"), "no git repository")
+    assert not (tmp_path / "clone").exists()
+
+
+@pytest.mark.parametrize(
+    ("diff", "why"),
+    [
+        ("+token=***\n", "a secret in it is masked"),
+        (f"+a\n{module.CUT}12 bytes in all]\n", "too long"),
+        ("diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a\n+b\n", "x.py"),
+    ],
+)
+def test_why_changes_cannot_be_applied(diff: str, why: str, root: Path) -> None:
+    assert why in module.apply(root, diff)
+    assert git(root, "status", "--short") == ""

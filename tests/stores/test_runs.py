@@ -13,6 +13,7 @@ from evergreen.errors import InputError
 from evergreen.stores.git import Commit
 from evergreen.stores.runs import Runs
 from evergreen.stores.seeds import Seeds
+from evergreen.training.device import describe_machine
 
 pytestmark = pytest.mark.slow  # real stores
 
@@ -55,6 +56,8 @@ def test_a_run_carries_where_it_came_from(tracker):
         "evergreen.fingerprint": "print",
         "evergreen.device": "cpu",
         "evergreen.seeds": "[0, 1]",
+        "evergreen.model": "mean",
+        "evergreen.machine": describe_machine("cpu"),
         "evergreen.git.dirty": "not known",
         "mlflow.runName": "a run",
         "mlflow.source.git.commit": "none",

@@ -99,3 +99,18 @@ def test_cores_are_those_of_the_affinity_and_the_container(
 
 def test_this_machine_has_a_core():
     assert count_cores() >= 1
+
+
+def test_the_machine_is_called_by_its_processor(monkeypatch):
+    assert device.describe_machine("cpu").strip()
+    monkeypatch.setattr(device, "Path", lambda _: Missing())
+    assert device.describe_machine("cpu") == device.platform.machine()
+    monkeypatch.setattr(device, "count_gpus", lambda: 0)
+    assert device.describe_machine("cuda") == "a GPU"
+
+
+class Missing:
+    """A file that cannot be read."""
+
+    def read_text(self, **_):
+        raise FileNotFoundError
