@@ -111,12 +111,12 @@ def train(ready: Ready) -> list[Verdict]:
     recorded, project = ready.recorded, Project(ready.restored.root)
     rows = read_part(project, Split.of(project).judging)
     found = read_package(made / again.PACKAGE)
-    held_out = recorded.held_out and (recorded.held_out, HeldOut.read(made / again.HELD_OUT))
+    before, now = recorded.held_out, HeldOut.read(made / again.HELD_OUT)
     metrics = json.loads((made / again.METRICS).read_text(encoding="utf-8"))
     return [
         compare_data(ready.restored.data),
         compare_packages(recorded.package, made / again.PACKAGE),
-        compare_predictions(recorded.model, found, rows, held_out),
+        compare_predictions(recorded.model, found, rows, (before, now) if before else None),
         compare_metrics(recorded.metrics, metrics),
     ]
 

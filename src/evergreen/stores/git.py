@@ -157,7 +157,7 @@ def apply(folder: Path, diff: str) -> str:
         try:
             _git(folder, "apply", "--whitespace=nowarn", "--", file.name)
         except subprocess.CalledProcessError as error:
-            return error.stderr.strip().splitlines()[0].removeprefix("error: ")
+            return str(error.stderr).strip().partition("\n")[0].removeprefix("error: ")
     return ""
 
 
