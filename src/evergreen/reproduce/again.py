@@ -59,10 +59,12 @@ def again(asked: Asked, folder: Path) -> None:
     """Train, judge and refit; write the package, metrics and predictions into `folder`."""
     project = Project(Path(asked.project))
     params, dataset = asked.params(project), project.dataset
+    _say("training what is judged")
     way = train_judged(project, dataset, params, asked.device)
     learnt = learnt_before(project, way.tables)
     trees = trees_of(way.tables, way.trained, dataset, params, learnt)
     linear = linear_of(way.tables, dataset, params, learnt)
+    _say("judging it")
     write_json(folder / METRICS, _known(_evaluate(way, trees, linear, params).as_values()))
     judged = (linear if asked.learner == LINEAR else trees).candidate("again")
     rows = read_part(project, Split.of(project).judging)
@@ -71,6 +73,7 @@ def again(asked: Asked, folder: Path) -> None:
     held_out.write(folder / HELD_OUT)
     live: Model = judged.model
     if asked.refit and way.rounds:
+        _say("training what goes live, on all rows")
         how = project, dataset, params, asked.device, way.rounds
         live = refit(*how, judged, held_out).model
     write_package(folder / PACKAGE, live)
@@ -88,6 +91,11 @@ def _evaluate(way: Way, trees: Contender, linear: Contender, params: Params) -> 
     )
     chosen = {seed: trees.boosters[seed] for seed in trees.chosen}
     return evaluate(tables, chosen, measured, baselines, params.evaluate, learner, metrics=metrics)
+
+
+def _say(what: str) -> None:
+    """Show how far it is."""
+    print(what, flush=True)
 
 
 def _known(values: dict[str, float]) -> dict[str, float]:

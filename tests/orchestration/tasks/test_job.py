@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from conftest import begin, git, settings_of
@@ -251,3 +252,35 @@ def test_so_are_parameters(committed: Project) -> None:
         opened.note_commit()
     assert opened.tracker.commit
     assert opened.tracker.commit.why.startswith("params.yaml was edited")
+
+
+# --- what a run pushes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asked"), [("local", [True]), ("always", [False]), ("never", [])]
+)
+def test_a_run_pushes_its_data_as_far_as_it_may(
+    wanted: str, asked: list[bool], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def push(_: Project, *, only_local: bool) -> int:
+        seen.append(only_local)
+        return 2
+
+    log = mock.Mock()
+    monkeypatch.setattr(job, "push", push)
+    monkeypatch.setattr(job, "get_run_logger", lambda: log)
+    job.keep_data(Job.open(tracking={"push": wanted}))
+    assert (seen, log.info.called) == (asked, bool(asked))
+
+
+def test_data_that_cannot_be_pushed_are_told_and_no_more(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = mock.Mock()
+    monkeypatch.setattr(job, "push", mock.Mock(side_effect=InputError("no login")))
+    monkeypatch.setattr(job, "get_run_logger", lambda: log)
+    job.keep_data(Job.open())
+    assert "no login" in str(log.warning.call_args)
