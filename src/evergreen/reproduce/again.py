@@ -23,8 +23,8 @@ from evergreen.features.split import Split, read_part
 from evergreen.files import write_json
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.promotion.contenders import Contender, learnt_before
 from evergreen.promotion.simplest import LINEAR
+from evergreen.promotion.trained_models import TrainedModel, learnt_before
 from evergreen.replay.challenge import Way, linear_of, refit, train_judged, trees_of
 from evergreen.scoring.package import Model, write_package
 
@@ -79,7 +79,7 @@ def again(asked: Asked, folder: Path) -> None:
     write_package(folder / PACKAGE, live)
 
 
-def _evaluate(way: Way, trees: Contender, linear: Contender, params: Params) -> Evaluation:
+def _evaluate(way: Way, trees: TrainedModel, linear: TrainedModel, params: Params) -> Evaluation:
     """Judge the trees as the training flow does."""
     tables, learner, metrics = way.tables, params.train.learner, params.metrics
     measured = [
