@@ -82,6 +82,7 @@ def test_what_was_asked_for_is_answered_by_a_whole_run(
 
     monkeypatch.setattr(Job, "hold", hold)
     monkeypatch.setattr(Job, "note_commit", lambda _: None)
+    monkeypatch.setattr(runs, "keep_data", lambda job: ended.append("pushed"))
     monkeypatch.setattr(runs, "answer", lambda job, run_id: ended.append(run_id))
     with open_training("drift", {"sweep": {"seeds": 2}, "train": {"device": None}}) as run:
         run.recording.callback(ended.append, "recorded")
@@ -89,6 +90,7 @@ def test_what_was_asked_for_is_answered_by_a_whole_run(
         if failed is not None:
             run.failed = failed
         run.registered, run.steps["ingest"] = MADE, "skipped"
-    assert ended == [f"{run.job.params.tracking.model}, 2 seeds", "recorded", *answered]
+    name = f"{run.job.params.tracking.model}, 2 seeds"
+    assert ended == [name, "recorded", "pushed", *answered]
     expected = Outcome({"ingest": "skipped"}, "run", MADE, tuple(failed or ()), None)
     assert (run.outcome(), run.reason) == (expected, "drift")
