@@ -18,6 +18,7 @@ def project(settled: Project, own_cache: None) -> Project:  # noqa: F811
         "stores/login": "owner:secret",
         "stores/run.lock": "",
         "stores/replay/data/raw/big.parquet": "x",
+        "stores/reproduced/1/made/metrics.json": "x",
         "stores/.part-1-gone/model.ubj": "half",
         "data/predictions/2013-06/1.parquet": "0.5",
         "inbox/new.csv": "a,b",

@@ -20,7 +20,15 @@ from evergreen.errors import InputError
 from evergreen.project import Project
 
 pytestmark = pytest.mark.slow  # real stores
-LEFT_OUT = ("run.lock", "stores/replay", ".part-", "data/raw", "__pycache__", "/.git/")
+LEFT_OUT = (
+    "run.lock",
+    "stores/replay",
+    "stores/reproduced",
+    ".part-",
+    "data/raw",
+    "__pycache__",
+    "/.git/",
+)
 
 
 def names(snapshot: Path) -> set[str]:

@@ -31,7 +31,7 @@ KEPT = ("stores", "data", "feedback", "inbox", "reports", ".dvc/config.local")
 CACHE = ".dvc/cache"
 LEFT_OUT = ("run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", "prefect-server.log")
 PATIENCE = 50  # tenths of a second
-REPLAY = "stores/replay"  # a workspace, made anew by each replay
+WORKSPACES = ("stores/replay", "stores/reproduced")  # made anew by each command
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _copy_all(project: Project, copy: _Copy) -> tuple[str, tuple[str, ...]]:
     if lock := _read_lock(project):
         copy.add(f"{FILES}/dvc.lock", lambda place: place.write_bytes(lock))
     copy.all(name for name in list_files(project.root) if name != "dvc.lock")
-    outputs = (*dvc.data_versions(project), REPLAY)
+    outputs = (*dvc.data_versions(project), *WORKSPACES)
     for folder in KEPT:
         copy.all(_below(project.root, folder, outputs))
     copy.cache(dvc.cache_of(project))
