@@ -19,7 +19,9 @@ from evergreen.scoring.package import read_package
 from evergreen.stores.dvc_bytes import Brought
 from evergreen.stores.git import read_commit
 
+pytestmark = pytest.mark.slow  # git, again and again
 LATER = "params.yaml", "src/own.py"
+SEEDS = {"evergreen.seeds": "[0]"}
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def recorded(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rec
     with zipfile.ZipFile(library, "w") as archive:
         archive.writestr(AGAIN, "")
     place = package(tmp_path / "package")
-    tags = {"mlflow.source.git.commit": commit.name}
+    tags = SEEDS | {"mlflow.source.git.commit": commit.name}
     texts = "task: regression\n", "stages: {}\n", commit.changes
     return Recorded("1", tags, {}, *texts, place, library, read_package(place))
 
@@ -94,8 +96,8 @@ def test_a_secret_that_is_committed_is_masked_and_still_there(
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"tags": {"evergreen.git.no_commit": "no git here"}}, "code: no git here"),
-        ({"tags": {"mlflow.source.git.commit": "12" * 20}}, "is not in this repository"),
+        ({"tags": SEEDS | {"evergreen.git.no_commit": "no git here"}}, "code: no git here"),
+        ({"tags": SEEDS | {"mlflow.source.git.commit": "12" * 20}}, "is not in this repository"),
         ({"library": None}, "library: "),
         ({"params": ""}, "parameters: "),
         ({"lock": ""}, "data: dvc.lock is not among"),
@@ -131,6 +133,12 @@ def test_data_that_cannot_be_brought_back_stop(
     monkeypatch.setattr(module, "bring_back", lambda *_: data)
     told = restore(recorded, home, tmp_path / "w").stops
     assert [part in said for part, said in zip(parts, told, strict=True)] == [True] * len(parts)
+
+
+def test_a_run_that_names_no_seeds_stops(recorded: Recorded, home: Path, tmp_path: Path) -> None:
+    tags = {name: value for name, value in recorded.tags.items() if name not in SEEDS}
+    (told,) = restore(replace(recorded, tags=tags), home, tmp_path / "w").stops
+    assert told.startswith("seeds: ")
 
 
 def test_a_damaged_lock_or_library_stops(

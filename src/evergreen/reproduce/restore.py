@@ -40,6 +40,8 @@ def restore(recorded: Recorded, home: Path, folder: Path) -> Restored:
     root = _restore_code(recorded, home, folder / "code", stops, lacks)
     library = _unpack(recorded.library, folder / "library", stops)
     _write_params(recorded, root, stops, lacks)
+    if not recorded.seeds:
+        stops.append("seeds: the run does not say which it trained")
     data = _restore_data(recorded, home, root, stops)
     return Restored(root, library, data, tuple(stops), tuple(lacks))
 
