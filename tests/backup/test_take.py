@@ -70,6 +70,22 @@ def test_a_second_one_costs_what_is_new(project: Project, tmp_path: Path) -> Non
     verify(second.snapshot, read_about(second.snapshot))
 
 
+def test_the_same_bytes_are_kept_once(project: Project, tmp_path: Path) -> None:
+    """As DVC's cache and its remote hold them."""
+    for name in ("one", "two"):
+        path = project.stores / "dvc" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 9_000)
+        os.utime(path, (1, len(name)))
+    without = take(project, tmp_path / "first").new
+    (project.stores / "dvc" / "three").write_bytes(b"x" * 9_000)
+    taken = take(project, tmp_path / "second")
+    assert abs(taken.new - without) < 2_000  # the bundle, by a few bytes
+    places = [taken.snapshot / "project/stores/dvc" / name for name in ("one", "two", "three")]
+    assert len({place.stat().st_ino for place in places}) == 1
+    verify(taken.snapshot, read_about(taken.snapshot))
+
+
 def test_each_version_that_a_snapshot_knows_is_in_it(project: Project, tmp_path: Path) -> None:
     """While versions are registered, one after the other, without a pause."""
     done = threading.Event()

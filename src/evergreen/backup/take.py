@@ -156,6 +156,7 @@ class _Copy:
     ) -> None:
         self.root, self.part, self.before, self.known = root, part, before, known
         self.files: dict[str, tuple[int, str]] = {}
+        self.alike: dict[tuple[str, int], Path] = {}  # DVC's cache and its remote, say
         self.new = 0
 
     def add(self, name: str, write: object) -> None:
@@ -217,11 +218,16 @@ class _Copy:
         return True
 
     def _note(self, name: str, place: Path) -> None:
-        found = self.files[name] = (place.stat().st_size, sha256_of_file(place))
-        if self.before and self.known.get(name) == found:
+        """Note a file; where the same bytes are there already, it becomes a link to them."""
+        about = place.stat()
+        found = self.files[name] = (about.st_size, sha256_of_file(place))
+        known = self.before / name if self.before and self.known.get(name) == found else None
+        same = known or self.alike.setdefault((found[1], about.st_mode), place)
+        if same != place:
+            link = place.with_name(f".part-link-{place.name}")
             with suppress(OSError):  # no hard links there
-                place.unlink()
-                place.hardlink_to(self.before / name)
+                link.hardlink_to(same)
+                link.replace(place)
                 return
         self.new += found[0]
 
