@@ -48,7 +48,8 @@ def examine(project: Project) -> list[Finding]:
         Finding("params.yaml", fine=True, found=f"task {params.task}, source {params.source.kind}")
     )
     checks: list[Callable[[Project, Params], Finding]] = [_device, _source, _stores, _dvc, _mlflow]
-    return [*findings, *(_guarded(check, project, params) for check in checks), *_ports(params)]
+    found = [_guarded(check, project, params) for check in (*checks, _personal)]
+    return [*findings, *(finding for finding in found if finding.found), *_ports(params)]
 
 
 def check_parity(project: Project) -> Finding:
@@ -188,6 +189,16 @@ def _source(project: Project, params: Params) -> Finding:
         )
         return Finding("source", fine=False, found="no finished batch", advice=advice)
     return Finding("source", fine=True, found=f"{count(len(offers), 'batch', 'batches')}, {names}")
+
+
+def _personal(project: Project, _: Params) -> Finding:
+    """Say which columns are personal, and whether their key is that of what is kept."""
+    from evergreen.ingest.personal_key import find_key
+
+    columns, key = project.dataset.personal, find_key(project, project.dataset)
+    there = "" if key else ", no key yet: the first ingest makes it"
+    said = ", ".join(f"{name} ({what})" for name, what in columns.items())
+    return Finding("personal", fine=True, found=said and said + there)
 
 
 def _stores(project: Project, _: Params) -> Finding:

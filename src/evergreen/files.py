@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,42 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def read_secret(path: Path, form: re.Pattern[str]) -> str | None:
+    """Return the secret at `path`, from now on its owner's alone; None where there is none.
+
+    Or none of the given form.
+    """
+    with suppress(FileNotFoundError):
+        if path.stat().st_mode & 0o077:  # a copy, say
+            path.chmod(0o600)
+        secret = path.read_text(encoding="utf-8", errors="replace").strip()
+        return secret if form.fullmatch(secret) else None
+    return None
+
+
+def make_secret(path: Path, form: re.Pattern[str], draw: Callable[[], str]) -> str:
+    """Return the secret at `path`; where there is none of that form, `draw` one and keep it.
+
+    Processes that start at once get the same; only its owner can read it.
+    """
+    from filelock import FileLock
+
+    if secret := read_secret(path, form):
+        return secret
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        if secret := read_secret(path, form):
+            return secret
+        secret = draw()
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # whose mode is 0600
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(handle)
+        Path(part).replace(path)
+        return secret
 
 
 def sweep_parts(folder: Path) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from evergreen.adopt.code import column, group, keep, literal, section, spread
 from evergreen.adopt.columns import MOMENT, Column, Inferred
-from evergreen.adopt.plan import Plan
+from evergreen.adopt.plan import Plan, suspected
 from evergreen.adopt.read import Table
 from evergreen.adopt.warning import ColumnWarning, shown
 from evergreen.dataset import ORDER
@@ -63,7 +63,7 @@ def declare(table: Table, found: Inferred, plan: Plan) -> str:
         section("what is predicted", INDENT), *_label(table, plan),
         section(FROM_WHAT, INDENT),
         *_features(plan), *_left_out(plan),
-        section(PROTECTED, INDENT), *CLOSING,
+        section(PROTECTED, INDENT), *CLOSING, *_personal(plan),
         ")",
     ]  # fmt: skip
     name = re.sub(r"[^A-Za-z0-9._ -]", "_", table.name if table.kind == "sql" else table.origin)[
@@ -144,6 +144,14 @@ def _left_out(plan: Plan) -> Iterator[str]:
         f"{INDENT}# Left out, and why (empty columns and personal data are not in columns either):"
     )
     yield from (f"{INDENT}# - {_reason(warning)}" for warning in told)
+
+
+def _personal(plan: Plan) -> Iterator[str]:
+    """Yield a comment about columns that seem personal: a person decides."""
+    if names := suspected(plan):
+        yield f"{INDENT}# Personal, it seems, and data/raw holds it as delivered. To change that:"
+        yield f"{INDENT}# personal={{column: what is done}}, such as"
+        yield from (f"{INDENT}# - {shown(name, 50)}: {literal(to)}" for name, to in names.items())
 
 
 def _reason(warning: ColumnWarning) -> str:

@@ -13,7 +13,7 @@ from evergreen.adopt.suspect import warn_of_leaks
 from evergreen.adopt.time_and_key import find_key, find_time
 from evergreen.adopt.warning import ColumnWarning, listed, shown
 from evergreen.adopt.wishes import Wishes, find_column, show_few
-from evergreen.dataset import RESERVED, RESERVED_STARTS
+from evergreen.dataset import DROP, HASH, RESERVED, RESERVED_STARTS
 from evergreen.errors import InputError
 from evergreen.metrics.metric import Task
 from evergreen.params import Leaks
@@ -110,6 +110,12 @@ def plan(found: Inferred, wishes: Wishes, leaks: Leaks) -> Plan:
         tuple(name for name in columns if name not in gone),
         _strong_first((*found.warnings, *warnings)),
     )  # fmt: skip
+
+
+def suspected(plan: Plan) -> dict[str, str]:
+    """Return column -> what `personal` could say of it, for those that seem to be personal data."""
+    names = [warning.column for warning in plan.warnings if warning.kind == "personal data"]
+    return {name: HASH if name in plan.key else DROP for name in names}
 
 
 def _strong_first(warnings: tuple[ColumnWarning, ...]) -> tuple[ColumnWarning, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from evergreen.adopt.batching import Batches, has_few_rows
 from evergreen.adopt.columns import MOMENT, Column, Inferred
-from evergreen.adopt.plan import Plan
+from evergreen.adopt.plan import Plan, suspected
 from evergreen.adopt.read import Table
 from evergreen.adopt.warning import listed, shown
 from evergreen.dataset import ORDER
@@ -75,6 +75,9 @@ def _facts(table: Table, plan: Plan, batches: Batches) -> Iterator[str]:
     yield f"from: {len(plan.features)} features: {features}"
     key = listed([shown(name) for name in plan.key])
     yield f"key: {key or 'none, so a row is told by its number in the file'}"
+    if personal := suspected(plan):
+        told = listed([shown(name) for name in personal])
+        yield f"personal, it seems: {told}; data/raw holds it, unless dataset.py says `personal`"
     names = list(batches.rows)
     few = has_few_rows(plan)
     judging = (

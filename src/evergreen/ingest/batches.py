@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from evergreen.finding import count, span
 from evergreen.ingest.manifest import Manifest, when
 from evergreen.ingest.moments import moments
 from evergreen.ingest.naming import natural
+from evergreen.ingest.personal_key import find_key, note
 from evergreen.ingest.sources import Offer, Source, open_source
 from evergreen.ingest.values import typed
 from evergreen.params import Params
@@ -66,7 +67,8 @@ def ingest(
     """
     if check:
         check_unchanged(project, names if replace else ())
-    source = open_source(params.source, dataset)
+    key = find_key(project, dataset, make=True)
+    source = open_source(params.source, dataset, key)
     offers = source.offers()
     raw, before = Manifest(project.raw), read_entries(project.raw / EMPTY)
     empty = dict(before)
@@ -82,7 +84,7 @@ def ingest(
             continue
         if offer.may_be_empty and empty.get(offer.name) == offer.origin and not names:
             continue
-        if _take(source, dataset, offer, raw, replace):
+        if _take(source, dataset, offer, raw, replace, note(dataset, key)):
             new.append(offer.name)
             if following:
                 break
@@ -98,7 +100,8 @@ def ingest(
 
 def find_waiting(project: Project, dataset: Dataset, params: Params) -> Waiting:
     """Return what `ingest` would find: batches that are new or changed, and files passed over."""
-    raw, source = Manifest(project.raw), open_source(params.source, dataset)
+    raw = Manifest(project.raw)
+    source = open_source(params.source, dataset, find_key(project, dataset))
     offers = _wanted(source.offers(), params, raw, (), following=False)
     known = read_entries(project.raw / EMPTY) | {
         name: entry["origin"] for name, entry in raw.entries.items()
@@ -156,7 +159,14 @@ def _wanted(
     return [offer for offer in offers if until is None or natural(offer.name) <= natural(until)]
 
 
-def _take(source: Source, dataset: Dataset, offer: Offer, raw: Manifest, replace: bool) -> bool:
+def _take(
+    source: Source,
+    dataset: Dataset,
+    offer: Offer,
+    raw: Manifest,
+    replace: bool,
+    noted: Mapping[str, object],
+) -> bool:
     frame = typed(source.read(offer.name), dataset.columns)
     if frame.is_empty() and offer.may_be_empty:
         return False
@@ -188,6 +198,7 @@ def _take(source: Source, dataset: Dataset, offer: Offer, raw: Manifest, replace
         origin=offer.origin,
         rows=frame.height,
         **when(moments(dataset, frame, arrived)),
+        **noted,
     )
     return True
 

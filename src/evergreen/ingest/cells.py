@@ -47,11 +47,9 @@ def _column(name: str, values: list[Any]) -> pl.Series:
         values = [_plain(value) for value in values]
     try:
         column = pl.Series(name, values, strict=False)
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-        said = str(error).splitlines()[0]
-        raise InputError(
-            f"column {name!r} mixes kinds of values ({said}): cast it in the query"
-        ) from None
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, RuntimeError):
+        # What the error says may quote a value
+        raise InputError(f"column {name!r} mixes kinds of values: cast it in the query") from None
     if column.dtype == pl.Object or column.null_count() > sum(value is None for value in values):
         raise InputError(
             f"column {name!r} mixes kinds of values that no column can hold: cast it in the query"

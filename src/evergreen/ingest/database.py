@@ -14,6 +14,7 @@ from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.ingest.cells import to_frame
 from evergreen.ingest.dialect import blank
+from evergreen.ingest.personal import without_values
 from evergreen.ingest.sources import PERIODS, Offer, first_line
 from evergreen.ingest.values import parse
 from evergreen.params import Source as SourceParams
@@ -163,9 +164,10 @@ class Sql:
                 result = connection.execute(statement)
                 names, rows = list(result.keys()), result.fetchall()
         except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
-            raise InputError(
-                f"source.query failed: {first_line(getattr(error, 'orig', None) or error)}"
-            ) from None
+            said = first_line(getattr(error, "orig", None) or error)
+            if self.dataset.personal:
+                said = without_values(said, self.query)
+            raise InputError(f"source.query failed: {said}") from None
         try:
             return to_frame(names, rows)
         except InputError as error:

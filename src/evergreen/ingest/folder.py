@@ -82,7 +82,8 @@ class Files:
                 separator_of(content, self.encoding, self.dataset.known_in_time) or separator
             )
         check_text(content, separator, path)
-        return self._plain(read_csv(as_utf8(content, path, self.encoding), path, separator))
+        known = self.dataset.delivered if self.dataset.personal else None
+        return self._plain(read_csv(as_utf8(content, path, self.encoding), path, separator, known))
 
     def _content(self, filesystem: AbstractFileSystem, path: str) -> bytes:
         """Return the bytes of a file that nobody writes to meanwhile."""
@@ -112,10 +113,10 @@ class Files:
         for name in (
             name
             for name in frame.columns
-            if self.dataset.columns.get(name, pl.String()) != pl.String()
+            if self.dataset.delivered.get(name, pl.String()) != pl.String()
         ):
             column = frame[name].str.strip_chars().replace(dict.fromkeys(NULLS))
-            times = self.dataset.columns[name].is_temporal()
+            times = self.dataset.delivered[name].is_temporal()
             columns.append(
                 self.dialect.read_times(column) if times else self.dialect.read_numbers(column)
             )
@@ -126,7 +127,7 @@ class Files:
         times = [
             self.dialect.read_times(frame[name].cast(pl.String))
             for name, dtype in frame.schema.items()
-            if self.dataset.columns.get(name, dtype).is_temporal()
+            if self.dataset.delivered.get(name, dtype).is_temporal()
             and (dtype == pl.String() or dtype.is_numeric())
         ]
         return frame.with_columns(times) if self.dialect.dates else frame

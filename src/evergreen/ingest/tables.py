@@ -6,7 +6,9 @@ import codecs
 import csv
 import io
 import lzma
+import re
 import zlib
+from collections.abc import Collection
 
 import polars as pl
 
@@ -16,6 +18,9 @@ from evergreen.ingest.listing import (
 )
 from evergreen.ingest.memory import check_parquet, unpack
 from evergreen.ingest.sources import first_line
+
+# The row itself, with all it holds, follows its number in Arrow's errors
+ROW = re.compile(r"(Expected \d+ columns, got \d+):.*", re.DOTALL)
 
 
 def unpacked(content: bytes, path: str, packed: str) -> bytes:
@@ -53,8 +58,13 @@ def read_parquet(content: bytes, path: str) -> pl.DataFrame:
         raise InputError(_damaged(path, "Parquet", error)) from None
 
 
-def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
+def read_csv(
+    content: bytes, path: str, separator: str, known: Collection[str] | None = None
+) -> pl.DataFrame:
     """Return the fields of a CSV file as text.
+
+    `known`: the names that an error may repeat (the first row of a file without a header looks like
+    names too); None: any.
 
     By Arrow's reader, which refuses a row with too few fields, where others fill in nulls. In one
     thread: other threads of Arrow may still run when a mistake ends the process, which then aborts
@@ -68,7 +78,8 @@ def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
     try:
         names = _header(content, separator)
         if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(f"{path}: the header names {repeated[0]!r} twice: rename one")
+            shown = repr(repeated[0]) if known is None or repeated[0] in known else "a column"
+            raise InputError(f"{path}: the header names {shown} twice: rename one")
         columns = dict.fromkeys(names, string())
         texts = arrow.ConvertOptions(
             column_types=columns, null_values=[""], strings_can_be_null=True
@@ -78,13 +89,11 @@ def read_csv(content: bytes, path: str, separator: str) -> pl.DataFrame:
             BufferReader(content), alone, parse_options=parsing, convert_options=texts
         )
         if table.column_names != names:
-            raise ArrowInvalid(
-                f"the header reads {', '.join(names)} and {', '.join(table.column_names)}"
-            )
+            read = f"{', '.join(names)} and {', '.join(table.column_names)}"
+            raise ArrowInvalid(f"the header reads {read}" if known is None else "in the header")
     except (ArrowInvalid, ValueError) as error:
-        raise InputError(
-            _damaged(path, "CSV", str(error).removeprefix("CSV parse error: "))
-        ) from None
+        said = ROW.sub(r"\1", str(error).removeprefix("CSV parse error: "))
+        raise InputError(_damaged(path, "CSV", said)) from None
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     if content.count(b'"') % 2 and any(

@@ -18,6 +18,8 @@ from evergreen.errors import InputError
 from evergreen.ingest.folder import Files
 from evergreen.ingest.listing import READ, form_of
 from evergreen.ingest.manifest import Manifest
+from evergreen.ingest.personal_key import key_of
+from evergreen.ingest.sources import Protected, Source
 from evergreen.ingest.values import typed
 from evergreen.params import Source as SourceParams
 from evergreen.project import Project
@@ -61,9 +63,10 @@ def read_given(
         raw.check(Path(path).stem)
         rows = read_raw(Path(path))
     else:
-        rows = typed(
-            _File(source.model_copy(update={"path": path}), dataset).read(path), dataset.columns
-        )
+        file: Source = _File(source.model_copy(update={"path": path}), dataset)
+        if dataset.personal:
+            file = Protected(file, dataset, key_of(project, dataset))
+        rows = typed(file.read(path), dataset.columns)
     if not set(rows.columns) & set(dataset.columns):
         raise InputError(
             f"{path} has none of the columns that dataset.py declares, but "

@@ -16,6 +16,7 @@ import polars as pl
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.features.encoder import FEW
+from evergreen.ingest.personal import Key
 from evergreen.scoring.unlabelled import Given as GivenRows
 from evergreen.scoring.unlabelled import check_given
 from evergreen.serving.body import SHOWN, BodyError, Rows, read_rows
@@ -50,9 +51,12 @@ class Predicted:
 class Desk:
     """Answers requests by one definition: that of `evergreen score`."""
 
-    def __init__(self, contract: Contract, most_rows: int, at_once: int) -> None:
+    def __init__(
+        self, contract: Contract, most_rows: int, at_once: int, key: Key | None = None
+    ) -> None:
         self._contract, self._rules = contract, RowRules(contract)
         self.dataset: Dataset = contract.dataset
+        self._key = key  # of personal columns
         self._most, self._threads = most_rows, ThreadPoolExecutor(at_once, "rows")
         self.engine = self._rules.engine
 
@@ -63,7 +67,7 @@ class Desk:
         """
         dataset = self.dataset
         if len(body) < 64 * 1024:
-            rows = read_rows(dataset, dataset.known_in_time, kind, body, self._most)
+            rows = self._read(dataset.known_in_time, kind, body)
             if rows.typed.height <= FEW:
                 checked = self._check_few(rows)
                 if checked:
@@ -79,7 +83,7 @@ class Desk:
         if not dataset.known_later:
             raise BodyError(409, "dataset.py has nothing that is known later: there is no label")
         names = (*dataset.key, *dataset.known_later)
-        rows = read_rows(dataset, names, kind, body, self._most)
+        rows = self._read(names, kind, body)
         for name, its in rows.unfit.items():
             for at, value in its.items():
                 said = repr(value)[:SHOWN]
@@ -89,9 +93,11 @@ class Desk:
                 raise BodyError(422, f"a row has no {name}, which is part of its key")
         return rows.typed.select(names)
 
+    def _read(self, names: Sequence[str], kind: str, body: bytes) -> Rows:
+        return read_rows(self.dataset, names, kind, body, self._most, self._key)
+
     def _predict_many(self, kind: str, body: bytes, live: Live) -> Predicted:
-        dataset = self.dataset
-        rows = read_rows(dataset, dataset.known_in_time, kind, body, self._most)
+        rows = self._read(self.dataset.known_in_time, kind, body)
         try:
             outcome = check_given(GivenRows(BATCH, rows.delivered), self._contract)
         except InputError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from evergreen.dataset import Dataset
+from evergreen.ingest.personal import Key, hash_column
 from evergreen.ingest.values import parse
 
 # Nothing that is packed: a few bytes of Arrow or Parquet that lie can end the process, fill its
@@ -44,15 +45,25 @@ class Rows:
     unfit: Mapping[str, Mapping[int, Any]] = field(repr=False)
 
 
-def read_rows(dataset: Dataset, names: Sequence[str], kind: str, body: bytes, most: int) -> Rows:
+def read_rows(
+    dataset: Dataset,
+    names: Sequence[str],
+    kind: str,
+    body: bytes,
+    most: int,
+    key: Key | None = None,
+) -> Rows:
     """Return the rows of a body: the columns `names`, all others of `dataset` null.
 
-    `kind`: its content type. Raises BodyError where it cannot be read, holds no row or more than
-    `most`, lacks a column, or has what is no value of a table.
+    `kind`: its content type. `key`: that personal columns are hashed with. Raises BodyError where
+    it cannot be read, holds no row or more than `most`, lacks a column, or has what is no value of
+    a table.
     """
     if kind != JSON:
         raise BodyError(415, f"content-type {kind!r} is not known: use {JSON}")
-    rows = _read_json(names, body, most)
+    rows = _read_json(names, body, most, dataset)
+    if dataset.personal:
+        rows = _hashed(dataset, names, rows, key)
     if typed := _as_they_are(dataset, names, rows):
         return typed
     found = {n: _column(n, [row[n] for row in rows], dataset.columns[n]) for n in names}
@@ -74,7 +85,22 @@ def read_rows(dataset: Dataset, names: Sequence[str], kind: str, body: bytes, mo
     return Rows(pl.DataFrame(list(found.values())), pl.DataFrame(columns), unfit)
 
 
-def _read_json(names: Sequence[str], body: bytes, most: int) -> list[dict[str, Any]]:
+def _hashed(
+    dataset: Dataset, names: Sequence[str], rows: Sequence[Mapping[str, Any]], key: Key | None
+) -> list[dict[str, Any]]:
+    """Return rows with hashes for what is personal, and nothing but `names`."""
+    plain = [{name: row[name] for name in names} for row in rows]
+    for name in (name for name in dataset.hashed if name in names):
+        dtype = dataset.delivered[name]
+        column = hash_column(_column(name, [row[name] for row in plain], dtype), dtype, key)
+        for row, value in zip(plain, column.to_list(), strict=True):
+            row[name] = value
+    return plain
+
+
+def _read_json(
+    names: Sequence[str], body: bytes, most: int, dataset: Dataset
+) -> list[dict[str, Any]]:
     try:
         content = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -89,7 +115,8 @@ def _read_json(names: Sequence[str], body: bytes, most: int) -> list[dict[str, A
         if not isinstance(row, dict):
             raise BodyError(422, f"row {at} is no object of names and values")
         if lacking := [name for name in names if name not in row]:
-            raise BodyError(422, _lacks(lacking, row, f"row {at}"))
+            shown = [name for name in row if not dataset.personal or name in dataset.columns]
+            raise BodyError(422, _lacks(lacking, shown, f"row {at}"))
     return rows
 
 

@@ -10,6 +10,13 @@ import polars as pl
 from evergreen.dataset import Dataset
 from evergreen.serving.body import JSON, ROWS
 
+MADE_UP = {
+    "integer": 1,
+    "number": 1.0,
+    "boolean": True,
+    "string": "made up",
+}  # in place of a person
+
 
 def describe_rows(dataset: Dataset, example: dict[str, Any] | None) -> dict[str, Any]:
     """Return what OpenAPI says of rows to be predicted."""
@@ -25,7 +32,7 @@ def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None
     row = {
         "type": "object",
         "required": list(names),
-        "properties": {name: _type_of(dataset.columns[name]) for name in names},
+        "properties": {name: _describe(dataset, name) for name in names},
     }
     rows = {
         "type": "object",
@@ -34,12 +41,24 @@ def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None
     }
     content: dict[str, Any] = {"schema": {"anyOf": [row, rows]}}
     if example:
-        shown = {name: example.get(name) for name in names}
+        shown = {
+            name: MADE_UP[_type_of(dataset.delivered[name])["type"][0]]
+            if name in dataset.personal
+            else example.get(name)
+            for name in names
+        }
         content["examples"] = {
             "a row": {"value": shown},
             "rows": {"value": {ROWS: [shown, shown]}},
         }
     return {"required": True, "content": {JSON: content}}
+
+
+def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
+    kind = _type_of(dataset.delivered[name])
+    if name not in dataset.personal:
+        return kind
+    return kind | {"description": "personal: hashed before anything is kept"}
 
 
 def _type_of(dtype: pl.DataType) -> dict[str, Any]:

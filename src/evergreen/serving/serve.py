@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evergreen.errors import InputError
+from evergreen.ingest.personal_key import key_of
 from evergreen.orchestration.guard import Guard
 from evergreen.orchestration.login import login_of
 from evergreen.params import Params
@@ -69,7 +70,9 @@ def build(project: Project, params: Params) -> FastAPI:
     find_live(tracker, registry)
     sweep(project)
     dataset, task = project.dataset, params.task
-    desk = Desk(Contract.of(project, params), params.serve.max_rows, params.serve.at_once)
+    key = key_of(project, dataset) if dataset.personal else None
+    contract, most = Contract.of(project, params), params.serve.max_rows
+    desk = Desk(contract, most, params.serve.at_once, key)
     watch = Watch(registry, dataset, stamp_of(project, tracker), counts.failed)
     recorder = Recorder(project, dataset, task, params.serve, counts.recorded)
     about = _About(Runs(tracker), Journal(tracker))

@@ -13,6 +13,7 @@ import polars as pl
 
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
+from evergreen.ingest.personal_key import find_key
 from evergreen.ingest.values import parse
 from evergreen.params import Params
 from evergreen.params import Validate as ValidateParams
@@ -48,7 +49,11 @@ class Contract:
 
     @classmethod
     def of(cls, project: Project, params: Params) -> Contract:
-        """Return the contract of a project."""
+        """Return the contract of a project.
+
+        Raises InputError where `data/raw/` is not as `personal` in `dataset.py` says.
+        """
+        find_key(project, project.dataset)
         return cls(project.dataset, project.expectations, params.validation)
 
     def check(self, frame: pl.DataFrame, batch: str, *, labelled: bool = True) -> Outcome:
