@@ -8,6 +8,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,14 @@ def test_parity_is_compared_where_there_is_a_gpu(
     found = check_parity(project)
     assert (found.fine, bool(found.advice)) == (fine, not fine)
     assert found.found.startswith(said)
+
+
+def test_personal_columns_and_their_key_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, chosen = Project(tmp_path), params.Params()
+    for personal, said in (({}, ""), ({"tailnum": "hash"}, "tailnum (hash), no key yet: ")):
+        monkeypatch.setitem(project.__dict__, "dataset", replace(dataset, personal=personal))
+        assert doctor._personal(project, chosen).found.startswith(said)
+    monkeypatch.setenv("EVERGREEN_PERSONAL_KEY", "k" * 32)
+    assert doctor._personal(project, chosen).found == "tailnum (hash)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.files import (
+    make_secret,
+    read_secret,
     sha256_of,
     sha256_of_file,
     sha256_of_own,
@@ -322,3 +325,17 @@ def test_entries_are_one_json_object_with_an_entry_a_line(
         assert [json.loads("{" + line.rstrip(",") + "}") for line in text.split("\n")[1:-2]] == [
             {name: entries[name]} for name in sorted(entries)
         ]
+
+
+def test_a_secret_is_drawn_once_and_is_its_owners(tmp_path: Path) -> None:
+    path, form = tmp_path / "stores" / "secret", re.compile("[a-z]{4}")
+    assert read_secret(path, form) is None
+    assert make_secret(path, form, lambda: "abcd") == "abcd"
+    assert make_secret(path, form, lambda: "efgh") == "abcd"
+    path.chmod(0o644)
+    assert read_secret(path, form) == "abcd"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("damaged")
+    assert read_secret(path, form) is None
+    assert make_secret(path, form, lambda: "efgh") == "efgh"
+    assert names(path.parent) == ["secret", "secret.lock"]

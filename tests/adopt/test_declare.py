@@ -148,6 +148,7 @@ def test_each_column_left_out_says_why(work: Through) -> None:
         "    # - 'nothing' holds no value in any row",
         "    # - 'mail' holds e-mail addresses",
         "    # - 'note' holds 300",
+        "    # - 'mail': \"drop\"",
     ):
         assert line in text
     assert '"mail"' not in text

@@ -10,6 +10,8 @@ from conftest import refusal
 from inbox import files
 from polars.testing import assert_frame_equal
 
+from evergreen.ingest.tables import read_csv
+
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8"])
 def test_byte_order_mark_is_no_part_of_a_name(tmp_path: Path, encoding: str) -> None:
@@ -106,3 +108,21 @@ def test_wrong_encoding_names_line_and_byte(
 def test_unknown_encoding_is_named(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n")
     refusal(lambda: files(tmp_path, encoding=encoding).read("a"), "source.encoding", repr(encoding))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name,size\nx,1\nann@x.org,2,3\n", "Row #3: Expected 2 columns, got 3)"),
+        (b"name,size\nx,1\nann@x.org\n", "Row #3: Expected 2 columns, got 1)"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named_and_not_shown(content: bytes, said: str) -> None:
+    assert "ann@" not in refusal(lambda: read_csv(content, "a.csv", ","), "a.csv", said)
+
+
+def test_a_first_row_is_not_shown_as_names_unless_they_are_known() -> None:
+    rows = b"ann@x.org,ann@x.org\n1,2\n"
+    refusal(lambda: read_csv(rows, "a.csv", ","), "names 'ann@x.org' twice")
+    assert "ann@" not in refusal(lambda: read_csv(rows, "a.csv", ",", ["size"]), "a column twice")
+    refusal(lambda: read_csv(b"size,size\n1,2\n", "a.csv", ",", ["size"]), "'size' twice")

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from evergreen.dataset import Dataset
+from evergreen.errors import InputError
+from evergreen.ingest.personal import Key
 from evergreen.ingest.values import parse
 from evergreen.serving.body import JSON, BodyError, read_rows
 
@@ -100,3 +102,35 @@ def test_nothing_packed_is_taken(kind):
     with pytest.raises(BodyError) as refused:
         read_rows(MADE, ("word",), kind, b"PAR1", 10)
     assert refused.value.status == 415
+
+
+PEOPLE = Dataset(
+    columns={"id": pl.Int64(), "email": pl.String(), "name": pl.String(), "size": pl.Float64()},
+    label=pl.col("size") > 1,
+    features={},
+    personal={"id": "hash", "email": "hash", "name": "drop"},
+)
+KEY = Key("k" * 32)
+
+
+@pytest.mark.parametrize("number", [7, 7.0, "7", "7.0", [7]])
+@pytest.mark.parametrize("size", [2.5, "many"])  # which takes another way
+def test_what_is_personal_is_hashed_before_anything_else(number, size):
+    sent = {"id": number, "email": "ann@x.org", "name": "Ann", "size": size, "note": "tall"}
+    body = json.dumps([sent, sent | {"email": None}]).encode()
+    rows = read_rows(PEOPLE, PEOPLE.known_in_time, JSON, body, 10, KEY)
+    said = KEY.hash("[7]" if number == [7] else "7")
+    assert rows.delivered.columns == ["id", "email", "size"]
+    for found in (rows.delivered, rows.typed):
+        assert found["id"].to_list() == [said, said]
+        assert found["email"].to_list() == [KEY.hash("ann@x.org"), None]
+    assert [*rows.unfit] == ([] if size == 2.5 else ["size"])
+
+
+def test_without_a_key_no_row_of_people_is_read_and_no_unknown_name_is_repeated():
+    body = b'{"id": 1, "email": "ann@x.org", "size": 1}'
+    with pytest.raises(InputError, match="no key"):
+        read_rows(PEOPLE, PEOPLE.known_in_time, JSON, body, 10)
+    with pytest.raises(BodyError) as refused:
+        read_rows(PEOPLE, PEOPLE.known_in_time, JSON, b'{"ann@x.org": 1, "id": 1}', 10, KEY)
+    assert refused.value.says == "missing column(s) 'email', 'size'; row 0 has id"
