@@ -1,21 +1,26 @@
-"""People as a user has them: no command leaves a value of a personal column in anything it makes."""
+"""People as a user has them: no command leaves a value of a personal column in what it makes."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
 import yaml
-from conftest import SMALL, copy_project, git, run_cli
+from conftest import SMALL, copy_project, environment, git, run_cli
 from forking import alone
 from planted import DATASET, EXPECTATIONS, PERSONAL, find, people, spoilt, values_of
-from test_serving import Served, ask, served
 
+from evergreen.orchestration.login import login_of
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.scoring.predictions import known
@@ -113,20 +118,41 @@ def refuse_broken_batches(project: Project, inbox: Path, does: Callable[..., str
             does(project, "ingest", "b3", "--drop")
 
 
-def talk(there: Served) -> list[str]:
-    """What a server says to requests, good and bad; labels come for one who was predicted."""
+@contextmanager
+def served(project: Project) -> Iterator[httpx.Client]:
+    """A client of `evergreen serve`."""
+    words = [sys.executable, "-m", "evergreen.cli", "serve", "--port", "0"]
+    with subprocess.Popen(
+        words, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            url = process.stdout.readline().split()[1]
+            user, password = login_of(project).split(":")
+            transport = httpx.HTTPTransport(retries=5)
+            with httpx.Client(
+                base_url=url, auth=(user, password), transport=transport, timeout=60
+            ) as client:
+                yield client
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+
+def talk(client: httpx.Client) -> list[str]:
+    """What a server says to requests, good and bad; labels come for those who were predicted."""
     rows = [json.loads(line) for line in people(6)[20:40].write_ndjson().splitlines()]
-    answers: list[Any] = [ask(there, "/predict", row) for row in (rows[0], {"rows": rows})]
-    assert [status for status, _ in answers] == [200, 200]
-    for odd in ({"phone": "planted-phone"}, {"spend": rows[0]["email"]}, {"email": None}):
-        answers.append(ask(there, "/predict", rows[0] | odd))
-    answers.append(ask(there, "/predict", {rows[0]["email"]: 1}))
-    answers.append(ask(there, "/predict", {"rows": [rows[0]] * 200}))
-    answers.append(ask(there, "/feedback", {"rows": rows}))
-    answers.append(ask(there, "/feedback", rows[0] | {"left": "perhaps"}))
-    answers += [ask(there, path) for path in ("/model", "/openapi.json", "/ready")]
-    # Of what it was sent in other columns a caller is told
-    return [json.dumps(answer).replace(rows[0]["email"], "") for answer in answers]
+    first, predict, feedback = rows[0], "/predict", "/feedback"
+    odd = ({"phone": "planted-phone"}, {"spend": "a lot"}, {"email": None}, {"spend": -1})
+    asked: list[tuple[str, Any]] = [
+        (predict, first), (predict, {"rows": rows}), (predict, {first["email"]: 1}),
+        (predict, {"rows": [first] * 200}), *((predict, first | change) for change in odd),
+        (feedback, {"rows": rows}), (feedback, first | {"left": "perhaps"}),
+    ]  # fmt: skip
+    answers = [client.post(path, json=body) for path, body in asked]
+    answers += [client.get(path) for path in ("/model", "/openapi.json", "/ready", "/metrics")]
+    assert [answer.status_code for answer in answers[:3]] == [200, 200, 422]
+    return [answer.text for answer in answers]
 
 
 def assert_known_again(

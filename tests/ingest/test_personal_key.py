@@ -158,7 +158,7 @@ def test_what_was_kept_in_another_way_is_not_mixed(
 
 def test_a_column_that_no_batch_holds_may_become_personal(site: Any) -> None:
     took(site, HASHED, "a")
-    more = replace(HASHED, columns=CLEAR.columns | {"name": pl.String()},
+    more = replace(HASHED, columns={**CLEAR.columns, "name": pl.String()},
                    personal=HASHED.personal | {"name": "hash", "note": "drop"})  # fmt: skip
     site.deliver({"b": ROWS.with_columns(name=pl.lit("Ann"), note=pl.lit("tall"))})
     assert took(site, more) == ("b",)
