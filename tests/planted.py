@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -158,8 +159,10 @@ class Search:
         for form in wanted:
             self._starts.setdefault(form[: self._size], []).append(form)
         starts = sorted(self._starts)
-        codes = np.array([np.frombuffer(start[:8], "<u8")[0] for start in starts], np.uint64)
-        self._codes = np.unique(codes)
+        self._known = np.zeros(2**24, bool)
+        self._known[_short(np.array([np.frombuffer(start[:8], "<u8")[0] for start in starts]))] = (
+            True
+        )
 
     def in_file(self, content: bytes, depth: int = 3) -> set[str]:
         """The values in a file, and in what is packed in it."""
@@ -176,12 +179,18 @@ class Search:
         found = set()
         for shift in range(8):
             words = np.frombuffer(content[shift:], "<u8", count=(len(content) - shift) // 8)
-            for at in np.flatnonzero(np.isin(words, self._codes)).tolist():
+            for at in np.flatnonzero(self._known[_short(words)]).tolist():
                 place = shift + 8 * at
                 for form in self._starts.get(content[place : place + self._size], ()):
                     if content.startswith(form, place):
                         found.add(self._wanted[form])
         return found
+
+
+def _short(words: Any) -> Any:
+    """Return 24 bits of each eight bytes, which are looked up at once."""
+    with np.errstate(over="ignore"):
+        return (words * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
 
 
 def unpacked(content: bytes) -> Iterator[bytes]:
