@@ -27,7 +27,7 @@ from evergreen.scoring.predictions import known
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 COLUMNS = ("email", "phone", "adviser", "name", "note")
-PLACES = ("data/raw", "data/quarantine", "data/features", ".dvc/cache", "stores/dvc", "mlflow",
+PLACES = ("data/raw", "data/quarantine", "data/features", ".dvc/cache", "stores/mlflow",
           "reports")  # fmt: skip
 
 
