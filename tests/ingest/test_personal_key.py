@@ -16,6 +16,8 @@ from evergreen.ingest.batches import drop, find_waiting, ingest
 from evergreen.ingest.manifest import Manifest
 from evergreen.ingest.personal_key import FORM, VARIABLE, find_key, key_of
 from evergreen.project import Project
+from evergreen.scoring.unlabelled import read_given
+from evergreen.validation.contract import Contract
 
 CLEAR = Dataset(
     columns={"email": pl.String(), "id": pl.Int64(), "bought": pl.Boolean()},
@@ -151,6 +153,10 @@ def test_what_was_kept_in_another_way_is_not_mixed(
     site.deliver({"b": ROWS})
     refusal(lambda: ingest(site.project, now, site.params()), *said)
     refusal(lambda: ingest(site.project, now, site.params(), ["a"], replace=True), *said)
+    refusal(lambda: find_waiting(site.project, now, site.params()), *said)
+    defined = Project(site.project.root)
+    defined.__dict__["dataset"] = now
+    refusal(lambda: Contract.of(defined, site.params()), *said)  # which all that validates has
     assert [*Manifest(site.project.raw).entries] == ["a"]
     drop(site.project, ["a"])
     assert took(site, now) == ("a", "b")
@@ -163,6 +169,22 @@ def test_a_column_that_no_batch_holds_may_become_personal(site: Any) -> None:
     site.deliver({"b": ROWS.with_columns(name=pl.lit("Ann"), note=pl.lit("tall"))})
     assert took(site, more) == ("b",)
     assert pl.read_parquet_schema(site.project.raw / "b.parquet").names() == [*more.columns]
+
+
+def test_a_server_reads_no_row_until_it_is_given_the_key(
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took(site, HASHED, "a")
+    ROWS.write_csv(tmp_path / "new.csv")
+    server, source = Project(tmp_path / "server"), site.params().source
+
+    def read() -> list[Any]:
+        return read_given(server, HASHED, source, str(tmp_path / "new.csv")).rows["email"].to_list()
+
+    refusal(read, "no key", VARIABLE)
+    assert not server.stores.exists()
+    monkeypatch.setenv(VARIABLE, (site.project.stores / "personal.key").read_text().strip())
+    assert read() == kept(site, "a")
 
 
 def test_a_project_elsewhere_has_another_key(site: Any, tmp_path: Path) -> None:
