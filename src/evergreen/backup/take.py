@@ -29,7 +29,10 @@ DATABASES = ("stores/mlflow.db", "stores/prefect/prefect.db")
 # What git ignores, and no run can make again; of data/ that which DVC does not have
 KEPT = ("stores", "data", "feedback", "inbox", "reports", ".dvc/config.local")
 CACHE = ".dvc/cache"
-LEFT_OUT = ("run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", "prefect-server.log")
+LEFT_OUT = (
+    "run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", "personal.key.lock",
+    "prefect-server.log",
+)  # fmt: skip
 PATIENCE = 50  # tenths of a second
 WORKSPACES = ("stores/replay", "stores/reproduced")  # made anew by each command
 
