@@ -61,8 +61,9 @@ Notifier = Callable[[Event], None]
 POINTS = ("metrics", "rules", "reports", "notifiers")
 # Names below reports/ that the library writes itself
 WRITTEN = (
-    "adopt", "bias", "comparison", "curves", "diagnosis", "learning_rate", "losses", "monitoring",
-    "replay", "result", "schedules", "staleness", "tune", "validation",
+    "adopt", "bias", "comparison", "croissant", "curves", "diagnosis", "learning_rate", "licences",
+    "losses", "model_card", "monitoring", "replay", "result", "sbom", "schedules", "staleness",
+    "tune", "validation",
 )  # fmt: skip
 
 

@@ -88,3 +88,21 @@ def test_the_edge_of_groups(largest, met):
 
 def test_a_difference_between_groups_that_may_be_noise_stops_nothing():
     assert broken(decide(evidence(groups={"member": gap(0.05, value=0.4)}), DEFAULT)) == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "unanswered", "met"),
+    [
+        ("required", (), True),
+        ("required", ("purpose", "licence"), False),
+        ("optional", ("purpose",), None),  # there is no such rule
+    ],
+)
+def test_unanswered_questions_stop_a_promotion_where_answers_are_required(asked, unanswered, met):
+    gate = DEFAULT.model_copy(update={"datasheet": asked})
+    found = decide(evidence(), gate, unanswered=unanswered)
+    rules = {rule["name"]: rule["met"] for rule in found.rules}
+    assert rules.get("datasheet") is met
+    assert (found.action == PROMOTE) == (met is not False)
+    if met is False:
+        assert "2 questions unanswered (purpose, licence)" in says(found, "datasheet")

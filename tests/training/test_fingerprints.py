@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
 
+from evergreen import recipes
+from evergreen.files import sha256_of
 from evergreen.params import Params, Train
 from evergreen.params.train import USUAL
 from evergreen.training.fingerprints import seed_fingerprint, sweep_fingerprint, way_of
@@ -121,12 +124,23 @@ SWEEP_CHANGES = {
     "fewer seeds": ("data", changed("sweep", seeds=9), "cpu"),
     "first seed": ("data", changed("sweep", first_seed=1), "cpu"),
     "confidence": ("data", changed("evaluate", confidence=0.9), "cpu"),
+    "answers required": ("data", changed("gate", datasheet="required"), "cpu"),
 }
 
 
 @pytest.mark.parametrize("what", SWEEP_CHANGES)
 def test_a_sweeps_fingerprint_changes_with(what):
     assert sweep_fingerprint(*SWEEP_CHANGES[what]) != sweep_fingerprint("data", BASE, "cpu")
+
+
+def test_a_sweeps_fingerprint_is_that_of_before_there_were_answers():
+    content = BASE.gate.model_dump(exclude={"datasheet"})
+    assert content | {"datasheet": "optional"} == BASE.gate.model_dump()
+    before = [part.model_dump() for part in (BASE.evaluate, BASE.leaks, BASE.bias)]
+    seeds = [seed_fingerprint("data", BASE, "cpu", seed) for seed in BASE.sweep.seed_list()]
+    how = (BASE.sweep.model, BASE.tracking.model, BASE.train.refit, [*before, content])
+    was = sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE)
+    assert sweep_fingerprint("data", BASE, "cpu") == was
 
 
 @pytest.mark.parametrize("what", UNRELATED)

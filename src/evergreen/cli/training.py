@@ -19,7 +19,9 @@ BY_CHANCE = (
     ", chosen by chance; if batches come in the order of time, "
     'time="<order>" in dataset.py lets the newest judge'
 )
-PICTURES = "reports/: result.png, curves.png, comparison.png, validation.html, bias.html"
+PICTURES = (
+    "reports/: result.png, curves.png, comparison.png, validation.html, bias.html, model_card.html"
+)
 SOME_SEEDS_FAILED = 3  # exit code
 
 

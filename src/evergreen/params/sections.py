@@ -189,6 +189,11 @@ class Gate(Section):
         description="from this probability on a binary prediction counts as yes when groups are "
         "compared",
     )
+    datasheet: Literal["optional", "required"] = Field(
+        "optional",
+        description="required: nothing is promoted while datasheet.yaml has a question unanswered "
+        "(`evergreen papers` writes it)",
+    )
     approval: Literal["auto", "manual"] = Field(
         "auto",
         description="auto, or manual: a person approves in the Prefect UI or by `evergreen promote "

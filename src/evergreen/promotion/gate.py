@@ -14,6 +14,7 @@ from evergreen.promotion.compare import Comparison
 from evergreen.promotion.evidence import Evidence, Refit
 from evergreen.promotion.guardrails import (
     check_calibration,
+    check_datasheet,
     check_groups,
     check_slices,
     tell,
@@ -26,22 +27,30 @@ NONE = Extensions()
 
 
 def decide(
-    evidence: Evidence, gate: Gate, own: Extensions = NONE, metrics: Metrics | None = None
+    evidence: Evidence,
+    gate: Gate,
+    own: Extensions = NONE,
+    metrics: Metrics | None = None,
+    unanswered: tuple[str, ...] = (),
 ) -> Decision:
     """Return whether to promote the challenger: `promote`, `refuse`, or `ask` a person.
 
     It is promoted only where every rule is met. A person is asked where `approval` is manual, where
     there is a question that data cannot answer, and where dataset.py was changed so that the
     champion cannot be compared. `own`: metrics and rules that the project adds. `metrics`: with the
-    one that judges `train.loss`; None means those there are without one.
+    one that judges `train.loss`; None means those there are without one. `unanswered`: questions of
+    datasheet.yaml, which count where `gate.datasheet` requires answers.
     """
     rules = [*_rules(evidence, gate, metrics or own.all_metrics)]
+    required = gate.datasheet == "required"
+    rules += [check_datasheet(unanswered)] if required else []
     rules += ask_own(own.rules, evidence, gate, {rule.name for rule in rules})
     broken = [rule.says for rule in rules if not rule.met]
     plain = {
         "rules": [asdict(rule) for rule in rules],
         **asdict(evidence),
         "gate": gate.model_dump(),
+        **({"unanswered": list(unanswered)} if required else {}),
     }
     if broken:
         not_compared = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evergreen.decision import Rule
+from evergreen.finding import count
 from evergreen.metrics.metric import Metric
 from evergreen.params import Gate
 from evergreen.promotion.compare import Comparison, Difference
@@ -78,6 +80,18 @@ def check_groups(evidence: Evidence, gate: Gate) -> Rule:
         f"{largest.low:.3f}, at most {gate.max_group_difference:g}"
     )
     return Rule("groups", met=largest.low <= gate.max_group_difference, says=says)
+
+
+def check_datasheet(unanswered: Sequence[str]) -> Rule:
+    """Return whether people have answered all that they are asked of the data."""
+    if not unanswered:
+        return Rule("datasheet", met=True, says="every question of datasheet.yaml is answered")
+    says = (
+        f"datasheet.yaml leaves {count(len(unanswered), 'question')} unanswered "
+        f"({', '.join(unanswered)}): `evergreen papers` writes and lists them; answer "
+        "them, and run again"
+    )
+    return Rule("datasheet", met=False, says=says)
 
 
 def unit_of(metric: Metric, lead: Difference) -> float:

@@ -28,6 +28,10 @@ class Artifacts:
         for path in files:
             self.tracker.client.log_artifact(run_id, str(path))
 
+    def has(self, run_id: str, path: str) -> bool:
+        """Return whether a run has the file `path` at the top of its artifacts."""
+        return any(item.path == path for item in self.tracker.client.list_artifacts(run_id))
+
     def read_json(self, run_id: str, path: str) -> dict[str, Any]:
         """Return what the JSON file `path` among a run's artifacts holds."""
         with self.tracker.project.temporary() as place:

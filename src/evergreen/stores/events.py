@@ -49,6 +49,11 @@ class Event:
     package: str = ""
     deleted: bool = False
 
+    @property
+    def told(self) -> tuple[str, str, str, str]:
+        """When, which version, what and why, in words."""
+        return f"{self.when:%Y-%m-%d %H:%M}", self.version, self.what, self.reason
+
 
 class Events:
     """The events of one project's model."""

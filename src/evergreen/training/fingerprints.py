@@ -70,10 +70,9 @@ def recipe_of(name: str) -> str:
 def sweep_fingerprint(data: str, params: Params, device: str) -> str:
     """Return the fingerprint of a training run: its seeds, how they are judged and combined."""
     seeds = [seed_fingerprint(data, params, device, seed) for seed in params.sweep.seed_list()]
-    gates = [
-        section.model_dump()
-        for section in (params.evaluate, params.leaks, params.bias, params.gate)
-    ]
+    asks = params.gate.datasheet != "optional"  # the key came later: runs of before keep theirs
+    gates = [section.model_dump() for section in (params.evaluate, params.leaks, params.bias)]
+    gates.append(params.gate.model_dump(exclude=set() if asks else {"datasheet"}))
     how = (params.sweep.model, params.tracking.model, params.train.refit, gates)
     own = [params.extensions.code] if params.extensions.code else []
     return sha256_of(seeds, how, version("scikit-learn"), recipes.JUDGE, *own)

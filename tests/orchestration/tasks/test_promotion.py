@@ -140,6 +140,7 @@ def test_a_decision_that_is_tried_again_promotes_once(
         promotion, "decide", lambda *_: Decision(PROMOTE, ("better",), {"rules": []})
     )
     monkeypatch.setattr(promotion, "show_links", lambda *_: None)
+    monkeypatch.setattr(promotion.papers, "write_card", lambda *_: [])
     monkeypatch.setattr(promotion, "create_markdown_artifact", lambda *_, **__: None)
     monkeypatch.setattr("evergreen.features.split.Split.read", lambda _: split)
     monkeypatch.setattr(

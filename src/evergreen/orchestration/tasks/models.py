@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,17 @@ from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.orchestration.tasks.data import add_label_noise, publish_bias
 from evergreen.orchestration.tasks.job import Job, not_a_mistake, note_shown
-from evergreen.orchestration.tasks.shown import create_markdown_artifact, create_table_artifact
-from evergreen.orchestration.tasks.sweeps import Seed, Sweep, curves_of, run_sweep
+from evergreen.orchestration.tasks.papers import awaits_answers
+from evergreen.orchestration.tasks.shown import create_markdown_artifact
+from evergreen.orchestration.tasks.sweeps import Sweep, curves_of, run_sweep, show_sweep
+from evergreen.papers.datasheet import read_datasheet
 from evergreen.promotion.simplest import LINEAR
 from evergreen.promotion.trained_models import TrainedModel, learnt_all, learnt_before
 from evergreen.stores.dvc import data_versions, read_lock
 from evergreen.stores.registry import CHAMPION, Registered
 from evergreen.training.cross_validation import part_bytes
 from evergreen.training.fingerprints import sweep_fingerprint, way_of
-from evergreen.training.seeds import LIVE, Slots, Spread, share_cores
+from evergreen.training.seeds import LIVE, Slots, share_cores
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
@@ -76,6 +77,7 @@ def plan(job: Job) -> Plan:
     # What is wrong is told before anything is trained
     job.params.metrics.pick(job.params.gate.metric, job.params.task)
     check_takes(job.params)
+    read_datasheet(job.project)
     for run_id in job.runs.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
     device = pick_device(job.params.train.device)
@@ -85,16 +87,8 @@ def plan(job: Job) -> Plan:
     job.finish_cut()
     job.note_outside()
     registered = job.registry.version_of(finished.info.run_id) if finished else None
-    if finished and not registered:
-        get_run_logger().warning(
-            "the model of run %s is gone or damaged: it is made again", finished.info.run_id
-        )
-        job.runs.reopen(finished.info.run_id)
-        finished = None
-    elif finished and registered and _lacks_champion(job, registered):
-        get_run_logger().warning(
-            "the champion is gone or damaged: version %s is judged again", registered.version
-        )
+    if finished and (why := _why_again(job, str(finished.info.run_id), registered)):
+        get_run_logger().warning(why)
         job.runs.reopen(finished.info.run_id)
         finished = None
     if not finished:
@@ -125,6 +119,17 @@ def _check_left(job: Job) -> None:
     used = Split.of(job.project).train.batches
     learnt = tags["evergreen.split.train"].split(", ")
     check_left(Manifest(job.project.features), used, learnt, job.params.split.min_share)
+
+
+def _why_again(job: Job, finished: str, registered: Registered | None) -> str:
+    """Return why the run `finished`, of just this training, is gone over once more; else empty."""
+    if not registered:
+        return f"the model of run {finished} is gone or damaged: it is made again"
+    if _lacks_champion(job, registered):
+        return f"the champion is gone or damaged: version {registered.version} is judged again"
+    if awaits_answers(job, registered):
+        return f"datasheet.yaml is answered by now: version {registered.version} is judged again"
+    return ""
 
 
 def _lacks_champion(job: Job, registered: Registered) -> bool:
@@ -208,13 +213,13 @@ def evaluate(run: Training) -> Evaluation:
         ),
         draw_curves(evaluation, title, reports / "curves.png"),
     ]
-    bias = add_label_noise(job, run.bias, evaluation)
-    pages = [publish_bias(job, bias), reports / "validation.html"]
+    run.bias = add_label_noise(job, run.bias, evaluation)
+    pages = [publish_bias(job, run.bias), reports / "validation.html"]
     job.runs.record_evaluation(
         run.run_id, evaluation, run.failed, [*files, *(page for page in pages if page.exists())]
     )
     note_shown(job, run.run_id)
-    check_bias(bias, job.params.bias)
+    check_bias(run.bias, job.params.bias)
     show_sweep(seeds, evaluation.spread, chosen)
     create_markdown_artifact(
         evaluation.as_markdown(), key="evaluation", description="Bootstrap intervals"
@@ -229,28 +234,6 @@ def evaluate(run: Training) -> Evaluation:
         evaluation.estimates["linear"][name].value,
     )
     return evaluation
-
-
-def show_sweep(
-    seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapping[int, bytes]
-) -> None:
-    """Show a line per seed in the UI, and what they say together."""
-    table: list[dict[str, Any]] = [
-        {
-            "seed": seed.trained.seed,
-            "rounds": seed.trained.rounds,
-            **{name: round(number, 5) for name, number in seed.metrics.items()},
-            "seconds": round(seed.trained.seconds, 1),
-            "in the model": "yes" if seed.trained.seed in chosen else "",
-        }
-        for seed in seeds
-    ]
-    together = "; ".join(
-        f"{name} {over.mean:.4f} ± {over.deviation:.4f}" for name, over in spread.items()
-    )
-    create_table_artifact(
-        table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}"
-    )
 
 
 def trees_of(run: Training) -> TrainedModel:

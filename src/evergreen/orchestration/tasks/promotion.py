@@ -16,6 +16,7 @@ from pydantic import Field
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
 from evergreen.extensions import What
+from evergreen.orchestration.tasks import papers
 from evergreen.orchestration.tasks.job import PATIENCE, Job, not_a_mistake, waiting
 from evergreen.orchestration.tasks.models import linear_of, trees_of
 from evergreen.orchestration.tasks.shown import create_markdown_artifact
@@ -155,7 +156,8 @@ def decide_and_promote(run: Training) -> tuple[Registered, Decision]:
 
     job, run_id, registered, judged = run.job, run.run_id, run.registered, run.judged
     assert registered
-    decision = decide(judged.evidence, *_rules_of(job))
+    # Asked last: what was refused for it alone is refit and registered, and only judged again
+    decision = decide(judged.evidence, *_rules_of(job), papers.unanswered(job))
     number = registered.version
     job.finish_cut()  # where this task is tried again
     held = job.registry.aliases().get(CHAMPION)
@@ -163,7 +165,7 @@ def decide_and_promote(run: Training) -> tuple[Registered, Decision]:
     judging = Split.of(job.project).judging_rows()
     path = job.project.reports / "comparison.png"
     files = [draw_comparison(judged, decision, title, path, metrics=job.params.metrics)]
-    job.artifacts.attach(run_id, files)
+    job.artifacts.attach(run_id, [*files, *papers.write_card(run, number, decision)])
     if held == number:
         get_run_logger().info("version %s is the champion by now", number)
     elif decision.action == PROMOTE:

@@ -19,13 +19,14 @@ from prefect.utilities.annotations import quote
 
 from evergreen.errors import InputError, explain
 from evergreen.orchestration.tasks.job import NAMES, Job, not_a_mistake, skipped
+from evergreen.orchestration.tasks.shown import create_table_artifact
 from evergreen.params import Params
 from evergreen.stores.dvc import data_versions
 from evergreen.training.cluster import Cluster, open_cluster
 from evergreen.training.cross_validation import join
 from evergreen.training.fingerprints import seed_fingerprint
 from evergreen.training.learner import Trained, find_learner
-from evergreen.training.seeds import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, scale_rounds
+from evergreen.training.seeds import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, Spread, scale_rounds
 
 if TYPE_CHECKING:
     from evergreen.training.tables import Tables
@@ -218,3 +219,25 @@ def find_rounds(job: Job, run_id: str, device: str, slots: Slots, tables: Tables
 def curves_of(search: Search | None, seeds: Sequence[Seed]) -> list[Trained]:
     """Return the trainings whose loss was looked at after each round."""
     return [seed.trained for seed in (search.seeds if search else seeds)]
+
+
+def show_sweep(
+    seeds: Sequence[Seed], spread: Mapping[str, Spread], chosen: Mapping[int, bytes]
+) -> None:
+    """Show a line per seed in the UI, and what they say together."""
+    table: list[dict[str, Any]] = [
+        {
+            "seed": seed.trained.seed,
+            "rounds": seed.trained.rounds,
+            **{name: round(number, 5) for name, number in seed.metrics.items()},
+            "seconds": round(seed.trained.seconds, 1),
+            "in the model": "yes" if seed.trained.seed in chosen else "",
+        }
+        for seed in seeds
+    ]
+    together = "; ".join(
+        f"{name} {over.mean:.4f} ± {over.deviation:.4f}" for name, over in spread.items()
+    )
+    create_table_artifact(
+        table, key="sweep", description=f"Over seeds (mean ± standard deviation): {together}"
+    )

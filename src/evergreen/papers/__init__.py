@@ -1,0 +1,1 @@
+"""The papers of a data set and of a model: datasheet, Croissant, model card, bill of materials."""
