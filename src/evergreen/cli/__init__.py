@@ -18,6 +18,7 @@ from evergreen.cli import (
     export,
     migrate,
     monitoring,
+    papers,
     project,
     promotion,
     replay,
@@ -65,6 +66,7 @@ for command in (
     project.doctor,
     project.update,
     migrate.migrate,
+    papers.papers,
     docs.docs,
     services.up,
 ):

@@ -1,0 +1,228 @@
+"""Croissant: the data set as MLCommons' format has it (1.1), with its Responsible AI fields (1.0).
+
+What a machine knows is filled in: files and their hashes, columns and their statistics, what was
+put aside and left out, what is missing and skewed. What only people know comes from
+`datasheet.yaml`, and what is unanswered there is listed. The same data gives the same bytes.
+
+`mlcroissant validate --jsonld reports/croissant.json`, the reference validator, passes it offline.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from evergreen.dataset import Dataset
+from evergreen.errors import InputError
+from evergreen.files import write_json
+from evergreen.finding import Finding, count
+from evergreen.ingest.manifest import Manifest
+from evergreen.papers.columns import ColumnStatistics, summarize_columns
+from evergreen.papers.datasheet import Datasheet
+from evergreen.papers.responsible import describe_responsibly
+from evergreen.params import Params
+from evergreen.project import Project
+from evergreen.redact import redact_all
+
+CONFORMS = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
+PARQUET = "application/x-parquet"
+CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isArray": "cr:isArray",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "name": {"@container": "@language"},
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+MOST_RECORDS = 100  # batches whose columns are listed, the newest: those of all are the same
+SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
+
+
+def write_croissant(
+    project: Project,
+    params: Params,
+    datasheet: Datasheet,
+    version: str = "",
+    findings: Sequence[Finding] = (),
+) -> Path:
+    """Write `reports/croissant.json` for the validated batches, and return its path.
+
+    `version`: of the data, DVC's hash. `findings`: of the report on bias. Raises InputError where
+    no batch is validated, or a file is not as it was recorded.
+    """
+    path = project.reports / "croissant.json"
+    content = describe(project, params, datasheet, version, findings)
+    write_json(path, redact_all(content))
+    return path
+
+
+def describe(
+    project: Project,
+    params: Params,
+    datasheet: Datasheet,
+    version: str = "",
+    findings: Sequence[Finding] = (),
+) -> dict[str, Any]:
+    """Return the description as JSON can hold it."""
+    done, dataset = Manifest(project.validated), project.dataset
+    batches = list(done.in_order())
+    if not batches:
+        raise InputError("no batch is validated yet: `evergreen ingest` and `validate` first")
+    for batch in batches:
+        done.check(batch)
+    files = [done.file(batch) for batch in batches]
+    statistics = summarize_columns(files, dataset.columns)
+    about = {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": list(CONFORMS),
+        "name": datasheet.get("title") or params.tracking.model,
+        "description": _description(datasheet, statistics, len(batches)),
+        "version": f"1.0.0+{version.removesuffix('.dir')[:12]}" if version else "1.0.0",
+        "distribution": list(_files(done, batches)),
+        "recordSet": [_records(dataset, batch, statistics) for batch in batches[-MOST_RECORDS:]],
+        "variableMeasured": [_measured(column) for column in statistics],
+    }
+    said = describe_responsibly(project, params, datasheet, statistics, findings)
+    return about | _said_of_it(datasheet) | {f"rai:{name}": text for name, text in said.items()}
+
+
+def _description(datasheet: Datasheet, columns: Sequence[ColumnStatistics], batches: int) -> str:
+    size = (
+        f"{count(columns[0].rows, 'row')} of {count(len(columns), 'column')} in "
+        f"{count(batches, 'batch', 'batches')}, as they were validated."
+    )
+    return "\n".join(part for part in (datasheet.get("description"), size) if part)
+
+
+def _said_of_it(datasheet: Datasheet) -> dict[str, Any]:
+    """Return what people have answered that schema.org has a property for."""
+    licence, url = datasheet.get("licence"), datasheet.get("url")
+    known = {
+        "license": _licence(licence),
+        "citeAs": datasheet.get("cite_as"),
+        "url": url if re.match(r"https?://\S+$", url) else "",
+        "datePublished": datasheet.get("published"),
+        "creator": _organization(datasheet.get("made_by")),
+        "funder": _organization(datasheet.get("paid_by")),
+    }
+    return {name: said for name, said in known.items() if said}
+
+
+def _licence(said: str) -> str:
+    return f"https://spdx.org/licenses/{said}.html" if SPDX.fullmatch(said) else said
+
+
+def _organization(name: str) -> dict[str, str]:
+    return {"@type": "sc:Organization", "name": name} if name else {}
+
+
+def _files(done: Manifest, batches: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield a file of each batch, with its hash."""
+    for batch in batches:
+        path = done.file(batch)
+        yield {
+            "@type": "cr:FileObject",
+            "@id": path.name,
+            "name": path.name,
+            "contentUrl": f"../data/validated/{path.name}",
+            "contentSize": f"{path.stat().st_size} B",
+            "encodingFormat": PARQUET,
+            "sha256": done.version(batch),
+        }
+
+
+def _records(dataset: Dataset, batch: str, columns: Sequence[ColumnStatistics]) -> dict[str, Any]:
+    """Return a batch as records: the reference loader reads files, not sets of them."""
+    return {
+        "@type": "cr:RecordSet",
+        "@id": batch,
+        "name": batch,
+        "field": [_field(dataset, batch, column) for column in columns],
+        **({"key": [{"@id": f"{batch}/{name}"} for name in dataset.key]} if dataset.key else {}),
+    }
+
+
+def _field(dataset: Dataset, batch: str, column: ColumnStatistics) -> dict[str, Any]:
+    roles = {
+        "names a row": column.name in dataset.key,
+        "says when": column.name == dataset.time,
+        "known only later": column.name in dataset.known_later,
+    }
+    told = ", ".join(role for role, has in roles.items() if has)
+    return {
+        "@type": "cr:Field",
+        "@id": f"{batch}/{column.name}",
+        "name": column.name,
+        **({"description": told} if told else {}),
+        "dataType": _type_of(column.dtype),
+        "source": {
+            "fileObject": {"@id": f"{batch}.parquet"},
+            "extract": {"column": column.name},
+        },
+    }
+
+
+def _type_of(dtype: pl.DataType) -> str:
+    if dtype.is_integer():
+        return "sc:Integer"
+    if dtype.is_numeric():
+        return "sc:Float"
+    known = {pl.Boolean: "sc:Boolean", pl.Date: "sc:Date", pl.Datetime: "sc:DateTime"}
+    return known.get(dtype.base_type(), "sc:Text")
+
+
+def _measured(column: ColumnStatistics) -> dict[str, Any]:
+    """Return a column's statistics as values by name."""
+    facts = {"rows": column.rows, "missing": column.missing, **column.facts}
+    edges = {"least": "minValue", "largest": "maxValue"}
+    return {
+        "@type": "sc:PropertyValue",
+        "name": column.name,
+        "description": column.tell(),
+        **{edges[name]: facts[name] for name in edges if name in facts},
+        "valueReference": [
+            {"@type": "sc:PropertyValue", "name": name, "value": value}
+            for name, value in facts.items()
+            if name not in edges
+        ],
+    }
