@@ -1,4 +1,4 @@
-.PHONY: run up stack update unit test gpu check format bench bake bakes long new lock setup dev
+.PHONY: run up stack update unit test kind gpu check format bench bake bakes long new lock setup dev
 EVERGREEN := .venv/bin/evergreen
 PYTEST := PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q
 
@@ -19,6 +19,9 @@ unit: dev           ## the quick tests
 
 test: dev           ## all tests but those of `make gpu` and `make long`
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not gpu and not long"
+
+kind: dev           ## the tests of one kind: `make kind KIND=data`, model, infrastructure, security or software
+	@files=$$(.venv/bin/python tests/kinds.py $(KIND)) && $(PYTEST) -n 2 --dist loadfile -m "not gpu and not long" $$files
 
 gpu: dev            ## what needs an NVIDIA GPU
 	@$(PYTEST) -m gpu
