@@ -80,10 +80,15 @@ def test_markdown_means_nothing_else(attack: str) -> None:
         (("+0.1 (-0.2 to +0.3)", "12.5%", "1,200"), True),
         (("1", "b"), False),
         (("2013-05 to 2013-06",), False),
+        (("2013-05",), False),
+        (("0.7230 to 0.7410", "−1.11", "1.5 s", "0%"), True),
+        (("1, 2",), False),
     ],
 )
 def test_numbers_are_set_to_the_right(cells: tuple[str, ...], right: bool) -> None:
-    assert Table(("a",), tuple((cell,) for cell in cells)).is_number == (right,)
+    table = Table(("name", "a"), tuple(("1", cell) for cell in cells))
+    assert table.is_number == (False, right)
+    assert table.is_narrow == right
 
 
 def test_the_files_can_be_written_from_the_json_again(tmp_path: Path) -> None:

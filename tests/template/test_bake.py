@@ -123,6 +123,13 @@ def test_with_its_own_names_the_reference_comes_out_as_it_is(
     assert {path.relative_to(made).as_posix() for path in files(made)} == {*shipped, *added}
 
 
+def test_answers_about_the_example_ship_with_no_project(template: Path) -> None:
+    assert "datasheet.yaml" in {path for _, path in engine.tracked(template)}
+    shipped = {path for answers in every_answer() for path in engine.choose(template, answers)}
+    assert "dvc.yaml" in shipped
+    assert "datasheet.yaml" not in shipped
+
+
 def test_every_rule_is_alive(template: Path) -> None:
     everything = [path for _, path in engine.tracked(template)]
     chosen = {

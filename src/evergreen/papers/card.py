@@ -36,7 +36,8 @@ SECTIONS = {  # required, in order -> what stands below the heading
     "cost": "What it took.",
     "history": "Which versions there were before, and what became of them.",
 }
-NUMBER = re.compile(r"[+−-]?\d[\d.,e+%-]*( \(.*\))?( s)?$|–$")
+DIGITS = r"[+−-]?\d[\d,]*(?:\.\d+)?%?"
+NUMBER = re.compile(rf"(?:{DIGITS}(?: to {DIGITS})?(?: \({DIGITS} to {DIGITS}\))?(?: s)?|–)$")
 SPECIAL = re.compile(r"([\\`*\[\]<>|])")  # in Markdown, wherever it stands
 
 
@@ -49,11 +50,16 @@ class Table:
 
     @property
     def is_number(self) -> tuple[bool, ...]:
-        """Which columns hold numbers: they are set to the right."""
+        """Which columns after the first hold numbers: they are set to the right."""
         return tuple(
-            all(NUMBER.match(cell) or not cell for cell in cells)
-            for cells in zip(*self.rows, strict=True)
+            place > 0 and all(NUMBER.match(cell) or not cell for cell in cells)
+            for place, cells in enumerate(zip(*self.rows, strict=True))
         )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there are numbers only, which belong near their names."""
+        return all(self.is_number[1:])
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def checks(made: Registration) -> Section:
         f"{count(rows, 'row')}; {bad:,} ({percent(bad / rows) if rows else 'none'}) broke one and "
         "were put aside."),
         "Leaks: " + (" ".join(made.notes) if made.notes else
-                     "no feature is too good to be known in time, and no row repeats."),
+                     "nothing stood out, and no bound of section leaks was passed."),
         f"Bias: {count(len(made.bias.findings), 'finding')}, "
         + (f"{len(faults)} beyond its bound." if faults else "none beyond a bound that is set."),
     ]  # fmt: skip
