@@ -11,7 +11,13 @@ from conftest import ROOT, refusal, settings_of
 from papers.validated import BATCHES, validated
 
 from evergreen.files import sha256_of_file
-from evergreen.papers.croissant import CONTEXT, MOST_RECORDS, describe, write_croissant
+from evergreen.papers.croissant import (
+    CONTEXT,
+    MOST_RECORDS,
+    describe,
+    make_ids,
+    write_croissant,
+)
 from evergreen.papers.datasheet import Datasheet, read_datasheet
 from evergreen.params import Params
 from evergreen.project import Project
@@ -96,6 +102,27 @@ def test_columns_have_their_statistics(found: dict[str, Any]) -> None:
     assert values["rows"] > 100
     assert values["missing"] == 0
     assert by_name["distance"]["minValue"] < values["mean"] < by_name["distance"]["maxValue"]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["a", "dep_time", "2013-05", "x.y"], ["a", "dep_time", "2013-05", "x.y"]),
+        (["size of it / mm", "Größe"], ["size_of_it_mm-0", "Gr_e-1"]),
+        (["a b", "a/b", "a_b-1"], ["a_b-0", "a_b-1-", "a_b-1"]),
+        (["", " ", "\n"], ["-0", "_-1", "_-2"]),
+    ],
+)
+def test_ids_hold_no_blank_and_none_is_there_twice(names: list[str], ids: list[str]) -> None:
+    assert [make_ids(names)[name] for name in names] == ids
+
+
+@pytest.mark.parametrize(
+    ("published", "kept"), [("2013", True), ("2013-05-01", True), ("in spring", False)]
+)
+def test_a_date_is_one(published: str, kept: bool, project: Project) -> None:
+    found = describe(project, PARAMS, Datasheet({"published": published}))
+    assert (found.get("datePublished") == published) == kept
 
 
 def test_of_many_batches_the_newest_have_records(

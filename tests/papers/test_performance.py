@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evergreen.evaluation.intervals import Estimate
+from evergreen.evaluation.intervals import Estimate, interval, resample
 from evergreen.metrics.table import LIBRARY
 from evergreen.papers.performance import (
     MOST,
+    _half_interval,
     measure_calibration,
     measure_groups,
     measure_slices,
@@ -38,6 +39,21 @@ def test_a_slice_has_the_metric_of_its_rows_alone() -> None:
     assert ash.estimate
     assert bay.estimate
     assert ash.estimate.low > 0.7 > 0.3 > bay.estimate.high
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("rows", [60, 600])
+def test_intervals_are_as_wide_as_those_of_a_bootstrap(task: str, rows: int) -> None:
+    draw = np.random.default_rng(1)
+    y, p = Y[:rows], P[:rows]
+    if task == "multiclass":
+        y, p = draw.integers(0, 3, rows).astype(float), draw.dirichlet(np.ones(3), rows)
+    if task == "regression":
+        y, p = draw.normal(size=rows) + p, p
+    for metric in LIBRARY.of(task).values():
+        form = metric.weighted(y, p)
+        low, high = interval(resample([form], rows, resamples=2000, seed=0)[0], 0.95)
+        assert 2 * _half_interval(form, 0.95) == pytest.approx(high - low, rel=0.15), metric.name
 
 
 def test_slices_that_cannot_judge_have_no_number() -> None:

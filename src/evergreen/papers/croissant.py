@@ -74,6 +74,8 @@ CONTEXT = {
     "transform": "cr:transform",
 }
 MOST_RECORDS = 100  # batches whose columns are listed, the newest: those of all are the same
+PLAIN = re.compile(r"[A-Za-z0-9._-]+")  # names that can stand in an `@id`
+DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
@@ -119,7 +121,7 @@ def describe(
         "description": _description(datasheet, statistics, len(batches)),
         "version": f"1.0.0+{version.removesuffix('.dir')[:12]}" if version else "1.0.0",
         "distribution": list(_files(done, batches)),
-        "recordSet": [_records(dataset, batch, statistics) for batch in batches[-MOST_RECORDS:]],
+        "recordSet": list(_records(dataset, batches, statistics)),
         "variableMeasured": [_measured(column) for column in statistics],
     }
     said = describe_responsibly(project, params, datasheet, statistics, findings)
@@ -136,12 +138,12 @@ def _description(datasheet: Datasheet, columns: Sequence[ColumnStatistics], batc
 
 def _said_of_it(datasheet: Datasheet) -> dict[str, Any]:
     """Return what people have answered that schema.org has a property for."""
-    licence, url = datasheet.get("licence"), datasheet.get("url")
+    licence, url, published = map(datasheet.get, ("licence", "url", "published"))
     known = {
         "license": _licence(licence),
         "citeAs": datasheet.get("cite_as"),
         "url": url if re.match(r"https?://\S+$", url) else "",
-        "datePublished": datasheet.get("published"),
+        "datePublished": published if DATE.fullmatch(published) else "",
         "creator": _organization(datasheet.get("made_by")),
         "funder": _organization(datasheet.get("paid_by")),
     }
@@ -158,11 +160,12 @@ def _organization(name: str) -> dict[str, str]:
 
 def _files(done: Manifest, batches: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield a file of each batch, with its hash."""
+    ids = make_ids(batches)
     for batch in batches:
         path = done.file(batch)
         yield {
             "@type": "cr:FileObject",
-            "@id": path.name,
+            "@id": f"{ids[batch]}.parquet",
             "name": path.name,
             "contentUrl": f"../data/validated/{path.name}",
             "contentSize": f"{path.stat().st_size} B",
@@ -171,18 +174,45 @@ def _files(done: Manifest, batches: Sequence[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _records(dataset: Dataset, batch: str, columns: Sequence[ColumnStatistics]) -> dict[str, Any]:
-    """Return a batch as records: the reference loader reads files, not sets of them."""
-    return {
-        "@type": "cr:RecordSet",
-        "@id": batch,
-        "name": batch,
-        "field": [_field(dataset, batch, column) for column in columns],
-        **({"key": [{"@id": f"{batch}/{name}"} for name in dataset.key]} if dataset.key else {}),
-    }
+def _records(
+    dataset: Dataset, batches: Sequence[str], columns: Sequence[ColumnStatistics]
+) -> Iterator[dict[str, Any]]:
+    """Yield the newest batches as records: the reference loader reads files, not sets of them."""
+    ids, own = make_ids(batches), make_ids([column.name for column in columns])
+    keys = [own[name] for name in dataset.key]
+    for batch in batches[-MOST_RECORDS:]:
+        yield {
+            "@type": "cr:RecordSet",
+            "@id": ids[batch],
+            "name": batch,
+            "field": [
+                {"@id": f"{ids[batch]}/{own[column.name]}", **_field(dataset, column)}
+                | {
+                    "source": {
+                        "fileObject": {"@id": f"{ids[batch]}.parquet"},
+                        "extract": {"column": column.name},
+                    }
+                }
+                for column in columns
+            ],
+            **({"key": [{"@id": f"{ids[batch]}/{key}"} for key in keys]} if keys else {}),
+        }
 
 
-def _field(dataset: Dataset, batch: str, column: ColumnStatistics) -> dict[str, Any]:
+def make_ids(names: Sequence[str]) -> dict[str, str]:
+    """Return name -> what stands for it in an `@id`: without blanks and signs, none there twice."""
+    ids: dict[str, str] = {name: name for name in names if PLAIN.fullmatch(name)}
+    for place, name in enumerate(names):
+        if name not in ids:
+            found = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}-{place}"
+            while found in ids.values():
+                found += "-"
+            ids[name] = found
+    return ids
+
+
+def _field(dataset: Dataset, column: ColumnStatistics) -> dict[str, Any]:
+    """Return what a column is, in whatever batch."""
     roles = {
         "names a row": column.name in dataset.key,
         "says when": column.name == dataset.time,
@@ -191,14 +221,9 @@ def _field(dataset: Dataset, batch: str, column: ColumnStatistics) -> dict[str, 
     told = ", ".join(role for role, has in roles.items() if has)
     return {
         "@type": "cr:Field",
-        "@id": f"{batch}/{column.name}",
         "name": column.name,
         **({"description": told} if told else {}),
         "dataType": _type_of(column.dtype),
-        "source": {
-            "fileObject": {"@id": f"{batch}.parquet"},
-            "extract": {"column": column.name},
-        },
     }
 
 
