@@ -89,10 +89,14 @@ def model(made: Registration) -> Section:
         ("code", f"commit {commit}" + (" with changes not committed" if dirty == "true" else "")
          if commit else made.facts.get("evergreen.git.no_commit") or "in no repository"),
         ("run in MLflow", made.run_id),
-        ("asked for by", made.facts.get("evergreen.reason", "")),
+        ("why it was trained", made.facts.get("evergreen.reason", "")),
         ("libraries", ", ".join(f"{name} {number}" for name, number in libraries.items())),
     ]  # fmt: skip
     says = (
+        (
+            "It predicts for one row at a time, from "
+            f"{count(len(model.encoder.features), 'feature')}, each known at prediction time."
+        ),
         (
             "It holds no pickle: an encoder as JSON, and models as their learner writes them. All "
             "parameters are in code/params.yaml of the run, data in code/dvc.lock."
