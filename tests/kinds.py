@@ -28,7 +28,7 @@ KINDS: Mapping[str, Sequence[str]] = {
         "diagnosis/", "evaluation/", "export/", "metrics/", "monitoring/", "papers/test_card",
         "papers/test_performance", "papers/test_registration", "papers/test_sections", "promotion/",
         "recipes/", "replay/", "scoring/", "training/", "tuning/", "e2e/test_life",
-        "e2e/test_monitor", "e2e/test_replay", "e2e/test_scoring",
+        "e2e/test_monitor", "e2e/test_papers", "e2e/test_replay", "e2e/test_scoring",
     ),
     # What it runs on: stores, servers, containers, schedules, kills, installations
     "infrastructure": (

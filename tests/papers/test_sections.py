@@ -179,6 +179,14 @@ def test_the_cost() -> None:
     assert "0.0 seconds" in text_of(sections.cost(made_of()))
 
 
+def test_no_lead_is_a_nothing_below_zero() -> None:
+    judged = judged_of()
+    lead = replace(judged.evidence.comparison.whole["roc_auc"], value=-1e-9, low=-0.0, high=0.5)
+    found = replace(judged.evidence.comparison, whole={"roc_auc": lead})
+    made = made_of(evidence=replace(judged.evidence, comparison=found))
+    assert "+0.0000 (+0.0000 to +0.5000)" in text_of(sections.comparison(made))
+
+
 def test_history_is_newest_first() -> None:
     past = [("2013-01-01", "1", "promoted", "x"), ("2013-02-01", "2", "refused", "y")]
     assert [row[1] for row in sections.history(past).tables[0].rows] == ["2", "1"]

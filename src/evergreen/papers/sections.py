@@ -263,7 +263,7 @@ def cost(made: Registration) -> Section:
             "had trained cost nothing."
         ),
         f"The models that are packaged have {made.package:,} bytes.",
-        "Energy was not measured.",
+        "Fitting the linear model, judging and comparing are not in it, nor was energy measured.",
     )
     return Section("cost", says, (Table(("models", "how many", "seconds"), rows),))
 
@@ -290,8 +290,12 @@ def between(found: Estimate) -> str:
 
 
 def _lead(name: str, lead: Difference) -> tuple[str, ...]:
-    by = f"{lead.value:+.4f} ({lead.low:+.4f} to {lead.high:+.4f})"
+    by = f"{_signed(lead.value)} ({_signed(lead.low)} to {_signed(lead.high)})"
     return name, number(lead.champion), number(lead.challenger), by, percent(lead.probability)
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}"  # nothing is +0.0000, not -0.0000
 
 
 def _called(name: str) -> str:
