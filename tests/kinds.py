@@ -32,7 +32,8 @@ KINDS: Mapping[str, Sequence[str]] = {
     ),
     # What it runs on: stores, servers, containers, schedules, kills, installations
     "infrastructure": (
-        "infra/", "migrate/", "orchestration/", "serving/", "stores/", "template/",
+        "backup/", "infra/", "migrate/", "orchestration/", "reproduce/", "serving/", "stores/",
+        "template/", "e2e/test_backup",
         "e2e/test_kills", "e2e/test_old", "e2e/test_serving", "e2e/test_two_projects",
         "e2e/test_up", "test_doctor",
         "test_formats", "test_update", "test_wheel", "training/test_cluster",
