@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,3 +70,23 @@ def test_what_is_unanswered_is_listed(project: Project) -> None:
     one = described(project, purpose="to learn")
     assert one["dataUseCases"] == ["to learn"]
     assert not any("purpose:" in said for said in one["dataLimitations"])
+
+
+def test_what_is_done_with_personal_columns_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    personal = {"tailnum": "hash", "crew": "drop"}
+    monkeypatch.setitem(project.__dict__, "dataset", SimpleNamespace(
+        personal=personal, label=project.dataset.label, left_out={}, has_dates=True,
+    ))  # fmt: skip
+    found = describe_responsibly(project, Params(), Datasheet(), [])
+    assert found["personalSensitiveInformation"] == [
+        "tailnum is personal, and kept as a keyed hash of its value only.",
+        "crew is personal, and not kept.",
+    ]
+    assert "no value is changed but for what is personal" in found["dataManipulationProtocol"]
+    assert "as it was delivered, less what is personal" in found["dataCollectionRawData"]
+    monkeypatch.undo()
+    plain = described(project)
+    assert "no value is changed, and" in plain["dataManipulationProtocol"]
+    assert "as it was delivered, its hash" in plain["dataCollectionRawData"]

@@ -9,6 +9,7 @@ from evergreen.finding import count, percent, span
 from evergreen.ingest.manifest import Manifest
 from evergreen.papers.card import Section, Table
 from evergreen.papers.registration import Registration
+from evergreen.papers.responsible import tell_personal
 from evergreen.quality.bias import list_faults
 from evergreen.quality.held_batches import describe_held
 from evergreen.report.finding_table import show
@@ -38,6 +39,7 @@ def data(made: Registration) -> Section:
         ),
         f"Known only later, and no feature: {', '.join(dataset.known_later) or 'nothing'}.",
     ]
+    says += tell_personal(dataset)
     tables = [
         Table(
             ("rows to", "batches", "names"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from evergreen.dataset import DROP, HASH, Dataset
 from evergreen.features.definition import Written
 from evergreen.finding import Finding, count, percent
 from evergreen.ingest.manifest import Manifest
@@ -36,8 +37,9 @@ def describe_responsibly(
     known = {
         **_collected(project, params, datasheet, columns),
         "dataImputationProtocol": "Nothing is filled in: what is missing stays missing.",
-        "dataManipulationProtocol": "Columns get the types that dataset.py declares; no value is "
-        "changed, and no row drawn, weighted or repeated.",
+        "dataManipulationProtocol": "Columns get the types that dataset.py declares; no value "
+        f"is changed{' but for what is personal' if dataset.personal else ''}, and no row drawn, "
+        "weighted or repeated.",
         "dataPreprocessingProtocol": [*_given(answer("cleaning")), *_cleaning(project)],
         "dataAnnotationProtocol": "The label is computed from columns of the row: "
         f"{Written.of(dataset.label).says}",
@@ -48,12 +50,19 @@ def describe_responsibly(
             *(f"Not answered in datasheet.yaml: {question}" for question in datasheet.tell()),
         ],
         "dataUseCases": _given(answer("purpose"), answer("intended_use"), answer("other_uses")),
-        "personalSensitiveInformation": _given(
-            answer("privacy"), answer("consent"), answer("security")
-        ),
+        "personalSensitiveInformation": [
+            *_given(answer("privacy"), answer("consent"), answer("security")),
+            *tell_personal(dataset),
+        ],
         "dataReleaseMaintenancePlan": _given(answer("upkeep")),
     }
     return {name: said for name, said in known.items() if said}
+
+
+def tell_personal(dataset: Dataset) -> list[str]:
+    """Return what is done with each personal column, before anything is stored."""
+    told = {HASH: "kept as a keyed hash of its value only", DROP: "not kept"}
+    return [f"{name} is personal, and {told[what]}." for name, what in dataset.personal.items()]
 
 
 def _collected(
@@ -70,9 +79,10 @@ def _collected(
         if column.missing
     ]
     taken = f"{batches} were taken from {KINDS[params.source.kind]}, each once."
+    less = ", less what is personal" if project.dataset.personal else ""
     kept = (
-        "data/raw keeps each batch as it was delivered, its hash in manifest.json; rows that were "
-        "put aside lie in data/quarantine with their reasons."
+        f"data/raw keeps each batch as it was delivered{less}, its hash in manifest.json; rows "
+        "that were put aside lie in data/quarantine with their reasons."
     )
     return {
         "dataCollection": "\n".join(_given(datasheet.get("collected"), taken)),
