@@ -14,7 +14,8 @@ END
     mv infra/.env.part infra/.env
     umask 022
 fi
-mkdir -p stores/artifacts
+mkdir -p stores/artifacts data feedback
 docker compose -f infra/compose.yaml up --build --detach --wait
 . infra/.env
 echo "Prefect http://127.0.0.1:${PREFECT_PORT:-4200}, MLflow http://127.0.0.1:${MLFLOW_PORT:-5000}: the login is in infra/.env"
+echo "predictions http://127.0.0.1:${SERVE_PORT:-8000}: the login is in stores/login"

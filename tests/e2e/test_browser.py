@@ -135,7 +135,8 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:
     ports = {"prefect": free_port(), "mlflow": free_port()}
-    project, mark = make_project((), ports=ports), tmp_path / "mark"
+    serve = {"port": free_port()}
+    project, mark = make_project((), ports=ports, serve=serve), tmp_path / "mark"
     login = login_of(project)
     prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports.values())
     with (

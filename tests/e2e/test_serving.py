@@ -31,6 +31,8 @@ from evergreen.project import Project
 from evergreen.scoring.package import Model, write_package
 from evergreen.scoring.predictions import known, read
 from evergreen.scoring.score import score_rows
+from evergreen.serving.live import Watch
+from evergreen.serving.record import Recorder
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 from late_flights.dataset import dataset
@@ -60,7 +62,7 @@ class Served:
 
 
 @contextmanager
-def served(project: Project) -> Iterator[Served]:
+def served(project: Project, end: signal.Signals = signal.SIGTERM) -> Iterator[Served]:
     """The address of `evergreen serve`, which must end well on SIGTERM."""
     words = [sys.executable, "-m", "evergreen.cli", "serve", "--port", "0"]
     with subprocess.Popen(
@@ -71,9 +73,10 @@ def served(project: Project) -> Iterator[Served]:
             said = process.stdout.readline()
             yield Served(said.split()[1], login_of(project))
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(end)
             left = process.communicate(timeout=60)[0]
-        assert (process.returncode, left.splitlines()[-1]) == (0, "stopped")
+        if end == signal.SIGTERM:
+            assert (process.returncode, left.splitlines()[-1]) == (0, "stopped")
 
 
 def ask(
@@ -170,6 +173,23 @@ def test_a_champion_is_exported_and_served_and_followed(
     real = pl.read_parquet(features.file(list(features.in_order())[-1]))
     found = OnnxModel((tmp_path / "model.onnx").read_bytes()).predict_rows(real)
     np.testing.assert_allclose(found, model.predict_rows(real), rtol=0, atol=1e-6)
+
+
+def test_what_was_answered_survives_a_kill(champion_project: Project) -> None:
+    project = champion_project
+    with served(project, signal.SIGKILL) as there:
+        assert ask(there, "/predict", IN_TIME)[0] == 200
+        assert ask(there, "/feedback", {"rows": LABELS}) == (202, {"taken": 40})
+    assert not list(project.root.glob("feedback/*"))
+    watch = Watch(registry_of(project), dataset)
+    recorder = Recorder(project, dataset, "binary", params.Serve(), watch.load)
+    recorder.start()  # what the next server does first
+    recorder.stop()
+    (path,) = (project.root / "feedback").glob("*.parquet")
+    labelled = pl.read_parquet(path).sort(dataset.key)
+    assert labelled.equals(ROWS.select(*dataset.columns).sort(dataset.key))
+    ((batch, version),) = known(project)
+    assert read(project, batch, version).height == 40
 
 
 @pytest.mark.long

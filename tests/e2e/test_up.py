@@ -88,14 +88,15 @@ def flood(page: Page, project: Project) -> None:
 
 def assert_serves_this_machine_alone(project: Project, page: Page, cli: Run) -> None:
     """Both pages are there, for who is on this machine and logged in; a second `up` is refused."""
-    ports = params.load(project.params).ports
-    pages = [f"http://127.0.0.1:{port}" for port in (ports.prefect, ports.mlflow)]
+    chosen = params.load(project.params)
+    ports = (chosen.ports.prefect, chosen.ports.mlflow, chosen.serve.port)
+    pages = [f"http://127.0.0.1:{port}" for port in ports]
     told = page.said.splitlines()
     shown = [line.split()[1][: len(url)] for line, url in zip(told, pages, strict=False)]
     assert shown == pages, page.said
-    assert told[2].split()[:2] == ["login", login_of(project)]
-    assert [line[:6] for line in told[3:]] == ["Ctrl-C"]
-    for url in pages:
+    assert told[3].split()[:2] == ["login", login_of(project)]
+    assert [line[:6] for line in told[4:]] == ["Ctrl-C"]
+    for url in pages[:2]:
         assert b"<html" in ask(f"{url}/", login_of(project))[1]
     assert hosts_of(project) == {"127.0.0.1"}
     second = cli(project, "up")
@@ -115,9 +116,10 @@ def hosts_of(project: Project) -> set[str]:
 
 
 def assert_nothing_is_left(project: Project) -> None:
-    ports = params.load(project.params).ports
+    chosen = params.load(project.params)
+    ports = (chosen.ports.prefect, chosen.ports.mlflow, chosen.serve.port)
     assert eventually(lambda: not at_work(project), 30), at_work(project)
-    assert all(port_is_free(port) for port in (ports.prefect, ports.mlflow))
+    assert all(port_is_free(port) for port in ports)
 
 
 def assert_deployed(page: Page) -> None:
@@ -142,6 +144,12 @@ def approve(page: Page, project: Project) -> None:
     assert "approved by a person: looks right" in found.events.history()[-1].reason
 
 
+def readiness(project: Project) -> int | None:
+    """What the server of predictions says of itself."""
+    port = params.load(project.params).serve.port
+    return ask(f"http://127.0.0.1:{port}/ready", login_of(project))[0]
+
+
 def in_the_middle(page: Page) -> list[str]:
     """The runs that train at this moment."""
     running = [run["id"] for run in page.runs("training") if run["state"]["type"] == "RUNNING"]
@@ -151,8 +159,8 @@ def in_the_middle(page: Page) -> list[str]:
 @pytest.fixture
 def project(make_project: Callable[..., Project]) -> Project:
     """A project that retrains at the slightest reason, and whose first champion is asked for."""
-    ports = {"prefect": free_port(), "mlflow": free_port()}
-    return make_project(retrain=EAGER, gate={"approval": "manual"}, ports=ports)
+    ports, serve = {"prefect": free_port(), "mlflow": free_port()}, {"port": free_port()}
+    return make_project(retrain=EAGER, gate={"approval": "manual"}, ports=ports, serve=serve)
 
 
 def set_approval(project: Project, approval: str) -> None:
@@ -172,10 +180,12 @@ def test_a_person_approves_and_a_batch_that_lands_starts_a_retraining(
 ) -> None:
     with services(project, signal.SIGTERM) as page:
         assert_serves_this_machine_alone(project, page, cli)
+        assert eventually(lambda: readiness(project) == 503, 120)
         approve(page, project)  # there was no champion yet: the first was asked for
         assert_deployed(page)
         deliver(project, "2013-08")
         page.until(lambda: asked_for(page), "a retraining after a batch landed")
+        assert readiness(project) == 200
     assert_nothing_is_left(project)
 
 

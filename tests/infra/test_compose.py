@@ -28,6 +28,7 @@ from conftest import ROOT, environment
 from services import PATIENCE, Page, free_port, services
 
 from evergreen import params
+from evergreen.orchestration.login import login_of
 from evergreen.project import Project
 
 BIN = Path(sys.executable).parent
@@ -77,7 +78,7 @@ def test_a_slip_in_the_file_is_found(tmp_path: Path, line: str, wrong: str) -> N
 
 def test_only_this_machine_reaches_a_port() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 2
+    assert len(published) == 3
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert "ports" not in SERVICES["postgres"]
     assert not any(
@@ -99,7 +100,7 @@ def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
 
 def test_services_have_few_rights_and_start_in_order() -> None:
     ours = {name: service for name, service in SERVICES.items() if "build" in service}
-    assert set(ours) == {"prefect", "mlflow", "work"}
+    assert set(ours) == {"prefect", "mlflow", "work", "serve"}
     for service in ours.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -107,6 +108,12 @@ def test_services_have_few_rights_and_start_in_order() -> None:
         assert all(SERVICES[needed].get("healthcheck") for needed in service["depends_on"])
         assert {how["condition"] for how in service["depends_on"].values()} == {"service_healthy"}
     assert re.fullmatch(r"postgres:\d+", SERVICES["postgres"]["image"])
+    serve = SERVICES["serve"]  # strangers speak to it: it writes where it has to, and nowhere else
+    assert (serve["read_only"], serve["tmpfs"]) == (True, ["/tmp"])
+    written = {mount.rpartition("/project")[2] for mount in serve["volumes"] if mount[-3:] != ":ro"}
+    assert written == {"/stores", "/data", "/feedback"}
+    made = re.findall(r"^mkdir -p (.*)", (INFRA / "up.sh").read_text(), re.MULTILINE)
+    assert {path.split("/")[0] for path in made[0].split()} == {"stores", "data", "feedback"}
 
 
 def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
@@ -222,9 +229,10 @@ class Stack:
 
     def __init__(self, folder: Path, database: int, known: Mapping[str, str]) -> None:
         self.folder, self.known = folder, known
-        self.ports = {"prefect": free_port(), "mlflow": free_port()}
+        self.ports = {name: free_port() for name in ("prefect", "mlflow", "serve")}
         self.others = {
             "0.0.0.0": "127.0.0.1", "4200": str(self.ports["prefect"]),
+            "8000": str(self.ports["serve"]),
             "=5000": f"={self.ports['mlflow']}", "/artifacts": str(folder / "artifacts"),
             "/tmp/prefect": str(folder / "prefect"), "infra/mlflow.ini": str(INFRA / "mlflow.ini"),
             "http://prefect": "http://127.0.0.1",
@@ -243,16 +251,16 @@ class Stack:
         return given | (self.database if "PGHOST" in given else {})
 
     @contextmanager
-    def serve(self, name: str) -> Iterator[int]:
+    def serve(self, name: str, where: Path | None = None) -> Iterator[int]:
         port = self.ports[name]
         command = [self.here(word) for word in SERVICES[name]["command"]]
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [str(BIN / command[0]), *command[1:]],
-                env=environment(ROOT) | self.variables(name),
+                env=environment(where or ROOT) | self.variables(name),
                 stdout=log,
                 stderr=log,
-                cwd=self.folder,
+                cwd=where or self.folder,
             )
         healthy = [self.here(word) for word in SERVICES[name]["healthcheck"]["test"][1:]]
         healthy = [sys.executable, *healthy[1:-1], healthy[-1].replace(":5000", f":{port}")]
@@ -310,6 +318,11 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
                 0
             ]
             page.wait(run_id, "COMPLETED")
+        with ours.serve("serve", project.root) as port:
+            ready = f"http://127.0.0.1:{port}/ready"
+            its = Page(port, login_of(project)).headers["Authorization"]
+            assert status(ready) == 401
+            assert status(ready, Authorization=its) == 200
         model = params.load(project.params).tracking.model
         champion = f"{mlflow}/api/2.0/mlflow/registered-models/alias?name={model}&alias=champion"
         assert status(champion, **authorized) == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from datetime import date
@@ -21,7 +22,7 @@ from evergreen.features.prepare import prepare
 from evergreen.ingest.batches import ingest
 from evergreen.ingest.personal import DONE, Key, hash_column, protect, without_values
 from evergreen.ingest.personal_key import find_key
-from evergreen.params import Validate
+from evergreen.params import Serve, Validate
 from evergreen.quality.bias import find_bias
 from evergreen.quality.bias_findings import Evidence
 from evergreen.quality.held_batches import find_held
@@ -199,7 +200,7 @@ def refused(root: Path, project: Any, dataset: Dataset, chosen: Any) -> str:
 def served(project: Any, contract: Contract) -> list[str]:
     """What is answered to requests that are odd, and what is read of good ones."""
     dataset = contract.dataset
-    desk = Desk(contract, 100, 1, find_key(project, dataset))
+    desk = Desk(contract, Serve(max_rows=100, at_once=1), find_key(project, dataset))
     row = json.loads(people(6)[:1].write_ndjson())
     odd = [{"phone": [row["phone"]]}, {"phone": "planted-phone-none"}, {"email": None}]
     return [
@@ -211,7 +212,7 @@ def served(project: Any, contract: Contract) -> list[str]:
 def answered(desk: Desk, body: Any) -> str:
     """What labels are read as, or why not."""
     try:
-        return str(desk.read_labels(JSON, json.dumps(body).encode()).to_dicts())
+        return str(asyncio.run(desk.read_labels(JSON, json.dumps(body).encode())).to_dicts())
     except BodyError as error:
         return error.says
 
@@ -233,9 +234,9 @@ def test_no_value_of_a_personal_column_is_left_anywhere(
 
 def test_a_join_by_hashes_finds_everybody(tmp_path: Path) -> None:
     dataset, _ = declared(PERSONAL)
-    desk = Desk(Contract(dataset, lambda _: [], Validate()), 1000, 1, KEY)
+    desk = Desk(Contract(dataset, lambda _: [], Validate()), Serve(at_once=1), KEY)
     desk_rows = people(0)
     body = json.dumps([json.loads(line) for line in desk_rows.write_ndjson().splitlines()])
-    asked = desk.read_labels(JSON, body.encode())
+    asked = asyncio.run(desk.read_labels(JSON, body.encode()))
     filed = protect(desk_rows.with_columns(pl.col("phone").cast(pl.Float64)), dataset, KEY)
     assert asked.select(dataset.key).equals(filed.select(dataset.key))

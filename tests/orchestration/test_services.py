@@ -45,23 +45,28 @@ def ports(prefect: int, mlflow: int) -> params.Params:
     return params.parse({"ports": {"prefect": prefect, "mlflow": mlflow}}, "params.yaml")
 
 
-@pytest.mark.parametrize("taken", [None, "prefect", "mlflow"])
+@pytest.mark.parametrize("taken", [None, "ports.prefect", "ports.mlflow", "serve.port"])
 def test_a_taken_port_is_named(taken: str | None) -> None:
-    chosen = dict(zip(("prefect", "mlflow"), free_ports(2), strict=True))
+    names = ("ports.prefect", "ports.mlflow", "serve.port")
+    chosen = dict(zip(names, free_ports(3), strict=True))
     if taken is None:
         assert _check_ports(chosen) is None
         return
     with socket.create_server(("127.0.0.1", chosen[taken])), pytest.raises(InputError) as caught:
         _check_ports(chosen)
-    remedy = f"stop what listens there, or change ports.{taken} in params.yaml"
-    said = f"port {chosen[taken]} is in use: {remedy}"
-    assert str(caught.value) == said
+    remedy = f"stop what listens there, or change {taken} in params.yaml"
+    off = ", or set serve.up: off" if taken == "serve.port" else ""
+    assert str(caught.value) == f"port {chosen[taken]} is in use: {remedy}{off}"
 
 
-def test_two_servers_need_two_ports() -> None:
-    (port,) = free_ports(1)
-    with pytest.raises(InputError, match=f"both {port}: give each its own in params.yaml"):
-        _check_ports({"prefect": port, "mlflow": port})
+@pytest.mark.parametrize("other", ["ports.prefect", "ports.mlflow"])
+def test_two_servers_need_two_ports(other: str) -> None:
+    port, *free = free_ports(3)
+    names = ("ports.prefect", "ports.mlflow")
+    chosen = dict(zip(names, free, strict=True)) | {other: port, "serve.port": port}
+    said = f"{other} and serve.port are both {port}: give each its own in params.yaml"
+    with pytest.raises(InputError, match=said):
+        _check_ports(chosen)
 
 
 def test_servers_that_are_named_are_not_started(
@@ -187,18 +192,21 @@ def test_who_is_told_to_stop_waits_no_longer(sleeper: Project) -> None:
         assert process.poll() is None
 
 
-@pytest.mark.parametrize("name", ["prefect", "worker", "watch"])
-def test_only_the_watch_may_stop_by_itself_and_begins_again(
+@pytest.mark.parametrize("name", ["prefect", "worker", "watch", "serve"])
+def test_only_watch_and_serving_may_stop_by_themselves_and_begin_again(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A source can crash it: a library of its own, or the memory that a file takes."""
+    """A source can crash the one, and a request the other: a library, or the memory it takes."""
     monkeypatch.setattr("evergreen.orchestration.services.REST", 0.0)
     ended, alive = (SimpleNamespace(poll=lambda code=code: code) for code in (-11, None))
-    running: Any = dict.fromkeys(("prefect", "worker", "watch"), alive) | {name: ended}
-    if name != "watch":
+    names = ("prefect", "worker", "watch", "serve")
+    running: Any = dict.fromkeys(names, alive) | {name: ended}
+    started: dict[str, Any] = {}
+    again: Any = lambda name: started.setdefault(name, alive)  # noqa: E731
+    if name in ("prefect", "worker"):
         with pytest.raises(InputError, match=f"{name} stopped by itself: see .*{name}.log"):
-            _check_running(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
+            _check_running(Project(tmp_path), running, again, Event())
         return
-    _check_running(Project(tmp_path), running, lambda: alive, Event())  # type: ignore[arg-type, return-value]
-    assert running["watch"] is alive
-    assert capsys.readouterr().err.startswith("watch stopped by itself, and is started again: see ")
+    _check_running(Project(tmp_path), running, again, Event())
+    assert (running[name], [*started]) == (alive, [name])
+    assert capsys.readouterr().err.startswith(f"{name} stopped by itself, and is started again: ")

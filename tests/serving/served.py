@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from functools import cache
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from evergreen.serving.app import Service, make_app
 from evergreen.serving.counts import Counts
 from evergreen.serving.live import Watch
 from evergreen.serving.record import Recorder
+from evergreen.serving.unpack import ARROW
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 from evergreen.validation.contract import Contract
@@ -81,9 +83,9 @@ def service_of(folder, registry=None, bad=0.02, rules=expectations, on=dataset, 
     """A service over a project in `folder`."""
     wanted, counts, registry = Serve(**params), Counts(), registry or Registry()
     contract = Contract(on, rules, Validate(max_bad_rows=bad))
-    recorder = Recorder(Project(folder), on, registry.task, wanted, counts.recorded)
     watch = Watch(registry, on, on_failure=counts.failed)
-    desk = Desk(contract, wanted.max_rows, wanted.at_once)
+    recorder = Recorder(Project(folder), on, registry.task, wanted, watch.load, counts.recorded)
+    desk = Desk(contract, wanted)
     return Service(desk, watch, recorder, counts, wanted, lambda live: {"metrics": {"auc": 0.7}})
 
 
@@ -109,6 +111,13 @@ def asked(service, path="/predict", **how):
         return await client.request("POST" if how else "GET", path, **how)
 
     return called(service, work)
+
+
+def packed(rows, kind):
+    """Rows as an Arrow stream or a Parquet file."""
+    content = io.BytesIO()
+    (rows.write_ipc_stream if kind == ARROW else rows.write_parquet)(content)
+    return content.getvalue()
 
 
 def plain(rows):

@@ -30,6 +30,27 @@ def test_labels_need_a_key_and_something_known_later(without, says, tmp_path):
     assert says in found.json()["error"]
 
 
+@pytest.mark.slow
+def test_a_refusal_of_many_rows_names_the_first_faults_and_how_many_there_are(tmp_path):
+    rows = [row | {"flight": at} for at, row in enumerate(plain(IN_TIME[:150]), 1)]
+    for at in range(50, 100):
+        rows[at] |= {"origin": "XXX"}
+    rows[7] |= {"flight": "many"}
+    rows[9] |= {"flight": 9, **{name: rows[8][name] for name in dataset.key if name != "flight"}}
+    found = asked(service_of(tmp_path), json=rows)
+    said = found.json()
+    assert (found.status_code, said["faults_in_all"]) == (422, 53)
+    assert said["error"].startswith("53 of 150 rows (35.3%) are bad, more than validate.max_bad")
+    assert len(said["faults"]) == MOST_FAULTS
+    assert said["faults"][0] == {"row": 7, "rule": "flight: is a whole number", "value": "many"}
+    twice = "scheduled_departure, carrier, flight, origin: unique together"
+    assert [(fault["row"], fault["rule"]) for fault in said["faults"][1:3]] == [
+        (8, twice),
+        (9, twice),
+    ]
+    assert said["faults"][3] == {"row": 50, "rule": "origin: one of EWR, JFK, LGA", "value": "XXX"}
+
+
 def test_a_key_that_comes_twice_is_refused(tmp_path):
     row = plain(IN_TIME[:1])[0]
     found = asked(service_of(tmp_path), json=[row, row])

@@ -11,11 +11,22 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from prometheus_client.parser import text_string_to_metric_families
-from serving.served import IN_TIME, ROWS, Registry, asked, called, model_of, plain, service_of
+from serving.served import (
+    CLASSES,
+    IN_TIME,
+    ROWS,
+    Registry,
+    asked,
+    called,
+    model_of,
+    packed,
+    plain,
+    service_of,
+)
 
 from evergreen.orchestration.guard import Guard
 from evergreen.scoring.score import score_rows
-from evergreen.serving.body import JSON
+from evergreen.serving.body import JSON, PACKED
 from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
@@ -31,13 +42,20 @@ def expected(number="1", task="binary", rows=ROWS):
     return dict(zip(keys, scored.select(names).rows(), strict=True))
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-@pytest.mark.parametrize("how", ["a row", "rows", "many"])
+@pytest.mark.parametrize(
+    ("how", "task"),
+    [
+        *((how, task) for how in ("a row", "rows", "many") for task in CLASSES),
+        *((how, "binary") for how in PACKED),
+    ],
+)
 def test_predictions_are_those_of_a_batch(how, task, tmp_path):
     height = {"a row": 1, "rows": 40}.get(how, 150)
     rows = IN_TIME[:height]
     said = plain(rows)
     body = {"json": said[0] if how == "a row" else {"rows": said}}
+    if how in PACKED:
+        body = {"content": packed(rows, how), "headers": {"content-type": how}}
     found = asked(service_of(tmp_path, Registry(task=task), bad=1), **body)
     assert found.status_code == 200, found.text
     answer = found.json()
@@ -93,8 +111,8 @@ REFUSED = [
     ({"content": b"a,b", "headers": {"content-type": "text/csv"}}, 415, "text/csv"),
     (
         {"content": b"PAR1", "headers": {"content-type": "application/vnd.apache.parquet"}},
-        415,
-        "not known",
+        400,
+        "cannot be read",
     ),
 ]
 
@@ -150,7 +168,7 @@ def test_the_other_pages(tmp_path):
     page = found["/openapi.json"].json()["paths"]
     body = page["/predict"]["post"]["requestBody"]["content"]
     assert body[JSON]["examples"]["a row"]["value"] == ROW
-    assert set(body) == {JSON}
+    assert set(body) == {JSON, *PACKED}
     told = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(found["/metrics"].text)
@@ -231,6 +249,15 @@ def test_each_answer_is_of_the_version_that_it_names_while_champions_change(tmp_
     assert {version for version, _ in found} == {"1", "2"}
 
 
+async def ready_with(client, version):
+    """What /ready says once it names a version, or after a while."""
+    for _ in range(200):
+        if (said := (await client.get("/ready")).json()) == {"version": version}:
+            break
+        await asyncio.sleep(0.1)
+    return said
+
+
 def test_a_version_that_cannot_be_loaded_leaves_the_one_before(tmp_path):
     registry = Registry()
     service = service_of(tmp_path, registry, poll=0.01)
@@ -242,8 +269,7 @@ def test_a_version_that_cannot_be_loaded_leaves_the_one_before(tmp_path):
         before = (await client.get("/model")).json()
         page = (await client.get("/metrics")).text
         registry.broken = set()
-        await asyncio.sleep(0.2)
-        return before, page, (await client.get("/ready")).json()
+        return before, page, await ready_with(client, "2")
 
     before, page, after = called(service, work)
     assert (before["version"], before["trouble"]) == ("1", "seed-0.ubj was cut off")

@@ -95,12 +95,9 @@ def test_a_year_that_python_cannot_hold_is_refused(said):
     assert refused.value.status == 422
 
 
-@pytest.mark.parametrize(
-    "kind", ["application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", "text/csv"]
-)
-def test_nothing_packed_is_taken(kind):
-    with pytest.raises(BodyError) as refused:
-        read_rows(MADE, ("word",), kind, b"PAR1", 10)
+def test_what_is_neither_json_nor_unpacked_is_refused():
+    with pytest.raises(BodyError, match="'text/csv' is not known: use application/json") as refused:
+        read_rows(MADE, ("word",), "text/csv", b"a,b", 10)
     assert refused.value.status == 415
 
 

@@ -78,6 +78,30 @@ def test_a_watch_asks_again_only_where_something_changed():
     assert (watch.live.scorer.version, first.scorer.version, failures) == ("2", "1", [])
 
 
+@pytest.mark.parametrize(("champion", "times"), [(None, 1), ("1", 3)])
+def test_a_watch_without_a_champion_waits_for_a_change_and_after_a_failure_does_not(
+    champion, times
+):
+    registry, asked = Registry(champion), []
+    registry.broken, whole = {"1"}, registry.decision
+    registry.decision = lambda: (asked.append(1), whole())[1]
+    watch = Watch(registry, dataset, lambda: "a")
+    for _ in range(3):
+        watch.look()
+    assert (watch.live, len(asked), bool(watch.trouble)) == (None, times, True)
+
+
+def test_a_watch_makes_no_registry_where_there_is_none():
+    there, registry = [False], Registry()
+    watch = Watch(registry, dataset, is_there=lambda: there[0])
+    registry.decision, whole = None, registry.decision  # asking would make it
+    watch.look()
+    assert (watch.live, watch.trouble) == (None, "there is no champion yet")
+    there[0], registry.decision = True, whole
+    watch.look()
+    assert (watch.live.scorer.version, watch.trouble) == ("1", "")
+
+
 @pytest.mark.parametrize("how", ["broken", "another"])
 def test_a_version_that_is_not_as_decided_is_not_taken(how, monkeypatch):
     registry, failures = Registry(), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import numpy as np
@@ -12,7 +13,9 @@ from serving.served import IN_TIME, ROWS, asked, called, plain, service_of
 from evergreen.ingest.values import typed
 from evergreen.project import Project
 from evergreen.scoring.predictions import Kept, known, read
+from evergreen.serving import record
 from evergreen.serving.record import Recorder, sweep
+from evergreen.serving.spool import Spool
 from late_flights.dataset import dataset
 
 pytestmark = pytest.mark.slow
@@ -78,6 +81,90 @@ def test_labels_that_fit_nothing_are_refused(rows, says, tmp_path):
     assert (found.status_code, found.json()["error"]) == (422, says) or says in found.text
 
 
+def differing(rows):
+    """Labels of which two are of the same key, and differ."""
+    return [*rows, rows[3] | {"arr_delay": (rows[3]["arr_delay"] or 0) + 1}]
+
+
+def test_labels_that_contradict_each_other_are_refused_by_their_key(tmp_path):
+    rows = plain(LABELS[:5])
+    said = asked(service_of(tmp_path), "/feedback", json=differing(rows))
+    assert said.status_code == 422
+    key = LABELS.row(3, named=True)
+    assert said.json()["error"] == (
+        f"labels that differ for the same key, scheduled_departure {key['scheduled_departure']}, "
+        f"carrier {key['carrier']}, flight {key['flight']}, origin {key['origin']}: send the right "
+        "one"
+    )
+    again = asked(service_of(tmp_path), "/feedback", json=[*rows, rows[3]])
+    assert (again.status_code, again.json()) == (202, {"taken": 5})
+
+
+def waiting(project):
+    return sorted((project.stores / "serving" / "waiting").glob("*.spool"))
+
+
+@pytest.mark.parametrize("at", ["answered", "taken", "joined"])
+def test_what_was_answered_survives_a_kill(at, tmp_path, monkeypatch):
+    """Killed when labels are answered, taken from the spool, or joined and not yet noted."""
+
+    async def work(client):
+        await client.post("/predict", json=plain(IN_TIME[:20]))
+        await client.post("/feedback", json=plain(LABELS[:10]))
+
+    class Kill(BaseException):
+        pass
+
+    def kill(*_):
+        raise Kill
+
+    first = service_of(tmp_path)
+    moments = {"answered": (Recorder, "_flush"), "taken": (Recorder, "_keep")}
+    with monkeypatch.context() as patch:
+        patch.setattr(*moments.get(at, (record, "_save")), kill)
+        patch.setattr(threading, "excepthook", lambda *_: None)
+        called(first, work)
+    assert len(feedback(Project(tmp_path))) == (at == "joined")
+    second = service_of(tmp_path)
+    called(second, lambda client: client.get("/health"))
+    (path,) = feedback(Project(tmp_path))
+    wanted = typed(ROWS[:10].select(*dataset.columns), dataset.columns)
+    assert pl.read_parquet(path).sort(KEYS).equals(wanted.sort(KEYS))
+    assert [version for _, version in known(Project(tmp_path))] == ["1"]
+    assert not waiting(Project(tmp_path))
+
+
+def test_labels_that_cannot_be_joined_are_tried_again(tmp_path, monkeypatch):
+    async def work(client):
+        await client.post("/predict", json=plain(IN_TIME[:3]))
+        return (await client.post("/feedback", json=plain(LABELS[:3]))).status_code
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "_label", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        service = service_of(tmp_path)
+        assert called(service, work) == 202
+    page = service.counts.page(service.watch)[0].decode()
+    assert 'evergreen_record_rows_total{what="late"} 3.0' in page
+    called(service_of(tmp_path), lambda client: client.get("/health"))
+    assert [pl.read_parquet(path).height for path in feedback(Project(tmp_path))] == [3]
+
+
+def test_labels_that_cannot_be_written_are_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(Spool, "add", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+    found = asked(service_of(tmp_path), "/feedback", json=plain(LABELS[:3]))
+    assert found.status_code == 503
+    assert "send them again later" in found.json()["error"]
+
+
+def test_labels_of_an_earlier_definition_are_counted_and_go(tmp_path):
+    waits = Spool(tmp_path / "stores" / "serving" / "waiting", "labels")
+    waits.add([("labels", pl.DataFrame({"id": [1, 2]}))])
+    service = service_of(tmp_path)
+    called(service, lambda client: client.get("/health"))
+    assert 'rows_total{what="lost"} 2.0' in service.counts.page(service.watch)[0].decode()
+    assert not waits.take()
+
+
 def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path):
     service = service_of(tmp_path, queue=1)
     service.watch.look()
@@ -86,14 +173,14 @@ def test_a_full_queue_drops_and_counts_and_never_waits(tmp_path):
         service.recorder.predicted(service.watch.live, rows)
     page = service.counts.page(service.watch)[0].decode()
     assert 'evergreen_record_rows_total{what="dropped"} 4.0' in page
-    assert not service.recorder.labelled(rows)
+    assert not asyncio.run(service.recorder.labelled(rows))
 
 
 def test_a_batch_is_made_once_there_are_many_rows(tmp_path):
     service = service_of(tmp_path, keep_rows=5)
     done = threading.Event()
     recorder = Recorder(
-        Project(tmp_path), dataset, "binary", service.params,
+        Project(tmp_path), dataset, "binary", service.params, service.watch.load,
         lambda what, rows: done.set() if what == "kept" else None,
     )  # fmt: skip
     service.watch.look()

@@ -24,13 +24,14 @@ def test_rows_and_labels_are_described_by_what_they_need():
     said = describe_rows(MADE, example)["content"][JSON]
     row, rows = said["schema"]["anyOf"]
     assert row["required"] == ["id", "when", "size", "word"]
-    assert row["properties"]["id"] == {"type": ["integer", "null"]}
+    small = {"type": ["integer", "null"], "minimum": -(2**31), "maximum": 2**31 - 1}
+    assert row["properties"]["id"] == small
     assert row["properties"]["when"] == {"type": ["string", "null"], "format": "date-time"}
     assert rows["properties"]["rows"]["items"] == row
     assert said["examples"]["a row"]["value"] == {n: v for n, v in example.items() if n != "told"}
     labels = describe_labels(MADE, None)["content"][JSON]
     assert labels["schema"]["anyOf"][0]["properties"] == {
-        "id": {"type": ["integer", "null"]},
+        "id": small,
         "told": {"type": ["boolean", "null"]},
     }
     assert "examples" not in labels

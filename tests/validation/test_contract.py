@@ -260,9 +260,11 @@ def test_bad_batch_says_what_is_wrong(
 def test_share_of_bad_rows_decides(bad: int, passes: bool) -> None:
     frame = pl.concat([month(JANUARY).head(500), month(JANUARY).tail(500)])
     origins = ["LHR"] * bad + frame["origin"].to_list()[bad:]
-    report = check_batch(
+    outcome = check_batch(
         frame.with_columns(pl.Series("origin", origins)), JANUARY, Validate(max_bad_rows=0.02)
-    ).report
+    )
+    report, broken = outcome.report, outcome.broken
+    assert (broken is None) if passes else (broken is not None and broken.height == bad)
     assert (report.faults == ()) is passes
     assert report.quarantined == (bad if passes else 0)
 

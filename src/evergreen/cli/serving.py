@@ -14,9 +14,10 @@ from evergreen.cli.session import open_project
     type=click.IntRange(0, 65535),
     help="Default: serve.port of params.yaml; 0: any that is free.",
 )
-def serve(host: str, port: int | None) -> None:
+@click.option("--wait", is_flag=True, help="Start without a champion too: 503 until there is one.")
+def serve(host: str, port: int | None, *, wait: bool) -> None:
     """Predict over HTTP with the champion, and follow when another becomes it."""
     from evergreen.serving.serve import serve as run
 
     with open_project(lock=False) as (project, params):
-        run(project, params, host, params.serve.port if port is None else port)
+        run(project, params, host, params.serve.port if port is None else port, wait=wait)

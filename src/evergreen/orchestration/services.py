@@ -1,4 +1,4 @@
-"""All services of a project on one machine: Prefect, MLflow, deployments, a worker, the watch."""
+"""All services of a project on one machine: pages, deployments, a worker, the watch, serving."""
 
 from __future__ import annotations
 
@@ -38,16 +38,22 @@ from evergreen.project import Project
 from evergreen.stores.tracking import Tracker
 
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
-REST = 10.0  # seconds until a watch that has crashed is started again
-LOGS = ("prefect", "mlflow", "deploy", "worker", "watch")
+REST = 10.0  # seconds until what has crashed is started again
+LOGS = ("prefect", "mlflow", "deploy", "worker", "watch", "serve")
+# What may stop by itself, and is started again: both run what a project brings along
+AGAIN = {
+    "watch": ("evergreen.orchestration.watch",),
+    "serve": ("evergreen.cli", "serve", "--wait"),
+}
+SERVED = "EVERGREEN_SERVE_URL"  # names a server of the champion that is started elsewhere
 
 
 def run_services(project: Project, params: Params) -> None:
-    """Serve both pages and every deployment of `prefect.yaml` here until Ctrl-C or SIGTERM.
+    """Serve pages, champion and deployments of `prefect.yaml` here until Ctrl-C or SIGTERM.
 
-    Servers that PREFECT_API_URL and MLFLOW_TRACKING_URI name are used, not started. Raises
-    InputError where a port is taken, a named Prefect server does not answer, or a server does not
-    start or stops by itself.
+    Servers that PREFECT_API_URL, MLFLOW_TRACKING_URI and EVERGREEN_SERVE_URL name are used, not
+    started. Raises InputError where a port is taken, a named Prefect server does not answer, or a
+    server does not start or stops by itself.
     """
     project.stores.mkdir(parents=True, exist_ok=True)
     lock = FileLock(project.stores / UP_LOCK, timeout=0)
@@ -58,7 +64,9 @@ def run_services(project: Project, params: Params) -> None:
             "`evergreen up` is running already: use that one, or stop it first"
         ) from None
     servers = _servers_to_start(project, params)
-    _check_ports({name: getattr(params.ports, name) for name in servers})
+    ports = {f"ports.{name}": getattr(params.ports, name) for name in servers}
+    serves = params.serve.up != "off" and not os.environ.get(SERVED)
+    _check_ports(ports | ({"serve.port": params.serve.port} if serves else {}))
     if "prefect" in servers:
         use_login(project)
         # The page's own origin, whatever a browser calls it
@@ -93,41 +101,46 @@ def run_services(project: Project, params: Params) -> None:
         kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
         running["worker"] = start("worker", "prefect", "worker", "start", *kind)
         _finish(project, "deploy", deploying, stop)
-        running["watch"] = start("watch", "evergreen.orchestration.watch")
-        shown = os.environ.get("PREFECT_UI_URL") or url.removesuffix("/api")
-        click.echo(f"Prefect  {shown}  (runs and deployments)")
-        click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
-        if servers:
-            click.echo(
-                f"login    {login_of(project)}  (user:password; Prefect wants it as one line)"
-            )
-        click.echo("Ctrl-C stops everything; everything is kept")
+        for name in ("watch", "serve") if serves else ("watch",):
+            running[name] = start(name, *AGAIN[name])
+        _show(project, params, pages, ours=bool(servers) or serves)
         while not stop.wait(1):
-            _check_running(
-                project, running, lambda: start("watch", "evergreen.orchestration.watch"), stop
-            )
+            _check_running(project, running, lambda name: start(name, *AGAIN[name]), stop)
         click.echo("stopping: first the runs, then the servers")
     click.echo("stopped")
+
+
+def _show(project: Project, params: Params, pages: str, *, ours: bool) -> None:
+    """Say where everything is; `ours`: something asks for this project's login."""
+    prefect = os.environ.get("PREFECT_UI_URL") or os.environ["PREFECT_API_URL"].removesuffix("/api")
+    served = os.environ.get(SERVED)
+    if params.serve.up != "off" and not served:
+        served = f"http://{LOOPBACK}:{params.serve.port}"
+    click.echo(f"Prefect  {prefect}  (runs and deployments)")
+    click.echo(f"MLflow   {pages}  (models, metrics, pictures)")
+    if served:
+        click.echo(f"predict  {served}  (POST /predict; /ready: whether there is a champion)")
+    if ours:
+        click.echo(f"login    {login_of(project)}  (user:password; Prefect wants it as one line)")
+    click.echo("Ctrl-C stops everything; everything is kept")
 
 
 def _check_running(
     project: Project,
     running: dict[str, subprocess.Popen[bytes]],
-    watch: Callable[[], subprocess.Popen[bytes]],
+    again: Callable[[str], subprocess.Popen[bytes]],
     stop: Event,
 ) -> None:
-    """Raise InputError where a service has stopped by itself; but restart the watch.
-
-    That one a source can crash.
-    """
-    for name, process in running.items():
-        if process.poll() is not None and name != "watch":
-            raise InputError(f"{name} stopped by itself: see {_log(project, name)}")
-    if running["watch"].poll() is not None and not stop.wait(REST):
-        click.echo(
-            f"watch stopped by itself, and is started again: see {_log(project, 'watch')}", err=True
-        )
-        running["watch"] = watch()
+    """Raise InputError where a service has stopped by itself; but restart those that may."""
+    for name, process in [*running.items()]:
+        if process.poll() is None:
+            continue
+        log = _log(project, name)
+        if name not in AGAIN:
+            raise InputError(f"{name} stopped by itself: see {log}")
+        if not stop.wait(REST):
+            click.echo(f"{name} stopped by itself, and is started again: see {log}", err=True)
+            running[name] = again(name)
 
 
 def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, ...]]:
@@ -161,16 +174,18 @@ def _servers_to_start(project: Project, params: Params) -> dict[str, tuple[str, 
 
 
 def _check_ports(ports: Mapping[str, int]) -> None:
-    if len(set(ports.values())) < len(ports):
-        raise InputError(
-            f"ports.prefect and ports.mlflow are both {ports['mlflow']}: "
-            "give each its own in params.yaml"
-        )
+    taken: dict[int, str] = {}
+    for name, port in ports.items():
+        if (other := taken.setdefault(port, name)) != name:
+            raise InputError(
+                f"{other} and {name} are both {port}: give each its own in params.yaml"
+            )
     for name, port in ports.items():
         if not port_is_free(port):
+            off = ", or set serve.up: off" if name == "serve.port" else ""
             raise InputError(
-                f"port {port} is in use: stop what listens there, "
-                f"or change ports.{name} in params.yaml"
+                f"port {port} is in use: stop what listens there, or change {name} in params.yaml"
+                f"{off}"
             )
 
 

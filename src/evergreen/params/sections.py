@@ -311,12 +311,20 @@ class Serve(Section):
     """What `evergreen serve` takes, and keeps of it."""
 
     port: Port = Field(8000, description="where it listens")
+    up: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: `evergreen up` starts it, unless EVERGREEN_SERVE_URL names another; or "
+        "off",
+    )
     max_body_mb: Annotated[float, Field(gt=0, le=1024)] = Field(
         16.0, description="largest body of a request, in MiB"
     )
     max_rows: Count = Field(10_000, description="most rows of a request")
     timeout: Annotated[float, Field(gt=0, le=600)] = Field(
         30.0, description="seconds that a request may take, its body included"
+    )
+    connections: Count = Field(
+        500, description="connections at a time; beyond it those that send nothing make room"
     )
     at_once: Count = Field(2, description="requests of many rows that are predicted at a time")
     poll: Annotated[float, Field(gt=0, le=3600)] = Field(
@@ -328,7 +336,7 @@ class Serve(Section):
         "off",
     )
     keep_minutes: Annotated[float, Field(gt=0, le=1440)] = Field(
-        5.0, description="what was predicted becomes a batch so often; a kill loses no more"
+        5.0, description="what was predicted becomes a batch so often"
     )
     keep_rows: Count = Field(50_000, description="or once there are so many rows")
     queue: Count = Field(

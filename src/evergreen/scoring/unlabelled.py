@@ -102,11 +102,27 @@ def find_given(project: Project, path: str) -> Manifest | None:
     return None
 
 
+class BadRowsError(InputError):
+    """Rows of which too many are bad, or that are bad as a whole.
+
+    `outcome`: what was found, with the bad rows and why they are.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        batch, self.outcome = outcome.report.batch, outcome
+        faults = "\n".join(f"  {fault}" for fault in outcome.report.faults)
+        super().__init__(
+            f"batch {batch!r} is bad, and no row of it was scored:\n{faults}\n"
+            "correct it and score it again, or change what is expected, in dataset.py (columns), "
+            "expectations.py or params.yaml (validate)"
+        )
+
+
 def check_given(given: Given, contract: Contract) -> Outcome:
     """Return the rows split as any batch's: valid rows in declared types, and quarantined ones.
 
-    Nothing known only later is in the valid rows. Raises InputError where the batch as a whole is
-    bad.
+    Nothing known only later is in the valid rows. Raises BadRowsError where the batch as a whole
+    is bad.
     """
     dataset = contract.dataset
     if unknown := [name for name in (*dataset.key, dataset.time) if name in dataset.known_later]:
@@ -116,12 +132,7 @@ def check_given(given: Given, contract: Contract) -> Outcome:
         )
     outcome = contract.check(given.rows, given.batch, labelled=False)
     if outcome.report.faults:
-        faults = "\n".join(f"  {fault}" for fault in outcome.report.faults)
-        raise InputError(
-            f"batch {given.batch!r} is bad, and no row of it was scored:\n{faults}\n"
-            "correct it and score it again, or change what is expected, in dataset.py (columns), "
-            "expectations.py or params.yaml (validate)"
-        )
+        raise BadRowsError(outcome)
     return outcome
 
 

@@ -17,15 +17,18 @@ from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.features.encoder import FEW
 from evergreen.ingest.personal import Key
+from evergreen.params import Serve
+from evergreen.scoring.unlabelled import BadRowsError, check_given
 from evergreen.scoring.unlabelled import Given as GivenRows
-from evergreen.scoring.unlabelled import check_given
-from evergreen.serving.body import SHOWN, BodyError, Rows, read_rows
+from evergreen.serving.body import JSON, PACKED, SHOWN, BodyError, Rows, read_rows
 from evergreen.serving.live import Live
+from evergreen.serving.unpacker import Unpacker
 from evergreen.validation.contract import Contract
 from evergreen.validation.report import QUARANTINE_ROW, REASONS
 from evergreen.validation.row_rules import BATCH, Broken, RowRules
 
 MOST_FAULTS = 20  # that an answer names
+SMALL = 64 * 1024  # bytes that are read at once, in no thread
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,12 @@ class Predicted:
 class Desk:
     """Answers requests by one definition: that of `evergreen score`."""
 
-    def __init__(
-        self, contract: Contract, most_rows: int, at_once: int, key: Key | None = None
-    ) -> None:
+    def __init__(self, contract: Contract, params: Serve, key: Key | None = None) -> None:
         self._contract, self._rules = contract, RowRules(contract)
         self.dataset: Dataset = contract.dataset
         self._key = key  # of personal columns
-        self._most, self._threads = most_rows, ThreadPoolExecutor(at_once, "rows")
+        self._most, self._threads = params.max_rows, ThreadPoolExecutor(params.at_once, "rows")
+        self._unpacker = Unpacker(params.max_rows, int(params.max_body_mb * 2**20))
         self.engine = self._rules.engine
 
     async def predict(self, kind: str, body: bytes, live: Callable[[], Live]) -> Predicted:
@@ -66,7 +68,7 @@ class Desk:
         A few rows are answered at once, many in a thread. Raises BodyError.
         """
         dataset = self.dataset
-        if len(body) < 64 * 1024:
+        if len(body) < SMALL and kind not in PACKED:
             rows = self._read(dataset.known_in_time, kind, body)
             if rows.typed.height <= FEW:
                 checked = self._check_few(rows)
@@ -75,8 +77,14 @@ class Desk:
         work = partial(self._predict_many, kind, body, live())
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def read_labels(self, kind: str, body: bytes) -> pl.DataFrame:
-        """Return the key and what is known later of labelled rows. Raises BodyError."""
+    async def read_labels(self, kind: str, body: bytes) -> pl.DataFrame:
+        """Return the key and what is known later of labelled rows, each once. Raises BodyError."""
+        if len(body) < SMALL and kind not in PACKED:
+            return self._read_labels(kind, body)
+        work = partial(self._read_labels, kind, body)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _read_labels(self, kind: str, body: bytes) -> pl.DataFrame:
         dataset = self.dataset
         if not dataset.key:
             raise BodyError(409, "dataset.py names no key: labels cannot be matched with rows")
@@ -91,27 +99,37 @@ class Desk:
         for name in dataset.key:
             if rows.typed[name].null_count():
                 raise BodyError(422, f"a row has no {name}, which is part of its key")
-        return rows.typed.select(names)
-
-    def _read(self, names: Sequence[str], kind: str, body: bytes) -> Rows:
-        return read_rows(self.dataset, names, kind, body, self._most, self._key)
+        labels = rows.typed.select(names).unique(maintain_order=True)
+        twice = labels.filter(labels.select(dataset.key).is_duplicated())
+        if twice.height:
+            key = ", ".join(f"{name} {str(twice[name][0])[:SHOWN]}" for name in dataset.key)
+            raise BodyError(422, f"labels that differ for the same key, {key}: send the right one")
+        return labels
 
     def _predict_many(self, kind: str, body: bytes, live: Live) -> Predicted:
         rows = self._read(self.dataset.known_in_time, kind, body)
         try:
             outcome = check_given(GivenRows(BATCH, rows.delivered), self._contract)
+        except BadRowsError as error:
+            found = error.outcome
+            raise FaultsError(_faults(found.broken), "; ".join(found.report.faults)) from None
         except InputError as error:
             raise BodyError(422, str(error)) from None
-        bad = outcome.quarantined
-        faults = [
-            Broken(at - 1, rule, None)
-            for at, rules in zip(bad[QUARANTINE_ROW], bad[REASONS], strict=True)
-            for rule in rules
-        ]
+        faults = _faults(outcome.quarantined)
         left = np.ones(rows.typed.height, bool)
         left[[fault.row for fault in faults]] = False
         checked = Checked(outcome.valid, np.flatnonzero(left).tolist(), faults, ())
         return self._answer(checked, rows.typed.height, live)
+
+    def _read(self, names: Sequence[str], kind: str, body: bytes) -> Rows:
+        if kind in PACKED:
+            kind, body = JSON, self._unpacker.unpack(kind, body, names)
+        return read_rows(self.dataset, names, kind, body, self._most, self._key)
+
+    def close(self) -> None:
+        """End what it has started."""
+        self._threads.shutdown()
+        self._unpacker.close()
 
     def _check_few(self, rows: Rows) -> Checked | None:
         """Return rows checked without the engine; None where that has to be asked.
@@ -167,11 +185,25 @@ class FaultsError(BodyError):
         self.faults = faults
 
 
+def _faults(bad: pl.DataFrame | None) -> list[Broken]:
+    """Return what a batch's check found in rows, each with the value or values it is about."""
+    found: list[Broken] = []
+    if bad is None or REASONS not in bad.columns:
+        return found
+    for row in bad.iter_rows(named=True):
+        for rule in row[REASONS]:
+            names = rule.partition(": ")[0].split(", ")
+            values = tuple(row[name] for name in names if name in row)
+            value = values[0] if len(values) == 1 else ", ".join(map(str, values))
+            found.append(Broken(row[QUARANTINE_ROW] - 1, rule, value if values else None))
+    return found
+
+
 def as_plain(faults: Sequence[Broken]) -> list[dict[str, Any]]:
     """Return what is odd about rows as JSON can hold it, the first of many."""
     return [
         {"row": fault.row, "rule": fault.rule, "value": _plain(fault.value)}
-        for fault in faults[:MOST_FAULTS]
+        for fault in sorted(faults, key=lambda fault: fault.row)[:MOST_FAULTS]
     ]
 
 

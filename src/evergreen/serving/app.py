@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evergreen.errors import InputError
@@ -19,7 +20,7 @@ from evergreen.serving.body import JSON, BodyError
 from evergreen.serving.counts import Counts
 from evergreen.serving.live import Live, Watch
 from evergreen.serving.record import Recorder
-from evergreen.serving.schema import describe_labels, describe_rows
+from evergreen.serving.schema import answers, describe_labels, describe_rows
 
 PREDICT, LABELS = "/predict", "/feedback"
 MIB = 2**20
@@ -66,10 +67,10 @@ class Service:
         return _json(found.content)
 
     async def feedback(self, request: Request) -> Response:
-        """Take labels of rows that were predicted, by their key."""
-        rows = self.desk.read_labels(_kind(request), await _body(request, self.params))
-        if not self.recorder.labelled(rows):
-            raise BodyError(503, "too many labels wait to be written: send them again later")
+        """Take labels of rows that were predicted, by key; they are on disk when it says so."""
+        rows = await self.desk.read_labels(_kind(request), await _body(request, self.params))
+        if not await self.recorder.labelled(rows):
+            raise BodyError(503, "these labels could not be written: send them again later")
         return _json({"taken": rows.height}, 202)
 
     async def health(self) -> Response:
@@ -106,6 +107,7 @@ class Service:
         yield
         await asyncio.to_thread(self.watch.stop)
         await asyncio.to_thread(self.recorder.stop)
+        await asyncio.to_thread(self.desk.close)
 
 
 def make_app(service: Service, example: dict[str, Any] | None = None) -> FastAPI:
@@ -117,13 +119,19 @@ def make_app(service: Service, example: dict[str, Any] | None = None) -> FastAPI
         docs_url=None,  # pages that other sites fill
         redoc_url=None,
     )
-    faults: Any = {status: {"description": what} for status, what in FAULTS.items()}
-    app.post(PREDICT, responses=faults)(service.predict)
-    app.post(LABELS, status_code=202, responses=faults)(service.feedback)
+    said = answers()
+    faults: Any = {
+        status: {"description": what, **said["fault"]} for status, what in FAULTS.items()
+    }
+    predicted: Any = {200: {"description": "predictions", **said["predictions"]}}
+    taken: Any = {202: {"description": "labels that are on disk", **said["taken"]}}
+    ready: Any = {200: {"description": "which version answers", **said["version"]}}
+    app.post(PREDICT, responses=predicted | faults)(service.predict)
+    app.post(LABELS, status_code=202, responses=taken | faults)(service.feedback)
     app.get("/health")(service.health)
-    app.get("/metrics")(service.metrics)
-    for path, work in (("/ready", service.ready), ("/model", service.model)):
-        app.get(path, responses={503: faults[503]})(work)
+    app.get("/metrics", response_class=PlainTextResponse)(service.metrics)
+    app.get("/ready", responses=ready | {503: faults[503]})(service.ready)
+    app.get("/model", responses=ready | {503: faults[503]})(service.model)
     app.exception_handler(BodyError)(_refuse)
     app.exception_handler(InputError)(_fail)
     app.add_middleware(Bounds, counts=service.counts, seconds=service.params.timeout)
@@ -135,8 +143,9 @@ def make_app(service: Service, example: dict[str, Any] | None = None) -> FastAPI
 
 async def _refuse(_: Request, error: BodyError) -> Response:
     content: dict[str, Any] = {"error": error.says}
-    if isinstance(error, FaultsError):
+    if isinstance(error, FaultsError) and error.faults:
         content["faults"] = as_plain(error.faults)
+        content["faults_in_all"] = len(error.faults)
     return _json(content, error.status)
 
 

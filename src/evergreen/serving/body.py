@@ -15,10 +15,10 @@ import polars as pl
 from evergreen.dataset import Dataset
 from evergreen.ingest.personal import Key, hash_column
 from evergreen.ingest.values import parse
+from evergreen.serving.unpack import ARROW, PARQUET
 
-# Nothing that is packed: a few bytes of Arrow or Parquet that lie can end the process, fill its
-# memory, or show parts of it
 JSON = "application/json"
+PACKED = (ARROW, PARQUET)
 ROWS = "rows"  # the key of many rows in JSON
 SHOWN = 100  # characters of a value that an answer repeats
 WHOLE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")  # moments as JSON mostly has them
@@ -60,7 +60,9 @@ def read_rows(
     a table.
     """
     if kind != JSON:
-        raise BodyError(415, f"content-type {kind!r} is not known: use {JSON}")
+        raise BodyError(
+            415, f"content-type {kind!r} is not known: use {', '.join((JSON, *PACKED))}"
+        )
     rows = _read_json(names, body, most, dataset)
     if dataset.personal:
         rows = _hashed(dataset, names, rows, key)

@@ -42,7 +42,8 @@ class Counts:
         )
         self._record = Counter(
             "evergreen_record_rows",
-            "Rows kept, labelled, repeated, of an unknown key, dropped by a full queue, or lost.",
+            "Rows kept, labelled, repeated, of an unknown key, dropped by a full queue, lost; "
+            "labels that are tried again (late).",
             ["what"],
             registry=kept,
         )

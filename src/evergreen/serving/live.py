@@ -93,8 +93,9 @@ class Live:
 class Watch:
     """Keeps the champion loaded: `live` is one whole model, replaced in one step, or None.
 
-    `stamp`: what changes when the registry may have; the registry is asked only then. A version
-    that cannot be used is told of in `trouble`, and the one before stays.
+    `stamp`: what changes when the registry may have; the registry is asked only then, and only if
+    it `is_there`: asking would make it. A version that cannot be used is told of in `trouble`, and
+    the one before stays.
     """
 
     def __init__(
@@ -103,27 +104,33 @@ class Watch:
         dataset: Dataset,
         stamp: Callable[[], object] = lambda: None,
         on_failure: Callable[[], object] = lambda: None,
+        is_there: Callable[[], bool] = lambda: True,
     ) -> None:
         self._registry, self._dataset, self._stamp = registry, dataset, stamp
         self._on_failure, self._seen, self._stop = on_failure, object(), threading.Event()
+        self._is_there = is_there
         self._thread: threading.Thread | None = None
         self.live: Live | None = None
         self.trouble = ""
 
     def look(self) -> None:
         """Load the champion where it is another one by now."""
+        if not self._is_there():
+            self.trouble = "there is no champion yet"
+            return
         stamp = self._stamp()
-        if stamp is not None and stamp == self._seen and not self.trouble:
+        if stamp is not None and stamp == self._seen:
             return
         try:
             event = self._registry.decision()
             if event and self._is_other(event.version):
-                self.live = self._load(event.version, event.package)
+                self.live = self.load(event.version, event.package)
             self.trouble = "" if event else self._registry.why_no_champion()
             self._seen = stamp
         # Whatever a store raises: the old one goes on answering
         except (Exception, pl.exceptions.PanicException) as error:
             self.trouble = str(error) or type(error).__name__
+            self._seen = object()  # look again, whether or not something changes
             self._on_failure()
 
     def start(self, seconds: float) -> None:
@@ -146,7 +153,13 @@ class Watch:
     def _is_other(self, number: str) -> bool:
         return self.live is None or self.live.scorer.version != number
 
-    def _load(self, number: str, package: str) -> Live:
+    def load(self, number: str, package: str = "") -> Live:
+        """Return a version; `package`: the checksum that it must have.
+
+        Raises InputError where it cannot be used.
+        """
+        if self.live and self.live.scorer.version == number:
+            return self.live
         versions = self._registry.versions
         if package and package != versions.checksum_of(number):
             raise InputError(f"version {number} is not the one that was decided on: do not use it")

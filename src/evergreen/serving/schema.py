@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from evergreen.dataset import Dataset
-from evergreen.serving.body import JSON, ROWS
+from evergreen.serving.body import JSON, PACKED, ROWS
 
 MADE_UP = {
     "integer": 1,
@@ -26,6 +26,36 @@ def describe_rows(dataset: Dataset, example: dict[str, Any] | None) -> dict[str,
 def describe_labels(dataset: Dataset, example: dict[str, Any] | None) -> dict[str, Any]:
     """Return what OpenAPI says of rows with labels."""
     return _body(dataset, (*dataset.key, *dataset.known_later), example)
+
+
+def _told(**properties: dict[str, Any]) -> dict[str, Any]:
+    """Return what OpenAPI says of an answer with these properties; with [] not each has them."""
+    required = [name for name, kind in properties.items() if kind.pop("always", True)]
+    schema = {"type": "object", "required": required, "properties": properties}
+    return {"content": {JSON: {"schema": schema}}}
+
+
+def answers() -> dict[str, dict[str, Any]]:
+    """Return what OpenAPI says of each answer, by its name."""
+    word, odd = {"type": "string"}, {"type": "array", "items": {"type": "object"}}
+    maybe = {"always": False}
+    predictions = {"type": "array", "items": {"type": ["number", "array", "null"]}}
+    return {
+        "predictions": _told(
+            version={**word},
+            predictions=predictions,
+            classes={"type": "array", **maybe},
+            not_predicted={**odd, **maybe},
+            warnings={**odd, **maybe},
+        ),
+        "taken": _told(taken={"type": "integer"}),
+        "version": _told(version={**word}),
+        "fault": _told(
+            error={**word},
+            faults={**odd, **maybe},
+            faults_in_all={"type": "integer", **maybe},
+        ),
+    }
 
 
 def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None) -> dict[str, Any]:
@@ -47,11 +77,16 @@ def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None
             else example.get(name)
             for name in names
         }
-        content["examples"] = {
-            "a row": {"value": shown},
-            "rows": {"value": {ROWS: [shown, shown]}},
-        }
-    return {"required": True, "content": {JSON: content}}
+        content["examples"] = {"a row": {"value": shown}, "rows": {"value": {ROWS: [shown]}}}
+    packed = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PACKED}
+    return {"required": True, "content": {JSON: content, **packed}}
+
+
+def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
+    kind = _type_of(dataset.delivered[name])
+    if name not in dataset.personal:
+        return kind
+    return kind | {"description": "personal: hashed before anything is kept"}
 
 
 def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
@@ -63,7 +98,9 @@ def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
 
 def _type_of(dtype: pl.DataType) -> dict[str, Any]:
     if dtype.is_integer():
-        return {"type": ["integer", "null"]}
+        whole: Any = dtype
+        low, high = pl.select(low=whole.min(), high=whole.max()).row(0)
+        return {"type": ["integer", "null"], "minimum": low, "maximum": high}
     if dtype.is_numeric():
         return {"type": ["number", "null"]}
     if dtype == pl.Boolean():

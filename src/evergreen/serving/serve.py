@@ -34,21 +34,27 @@ if TYPE_CHECKING:
 
 NOTED = ("evergreen.holdout", "evergreen.train", "mlflow.source.git.commit")  # tags that are told
 GRACE = 15  # seconds for requests under way when it is stopped
+LAST = 5.0  # seconds for the answer of a request that was ended by its time
 
 
-def serve(project: Project, params: Params, host: str, port: int) -> None:
+def serve(project: Project, params: Params, host: str, port: int, *, wait: bool = False) -> None:
     """Answer requests until Ctrl-C or SIGTERM; those under way are finished.
 
-    Raises InputError where nothing can be served, or the port is taken.
+    `wait`: start without a champion as well. Raises InputError where nothing can be served, or the
+    port is taken.
     """
     import uvicorn
 
-    app = build(project, params)
+    from evergreen.serving.connections import bounded
+
+    app = build(project, params, wait=wait)
     taken = _take(host, port)
     guarded = Guard(app, login_of(project))
     config = uvicorn.Config(
         guarded,
-        log_level="warning",
+        http=bounded(params.serve.connections, params.serve.timeout + LAST),
+        ws="none",
+        log_level="error",
         access_log=False,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
@@ -63,18 +69,23 @@ def serve(project: Project, params: Params, host: str, port: int) -> None:
     click.echo("stopped")
 
 
-def build(project: Project, params: Params) -> FastAPI:
-    """Return the application of a project. Raises InputError where there is no champion yet."""
+def build(project: Project, params: Params, *, wait: bool = False) -> FastAPI:
+    """Return the application of a project.
+
+    Raises InputError where there is no champion yet, unless it is to `wait` for one.
+    """
     tracker = Tracker(project, params)
     registry, counts = Registry(tracker), Counts()
-    find_live(tracker, registry)
+    if not wait:
+        find_live(tracker, registry)
     sweep(project)
     dataset, task = project.dataset, params.task
     key = key_of(project, dataset) if dataset.personal else None
-    contract, most = Contract.of(project, params), params.serve.max_rows
-    desk = Desk(contract, most, params.serve.at_once, key)
-    watch = Watch(registry, dataset, stamp_of(project, tracker), counts.failed)
-    recorder = Recorder(project, dataset, task, params.serve, counts.recorded)
+    desk = Desk(Contract.of(project, params), params.serve, key)
+    watch = Watch(
+        registry, dataset, stamp_of(project, tracker), counts.failed, lambda: tracker.is_there
+    )
+    recorder = Recorder(project, dataset, task, params.serve, watch.load, counts.recorded)
     about = _About(Runs(tracker), Journal(tracker))
     service = Service(desk, watch, recorder, counts, params.serve, about)
     return make_app(service, _example(project))

@@ -96,19 +96,18 @@ class Contract:
         ]
         if rows_bad > self.params.max_bad_rows * frame.height:
             faults += _too_many(checks, rows_bad, frame.height, self.params.max_bad_rows)
-        if faults:
-            return _bad(batch, frame, checks, faults)
         good = pl.Series([not row for row in reasons])
+        quarantined = frame.with_columns(
+            pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
+            pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(QUARANTINE_ROW),
+        ).filter(~good)
+        if faults:
+            return _bad(batch, frame, checks, faults, quarantined)
         report = BatchReport(batch, frame.height, frame.height - rows_bad, rows_bad, tuple(checks))
         return Outcome(
             report,
             parsed.filter(good).select(*dataset.columns),
-            frame.with_columns(
-                pl.Series(REASONS, reasons, dtype=pl.List(pl.String)),
-                pl.int_range(1, frame.height + 1, dtype=pl.UInt32, eager=True).alias(
-                    QUARANTINE_ROW
-                ),
-            ).filter(~good),
+            quarantined,
         )
 
     def in_time(self, batch: str) -> list[Expectation]:
@@ -290,6 +289,12 @@ def _too_many(checks: list[Check], bad: int, rows: int, allowed: float) -> list[
     ]
 
 
-def _bad(batch: str, frame: pl.DataFrame, checks: list[Check], faults: list[str]) -> Outcome:
+def _bad(
+    batch: str,
+    frame: pl.DataFrame,
+    checks: list[Check],
+    faults: list[str],
+    broken: pl.DataFrame | None = None,
+) -> Outcome:
     report = BatchReport(batch, frame.height, 0, 0, tuple(checks), tuple(faults))
-    return Outcome(report, frame.clear(), frame.clear())
+    return Outcome(report, frame.clear(), frame.clear(), broken)

@@ -56,11 +56,16 @@ class Validated:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A batch split: its report, valid rows in declared types, quarantined rows with reasons."""
+    """A batch split: its report, valid rows in declared types, quarantined rows with reasons.
+
+    Of a batch that is bad as a whole no row is valid, and none goes to quarantine; `broken` are its
+    rows that break rules, with reasons.
+    """
 
     report: BatchReport
     valid: pl.DataFrame = field(repr=False)
     quarantined: pl.DataFrame = field(repr=False)
+    broken: pl.DataFrame | None = field(default=None, repr=False)
 
 
 class BadBatchError(InputError):
