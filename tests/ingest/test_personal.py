@@ -237,6 +237,6 @@ def test_a_join_by_hashes_finds_everybody(tmp_path: Path) -> None:
     desk = Desk(Contract(dataset, lambda _: [], Validate()), Serve(at_once=1), KEY)
     desk_rows = people(0)
     body = json.dumps([json.loads(line) for line in desk_rows.write_ndjson().splitlines()])
-    asked = asyncio.run(desk.read_labels(JSON, body.encode()))
+    asked = desk._read(dataset.key, JSON, body.encode()).typed
     filed = protect(desk_rows.with_columns(pl.col("phone").cast(pl.Float64)), dataset, KEY)
     assert asked.select(dataset.key).equals(filed.select(dataset.key))

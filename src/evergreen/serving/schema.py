@@ -29,7 +29,7 @@ def describe_labels(dataset: Dataset, example: dict[str, Any] | None) -> dict[st
 
 
 def _told(**properties: dict[str, Any]) -> dict[str, Any]:
-    """Return what OpenAPI says of an answer with these properties; with [] not each has them."""
+    """Return what OpenAPI says of an answer; a property that is not `always` there says so."""
     required = [name for name, kind in properties.items() if kind.pop("always", True)]
     schema = {"type": "object", "required": required, "properties": properties}
     return {"content": {JSON: {"schema": schema}}}
@@ -80,13 +80,6 @@ def _body(dataset: Dataset, names: Sequence[str], example: dict[str, Any] | None
         content["examples"] = {"a row": {"value": shown}, "rows": {"value": {ROWS: [shown]}}}
     packed = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PACKED}
     return {"required": True, "content": {JSON: content, **packed}}
-
-
-def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
-    kind = _type_of(dataset.delivered[name])
-    if name not in dataset.personal:
-        return kind
-    return kind | {"description": "personal: hashed before anything is kept"}
 
 
 def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
