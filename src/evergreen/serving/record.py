@@ -14,6 +14,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -43,6 +44,7 @@ FEEDBACK, SERVED = "feedback", "serving"  # folders: of the project, and of its 
 LABELLED = "labelled.npy"  # hashes of the keys whose labels were written
 OPEN_BATCHES = 500  # whose rows wait for labels; older ones are forgotten
 AT_ONCE = 200  # requests that are written in one go
+GATHER = 0.05  # seconds in which others may join what was predicted: to write costs as much as it
 PATIENCE = 60  # seconds for what is left at the end
 Count = Callable[[str, int], object]
 log = logging.getLogger(__name__)
@@ -122,6 +124,8 @@ class Recorder:
         going = True
         while going:
             items = [self._queue.get()]
+            if items[0] and not items[0].written:
+                time.sleep(GATHER)
             with suppress(queue.Empty):
                 while len(items) < AT_ONCE:
                     items.append(self._queue.get_nowait())
