@@ -21,8 +21,7 @@ class Validate(Section):
         0.02, description="a batch with a larger share of bad rows stops the run"
     )
     max_age_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
-        None,
-        description="a batch whose newest row is older stops the run; null: any age",
+        None, description="a batch whose newest row is older stops the run; null: any age"
     )
     max_future_days: Annotated[float, Field(gt=0, le=36_500)] | None = Field(
         1.0,
