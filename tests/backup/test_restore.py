@@ -57,6 +57,37 @@ def test_all_that_was_lost_is_there_again(moved: bool, project: Project, tmp_pat
     assert all(Path(place, "model.ubj").is_file() for place in own.values())
 
 
+def test_data_that_the_cache_of_dvc_lacks_is_there_again(project: Project, tmp_path: Path) -> None:
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    take(project, tmp_path / "backup")
+    there = clone(tmp_path / "backup", tmp_path / "other")
+    restore(there, tmp_path / "backup")
+    wanted = (project.root / "data" / "raw" / "part.txt").read_bytes()
+    assert (there.root / "data" / "raw" / "part.txt").read_bytes() == wanted
+
+
+def test_the_cache_is_where_the_projects_own_settings_have_it(
+    project: Project, tmp_path: Path
+) -> None:
+    shutil.move(project.root / ".dvc" / "cache", tmp_path / "cache")
+    settings = f"[cache]\n    dir = {tmp_path / 'cache'}\n"
+    (project.root / ".dvc" / "config.local").write_text(settings)
+    take(project, tmp_path / "backup")
+    shutil.rmtree(tmp_path / "cache")
+    there = clone(tmp_path / "backup", tmp_path / "other")
+    restore(there, tmp_path / "backup")
+    assert (there.root / "data" / "raw" / "part.txt").is_file()
+    assert (tmp_path / "cache" / "files").is_dir()
+
+
+def test_a_folder_whose_name_mlflow_misreads_is_refused(project: Project, tmp_path: Path) -> None:
+    take(project, tmp_path / "backup")
+    there = clone(tmp_path / "backup", tmp_path / "a%20b")
+    with pytest.raises(InputError, match="MLflow cannot work in"):
+        restore(there, tmp_path / "backup")
+    assert not there.stores.exists()
+
+
 def with_models(project: Project, snapshot: Path) -> None:
     (project.stores).mkdir()
     (project.stores / "mlflow.db").write_bytes(b"mine")
@@ -65,6 +96,18 @@ def with_models(project: Project, snapshot: Path) -> None:
 def with_data(project: Project, snapshot: Path) -> None:
     project.raw.mkdir(parents=True)
     (project.raw / "manifest.json").write_text("{}")
+
+
+def with_a_link(project: Project, snapshot: Path) -> None:
+    elsewhere = project.root.with_name("elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / "new.csv").write_text("newer")
+    (project.root / "inbox").symlink_to(elsewhere)
+
+
+def with_what_a_run_made_since(project: Project, snapshot: Path) -> None:
+    with_models(project, snapshot)
+    (project.stores / restoring.MARK).touch()
 
 
 def damaged(project: Project, snapshot: Path) -> None:
@@ -76,6 +119,11 @@ def damaged(project: Project, snapshot: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Project, Path], None], str]] = {
     "models are there": (with_models, r"stores/mlflow\.db .* would be overwritten: move"),
     "data are there": (with_data, r"data/raw/manifest\.json .* would be overwritten: move"),
+    "a link to files elsewhere": (
+        with_a_link,
+        "inbox is a link to .* would be overwritten: remove",
+    ),
+    "killed, and then a run": (with_what_a_run_made_since, r"mlflow\.db .* would be overwritten"),
     "a byte of the backup": (damaged, r"model\.ubj is not as it was written"),
 }
 

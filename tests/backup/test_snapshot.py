@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,15 +72,51 @@ def test_a_file_that_changed_is_named(case: str, tmp_path: Path) -> None:
         verify(snapshot, read_about(snapshot))
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "project/../../../.ssh/authorized_keys"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "project/../../../.ssh/authorized_keys",
+        "project//etc/passwd",
+        "project/.dvc/cache//tmp/elsewhere",
+    ],
+)
 def test_a_name_that_leads_outside_is_refused(name: str, tmp_path: Path) -> None:
     snapshot = made(tmp_path, "2026", **{name: (1, SUM)})
     with pytest.raises(InputError, match="lies outside of it"):
         verify(snapshot, read_about(snapshot))
 
 
+def test_a_folder_of_it_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    snapshot = made(tmp_path, "2026")
+    (snapshot / "project").rename(tmp_path / "elsewhere")
+    (snapshot / "project").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="lies outside of it"):
+        verify(snapshot, read_about(snapshot))
+
+
+@pytest.mark.parametrize("name", ["project/\0", "project/\ud800", "project/" + "x" * 300])
+def test_a_name_that_no_file_can_have_is_one_sentence(name: str, tmp_path: Path) -> None:
+    snapshot = made(tmp_path, "2026")
+    about = replace(read_about(snapshot), files={name: (1, SUM)})
+    with pytest.raises(InputError, match="is damaged") as raised:
+        verify(snapshot, about)
+    str(raised.value).encode()
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"files": [1]}', '{"files": {"a": 1}}', "\0", json.dumps({"made": 1})]
+    "text",
+    [
+        '{"files": {"a": [1e999, ""]}}',
+        "[" * 100_000,
+        "",
+        "[]",
+        "{}",
+        '{"files": [1]}',
+        '{"files": {"a": 1}}',
+        "\0",
+        json.dumps({"made": 1}),
+    ],
 )
 def test_a_damaged_list_is_one_sentence(text: str, tmp_path: Path) -> None:
     snapshot = made(tmp_path, "2026")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import threading
@@ -126,6 +127,40 @@ def test_models_in_a_server_are_said_to_lack(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
     assert "MLFLOW_TRACKING_URI" in take(project, tmp_path / "backup").lacking[0]
+
+
+def test_folders_that_are_links_are_followed(project: Project, tmp_path: Path) -> None:
+    models = project.stores / "mlflow"
+    shutil.move(models, tmp_path / "disk")
+    models.symlink_to(tmp_path / "disk")
+    (models / "models" / "loop").symlink_to(tmp_path / "disk")
+    found = names(take(project, tmp_path / "backup").snapshot)
+    assert "stores/mlflow/models/m-2/model.ubj" in found
+    assert not [name for name in found if "loop" in name]
+
+
+def test_what_a_bundle_cannot_hold_is_said(project: Project, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(project.root / "tools")], check=True)
+    (project.root / ".git" / "shallow").write_bytes(
+        subprocess.run(
+            ["git", "-C", str(project.root), "rev-parse", "HEAD"], check=True, capture_output=True
+        ).stdout
+    )
+    taken = take(project, tmp_path / "backup")
+    assert "shallow" in taken.lacking[0]
+    assert "tools/" in taken.lacking[1]
+    assert "code.bundle" not in names(taken.snapshot)
+
+
+def test_a_full_disk_is_no_database_that_is_held(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("evergreen.backup.take._copy_database", fill)
+    with pytest.raises(InputError, match=r"cannot be written: .* disk is full"):
+        take(project, tmp_path / "backup")
 
 
 def inside(project: Project, backup: Path) -> Path:

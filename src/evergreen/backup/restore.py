@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evergreen.backup.snapshot import FILES, About, choose_snapshot, read_about, verify
-from evergreen.backup.take import CACHE, DATABASES, KEPT
+from evergreen.backup.take import CACHE, DATABASES, KEPT, SETTINGS
 from evergreen.errors import InputError
 from evergreen.files import write_whole
 from evergreen.project import Project
-from evergreen.stores import dvc
+from evergreen.stores import databases, dvc
 from evergreen.stores.git import is_changed, read_commit
 
 LOCK = "dvc.lock"
@@ -41,19 +41,25 @@ def restore(project: Project, place: Path) -> Restored:
     what was not committed comes back too. Raises InputError where the project has data or models,
     or a file of the snapshot is not as it was written; nothing is changed then.
     """
+    databases.check_place(project.stores)
     snapshot = choose_snapshot(place.expanduser().resolve())
     about = read_about(snapshot)
     mark = project.stores / MARK
     _check_empty(project, mark)
     verify(snapshot, about)
+    if not mark.exists():
+        _check_links(project)
     left = _why_not_code(project, about)
     write_whole(mark, lambda part: part.write_text(f"{snapshot}\n"))
     names = [name.removeprefix(f"{FILES}/") for name in about.files if name.startswith(FILES)]
+    if SETTINGS in names:  # says where DVC's cache is
+        _copy(snapshot / FILES / SETTINGS, project.root / SETTINGS)
+    cache = dvc.cache_of(project)
     for name in _chosen(names, code=not left):
-        _copy(snapshot / FILES / name, _target(project, name))
+        _copy(snapshot / FILES / name, _target(project, name, cache))
     if LOCK in names:
-        dvc.checkout(project)
-    for name in DATABASES:
+        dvc.checkout(project, [out for out in dvc.data_versions(project) if _holds(names, out)])
+    for name in reversed(DATABASES):
         if name in names:
             _place_database(snapshot / FILES / name, project.root / name, about.root, project.root)
     mark.unlink()
@@ -67,11 +73,25 @@ def _check_empty(project: Project, mark: Path) -> None:
         for name in (*DATABASES[:1], "data/raw/manifest.json")
         if (project.root / name).exists()
     ]
-    if there and not mark.exists():
+    # Of a restoration that was killed; its last database comes last of all, or a run made it since
+    if mark.exists():
+        there = [name for name in there if name in DATABASES]
+    if there:
         raise InputError(
             f"{' and '.join(there)} of {project.root} would be overwritten: move stores/ and data/ "
             "away first, or restore into a new clone"
         )
+
+
+def _check_links(project: Project) -> None:
+    """Raise InputError where files would be written over those of another folder, by a link."""
+    for name in ("feedback", "inbox", "reports"):
+        path = project.root / name
+        if path.is_symlink() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"{path} is a link to {path.readlink()}, whose files would be overwritten: remove "
+                "the link, restore, and move the files there"
+            )
 
 
 def _why_not_code(project: Project, about: About) -> str:
@@ -99,10 +119,15 @@ def _chosen(names: Iterable[str], *, code: bool) -> Iterator[str]:
             yield name
 
 
-def _target(project: Project, name: str) -> Path:
+def _holds(names: Iterable[str], output: str) -> bool:
+    """Return whether the files of an output are among `names`: DVC's cache did not have it."""
+    return any(name == output or name.startswith(f"{output}/") for name in names)
+
+
+def _target(project: Project, name: str, cache: Path) -> Path:
     """Return where a file goes: DVC's cache may be elsewhere in this project."""
     if name.startswith(f"{CACHE}/"):
-        return dvc.cache_of(project) / name.removeprefix(f"{CACHE}/")
+        return cache / name.removeprefix(f"{CACHE}/")
     return project.root / name
 
 

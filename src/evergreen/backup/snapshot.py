@@ -8,9 +8,10 @@ BACKUP/2026-11-30T02-15-00/backup.json     what it is of, and size and SHA-256 o
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
@@ -72,7 +73,9 @@ def read_about(snapshot: Path) -> About:
             str(content[name]) for name in ("made", "library", "root", "commit")
         )
         return About(made, library, root, commit, files)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise InputError(
             f"{path} is damaged ({error}): restore from another snapshot in {snapshot.parent}"
         ) from None
@@ -90,11 +93,23 @@ def verify(snapshot: Path, about: About) -> None:
 
 
 def _find_wrong(snapshot: Path, about: About) -> Iterator[str]:
+    home = os.path.realpath(snapshot)
     for name, (size, expected) in about.files.items():
         path = snapshot / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            yield f"{name} lies outside of it"
-        elif not path.is_file() or path.is_symlink():
-            yield f"{name} is missing"
-        elif path.stat().st_size != size or sha256_of_file(path) != expected:
-            yield f"{name} is not as it was written"
+        try:
+            name.encode()
+            within = Path(os.path.realpath(path.parent)).is_relative_to(home)
+            if not (_is_below(name) and within):
+                yield f"{name!r} lies outside of it"
+            elif not path.is_file() or path.is_symlink():
+                yield f"{name} is missing"
+            elif path.stat().st_size != size or sha256_of_file(path) != expected:
+                yield f"{name} is not as it was written"
+        except (OSError, ValueError) as error:  # unreadable, or no name that a file can have
+            yield f"{name!r} cannot be read ({getattr(error, 'strerror', 'no name of a file')})"
+
+
+def _is_below(name: str) -> bool:
+    """Return whether a name is a plain relative path: of "a//b", what follows "a/" is absolute."""
+    path = PurePosixPath(name)
+    return str(path) == name and not path.is_absolute() and ".." not in path.parts

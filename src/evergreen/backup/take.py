@@ -21,13 +21,21 @@ from evergreen import __version__
 from evergreen.backup.snapshot import BUNDLE, FILES, About, find_snapshots, read_about, write_about
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_left
+from evergreen.ingest.listing import few
 from evergreen.project import Project
 from evergreen.stores import databases, dvc
-from evergreen.stores.git import list_files, read_commit, write_bundle
+from evergreen.stores.git import (
+    find_repositories,
+    list_files,
+    read_commit,
+    why_not_cloned,
+    write_bundle,
+)
 
 DATABASES = ("stores/mlflow.db", "stores/prefect/prefect.db")
+SETTINGS = ".dvc/config.local"
 # What git ignores, and no run can make again; of data/ that which DVC does not have
-KEPT = ("stores", "data", "feedback", "inbox", "reports", ".dvc/config.local")
+KEPT = ("stores", "data", "feedback", "inbox", "reports", SETTINGS)
 CACHE = ".dvc/cache"
 LEFT_OUT = (
     "run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", "personal.key.lock",
@@ -101,14 +109,21 @@ def _copy_all(project: Project, copy: _Copy) -> tuple[str, tuple[str, ...]]:
     if commit.why:
         lacking.append(f"the git repository: {commit.why}")
     else:
-        copy.add(BUNDLE, lambda place: write_bundle(project.root, place))
+        if why := why_not_cloned(project.root):
+            lacking.append(f"the git repository: {why}")
+        else:
+            copy.add(BUNDLE, lambda place: write_bundle(project.root, place))
+        if other := find_repositories(project.root):
+            lacking.append(f"what lies in git repositories of its own: {few(other)}")
     if lock := _read_lock(project):
         copy.add(f"{FILES}/dvc.lock", lambda place: place.write_bytes(lock))
     copy.all(name for name in list_files(project.root) if name != "dvc.lock")
-    outputs = (*dvc.data_versions(project), *WORKSPACES)
+    cache = dvc.cache_of(project)
+    versions = dvc.data_versions(project)
+    outputs = [path for path, digest in versions.items() if dvc.is_cached(cache, digest)]
     for folder in KEPT:
-        copy.all(_below(project.root, folder, outputs))
-    copy.cache(dvc.cache_of(project))
+        copy.all(_below(project.root, folder, (*outputs, *WORKSPACES)))
+    copy.cache(cache)
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if uri and str(project.stores) not in uri:
         lacking.append("models and runs: they are in the MLflow server of MLFLOW_TRACKING_URI")
@@ -132,7 +147,12 @@ def _below(root: Path, folder: str, skipped: Iterable[str]) -> Iterator[str]:
     left_out = {str(root / name) for name in skipped}
     if (root / folder).is_file():
         yield folder
-    for where, folders, names in os.walk(root / folder):
+    seen = set[str]()
+    for where, folders, names in os.walk(root / folder, followlinks=True):  # to another disk, say
+        if (real := os.path.realpath(where)) in seen:  # a link to a folder above it
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(
             name for name in folders
             if str(Path(where, name)) not in left_out and not name.startswith(".part-")
@@ -175,8 +195,10 @@ class _Copy:
         databases.check(source, "mend or move it away before the backup")
         try:
             self.add(f"{FILES}/{name}", lambda place: _copy_database(source, place))
-        except sqlite3.OperationalError:
-            raise InputError(databases.busy_message(source)) from None
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise InputError(databases.busy_message(source)) from None
+            raise OSError(f"{error}: is its disk full?") from None
 
     def all(self, names: Iterable[str]) -> None:
         """Copy files of the project; one that vanishes meanwhile is left out."""

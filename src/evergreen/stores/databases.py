@@ -7,13 +7,24 @@ database which nobody can open: it is made under another name, and moved when it
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from evergreen.errors import BusyError, InputError
 
+MISREAD = re.compile(r"\?|%[0-9a-fA-F]{2}")  # in paths, which it handles as addresses
 PATIENCE = 20.0  # seconds for another process that holds a database
+
+
+def check_place(folder: Path) -> None:
+    """Raise InputError where MLflow would read the name of the folder as that of another one."""
+    if MISREAD.search(str(folder)):
+        raise InputError(
+            f"MLflow cannot work in {folder}: it takes `?` and `%` with two digits for something "
+            "else: move the project into a folder without them"
+        )
 
 
 def prepare(database: Path, artifacts: Path) -> None:
@@ -22,6 +33,7 @@ def prepare(database: Path, artifacts: Path) -> None:
     Raises InputError where one is there that cannot be used, or is gone while what it knew of still
     lies in `artifacts`.
     """
+    check_place(database.parent)
     if database.is_file() and database.stat().st_size:
         check(
             database,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -154,14 +155,29 @@ def cache_of(project: Project) -> Path:
         repo.close()
 
 
-def checkout(project: Project) -> None:
-    """Write the data that `dvc.lock` names, from DVC's cache.
+def checkout(project: Project, but: Collection[str] = ()) -> None:
+    """Write the outputs that `dvc.lock` names, from DVC's cache; nothing of those in `but`.
 
     Raises InputError where the cache lacks some of it.
     """
+    outputs = [path for path in data_versions(project) if path not in but] if but else []
     with _opened(project) as repo:
-        repo.checkout(force=True)
+        if outputs or not but:
+            repo.checkout([str(project.root / path) for path in outputs], force=True)
         _keep_lock(project)
+
+
+def is_cached(cache: Path, digest: str) -> bool:
+    """Return whether the cache has all files of an output."""
+
+    def find(digest: str) -> Path:
+        return cache / "files" / "md5" / digest[:2] / digest[2:]
+
+    try:
+        files = json.loads(find(digest).read_text()) if digest.endswith(".dir") else []
+        return find(digest).is_file() and all(find(file["md5"]).is_file() for file in files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def data_versions(project: Project) -> dict[str, str]:

@@ -20,7 +20,7 @@ SHOWN = ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml")
 LARGEST = 5_000_000  # bytes of a diff that are kept
 # What stands in it for what is not
 NEW, NOT_SHOWN, CUT = "new file: ", "changed, not shown: ", "[cut: "
-PATIENCE = 60  # seconds
+PATIENCE, HOURS = 60, 10_000  # seconds; for what takes as long as the repository is large
 # A `git commit` meanwhile goes on
 READ = ["-c", "color.ui=false", "-c", "core.fsmonitor=false", "--no-optional-locks"]
 
@@ -106,7 +106,24 @@ def write_bundle(root: Path, place: Path) -> None:
     Raises InputError where git cannot.
     """
     with _explained(root):
-        _git(root, "bundle", "create", "-q", str(place), "--all", "HEAD")
+        _git(root, "bundle", "create", "-q", str(place), "--all", "HEAD", patience=HOURS)
+
+
+def why_not_cloned(root: Path) -> str:
+    """Return why a bundle of the repository could not be cloned; empty where it can."""
+    with _explained(root):
+        shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+    return "it is shallow: `git fetch --unshallow` makes it whole" if shallow else ""
+
+
+def find_repositories(root: Path) -> list[str]:
+    """Return the folders below `root` that are git repositories of their own, submodules too."""
+    with _explained(root):
+        listed = _git(root, "ls-files", "-z", "--stage")
+        others = _git(root, "ls-files", "-z", "--others", "--exclude-standard")
+    own = [line.partition("\t")[2] for line in listed.split("\0") if line.startswith("160000")]
+    own += [name for name in others.split("\0") if name.endswith("/")]
+    return own
 
 
 @contextmanager
@@ -169,7 +186,7 @@ def _has(root: Path, commit: str) -> bool:
     return True
 
 
-def _git(root: Path, *words: str) -> str:
+def _git(root: Path, *words: str, patience: float | None = None) -> str:
     """Return what git prints, at most the part that is kept.
 
     Raises CalledProcessError where it fails.
@@ -181,7 +198,7 @@ def _git(root: Path, *words: str) -> str:
             command,
             stdout=output,
             stderr=subprocess.PIPE,
-            timeout=PATIENCE,
+            timeout=PATIENCE if patience is None else patience,
             env=env | {"LC_ALL": "C"},
             check=False,
         )
