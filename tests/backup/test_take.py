@@ -18,6 +18,7 @@ from backup.backed import register, registered
 from evergreen.backup.snapshot import find_snapshots, read_about, verify
 from evergreen.backup.take import take
 from evergreen.errors import InputError
+from evergreen.files import write_json
 from evergreen.project import Project
 
 pytestmark = pytest.mark.slow  # real stores
@@ -161,6 +162,14 @@ def test_a_full_disk_is_no_database_that_is_held(
     monkeypatch.setattr("evergreen.backup.take._copy_database", fill)
     with pytest.raises(InputError, match=r"cannot be written: .* disk is full"):
         take(project, tmp_path / "backup")
+
+
+def test_a_key_that_is_in_no_file_is_said_to_lack(project: Project, tmp_path: Path) -> None:
+    told = {"personal": {"columns": {"email": "hash"}, "key": "k"}}
+    write_json(project.raw / "manifest.json", {"2013-01": told})
+    assert "EVERGREEN_PERSONAL_KEY" in take(project, tmp_path / "backup").lacking[0]
+    (project.stores / "personal.key").write_text("k" * 32)
+    assert take(project, tmp_path / "backup").lacking == ()
 
 
 def inside(project: Project, backup: Path) -> Path:

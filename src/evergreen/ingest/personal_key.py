@@ -76,6 +76,11 @@ def find_key(project: Project, dataset: Dataset, *, make: bool = False) -> Key |
     return key
 
 
+def is_personal(project: Project) -> bool:
+    """Return whether `data/raw/` holds rows that were hashed with a key."""
+    return any(NOTED in entry for entry in Manifest(project.raw).entries.values())
+
+
 def note(dataset: Dataset, key: Key | None) -> dict[str, Any]:
     """Return what the manifest notes beside a batch: nothing where no column is personal."""
     if not dataset.personal or key is None:
