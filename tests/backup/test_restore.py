@@ -110,6 +110,13 @@ def with_what_a_run_made_since(project: Project, snapshot: Path) -> None:
     (project.stores / restoring.MARK).touch()
 
 
+def in_another_repository(project: Project, snapshot: Path) -> None:
+    shutil.rmtree(project.root / ".git")
+    who = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+    for words in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "other"]):
+        subprocess.run(["git", "-C", str(project.root), *words], check=True)
+
+
 def damaged(project: Project, snapshot: Path) -> None:
     path = snapshot / "project/stores/mlflow/models/m-1/model.ubj"
     content = path.read_bytes()
@@ -124,6 +131,7 @@ REFUSED: dict[str, tuple[Callable[[Project, Path], None], str]] = {
         "inbox is a link to .* would be overwritten: remove",
     ),
     "killed, and then a run": (with_what_a_run_made_since, r"mlflow\.db .* would be overwritten"),
+    "of another project": (in_another_repository, "is of .*, which the repository of .* not have"),
     "a byte of the backup": (damaged, r"model\.ubj is not as it was written"),
 }
 

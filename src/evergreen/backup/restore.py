@@ -13,13 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from evergreen.backup.snapshot import FILES, About, choose_snapshot, read_about, verify
+from evergreen.backup.snapshot import BUNDLE, FILES, About, choose_snapshot, read_about, verify
 from evergreen.backup.take import CACHE, DATABASES, KEPT, SETTINGS
 from evergreen.errors import InputError
 from evergreen.files import write_whole
 from evergreen.project import Project
 from evergreen.stores import databases, dvc
-from evergreen.stores.git import is_changed, read_commit
+from evergreen.stores.git import has, is_changed, read_commit
 
 LOCK = "dvc.lock"
 MARK = ".restoring"  # below stores/, while a restoration is not complete
@@ -46,6 +46,7 @@ def restore(project: Project, place: Path) -> Restored:
     about = read_about(snapshot)
     mark = project.stores / MARK
     _check_empty(project, mark)
+    _check_ours(project, snapshot, about)
     verify(snapshot, about)
     if not mark.exists():
         _check_links(project)
@@ -80,6 +81,16 @@ def _check_empty(project: Project, mark: Path) -> None:
         raise InputError(
             f"{' and '.join(there)} of {project.root} would be overwritten: move stores/ and data/ "
             "away first, or restore into a new clone"
+        )
+
+
+def _check_ours(project: Project, snapshot: Path, about: About) -> None:
+    """Raise InputError where the snapshot is of another repository: two may share a folder."""
+    if about.commit != "none" and not has(project.root, about.commit):
+        raise InputError(
+            f"{snapshot} is of {about.root} at commit {about.commit[:12]}, which the repository of "
+            f"{project.root} does not have: name a snapshot of this project, `git fetch`, or clone "
+            f"{snapshot / BUNDLE}"
         )
 
 

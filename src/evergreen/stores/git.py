@@ -96,7 +96,9 @@ def list_files(root: Path) -> list[str]:
     Relative to it. Raises InputError where git cannot tell.
     """
     with _explained(root):
-        listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        listed = _git(
+            root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", whole=True
+        )
     return sorted({name for name in listed.split("\0") if name})
 
 
@@ -119,8 +121,8 @@ def why_not_cloned(root: Path) -> str:
 def find_repositories(root: Path) -> list[str]:
     """Return the folders below `root` that are git repositories of their own, submodules too."""
     with _explained(root):
-        listed = _git(root, "ls-files", "-z", "--stage")
-        others = _git(root, "ls-files", "-z", "--others", "--exclude-standard")
+        listed = _git(root, "ls-files", "-z", "--stage", whole=True)
+        others = _git(root, "ls-files", "-z", "--others", "--exclude-standard", whole=True)
     own = [line.partition("\t")[2] for line in listed.split("\0") if line.startswith("160000")]
     own += [name for name in others.split("\0") if name.endswith("/")]
     return own
@@ -147,7 +149,7 @@ def check_out(root: Path, commit: str, folder: Path) -> Path:
     with _explained(root):
         top = _git(root, "rev-parse", "--show-toplevel").rstrip("\n")
         below = _git(root, "rev-parse", "--show-prefix").strip()
-        if not _has(root, commit):
+        if not has(root, commit):
             raise InputError(f"the commit {commit[:12]} is not in this repository: `git fetch`")
         _git(root, "clone", "--quiet", "--no-checkout", "--shared", "--", top, str(folder))
         _git(folder, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", commit)
@@ -178,7 +180,8 @@ def apply(folder: Path, diff: str) -> str:
     return ""
 
 
-def _has(root: Path, commit: str) -> bool:
+def has(root: Path, commit: str) -> bool:
+    """Return whether the repository that `root` lies in has a commit."""
     try:
         _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except subprocess.CalledProcessError:
@@ -186,8 +189,8 @@ def _has(root: Path, commit: str) -> bool:
     return True
 
 
-def _git(root: Path, *words: str, patience: float | None = None) -> str:
-    """Return what git prints, at most the part that is kept.
+def _git(root: Path, *words: str, patience: float | None = None, whole: bool = False) -> str:
+    """Return what git prints; unless `whole`, at most the part that is kept.
 
     Raises CalledProcessError where it fails.
     """
@@ -208,8 +211,8 @@ def _git(root: Path, *words: str, patience: float | None = None) -> str:
             )
         size = os.fstat(output.fileno()).st_size
         output.seek(0)
-        text = output.read(LARGEST).decode(errors="replace")
-    return text if size <= LARGEST else f"{text}\n{CUT}{size:,} bytes in all]\n"
+        text = output.read(size if whole else LARGEST).decode(errors="replace")
+    return text if whole or size <= LARGEST else f"{text}\n{CUT}{size:,} bytes in all]\n"
 
 
 def _explain(root: Path, message: str) -> str:
