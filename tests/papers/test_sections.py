@@ -73,6 +73,19 @@ def text_of(section: Any) -> str:
     return "\n".join([*section.says, *tables])
 
 
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        (pl.col("arr_delay") > 15, "arr_delay > 15"),
+        (pl.col("price"), "price"),
+        (pl.col("a") / 2.5, "a / 2.5"),
+        (pl.col("x").is_null(), "x.is_null()"),
+    ],
+)
+def test_an_expression_is_read_by_people(expression: pl.Expr, shown: str) -> None:
+    assert sections.readable(str(expression)) == shown
+
+
 def test_the_model() -> None:
     facts = {
         "mlflow.source.git.commit": "f00d",

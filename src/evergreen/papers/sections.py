@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from evergreen.decision import ASK, PROMOTE, REFUSE
@@ -24,6 +25,16 @@ VERDICTS = {
 }
 Told = tuple[str, str, str, str]  # of a decision: when, which version, what, why
 ROLES = {"rounds": "to find the rounds", "judged": "to be judged", "live": "to go live"}
+
+
+def readable(expression: str) -> str:
+    """Return an expression as polars prints it, without its marks of columns and constants.
+
+    `[(col("delay")) > (dyn int: 15)]` is `delay > 15`.
+    """
+    plain = re.sub(r"dyn (?:int|float): ", "", re.sub(r'col\("([^"]*)"\)', r"\1", expression))
+    plain = re.sub(r"\(([\w.]+)\)", r"\1", plain)
+    return plain[1:-1] if plain.startswith("[") and plain.endswith("]") else plain
 
 
 def make_card(made: Registration) -> Card:
@@ -77,7 +88,7 @@ def model(made: Registration) -> Section:
         if name.startswith("library.")
     }
     rows = [
-        ("predicts", f"{label.says if label else 'the label'} ({model.encoder.task})"),
+        ("predicts", f"{readable(label.says) if label else 'the label'} ({model.encoder.task})"),
         ("classes", ", ".join(model.encoder.classes)),
         ("learner", f"{model.learner}, loss {made.params.train.loss_for(made.params.task)}"),
         ("models in it", f"{len(model.seeds)}, of seed {seeds}"
