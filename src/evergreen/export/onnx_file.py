@@ -80,12 +80,18 @@ class OnnxModel:
 
         Raises InputError where a feature is missing.
         """
+        return np.asarray(self._session.run([OUTPUT], self.inputs(rows))[0])
+
+    def inputs(self, rows: pl.DataFrame) -> dict[str, Array]:
+        """Return what the graph is given for rows of features, by name.
+
+        Raises InputError where a feature is missing.
+        """
         if lacking := [name for name in self.features if name not in rows.columns]:
             raise InputError(
                 f"the rows lack the feature(s) {', '.join(lacking)}, which the model needs"
             )
-        given = {name: self._column(rows[name], text) for name, text in self.features.items()}
-        return np.asarray(self._session.run([OUTPUT], given)[0])
+        return {name: self._column(rows[name], text) for name, text in self.features.items()}
 
     def _column(self, column: pl.Series, text: bool) -> Array:
         if not text:
