@@ -24,8 +24,7 @@ import polars as pl
 
 from evergreen.export.onnx_file import OnnxModel, build
 from evergreen.features.encoder import fit_encoder
-from evergreen.features.featurize import featurize
-from evergreen.features.prepare import summarize
+from evergreen.features.featurize import featurize, summarize
 from evergreen.features.split import LABEL
 from evergreen.metrics.metric import Task
 from evergreen.params import Params
@@ -61,7 +60,7 @@ assert not [name for name in sys.modules if name.startswith(("xgboost.", "evergr
 def main() -> None:
     print(f"{ROWS:,} rows, the mean of {SEEDS} seeds of {ROUNDS} rounds, one thread")
     print(
-        "task        largest difference     a million rows: package  graph   one row: package  graph"
+        "task        largest difference    a million rows: package  graph   one row: package  graph"
         "  onnxruntime alone"
     )
     for task in LABELS:
