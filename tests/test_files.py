@@ -49,6 +49,18 @@ def test_write_whole_puts_the_new_content(tmp_path: Path, old: bytes | None) -> 
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o444])
+def test_nobody_else_reads_a_file_before_it_may_be_read(tmp_path: Path, mode: int) -> None:
+    path, seen = tmp_path / "login", list[int]()
+
+    def write(part: Path) -> None:
+        part.write_bytes(b"secret")
+        seen.append(part.stat().st_mode & 0o777)
+
+    write_whole(path, write, mode=mode)
+    assert (seen, path.stat().st_mode & 0o777) == ([0o600], mode)
+
+
 def test_old_content_stays_until_the_new_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("old")

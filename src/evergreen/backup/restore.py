@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -148,7 +149,9 @@ def _copy(source: Path, target: Path) -> None:
         if same:
             return
     try:
-        write_whole(target, lambda part: shutil.copyfile(source, part))
+        # Whose mode from the start: the login is among them
+        mode = stat.S_IMODE(source.stat().st_mode)
+        write_whole(target, lambda part: shutil.copyfile(source, part), mode=mode)
         shutil.copystat(source, target)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}") from None
