@@ -19,7 +19,8 @@ from evergreen import code
 def write_whole(path: Path, write: Callable[[Path], object], *, mode: int = 0o644) -> None:
     """Let `write` fill a temporary neighbour of `path`, then put it in place in one step.
 
-    Until then only its owner can read it; `mode`: who may from then on. A crash or a full disk leaves what was at `path` before, and no other trace that counts.
+    Until then only its owner can read it; `mode`: who may from then on. A crash or a full disk
+    leaves what was at `path` before, and no other trace that counts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
