@@ -133,6 +133,22 @@ def close_killed_runs(tag: str, besides: str | None = None) -> int:
     return len(dead)
 
 
+def has_waiting_run(project: Project, flow: str) -> bool:
+    """Return whether a run of `flow` waits for the project, or for a person."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
+
+    tag = waiting_tag_of(project)
+    waits = {"state": {"type": {"any_": ["RUNNING", "PAUSED"]}}, "tags": {"all_": [tag]}}
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
+            flow_run_filter=FlowRunFilter(**waits),
+            limit=1,
+        )
+    return bool(found)
+
+
 def tag_of(project: Project) -> str:
     """Return the tag of this project's runs, in a Prefect server that others may use too."""
     return f"{socket.gethostname()}:{project.root}"

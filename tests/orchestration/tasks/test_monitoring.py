@@ -292,6 +292,7 @@ def test_without_a_champion_the_first_is_asked_for(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
+    monkeypatch.setattr(monitoring, "has_waiting_run", lambda project, flow: False)
     monkeypatch.setattr(monitoring, "emit", lambda project, *said: told.append(said))
     for aliases, why in (
         ({}, "there is no champion yet"),
@@ -304,3 +305,16 @@ def test_without_a_champion_the_first_is_asked_for(
         with disable_run_logger():
             assert ask_for_first(job).startswith("version 3 cannot" if aliases else "none yet")
         assert told.pop() == (REQUESTED, {"reason": why})
+
+
+def test_where_a_training_waits_no_other_is_asked_for(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(monitoring, "emit", lambda project, *said: told.append(said))
+    monkeypatch.setattr(monitoring, "has_waiting_run", lambda project, flow: flow == "training")
+    registry = SimpleNamespace(aliases=dict, why_no_champion=lambda: "version 1 waits")
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    with disable_run_logger():
+        assert ask_for_first(job) == "none yet: version 1 waits"
+    assert told == []

@@ -23,6 +23,7 @@ from evergreen.ingest.manifest import Manifest
 from evergreen.ingest.naming import natural
 from evergreen.monitoring import monitor
 from evergreen.monitoring.retrain import decide_retraining
+from evergreen.orchestration.server import has_waiting_run
 from evergreen.orchestration.tasks.champion import ONCE, LiveChampion
 from evergreen.orchestration.tasks.job import Job
 from evergreen.orchestration.tasks.shown import create_markdown_artifact, create_table_artifact
@@ -240,13 +241,16 @@ def _look_back(job: Job, live: LiveChampion) -> Decision | None:
 
 
 def ask_for_first(job: Job) -> str:
-    """Ask for a training where no champion is live; returns why."""
+    """Ask for a training where no champion is live, and none waits already; returns why."""
     number = job.registry.aliases().get(CHAMPION)
     why = (
         f"version {number} cannot be used"
         if number
         else f"none yet: {job.registry.why_no_champion()}"
     )
+    if has_waiting_run(job.project, "training"):  # for a person, say: one to approve is enough
+        get_run_logger().warning("champion: %s; a training waits already", why)
+        return why
     emit(job.project, REQUESTED, {"reason": why if number else "there is no champion yet"})
     get_run_logger().warning("champion: %s; a training was requested", why)
     return why
