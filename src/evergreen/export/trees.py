@@ -67,6 +67,10 @@ def _nodes(learner: dict[str, Any]) -> dict[str, list[Any]]:
         raise InputError(f"a booster {trees['name']} has no ONNX form here: export json or ubj")
     found: dict[str, list[Any]] = defaultdict(list)
     model = trees["model"]
+    if any(weight != 1 for weight in model.get("weight_drop") or ()):  # since XGBoost 3.4
+        raise InputError(
+            "a booster dart, whose trees have weights, has no ONNX form here: export json or ubj"
+        )
     for number, (tree, target) in enumerate(zip(model["trees"], model["tree_info"], strict=True)):
         if int(tree["tree_param"]["size_leaf_vector"]) > 1 or any(tree["split_type"]):
             raise InputError(

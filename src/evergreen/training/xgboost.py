@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def check_external(task: Task, params: TrainParams, device: str) -> None:
     """Raise InputError where rows on disk cannot be trained on, or would give another model.
 
     Leaves of the absolute and the quantile loss are quantiles of the rows in them; where a tree
-    sees some rows only, and these come in several blocks, XGBoost 3.2 takes wrong ones.
+    sees some rows only, and these come in several blocks, XGBoost before 3.4 takes wrong ones.
     """
     if device == "cuda":
         raise InputError(
@@ -115,13 +116,20 @@ def check_external(task: Task, params: TrainParams, device: str) -> None:
             "device is cuda: set compute.memory to in-memory, or train.device to cpu"
         )
     loss = params.loss_for(task)
-    if loss in ("absolute", "quantile") and params.subsample < 1:
+    if loss in ("absolute", "quantile") and params.subsample < 1 and takes_wrong_leaves():
         raise InputError(
             f"rows that do not fit into memory, or are to lie on disk (compute.memory), cannot be "
             f"trained on with train.loss {loss} and train.subsample {params.subsample:g}: set "
             "train.subsample to 1, or compute.memory to in-memory with fewer batches "
             "(split.train_batches)"
         )
+
+
+def takes_wrong_leaves() -> bool:
+    """Return whether the XGBoost that is installed takes wrong leaves of rows on disk."""
+    from packaging.version import Version
+
+    return Version(version("xgboost")) < Version("3.4")
 
 
 def _bin(table: Table, ref: xgb.DMatrix | None, options: dict[str, Any]) -> xgb.QuantileDMatrix:
