@@ -70,6 +70,7 @@ def test_what_cannot_be_trained_on_is_one_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     device = changes.pop("device", "cpu")
+    monkeypatch.setattr("evergreen.training.xgboost.takes_wrong_leaves", lambda: True)
     with pytest.raises(InputError) as caught:
         place(monkeypatch, free, wanted, device, **changes)
     assert [part for part in parts if part not in str(caught.value)] == []
@@ -126,13 +127,13 @@ from evergreen.params import Train
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix
 
-x = np.random.default_rng(0).normal(size=(400_000, 20)).astype(np.float32)
+x = np.random.default_rng(0).normal(size=(2_000_000, 20)).astype(np.float32)
 table = Table(x, x[:, 0].copy())
 names = tuple(f"n{at}" for at in range(20))
 tables = Tables("regression", names, (), (), table, table.none(), table.none())
 room = psutil.Process().memory_info().vms + 30_000_000
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
-for work in (lambda: build_matrix(tables, Train(), 1), lambda: np.ones((400_000, 20))):
+for work in (lambda: build_matrix(tables, Train(), 1), lambda: np.ones((2_000_000, 20))):
     try:
         work()
         print("fits")
