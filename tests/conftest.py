@@ -8,13 +8,11 @@ import importlib
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from evergreen import params
 from evergreen.errors import InputError
 from evergreen.ingest import folder as source_folder
 from evergreen.project import Project
+from evergreen.stores import databases
 from evergreen.stores.tracking import Tracker
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import Matrix, Trained, build_matrix, train
@@ -260,23 +259,8 @@ def copy_that_ran(made: Path, folder: Path) -> Project:
     """Copy a project that has run into `folder`, with the paths in its MLflow store changed."""
     shutil.copytree(made, folder, dirs_exist_ok=True, symlinks=True)
     project = Project(folder / "project")
-    move_store(project.stores / "mlflow.db", str(made), str(folder))
+    databases.move(project.stores / "mlflow.db", str(made), str(folder))
     return project
-
-
-def move_store(database: Path, old: str, new: str) -> None:
-    """Let a store of MLflow name the folder `new` wherever it names `old`."""
-    with closing(sqlite3.connect(database)) as store, store:
-        for (table,) in store.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-        ).fetchall():
-            for _, column, kind, *_ in store.execute(f'PRAGMA table_info("{table}")').fetchall():
-                if kind.upper().startswith(("VARCHAR", "TEXT")):
-                    store.execute(
-                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) '
-                        f'WHERE instr("{column}", ?)',
-                        (old, new, old),
-                    )
 
 
 @pytest.fixture

@@ -66,12 +66,7 @@ def make_secret(path: Path, form: re.Pattern[str], draw: Callable[[], str]) -> s
         if secret := read_secret(path, form):
             return secret
         secret = draw()
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # whose mode is 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(handle)
-        Path(part).replace(path)
+        write_whole(path, lambda part: part.write_text(f"{secret}\n", encoding="utf-8"), mode=0o600)
         return secret
 
 

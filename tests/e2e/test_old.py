@@ -9,13 +9,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import begin, move_store
+from conftest import begin
 from old.keep import FOLDER, MONTHS, STEPS, deliver, lay_out, orders, unpack
 
 from evergreen import params
 from evergreen.ingest.manifest import Manifest
 from evergreen.project import Project
 from evergreen.scoring.predictions import known
+from evergreen.stores import databases
 from evergreen.stores.journal import Journal
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
@@ -37,7 +38,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     project = lay_out(root)
     unpack(request.param, root)
     about = json.loads((root / "about.json").read_text())
-    move_store(project.stores / "mlflow.db", about["root"], str(root))
+    databases.move(project.stores / "mlflow.db", about["root"], str(root))
     begin(root)
     return project
 

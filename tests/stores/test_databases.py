@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from conftest import forget_mlflow
@@ -186,3 +187,20 @@ def test_a_kill_while_the_database_is_made_leaves_none(tracker, monkeypatch, emp
     assert not tracker.is_there
     shutil.copy2(empty_store, tracker._database)  # as the next start makes it
     assert tracker.experiment
+
+
+def test_a_database_that_moved_names_its_new_folder(tmp_path: Path) -> None:
+    told = {
+        "/home/a b": "/new/p",
+        "/home/a b/stores/m-1": "/new/p/stores/m-1",
+        "/home/a bc/stores": "/home/a bc/stores",
+        "of /home/a b": "of /home/a b",
+    }
+    with closing(sqlite3.connect(tmp_path / "store.db")) as store, store:
+        store.execute("CREATE TABLE runs (place VARCHAR(99), number INTEGER)")
+        store.executemany("INSERT INTO runs VALUES (?, 7)", [(place,) for place in told])
+    databases.move(tmp_path / "store.db", "/home/a b", "/new/p")
+    with closing(sqlite3.connect(tmp_path / "store.db")) as store:
+        assert store.execute("SELECT place, number FROM runs").fetchall() == [
+            (place, 7) for place in told.values()
+        ]

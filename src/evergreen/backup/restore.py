@@ -6,11 +6,10 @@ name files by the folder that the project was in; where it is another one now, t
 
 from __future__ import annotations
 
+import filecmp
 import shutil
-import sqlite3
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,10 +143,8 @@ def _target(project: Project, name: str, cache: Path) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if target.is_file() and target.stat().st_size == source.stat().st_size:
-        same = target.read_bytes() == source.read_bytes()
-        if same:
-            return
+    if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        return
     try:
         # Whose mode from the start: the login is among them
         mode = stat.S_IMODE(source.stat().st_mode)
@@ -163,23 +160,6 @@ def _place_database(source: Path, target: Path, old: str, root: Path) -> None:
     def write(part: Path) -> None:
         shutil.copyfile(source, part)
         if old != str(root):
-            with closing(sqlite3.connect(part)) as database, database:
-                for table, column in _texts(database):
-                    database.execute(
-                        f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
-                        f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
-                        (str(root), len(old) + 1, old, len(old) + 1, f"{old}/"),
-                    )
+            databases.move(part, old, str(root))
 
     write_whole(target, write)
-
-
-def _texts(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Return table and column of every text in a database."""
-    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return [
-        (table, column)
-        for (table,) in tables
-        for _, column, kind, *_ in database.execute(f'PRAGMA table_info("{table}")').fetchall()
-        if "CHAR" in kind.upper() or "TEXT" in kind.upper()
-    ]

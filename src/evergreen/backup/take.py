@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -185,11 +185,11 @@ class _Copy:
         self.alike: dict[tuple[str, int], Path] = {}  # DVC's cache and its remote, say
         self.new = 0
 
-    def add(self, name: str, write: object) -> None:
+    def add(self, name: str, write: Callable[[Path], object]) -> None:
         """Let `write` make the file `name` of the snapshot."""
         place = self.part / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        write(place)  # type: ignore[operator]
+        write(place)
         self._note(name, place)
 
     def database(self, name: str) -> None:

@@ -120,6 +120,28 @@ def check(database: Path, remedy: str) -> None:
         raise InputError(f"{database} is damaged (it is truncated): {remedy}")
 
 
+def move(database: Path, old: str, new: str) -> None:
+    """Let a database name the folder `new`, and what is below it, wherever it names `old`."""
+    with closing(sqlite3.connect(database)) as store, store:
+        for table, column in _texts(store):
+            store.execute(
+                f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
+                f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
+                (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+            )
+
+
+def _texts(store: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return table and column of every text in a database."""
+    tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return [
+        (table, column)
+        for (table,) in tables
+        for _, column, kind, *_ in store.execute(f'PRAGMA table_info("{table}")').fetchall()
+        if "CHAR" in kind.upper() or "TEXT" in kind.upper()
+    ]
+
+
 def busy_message(database: Path | str) -> str:
     """Return what a user reads of a database that another process holds."""
     return (

@@ -182,13 +182,23 @@ def is_cached(cache: Path, digest: str) -> bool:
 
 def data_versions(project: Project) -> dict[str, str]:
     """Return path -> DVC hash of every output in `dvc.lock`; empty before the first run."""
+    return outputs_of(read_lock(project), DAMAGED)
+
+
+def outputs_of(lock: bytes | str, damaged: str) -> dict[str, str]:
+    """Return path -> DVC hash of every output in the text of a `dvc.lock`.
+
+    Raises InputError, which says `damaged`, where it is.
+    """
     try:
-        stages = (yaml.safe_load(read_lock(project)) or {}).get("stages", {})
+        stages = (yaml.safe_load(lock) or {}).get("stages", {})
         return {
-            out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])
+            str(out["path"]): str(out["md5"])
+            for stage in stages.values()
+            for out in stage.get("outs", [])
         }
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
-        raise InputError(DAMAGED) from None
+        raise InputError(damaged) from None
 
 
 def read_lock(project: Project) -> bytes:

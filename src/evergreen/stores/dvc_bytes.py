@@ -9,18 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import yaml
-
 from evergreen.errors import InputError
 from evergreen.files import read_entries, sha256_of, sha256_of_file, write_entries
 from evergreen.project import Project
-from evergreen.stores.dvc import data_versions, read_lock
+from evergreen.stores.dvc import data_versions, outputs_of, read_lock
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -95,29 +93,13 @@ def bring_back(lock: str, folder: Path, roots: Sequence[Path]) -> Brought:
     with ExitStack() as opened:
         places = Places(roots, opened)
         files, altered, missing = 0, list[str](), list[str]()
-        for path, digest in outs_of(lock).items():
+        for path, digest in outputs_of(lock, "the run's dvc.lock is damaged").items():
             for name, of_file in places.listed(path, digest):
                 said = places.copy(of_file, _within(folder, name)) if of_file else "missing"
                 files += said == ""
                 altered += [name] if said == "altered" else []
                 missing += [name] if said == "missing" else []
         return Brought(files, tuple(altered), tuple(missing), tuple(places.unread))
-
-
-def outs_of(lock: str) -> dict[str, str]:
-    """Return path -> hash of every output in the text of a dvc.lock.
-
-    Raises InputError where it is damaged.
-    """
-    try:
-        stages: Mapping[str, Any] = (yaml.safe_load(lock) or {}).get("stages", {})
-        return {
-            str(out["path"]): str(out["md5"])
-            for stage in stages.values()
-            for out in stage.get("outs", [])
-        }
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-        raise InputError("the run's dvc.lock is damaged") from None
 
 
 def _within(folder: Path, name: str) -> Path:
