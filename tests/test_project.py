@@ -215,3 +215,19 @@ def test_what_a_killed_process_left_goes_with_the_next_run(root: Path) -> None:
     assert len([*root.rglob(".part-*")]) == 2
     with Project(root).lock():
         assert [*root.rglob(".part-*")] == []
+
+
+def test_the_error_of_a_block_is_told_though_its_folder_will_not_go(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, dir_fd: int | None = None) -> None:
+        raise OSError(39, "Directory not empty", path)  # as where a thread still writes into it
+
+    def fail() -> None:
+        with Project(root).temporary():
+            monkeypatch.setattr(os, "rmdir", refuse)
+            raise InputError("what matters")
+
+    with pytest.raises(InputError, match="what matters"):
+        fail()
+    monkeypatch.undo()

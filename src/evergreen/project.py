@@ -247,9 +247,15 @@ class Project:
 
     @contextmanager
     def temporary(self) -> Iterator[str]:
-        """Make a folder below `stores/` for the block; the next run removes what a kill left."""
+        """Make a folder below `stores/` for the block; the next run removes what a kill left.
+
+        It also removes what a thread still wrote when the block had failed: the block's own error
+        is the one to be told.
+        """
         self.stores.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.stores, prefix=f".part-{os.getpid()}-") as folder:
+        with tempfile.TemporaryDirectory(
+            dir=self.stores, prefix=f".part-{os.getpid()}-", ignore_cleanup_errors=True
+        ) as folder:
             yield folder
 
     @contextmanager
