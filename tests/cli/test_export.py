@@ -22,7 +22,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         export, "_open", lambda project, params, number: (number or "3", "run", model)
     )
-    monkeypatch.setattr(export, "_real_rows", lambda project, model: rows_of())
+    monkeypatch.setattr(onnx_file, "real_rows", lambda project, model: rows_of())
 
 
 def test_without_a_champion_nothing_is_written(two_batches: Project) -> None:

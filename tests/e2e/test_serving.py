@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from conftest import environment, month, run_cli
 
 from evergreen import params
@@ -190,6 +191,38 @@ def test_what_was_answered_survives_a_kill(champion_project: Project) -> None:
     assert labelled.equals(ROWS.select(*dataset.columns).sort(dataset.key))
     ((batch, version),) = known(project)
     assert read(project, batch, version).height == 40
+
+
+@pytest.mark.long
+def test_what_is_edited_is_taken_up_and_no_request_is_refused(champion_project: Project) -> None:
+    project, ended = champion_project, threading.Event()
+    definition = project.root / "src" / "late_flights" / "dataset.py"
+    known, found = definition.read_text(), list[int]()
+
+    def load(there: Served) -> None:
+        while not ended.is_set():
+            found.append(ask(there, "/predict", IN_TIME[0], patience=0)[0])
+
+    def until(holds: Callable[[], bool]) -> None:
+        late = time.monotonic() + 120
+        while not holds():
+            assert time.monotonic() < late
+            time.sleep(0.5)
+
+    with served(project) as there:
+        asking = threading.Thread(target=load, args=(there,))
+        asking.start()
+        definition.write_text(f"{known}\nNOTE = (\n")
+        until(lambda: "never closed" in ask(there, "/model")[1]["trouble"])
+        definition.write_text(known)
+        until(lambda: ask(there, "/model")[1]["trouble"] == "")
+        content = yaml.safe_load(project.params.read_text())
+        content["serve"]["max_rows"] = 2
+        project.params.write_text(yaml.safe_dump(content))
+        until(lambda: ask(there, "/predict", IN_TIME[:3])[0] == 413)
+        ended.set()
+        asking.join()
+    assert {*found} == {200}, found
 
 
 @pytest.mark.long

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -189,71 +187,17 @@ def test_the_same_payload_is_the_same_resource(tmp_path: Any) -> None:
 # --- edited code
 
 
-class Restarted(Exception):  # noqa: N818
-    """Stands for a process that was replaced."""
-
-
-@pytest.fixture
-def edited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file of the project that was edited since this process began."""
-    path = tmp_path / "helper.py"
-    path.write_text("new = 1")
-
-    def replace(program: str, words: list[str]) -> None:
-        raise Restarted(words[1:])
-
-    monkeypatch.setattr(watch.os, "execv", replace)
-    monkeypatch.setattr(watch.code, "changed", lambda: [path])
-    monkeypatch.setattr(watch, "_REFUSED", {})
-    return path
-
-
-def imports(monkeypatch: pytest.MonkeyPatch, returncode: int) -> list[int]:
-    """Let an attempt to import the code end so; returns what counts the attempts."""
-    tried: list[int] = []
-
-    def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        tried.append(1)
-        return subprocess.CompletedProcess(
-            words, returncode, "", "Traceback\nNameError: name 'x' is not defined\n"
-        )
-
-    monkeypatch.setattr(watch.subprocess, "run", run)
-    return tried
-
-
-def test_it_restarts_with_edited_code(
-    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_it_restarts_with_edited_code_and_reports_what_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    imports(monkeypatch, 0)
-    with pytest.raises(Restarted) as caught:
-        watch.restart_if_edited(Project(tmp_path))
-    assert caught.value.args[0] == sys.orig_argv[1:]
-
-
-def test_code_that_cannot_be_imported_is_reported_once_and_tried_again_when_edited(
-    edited: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    tried = imports(monkeypatch, 1)
-    for _ in range(3):
-        watch.restart_if_edited(Project(tmp_path))
-    said = capsys.readouterr().err
-    assert len(tried) == said.count("NameError: name 'x' is not defined: correct it") == 1
-    os.utime(edited, (1, 1))
-    imports(monkeypatch, 0)
-    with pytest.raises(Restarted):
-        watch.restart_if_edited(Project(tmp_path))
-
-
-def test_it_goes_on_where_nothing_was_edited(
-    edited: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(watch.code, "changed", list)
-    assert imports(monkeypatch, 1) == []
-    watch.restart_if_edited(Project(tmp_path))
+    restarted: list[int] = []
+    monkeypatch.setattr(watch, "restart", lambda: restarted.append(1))
+    for edited, why in (({}, "unasked"), ({"own.py": 1}, "own.py: no"), ({"own.py": 2}, "")):
+        edits: Any = SimpleNamespace(find=lambda e=edited: e, refuses=lambda _, w=why: w)
+        watch.restart_if_edited(edits)
+    said = capsys.readouterr()
+    assert (restarted, said.err) == ([1], "own.py: no\n")
+    assert said.out == "restarted with what was edited: own.py\n"
 
 
 def test_what_is_wrong_with_the_models_is_reported_once_and_again_when_it_comes_back() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import begin, git
+from conftest import ROOT, begin, git
 from registries import package
 
 from evergreen.errors import InputError
 from evergreen.reproduce import restore as module
+from evergreen.reproduce.flow import FLOW
 from evergreen.reproduce.recorded import Recorded
 from evergreen.reproduce.restore import AGAIN, restore
 from evergreen.scoring.package import read_package
@@ -31,6 +33,8 @@ def home(tmp_path: Path) -> Path:
     (root / "src").mkdir(parents=True)
     (root / "params.yaml").write_text("task: binary\n")
     (root / "src" / "own.py").write_text("VALUE = 1\n")
+    (root / "flows").mkdir()
+    shutil.copy(ROOT / FLOW, root / FLOW)
     begin(root)
     return root
 

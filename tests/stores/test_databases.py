@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import forget_mlflow
+from conftest import forget_mlflow, refusal
 
 from evergreen.errors import BusyError, InputError, explain
 from evergreen.params import Params
@@ -55,6 +55,16 @@ def test_a_damaged_database_is_named_with_the_remedy(how, tmp_path):
     DAMAGED[how](path)
     with pytest.raises(InputError, match=r"mlflow.db is damaged .*: bring it back"):
         check(path, "bring it back")
+
+
+@pytest.mark.parametrize("name", ["what?", "a%20b", """it's "so\"""", """"so" isn't"""])
+def test_a_folder_that_mlflow_would_misread_is_refused(name, tmp_path):
+    refusal(lambda: databases.check_place(tmp_path / name), name, "move the project")
+
+
+@pytest.mark.parametrize("name", ["it's so", 'the "so" one', "50% off", "a $HOME p\xf6"])
+def test_a_folder_with_another_odd_name_is_not(name, tmp_path):
+    databases.check_place(tmp_path / name)
 
 
 def test_a_database_in_use_is_whole(tmp_path):

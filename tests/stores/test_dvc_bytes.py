@@ -128,9 +128,10 @@ def test_an_altered_list_is_as_good_as_none(project: Project, tmp_path: Path) ->
     assert back(project, tmp_path / "w").missing == ("data/raw",)
 
 
-def test_a_remote_that_does_not_answer_is_told(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["nothing://here", "ssh://needs.a.plugin.invalid/data"])
+def test_a_remote_that_does_not_answer_is_told(url: str, project: Project, tmp_path: Path) -> None:
     shutil.rmtree(cache_of(project))
-    (project.root / ".dvc" / "config").write_text(CONFIG.format(url="nothing://here"))
+    (project.root / ".dvc" / "config").write_text(CONFIG.format(url=url))
     found = back(project, tmp_path / "w")
     assert found.missing == ("data/raw",)
     assert len(found.unread) == 1

@@ -85,6 +85,17 @@ def test_a_wheel_that_was_changed_makes_the_version_unusable(registry, tmp_path)
         registry.versions.open("1")
 
 
+def test_a_file_beside_a_package_is_of_the_version(registry, tmp_path):
+    about = (train(registry, "print"), "print", package(tmp_path / "package"), encoder_of())
+    registry.register(*about, {"model.onnx": b"a graph"})
+    file = stored(registry, "1").parents[1] / "model.onnx"
+    assert file.read_bytes() == b"a graph"
+    registry.versions.open("1")
+    file.write_bytes(b"another")
+    with pytest.raises(InputError, match=r"model.onnx of version 1 .*was changed"):
+        registry.versions.open("1")
+
+
 @pytest.mark.long
 def test_a_model_loads_in_an_environment_made_from_what_it_declares(registry, tmp_path):
     """Needs packages from an index, or from what pip has kept."""

@@ -12,8 +12,6 @@ from evergreen.cli.session import open_project
 from evergreen.cli.table import show_table
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from evergreen.params import Params
     from evergreen.project import Project
     from evergreen.scoring.package import Model
@@ -66,12 +64,12 @@ def _write_onnx(
     project: Project, model: Model, place: Path, about: dict[str, str]
 ) -> list[list[str]]:
     from evergreen.errors import InputError
-    from evergreen.export.onnx_file import is_export, make_onnx
+    from evergreen.export.onnx_file import is_export, make_onnx, real_rows
     from evergreen.files import write_whole
 
     if place.exists() and not is_export(place):
         raise InputError(f"{place} is there, and no export: name another place with --out")
-    content, agreement = make_onnx(model, _real_rows(project, model), about)
+    content, agreement = make_onnx(model, real_rows(project, model), about)
     write_whole(place, lambda part: part.write_bytes(content))
     return [["file", f"{place} ({len(content):,} bytes)"], ["compared", agreement.says]]
 
@@ -92,19 +90,3 @@ def _write_own(model: Model, place: Path, form: str, about: dict[str, str]) -> l
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return [["folder", str(place)], ["files", ", ".join(file.name for file in files)]]
-
-
-def _real_rows(project: Project, model: Model) -> pl.DataFrame:
-    """Return rows of the newest batch with the features of the model."""
-    import polars as pl
-
-    from evergreen.errors import InputError
-    from evergreen.features.featurize import features_of
-    from evergreen.ingest.manifest import Manifest
-
-    features = Manifest(project.features)
-    names = list(features.in_order())
-    if not names:
-        raise InputError("data/features has no rows to compare with: `evergreen run` makes them")
-    rows, task = pl.read_parquet(features.file(names[-1])), model.encoder.task
-    return features_of(project, project.dataset, rows, model.definition, task)

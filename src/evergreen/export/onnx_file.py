@@ -20,10 +20,13 @@ from evergreen.errors import InputError
 from evergreen.export.graph import OUTPUT, Graph, add_encoder, load_library, missing_text
 from evergreen.export.linear import add_linear
 from evergreen.export.trees import add_trees
+from evergreen.features.featurize import features_of
+from evergreen.ingest.manifest import Manifest
 from evergreen.training.learner import XGBOOST, find_learner
 
 if TYPE_CHECKING:
     from evergreen.features.encoder import Encoder
+    from evergreen.project import Project
     from evergreen.scoring.package import Model
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -171,6 +174,19 @@ def compare(model: Model, graph: OnnxModel, rows: pl.DataFrame) -> Agreement:
             f"explains ({allowed:.1g}): it was not written"
         )
     return Agreement(rows.height, largest)
+
+
+def real_rows(project: Project, model: Model) -> pl.DataFrame:
+    """Return rows of the newest batch with the features of the model.
+
+    Raises InputError where there is no batch.
+    """
+    features = Manifest(project.features)
+    names = list(features.in_order())
+    if not names:
+        raise InputError("data/features has no rows to compare with: `evergreen run` makes them")
+    rows, task = pl.read_parquet(features.file(names[-1])), model.encoder.task
+    return features_of(project, project.dataset, rows, model.definition, task)
 
 
 def spoil(rows: pl.DataFrame, encoder: Encoder) -> pl.DataFrame:

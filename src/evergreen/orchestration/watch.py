@@ -6,19 +6,17 @@ down is emitted again after the next start, since the batch still waits.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from evergreen import code
 from evergreen.errors import explain
 from evergreen.files import sha256_of
 from evergreen.ingest.batches import Waiting
 from evergreen.ingest.sources import Offer
+from evergreen.orchestration.edits import Edits, restart
 from evergreen.orchestration.server import tag_of
 from evergreen.params import Params
 from evergreen.project import Project
@@ -31,7 +29,7 @@ TOUCHED = "evergreen.champion.touched"  # by a person in MLflow, or its files ar
 GUARDED = 60.0  # seconds between two checks of the models
 PAUSE = {"files": 10.0, "sql": 300.0, "python": 60.0}  # seconds between two checks
 PATIENCE = 3600.0  # seconds until what still waits is reported again
-_REFUSED: dict[str, int] = {}  # edited files that could not be imported, and when they were edited
+TRIAL = ("-c", "import evergreen.ingest.batches, evergreen.orchestration.watch")
 Emit = Callable[[str, Mapping[str, object]], None]
 
 
@@ -105,31 +103,19 @@ def report_once(
     return find_and_report
 
 
-def restart_if_edited(project: Project) -> None:
+def restart_if_edited(edits: Edits) -> None:
     """Restart this process where code was edited, so that it watches what a run would take.
 
     Code that cannot be imported is reported, and waited for.
     """
-    edited = {str(path): path.stat().st_mtime_ns if path.exists() else 0 for path in code.changed()}
-    if not edited or edited == _REFUSED:
+    edited = edits.find()
+    if not edited:
         return
-    command = [
-        sys.executable,
-        "-c",
-        "import evergreen.ingest.batches, evergreen.orchestration.watch",
-    ]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        print("restarted with what was edited:", ", ".join(edited), flush=True)
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    print(
-        f"{', '.join(edited)}: {last}: correct it; until then the previous code is used",
-        file=sys.stderr,
-        flush=True,
-    )
-    _REFUSED.clear()
-    _REFUSED.update(edited)
+    if why := edits.refuses(edited):
+        print(why, file=sys.stderr, flush=True)
+        return
+    print("restarted with what was edited:", ", ".join(edited), flush=True)
+    restart()
 
 
 class Guard:
@@ -206,8 +192,9 @@ def main() -> None:
     guard = Guard(lambda: warnings_of(project, load(project.params)), send)
     emit(project, STARTED, {})
     of_source, of_models, guarded = "", "", -GUARDED
+    edits = Edits(project.root, TRIAL)
     while True:
-        restart_if_edited(project)
+        restart_if_edited(edits)
         of_source = check_once(watcher, of_source)
         if time.monotonic() - guarded >= GUARDED:
             guarded, of_models = time.monotonic(), survive(guard_models, of_models)

@@ -301,8 +301,10 @@ class Tracking(Section):
     )
     push: Literal["local", "always", "never"] = Field(
         "local",
-        description="whether a run pushes its data to DVC's remote; local: where that is a folder "
-        "of this machine",
+        description="whether a run pushes data to DVC's remote; local: to a folder of this machine",
+    )
+    onnx: Literal["beside", "off"] = Field(
+        "off", description="beside: each version carries its ONNX graph beside its package; or off"
     )
 
 
@@ -330,9 +332,7 @@ class Serve(Section):
         2.0, description="seconds between looks at who is champion"
     )
     keep: Literal["all", "off"] = Field(
-        "all",
-        description="what is kept for monitoring, as `score` keeps it: all that was predicted; or "
-        "off",
+        "all", description="what was predicted is kept for monitoring, as `score` keeps it; or off"
     )
     keep_minutes: Annotated[float, Field(gt=0, le=1440)] = Field(
         5.0, description="what was predicted becomes a batch so often"

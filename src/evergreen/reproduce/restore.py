@@ -9,6 +9,7 @@ from pathlib import Path
 from evergreen.errors import InputError
 from evergreen.ingest.listing import few
 from evergreen.redact import HIDDEN, redact_code
+from evergreen.reproduce import flow
 from evergreen.reproduce.recorded import Recorded
 from evergreen.stores import git
 from evergreen.stores.dvc_bytes import Brought, bring_back
@@ -61,6 +62,7 @@ def _restore_code(
     diff, named = git.split_changes(recorded.changes)
     if diff.strip() and (why := git.apply(folder, diff)):
         lacks.append(f"the uncommitted change of then cannot be applied ({why})")
+    lacks += flow.differences(root)
     if named:
         lacks.append(f"files of then were neither committed nor kept: {few(named)}")
     return root

@@ -96,7 +96,7 @@ class Service:
         encoder, scorer = live.model.encoder, live.scorer
         known = {"version": scorer.version, "model": scorer.model, "run": scorer.run_id}
         more = {"task": encoder.task, "classes": encoder.classes, "features": encoder.features}
-        extra = {"rules_by_engine": self.desk.engine, "trouble": self.watch.trouble}
+        extra = {"rules_by_engine": self.desk.engine, "trouble": self.watch.told}
         return _json({**known, **more, "seeds": live.model.seeds, **facts, **extra})
 
     @asynccontextmanager

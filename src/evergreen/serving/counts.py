@@ -54,7 +54,9 @@ class Counts:
             "evergreen_model", "1 for the version that answers.", ["version"], registry=kept
         )
         self._trouble = Gauge(
-            "evergreen_trouble", "1 where the champion cannot be taken.", registry=kept
+            "evergreen_trouble",
+            "1 where the champion, or what was edited, cannot be taken.",
+            registry=kept,
         )
 
     def answered(self, path: str, status: int) -> None:
@@ -81,5 +83,5 @@ class Counts:
         self._version.clear()
         if watch.live:
             self._version.labels(watch.live.scorer.version).set(1)
-        self._trouble.set(bool(watch.trouble))
+        self._trouble.set(bool(watch.told))
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

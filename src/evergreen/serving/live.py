@@ -20,6 +20,7 @@ from evergreen.scoring.predictions import Scorer
 from evergreen.scoring.score import check_kinds
 
 if TYPE_CHECKING:
+    from evergreen.stores.events import Event as Decided
     from evergreen.stores.registry import Registry
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -95,7 +96,7 @@ class Watch:
 
     `stamp`: what changes when the registry may have; the registry is asked only then, and only if
     it `is_there`: asking would make it. A version that cannot be used is told of in `trouble`, and
-    the one before stays.
+    the one before stays. `stale`: why what was edited since the start is not used.
     """
 
     def __init__(
@@ -111,7 +112,16 @@ class Watch:
         self._is_there = is_there
         self._thread: threading.Thread | None = None
         self.live: Live | None = None
-        self.trouble = ""
+        self.trouble = self.stale = ""
+
+    @property
+    def told(self) -> str:
+        """What a person should know: why something newer is not used."""
+        return self.trouble or self.stale
+
+    def champion(self) -> Decided | None:
+        """Return the decision that made the champion; None where there is none."""
+        return self._registry.decision() if self._is_there() else None
 
     def look(self) -> None:
         """Load the champion where it is another one by now."""

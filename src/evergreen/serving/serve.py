@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from evergreen.errors import InputError
+from evergreen.files import sha256_of_file
 from evergreen.ingest.personal_key import key_of
+from evergreen.orchestration.edits import Edits, restart
 from evergreen.orchestration.guard import Guard
 from evergreen.orchestration.login import login_of
 from evergreen.params import Params
@@ -30,16 +34,19 @@ from evergreen.stores.tracking import Tracker
 from evergreen.validation.contract import Contract
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    import uvicorn
 
 NOTED = ("evergreen.holdout", "evergreen.train", "mlflow.source.git.commit")  # tags that are told
 GRACE = 15  # seconds for requests under way when it is stopped
+LOOK = 3.0  # seconds between two looks for edits
+SOCKET = "EVERGREEN_SERVE_SOCKET"  # what listens already, where a process starts again
 LAST = 5.0  # seconds for the answer of a request that was ended by its time
 
 
 def serve(project: Project, params: Params, host: str, port: int, *, wait: bool = False) -> None:
     """Answer requests until Ctrl-C or SIGTERM; those under way are finished.
 
+    What is edited meanwhile is taken up by a process that gets the same socket: who connects waits.
     `wait`: start without a champion as well. Raises InputError where nothing can be served, or the
     port is taken.
     """
@@ -47,9 +54,11 @@ def serve(project: Project, params: Params, host: str, port: int, *, wait: bool 
 
     from evergreen.serving.connections import bounded
 
-    app = build(project, params, wait=wait)
-    taken = _take(host, port)
-    guarded = Guard(app, login_of(project))
+    edits = _edits(project, wait=wait)
+    service = build(project, params, wait=wait)
+    sweep(project)
+    taken = _handed_over() or _take(host, port)
+    guarded = Guard(make_app(service, _example(project)), login_of(project))
     config = uvicorn.Config(
         guarded,
         http=bounded(params.serve.connections, params.serve.timeout + LAST),
@@ -60,17 +69,36 @@ def serve(project: Project, params: Params, host: str, port: int, *, wait: bool 
         server_header=False,
         h11_max_incomplete_event_size=64 * 1024,
     )
+    taken.listen(config.backlog)  # who connects from now on waits, and is not refused
     shown = taken.getsockname()[1]
     click.echo(f"serving  http://{host}:{shown}  (POST /predict; the API: /openapi.json)")
     click.echo(f"login    {project.stores / 'login'} holds it (user:password)")
+    stopped, again, server = Event(), Event(), uvicorn.Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # which uvicorn raises again when all is done
-    uvicorn.Server(config).run(sockets=[taken])
+        # Which uvicorn raises again when all is done
+        signal.signal(number, lambda *_: stopped.set())
+    following = Thread(target=_follow, args=(edits, service.watch, server, again), daemon=True)
+    following.start()
+    server.run(sockets=[taken.dup()])
+    if again.is_set() and not stopped.is_set():
+        taken.set_inheritable(True)
+        os.environ[SOCKET] = str(taken.fileno())
+        restart()
     click.echo("stopped")
 
 
-def build(project: Project, params: Params, *, wait: bool = False) -> FastAPI:
-    """Return the application of a project.
+def check(project: Project, params: Params, *, wait: bool = False) -> str:
+    """Return the version that would be served; '' where there is none and it is to `wait` for one.
+
+    Raises InputError where nothing could be served.
+    """
+    watch = build(project, params, wait=wait).watch
+    event = watch.champion()
+    return watch.load(event.version, event.package).scorer.version if event else ""
+
+
+def build(project: Project, params: Params, *, wait: bool = False) -> Service:
+    """Return what answers for a project.
 
     Raises InputError where there is no champion yet, unless it is to `wait` for one.
     """
@@ -78,7 +106,6 @@ def build(project: Project, params: Params, *, wait: bool = False) -> FastAPI:
     registry, counts = Registry(tracker), Counts()
     if not wait:
         find_live(tracker, registry)
-    sweep(project)
     dataset, task = project.dataset, params.task
     key = key_of(project, dataset) if dataset.personal else None
     desk = Desk(Contract.of(project, params), params.serve, key)
@@ -87,8 +114,46 @@ def build(project: Project, params: Params, *, wait: bool = False) -> FastAPI:
     )
     recorder = Recorder(project, dataset, task, params.serve, watch.load, counts.recorded)
     about = _About(Runs(tracker), Journal(tracker))
-    service = Service(desk, watch, recorder, counts, params.serve, about)
-    return make_app(service, _example(project))
+    return Service(desk, watch, recorder, counts, params.serve, about)
+
+
+def _edits(project: Project, *, wait: bool) -> Edits:
+    """Return what is looked at for edits: code, parameters, and whether the store is another."""
+    store = project.stores / "mlflow.db"
+
+    def others() -> dict[str, object]:
+        params = sha256_of_file(project.params) if project.params.is_file() else None
+        return {"params.yaml": params, "stores/mlflow.db": _when(store)[2] or None}
+
+    trial = ["-m", "evergreen.cli", "serve", "--check", *(["--wait"] if wait else [])]
+    return Edits(project.root, trial, others)
+
+
+def _follow(edits: Edits, watch: Watch, server: uvicorn.Server, again: Event) -> None:
+    """Stop the server where it is to start again with what was edited, which was tried."""
+    seen: dict[str, object] = {}
+    while not again.wait(LOOK):
+        edited = edits.find()
+        watch.stale = edits.why
+        if edited != seen or not edited:  # somebody is at it
+            seen = edited
+            continue
+        if why := edits.refuses(edited):
+            click.echo(why, err=True)
+            continue
+        click.echo(f"restarted with what was edited: {', '.join(edited)}")
+        again.set()
+        server.should_exit = True
+
+
+def _handed_over() -> socket.socket | None:
+    """Return the socket that the process had before it started again, if it did."""
+    number = os.environ.pop(SOCKET, "")
+    if not number:
+        return None
+    taken = socket.socket(fileno=int(number))
+    taken.set_inheritable(False)
+    return taken
 
 
 def stamp_of(project: Project, tracker: Tracker) -> Callable[[], object]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from evergreen.errors import BusyError, InputError
 
-MISREAD = re.compile(r"\?|%[0-9a-fA-F]{2}")  # in paths, which it handles as addresses
+# In paths, which it handles as addresses and puts into conditions between quotes
+MISREAD = re.compile(r"""\?|%[0-9a-fA-F]{2}|'.*"|".*'""")
 PATIENCE = 20.0  # seconds for another process that holds a database
 
 
@@ -22,8 +23,8 @@ def check_place(folder: Path) -> None:
     """Raise InputError where MLflow would read the name of the folder as that of another one."""
     if MISREAD.search(str(folder)):
         raise InputError(
-            f"MLflow cannot work in {folder}: it takes `?` and `%` with two digits for something "
-            "else: move the project into a folder without them"
+            f"MLflow cannot work in {folder}: it takes `?`, `%` with two digits, and quotes of "
+            "both kinds for something else: move the project into a folder without them"
         )
 
 

@@ -162,8 +162,6 @@ class Places:
             yield store
 
     def _open_all(self, roots: Sequence[Path], opened: ExitStack) -> Iterator[Any]:
-        from dvc.exceptions import DvcException
-
         for root in dict.fromkeys(roots):
             if not (root / ".dvc").is_dir():
                 continue
@@ -172,7 +170,7 @@ class Places:
                 yield repo.cache.local
                 if repo.config["core"].get("remote"):
                     yield repo.cloud.get_remote_odb(command="fetch")
-            except (DvcException, OSError) as error:
+            except Exception as error:  # each kind of remote has its own, one for what it lacks too
                 self.unread.append(f"{root}: {' '.join(str(error).split())}")
 
     def _read(self, store: Any, digest: str, opened: ExitStack) -> IO[bytes] | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version as version_of_library
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from evergreen import wheel as wheels
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PACKAGE = "evergreen.package"  # tag of a version: SHA-256 of the package's list of checksums
 # Tag of a version: SHA-256 of each of MLflow's own files beside the package
 BESIDE = "evergreen.beside"
+Files = Mapping[str, bytes]  # by name, beside the package
+NO_FILES: Files = MappingProxyType({})
 
 
 class ModelFiles:
@@ -35,10 +38,12 @@ class ModelFiles:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.name = tracker, tracker.params.tracking.model
 
-    def add_version(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> str:
+    def add_version(
+        self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder, more: Files = NO_FILES
+    ) -> str:
         """Log the package in `folder` as a model of a run, and make it a version.
 
-        Returns the version's number.
+        `more`: files that it carries beside the package. Returns the number of the version.
         """
         import mlflow.pyfunc
         from mlflow.models import Model as MlflowModel
@@ -46,7 +51,7 @@ class ModelFiles:
         client = self.tracker.client
         learner = find_learner(read_package(folder).learner)
         libraries = (*learner.LIBRARIES, "numpy", "polars", "pandas")
-        wheel, content = wheels.installed()
+        wheel, library = wheels.installed()
         with self._as_default(), warnings.catch_warnings():
             # About the lack of an example row: the signature is declared
             warnings.simplefilter("ignore", UserWarning)
@@ -67,9 +72,10 @@ class ModelFiles:
                 ],
             )
             with self.tracker.project.temporary() as place:
-                path = Path(place, wheel)
-                path.write_bytes(content)
-                client.log_model_artifact(model_id, str(path))
+                for name, content in {**more, wheel: library}.items():
+                    path = Path(place, name)
+                    path.write_bytes(content)
+                    client.log_model_artifact(model_id, str(path))
             tags = {FINGERPRINT: fingerprint, PACKAGE: sha256_of_file(folder / CHECKSUMS)}
             tags[BESIDE] = self._sums_beside(logged.model_id)
             made = client.create_model_version(

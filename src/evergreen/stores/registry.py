@@ -31,7 +31,7 @@ from evergreen.stores.events import (
     Event,
     Events,
 )
-from evergreen.stores.model_files import PACKAGE
+from evergreen.stores.model_files import NO_FILES, PACKAGE, Files
 from evergreen.stores.tracking import Tracker
 from evergreen.stores.versions import Versions
 
@@ -58,9 +58,11 @@ class Registry:
     # --- versions and their aliases
     # ----------------------------------------------------------------------------------------------
 
-    def register(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> Registered:
-        """Put the packaged model in `folder` into the registry, as challenger unless champion."""
-        number = self.versions.add(run_id, fingerprint, folder, encoder)
+    def register(
+        self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder, more: Files = NO_FILES
+    ) -> Registered:
+        """Register the package in `folder`, `more` files beside it; challenger unless champion."""
+        number = self.versions.add(run_id, fingerprint, folder, encoder, more)
         if self.aliases().get(CHAMPION) != number:
             self.versions.note_challenger(number)
             self.versions.set_alias(CHALLENGER, number)

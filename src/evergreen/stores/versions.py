@@ -11,7 +11,7 @@ from evergreen.errors import InputError
 from evergreen.features.encoder import Encoder
 from evergreen.scoring.package import Model, read_package
 from evergreen.stores.client import is_absent, quoted
-from evergreen.stores.model_files import PACKAGE, ModelFiles
+from evergreen.stores.model_files import NO_FILES, PACKAGE, Files, ModelFiles
 from evergreen.stores.reload import Array, predict_in_new_process
 from evergreen.stores.runs import FINGERPRINT
 from evergreen.stores.tracking import Tracker
@@ -30,8 +30,10 @@ class Versions:
         self.tracker, self.name = tracker, tracker.params.tracking.model
         self.files = ModelFiles(tracker)
 
-    def add(self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder) -> str:
-        """Make the package in `folder` a version; return its number.
+    def add(
+        self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder, more: Files = NO_FILES
+    ) -> str:
+        """Make the package in `folder` a version, with `more` files beside it; return its number.
 
         A version that an interrupted run registered already is taken, not doubled.
         """
@@ -39,7 +41,7 @@ class Versions:
         for version in self.all():
             if version.tags.get(FINGERPRINT) == fingerprint and self.files.are_intact(version):
                 return str(version.version)
-        return self.files.add_version(run_id, fingerprint, folder, encoder)
+        return self.files.add_version(run_id, fingerprint, folder, encoder, more)
 
     def all(self) -> list[ModelVersion]:
         """Return every version, as MLflow describes it."""

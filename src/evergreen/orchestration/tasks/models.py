@@ -13,6 +13,7 @@ from prefect.logging import get_run_logger
 from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.orchestration.tasks.data import add_label_noise, publish_bias
+from evergreen.orchestration.tasks.graph import check_graph, graph_of
 from evergreen.orchestration.tasks.job import Job, not_a_mistake, note_shown
 from evergreen.orchestration.tasks.papers import awaits_answers
 from evergreen.orchestration.tasks.shown import create_markdown_artifact
@@ -77,6 +78,7 @@ def plan(job: Job) -> Plan:
     # What is wrong is told before anything is trained
     job.params.metrics.pick(job.params.gate.metric, job.params.task)
     check_takes(job.params)
+    check_graph(job.params)
     read_datasheet(job.project)
     for run_id in job.runs.recover():
         get_run_logger().warning("run %s was killed before: its finished seeds are kept", run_id)
@@ -325,8 +327,9 @@ def register(run: Training) -> Registered:
     made, job = run.model, run.job
     assert made
     assert made.tables.encoder
+    graph = graph_of(job, made.model(), run.run_id)
     with made.package(job.project) as folder:
-        about = (run.run_id, run.plan.fingerprint, folder, made.tables.encoder)
+        about = (run.run_id, run.plan.fingerprint, folder, made.tables.encoder, graph)
         registered = job.registry.register(*about)
     get_run_logger().info(
         "%s version %s is %s", registered.name, registered.version, registered.alias or "registered"
