@@ -24,7 +24,6 @@ from evergreen.files import (
     sha256_of_file,
     sha256_of_own,
     sweep_left,
-    sweep_parts,
     write_entries,
     write_json,
     write_whole,
@@ -166,7 +165,7 @@ def test_killed_writer_leaves_the_old_content_and_a_part_to_sweep(tmp_path: Path
         process.kill()
     assert path.read_text() == "old"
     assert len(names(tmp_path)) == 2
-    sweep_parts(tmp_path)
+    sweep_left(tmp_path)
     assert names(tmp_path) == ["x.parquet"]
 
 
@@ -180,12 +179,14 @@ def test_what_live_processes_write_is_left_alone(tmp_path: Path) -> None:
         f".part-{os.getpid()}-x.json",
         f".part-{dead.pid}-y.json",
         ".part-old",
+        ".partial",
+        "part-3",
         "x.part-4",
     ):
         (tmp_path / name).write_text("")
     (tmp_path / f".part-{dead.pid}-link").symlink_to(tmp_path / "x.part-4")
     sweep_left(tmp_path)
-    assert names(tmp_path) == [f".part-{os.getpid()}-x.json", "x.part-4"]
+    assert names(tmp_path) == [f".part-{os.getpid()}-x.json", ".partial", "part-3", "x.part-4"]
     sweep_left(tmp_path / "nowhere")
 
 
@@ -197,14 +198,6 @@ def test_a_number_that_another_process_has_now_protects_nothing(
     monkeypatch.setattr("psutil.Process.create_time", lambda _: 4e9)
     sweep_left(tmp_path)
     assert names(tmp_path) == []
-
-
-def test_sweep_takes_parts_only(tmp_path: Path) -> None:
-    for name in (".part-1.json", ".part-2", "part-3", ".partial", "x.part-4"):
-        (tmp_path / name).write_text("")
-    sweep_parts(tmp_path)
-    assert names(tmp_path) == [".partial", "part-3", "x.part-4"]
-    sweep_parts(tmp_path / "nowhere")
 
 
 @pytest.mark.slow

@@ -70,12 +70,6 @@ def make_secret(path: Path, form: re.Pattern[str], draw: Callable[[], str]) -> s
         return secret
 
 
-def sweep_parts(folder: Path) -> None:
-    """Remove what a killed `write_whole` left in `folder`."""
-    for part in folder.glob(".part-*"):
-        part.unlink(missing_ok=True)
-
-
 def sweep_left(folder: Path) -> None:
     """Remove what killed processes left in `folder`; what a live process made stays.
 

@@ -133,6 +133,9 @@ def test_of_many_batches_the_newest_have_records(
     found = describe(project, PARAMS, Datasheet())
     assert [records["@id"] for records in found["recordSet"]] == ["2013-02"]
     assert len(found["distribution"]) == 2
+    assert found["description"].endswith(
+        "The newest 1 are listed as record sets; all have the same columns."
+    )
 
 
 def test_what_is_unanswered_is_left_out(project: Project) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, write_json
 from evergreen.formats import stamp, unstamp
+from evergreen.ingest.listing import few
 
 ABOUT, BUNDLE, FILES = "backup.json", "code.bundle", "project"
 
@@ -85,10 +86,9 @@ def verify(snapshot: Path, about: About) -> None:
     """Raise InputError where a file of the snapshot is missing or not as it was written."""
     wrong = list(_find_wrong(snapshot, about))
     if wrong:
-        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise InputError(
-            f"{snapshot} is damaged: {'; '.join(wrong[:3])}{more}: restore from another snapshot "
-            f"in {snapshot.parent}"
+            f"{snapshot} is damaged: {few(wrong, 3)}: restore from another snapshot in "
+            f"{snapshot.parent}"
         )
 
 

@@ -22,7 +22,7 @@ from evergreen.backup.snapshot import BUNDLE, FILES, About, find_snapshots, read
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file, sweep_left
 from evergreen.ingest.listing import few
-from evergreen.ingest.personal_key import VARIABLE, is_personal
+from evergreen.ingest.personal_key import FILE, VARIABLE, is_personal
 from evergreen.project import Project
 from evergreen.stores import databases, dvc
 from evergreen.stores.git import (
@@ -39,7 +39,7 @@ SETTINGS = ".dvc/config.local"
 KEPT = ("stores", "data", "feedback", "inbox", "reports", SETTINGS)
 CACHE = ".dvc/cache"
 LEFT_OUT = (
-    "run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", "personal.key.lock",
+    "run.lock", "run.pid", "up.lock", "mlflow.lock", "login.lock", f"{FILE}.lock",
     "prefect-server.log",
 )  # fmt: skip
 PATIENCE = 50  # tenths of a second
@@ -128,7 +128,7 @@ def _copy_all(project: Project, copy: _Copy) -> tuple[str, tuple[str, ...]]:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if uri and str(project.stores) not in uri:
         lacking.append("models and runs: they are in the MLflow server of MLFLOW_TRACKING_URI")
-    if not (project.stores / "personal.key").is_file() and is_personal(project):
+    if not (project.stores / FILE).is_file() and is_personal(project):
         lacking.append(f"the key of personal columns: keep what {VARIABLE} holds elsewhere")
     return commit.name, tuple(lacking)
 

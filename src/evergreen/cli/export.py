@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +31,11 @@ FOLDER = "exports"  # of the project, which git ignores
 def export(form: str, number: str | None, out: str | None) -> None:
     """Write the champion in an open format, compared with the package on real rows."""
     from evergreen.errors import InputError
+    from evergreen.files import sweep_left
 
     with open_project(lock=False) as (project, params):
         number, run_id, model = _open(project, params, number)
+        sweep_left(project.root / FOLDER)
         name = f"{params.tracking.model}-{number}"
         ending = ".onnx" if form == "onnx" else f"-{form}"
         place = Path(out) if out else project.root / FOLDER / f"{name}{ending}"
@@ -81,7 +84,7 @@ def _write_own(model: Model, place: Path, form: str, about: dict[str, str]) -> l
 
     if place.exists() and not (place / DESCRIPTION).is_file():
         raise InputError(f"{place} is there, and no export: name another place with --out")
-    part = place.with_name(f".part-{place.name}")
+    part = place.with_name(f".part-{os.getpid()}-{place.name}")
     shutil.rmtree(part, ignore_errors=True)
     try:
         files = write_own(model, part, form, about)

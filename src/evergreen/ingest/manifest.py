@@ -11,7 +11,7 @@ import polars as pl
 
 from evergreen import formats
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_file, sweep_parts, write_entries
+from evergreen.files import sha256_of, sha256_of_file, sweep_left, write_entries
 from evergreen.ingest.naming import Place, natural
 
 Entry = dict[str, Any]
@@ -117,7 +117,7 @@ class Manifest:
 
     def write(self) -> None:
         """Put the entries on disk, whole or not at all."""
-        sweep_parts(self.folder)
+        sweep_left(self.folder)
         write_entries(self.path, self.entries)
 
     def _checkout(self) -> str:

@@ -23,6 +23,7 @@ from evergreen.ingest.personal import NO_KEY, Key
 from evergreen.project import Project
 
 VARIABLE = "EVERGREEN_PERSONAL_KEY"
+FILE = "personal.key"  # in stores/ of the project
 FORM = re.compile(r"\S{32,}")
 NOTED = "personal"  # in the manifest of data/raw/
 FORGET = (
@@ -54,7 +55,7 @@ def find_key(project: Project, dataset: Dataset, *, make: bool = False) -> Key |
     if not dataset.personal and not noted:
         return None
     _check_declared(raw, dataset)
-    path = (project.home or project.root) / "stores" / "personal.key"
+    path = (project.home or project.root) / "stores" / FILE
     secret = _read(path)
     if secret is None and noted:
         raise InputError(

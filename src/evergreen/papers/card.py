@@ -111,13 +111,18 @@ class Card:
             self, sections=tuple(named.get(section.name, section) for section in self.sections)
         )
 
-    def as_markdown(self) -> str:
-        """Return the card as Markdown."""
-        lines = [f"# {_line(self.title)}", "", f"**{_line(self.verdict)}**", ""]
+    def as_summary(self) -> str:
+        """Return the verdict and the figures as Markdown."""
+        lines = [f"**{_line(self.verdict)}**", ""]
         lines += [
             f"- {_line(name)}: {_line(value)}" + (f" ({_line(small)})" if small else "")
             for name, value, small in self.figures
         ]
+        return redact("\n".join(lines) + "\n")
+
+    def as_markdown(self) -> str:
+        """Return the card as Markdown."""
+        lines = [f"# {_line(self.title)}", "", self.as_summary().rstrip("\n")]
         for section in self.sections:
             lines += ["", f"## {_capital(section.name)}", "", f"*{SECTIONS[section.name]}*", ""]
             lines += [f"- {_line(sentence)}" for sentence in section.says if sentence.strip()]

@@ -133,7 +133,9 @@ def _description(datasheet: Datasheet, columns: Sequence[ColumnStatistics], batc
         f"{count(columns[0].rows, 'row')} of {count(len(columns), 'column')} in "
         f"{count(batches, 'batch', 'batches')}, as they were validated."
     )
-    return "\n".join(part for part in (datasheet.get("description"), size) if part)
+    listed = f"The newest {MOST_RECORDS} are listed as record sets; all have the same columns."
+    parts = (datasheet.get("description"), size, listed if batches > MOST_RECORDS else "")
+    return "\n".join(part for part in parts if part)
 
 
 def _said_of_it(datasheet: Datasheet) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from evergreen.errors import InputError
 from evergreen.features.keys import hash_keys, key_columns
 from evergreen.features.row_numbers import ROW
 from evergreen.features.split import AT, CONTENT
-from evergreen.files import sha256_of_file, sweep_parts, write_json, write_whole
+from evergreen.files import sha256_of_file, sweep_left, write_json, write_whole
 from evergreen.project import Project
 from evergreen.scoring.unlabelled import Given
 from evergreen.statistics.sketch import SKETCH, Sketch
@@ -132,7 +132,7 @@ def keep(
         if kept := find(project, dataset, given, scorer):
             return kept, False
         folder.mkdir(parents=True, exist_ok=True)
-        sweep_parts(folder)
+        sweep_left(folder)
         frames = {f"{version}.quarantine.parquet": quarantined, f"{version}.parquet": whole}
         for name, frame in frames.items():
             write_whole(folder / name, lambda part, frame=frame: frame.write_parquet(part))  # type: ignore[misc]

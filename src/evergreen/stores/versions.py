@@ -131,6 +131,10 @@ class Versions:
         else:
             self.tracker.client.delete_registered_model_alias(self.name, alias)
 
+    def describe(self, number: str, text: str) -> None:
+        """Let MLflow's page of a version say `text`, which is Markdown."""
+        self.tracker.client.update_model_version(self.name, number, text)
+
     def note_challenger(self, number: str) -> None:
         """Note that a version is registered as challenger now."""
         now = datetime.now(UTC).isoformat()

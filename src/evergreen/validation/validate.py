@@ -14,7 +14,7 @@ import polars as pl
 from evergreen import recipes
 from evergreen.dataset import Dataset
 from evergreen.errors import InputError
-from evergreen.files import sha256_of, sha256_of_modules, sweep_parts, write_json, write_whole
+from evergreen.files import sha256_of, sha256_of_modules, sweep_left, write_json, write_whole
 from evergreen.ingest.manifest import Manifest, when
 from evergreen.ingest.memory import check_parquet
 from evergreen.ingest.moments import moments
@@ -124,7 +124,7 @@ def _keep(
     )
     for folder in (project.quarantine, project.validation):
         folder.mkdir(parents=True, exist_ok=True)
-        sweep_parts(folder)
+        sweep_left(folder)
     files = [valid, report]
     write_whole(valid, lambda part: outcome.valid.write_parquet(part))
     write_json(report, asdict(outcome.report))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.orchestration.tasks.job import Job
+from evergreen.papers.card import CARD
 from evergreen.papers.datasheet import read_datasheet
 from evergreen.papers.registration import Registration
 from evergreen.stores.dvc import data_versions
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def write_card(run: Training, number: str, decision: Decision) -> list[Path]:
-    """Write the card of the model that a run has registered; return the paths of its files."""
+    """Write the card of the model that a run has registered; return the paths of its files.
+
+    Its head is what MLflow's page of the version says.
+    """
     from evergreen.features.split import Split, read_part
     from evergreen.papers.sections import make_card
 
@@ -46,7 +50,11 @@ def write_card(run: Training, number: str, decision: Decision) -> list[Path]:
         seconds=job.seeds.seconds_of(run.run_id),
         history=tuple(event.told for event in job.registry.events.history()),
     )
-    return make_card(found).write(job.project)
+    card = make_card(found)
+    job.registry.versions.describe(
+        number, f"{card.as_summary()}\nThe whole card: {CARD}.html among the files of its run.\n"
+    )
+    return card.write(job.project)
 
 
 def unanswered(job: Job) -> tuple[str, ...]:
