@@ -14,7 +14,14 @@ from conftest import refusal
 from evergreen.dataset import Dataset
 from evergreen.ingest.batches import drop, find_waiting, ingest
 from evergreen.ingest.manifest import Manifest
-from evergreen.ingest.personal_key import FORM, VARIABLE, find_key, key_of
+from evergreen.ingest.personal_key import (
+    FORM,
+    VARIABLE,
+    check_learnt,
+    facts_of,
+    find_key,
+    key_of,
+)
 from evergreen.project import Project
 from evergreen.scoring.unlabelled import read_given
 from evergreen.validation.contract import Contract
@@ -192,3 +199,16 @@ def test_a_project_elsewhere_has_another_key(site: Any, tmp_path: Path) -> None:
     other = Project(tmp_path / "other")
     ingest(other, HASHED, site.params())
     assert pl.read_parquet(other.raw / "a.parquet")["email"][0] != kept(site, "a")[0]
+
+
+def test_a_version_is_used_with_the_key_of_its_rows_only(
+    site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert facts_of(site.project, CLEAR) == {}
+    took(site, HASHED, "a")
+    tags = {f"evergreen.{name}": value for name, value in facts_of(site.project, HASHED).items()}
+    check_learnt(key_of(site.project, HASHED), tags, "3")
+    check_learnt(key_of(site.project, HASHED), {}, "3")  # an older version does not say
+    monkeypatch.setenv(VARIABLE, "another" * 6)
+    elsewhere = key_of(Project(tmp_path / "elsewhere"), HASHED)  # where data/raw is not
+    refusal(lambda: check_learnt(elsewhere, tags, "3"), "version 3", "another key", VARIABLE)

@@ -26,6 +26,7 @@ VARIABLE = "EVERGREEN_PERSONAL_KEY"
 FILE = "personal.key"  # in stores/ of the project
 FORM = re.compile(r"\S{32,}")
 NOTED = "personal"  # in the manifest of data/raw/
+FACT = "personal.check"  # of a training run: what tells the key of its rows from others
 FORGET = (
     "`rm -rf data stores reports feedback dvc.lock .dvc/cache` forgets what was kept (and empty a "
     "DVC remote or MLflow server elsewhere), and `evergreen run` reads the source once more; "
@@ -75,6 +76,25 @@ def find_key(project: Project, dataset: Dataset, *, make: bool = False) -> Key |
                 f"that back; with another one nobody would be known again. Is it lost? {FORGET}"
             )
     return key
+
+
+def facts_of(project: Project, dataset: Dataset) -> dict[str, str]:
+    """Return what a training run notes of the key: nothing where no column is personal."""
+    key = find_key(project, dataset) if dataset.personal else None
+    return {FACT: key.check} if key else {}
+
+
+def check_learnt(key: Key, tags: Mapping[str, str], version: str) -> None:
+    """Raise InputError where a version has learnt from rows that another key hashed.
+
+    `tags`: of its run. Here `data/raw/` may be missing, which would tell.
+    """
+    told = tags.get(f"evergreen.{FACT}", key.check)
+    if told != key.check:
+        raise InputError(
+            f"version {version} has learnt from rows hashed with another key than this one: put "
+            f"what stores/personal.key of its project holds into {VARIABLE}"
+        )
 
 
 def is_personal(project: Project) -> bool:

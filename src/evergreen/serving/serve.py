@@ -14,7 +14,7 @@ import click
 
 from evergreen.errors import InputError
 from evergreen.files import sha256_of_file
-from evergreen.ingest.personal_key import key_of
+from evergreen.ingest.personal_key import check_learnt, key_of
 from evergreen.orchestration.edits import Edits, restart
 from evergreen.orchestration.guard import Guard
 from evergreen.orchestration.login import login_of
@@ -103,17 +103,21 @@ def build(project: Project, params: Params, *, wait: bool = False) -> Service:
     Raises InputError where there is no champion yet, unless it is to `wait` for one.
     """
     tracker = Tracker(project, params)
-    registry, counts = Registry(tracker), Counts()
+    registry, counts, runs = Registry(tracker), Counts(), Runs(tracker)
     if not wait:
         find_live(tracker, registry)
     dataset, task = project.dataset, params.task
     key = key_of(project, dataset) if dataset.personal else None
+    event = registry.decision() if key and tracker.is_there else None
+    if key and event:
+        tags = runs.describe(registry.versions.run_of(event.version))[1]
+        check_learnt(key, tags, event.version)
     desk = Desk(Contract.of(project, params), params.serve, key)
     watch = Watch(
         registry, dataset, stamp_of(project, tracker), counts.failed, lambda: tracker.is_there
     )
     recorder = Recorder(project, dataset, task, params.serve, watch.load, counts.recorded)
-    about = _About(Runs(tracker), Journal(tracker))
+    about = _About(runs, Journal(tracker))
     return Service(desk, watch, recorder, counts, params.serve, about)
 
 

@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 
 from evergreen.errors import InputError
 from evergreen.finding import count
+from evergreen.ingest.personal_key import facts_of
 from evergreen.orchestration.tasks.data import add_label_noise, publish_bias
 from evergreen.orchestration.tasks.graph import check_graph, graph_of
 from evergreen.orchestration.tasks.job import Job, not_a_mistake, note_shown
@@ -62,6 +63,7 @@ def describe(job: Job, plan: Plan, reason: str) -> tuple[str, dict[str, Any], di
         "task": job.params.task,
         "reason": reason,
     }
+    facts |= facts_of(job.project, job.dataset)
     name = f"up to {split.holdout.batches[-1]}, {count(sweep.seeds, 'seed')}, {sweep.model}"
     texts = {"params.yaml": job.params.text.decode(), "dvc.lock": read_lock(job.project).decode()}
     return name, facts | parts, texts

@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 
 from evergreen.errors import InputError
 from evergreen.finding import count
+from evergreen.ingest.personal_key import check_learnt, key_of
 from evergreen.orchestration.tasks.job import Job, not_a_mistake
 from evergreen.orchestration.tasks.shown import create_table_artifact
 from evergreen.scoring.predictions import ONNX, PACKAGE, Engine, Kept, Scorer
@@ -36,6 +37,9 @@ def read(job: Job, path: str, name: str | None) -> Plan:
     from evergreen.scoring.unlabelled import read_given
 
     scorer = champion(job)
+    if job.dataset.personal:
+        _, tags = job.runs.describe(scorer.run_id)
+        check_learnt(key_of(job.project, job.dataset), tags, scorer.version)
     given = read_given(job.project, job.dataset, job.params.source, path, name)
     get_run_logger().info(
         "%s for version %s of %s", count(given.rows.height, "row"), scorer.version, scorer.model
