@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from types import SimpleNamespace
 
+import pytest
 from conftest import refusal
 
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.serving.serve import _take, build, stamp_of
+from evergreen.serving.serve import _About, _take, build, stamp_of
 
 
 def test_a_stamp_changes_with_the_registrys_files(tmp_path):
@@ -45,3 +46,21 @@ def test_a_port_that_is_taken_is_one_sentence():
 def test_without_a_store_there_is_nothing_to_serve(tmp_path):
     refusal(lambda: build(Project(tmp_path), Params()), "there is no champion: `evergreen run`")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_what_is_known_of_a_version_names_its_drift(watched):
+    drift = {"drifted": ["temp"], "label_drifted": False, "says": "temp moved", "columns": [1]}
+    entry = SimpleNamespace(batch="2013-08", action="keep", reason="no loss", run_id="a")
+    journal = SimpleNamespace(
+        entries=lambda version: [entry] * watched, facts=lambda last: {"drift": drift}
+    )
+    runs = SimpleNamespace(describe=lambda run: ({"auc": 0.7, "odd": float("nan")}, {}))
+    scorer = SimpleNamespace(version="1", run_id="run")
+    learnt = SimpleNamespace(newest="2013-07-31", batches=("2013-07",))
+    live = SimpleNamespace(scorer=scorer, model=SimpleNamespace(learnt=learnt))
+    told = _About(runs, journal)(live)
+    assert told["metrics"] == {"auc": 0.7}
+    seen = {"batch": "2013-08", "decision": "keep", "reason": "no loss"}
+    shown = {name: value for name, value in drift.items() if name != "columns"}
+    assert told["monitoring"] == (seen | {"drift": shown} if watched else None)

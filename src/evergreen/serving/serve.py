@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 NOTED = ("evergreen.holdout", "evergreen.train", "mlflow.source.git.commit")  # tags that are told
+DRIFT = ("drifted", "together", "label_drifted", "prediction_drifted", "says")  # of a batch
 GRACE = 15  # seconds for requests under way when it is stopped
 LOOK = 3.0  # seconds between two looks for edits
 SOCKET = "EVERGREEN_SERVE_SOCKET"  # what listens already, where a process starts again
@@ -187,24 +188,24 @@ class _About:
 
     def __call__(self, live: Live) -> dict[str, Any]:
         metrics, tags = self._runs.describe(live.scorer.run_id)
-        entries = self._journal.entries(live.scorer.version)
-        seen = (
-            {
-                "batch": entries[-1].batch,
-                "decision": entries[-1].action,
-                "reason": entries[-1].reason,
-            }
-            if entries
-            else None
-        )
         learnt = live.model.learnt
         return {
             "newest_row": learnt.newest,
             "learnt_from": learnt.batches,
             "metrics": {name: value for name, value in sorted(metrics.items()) if value == value},
             "made_by": {name: value for name, value in tags.items() if name in NOTED},
-            "monitoring": seen,
+            "monitoring": self._seen(live.scorer.version),
         }
+
+    def _seen(self, version: str) -> dict[str, Any] | None:
+        """Return what monitoring found of a version last, drift with it; None where it has not."""
+        entries = self._journal.entries(version)
+        if not entries:
+            return None
+        last = entries[-1]
+        drift = self._journal.facts(last).get("drift") or {}
+        found = {"batch": last.batch, "decision": last.action, "reason": last.reason}
+        return found | {"drift": {name: drift[name] for name in DRIFT if name in drift}}
 
 
 def _example(project: Project) -> dict[str, Any] | None:
