@@ -92,12 +92,7 @@ def challenge(
         trees_of(tables, way.trained, dataset, params, learnt),
         linear_of(tables, dataset, params, learnt),
     )
-    baselines = predict_baselines(
-        tables,
-        params.sweep.first_seed,
-        linear.boosters[params.sweep.first_seed],
-        params.train.aimed_quantile(),
-    )
+    baselines = baselines_of(tables, linear, params)
     rows, stays_out = read_part(workspace, split.judging), split.holdout.shares and not split.judged
     return Challenger(
         trees.candidate(version),
@@ -107,6 +102,12 @@ def challenge(
         way.notes,
         None if stays_out else way.rounds,
     )
+
+
+def baselines_of(tables: Tables, linear: TrainedModel, params: Params) -> dict[str, Array]:
+    """Return what each baseline predicts for the rows that judge, the linear model among them."""
+    seed = params.sweep.first_seed
+    return predict_baselines(tables, seed, linear.boosters[seed], params.train.aimed_quantile())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import Any
 
 from evergreen import params as parameters
 from evergreen.errors import explain
-from evergreen.evaluation.baselines import predict_baselines
 from evergreen.evaluation.evaluate import Evaluation, evaluate, measure_seed
 from evergreen.evaluation.held_out import HeldOut
 from evergreen.features.keys import hash_rows
@@ -25,7 +24,14 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.promotion.simplest import LINEAR
 from evergreen.promotion.trained_models import TrainedModel, learnt_before
-from evergreen.replay.challenge import Way, linear_of, refit, train_judged, trees_of
+from evergreen.replay.challenge import (
+    Way,
+    baselines_of,
+    linear_of,
+    refit,
+    train_judged,
+    trees_of,
+)
 from evergreen.scoring.package import Model, write_package
 
 METRICS, HELD_OUT, PACKAGE = "metrics.json", "held_out.npz", "package"
@@ -85,10 +91,7 @@ def _evaluate(way: Way, trees: TrainedModel, linear: TrainedModel, params: Param
     measured = [
         measure_seed(tables, seed.booster, learner, metrics=metrics) for seed in way.trained
     ]
-    first = params.sweep.first_seed
-    baselines = predict_baselines(
-        tables, first, linear.boosters[first], params.train.aimed_quantile()
-    )
+    baselines = baselines_of(tables, linear, params)
     chosen = {seed: trees.boosters[seed] for seed in trees.chosen}
     return evaluate(tables, chosen, measured, baselines, params.evaluate, learner, metrics=metrics)
 
