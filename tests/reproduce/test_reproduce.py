@@ -52,6 +52,13 @@ def test_what_is_somebody_elses_stays(how: str, tmp_path: Path) -> None:
     assert (place / "notes" if place.is_dir() else place).read_text() == "mine"
 
 
+@pytest.mark.parametrize("below", ["a file", "/proc"])
+def test_a_folder_that_cannot_be_made_is_told(below: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    place = tmp_path / below / "place"
+    refusal(lambda: own_folder(place).__enter__(), str(place), "another --folder")
+
+
 def test_a_process_that_outlives_its_parent_holds_the_folder(tmp_path: Path) -> None:
     with own_folder(tmp_path / "place") as lock:
         command = [sys.executable, "-c", "input()"]

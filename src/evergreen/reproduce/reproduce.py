@@ -71,8 +71,14 @@ def own_folder(folder: Path) -> Iterator[int]:
     lock = folder / LOCK
     if folder.exists() and not lock.is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there and holds something else: name another --folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = lock.open("a")
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror or error}): name another --folder"
+        ) from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
