@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from conftest import refusal
 
 from evergreen.params import Params
 from evergreen.project import Project
-from evergreen.serving.serve import _About, _take, build, stamp_of
+from evergreen.serving.serve import SOCKET, _About, _handed_over, _take, build, stamp_of
 
 
 def test_a_stamp_changes_with_the_registrys_files(tmp_path):
@@ -41,6 +42,22 @@ def test_a_port_that_is_taken_is_one_sentence():
         assert free.getsockname()[1] > 0
         assert free.proto == socket.IPPROTO_TCP  # else each answer waits 40 ms
     refusal(lambda: _take("no.such.name.invalid", 1), "cannot be listened at")
+
+
+def test_a_socket_is_handed_over_once(monkeypatch):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(SOCKET, str(os.dup(held.fileno())))
+        with _handed_over() as taken:
+            assert taken.getsockname() == held.getsockname()
+            assert not taken.get_inheritable()
+        assert _handed_over() is None
+
+
+@pytest.mark.parametrize("number", ["", "abc", "-1", "999999"])
+def test_what_is_no_socket_is_not_taken(number, monkeypatch):
+    monkeypatch.setenv(SOCKET, number)
+    assert _handed_over() is None
 
 
 def test_without_a_store_there_is_nothing_to_serve(tmp_path):

@@ -153,10 +153,10 @@ def _follow(edits: Edits, watch: Watch, server: uvicorn.Server, again: Event) ->
 
 def _handed_over() -> socket.socket | None:
     """Return the socket that the process had before it started again, if it did."""
-    number = os.environ.pop(SOCKET, "")
-    if not number:
+    try:
+        taken = socket.socket(fileno=int(os.environ.pop(SOCKET, "")))
+    except (ValueError, OSError):  # no number, or of none that is open
         return None
-    taken = socket.socket(fileno=int(number))
     taken.set_inheritable(False)
     return taken
 
