@@ -97,6 +97,7 @@ def test_faults_of_the_program_are_not_explained(error: BaseException) -> None:
         ("attempt to write a readonly database", ("stores/", "readonly", "make stores/ writable")),
         ("unable to open database file", ("stores/", "unable to open", "make stores/ writable")),
         ("database or disk is full", ("no space left", "stores/", "free some disk space")),
+        ("[Errno 27] File too large: 'a' -> 'b'", ("no space left", "free some disk space")),
         ("disk I/O error", ("no space left", "stores/", "free some disk space")),
     ],
 )

@@ -93,7 +93,7 @@ WORDS = {  # what libraries report in place of the system's error -> what to do 
         "params.yaml), train on fewer batches (split.train_batches) or fewer seeds at once "
         "(sweep.jobs), or cut the source into smaller batches"
     ),
-    ("No space left on device",): NO_SPACE.format("a file of the project"),
+    ("No space left on device", "File too large"): NO_SPACE.format("a file of the project"),
     ("database or disk is full", "disk I/O error"): NO_SPACE.format("the databases below stores/"),
     ("Read-only file system", "Permission denied"): (
         "a file of the project cannot be written: make it writable for this user and run again"

@@ -59,7 +59,8 @@ class Edits:
         )
         if done.returncode == 0:
             return ""
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
+        said = done.stderr.strip().splitlines() or [f"its trial ended with {done.returncode}"]
+        last = said[-1].removeprefix("error: ")
         self._refused = dict(edited)
         self.why = (
             f"{', '.join(edited)}: {last}; until that is corrected, what was read before is used"
