@@ -47,6 +47,13 @@ def test_the_version_that_a_run_registered(registry, tmp_path):
     ]
 
 
+def test_a_version_says_what_it_is_told_to(registry, tmp_path):
+    add(registry, "print", package(tmp_path / "package"))
+    registry.versions.describe("1", "**Goes live**")
+    assert registry.versions.find("1").description == "**Goes live**"
+    registry.versions.open("1")
+
+
 @pytest.mark.parametrize("name", ["späte flüge", "o'neil"])
 def test_any_name_of_a_model(name, open_tracker, tmp_path):
     registry = Registry(open_tracker(tracking={"model": name}))
