@@ -34,7 +34,10 @@ from evergreen.project import Project
 BIN = Path(sys.executable).parent
 INFRA = ROOT / "infra"
 TEXT = (INFRA / "compose.yaml").read_text()
-SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+CONTENT: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, Any] = CONTENT["services"]
+SECRETS = {name: Path(how["file"]).name for name, how in CONTENT["secrets"].items()}
+HELD = "/run/secrets/"
 LOGIN = SERVICES["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"]
 VARIABLE = re.compile(r"\$\{(\w+):([?-])([^}]*)\}")
 NEEDED = {found[1] for found in VARIABLE.finditer(TEXT) if found[2] == "?"}
@@ -78,21 +81,26 @@ def test_a_slip_in_the_file_is_found(tmp_path: Path, line: str, wrong: str) -> N
 
 def test_only_this_machine_reaches_a_port() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 3
+    assert len(published) == 4
     assert all(port.startswith("127.0.0.1:") for port in published)
-    assert "ports" not in SERVICES["postgres"]
+    assert not {"postgres", "s3", "prometheus"} & {
+        name for name, service in SERVICES.items() if "ports" in service
+    }
     assert not any(
         {"network_mode", "privileged", "pid", "ipc"} & set(service) for service in SERVICES.values()
     )
 
 
 def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
-    secret = re.compile(r"PASSWORD|AUTH_STRING|SECRET")
+    secret = re.compile(r"PASSWORD|AUTH_STRING|SECRET|KEY")
     for name, service in SERVICES.items():
         for key, value in service.get("environment", {}).items():
-            if secret.search(key):
-                assert re.fullmatch(rf"({LOGIN}:)?\$\{{\w+:\?run make stack\}}", value), (name, key)
+            assert not secret.search(key) or key.endswith("_FILE"), (name, key)
+            if key.endswith("_FILE"):
+                assert value.removeprefix(HELD) in service["secrets"], (name, key)
+        assert set(service.get("secrets", ())) <= set(SECRETS)
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "/secrets/" in (INFRA / ".gitignore").read_text().splitlines()
     assert not any(
         "PASSWORD" in word for service in SERVICES.values() for word in service.get("command", [])
     )
@@ -100,27 +108,69 @@ def test_no_secret_stands_in_a_file_and_none_may_be_empty() -> None:
 
 def test_services_have_few_rights_and_start_in_order() -> None:
     ours = {name: service for name, service in SERVICES.items() if "build" in service}
-    assert set(ours) == {"prefect", "mlflow", "work", "serve"}
-    for service in ours.values():
+    assert set(ours) == {"prefect", "mlflow", "work", "work-gpu", "serve"}
+    for name, service in SERVICES.items():
+        assert service["read_only"], name
+        assert service["restart"] == "unless-stopped"
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["user"].startswith("${USER_ID:?")
-        assert all(SERVICES[needed].get("healthcheck") for needed in service["depends_on"])
-        assert {how["condition"] for how in service["depends_on"].values()} == {"service_healthy"}
-    assert re.fullmatch(r"postgres:\d+", SERVICES["postgres"]["image"])
+        assert {"cpus", "mem_limit", "pids_limit", "healthcheck"} <= set(service), name
+        needed = service.get("depends_on", {})
+        assert all(SERVICES[other].get("healthcheck") for other in needed)
+        assert {how["condition"] for how in needed.values()} <= {"service_healthy"}
+        if name in ours:
+            assert service["user"].startswith("${USER_ID:?")
+        else:
+            assert re.fullmatch(r"[\w/]+:v?\d[\d.]*", service["image"]), "it is not pinned"
     serve = SERVICES["serve"]  # strangers speak to it: it writes where it has to, and nowhere else
-    assert (serve["read_only"], serve["tmpfs"]) == (True, ["/tmp"])
     written = {mount.rpartition("/project")[2] for mount in serve["volumes"] if mount[-3:] != ":ro"}
     assert written == {"/stores", "/data", "/feedback"}
-    made = re.findall(r"^mkdir -p (.*)", (INFRA / "up.sh").read_text(), re.MULTILINE)
-    assert {path.split("/")[0] for path in made[0].split()} == {"stores", "data", "feedback"}
+    made = re.findall(r"^mkdir -p (.*)", (INFRA / "settings.sh").read_text(), re.MULTILINE)
+    assert {path.split("/")[0] for path in made[0].split()} >= {"stores", "data", "feedback"}
+
+
+def test_only_the_servers_artifacts_are_asked_of_hold_the_keys_of_the_store() -> None:
+    keys = {"s3-name", "s3-key"}
+    assert {name for name, how in SERVICES.items() if keys & set(how.get("secrets", ()))} == {
+        "mlflow"
+    }
+    for name in ("work", "work-gpu", "serve"):  # which have the project's folder
+        assert {"/project/infra/secrets", "/project/infra/s3"} <= set(SERVICES[name]["tmpfs"])
+        assert not any("AWS" in key for key in SERVICES[name]["environment"])
+
+
+def test_few_services_start_by_default() -> None:
+    profiles = {name: tuple(service.get("profiles", ())) for name, service in SERVICES.items()}
+    assert {name for name, of in profiles.items() if not of or "cpu" in of} == {
+        "postgres", "prefect", "mlflow", "work", "serve",
+    }  # fmt: skip
+    assert {profile for of in profiles.values() for profile in of} == {
+        "cpu", "gpu", "observe", "s3",
+    }  # fmt: skip
+    known = SERVICES["mlflow"]["depends_on"]["s3"]
+    assert known["required"] is False
+
+
+def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("swordfish\n")
+    run = [str(INFRA / "entry.sh"), "sh", "-c", 'echo "$A_KEY ${A_KEY_FILE:-none} $SSL_CERT_FILE"']
+    env = {
+        "PATH": os.environ["PATH"], "SECRETS": str(tmp_path), "SSL_CERT_FILE": "/etc/ssl/ca.crt",
+        "A_KEY_FILE": f"{tmp_path}/key",
+    }  # fmt: skip
+    done = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert done.stdout == "swordfish none /etc/ssl/ca.crt\n"
+    (tmp_path / "key").unlink()
+    done = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: A_KEY: {tmp_path}/key cannot be read: make stack writes it\n"
 
 
 def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
     docker = (INFRA / "Dockerfile").read_text()
     installs = re.findall(r"pip install (.*)", docker)
     assert all(
-        "--require-hashes --no-deps" in line or line.startswith("--no-build-isolation --no-deps")
+        "--require-hashes --no-deps" in line or "--no-deps --editable ." in line
         for line in installs
     )
     named = re.findall(r"-r (requirements/\w+\.txt)", docker)
@@ -143,6 +193,7 @@ def test_the_image_holds_what_is_pinned_and_nothing_that_is_secret() -> None:
 def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / "infra").mkdir()
     up = [shutil.copy(INFRA / "up.sh", tmp_path / "infra")]
+    shutil.copy(INFRA / "settings.sh", tmp_path / "infra")
     docker = tmp_path / "bin" / "docker"  # in place of the real one
     docker.parent.mkdir()
     docker.write_text("#!/bin/sh\necho docker $*\n")
@@ -151,17 +202,32 @@ def test_make_writes_the_login_once_and_for_its_owner_alone(tmp_path: Path) -> N
     done = subprocess.run(up, check=True, capture_output=True, text=True, env=env)
     assert done.stdout.startswith("docker compose -f infra/compose.yaml up ")
     assert "MLflow http://127.0.0.1:5000" in done.stdout
-    written = tmp_path / "infra" / ".env"
+    written, kept = tmp_path / "infra" / ".env", tmp_path / "infra" / "secrets"
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     known = dict(line.split("=") for line in written.read_text().splitlines())
-    assert set(known) == NEEDED
-    secrets = [value for key, value in known.items() if key not in ("USER_ID", "GROUP_ID")]
-    assert all(re.fullmatch(r"[0-9a-f]{48}", secret) for secret in secrets)
-    assert len(set(secrets)) == len(secrets)
+    assert set(known) >= NEEDED
+    assert known["COMPOSE_PROFILES"] == "cpu"
     assert int(known["USER_ID"]) == os.getuid()
-    before = written.read_text()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    secrets = {path.name: path.read_text() for path in kept.iterdir()}
+    assert set(secrets) == set(SECRETS.values())
+    assert all(len(secret) > 40 for secret in secrets.values())
+    assert len(set(secrets.values())) == len(secrets)
+    assert secrets["login"] == f"{LOGIN}:{secrets['password']}"
+    own = login_of(Project(tmp_path))
+    assert own == secrets["login"]  # the same for what asks by itself
+    assert not any(secret in done.stdout + written.read_text() for secret in secrets.values())
     subprocess.run(up, check=True, capture_output=True, env=env)
-    assert written.read_text() == before
+    assert {path.name: path.read_text() for path in kept.iterdir()} == secrets
+
+
+@pytest.mark.slow
+def test_a_login_that_there_is_stays(tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    own = login_of(Project(tmp_path))
+    settings = shutil.copy(INFRA / "settings.sh", tmp_path / "infra")
+    subprocess.run([settings], check=True)
+    assert (tmp_path / "infra" / "secrets" / "login").read_text() == own
 
 
 # --- for real
@@ -235,6 +301,7 @@ class Stack:
             "8000": str(self.ports["serve"]),
             "=5000": f"={self.ports['mlflow']}", "/artifacts": str(folder / "artifacts"),
             "/tmp/prefect": str(folder / "prefect"), "infra/mlflow.ini": str(INFRA / "mlflow.ini"),
+            "/tmp/metrics": str(folder / "metrics"),
             "http://prefect": "http://127.0.0.1",
             "http://mlflow:5000": f"http://127.0.0.1:{self.ports['mlflow']}",
         }  # fmt: skip
@@ -247,7 +314,13 @@ class Stack:
         return text
 
     def variables(self, name: str) -> dict[str, str]:
-        given = {key: self.here(value) for key, value in SERVICES[name]["environment"].items()}
+        given = {}
+        for key, value in SERVICES[name]["environment"].items():
+            if key.endswith("_FILE"):  # as infra/entry.sh does
+                secret = self.folder / "infra" / "secrets" / SECRETS[value.removeprefix(HELD)]
+                given[key.removesuffix("_FILE")] = secret.read_text()
+            else:
+                given[key] = self.here(value)
         return given | (self.database if "PGHOST" in given else {})
 
     @contextmanager
@@ -295,14 +368,17 @@ def test_the_whole_stack_trains_a_champion_and_asks_for_a_login(
     make_project: Callable[..., Project], tmp_path: Path
 ) -> None:
     project = make_project(sweep={"seeds": 2})
-    known = {name: f"{name.lower()}0" for name in NEEDED}
-    login = f"{LOGIN}:{known['LOGIN_PASSWORD']}"
+    (tmp_path / "infra").mkdir()
+    subprocess.run([shutil.copy(INFRA / "settings.sh", tmp_path / "infra")], check=True)
+    kept = tmp_path / "infra" / "secrets"
+    known = {path.name: path.read_text() for path in kept.iterdir()}
+    login = known["login"]
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="pg-"))
         )  # whose user may not see `tmp_path`
-        database = stack.enter_context(postgres(folder, known["DATABASE_PASSWORD"]))
-        ours = Stack(tmp_path, database, known)
+        database = stack.enter_context(postgres(folder, known["database"]))
+        ours = Stack(tmp_path, database, dict.fromkeys(NEEDED, "0"))
         page = Page(stack.enter_context(ours.serve("prefect")), login)
         mlflow = f"http://127.0.0.1:{stack.enter_context(ours.serve('mlflow'))}"
         search = f"{mlflow}/api/2.0/mlflow/experiments/search"

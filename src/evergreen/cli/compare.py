@@ -100,9 +100,10 @@ def _open() -> Iterator[tuple[Project, Params]]:
 
 
 def _cut(project: Project, params: Params, most: int) -> tuple[Cut, ...]:
+    from evergreen.orchestration.turn import turn
     from evergreen.tuning.cuts import find_cuts
 
-    with project.lock():  # while the rows are read; a run may go on beside what follows
+    with turn(project):  # while the rows are read; a run may go on beside what follows
         return find_cuts(project, params, most)
 
 

@@ -24,6 +24,7 @@ def open_project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
     is no project, params.yaml has faults, or another run holds the lock.
     """
     from evergreen.orchestration.server import set_environment
+    from evergreen.orchestration.turn import turn
     from evergreen.params import load
     from evergreen.project import Project
 
@@ -32,7 +33,7 @@ def open_project(*, lock: bool = True) -> Iterator[tuple[Project, Params]]:
     set_environment(project)
     with ExitStack() as held:
         if lock:
-            held.enter_context(project.lock())
+            held.enter_context(turn(project))
         yield project, params
 
 
@@ -43,6 +44,7 @@ def open_registry(*, reading: bool = False) -> Iterator[Registry]:
     `reading`: where another run holds the lock, go on without it.
     """
     from evergreen.errors import InputError
+    from evergreen.orchestration.turn import turn
     from evergreen.stores.outside import warnings, write_down
     from evergreen.stores.registry import Registry
     from evergreen.stores.tracking import Tracker
@@ -50,7 +52,7 @@ def open_registry(*, reading: bool = False) -> Iterator[Registry]:
     with open_project(lock=False) as (project, params), ExitStack() as held:
         registry, noted = Registry(Tracker(project, params)), list[str]()
         try:
-            held.enter_context(project.lock())
+            held.enter_context(project.lock() if reading else turn(project))
         except InputError:
             if not reading:
                 raise

@@ -38,6 +38,7 @@ def tune(trials: int | None, write: bool) -> None:
 
     from evergreen.errors import InputError
     from evergreen.features.split import Split
+    from evergreen.orchestration.turn import turn
     from evergreen.stores.tracking import Tracker
     from evergreen.stores.trials import Trials
     from evergreen.tuning.cuts import find_cuts
@@ -47,7 +48,7 @@ def tune(trials: int | None, write: bool) -> None:
     with open_project(lock=False) as (project, params):
         params = params.override(tune={"trials": trials}).choosing_from(project.extensions)
         find_space(params)
-        with project.lock():  # while the rows are read; a run may go on beside the search
+        with turn(project):  # while the rows are read; a run may go on beside the search
             cuts = find_cuts(project, params, params.tune.cuts)
             few = Split.of(project).judged
         if few:

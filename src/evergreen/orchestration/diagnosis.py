@@ -14,6 +14,7 @@ from evergreen.diagnosis.speed import Speed, find_speed, time_gpu
 from evergreen.diagnosis.stale import Live
 from evergreen.features.keys import hash_rows
 from evergreen.features.split import Split, read_part
+from evergreen.orchestration.turn import turn
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores.registry import Registry
@@ -50,7 +51,7 @@ def diagnose_project(project: Project, params: Params, rows: int, tell: Tell) ->
     from evergreen.report.diagnosis_page import write_diagnosis_page
     from evergreen.tuning.cuts import find_cuts
 
-    with project.lock():  # what is read must not change meanwhile
+    with turn(project):  # what is read must not change meanwhile
         cut, tracker = find_cuts(project, params, most=2)[-1], Tracker(project, params)
         live, spent = None, None
         if tracker.is_there:

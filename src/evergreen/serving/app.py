@@ -18,6 +18,7 @@ from evergreen.params import Serve
 from evergreen.serving.answers import Desk, FaultsError, as_plain
 from evergreen.serving.body import JSON, BodyError
 from evergreen.serving.counts import Counts
+from evergreen.serving.facts import Facts
 from evergreen.serving.live import Live, Watch
 from evergreen.serving.record import Recorder
 from evergreen.serving.schema import answers, describe_labels, describe_rows
@@ -35,7 +36,7 @@ FAULTS = {
 
 
 class Service:
-    """What answers at each path. `about`: more facts of a version."""
+    """What answers at each path. `about`: more of a version. `facts`: more of the project."""
 
     def __init__(
         self,
@@ -45,9 +46,12 @@ class Service:
         counts: Counts,
         params: Serve,
         about: Callable[[Live], dict[str, Any]] = lambda live: {},
+        facts: Facts | None = None,
     ) -> None:
         self.desk, self.watch, self.recorder = desk, watch, recorder
-        self.counts, self.params, self._about = counts, params, about
+        self.counts, self.params, self._about, self.facts = counts, params, about, facts
+        if facts:
+            counts.add(facts)
 
     def live(self) -> Live:
         """Return the model that answers. Raises BodyError where there is none."""
@@ -104,7 +108,11 @@ class Service:
         """Load the champion and record what is predicted, as long as the server runs."""
         self.recorder.start()
         await asyncio.to_thread(self.watch.start, self.params.poll)
+        if self.facts:
+            self.facts.start()
         yield
+        if self.facts:
+            await asyncio.to_thread(self.facts.stop)
         await asyncio.to_thread(self.watch.stop)
         await asyncio.to_thread(self.recorder.stop)
         await asyncio.to_thread(self.desk.close)

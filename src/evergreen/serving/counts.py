@@ -15,6 +15,7 @@ from prometheus_client import (
 
 if TYPE_CHECKING:
     from evergreen.serving.answers import Predicted
+    from evergreen.serving.facts import Facts
     from evergreen.serving.live import Watch
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
@@ -58,6 +59,10 @@ class Counts:
             "1 where the champion, or what was edited, cannot be taken.",
             registry=kept,
         )
+
+    def add(self, facts: Facts) -> None:
+        """Let the page tell facts as well."""
+        self._registry.register(facts)
 
     def answered(self, path: str, status: int) -> None:
         """Count an answer."""

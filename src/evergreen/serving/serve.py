@@ -23,6 +23,7 @@ from evergreen.project import Project
 from evergreen.serving.answers import Desk
 from evergreen.serving.app import Service, make_app
 from evergreen.serving.counts import Counts
+from evergreen.serving.facts import Facts
 from evergreen.serving.live import Live, Watch
 from evergreen.serving.record import Recorder, sweep
 from evergreen.serving.schema import example_of
@@ -118,8 +119,9 @@ def build(project: Project, params: Params, *, wait: bool = False) -> Service:
         registry, dataset, stamp_of(project, tracker), counts.failed, lambda: tracker.is_there
     )
     recorder = Recorder(project, dataset, task, params.serve, watch.load, counts.recorded)
-    about = _About(runs, Journal(tracker))
-    return Service(desk, watch, recorder, counts, params.serve, about)
+    journal = Journal(tracker)
+    facts = Facts(project, registry, runs, journal, lambda: watch.live)
+    return Service(desk, watch, recorder, counts, params.serve, _About(runs, journal), facts)
 
 
 def _edits(project: Project, *, wait: bool) -> Edits:

@@ -28,6 +28,7 @@ LIBRARIES = ("scikit-learn", "numpy", "polars", "great-expectations", "dvc", "ml
 FINGERPRINT = "evergreen.fingerprint"
 FAILED_SEEDS = "evergreen.failed_seeds"
 HOLDOUT = "evergreen.split.holdout"
+NEWEST = 100  # trainings whose end is looked at
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,22 @@ class Runs:
             Training(str(run.info.run_id), tuple(run.data.tags[HOLDOUT].split(", ")))
             for run in reversed(found)
             if _is_complete(run)
+        ]
+
+    def ended(self) -> list[tuple[str, float]]:
+        """Return MLflow's status and the seconds of each of the newest trainings, newest first.
+
+        The seconds of one that is under way are NaN.
+        """
+        found = self.tracker.search(f"tags.`{HOLDOUT}` != ''", NEWEST)
+        return [
+            (
+                str(run.info.status),
+                (run.info.end_time - run.info.start_time) / 1000
+                if run.info.end_time
+                else float("nan"),
+            )
+            for run in found
         ]
 
     def describe(self, run_id: str) -> tuple[dict[str, float], dict[str, str]]:

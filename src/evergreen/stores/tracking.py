@@ -119,12 +119,12 @@ class Tracker:
         own = str(self.project.stores) in self.uri
         return str(self.project.root) if own else f"{socket.gethostname()}:{self.project.root}"
 
-    def search(self, condition: str) -> list[Run]:
+    def search(self, condition: str, most: int = MOST) -> list[Run]:
         """Return the runs of the experiment that meet a condition of MLflow's, newest first."""
         newest_first = ["attributes.start_time DESC"]
         return list(
             self.client.search_runs(
-                [self.experiment], condition, max_results=MOST, order_by=newest_first
+                [self.experiment], condition, max_results=most, order_by=newest_first
             )
         )
 

@@ -23,6 +23,7 @@ from evergreen.extensions import What
 from evergreen.finding import count
 from evergreen.orchestration.notify import describe, notify
 from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
+from evergreen.orchestration.turn import turn
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores.artifacts import Artifacts
@@ -75,12 +76,13 @@ class Job:
         """Hold the project, as the run called `name`, and close what killed runs left open.
 
         A run of a deployment waits for its turn; one that a person started is told at once that
-        another is under way. Before and after that it is alive without the project, and is known as
-        such.
+        another is under way, or waits as EVERGREEN_PATIENCE says. Before and after that it is alive
+        without the project, and is known as such.
         """
         with ExitStack() as stack:
             with waiting(self.project, name=name):
-                stack.enter_context(self.project.lock(PATIENCE if deployment.id else 0))
+                held = self.project.lock(PATIENCE) if deployment.id else turn(self.project)
+                stack.enter_context(held)
             stack.enter_context(holding(self.project))
             try:
                 yield

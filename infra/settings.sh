@@ -1,0 +1,39 @@
+#!/bin/sh
+# Write, once, what compose.yaml needs: infra/.env (settings of this machine) and infra/secrets/ (made for it, its owner's).
+set -eu
+cd "$(dirname "$0")/.."
+umask 077
+python3 - <<'END'
+import json, os, pathlib, secrets
+
+env, kept, login = pathlib.Path("infra/.env"), pathlib.Path("infra/secrets"), pathlib.Path("stores/login")
+def write(path, text, mode):
+    if not path.exists():
+        part = path.with_name(f".part-{os.getpid()}-{path.name}")
+        part.write_text(text)
+        part.chmod(mode)
+        part.replace(path)
+
+kept.mkdir(exist_ok=True)
+kept.chmod(0o700)  # the folder is closed; within it whoever a container runs as may read what is mounted
+known = login.read_text().strip() if login.exists() else f"evergreen:{secrets.token_urlsafe(32)}"
+known = (kept / "login").read_text().strip() if (kept / "login").exists() else known
+name, key = ((kept / part).read_text() if (kept / part).exists() else secrets.token_hex(24) for part in ("s3-name", "s3-key"))
+made = {
+    "database": secrets.token_hex(24),
+    "login": known,  # one for Prefect, MLflow, predictions and Grafana
+    "password": known.partition(":")[2],
+    "session": secrets.token_hex(24),
+    "s3-name": name,
+    "s3-key": key,
+    "s3.json": json.dumps({"identities": [{"name": "mlflow", "credentials": [{"accessKey": name, "secretKey": key}], "actions": ["Admin"]}]}),
+}
+for file, text in made.items():
+    write(kept / file, text, 0o644)
+login.parent.mkdir(exist_ok=True)
+write(login, known, 0o600)
+here = os.stat(".")
+write(env, f"COMPOSE_PROFILES=cpu\nUSER_ID={here.st_uid}\nGROUP_ID={here.st_gid}\nWORK_CPUS={os.cpu_count()}\n", 0o600)
+END
+umask 022
+mkdir -p stores/artifacts data feedback infra/s3
