@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, environment, refusal
 
-from evergreen.orchestration.login import FORM, login_of, use_login
+from evergreen.orchestration.login import FORM, login_of, read_given, use_login
 from evergreen.project import Project
 
 ASK = """
@@ -79,3 +79,29 @@ def test_prefect_is_told_by_the_environment(tmp_path: Path) -> None:
     assert [os.environ[f"PREFECT_{whose}_AUTH_STRING"] for whose in ("API", "SERVER_API")] == [
         login
     ] * 2
+
+
+def test_what_servers_ask_for_may_lie_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "login").write_text("evergreen:swordfish\n")
+    monkeypatch.setattr(os, "environ", {"PREFECT_API_AUTH_STRING_FILE": f"{tmp_path}/login"})
+    read_given()
+    assert os.environ["PREFECT_API_AUTH_STRING"] == "evergreen:swordfish"
+    assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+    os.environ["PREFECT_API_AUTH_STRING"] = "another"  # what is set itself counts
+    read_given()
+    assert os.environ["PREFECT_API_AUTH_STRING"] == "another"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file or directory"), (b"\xff", "it is no text")]
+)
+def test_a_file_of_a_login_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "password"
+    if content:
+        file.write_bytes(content)
+    monkeypatch.setattr(os, "environ", {"MLFLOW_TRACKING_PASSWORD_FILE": str(file)})
+    refusal(read_given, f"the file that MLFLOW_TRACKING_PASSWORD_FILE names cannot be read ({why})")

@@ -34,6 +34,7 @@ from evergreen.stores.git import (
 )
 
 DATABASES = ("stores/mlflow.db", "stores/prefect/prefect.db")
+DUMP = "stores/stack/mlflow.dump"  # of the stack's database, which infra/backup.sh puts there
 SETTINGS = ".dvc/config.local"
 # What git ignores, and no run can make again; of data/ that which DVC does not have
 KEPT = ("stores", "data", "feedback", "inbox", "reports", SETTINGS)
@@ -126,7 +127,7 @@ def _copy_all(project: Project, copy: _Copy) -> tuple[str, tuple[str, ...]]:
         copy.all(_below(project.root, folder, (*outputs, *WORKSPACES)))
     copy.cache(cache)
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if uri and str(project.stores) not in uri:
+    if uri and str(project.stores) not in uri and not (project.root / DUMP).is_file():
         lacking.append("models and runs: they are in the MLflow server of MLFLOW_TRACKING_URI")
     if not (project.stores / FILE).is_file() and is_personal(project):
         lacking.append(f"the key of personal columns: keep what {VARIABLE} holds elsewhere")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from pathlib import Path
 
+from evergreen.errors import InputError
 from evergreen.files import make_secret
 from evergreen.project import Project
 
 USER = "evergreen"
 FORM = re.compile(rf"{USER}:[\w-]{{43}}")
+# What servers that are named elsewhere ask for; NAME_FILE may name a file that holds it
+GIVEN = ("PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_PASSWORD")
 
 
 def login_of(project: Project) -> str:
@@ -18,6 +22,22 @@ def login_of(project: Project) -> str:
     return make_secret(
         project.stores / "login", FORM, lambda: f"{USER}:{secrets.token_urlsafe(32)}"
     )
+
+
+def read_given() -> None:
+    """Set what a variable NAME_FILE names a file for, as containers are given secrets.
+
+    Raises InputError where that file cannot be read.
+    """
+    for name in GIVEN:
+        file = os.environ.get(f"{name}_FILE")
+        if not file or os.environ.get(name):
+            continue
+        try:
+            os.environ[name] = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            raise InputError(f"the file that {name}_FILE names cannot be read ({why})") from None
 
 
 def use_login(project: Project) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from evergreen.errors import InputError
-from evergreen.orchestration.login import use_login
+from evergreen.orchestration.login import read_given, use_login
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores import databases
@@ -38,10 +38,11 @@ PATIENCE = 600  # seconds for a server that is alive but does not answer yet
 
 
 def set_environment(project: Project) -> None:
-    """Keep Prefect's files in the project, and every library from phoning home.
+    """Keep Prefect's files in the project, and every library from phoning home; read secrets.
 
     Call it before Prefect is imported.
     """
+    read_given()
     defaults = {
         "PREFECT_HOME": str(project.stores / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
