@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 [ -e infra/.env ] || { echo "error: infra/.env is missing: there is no stack here (make stack)" >&2; exit 1; }
 . infra/.env
 compose="docker compose -f infra/compose.yaml"
+find "$folder" -maxdepth 1 -name '.stack-*' -mtime +0 -exec rm -rf {} +   # of one that was killed
 held=$(mktemp -d "$folder/.stack-XXXXXX")   # its owner's alone, on the disk that has to hold it
 trap 'rm -rf "$held"' EXIT
 trap 'exit 1' INT TERM

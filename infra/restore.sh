@@ -17,15 +17,14 @@ $compose build prefect
 $compose up --detach --wait postgres
 asked() { $compose exec -T postgres psql --username evergreen --no-psqlrc --tuples-only --no-align --dbname "$1" --command "$2"; }
 tables() { asked "$1" "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"; }
-if [ ! -e stores/stack/restoring ]; then
+if [ ! -e stores/stack/mlflow.dump ] || [ -e stores/.restoring ]; then   # the mark of one that was killed
     for name in mlflow prefect; do
         [ "$(tables $name)" = 0 ] || { echo "error: the database $name holds something already: restore into a new clone, or forget it with docker compose -f infra/compose.yaml down --volumes" >&2; exit 1; }
     done
     case ",$COMPOSE_PROFILES," in *,gpu,*) work=work-gpu ;; *) work=work ;; esac
     $compose run --rm --no-deps -T --volume "$snapshot:/backup:ro" $work evergreen restore /backup
-    rm -rf stores/stack/secrets
-    touch stores/stack/restoring
 fi
+rm -rf stores/stack/secrets
 for name in mlflow prefect; do   # each whole or not at all
     [ "$(tables $name)" != 0 ] || $compose exec -T postgres pg_restore --username evergreen --dbname "$name" --no-owner --single-transaction --exit-on-error < "stores/stack/$name.dump"
 done

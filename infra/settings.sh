@@ -24,6 +24,7 @@ made = {
     "login": known,  # one for Prefect, MLflow, predictions and Grafana
     "password": known.partition(":")[2],
     "session": secrets.token_hex(24),
+    "webhook": "",  # of a chat, for a person to fill in
     "s3-name": name,
     "s3-key": key,
     "s3.json": json.dumps({"identities": [{"name": "mlflow", "credentials": [{"accessKey": name, "secretKey": key}], "actions": ["Admin"]}]}),

@@ -29,9 +29,12 @@ def copy_objects(source: str, target: str) -> tuple[int, int]:
         wanted = sorted(name for name, size in there.items() if have.get(name) != size)
         for name in wanted:
             _check(name, source)
+        for name in wanted:
             _copy(origin, place, name)
-    except OSError as error:
-        said = redact(str(error))
+    except InputError:
+        raise
+    except Exception as error:  # whatever a store raises
+        said = redact(" ".join(str(error).split()))
         raise InputError(f"{source} cannot be copied to {target}: {said}: do it again") from None
     return len(wanted), len(there)
 

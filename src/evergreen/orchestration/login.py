@@ -14,7 +14,7 @@ from evergreen.project import Project
 USER = "evergreen"
 FORM = re.compile(rf"{USER}:[\w-]{{43}}")
 # What servers that are named elsewhere ask for; NAME_FILE may name a file that holds it
-GIVEN = ("PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_PASSWORD")
+GIVEN = ("PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_PASSWORD", "EVERGREEN_WEBHOOK")
 
 
 def login_of(project: Project) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Thread
 
 from evergreen.errors import explain, log_traceback
 from evergreen.extensions import Event, Notifier, What, name_of
+from evergreen.orchestration.chat import WEBHOOK, tell_chat
 from evergreen.params import Params
 from evergreen.redact import redact
 
@@ -18,16 +20,18 @@ def notify(
     params: Params, stores: Path, what: What, *, warn: Callable[[str], object], version: str = "",
     batch: str = "", says: Iterable[str] = (),
 ) -> None:  # fmt: skip
-    """Tell each notifier of an event, without secrets.
+    """Tell each notifier of an event, and the chat of EVERGREEN_WEBHOOK, without secrets.
 
     A failure is logged in `stores`, and `warn` is called with a sentence about it.
     """
     told = tuple(redact(said) for said in says)
     event = Event(what, params.tracking.model, version, batch, told)
-    for notifier in params.extensions.notifiers:
+    own = [tell_chat] if os.environ.get(WEBHOOK) else []
+    for notifier in [*params.extensions.notifiers, *own]:
         if error := _tell(notifier, event):
             log_traceback(error, stores)
-            failed = f"the notifier {name_of(notifier)} of extensions.py failed"
+            where = "" if notifier is tell_chat else " of extensions.py"
+            failed = f"the notifier {name_of(notifier)}{where} failed"
             warn(f"{failed} ({describe(error)}): all else goes on")
 
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
+from evergreen.orchestration.chat import address, tell_of_runs
 from evergreen.orchestration.login import login_of, use_login
 from evergreen.orchestration.server import (
     LOOPBACK,
@@ -63,6 +64,7 @@ def run_services(project: Project, params: Params) -> None:
         raise InputError(
             "`evergreen up` is running already: use that one, or stop it first"
         ) from None
+    address()  # refused before anything starts
     servers = _servers_to_start(project, params)
     ports = {f"ports.{name}": getattr(params.ports, name) for name in servers}
     serves = params.serve.up != "off" and not os.environ.get(SERVED)
@@ -97,6 +99,7 @@ def run_services(project: Project, params: Params) -> None:
             _wait(project, name, process, ready[name], stop)
         _close_killed_runs(project)
         _make_pool(project.package)
+        tell_of_runs(project.package)
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
         kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
         running["worker"] = start("worker", "prefect", "worker", "start", *kind)
