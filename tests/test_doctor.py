@@ -6,10 +6,12 @@ import os
 import shutil
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -339,3 +341,60 @@ def test_personal_columns_and_their_key_are_told(
         assert doctor._personal(project, chosen).found.startswith(said)
     monkeypatch.setenv("EVERGREEN_PERSONAL_KEY", "k" * 32)
     assert doctor._personal(project, chosen).found == "tailnum (hash)"
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """The address of a server that answers so to whoever brings the login, and 401 to others."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers["Authorization"] == "Basic ZXZlcmdyZWVuOng="
+            self.send_response(status if known else 401)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/api"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("login", "status", "body", "says"),
+    [
+        ("evergreen:x", 200, b'"3.8.8"', "3.8.8 answers, and takes the login"),
+        ("evergreen:y", 200, b'"3.8.8"', "refuses the login: set PREFECT_API_AUTH_STRING"),
+        ("", 200, b'"3.8.8"', "refuses the login"),
+        ("evergreen:x", 404, b"", "the Prefect server of PREFECT_API_URL answers 404"),
+        ("evergreen:x", 200, b"<html>", "does not answer: start it, or correct the address"),
+    ],
+)
+def test_a_server_that_the_environment_names_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str, status: int, body: bytes, says: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", login)
+    with answering(status, body) as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        found = doctor._guarded(doctor._prefect, Project(tmp_path), params.Params())
+    assert says in found.found + found.advice
+    assert found.fine == (says.startswith("3.8.8"))
+    assert [finding.what for finding in doctor._ports(params.Params())] == ["port 5000 (mlflow)"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/api", "nonsense", "http://[", "http:// /api"])
+def test_a_server_that_is_away_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    found = doctor._guarded(doctor._prefect, Project(tmp_path), params.Params())
+    assert not found.fine
+    assert "the Prefect server of PREFECT_API_URL does not answer" in found.advice

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import platform
 import shutil
 import socket
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from evergreen.errors import InputError, explain
@@ -20,6 +26,9 @@ from evergreen.training.device import count_cores, count_gpus, pick_device
 
 PIPELINE = "pipeline"  # the extra of this library that a project needs
 ENOUGH_DISK = 1.0  # GB
+NAMED = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}  # servers elsewhere
+LOGIN = "PREFECT_API_AUTH_STRING"
+SECONDS = 10.0  # that a server may take to answer
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ def examine(project: Project) -> list[Finding]:
         Finding("params.yaml", fine=True, found=f"task {params.task}, source {params.source.kind}")
     )
     checks: list[Callable[[Project, Params], Finding]] = [_device, _source, _stores, _dvc, _mlflow]
-    found = [_guarded(check, project, params) for check in (*checks, _personal)]
+    found = [_guarded(check, project, params) for check in (*checks, _prefect, _personal)]
     return [*findings, *(finding for finding in found if finding.found), *_ports(params)]
 
 
@@ -231,8 +240,34 @@ def _mlflow(project: Project, params: Params) -> Finding:
     return Finding("MLflow", not messages, ", ".join(shown) or "no model yet", advice)
 
 
+def _prefect(_: Project, __: Params) -> Finding:
+    """Say whether the server that the environment names takes the login; nothing where none is."""
+    url = os.environ.get(NAMED["prefect"], "").rstrip("/")
+    if not url:
+        return Finding("Prefect", fine=True, found="")
+    login = base64.b64encode(os.environ.get(LOGIN, "").encode()).decode()
+    try:
+        asked = urllib.request.Request(  # noqa: S310
+            f"{url}/admin/version", headers={"Authorization": f"Basic {login}"}
+        )
+        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:  # noqa: S310
+            version = json.load(answer)
+    except urllib.error.HTTPError as error:
+        error.close()
+        why = f"refuses the login: set {LOGIN}" if error.code == 401 else f"answers {error.code}"
+        raise InputError(f"the Prefect server of PREFECT_API_URL {why}") from None
+    except (OSError, ValueError, HTTPException):
+        raise InputError(
+            f"the Prefect server of {NAMED['prefect']} does not answer: start it, or correct the "
+            "address"
+        ) from None
+    return Finding("Prefect", fine=True, found=f"{version} answers, and takes the login")
+
+
 def _ports(params: Params) -> Iterator[Finding]:
     for name, port in params.ports.model_dump().items():
+        if os.environ.get(NAMED[name]):  # it is served elsewhere
+            continue
         free = port_is_free(port)
         advice = (
             ""
