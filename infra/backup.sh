@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write a snapshot of everything into FOLDER while runs go on: infra/backup.sh FOLDER (docs/backup.md).
+# Write a snapshot of everything into FOLDER while runs go on: infra/backup.sh FOLDER (`evergreen docs backup`).
 # First both databases, then the files that they name, which are written before they are named and never changed.
 set -eu
 [ $# = 1 ] || { echo "infra/backup.sh FOLDER: where snapshots go, on another disk" >&2; exit 2; }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Bring everything back from FOLDER, into a new clone of a snapshot's code.bundle: infra/restore.sh FOLDER (docs/backup.md).
+# Bring everything back from FOLDER, into a new clone of a snapshot's code.bundle: infra/restore.sh FOLDER (`evergreen docs backup`).
 # What was killed is done again by the same command; a stack that has models already is refused.
 set -eu
 [ $# = 1 ] && [ -d "$1" ] || { echo "infra/restore.sh FOLDER: that infra/backup.sh wrote to, or a snapshot in it" >&2; exit 2; }
