@@ -87,9 +87,11 @@ def adopt(source: str, table: str | None, **wishes: Any) -> None:
 def doctor(parity: bool) -> None:
     """Check versions, device, stores and ports; show what to do about what is wrong."""
     from evergreen.doctor import check_parity, examine
+    from evergreen.orchestration.login import read_given
     from evergreen.project import Project
 
     project = Project.find()
+    read_given()
     findings = [check_parity(project)] if parity else examine(project)
     rows = [
         ["ok" if finding.fine else "WRONG", finding.what, finding.found, finding.advice]
