@@ -9,7 +9,9 @@ snapshot=$folder
 [ -e "$folder/backup.json" ] || snapshot=$(for path in "$folder"/*/backup.json; do echo "${path%/backup.json}"; done | sort | tail -n 1)
 saved=$snapshot/project/stores/stack
 [ -e "$saved/mlflow.dump" ] || { echo "error: $snapshot holds no databases of a stack: infra/backup.sh writes them" >&2; exit 1; }
-[ -e infra/secrets/database ] || { mkdir -p infra/secrets && chmod 700 infra/secrets && cp -R "$saved/secrets/." infra/secrets/; }
+umask 077
+[ -e infra/secrets ] || { cp -R "$saved/secrets" infra/.part-secrets && chmod 644 infra/.part-secrets/* && mv infra/.part-secrets infra/secrets; }
+umask 022
 infra/settings.sh
 . infra/.env
 compose="docker compose -f infra/compose.yaml"

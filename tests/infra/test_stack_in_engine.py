@@ -61,8 +61,6 @@ class Stack:
 
     def settle(self) -> None:
         """Write the settings before `make stack` does: other ports, S3 and another user."""
-        for name in ("stores/artifacts", "data", "feedback", "infra/s3"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
         settings = {
             "COMPOSE_PROFILES": "cpu,s3", "ARTIFACTS": "s3://artifacts", "USER_ID": AS,
             "GROUP_ID": AS, "WORK_CPUS": "2", "WORK_MEMORY": "4g", **self.ports,
@@ -137,6 +135,7 @@ def small(root: Path) -> None:
     content = params.Params().model_dump(mode="json", by_alias=True)
     content["source"] = {"kind": "files", "path": "inbox"}
     content["split"]["cross_validate_below"] = None
+    content["split"]["train_batches"] = None
     content["drift"]["hold"] = None  # what has drifted is learnt from
     for section, values in {**SMALL, "sweep": {"seeds": 2}}.items():
         content[section] = content.get(section, {}) | values
