@@ -204,7 +204,7 @@ def used(stack: Stack) -> str:
 
 def renewed(stack: Stack, first: str) -> str:
     """Return the champion that follows, after a batch that has drifted was seen and learnt from."""
-    stack.give("2013-07", temp=pl.col("temp") + 12)
+    stack.give("2013-07", carrier=pl.lit("UA"))
     stack.evergreen("run")
     if stack.champion() == first:  # the gate refused it
         stack.evergreen("promote", "2", "--override", "--reason", "a test")
@@ -249,6 +249,7 @@ def observed(stack: Stack) -> None:
         ]
 
     until(lambda: [found["value"][1] for found in query("up")] == ["1"] * 3, "three servers", 180)
+    until(lambda: query("evergreen_champion_behind_seconds > 0"), "what serve knows", 300)
     until(lambda: query("evergreen_drifted_columns"), "what monitoring found", 300)
     for name in OTHERS - {"ALERTS"}:
         assert query(name), f"no server tells of {name}"

@@ -22,11 +22,12 @@ from evergreen.project import Project
 
 if TYPE_CHECKING:
     from evergreen.serving.live import Live
-    from evergreen.stores.journal import Entry, Journal
+    from evergreen.stores.journal import Journal
     from evergreen.stores.registry import Registry
     from evergreen.stores.runs import Runs
 
 PAUSE = 60.0  # seconds between two looks
+LOOKED_AT = 10  # newest batches that monitoring has seen
 END = ("metric", "end")  # labels of an estimate: value, low or high
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> what it says, its labels
     "evergreen_facts_read_timestamp_seconds": ("When the stores were read last.", ()),
@@ -44,10 +45,13 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> what it says, its 
         END,
     ),
     "evergreen_performance": (
-        "The champion on the newest batch that was looked at, by labels or estimated.",
+        "The champion on the newest batch that tells, by labels or estimated.",
         (*END, "by"),
     ),
-    "evergreen_drifted_columns": ("Columns that drifted in that batch.", ()),
+    "evergreen_drifted_columns": (
+        "Columns that drifted in the newest batch that was looked at.",
+        (),
+    ),
     "evergreen_batch_held": ("1 where that batch is held back from training.", ()),
     "evergreen_batches_waiting": ("Prepared batches that monitoring has not looked at.", ()),
     "evergreen_retrainings_asked": ("Batches that ask for a retraining not made yet.", ()),
@@ -75,7 +79,7 @@ class Facts:
         self._project, self._registry, self._runs = project, registry, runs
         self._journal, self._live = journal, live
         self._known: Mapping[str, list[Sample]] = {}
-        self._read: tuple[str, dict[str, Any]] = ("", {})  # the entry that was read last
+        self._read: dict[str, dict[str, Any]] = {}  # what entries hold, by the run that keeps it
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -155,26 +159,31 @@ class Facts:
         if event:
             when = event.when.timestamp()
             found["evergreen_champion_since_timestamp_seconds"] = [((event.version,), when)]
-        return found | (self._seen(entries[-1]) if entries else {})
-
-    def _seen(self, entry: Entry) -> dict[str, list[Sample]]:
-        """Return what monitoring found of a batch."""
-        if self._read[0] != entry.run_id:
-            self._read = entry.run_id, self._journal.facts(entry)
-        facts = self._read[1]
-        metric, found = str(facts.get("metric", "")), dict[str, list[Sample]]()
-        found["evergreen_stale_cost"] = [
-            ((metric, end), number) for end, number in _ends(facts.get("staleness"))
-        ]
-        found["evergreen_performance"] = [
-            ((name, end, by), number)
-            for by, kept in (("labels", "real"), ("estimate", "adjusted"))
-            for name, estimate in facts.get(kept, {}).items()
-            for end, number in _ends(estimate)
-        ]
-        found["evergreen_drifted_columns"] = [((), len(facts["drift"]["drifted"]))]
-        found["evergreen_batch_held"] = [((), bool(facts["unfit"]))]
+        self._read = {
+            entry.run_id: self._read.get(entry.run_id) or self._journal.facts(entry)
+            for entry in entries[-LOOKED_AT:]
+        }
+        # The newest that knows: rows that were scored have no labels, and few no estimate
+        for facts in self._read.values():
+            found |= {name: samples for name, samples in _seen(facts).items() if samples}
         return found
+
+
+def _seen(facts: Mapping[str, Any]) -> dict[str, list[Sample]]:
+    """Return what monitoring found of a batch."""
+    metric, found = str(facts.get("metric", "")), dict[str, list[Sample]]()
+    found["evergreen_stale_cost"] = [
+        ((metric, end), number) for end, number in _ends(facts.get("staleness"))
+    ]
+    found["evergreen_performance"] = [
+        ((name, end, by), number)
+        for by, kept in (("labels", "real"), ("estimate", "adjusted"))
+        for name, estimate in facts.get(kept, {}).items()
+        for end, number in _ends(estimate)
+    ]
+    found["evergreen_drifted_columns"] = [((), len(facts["drift"]["drifted"]))]
+    found["evergreen_batch_held"] = [((), bool(facts["unfit"]))]
+    return found
 
 
 def _ends(estimate: Mapping[str, float] | None) -> list[tuple[str, float]]:
