@@ -22,7 +22,7 @@ ALERTS = {rule["alert"]: rule["expr"] for group in RULES["groups"] for rule in g
 BOARD = json.loads((OBSERVE / "grafana" / "dashboards" / "evergreen.json").read_text())
 PANELS = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
 # Of Prometheus itself, and of servers that are not ours: test_stack_in_engine.py asks them
-OTHERS = {"up", "ALERTS", "mlflow_http_request_total", "prefect_events_recorded_total"}
+OTHERS = {"up", "ALERTS", "mlflow_http_request_total", "prefect_worker_channel_connections_total"}
 NAME = re.compile(r"\b(?:evergreen|mlflow|prefect)_\w+|\bup\b|\bALERTS\b")
 promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="promtool is not on the PATH: rules were NOT tried"

@@ -149,7 +149,7 @@ def stacks(folder: Path) -> Iterator[Stack]:
     found = engine(Path(os.environ.get("EVERGREEN_ENGINE", folder / "engine")))
     stack = Stack(clone(folder / "project", ROOT), found, "evergreen-test")
     small(stack.root)
-    for name in MONTHS[:2]:
+    for name in MONTHS:
         stack.give(name)
     stack.settle()
     try:
@@ -192,7 +192,7 @@ def used(stack: Stack) -> str:
     champion = str(until(stack.champion, "a champion"))
     until(lambda: stack.served() == champion, "a champion that answers")
     assert not list((stack.root / "stores" / "artifacts").iterdir())
-    rows = month("2013-07").head(50)
+    rows = month("2013-08").head(50)
     rows.write_parquet(stack.root / "rows.parquet")
     stack.evergreen("score", "rows.parquet")
     content = {"rows": json.loads(rows.head(3).write_json())}
@@ -204,7 +204,7 @@ def used(stack: Stack) -> str:
 
 def renewed(stack: Stack, first: str) -> str:
     """Return the champion that follows, after a batch that has drifted was seen and learnt from."""
-    stack.give("2013-07", carrier=pl.lit("UA"))
+    stack.give("2013-08", carrier=pl.lit("UA"))
     stack.evergreen("run")
     if stack.champion() == first:  # the gate refused it
         stack.evergreen("promote", "2", "--override", "--reason", "a test")
