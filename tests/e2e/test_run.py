@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
 from conftest import copy_that_ran, environment, month
-from forking import FORKS, alone
+from forking import FORKS, SHARED, alone
 from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
@@ -92,6 +93,9 @@ def test_a_run_then_again_and_one_more_month(champion_project: Project, cli: Run
     assert [line.split()[1] for line in again.stdout.splitlines() if line.startswith(steps)] == [
         "skipped"
     ] * 7
+    with mock.patch.dict(SHARED):
+        del SHARED["PREFECT_API_URL"]  # one that is elsewhere shows each run at once
+        assert "nothing has changed since the last run" in cli(project, "run").stdout
 
     before = {path: path.stat().st_mtime_ns for path in project.root.glob("data/*/2013-0[567].*")}
     month("2013-08").write_parquet(project.root.parent / "inbox" / "2013-08.parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ BY_CHANCE = (
 PICTURES = (
     "reports/: result.png, curves.png, comparison.png, validation.html, bias.html, model_card.html"
 )
+NOTHING_NEW = "nothing has changed since the last run: every step is skipped"
 SOME_SEEDS_FAILED = 3  # exit code
 
 
@@ -44,22 +46,68 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
     Ingest, validate, prepare, check leaks, train, evaluate, compare, refit, register, decide: only
     what is new.
     """
+    from evergreen.orchestration import unchanged
     from evergreen.redact import redact
     from evergreen.stores.git import first_commit
 
     began = time.monotonic()
     with open_project(lock=False) as (project, params):
         # Wrong values end here, before a server is started
-        params.override(sweep={"seeds": seeds, "model": model}, train={"device": device})
+        asked: dict[str, dict[str, Any]] = {
+            "sweep": {"seeds": seeds, "model": model},
+            "train": {"device": device},
+        }
+        params.override(**asked)
         first_commit(project.root)
         _ = project.dataset
+        if rows := _rows_unchanged(project, params, asked, reason, began):
+            show_table(["step", "what happened"], rows)
+            return
         flow = open_flow(project, params, "training", lambda: _load_libraries(project, params))
         outcome = flow(seeds=seeds, device=device, model=model, reason=redact(reason))
         rows = outcome_rows(project, params, outcome)
-        rows.append(["took", f"{time.monotonic() - began:.0f} s"])
-        show_table(["step", "what happened"], rows)
+        show_table(["step", "what happened"], [*rows, _took(began)])
+        if outcome.left:  # what the next run prints, where it finds nothing to do
+            same = replace(outcome, decision=None, steps=dict.fromkeys(outcome.steps, "skipped"))
+            unchanged.keep(project, outcome.left, outcome_rows(project, params, same))
     if outcome.failed_seeds:
         sys.exit(SOME_SEEDS_FAILED)
+
+
+def _rows_unchanged(
+    project: Project,
+    params: Params,
+    asked: dict[str, dict[str, Any]],
+    reason: str,
+    began: float,
+) -> list[list[str]]:
+    """Return what is printed of a run with nothing to do, which is noted; empty for any other."""
+    from evergreen.orchestration import late_runs, unchanged
+    from evergreen.orchestration.server import ended_tag_of
+    from evergreen.redact import redact
+
+    with project.lock():
+        found = unchanged.find(project, params, asked)
+        if not found:
+            return []
+        name, rows = found
+        started = time.time() - (time.monotonic() - began)
+        given = {name: value for section in asked.values() for name, value in section.items()}
+        late_runs.note(
+            project,
+            "training",
+            name,
+            started,
+            NOTHING_NEW,
+            ended_tag_of(project),
+            given | {"reason": redact(reason)},
+        )
+    click.echo(NOTHING_NEW)
+    return [*rows, _took(began)]
+
+
+def _took(began: float) -> list[str]:
+    return ["took", f"{time.monotonic() - began:.0f} s"]
 
 
 def outcome_rows(project: Project, params: Params, outcome: Any) -> list[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from contextlib import suppress
+from typing import ClassVar
 
 from evergreen.errors import InputError, explain, log_traceback
 from evergreen.project import Project
@@ -15,10 +16,16 @@ QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")
 
 
 class Plain(logging.Filter):
-    """Drop Prefect's lines on ordinary ends, the traceback of an explained error, and secrets."""
+    """Drop Prefect's lines on ordinary ends, the traceback of an explained error, and secrets.
+
+    `warnings`: how many it has seen in this process.
+    """
+
+    warnings: ClassVar[int] = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether `record` is shown; drop from it what only a developer reads."""
+        Plain.warnings += record.levelno >= logging.WARNING
         if record.exc_info and record.exc_info[1] and (explained := explain(record.exc_info[1])):
             with suppress(InputError):  # no project: nothing to keep it in
                 log_traceback(record.exc_info[1], Project.find().stores)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evergreen.decision import ASK, PROMOTE, REFUSE, Decision
+from evergreen.orchestration import unchanged
 from evergreen.orchestration.steps import training as steps
 from evergreen.orchestration.tasks import models, promotion, sweeps
 from evergreen.orchestration.tasks.job import Job
@@ -57,10 +58,12 @@ def test_an_identical_run_is_shown_again(
     finished: str | None, run: Training, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "plan", lambda _: plan(finished))
+    monkeypatch.setattr(unchanged, "inputs_of", lambda *_: "inputs")
     monkeypatch.setattr(models, "describe", lambda job, plan, reason: (reason, {}, {}))
     monkeypatch.setattr(steps, "skip", lambda step, why: done.append(f"{step}: {why}"))
     monkeypatch.setattr(steps, "show_again", lambda job, run_id: done.append(f"show {run_id}"))
     assert steps.reuse(run) is (finished is not None)
+    assert run.inputs == "inputs"
     after = ("train", "evaluate", "register", "decide")
     if finished:
         told = [f"{step}: an identical run is there: earlier" for step in after]

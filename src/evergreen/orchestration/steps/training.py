@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from evergreen.decision import ASK
 from evergreen.finding import count
+from evergreen.orchestration import unchanged
 from evergreen.orchestration.tasks import data, models, promotion, sweeps
 from evergreen.orchestration.tasks.job import show_again, skip
 from evergreen.orchestration.tasks.run import Outcome, Training
@@ -19,6 +20,7 @@ AFTER_DATA = ("train", "evaluate", "register", "decide")
 def reuse(run: Training) -> bool:
     """Plan the training; return True where an identical run is there, which is shown again."""
     run.name()
+    run.inputs = unchanged.inputs_of(run.job.project, run.job.params, run.asked)
     run.plan = plan = models.plan(run.job)
     if plan.finished:
         for step in AFTER_DATA:

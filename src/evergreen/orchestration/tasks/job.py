@@ -21,6 +21,7 @@ from evergreen.dataset import Dataset
 from evergreen.errors import BusyError, InputError, explain
 from evergreen.extensions import What
 from evergreen.finding import count
+from evergreen.orchestration import unchanged
 from evergreen.orchestration.notify import describe, notify
 from evergreen.orchestration.server import close_killed_runs, ended_tag_of, tag_of, waiting_tag_of
 from evergreen.orchestration.turn import turn
@@ -84,6 +85,7 @@ class Job:
                 held = self.project.lock(PATIENCE) if deployment.id else turn(self.project)
                 stack.enter_context(held)
             stack.enter_context(holding(self.project))
+            unchanged.forget(self.project)
             try:
                 yield
             except Exception as error:

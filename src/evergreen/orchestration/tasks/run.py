@@ -7,10 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evergreen.decision import Decision
+from prefect.context import FlowRunContext
+
+from evergreen import code
+from evergreen.decision import ASK, Decision
 from evergreen.errors import InputError
 from evergreen.finding import count
-from evergreen.orchestration import console
+from evergreen.orchestration import console, unchanged
 from evergreen.orchestration.tasks.job import Job, answer, keep_data, name_run, newest
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class Outcome:
     registered: Registered | None
     failed_seeds: tuple[int, ...] = ()
     decision: Decision | None = None
+    left: unchanged.Left | None = None  # None: the next run may find something to do
 
 
 @dataclass(frozen=True)
@@ -100,17 +104,27 @@ class Training(Run):
         **dict.fromkeys(("model", "judged"), "compare"),
     }
 
-    def __init__(self, job: Job, title: str, reason: str, recording: ExitStack) -> None:
+    def __init__(
+        self,
+        job: Job,
+        title: str,
+        reason: str,
+        recording: ExitStack,
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(job, title)
+        self.asked = asked or {}  # values in place of those of params.yaml
         self.reason = reason
         self.recording = recording  # closed when the last step has ended
         self.registered = None
         self.decision: Decision | None = None
+        self.inputs = ""  # their fingerprint, once the data are up to date
+        self.left: unchanged.Left | None = None
 
     def outcome(self) -> Outcome:
         """Return what was done."""
         failed = () if self.plan.finished else tuple(self.failed)
-        return Outcome(self.steps, self.run_id, self.registered, failed, self.decision)
+        return Outcome(self.steps, self.run_id, self.registered, failed, self.decision, self.left)
 
 
 class Monitoring(Run):
@@ -147,13 +161,14 @@ def open_training(reason: str, asked: Mapping[str, Any]) -> Iterator[Training]:
     job.note_commit()
     with job.hold(title.format("")):
         with ExitStack() as recording:
-            run = Training(job, title, reason, recording)
+            run = Training(job, title, reason, recording, asked)
             yield run
         keep_data(job)
         if (
             run.plan.finished or not run.failed
         ):  # else nothing was judged: what was asked for still is
             answer(job, run.run_id)
+            run.left = _what_is_left(run)
 
 
 @contextmanager
@@ -163,3 +178,18 @@ def open_monitoring() -> Iterator[Monitoring]:
     job = Job.open()
     with job.hold("monitoring"):
         yield Monitoring(job, "monitoring{}")
+
+
+def _what_is_left(run: Training) -> unchanged.Left | None:
+    """Return the state that the run leaves; None where the next run may find something to do."""
+    job, context = run.job, FlowRunContext.get()
+    job.note_outside()  # what was done to the models meanwhile
+    waits = run.decision is not None and run.decision.action == ASK
+    if waits or console.Plain.warnings or code.changed() or not unchanged.is_told(job.project):
+        return None
+    if context is None or not unchanged.has_only_steps(context.flow.fn):
+        return None
+    if run.inputs != unchanged.inputs_of(job.project, job.params, run.asked):
+        return None
+    state = unchanged.state_of(job.project, run.inputs)
+    return unchanged.Left(state, run.title.format(newest(job)))
