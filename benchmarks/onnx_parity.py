@@ -94,9 +94,9 @@ def made(task: Task, count: int) -> tuple[Model, pl.DataFrame]:
     params = Params(task=task, sweep={"seeds": SEEDS}, train={"device": "cpu"})
     seeds = fit_seeds(tables, params, "cpu", params.sweep.seed_list(), ROUNDS)
     learnt = Learnt(np.empty(0, np.uint64), "2013-01-31")
-    return Model(encoder, {seed.seed: seed.booster for seed in seeds}, learnt), odd(
-        rows, encoder, count
-    )
+    model = Model(encoder, {seed.seed: seed.booster for seed in seeds}, learnt)
+    model.expect_few()
+    return model, odd(rows, encoder, count)
 
 
 def odd(rows: pl.DataFrame, encoder: Any, count: int) -> pl.DataFrame:

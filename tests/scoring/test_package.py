@@ -77,6 +77,28 @@ def test_rows_are_predicted_one_by_one_as_together(packaged):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_a_few_rows_are_predicted_together_once_that_is_worth_it(task, packaged, monkeypatch):
+    model, rows = read_package(packaged(task, (0, 2, 11))[0]), rows_of()
+    expected = model.predict_rows(rows)
+    monkeypatch.setattr("evergreen.scoring.package.OFTEN", 2)
+    for times in range(4):
+        assert ("_joined" in vars(model)) == (times > 2)
+        assert model.predict_rows(rows[times]).tobytes() == expected[times : times + 1].tobytes()
+    ready = read_package(packaged(task, (0, 2, 11))[0])
+    ready.expect_few()
+    found = np.concatenate([ready.predict_rows(rows[at : at + 4]) for at in range(0, 100, 4)])
+    assert found.tobytes() == expected.tobytes()
+
+
+def test_a_learner_that_lays_nothing_out_is_asked_as_ever(packaged, monkeypatch):
+    monkeypatch.delattr(xgboost, "join")
+    model, rows = read_package(packaged()[0]), rows_of()
+    expected = model.predict_rows(rows[:2]).tobytes()
+    model.expect_few()
+    assert model.predict_rows(rows[:2]).tobytes() == expected
+
+
 def test_the_package_predicts_the_same_bits_in_another_process(packaged, tmp_path):
     folder, _, _ = packaged("multiclass")
     rows = rows_of()

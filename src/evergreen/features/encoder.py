@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Of the model that is judged, and of the live one
 ENCODER, LIVE_ENCODER = "encoder.json", "live-encoder.json"
 MISSING, OTHER, FIRST = 0, 1, 2  # codes of a category
+FEWEST = 4  # rows that are encoded value by value
 FEW = 100  # rows that a dictionary of Python's encodes faster than Polars
 
 
@@ -52,10 +53,31 @@ class Encoder:
             raise InputError(
                 f"the rows lack the feature(s) {', '.join(missing)}, which the model needs"
             )
+        if frame.height <= FEWEST and (few := self._transform_few(frame)) is not None:
+            return few
         x = np.empty((frame.height, len(self.features)), np.float32)
         for place, name in enumerate(self.features):
             x[:, place] = self._transform_column(name, frame[name])
             x[np.isinf(x[:, place]), place] = np.nan
+        return x
+
+    def _transform_few(self, frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+        """Return the same, value by value; None where a column is not of a plain type."""
+        import polars as pl
+
+        columns = []
+        for name in self.features:
+            column, codes = frame[name], self.codes.get(name)
+            kind = column.dtype
+            if codes is None and (kind.is_float() or kind in (pl.Boolean, pl.Int32, pl.UInt32)):
+                columns.append([np.nan if v is None else v for v in column])
+            elif codes is not None and kind == pl.String:
+                columns.append([codes.get(text, OTHER) for text in column])
+            else:
+                return None
+        with np.errstate(over="ignore"):
+            x = np.array(columns, np.float32).T.copy()
+        x[np.isinf(x)] = np.nan
         return x
 
     def _transform_column(

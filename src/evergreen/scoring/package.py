@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHECKSUMS, LEARNT, MADE, SAID = "checksums.json", "learnt.npy", "made.json", "definition.json"
+FEWEST = 4  # rows, for which boosters are asked together
+OFTEN = 50  # times, until that is worth laying them out
 SEED = "seed-"  # what the name of a booster's file begins with
 
 
@@ -87,12 +90,28 @@ class Model:
         )
         self.seeds, self.boosters = tuple(sorted(boosters)), dict(boosters)
         self._boosters = [load(boosters[seed]) for seed in self.seeds]
+        self._asked = 0  # for a few rows
 
     def predict_rows(self, rows: pl.DataFrame) -> Array:
         """Return predictions for rows of features: (rows,), or (rows, classes) for multiclass."""
         x = self.encoder.transform(rows)
+        if 0 < len(x) <= FEWEST:
+            self._asked += 1
+            if self._asked > OFTEN and self._joined:
+                return np.asarray(np.mean(self._joined.predict(x), axis=0))
         with _one_thread() if len(x) <= FEW else nullcontext():
             return np.asarray(np.mean([booster.predict(x) for booster in self._boosters], axis=0))
+
+    def expect_few(self) -> None:
+        """Get ready for a few rows at a time, which takes as long as some hundred of them."""
+        self._asked = OFTEN
+        _ = self._joined
+
+    @cached_property
+    def _joined(self) -> Any:
+        """The boosters together, as a learner lays them out for a few rows; None if it does not."""
+        join = getattr(find_learner(self.learner), "join", None)
+        return join(self._boosters) if join else None
 
     def predicts_same(self, other: Model) -> bool:
         """Return whether both are equal bit for bit, so that they predict the same for any rows."""

@@ -174,4 +174,6 @@ class Watch:
         if package and package != versions.checksum_of(number):
             raise InputError(f"version {number} is not the one that was decided on: do not use it")
         scorer = Scorer(self._registry.name, number, versions.run_of(number))
-        return Live(scorer, versions.open(number), self._dataset)
+        model = versions.open(number)
+        model.expect_few()
+        return Live(scorer, model, self._dataset)

@@ -1,7 +1,7 @@
 """The XGBoost learner: one matrix and one seed in, one model out.
 
-No other file knows what is XGBoost's, but for `losses.py`. Another learner is a file of its own
-beside it (`learner.py`, docs/make-it-yours.md).
+No other file knows what is XGBoost's, but for `losses.py` and `forest.py`. Another learner is a
+file of its own beside it (`learner.py`, docs/make-it-yours.md).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -26,6 +26,7 @@ from evergreen.metrics.by_loss import check_taken
 from evergreen.metrics.metric import Task
 from evergreen.params import Train as TrainParams
 from evergreen.params.train import OF_LOSS, OF_SCHEDULE, WEIGHTED
+from evergreen.training.forest import Forest, plant
 from evergreen.training.learner import Trained
 from evergreen.training.losses import (
     FOCAL,
@@ -50,6 +51,7 @@ __all__ = [
     "SUFFIX",
     "TAKES",
     "build_matrix",
+    "join",
     "load",
     "train",
     "watched",
@@ -242,7 +244,7 @@ class Loaded:
     """A model ready to predict."""
 
     def __init__(self, booster: xgb.Booster) -> None:
-        self._booster = booster
+        self.booster = booster
 
     def predict(self, x: Array) -> Array:
         """Return predictions for encoded rows of shape (rows, features).
@@ -251,7 +253,7 @@ class Loaded:
         """
         if not len(x):  # of which newer versions give another shape
             return self.predict(np.zeros((1, x.shape[1]), np.float32))[:0]
-        return np.asarray(self._booster.inplace_predict(x))
+        return np.asarray(self.booster.inplace_predict(x))
 
     def contributions(self, x: Array) -> Array:
         """Return the SHAP values of encoded rows, shape (rows, features), on the scale of margins.
@@ -260,8 +262,8 @@ class Loaded:
         """
         import xgboost as xgb
 
-        names = self._booster.feature_names
-        found = self._booster.predict(xgb.DMatrix(x, feature_names=names), pred_contribs=True)
+        names = self.booster.feature_names
+        found = self.booster.predict(xgb.DMatrix(x, feature_names=names), pred_contribs=True)
         if found.ndim == 2:
             return np.asarray(found[:, :-1])
         parts = found[:, :, :-1]
@@ -269,8 +271,13 @@ class Loaded:
 
     def gains(self) -> dict[str, float]:
         """Return how much each feature that was used lowered the loss, over all trees."""
-        found = self._booster.get_score(importance_type="total_gain")
+        found = self.booster.get_score(importance_type="total_gain")
         return {name: float(gain) for name, gain in found.items()}  # type: ignore[arg-type]
+
+
+def join(models: Sequence[Loaded]) -> Forest | None:
+    """Return models laid out for a few rows, which predicts the same bits; None where it cannot."""
+    return plant([model.booster for model in models])
 
 
 def load(content: bytes) -> Loaded:
