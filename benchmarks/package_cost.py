@@ -1,7 +1,7 @@
 """What the mean of ten seeds costs beside the median seed: `python -m benchmarks.package_cost`.
 
 Size of the package, milliseconds for one row (asked booster by booster, then all together, as they
-are once a few rows were asked for often) and seconds for a million (of CPU), of models as a run on a
+are once a few rows were asked for often), seconds for a million (of CPU); of models as a run on a
 month of flights makes them (200 rounds). The process is one that has loaded the model.
 """
 

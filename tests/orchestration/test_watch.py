@@ -200,6 +200,15 @@ def test_it_restarts_with_edited_code_and_reports_what_cannot_be_used(
     assert said.out == "restarted with what was edited: own.py\n"
 
 
+def test_a_batch_that_waits_is_known_from_the_first_check() -> None:
+    found: list[Offer] = []
+    watcher = Watcher(lambda: found, lambda event, payload: None)
+    for there in (False, True, True, False):
+        found[:] = [Offer("2013-06", "origin")] if there else []
+        watcher.check()
+        assert watcher.waits is there
+
+
 def test_what_is_wrong_with_the_models_is_reported_once_and_again_when_it_comes_back() -> None:
     found: list[list[str]] = [[], ["moved"], ["moved"], ["moved", "damaged"], [], ["moved"]]
     looks, emitted = iter(found), list[Any]()

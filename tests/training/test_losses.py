@@ -106,7 +106,7 @@ def test_what_stops_is_what_decides(loss, metric, make_tables, quick):
     """The round that is kept is the one that is least in the metric which decides."""
     params, tables = params_of(quick, loss), tables_of(make_tables, "regression")
     done = train(build_matrix(tables, params, 1), params, 0)
-    booster, rows = load(done.booster)._booster, tables.validation
+    booster, rows = load(done.booster).booster, tables.validation
     values = [
         metric.measure(rows.y, booster.inplace_predict(rows.x, iteration_range=(0, upto)))
         for upto in range(1, done.rounds + 1)
@@ -185,7 +185,7 @@ def test_weighted_predictions_are_probabilities(weight, make_tables, quick):
     plain = train(build_matrix(tables, quick, 1), quick, 0)
     assert not np.array_equal(said, load(plain.booster).predict(judging))
     # As the trees were grown: by the odds that weights make
-    loaded = load(done.booster)._booster
+    loaded = load(done.booster).booster
     loaded.set_param({"base_score": tell("binary", params, parts[0].y)["base_score"]})
     assert calibration_error("binary", happened, loaded.inplace_predict(judging)) > 0.09
     undo_weight(loaded, parts[0].y)

@@ -145,7 +145,7 @@ def steps_of(params: Train, rounds: int, make_tables) -> list[float]:
     plain = {"max_depth": 1, "min_child_weight": 0, "reg_lambda": 0, "subsample": 1.0}
     params = params.model_copy(update=plain | {"rounds": rounds})
     tables = replace(make_tables("regression"), train=rows, validation=rows.none())
-    booster = load(train(build_matrix(tables, params, 1), params, 0).booster)._booster
+    booster = load(train(build_matrix(tables, params, 1), params, 0).booster).booster
     trees = [json.loads(tree) for tree in booster.get_dump(dump_format="json")]
     return [max(leaf["leaf"] for leaf in tree["children"]) for tree in trees]
 
@@ -182,7 +182,7 @@ def test_each_schedule_makes_the_same_bytes_for_any_threads_and_another_model(na
     assert (single.booster, single.history) == (two.booster, two.history)
     constant = quickly("constant", rounds=40, early_stopping_rounds=5)
     assert single.booster != train(matrix, constant, 7).booster
-    assert load(single.booster)._booster.num_boosted_rounds() == single.rounds
+    assert load(single.booster).booster.num_boosted_rounds() == single.rounds
 
 
 @pytest.mark.parametrize("name", FALLING)
@@ -223,7 +223,7 @@ def test_the_rate_reaches_losses_whose_leaves_are_set_anew(task, tables):
         done = train(
             build_matrix(replace(rows, validation=rows.train.none()), params, 1), params, 0
         )
-        booster = load(done.booster)._booster
+        booster = load(done.booster).booster
         late = [
             booster.inplace_predict(rows.train.x, iteration_range=(0, upto), predict_type="margin")
             for upto in (25, 30)

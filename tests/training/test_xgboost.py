@@ -72,7 +72,7 @@ def test_the_rounds_up_to_the_best_are_kept(task, make_matrix, quick):
     assert len(done.history["train"]) == len(losses) <= quick.rounds
     assert done.rounds == int(np.argmin(losses)) + 1
     assert done.validation_loss == min(losses) == losses[done.rounds - 1]
-    assert load(done.booster)._booster.num_boosted_rounds() == done.rounds
+    assert load(done.booster).booster.num_boosted_rounds() == done.rounds
     assert done.seconds > 0
 
 

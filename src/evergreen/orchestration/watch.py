@@ -47,6 +47,11 @@ class Watcher:
         self._reported: dict[str, str] = {}
         self._when = 0.0
 
+    @property
+    def waits(self) -> bool:
+        """Whether the last check found a batch, of which an event tells as soon as it is whole."""
+        return bool(self._seen)
+
     def check(self) -> list[str]:
         """Check the source once; return the batches that were reported.
 
@@ -190,12 +195,14 @@ def main() -> None:
     send = partial(emit, project)
     watcher = Watcher(report_once(find, partial(print, file=sys.stderr, flush=True)), send)
     guard = Guard(lambda: warnings_of(project, load(project.params)), send)
-    emit(project, STARTED, {})
-    of_source, of_models, guarded = "", "", -GUARDED
+    of_source, of_models, guarded, greeted = "", "", -GUARDED, False
     edits = Edits(project.root, TRIAL)
     while True:
         restart_if_edited(edits)
         of_source = check_once(watcher, of_source)
+        if not (greeted or watcher.waits):  # else the event of the batch starts the same run
+            send(STARTED, {})
+        greeted = True
         if time.monotonic() - guarded >= GUARDED:
             guarded, of_models = time.monotonic(), survive(guard_models, of_models)
         time.sleep(PAUSE[kind])
