@@ -15,7 +15,7 @@ from commands import invoke
 from conftest import ROOT, small_project
 
 from evergreen import code, params
-from evergreen.ingest.batches import ingest
+from evergreen.ingest.batches import find_waiting, ingest
 from evergreen.orchestration import late_runs, unchanged
 from evergreen.orchestration.server import set_environment
 from evergreen.orchestration.unchanged import Left
@@ -59,7 +59,13 @@ def keep(project: Project) -> None:
 
 
 def find(project: Project, asked: dict[str, Any] | None = None) -> Any:
-    return unchanged.find(project, params.load(project.params), asked or ASKED)
+    read = params.load(project.params)
+
+    def waits() -> bool:
+        waiting = find_waiting(project, project.dataset, read)
+        return bool(waiting.offers or waiting.passed_over)
+
+    return unchanged.find(project, read, asked or ASKED, waits)
 
 
 def test_the_same_state_has_nothing_to_do(left: Project) -> None:

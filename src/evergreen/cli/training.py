@@ -82,12 +82,17 @@ def _rows_unchanged(
     began: float,
 ) -> list[list[str]]:
     """Return what is printed of a run with nothing to do, which is noted; empty for any other."""
+    from evergreen.ingest.batches import find_waiting
     from evergreen.orchestration import late_runs, unchanged
     from evergreen.orchestration.server import ended_tag_of
     from evergreen.redact import redact
 
+    def waits() -> bool:
+        waiting = find_waiting(project, project.dataset, params)
+        return bool(waiting.offers or waiting.passed_over)
+
     with project.lock():
-        found = unchanged.find(project, params, asked)
+        found = unchanged.find(project, params, asked, waits)
         if not found:
             return []
         name, rows = found

@@ -20,7 +20,6 @@ from typing import Any
 
 from evergreen import code
 from evergreen.files import read_entries, sha256_of, write_entries
-from evergreen.ingest.batches import find_waiting
 from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.training.device import pick_device
@@ -99,11 +98,11 @@ def forget(project: Project) -> None:
 
 
 def find(
-    project: Project, params: Params, asked: Mapping[str, Any]
+    project: Project, params: Params, asked: Mapping[str, Any], waits: Callable[[], bool]
 ) -> tuple[str, list[list[str]]] | None:
     """Return the name of the run and what it prints, where nothing has changed; else None.
 
-    Call it with the project's lock held. Raises InputError where the source cannot be read.
+    Call it with the project's lock held. `waits`: whether the source holds something to tell of.
     """
     if not is_told(project) or any(os.environ.get(name) for name in SERVERS):
         return None
@@ -113,8 +112,7 @@ def find(
     code.keep(project.root / "flows")
     if kept["state"] != state_of(project, inputs_of(project, params, asked)):
         return None
-    waiting = find_waiting(project, project.dataset, params)
-    if waiting.offers or waiting.passed_over:
+    if waits():
         return None
     return str(kept["name"]), [[str(cell) for cell in row] for row in kept["rows"]]
 

@@ -186,10 +186,11 @@ def _without_trees(content: Any, groups: int) -> xgb.Booster:
     import xgboost as xgb
 
     model = content["learner"]["gradient_booster"]["model"]
-    leaf = {
+    leaf: dict[str, Any] = {
         name: value[:1] if isinstance(value, list) and not name.startswith("cat") else value
         for name, value in model["trees"][0].items()
-    } | {"left_children": [-1], "right_children": [-1], "split_conditions": [0.0]}
+    }
+    leaf |= {"left_children": [-1], "right_children": [-1], "split_conditions": [0.0]}
     leaf["tree_param"] = leaf["tree_param"] | {"num_nodes": "1", "num_deleted": "0"}
     model["trees"] = [leaf | {"id": group} for group in range(groups)]
     model |= {"tree_info": [*range(groups)], "iteration_indptr": [0, groups]}
