@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from evergreen.training.tables import Tables
 
 SEEDS, ROUNDS, COLUMNS = range(10), 100, 28
-HOW = {"max_depth": 6, "learning_rate": 0.1, "subsample": 0.8, "colsample_bytree": 0.8}
+HOW = {
+    "max_depth": 6, "learning_rate": 0.1, "subsample": 0.8, "colsample_bytree": 0.8,
+    "min_child_weight": 5, "reg_lambda": 1,
+}  # fmt: skip
 
 
 def main(rows: str = "100000", repeats: str = "3") -> None:
@@ -178,7 +181,8 @@ def lightgbm(tables: Tables, cores: int) -> list[Any]:
     for seed in SEEDS:
         model = LGBMClassifier(n_estimators=ROUNDS, random_state=seed, n_jobs=cores, max_depth=6,
                                num_leaves=63, learning_rate=0.1, subsample=0.8, subsample_freq=1,
-                               colsample_bytree=0.8, verbose=-1)  # fmt: skip
+                               colsample_bytree=0.8, min_sum_hessian_in_leaf=5, reg_lambda=1,
+                               verbose=-1)  # fmt: skip
         pairs = [(part.x, part.y) for part in (tables.train, tables.validation)]
         model.fit(*pairs[0], eval_set=pairs)
         said.append(model.booster_.predict(tables.validation.x))
