@@ -6,7 +6,8 @@ caches, and trains ten models of 100 rounds with the losses of training and vali
 round, as the sweep does; seeds differ, and where a search is asked, the rate. Compared are medians
 of CPU seconds of all its processes, seconds on the clock, and the most memory that they held
 together, above what imports take. `floor`: ten times `xgb.train` on a ready matrix, which is not
-counted, without any losses. LightGBM is asked where it is installed.
+counted, without any losses. The sweep keeps the trees up to its best round, as a run does, so its
+area is a little larger. LightGBM is asked where it is installed.
 """
 
 from __future__ import annotations
