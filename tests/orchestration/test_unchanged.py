@@ -16,9 +16,8 @@ from conftest import ROOT, small_project
 
 from evergreen import code, params
 from evergreen.ingest.batches import find_waiting, ingest
-from evergreen.orchestration import late_runs, unchanged
+from evergreen.orchestration import unchanged
 from evergreen.orchestration.server import set_environment
-from evergreen.orchestration.unchanged import Left
 from evergreen.project import Project
 
 ASKED: dict[str, Any] = {"sweep": {"seeds": None, "model": None}, "train": {"device": None}}
@@ -54,8 +53,7 @@ def left(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def keep(project: Project) -> None:
     inputs = unchanged.inputs_of(project, params.load(project.params), ASKED)
-    left = Left(unchanged.state_of(project, inputs), "up to 2013-02")
-    unchanged.keep(project, left, ROWS)
+    unchanged.keep(project, unchanged.state_of(project, inputs), ROWS)
 
 
 def find(project: Project, asked: dict[str, Any] | None = None) -> Any:
@@ -69,12 +67,12 @@ def find(project: Project, asked: dict[str, Any] | None = None) -> Any:
 
 
 def test_the_same_state_has_nothing_to_do(left: Project) -> None:
-    assert find(left) == ("up to 2013-02", ROWS)
+    assert find(left) == ROWS
     for name in ("predictions/2013-07.parquet", "../reports/result.png", "../stores/login"):
         path = left.root / "data" / name  # none of which a run looks at
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert find(left) == ("up to 2013-02", ROWS)
+    assert find(left) == ROWS
 
 
 def _again(path: Path) -> None:
@@ -118,19 +116,19 @@ WAITS = [*CHANGES][-3:]
 def test_a_changed_state_is_left_to_the_steps(left: Project) -> None:
     for change, make in CHANGES.items():
         make(left)
-        assert find(left) is None, change
+        assert find(left) == [], change
         keep(left)
-        assert (find(left) is None) == (change in WAITS), change
+        assert (find(left) == []) == (change in WAITS), change
 
 
 def test_other_wishes_are_left_to_the_steps(left: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find(left, ASKED | {"sweep": {"seeds": 2, "model": None}}) is None
+    assert find(left, ASKED | {"sweep": {"seeds": 2, "model": None}}) == []
     names = (*unchanged.SERVERS, "MLFLOW_TRACKING_URI", "CUDA_VISIBLE_DEVICES", "DVC_SITE")
     for name in names:
         with mock.patch.dict(os.environ, {name: "http://127.0.0.1:9"}):
-            assert find(left) is None, name
+            assert find(left) == [], name
     monkeypatch.setattr(code, "changed", lambda: [left.params])  # edited while the run started
-    assert find(left) is None
+    assert find(left) == []
     monkeypatch.undo()
     monkeypatch.chdir(left.root)
     assert find(left)
@@ -163,11 +161,9 @@ def test_the_shipped_flow_has_only_steps() -> None:
     assert unchanged.has_only_steps(flow.fn)
 
 
-def test_a_run_with_nothing_to_do_says_so_and_is_noted(left: Project) -> None:
+def test_a_run_with_nothing_to_do_says_so_without_a_server(left: Project) -> None:
     first, second = (invoke(left.root, "run", "--reason", "cron") for _ in range(2))
     assert (first.exit_code, first.stderr) == (0, ""), first.stderr
     assert "version 1 is champion" in first.stdout
     assert "nothing has changed since the last run" in second.stdout
     assert not (left.stores / "prefect-server.log").exists()
-    runs = late_runs.read(left.stores / "prefect")
-    assert [(run.name, run.parameters["reason"]) for run in runs] == [("up to 2013-02", "cron")] * 2

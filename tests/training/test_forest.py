@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from evergreen.training.forest import plant
+from evergreen.training.forest import Forest, plant
 
 KINDS: dict[str, dict[str, Any]] = {
     "binary": {"objective": "binary:logistic"},
@@ -74,3 +74,11 @@ def test_models_that_are_not_alike_are_left_to_xgboost() -> None:
     both = [fit(1, **KINDS[kind]) for kind in ("binary", "squared")]
     assert plant(both) is None
     assert plant(both[:1])
+
+
+def test_a_forest_that_says_another_bit_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    models, as_it_is = [fit(1, **KINDS["binary"])], Forest.predict
+    for off, used in ((0.0, True), (1e-7, False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Forest, "predict", lambda forest, x, off=off: as_it_is(forest, x) + off)
+            assert bool(plant(models)) is used, off

@@ -60,8 +60,9 @@ def run(seeds: int | None, device: str | None, model: str | None, reason: str) -
         params.override(**asked)
         first_commit(project.root)
         _ = project.dataset
-        if rows := _rows_unchanged(project, params, asked, reason, began):
-            show_table(["step", "what happened"], rows)
+        if rows := _rows_unchanged(project, params, asked):
+            click.echo(NOTHING_NEW)
+            show_table(["step", "what happened"], [*rows, _took(began)])
             return
         flow = open_flow(project, params, "training", lambda: _load_libraries(project, params))
         outcome = flow(seeds=seeds, device=device, model=model, reason=redact(reason))
@@ -78,37 +79,17 @@ def _rows_unchanged(
     project: Project,
     params: Params,
     asked: dict[str, dict[str, Any]],
-    reason: str,
-    began: float,
 ) -> list[list[str]]:
-    """Return what is printed of a run with nothing to do, which is noted; empty for any other."""
+    """Return what is printed of a run with nothing to do; empty for any other."""
     from evergreen.ingest.batches import find_waiting
-    from evergreen.orchestration import late_runs, unchanged
-    from evergreen.orchestration.server import ended_tag_of
-    from evergreen.redact import redact
+    from evergreen.orchestration import unchanged
 
     def waits() -> bool:
         waiting = find_waiting(project, project.dataset, params)
         return bool(waiting.offers or waiting.passed_over)
 
     with project.lock():
-        found = unchanged.find(project, params, asked, waits)
-        if not found:
-            return []
-        name, rows = found
-        started = time.time() - (time.monotonic() - began)
-        given = {name: value for section in asked.values() for name, value in section.items()}
-        late_runs.note(
-            project,
-            "training",
-            name,
-            started,
-            NOTHING_NEW,
-            ended_tag_of(project),
-            given | {"reason": redact(reason)},
-        )
-    click.echo(NOTHING_NEW)
-    return [*rows, _took(began)]
+        return unchanged.find(project, params, asked, waits)
 
 
 def _took(began: float) -> list[str]:

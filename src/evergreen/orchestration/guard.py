@@ -7,14 +7,10 @@ docs/servers.md).
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import re
-from collections.abc import Callable, Coroutine
-from functools import partial
 from hmac import compare_digest
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -37,19 +33,12 @@ HOST = re.compile(r"([a-z0-9._-]+)(:[0-9]+)?")
 class Guard:
     """An ASGI application that passes on only requests to its own name, from its own pages.
 
-    `login`: `user:password` that is required as well; None where `app` asks by itself. `beside`:
-    what runs beside the server, as long as it does. EVERGREEN_HOSTS: more names, with commas
-    between, as a container or a proxy in front has them.
+    `login`: `user:password` that is required as well; None where `app` asks by itself.
+    EVERGREEN_HOSTS: more names, with commas between, as a container or a proxy in front has them.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        login: str | None = None,
-        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
-    ) -> None:
-        self.app, self.beside = app, beside
-        self._running: asyncio.Task[None] | None = None
+    def __init__(self, app: ASGIApp, login: str | None = None) -> None:
+        self.app = app
         self.named = frozenset(
             filter(None, os.environ.get("EVERGREEN_HOSTS", "").lower().split(","))
         )
@@ -59,10 +48,6 @@ class Guard:
         async def seal(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append("content-security-policy", POLICY)
-            if message["type"] == "lifespan.startup.complete" and self.beside:
-                self._running = asyncio.create_task(self.beside())
-            if message["type"].startswith("lifespan.shutdown") and self._running:
-                self._running.cancel()
             await send(message)
 
         answer: ASGIApp = self.app
@@ -104,9 +89,7 @@ def prefect(*, ephemeral: bool = False) -> Guard:
 
     Raises InputError where that is empty.
     """
-    from prefect.settings import PREFECT_HOME, PREFECT_SERVER_API_AUTH_STRING
-
-    from evergreen.orchestration.late_runs import keep_recording
+    from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
 
     if not PREFECT_SERVER_API_AUTH_STRING.value():
         raise InputError(
@@ -115,8 +98,7 @@ def prefect(*, ephemeral: bool = False) -> Guard:
         )
     from prefect.server.api.server import create_app
 
-    app = create_app(ephemeral=ephemeral, final=True)
-    return Guard(app, beside=partial(keep_recording, PREFECT_HOME.value()))
+    return Guard(create_app(ephemeral=ephemeral, final=True))
 
 
 def mlflow() -> Guard:

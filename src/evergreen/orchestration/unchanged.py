@@ -13,7 +13,6 @@ import inspect
 import os
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,6 @@ INPUTS = (
     "pyproject.toml", "src", "flows",
 )  # fmt: skip
 RESULTS = ("stores/mlflow.db", "stores/mlflow.db-wal", "stores/mlflow", "reports/.run")
-
-
-@dataclass(frozen=True)
-class Left:
-    """What a run left: the fingerprint of the state, and what the run is called."""
-
-    state: str
-    name: str
 
 
 def inputs_of(project: Project, params: Params, asked: Mapping[str, Any]) -> str:
@@ -86,10 +77,9 @@ def has_only_steps(flow: Callable[..., Any]) -> bool:
     )
 
 
-def keep(project: Project, left: Left, rows: Sequence[Sequence[str]]) -> None:
-    """Note what a run left, and what the next one prints where that is unchanged."""
-    kept = {"state": left.state, "name": left.name, "rows": rows}
-    write_entries(project.stores / FILE, kept)
+def keep(project: Project, state: str, rows: Sequence[Sequence[str]]) -> None:
+    """Note the state that a run left, and what the next one prints where that is unchanged."""
+    write_entries(project.stores / FILE, {"state": state, "rows": rows})
 
 
 def forget(project: Project) -> None:
@@ -99,22 +89,20 @@ def forget(project: Project) -> None:
 
 def find(
     project: Project, params: Params, asked: Mapping[str, Any], waits: Callable[[], bool]
-) -> tuple[str, list[list[str]]] | None:
-    """Return the name of the run and what it prints, where nothing has changed; else None.
+) -> list[list[str]]:
+    """Return what the run prints, where nothing has changed; else nothing.
 
     Call it with the project's lock held. `waits`: whether the source holds something to tell of.
     """
     if not is_told(project) or any(os.environ.get(name) for name in SERVERS):
-        return None
+        return []
     kept = read_entries(project.stores / FILE)
-    if kept.keys() != {"state", "name", "rows"} or code.changed():
-        return None
+    if kept.keys() != {"state", "rows"} or code.changed():
+        return []
     code.keep(project.root / "flows")
     if kept["state"] != state_of(project, inputs_of(project, params, asked)):
-        return None
-    if waits():
-        return None
-    return str(kept["name"]), [[str(cell) for cell in row] for row in kept["rows"]]
+        return []
+    return [] if waits() else [[str(cell) for cell in row] for row in kept["rows"]]
 
 
 def is_told(project: Project) -> bool:

@@ -2,17 +2,15 @@
 
 For one row XGBoost spends its time on what is not the row: each call measures all trees anew, a
 quarter of a millisecond for each model. Here the trees of all models lie in a few arrays, and a row
-goes down all of them at once. What comes out is what XGBoost says, bit for bit
-(`tests/training/test_forest.py`).
+goes down all of them at once. What comes out is what XGBoost says, bit for bit: a forest is tried
+before it is used, and where a bit differs XGBoost is asked.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DEEPEST = 20  # levels; in deeper trees most are walked in vain
+TRIED = 200  # rows that a new forest and its models have to agree on
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,8 @@ class Forest:
 def plant(models: Sequence[xgb.Booster]) -> Forest | None:
     """Return the models as a forest; None where they hold what it does not know.
 
-    That is trees of other kinds: weighted, linear, by category, of several values; or very deep.
+    That is trees of other kinds: weighted, linear, by category, of several values; or very deep; or
+    where what a forest says is not what they say, as by an XGBoost that counts otherwise.
     """
     parsed = [json.loads(bytes(model.save_raw("json"))) for model in models]
     known = [_trees(content) for content in parsed]
@@ -94,44 +94,29 @@ def plant(models: Sequence[xgb.Booster]) -> Forest | None:
     row = np.zeros((1, models[0].num_features()), np.float32)
     base = [np.reshape(b.inplace_predict(row, predict_type="margin"), -1) for b in bare]
     turn = _turn(bare[0], groups)
-    return Forest(*nodes, roots, np.array(base, np.float32), depth, turn)
+    forest = Forest(*nodes, roots, np.array(base, np.float32), depth, turn)
+    return forest if _agrees(forest, models) else None
 
 
 def _turn(bare: xgb.Booster, groups: int) -> Callable[[Array], Array]:
-    """Return what makes sums predictions: XGBoost itself, unless a formula gives the same bits."""
+    """Return what makes sums predictions, which is XGBoost itself."""
 
     def ask(sums: Array) -> Array:
         nothing = np.zeros((len(sums), bare.num_features()), np.float32)
         margins = sums if groups > 1 else sums[:, 0]
         return np.asarray(bare.inplace_predict(nothing, base_margin=margins))
 
-    tried = np.concatenate([np.linspace(-110, 110, 2001), np.linspace(-9, 9, 4001)])
-    sums = tried.astype(np.float32)[:, None]
-    for formula in (_same, _logistic) if groups == 1 else ():
-        if formula(sums).tobytes() == ask(sums).tobytes():
-            return formula
     return ask
 
 
-def _same(sums: Array) -> Array:
-    return sums[:, 0]
-
-
-def _logistic(sums: Array) -> Array:
-    """Return 1 / (1 + exp(-sum)) with the very function that XGBoost calls on Linux."""
-    exp = _expf()
-    down = [exp(min(-at, 88.7)) for at in sums[:, 0].tolist()] if exp else np.nan
-    return np.float32(1) / (np.array(down, np.float32) + np.float32(1) + np.float32(1e-16))
-
-
-@cache
-def _expf() -> Callable[[float], float] | None:
-    try:
-        found = ctypes.CDLL("libm.so.6").expf
-    except OSError:  # another system
-        return None
-    found.argtypes, found.restype = [ctypes.c_float], ctypes.c_float
-    return found
+def _agrees(forest: Forest, models: Sequence[xgb.Booster]) -> bool:
+    """Return whether a forest says what its models say, bit for bit, on rows about their limits."""
+    draw = np.random.default_rng(0)
+    limits = forest.limit[np.isfinite(forest.limit)]
+    shape = (TRIED, models[0].num_features())
+    x = draw.choice(np.concatenate([limits, limits - 1, [np.nan, 0, 1]]), shape).astype(np.float32)
+    said = np.array([model.inplace_predict(x) for model in models])
+    return forest.predict(x).tobytes() == said.tobytes()
 
 
 def _trees(content: Any) -> list[Any]:

@@ -38,7 +38,7 @@ class Outcome:
     registered: Registered | None
     failed_seeds: tuple[int, ...] = ()
     decision: Decision | None = None
-    left: unchanged.Left | None = None  # None: the next run may find something to do
+    left: str | None = None  # the state, where the next run would find nothing to do in it
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Training(Run):
         self.registered = None
         self.decision: Decision | None = None
         self.inputs = ""  # their fingerprint, once the data are up to date
-        self.left: unchanged.Left | None = None
+        self.left: str | None = None
 
     def outcome(self) -> Outcome:
         """Return what was done."""
@@ -180,7 +180,7 @@ def open_monitoring() -> Iterator[Monitoring]:
         yield Monitoring(job, "monitoring{}")
 
 
-def _what_is_left(run: Training) -> unchanged.Left | None:
+def _what_is_left(run: Training) -> str | None:
     """Return the state that the run leaves; None where the next run may find something to do."""
     job, context = run.job, FlowRunContext.get()
     job.note_outside()  # what was done to the models meanwhile
@@ -191,5 +191,4 @@ def _what_is_left(run: Training) -> unchanged.Left | None:
         return None
     if run.inputs != unchanged.inputs_of(job.project, job.params, run.asked):
         return None
-    state = unchanged.state_of(job.project, run.inputs)
-    return unchanged.Left(state, run.title.format(newest(job)))
+    return unchanged.state_of(job.project, run.inputs)
