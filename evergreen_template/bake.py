@@ -56,13 +56,14 @@ LIBRARY, LIBRARY_DOCS, CHANGELOG = "src/evergreen/", ("docs/*.md", "docs/*.py"),
 OPTIONAL: dict[str, Callable[[Answers], bool]] = {
     ".github/*": lambda a: a["ci"] == "github",
     ".gitlab-ci.yml": lambda a: a["ci"] == "gitlab",
-    "infra/*": lambda a: a["infra"] == "compose",
-    "requirements/server.txt": lambda a: a["infra"] == "compose",
+    "infra/*": lambda a: a["infra"] != "none",
+    "infra/kubernetes/*": lambda a: a["infra"] == "kubernetes",
+    "requirements/server.txt": lambda a: a["infra"] != "none",
     "src/late_flights/flights.py": lambda a: a["data"] == "flights",
 }
 BLOCKS: dict[str, Callable[[Answers], bool]] = {
     "template-only": lambda a: False,
-    "infra": lambda a: a["infra"] == "compose",
+    "infra": lambda a: a["infra"] != "none",
 }
 MARK = re.compile(r"^[^\n]*\btemplate: (begin|end) ([\w-]+)[^\n]*\n?", re.MULTILINE)
 SPDX = {"Proprietary": "LicenseRef-Proprietary"}

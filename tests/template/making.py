@@ -72,7 +72,7 @@ def verify(project: Path) -> None:
     """Whatever was answered, this holds of a new project."""
     answers = json.loads((project / engine.ANSWERS).read_text())
     package = answers["package_name"]
-    has_data, has_servers = answers["data"] == "flights", answers["infra"] == "compose"
+    has_data, has_servers = answers["data"] == "flights", answers["infra"] != "none"
     wheel = wheel_of(project)
     _verify_texts(project, wheel)
     _verify_size(project)
@@ -83,6 +83,7 @@ def verify(project: Path) -> None:
     assert (project / ".gitlab-ci.yml").exists() == (answers["ci"] == "gitlab")
     for name in ("infra/compose.yaml", "requirements/server.txt"):
         assert (project / name).exists() == has_servers, name
+    assert (project / "infra" / "kubernetes").exists() == (answers["infra"] == "kubernetes")
     assert any("infra/" in text for text in own(project).values()) == has_servers
     tests = [path.relative_to(project / "tests").as_posix() for path in files(project / "tests")]
     assert tests == ["test_dataset.py", "test_extensions.py", "test_run.py"]

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 REFERENCE = {
     "project_name": "Evergreen", "project_slug": "evergreen-pipeline",
     "package_name": "late_flights", "author": "Evergreen Authors", "license": "MIT",
-    "task": "binary", "data": "flights", "ci": "github", "infra": "compose",
+    "task": "binary", "data": "flights", "ci": "github", "infra": "kubernetes",
 }  # fmt: skip
 NAMES = [
     {"project_name": "Churn Model"},
