@@ -12,6 +12,7 @@ from evergreen.cli.session import open_registry
 if TYPE_CHECKING:
     from evergreen.extensions import What
     from evergreen.stores.events import Event
+    from evergreen.stores.people import Act
     from evergreen.stores.registry import Registry
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 def promote(version: str | None, approve: bool, override: bool, reason: str) -> None:
     """Make the challenger (or VERSION) the champion, where the gate left it to a person."""
     from evergreen.promotion.gate import approved
+    from evergreen.stores.people import acting, who
     from evergreen.stores.registry import promotable
 
     if override and not reason:
@@ -41,7 +43,9 @@ def promote(version: str | None, approve: bool, override: bool, reason: str) -> 
             )
             return
         before = registry.aliases().get("champion")
-        event = registry.promote(number, before, approved(decision, reason, override=override))
+        act: Act = "override" if override else "approve"
+        with acting(registry, act, number, who(registry.tracker)):
+            event = registry.promote(number, before, approved(decision, reason, override=override))
         replaced = f" in place of version {before}" if before else ""
         click.echo(f"\nversion {event.version} is champion{replaced}")
         _notify(registry, "promoted", event)
@@ -65,9 +69,11 @@ def _notify(registry: Registry, what: What, event: Event) -> None:
 def rollback(to: str | None, reason: str) -> None:
     """Restore an earlier champion; or undo what was done to the present one in MLflow."""
     from evergreen.stores.events import PUT_BACK
+    from evergreen.stores.people import acting, who
 
     with open_registry() as registry:
-        event = registry.rollback(reason, to)
+        with acting(registry, "rollback", registry.decided(), who(registry.tracker)):
+            event = registry.rollback(reason, to)
         _notify(registry, "rolled back", event)
     if event.what == PUT_BACK:
         click.echo(f"version {event.version} has the alias champion again, as was decided")
@@ -116,4 +122,6 @@ def _headline(event: Event) -> str:
     changed = event.what in ("promoted", "rolled back", "put back")
     before = f" in place of {event.before}" if event.before and changed else ""
     judged = f", judged on {event.batch}" if event.batch else ""
-    return f"{event.when:%Y-%m-%d %H:%M:%S}  version {event.version} {event.what}{before}{judged}"
+    by = f", by {event.by}" if event.by else ""
+    what = f"version {event.version} {event.what}"
+    return f"{event.when:%Y-%m-%d %H:%M:%S}  {what}{before}{judged}{by}"

@@ -17,6 +17,7 @@ from evergreen.extensions import Extensions
 from evergreen.metrics.by_loss import lead_by
 from evergreen.metrics.metric import Metrics, Task
 from evergreen.params.compute import Compute
+from evergreen.params.people import People
 from evergreen.params.section import Section
 from evergreen.params.sections import (
     Bias,
@@ -57,6 +58,7 @@ class Params(Section):
     leaks: Leaks = Leaks()
     bias: Bias = Bias()
     gate: Gate = Gate()
+    people: People = People()
     drift: Drift = Drift()
     retrain: Retrain = Retrain()
     tune: Tune = Tune()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EVENT = "evergreen.event"
 PROMOTED, REFUSED, ASKED, ROLLED_BACK = "promoted", "refused", "waits for approval", "rolled back"
-OUTSIDE, PUT_BACK = "changed outside", "put back"
+OUTSIDE, PUT_BACK, DENIED = "changed outside", "put back", "not changed"
 CHANGES = (PROMOTED, ROLLED_BACK)
 DECISIONS = (*CHANGES, REFUSED, ASKED)
 EVIDENCE = "decision.json"
@@ -34,7 +34,7 @@ class Event:
     """What was decided about which version, when (UTC) and why, and who was champion before.
 
     `package`: the version's checksum then, '' where it was not noted. `deleted`: in MLflow, where
-    it can be restored.
+    it can be restored. `by`: who decided; '' for the gate and monitoring.
     """
 
     when: datetime
@@ -48,6 +48,7 @@ class Event:
     model: str = ""
     package: str = ""
     deleted: bool = False
+    by: str = ""
 
     @property
     def told(self) -> tuple[str, str, str, str]:
@@ -60,6 +61,7 @@ class Events:
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.model = tracker, tracker.params.tracking.model
+        self.by = ""  # the person whose events begin
 
     @cached_property
     def _experiment(self) -> str:
@@ -102,6 +104,7 @@ class Events:
             "before": before,
             "model": self.model,
             "package": package,
+            "by": self.by,
         }
         params = [Param(key, value) for key, value in facts.items() if value]
         client.log_batch(run_id, params=params)
@@ -198,5 +201,5 @@ def _event(run: Run) -> Event:
     what, version = facts.get("what", tags.get(EVENT, "")), facts.get("version", version)
     before = facts.get("before", "" if facts else before)
     deleted = run.info.lifecycle_stage == "deleted"
-    about = facts.get("model", ""), facts.get("package", ""), deleted
+    about = facts.get("model", ""), facts.get("package", ""), deleted, facts.get("by", "")
     return Event(when, what, version, before or None, batch, reason, str(run.info.run_id), *about)

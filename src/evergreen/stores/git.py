@@ -54,6 +54,14 @@ def first_commit(root: Path) -> tuple[Commit, bytes]:
     return found, params
 
 
+def email(root: Path) -> str:
+    """Return the e-mail address that git puts on commits here; '' where it knows none."""
+    try:
+        return _git(root, "config", "user.email").strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
 def is_changed(root: Path) -> bool:
     """Return whether a tracked file differs from the commit; `dvc.lock` does not count."""
     with _explained(root):

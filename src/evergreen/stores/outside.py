@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evergreen.errors import InputError
-from evergreen.stores.events import OUTSIDE, REFUSED, Event
+from evergreen.stores.events import DENIED, OUTSIDE, REFUSED, Event
 from evergreen.stores.registry import CHALLENGER, CHAMPION, FIRST, PREVIOUS, Registry
 from evergreen.stores.tracking import Tracker
 
@@ -56,7 +56,8 @@ def write_down(registry: Registry) -> list[str]:
     """
     known: set[str] = set()  # since the last decision
     for event in registry.events.history():
-        known = known | {event.reason} if event.what == OUTSIDE else set()
+        if event.what != DENIED:
+            known = known | {event.reason} if event.what == OUTSIDE else set()
     champion = [act for act in _of_champion(registry, registry.decision()) if act.says not in known]
     acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
     for act in acts:

@@ -23,6 +23,7 @@ from evergreen.scoring.package import read_package
 from evergreen.stores.events import (
     ASKED,
     CHANGES,
+    DECISIONS,
     OUTSIDE,
     PROMOTED,
     PUT_BACK,
@@ -128,7 +129,8 @@ class Registry:
 
     def why_no_champion(self) -> str:
         """Return, where there is no champion, what was decided last and what a person can do."""
-        for event in self.events.history()[-1:]:
+        decisions = [event for event in self.events.history() if event.what in DECISIONS]
+        for event in decisions[-1:]:
             number = event.version
             if event.what == ASKED:
                 return (
@@ -221,9 +223,9 @@ class Registry:
         self.events.attach(run_id, decision, files)
         return self.events.finish(run_id)
 
-    def record_outside(self, number: str, reason: str) -> None:
-        """Write down what a person did to a version in MLflow."""
-        self.events.finish(self._begin(OUTSIDE, number, self.decided(), reason, ""))
+    def record_outside(self, number: str, reason: str, what: str = OUTSIDE) -> None:
+        """Write down what a person did to a version in MLflow, or was not let do."""
+        self.events.finish(self._begin(what, number, self.decided(), reason, ""))
 
     def restore_shown(self) -> None:
         """Let MLflow show again what was decided, but for the champion's alias.

@@ -16,6 +16,7 @@ from prefect.logging import disable_run_logger
 from evergreen.decision import ASK, PROMOTE, Decision
 from evergreen.orchestration.tasks import job, promotion
 from evergreen.orchestration.tasks.job import Job
+from evergreen.params.people import People
 from evergreen.stores.registry import Registered
 
 WAITING = Registered("evergreen", "2", "challenger")
@@ -27,8 +28,15 @@ DECISION = Decision(
 class Registry:
     """What would be promoted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *approve: str) -> None:
         self.promoted: list[tuple[Any, ...]] = []
+        self.denied: list[tuple[str, str]] = []
+        self.events = SimpleNamespace(by="")
+        people = People(approve=approve)
+        self.tracker = SimpleNamespace(params=SimpleNamespace(people=people))
+
+    def record_outside(self, number: str, reason: str, what: str) -> None:
+        self.denied.append((number, reason))
 
     def aliases(self) -> dict[str, str]:
         return {"champion": "1"}
@@ -50,8 +58,8 @@ def answer(said: Any) -> Callable[..., Any]:
 
 
 CASES = {  # is there a deployment's page, what a person says, who is champion then
-    "nobody to ask": (None, SimpleNamespace(promote=True, reason="yes"), "challenger"),
-    "yes": ("id", SimpleNamespace(promote=True, reason="looks right"), "champion"),
+    "nobody to ask": (None, SimpleNamespace(promote=True, reason="yes", by=" ada "), "challenger"),
+    "yes": ("id", SimpleNamespace(promote=True, reason="looks right", by=" ada "), "champion"),
     "no": ("id", SimpleNamespace(promote=False, reason="not yet"), "challenger"),
     "no answer": ("id", FlowPauseTimeout("late"), "challenger"),
 }
@@ -81,6 +89,28 @@ def test_a_person_is_asked_where_there_is_a_page(
         assert registry.promoted == []
 
 
+@pytest.mark.parametrize(
+    ("by", "champion"), [("ada", True), (" Ada\n", True), ("eve", False), ("", False)]
+)
+def test_only_who_is_named_approves_by_the_form(
+    by: str,
+    champion: bool,
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = Registry("ada", "grace")
+    said = SimpleNamespace(promote=True, reason="looks right", by=by)
+    monkeypatch.setattr(promotion, "deployment", SimpleNamespace(id="id"))
+    monkeypatch.setattr(promotion, "pause_flow_run", answer(said))
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    with disable_run_logger():
+        found = promotion.wait_for_approval(make_job(tmp_path), WAITING, DECISION)
+    assert (found.alias == "champion", len(registry.promoted)) == (champion, champion)
+    why = f"{by or 'nobody'} may not approve a challenger: people.approve in params.yaml names "
+    assert registry.denied == ([] if champion else [("2", f"{why}ada, grace")])
+
+
 def test_a_promotion_that_was_approved_waits_for_the_run_that_has_begun_meanwhile(
     make_job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +125,7 @@ def test_a_promotion_that_was_approved_waits_for_the_run_that_has_begun_meanwhil
     def begin(*_: Any, **__: Any) -> Any:
         other.enter_context(job.project.lock())
         threading.Timer(1, end).start()
-        return SimpleNamespace(promote=True, reason="looks right")
+        return SimpleNamespace(promote=True, reason="looks right", by=" ada ")
 
     monkeypatch.setattr(promotion, "deployment", SimpleNamespace(id="id"))
     monkeypatch.setattr(promotion, "pause_flow_run", begin)

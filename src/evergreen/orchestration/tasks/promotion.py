@@ -26,6 +26,7 @@ from evergreen.promotion.simplest import LINEAR
 from evergreen.promotion.trained_models import TrainedModel, face
 from evergreen.stores.dvc import data_versions
 from evergreen.stores.events import ASKED, REFUSED
+from evergreen.stores.people import NotAllowedError, acting
 from evergreen.stores.registry import CHAMPION, Registered
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Approval(RunInput):
 
     promote: bool = Field(default=False, description="Make the challenger the champion")
     reason: str = Field(default="", description="Why; kept in the history")
+    by: str = Field(
+        default="", description="Who says so: a login or an e-mail address; kept in the history"
+    )
 
 
 @task(name="compare", task_run_name="compare", retries=1,
@@ -232,7 +236,12 @@ def wait_for_approval(job: Job, registered: Registered, decision: Decision) -> R
         return registered
     agreed = approved(decision, said.reason)
     with job.project.lock(PATIENCE):  # the next run may have begun meanwhile
-        job.registry.promote(number, before, agreed)
+        try:
+            with acting(job.registry, "approve", number, said.by.strip()):
+                job.registry.promote(number, before, agreed)
+        except NotAllowedError as error:
+            get_run_logger().warning("version %s waits on: %s", number, error)
+            return registered
     job.notify("promoted", version=number, says=agreed.reasons)
     return job.registry.registered(number)
 
