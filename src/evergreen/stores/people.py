@@ -1,7 +1,7 @@
 """People: who acts, whether `people` in params.yaml lets them, and that it is written down.
 
 It keeps apart who is known, and stops nobody who can write to the project's folder: see
-docs/servers.md.
+docs/gate.md.
 """
 
 from __future__ import annotations
