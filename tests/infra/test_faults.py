@@ -13,15 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pytest
 from conftest import environment
-from infra.test_compose import LOGIN, NEEDED, Stack, postgres
-from services import Page
+from infra.test_compose import NEEDED, Stack, postgres
 
 from evergreen.project import Project
 

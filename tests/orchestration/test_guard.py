@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,13 @@ def basic(login: str) -> str:
     return "Basic " + base64.b64encode(login.encode()).decode()
 
 
-def answer(app: Guard, kind: str = "http", method: str = "GET", **headers: str | list[str]) -> int:
+def answer(
+    app: Guard,
+    kind: str = "http",
+    method: str = "GET",
+    about: Mapping[str, Any] | None = None,
+    **headers: str | list[str],
+) -> int:
     """Ask `app`, which lets through what it answers with 299; return the status."""
     sent: list[Any] = []
     scope: dict[str, Any] = {
@@ -38,6 +44,7 @@ def answer(app: Guard, kind: str = "http", method: str = "GET", **headers: str |
         "path": "/",
         "headers": [],
         "extensions": {"websocket.http.response": {}},
+        **(about or {}),
     }
     if kind == "http":
         scope["method"] = method
@@ -145,6 +152,31 @@ def test_more_names_are_those_that_are_given(monkeypatch: pytest.MonkeyPatch) ->
     # A proxy in front, which speaks to us by our own name
     assert answer(app, origin="https://ml.example") == 299
     assert answer(app, origin="https://ml.example:8443") == 403
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ({"host": "evil.example"}, ["refused with 403: GET '/x\\ny' from 10.0.0.9"]),
+        ({"host": "127.0.0.1:80"}, ["refused with 401: GET '/x\\ny' from 10.0.0.9"]),
+        ({"host": "127.0.0.1:80", "authorization": basic(LOGIN)}, []),
+    ],
+)
+def test_who_is_refused_is_logged_on_one_line_and_a_flood_is_counted(
+    case: dict[str, str], said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Guard(passed, LOGIN)
+    about = {"client": ("10.0.0.9", 5), "path": "/x\ny", "query_string": b"password=hunter2"}
+    for _ in range(4):
+        answer(app, about=about, **case)
+    assert caplog.messages == said
+    app.log.after = 0
+    answer(app, about=about, **case)
+    assert caplog.messages[1:] == [f"{line}, and 3 before it" for line in said]
+    caplog.clear()
+    app.log.after = 0
+    answer(app, host="127.0.0.1:80", about={"client": ("127.0.0.1", 5), "path": "/health"})
+    assert caplog.messages == []
 
 
 def test_prefect_is_never_without_a_login(monkeypatch: pytest.MonkeyPatch) -> None:

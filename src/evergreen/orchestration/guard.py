@@ -8,8 +8,10 @@ docs/servers.md).
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import re
+import time
 from hmac import compare_digest
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,6 +29,8 @@ POLICY = (
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
     "frame-ancestors 'self'; form-action 'self'"
 )
+REFUSED = (401, 403)
+LONGEST = 200  # characters of a path that are logged
 HOST = re.compile(r"([a-z0-9._-]+)(:[0-9]+)?")
 
 
@@ -43,9 +47,12 @@ class Guard:
             filter(None, os.environ.get("EVERGREEN_HOSTS", "").lower().split(","))
         )
         self.login = None if login is None else base64.b64encode(login.encode())
+        self.log = _Log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def seal(message: Message) -> None:
+            if message["type"].endswith("http.response.start") and message["status"] in REFUSED:
+                self.log.note(message["status"], scope)
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append("content-security-policy", POLICY)
             await send(message)
@@ -82,6 +89,28 @@ class Guard:
             return True
         scheme, _, given = ", ".join(headers.getlist("authorization")).partition(" ")
         return scheme.lower() == "basic" and compare_digest(given.strip().encode(), self.login)
+
+
+class _Log:
+    """Says who was refused, in the server's own log; a line a second at most, whoever floods it."""
+
+    def __init__(self) -> None:
+        self.after, self.more = 0.0, 0
+
+    def note(self, status: int, scope: Scope) -> None:
+        """Log a request that was refused; its query and headers may hold secrets, and are not."""
+        (host, *_), path = scope.get("client") or ("unknown",), str(scope.get("path", ""))
+        if status == 401 and path == "/health" and host in LOOPBACK:
+            return  # a container asks so whether it lives
+        self.more += 1
+        if time.monotonic() < self.after:
+            return
+        others = f", and {self.more - 1} before it" if self.more > 1 else ""
+        asked = f"{scope.get('method', 'websocket')} {path[:LONGEST]!r}"
+        logging.getLogger("uvicorn.error").warning(
+            "refused with %d: %s from %s%s", status, asked, host, others
+        )
+        self.after, self.more = time.monotonic() + 1, 0
 
 
 def prefect(*, ephemeral: bool = False) -> Guard:

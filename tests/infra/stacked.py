@@ -1,0 +1,103 @@
+"""The servers of `compose.yaml` as processes of this machine, to be stopped and asked things."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import MONTHS, environment, small_project
+from infra.test_compose import LOGIN, NEEDED, Stack, postgres
+
+from evergreen.project import Project
+
+__all__ = ["LOGIN", "MARKS", "Run", "Servers", "made", "start"]
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not shutil.which("initdb"),
+        reason="PostgreSQL's initdb, postgres and psql are not on the PATH",
+    ),
+]
+PATIENCE = 900  # seconds
+
+
+class Servers:
+    """The servers of the stack, which can be stopped and started again."""
+
+    def __init__(self, ours: Stack, folder: Path) -> None:
+        self.ours, self.folder, self.up = ours, folder, dict[str, ExitStack]()
+
+    def start(self, name: str) -> int:
+        self.up[name] = ExitStack()
+        return self.up[name].enter_context(self.ours.serve(name))
+
+    def stop(self, name: str) -> None:
+        self.up.pop(name).close()
+
+    def postgres(self, *words: str) -> None:
+        """Call pg_ctl as who owns the databases."""
+        user = "nobody" if os.getuid() == 0 else None
+        command = ["pg_ctl", "-D", str(self.folder / "db"), "-m", "fast", "-w", *words]
+        log = ["-l", str(self.folder / "again.log")] if words[0] in ("start", "restart") else []
+        subprocess.run(
+            [*command, *log], check=True, user=user, cwd=self.folder, stdout=subprocess.DEVNULL
+        )
+
+
+@contextmanager
+def start(folder: Path) -> Iterator[Servers]:
+    """Start PostgreSQL, Prefect and MLflow; logs and artifacts lie in `folder`."""
+    known = {name: f"{name.lower()}0" for name in NEEDED}
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pg-")))
+        database = stack.enter_context(postgres(place, known["DATABASE_PASSWORD"]))
+        found = Servers(Stack(folder, database, known), place)
+        stack.callback(lambda: found.postgres("stop"))
+        stack.callback(lambda: [found.stop(name) for name in [*found.up]])
+        for name in ("prefect", "mlflow"):
+            found.start(name)
+        yield found
+
+
+class Run:
+    """A run of the project at the stack's servers."""
+
+    def __init__(self, project: Project, servers: Servers, *words: str, **more: str) -> None:
+        command = [sys.executable, "-m", "evergreen.cli", *(words or ("run",))]
+        env = environment(project.root) | servers.ours.variables("work") | more
+        self.process = subprocess.Popen(
+            command, cwd=project.root, env=env, text=True, bufsize=1,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.said = ""
+
+    def until(self, pattern: re.Pattern[str]) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.said += line
+            if pattern.search(line):
+                return
+        raise AssertionError(self.said)
+
+    def end(self) -> int:
+        rest, _ = self.process.communicate(timeout=PATIENCE)
+        self.said += rest
+        assert "Traceback" not in self.said, self.said
+        return self.process.returncode
+
+
+def made(folder: Path, name: str, seeds: int = 3) -> Project:
+    """Make a small project in `folder`, called `name` at the servers."""
+    return small_project(
+        folder, MONTHS, 1500, sweep={"seeds": seeds, "jobs": 1},
+        tracking={"experiment": name, "model": name},
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""Attacks on the servers as the stack starts them: refused, in a sentence, logged; nothing changes.
+
+What each server's guard refuses is shown case by case in tests/orchestration/test_guard.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from typing import Any
+
+import pytest
+import yaml
+from infra.stacked import LOGIN, MARKS, Run, Servers, made
+
+from evergreen.orchestration.login import login_of
+from evergreen.project import Project
+
+pytestmark = MARKS
+API = "/api/2.0/mlflow"
+READER, OWNER = ("eve", "eve-has-a-password"), ("ada", "ada-has-a-password")
+
+
+def ask(
+    port: int, method: str, path: str, login: str = "", body: Any = None, **headers: str
+) -> tuple[int, str]:
+    """Send a request as it is, dots and all; return status and text."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    if login:
+        headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+    content = None if body is None else json.dumps(body)
+    line.request(method, path, content, {"Content-Type": "application/json"} | headers)
+    answer = line.getresponse()
+    text = answer.read().decode(errors="replace")
+    line.close()
+    return answer.status, text
+
+
+@pytest.fixture(scope="module")
+def project(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that has a champion on the stack."""
+    found = made(tmp_path_factory.mktemp("attacked"), "attacked")
+    run = Run(found, servers)
+    assert run.end() == 0, run.said
+    return found
+
+
+def test_no_server_lets_a_stranger_in_and_each_says_so_in_its_log(
+    servers: Servers, project: Project
+) -> None:
+    ours = servers.ours
+    main = f"{LOGIN}:{ours.known['LOGIN_PASSWORD']}"
+    with ours.serve("serve", project.root) as serving:
+        ports = {name: ours.ports[name] for name in ("prefect", "mlflow")} | {"serve": serving}
+        logins = {"prefect": main, "mlflow": main, "serve": login_of(project)}
+        paths = {
+            "prefect": ("POST", "/api/flow_runs/filter"),
+            "mlflow": ("POST", f"{API}/experiments/search"),
+            "serve": ("GET", "/ready"),
+        }
+        for name, port in ports.items():
+            method, path = paths[name]
+            body = {"max_results": 1} if name == "mlflow" else {} if name == "prefect" else None
+            login, other = logins[name], "http://localhost:8888"
+            asked = {
+                "own": ask(port, method, path, login, body),
+                "no login": ask(port, method, path, "", body),
+                "a wrong one": ask(port, method, path, f"{login}x", body),
+                "a foreign name": ask(port, method, path, login, body, Host="evil.example"),
+                "a foreign page": ask(port, method, path, login, body, Origin=other),
+                "a neighbour": ask(port, method, path, login, body, Host="10.0.0.7:80"),
+            }
+            assert {case: status for case, (status, _) in asked.items()} == {
+                "own": 200, "no login": 401, "a wrong one": 401, "a foreign name": 403,
+                "a foreign page": 403, "a neighbour": 403,
+            }, name  # fmt: skip
+            for case, (status, text) in asked.items():
+                assert status == 200 or len(text.splitlines()) <= 1, (name, case, text)
+            log = (ours.folder / f"{name}.log").read_text()
+            assert f"refused with 401: {method} '{path}' from 127.0.0.1" in log, name
+            assert login.split(":")[1] not in log
+
+
+def test_no_name_of_an_artifact_leads_out_of_the_store(servers: Servers, project: Project) -> None:
+    port, login = servers.ours.ports["mlflow"], f"{LOGIN}:{servers.ours.known['LOGIN_PASSWORD']}"
+    planted = servers.ours.folder / "secret.txt"  # beside the store
+    planted.write_text("hunter2")
+    root = "/api/2.0/mlflow-artifacts/artifacts"
+    names = ["../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "%2e%2e%2fsecret.txt",
+             "..%252fsecret.txt", "x/../../secret.txt", str(planted), f"/{planted}",
+             "..\\secret.txt", f"file://{planted}", "%2fetc%2fpasswd", "....//secret.txt"]  # fmt: skip
+    before = sorted(servers.ours.folder.iterdir())
+    for name in names:
+        for method in ("GET", "PUT", "DELETE"):
+            status, text = ask(
+                port, method, f"{root}/{name}", login, "x" if method == "PUT" else None
+            )
+            assert "hunter2" not in text, (method, name)
+            assert "Traceback" not in text, (method, name)
+            assert status >= 400 or method != "GET", (method, name, status)
+        for query in ("path", "artifact_path"):
+            status, text = ask(port, "GET", f"{root}?{query}={name}", login)
+            assert "secret.txt" not in text.replace(name, ""), (query, name)
+    assert planted.read_text() == "hunter2"
+    assert sorted(servers.ours.folder.iterdir()) == before
+
+
+def test_who_may_only_read_changes_no_champion_and_who_may_edit_is_known_by_the_login(
+    servers: Servers, project: Project
+) -> None:
+    port, main = servers.ours.ports["mlflow"], f"{LOGIN}:{servers.ours.known['LOGIN_PASSWORD']}"
+    for name, password in (READER, OWNER):
+        body = {"username": name, "password": password}
+        assert ask(port, "POST", f"{API}/users/create", main, body)[0] == 200
+    grant = {"username": OWNER[0], "permission": "EDIT"}
+    owns = [("registered-models", {"name": "attacked"})]
+    for name in ("attacked", "attacked%20decisions"):
+        found = ask(port, "GET", f"{API}/experiments/get-by-name?experiment_name={name}", main)
+        number = json.loads(found[1])["experiment"]["experiment_id"]
+        owns.append(("experiments", {"experiment_id": number}))
+    for kind, which in owns:
+        path = f"{API}/{kind}/permissions/create"
+        assert ask(port, "POST", path, main, grant | which)[0] == 200, which
+
+    def act(login: tuple[str, str], *words: str) -> tuple[int, str]:
+        given = {"MLFLOW_TRACKING_USERNAME": login[0], "MLFLOW_TRACKING_PASSWORD": login[1]}
+        run = Run(project, servers, *words, **given)
+        return run.end(), run.said
+
+    override = ("promote", "1", "--override", "--reason", "mine")
+    for words in (("rollback", "--reason", "mine", "--to", "1"), override):
+        code, said = act(READER, *words)
+        print(words, code, said)
+        assert code == 1
+        assert said.splitlines()[-1].startswith("error: ")
+    code, said = act((READER[0], "wrong"), "status")
+    assert (code, "asks for a login" in said) == (1, True)
+
+    # No permission of MLflow keeps this one back, but the list does
+    content = yaml.safe_load(project.params.read_text())
+    content["people"] = {"override": ["grace"]}
+    project.params.write_text(yaml.safe_dump(content))
+    code, said = act(OWNER, *override)
+    print(code, said)
