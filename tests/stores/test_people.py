@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
-from registries import WELL, told
+from registries import WELL, YES, told
 
 from evergreen.decision import Decision
 from evergreen.errors import InputError
-from evergreen.stores import people
+from evergreen.stores import people, tracking
 from evergreen.stores.events import ASKED
 from evergreen.stores.outside import write_down
 from evergreen.stores.people import NotAllowedError, acting, who
@@ -78,6 +79,19 @@ def test_an_attempt_hides_neither_what_waits_nor_what_was_done_in_mlflow(open_tr
         pass
     assert registry.why_no_champion().startswith("version 4 waits for approval")
     assert write_down(registry) == []
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_the_last_decision_counts_whatever_a_clock_says(ahead, stocked, monkeypatch):
+    """As of two machines, or of one whose clock was set while it ran."""
+    now = time.time()
+    for number, before, moment in (("1", None, now), ("2", "1", now + ahead), ("3", "2", now)):
+        monkeypatch.setattr(tracking.time, "time", lambda moment=moment: moment)
+        stocked.promote(number, before, YES)
+    assert [event.version for event in stocked.events.history()] == ["1", "2", "3"]
+    assert (stocked.champion(), stocked.aliases()["previous-champion"]) == ("3", "2")
+    assert stocked.rollback("worse").version == "2"
+    assert stocked.champion() == "2"
 
 
 def test_who_acts(open_tracker, monkeypatch):

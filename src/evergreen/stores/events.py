@@ -97,7 +97,7 @@ class Events:
             f"{EVENT}.reason": reason,
             "mlflow.note.content": reason,
         }
-        run_id = str(self.tracker.create_run(self._experiment, name, tags).info.run_id)
+        run_id = str(self.tracker.create_run(self._experiment, name, tags, last=True).info.run_id)
         facts = {
             "what": what,
             "version": number,

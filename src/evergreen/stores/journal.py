@@ -78,7 +78,7 @@ class Journal:
             "mlflow.note.content": decision.as_markdown()[:LONGEST],
         }
         name = f"{entry.batch} under version {entry.version}: {decision.action}"
-        made = self.tracker.create_run(self._place, name, {})
+        made = self.tracker.create_run(self._place, name, {}, last=True)
         run_id, now = str(made.info.run_id), made.info.start_time
         # NaN is no finding
         known = [Metric(key, value, now, 0) for key, value in metrics.items() if value == value]

@@ -303,7 +303,7 @@ class Registry:
         number = max(noted, key=noted.__getitem__) if noted else shown.get(CHALLENGER)
         since = noted.get(number) if number else None
         changes = [event for event in events if event.what in CHANGES and event.version == number]
-        gone = changes and (changes[-1].when >= since if since else live == number)
+        gone = changes and (live == number or bool(since and changes[-1].when >= since))
         return None if gone else number
 
 

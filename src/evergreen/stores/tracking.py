@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -128,11 +129,29 @@ class Tracker:
             )
         )
 
-    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
-        """Begin a run of this project in an experiment, which says the format of what is in it."""
+    def create_run(
+        self, experiment: str, name: str, tags: Mapping[str, str], *, last: bool = False
+    ) -> Run:
+        """Begin a run of this project in an experiment, which says the format of what is in it.
+
+        `last`: it comes after all that are there, also where a clock was set back, or another
+        machine's is ahead.
+        """
         if formats.FORMAT > 1:
             self.client.set_experiment_tag(experiment, FORMAT, formats.FORMAT)
-        return self.client.create_run(experiment, run_name=name, tags={ROOT: self.root, **tags})
+        begun = int(time.time() * 1000)
+        if last:
+            begun = max(begun, self._newest_of(experiment) + 1)
+        tags = {ROOT: self.root, **tags}
+        return self.client.create_run(experiment, begun, run_name=name, tags=tags)
+
+    def _newest_of(self, experiment: str) -> int:
+        """Return when the newest run began, in milliseconds; deleted ones count too."""
+        from mlflow.entities import ViewType
+
+        newest_first = ["attributes.start_time DESC"]
+        found = self.client.search_runs([experiment], "", ViewType.ALL, 1, newest_first)
+        return max((int(run.info.start_time) for run in found), default=0)
 
     def add_child(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
         """Begin a run below another; return its id."""
