@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from conftest import MONTHS, environment, small_project
-from infra.test_compose import LOGIN, NEEDED, Stack, postgres
+from infra.test_compose import INFRA, LOGIN, NEEDED, Stack, postgres
 
 from evergreen.project import Project
 
-__all__ = ["LOGIN", "MARKS", "Run", "Servers", "made", "start"]
+__all__ = ["MARKS", "Run", "Servers", "made", "start"]
 MARKS = [
     pytest.mark.slow,
     pytest.mark.long,
@@ -35,6 +35,11 @@ class Servers:
 
     def __init__(self, ours: Stack, folder: Path) -> None:
         self.ours, self.folder, self.up = ours, folder, dict[str, ExitStack]()
+
+    @property
+    def login(self) -> str:
+        """The login of MLflow's administrator, and of Prefect."""
+        return f"{LOGIN}:{self.ours.variables('work')['MLFLOW_TRACKING_PASSWORD']}"
 
     def start(self, name: str) -> int:
         self.up[name] = ExitStack()
@@ -56,11 +61,15 @@ class Servers:
 @contextmanager
 def start(folder: Path) -> Iterator[Servers]:
     """Start PostgreSQL, Prefect and MLflow; logs and artifacts lie in `folder`."""
-    known = {name: f"{name.lower()}0" for name in NEEDED}
+    (folder / "infra").mkdir()
+    if (settings := INFRA / "settings.sh").exists():  # writes the secrets, where they are files
+        subprocess.run([shutil.copy(settings, folder / "infra")], check=True, capture_output=True)
+    ours = Stack(folder, 0, {name: f"{name.lower()}0" for name in NEEDED})
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pg-")))
-        database = stack.enter_context(postgres(place, known["DATABASE_PASSWORD"]))
-        found = Servers(Stack(folder, database, known), place)
+        database = postgres(place, ours.variables("prefect")["PGPASSWORD"])
+        ours.database["PGPORT"] = str(stack.enter_context(database))
+        found = Servers(ours, place)
         stack.callback(lambda: found.postgres("stop"))
         stack.callback(lambda: [found.stop(name) for name in [*found.up]])
         for name in ("prefect", "mlflow"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from infra.stacked import LOGIN, MARKS, Run, Servers, made
+from infra.stacked import MARKS, Run, Servers, made
 
 from evergreen.orchestration.login import login_of
 from evergreen.project import Project
@@ -50,7 +50,7 @@ def test_no_server_lets_a_stranger_in_and_each_says_so_in_its_log(
     servers: Servers, project: Project
 ) -> None:
     ours = servers.ours
-    main = f"{LOGIN}:{ours.known['LOGIN_PASSWORD']}"
+    main = servers.login
     with ours.serve("serve", project.root) as serving:
         ports = {name: ours.ports[name] for name in ("prefect", "mlflow")} | {"serve": serving}
         logins = {"prefect": main, "mlflow": main, "serve": login_of(project)}
@@ -83,7 +83,7 @@ def test_no_server_lets_a_stranger_in_and_each_says_so_in_its_log(
 
 
 def test_no_name_of_an_artifact_leads_out_of_the_store(servers: Servers, project: Project) -> None:
-    port, login = servers.ours.ports["mlflow"], f"{LOGIN}:{servers.ours.known['LOGIN_PASSWORD']}"
+    port, login = servers.ours.ports["mlflow"], servers.login
     planted = servers.ours.folder / "secret.txt"  # beside the store
     planted.write_text("hunter2")
     root = "/api/2.0/mlflow-artifacts/artifacts"
@@ -110,7 +110,7 @@ def test_no_name_of_an_artifact_leads_out_of_the_store(servers: Servers, project
 def test_who_may_only_read_changes_no_champion_and_who_may_edit_is_known_by_the_login(
     servers: Servers, project: Project
 ) -> None:
-    port, main = servers.ours.ports["mlflow"], f"{LOGIN}:{servers.ours.known['LOGIN_PASSWORD']}"
+    port, main = servers.ours.ports["mlflow"], servers.login
     for name, password in (READER, OWNER):
         body = {"username": name, "password": password}
         assert ask(port, "POST", f"{API}/users/create", main, body)[0] == 200

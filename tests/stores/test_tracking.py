@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tracked import begin, kill
@@ -12,6 +13,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores.runs import Runs
 from evergreen.stores.tracking import Tracker
+from evergreen.stores.versions import Versions
 
 pytestmark = pytest.mark.slow  # real stores
 
@@ -28,6 +30,52 @@ def test_a_deleted_experiment_is_an_error(tracker, open_tracker):
     tracker.client.delete_experiment(tracker.experiment)
     with pytest.raises(InputError, match="experiment"):
         begin(open_tracker())
+
+
+@pytest.mark.parametrize(
+    ("uri", "owner", "taken"),
+    [
+        ("http://mlflow:5000", "price-watch", True),
+        ("http://mlflow:5000", "churn", False),
+        ("http://mlflow:5000", None, False),  # made before there was an owner
+        ("sqlite:///shared.db", "price-watch", False),
+    ],
+)
+def test_two_projects_on_one_server_need_two_names(uri, owner, taken, open_tracker, monkeypatch):
+    tracker = open_tracker()
+    (tracker.project.root / "pyproject.toml").write_text('[project]\nname = "churn"\n')
+    tags = {} if owner is None else {"evergreen.project": owner}
+    found = SimpleNamespace(lifecycle_stage="active", tags=tags, experiment_id="7")
+    tracker.uri = uri
+    client = SimpleNamespace(
+        get_experiment_by_name=lambda name: found, get_registered_model=lambda name: found
+    )
+    tracker.__dict__["client"] = client
+    if taken:
+        said = "the {} 'evergreen' at MLFLOW_TRACKING_URI is of the project 'price-watch': give"
+        with pytest.raises(InputError, match=said.format("experiment")):
+            tracker.experiment_called("evergreen")
+        with pytest.raises(InputError, match=said.format("model")):
+            Versions(tracker)._ensure_model()
+    else:
+        assert tracker.experiment_called("evergreen") == "7"
+        Versions(tracker)._ensure_model()
+
+
+def test_whose_an_experiment_is_stands_on_it(open_tracker):
+    tracker, made = open_tracker(), []
+    (tracker.project.root / "pyproject.toml").write_text('[project]\nname = "churn"\n')
+
+    def create(name, artifact_location, tags):
+        made.append((name, artifact_location, tags["evergreen.project"]))
+        return "1"
+
+    tracker.uri = "http://mlflow:5000"
+    tracker.__dict__["client"] = SimpleNamespace(
+        get_experiment_by_name=lambda name: None, create_experiment=create
+    )
+    assert tracker.experiment_called("churn decisions") == "1"
+    assert made == [("churn decisions", None, "churn")]
 
 
 def test_the_environment_names_the_store(open_tracker, monkeypatch):

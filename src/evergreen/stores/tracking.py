@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 FOR_MODELS = "workflowType=machine_learning"  # the same, of a link
 MOST = 50_000  # runs that a search returns
+OWNER = "evergreen.project"  # tag of what is on a server that several projects may share
 FORMAT = "evergreen.format"  # tag of an experiment, see formats.py
 PARTS = ("monitoring", "decisions", "replay", "tuning")  # experiments beside that of the trainings
 
@@ -102,16 +103,30 @@ class Tracker:
                 "or change tracking.experiment"
             )
         if found:
+            self.check_owner(f"the experiment {name!r}", found.tags)
             formats.check(found.tags.get(FORMAT, 1), f"the experiment {name!r} in MLflow")
             return str(found.experiment_id)
         is_remote = "://" in self.uri and not self.uri.startswith("sqlite")
         place = None if is_remote else str(self._artifacts)
+        tags = EXPERIMENT_TAGS | self.owner
         try:
-            return str(
-                self.client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS)
-            )
+            return str(self.client.create_experiment(name, artifact_location=place, tags=tags))
         except MlflowException as error:
             raise InputError(f"MLflow cannot create the experiment {name!r}: {error}") from error
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """The tag of what this project makes on a server; empty where the store is its own."""
+        return {OWNER: self.project.distribution} if self.uri.startswith("http") else {}
+
+    def check_owner(self, what: str, tags: Mapping[str, str]) -> None:
+        """Raise InputError where another project made it: the champions of both would be mixed."""
+        mine, made_by = self.owner, tags.get(OWNER)
+        if mine and made_by not in (None, mine[OWNER]):
+            raise InputError(
+                f"{what} at MLFLOW_TRACKING_URI is of the project {made_by!r}: give this one other "
+                "names in params.yaml, tracking.experiment and tracking.model"
+            )
 
     @property
     def root(self) -> str:

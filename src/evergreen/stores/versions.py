@@ -152,8 +152,10 @@ class Versions:
         from mlflow.exceptions import MlflowException
 
         try:
-            self.tracker.client.get_registered_model(self.name)
+            found = self.tracker.client.get_registered_model(self.name)
         except MlflowException as error:
             if not is_absent(error):
                 raise
-            self.tracker.client.create_registered_model(self.name)
+            self.tracker.client.create_registered_model(self.name, self.tracker.owner)
+        else:
+            self.tracker.check_owner(f"the model {self.name!r}", found.tags)
