@@ -130,6 +130,16 @@ def test_a_server_of_mlflow_that_asks_for_a_login_is_named() -> None:
     )
 
 
+def test_a_server_of_mlflow_that_refuses_a_login_a_right_is_named() -> None:
+    told = explain(
+        RuntimeError(
+            "API request to endpoint /api/2.0/x failed with error code 403 != 200. Response body: "
+            "'Permission denied'"
+        )
+    )
+    assert "does not let this login do that: ask who manages it" in str(told)
+
+
 def test_real_read_only_database_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     sqlite3.connect(path).close()

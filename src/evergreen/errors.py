@@ -95,7 +95,7 @@ WORDS = {  # what libraries report in place of the system's error -> what to do 
     ),
     ("No space left on device", "File too large"): NO_SPACE.format("a file of the project"),
     ("database or disk is full", "disk I/O error"): NO_SPACE.format("the databases below stores/"),
-    ("error code 403", "Permission denied. User"): (
+    ("error code 403",): (
         "the MLflow server of MLFLOW_TRACKING_URI does not let this login do that: ask who manages "
         "it for the permission (EDIT of the model and of its experiments)"
     ),
