@@ -22,13 +22,20 @@ def restart_postgres(servers: Servers) -> None:
     servers.postgres("restart")
 
 
+def restart_prefect(servers: Servers) -> None:
+    servers.stop("prefect")
+    servers.start("prefect")
+
+
 def lose_mlflow(servers: Servers) -> None:
     servers.stop("mlflow")
     time.sleep(AWAY)
     servers.start("mlflow")
 
 
-@pytest.mark.parametrize("fault", [restart_postgres, lose_mlflow], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault", [restart_postgres, restart_prefect, lose_mlflow], ids=lambda fault: fault.__name__
+)
 def test_a_run_outlives_it_and_nothing_is_lost(
     fault: Callable[[Servers], None], servers: Servers, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, environment
 
 from evergreen.errors import InputError
-from evergreen.orchestration.console import Once, Plain
+from evergreen.orchestration.console import AWAY, Once, Plain, install
 
 
 def record(message: str, *args: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -117,3 +117,15 @@ def test_what_prefects_own_loggers_print(tmp_path: Path) -> None:
     assert "Finished in state" not in done.stderr
     assert done.stderr.count("KeyError: 'a bug'") == 2
     assert "give a name" not in done.stderr  # the command line says it, once
+
+
+def test_a_server_that_is_away_is_not_told_of_line_by_line() -> None:
+    before = {name: logging.getLogger(name).level for name in AWAY}
+    try:
+        for name in AWAY:
+            logging.getLogger(name).setLevel(logging.NOTSET)
+        install()
+        assert {logging.getLogger(name).level for name in AWAY} == {logging.CRITICAL}
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

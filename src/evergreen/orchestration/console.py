@@ -11,6 +11,8 @@ from evergreen.errors import InputError, explain, log_traceback
 from evergreen.project import Project
 from evergreen.redact import redact
 
+# What repeats while Prefect's server is away, with tracebacks: a run waits for it, and goes on
+AWAY = ("prefect.events.clients", "prefect._internal.concurrency", "websockets.client")
 # Steps report their ends themselves
 QUIET = ("Beginning flow run", "View at http://127.0.0.1", "Finished in state")
 
@@ -52,6 +54,8 @@ def install() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(known, Plain) for known in logger.filters):
             logger.addFilter(Plain())
+    for name in AWAY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for handler in (*logging.getLogger("prefect").handlers, *logging.getLogger().handlers):
         if not any(isinstance(known, Once) for known in handler.filters):
             handler.addFilter(Once())
