@@ -107,9 +107,9 @@ class _Log:
             return
         others = f", and {self.more - 1} before it" if self.more > 1 else ""
         asked = f"{scope.get('method', 'websocket')} {path[:LONGEST]!r}"
-        logging.getLogger("uvicorn.error").warning(
-            "refused with %d: %s from %s%s", status, asked, host, others
-        )
+        log = logging.getLogger("uvicorn.error.refused")
+        log.setLevel(logging.WARNING)  # also where the server itself tells of errors only
+        log.warning("refused with %d: %s from %s%s", status, asked, host, others)
         self.after, self.more = time.monotonic() + 1, 0
 
 
