@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from evergreen.errors import InputError
@@ -138,3 +140,10 @@ def test_a_secret_is_not_looked_for_inside_of_words(monkeypatch):
 )
 def test_source_text_is_kept_without_what_is_given_to_a_telling_name(line, kept):
     assert redact_code(line) == kept
+
+
+@pytest.mark.parametrize("word", ["x", "x1", "-", "key", "a."])
+def test_a_long_word_takes_time_as_its_length(word):
+    began = time.process_time()
+    redact_code(word * 30_000)
+    assert time.process_time() - began < 10  # a square takes minutes

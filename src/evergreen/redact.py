@@ -25,11 +25,12 @@ NAMES = re.compile(
     rf"{WORD}|(?<![a-z])(?:pass|pw|key|connection_string|database_url)(?![a-z])", re.IGNORECASE
 )
 NO_SECRETS = ("PWD", "OLDPWD", "SSH_AUTH_SOCK")
+# Each begins where a word does: else a word of n letters that is no match takes n * n steps
 USER = re.compile(
-    r"([a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
+    r"((?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
 )  # to the last @: a password may hold one
 BY_NAME = re.compile(
-    rf"((?:[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
+    rf"((?:(?<![\w.-])[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
     re.IGNORECASE,
 )
 IN_CODE = re.compile(
