@@ -10,7 +10,16 @@ from typing import Any
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.tokens import AliasToken
+from ruamel.yaml.tokens import (
+    AliasToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+)
 
 from evergreen.errors import InputError
 from evergreen.extensions import Extensions
@@ -39,6 +48,14 @@ from evergreen.params.train import FOR_TASK, OF_LOSS, Train
 from evergreen.params.tuning import Tune
 
 LARGEST = 1_000_000  # bytes of the file
+DEEPEST = 100  # levels of a file; its parser takes the square of them
+_OPENING = (
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingStartToken,
+    FlowSequenceStartToken,
+)
+_CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 _NOWHERE = object()
 
 
@@ -158,7 +175,11 @@ def read_yaml(text: str, path: Path) -> Any:
     Raises InputError where it cannot be read, or has an alias, which can stand for gigabytes.
     """
     try:
+        depth = 0
         for token in YAML(typ="safe", pure=True).scan(text):
+            depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if depth > DEEPEST:
+                raise RecursionError
             if isinstance(token, AliasToken):
                 line = token.start_mark.line + 1
                 raise InputError(
