@@ -58,16 +58,15 @@ def draw_panels(
     with rc_context(style), warnings.catch_warnings():
         # A name in another script shows boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure: Figure = Figure(
-            figsize=size, dpi=110, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        )
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+        figure: Figure = Figure(figsize=size, dpi=110, layout=layout)
         figure.suptitle(title, fontsize=13, x=0.01, ha="left", color=colour)
         places = list(figure.subplot_mosaic(grid, height_ratios=heights).values())
         for axes, panel in zip(places, panels, strict=False):
             panel(axes)
         for axes in places[len(panels) :]:
             axes.set_visible(False)
-        figure.draw_without_rendering()  # lays it out
+        layout.execute(figure)
         figure.set_layout_engine("none")  # or saving would do it twice more
         write_whole(path, lambda part: figure.savefig(part, format="png"))
     return path
