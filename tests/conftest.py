@@ -1,17 +1,13 @@
-"""Small projects of real flights, empty MLflow stores, and small made-up data."""
+"""Small projects of real flights, commands run in them, and small made-up data."""
 
 from __future__ import annotations
 
 import atexit
-import gc
-import importlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -23,26 +19,21 @@ import pytest
 import yaml
 from filelock import FileLock
 from forking import FORKS, SHARED
-from hypothesis import settings
 
 from evergreen import params
 from evergreen.errors import InputError
 from evergreen.ingest import folder as source_folder
 from evergreen.project import Project
 from evergreen.stores import databases
-from evergreen.stores.tracking import Tracker
 from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import Matrix, Trained, build_matrix, train
 from late_flights import flights
 
 # Before a thread spins: halves the time on a busy machine
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# No deadline: a busy machine is slow by chance
-settings.register_profile("test", deadline=None, max_examples=60)
-settings.register_profile("unit", deadline=None, max_examples=20)
-settings.load_profile("test")
 source_folder.SETTLED = 0.0  # files of tests are whole as soon as they are there
-pytest_plugins = ("sites", "gate_world")  # the fixtures of more than one folder
+# What is chosen of the tests, and fixtures of more than one folder
+pytest_plugins = ("collecting", "empty_stores", "gate_world", "shared_server", "sites")
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
     "validate": {"max_bad_rows": 0.02},
@@ -69,54 +60,6 @@ QUICK = params.Train(
     min_child_weight=1.0,
     max_bin=64,
 )
-
-
-ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
-LONGEST = (  # minutes, or most of one; each file is run by one worker
-    "test_up.py", "test_run.py", "test_whole.py", "test_adopt.py", "test_compose.py",
-    "test_bad_input.py", "test_life.py", "test_changes.py", "test_scoring.py", "test_golden.py",
-    "test_monitor.py", "test_replay.py", "test_browser.py", "test_edited.py",
-    "test_performance.py", "test_guard.py", "test_make_it_yours.py", "test_bake.py",
-)  # fmt: skip
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Draw fewer examples where only quick tests are asked for."""
-    if "not slow" in config.option.markexpr:
-        settings.load_profile("unit")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import files that hold slow tests only, unless those are asked for.
-
-    They load libraries that take seconds.
-    """
-    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
-        return None
-    return bool(ALL_SLOW.search(collection_path.read_text())) or None
-
-
-@pytest.hookimpl(tryfirst=True)  # before those of a marker are chosen
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker has it left when the others are done.
-
-    The whole run that a new project tests itself by is done there, by template/test_whole.py.
-    """
-    for item in items:
-        if item.path == ROOT / "tests" / "project" / "test_run.py":
-            item.add_marker(pytest.mark.long)
-    items.sort(
-        key=lambda item: (
-            LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
-        )
-    )
-
-
-def pytest_collection_finish() -> None:
-    """Freeze what is loaded: collecting it as garbage takes a sixth of the quick tests' time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 @cache
@@ -377,67 +320,6 @@ def refusal(work: Callable[[], object], *parts: str) -> str:
     said = str(caught.value)
     assert [part for part in parts if part not in said] == [], said
     return said
-
-
-# --- empty stores
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database as MLflow makes it, which takes seconds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about the types in MLflow's own code
-        importlib.import_module("mlflow.pyfunc")
-    return once(tmp_path_factory, "store", make_store) / "stores" / "mlflow.db"
-
-
-def make_store(folder: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        forget_mlflow(patch)
-        _ = Tracker(Project(folder), params.Params()).client
-
-
-def forget_mlflow(patch: pytest.MonkeyPatch) -> None:
-    """Keep what MLflow sets for the whole process inside one test."""
-    import mlflow.tracking._model_registry.utils as registry
-    import mlflow.tracking._tracking_service.utils as tracking
-
-    patch.setattr(tracking, "_tracking_uri", None)
-    patch.setattr(registry, "_registry_uri", None)
-    for name in (
-        "MLFLOW_TRACKING_URI",
-        "MLFLOW_REGISTRY_URI",
-        "MLFLOW_DISABLE_TELEMETRY",
-        "DO_NOT_TRACK",
-    ):
-        patch.setenv(name, "true")
-        patch.delenv(name)
-
-
-@pytest.fixture
-def open_tracker(
-    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Tracker]:
-    """Open the tracker of a project in a folder of its own, or of a project that is there.
-
-    `store`: the database to begin with, in place of an empty one.
-    """
-    forget_mlflow(monkeypatch)
-    # Slow, and known of a copy
-    monkeypatch.setattr("mlflow.store.db.utils._verify_schema", lambda engine: None)
-
-    def make(
-        project: Project | str = "project", store: Path = empty_store, **sections: Any
-    ) -> Tracker:
-        if isinstance(project, str):
-            project = Project(tmp_path / project)
-        own = project.stores / "mlflow.db"
-        if not own.exists():
-            project.stores.mkdir(parents=True)
-            shutil.copy2(store, own)
-        return Tracker(project, params.Params().override(**sections))
-
-    return make
 
 
 # --- made-up data

@@ -91,8 +91,10 @@ class Forks:
         self._process.communicate(timeout=60)
 
 
+DVC = "import sys; from dvc.cli import main; sys.exit(main(sys.argv[1:]))"  # code, see Forks.run
 FORKS: list[Forks] = []  # where there is one, it runs the commands of a test
-LOGIN = f"tester:{secrets.token_hex(24)}"  # of the Prefect server that tests share
+# Of the Prefect server that tests share, those of all workers
+LOGIN = f"tester:{os.environ.get('PYTEST_XDIST_TESTRUNUID') or secrets.token_hex(16)}"
 # Told to every command that a test runs: where a Prefect server is, say
 SHARED: dict[str, str] = {}
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from commands import error_of, invoke
-from conftest import forget_mlflow, refusal
+from conftest import refusal
+from empty_stores import forget_mlflow
 from tuning.tried import prepare_batches
 
 from evergreen.cli import tuning as module

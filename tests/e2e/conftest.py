@@ -5,9 +5,6 @@ To start them takes longer than most jobs.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,37 +12,12 @@ from unittest import mock
 
 import pytest
 import yaml
-from conftest import ROOT, SMALL, copy_project, environment, git
+from cars import drive, make_cars
+from conftest import ROOT, SMALL, copy_project, environment, git, once
 from forking import FORKS, LOGIN, SHARED, Forks
-from services import PATIENCE
 
-from evergreen.orchestration.server import LOOPBACK, is_prefect
 from evergreen.params import Params
 from evergreen.project import Project
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that is there already."""
-    folder = tmp_path_factory.mktemp("prefect")
-    quiet = {
-        "PREFECT_HOME": str(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1", "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
-    }  # fmt: skip
-    with (folder / "server.log").open("wb") as log, subprocess.Popen(
-        [sys.executable, "-m", "evergreen.orchestration.server"], cwd=ROOT,
-        env=environment(ROOT) | quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-    ) as process:  # fmt: skip
-        assert process.stdin
-        assert process.stdout
-        url = f"http://{LOOPBACK}:{process.stdout.readline().decode().strip()}/api"
-        until = time.monotonic() + PATIENCE
-        while not is_prefect(url):
-            assert process.poll() is None, (folder / "server.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        yield url
-        process.stdin.close()
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +49,20 @@ def settled(
             return settled(upto)
 
     return settle
+
+
+@pytest.fixture(scope="session")
+def cars_that_ran(
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: str, forks: Forks
+) -> Path:
+    """The folder of a project about cars with a champion; not to be changed."""
+
+    def make(folder: Path) -> None:
+        ((_, code, said),) = drive(make_cars(folder), prefect_server, forks, "run")
+        assert code == 0, said
+        assert "version 1 is champion" in said, said
+
+    return once(tmp_path_factory, "cars", make)
 
 
 @pytest.fixture(autouse=True)

@@ -323,7 +323,7 @@ def test_a_temporary_server_ends_with_a_killed_run(stand_in: Callable[[str], Pro
         # Ctrl-C in the terminal of the run does not reach it
         assert os.getsid(server.pid) == server.pid
         run.kill()
-        _, left = psutil.wait_procs([server], timeout=10)
+        _, left = psutil.wait_procs([server], timeout=60)
     assert not left
 
 
@@ -387,7 +387,7 @@ def child(how: str) -> subprocess.Popen[str]:
 def test_a_child_ends_when_its_input_closes(how: str) -> None:
     with child(how) as process:
         try:
-            said, _ = process.communicate(timeout=5)
+            said, _ = process.communicate(timeout=60)
         finally:
             process.kill()
     assert (process.returncode, said) == (1, "stopping\n")
@@ -395,7 +395,7 @@ def test_a_child_ends_when_its_input_closes(how: str) -> None:
 
 def test_a_child_that_ends_by_itself_ends_well() -> None:
     with child("short") as process:
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         assert process.stderr
         assert (process.returncode, process.stderr.read()) == (0, "")
 
@@ -403,7 +403,7 @@ def test_a_child_that_ends_by_itself_ends_well() -> None:
 def test_a_child_is_still_ended_by_signals() -> None:
     with child("well") as process:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == -signal.SIGTERM
+        assert process.wait(timeout=60) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

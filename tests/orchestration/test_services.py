@@ -147,11 +147,11 @@ def serving(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes]
 @pytest.mark.slow
 def test_a_server_ends_with_its_block(sleeper: Project) -> None:
     with serving(sleeper, "sleeper", "--port", "1") as process:
-        assert eventually(lambda: is_up(sleeper), 20)
+        assert eventually(lambda: is_up(sleeper), 60)
         assert (sleeper.stores / "sleeper.log").read_text() == "up --port 1\n"
         assert len(at_work(sleeper)) == 2
     assert process.returncode is not None
-    assert eventually(lambda: not at_work(sleeper), 3), at_work(sleeper)
+    assert eventually(lambda: not at_work(sleeper), 60), at_work(sleeper)
 
 
 def test_a_server_that_was_ended_holds_no_pipe(sleeper: Project) -> None:
@@ -168,11 +168,11 @@ def test_a_server_ends_with_a_killed_parent(sleeper: Project) -> None:
     keeper = subprocess.Popen(
         [sys.executable, "-c", KEEPER], cwd=sleeper.root, env=environment(ROOT)
     )
-    assert eventually(lambda: is_up(sleeper), 20)
+    assert eventually(lambda: is_up(sleeper), 60)
     assert len(at_work(sleeper)) == 4
     keeper.kill()
     keeper.wait()
-    assert eventually(lambda: not at_work(sleeper), 30), at_work(sleeper)
+    assert eventually(lambda: not at_work(sleeper), 60), at_work(sleeper)
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import forget_mlflow, refusal
+from conftest import refusal
+from empty_stores import forget_mlflow
 
 from evergreen.errors import BusyError, InputError, explain
 from evergreen.params import Params

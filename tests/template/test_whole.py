@@ -7,16 +7,17 @@ ours out of its own `vendor/`; `make bakes` sets up both as a user does.
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import sysconfig
-import time
 import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import begin, environment, git
+from forking import LOGIN, SHARED
 from template.making import BIN, bake, wheel_of
 
 pytestmark = pytest.mark.slow
@@ -26,7 +27,8 @@ PROJECTS = {
     "without": {"project_name": "Price Watch", "task": "regression", "data": "none", "ci": "gitlab",
                 "infra": "none"},
 }  # fmt: skip
-PATIENCE = 120  # seconds that `make test` of a new project may take, once set up
+# CPU seconds that `make test` of a new project may take, once set up: 2 minutes on 2 cores
+PATIENCE = 240
 COMMANDS = ("dvc", "evergreen", "lint-imports", "mlflow", "mypy", "prefect", "pytest", "ruff",
             "uvicorn")  # fmt: skip
 
@@ -40,6 +42,12 @@ def call(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     }
     env["PATH"] = os.environ["PATH"]
     return subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, timeout=1800)
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of processes that have ended; a busy machine takes longer, and not more."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def make(project: Path, goal: str) -> subprocess.CompletedProcess[str]:
@@ -93,17 +101,27 @@ def borrow(project: Path) -> None:
     ],
 )
 def test_a_new_project_runs_and_passes_its_own_tests(
-    kind: str, lent: bool, template: Path, tmp_path: Path
+    kind: str,
+    lent: bool,
+    template: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = PROJECTS[kind]
+    if lent:  # as well a server: e2e/test_run.py has runs that start their own
+        server = request.getfixturevalue("prefect_server")
+        monkeypatch.setitem(SHARED, "PREFECT_API_URL", server)
+        monkeypatch.setitem(SHARED, "PREFECT_API_AUTH_STRING", LOGIN)
     project = bake(template, tmp_path / "made", **answers)
     if lent:
         borrow(project)
     begin(project)
-    ran = make(project, "run")
     if answers["data"] == "none":
-        assert ran.returncode != 0
-        assert "adopt" in ran.stderr, ran.stdout + ran.stderr
+        if not lent:
+            ran = make(project, "run")
+            assert ran.returncode != 0
+            assert "adopt" in ran.stderr, ran.stdout + ran.stderr
         (tmp_path / "prices.csv").write_text(table())
         evergreen = str(project / ".venv" / "bin" / "evergreen")
         adopted = call(
@@ -111,15 +129,15 @@ def test_a_new_project_runs_and_passes_its_own_tests(
         )
         assert adopted.returncode == 0, adopted.stdout + adopted.stderr
         git(project, "commit", "-qam", "prices")
-        ran = make(project, "run")
+    ran = make(project, "run")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "version 1 is " in ran.stdout
     checked = make(project, "check")  # which sets up what tests need
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    begun = time.monotonic()
+    before = cpu_of_children()
     tested = make(project, "test")
-    seconds = time.monotonic() - begun
-    print(f"{kind}: `make test` took {seconds:.0f} s: {tested.stdout.splitlines()[-1:]}")
+    seconds = cpu_of_children() - before
+    print(f"{kind}: `make test` took {seconds:.0f} CPU s: {tested.stdout.splitlines()[-1:]}")
     assert tested.returncode == 0, tested.stdout[-10_000:] + tested.stderr[-5_000:]
     assert " passed" in tested.stdout
     assert seconds <= PATIENCE
