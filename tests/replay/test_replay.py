@@ -5,28 +5,21 @@ poisoned batch.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
-import polars as pl
 import pytest
 from conftest import settings_of
+from replay.history import BATCHES, POISONED, TURN, Told, history
 
-from evergreen import params
 from evergreen.errors import InputError
 from evergreen.features.split import Split
 from evergreen.ingest.manifest import Manifest
 from evergreen.params import Params
-from evergreen.project import Project
 from evergreen.replay import challenge as challenging
-from evergreen.replay import replay as module
 from evergreen.replay.outcome import (
     HELD,
     HINDSIGHT,
@@ -40,159 +33,16 @@ from evergreen.replay.outcome import (
     Replay,
 )
 from evergreen.replay.replay import open_replay, replay
-from evergreen.replay.scope import FEWEST
-from evergreen.training import xgboost as learner
-from evergreen.validation.contract import Contract
-from evergreen.validation.report import BatchReport, Outcome
-from late_flights import flights
-from late_flights.dataset import dataset
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_checks")]
 
-BATCHES = tuple(f"batch-{number}" for number in range(1, 10))
-TURN, POISONED = "batch-4", "batch-7"
+
 ASK = {
     "never": 0,
     "every batch": 4,
     "every 2 batches": 2,
     UNGATED: 4,
 }  # retrainings after the first champion
-SECTIONS: dict[str, Any] = {
-    "train": {
-        "device": "cpu",
-        "rounds": 20,
-        "early_stopping_rounds": 5,
-        "learning_rate": 0.3,
-        "max_depth": 4,
-        "max_bin": 32,
-        "colsample_bytree": 1.0,
-    },
-    "split": {"train_batches": 1, "cross_validate_below": None},
-    "sweep": {"seeds": 2},
-    "evaluate": {"resamples": 100},
-    "leaks": {"stand_out": None},  # one feature tells much of the label here
-    "gate": {"slice_margin": None, "max_calibration_error": None},
-    "retrain": {"windows": 1, "needed": 1, "min_new_rows": 100},
-}
-
-
-@cache
-def january(part: int, rows: int = 1100) -> pl.DataFrame:
-    """Some of the flights of the first 28 days of January; no two parts share one."""
-    days = flights.read("2013-01").filter(
-        pl.col("scheduled_departure").dt.day() <= 28, pl.col("arr_delay").is_not_null()
-    )
-    return days.gather_every(len(BATCHES) * max(1, days.height // len(BATCHES) // rows), part)
-
-
-@cache
-def history(name: str) -> pl.DataFrame:
-    """Flights that are late by the hour, in a way that no line can follow: every other two hours
-    first, then every other three.
-    """
-    part = BATCHES.index(name)
-    rows = january(part).with_columns(pl.col("scheduled_departure").dt.offset_by(f"{part}mo"))
-    luck = np.random.default_rng(part).random(rows.height) < 0.15
-    hours = rows["scheduled_departure"].dt.hour().to_numpy() // (2 if name < TURN else 3)
-    late = (hours % 2 == 0) ^ luck
-    rows = rows.with_columns(pl.Series("arr_delay", np.where(late, 60, 0), dtype=pl.Int32))
-    return rows.with_columns(temp=pl.lit(50.0)) if name == POISONED else rows
-
-
-@dataclass(frozen=True)
-class Told:
-    """A replay that was made, where, and how often the functions of the real loop were called."""
-
-    found: Replay
-    workspace: Project
-    calls: Counter[str]
-    champions: dict[str, list[str]]  # champion -> batches that monitoring saw under it
-
-    def before(self, name: str) -> str:
-        """The newest batch before that all may learn from."""
-        return max(batch for batch in BATCHES if batch < name and batch not in self.found.held)
-
-
-def check_quickly(_: Any, frame: pl.DataFrame, batch: str) -> Outcome:
-    """As the contract of the flights, without Great Expectations, which takes most of the time."""
-    missing = tuple(
-        f"missing column(s) {name!r}" for name in dataset.columns if name not in frame.columns
-    )
-    good = frame.clear() if missing else frame.select(*dataset.columns)
-    return Outcome(
-        BatchReport(batch, frame.height, good.height, 0, (), missing), good, frame.clear()
-    )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_checks() -> Iterator[None]:
-    with mock.patch.object(Contract, "check", check_quickly):
-        yield
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Params]:
-    """Parameters whose source is a folder that holds these batches."""
-
-    def make(batches: tuple[str, ...] = BATCHES, **sections: Any) -> Params:
-        inbox = tmp_path_factory.mktemp("inbox")
-        for name in batches:
-            history(name).write_parquet(inbox / f"{name}.parquet")
-        merged = {
-            name: SECTIONS.get(name, {}) | sections.get(name, {})
-            for name in {**SECTIONS, **sections}
-        }
-        return params.parse(
-            {"source": {"kind": "files", "path": str(inbox)}, **merged}, "params.yaml"
-        )
-
-    return make
-
-
-COUNTED = {  # by the module that calls it
-    challenging: (
-        "load_tables",
-        "load_all",
-        "linear_of",
-        "check_leaks",
-        "choose",
-        "face",
-        "decide",
-    ),
-    module: ("decide_retraining", "find_staleness", "validate", "prepare"),
-}
-LEARNS = ("build_matrix", "train")  # of the learner
-
-
-@pytest.fixture(scope="module")
-def told(source: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """The whole history under all policies."""
-    calls: Counter[str] = Counter()
-    champions: dict[str, list[str]] = {}
-
-    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            calls[name] += 1
-            found = real(*args, **options)
-            if name == "find_staleness" and found is not None:
-                calls[f"{args[0].model.learner} fresh"] += 1
-            return found
-
-        return call
-
-    def observe(name: str, *args: Any) -> Any:
-        champions.setdefault(args[3].version, []).append(name)
-        return real_observe(name, *args)
-
-    real_observe = module.monitor.observe
-    root = tmp_path_factory.mktemp("project")
-    with ExitStack() as stack:
-        for caller, names in {**COUNTED, learner: LEARNS}.items():
-            counted = {name: counting(name, getattr(caller, name)) for name in names}
-            stack.enter_context(mock.patch.multiple(caller, **counted))
-        stack.enter_context(mock.patch.object(module.monitor, "observe", observe))
-        found = replay(settings_of(root), source(), Options(every=2))
-    return Told(found, settings_of(root).workspace, calls, champions)
 
 
 def course(found: Replay, policy: str) -> Any:
@@ -413,53 +263,7 @@ def test_a_bad_batch_is_left_out_and_said(source: Callable[..., Params], tmp_pat
             running.result()
 
 
-# --- what is asked for
-
-
-@pytest.mark.parametrize(
-    ("batches", "until", "told"), [(3, None, "holds 3:"), (8, "batch-3", "holds 3 up to 'batch-3'")]
-)
-def test_too_few_batches_are_an_error_at_once(
-    batches: int, until: str | None, told: str, source: Callable[..., Params], tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=rf"a replay needs {FEWEST} batches.*{told}"):
-        replay(settings_of(tmp_path), source(BATCHES[:batches]), Options(until=until))
-    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
-
-
-def test_one_replay_at_a_time(source: Callable[..., Params], tmp_path: Path) -> None:
-    chosen = source(BATCHES[:4])
-    with open_replay(settings_of(tmp_path), chosen, Options()):
-        with Project(tmp_path).lock():  # the project itself is free
-            pass
-        with (
-            pytest.raises(InputError, match="under way"),
-            open_replay(settings_of(tmp_path), chosen, Options()),
-        ):
-            pass
-
-
-def test_what_an_earlier_replay_left_is_gone(source: Callable[..., Params], tmp_path: Path) -> None:
-    left = tmp_path / "stores" / "replay" / "data" / "raw" / "2012-12.parquet"
-    left.parent.mkdir(parents=True)
-    left.touch()
-    with open_replay(settings_of(tmp_path), source(BATCHES[:4]), Options()):
-        assert not left.exists()
-
-
-def test_parameters_are_those_of_then(source: Callable[..., Params], tmp_path: Path) -> None:
-    """No old batch is too old, nobody is asked for approval; the rest is as it was."""
-    chosen = source(
-        BATCHES[:4], validate={"max_age_days": 30}, gate={"approval": "manual"}, sweep={"seeds": 5}
-    )
-    with open_replay(settings_of(tmp_path), chosen, Options(seeds=7)) as running:
-        then = running.params
-    assert (then.validation.max_age_days, then.gate.approval, then.sweep.seeds) == (None, "auto", 7)
-    assert then.retrain == chosen.retrain
-    assert then.train == chosen.train
-
-
-@pytest.mark.slow
+@pytest.mark.long
 def test_few_rows_are_judged_by_cross_validation_as_in_a_run(
     source: Callable[..., Params], tmp_path: Path
 ) -> None:
@@ -478,7 +282,6 @@ def test_few_rows_are_judged_by_cross_validation_as_in_a_run(
         assert running.result().outcomes[0].policy == "never"
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_a_replay_says_the_same_twice(
     told: Told, source: Callable[..., Params], tmp_path: Path
