@@ -15,7 +15,7 @@ update: setup       ## merge what is new in the template this project was made f
 	@$(EVERGREEN) update
 
 unit: dev           ## the quick tests
-	@$(PYTEST) -n 2 --dist loadfile -m "not slow and not gpu and not long"
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python tests/unit.py
 
 test: dev           ## all tests but those of `make gpu` and `make long`
 	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not gpu and not long"

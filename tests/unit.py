@@ -1,0 +1,50 @@
+"""The quick tests, in two processes of which each collects one half only.
+
+    python tests/unit.py [OPTION ...]      # of pytest, for both
+
+A worker of xdist collects all files, and imports what they need: a fifth of the tests' time.
+The halves take about as long; Great Expectations is loaded for the first alone, Prefect for the
+other.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+OF_DATA = (
+    "adopt", "docs", "features", "ingest", "late_flights", "papers", "project", "quality",
+    "scoring", "statistics", "testing", "validation",
+)  # fmt: skip
+QUICK = "not slow and not gpu and not long"
+
+
+def halves() -> tuple[list[Path], list[Path]]:
+    """Return the folders about data, and all else: each test file is in one of them."""
+    first = [TESTS / name for name in OF_DATA]
+    tops = {TESTS / path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
+    return first, sorted(tops - {*first})
+
+
+def main(options: Sequence[str]) -> int:
+    """Run both halves at once and show what they say; return 0 where both have passed."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", QUICK]
+    running = [
+        subprocess.Popen(
+            [*command, *options, *map(str, paths)],
+            cwd=TESTS.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for paths in halves()
+    ]
+    for process in running:
+        sys.stdout.write(process.communicate()[0].decode(errors="replace"))
+    return max(process.returncode for process in running)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
