@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from conftest import environment
+import yaml
+from conftest import SMALL, copy_project, environment
 from forking import LOGIN, Forks
+
+from evergreen.params import Params
 
 DATASET = """
 import polars as pl
@@ -81,6 +84,23 @@ def table(batch: int, rows: int = 220) -> pl.DataFrame:
         plate=pl.format("car {}", "id"),
         **{name: pl.Series(values) for name, values in columns.items()},
     )
+
+
+def make_cars(folder: Path) -> Path:
+    """Make a project about cars in `folder`, with four batches in its inbox; return its root."""
+    root, inbox = folder / "project", folder / "inbox"
+    copy_project(root)
+    inbox.mkdir()
+    (root / "src" / "late_flights" / "dataset.py").write_text(DATASET)
+    (root / "src" / "late_flights" / "expectations.py").write_text(EXPECTATIONS)
+    content = Params().model_dump(mode="json", by_alias=True)
+    content |= {"task": "regression", "source": {"kind": "files", "path": "../inbox"}}
+    for section, values in (SMALL | {"sweep": {"seeds": 2, "model": "mean"}}).items():
+        content[section] |= values
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+    for batch in range(4):
+        table(batch).write_csv(inbox / f"cars_{batch}.csv")
+    return root
 
 
 def drive(root: Path, server: str, forks: Forks, *commands: str) -> list[tuple[str, int, str]]:

@@ -39,7 +39,7 @@ def at_work(project: Project) -> list[psutil.Process]:
 def eventually(holds: Callable[[], object], seconds: float) -> bool:
     until = time.monotonic() + seconds
     while not holds() and time.monotonic() < until:
-        time.sleep(0.1)
+        time.sleep(0.5)  # to ask is work, for both sides
     return bool(holds())
 
 
@@ -99,11 +99,14 @@ class Page:
         """Wait for what is to come by itself."""
         until = time.monotonic() + PATIENCE
         while not (found := holds()):
-            runs = [*self.runs("monitoring"), *self.runs("training")]
-            told = [(run["name"], run["state"]["type"], run["state"]["message"]) for run in runs]
-            assert time.monotonic() < until, f"{what} did not come: {told}"
+            assert time.monotonic() < until, f"{what} did not come: {self.told()}"
             time.sleep(1)
         return found
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """Each run of monitoring and training: what it is called, its state and what that says."""
+        runs = [*self.runs("monitoring"), *self.runs("training")]
+        return [(run["name"], run["state"]["type"], run["state"]["message"]) for run in runs]
 
     def tasks(self, run_id: str) -> set[str]:
         asked = {"flow_runs": {"id": {"any_": [run_id]}}}

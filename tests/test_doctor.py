@@ -158,6 +158,7 @@ def test_what_is_broken_is_named(name: str, project: Project) -> None:
     assert len(found) == 1 or name == "no git"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "parts"),
     [

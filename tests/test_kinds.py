@@ -18,6 +18,7 @@ CHARACTERISTICS = (  # of ISO/IEC 25010:2023
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_test_is_of_one_kind() -> None:
     found = [path for kind in ALL for path in files_of(kind)]
     assert sorted(found) == sorted(TESTS.rglob("test_*.py"))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from conftest import environment, settings_of
+from conftest import settings_of
 
 from evergreen import code, recipes
 from evergreen.features import prepare
 from evergreen.files import read_entries
 from evergreen.ingest.manifest import Manifest
 from evergreen.params import Drift, Params
-from evergreen.project import Project
 from evergreen.quality.held_batches import HELD, find_held
 from evergreen.statistics.sketch import SKETCH, sketch
 from evergreen.training.fingerprints import seed_fingerprint, sweep_fingerprint, way_of
@@ -120,6 +116,7 @@ def test_recipes_are_whole_numbers_that_only_grow() -> None:
     ] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_that_moved_moves_what_follows_it_alone(
     number: str, stamps: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
@@ -131,6 +128,7 @@ def test_a_number_that_moved_moves_what_follows_it_alone(
     assert {name for name in before if after[name] != before[name]} == FOLLOWS[number]
 
 
+@pytest.mark.slow
 def test_a_docstring_of_the_library_moves_nothing(
     stamps: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,92 +153,3 @@ def test_a_users_file_moves_what_is_made_by_it(
     after = stamps()
     made = {"validated batches", *(["prepared batches"] if name == "dataset" else [])}
     assert {name for name in before if after[name] != before[name]} == made
-
-
-# --- whole stages
-
-
-def dvc(project: Project, *words: str) -> str:
-    """What `dvc` by itself prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=project.root, env=environment(project.root), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture
-def project(validated_project: Project) -> Project:
-    """A small project whose batches are prepared."""
-    dvc(validated_project, "repro")
-    return validated_project
-
-
-def due(project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]) -> set[str]:
-    """The stages that `evergreen status` and `dvc status` say are to run."""
-    (line,) = [
-        line
-        for line in cli(project, "status").stdout.splitlines()
-        if line.startswith("stages to run")
-    ]
-    stages = set(line.removeprefix("stages to run").replace(",", "").split()) - {"none"}
-    assert set(json.loads(dvc(project, "status", "--json"))) == stages
-    return stages
-
-
-@pytest.mark.slow
-def test_a_typo_mended_in_the_library_prepares_nothing_anew(
-    project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
-    times = {
-        path: path.stat().st_mtime_ns
-        for path in (project.root / "data").rglob("*")
-        if path.is_file()
-    }
-    assert due(project, cli) == set()
-    for path in (project.root / "src" / "evergreen" / "data").glob("*.py"):
-        path.write_text(path.read_text().replace('"""', '"""Mended. ', 1))
-    assert due(project, cli) == set()
-    assert dvc(project, "repro").count("didn't change, skipping") == 3
-    assert "nothing new" in cli(project, "validate").stdout
-    assert {path: path.stat().st_mtime_ns for path in times} == times
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "stage", "made"),
-    [
-        ("VALIDATE", "validate", ["validated"]),
-        ("PREPARE", "prepare", ["features"]),
-        ("HOLD", "prepare", []),
-    ],
-)
-def test_a_number_that_moved_does_its_step_anew(
-    number: str,
-    stage: str,
-    made: list[str],
-    project: Project,
-    cli: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    def stamps() -> dict[str, dict[str, Any]]:
-        folders = {
-            name: Manifest(project.root / "data" / name).entries
-            for name in ("raw", "validated", "features")
-        }
-        return {
-            name: {batch: entry.get("stamp") for batch, entry in kept.items()}
-            for name, kept in folders.items()
-        }
-
-    path, before = project.root / "src" / "evergreen" / "recipes.py", stamps()
-    path.write_text(re.sub(rf"^{number} = ", f"{number} = 9", path.read_text(), flags=re.MULTILINE))
-    assert due(project, cli) == {stage}
-    dvc(project, "repro")
-    assert due(project, cli) == set()
-    after = stamps()
-    assert [
-        name for name in before if not set(before[name].items()) & set(after[name].items())
-    ] == made
-    assert all(before[name] == after[name] for name in before if name not in made)

@@ -32,10 +32,12 @@ def test_the_coarsest_period_that_gives_enough_batches(
     assert sorted(row for places in found.rows.values() for row in places) == list(range(rows))
 
 
+@pytest.mark.slow
 def test_a_wished_period_comes_first(work: Through) -> None:
     assert len(work(300, 300, period="month").batches.rows) == 10
 
 
+@pytest.mark.slow
 def test_without_a_time_there_is_one_batch(work: Through) -> None:
     found = work(1200, 360, timeless=True).batches
     assert (found.period, list(found.rows)) == (None, ["customers"])
@@ -50,11 +52,13 @@ def test_numbers_and_the_order_of_rows_cut_no_batches(time: str, work: Through) 
         work(1200, 360, time=time, period="month")
 
 
+@pytest.mark.slow
 def test_a_number_that_most_rows_share_cannot_split_them(work: Through) -> None:
     with pytest.raises(InputError, match=r"cannot be split by time"):
         work(time="visits", columns={"visits": ["3"] * 280 + ["4", "5"] * 10})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "batch"),
     [
@@ -82,6 +86,7 @@ def test_a_newest_batch_that_cannot_judge_waits(work: Through) -> None:
     assert (few.until, list(few.rows)[-1]) == (None, "2024-01")  # cross-validation judges
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "few"), [(40, True), (60, False)])
 def test_few_rows_to_judge_by_are_told_of(rows: int, few: bool, work: Through) -> None:
     assert [warning.kind for warning in work(rows, timeless=True).batches.warnings] == [
@@ -132,6 +137,7 @@ def test_one_bad_batch_is_enough(work: Through) -> None:
         work(1200, 360, columns={"visits": visits})
 
 
+@pytest.mark.slow
 def test_moments_too_few_to_split_by_are_refused(work: Through) -> None:
     days = ["2023-01-01"] * 290 + [f"2023-01-{at:02}" for at in range(2, 12)]
     with pytest.raises(InputError, match="cannot be split by time, too many share one"):
@@ -148,6 +154,7 @@ def test_a_database_needs_a_time(work: Through) -> None:
     assert found.plan.time == "the day"
 
 
+@pytest.mark.slow
 def test_a_period_needs_a_time(work: Through) -> None:
     found = work(timeless=True)
     with pytest.raises(InputError, match="--period week: no column of dates says when"):

@@ -42,6 +42,7 @@ def test_quotes_are_those_of_the_format(value: object, text: str) -> None:
     assert literal(value) == text
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_a_name_cannot_leave_its_quotes(name: str) -> None:
     tree = ast.parse(column(name), mode="eval").body

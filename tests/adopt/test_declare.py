@@ -69,6 +69,7 @@ def declared(text: str) -> Dataset:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("time", "declares"), [("visits", "visits"), ("order", ORDER)])
 def test_numbers_and_the_order_of_rows_may_say_when(
     time: str, declares: str, work: Through
@@ -78,6 +79,7 @@ def test_numbers_and_the_order_of_rows_may_say_when(
     assert (found.time, "visits" in found.features) == (declares, time == "order")
 
 
+@pytest.mark.slow
 def test_a_plain_table_is_declared(work: Through) -> None:
     adopted = work()
     found = declared(declare(adopted.table, adopted.found, adopted.plan))
@@ -129,6 +131,7 @@ def test_rare_classes_are_left_out_with_a_reason(work: Through) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_dates_become_days_before_the_time(work: Through) -> None:
     before = [f"2022-{1 + at % 12:02}-05" for at in range(300)]
     adopted = work(columns={"signup": before}, time="day")
@@ -141,6 +144,7 @@ def test_dates_become_days_before_the_time(work: Through) -> None:
     assert rows.select(feature).item() == 5
 
 
+@pytest.mark.slow
 def test_each_column_left_out_says_why(work: Through) -> None:
     adopted = work(**TABLES["doubtful"])
     text = declare(adopted.table, adopted.found, adopted.plan)
@@ -154,6 +158,7 @@ def test_each_column_left_out_says_why(work: Through) -> None:
     assert '"mail"' not in text
 
 
+@pytest.mark.slow
 def test_a_name_of_a_file_cannot_end_the_docstring(work: Through) -> None:
     adopted = work(origin='a""" + open("x") #.csv')
     assert "a___ _ open__x__ _.csv" in str(

@@ -74,6 +74,7 @@ def test_a_plain_table(work: Through) -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_is_seldom_missing_may_be_missing_again(work: Through) -> None:
     missing = [None if at % 50 == 7 else str(at % 9) for at in range(300)]
     often = [None if at % 3 == 0 else str(at % 9) for at in range(300)]
@@ -111,6 +112,7 @@ def test_what_grows_without_end_has_no_range(columns: dict[str, list[str]], work
     assert not set(columns) & set(ranges)
 
 
+@pytest.mark.slow
 def test_rare_texts_are_not_listed(work: Through) -> None:
     adopted = work(columns={"kind": ["rare", *["a", "b"] * 149, "a"]})
     assert "kind" not in [

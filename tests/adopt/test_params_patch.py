@@ -45,6 +45,7 @@ def settled(
     return load(tmp_path / "params.yaml"), written, changes
 
 
+@pytest.mark.slow
 def test_only_values_change(work: Through, tmp_path: Path) -> None:
     _, written, changes = settled(work(), tmp_path, EXAMPLE, 0.12)
     assert (
@@ -94,6 +95,7 @@ def test_every_comment_of_this_projects_file_stays(
         assert comment in written or (key in Source.model_fields and key not in kept), line
 
 
+@pytest.mark.slow
 def test_what_was_said_of_another_table_is_forgotten(work: Through, tmp_path: Path) -> None:
     old = (
         "leaks: {trusted: [distance]}\n"
@@ -196,12 +198,14 @@ def test_small_tables_get_small_trees(
     assert found.retrain.min_new_rows == pytest.approx(new_rows, rel=0.15)
 
 
+@pytest.mark.slow
 def test_what_a_person_has_set_lower_stays(work: Through, tmp_path: Path) -> None:
     found, _, changes = settled(work(), tmp_path, DEFAULTS.replace("max_depth: 6", "max_depth: 2"))
     assert found.train.max_depth == 2
     assert not [change for change in changes if "max_depth" in change]
 
 
+@pytest.mark.slow
 def test_how_others_write_null_is_left_as_it_is(work: Through, tmp_path: Path) -> None:
     """DVC's record is written by the same library, in the same process."""
     settled(work(), tmp_path, EXAMPLE)

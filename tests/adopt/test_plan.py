@@ -68,6 +68,7 @@ def test_what_is_odd_about_the_label_is_said(planned: Planner) -> None:
     assert "is 'yes' in only 10 of 300 rows (3.3%)" in [warning.says for warning in skewed.warnings]
 
 
+@pytest.mark.slow
 def test_what_a_person_knows_to_be_late_is_no_feature(planned: Planner) -> None:
     found = planned(known_later=("spend",))
     assert list(found.features) == ["visits", "place"]

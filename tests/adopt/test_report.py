@@ -12,6 +12,7 @@ from evergreen.adopt.report import describe_columns, make_report
 Through = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_seen(work: Through) -> None:
     adopted = work(
         columns={"note": [f"called about {at}" for at in range(300)], "sex": ["m", "f"] * 150}

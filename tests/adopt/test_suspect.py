@@ -55,10 +55,12 @@ def test_what_is_strong_stays_and_is_asked_about(task: Task) -> None:
     assert "`--known-later 'Told'` takes it out" in warning.says
 
 
+@pytest.mark.slow
 def test_what_is_merely_good_is_nothing_to_tell_of() -> None:
     assert search("binary", noise=0.6) == ()
 
 
+@pytest.mark.slow
 def test_what_stands_out_is_asked_about() -> None:
     draw = np.random.default_rng(0)
     y = draw.integers(0, 2, ROWS)

@@ -44,6 +44,7 @@ def test_of_two_dates_none_is_taken_unless_named(planned: Planner) -> None:
     assert (named.time, "days since before" in named.features) == ("day", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [
@@ -114,6 +115,7 @@ def test_the_time_is_found_or_asked_for(case: str, planned: Planner) -> None:
     assert time not in [feature.name for feature in found.features.values()]
 
 
+@pytest.mark.slow
 def test_a_date_of_birth_is_never_asked_about(planned: Planner) -> None:
     found = planned(
         {"day": cycle("a", "b"), "birth_date": [f"{1 + at % 28}. März 1984" for at in range(N)]}
@@ -146,6 +148,7 @@ KEYS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", KEYS)
 def test_the_key(case: str, planned: Planner) -> None:
     columns, wishes, key = KEYS[case]

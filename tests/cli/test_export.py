@@ -25,12 +25,14 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_file, "real_rows", lambda project, model: rows_of())
 
 
+@pytest.mark.slow
 def test_without_a_champion_nothing_is_written(two_batches: Project) -> None:
     said = error_of(invoke(two_batches.root, "export", "--out", "model.onnx"))
     assert said.startswith("there is no champion: ")
     assert not (two_batches.root / "model.onnx").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("known")
 def test_a_graph_is_written_where_git_does_not_look(two_batches: Project) -> None:
     said = output_of(two_batches.root, "export")
@@ -78,6 +80,7 @@ def test_another_folder_is_not_replaced(two_batches: Project, tmp_path: Path) ->
     assert names(tmp_path) == ["mine.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("known")
 def test_a_graph_replaces_an_earlier_one_and_nothing_else(
     two_batches: Project, tmp_path: Path

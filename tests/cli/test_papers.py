@@ -23,6 +23,7 @@ def new_project(tmp_path: Path) -> Project:
     return Project(root)
 
 
+@pytest.mark.slow
 def test_before_the_first_run_questions_are_written_and_the_rest_is_said(
     new_project: Project,
 ) -> None:
@@ -37,11 +38,13 @@ def test_before_the_first_run_questions_are_written_and_the_rest_is_said(
     assert "datasheet.yaml  as it is" in again
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_answers_is_one_sentence(new_project: Project) -> None:
     (new_project.root / FILE).write_text("purpos: x\n")
     assert "did you mean 'purpose'?" in error_of(invoke(new_project.root, "papers"))
 
 
+@pytest.mark.slow
 def test_an_unknown_licence_ends_with_an_error(
     new_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

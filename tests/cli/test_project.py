@@ -12,6 +12,7 @@ FINE = Finding("Python", fine=True, found="3.12.1")
 WRONG = Finding("git", fine=False, found="no commit", advice="git commit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("findings", "code"), [([FINE], 0), ([FINE, WRONG], 1)])
 def test_doctor_ends_as_it_finds_the_project(
     findings: list[Finding], code: int, two_batches: Project, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from commands import error_of, invoke
 from evergreen.project import Project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "part"), [("--seeds 0", "sweep.seeds"), ("--until 2031-01", "2031-01")]
 )

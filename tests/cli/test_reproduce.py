@@ -70,6 +70,7 @@ def test_what_is_not_as_it_was_is_told_before_anything_runs(
     assert (said.err, said.out) == ("warning: cannot be restored: code: none\n", "")
 
 
+@pytest.mark.slow
 def test_without_a_model_nothing_is_made(two_batches: Project) -> None:
     assert "no model here" in error_of(invoke(two_batches.root, "reproduce", "1"))
     assert not two_batches.stores.exists()

@@ -8,6 +8,7 @@ from commands import error_of, invoke
 from evergreen.project import Project
 
 
+@pytest.mark.slow
 def test_without_a_champion_nothing_listens(two_batches: Project) -> None:
     said = error_of(invoke(two_batches.root, "serve", "--port", "0"))
     assert said.startswith("there is no champion: ")

@@ -22,6 +22,7 @@ FOUND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", ["0", "1001"])
 def test_wrong_wishes_start_no_server(seeds: str, two_batches: Project) -> None:
     assert "sweep.seeds" in error_of(invoke(two_batches.root, "run", "--seeds", seeds))

@@ -173,6 +173,7 @@ def test_a_tampered_raw_batch_is_refused(validated_project: Project, cli: Run) -
     assert_one_error(cli(project, "run"), *said)
 
 
+@pytest.mark.long
 def test_a_damaged_champion_is_made_again(champion_project: Project, cli: Run) -> None:
     project = champion_project
     model = next(project.stores.glob("mlflow/**/package/seed-*"))
@@ -238,7 +239,7 @@ def in_namespace(project: Project, setup: str, *args: str) -> subprocess.Complet
     )
 
 
-@pytest.mark.parametrize("size", ["100k", "260k"])
+@pytest.mark.parametrize("size", [pytest.param("100k", marks=pytest.mark.long), "260k"])
 def test_a_full_disk(size: str, make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project(rows=4000)
     data = project.root / "data"
@@ -264,7 +265,10 @@ def test_a_full_disk_for_the_stores(make_project: Callable[..., Project], cli: R
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("folder", ["stores", "data", pytest.param(".dvc", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "folder",
+    ["data", *(pytest.param(name, marks=pytest.mark.long) for name in ("stores", ".dvc"))],
+)
 def test_a_read_only_store(folder: str, validated_project: Project, cli: Run) -> None:
     project = validated_project
     before = tree(project, "data")

@@ -1,7 +1,8 @@
 """What a user changes in the first weeks, with a champion live: it works, or a sentence says why.
 
-One small project with a champion is made; every change is made in a copy of it, and then all
-commands are run.
+Every change is made in a copy of one small project with a champion, and then all commands are run.
+`make test` has another feature and metric, in test_extensions.py; the sentences are those of
+features/test_definition.py, promotion/test_comparability.py and validation/test_contract.py.
 """
 
 from __future__ import annotations
@@ -14,39 +15,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
-from cars import DATASET, EXPECTATIONS, drive, table
-from conftest import ROOT, SMALL, copy_project
+from cars import drive, table
+from conftest import ROOT, copy_that_ran
 from forking import Forks
-
-from evergreen.params import Params
-from evergreen.project import Project
 
 pytestmark = pytest.mark.slow
 ASKED = "score ../asked.csv"
 COMMANDS = ("monitor", ASKED, "run", "history", "status")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: str, forks: Forks) -> Path:
-    """The folder of a project with a champion and a batch that is new; not to be changed."""
-    folder = tmp_path_factory.mktemp("made")
-    root, inbox = folder / "project", folder / "inbox"
-    copy_project(root)
-    inbox.mkdir()
-    (root / "src" / "late_flights" / "dataset.py").write_text(DATASET)
-    (root / "src" / "late_flights" / "expectations.py").write_text(EXPECTATIONS)
-    content = Params().model_dump(mode="json", by_alias=True)
-    content |= {"task": "regression", "source": {"kind": "files", "path": "../inbox"}}
-    for section, values in (SMALL | {"sweep": {"seeds": 2, "model": "mean"}}).items():
-        content[section] |= values
-    (root / "params.yaml").write_text(yaml.safe_dump(content))
-    for batch in range(4):
-        table(batch).write_csv(inbox / f"cars_{batch}.csv")
-    ((_, code, said),) = drive(root, prefect_server, forks, "run")
-    assert code == 0, said
-    assert "version 1 is champion" in said, said
-    return folder
 
 
 @dataclass(frozen=True)
@@ -136,26 +111,13 @@ CHANGES = {
 }
 
 
-# More of a kind: the sentences are those of another label, and of features that are others
-ALIKE = (
-    "another task",
-    "another learner",
-    "another key, and a column that nobody declares",
-    "another loss and a schedule",
-    "no time any more",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.long) if name in ALIKE else name for name in CHANGES],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_change_goes_through_or_says_how(
-    name: str, made: Path, tmp_path: Path, prefect_server: str, forks: Forks
+    name: str, cars_that_ran: Path, tmp_path: Path, prefect_server: str, forks: Forks
 ) -> None:
     change = CHANGES[name]
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
-    project = Project(tmp_path / "project")
+    project = copy_that_ran(cars_that_ran, tmp_path)
     shutil.copy(ROOT / "docs" / "another_model.py", project.root / "src" / "late_flights")
     for file, edits in change.edits.items():
         text = (project.root / file).read_text()

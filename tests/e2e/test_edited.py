@@ -75,6 +75,7 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
+@pytest.mark.long
 def test_a_checkout_while_a_run_reads_its_source(
     project: Project, cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

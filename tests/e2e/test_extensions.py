@@ -1,4 +1,4 @@
-"""A project with a champion that adds every extension: each reaches every command.
+"""A champion, then every extension and another feature: each reaches every command.
 
 What is gone is told.
 """
@@ -11,38 +11,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from cars import DATASET, EXPECTATIONS, drive, table
-from conftest import ROOT, SMALL, copy_project
+from cars import drive, table
+from conftest import ROOT, copy_that_ran
 from forking import Forks
 
 from evergreen import params
-from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores.registry import Registry
 from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
-SOURCE = """
-from pathlib import Path
-
-import polars as pl
-
-INBOX = Path(__file__).parents[3] / "inbox"
-
-
-def batches():
-    return [path.stem for path in INBOX.glob("*.parquet")]
-
-
-def origin():
-    return "the inbox of cars"
-
-
-def read(name):
-    return pl.read_parquet(INBOX / f"{name}.parquet")
-"""
 EXTENSIONS = (ROOT / "docs" / "extensions.md").read_text()
-COMMANDS = ("monitor", "score ../asked.parquet", "run", "history", "status")
+COMMANDS = ("monitor", "score ../asked.csv", "run", "history", "status")
 
 
 def snippet(about: str) -> str:
@@ -50,29 +30,6 @@ def snippet(about: str) -> str:
     found = re.search(rf"^\*\*{about}.*?```python\n(.*?)```", EXTENSIONS, re.MULTILINE | re.DOTALL)
     assert found, about
     return found[1]
-
-
-def put(inbox: Path, batch: int) -> None:
-    inbox.mkdir(exist_ok=True)
-    table(batch).write_parquet(inbox / f"cars_{batch}.parquet")
-
-
-def make(folder: Path) -> Project:
-    """A project whose source is a module of its own, and that adds nothing else yet."""
-    root = folder / "project"
-    copy_project(root)
-    package = root / "src" / "late_flights"
-    (package / "dataset.py").write_text(DATASET)
-    (package / "expectations.py").write_text(EXPECTATIONS)
-    (package / "cars.py").write_text(SOURCE)
-    content = Params().model_dump(mode="json", by_alias=True)
-    content |= {"task": "regression", "source": {"kind": "python", "module": "late_flights.cars"}}
-    for section, values in (SMALL | {"sweep": {"seeds": 2, "model": "mean"}}).items():
-        content[section] |= values
-    (root / "params.yaml").write_text(yaml.safe_dump(content))
-    for batch in range(4):
-        put(folder / "inbox", batch)
-    return Project(root)
 
 
 def extend(project: Project) -> None:
@@ -84,6 +41,10 @@ def extend(project: Project) -> None:
     before, after = text.replace(last, f"{last}            publish(run)\n").split("\nSeeds = ")
     flow.write_text(f"{before}\n{snippet('A step')}\n\nSeeds = {after}")
     change(project, metric="cost")
+    dataset = package / "dataset.py"
+    text, feature = dataset.read_text(), '"weight": pl.col("weight")'
+    assert text.count(feature) == 1
+    dataset.write_text(text.replace(feature, '"mass": -pl.col("weight")'))
 
 
 def change(project: Project, **gate: str | None) -> None:
@@ -93,16 +54,12 @@ def change(project: Project, **gate: str | None) -> None:
 
 
 def test_all_that_is_added_reaches_every_command(
-    tmp_path: Path, prefect_server: str, forks: Forks
+    cars_that_ran: Path, tmp_path: Path, prefect_server: str, forks: Forks
 ) -> None:
-    project = make(tmp_path)
-    ((_, code, said),) = drive(project.root, prefect_server, forks, "run")
-    assert code == 0, said
-    assert "version 1 is champion" in said, said
-
+    project = copy_that_ran(cars_that_ran, tmp_path)
     extend(project)
-    put(tmp_path / "inbox", 4)
-    table(5).write_parquet(tmp_path / "asked.parquet")
+    table(4).write_csv(tmp_path / "inbox" / "cars_4.csv")
+    table(5).write_csv(tmp_path / "asked.csv")
     told = drive(project.root, prefect_server, forks, *COMMANDS)
     for command, code, said in told:
         print(f"----- {command}: {code}\n{said}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +11,7 @@ import polars as pl
 import pytest
 import yaml
 from conftest import environment
+from forking import FORKS
 
 from evergreen import params
 from evergreen.project import Project
@@ -20,6 +20,17 @@ from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
+TWICE = """
+import os
+from evergreen.cli import main
+children = []
+for _ in range(2):
+    if child := os.fork():
+        children.append(child)
+    else:
+        main()
+print(sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
 
 
 def registry(project: Project) -> Registry:
@@ -113,25 +124,10 @@ def test_a_person_approves_what_was_not_altered_and_two_at_once_make_one_champio
     refused(cli(project, "promote", "--approve"), *altered)
     assert registry(project).champion() is None
     model.write_bytes(whole)
-    command = [
-        sys.executable,
-        "-m",
-        "evergreen.cli",
-        "promote",
-        "--approve",
-        "--reason",
-        "looks right",
-    ]
-    both = [
-        subprocess.Popen(
-            command, cwd=project.root, env=environment(project.root), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    ends = [(*process.communicate(timeout=120), process.returncode) for process in both]
-    assert sorted(code for _, _, code in ends) == [0, 1], ends
-    (said,) = [error for _, error, code in ends if code]
+    words = ["promote", "--approve", "--reason", "looks right"]
+    both = FORKS[0].run(words, project.root, environment(project.root), 240, TWICE)
+    codes, (said,) = both.stdout.splitlines()[-1], both.stderr.splitlines()
+    assert codes == "[0, 1]", both
     assert said.startswith("error: ")
     found = registry(project)
     assert found.champion() == "1"

@@ -58,6 +58,7 @@ def shell(project: Project, line: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_every_change_of_the_page_at_once(
     make_project: Callable[..., Project], cli: Run, tmp_path: Path
 ) -> None:

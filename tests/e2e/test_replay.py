@@ -17,6 +17,7 @@ from evergreen.stores.tracking import Tracker
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 def test_a_person_replays_and_finds_the_picture(
     make_project: Callable[..., Project], cli: Callable[..., Any]
 ) -> None:

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 import yaml
 from conftest import copy_that_ran, environment, month
-from forking import FORKS, SHARED, alone
+from forking import DVC, FORKS, SHARED, alone
 from killing import KILLER, Moment, kill_at, killer
 
 from evergreen import params
@@ -61,9 +61,6 @@ def edit(project: Project, section: str, **values: object) -> None:
     content = yaml.safe_load(project.params.read_text())
     content[section] |= values
     project.params.write_text(yaml.safe_dump(content))
-
-
-DVC = "import sys; from dvc.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 def dvc(project: Project, *args: str) -> str:
@@ -115,20 +112,26 @@ def test_a_run_then_again_and_one_more_month(champion_project: Project, cli: Run
     assert "up to date" in dvc(project, "status")
 
 
-CHANGES = [  # section, new values, the data stages that run, whether a model is trained
-    # The rows stay, and so does the model
-    ("validate", {"max_bad_rows": 0.03}, ["validate", "prepare"], False),
-    ("prepare", {"min_level_rows": 50}, ["prepare"], True),
-    ("split", {"train_batches": 1}, ["prepare"], False),  # of three batches one trains anyway
-    ("train", {"max_depth": 4}, [], True),
-]
+# Whether a model is trained -> section, new values, the data stages that run
+CHANGES: dict[bool, list[tuple[str, dict[str, object], list[str]]]] = {
+    False: [
+        # The rows stay, and so does the model
+        ("validate", {"max_bad_rows": 0.03}, ["validate", "prepare"]),
+        ("split", {"train_batches": 1}, ["prepare"]),  # of three batches one trains anyway
+    ],
+    True: [
+        ("prepare", {"min_level_rows": 50}, ["prepare"]),
+        ("train", {"max_depth": 4}, []),
+    ],
+}
 
 
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_changed_parameter_reruns_its_stage_and_what_follows(
-    champion_project: Project, cli: Run
+    trained: bool, champion_project: Project, cli: Run
 ) -> None:
     project = champion_project
-    for section, values, expected, trained in CHANGES:
+    for section, values, expected in CHANGES[trained]:
         edit(project, section, **values)
         assert changed_stages(project) == expected[:1], section
         done = cli(project, "run")
@@ -167,35 +170,51 @@ def test_pull_into_a_fresh_clone(
 
 # What the killed process was about to do -> the attribute that is replaced by a kill, and at which
 # call. The kills of one chain hit one project, one after the other.
-CHAINS: dict[str, dict[str, Moment]] = {
-    "data": {
-        "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
-        "ingest: manifest": ("evergreen.ingest.batches", "Manifest.record", 2),
-        "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
-        "validate: second batch": ("evergreen.validation.validate", "_keep", 2),
-        "validate: DVC's record": ("dvc.stage", "Stage.add_outs", 1),
-        "prepare: encoder": ("evergreen.features.encoder", "Encoder.write", 1),
-    },
-    "model": {
-        "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
-        "register: before the alias": (
-            "mlflow.tracking",
-            "MlflowClient.set_registered_model_alias",
-            1,
-        ),
-        "decide: before the champion": (
-            "mlflow.tracking",
-            "MlflowClient.set_registered_model_alias",
-            2,
-        ),
-        "decide: after the champion": ("evergreen.stores.registry", "Registry._tidy", 1),
-    },
-    "more of the model": {
-        "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
-        "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
-        "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
-        "compare": ("evergreen.promotion.trained_models", "pick", 1),
-    },
+MOMENTS: dict[str, Moment] = {
+    "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
+    "ingest: manifest": ("evergreen.ingest.batches", "Manifest.record", 2),
+    "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
+    "validate: second batch": ("evergreen.validation.validate", "_keep", 2),
+    "validate: DVC's record": ("dvc.stage", "Stage.add_outs", 1),
+    "prepare: encoder": ("evergreen.features.encoder", "Encoder.write", 1),
+    "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
+    "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
+    "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
+    "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
+    "register: before the alias": (
+        "mlflow.tracking",
+        "MlflowClient.set_registered_model_alias",
+        1,
+    ),
+    "compare": ("evergreen.promotion.trained_models", "pick", 1),
+    "decide: before the champion": (
+        "mlflow.tracking",
+        "MlflowClient.set_registered_model_alias",
+        2,
+    ),
+    "decide: after the champion": ("evergreen.stores.registry", "Registry._tidy", 1),
+}
+CHAINS = {
+    "one of each store": (
+        "ingest: manifest",
+        "validate: DVC's record",
+        "train: second seed half recorded",
+        "decide: before the champion",
+    ),
+    "all others of data": (
+        "ingest: first batch half written",
+        "ingest: DVC's record",
+        "validate: second batch",
+        "prepare: encoder",
+    ),
+    "all others of the model": (
+        "train: second seed",
+        "evaluate",
+        "register: before the version",
+        "register: before the alias",
+        "decide: after the champion",
+    ),
+    "compare": ("compare",),
 }
 
 
@@ -208,7 +227,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     "chain",
     [
-        pytest.param(chain, marks=pytest.mark.long) if chain.startswith("more") else chain
+        pytest.param(chain, marks=pytest.mark.long) if chain != "one of each store" else chain
         for chain in CHAINS
     ],
 )
@@ -216,8 +235,8 @@ def test_killed_anywhere_the_next_run_finishes(
     chain: str, make_project: Callable[..., Project], cli: Run, undisturbed: dict[str, str]
 ) -> None:
     project = make_project()
-    for name, moment in CHAINS[chain].items():
-        killed = kill_at(project, moment, "run")
+    for name in CHAINS[chain]:
+        killed = kill_at(project, MOMENTS[name], "run")
         assert killed.returncode == -signal.SIGKILL, name + killed.stdout + killed.stderr
 
     done = cli(project, "run")
@@ -235,6 +254,7 @@ def test_killed_anywhere_the_next_run_finishes(
     assert [run.info.status for run in parents] == ["FINISHED"]
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
     project = make_project()
     with alone():
@@ -275,6 +295,7 @@ def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], c
     assert cli(project, "ingest").returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.long
 def test_a_failed_seed_is_reported_and_tried_again(
     make_project: Callable[..., Project], cli: Run

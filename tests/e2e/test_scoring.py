@@ -218,6 +218,7 @@ main()
 """
 
 
+@pytest.mark.long
 def test_a_killed_scoring_is_finished_by_the_next(
     project: Project, cli: Run, tmp_path: Path
 ) -> None:

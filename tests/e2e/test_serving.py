@@ -176,6 +176,7 @@ def test_a_champion_is_exported_and_served_and_followed(
     np.testing.assert_allclose(found, model.predict_rows(real), rtol=0, atol=1e-6)
 
 
+@pytest.mark.long  # as kills of serving/test_record.py, which are in this process
 def test_what_was_answered_survives_a_kill(champion_project: Project) -> None:
     project = champion_project
     with served(project, signal.SIGKILL) as there:

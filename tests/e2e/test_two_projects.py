@@ -85,6 +85,7 @@ def champion(project: Project) -> str | None:
     return Registry(Tracker(project, params.load(project.params))).champion()
 
 
+@pytest.mark.long
 def test_they_train_side_by_side_and_a_model_of_either_loads_in_the_other(
     champion_project: Project, cars: Project
 ) -> None:

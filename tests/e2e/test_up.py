@@ -1,23 +1,28 @@
 """`evergreen up`, touched only by a form: an approval, and what a new batch starts.
 
-The services take longer to start than all else here takes: one test has all that is done once.
+The services take longer to start than all else here takes: they are started once, and a page of
+another site has its try at them before a person approves.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psutil
 import pytest
 import yaml
-from conftest import month
-from services import Page, at_work, eventually, free_port, services
+from browser import CHROMIUM, browse
+from conftest import MONTHS, month, small_project
+from foreign_page import ATTACK, SOCKET, experiments, log_in, site, tries, unharmed
+from services import PATIENCE, Page, at_work, eventually, free_port, services
 
 from evergreen import params
 from evergreen.doctor import port_is_free
@@ -118,7 +123,7 @@ def hosts_of(project: Project) -> set[str]:
 def assert_nothing_is_left(project: Project) -> None:
     chosen = params.load(project.params)
     ports = (chosen.ports.prefect, chosen.ports.mlflow, chosen.serve.port)
-    assert eventually(lambda: not at_work(project), 30), at_work(project)
+    assert eventually(lambda: not at_work(project), PATIENCE), at_work(project)
     assert all(port_is_free(port) for port in ports)
 
 
@@ -156,11 +161,24 @@ def in_the_middle(page: Page) -> list[str]:
     return [run_id for run_id in running if "matrix" in page.tasks(run_id)]
 
 
-@pytest.fixture
-def project(make_project: Callable[..., Project]) -> Project:
+def eager(folder: Path) -> Project:
     """A project that retrains at the slightest reason, and whose first champion is asked for."""
     ports, serve = {"prefect": free_port(), "mlflow": free_port()}, {"port": free_port()}
-    return make_project(retrain=EAGER, gate={"approval": "manual"}, ports=ports, serve=serve)
+    asked = {"retrain": EAGER, "gate": {"approval": "manual"}, "ports": ports, "serve": serve}
+    return small_project(folder, MONTHS, 1500, **asked)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return eager(tmp_path_factory.mktemp("up"))
+
+
+@pytest.fixture(scope="module")
+def page(project: Project) -> Iterator[Page]:
+    """The services of the project; once they are told to stop, nothing is left of them."""
+    with services(project, signal.SIGTERM) as page:
+        yield page
+    assert_nothing_is_left(project)
 
 
 def set_approval(project: Project, approval: str) -> None:
@@ -175,24 +193,72 @@ def asked_for(page: Page) -> list[Any]:
     return [run for run in page.runs("training") if run["parameters"]["reason"].startswith(told)]
 
 
-def test_a_person_approves_and_a_batch_that_lands_starts_a_retraining(
-    project: Project, cli: Run
+@pytest.mark.skipif(
+    not CHROMIUM,
+    reason="NOT TESTED: what a page of another site reaches, since no Chromium is here",
+)
+def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
+    project: Project, page: Page, tmp_path: Path
 ) -> None:
-    with services(project, signal.SIGTERM) as page:
-        assert_serves_this_machine_alone(project, page, cli)
-        assert eventually(lambda: readiness(project) == 503, 120)
-        approve(page, project)  # there was no champion yet: the first was asked for
-        assert_deployed(page)
-        deliver(project, "2013-08")
-        page.until(lambda: asked_for(page), "a retraining after a batch landed")
-        assert readiness(project) == 200
-    assert_nothing_is_left(project)
+    chosen, mark, login = params.load(project.params).ports, tmp_path / "mark", login_of(project)
+    ports = {"prefect": chosen.prefect, "mlflow": chosen.mlflow}
+    prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports.values())
+    with (
+        site() as port,
+        browse("--host-resolver-rules=MAP *.example 127.0.0.1") as browser,
+    ):
+        deployment = page.ask("/deployments/name/scoring/late_flights-scoring")["id"]
+        own = log_in(browser, prefect, mlflow, login)
+        before = {*experiments(mlflow, login)}
+        asked = json.dumps(tries(prefect, mlflow, deployment, mark))
+        for evil in (
+            f"http://evil.example:{port}",
+            f"http://localhost:{port}",
+            f"http://127.0.0.1:{port}",
+        ):
+            tab = browser.open(evil)
+            browser.until_said(tab, "cats")
+            assert browser.run(tab, f"{ATTACK}({asked})") == [], evil
+            assert (
+                browser.run(tab, f"{SOCKET}('ws://127.0.0.1:{ports['prefect']}/api/events/in')")
+                == "refused"
+            )
+        for name, server in ports.items():
+            # Whose name the attacker has led to this machine meanwhile
+            rebound = f"http://evil.example:{server}"
+            tab = browser.open(rebound)
+            browser.until_said(tab, "refused")
+            asked = json.dumps(tries(rebound, rebound, deployment, mark))
+            assert browser.run(tab, f"{ATTACK}({asked})") == [], name
+        assert unharmed(page, deployment)
+        after = {*experiments(mlflow, login)}
+        assert after - {"evergreen"} == before - {"evergreen"}  # which the first training makes
+        assert before <= after
+        assert (
+            browser.run(own, f"{ATTACK}({json.dumps(tries('', mlflow, deployment, mark)[-2:-1])})")
+            != []
+        )
+        assert "evil" in experiments(mlflow, login)  # the same page, were it our own
+    assert not mark.exists()
+
+
+def test_a_person_approves_and_a_batch_that_lands_starts_a_retraining(
+    project: Project, page: Page, cli: Run
+) -> None:
+    assert_serves_this_machine_alone(project, page, cli)
+    assert eventually(lambda: readiness(project) == 503, PATIENCE)
+    approve(page, project)  # there was no champion yet: the first was asked for
+    assert_deployed(page)
+    deliver(project, "2013-08")
+    page.until(lambda: asked_for(page), "a retraining after a batch landed")
+    assert readiness(project) == 200
 
 
 @pytest.mark.long
 def test_services_that_are_stopped_in_the_middle_go_on_when_they_are_started_again(
-    project: Project,
+    tmp_path: Path,
 ) -> None:
+    project = eager(tmp_path)
     with services(project, signal.SIGTERM) as page:
         approve(page, project)
         set_approval(project, "auto")

@@ -99,6 +99,7 @@ def test_a_class_without_training_rows_gets_no_chance(make_tables):
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_many_rows_are_thinned_for_the_linear_model_only(task, make_tables, monkeypatch):
     tables = make_tables(task)

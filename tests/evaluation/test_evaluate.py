@@ -121,6 +121,7 @@ def test_a_single_seed_has_no_spread(judge):
     assert np.isnan([spread.deviation, spread.low, spread.high]).all()
 
 
+@pytest.mark.slow
 def test_a_class_missing_in_the_holdout(judge, make_tables):
     evaluation, _ = judge("multiclass", without=2)
     rows = int((make_tables("multiclass").holdout.y != 2).sum())

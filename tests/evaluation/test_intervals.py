@@ -24,6 +24,7 @@ def run(task, y, predictions, resamples=200, confidence=0.95, seed=0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_seed_decides_the_interval(task):
     y, p = simulate(task, 150, np.random.default_rng(1))
@@ -33,6 +34,7 @@ def test_the_seed_decides_the_interval(task):
     assert first != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_interval_contains_the_value_and_grows_with_confidence(task):
     y, p = simulate(task, 300, np.random.default_rng(2))
@@ -71,7 +73,9 @@ def test_a_shifted_model_has_a_shifted_interval():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task", ["binary", "regression", pytest.param("multiclass", marks=pytest.mark.long)]
+)
 def test_the_interval_is_that_of_a_plain_bootstrap(task):
     rows, few, many, confidence = 400, 400, 5000, 0.8  # resamples of scikit-learn, and ours
     draw = np.random.default_rng(8)
@@ -98,8 +102,9 @@ def test_the_interval_is_that_of_a_plain_bootstrap(task):
 
 
 @pytest.mark.slow
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    trials, confidence, truth = 200, 0.9, np.sqrt(2 / np.pi)  # E|y| of a standard normal
+@pytest.mark.parametrize("trials", [60, pytest.param(200, marks=pytest.mark.long)])
+def test_the_interval_covers_the_truth_as_often_as_it_says(trials):
+    confidence, truth = 0.9, np.sqrt(2 / np.pi)  # E|y| of a standard normal
     covered = 0
     for trial in range(trials):
         y = np.random.default_rng(100 + trial).normal(size=80)
@@ -145,6 +150,7 @@ def count_rows(rows, resamples, seed=0):
     return resample(each, rows, resamples=resamples, seed=seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("at_once", "cores"), [(1, 2), (30, 1), (100, 16), (1000, 1), (8_000_000, 16)]
 )

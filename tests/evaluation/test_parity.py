@@ -60,6 +60,7 @@ def test_a_gpu_that_learns_something_else_is_found(
     assert "where its spread over seeds is 0.0" in told
 
 
+@pytest.mark.slow
 def test_of_many_rows_the_newest_train(
     monkeypatch: pytest.MonkeyPatch, make_tables: Callable[..., Any]
 ) -> None:

@@ -202,6 +202,7 @@ def test_class_order(classes: dict[str, int], order: tuple[str, ...]) -> None:
     assert fit_encoder("multiclass", ["x"], {}, classes, 1, ["a"]).classes == order
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(1, 9), min_size=2, max_size=5))
 def test_any_names_of_classes_can_be_fitted(classes: dict[str, int]) -> None:
     assert sorted(fit_encoder("multiclass", ["x"], {}, classes, 1, ["a"]).classes) == sorted(
@@ -272,6 +273,7 @@ def test_real_rows_are_coded_whole() -> None:
     assert encoder.transform_label(rows[LABEL]).sum() == (rows[LABEL] == "true").sum()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(

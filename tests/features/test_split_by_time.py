@@ -35,10 +35,10 @@ pytestmark = pytest.mark.slow  # projects that are ingested and validated first
     [
         (3, 12, MONTHS[:1]),
         (4, None, MONTHS[:2]),
-        (8, 12, MONTHS[:6]),
-        (8, None, MONTHS[:6]),
+        pytest.param(*(8, 12, MONTHS[:6]), marks=pytest.mark.long),
+        pytest.param(*(8, None, MONTHS[:6]), marks=pytest.mark.long),
         (8, 6, MONTHS[:6]),
-        (8, 2, MONTHS[4:6]),
+        pytest.param(*(8, 2, MONTHS[4:6]), marks=pytest.mark.long),
         (8, 1, MONTHS[5:6]),
     ],
 )

@@ -26,6 +26,7 @@ from late_flights import flights
 from late_flights.dataset import dataset
 
 
+@pytest.mark.slow
 def test_everything_is_taken_and_recorded(filled: Any) -> None:
     assert ingest(filled.project, filled.dataset, filled.params()) == Ingested(MONTHS, MONTHS)
     entries = Manifest(filled.project.raw).entries
@@ -42,6 +43,7 @@ def test_everything_is_taken_and_recorded(filled: Any) -> None:
         assert entries[name]["end"] == str(rows[dataset.time].max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [(), MONTHS], ids=["all", "by name"])
 def test_again_changes_nothing(
     filled: Any, snapshot: Callable[..., Any], names: tuple[str, ...]
@@ -52,6 +54,7 @@ def test_again_changes_nothing(
     assert snapshot(filled.project.raw) == before
 
 
+@pytest.mark.slow
 def test_example_again_changes_nothing(site: Any, snapshot: Callable[..., Any]) -> None:
     params = site.params(
         source={"kind": "python", "module": "late_flights.flights", "until": "2013-01"}
@@ -65,6 +68,7 @@ def test_example_again_changes_nothing(site: Any, snapshot: Callable[..., Any]) 
     assert snapshot(site.project.raw) == before
 
 
+@pytest.mark.slow
 def test_same_rows_in_a_new_file_leave_the_batch_alone(
     filled: Any, snapshot: Callable[..., Any]
 ) -> None:
@@ -110,6 +114,7 @@ def test_raw_keeps_what_does_not_fit_and_what_is_not_declared(site: Any) -> None
     assert_frame_equal(pl.read_parquet(site.project.raw / "2013-01.parquet"), frame.drop("visib"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["touched", "written anew", "in another format"])
 @pytest.mark.parametrize("names", [(), ("2013-02",)], ids=["all", "by name"])
 def test_a_file_whose_time_alone_changed_stays_as_it_was_recorded(

@@ -139,6 +139,7 @@ def test_source_that_has_nothing_yet(
     assert not site.project.raw.exists()
 
 
+@pytest.mark.slow
 def test_periods_without_rows_are_passed_over(site: Any, tmp_path: Path) -> None:
     """A shop that is closed on Sunday sells nothing that day."""
     rows = few("2013-01", 2).with_columns(

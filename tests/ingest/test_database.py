@@ -70,6 +70,7 @@ def test_months_of_a_table_become_batches(tmp_path: Path) -> None:
     assert_frame_equal(found, whole, check_row_order=False)
 
 
+@pytest.mark.slow
 def test_reading_again_gives_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
     rows = (
         month("2013-01")
@@ -149,6 +150,7 @@ def test_unfinished_period_is_not_offered(tmp_path: Path, period: str) -> None:
     assert [line for batch in found.values() for line in batch] == [0]
 
 
+@pytest.mark.slow
 def test_finished_periods_hold_all_rows_up_to_the_last_one(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     moments = [now - timedelta(days=9 * back) for back in range(40)]

@@ -31,6 +31,7 @@ def test_names_are_in_the_order_people_count(names: list[str]) -> None:
     assert sorted(sorted(names), key=natural) == names
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("a1.-_0", min_size=1, max_size=6), unique=True, max_size=8))
 def test_any_names_can_be_sorted_and_none_equals_another(names: list[str]) -> None:
     places = [natural(name) for name in sorted(names, key=natural)]

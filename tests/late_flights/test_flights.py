@@ -38,6 +38,7 @@ def test_a_batch_is_one_month_in_declared_columns(
     )
 
 
+@pytest.mark.slow
 def test_the_year_has_every_flight_once(year: pl.DataFrame) -> None:
     assert year.height == 336_776 == sum(ROWS.values())
     assert year.select(dataset.key).null_count().sum_horizontal().item() == 0

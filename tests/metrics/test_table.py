@@ -104,7 +104,7 @@ WAYS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.long)])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("way", WAYS)
 def test_forms_equal_scikit_learn(way, task, dtype):
@@ -127,7 +127,7 @@ def test_forms_equal_scikit_learn(way, task, dtype):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", RANKS)
 def test_forms_of_ranks_lean_as_scikit_learn_does(name, dtype):
     step = 1e-4  # a central difference errs by its square

@@ -84,6 +84,7 @@ CHANGES: dict[str, tuple[pl.Expr, tuple[str, ...], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.usefixtures("no_trees")
 def test_a_change_is_found_where_it_is(change: str) -> None:
@@ -97,6 +98,7 @@ def test_a_change_is_found_where_it_is(change: str) -> None:
     assert f"drifted, most of all {why}" in found.says
 
 
+@pytest.mark.slow
 def test_columns_that_go_together_now() -> None:
     """No column shows it by itself; only the trees see it."""
     found = report(draw(30, together=0.8))
@@ -106,6 +108,7 @@ def test_columns_that_go_together_now() -> None:
     assert "its rows as a whole differ from earlier ones" in found.says
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_trees")
 def test_margins_are_those_of_the_past_and_of_the_parameters() -> None:
     uneven = [
@@ -235,6 +238,7 @@ def test_too_few_rows_are_said_to_be(rows: int) -> None:
     assert plain["rows"] == rows
 
 
+@pytest.mark.slow
 def test_awkward_rows_go_through_the_trees() -> None:
     frame = draw(70).with_columns(
         pl.lit(float("inf")).alias("n0"),

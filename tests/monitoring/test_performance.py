@@ -62,9 +62,10 @@ def test_days_whose_rows_are_alike_make_the_interval_wider_from_5_of_them_on():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "days", [5, *(pytest.param(days, marks=pytest.mark.long) for days in (7, 19))]
+    ("days", "trials"),
+    [(5, 80), *(pytest.param(days, 200, marks=pytest.mark.long) for days in (5, 7, 19))],
 )
-def test_the_interval_of_few_days_holds_the_truth(days):
+def test_the_interval_of_few_days_holds_the_truth(days, trials):
     """The Brier score over all days that might have been; a batch of a week shows seven."""
     rng = np.random.default_rng(days)
 
@@ -78,13 +79,13 @@ def test_the_interval_of_few_days_holds_the_truth(days):
     y, p, _ = live(4000, 50)
     truth = float(np.mean((y - p) ** 2))
     held = {"days": 0, "rows": 0}
-    for seed in range(200):
+    for seed in range(trials):
         y, p, day = live(days, 100)
         for name, blocks in (("days", day), ("rows", None))[: 2 if seed % 4 == 0 else 1]:
             found = measure_live("binary", y, p, blocks, QUICK, seed, metrics=LIBRARY)["brier"]
             held[name] += found.low <= truth <= found.high
-    assert held["days"] >= 180
-    assert held["rows"] < 35  # of 50, as if rows were independent
+    assert held["days"] >= 0.9 * trials
+    assert held["rows"] < 0.7 * trials / 4  # as if rows were independent
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,12 @@ def test_each_expected_metric_is_its_mean_over_all_labels_there_may_be(values):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "shift"), [("binary", 0.0), ("binary", 0.8), ("multiclass", 0.0), ("multiclass", 0.3)]
+    ("task", "shift"),
+    [
+        ("binary", 0.8),
+        ("multiclass", 0.3),
+        *(pytest.param(task, 0.0, marks=pytest.mark.long) for task in ("binary", "multiclass")),
+    ],
 )
 def test_under_a_shift_of_inputs_the_real_value_lies_in_the_interval_about_as_often_as_it_says(
     task, shift

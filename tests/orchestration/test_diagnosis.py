@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -19,7 +17,6 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.tuning.cuts import Cut
 
-Run = Callable[..., CompletedProcess[str]]
 TABLES = sound(rows=(4000, 1500, 1200))
 
 
@@ -61,15 +58,3 @@ def test_a_project_without_data_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing is prepared yet"):
         diagnose_project(project, Params(), 1000, lambda _: None)
     assert not (project.stores / "mlflow.db").exists()
-
-
-@pytest.mark.slow
-def test_a_project_is_diagnosed_and_left_as_it_is(champion_project: Project, cli: Run) -> None:
-    before = {path: path.read_bytes() for path in (champion_project.root / "data").rglob("*.json")}
-    done = cli(champion_project, "diagnose", "--rows", "1000")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Is the champion stale?" in done.stdout
-    page = (champion_project.reports / "diagnosis.html").read_text()
-    assert "Where the time of the last run went" in page
-    assert "2013-07, which only the gate looks at" in page
-    assert {path: path.read_bytes() for path in before} == before

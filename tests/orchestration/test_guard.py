@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -253,6 +254,7 @@ def serving(command: list[str], cwd: Path, port: int, **variables: str) -> Itera
                 break
             except OSError:
                 assert process.poll() is None, (cwd / "log").read_text()
+                time.sleep(0.1)
         yield
     finally:
         process.terminate()

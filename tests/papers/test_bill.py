@@ -114,6 +114,7 @@ def test_the_list_of_licences(project: Project) -> None:
     assert "| first | 1.2 | MIT | word |" in told
 
 
+@pytest.mark.slow
 def test_the_bill_of_this_project_has_all_that_is_pinned() -> None:
     pins = read_locks(Project(ROOT))
     found = make_bill("evergreen-pipeline", pins, look_up(pins, find_installed()))

@@ -36,6 +36,7 @@ def found(project: Project) -> dict[str, Any]:
     return describe(project, PARAMS, read_datasheet(Project(ROOT)), "abcdef0123456789.dir")
 
 
+@pytest.mark.slow
 def test_what_the_format_asks_for(found: dict[str, Any]) -> None:
     required = ("@context", "@type", "conformsTo", "name", "description", "license", "url",
                 "creator", "datePublished", "version", "citeAs", "distribution")  # fmt: skip
@@ -146,6 +147,7 @@ def test_what_is_unanswered_is_left_out(project: Project) -> None:
     assert found["version"] == "1.0.0"
 
 
+@pytest.mark.slow
 def test_it_is_written_the_same_each_time_and_holds_no_secret(project: Project) -> None:
     answers = Datasheet({"upkeep": "postgresql://me:s3cr3tword@db/x"})
     path = write_croissant(project, PARAMS, answers)

@@ -57,6 +57,7 @@ def test_copyleft(spdx: str, asks: bool) -> None:
     assert Licence(spdx, "word").is_copyleft == asks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 def test_every_package_that_is_pinned_and_installed_has_a_known_licence(lock: Path) -> None:
     parts = look_up(read_lock(lock), find_installed())

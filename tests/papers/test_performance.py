@@ -41,6 +41,7 @@ def test_a_slice_has_the_metric_of_its_rows_alone() -> None:
     assert ash.estimate.low > 0.7 > 0.3 > bay.estimate.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("rows", [60, 600])
 def test_intervals_are_as_wide_as_those_of_a_bootstrap(task: str, rows: int) -> None:

@@ -64,6 +64,7 @@ def test_what_a_machine_knows_is_there_without_answers(project: Project) -> None
     assert "Left out of learning: cancelled: never departed" in found["dataLimitations"]
 
 
+@pytest.mark.slow
 def test_what_is_unanswered_is_listed(project: Project) -> None:
     told = [said for said in described(project)["dataLimitations"] if "Not answered" in said]
     assert len(told) == len(QUESTIONS)

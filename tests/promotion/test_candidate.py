@@ -20,6 +20,7 @@ from evergreen.promotion.candidate import Candidate
 pytestmark = pytest.mark.usefixtures("same_resamples")
 
 
+@pytest.mark.slow
 def test_rows_that_it_has_not_learnt_from_are_predicted_by_the_live_model(world):
     rows = world.holdout("binary")
     live = refit_of(world.champion("binary"), rows[:700], world)
@@ -62,6 +63,7 @@ def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_a_fault(world, s
     assert judged.evidence.comparison.whole == {}
 
 
+@pytest.mark.slow
 def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_left_out_where_most_remain(
     world, settle
 ):
@@ -98,6 +100,7 @@ def champion_predictions(
     return side.prediction[kept], tuple(seed[kept] for seed in side.seeds)
 
 
+@pytest.mark.slow
 def test_a_champion_that_has_learnt_from_rows_that_are_gone_is_judged_by_the_next_batch(
     world, settle
 ):
@@ -114,6 +117,7 @@ def test_a_champion_that_has_learnt_from_rows_that_are_gone_is_judged_by_the_nex
     assert settle("binary", world.better("binary"), champion, rows=later)[1].action == PROMOTE
 
 
+@pytest.mark.slow
 def test_a_batch_whose_rows_were_replaced_is_judged_by_what_was_said_and_what_is_said_now(
     world, settle
 ):

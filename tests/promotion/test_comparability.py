@@ -177,6 +177,7 @@ def test_a_champion_whose_features_are_gone_goes_by_a_persons_word_only(world, s
     assert "needs the column 'first'" in decision.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_champion_is_compared_by_its_own_features(world, settle):
     """What it calls `first` is computed otherwise by now."""
     champion, better = world.champion("binary"), world.better("binary")
@@ -194,8 +195,22 @@ def test_a_challenger_that_the_rows_do_not_suit_is_an_error(world, settle):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("champion", [False, True])
+@pytest.mark.parametrize(
+    ("task", "champion"),
+    [
+        ("binary", True),
+        ("regression", False),
+        *(
+            pytest.param(task, champion, marks=pytest.mark.long)
+            for task, champion in (
+                ("binary", False),
+                ("regression", True),
+                ("multiclass", False),
+                ("multiclass", True),
+            )
+        ),
+    ],
+)
 def test_too_few_rows_are_a_refusal_that_says_so(task, champion, world, settle, tmp_path):
     rows = world.holdout(task)[:29]
     judged, decision = settle(

@@ -262,6 +262,7 @@ def test_the_age_of_the_champion_is_counted_to_the_newest_row(newest, days, worl
     assert judged.evidence.champion_age_days == pytest.approx(days)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "newest"),
     [
@@ -276,6 +277,7 @@ def test_event_times_may_be_days_or_know_their_zone(moment, newest, world, settl
     assert judged.evidence.champion_age_days == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 def test_an_old_champion_yields_to_its_equal(world, settle):
     """The same sweep once more is no better, and within a wide margin no worse; only age lets it
     in.

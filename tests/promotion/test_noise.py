@@ -135,6 +135,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(population, rows, seed
     assert bounds[0] <= np.mean(held) <= bounds[1]
 
 
+@pytest.mark.slow
 def test_the_interval_narrows_with_seeds_and_with_rows():
     def wide(rows: int, seeds: int) -> float:
         task, metric, y, *sides = answers(rows, seeds, 0.05, np.random.default_rng(3))

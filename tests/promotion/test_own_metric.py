@@ -54,6 +54,7 @@ def test_the_gate_decides_by_it() -> None:
     json.dumps(decision.as_plain(), default=str)
 
 
+@pytest.mark.slow
 def test_it_says_which_model_faces_the_champion() -> None:
     baselines = {"constant": np.full(600, 0.1), "linear": BAD.model.predict_rows(ROWS)}
     _, judged = face(ROWS, GOOD, BAD, baselines, None, PARAMS, ())

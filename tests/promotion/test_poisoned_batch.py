@@ -105,7 +105,9 @@ def tables_of(rows: pl.DataFrame, world: Any) -> Tables:
     )
 
 
-@pytest.mark.parametrize("share", [0.01, 0.03, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "share", [0.03, 0.3, *(pytest.param(at, marks=pytest.mark.long) for at in (0.01, 0.1, 1.0))]
+)
 @pytest.mark.parametrize(
     "kind", ["labels inverted", "labels of a corner inverted", "shifted", "repeated"]
 )

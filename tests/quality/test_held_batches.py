@@ -138,7 +138,7 @@ def table(first: int, last: int) -> pl.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "week", [15, *(pytest.param(rows, marks=pytest.mark.slow) for rows in (40, 60, 150))]
+    "week", [15, 60, *(pytest.param(rows, marks=pytest.mark.long) for rows in (40, 150))]
 )
 @pytest.mark.parametrize("history", [100, 300, 1500])
 def test_a_history_before_small_batches_is_never_held(

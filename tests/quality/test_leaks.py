@@ -152,6 +152,7 @@ def test_a_feature_that_stands_out_is_asked_about_and_stops_nothing(task):
     assert check_leaks(draw_tables(task), Leaks()) == ()
 
 
+@pytest.mark.slow
 def test_a_feature_that_a_person_vouches_for_is_not_checked_and_said_so():
     tables = draw_tables("binary", TELLS["the label"])
     (note,) = check_leaks(tables, Leaks(trusted=("suspect",)))
@@ -239,7 +240,9 @@ LABELS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task", ["binary", "regression", pytest.param("multiclass", marks=pytest.mark.long)]
+)
 def test_what_is_known_later_is_stopped_by_name_and_else_asked_about(task, tmp_path):
     changes = {
         "label": LABELS[task],

@@ -49,15 +49,14 @@ FORMULAS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "a product beyond a bound": ("binary", lambda a, b: a * b > 150),
     "classes of a sum": ("multiclass", lambda a, b: np.digitize(a + b, [22, 35])),
 }
+# More of a kind
+ALIKE = ("a difference", "a change", "a share", "a rounded sum", "a product beyond a bound")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
-    [
-        what if at < 2 else pytest.param(what, marks=pytest.mark.slow)
-        for at, what in enumerate(FORMULAS)
-    ],
+    [pytest.param(what, marks=pytest.mark.long) if what in ALIKE else what for what in FORMULAS],
 )
 def test_features_that_tell_the_label_only_together_are_named(what):
     task, label = FORMULAS[what]

@@ -144,6 +144,7 @@ def test_a_slice_that_is_no_number_for_the_challenger_has_fallen(seen):
     assert {"beyond the margin", "better"} <= set(texts(axes))
 
 
+@pytest.mark.slow
 def test_the_lowest_and_the_highest_of_many(seen):
     axes = seen(judged_of(slices=60), SLICES)
     assert axes.get_title() == "Slices: 12 lowest, 12 highest of 60"

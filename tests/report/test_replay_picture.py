@@ -107,8 +107,14 @@ def labels(axes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("metric", ["roc_auc", "rmse"])
-@pytest.mark.parametrize("policies", [("never",), ("never", "on drift"), tuple(ACTIONS)])
+@pytest.mark.parametrize(
+    ("metric", "policies"),
+    [
+        ("roc_auc", ("never",)),
+        ("rmse", tuple(ACTIONS)),
+        pytest.param("rmse", ("never", "on drift"), marks=pytest.mark.long),
+    ],
+)
 def test_every_replay_can_be_drawn(metric, policies, tmp_path):
     path = draw_replay(replay_of(metric, policies=policies), tmp_path / "reports" / "replay.png")
     assert image.imread(path).shape[1] == round(12.5 * 110)
@@ -157,6 +163,7 @@ def test_a_held_batch_is_shaded(panel, seen):
     assert (shade.get_x(), shade.get_x() + shade.get_width()) == (1.5, 2.5)
 
 
+@pytest.mark.slow
 def test_better_is_up(seen):
     for metric, turned in (("roc_auc", False), ("rmse", True)):
         assert bool(seen(replay_of(metric), METRIC).yaxis_inverted()) is turned
@@ -260,6 +267,7 @@ def stale(monkeypatch):
     return draw
 
 
+@pytest.mark.slow
 def test_what_age_costs_is_a_line_from_the_freshest_champion(stale):
     axes, title = stale({"": aged_replay()})
     line = axes.get_lines()[0]

@@ -33,7 +33,12 @@ def found(confirmed: Comparison | None = LEAD, changes: Any = None, tried: Any =
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "tuned", [found(changes={"max_depth": 4}), found(), found(None), found(None, tried=TRIED[:1])]
+    "tuned",
+    [
+        found(changes={"max_depth": 4}),
+        found(None, tried=TRIED[:1]),
+        *(pytest.param(tuned, marks=pytest.mark.long) for tuned in (found(), found(None))),
+    ],
 )
 def test_it_is_drawn_whatever_was_found(tuned: Tuned, tmp_path: Path) -> None:
     drawn = image.imread(draw_tuning(tuned, tmp_path / "tune.png"))

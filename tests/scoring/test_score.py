@@ -193,6 +193,7 @@ def test_summary_counts_levels_the_model_does_not_know(
     assert summarize_scores(scores, replace(encoder, levels=everything)).unseen == {"carrier": 4}
 
 
+@pytest.mark.slow
 def test_summary_of_several_classes_and_of_no_row(
     make_scores: Callable[..., tuple[Any, Encoder]],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 from serving.served import ROWS, model_of
 
 from evergreen.project import Project
@@ -13,6 +14,7 @@ from evergreen.validation.report import BatchReport, Outcome
 from late_flights.dataset import dataset
 
 
+@pytest.mark.slow
 def test_rows_are_scored_and_kept_once(tmp_path):
     project, scorer = Project(tmp_path), Scorer("flights", "3", "run")
     rows = ROWS[:50]

@@ -20,6 +20,7 @@ def test_an_answer_names_the_first_of_many_faults():
     assert said == ["2020-01-02 00:00:00", "inf", [1, None], "x" * 200]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("without", "says"), [({"key": ()}, "names no key"), ({"known_later": ()}, "known later")]
 )

@@ -70,6 +70,7 @@ def test_mean_and_variance(values: list[float | None], mean: float, variance: fl
     assert (found.mean, found.variance) == pytest.approx((mean, variance), nan_ok=True)
 
 
+@pytest.mark.slow
 @given(st.floats(-1e6, 1e6, width=32), st.integers(2, 3000))
 def test_a_constant_does_not_vary(value: float, count: int) -> None:
     assert sums([value] * count).variance == 0

@@ -86,6 +86,7 @@ def test_what_no_model_sees_or_nobody_can_tell_is_not(change: str) -> None:
     assert find_new_values(of(changed(GRIDS[grid](draw))), before, 0.95) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("batches", [3, 12])
 def test_luck_is_not(grid: str, batches: int) -> None:

@@ -97,6 +97,7 @@ def test_a_folder_below_is_of_the_same_commit(root: Path) -> None:
     assert read_commit(root / "below") == Commit(head(root))  # what is changed lies outside
 
 
+@pytest.mark.slow
 def test_a_submodule_is_of_its_own_commit(root: Path, tmp_path: Path) -> None:
     outer = tmp_path / "outer"
     outer.mkdir()
@@ -217,6 +218,7 @@ def edit(root: Path) -> str:
     return read_commit(root).changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("below", ["", "deep/project"])
 def test_a_commit_and_its_changes_are_restored_elsewhere(
     below: str, root: Path, tmp_path: Path

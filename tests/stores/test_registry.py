@@ -303,7 +303,13 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, marks=pytest.mark.long) if "first" in change else change
+        for change in CHANGES
+    ],
+)
 def test_a_kill_leaves_the_old_champion_or_the_new_one(change, open_tracker, stores, tmp_path):
     start, act, event, after = CHANGES[change]
     picture = tmp_path / "comparison.png"

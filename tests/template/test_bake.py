@@ -125,20 +125,15 @@ def test_with_its_own_names_the_reference_comes_out_as_it_is(
 
 def test_answers_about_the_example_ship_with_no_project(template: Path) -> None:
     assert "datasheet.yaml" in {path for _, path in engine.tracked(template)}
-    shipped = {path for answers in every_answer() for path in engine.choose(template, answers)}
+    shipped = {path for path, _ in chosen(template)}
     assert "dvc.yaml" in shipped
     assert "datasheet.yaml" not in shipped
 
 
 def test_every_rule_is_alive(template: Path) -> None:
     everything = [path for _, path in engine.tracked(template)]
-    chosen = {
-        (path, source)
-        for answers in every_answer()
-        for path, (_, source) in engine.choose(template, answers).items()
-    }
     shipped: dict[str, str] = {}
-    for path, source in chosen:
+    for path, source in sorted(chosen(template)):
         shipped[path] = shipped.get(path, "") + (template / source).read_text()
     packed = [
         (template / path).read_text()
@@ -165,11 +160,7 @@ def test_every_rule_is_alive(template: Path) -> None:
 
 def test_a_mark_stands_only_where_it_is_cut(template: Path) -> None:
     mark = re.compile(r"^\s*(#|<!--) template: (begin|end) ", re.MULTILINE)
-    cut = {
-        source
-        for answers in every_answer()
-        for _, source in engine.choose(template, answers).values()
-    }
+    cut = {source for _, source in chosen(template)}
     for _, path in engine.tracked(template):
         content = (template / path).read_bytes()
         if b"\0" not in content and mark.search(content.decode()):
@@ -177,12 +168,17 @@ def test_a_mark_stands_only_where_it_is_cut(template: Path) -> None:
 
 
 @cache
-def every_answer() -> list[dict[str, str]]:
-    """Return all combinations of what there is to choose."""
-    return [
+def chosen(template: Path) -> set[tuple[str, str]]:
+    """Return each file of some project, with its source, over all that there is to choose."""
+    every = [
         REFERENCE | dict(zip(CHOICES, values, strict=True))
         for values in itertools.product(*CHOICES.values())
     ]
+    return {
+        (path, source)
+        for answers in every
+        for path, (_, source) in engine.choose(template, answers).items()
+    }
 
 
 def test_nothing_that_ships_is_ignored_or_a_link(template: Path) -> None:
@@ -278,6 +274,7 @@ def test_a_url_and_a_branch_of_it(clone: Path, cookiecutter: Callable[..., Any])
     assert "did not check out old" in said
 
 
+@pytest.mark.long
 def test_a_zip(clone: Path, cookiecutter: Callable[..., Any], tmp_path: Path) -> None:
     packed = tmp_path / "template.zip"
     git(clone, "archive", "--prefix=evergreen-main/", "-o", str(packed), "HEAD")
@@ -289,6 +286,7 @@ def test_a_zip(clone: Path, cookiecutter: Callable[..., Any], tmp_path: Path) ->
     )
 
 
+@pytest.mark.long
 def test_replay(template: Path, cookiecutter: Callable[..., Any], tmp_path: Path) -> None:
     first = cookiecutter(template, project_name="Churn Model", ci="gitlab")
     contents = {path.relative_to(first): path.read_bytes() for path in files(first)}
@@ -313,7 +311,9 @@ def test_without_hooks_the_readme_says_so(template: Path, cookiecutter: Callable
     )
 
 
-@pytest.mark.parametrize("force", [("-f",), ("-f", "-s")], ids=str)
+@pytest.mark.parametrize(
+    "force", [("-f", "-s"), pytest.param(("-f",), marks=pytest.mark.long)], ids=str
+)
 def test_a_project_that_is_there_is_left_alone(
     template: Path, cookiecutter: Callable[..., Any], force: tuple[str, ...]
 ) -> None:
@@ -330,6 +330,7 @@ def test_what_is_not_tracked_does_not_ship(clone: Path, tmp_path: Path) -> None:
     assert not [path for path in files(made) if b"s3cret" in path.read_bytes()]
 
 
+@pytest.mark.long
 def test_cruft_creates_checks_and_updates(clone: Path, tmp_path: Path) -> None:
     def cruft(*words: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         return subprocess.run([str(BIN / "cruft"), *words], cwd=cwd, capture_output=True, text=True)

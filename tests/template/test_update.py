@@ -92,6 +92,7 @@ def test_a_newer_library_and_what_is_new_come_in_and_edits_stay(project: Path, c
     assert "nothing new" in update(project)
 
 
+@pytest.mark.long
 def test_a_library_of_another_version_takes_the_place_of_the_old_one(
     project: Path, clone: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_library_of_another_version_takes_the_place_of_the_old_one(
     verify(project)
 
 
+@pytest.mark.long
 def test_a_file_that_was_renamed_here_gets_the_change(project: Path, clone: Path) -> None:
     git(project, "mv", "flows/monitoring.py", "flows/watching.py")
     keep(project, "renamed")
@@ -139,6 +141,7 @@ def test_conflicts_look_like_those_of_git_and_can_be_given_up(project: Path, clo
     assert git(project, "status", "--porcelain") == ""
 
 
+@pytest.mark.long
 def test_another_answer_and_an_older_commit(project: Path, clone: Path) -> None:
     git(clone, "tag", "v1")
     (clone / "flows" / "news.py").write_text('"""News."""\n')

@@ -211,6 +211,7 @@ def test_a_wheel_with_another_byte_is_refused(project: Path, tmp_path: Path) -> 
     assert "DO NOT MATCH THE HASHES" in done.stderr
 
 
+@pytest.mark.long
 def test_set_up_takes_another_wheel_of_the_same_version(
     clone: Path, project: Path, tmp_path: Path
 ) -> None:

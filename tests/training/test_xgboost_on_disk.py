@@ -98,6 +98,7 @@ def test_what_rows_on_disk_cannot_be_trained_by_is_told(
             build_matrix(laid_down("regression"), params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["absolute", "quantile"])
 def test_why_rows_on_disk_are_refused_some_losses(loss, make_tables, laid_down, quick, monkeypatch):
     """Those before 3.4 make other leaves, later ones the same bytes."""
@@ -126,6 +127,7 @@ def test_seeds_take_turns_at_rows_on_disk(laid_down, make_matrix, quick):
     assert found == [train(make_matrix("binary"), quick, seed).booster for seed in range(3)]
 
 
+@pytest.mark.slow
 def test_files_of_bins_go_with_the_matrix(laid_down, tmp_path, quick, monkeypatch):
     matrix = build_matrix(laid_down("binary"), quick, 1)
     assert len(list(tmp_path.glob(".part-*.bins"))) == 2

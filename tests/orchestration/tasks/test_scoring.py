@@ -102,6 +102,7 @@ def test_no_champion_is_one_error_and_makes_no_database(stored: bool, job: Job) 
     assert (job.project.stores / "mlflow.db").exists() is stored
 
 
+@pytest.mark.slow
 def test_reading_says_whether_the_rows_were_scored_before(job: Job, tmp_path: Path) -> None:
     ROWS.write_csv(tmp_path / "rows.csv")
     with disable_run_logger():
@@ -118,6 +119,7 @@ def test_reading_says_whether_the_rows_were_scored_before(job: Job, tmp_path: Pa
         assert scoring.read.fn(job, str(tmp_path / "rows.csv"), "april").kept == kept
 
 
+@pytest.mark.slow
 def test_scoring_keeps_and_shows(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     tables: list[Any] = []
     features, _ = featurize_unlabelled(dataset, ROWS)

@@ -1,30 +1,20 @@
-"""A foreign page in the browser of a user who is logged in: it reads and changes nothing."""
+"""What a foreign page tries in the browser of a user who is logged in."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-from browser import CHROMIUM, Browser, browse
-from services import Page, free_port, services
+from browser import Browser
+from services import Page
 
-from evergreen.orchestration.login import login_of
 from evergreen.orchestration.server import ask
-from evergreen.project import Project
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CHROMIUM,
-        reason="NOT TESTED: what a page of another site reaches, since no Chromium is here",
-    ),
-]
 # What a page tries, each in every way that a browser knows; it returns what it could read.
 ATTACK = """
 (async tries => {
@@ -129,52 +119,6 @@ def log_in(browser: Browser, prefect: str, mlflow: str, login: str) -> str:
 def experiments(mlflow: str, login: str) -> list[str]:
     found = json.loads(ask(f"{mlflow}/api/2.0/mlflow/experiments/search?max_results=100", login)[1])
     return [experiment["name"] for experiment in found["experiments"]]
-
-
-def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
-    make_project: Callable[..., Project], tmp_path: Path
-) -> None:
-    ports = {"prefect": free_port(), "mlflow": free_port()}
-    serve = {"port": free_port()}
-    project, mark = make_project((), ports=ports, serve=serve), tmp_path / "mark"
-    login = login_of(project)
-    prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports.values())
-    with (
-        services(project) as page,
-        site() as port,
-        browse("--host-resolver-rules=MAP *.example 127.0.0.1") as browser,
-    ):
-        deployment = page.ask("/deployments/name/scoring/late_flights-scoring")["id"]
-        own = log_in(browser, prefect, mlflow, login)
-        before = experiments(mlflow, login)
-        asked = json.dumps(tries(prefect, mlflow, deployment, mark))
-        for evil in (
-            f"http://evil.example:{port}",
-            f"http://localhost:{port}",
-            f"http://127.0.0.1:{port}",
-        ):
-            tab = browser.open(evil)
-            browser.until_said(tab, "cats")
-            assert browser.run(tab, f"{ATTACK}({asked})") == [], evil
-            assert (
-                browser.run(tab, f"{SOCKET}('ws://127.0.0.1:{ports['prefect']}/api/events/in')")
-                == "refused"
-            )
-        for name, server in ports.items():
-            # Whose name the attacker has led to this machine meanwhile
-            rebound = f"http://evil.example:{server}"
-            tab = browser.open(rebound)
-            browser.until_said(tab, "refused")
-            asked = json.dumps(tries(rebound, rebound, deployment, mark))
-            assert browser.run(tab, f"{ATTACK}({asked})") == [], name
-        assert unharmed(page, deployment)
-        assert experiments(mlflow, login) == before
-        assert (
-            browser.run(own, f"{ATTACK}({json.dumps(tries('', mlflow, deployment, mark)[-2:-1])})")
-            != []
-        )
-        assert "evil" in experiments(mlflow, login)  # the same page, were it our own
-    assert not mark.exists()
 
 
 def unharmed(page: Page, deployment: str) -> bool:
