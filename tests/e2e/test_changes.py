@@ -1,7 +1,7 @@
 """What a user changes in the first weeks, with a champion live: it works, or a sentence says why.
 
 Every change is made in a copy of one small project with a champion, and then all commands are run.
-`make test` has another feature and metric, in test_extensions.py; the sentences are those of
+`make test` has other features and another metric; what is said of the other changes is tested in
 features/test_definition.py, promotion/test_comparability.py and validation/test_contract.py.
 """
 
@@ -111,8 +111,15 @@ CHANGES = {
 }
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long)
+        if name != "features, a slice and the metric"
+        else name
+        for name in CHANGES
+    ],
+)
 def test_a_change_goes_through_or_says_how(
     name: str, cars_that_ran: Path, tmp_path: Path, prefect_server: str, forks: Forks
 ) -> None:

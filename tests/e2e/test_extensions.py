@@ -1,4 +1,4 @@
-"""A champion, then every extension and another feature: each reaches every command.
+"""A project with a champion that adds every extension: each reaches every command.
 
 What is gone is told.
 """
@@ -41,10 +41,6 @@ def extend(project: Project) -> None:
     before, after = text.replace(last, f"{last}            publish(run)\n").split("\nSeeds = ")
     flow.write_text(f"{before}\n{snippet('A step')}\n\nSeeds = {after}")
     change(project, metric="cost")
-    dataset = package / "dataset.py"
-    text, feature = dataset.read_text(), '"weight": pl.col("weight")'
-    assert text.count(feature) == 1
-    dataset.write_text(text.replace(feature, '"mass": -pl.col("weight")'))
 
 
 def change(project: Project, **gate: str | None) -> None:
