@@ -83,12 +83,13 @@ def _rows_unchanged(
     """Return what is printed of a run with nothing to do; empty for any other."""
     from evergreen.ingest.batches import find_waiting
     from evergreen.orchestration import unchanged
+    from evergreen.orchestration.turn import turn
 
     def waits() -> bool:
         waiting = find_waiting(project, project.dataset, params)
         return bool(waiting.offers or waiting.passed_over)
 
-    with project.lock():
+    with turn(project):
         return unchanged.find(project, params, asked, waits)
 
 
