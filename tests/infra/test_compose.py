@@ -122,6 +122,8 @@ def test_services_have_few_rights_and_start_in_order() -> None:
             assert service["user"].startswith("${USER_ID:?")
         else:
             assert re.fullmatch(r"[\w/]+:v?\d[\d.]*", service["image"]), "it is not pinned"
+    pages = SERVICES["prefect"]["environment"]["PREFECT_UI_STATIC_DIRECTORY"]
+    assert pages.startswith(f"{SERVICES['prefect']['tmpfs'][0]}/")  # else it cannot write them
     serve = SERVICES["serve"]  # strangers speak to it: it writes where it has to, and nowhere else
     written = {mount.rpartition("/project")[2] for mount in serve["volumes"] if mount[-3:] != ":ro"}
     assert written == {"/stores", "/data", "/feedback"}
