@@ -2,12 +2,15 @@
 
 Run `python -m benchmarks.peers [ROWS | flights] [REPEATS]`: rows of 28 numbers that are drawn, or
 the flights of eleven months. Each way has a process of its own, loses nothing to another one's
-caches, and trains ten models of 100 rounds with the losses of training and validation rows at each
-round, as the sweep does; seeds differ, and where a search is asked, the rate. Compared are medians
-of CPU seconds of all its processes, seconds on the clock, and the most memory that they held
-together, above what imports take. `floor`: ten times `xgb.train` on a ready matrix, which is not
-counted, without any losses. The sweep keeps the trees up to its best round, as a run does, so its
-area is a little larger. LightGBM is asked where it is installed.
+caches, and trains ten models of 100 rounds; seeds differ, and where a search is asked, the rate.
+Compared are medians of CPU seconds of all its processes, seconds on the clock, and the most memory
+that they held together, above what imports take. `floor`: ten times `xgb.train` on a ready matrix,
+which is not counted, without any losses.
+
+The other ways look at the losses of training and validation rows at each round, as people do, who
+need them to stop. A run finds its rounds with three seeds that way, and then trains ten without
+losses: "the sweep" is these ten, "and its rounds" both together. LightGBM is asked where it is
+installed.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -94,20 +98,33 @@ def draw(rows: str) -> Tables:
 
 
 def sweep(tables: Tables, cores: int) -> list[Any]:
-    """Train as `evergreen run` does."""
+    """Train as `evergreen run` does once the rounds are known."""
+    return train_side_by_side(replace(tables, validation=tables.train.none()), tables, SEEDS, cores)
+
+
+def whole_sweep(tables: Tables, cores: int) -> list[Any]:
+    """Train as `evergreen run` does: to find the rounds, then without losses."""
+    from evergreen.training.seeds import ROUND_SEEDS
+
+    train_side_by_side(tables, tables, SEEDS[:ROUND_SEEDS], cores)
+    return sweep(tables, cores)
+
+
+def train_side_by_side(tables: Tables, asked: Tables, seeds: range, cores: int) -> list[Any]:
+    """Return what the models of some seeds predict of the validation rows of `asked`."""
     from evergreen.params import Params
     from evergreen.training.seeds import share_cores
     from evergreen.training.xgboost import build_matrix, load, train
 
     params = Params(
-        sweep={"seeds": len(SEEDS)},
+        sweep={"seeds": len(seeds)},
         train={**HOW, "rounds": ROUNDS, "early_stopping_rounds": ROUNDS},
     )
     matrix, slots = build_matrix(tables, params.train), share_cores(params.sweep, cores, "cpu")
     with ThreadPoolExecutor(slots.jobs) as pool:
         made = pool.map(lambda seed: train(matrix, params.train, seed, threads=slots.threads),
-                        SEEDS)  # fmt: skip
-        return [load(trained.booster).predict(tables.validation.x) for trained in made]
+                        seeds)  # fmt: skip
+        return [load(trained.booster).predict(asked.validation.x) for trained in made]
 
 
 def fit(tables: Tables, seed: int, threads: int) -> Any:
@@ -200,6 +217,7 @@ def floor(tables: Tables, cores: int) -> list[Any]:
 READY: list[Any] = []
 WAYS: dict[str, tuple[str, Callable[[Tables, int], list[Any]]]] = {
     "sweep": ("the sweep", sweep),
+    "whole": ("the sweep and its rounds", whole_sweep),
     "loop": ("loop of XGBClassifier.fit", loop),
     "shared": ("one matrix, a seed after the other", shared),
     "processes": ("XGBClassifier.fit in processes of joblib", processes),

@@ -15,7 +15,7 @@ def test_each_server_counts_for_itself():
     mine.recorded("dropped", 3)
     mine.failed()
     for counts, expected in ((mine, 1.0), (other, 0.0)):
-        page, kind = counts.page(SimpleNamespace(live=None, trouble="no champion"))
+        page, kind = counts.page(SimpleNamespace(live=None, told="no champion"))
         assert kind.startswith("text/plain")
         samples = {
             sample.name: sample.value

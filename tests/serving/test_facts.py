@@ -156,9 +156,7 @@ def test_it_looks_by_itself_and_ends(tmp_path):
 @pytest.mark.slow
 def test_a_real_project_tells_of_its_champion(champion_project, monkeypatch):
     monkeypatch.chdir(champion_project.root)
-    app = build(champion_project, params.load(champion_project.params))
-    route = next(route for route in app.routes if route.path == "/metrics")
-    its = route.endpoint.__self__
+    its = build(champion_project, params.load(champion_project.params))
     its.watch.look()
     its.facts.look()
     found = told(its.facts)

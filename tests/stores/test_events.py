@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from registries import (
@@ -28,10 +29,8 @@ pytestmark = pytest.mark.slow  # real stores
 def test_who_was_champion_when(stocked, monkeypatch):
     def on(day):
         moment = datetime(2026, 5, day, 12, tzinfo=UTC)
-        monkeypatch.setattr(
-            "mlflow.tracking._tracking_service.client.get_current_time_millis",
-            lambda: int(1000 * moment.timestamp()),
-        )
+        clock = SimpleNamespace(time=moment.timestamp)
+        monkeypatch.setattr("evergreen.stores.tracking.time", clock)
 
     steps = {
         3: lambda: stocked.promote("1", None, YES),
