@@ -45,4 +45,4 @@ def test_a_run_outlives_it_and_nothing_is_lost(
     fault(servers)
     assert run.end() == 0, run.said
     assert f"{fault.__name__} version 1 is champion" in run.said
-    assert "failed" not in run.said
+    assert "failed" not in run.said, run.said

@@ -48,14 +48,18 @@ class Once(logging.Filter):
         return not getattr(record, "explained", False)
 
 
+def _is_critical(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.CRITICAL
+
+
 def install() -> None:
     """Put the filter on Prefect's run loggers, once."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logger = logging.getLogger(name)
         if not any(isinstance(known, Plain) for known in logger.filters):
             logger.addFilter(Plain())
-    for name in AWAY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in AWAY:  # a level would not do: Prefect sets its own ones again
+        logging.getLogger(name).addFilter(_is_critical)
     for handler in (*logging.getLogger("prefect").handlers, *logging.getLogger().handlers):
         if not any(isinstance(known, Once) for known in handler.filters):
             handler.addFilter(Once())
