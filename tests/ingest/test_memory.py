@@ -35,7 +35,8 @@ def test_there_is_memory_and_no_more_than_the_limits_say(
     assert free_memory() > SIZE
     (tmp_path / "memory.current").write_text("800\n")
     (tmp_path / "memory.stat").write_text("file 200\ninactive_file 100\nactive_file 100\n")
-    monkeypatch.setattr(memory, "CONTAINER", tmp_path)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN", tmp_path / "none")
     for limit, free in (("1000\n", 300), ("500\n", 0)):
         (tmp_path / "memory.max").write_text(limit)
         assert free_memory() == free
@@ -49,6 +50,35 @@ def test_there_is_memory_and_no_more_than_the_limits_say(
     ):
         (tmp_path / "memory" / f"memory.{name}").write_text(text)
     assert free_memory() == 250
+
+
+OWN = {"": "1:name=systemd:/x\n0::/user.slice/a.service\n", "memory": "4:cpu,memory:/a\n0::/\n"}
+NAMES = {
+    "": ("memory.max", "memory.current"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
+
+
+@pytest.mark.parametrize("controller", OWN)
+def test_the_least_of_the_own_group_and_those_around_it_counts(
+    controller: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").write_text(OWN[controller])
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN", tmp_path / "own")
+    outermost = tmp_path / controller
+    groups = {"a": outermost / "a"} if controller else {
+        "user.slice": outermost / "user.slice", "a": outermost / "user.slice" / "a.service",
+    }  # fmt: skip
+    for number, folder in enumerate(groups.values()):
+        folder.mkdir(parents=True)
+        (folder / "memory.stat").write_text("")
+        for name, text in zip(NAMES[controller], (f"{1000 - 100 * number}", "700"), strict=True):
+            (folder / name).write_text(text)
+    assert free_memory() == (300 if controller else 200)
+    for folder in groups.values():
+        (folder / NAMES[controller][0]).write_text("800")
+    assert free_memory() == 100
 
 
 def test_a_limit_of_the_shell_counts(monkeypatch: pytest.MonkeyPatch) -> None:

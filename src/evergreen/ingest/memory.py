@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from evergreen.errors import InputError
@@ -22,11 +22,12 @@ FIELD = TEXT + 8
 # A text is there so often: as it was delivered, as UTF-8, in Arrow's table and in polars'
 TIMES = 4
 WIDTHS = {"BOOLEAN": 1 / 8, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8}
-CONTAINER = Path("/sys/fs/cgroup")  # says what a container may use
-LIMITS = (
-    ("memory.max", "memory.current", "memory.stat"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
-)  # of the second and the first version of Linux' control groups
+GROUPS = Path("/sys/fs/cgroup")  # say what a container or a service may use
+OWN = Path("/proc/self/cgroup")  # in which of them this process is
+LIMITS = {
+    "": ("memory.max", "memory.current", "memory.stat"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"),
+}  # of the second and the first version of Linux' control groups, by controller
 STEP = 2**22  # bytes that are unpacked at once
 
 
@@ -99,9 +100,22 @@ def _limits() -> Iterator[float]:
         room, _ = resource.getrlimit(resource.RLIMIT_AS)
         if room != resource.RLIM_INFINITY:
             yield max(0, room - psutil.Process().memory_info().vms)
-    for names in LIMITS:
-        with suppress(OSError, ValueError):  # "max": there is no limit
-            texts = [(CONTAINER / name).read_text(encoding="ascii") for name in names]
-            # Given back when needed
-            files = re.search(r"^(?:total_)?inactive_file (\d+)$", texts[2], re.MULTILINE)
-            yield max(0, int(texts[0]) - int(texts[1]) + int(files[1] if files else 0))
+    for controller, names in LIMITS.items():
+        own = _group(controller)
+        for group in (own, *own.parents):  # each may have a limit
+            folder = GROUPS / controller / group.relative_to("/")
+            with suppress(OSError, ValueError):  # "max": there is no limit
+                texts = [(folder / name).read_text(encoding="ascii") for name in names]
+                # Given back when needed
+                files = re.search(r"^(?:total_)?inactive_file (\d+)$", texts[2], re.MULTILINE)
+                yield max(0, int(texts[0]) - int(texts[1]) + int(files[1] if files else 0))
+
+
+def _group(controller: str) -> PurePosixPath:
+    """Return the control group of this process, as a path from the outermost one that it sees."""
+    with suppress(OSError, ValueError):
+        for line in OWN.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controller in controllers.split(","):
+                return PurePosixPath("/", path)
+    return PurePosixPath("/")
