@@ -66,6 +66,7 @@ def find(project: Project, asked: dict[str, Any] | None = None) -> Any:
     return unchanged.find(project, read, asked or ASKED, waits)
 
 
+@pytest.mark.slow
 def test_the_same_state_has_nothing_to_do(left: Project) -> None:
     assert find(left) == ROWS
     for name in ("predictions/2013-07.parquet", "../reports/result.png", "../stores/login"):
@@ -113,6 +114,7 @@ CHANGES: dict[str, Callable[[Project], object]] = {
 WAITS = [*CHANGES][-3:]
 
 
+@pytest.mark.slow
 def test_a_changed_state_is_left_to_the_steps(left: Project) -> None:
     for change, make in CHANGES.items():
         make(left)
@@ -121,6 +123,7 @@ def test_a_changed_state_is_left_to_the_steps(left: Project) -> None:
         assert (find(left) == []) == (change in WAITS), change
 
 
+@pytest.mark.slow
 def test_other_wishes_are_left_to_the_steps(left: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find(left, ASKED | {"sweep": {"seeds": 2, "model": None}}) == []
     names = (*unchanged.SERVERS, "MLFLOW_TRACKING_URI", "CUDA_VISIBLE_DEVICES", "DVC_SITE")
@@ -161,6 +164,7 @@ def test_the_shipped_flow_has_only_steps() -> None:
     assert unchanged.has_only_steps(flow.fn)
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_says_so_without_a_server(left: Project) -> None:
     first, second = (invoke(left.root, "run", "--reason", "cron") for _ in range(2))
     assert (first.exit_code, first.stderr) == (0, ""), first.stderr

@@ -99,6 +99,7 @@ def test_a_learner_that_lays_nothing_out_is_asked_as_ever(packaged, monkeypatch)
     assert model.predict_rows(rows[:2]).tobytes() == expected
 
 
+@pytest.mark.slow
 def test_the_package_predicts_the_same_bits_in_another_process(packaged, tmp_path):
     folder, _, _ = packaged("multiclass")
     rows = rows_of()

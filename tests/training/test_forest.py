@@ -46,6 +46,7 @@ def odd_rows() -> Any:
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_forest_says_what_each_model_says(kind: str) -> None:
     models = [fit(seed, rounds, **KINDS[kind]) for seed, rounds in ((1, 12), (2, 12), (3, 5))]

@@ -66,6 +66,7 @@ MADE = Registered("flights", "1", "champion")
     [("run", None, ["run"]), (None, [], ["run"]), (None, [3], [])],
     ids=["an identical run", "made", "a seed failed"],
 )
+@pytest.mark.slow
 def test_what_was_asked_for_is_answered_by_a_whole_run(
     finished: str | None,
     failed: list[int] | None,
