@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-OF_DATA = (
-    "adopt", "docs", "features", "ingest", "late_flights", "papers", "project", "quality",
-    "scoring", "statistics", "testing", "validation",
+FIRST = (
+    "adopt", "docs", "features", "ingest", "late_flights", "papers", "project", "promotion",
+    "quality", "scoring", "statistics", "testing", "validation",
 )  # fmt: skip
 QUICK = "not slow and not gpu and not long"
 
 
 def halves() -> tuple[list[Path], list[Path]]:
-    """Return the folders about data, and all else: each test file is in one of them."""
-    first = [TESTS / name for name in OF_DATA]
+    """Return the folders of the first half, and all else: each test file is in one of them."""
+    first = [TESTS / name for name in FIRST]
     tops = {TESTS / path.relative_to(TESTS).parts[0] for path in TESTS.rglob("test_*.py")}
     return first, sorted(tops - {*first})
 
