@@ -78,6 +78,21 @@ def test_rows_are_predicted_one_by_one_as_together(packaged):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
+def test_a_row_alone_is_predicted_as_among_many(task, packaged):
+    seeds = tuple(range(10))  # from eight on NumPy adds those of one row in another order
+    folder = packaged(task, seeds)[0]
+    rows, alone, ready = rows_of(), read_package(folder), read_package(folder)
+    many = read_package(folder).predict_rows(rows)
+    ready.expect_few()
+    assert many.tobytes() == np.mean([b.predict(ready.encoder.transform(rows)) for b in
+                                      ready._boosters], axis=0).tobytes()  # fmt: skip
+    for model in (alone, ready):
+        found = np.concatenate([model.predict_rows(rows[at : at + 1]) for at in range(100)])
+        assert found.tobytes() == many[:100].tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
 def test_a_few_rows_are_predicted_together_once_that_is_worth_it(task, packaged, monkeypatch):
     model, rows = read_package(packaged(task, (0, 2, 11))[0]), rows_of()
     expected = model.predict_rows(rows)
