@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from browser import Browser
+from http_server import serve
 from services import Page
 
 from evergreen.orchestration.server import ask
@@ -69,17 +69,8 @@ def site() -> Iterator[int]:
             self.end_headers()
             self.wfile.write(b"<body>cats</body>")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve(Answer) as port:
+        yield port
 
 
 def tries(prefect: str, mlflow: str, deployment: str, mark: Path) -> list[dict[str, str]]:

@@ -6,12 +6,11 @@ import os
 import shutil
 import socket
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +18,7 @@ from unittest import mock
 import pytest
 import yaml
 from conftest import ROOT
+from http_server import serve
 
 from evergreen import doctor, params
 from evergreen.doctor import Finding, check_parity, examine, port_is_free
@@ -355,18 +355,8 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *words: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/api"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(Answer) as port:
+        yield f"http://127.0.0.1:{port}/api"
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from conftest import refusal
+from http_server import serve
 
 from evergreen.extensions import Event, Extensions
 from evergreen.orchestration.chat import WEBHOOK, address, automation, tell_chat, tell_of_runs
@@ -30,17 +30,9 @@ def chat(monkeypatch):
             self.send_response(self.status[0])
             self.end_headers()
 
-        def log_message(self, *words):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Chat)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv(WEBHOOK, f"http://127.0.0.1:{server.server_port}/hooks/swordfish")
-    yield Chat
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve(Chat) as port:
+        monkeypatch.setenv(WEBHOOK, f"http://127.0.0.1:{port}/hooks/swordfish")
+        yield Chat
 
 
 def test_an_event_is_a_line(chat):

@@ -12,13 +12,14 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import ROOT, environment
 from filelock import FileLock
+from http_server import serve
 
 from evergreen import params
 from evergreen.errors import InputError
@@ -53,17 +54,8 @@ def web(status: int, body: bytes, login: str = "") -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/api"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve(Answer) as port:
+        yield f"http://127.0.0.1:{port}/api"
 
 
 @contextmanager

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Of the model that is judged, and of the live one
 ENCODER, LIVE_ENCODER = "encoder.json", "live-encoder.json"
 MISSING, OTHER, FIRST = 0, 1, 2  # codes of a category
-FEWEST = 4  # rows that are encoded value by value
+FEWEST = 4  # rows that are encoded value by value, and of which boosters are asked together
 FEW = 100  # rows that a dictionary of Python's encodes faster than Polars
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from evergreen import formats
 from evergreen.errors import InputError
 from evergreen.features.definition import Definition
-from evergreen.features.encoder import FEW, Encoder
+from evergreen.features.encoder import FEW, FEWEST, Encoder
 from evergreen.features.keys import Hashes, hash_rows
 from evergreen.files import sha256_of_file, write_json
 from evergreen.training.learner import XGBOOST, find_learner
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHECKSUMS, LEARNT, MADE, SAID = "checksums.json", "learnt.npy", "made.json", "definition.json"
-FEWEST = 4  # rows, for which boosters are asked together
 OFTEN = 50  # times, until that is worth laying them out
 SEED = "seed-"  # what the name of a booster's file begins with
 
