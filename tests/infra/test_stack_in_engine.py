@@ -154,6 +154,9 @@ def stacks(folder: Path) -> Iterator[Stack]:
     stack.settle()
     try:
         yield stack
+    except BaseException:
+        print(stack.compose("logs", "--tail", "60"))
+        raise
     finally:
         subprocess.run(
             ["docker", "compose", "-f", "infra/compose.yaml", "--profile", "*", "down",

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from evergreen import params
+from evergreen import formats, params
 from evergreen.files import write_json
 from evergreen.ingest.manifest import Manifest
 from evergreen.project import Project
@@ -25,12 +25,19 @@ LIVE = SimpleNamespace(
     model=SimpleNamespace(learnt=SimpleNamespace(newest="2013-06-30T23:00:00")),
 )
 SEEN = {
+    "rows": 1516,
+    "end": "2013-07-31T22:45:00",
     "metric": "roc_auc",
     "drift": {"drifted": ["origin", "dest"]},
     "unfit": ["too far from usual"],
     "staleness": {"value": 0.02, "low": 0.01, "high": float("nan")},
     "real": {"roc_auc": {"value": 0.7, "low": 0.6, "high": 0.8}},
     "adjusted": {"roc_auc": {"value": 0.75, "low": 0.5, "high": 1.0}},
+}
+SCORED = {  # none of which drifted
+    "rows too few to tell": {"rows": 199, "end": "2013-08-01T09:00:00"},
+    "rows of before": {"rows": 1516, "end": "2013-07-30T00:00:00"},
+    "rows of August": {"rows": 200, "end": "2013-08-01T09:00:00"},
 }
 
 
@@ -47,8 +54,8 @@ class Journal:
     def facts(self, entry):
         self.read += 1
         scored = entry.batch.startswith("rows")
-        none = {"staleness": None, "real": {}, "adjusted": {}}
-        return SEEN | none if scored else SEEN
+        none = {"staleness": None, "real": {}, "adjusted": {}, "drift": {"drifted": []}}
+        return SEEN | none | SCORED.get(entry.batch, {}) if scored else SEEN
 
     def asked(self):
         return self.entries("3")[-1:]
@@ -83,8 +90,13 @@ def told(facts):
 def test_what_the_stores_hold_is_told(tmp_path):
     ended = [("FAILED", 3.0), ("KILLED", 4.0), ("RUNNING", float("nan")), ("FINISHED", 61.0),
              ("FAILED", 1.0), ("FINISHED", 99.0)]  # fmt: skip
-    journal = Journal("2013-07", "rows that were scored")
+    journal = Journal("2013-07", "rows too few to tell")
     facts = facts_of(tmp_path, journal, ended)
+    held = {"2013-08": ["carrier is UA in every row"], "2013-09, not there": ["odd"], "2013-06": []}
+    write_json(
+        tmp_path / "data/features/held.json",
+        {name: formats.stamp({"held": dict(enumerate(why))}) for name, why in held.items()},
+    )
     facts.look()
     facts.look()
     found = told(facts)
@@ -104,13 +116,25 @@ def test_what_the_stores_hold_is_told(tmp_path):
         ("evergreen_performance", "roc_auc", "low", "estimate"): 0.5,
         ("evergreen_performance", "roc_auc", "high", "estimate"): 1.0,
         ("evergreen_drifted_columns",): 2.0,
-        ("evergreen_batch_held",): 1.0,
+        ("evergreen_batches_held",): 1.0,
         ("evergreen_batches_waiting",): 1.0,  # 2013-08
         ("evergreen_retrainings_asked",): 1.0,
         ("evergreen_training_running",): 1.0,
         ("evergreen_training_seconds",): 61.0,
         ("evergreen_training_failures",): 2.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("scored", "drifted"),
+    [("rows too few to tell", 2), ("rows of before", 2), ("rows of August", 0)],
+)
+def test_rows_that_were_scored_hide_drift_only_where_they_are_newer_and_enough(
+    tmp_path, scored, drifted
+):
+    facts = facts_of(tmp_path, Journal("2013-07", scored))
+    facts.look()
+    assert told(facts)["evergreen_drifted_columns",] == drifted
 
 
 def test_without_a_champion_only_the_disk_is_known_and_no_store_is_asked(tmp_path):

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.core import GaugeMetricFamily
 
 from evergreen.ingest.manifest import Manifest
+from evergreen.monitoring.drift import FEWEST_ROWS
 from evergreen.project import Project
+from evergreen.quality.held_batches import read_held
 
 if TYPE_CHECKING:
     from evergreen.serving.live import Live
@@ -49,10 +51,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {  # name -> what it says, its 
         (*END, "by"),
     ),
     "evergreen_drifted_columns": (
-        "Columns that drifted in the newest batch that was looked at.",
+        "Columns that drifted in the newest batch of enough rows that was looked at.",
         (),
     ),
-    "evergreen_batch_held": ("1 where that batch is held back from training.", ()),
+    "evergreen_batches_held": ("Batches that are held back from training.", ()),
     "evergreen_batches_waiting": ("Prepared batches that monitoring has not looked at.", ()),
     "evergreen_retrainings_asked": ("Batches that ask for a retraining not made yet.", ()),
     "evergreen_training_running": ("Trainings under way.", ()),
@@ -134,10 +136,9 @@ class Facts:
         version, newest = live.scorer.version, live.model.learnt.newest
         entries = self._journal.entries(version)
         event, trained = self._registry.decision(), self._runs.ended()
+        done = Manifest(self._project.features)
         later = {
-            name: entry["end"]
-            for name, entry in Manifest(self._project.features).entries.items()
-            if entry["end"] > newest
+            name: entry["end"] for name, entry in done.entries.items() if entry["end"] > newest
         }
         behind = _seconds(max(later.values())) - _seconds(newest) if later else 0.0
         seen = {entry.batch for entry in entries}
@@ -148,6 +149,7 @@ class Facts:
             "evergreen_facts_read_timestamp_seconds": [((), time.time())],
             "evergreen_champion_newest_row_timestamp_seconds": [((version,), _seconds(newest))],
             "evergreen_champion_behind_seconds": [((), behind)],
+            "evergreen_batches_held": [((), len(read_held(done).keys() & done.entries.keys()))],
             "evergreen_batches_waiting": [((), len(later.keys() - seen))],
             "evergreen_retrainings_asked": [((), len(self._journal.asked()))],
             "evergreen_training_running": [((), states.count("RUNNING"))],
@@ -163,8 +165,8 @@ class Facts:
             entry.run_id: self._read.get(entry.run_id) or self._journal.facts(entry)
             for entry in entries[-LOOKED_AT:]
         }
-        # The newest that knows: rows that were scored have no labels, and few no estimate
-        for facts in self._read.values():
+        # The newest that knows: rows that were scored have no labels, and few rows tell little
+        for facts in sorted(self._read.values(), key=lambda facts: str(facts["end"])):
             found |= {name: samples for name, samples in _seen(facts).items() if samples}
         return found
 
@@ -181,8 +183,8 @@ def _seen(facts: Mapping[str, Any]) -> dict[str, list[Sample]]:
         for name, estimate in facts.get(kept, {}).items()
         for end, number in _ends(estimate)
     ]
-    found["evergreen_drifted_columns"] = [((), len(facts["drift"]["drifted"]))]
-    found["evergreen_batch_held"] = [((), bool(facts["unfit"]))]
+    if facts["rows"] >= FEWEST_ROWS:
+        found["evergreen_drifted_columns"] = [((), len(facts["drift"]["drifted"]))]
     return found
 
 
