@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import MONTHS, environment, small_project
@@ -36,14 +37,25 @@ class Servers:
     def __init__(self, ours: Stack, folder: Path) -> None:
         self.ours, self.folder, self.up = ours, folder, dict[str, ExitStack]()
 
+    def database(self, name: str) -> str:
+        """Where a database of PostgreSQL is, as psycopg and psql take it."""
+        known = self.ours.variables("prefect")
+        return " ".join(
+            f"{key}={known[variable]}"
+            for key, variable in {
+                "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
+            }.items()
+        ) + f" dbname={name}"  # fmt: skip
+
     @property
     def login(self) -> str:
         """The login of MLflow's administrator, and of Prefect."""
         return f"{LOGIN}:{self.ours.variables('work')['MLFLOW_TRACKING_PASSWORD']}"
 
-    def start(self, name: str) -> int:
+    def start(self, name: str, setup: str = "") -> int:
+        """Start a server; `setup`: see Stack.serve."""
         self.up[name] = ExitStack()
-        return self.up[name].enter_context(self.ours.serve(name))
+        return self.up[name].enter_context(self.ours.serve(name, setup=setup))
 
     def stop(self, name: str) -> None:
         self.up.pop(name).close()
@@ -104,9 +116,9 @@ class Run:
         return self.process.returncode
 
 
-def made(folder: Path, name: str, seeds: int = 3) -> Project:
+def made(folder: Path, name: str, seeds: int = 3, **sections: dict[str, Any]) -> Project:
     """Make a small project in `folder`, called `name` at the servers."""
     return small_project(
         folder, MONTHS, 1500, sweep={"seeds": seeds, "jobs": 1},
-        tracking={"experiment": name, "model": name},
+        tracking={"experiment": name, "model": name}, **sections,
     )  # fmt: skip
