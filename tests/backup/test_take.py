@@ -130,6 +130,21 @@ def test_models_in_a_server_are_said_to_lack(
     assert "MLFLOW_TRACKING_URI" in take(project, tmp_path / "backup").lacking[0]
 
 
+@pytest.mark.parametrize("uri", ["", "http://mlflow:5000"])  # without and within a container
+def test_what_is_in_the_stack_has_a_command_of_its_own(
+    uri: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (project.root / "infra").mkdir()
+    (project.root / "infra" / ".env").write_text("COMPOSE_PROFILES=cpu\n")
+    (lacking,) = take(project, tmp_path / "backup").lacking
+    assert lacking.endswith("PostgreSQL: `infra/backup.sh FOLDER` writes all of it")
+    dump = project.stores / "stack" / "mlflow.dump"  # which that puts there
+    dump.parent.mkdir()
+    dump.write_bytes(b"PGDMP")
+    assert take(project, tmp_path / "backup").lacking == ()
+
+
 def test_folders_that_are_links_are_followed(project: Project, tmp_path: Path) -> None:
     models = project.stores / "mlflow"
     shutil.move(models, tmp_path / "disk")

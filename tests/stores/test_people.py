@@ -6,6 +6,9 @@ import subprocess
 import time
 
 import pytest
+import yaml
+from commands import invoke, output_of
+from conftest import git, settings_of
 from registries import WELL, YES, told
 
 from evergreen.decision import Decision
@@ -61,6 +64,53 @@ def test_who_is_named_decides_and_history_says_who(by, lived):
     assert lived.champion() == "2"
     lived.record("4", ASKED, WELL)  # by the gate
     assert lived.events.history()[-1].by == ""
+
+
+@pytest.fixture
+def commanded(lived, monkeypatch):
+    """The registry of a project whose commands can be run: version 4 waits for approval."""
+    root = lived.tracker.project.root
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    settings_of(root)
+    people_of = {act: [*names] for act, names in PEOPLE.items()}
+    (root / "params.yaml").write_text(yaml.safe_dump({"people": people_of}))
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    git(root, "init", "-q")
+    lived.record("4", ASKED, WELL)
+    return lived
+
+
+@pytest.mark.parametrize(
+    ("act", "words", "number", "changed"),
+    [
+        ("approve", "promote 4 --approve", "4", "version 4 promoted in place of 3"),
+        ("override", "promote 1 --override --reason mine", "1", "version 1 promoted in place of 3"),
+        ("rollback", "rollback --reason worse", "3", "version 2 rolled back in place of 3"),
+    ],
+)
+def test_by_command_a_stranger_changes_nothing_and_who_is_named_does(
+    act, words, number, changed, commanded
+):
+    """And both are in the history, with who it was."""
+    root, before = commanded.tracker.project.root, state(commanded)
+    git(root, "config", "user.email", EVE)
+    refused = invoke(root, *words.split())
+    said = f"{EVE} may not {people.ACTS[act]}: people.{act} in params.yaml names {ADA}"
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"error: {said}")
+    assert refused.stderr.count("\n") == 1
+    assert state(commanded) == before
+    git(root, "config", "user.email", ADA)
+    output_of(root, *words.split())
+    assert state(commanded) != before
+    lines = output_of(root, "history").splitlines()
+    assert lines[-4].endswith(f"version {number} not changed, by {EVE}")
+    assert lines[-3].strip().startswith(said)
+    assert changed in lines[-2]
+    assert lines[-2].endswith(f", by {ADA}")
 
 
 def test_where_nobody_is_named_anybody_may_and_is_written_down(open_tracker, stores):

@@ -35,6 +35,7 @@ from evergreen.stores.git import (
 
 DATABASES = ("stores/mlflow.db", "stores/prefect/prefect.db")
 DUMP = "stores/stack/mlflow.dump"  # of the stack's database, which infra/backup.sh puts there
+STACK = "infra/.env"  # which `make stack` writes
 SETTINGS = ".dvc/config.local"
 # What git ignores, and no run can make again; of data/ that which DVC does not have
 KEPT = ("stores", "data", "feedback", "inbox", "reports", SETTINGS)
@@ -126,12 +127,23 @@ def _copy_all(project: Project, copy: _Copy) -> tuple[str, tuple[str, ...]]:
     for folder in KEPT:
         copy.all(_below(project.root, folder, (*outputs, *WORKSPACES)))
     copy.cache(cache)
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if uri and str(project.stores) not in uri and not (project.root / DUMP).is_file():
-        lacking.append("models and runs: they are in the MLflow server of MLFLOW_TRACKING_URI")
+    if why := _why_no_models(project):
+        lacking.append(f"models and runs: {why}")
     if not (project.stores / FILE).is_file() and is_personal(project):
         lacking.append(f"the key of personal columns: keep what {VARIABLE} holds elsewhere")
     return commit.name, tuple(lacking)
+
+
+def _why_no_models(project: Project) -> str:
+    """Return where models are that the project's folder does not hold; empty where it does."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if (project.root / DUMP).is_file():
+        return ""
+    if (project.root / STACK).is_file():
+        return "those of `make stack` are in PostgreSQL: `infra/backup.sh FOLDER` writes all of it"
+    if uri and str(project.stores) not in uri:
+        return "they are in the MLflow server of MLFLOW_TRACKING_URI"
+    return ""
 
 
 def _read_lock(project: Project) -> bytes:
