@@ -130,6 +130,26 @@ def test_a_server_of_mlflow_that_asks_for_a_login_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("why", "part"),
+    [
+        ("Max retries exceeded (Caused by ResponseError('too many 500 error responses'))", "full"),
+        ("Max retries exceeded (Caused by ResponseError('too many 503 error responses'))", "full"),
+        ("Max retries exceeded (Caused by NewConnectionError('refused'))", "start it"),
+        ("", "start it"),
+    ],
+)
+def test_a_server_of_mlflow_that_is_away_or_has_no_room_is_named(why: str, part: str) -> None:
+    """As MLflow's client says it, after some minutes of trying."""
+    failed = (
+        f"exception HTTPConnectionPool(host='x', port=5000): {why}" if why else "timeout exception"
+    )
+    told = explain(RuntimeError(f"API request to http://x:5000/api/2.0/y failed with {failed}"))
+    assert str(told).startswith("the MLflow server of MLFLOW_TRACKING_URI ")
+    assert part in str(told)
+    assert str(told).endswith("then run again: finished work is kept")
+
+
 def test_a_server_of_mlflow_that_refuses_a_login_a_right_is_named() -> None:
     told = explain(
         RuntimeError(

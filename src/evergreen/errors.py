@@ -95,6 +95,16 @@ WORDS = {  # what libraries report in place of the system's error -> what to do 
     ),
     ("No space left on device", "File too large"): NO_SPACE.format("a file of the project"),
     ("database or disk is full", "disk I/O error"): NO_SPACE.format("the databases below stores/"),
+    # After several tries, some minutes long
+    ("too many 500 error", "too many 502 error", "too many 503 error", "too many 504 error"): (
+        "the MLflow server of MLFLOW_TRACKING_URI cannot keep or read something: see its log, "
+        "whether its disk is full and its database and its store answer, then run again: finished "
+        "work is kept"
+    ),
+    ("failed with exception HTTP", "failed with timeout exception"): (
+        "the MLflow server of MLFLOW_TRACKING_URI does not answer: start it, or correct the "
+        "address, then run again: finished work is kept"
+    ),
     ("error code 403",): (
         "the MLflow server of MLFLOW_TRACKING_URI does not let this login do that: ask who manages "
         "it for the permission (EDIT of the model and of its experiments)"

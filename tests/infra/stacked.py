@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,16 @@ def start(folder: Path) -> Iterator[Servers]:
 class Run:
     """A run of the project at the stack's servers."""
 
-    def __init__(self, project: Project, servers: Servers, *words: str, **more: str) -> None:
-        command = [sys.executable, "-m", "evergreen.cli", *(words or ("run",))]
+    def __init__(
+        self,
+        project: Project,
+        servers: Servers,
+        *words: str,
+        within: Sequence[str] = (),
+        **more: str,
+    ) -> None:
+        """`within`: a command that runs the other, with less memory, say; `more`: variables."""
+        command = [*within, sys.executable, "-m", "evergreen.cli", *(words or ("run",))]
         env = environment(project.root) | servers.ours.variables("work") | more
         self.process = subprocess.Popen(
             command, cwd=project.root, env=env, text=True, bufsize=1,

@@ -6,12 +6,18 @@ What each server's guard refuses is shown case by case in tests/orchestration/te
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
-from infra.stacked import MARKS, Servers
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from conftest import month
+from infra.stacked import MARKS, Run, Servers, made
 
 from evergreen.orchestration.login import login_of
 from evergreen.project import Project
@@ -27,7 +33,7 @@ def ask(
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     if login:
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    content = None if body is None else json.dumps(body)
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body)
     line.request(method, path, content, {"Content-Type": "application/json"} | headers)
     answer = line.getresponse()
     text = answer.read().decode(errors="replace")
@@ -112,3 +118,117 @@ def test_who_may_only_read_changes_no_champion(servers: Servers) -> None:
         ("PUT", f"/api/2.0/mlflow-artifacts/artifacts/{number}/models/m/seed-0.ubj", "x"),
     ):
         assert ask(port, how, path, reader, what)[0] == 403, path
+
+
+# --- a project with a champion
+# --------------------------------------------------------------------------------------------------
+
+LITTLE = ("prlimit", "--as=12000000000")  # bytes of memory, as a container has a limit
+
+
+@pytest.fixture(scope="module")
+def attacked(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = made(tmp_path_factory.mktemp("attacked"), "attacked", seeds=1)
+    run = Run(project, servers)
+    assert run.end() == 0, run.said
+    return project
+
+
+def error_of(project: Project, servers: Servers, *words: str, within: tuple[str, ...] = ()) -> str:
+    """The one sentence of a command that is refused."""
+    run = Run(project, servers, *words, within=within)
+    assert run.end() == 1, run.said
+    errors = [line for line in run.said.splitlines() if line.startswith("error: ")]
+    assert errors == run.said.splitlines()[-1:], run.said
+    return errors[0]
+
+
+def gzip_bomb() -> bytes:
+    """Thirteen gigabytes, packed into as many megabytes."""
+    return gzip.compress(b"a,b,c,d\n" * 2**23) * 200
+
+
+def parquet_bomb() -> bytes:
+    sink = pa.BufferOutputStream()
+    words = pa.array(["x" * 2**20]).take(pa.array([0] * 1000))
+    pa.parquet.write_table(pa.table({"carrier": words}), sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def test_a_bomb_as_a_batch_is_refused_in_a_sentence_and_the_next_batch_is_taken(
+    servers: Servers, attacked: Project
+) -> None:
+    inbox = attacked.root.parent / "inbox"
+    bomb = inbox / "2013-08.csv.gz"
+    bomb.write_bytes(gzip_bomb())
+    before = sorted(path.name for path in attacked.raw.iterdir())
+    said = error_of(attacked, servers, "run", within=LITTLE)
+    assert f"{bomb} takes at least" in said
+    assert "split it into smaller files" in said
+    assert sorted(path.name for path in attacked.raw.iterdir()) == before
+    shutil.move(bomb, inbox / "2013-08.zip")
+    run = Run(attacked, servers, "status")
+    assert run.end() == 0, run.said
+    assert "2013-08.zip (an archive: unpack it)" in " ".join(run.said.split())
+
+
+@pytest.mark.parametrize("name", ["../../infra/secrets/login", "/etc/passwd", "..", "a/b", ".x"])
+def test_no_name_of_a_batch_leads_out_of_the_project(
+    name: str, servers: Servers, attacked: Project
+) -> None:
+    rows = attacked.root.parent / "rows.parquet"
+    month("2013-08", 1500).head(5).write_parquet(rows)
+    before = {*attacked.root.parent.rglob("*.parquet")}
+    error_of(attacked, servers, "score", str(rows), "--name", name)
+    assert {*attacked.root.parent.rglob("*.parquet")} == before
+
+
+def test_what_is_sent_to_the_champion_costs_one_request(
+    servers: Servers, attacked: Project
+) -> None:
+    rows = json.loads(month("2013-08", 1500).head(2).write_json())
+    kind, packed = {"Content-Type": "application/vnd.apache.parquet"}, {"Content-Encoding": "gzip"}
+    with servers.ours.serve("serve", attacked.root) as port:
+        login = login_of(attacked)
+        for body, headers in (
+            (parquet_bomb(), kind),
+            (gzip.compress(b" " * 2**30), packed),
+            (b"[" * 10**6, {}),
+            (b'{"rows": [' + b"{}," * 10**6 + b"{}]}", {}),
+        ):
+            status, text = ask(port, "POST", "/predict", login, body, **headers)
+            assert status in (400, 413, 415, 422), text[:300]
+            assert len(text.splitlines()) == 1
+            assert "Traceback" not in text
+        status, text = ask(port, "POST", "/predict", login, {"rows": rows})
+        assert (status, json.loads(text)["version"]) == (200, "1")
+
+
+def test_a_model_that_was_swapped_is_not_used(servers: Servers, attacked: Project) -> None:
+    port, login = servers.ours.ports["mlflow"], servers.login
+    rows = json.loads(month("2013-08", 1500).head(2).write_json())
+    store, root = servers.ours.folder / "artifacts", "/api/2.0/mlflow-artifacts/artifacts"
+    version = f"{API}/registered-models/alias?name=attacked&alias=champion"
+    source = json.loads(ask(port, "GET", version, login)[1])["model_version"]["source"]
+    model = source.removeprefix("models:/")
+    (booster,) = (path for path in store.rglob("seed-*.ubj") if model in str(path))
+    content = booster.read_bytes()
+    altered = content[:100] + bytes([content[100] ^ 1]) + content[101:]
+    with servers.ours.serve("serve", attacked.root) as serving:
+        own = login_of(attacked)
+        before = ask(serving, "POST", "/predict", own, {"rows": rows})
+        path = f"{root}/{booster.relative_to(store)}"
+        assert ask(port, "PUT", path, login, altered)[0] == 200  # who may write there
+        assert booster.read_bytes() == altered
+        assert ask(serving, "POST", "/predict", own, {"rows": rows}) == before  # what it has loaded
+    with servers.ours.serve("serve", attacked.root) as serving:
+        status, text = ask(serving, "POST", "/predict", own, {"rows": rows})
+        assert status == 503
+        assert "no model is loaded" in text
+    sent = attacked.root.parent / "rows.parquet"
+    month("2013-08", 1500).head(5).write_parquet(sent)
+    assert "seed-0.ubj" in error_of(attacked, servers, "score", str(sent))
+    status_of = Run(attacked, servers, "status")
+    assert status_of.end() == 0
+    assert "the champion, version 1, cannot be used" in " ".join(status_of.said.split())
+    assert ask(port, "PUT", path, login, content)[0] == 200
