@@ -40,7 +40,8 @@ KINDS: Mapping[str, Sequence[str]] = {
     ),
     # Who may read and do what: secrets, logins, foreign pages, code in files, attacks, licences
     "security": (
-        "adopt/test_read", "e2e/test_bad_input", "ingest/test_memory",
+        "adopt/test_read", "e2e/test_bad_input", "infra/test_attacks",
+        "infra/test_compose_policies", "ingest/test_memory",
         "orchestration/test_guard", "orchestration/test_login", "papers/test_bill",
         "papers/test_licences", "promotion/test_attacks", "report/test_page",
         "scoring/test_package_files", "serving/test_body", "stores/test_client",
