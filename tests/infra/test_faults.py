@@ -6,47 +6,17 @@ The servers are those of `compose.yaml`, as processes of this machine, on Postgr
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import month
 from infra.stacked import MARKS, Run, Servers, made
 
 pytestmark = MARKS
 AWAY = 60  # seconds that a server or a store is gone
 SEED = re.compile(r"seed \d+: ")
-CLOCK = """
-#define _GNU_SOURCE
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-int clock_gettime(clockid_t which, struct timespec *now) {
-    int failed = syscall(SYS_clock_gettime, which, now);
-    const char *shift = getenv("CLOCK_SHIFT");
-    if (!failed && shift && which == CLOCK_REALTIME) now->tv_sec += atol(shift);
-    return failed;
-}
-int gettimeofday(struct timeval *now, void *zone) {
-    struct timespec found;
-    int failed = clock_gettime(CLOCK_REALTIME, &found);
-    now->tv_sec = found.tv_sec;
-    now->tv_usec = found.tv_nsec / 1000;
-    return failed;
-}
-time_t time(time_t *now) {
-    struct timespec found;
-    clock_gettime(CLOCK_REALTIME, &found);
-    if (now) *now = found.tv_sec;
-    return found.tv_sec;
-}
-"""
 
 
 def restart_postgres(servers: Servers) -> None:
@@ -119,27 +89,3 @@ def test_a_full_store_is_said_in_a_sentence_and_the_next_run_completes_what_was_
     again = Run(project, servers)
     assert again.end() == 0, again.said
     assert "full version 1 is champion" in again.said
-
-
-@pytest.mark.skipif(not shutil.which("cc"), reason="NOT TESTED: clocks that differ: cc is missing")
-def test_the_last_decision_counts_where_clocks_are_hours_apart(
-    servers: Servers, tmp_path: Path
-) -> None:
-    project, clock = made(tmp_path, "clocks", seeds=1), tmp_path / "clock.so"
-    compiled = ["cc", "-shared", "-fPIC", "-O", "-x", "c", "-", "-o", str(clock)]
-    subprocess.run(compiled, input=CLOCK, text=True, check=True)
-
-    def said(hours: int, *words: str) -> str:
-        """What a command says on a machine whose clock is so many hours ahead."""
-        run = Run(project, servers, *words, LD_PRELOAD=str(clock), CLOCK_SHIFT=str(3600 * hours))
-        assert run.end() == 0, run.said
-        return run.said
-
-    assert "clocks version 1 is champion" in said(1, "run")
-    month("2013-08", 1500).write_parquet(tmp_path / "inbox" / "2013-08.parquet")
-    if "clocks version 2 is champion" not in said(-1, "run"):  # the gate refused it
-        said(-1, "promote", "2", "--override", "--reason", "a test")
-    last = [line for line in said(0, "history").splitlines() if "version" in line][-1]
-    assert "version 2 promoted in place of 1" in last
-    assert "version 1 is champion again" in said(-1, "rollback", "--reason", "a test")
-    assert re.search(r"champion +version 1\b", said(0, "status"))
