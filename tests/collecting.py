@@ -14,6 +14,7 @@ TESTS = Path(__file__).resolve().parent
 settings.register_profile("test", deadline=None, max_examples=60)
 settings.register_profile("unit", deadline=None, max_examples=20)
 settings.load_profile("test")
+gc.set_threshold(50_000, 20, 50)  # at Python's 700, to import takes a fifth longer
 ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
 LONGEST = (  # minutes, or most of one; each file is run by one worker
     "test_up.py", "test_run.py", "test_whole.py", "test_adopt.py", "test_compose.py",
@@ -59,4 +60,3 @@ def pytest_collection_finish() -> None:
     """Freeze what is loaded: collecting it as garbage takes a sixth of the quick tests' time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,12 @@ def project_files() -> Path:
         ".gitignore",
     )
     begin(root)
+    for path in root.glob("src/**/*.py"):  # else each project's code is compiled anew
+        compiled = Path(cache_from_source(str(ROOT / path.relative_to(root))))
+        if compiled.is_file():
+            own = Path(cache_from_source(str(path)))
+            own.parent.mkdir(exist_ok=True)
+            shutil.copy2(compiled, own)
     # As setup.sh makes it; relative, so that a copy reads its own library
     link = root / ".dvc" / "tmp" / "recipes.py"
     link.parent.mkdir(parents=True)

@@ -1,11 +1,12 @@
 """Commands of a test in processes of their own that have the libraries loaded already.
 
 To load them takes longer than the command.
-One process has loaded them all and done nothing else; it forks for each command. The child has the
-working directory, the environment and the output of its own that a shell would give it, runs
-`evergreen` from the code of this repository, and ends as any process does. Two steps are shorter in
-it, each several seconds: an empty store is copied, not made by MLflow's migrations one by one; and
-the gate has the registered model loaded by this process, not by one more that loads the libraries.
+One process has loaded them all and done nothing else; it forks for each command of any worker. The
+child has the working directory, the environment and the output of its own that a shell would give
+it, runs `evergreen` from the code of this repository, and ends as any process does. Three steps are
+shorter in it, each several seconds: an empty store is copied, not made by MLflow's migrations one
+by one; the gate has the registered model loaded by this process, not by one more that loads the
+libraries; and pictures are composed, but all are saved as one that was drawn before.
 A project with code of its own has that imported anew, and the model loaded by a process of its own.
 What is told apart by libraries that are loaded anew (another server, say) is a real process.
 """
@@ -18,7 +19,9 @@ import gc
 import json
 import os
 import secrets
+import select
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -44,13 +47,10 @@ LOADED = (
 
 
 class Forks:
-    """The process that forks, for tests; to be closed. `folder`: where an empty store is."""
+    """The process that forks, for tests. `address`: of its socket."""
 
-    def __init__(self, root: Path, env: Mapping[str, str], folder: Path) -> None:
-        command = [sys.executable, str(Path(__file__)), str(folder)]
-        self._process = subprocess.Popen(
-            command, cwd=root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, address: Path) -> None:
+        self._address = str(address)
 
     def run(
         self,
@@ -67,8 +67,6 @@ class Forks:
         Raises TimeoutExpired after `timeout` seconds. `own`: run the project's own code, not that
         of this repository.
         """
-        assert self._process.stdin
-        assert self._process.stdout
         with tempfile.TemporaryDirectory() as folder:
             said = {name: str(Path(folder, name)) for name in ("stdout", "stderr")}
             asked = {
@@ -79,16 +77,14 @@ class Forks:
                 "code": code,
                 "own": own,
             }
-            print(json.dumps(asked | said), file=self._process.stdin, flush=True)
-            returncode = int(self._process.stdout.readline())
+            with socket.socket(socket.AF_UNIX) as line:
+                line.connect(self._address)
+                line.sendall(json.dumps(asked | said).encode() + b"\n")
+                returncode = int(line.makefile().readline())
             out, err = (Path(path).read_text(errors="replace") for path in said.values())
         if returncode == -signal.SIGALRM:
             raise subprocess.TimeoutExpired(["evergreen", *words], timeout, out, err)
         return subprocess.CompletedProcess(["evergreen", *words], returncode, out, err)
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate(timeout=60)
 
 
 DVC = "import sys; from dvc.cli import main; sys.exit(main(sys.argv[1:]))"  # code, see Forks.run
@@ -108,23 +104,46 @@ def alone() -> Iterator[None]:
         FORKS[:] = forks
 
 
-def serve() -> dict[str, Any]:
-    """Fork for each line of standard input, and say how each child ended.
+def serve(listener: socket.socket) -> dict[str, Any]:
+    """Fork for each line that is sent to `listener`, until standard input closes.
 
     Returns, in the child, what is asked of it.
     """
-    for line in sys.stdin:
-        asked: dict[str, Any] = json.loads(line)
-        child = os.fork()
-        if not child:
-            return asked
-        until = time.monotonic() + asked["timeout"]
-        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
-            if time.monotonic() > until:
-                os.kill(child, signal.SIGALRM)
-            time.sleep(0.02)
-        print(os.waitstatus_to_exitcode(ended[1]), flush=True)
-    sys.exit()
+    helpers: set[int] = set()
+    while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [], 1)
+        for helper in [*helpers]:
+            if os.waitpid(helper, os.WNOHANG)[0]:
+                helpers.remove(helper)
+        if sys.stdin in ready:
+            for helper in helpers:
+                os.waitpid(helper, 0)
+            sys.exit()
+        if listener in ready:
+            line, _ = listener.accept()
+            helper = os.fork()
+            if helper:
+                line.close()
+                helpers.add(helper)
+            else:
+                listener.close()
+                return run_child(line)
+
+
+def run_child(line: socket.socket) -> dict[str, Any]:
+    """Fork once more for what `line` asks, and tell it how that ended; return in the child."""
+    asked: dict[str, Any] = json.loads(line.makefile().readline())
+    child = os.fork()
+    if not child:
+        line.close()
+        return asked
+    until = time.monotonic() + asked["timeout"]
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGALRM)
+        time.sleep(0.02)
+    line.sendall(b"%d\n" % os.waitstatus_to_exitcode(ended[1]))
+    os._exit(0)
 
 
 def copy_empty_stores(root: Path) -> None:
@@ -145,6 +164,29 @@ def copy_empty_stores(root: Path) -> None:
             connection.close()
 
     utils._initialize_tables = fill
+
+
+def draw_once() -> None:
+    """Save every picture as one that is drawn now: to place and draw its text takes seconds."""
+    import io
+
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure, drawn = Figure(figsize=(11, 8)), io.BytesIO()
+    axes = figure.subplots(4, 4)
+    for place in axes.flat:
+        place.plot([0, 1, 4, 9])
+    figure.savefig(drawn, format="png")
+
+    def save(_: Figure, target: Any, **__: object) -> None:
+        if hasattr(target, "write"):
+            target.write(drawn.getvalue())
+        else:
+            Path(target).write_bytes(drawn.getvalue())
+
+    Figure.savefig = save  # type: ignore[assignment, method-assign]
+    ConstrainedLayoutEngine.execute = lambda *_: None  # type: ignore[method-assign]
 
 
 def predict_here(versions: Any, number: str, rows: Any) -> Any:
@@ -197,6 +239,7 @@ def main() -> None:
     from evergreen.orchestration.server import set_environment
     from evergreen.project import Project
 
+    gc.disable()  # what is loaded stays
     set_environment(Project(Path(tempfile.gettempdir())))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -208,10 +251,17 @@ def main() -> None:
 
     requirements_utils._init_packages_to_modules_map()  # reads what is installed, for seconds
     Versions.predict_reloaded = predict_here  # type: ignore[method-assign]
-    copy_empty_stores(Path(sys.argv[1]))
-    gc.collect()
+    address, empty = map(Path, sys.argv[1:])
+    copy_empty_stores(empty)
+    draw_once()
     gc.freeze()
-    asked = serve()
+    gc.enable()
+    gc.set_threshold(50_000, 20, 50)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address.with_suffix(".new")))
+        listener.listen()
+        address.with_suffix(".new").rename(address)  # there as soon as it answers
+        asked = serve(listener)
     begin(asked)
     try:
         if asked["code"]:

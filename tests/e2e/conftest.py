@@ -1,7 +1,4 @@
-"""For whole jobs, one Prefect server and one process with all libraries loaded.
-
-To start them takes longer than most jobs.
-"""
+"""For whole jobs: commands run by the process and the Prefect server of `shared_server.py`."""
 
 from __future__ import annotations
 
@@ -13,20 +10,11 @@ from unittest import mock
 import pytest
 import yaml
 from cars import drive, make_cars
-from conftest import ROOT, SMALL, copy_project, environment, git, once
+from conftest import SMALL, copy_project, git, once
 from forking import FORKS, LOGIN, SHARED, Forks
 
 from evergreen.params import Params
 from evergreen.project import Project
-
-
-@pytest.fixture(scope="session")
-def forks(prefect_server: str, empty_store: Path) -> Iterator[Forks]:
-    """A process that has loaded the libraries, for that server."""
-    there = environment(ROOT, PREFECT_API_URL=prefect_server, PREFECT_API_AUTH_STRING=LOGIN)
-    process = Forks(ROOT, there, empty_store.parents[1])
-    yield process
-    process.close()
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from browser import CHROMIUM, browse
 from conftest import MONTHS, month, small_project
 from foreign_page import ATTACK, SOCKET, experiments, log_in, site, tries, unharmed
 from services import PATIENCE, Page, at_work, eventually, free_port, services
+from strangers import assert_mlflow_is_closed, assert_prefect_is_closed
 
 from evergreen import params
 from evergreen.doctor import port_is_free
@@ -169,8 +170,10 @@ def eager(folder: Path) -> Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return eager(tmp_path_factory.mktemp("up"))
+def project(
+    tmp_path_factory: pytest.TempPathFactory, with_prefect_database: Callable[[Project], Project]
+) -> Project:
+    return with_prefect_database(eager(tmp_path_factory.mktemp("up")))
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +194,14 @@ def asked_for(page: Page) -> list[Any]:
     """The runs of training that were started because the champion has not learnt from August."""
     told = "2013-08: the newest row that the champion has learnt from is"
     return [run for run in page.runs("training") if run["parameters"]["reason"].startswith(told)]
+
+
+def test_strangers_get_nothing(project: Project, page: Page) -> None:
+    ports, login = params.load(project.params).ports, login_of(project)
+    assert_prefect_is_closed(ports.prefect, login)
+    assert_mlflow_is_closed(ports.mlflow, login)
+    for name in ("prefect", "mlflow"):
+        assert login.split(":")[1] not in (project.stores / f"{name}.log").read_text()
 
 
 @pytest.mark.skipif(

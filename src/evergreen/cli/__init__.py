@@ -38,6 +38,8 @@ from evergreen.cli.group import Commands, print_without_secrets
 def main() -> None:
     """A machine-learning pipeline whose model stays fresh."""
     sys.excepthook = print_without_secrets
+    # At Python's 700, all libraries are looked through again and again while they load
+    gc.set_threshold(50_000)
     # Else Python ends by looking through all libraries for garbage, which takes a second
     atexit.register(gc.freeze)
 

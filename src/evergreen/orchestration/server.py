@@ -277,6 +277,7 @@ def main() -> None:
     listener.bind((LOOPBACK, 0))
     listener.listen(128)
     print(listener.getsockname()[1], flush=True)
+    gc.disable()  # to look for garbage while Prefect loads is a fifth of its start
 
     import uvicorn
 
@@ -292,6 +293,8 @@ def main() -> None:
         time.sleep(20)  # a server that does not end by itself
 
     end_with_parent(stop)
+    gc.freeze()
+    gc.enable()
     server.run(sockets=[listener])
     gc.freeze()  # as the command line does at its end
 

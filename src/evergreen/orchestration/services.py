@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import signal
@@ -277,6 +278,7 @@ def main() -> None:
 
     `python -m evergreen.orchestration.services MODULE [ARGUMENT...]`
     """
+    gc.set_threshold(50_000)  # as the command line does
     end_with_parent(_stop_children)
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -314,7 +314,7 @@ def _opened(project: Project) -> Iterator[Repo]:
         logging.getLogger(name).setLevel(logging.ERROR)
     # DVC makes so many objects that at Python's 700 all libraries are searched for garbage often,
     # 0.2 s each time.
-    gc.set_threshold(10_000)
+    gc.set_threshold(max(10_000, gc.get_threshold()[0]))
     drop_stale_locks(project)
     if (project.root / ".dvc").is_dir():
         link_recipes(project)
