@@ -27,6 +27,7 @@ def test_a_failure_of_either_half_is_one(
     for name, body in (("first", "pass"), ("rest", "pass" if passes else "assert 0")):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"test_{name}.py").write_text(f"def test_{name}():\n    {body}\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # two seconds a process
     monkeypatch.setattr(unit, "halves", lambda: ([tmp_path / "first"], [tmp_path / "rest"]))
     assert unit.main(["-c", "/dev/null"]) == code
     assert capsys.readouterr().out.count("1 passed") == 1 + passes

@@ -1,7 +1,7 @@
 """Two projects that share no answer: each sets up, trains a model, passes its checks and tests.
 
-Pip takes minutes for that, so the suite has one of them on the libraries of this environment, with
-ours out of its own `vendor/`; `make bakes` sets up both as a user does.
+That takes minutes, so the suite has one of them adopt its table and train, by this repository's
+library; test_bake.py has the quick tests of a new project, test_wheel.py its library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import begin, environment, git
-from forking import LOGIN, SHARED
+from forking import LOGIN, SHARED, Forks
 from template.making import BIN, bake, wheel_of
 
 pytestmark = pytest.mark.slow
@@ -93,10 +93,32 @@ def borrow(project: Path) -> None:
     (environ / "installed-dev").write_bytes(done.stdout)
 
 
+def test_a_new_project_adopts_a_table_and_has_a_champion(
+    template: Path, tmp_path: Path, prefect_server: str, forks: Forks
+) -> None:
+    project = bake(template, tmp_path / "made", **PROJECTS["without"])
+    begin(project)
+    env = environment(project, PREFECT_API_URL=prefect_server, PREFECT_API_AUTH_STRING=LOGIN)
+    table_of_prices = tmp_path / "prices.csv"
+    table_of_prices.write_text(table())
+
+    def evergreen(*words: str) -> subprocess.CompletedProcess[str]:
+        return forks.run(words, project, env, 240, own=True)
+
+    nothing = evergreen("run")
+    assert nothing.returncode == 1
+    assert "adopt" in nothing.stderr, nothing.stdout + nothing.stderr
+    adopted = evergreen("adopt", str(table_of_prices), "--target", "price")
+    assert adopted.returncode == 0, adopted.stdout + adopted.stderr
+    ran = evergreen("run")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "version 1 is " in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("kind", "lent"),
     [
-        pytest.param("without", True, id="lent"),
+        pytest.param("without", True, id="lent", marks=pytest.mark.long),
         *(pytest.param(kind, False, id=kind, marks=pytest.mark.long) for kind in PROJECTS),
     ],
 )

@@ -6,7 +6,8 @@ cannot, so an event's parameters go before its tags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -62,6 +63,17 @@ class Events:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.model = tracker, tracker.params.tracking.model
         self.by = ""  # the person whose events begin
+        self._held: list[Run] | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Ask MLflow once for all that is read within, which does not see what is written there."""
+        outer = self._held
+        self._held = self._all()
+        try:
+            yield
+        finally:
+            self._held = outer
 
     @cached_property
     def _experiment(self) -> str:
@@ -141,7 +153,7 @@ class Events:
 
         One that was interrupted counts once its version is `shown`, the champion in MLflow.
         """
-        for run in self._search():
+        for run in self._all():
             event = _event(run)
             interrupted = run.info.status == "RUNNING" and event.version == shown
             counts = run.info.status == "FINISHED" or interrupted
@@ -151,8 +163,8 @@ class Events:
 
     def history(self) -> list[Event]:
         """Return every event that took effect, oldest first, and those deleted in MLflow."""
-        found = map(_event, reversed(self._search("attributes.status = 'FINISHED'")))
-        return [event for event in found if self._is_mine(event)]
+        finished = (run for run in reversed(self._all()) if run.info.status == "FINISHED")
+        return [event for event in map(_event, finished) if self._is_mine(event)]
 
     def live_at(self, moment: datetime) -> Event | None:
         """Return the event that had made the champion of `moment` (UTC); None before the first."""
@@ -175,6 +187,9 @@ class Events:
 
     def _is_mine(self, event: Event) -> bool:
         return event.model in ("", self.model)
+
+    def _all(self) -> list[Run]:
+        return self._search() if self._held is None else self._held
 
     def _search(self, condition: str = "") -> list[Run]:
         """Return runs of events, newest first, those that were deleted in MLflow as well."""

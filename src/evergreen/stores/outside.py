@@ -8,6 +8,7 @@ and can be undone or made a decision.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from evergreen.errors import InputError
@@ -40,12 +41,13 @@ def find_live(tracker: Tracker, registry: Registry) -> Event:
 
 def warnings(registry: Registry) -> list[str]:
     """Return warnings for who uses the champion, a sentence each; none where all is as decided."""
-    messages = [act.says for act in find_acts(registry)]
-    event = registry.decision()
-    if event and registry.versions.exists(event.version) and (fault := registry.fault(event)):
-        what = f"the champion, version {event.version}, cannot be used"
-        messages.append(f"{what} ({fault}): {remedy(registry, event)}")
-    return messages
+    with _read_once(registry):
+        messages = [act.says for act in find_acts(registry)]
+        event = registry.decision()
+        if event and registry.versions.exists(event.version) and (fault := registry.fault(event)):
+            what = f"the champion, version {event.version}, cannot be used"
+            messages.append(f"{what} ({fault}): {remedy(registry, event)}")
+        return messages
 
 
 def write_down(registry: Registry) -> list[str]:
@@ -54,22 +56,33 @@ def write_down(registry: Registry) -> list[str]:
     The alias of the champion stays where a person put it until somebody decides. Call it with the
     project's lock held. Returns the sentences of what is new.
     """
-    known: set[str] = set()  # since the last decision
-    for event in registry.events.history():
-        if event.what != DENIED:
-            known = known | {event.reason} if event.what == OUTSIDE else set()
-    champion = [act for act in _of_champion(registry, registry.decision()) if act.says not in known]
-    acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
+    with _read_once(registry):
+        known: set[str] = set()  # since the last decision
+        for event in registry.events.history():
+            if event.what != DENIED:
+                known = known | {event.reason} if event.what == OUTSIDE else set()
+        found = _of_champion(registry, registry.decision())
+        champion = [act for act in found if act.says not in known]
+        acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
     for act in acts:
         registry.record_outside(act.version, act.says)
-    registry.restore_shown()
+    with _read_once(registry):  # it reads first, and then writes
+        registry.restore_shown()
     return [act.says for act in acts]
 
 
 def find_acts(registry: Registry) -> list[Act]:
     """Return each way in which MLflow shows another state than was decided."""
-    event = registry.decision()
-    return [*_of_champion(registry, event), *_of_aliases(registry), *_of_events(registry)]
+    with _read_once(registry):
+        event = registry.decision()
+        return [*_of_champion(registry, event), *_of_aliases(registry), *_of_events(registry)]
+
+
+@contextmanager
+def _read_once(registry: Registry) -> Iterator[None]:
+    """Ask MLflow once for what is read again and again within."""
+    with registry.versions.held(), registry.events.held():
+        yield
 
 
 def remedy(registry: Registry, event: Event) -> str:

@@ -57,7 +57,6 @@ class Registry:
         self.versions, self.events = Versions(tracker), Events(tracker)
 
     # --- versions and their aliases
-    # ----------------------------------------------------------------------------------------------
 
     def register(
         self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder, more: Files = NO_FILES
@@ -87,13 +86,13 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Return alias -> version, by what was decided; empty where nothing is registered."""
-        shown, live, events = self.versions.aliases(), self.decided(), self.events.history()
-        before, challenger = _before(live, events), self._challenger(shown, live, events)
+        with self.versions.held(), self.events.held():
+            shown, live, events = self.versions.aliases(), self.decided(), self.events.history()
+            before, challenger = _before(live, events), self._challenger(shown, live, events)
         decided = {CHAMPION: live, PREVIOUS: before, CHALLENGER: challenger}
         return {alias: number for alias, number in {**shown, **decided}.items() if number}
 
     # --- the champion
-    # ----------------------------------------------------------------------------------------------
 
     def decision(self) -> Event | None:
         """Return the newest change of champion; one that was killed counts once its alias is set.
@@ -145,7 +144,6 @@ class Registry:
         return FIRST
 
     # --- changes
-    # ----------------------------------------------------------------------------------------------
 
     def pick(self, number: str | None) -> str:
         """Return the version called `number`, or the challenger.
@@ -262,7 +260,6 @@ class Registry:
         return messages
 
     # --- details
-    # ----------------------------------------------------------------------------------------------
 
     def _change(
         self,

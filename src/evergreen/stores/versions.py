@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,17 @@ class Versions:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.name = tracker, tracker.params.tracking.model
         self.files = ModelFiles(tracker)
+        self._held: tuple[list[ModelVersion], dict[str, str]] | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Ask MLflow once for versions and aliases read within, whatever is written meanwhile."""
+        outer = self._held
+        self._held = self.all(), self.aliases()
+        try:
+            yield
+        finally:
+            self._held = outer
 
     def add(
         self, run_id: str, fingerprint: str, folder: Path, encoder: Encoder, more: Files = NO_FILES
@@ -45,6 +57,8 @@ class Versions:
 
     def all(self) -> list[ModelVersion]:
         """Return every version, as MLflow describes it."""
+        if self._held:
+            return self._held[0]
         found = self.tracker.client.search_model_versions(f"name = {quoted(self.name)}")
         return list(found)
 
@@ -116,6 +130,8 @@ class Versions:
         """Return alias -> version as MLflow shows them to others, whoever set them."""
         from mlflow.exceptions import MlflowException
 
+        if self._held:
+            return self._held[1]
         try:
             aliases = self.tracker.client.get_registered_model(self.name).aliases
             return {alias: str(number) for alias, number in aliases.items()}
