@@ -169,15 +169,11 @@ def test_a_mark_stands_only_where_it_is_cut(template: Path) -> None:
 
 @cache
 def chosen(template: Path) -> set[tuple[str, str]]:
-    """Return each file of some project, with its source, over all that there is to choose."""
-    every = [
-        REFERENCE | dict(zip(CHOICES, values, strict=True))
-        for values in itertools.product(*CHOICES.values())
-    ]
+    """Return each file of some project, with its source: none hangs on more than two answers."""
     return {
         (path, source)
-        for answers in every
-        for path, (_, source) in engine.choose(template, answers).items()
+        for answers in pairs()
+        for path, (_, source) in engine.choose(template, REFERENCE | answers).items()
     }
 
 
