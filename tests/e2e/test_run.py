@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -15,59 +12,22 @@ from unittest import mock
 import pytest
 import yaml
 from conftest import copy_that_ran, environment, month
-from forking import DVC, FORKS, SHARED, alone
-from killing import KILLER, Moment, kill_at, killer
+from forking import FORKS, SHARED, alone
+from killing import KILLER
+from ran import champion_of, dvc, seed_models, statuses, tracker
 
-from evergreen import params
 from evergreen.project import Project
 from evergreen.stores.dvc import changed_stages, link_recipes
 from evergreen.stores.registry import Registry
-from evergreen.stores.seeds import Seeds
-from evergreen.stores.tracking import Tracker
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def tracker(project: Project) -> Tracker:
-    return Tracker(project, params.load(project.params))
-
-
-def seed_models(project: Project) -> dict[str, str]:
-    """What a seed's model is for, and the seed -> SHA-256 of its finished model."""
-    found = tracker(project)
-    models = {}
-    for run in found.search("attributes.status = 'FINISHED'"):
-        if "evergreen.seed" in run.data.tags:
-            trained = Seeds(found).read(run.info.run_id)
-            assert trained is not None
-            models[run.data.tags["mlflow.runName"]] = hashlib.sha256(trained.booster).hexdigest()
-    return models
-
-
-def champion_of(project: Project) -> dict[str, bytes]:
-    """The files of the champion's package."""
-    registry = Registry(tracker(project))
-    with registry.versions.fetch(str(registry.champion())) as folder:
-        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def statuses(project: Project) -> set[str]:
-    found = tracker(project)
-    return {run.info.status for run in found.search("")}
 
 
 def edit(project: Project, section: str, **values: object) -> None:
     content = yaml.safe_load(project.params.read_text())
     content[section] |= values
     project.params.write_text(yaml.safe_dump(content))
-
-
-def dvc(project: Project, *args: str) -> str:
-    """What `dvc` by itself prints."""
-    done = FORKS[0].run(args, project.root, environment(project.root), 300, DVC)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_a_run_then_again_and_one_more_month(champion_project: Project, cli: Run) -> None:
@@ -166,124 +126,6 @@ def test_pull_into_a_fresh_clone(
     assert "up to date" in dvc(clone, "status")
 
 
-# What the killed process was about to do -> the attribute that is replaced by a kill, and at which
-# call. The kills of one chain hit one project, one after the other.
-MOMENTS: dict[str, Moment] = {
-    "ingest: first batch half written": ("evergreen.files", "os.fsync", 1),
-    "ingest: manifest": ("evergreen.ingest.batches", "Manifest.record", 2),
-    "ingest: DVC's record": ("dvc.stage", "Stage.dump", 1),
-    "validate: second batch": ("evergreen.validation.validate", "_keep", 2),
-    "validate: DVC's record": ("dvc.stage", "Stage.add_outs", 1),
-    "prepare: encoder": ("evergreen.features.encoder", "Encoder.write", 1),
-    "train: second seed half recorded": ("mlflow.tracking", "MlflowClient.log_artifacts", 2),
-    "train: second seed": ("evergreen.stores.seeds", "Seeds._record", 2),
-    "evaluate": ("evergreen.stores.runs", "Runs.record_evaluation", 1),
-    "register: before the version": ("mlflow.tracking", "MlflowClient.create_model_version", 1),
-    "register: before the alias": (
-        "mlflow.tracking",
-        "MlflowClient.set_registered_model_alias",
-        1,
-    ),
-    "compare": ("evergreen.promotion.trained_models", "pick", 1),
-    "decide: before the champion": (
-        "mlflow.tracking",
-        "MlflowClient.set_registered_model_alias",
-        2,
-    ),
-    "decide: after the champion": ("evergreen.stores.registry", "Registry._tidy", 1),
-}
-CHAINS = {
-    "one of each store": (
-        "ingest: manifest",
-        "validate: DVC's record",
-        "train: second seed half recorded",
-        "decide: before the champion",
-    ),
-    "all others of data": (
-        "ingest: first batch half written",
-        "ingest: DVC's record",
-        "validate: second batch",
-        "prepare: encoder",
-    ),
-    "all others of the model": (
-        "train: second seed",
-        "evaluate",
-        "register: before the version",
-        "register: before the alias",
-        "decide: after the champion",
-    ),
-    "compare": ("compare",),
-}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The models of a run that nobody kills: filled in by the first test that needs them."""
-    return {}
-
-
-@pytest.mark.parametrize(
-    "chain",
-    [
-        pytest.param(chain, marks=pytest.mark.long) if chain != "one of each store" else chain
-        for chain in CHAINS
-    ],
-)
-def test_killed_anywhere_the_next_run_finishes(
-    chain: str, make_project: Callable[..., Project], cli: Run, undisturbed: dict[str, str]
-) -> None:
-    project = make_project()
-    for name in CHAINS[chain]:
-        killed = kill_at(project, MOMENTS[name], "run")
-        assert killed.returncode == -signal.SIGKILL, name + killed.stdout + killed.stderr
-
-    done = cli(project, "run")
-    assert done.returncode == 0, done.stderr
-    assert "version 1 is champion" in done.stdout
-    assert statuses(project) <= {"FINISHED", "KILLED"}
-    models = seed_models(project)
-    assert models == (undisturbed or models)
-    undisturbed.update(models)
-    assert not list(project.root.rglob(".part-*"))
-    assert "up to date" in dvc(project, "status")
-    found = tracker(project)
-    assert len(found.client.search_model_versions("name = 'evergreen'")) == 1
-    parents = [run for run in found.search("") if "mlflow.parentRunId" not in run.data.tags]
-    assert [run.info.status for run in parents] == ["FINISHED"]
-
-
-@pytest.mark.long
-def test_a_killed_run_leaves_no_server(make_project: Callable[..., Project]) -> None:
-    project = make_project()
-    with alone():
-        env = environment(project.root)
-    process = subprocess.Popen(
-        killer(("evergreen.ingest.batches", "find_waiting", 1), "run"),
-        cwd=project.root,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.wait(timeout=120) == -signal.SIGKILL
-    until = time.monotonic() + 40
-    while (left := servers_of(project)) and time.monotonic() < until:
-        time.sleep(0.5)
-    assert not left
-
-
-def servers_of(project: Project) -> list[int]:
-    """Processes that work in the project's folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if (entry / "cwd").readlink() == project.root:
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
 def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], cli: Run) -> None:
     project = make_project()
     with project.lock():
@@ -293,7 +135,6 @@ def test_a_second_run_at_once_is_refused(make_project: Callable[..., Project], c
     assert cli(project, "ingest").returncode == 0
 
 
-@pytest.mark.long
 @pytest.mark.long
 def test_a_failed_seed_is_reported_and_tried_again(
     make_project: Callable[..., Project], cli: Run
