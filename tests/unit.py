@@ -3,8 +3,7 @@
     python tests/unit.py [OPTION ...]      # of pytest, for both
 
 A worker of xdist collects all files, and imports what they need: a fifth of the tests' time.
-The halves take about as long; Great Expectations is loaded for the first alone, Prefect for the
-other.
+The halves take about as long; Prefect is loaded for the second alone, Great Expectations for none.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 FIRST = (
-    "adopt", "docs", "features", "ingest", "late_flights", "papers", "project", "promotion",
+    "adopt", "features", "ingest", "late_flights", "papers", "project", "promotion",
     "quality", "scoring", "statistics", "testing", "validation",
 )  # fmt: skip
 QUICK = "not slow and not gpu and not long"

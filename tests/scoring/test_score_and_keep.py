@@ -13,8 +13,9 @@ from evergreen.scoring.unlabelled import Given
 from evergreen.validation.report import BatchReport, Outcome
 from late_flights.dataset import dataset
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_rows_are_scored_and_kept_once(tmp_path):
     project, scorer = Project(tmp_path), Scorer("flights", "3", "run")
     rows = ROWS[:50]

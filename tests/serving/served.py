@@ -28,7 +28,6 @@ from evergreen.training.tables import Table, Tables
 from evergreen.training.xgboost import build_matrix, train
 from evergreen.validation.contract import Contract
 from late_flights.dataset import dataset
-from late_flights.expectations import expectations
 
 ROWS = month("2013-04", 400)
 IN_TIME = ROWS.select(dataset.known_in_time)
@@ -79,8 +78,10 @@ class Registry:
         return model_of(number, self.task)
 
 
-def service_of(folder, registry=None, bad=0.02, rules=expectations, on=dataset, **params):
+def service_of(folder, registry=None, bad=0.02, rules=None, on=dataset, **params):
     """A service over a project in `folder`."""
+    if rules is None:  # loads Great Expectations, for seconds
+        from late_flights.expectations import expectations as rules
     wanted, counts, registry = Serve(**params), Counts(), registry or Registry()
     contract = Contract(on, rules, Validate(max_bad_rows=bad))
     watch = Watch(registry, on, on_failure=counts.failed)
