@@ -6,12 +6,13 @@ import hashlib
 import importlib
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 
 import pytest
 import yaml
 from conftest import environment
-from forking import DVC
 from staged import edit, lock_of, work_of
 
 from evergreen import code
@@ -32,9 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache")]  # real st
 
 
 @pytest.mark.slow
-def test_the_record_equals_that_of_dvc_repro_byte_for_byte(
-    make_project, read_params, tmp_path, forks
-):
+def test_the_record_equals_that_of_dvc_repro_byte_for_byte(make_project, read_params, tmp_path):
     project = make_project()
     other = Project(shutil.copytree(project.root, tmp_path / "other", symlinks=True))
     params = read_params(project)
@@ -53,7 +52,15 @@ def test_the_record_equals_that_of_dvc_repro_byte_for_byte(
         ]
 
     def repro(*args):
-        done = forks.run(("repro", *args), other.root, environment(other.root), 240, DVC)
+        command = [sys.executable, "-m", "dvc", "repro", *args]
+        done = subprocess.run(
+            command,
+            cwd=other.root,
+            env=environment(other.root),
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
