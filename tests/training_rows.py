@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evergreen.features.columns import Columns
 from evergreen.features.keys import KEY
 from evergreen.features.split import GROUP, LABEL, SLICE, TIME
 from evergreen.finding import Finding
@@ -56,7 +57,9 @@ def evidence(train: pl.DataFrame | None = None, task: str = "binary", **parts: A
         "history": profiled(rows(seed=1)),
         "latest": profiled(rows(seed=2)),
     } | parts
-    return Evidence(task, ("2013-01", "2013-02"), "2013-04", train, profiled(train), **found)
+    return Evidence(
+        task, ("2013-01", "2013-02"), "2013-04", Columns.of(train), profiled(train), **found
+    )
 
 
 def only(report: BiasReport, topic: str, *words: str) -> Finding:

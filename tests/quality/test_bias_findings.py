@@ -15,7 +15,8 @@ from evergreen.features.keys import KEY
 from evergreen.features.split import LABEL, SLICE, TIME
 from evergreen.params import Bias
 from evergreen.quality.bias import check_bias, find_bias
-from evergreen.quality.bias_findings import BINS, FEWEST_ROWS
+from evergreen.quality.bias_findings import FEWEST_ROWS
+from evergreen.quality.duplicates import BINS
 
 
 @pytest.mark.parametrize(("count", "share"), [(0, 0.0), (500, 0.2), (2000, 0.5)])

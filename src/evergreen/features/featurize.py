@@ -11,6 +11,7 @@ import polars as pl
 
 from evergreen.dataset import ORDER, Dataset
 from evergreen.errors import InputError
+from evergreen.features.columns import Columns
 from evergreen.features.definition import Definition, LostError, check_columns
 from evergreen.features.encoder import as_class
 from evergreen.features.keys import KEY, hash_keys, key_columns
@@ -25,7 +26,7 @@ from evergreen.features.split import (
 from evergreen.ingest.manifest import Manifest
 from evergreen.ingest.moments import PLACE, moment
 from evergreen.project import Project
-from evergreen.statistics.profile import Profile, profile
+from evergreen.statistics.profile import Profile, join, profile
 
 # Of a model: what the columns begin with by which it tells rows, where the key is another by now
 OWN = "own_"
@@ -176,6 +177,16 @@ def summarize(
         features[LABEL],
         {why: _features_of_left_out(dataset, rows) for why, rows in left_out.items()},
         groups,
+    )
+
+
+def summarize_columns(dataset: Dataset, rows: Columns) -> Profile:
+    """Return the profile of rows of features files, a few columns at a time."""
+    groups = [name for name in rows.names if name.startswith((SLICE, GROUP))]
+    known = rows.read([*groups, LABEL])
+    return join(
+        profile(known.select(groups).hstack(some), known[LABEL], {}, groups)
+        for some in rows.some(list(dataset.features))
     )
 
 

@@ -224,15 +224,23 @@ def read_part(
 ) -> pl.DataFrame:
     """Return the rows of one part of the split, in order of batch and time."""
     files = [project.features / f"{name}.parquet" for name in part.batches]
-    rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
     if part.shares:
-        whole = rows.collect()
-        rows = whole.filter(within(whole, part.shares)).lazy()
-        return (rows if columns is None else rows.select(*columns)).collect()
+        return pl.concat([_read_share(file, part.shares, columns) for file in files])
+    rows = pl.concat([pl.scan_parquet(file) for file in files], how="vertical")
     for edge, keep in ((part.start, pl.col(TIME).ge), (part.end, pl.col(TIME).lt)):
         if edge is not None:
             rows = rows.filter(keep(pl.lit(datetime.fromisoformat(edge))))
     return (rows if columns is None else rows.select(*columns)).collect()
+
+
+def _read_share(
+    file: Path, shares: tuple[float, float], columns: Iterable[str | pl.Expr] | None
+) -> pl.DataFrame:
+    rows = pl.scan_parquet(file)
+    keys = rows.select(pl.selectors.starts_with(KEY)).collect()
+    return (
+        (rows if columns is None else rows.select(*columns)).collect().filter(within(keys, shares))
+    )
 
 
 def within(rows: pl.DataFrame, shares: tuple[float, float]) -> pl.Series:

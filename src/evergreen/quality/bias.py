@@ -16,11 +16,11 @@ from evergreen.params import Bias
 from evergreen.quality.bias_findings import (
     Evidence,
     find_balance,
-    find_duplicates,
     find_missing,
     find_sampling,
     find_survivorship,
 )
+from evergreen.quality.duplicates import find_duplicates
 from evergreen.quality.label_noise import Predicted, find_label_noise
 
 ADVICE = {

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from evergreen.dataset import Dataset
-from evergreen.features.featurize import summarize
-from evergreen.features.keys import KEY
-from evergreen.features.split import GROUP, LABEL, SLICE, TIME, Split, read_part
+from evergreen.features.columns import Columns
+from evergreen.features.featurize import summarize_columns
+from evergreen.features.split import GROUP, LABEL, SLICE, Split
 from evergreen.finding import Finding, percent
 from evergreen.project import Project
 from evergreen.statistics.profile import Counts, Profile, Sample
@@ -20,14 +20,13 @@ from evergreen.statistics.two_sample import contrast
 
 FEWEST_ROWS = 30  # below, a level's share of missing values means nothing
 DRAWS = 200  # of the spread that chance alone would show
-BINS = 32  # of equal mass; numbers in the same one are nearly equal
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the report is made from: the training rows, and profiles to compare them with.
 
-    `train`: as in the features files, shape (rows, key + time + label + groups + features).
+    `train`: as in the features files (key, time, label, groups and features of each row).
     `window`: the training batches, with the rows they left out. `history`: all batches before the
     newest one, if any are. `latest`: the newest batch, or the holdout where there is only one
     (`alone`).
@@ -36,7 +35,7 @@ class Evidence:
     task: str
     batches: tuple[str, ...]
     newest: str
-    train: pl.DataFrame = field(repr=False)
+    train: Columns = field(repr=False)
     trained: Profile = field(repr=False)
     window: Profile = field(repr=False)
     history: Profile | None = field(repr=False)
@@ -54,19 +53,19 @@ class Evidence:
         # Else some of the newest trains as well
         before = order[: order.index(newest)] if split.newest_apart else []
         alone = split.batches() == [newest]
-        train = read_part(project, split.train)
+        train = Columns.of_part(project, split.train)
         whole = not split.newest_apart and not alone
         return cls(
             task=Encoder.read(project.features / "encoder.json").task,
             batches=split.train.batches,
             newest=newest,
             train=train,
-            trained=summarize(dataset, train, {}),
+            trained=summarize_columns(dataset, train),
             window=Profile.read(done.file(name, ".json") for name in split.train.batches),
             history=Profile.read(done.file(name, ".json") for name in before) if before else None,
             latest=Profile.read([done.file(newest, ".json")])
             if whole
-            else summarize(dataset, read_part(project, split.holdout), {}),
+            else summarize_columns(dataset, Columns.of_part(project, split.holdout)),
             alone=alone,
         )
 
@@ -135,7 +134,7 @@ def find_sampling(evidence: Evidence) -> Iterator[Finding]:
 def find_balance(evidence: Evidence) -> Iterator[Finding]:
     """Yield how rare the rarest class is, or how skewed a label that is a number."""
     if evidence.task == "regression":
-        yield _spread(evidence.train[LABEL])
+        yield _spread(evidence.train.read([LABEL])[LABEL])
         return
     rows = evidence.trained.kept.rows
     ranked = sorted(evidence.trained.classes.items(), key=lambda pair: -pair[1])
@@ -264,54 +263,6 @@ def _spreads(
             )
         )
     return sorted(found, key=lambda row: -row[5])
-
-
-def find_duplicates(train: pl.DataFrame) -> Iterator[Finding]:
-    """Yield how many training rows repeat a row of another key, exactly or nearly."""
-    keys = train.select(pl.selectors.starts_with(KEY)).hash_rows()
-    exact = train.select(
-        name for name in train.columns if name != TIME and not name.startswith((KEY, SLICE, GROUP))
-    )
-    near = f"the same label, categories and, in {BINS} quantile bins, numbers"
-    for kind, words, values in (
-        ("exact", "the same features and label", exact.hash_rows()),
-        ("near", near, _hash_near(exact)),
-    ):
-        count = _count_twins(values, keys)
-        yield Finding(
-            "duplicates",
-            f"share of {kind} duplicates",
-            count / train.height,
-            f"{count:,} of {train.height:,} training rows ({percent(count / train.height)}) have "
-            f"{words} as a row with another key: "
-            + (
-                "they count more than once."
-                if kind == "exact"
-                else "some may be the same thing, measured twice."
-            ),
-            bound="max_duplicates" if kind == "exact" else "",
-        )
-
-
-def _hash_near(rows: pl.DataFrame) -> pl.Series:
-    """Return a hash of each row, with numbers in bins: column by column, so none is kept twice."""
-    binned = pl.selectors.float().fill_nan(None).bin_quantiles(BINS, labels=False)
-    total = np.zeros(rows.height, np.uint64)
-    for at, name in enumerate(rows.columns):
-        column = rows.select(name).with_columns(binned).to_series()
-        total += column.hash(seed=at).to_numpy()
-    return pl.Series(total)
-
-
-def _count_twins(values: pl.Series, keys: pl.Series) -> int:
-    """Return how many rows share their value (a hash) with a row of another key."""
-    twins = pl.DataFrame({"value": values, "key": keys}).group_by("value")
-    found = twins.agg(
-        pl.len().alias("rows"),
-        pl.col("key").min().alias("first"),
-        pl.col("key").max().alias("last"),
-    )
-    return int(found.filter(pl.col("first") != pl.col("last"))["rows"].sum())
 
 
 def _label(profile: Profile) -> Sample:

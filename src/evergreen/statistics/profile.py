@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,24 @@ def profile(
         label=labels.numbers.get("label"),
         missing=_missing(features, groups),
     )
+
+
+def join(parts: Iterable[Profile]) -> Profile:
+    """Return the profile of rows of which none is left out, given those of some features each."""
+    first, *others = parts
+    numbers, levels = dict(first.kept.numbers), dict(first.kept.levels)
+    missing = {
+        group: {level: dict(lacking) for level, lacking in counts.items()}
+        for group, counts in first.missing.items()
+    }
+    for part in others:
+        numbers |= part.kept.numbers
+        levels |= part.kept.levels
+        for group, counts in part.missing.items():
+            for level, lacking in counts.items():
+                missing[group].setdefault(level, {}).update(lacking)
+    kept = Sample(first.kept.rows, numbers, levels)
+    return replace(first, kept=kept, missing=missing)
 
 
 def _summarize(rows: pl.DataFrame) -> Sample:

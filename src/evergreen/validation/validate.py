@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +41,18 @@ def validate(project: Project, contract: Contract, *, check: bool = False) -> Va
         done.forget_altered()
     fingerprints = _fingerprints(project, contract.params)
     new = done.outdated(fingerprints)
-    outcomes = []
-    for name in new:
-        raw.check(name)
-        outcomes.append(contract.check(read_raw(project.raw / f"{name}.parquet"), name))
-        if outcomes[-1].report.faults:
-            raise BadBatchError(outcomes[-1].report)
-    done.drop([name for name in done.entries if name not in fingerprints])
-    for outcome in outcomes:
-        _keep(
-            project,
-            contract.dataset,
-            outcome,
-            done,
-            fingerprints[outcome.report.batch],
-            raw.entries[outcome.report.batch],
-        )
+    with project.temporary() as folder:
+        checked = []
+        for name in new:
+            raw.check(name)
+            outcome = contract.check(read_raw(project.raw / f"{name}.parquet"), name)
+            if outcome.report.faults:
+                raise BadBatchError(outcome.report)
+            entry = raw.entries[name]
+            checked.append(_put_aside(Path(folder), contract.dataset, outcome, entry))
+        done.drop([name for name in done.entries if name not in fingerprints])
+        for batch in checked:
+            _keep(project, batch, done, fingerprints[batch.report.batch])
     return Validated(tuple(new), tuple(read_reports(project)), batches=len(fingerprints))
 
 
@@ -103,20 +101,35 @@ def read_raw(path: Path) -> pl.DataFrame:
         ) from None
 
 
-def _keep(
-    project: Project,
-    dataset: Dataset,
-    outcome: Outcome,
-    done: Manifest,
-    made_from: str,
-    raw: Mapping[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class _Checked:
+    """A batch that was checked, its rows in files: in memory there is one batch at a time."""
+
+    report: BatchReport
+    valid: Path
+    quarantined: Path | None
+    when: Mapping[str, str]
+
+
+def _put_aside(
+    folder: Path, dataset: Dataset, outcome: Outcome, raw: Mapping[str, Any]
+) -> _Checked:
     name = outcome.report.batch
     times = (
         moments(dataset, outcome.valid, datetime.now(UTC).replace(tzinfo=None))
         if dataset.has_time_column
         else pl.Series([raw["start"]])
     )
+    valid, bad_rows = (folder / f"{name}-{kind}.parquet" for kind in ("valid", "quarantined"))
+    outcome.valid.write_parquet(valid)
+    some = not outcome.quarantined.is_empty()
+    if some:
+        outcome.quarantined.write_parquet(bad_rows)
+    return _Checked(outcome.report, valid, bad_rows if some else None, when(times))
+
+
+def _keep(project: Project, batch: _Checked, done: Manifest, made_from: str) -> None:
+    name = batch.report.batch
     valid, report, bad_rows = (
         done.file(name),
         project.validation / f"{name}.json",
@@ -126,11 +139,11 @@ def _keep(
         folder.mkdir(parents=True, exist_ok=True)
         sweep_left(folder)
     files = [valid, report]
-    write_whole(valid, lambda part: outcome.valid.write_parquet(part))
-    write_json(report, asdict(outcome.report))
-    if outcome.quarantined.is_empty():
-        bad_rows.unlink(missing_ok=True)
-    else:
-        write_whole(bad_rows, lambda part: outcome.quarantined.write_parquet(part))
+    write_whole(valid, partial(shutil.copyfile, batch.valid))
+    write_json(report, asdict(batch.report))
+    if batch.quarantined:
+        write_whole(bad_rows, partial(shutil.copyfile, batch.quarantined))
         files.append(bad_rows)
-    done.record(name, *files, stamp=made_from, rows=outcome.valid.height, **when(times))
+    else:
+        bad_rows.unlink(missing_ok=True)
+    done.record(name, *files, stamp=made_from, rows=batch.report.valid, **batch.when)
