@@ -185,7 +185,7 @@ def summarize_columns(dataset: Dataset, rows: Columns) -> Profile:
     groups = [name for name in rows.names if name.startswith((SLICE, GROUP))]
     known = rows.read([*groups, LABEL])
     return join(
-        profile(known.select(groups).hstack(some), known[LABEL], {}, groups)
+        profile(pl.DataFrame([*known.select(groups), *some]), known[LABEL], {}, groups)
         for some in rows.some(list(dataset.features))
     )
 

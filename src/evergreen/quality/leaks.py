@@ -20,7 +20,7 @@ import numpy as np
 from evergreen.errors import InputError
 from evergreen.params import Leaks
 from evergreen.quality.multivariate import find_joint
-from evergreen.quality.near_duplicates import BLOCKS, find_copies, find_near_copies
+from evergreen.quality.near_duplicates import BLOCKS, find_copies, find_near_copies, is_among
 from evergreen.quality.univariate import FEWEST, MEASURES, Score, score_features
 from evergreen.training.tables import Tables
 
@@ -231,7 +231,7 @@ def _check_keys(tables: Tables) -> _Result:
                     "the rows carry no keys: none was looked for that is in two parts of the split",
                 )
             )
-        if shared := int(np.isin(keys, known).sum()):
+        if shared := int(is_among(keys, known).sum()):
             leaks.append(_shared(shared, len(keys), PARTS[earlier], PARTS[later]))
     return _Result(tuple(leaks))
 

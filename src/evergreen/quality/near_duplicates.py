@@ -29,7 +29,7 @@ def find_copies(tables: Tables) -> tuple[int, float]:
     blocks, and a row counts that another block has as well.
     """
     pool = np.concatenate([_hash(tables.train), _hash(tables.validation)])
-    return int(_repeated(_hash(tables.holdout), pool).sum()), _share_by_chance(pool)
+    return int(is_among(_hash(tables.holdout), pool).sum()), _share_by_chance(pool)
 
 
 def find_near_copies(tables: Tables) -> tuple[int, float]:
@@ -38,18 +38,31 @@ def find_near_copies(tables: Tables) -> tuple[int, float]:
     Numbers are left as they are, or rounded to 64 and to 8 cells of equal size: what counts is the
     rounding that has most rows beyond what coincidence explains.
     """
-    train, validation, holdout = tables.train, tables.validation, tables.holdout
-    first = max(0, len(train) + len(validation) - ROWS)  # of both, one after the other
-    known, later = slice(first, None), slice(max(0, first - len(train)), None)
-    x = np.concatenate([train.x[known], validation.x[later]])
-    y = np.concatenate([train.y[known], validation.y[later]])
-    best = (0, 0.0)
+    parts = tables.train, tables.validation
+    first = max(0, sum(map(len, parts)) - ROWS)  # of both, one after the other
+    known = slice(first, None), slice(max(0, first - len(tables.train)), None)
+    y = np.concatenate([part.y[rows] for part, rows in zip(parts, known, strict=True)])
+    best, columns = (0, 0.0), range(len(tables.features))
+
+    def hashed(at: int, cells: int | None) -> tuple[Array, Array]:
+        values = np.concatenate([part.x[rows, at] for part, rows in zip(parts, known, strict=True)])
+        met = tables.holdout.x[:, at]
+        if cells and tables.features[at] not in tables.categories:
+            cuts = _cuts(values, cells)
+            values, met = _cells_of(values, cuts), _cells_of(met, cuts)
+        return _hash_column(values, at), _hash_column(met, at)
+
     for cells in CELLS if len(tables.features) > FEW else CELLS[:2]:
-        pool, met = _sums(tables, x, y, x, cells), _sums(tables, holdout.x, holdout.y, x, cells)
-        found, among = np.zeros(len(met[0]), dtype=bool), np.zeros(len(y), dtype=bool)
-        for column in range(len(tables.features)):
-            without, rows = pool[0] - pool[1][:, column], met[0] - met[1][:, column]
-            found |= _repeated(rows, without)
+        # A column is hashed twice: the hashes of all of them would be twice as large as the rows
+        pool, met = (_hash_column(labels, len(columns)) for labels in (y, tables.holdout.y))
+        for at in columns:
+            own = hashed(at, cells)
+            pool, met = pool + own[0], met + own[1]
+        found, among = np.zeros(len(met), dtype=bool), np.zeros(len(y), dtype=bool)
+        for at in columns:
+            own = hashed(at, cells)
+            without, rows = pool - own[0], met - own[1]
+            found |= is_among(rows, without)
             among |= _repeated_elsewhere(without)
         chance = _largest_share(among)
         if found.mean() - chance > best[0] / max(1, len(found)) - best[1]:
@@ -57,28 +70,24 @@ def find_near_copies(tables: Tables) -> tuple[int, float]:
     return best
 
 
-def _sums(
-    tables: Tables, x: Array, y: Array, known: Array, cells: int | None
-) -> tuple[Array, Array]:
-    """Return a hash of each row, shape (rows,), and each feature's part of it: (rows, features)."""
+def _cuts(known: Array, cells: int) -> Array:
+    """Return where to cut a number, so that so many cells hold as many of the known values each."""
+    met = np.sort(known[~np.isnan(known)])
+    # The first is the smallest
+    inner = met[np.arange(cells) * len(met) // cells] if len(met) else met
+    # Beyond them nothing is known
+    return np.unique([*inner, *np.nextafter(met[-1:], np.float32(np.inf))])
+
+
+def _cells_of(values: Array, cuts: Array) -> Array:
+    return np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
+
+
+def _hash_column(values: Array, at: int) -> Array:
+    """Return a hash of each value, shape (rows,); `at`: the place of the column."""
     import polars as pl
 
-    columns = []
-    for at, name in enumerate(tables.features):
-        values = x[:, at]
-        if cells and name not in tables.categories:
-            met = np.sort(known[~np.isnan(known[:, at]), at])
-            # The first is the smallest
-            inner = met[np.arange(cells) * len(met) // cells] if len(met) else met
-            # Beyond them nothing is known
-            cuts = np.unique([*inner, *np.nextafter(met[-1:], np.float32(np.inf))])
-            values = np.where(np.isnan(values), -1, np.searchsorted(cuts, values, side="right"))
-        columns.append(
-            pl.Series(values.astype(np.float32) + np.float32(0)).hash(seed=at).to_numpy()
-        )
-    parts = np.column_stack(columns)
-    labels = pl.Series(y).hash(seed=len(columns)).to_numpy()
-    return parts.sum(axis=1, dtype=np.uint64) + labels, parts
+    return pl.Series(values.astype(np.float32) + np.float32(0)).hash(seed=at).to_numpy()
 
 
 def _share_by_chance(pool: Array) -> float:
@@ -109,7 +118,7 @@ def _repeated_elsewhere(pool: Array) -> Array:
     return np.asarray((first[which] != blocks) | (last[which] != blocks))
 
 
-def _repeated(rows: Array, known: Array) -> Array:
+def is_among(rows: Array, known: Array) -> Array:
     """Return which of `rows` are among `known`, shape (rows,), at the cost of sorting `known`."""
     ordered = np.sort(known)
     return np.asarray(

@@ -54,7 +54,9 @@ class Learnt:
     def of(cls, tables: Tables, newest: str, batches: Sequence[str] = ()) -> Learnt:
         """Return what a model of `tables` has learnt from: its training and stopping rows."""
         parts = [part.keys for part in (tables.train, tables.validation) if part.keys is not None]
-        return cls(np.concatenate(parts), newest, tuple(batches))
+        some = [keys for keys in parts if len(keys)] or parts
+        keys = np.concatenate(some) if len(some) > 1 else some[0]  # which is no copy
+        return cls(keys, newest, tuple(batches))
 
 
 class Model:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ ROW = 40
 MODEL = 32
 # Of a block of numbers on disk that is being binned, and of the pages read ahead
 BLOCKS = 500_000_000
+MMAP_THRESHOLD = -3  # how mallopt(3) calls the bytes from which an allocation is one of its own
 SPARE = 300_000_000  # what else a run holds by then: libraries, pictures, a registry
 
 
@@ -73,6 +76,17 @@ def place_rows(project: Project, params: Params, slots: Slots, device: str) -> t
     own = params.compute.cluster == "dask"  # each worker has files of its own
     slots = replace(slots, on_disk=True) if own else slots.in_turn()
     return slots, f"external: {need.rows:,} rows of {need.columns} features take {why}"
+
+
+def hold_less() -> None:
+    """Give memory that is freed back to the system at once; on Linux, and for arrays of 1 MiB.
+
+    Its C library would keep much of it, for each thread some, where rows come and go in blocks.
+    """
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(MMAP_THRESHOLD, 2**20)
+        library.malloc_trim(0)
 
 
 def too_large(need: Need, free: float) -> str:

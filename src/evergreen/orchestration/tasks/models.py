@@ -75,7 +75,7 @@ def plan(job: Job) -> Plan:
     from evergreen.training.cluster import share_workers
     from evergreen.training.device import count_cores, pick_device
     from evergreen.training.learner import check_takes
-    from evergreen.training.memory import place_rows
+    from evergreen.training.memory import hold_less, place_rows
 
     # What is wrong is told before anything is trained
     job.params.metrics.pick(job.params.gate.metric, job.params.task)
@@ -106,6 +106,7 @@ def plan(job: Job) -> Plan:
     how = min(slots.jobs, job.params.sweep.seeds), count(slots.threads, "thread")
     get_run_logger().info(shared, seeds, f"workers of {there}" if there else device, *how)
     if slots.on_disk:
+        hold_less()
         get_run_logger().warning("compute.memory is %s", where)
     earlier = finished.info.run_id if finished else None
     return Plan(device, slots, fingerprint, data, earlier, registered, where)
