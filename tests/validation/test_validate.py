@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -49,6 +50,22 @@ def test_again_checks_nothing(built: Any, snapshot: Callable[..., Any]) -> None:
         assert again.batches == 2
         assert [report.batch for report in again.reports] == ["2013-01", "2013-02"]
     assert snapshot(*outputs(built)) == before
+
+
+def test_one_batch_is_in_memory_at_a_time(built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[weakref.ref[pl.DataFrame]] = []
+    contract = built.contract(built.params(validate={"max_bad_rows": 0.5}))
+    check = type(contract).check
+
+    def watched(self: Any, frame: pl.DataFrame, batch: str) -> Any:
+        assert [held for held in left if held() is not None] == []
+        outcome = check(self, frame, batch)
+        left.extend(weakref.ref(rows) for rows in (frame, outcome.valid, outcome.quarantined))
+        return outcome
+
+    monkeypatch.setattr(type(contract), "check", watched)
+    assert len(validate(built.project, contract).new) == 2
+    assert len(left) == 6
 
 
 def test_only_a_new_batch_is_checked_and_its_bad_rows_kept(

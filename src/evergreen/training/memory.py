@@ -45,15 +45,13 @@ class Need:
         """Return the need of `rows` training rows, of which `batch` are in the largest batch.
 
         `models`: how many train at once; `copies`: processes that have the rows each. The largest
-        batch is there twice, as a table and encoded, while the rows so far are; the checks for bias
-        hold all rows, wherever they lie. The rest is by row and number
-        (`python -m benchmarks.memory`).
+        batch is there twice, as a table and encoded, while the rows so far are. The rest is by row
+        and number (`python -m benchmarks.memory`, and `memory_cap` for a whole run).
         """
         around = batch * columns * (BATCH + ENCODED) + rows * ROW + SPARE
         model = rows * MODEL * classes
         inside = rows * columns * (ENCODED + BINNED)
-        checks = rows * columns * ENCODED
-        outside = around + max(checks, copies * (min(BLOCKS, inside) + model))
+        outside = around + copies * (min(BLOCKS, inside) + model)
         return cls(rows, columns, around + copies * inside + models * model, outside)
 
 

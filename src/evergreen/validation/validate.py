@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from evergreen import recipes
-from evergreen.dataset import Dataset
 from evergreen.errors import InputError
 from evergreen.files import sha256_of, sha256_of_modules, sweep_left, write_json, write_whole
 from evergreen.ingest.manifest import Manifest, when
@@ -24,7 +22,7 @@ from evergreen.params import Params
 from evergreen.params import Validate as ValidateParams
 from evergreen.project import Project
 from evergreen.validation.contract import Contract
-from evergreen.validation.report import BadBatchError, BatchReport, Outcome, Validated
+from evergreen.validation.report import BadBatchError, BatchReport, Validated
 
 REPORTS_SHOWN = 24  # batches on the validation page
 
@@ -42,14 +40,7 @@ def validate(project: Project, contract: Contract, *, check: bool = False) -> Va
     fingerprints = _fingerprints(project, contract.params)
     new = done.outdated(fingerprints)
     with project.temporary() as folder:
-        checked = []
-        for name in new:
-            raw.check(name)
-            outcome = contract.check(read_raw(project.raw / f"{name}.parquet"), name)
-            if outcome.report.faults:
-                raise BadBatchError(outcome.report)
-            entry = raw.entries[name]
-            checked.append(_put_aside(Path(folder), contract.dataset, outcome, entry))
+        checked = [_check(project, contract, raw, Path(folder), name) for name in new]
         done.drop([name for name in done.entries if name not in fingerprints])
         for batch in checked:
             _keep(project, batch, done, fingerprints[batch.report.batch])
@@ -111,14 +102,18 @@ class _Checked:
     when: Mapping[str, str]
 
 
-def _put_aside(
-    folder: Path, dataset: Dataset, outcome: Outcome, raw: Mapping[str, Any]
+def _check(
+    project: Project, contract: Contract, raw: Manifest, folder: Path, name: str
 ) -> _Checked:
-    name = outcome.report.batch
+    """Return a batch checked, its rows put aside in `folder`; raises BadBatchError."""
+    raw.check(name)
+    outcome = contract.check(read_raw(project.raw / f"{name}.parquet"), name)
+    if outcome.report.faults:
+        raise BadBatchError(outcome.report)
     times = (
-        moments(dataset, outcome.valid, datetime.now(UTC).replace(tzinfo=None))
-        if dataset.has_time_column
-        else pl.Series([raw["start"]])
+        moments(contract.dataset, outcome.valid, datetime.now(UTC).replace(tzinfo=None))
+        if contract.dataset.has_time_column
+        else pl.Series([raw.entries[name]["start"]])
     )
     valid, bad_rows = (folder / f"{name}-{kind}.parquet" for kind in ("valid", "quarantined"))
     outcome.valid.write_parquet(valid)
