@@ -1,7 +1,7 @@
 """The whole main job on rows that are four times what a hard cap leaves for them.
 
-Run `python -m benchmarks.memory_cap [ROWS] [SEEDS]`, as root: the cap is that of a control group,
-over all processes of a run (its Prefect server and the process that loads the model again too).
+Run `python -m benchmarks.memory_cap [ROWS] [SEEDS] [ROUNDS]`, as root: the cap is that of a control
+group, over all processes of a run (its Prefect server and the process that loads the model too).
 What the libraries take is measured: the most that the same job holds with a few rows. The cap is
 that, and a quarter of the matrix (rows x 28 numbers x 4 bytes). Then the job runs once without a
 cap, `in-memory`, and once under it, `external`; each has a project of its own, with fresh stores.
@@ -69,18 +69,19 @@ class Job:
         return ", over seeds ".join(found)
 
 
-def main(rows: str = "1000000", seeds: str = "3") -> None:
+def main(rows: str = "1000000", seeds: str = "3", rounds: str = "100") -> None:
     """Measure the libraries' own, then the job without a cap and under it."""
     count, matrix = int(rows), int(rows) * COLUMNS * 4 / 1e6
     with tempfile.TemporaryDirectory() as folder:
-        few = run(make(Path(folder, "few"), FEW, seeds, "in-memory"))
+        how = seeds, rounds
+        few = run(make(Path(folder, "few"), FEW, *how, "in-memory"))
         check(few)
         cap = few.peak + matrix / 4
         print(f"{count:,} rows of {COLUMNS} numbers, {matrix:.0f} MB as a matrix; libraries and "
               f"stores {few.peak:.0f} MB; the cap {cap:.0f} MB", flush=True)  # fmt: skip
-        free = run(make(Path(folder, "free"), count, seeds, "in-memory"))
+        free = run(make(Path(folder, "free"), count, *how, "in-memory"))
         show("in-memory, no cap", free)
-        capped = run(make(Path(folder, "capped"), count, seeds, "external"), cap)
+        capped = run(make(Path(folder, "capped"), count, *how, "external"), cap)
         show("external, capped", capped)
         check(free, capped)
         print(f"external took {capped.cpu / free.cpu:.2f} of the CPU, "
@@ -98,7 +99,7 @@ def show(name: str, job: Job) -> None:
           f"{job.code}  roc_auc {job.metric}", flush=True)  # fmt: skip
 
 
-def make(root: Path, rows: int, seeds: str, memory: str) -> Path:
+def make(root: Path, rows: int, seeds: str, rounds: str, memory: str) -> Path:
     """Make a project of drawn rows, a batch a month."""
     new_project(root)
     own = root / "src" / "late_flights"
@@ -121,7 +122,7 @@ def make(root: Path, rows: int, seeds: str, memory: str) -> Path:
     content["source"] = {"kind": "files", "path": str(inbox)}
     content["compute"] = {"memory": memory}
     content["sweep"] = content.get("sweep", {}) | {"seeds": int(seeds)}
-    content["train"] = content.get("train", {}) | {"rounds": 100, "device": "cpu"}
+    content["train"] = content.get("train", {}) | {"rounds": int(rounds), "device": "cpu"}
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     return root
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import platform
 import shutil
 import socket
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from evergreen.errors import InputError, explain
 from evergreen.finding import count, span
+from evergreen.http import ask
 from evergreen.params import Params, load
 from evergreen.project import Project
 from evergreen.redact import redact
@@ -28,7 +25,6 @@ PIPELINE = "pipeline"  # the extra of this library that a project needs
 ENOUGH_DISK = 1.0  # GB
 NAMED = {"prefect": "PREFECT_API_URL", "mlflow": "MLFLOW_TRACKING_URI"}  # servers elsewhere
 LOGIN = "PREFECT_API_AUTH_STRING"
-SECONDS = 10.0  # that a server may take to answer
 
 
 @dataclass(frozen=True)
@@ -245,18 +241,13 @@ def _prefect(_: Project, __: Params) -> Finding:
     url = os.environ.get(NAMED["prefect"], "").rstrip("/")
     if not url:
         return Finding("Prefect", fine=True, found="")
-    login = base64.b64encode(os.environ.get(LOGIN, "").encode()).decode()
+    status, answer = ask(f"{url}/admin/version", os.environ.get(LOGIN, ""))
+    if status not in (None, 200):
+        why = f"refuses the login: set {LOGIN}" if status == 401 else f"answers {status}"
+        raise InputError(f"the Prefect server of PREFECT_API_URL {why}")
     try:
-        asked = urllib.request.Request(  # noqa: S310
-            f"{url}/admin/version", headers={"Authorization": f"Basic {login}"}
-        )
-        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:  # noqa: S310
-            version = json.load(answer)
-    except urllib.error.HTTPError as error:
-        error.close()
-        why = f"refuses the login: set {LOGIN}" if error.code == 401 else f"answers {error.code}"
-        raise InputError(f"the Prefect server of PREFECT_API_URL {why}") from None
-    except (OSError, ValueError, HTTPException):
+        version = json.loads(answer)
+    except ValueError:  # nothing, or a page of something else
         raise InputError(
             f"the Prefect server of {NAMED['prefect']} does not answer: start it, or correct the "
             "address"

@@ -27,8 +27,8 @@ from strangers import assert_mlflow_is_closed, assert_prefect_is_closed
 
 from evergreen import params
 from evergreen.doctor import port_is_free
+from evergreen.http import ask
 from evergreen.orchestration.login import login_of
-from evergreen.orchestration.server import ask
 from evergreen.orchestration.watch import REQUESTED, resource_of
 from evergreen.project import Project
 from evergreen.stores.journal import Journal

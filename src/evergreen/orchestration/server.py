@@ -16,17 +16,14 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPException
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from evergreen.errors import InputError
+from evergreen.http import ask
 from evergreen.orchestration.login import read_given, use_login
 from evergreen.params import Params
 from evergreen.project import Project
@@ -191,25 +188,6 @@ def _asks_for_login(url: str) -> bool:
         return False  # that of a service, which says so itself
     login = os.environ.get("PREFECT_API_AUTH_STRING", "")
     return ask(f"{url.rstrip('/')}/admin/version", login)[0] == 401
-
-
-def ask(url: str, login: str = "") -> tuple[int | None, bytes]:
-    """Return the status and content that a server answers at `url`; status None if none does."""
-    try:
-        request = urllib.request.Request(url)  # noqa: S310
-        if login:  # which is for this server only, wherever it sends on to
-            request.add_unredirected_header(
-                "Authorization", f"Basic {b64encode(login.encode()).decode()}"
-            )
-        # A proxy does not know this machine
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(request, timeout=5) as answer:
-            return answer.status, bytes(answer.read()).strip()
-    except urllib.error.HTTPError as error:
-        error.close()
-        return (error.code if error.url == url else None), b""
-    except (OSError, ValueError, HTTPException):  # refused, timed out, not HTTP
-        return None, b""
 
 
 def check_database(project: Project) -> None:
