@@ -41,6 +41,19 @@ def test_what_is_read_back_predicts_the_same_bits(task, seeds, packaged):
     assert backwards.predict_rows(rows).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 99, 100])
+@pytest.mark.parametrize("task", TASKS)
+def test_rows_that_are_encoded_some_at_a_time_get_the_same_bits(
+    task, at_once, packaged, monkeypatch
+):
+    model, rows = read_package(packaged(task)[0]), rows_of()
+    expected = model.predict_rows(rows)
+    monkeypatch.setattr("evergreen.scoring.package.AT_ONCE", at_once)
+    found = model.predict_rows(rows)
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert found.tobytes() == expected.tobytes()
+
+
 def test_a_model_is_told_from_another_by_what_predicts(make_tables, packaged):
     folder, encoder, boosters = packaged()
     model = read_package(folder)

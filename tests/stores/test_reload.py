@@ -23,8 +23,9 @@ from evergreen.scoring.package import read_package
 pytestmark = pytest.mark.slow  # real stores
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_reloaded_model_predicts_the_same_bits(task, registry, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("task", "at_once"), [*((task, 50_000) for task in TASKS), ("binary", 7)])
+def test_a_reloaded_model_predicts_the_same_bits(task, at_once, registry, tmp_path, monkeypatch):
+    monkeypatch.setattr("evergreen.stores.reload.AT_ONCE", at_once)
     monkeypatch.setattr("evergreen.stores.reload.subprocess", SimpleNamespace(run=in_this_process))
     folder = package(tmp_path / "package", task, seeds=(0, 1))
     add(registry, "print", folder, task)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHECKSUMS, LEARNT, MADE, SAID = "checksums.json", "learnt.npy", "made.json", "definition.json"
+AT_ONCE = 50_000  # rows that are encoded together
 OFTEN = 50  # times, until that is worth laying them out
 SEED = "seed-"  # what the name of a booster's file begins with
 
@@ -95,6 +96,12 @@ class Model:
 
     def predict_rows(self, rows: pl.DataFrame) -> Array:
         """Return predictions for rows of features: (rows,), or (rows, classes) for multiclass."""
+        if rows.height <= AT_ONCE:
+            return self._predict_rows(rows)
+        starts = range(0, rows.height, AT_ONCE)
+        return np.concatenate([self._predict_rows(rows.slice(at, AT_ONCE)) for at in starts])
+
+    def _predict_rows(self, rows: pl.DataFrame) -> Array:
         x = self.encoder.transform(rows)
         if 0 < len(x) <= FEWEST:
             self._asked += 1

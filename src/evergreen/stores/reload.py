@@ -17,7 +17,7 @@ import numpy as np
 from evergreen import code
 from evergreen.errors import InputError
 from evergreen.project import Project
-from evergreen.scoring.package import read_package
+from evergreen.scoring.package import AT_ONCE, read_package
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +33,7 @@ def predict_in_new_process(project: Project, package: Path, rows: pl.DataFrame) 
     """
     with project.temporary() as folder:
         given, found = Path(folder, "rows.parquet"), Path(folder, "predictions.npy")
-        rows.write_parquet(given)
+        rows.write_parquet(given, row_group_size=AT_ONCE)
         paths = [str(package), str(given), str(found)]
         done = subprocess.run(
             [sys.executable, "-m", "evergreen.stores.reload", *paths],
@@ -48,11 +48,16 @@ def predict_in_new_process(project: Project, package: Path, rows: pl.DataFrame) 
 
 
 def main(package: str, rows: str, predictions: str) -> None:
-    """Predict for `rows` (Parquet) with the model in the folder `package`."""
+    """Predict for `rows` (Parquet) with the model in the folder `package`, some at a time.
+
+    They are the same ones that `predict_rows` takes together: whatever learner, the same bits.
+    """
     import polars as pl
 
-    model = read_package(Path(package))
-    np.save(predictions, np.asarray(model.predict_rows(pl.read_parquet(rows))), allow_pickle=False)
+    model, given = read_package(Path(package)), pl.scan_parquet(rows)
+    starts = range(0, max(1, given.select(pl.len()).collect().item()), AT_ONCE)
+    said = [model.predict_rows(given.slice(start, AT_ONCE).collect()) for start in starts]
+    np.save(predictions, np.concatenate(said), allow_pickle=False)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,10 @@ class Tables:
             return self
         return replace(self, train=self.train.none(), validation=self.validation.none())
 
+    def without_rows(self) -> Tables:
+        """Return what a trained and judged model needs of them; with folds, all as they are."""
+        return self if self.folds else replace(self.judging(), holdout=self.holdout.none())
+
     def gather(self, predicted: Sequence[Array]) -> Array:
         """Return the predictions for all holdout rows, given those of each part."""
         if not self.folds:

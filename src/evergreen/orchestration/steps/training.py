@@ -12,6 +12,7 @@ from evergreen.orchestration.tasks import data, models, promotion, sweeps
 from evergreen.orchestration.tasks.job import show_again, skip
 from evergreen.orchestration.tasks.run import Outcome, Training
 from evergreen.orchestration.tasks.sweeps import Sweep
+from evergreen.training.memory import hold_less
 from evergreen.training.seeds import JUDGED
 
 AFTER_DATA = ("train", "evaluate", "register", "decide")
@@ -98,6 +99,8 @@ def register(run: Training) -> None:
     """Register the model, and check that a new process that loads it predicts the same."""
     if run.model:
         run.registered = models.register(run)
+        if run.plan.slots.on_disk:  # the new process takes as much as this one at its start
+            hold_less()
         run.judged = promotion.reload(run)
     run.steps["register"] = "done"
 

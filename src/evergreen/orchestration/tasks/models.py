@@ -255,7 +255,7 @@ def trees_of(run: Training) -> TrainedModel:
         rounds,
     )
     learnt = learnt_before(job.project, tables)
-    return TrainedModel(tables.judging(), boosters, chosen, learnt, *how)
+    return TrainedModel(tables.without_rows(), boosters, chosen, learnt, *how)
 
 
 def linear_of(run: Training) -> TrainedModel:
@@ -270,7 +270,7 @@ def linear_of(run: Training) -> TrainedModel:
         way_of(job.dataset, job.params, LINEAR),
     )
     learnt = learnt_before(job.project, tables)
-    return TrainedModel(tables.judging(), {seed: run.linear}, (seed,), learnt, *how)
+    return TrainedModel(tables.without_rows(), {seed: run.linear}, (seed,), learnt, *how)
 
 
 def refits(job: Job) -> bool:
@@ -311,7 +311,7 @@ def refit(run: Training) -> TrainedModel:
     }
     job.runs.tag(run.run_id, facts)
     return TrainedModel(
-        tables.judging(),
+        tables.without_rows(),
         boosters,
         judged.chosen,
         learnt,
