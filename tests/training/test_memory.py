@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -117,6 +118,56 @@ def test_the_need_is_of_what_is_prepared(task: str, classes: int, tmp_path: Path
     entries = {name: {"rows": rows} for name, rows in {"a": 5, "b": 70, "c": 9, "d": 500}.items()}
     (project.features / "manifest.json").write_text(json.dumps(entries))
     assert need_of(project, Params(task=task), SLOTS) == Need.of(84, 70, 2, 4, classes)
+
+
+@pytest.mark.parametrize("error", [OSError, TypeError, AttributeError])
+def test_another_system_keeps_freed_memory_as_it_does(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", Mock(side_effect=error))
+    memory.hold_less()
+
+
+HELD = """
+import re, sys, threading
+from pathlib import Path
+import numpy as np
+from evergreen.training.memory import hold_less
+
+def held():
+    return int(re.findall(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[0]) / 1e3
+
+def work():
+    for size in range(1, 9):  # glibc takes from its heap what was freed once
+        np.ones(size * 2**20)
+    kept.append([np.ones(2**17) for _ in range(200)])
+
+kept = []
+if sys.argv[1:]:
+    hold_less()
+threads = [threading.Thread(target=work) for _ in range(2)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+before = held()
+kept = [rows[-1:] for rows in kept]  # what was taken last
+print(before - held())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_freed_memory_goes_back_at_once() -> None:
+    """400 arrays of 1 MiB of two threads, of which two stay."""
+    back = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", HELD, *how], capture_output=True, check=True
+            ).stdout
+        )
+        for how in ([], ["hold less"])
+    ]
+    assert back[0] < 100
+    assert back[1] > 390
 
 
 TOO_SMALL = """

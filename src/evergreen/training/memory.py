@@ -81,7 +81,7 @@ def hold_less() -> None:
 
     Its C library would keep much of it, for each thread some, where rows come and go in blocks.
     """
-    with suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError, TypeError):  # another system
         library = ctypes.CDLL(None)
         library.mallopt(MMAP_THRESHOLD, 2**20)
         library.malloc_trim(0)
