@@ -53,6 +53,7 @@ def train(run: Training) -> None:
     run.search = sweeps.find_rounds(job, run.run_id, plan.device, plan.slots, run.tables)
     if run.search:
         run.tables = run.tables.judging()  # so that never two windows are in memory
+        _give_back(run)
         run.tables = load_judged(job.project, on_disk=plan.slots.on_disk)
         rounds = run.search.rounds(run.tables.rows_learnt(), job.params.train.rounds)
     sweep = Sweep.of(job, JUDGED, run.tables, plan.device, plan.slots, rounds)
@@ -63,6 +64,7 @@ def train(run: Training) -> None:
 
 def evaluate(run: Training) -> None:
     """Choose the model, and judge it on the holdout beside two baselines."""
+    _give_back(run)
     run.linear = models.fit_linear(run.job, run.tables)
     run.evaluation = models.evaluate(run)
     run.steps["evaluate"] = "done"
@@ -73,6 +75,7 @@ def compare(run: Training) -> None:
 
     On rows that neither has learnt from.
     """
+    _give_back(run)
     run.model, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
     if not run.registered:  # else a run that was killed after its promotion
         run.model, run.judged = promotion.compare(run)
@@ -89,7 +92,9 @@ def refit(run: Training) -> None:
     if not (made.tables.folds or promotion.passes(run.job, run.judged)):
         return
     run.job.artifacts.record_held_out(run.run_id, run.judged.held_out)
+    _give_back(run)
     live = models.refit(run)
+    _give_back(run)
     run.judged = promotion.compare_refit(run, live)
     if made.tables.folds or promotion.passes(run.job, run.judged):
         run.model = live
@@ -99,8 +104,7 @@ def register(run: Training) -> None:
     """Register the model, and check that a new process that loads it predicts the same."""
     if run.model:
         run.registered = models.register(run)
-        if run.plan.slots.on_disk:  # the new process takes as much as this one at its start
-            hold_less()
+        _give_back(run)  # the new process takes as much as this one at its start
         run.judged = promotion.reload(run)
     run.steps["register"] = "done"
 
@@ -110,6 +114,12 @@ def decide(run: Training) -> None:
     if run.model:
         run.registered, run.decision = promotion.decide_and_promote(run)
     run.steps["decide"] = run.decision.action if run.decision else "is champion"
+
+
+def _give_back(run: Training) -> None:
+    """Give the system back what the steps so far have freed, where rows do not fit into memory."""
+    if run.plan.slots.on_disk:
+        hold_less()
 
 
 def conclude(run: Training) -> Outcome:
