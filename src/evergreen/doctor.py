@@ -222,7 +222,7 @@ def _dvc(project: Project, _: Params) -> Finding:
 
 
 def _mlflow(project: Project, params: Params) -> Finding:
-    from evergreen.stores.outside import warnings
+    from evergreen.stores.outside import read_once, warnings
     from evergreen.stores.registry import Registry
     from evergreen.stores.tracking import Tracker
 
@@ -230,8 +230,9 @@ def _mlflow(project: Project, params: Params) -> Finding:
     if not tracker.is_there:
         return Finding("MLflow", fine=True, found="no run yet")
     registry = Registry(tracker)
-    shown = [f"{alias}: version {number}" for alias, number in sorted(registry.aliases().items())]
-    messages = warnings(registry)
+    with read_once(registry):
+        held, messages = registry.aliases(), warnings(registry)
+    shown = [f"{alias}: version {number}" for alias, number in sorted(held.items())]
     advice = " ".join("; ".join(messages).split())
     return Finding("MLflow", not messages, ", ".join(shown) or "no model yet", advice)
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from commands import output_of
 
 from evergreen.project import Project
+from evergreen.stores.events import Events
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 def status(folder: Path) -> list[list[str]]:
@@ -45,3 +50,19 @@ def test_status_names_the_files_that_are_passed_over(make_project: Callable[...,
 def test_status_needs_no_lock(two_batches: Project) -> None:
     with two_batches.lock():
         assert ["data/raw", "0 batches", "none"] in status(two_batches.root)
+
+
+@pytest.mark.slow
+def test_decisions_are_asked_for_once_however_many_there_are(
+    champion_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are all that was ever decided, and come from a server."""
+    asked, search = [], Events._search
+
+    def counted(self: Events, condition: str = "") -> list[Run]:
+        asked.append(condition)
+        return search(self, condition)
+
+    monkeypatch.setattr(Events, "_search", counted)
+    assert ["champion", "version 1", "evergreen"] in status(champion_project.root)
+    assert asked == [""]

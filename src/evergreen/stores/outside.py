@@ -41,7 +41,7 @@ def find_live(tracker: Tracker, registry: Registry) -> Event:
 
 def warnings(registry: Registry) -> list[str]:
     """Return warnings for who uses the champion, a sentence each; none where all is as decided."""
-    with _read_once(registry):
+    with read_once(registry):
         messages = [act.says for act in find_acts(registry)]
         event = registry.decision()
         if event and registry.versions.exists(event.version) and (fault := registry.fault(event)):
@@ -56,7 +56,7 @@ def write_down(registry: Registry) -> list[str]:
     The alias of the champion stays where a person put it until somebody decides. Call it with the
     project's lock held. Returns the sentences of what is new.
     """
-    with _read_once(registry):
+    with read_once(registry):
         known: set[str] = set()  # since the last decision
         for event in registry.events.history():
             if event.what != DENIED:
@@ -66,20 +66,20 @@ def write_down(registry: Registry) -> list[str]:
         acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
     for act in acts:
         registry.record_outside(act.version, act.says)
-    with _read_once(registry):  # it reads first, and then writes
+    with read_once(registry):  # it reads first, and then writes
         registry.restore_shown()
     return [act.says for act in acts]
 
 
 def find_acts(registry: Registry) -> list[Act]:
     """Return each way in which MLflow shows another state than was decided."""
-    with _read_once(registry):
+    with read_once(registry):
         event = registry.decision()
         return [*_of_champion(registry, event), *_of_aliases(registry), *_of_events(registry)]
 
 
 @contextmanager
-def _read_once(registry: Registry) -> Iterator[None]:
+def read_once(registry: Registry) -> Iterator[None]:
     """Ask MLflow once for what is read again and again within."""
     with registry.versions.held(), registry.events.held():
         yield
