@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a process per core is enough
 import numpy as np
 import polars as pl
 
+from benchmarks.rounds import cuts_of
 from evergreen.dataset import Dataset
 from evergreen.decision import PROMOTE, ROLL_BACK
 from evergreen.evaluation.held_out import HeldOut
@@ -43,7 +44,8 @@ from evergreen.promotion.rollback import judge_rollback
 from evergreen.replay.challenge import fit_seeds, trees_of
 from evergreen.scoring.package import Learnt
 from evergreen.training.learner import XGBOOST
-from evergreen.training.seeds import ROUND_SEEDS, Slots, scale_rounds
+from evergreen.training.rounds import Cut, Rounds, find_rounds
+from evergreen.training.seeds import Slots
 from evergreen.training.tables import Table, Tables
 
 TRIALS, BATCHES, ROWS, TRUTH, SEEDS = 200, 3, 2000, 20_000, 3
@@ -103,25 +105,27 @@ class Way:
     """A way of training: its parameters, and the rounds that early stopping found."""
 
     params: Params
-    stopped: tuple[bytes, ...]
-    rounds: Callable[[int], int]
+    rounds: Rounds
 
     @classmethod
     def find(cls, batches: Batches, seed: int = 0, **changes: Any) -> Way:
-        """Find the rounds on all but the newest two batches, stopped by the newer of these."""
+        """Find the rounds as a run does: the newest batch stays out."""
         sweep = {"seeds": SEEDS, "first_seed": seed, "jobs": 1}
         params = Params(
             task="binary", sweep=sweep, evaluate={"resamples": 200}, train=QUICK | changes
         )
-        tables = tables_of(batches[:-2], batches[-2])
-        found = fit_seeds(tables, params, "cpu", params.sweep.seed_list()[:ROUND_SEEDS])
-        rounds = partial(
-            scale_rounds,
-            [model.rounds for model in found],
-            len(tables.train),
-            at_most=params.train.rounds,
-        )
-        return cls(params, tuple(model.booster for model in found), rounds)
+
+        def stop(_: Cut, tables: Tables, seeds: Sequence[int]) -> list[int]:
+            return [model.rounds for model in fit_seeds(tables, params, "cpu", seeds)]
+
+        cuts, seeds = cuts_of(batches, tables_of), params.sweep.seed_list()
+        return cls(params, find_rounds(cuts, seeds, params.train.rounds, stop))
+
+    def teach(self, batches: Batches, asked: pl.DataFrame) -> tuple[Tables, list[bytes]]:
+        """Train on the batches what shows their influence on rows that none has learnt from."""
+        tables = replace(tables_of(batches), holdout=table_of(asked))
+        rounds = self.rounds.on(len(tables.train))
+        return tables, teach(tables, rounds, XGBOOST, self.params, "cpu", Slots(1, 1))
 
     def fit(self, batches: Batches, version: str, held_out: HeldOut | None = None) -> Candidate:
         """Train on all batches; the next one judges it, or with `held_out` it goes live."""
@@ -132,7 +136,7 @@ class Way:
             self.params,
             "cpu",
             self.params.sweep.seed_list(),
-            self.rounds(len(tables.train)),
+            self.rounds.on(len(tables.train)),
         )
         made = trees_of(
             tables,
@@ -256,9 +260,9 @@ def refresh(
         beside = compare_refit(
             live.model, challenger.model, said, batches[-2], newest, live.model.rounds, params
         )
-        around = replace(tables_of([*batches[:-2], newest]), holdout=table_of(batches[-2]))
-        taught = teach(around, way.rounds(len(around.train)), XGBOOST, params, "cpu", Slots(1, 1))
-        influence = find_influence(around, batches[-2], way.stopped, taught, XGBOOST, params)
+        _, without = way.teach(batches[:-2], batches[-2])
+        around, taught = way.teach([*batches[:-2], newest], batches[-2])
+        influence = find_influence(around, batches[-2], without, taught, XGBOOST, params)
         refit = replace(beside, influence=influence)
         decision = decide(replace(judged.evidence, refit=refit), params.gate)
     passes = decision.action == PROMOTE

@@ -1,8 +1,8 @@
 """One seed that stops early against the mean of ten on all months: `python -m benchmarks.one_seed`.
 
 Both are asked about the flights of June. The usual way trains on January to April and ends each
-seed where it is best on May. The other takes the rounds that this finds, as many more times as
-there are more rows, and trains ten seeds on January to May.
+seed where it is best on May. The other takes the rounds that early stopping finds, as a run does,
+and trains ten seeds on January to May.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from benchmarks.rounds import tables_of
+from benchmarks.rounds import search, tables_of
 from evergreen.evaluation.evaluate import predict
 from evergreen.features.encoder import Encoder
 from evergreen.features.featurize import featurize
@@ -18,7 +18,6 @@ from evergreen.features.split import LABEL
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds
-from evergreen.training.seeds import ROUND_SEEDS, scale_rounds
 from late_flights import flights
 from late_flights.dataset import dataset
 
@@ -40,8 +39,7 @@ def main() -> None:
         for model in alone
     ]
     everything = tables_of(known, None)
-    found = [model.rounds for model in alone[:ROUND_SEEDS]]
-    rounds = scale_rounds(found, len(usual.train), len(everything.train), PARAMS.train.rounds)
+    rounds = search(known, most=3).on(len(everything.train))
     assert everything.encoder
     rows = everything.encoder.transform(june)
     together = [

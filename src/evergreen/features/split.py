@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -209,6 +209,24 @@ def split_by_time(done: Manifest, batches: list[str], train_batches: int | None)
         Part(groups[1], cuts[0], cuts[1]),
         Part(groups[2], cuts[1], None),
     )
+
+
+def walk_back(done: Manifest, split: Split) -> Iterator[Split]:
+    """Yield the split, then what it was when one batch less was there, and so on.
+
+    Only as long as whole batches stop and judge. Where they overlap so far that nothing is left,
+    it is none.
+    """
+    yield split
+    if not split.newest_judges:
+        return
+    batches = split.batches()
+    for count in range(len(batches) - 1, 2, -1):
+        try:
+            earlier = split_by_time(done, batches[:count], None)
+        except InputError:
+            continue
+        yield earlier
 
 
 def cut_times(times: pl.Series) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from evergreen.features.split import LABEL
 from evergreen.promotion.candidate import Candidate, days_of, resampling_of
 from evergreen.promotion.compare import Rows, Side, difference
 from evergreen.training.learner import find_learner
-from evergreen.training.seeds import scale_rounds
+from evergreen.training.rounds import Rounds, Stop
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,9 +58,8 @@ def find_staleness(
             "batches hold: retrain it (`evergreen run`)"
         )
     seed = model.seeds[0]
-    rounds = scale_rounds(
-        [model.rounds], len(model.learnt.keys), len(tables.train), params.train.rounds
-    )
+    known = Stop("the champion", len(model.learnt.keys), model.rounds)
+    rounds = Rounds((known,), params.train.rounds).on(len(tables.train))
     how = params.train.model_copy(update={"rounds": rounds, "learner": model.learner})
     learner = find_learner(model.learner)
     matrix = learner.build_matrix(replace(tables, validation=tables.train.none()), how)
@@ -68,10 +67,10 @@ def find_staleness(
     fresh = learner.load(trained.booster).predict(encoder.transform(rows))
     stale = learner.load(model.boosters[seed]).predict(model.encoder.transform(rows))
     y, days = encoder.transform_label(rows[LABEL]), days_of(rows)
-    known = Rows(encoder.task, y, blocks=days, metrics=params.metrics)
+    asked = Rows(encoder.task, y, blocks=days, metrics=params.metrics)
     # Both models predict the same rows, which are resampled together by day. The interval is
     # used on one side: with confidence 2p - 1 its lower end is exceeded with probability p, which
     # is `retrain.min_probability`.
     how_sure = replace(resampling_of(params), confidence=2 * params.retrain.min_probability - 1)
-    found = difference(known, metric, Side(stale), Side(fresh), how_sure)
+    found = difference(asked, metric, Side(stale), Side(fresh), how_sure)
     return Estimate(found.value, found.low, found.high) if found else None

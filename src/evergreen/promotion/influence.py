@@ -2,8 +2,8 @@
 
 The live model cannot show it: it fits the rows that it has learnt from, whether their labels were
 right or wrong. So a few seeds learn from the training rows and the newest batch, without the rows
-between that stop training early. Beside the seeds that those rows did stop, which lack the newest
-batch, they show what it teaches.
+between, and as many from the training rows alone, which lack the newest batch. Both are trained in
+the same way, as often as so many rows bear. Beside each other they show what the batch teaches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evergreen.promotion.candidate import days_of, resampling_of
 from evergreen.promotion.compare import Difference, Rows, Side, difference
 from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.learner import find_learner, is_seedless
-from evergreen.training.seeds import ROUND_SEEDS
+from evergreen.training.rounds import ROUND_SEEDS
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,9 @@ from evergreen.training.device import count_cores
 from evergreen.training.fingerprints import way_of
 from evergreen.training.labels import check_labels
 from evergreen.training.learner import Trained, check_takes
-from evergreen.training.seeds import ROUND_SEEDS, choose, scale_rounds, share_cores
-from evergreen.training.tables import Tables, load_all, load_judged, load_stopping, load_tables
+from evergreen.training.rounds import Cut, find_cuts, find_rounds
+from evergreen.training.seeds import choose, share_cores
+from evergreen.training.tables import Tables, load_all, load_judged, load_tables
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -132,11 +132,11 @@ def train_judged(workspace: Project, dataset: Dataset, params: Params, device: s
     notes, rounds = check_leaks(tables, params.leaks), None
     seeds = params.sweep.seed_list()
     if params.train.refit == "all":
-        stopping = load_stopping(workspace)
-        found = [
-            trained.rounds for trained in fit_seeds(stopping, params, device, seeds[:ROUND_SEEDS])
-        ]
-        rounds = partial(scale_rounds, found, stopping.rows_learnt(), at_most=params.train.rounds)
+
+        def fit(_: Cut, stopping: Tables, some: Sequence[int]) -> list[int]:
+            return [model.rounds for model in fit_seeds(stopping, params, device, some)]
+
+        rounds = find_rounds(find_cuts(workspace), seeds, params.train.rounds, fit).on
         tables = load_judged(workspace)
     many = rounds(tables.rows_learnt()) if rounds else None
     return Way(tables, fit_seeds(tables, params, device, seeds, many), rounds, notes)
@@ -147,7 +147,7 @@ def fit_seeds(
 ) -> list[Trained]:
     """Train some seeds side by side, fold by fold; `rounds`: how often to boost, if known."""
     how = params.train if rounds is None else params.train.model_copy(update={"rounds": rounds})
-    slots = share_cores(params.sweep, count_cores(), device)
+    slots = share_cores(params.sweep, count_cores(), device, len(seeds))
     return fit_side_by_side(
         tables, how, seeds, device=device, jobs=slots.jobs, threads=slots.threads
     )

@@ -6,8 +6,8 @@ median one, never the best: to pick the best of N is to select on noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from evergreen.params import Sweep as SweepParams
 
 # What a seed's model is for: to stop early, to be judged, to go live
 ROUNDS, JUDGED, LIVE = "rounds", "judged", "live"
-ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,11 @@ class Slots:
     def in_turn(self) -> Slots:
         """Return them for rows that lie in files: one seed at a time gets all threads."""
         return Slots(1, self.jobs * self.threads, on_disk=True)
+
+    def among(self, models: int) -> Slots:
+        """Return them where there are only so many models: each gets more threads."""
+        jobs = min(self.jobs, models)
+        return replace(self, jobs=jobs, threads=self.jobs * self.threads // jobs)
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,6 @@ def summarize(values: Iterable[float], confidence: float) -> Spread:
     )
     half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1)) * deviation / len(array) ** 0.5
     return Spread(mean, deviation, mean - half, mean + half, tuple(array.tolist()))
-
-
-def scale_rounds(found: Sequence[int], before: int, after: int, at_most: int) -> int:
-    """Return how many rounds to boost on `after` rows.
-
-    `found`: rounds that early stopping kept on `before` rows, by seed. The median over the seeds,
-    as much more as there are more rows: more data bears more rounds, and a few too many cost less
-    than a few too few (`python -m benchmarks.rounds`).
-    """
-    return max(1, min(at_most, round(float(np.median(found)) * max(1.0, after / before))))
 
 
 def choose(trained: Mapping[int, float], model: str) -> tuple[int, ...]:

@@ -156,11 +156,19 @@ def load_tables(project: Project, *, on_disk: bool = False) -> Tables:
     return _load(project, encoder, [split.train], [split.validation], [split.holdout], on_disk)
 
 
-def load_stopping(project: Project, *, on_disk: bool = False) -> Tables:
-    """Read what early stopping needs: the rows of `load_judged`, less those that stop training."""
-    if _split(project).judged:
+def load_stopping(project: Project, split: Split | None = None, *, on_disk: bool = False) -> Tables:
+    """Read what early stopping needs: the rows of `load_judged`, less those that stop training.
+
+    `split`: an earlier one; None: that of the project. No row judges but those of folds.
+    """
+    from evergreen.features.encoder import ENCODER
+
+    now = _split(project)
+    if now.judged:
         return _load_folds(project, stopping=True)
-    return load_tables(project, on_disk=on_disk)
+    then = split or now
+    encoder = _encoder(project, ENCODER)
+    return _load(project, encoder, [then.train], [then.validation], [], on_disk)
 
 
 def load_judged(project: Project, *, on_disk: bool = False) -> Tables:

@@ -50,12 +50,12 @@ def train(run: Training) -> None:
     from evergreen.training.tables import load_judged
 
     job, plan, rounds = run.job, run.plan, None
-    run.search = sweeps.find_rounds(job, run.run_id, plan.device, plan.slots, run.tables)
+    run.search = sweeps.find_rounds(run)
     if run.search:
         run.tables = run.tables.judging()  # so that never two windows are in memory
         _give_back(run)
         run.tables = load_judged(job.project, on_disk=plan.slots.on_disk)
-        rounds = run.search.rounds(run.tables.rows_learnt(), job.params.train.rounds)
+        rounds = run.search.rounds.on(run.tables.rows_learnt())
     sweep = Sweep.of(job, JUDGED, run.tables, plan.device, plan.slots, rounds)
     run.seeds, run.failed = sweeps.run_sweep(job, sweep, run.run_id)
     reused = sum(seed.reused for seed in run.seeds)

@@ -294,7 +294,7 @@ def refit(run: Training) -> TrainedModel:
         boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}
     else:
         assert run.search
-        rounds = run.search.rounds(len(tables.train), job.params.train.rounds)
+        rounds = run.search.rounds.on(len(tables.train))
         seeds, failed = run_sweep(
             job, Sweep.of(job, LIVE, tables, plan.device, plan.slots, rounds), run.run_id
         )

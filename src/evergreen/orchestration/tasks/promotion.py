@@ -22,7 +22,6 @@ from evergreen.orchestration.tasks.models import linear_of, trees_of
 from evergreen.orchestration.tasks.shown import create_markdown_artifact
 from evergreen.promotion.gate import approved, decide
 from evergreen.promotion.judge import Judged
-from evergreen.promotion.simplest import LINEAR
 from evergreen.promotion.trained_models import TrainedModel, face
 from evergreen.stores.dvc import data_versions
 from evergreen.stores.events import ASKED, REFUSED
@@ -30,12 +29,15 @@ from evergreen.stores.people import NotAllowedError, acting
 from evergreen.stores.registry import CHAMPION, Registered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
 
     from evergreen.extensions import Extensions
     from evergreen.metrics.metric import Metrics
     from evergreen.orchestration.tasks.run import Training
     from evergreen.params import Gate
+    from evergreen.training.tables import Tables
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
 TOLD: dict[str, What] = {PROMOTE: "promoted", REFUSE: "refused", ASK: "waits for approval"}
@@ -112,14 +114,16 @@ def _influence(run: Training, learner: str) -> Any:
 
     job, plan, search = run.job, run.plan, run.search
     assert search
-    on_disk = plan.slots.on_disk
-    around, params = load_around(job.project, on_disk=on_disk), job.params
-    rounds = search.rounds(len(around.train), params.train.rounds)
-    without = [seed.trained.booster for seed in search.seeds]
-    if learner == LINEAR:
-        alone = load_tables(job.project, on_disk=on_disk)
-        without = teach(alone, 1, learner, params, plan.device, plan.slots)
-    taught = teach(around, rounds, learner, params, plan.device, plan.slots)
+    params = job.params
+
+    def models_of(load: Callable[..., Tables]) -> tuple[Tables, list[bytes]]:
+        tables = load(job.project, on_disk=plan.slots.on_disk)
+        rounds = search.rounds.on(len(tables.train))
+        taught = teach(tables, rounds, learner, params, plan.device, plan.slots)
+        return tables.judging(), taught
+
+    _, without = models_of(load_tables)
+    around, taught = models_of(load_around)
     between = read_part(job.project, Split.of(job.project).validation)
     return find_influence(around, between, without, taught, learner, params)
 

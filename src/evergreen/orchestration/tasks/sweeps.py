@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
@@ -26,9 +26,12 @@ from evergreen.training.cluster import Cluster, open_cluster
 from evergreen.training.cross_validation import join
 from evergreen.training.fingerprints import seed_fingerprint
 from evergreen.training.learner import Trained, find_learner
-from evergreen.training.seeds import JUDGED, LIVE, ROUND_SEEDS, ROUNDS, Slots, Spread, scale_rounds
+from evergreen.training.rounds import Cut, Rounds, find_cuts
+from evergreen.training.rounds import find_rounds as search_cuts
+from evergreen.training.seeds import JUDGED, LIVE, ROUNDS, Slots, Spread
 
 if TYPE_CHECKING:
+    from evergreen.orchestration.tasks.run import Training
     from evergreen.training.tables import Tables
 
 TITLES = {ROUNDS: "find rounds", JUDGED: "train", LIVE: "refit"}
@@ -51,7 +54,10 @@ class Seed:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is to be trained: a `role`, on which rows, how; `digest` stands for the rows."""
+    """What is to be trained: a `role`, on which rows, how; `digest` stands for the rows.
+
+    `seeds`: in order. `stopped_by`: which rows stop them early, where they find the rounds.
+    """
 
     role: str
     tables: Any = field(repr=False)
@@ -59,6 +65,8 @@ class Sweep:
     digest: str
     device: str
     slots: Slots
+    seeds: Sequence[int]
+    stopped_by: str = ""
 
     @classmethod
     def of(
@@ -66,12 +74,13 @@ class Sweep:
     ) -> Sweep:
         """Return the sweep of a role; `rounds`: how often to boost, where that is known."""
         params = job.params if rounds is None else job.params.override(train={"rounds": rounds})
-        return cls(role, tables, params, tables.digest(), device, slots)
+        seeds = params.sweep.seed_list()
+        return cls(role, tables, params, tables.digest(), device, slots, seeds)
 
     @property
-    def seeds(self) -> list[int]:
-        """The seeds that are trained, in order: all, or as many as tell the rounds."""
-        return self.params.sweep.seed_list()[: ROUND_SEEDS if self.role == ROUNDS else None]
+    def title(self) -> str:
+        """What is done, in words."""
+        return TITLES[self.role] + (f" by {self.stopped_by}" if self.stopped_by else "")
 
     def fingerprint(self, seed: int) -> str:
         """Return what stands for the model of a seed."""
@@ -80,14 +89,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Search:
-    """How many rounds early stopping kept, by seed, on how many rows."""
+    """How many rounds early stopping found, and the seeds that it stopped."""
 
     seeds: tuple[Seed, ...]
-    rows: int
-
-    def rounds(self, rows: int, at_most: int) -> int:
-        """Return how often to boost on `rows`, a number."""
-        return scale_rounds([seed.trained.rounds for seed in self.seeds], self.rows, rows, at_most)
+    rounds: Rounds
 
 
 @task(name="matrix", task_run_name="matrix", timeout_seconds=3600, cache_policy=NO_CACHE)
@@ -110,9 +115,7 @@ def matrix(job: Job, sweep: Sweep, run_id: str) -> Any:
         binned = [learner.build_matrix(part, sweep.params.train) for part in parts_of]
     folds = f"{len(parts_of)} folds of " if sweep.tables.folds else ""
     rows = folds + ", ".join(f"{count:,} {NAMES[role]}" for role, count in parts.items() if count)
-    get_run_logger().info(
-        "%s: %s rows, %d features", TITLES[sweep.role], rows, len(sweep.tables.features)
-    )
+    get_run_logger().info("%s: %s rows, %d features", sweep.title, rows, len(sweep.tables.features))
     return binned, recalled
 
 
@@ -168,7 +171,7 @@ def run_sweep(job: Job, sweep: Sweep, run_id: str) -> tuple[list[Seed], list[int
 def _train_all(
     job: Job, sweep: Sweep, run_id: str, binned: Any, known: Mapping[int, Trained]
 ) -> tuple[list[Seed], list[int]]:
-    seeds, title, limit = sweep.seeds, TITLES[sweep.role], Semaphore(sweep.slots.jobs)
+    seeds, title, limit = sweep.seeds, sweep.title, Semaphore(sweep.slots.jobs)
     futures = {
         train.submit(
             job, quote(sweep), run_id, quote(binned), seed, known.get(seed), limit, title
@@ -195,25 +198,50 @@ def _train_all(
     return [trained[seed] for seed in sorted(trained)], sorted(failed)
 
 
-def find_rounds(job: Job, run_id: str, device: str, slots: Slots, tables: Tables) -> Search | None:
-    """Find how often to boost by early stopping on some seeds.
+def find_rounds(run: Training) -> Search | None:
+    """Find how often to boost by early stopping of some seeds, each on another cut of the rows.
 
-    `tables`: those of the split, which serve where no cross-validation judges. None where every
-    seed is stopped early by itself.
+    None where every seed is stopped early by itself. Raises InputError where one cannot be trained.
     """
-    from evergreen.features.split import Split
-    from evergreen.training.tables import load_stopping
-
+    job, plan, done = run.job, run.plan, list[Seed]()
     if job.params.train.refit == "none":
         return None
-    if Split.of(job.project).judged:
-        tables = load_stopping(job.project)
-    seeds, failed = run_sweep(job, Sweep.of(job, ROUNDS, tables, device, slots), run_id)
-    if failed:  # those left would find other rounds, and the same data another model
-        raise InputError(
-            f"seed(s) {failed}, which find the number of rounds, failed: run again to retry them"
-        )
-    return Search(tuple(seeds), tables.rows_learnt())
+    elsewhere = bool(job.params.compute.address)
+
+    def fit(cut: Cut, tables: Tables, seeds: Sequence[int]) -> list[int]:
+        slots = plan.slots if elsewhere else plan.slots.among(len(seeds))
+        sweep = Sweep.of(job, ROUNDS, tables, plan.device, slots)
+        sweep = replace(sweep, seeds=seeds, stopped_by=cut.stopped_by)
+        trained, failed = run_sweep(job, sweep, run.run_id)
+        if failed:  # those left would find other rounds, and the same data another model
+            raise InputError(
+                f"seed(s) {failed}, which find the number of rounds, failed: run again to retry "
+                "them"
+            )
+        done.extend(trained)
+        return [seed.trained.rounds for seed in trained]
+
+    seeds, at_most = job.params.sweep.seed_list(), job.params.train.rounds
+    found = search_cuts(_cuts(run), seeds, at_most, fit)
+    get_run_logger().info("rounds: %s", found.tell())
+    job.runs.tag(run.run_id, {"rounds.found": found.tell()})
+    return Search(tuple(done), found)
+
+
+def _cuts(run: Training) -> list[Cut]:
+    """Return the cuts. The newest is there already, and given up before another is read."""
+    from evergreen.features.split import Split
+
+    newest, *earlier = find_cuts(run.job.project, on_disk=run.plan.slots.on_disk)
+    if Split.of(run.job.project).judged:
+        return [newest]
+
+    def after(load: Callable[[], Tables]) -> Tables:
+        run.tables = run.tables.judging()
+        return load()
+
+    older = (replace(cut, load=partial(after, cut.load)) for cut in earlier)
+    return [replace(newest, load=lambda: run.tables), *older]
 
 
 def curves_of(search: Search | None, seeds: Sequence[Seed]) -> list[Trained]:

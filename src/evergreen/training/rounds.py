@@ -1,0 +1,131 @@
+"""Rounds: how often to boost, found by early stopping on cuts that walk forward in time.
+
+Three seeds each learn from the batches before another of the newest, and stop where they predict
+that one best. What each kept grows with the rows, since more data bears more rounds, and the median
+counts: what one batch says is luck (`python -m benchmarks.rounds`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evergreen.training.tables import Tables, load_stopping
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from evergreen.features.split import Split
+    from evergreen.project import Project
+
+ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
+# Of the rows that the newest cut learns from, and is stopped by, as many has each other one: what a
+# few rows say of many is a guess
+FEWEST = 0.5
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Rows that stop a training early, in words, and how to read them with those before them."""
+
+    stopped_by: str
+    load: Callable[[], Tables] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How many rounds a seed kept that learnt from so many rows, and what stopped it."""
+
+    stopped_by: str
+    rows: int
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What early stopping found: a stop for each seed, those of the newest cut first."""
+
+    stops: tuple[Stop, ...]
+    at_most: int
+
+    def on(self, rows: int) -> int:
+        """Return how often to boost on so many rows."""
+        each = [stop.rounds * max(1.0, rows / stop.rows) for stop in self.stops]
+        return max(1, min(self.at_most, round(float(np.median(each)))))
+
+    def tell(self) -> str:
+        """Say what each seed found."""
+        return "; ".join(
+            f"{stop.rounds:,} on {stop.rows:,} rows, stopped by {stop.stopped_by}"
+            for stop in self.stops
+        )
+
+
+# Trains seeds on the rows of a cut; returns how many rounds each kept
+Fit = Callable[[Cut, Tables, Sequence[int]], Iterable[int]]
+
+
+def find_rounds(cuts: Sequence[Cut], seeds: Sequence[int], at_most: int, fit: Fit) -> Rounds:
+    """Deal out the first of the seeds to the cuts, newest first, and find where each stops."""
+    seeds = seeds[:ROUND_SEEDS]
+    cuts = cuts[: len(seeds)]
+    stops: list[Stop] = []
+    for number, cut in enumerate(cuts):
+        stops += _stop(cut, seeds[number :: len(cuts)], fit)
+    return Rounds(tuple(stops), at_most)
+
+
+def _stop(cut: Cut, seeds: Sequence[int], fit: Fit) -> list[Stop]:
+    tables = cut.load()  # of one cut at a time
+    return [Stop(cut.stopped_by, tables.rows_learnt(), kept) for kept in fit(cut, tables, seeds)]
+
+
+def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
+    """Return the cuts of what is prepared, newest first: at most one for each seed.
+
+    It is one alone where there are fewer than four batches, where a hash of the key splits the rows
+    (other shares of them would be as this one), and where cross-validation has cuts of its own.
+    """
+    from evergreen.features.split import Split, walk_back
+    from evergreen.ingest.manifest import Manifest
+
+    split = Split.of(project)
+    if split.judged:
+        return [Cut("the rows before each fold", partial(load_stopping, project))]
+    newest, *earlier = islice(walk_back(Manifest(project.features), split), ROUND_SEEDS)
+    known = [newest, *(then for then in earlier if _tells(project, then, newest))]
+    return [
+        Cut(_name(then), partial(load_stopping, project, then, on_disk=on_disk)) for then in known
+    ]
+
+
+def _name(split: Split) -> str:
+    return split.validation.batches[-1] if split.newest_apart else "some of the rows"
+
+
+def _tells(project: Project, then: Split, newest: Split) -> bool:
+    """Return True if a cut has enough of the newest one's rows, and no class less.
+
+    Without a class there is nothing to learn, or nothing that stops.
+    """
+    from evergreen.features.encoder import ENCODER, Encoder
+
+    classes = len(Encoder.read(project.features / ENCODER).classes)
+    pairs = zip(_labels(project, then), _labels(project, newest), strict=True)
+    return all(
+        len(some) >= max(1, FEWEST * len(all_))
+        and (not classes or some.n_unique() >= all_.n_unique())
+        for some, all_ in pairs
+    )
+
+
+def _labels(project: Project, split: Split) -> list[pl.Series]:
+    from evergreen.features.split import LABEL, read_part
+
+    parts = (split.train, split.validation)
+    return [read_part(project, part, [LABEL])[LABEL] for part in parts]
