@@ -8,9 +8,9 @@ that they held together, above what imports take. `floor`: ten times `xgb.train`
 which is not counted, without any losses.
 
 The other ways look at the losses of training and validation rows at each round, as people do, who
-need them to stop. A run finds its rounds with three seeds that way, and then trains ten without
-losses: "the sweep" is these ten, "and its rounds" both together. LightGBM is asked where it is
-installed.
+need them to stop. A run finds its rounds with three seeds that way, each on rows further back, and
+then trains ten without losses: "the sweep" is these ten, "and its rounds" both together. LightGBM
+is asked where it is installed.
 """
 
 from __future__ import annotations
@@ -104,9 +104,15 @@ def sweep(tables: Tables, cores: int) -> list[Any]:
 
 def whole_sweep(tables: Tables, cores: int) -> list[Any]:
     """Train as `evergreen run` does: to find the rounds, then without losses."""
-    from evergreen.training.seeds import ROUND_SEEDS
+    from evergreen.training.rounds import ROUND_SEEDS
 
-    train_side_by_side(tables, tables, SEEDS[:ROUND_SEEDS], cores)
+    stops, end = len(tables.validation), len(tables.train)
+    train_side_by_side(tables, tables, SEEDS[:1], cores)
+    for seed in SEEDS[1:ROUND_SEEDS]:  # each stopped by as many rows as the one before, but older
+        end -= stops
+        earlier = tables.train.take(np.arange(end)), tables.train.take(np.arange(end, end + stops))
+        cut = replace(tables, train=earlier[0], validation=earlier[1])
+        train_side_by_side(cut, cut, range(seed, seed + 1), cores)
     return sweep(tables, cores)
 
 

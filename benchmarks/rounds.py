@@ -41,7 +41,7 @@ def median(found: Rounds, rows: int) -> float:
 
 def each(found: Rounds, rows: int) -> list[float]:
     """Return what each seed says of so many rows."""
-    return [stop.rounds * rows / stop.rows for stop in found.stops]
+    return [kept * rows / stop.rows for stop in found.stops for kept in stop.kept]
 
 
 # The way -> on how many cuts, and what follows from what the seeds found, for so many rows
@@ -52,7 +52,7 @@ WAYS: dict[str, tuple[int, Callable[[Rounds, int], float]]] = {
     "median of three seeds, newest cut": (1, median),
     "the same, not scaled by rows": (
         1,
-        lambda found, _: float(np.median([s.rounds for s in found.stops])),
+        lambda found, _: float(np.median(found.stops[0].kept)),
     ),
     "most of three seeds, newest cut": (1, lambda found, rows: max(each(found, rows))),
     "median, newest cut, twice": (1, lambda found, rows: 2.0 * found.on(rows)),

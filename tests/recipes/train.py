@@ -22,7 +22,8 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.quality.held_batches import find_held
 from evergreen.training import linear, tables, xgboost
-from evergreen.training.seeds import scale_rounds, share_cores
+from evergreen.training.rounds import Rounds, Stop
+from evergreen.training.seeds import share_cores
 from evergreen.training.tables import Tables
 
 
@@ -152,9 +153,10 @@ def a_sweep() -> Any:
         _shared(params_of(sweep={"seeds": seeds, "jobs": jobs}), cores, device)
         for seeds, jobs, cores, device in machines
     ]
+    found = (([(3, 90), (9, 80), (4, 70)], 150, 50), ([(40, 10)], 90, 50), ([(0, 5)], 5, 9))
     scaled = [
-        scale_rounds(*case)
-        for case in (([3, 9, 4], 100, 150, 50), ([40], 10, 90, 50), ([0], 5, 5, 9))
+        Rounds(tuple(Stop("", before, (kept,)) for kept, before in stops), at_most).on(rows)
+        for stops, rows, at_most in found
     ]
     return plain([slots, scaled])
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from evergreen.errors import InputError
 from evergreen.params import Params, Sweep
-from evergreen.training.seeds import Slots, choose, scale_rounds, share_cores, summarize
+from evergreen.training.seeds import Slots, choose, share_cores, summarize
 
 BASE = Params()
 
@@ -113,14 +113,13 @@ def test_a_single_seed_has_no_interval_and_warns_of_nothing():
 
 
 @pytest.mark.parametrize(
-    ("found", "before", "after", "at_most", "rounds"),
+    ("slots", "models", "shared"),
     [
-        ([30], 100, 100, 2000, 30),
-        ([10, 30, 50], 100, 150, 2000, 45),  # the median, as much more as there are more rows
-        ([10, 30, 50], 100, 50, 2000, 30),  # never fewer
-        ([1000], 100, 300, 2000, 2000),
-        ([1], 1000, 1001, 2000, 1),
+        (Slots(8, 1), 1, Slots(1, 8)),
+        (Slots(8, 1), 3, Slots(3, 2)),
+        (Slots(2, 1), 3, Slots(2, 1)),
+        (Slots(1, 4, on_disk=True), 1, Slots(1, 4, on_disk=True)),
     ],
 )
-def test_more_rows_bear_more_rounds(found, before, after, at_most, rounds):
-    assert scale_rounds(found, before, after, at_most) == rounds
+def test_where_there_are_few_models_each_gets_more_threads(slots, models, shared):
+    assert slots.among(models) == shared

@@ -58,7 +58,7 @@ def find_staleness(
             "batches hold: retrain it (`evergreen run`)"
         )
     seed = model.seeds[0]
-    known = Stop("the champion", len(model.learnt.keys), model.rounds)
+    known = Stop("the champion", len(model.learnt.keys), (model.rounds,))
     rounds = Rounds((known,), params.train.rounds).on(len(tables.train))
     how = params.train.model_copy(update={"rounds": rounds, "learner": model.learner})
     learner = find_learner(model.learner)

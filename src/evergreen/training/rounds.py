@@ -1,8 +1,8 @@
 """Rounds: how often to boost, found by early stopping on cuts that walk forward in time.
 
 Three seeds each learn from the batches before another of the newest, and stop where they predict
-that one best. What each kept grows with the rows, since more data bears more rounds, and the median
-counts: what one batch says is luck (`python -m benchmarks.rounds`).
+that one best. What they keep grows with the rows, since more data bears more rounds. The median of
+the three counts: what one batch says is luck (`python -m benchmarks.rounds`).
 """
 
 from __future__ import annotations
@@ -39,29 +39,30 @@ class Cut:
 
 @dataclass(frozen=True)
 class Stop:
-    """How many rounds a seed kept that learnt from so many rows, and what stopped it."""
+    """How many rounds the seeds of a cut kept, which learnt from so many rows."""
 
     stopped_by: str
     rows: int
-    rounds: int
+    kept: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """What early stopping found: a stop for each seed, those of the newest cut first."""
+    """What early stopping found: a stop for each cut, the newest first."""
 
     stops: tuple[Stop, ...]
     at_most: int
 
     def on(self, rows: int) -> int:
         """Return how often to boost on so many rows."""
-        each = [stop.rounds * max(1.0, rows / stop.rows) for stop in self.stops]
+        each = [float(np.median(s.kept)) * max(1.0, rows / s.rows) for s in self.stops]
         return max(1, min(self.at_most, round(float(np.median(each)))))
 
     def tell(self) -> str:
-        """Say what each seed found."""
+        """Say what each cut found."""
         return "; ".join(
-            f"{stop.rounds:,} on {stop.rows:,} rows, stopped by {stop.stopped_by}"
+            f"{', '.join(f'{kept:,}' for kept in stop.kept)} on {stop.rows:,} rows, stopped by "
+            f"{stop.stopped_by}"
             for stop in self.stops
         )
 
@@ -74,15 +75,13 @@ def find_rounds(cuts: Sequence[Cut], seeds: Sequence[int], at_most: int, fit: Fi
     """Deal out the first of the seeds to the cuts, newest first, and find where each stops."""
     seeds = seeds[:ROUND_SEEDS]
     cuts = cuts[: len(seeds)]
-    stops: list[Stop] = []
-    for number, cut in enumerate(cuts):
-        stops += _stop(cut, seeds[number :: len(cuts)], fit)
+    stops = (_stop(cut, seeds[at :: len(cuts)], fit) for at, cut in enumerate(cuts))
     return Rounds(tuple(stops), at_most)
 
 
-def _stop(cut: Cut, seeds: Sequence[int], fit: Fit) -> list[Stop]:
+def _stop(cut: Cut, seeds: Sequence[int], fit: Fit) -> Stop:
     tables = cut.load()  # of one cut at a time
-    return [Stop(cut.stopped_by, tables.rows_learnt(), kept) for kept in fit(cut, tables, seeds)]
+    return Stop(cut.stopped_by, tables.rows_learnt(), tuple(fit(cut, tables, seeds)))
 
 
 def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
