@@ -23,7 +23,7 @@ from evergreen.features.split import LABEL
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Params
 from evergreen.replay.challenge import fit_seeds
-from evergreen.training.rounds import ROUND_SEEDS, Cut, Rounds, find_rounds
+from evergreen.training.rounds import FEWEST, ROUND_SEEDS, Cut, Rounds, find_rounds
 from evergreen.training.tables import Table, Tables
 from late_flights import flights
 from late_flights.dataset import dataset
@@ -101,7 +101,7 @@ def cuts_of(
     return [
         Cut(f"batch {stops}", partial(tables, batches[:stops], batches[stops]))
         for stops in range(last, max(0, last - ROUND_SEEDS), -1)
-        if 2 * stops >= last
+        if stops >= FEWEST * last
     ]
 
 

@@ -82,8 +82,7 @@ def told(project: Project) -> list[tuple[str, int, int]]:
         ([40, 40], {}, [("some of the rows", 56, 12)]),
         ([40] * 3, {}, [("b1", 40, 40)]),
         ([40] * 4, {}, [("b2", 80, 40), ("b1", 40, 40)]),
-        # Of the third only a third of the rows would learn
-        ([40] * 5, {}, [("b3", 120, 40), ("b2", 80, 40)]),
+        ([40] * 5, {}, [("b3", 120, 40), ("b2", 80, 40), ("b1", 40, 40)]),
         ([40] * 6, {}, [("b4", 160, 40), ("b3", 120, 40), ("b2", 80, 40)]),
         ([40] * 9, {}, [("b7", 280, 40), ("b6", 240, 40), ("b5", 200, 40)]),
         # A window is not left
@@ -96,7 +95,7 @@ def told(project: Project) -> list[tuple[str, int, int]]:
         ([90, 90, 90, 90, 4, 40], {}, [("b4", 360, 4), ("b3", 270, 90), ("b2", 180, 90)]),
         # Without a class nothing is learnt, or nothing stops
         ([40] * 4, {"classes": [1, 2, 2, 2]}, [("b2", 80, 40)]),
-        ([40] * 5, {"classes": [2, 2, 1, 2, 2]}, [("b3", 120, 40)]),
+        ([40] * 5, {"classes": [2, 2, 1, 2, 2]}, [("b3", 120, 40), ("b1", 40, 40)]),
         (
             [40] * 4,
             {"classes": [1, 2, 2, 2], "task": "regression"},

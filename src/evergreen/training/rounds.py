@@ -18,15 +18,13 @@ import numpy as np
 from evergreen.training.tables import Tables, load_stopping
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from evergreen.features.split import Split
     from evergreen.project import Project
 
 ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
 # Of the rows that the newest cut learns from, and is stopped by, as many has each other one: what a
 # few rows say of many is a guess
-FEWEST = 0.5
+FEWEST = 0.25
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,8 @@ def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
     if split.judged:
         return [Cut("the rows before each fold", partial(load_stopping, project))]
     newest, *earlier = islice(walk_back(Manifest(project.features), split), ROUND_SEEDS)
-    known = [newest, *(then for then in earlier if _tells(project, then, newest))]
+    most = _count(project, newest) if earlier else []
+    known = [newest, *(then for then in earlier if _tells(_count(project, then), most))]
     return [
         Cut(_name(then), partial(load_stopping, project, then, on_disk=on_disk)) for then in known
     ]
@@ -107,24 +106,25 @@ def _name(split: Split) -> str:
     return split.validation.batches[-1] if split.newest_apart else "some of the rows"
 
 
-def _tells(project: Project, then: Split, newest: Split) -> bool:
+def _count(project: Project, split: Split) -> list[tuple[int, int]]:
+    """Return how many rows learn, and how many stop; with each how many classes they have."""
+    import polars as pl
+
+    from evergreen.features.encoder import ENCODER, Encoder
+    from evergreen.features.split import LABEL, read_part
+
+    labelled = bool(Encoder.read(project.features / ENCODER).classes)
+    classes = pl.col(LABEL).n_unique() if labelled else pl.lit(0)
+    asked = [pl.len().alias("rows"), classes.alias("classes")]
+    return [read_part(project, part, asked).row(0) for part in (split.train, split.validation)]
+
+
+def _tells(some: list[tuple[int, int]], newest: list[tuple[int, int]]) -> bool:
     """Return True if a cut has enough of the newest one's rows, and no class less.
 
     Without a class there is nothing to learn, or nothing that stops.
     """
-    from evergreen.features.encoder import ENCODER, Encoder
-
-    classes = len(Encoder.read(project.features / ENCODER).classes)
-    pairs = zip(_labels(project, then), _labels(project, newest), strict=True)
     return all(
-        len(some) >= max(1, FEWEST * len(all_))
-        and (not classes or some.n_unique() >= all_.n_unique())
-        for some, all_ in pairs
+        rows >= max(1, FEWEST * most) and classes >= known
+        for (rows, classes), (most, known) in zip(some, newest, strict=True)
     )
-
-
-def _labels(project: Project, split: Split) -> list[pl.Series]:
-    from evergreen.features.split import LABEL, read_part
-
-    parts = (split.train, split.validation)
-    return [read_part(project, part, [LABEL])[LABEL] for part in parts]
