@@ -66,6 +66,14 @@ def prepared(tmp_path: Path) -> Make:
     return make
 
 
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
+    """Batches that are held back: column -> why."""
+    found: dict[str, dict[str, str]] = {}
+    monkeypatch.setattr("evergreen.quality.held_batches.read_held", lambda _: found)
+    return found
+
+
 def told(project: Project) -> list[tuple[str, int, int]]:
     """What stops each cut, and how many rows learn and stop."""
     return [
@@ -85,9 +93,11 @@ def told(project: Project) -> list[tuple[str, int, int]]:
         ([40] * 5, {}, [("b3", 120, 40), ("b2", 80, 40), ("b1", 40, 40)]),
         ([40] * 6, {}, [("b4", 160, 40), ("b3", 120, 40), ("b2", 80, 40)]),
         ([40] * 9, {}, [("b7", 280, 40), ("b6", 240, 40), ("b5", 200, 40)]),
-        # A window is not left
-        ([40] * 9, {"window": 2}, [("b7", 80, 40), ("b6", 40, 40)]),
-        ([40] * 9, {"window": 1}, [("b7", 40, 40)]),
+        # A window moves back as a whole
+        ([40] * 9, {"window": 2}, [("b7", 80, 40), ("b6", 80, 40), ("b5", 80, 40)]),
+        ([40] * 9, {"window": 1}, [("b7", 40, 40), ("b6", 40, 40), ("b5", 40, 40)]),
+        ([40] * 9, {"window": 6}, [("b7", 240, 40), ("b6", 240, 40), ("b5", 200, 40)]),
+        ([40] * 6, {"window": 4}, [("b4", 160, 40), ("b3", 120, 40), ("b2", 80, 40)]),
         # A few rows say little of many, whether they learn or stop
         ([40, 900, 40, 40], {}, [("b2", 940, 40)]),
         ([90, 90, 90, 4, 90, 40], {}, [("b4", 274, 90), ("b2", 180, 90)]),
@@ -107,6 +117,15 @@ def test_cuts_walk_back_in_time(
     rows: list[int], more: dict[str, Any], found: list[Any], prepared: Make
 ) -> None:
     assert told(prepared(rows, **more)) == found
+
+
+def test_a_batch_that_is_held_back_is_in_no_cut(prepared: Make, held: dict[str, Any]) -> None:
+    project = prepared([40, 40, 40, 60, 40, 40, 40, 40], window=3)
+    assert told(project) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 140, 40)]
+    held["b2"] = {"x": "odd"}
+    assert told(project) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 140, 40)]
+    held["b1"] = {"x": "odd"}
+    assert told(project) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 100, 40)]
 
 
 def test_no_row_of_a_cut_learns_that_is_later_than_what_stops_it(prepared: Make) -> None:

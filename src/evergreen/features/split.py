@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -211,19 +211,21 @@ def split_by_time(done: Manifest, batches: list[str], train_batches: int | None)
     )
 
 
-def walk_back(done: Manifest, split: Split) -> Iterator[Split]:
+def walk_back(done: Manifest, split: Split, before: Sequence[str]) -> Iterator[Split]:
     """Yield the split, then what it was when one batch less was there, and so on.
 
-    Only as long as whole batches stop and judge. Where they overlap so far that nothing is left,
-    it is none.
+    `before`: the batches that it has left behind, in order; where there are any, as many train as
+    now. Only as long as whole batches stop and judge; where they overlap so far that nothing is
+    left, it is none.
     """
     yield split
     if not split.newest_judges:
         return
-    batches = split.batches()
+    batches = [*before, *split.batches()]
+    window = len(split.train.batches) if before else None
     for count in range(len(batches) - 1, 2, -1):
         try:
-            earlier = split_by_time(done, batches[:count], None)
+            earlier = split_by_time(done, batches[:count], window)
         except InputError:
             continue
         yield earlier

@@ -19,6 +19,7 @@ from evergreen.training.tables import Tables, load_stopping
 
 if TYPE_CHECKING:
     from evergreen.features.split import Split
+    from evergreen.ingest.manifest import Manifest
     from evergreen.project import Project
 
 ROUND_SEEDS = 3  # that early stopping asks how many rounds to boost
@@ -85,6 +86,9 @@ def _stop(cut: Cut, seeds: Sequence[int], fit: Fit) -> Stop:
 def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
     """Return the cuts of what is prepared, newest first: at most one for each seed.
 
+    A window of batches (`split.train_batches`) moves back as a whole: shorter history is another
+    problem, which may lack a season.
+
     It is one alone where there are fewer than four batches, where a hash of the key splits the rows
     (other shares of them would be as this one), and where cross-validation has cuts of its own.
     """
@@ -94,7 +98,9 @@ def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
     split = Split.of(project)
     if split.judged:
         return [Cut("the rows before each fold", partial(load_stopping, project))]
-    newest, *earlier = islice(walk_back(Manifest(project.features), split), ROUND_SEEDS)
+    done = Manifest(project.features)
+    before = _left_behind(done, split)
+    newest, *earlier = islice(walk_back(done, split, before), ROUND_SEEDS)
     most = _count(project, newest) if earlier else []
     known = [newest, *(then for then in earlier if _tells(_count(project, then), most))]
     return [
@@ -102,29 +108,43 @@ def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
     ]
 
 
+def _left_behind(done: Manifest, split: Split) -> list[str]:
+    """Return the batches older than those of the split, less those that are held back."""
+    from evergreen.quality.held_batches import read_held
+
+    batches = list(done.in_order())
+    older = batches[: batches.index(split.train.batches[0])]
+    held = read_held(done) if older else {}
+    return [name for name in older if name not in held]
+
+
 def _name(split: Split) -> str:
     return split.validation.batches[-1] if split.newest_apart else "some of the rows"
 
 
-def _count(project: Project, split: Split) -> list[tuple[int, int]]:
-    """Return how many rows learn, and how many stop; with each how many classes they have."""
+def _count(project: Project, split: Split) -> list[tuple[int, set[str]]]:
+    """Return how many rows learn, and how many stop, and the classes of each."""
     import polars as pl
 
-    from evergreen.features.encoder import ENCODER, Encoder
+    from evergreen.features.encoder import ENCODER, Encoder, as_class
     from evergreen.features.split import LABEL, read_part
 
     labelled = bool(Encoder.read(project.features / ENCODER).classes)
-    classes = pl.col(LABEL).n_unique() if labelled else pl.lit(0)
-    asked = [pl.len().alias("rows"), classes.alias("classes")]
-    return [read_part(project, part, asked).row(0) for part in (split.train, split.validation)]
+    labels = pl.col(LABEL).unique().implode() if labelled else pl.lit([], pl.List(pl.String))
+    asked, found = [pl.len().alias("rows"), labels.alias("labels")], []
+    for part in (split.train, split.validation):
+        told = read_part(project, part, asked)
+        found.append((int(told["rows"][0]), set(as_class(told["labels"][0]))))
+    return found
 
 
-def _tells(some: list[tuple[int, int]], newest: list[tuple[int, int]]) -> bool:
-    """Return True if a cut has enough of the newest one's rows, and no class less.
+def _tells(some: list[tuple[int, set[str]]], newest: list[tuple[int, set[str]]]) -> bool:
+    """Return True if a cut has enough of the newest one's rows, and the same classes.
 
-    Without a class there is nothing to learn, or nothing that stops.
+    Without a class there is nothing to learn, or nothing that stops; one that is gone has no code.
     """
+    classes = newest[0][1] | newest[1][1]
     return all(
-        rows >= max(1, FEWEST * most) and classes >= known
-        for (rows, classes), (most, known) in zip(some, newest, strict=True)
+        rows >= max(1, FEWEST * most) and known <= labels <= classes
+        for (rows, labels), (most, known) in zip(some, newest, strict=True)
     )
