@@ -66,19 +66,11 @@ def prepared(tmp_path: Path) -> Make:
     return make
 
 
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
-    """Batches that are held back: column -> why."""
-    found: dict[str, dict[str, str]] = {}
-    monkeypatch.setattr("evergreen.quality.held_batches.read_held", lambda _: found)
-    return found
-
-
-def told(project: Project) -> list[tuple[str, int, int]]:
+def told(project: Project, held: Sequence[str] = ()) -> list[tuple[str, int, int]]:
     """What stops each cut, and how many rows learn and stop."""
     return [
         (cut.stopped_by, len(tables.train), len(tables.validation))
-        for cut in find_cuts(project)
+        for cut in find_cuts(project, held)
         for tables in [cut.load()]
     ]
 
@@ -119,19 +111,16 @@ def test_cuts_walk_back_in_time(
     assert told(prepared(rows, **more)) == found
 
 
-def test_a_batch_that_is_held_back_is_in_no_cut(prepared: Make, held: dict[str, Any]) -> None:
+def test_a_batch_that_is_held_back_is_in_no_cut(prepared: Make) -> None:
     project = prepared([40, 40, 40, 60, 40, 40, 40, 40], window=3)
     assert told(project) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 140, 40)]
-    held["b2"] = {"x": "odd"}
-    assert told(project) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 140, 40)]
-    held["b1"] = {"x": "odd"}
-    assert told(project) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 100, 40)]
+    assert told(project, ["b2", "b1"]) == [("b6", 140, 40), ("b5", 140, 40), ("b4", 100, 40)]
 
 
 def test_no_row_of_a_cut_learns_that_is_later_than_what_stops_it(prepared: Make) -> None:
     """Of batches that overlap, too."""
     project = prepared([40] * 8, days=36)
-    cuts = [cut.load() for cut in find_cuts(project)]
+    cuts = [cut.load() for cut in find_cuts(project, ())]
     assert len(cuts) == 3
     rows = pl.concat([pl.read_parquet(file) for file in project.features.glob("*.parquet")])
     times = dict(zip(hash_rows(rows).tolist(), rows[TIME], strict=True))
@@ -156,19 +145,19 @@ def test_cross_validation_has_cuts_of_its_own(prepared: Make) -> None:
     project = prepared(
         [40] * 6, judged=Part(tuple(f"b{at}" for at in range(6)), "2013-04-01", None)
     )
-    (cut,) = find_cuts(project)
+    (cut,) = find_cuts(project, ())
     assert len(cut.load().folds) == 5
     assert cut.stopped_by == "the rows before each fold"
 
 
 def test_rows_on_disk_stay_there(prepared: Make) -> None:
     project = prepared([40] * 6)
-    assert all(cut.load().train.on_disk for cut in find_cuts(project, on_disk=True))
+    assert all(cut.load().train.on_disk for cut in find_cuts(project, (), on_disk=True))
 
 
 def test_the_newest_cut_is_the_split_of_the_project(prepared: Make) -> None:
     project = prepared([40] * 6)
-    newest, second, _ = (cut.load().digest() for cut in find_cuts(project))
+    newest, second, _ = (cut.load().digest() for cut in find_cuts(project, ()))
     assert newest == load_tables(project).digest() != second
 
 

@@ -16,6 +16,7 @@ from evergreen.evaluation.evaluate import check_holdout, losses_of
 from evergreen.evaluation.held_out import HeldOut
 from evergreen.features.definition import Definition
 from evergreen.features.split import Split, read_part
+from evergreen.ingest.manifest import Manifest
 from evergreen.monitoring import monitor
 from evergreen.params import Params
 from evergreen.project import Project
@@ -23,6 +24,7 @@ from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.gate import decide
 from evergreen.promotion.simplest import LINEAR
 from evergreen.promotion.trained_models import TrainedModel, face, learnt_all, learnt_before
+from evergreen.quality.held_batches import read_held
 from evergreen.quality.leaks import check_leaks
 from evergreen.scoring.package import Learnt
 from evergreen.training.cross_validation import fit_side_by_side
@@ -136,7 +138,8 @@ def train_judged(workspace: Project, dataset: Dataset, params: Params, device: s
         def fit(_: Cut, stopping: Tables, some: Sequence[int]) -> list[int]:
             return [model.rounds for model in fit_seeds(stopping, params, device, some)]
 
-        rounds = find_rounds(find_cuts(workspace), seeds, params.train.rounds, fit).on
+        cuts = find_cuts(workspace, read_held(Manifest(workspace.features)))
+        rounds = find_rounds(cuts, seeds, params.train.rounds, fit).on
         tables = load_judged(workspace)
     many = rounds(tables.rows_learnt()) if rounds else None
     return Way(tables, fit_seeds(tables, params, device, seeds, many), rounds, notes)

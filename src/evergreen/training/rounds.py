@@ -7,7 +7,7 @@ the three counts: what one batch says is luck (`python -m benchmarks.rounds`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -83,11 +83,11 @@ def _stop(cut: Cut, seeds: Sequence[int], fit: Fit) -> Stop:
     return Stop(cut.stopped_by, tables.rows_learnt(), tuple(fit(cut, tables, seeds)))
 
 
-def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
+def find_cuts(project: Project, held: Collection[str], *, on_disk: bool = False) -> list[Cut]:
     """Return the cuts of what is prepared, newest first: at most one for each seed.
 
     A window of batches (`split.train_batches`) moves back as a whole: shorter history is another
-    problem, which may lack a season.
+    problem, which may lack a season. `held`: the batches that are held back.
 
     It is one alone where there are fewer than four batches, where a hash of the key splits the rows
     (other shares of them would be as this one), and where cross-validation has cuts of its own.
@@ -99,7 +99,7 @@ def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
     if split.judged:
         return [Cut("the rows before each fold", partial(load_stopping, project))]
     done = Manifest(project.features)
-    before = _left_behind(done, split)
+    before = _left_behind(done, split, held)
     newest, *earlier = islice(walk_back(done, split, before), ROUND_SEEDS)
     most = _count(project, newest) if earlier else []
     known = [newest, *(then for then in earlier if _tells(_count(project, then), most))]
@@ -108,13 +108,10 @@ def find_cuts(project: Project, *, on_disk: bool = False) -> list[Cut]:
     ]
 
 
-def _left_behind(done: Manifest, split: Split) -> list[str]:
+def _left_behind(done: Manifest, split: Split, held: Collection[str]) -> list[str]:
     """Return the batches older than those of the split, less those that are held back."""
-    from evergreen.quality.held_batches import read_held
-
     batches = list(done.in_order())
     older = batches[: batches.index(split.train.batches[0])]
-    held = read_held(done) if older else {}
     return [name for name in older if name not in held]
 
 

@@ -231,9 +231,13 @@ def find_rounds(run: Training) -> Search | None:
 def _cuts(run: Training) -> list[Cut]:
     """Return the cuts. The newest is there already, and given up before another is read."""
     from evergreen.features.split import Split
+    from evergreen.ingest.manifest import Manifest
+    from evergreen.quality.held_batches import read_held
 
-    newest, *earlier = find_cuts(run.job.project, on_disk=run.plan.slots.on_disk)
-    if Split.of(run.job.project).judged:
+    project, on_disk = run.job.project, run.plan.slots.on_disk
+    held = read_held(Manifest(project.features))
+    newest, *earlier = find_cuts(project, held, on_disk=on_disk)
+    if Split.of(project).judged:
         return [newest]
 
     def after(load: Callable[[], Tables]) -> Tables:
