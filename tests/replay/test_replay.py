@@ -126,7 +126,8 @@ def test_hindsight_takes_of_each_batch_the_best_of_the_champions_made_before(tol
         assert step.value == max(known.values()) == known[step.champion]
         assert all(name < step.batch for name in known)
     others = [outcome for outcome in told.found.outcomes if outcome is not best]
-    assert best.mean.value >= max(outcome.mean.value for outcome in others)
+    # Where a policy is as good, the two means differ by the rounding of their sums
+    assert best.mean.value >= max(outcome.mean.value for outcome in others) - 1e-12
 
 
 def test_every_champion_meets_every_later_batch(told: Told) -> None:
