@@ -51,7 +51,7 @@ def sweep(known):
     )
     jobs.Job.seeds = property(lambda _: recorder)
     job = jobs.Job(project, params, None)
-    sweep = sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1))
+    sweep = sweeps.Sweep(JUDGED, None, params, "rows", "cpu", Slots(2, 1), params.sweep.seed_list())
     sweeps.matrix = lambda *_: ([None], known)
     return sweeps.run_sweep(job, sweep, "run")
 
