@@ -53,16 +53,18 @@ def test_status_needs_no_lock(two_batches: Project) -> None:
 
 
 @pytest.mark.slow
-def test_decisions_are_asked_for_once_however_many_there_are(
+def test_a_decision_is_read_once_however_often_they_are_asked_for(
     champion_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are all that was ever decided, and come from a server."""
     asked, search = [], Events._search
 
-    def counted(self: Events, condition: str = "") -> list[Run]:
+    def counted(self: Events, condition: str = "", view: int | None = None) -> list[Run]:
         asked.append(condition)
-        return search(self, condition)
+        return search(self, condition, view)
 
     monkeypatch.setattr(Events, "_search", counted)
     assert ["champion", "version 1", "evergreen"] in status(champion_project.root)
-    assert asked == [""]
+    assert asked[0] == "attributes.start_time >= 0"
+    assert len(asked) > 2
+    assert "attributes.start_time >= 0" not in asked[1:]

@@ -20,7 +20,7 @@ from registries import (
     told,
 )
 
-from evergreen.stores.events import ASKED, REFUSED
+from evergreen.stores.events import ASKED, REFUSED, Events
 from evergreen.stores.registry import Registered, Registry
 
 pytestmark = pytest.mark.slow  # real stores
@@ -139,3 +139,30 @@ def test_changes_of_another_project_in_the_same_store_are_left_alone(
     kill(mine, 1, lambda registry: registry.rollback("bad"))
     assert theirs.recover() == []
     assert len(mine.recover()) == 1
+
+
+def test_what_others_write_delete_and_restore_is_seen_though_little_is_asked_for_again(
+    lived, monkeypatch
+):
+    other, asked, search = Registry(lived.tracker), [], Events._search
+
+    def counted(self, condition="", view=None):
+        found = search(self, condition, view)
+        asked.append(len(found))
+        return found
+
+    monkeypatch.setattr(Events, "_search", counted)
+    before = lived.events.history()
+    assert asked.pop() >= len(before)
+    kill(other, 1, lambda registry: registry.record("4", REFUSED, NO))
+    assert lived.events.history() == before
+    other.recover()
+    event = other.record("4", REFUSED, NO)
+    asked.clear()
+    assert lived.events.history() == [*before, event]
+    assert max(asked) <= 3  # the newest that was known, the one that was cut, the new one
+    client = lived.tracker.client
+    client.delete_run(before[0].run_id)
+    assert [event.deleted for event in lived.events.history()] == [True] + [False] * len(before)
+    client.restore_run(before[0].run_id)
+    assert lived.events.history() == [*before, event]

@@ -6,8 +6,7 @@ cannot, so an event's parameters go before its tags.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -63,17 +62,7 @@ class Events:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.model = tracker, tracker.params.tracking.model
         self.by = ""  # the person whose events begin
-        self._held: list[Run] | None = None
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Ask MLflow once for all that is read within, which does not see what is written there."""
-        outer = self._held
-        self._held = self._all()
-        try:
-            yield
-        finally:
-            self._held = outer
+        self._ended: list[Run] = []  # that were read already, newest first
 
     @cached_property
     def _experiment(self) -> str:
@@ -189,10 +178,27 @@ class Events:
         return event.model in ("", self.model)
 
     def _all(self) -> list[Run]:
-        return self._search() if self._held is None else self._held
+        """Return the runs of all events, newest first.
 
-    def _search(self, condition: str = "") -> list[Run]:
-        """Return runs of events, newest first, those that were deleted in MLflow as well."""
+        One that has ended stays as it is until somebody deletes it, and one that begins comes after
+        all that are there: so only what is not known to have ended is asked for again.
+        """
+        from mlflow.entities import ViewType
+
+        known = {run.info.run_id: run.info.lifecycle_stage == "deleted" for run in self._ended}
+        if known:
+            deleted = {run.info.run_id for run in self._search("", ViewType.DELETED_ONLY)}
+            if any((run_id in deleted) != was for run_id, was in known.items()):
+                known, self._ended = {}, []
+        since = self._ended[0].info.start_time if self._ended else 0
+        later = self._search(f"attributes.start_time >= {since}")
+        found = [*(run for run in later if run.info.run_id not in known), *self._ended]
+        running = [at for at, run in enumerate(found) if run.info.status == "RUNNING"]
+        self._ended = found[running[-1] + 1 :] if running else found
+        return found
+
+    def _search(self, condition: str = "", view: int | None = None) -> list[Run]:
+        """Return runs of events, newest first; `view`: of MLflow's, else deleted ones as well."""
         from mlflow.entities import ViewType
 
         client = self.tracker.client
@@ -200,7 +206,7 @@ class Events:
         if not known and client.get_experiment_by_name(self._name) is None:
             return []  # reading creates nothing
         how = {
-            "run_view_type": ViewType.ALL,
+            "run_view_type": view or ViewType.ALL,
             "max_results": MOST,
             "order_by": ["attributes.start_time DESC"],
         }

@@ -81,7 +81,7 @@ def find_acts(registry: Registry) -> list[Act]:
 @contextmanager
 def read_once(registry: Registry) -> Iterator[None]:
     """Ask MLflow once for what is read again and again within."""
-    with registry.versions.held(), registry.events.held():
+    with registry.versions.held():
         yield
 
 

@@ -86,7 +86,7 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Return alias -> version, by what was decided; empty where nothing is registered."""
-        with self.versions.held(), self.events.held():
+        with self.versions.held():
             shown, live, events = self.versions.aliases(), self.decided(), self.events.history()
             before, challenger = _before(live, events), self._challenger(shown, live, events)
         decided = {CHAMPION: live, PREVIOUS: before, CHALLENGER: challenger}

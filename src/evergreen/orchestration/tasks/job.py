@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from prefect import State, Task, task
@@ -119,7 +119,7 @@ class Job:
         """The files of runs."""
         return Artifacts(self.tracker)
 
-    @property
+    @cached_property
     def registry(self) -> Registry:
         """The models of the project."""
         return Registry(self.tracker)
