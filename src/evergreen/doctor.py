@@ -222,7 +222,7 @@ def _dvc(project: Project, _: Params) -> Finding:
 
 
 def _mlflow(project: Project, params: Params) -> Finding:
-    from evergreen.stores.outside import read_once, warnings
+    from evergreen.stores.outside import warnings
     from evergreen.stores.registry import Registry
     from evergreen.stores.tracking import Tracker
 
@@ -230,7 +230,7 @@ def _mlflow(project: Project, params: Params) -> Finding:
     if not tracker.is_there:
         return Finding("MLflow", fine=True, found="no run yet")
     registry = Registry(tracker)
-    with read_once(registry):
+    with registry.versions.held():
         held, messages = registry.aliases(), warnings(registry)
     shown = [f"{alias}: version {number}" for alias, number in sorted(held.items())]
     advice = " ".join("; ".join(messages).split())

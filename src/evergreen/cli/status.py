@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 def status() -> None:
     """Show which data and which model are there, and what a run would do."""
-    from evergreen.stores.outside import read_once, warnings
+    from evergreen.stores.outside import warnings
     from evergreen.stores.registry import Registry
     from evergreen.stores.tracking import Tracker
 
@@ -31,7 +31,7 @@ def status() -> None:
         rows.append(["stages to run", ", ".join(_due_stages(project, params)) or "none", ""])
         tracker = Tracker(project, params)
         registry = Registry(tracker) if tracker.is_there else None
-        with read_once(registry) if registry else nullcontext():
+        with registry.versions.held() if registry else nullcontext():
             rows += _model_rows(registry, project, params)
             messages = warnings(registry) if registry else ()
         show_table(["what", "how many", "which"], rows)

@@ -8,7 +8,6 @@ and can be undone or made a decision.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from evergreen.errors import InputError
@@ -41,7 +40,7 @@ def find_live(tracker: Tracker, registry: Registry) -> Event:
 
 def warnings(registry: Registry) -> list[str]:
     """Return warnings for who uses the champion, a sentence each; none where all is as decided."""
-    with read_once(registry):
+    with registry.versions.held():
         messages = [act.says for act in find_acts(registry)]
         event = registry.decision()
         if event and registry.versions.exists(event.version) and (fault := registry.fault(event)):
@@ -56,7 +55,7 @@ def write_down(registry: Registry) -> list[str]:
     The alias of the champion stays where a person put it until somebody decides. Call it with the
     project's lock held. Returns the sentences of what is new.
     """
-    with read_once(registry):
+    with registry.versions.held():
         known: set[str] = set()  # since the last decision
         for event in registry.events.history():
             if event.what != DENIED:
@@ -66,23 +65,16 @@ def write_down(registry: Registry) -> list[str]:
         acts = [*champion, *_of_aliases(registry), *_of_events(registry)]
     for act in acts:
         registry.record_outside(act.version, act.says)
-    with read_once(registry):  # it reads first, and then writes
+    with registry.versions.held():  # it reads first, and then writes
         registry.restore_shown()
     return [act.says for act in acts]
 
 
 def find_acts(registry: Registry) -> list[Act]:
     """Return each way in which MLflow shows another state than was decided."""
-    with read_once(registry):
+    with registry.versions.held():
         event = registry.decision()
         return [*_of_champion(registry, event), *_of_aliases(registry), *_of_events(registry)]
-
-
-@contextmanager
-def read_once(registry: Registry) -> Iterator[None]:
-    """Ask MLflow once for what is read again and again within."""
-    with registry.versions.held():
-        yield
 
 
 def remedy(registry: Registry, event: Event) -> str:
