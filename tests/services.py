@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import psutil
@@ -59,9 +60,10 @@ class Page:
         if login:
             self.headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
 
-    def ask(self, path: str, content: Any = None) -> Any:
+    def ask(self, path: str, content: Any = None, how: str | None = None) -> Any:
+        """`how`: the method, else POST with a content, and GET without."""
         body = None if content is None else json.dumps(content).encode()
-        asked = urllib.request.Request(f"{self.api}{path}", body, self.headers)
+        asked = urllib.request.Request(f"{self.api}{path}", body, self.headers, method=how)
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -74,13 +76,14 @@ class Page:
                     raise
                 time.sleep(0.5)
 
-    def start(self) -> str:
-        deployment = self.ask("/deployments/name/training/late_flights-training")
-        return str(
-            self.ask(
-                f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}}
-            )["id"]
-        )
+    def start(self, due: datetime | None = None, package: str = "late_flights") -> str:
+        """Ask for a training of a project; `due`: when, else now."""
+        deployment = self.ask(f"/deployments/name/training/{package}-training")
+        state: dict[str, Any] = {"type": "SCHEDULED"}
+        if due:
+            state["state_details"] = {"scheduled_time": due.isoformat()}
+        asked = self.ask(f"/deployments/{deployment['id']}/create_flow_run", {"state": state})
+        return str(asked["id"])
 
     def wait(self, run_id: str, *states: str) -> str:
         until = time.monotonic() + PATIENCE

@@ -14,26 +14,12 @@ from typing import Any
 import psycopg
 from infra.stacked import MARKS, Run, Servers, made
 from infra.test_attacks import API, ask
-from services import Page
+from infra.working import page_of, versions
 
 from evergreen.project import Project
 
 pytestmark = MARKS
 MANY = 1000
-
-
-def page_of(servers: Servers) -> Page:
-    return Page(servers.ours.ports["prefect"], servers.login)
-
-
-def versions(servers: Servers, name: str) -> tuple[str, int]:
-    """Return the champion's version, and how many versions there are."""
-    port, login = servers.ours.ports["mlflow"], servers.login
-    models = f"{API}/registered-models"
-    _, champion = ask(port, "GET", f"{models}/alias?name={name}&alias=champion", login)
-    _, found = ask(port, "GET", f"{API}/model-versions/search?filter=name%3D%27{name}%27", login)
-    champion = json.loads(champion).get("model_version", {}).get("version", "")
-    return champion, len(json.loads(found).get("model_versions", ()))
 
 
 def copy(

@@ -15,6 +15,7 @@ from typing import Any
 
 from evergreen.errors import InputError
 from evergreen.extensions import Event
+from evergreen.orchestration.automations import save
 
 WEBHOOK = "EVERGREEN_WEBHOOK"
 SECONDS = 10.0  # that the chat may take
@@ -60,7 +61,6 @@ def tell_of_runs(package: str) -> None:
     """
     if not address():
         return
-    from prefect.automations import Automation
     from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
     block: Any = CustomWebhookNotificationBlock(
@@ -70,13 +70,7 @@ def tell_of_runs(package: str) -> None:
         secrets={"address": address()},
         timeout=SECONDS,
     )
-    made = Automation(**automation(package, block.save(BLOCK, overwrite=True)))
-    try:
-        made.id = Automation.read(name=made.name).id
-    except ValueError:  # there is none yet
-        made.create()
-    else:
-        made.update()
+    save(automation(package, block.save(BLOCK, overwrite=True)))
 
 
 def automation(package: str, block_id: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
+from evergreen.orchestration.automations import notice_dead_runs
 from evergreen.orchestration.chat import address, tell_of_runs
 from evergreen.orchestration.login import login_of, use_login
 from evergreen.orchestration.server import (
@@ -100,6 +101,7 @@ def run_services(project: Project, params: Params) -> None:
             _wait(project, name, process, ready[name], stop)
         _close_killed_runs(project)
         _make_pool(project.package)
+        notice_dead_runs()
         tell_of_runs(project.package)
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
         kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))

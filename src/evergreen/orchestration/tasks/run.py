@@ -14,6 +14,7 @@ from evergreen.decision import ASK, Decision
 from evergreen.errors import InputError
 from evergreen.finding import count
 from evergreen.orchestration import console, unchanged
+from evergreen.orchestration.queued import answer_queued
 from evergreen.orchestration.tasks.job import Job, answer, keep_data, name_run, newest
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def open_training(reason: str, asked: Mapping[str, Any]) -> Iterator[Training]:
             run.plan.finished or not run.failed
         ):  # else nothing was judged: what was asked for still is
             answer(job, run.run_id)
+            answer_queued()
             run.left = _what_is_left(run)
 
 
@@ -178,6 +180,7 @@ def open_monitoring() -> Iterator[Monitoring]:
     job = Job.open()
     with job.hold("monitoring"):
         yield Monitoring(job, "monitoring{}")
+        answer_queued()
 
 
 def _what_is_left(run: Training) -> str | None:
