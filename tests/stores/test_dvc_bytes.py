@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,27 @@ def test_a_remote_that_does_not_answer_is_told(url: str, project: Project, tmp_p
     found = back(project, tmp_path / "w")
     assert found.missing == ("data/raw",)
     assert len(found.unread) == 1
+
+
+def test_a_remote_that_refuses_is_named(project: Project) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/dvc"
+        (project.root / ".dvc" / "config").write_text(CONFIG.format(url=url))
+        refusal(lambda: push(project, only_local=False), f"3 file(s) did not arrive in {url}")
+    assert push(project, only_local=True) == 0  # it is not of this machine
+
+
+def test_a_remote_that_hangs_holds_nobody_up(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dvc_bytes, "PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/dvc"
+        (project.root / ".dvc" / "config").write_text(CONFIG.format(url=url))
+        clock = time.monotonic()
+        refusal(lambda: push(project, only_local=False), f"{url} gives no answer for 1 s")
+        assert time.monotonic() - clock < 50  # DVC itself waits a minute for each try
 
 
 @pytest.mark.parametrize(

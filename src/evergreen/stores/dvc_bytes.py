@@ -10,9 +10,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from evergreen.errors import InputError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 DIR = ".dir"  # the end of the hash of a folder: its object lists the files
 CHUNK = 1 << 20  # bytes
+PATIENCE = 60.0  # seconds for the first answer of a remote elsewhere
 
 
 def push(project: Project, *, only_local: bool) -> int:
@@ -64,10 +66,26 @@ def _send(project: Project, repo: Repo, *, only_local: bool) -> tuple[int, str]:
     if only_local and not local:
         return 0, ""
     objects = [HashInfo("md5", digest) for digest in data_versions(project).values()]
+    if not local:
+        _ask(remote)
     done = transfer(repo.cache.local, remote.odb, objects, shallow=False)
     if done.failed:
         raise InputError(f"{len(done.failed)} file(s) did not arrive in {remote.path}")
     return len(done.transferred), str(remote.path) if local else ""
+
+
+def _ask(remote: Any) -> None:
+    """Raise InputError where the remote gives no answer: DVC itself waits minutes for each file."""
+
+    def work() -> None:
+        with suppress(Exception):  # also an answer, of which the transfer tells
+            remote.odb.exists("0" * 32)
+
+    asking = Thread(target=work, daemon=True, name="remote")
+    asking.start()
+    asking.join(PATIENCE)
+    if asking.is_alive():
+        raise InputError(f"{remote.path} gives no answer for {PATIENCE:g} s")
 
 
 @dataclass(frozen=True)
