@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,48 @@ def test_registering_makes_a_challenger_once(registry, tmp_path):
 def test_a_former_champion_may_challenge(lived):
     assert add(lived, "two", Path("not needed")) == Registered("evergreen", "2", "challenger")
     assert lived.aliases() == LIVED | {"challenger": "2"}
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_the_challenger_is_the_last_whatever_a_clock_says(hours, lived, monkeypatch):
+    """As of two machines: the first one registers and promotes, the other registers."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return datetime.now(zone) + timedelta(hours=hours)
+
+    with monkeypatch.context() as there:
+        there.setattr("evergreen.stores.versions.datetime", Ahead)
+        there.setattr("evergreen.stores.tracking.time.time", lambda: Ahead.now(UTC).timestamp())
+        add(lived, "four", Path("not needed"))
+        lived.promote("4", "3", YES, "2013-04")
+    add(lived, "two", Path("not needed"))
+    assert Registry(lived.tracker).aliases()["challenger"] == "2"
+    add(lived, "three", Path("not needed"))
+    assert Registry(lived.tracker).aliases()["challenger"] == "3"
+    lived.promote("3", "4", YES, "2013-05")
+    assert "challenger" not in Registry(lived.tracker).aliases()
+    add(lived, "four", Path("not needed"))  # once more, after it was champion in the future
+    assert Registry(lived.tracker).aliases()["challenger"] == "4"
+
+
+def test_of_two_clones_that_decide_at_once_the_second_changes_nothing(lived, monkeypatch):
+    other, attach = Registry(lived.tracker), lived.events.attach
+
+    def attach_slowly(*given):
+        attach(*given)
+        other.promote("4", "3", YES, "2013-04")
+
+    monkeypatch.setattr(lived.events, "attach", attach_slowly)
+    before = past(lived)
+    said = "version 2 was compared with version 3, but version 4 is champion now: run again"
+    with pytest.raises(InputError, match=said):
+        lived.promote("2", "3", YES, "2013-04")
+    fresh = Registry(lived.tracker)
+    assert (fresh.champion(), fresh.versions.aliases()["champion"]) == ("4", "4")
+    assert len(past(fresh)) == len(before) + 1
+    assert fresh.recover() == []  # nothing is left open
 
 
 def test_another_project_is_not_misled(registry, open_tracker, tmp_path):

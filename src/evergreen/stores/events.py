@@ -128,6 +128,10 @@ class Events:
         """Close an interrupted event, as done or as abandoned."""
         self.tracker.client.set_terminated(event.run_id, "FINISHED" if done else "KILLED")
 
+    def abandon(self, run_id: str) -> None:
+        """Close an event that has begun, and changes nothing."""
+        self.tracker.client.set_terminated(run_id, "KILLED")
+
     def restore(self, event: Event) -> None:
         """Restore an event that was deleted in MLflow."""
         self.tracker.client.restore_run(event.run_id)

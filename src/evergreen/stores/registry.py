@@ -6,8 +6,7 @@ was decided: `champion` is live, `challenger` is the newest that was not promote
 nothing, and outside.py notices.
 
 Each change is first written down as an event, then made by one alias that the database sets in one
-step, then marked as done. So a crash leaves the old champion or the new one, and `recover` knows
-which.
+step, then marked as done. So a crash leaves the old or the new champion: `recover` knows which.
 """
 
 from __future__ import annotations
@@ -64,7 +63,8 @@ class Registry:
         """Register the package in `folder`, `more` files beside it; challenger unless champion."""
         number = self.versions.add(run_id, fingerprint, folder, encoder, more)
         if self.aliases().get(CHAMPION) != number:
-            self.versions.note_challenger(number)
+            changes = [event.when for event in self.events.history() if event.version == number]
+            self.versions.note_challenger(number, changes)
             self.versions.set_alias(CHALLENGER, number)
         return self.registered(number)
 
@@ -177,10 +177,7 @@ class Registry:
         if now == number:
             raise InputError(f"version {number} is the champion already")
         if now != expected:
-            raise InputError(
-                f"version {number} was compared with {_called(expected)}, but {_called(now)} is "
-                "champion now: run again, so that it is compared with that one"
-            )
+            raise InputError(_overtaken(number, expected, now))
         reason = "; ".join(decision.reasons)
         return self._change(PROMOTED, number, now, now, reason, batch, decision, files)
 
@@ -249,9 +246,8 @@ class Registry:
             shown = self.versions.aliases().get(CHAMPION)
             done = event.what in (*CHANGES, PUT_BACK) and shown == event.version
             if done:
-                history = self.events.history()
-                promoted = event.what == PROMOTED
-                self._tidy(event.before if promoted else _before(event.version, history))
+                past = self.events.history()
+                self._tidy(event.before if event.what == PROMOTED else _before(event.version, past))
             self.events.close(event, done=done)
             messages.append(
                 f"version {event.version} was being {event.what} when the process was killed: "
@@ -275,6 +271,9 @@ class Registry:
         batch = batch or _batch(number, self.events.history())
         run_id = self._begin(what, number, now, reason, batch)
         self.events.attach(run_id, decision, files)
+        if what == PROMOTED and (since := self.decided()) != now:  # by another clone, meanwhile
+            self.events.abandon(run_id)
+            raise InputError(_overtaken(number, now, since))
         # The one step that counts
         self.versions.set_alias(CHAMPION, number)
         self._tidy(previous)
@@ -307,8 +306,7 @@ class Registry:
 def promotable(registry: Registry, number: str, *, override: bool = False) -> Decision:
     """Return the gate's decision about a version that a person may promote.
 
-    Raises InputError where the gate refused it, or it was never judged, unless `override`; or where
-    another champion has come since.
+    Raises InputError where the gate left it to nobody, unless `override`; or another is champion.
     """
     event = registry.events.last_decision(number)
     known = registry.events.evidence(event) if event else {}
@@ -341,6 +339,11 @@ def _before(number: str | None, events: Sequence[Event]) -> str | None:
 def _batch(number: str, events: Sequence[Event]) -> str:
     """Return the batch that a version was judged on; '' where none was."""
     return next((event.batch for event in events if event.version == number and event.batch), "")
+
+
+def _overtaken(number: str, by: str | None, now: str | None) -> str:
+    compared = f"version {number} was compared with {_called(by)}, but {_called(now)} is champion"
+    return f"{compared} now: run again, so that it is compared with that one"
 
 
 def _called(number: str | None) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,9 +151,15 @@ class Versions:
         """Let MLflow's page of a version say `text`, which is Markdown."""
         self.tracker.client.update_model_version(self.name, number, text)
 
-    def note_challenger(self, number: str) -> None:
-        """Note that a version is registered as challenger now."""
-        now = datetime.now(UTC).isoformat()
+    def note_challenger(self, number: str, after: Iterable[datetime] = ()) -> None:
+        """Note that a version is registered as challenger now.
+
+        That is after all that were noted before, and after the moments `after`, also where a clock
+        was set back, or another machine's is ahead.
+        """
+        least = timedelta(milliseconds=1)
+        earlier = (moment + least for moment in (*after, *self.challengers().values()))
+        now = max([datetime.now(UTC), *earlier]).isoformat()
         self.tracker.client.set_model_version_tag(self.name, number, CHALLENGED, now)
 
     def challengers(self) -> dict[str, datetime]:
