@@ -74,3 +74,10 @@ def test_what_was_asked_for_before_is_answered_and_nothing_else(
     }
     assert found["same"]
     assert "began after this one was asked for" in str(found["same"].message)
+
+
+def test_a_server_that_is_away_fails_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queued, "flow_run", SimpleNamespace(id=str(UUID(int=1))))
+    monkeypatch.setattr(queued, "deployment", SimpleNamespace(id=str(UUID(int=2))))
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert answer_queued() == 0

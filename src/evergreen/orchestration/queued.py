@@ -6,6 +6,7 @@ process only to find nothing to do, and while it waits a worker asks for it agai
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -26,7 +27,9 @@ def answer_queued() -> int:
     """
     if not (deployment.id and flow_run.id):
         return 0
-    with get_client(sync_client=True) as client:
+    answered = 0
+    # It is done whatever becomes of these: they would find nothing to do
+    with suppress(Exception), get_client(sync_client=True) as client:
         own = client.read_flow_run(flow_run.id)
         due: dict[str, Any] = {
             "deployment_id": {"any_": [own.deployment_id]},
@@ -34,11 +37,11 @@ def answer_queued() -> int:
             "expected_start_time": {"before_": own.start_time},
         }
         found = client.read_flow_runs(flow_run_filter=FlowRunFilter(**due), limit=200)
-        same = [run for run in found if _asked(run) == _asked(own)]
-        for run in same:
-            said = f"run {own.name!r} did the same, and began after this one was asked for"
+        said = f"run {own.name!r} did the same, and began after this one was asked for"
+        for run in (run for run in found if _asked(run) == _asked(own)):
             client.set_flow_run_state(run.id, Completed(name="Skipped", message=said))
-    return len(same)
+            answered += 1
+    return answered
 
 
 def _asked(run: FlowRun) -> tuple[dict[str, Any], dict[str, Any]]:
