@@ -4,6 +4,7 @@ Behind each are Prefect tasks: how often it is retried, how long it may take, wh
 it. This is the one place for such policy: what they call knows no Prefect, flows know only order.
 """
 
+from evergreen.orchestration.place import keep_going
 from evergreen.orchestration.steps.monitoring import (
     ask,
     know_champion,
@@ -59,3 +60,5 @@ __all__ = [
     "validate",
     "write_page",
 ]
+
+keep_going()  # a worker imports the flow before the run begins
