@@ -389,3 +389,24 @@ def test_a_server_that_is_away_is_one_sentence(
     found = doctor._guarded(doctor._prefect, Project(tmp_path), params.Params())
     assert not found.fine
     assert "the Prefect server of PREFECT_API_URL does not answer" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found", "advice"),
+    [
+        (0.0, "as Prefect and MLflow have it", ""),
+        (3600.0, "is off", "min behind that of the Prefect server: set it, by NTP say; the clock"),
+    ],
+)
+def test_a_clock_that_is_not_that_of_the_servers_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, found: str, advice: str
+) -> None:
+    monkeypatch.setattr(doctor.clock, "behind", lambda _: seconds)
+    for name in doctor.NAMED.values():
+        monkeypatch.delenv(name, raising=False)
+    assert doctor._clock(Project(tmp_path), params.Params()).found == ""  # no server is named
+    for name in doctor.NAMED.values():
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    told = doctor._clock(Project(tmp_path), params.Params())
+    assert (told.found, told.fine) == (found, not advice)
+    assert advice in told.advice

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from evergreen import clock
 from evergreen.errors import InputError, explain
 from evergreen.finding import count, span
 from evergreen.http import ask
@@ -53,7 +54,8 @@ def examine(project: Project) -> list[Finding]:
         Finding("params.yaml", fine=True, found=f"task {params.task}, source {params.source.kind}")
     )
     checks: list[Callable[[Project, Params], Finding]] = [_device, _source, _stores, _dvc, _mlflow]
-    found = [_guarded(check, project, params) for check in (*checks, _prefect, _personal)]
+    checks += [_prefect, _clock, _personal]
+    found = [_guarded(check, project, params) for check in checks]
     return [*findings, *(finding for finding in found if finding.found), *_ports(params)]
 
 
@@ -254,6 +256,16 @@ def _prefect(_: Project, __: Params) -> Finding:
             "address"
         ) from None
     return Finding("Prefect", fine=True, found=f"{version} answers, and takes the login")
+
+
+def _clock(_: Project, __: Params) -> Finding:
+    """Say whether the clock is that of the servers named; nothing where none is."""
+    named = {"Prefect": os.environ.get(NAMED["prefect"]), "MLflow": os.environ.get(NAMED["mlflow"])}
+    urls = {name: url for name, url in named.items() if url and url.startswith("http")}
+    said = [clock.warning(clock.behind(url), name) for name, url in urls.items()]
+    wrong = "; ".join(filter(None, said))
+    right = f"as {' and '.join(urls)} have it" if urls else ""
+    return Finding("clock", not wrong, "is off" if wrong else right, wrong)
 
 
 def _ports(params: Params) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -59,6 +60,7 @@ def test_fifty_runs_at_once_and_two_workers_make_one_champion(
             time.sleep(2)
         took = time.monotonic() - clock
         page.until(lambda: not unfinished(page), "the end of what monitoring asked for")
+        assert automation(page)["enabled"]
     assert found.total() == AT_A_TIME
     print(f"{took:.0f} s: {dict(found)}")
     assert versions(servers, "fifty") == ("1", 1)
@@ -84,10 +86,16 @@ def undisturbed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> d
     return seeds_of_champion(servers, "undisturbed")
 
 
-def notice_soon(page: Page) -> None:
-    """Let Prefect notice a dead run after two signs of life that did not come."""
+def automation(page: Page) -> dict[str, Any]:
+    """What notices dead runs at Prefect's server."""
     name = {"automations": {"name": {"any_": [dead_runs()["name"]]}}}
     (known,) = page.ask("/automations/filter", name)
+    return dict(known)
+
+
+def notice_soon(page: Page) -> None:
+    """Let Prefect notice a dead run after two signs of life that did not come."""
+    known = automation(page)
     trigger = known["trigger"] | {"within": 2 * BEAT + 10}
     changed = {key: known[key] for key in ("name", "description", "enabled", "actions")}
     page.ask(f"/automations/{known['id']}", changed | {"trigger": trigger}, how="PUT")

@@ -13,12 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, environment, settings_of
 from filelock import FileLock
 from services import at_work, eventually
 
 from evergreen import params
 from evergreen.errors import InputError
+from evergreen.orchestration import services
 from evergreen.orchestration.services import (
     _check_ports,
     _check_running,
@@ -210,3 +211,45 @@ def test_only_watch_and_serving_may_stop_by_themselves_and_begin_again(
     _check_running(Project(tmp_path), running, again, Event())
     assert (running[name], [*started]) == (alive, [name])
     assert capsys.readouterr().err.startswith(f"{name} stopped by itself, and is started again: ")
+
+
+# --- a clock that is off
+
+
+@pytest.mark.parametrize(
+    ("seconds", "prefetch", "said"),
+    [
+        (0.4, None, ""),
+        (3600.0, "3610", "min behind that of the Prefect server"),
+        (-3600.0, "-3590", "min ahead of that of the Prefect server"),
+    ],
+)
+def test_a_worker_takes_runs_by_the_clock_of_the_server(
+    seconds: float,
+    prefetch: str | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own: dict[str, str] = {}
+    monkeypatch.setattr(services.os, "environ", own)
+    monkeypatch.setattr(services.clock, "behind", lambda _: seconds)
+    services._follow_clock("http://127.0.0.1:9/api")
+    assert own.get("PREFECT_WORKER_PREFETCH_SECONDS") == prefetch
+    assert said in capsys.readouterr().err
+
+
+# --- runs whose process has died
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_dead_runs_are_noticed_by_a_server_that_outlives_this_machine(
+    elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = list[str]()
+    for name in ("_close_killed_runs", "_make_pool", "_follow_clock", "tell_of_runs"):
+        monkeypatch.setattr(services, name, lambda _, name=name: did.append(name))
+    monkeypatch.setattr(services, "notice_dead_runs", lambda: did.append("notice"))
+    services._prepare(settings_of(tmp_path), "http://127.0.0.1:9/api", elsewhere=elsewhere)
+    assert ("notice" in did) == elsewhere
+    assert len(did) == 4 + elsewhere

@@ -17,6 +17,7 @@ from threading import Event
 import click
 from filelock import FileLock, Timeout
 
+from evergreen import clock
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
 from evergreen.orchestration.automations import notice_dead_runs
@@ -40,6 +41,7 @@ from evergreen.params import Params
 from evergreen.project import Project
 from evergreen.stores.tracking import Tracker
 
+AHEAD = 10  # seconds before a run is due at which a worker takes it
 AT_ONCE = 4  # runs; prefect.yaml limits each deployment by itself
 REST = 10.0  # seconds until what has crashed is started again
 LOGS = ("prefect", "mlflow", "deploy", "worker", "watch", "serve")
@@ -99,10 +101,7 @@ def run_services(project: Project, params: Params) -> None:
         running = {name: start(name, *command) for name, command in servers.items()}
         for name, process in running.items():
             _wait(project, name, process, ready[name], stop)
-        _close_killed_runs(project)
-        _make_pool(project.package)
-        notice_dead_runs()
-        tell_of_runs(project.package)
+        _prepare(project, url, elsewhere="prefect" not in servers)
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
         kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
         running["worker"] = start("worker", "prefect", "worker", "start", *kind)
@@ -195,6 +194,18 @@ def _check_ports(ports: Mapping[str, int]) -> None:
             )
 
 
+def _prepare(project: Project, url: str, *, elsewhere: bool) -> None:
+    """Get Prefect's server at `url` ready for a worker; `elsewhere`: it goes on without this."""
+    _close_killed_runs(project)
+    _make_pool(project.package)
+    _follow_clock(url)
+    if (
+        elsewhere
+    ):  # else who runs a run sees its end; and a laptop that sleeps gives no sign of life
+        notice_dead_runs()
+    tell_of_runs(project.package)
+
+
 def _close_killed_runs(project: Project) -> None:
     for place in (project, project.workspace):
         if not place.stores.exists():
@@ -243,6 +254,17 @@ def _wait(
         if process.poll() is not None or time.monotonic() > until:
             raise InputError(f"the {name} server did not start: see {_log(project, name)}")
         time.sleep(0.2)
+
+
+def _follow_clock(url: str) -> None:
+    """Let the worker take runs when they are due by the clock of Prefect's server at `url`.
+
+    It asks for what is due by its own.
+    """
+    seconds = clock.behind(f"{url}/health")
+    if said := clock.warning(seconds, "Prefect"):
+        click.echo(f"{said}; runs start by that of the server", err=True)
+        os.environ.setdefault("PREFECT_WORKER_PREFETCH_SECONDS", str(round(AHEAD + seconds)))
 
 
 def _make_pool(name: str) -> None:
