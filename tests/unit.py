@@ -4,12 +4,16 @@
 
 A worker of xdist collects all files, and imports what they need: a fifth of the tests' time.
 The halves take about as long; Prefect is loaded for the second alone, Great Expectations for none.
+Their files lie in memory where it has room: a sixth of the time is the disk's, more on a busy one.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +23,7 @@ FIRST = (
     "quality", "scoring", "statistics", "testing", "validation",
 )  # fmt: skip
 QUICK = "not slow and not gpu and not long"
+MEMORY, ROOM = Path("/dev/shm"), 2 * 10**9
 
 
 def halves() -> tuple[list[Path], list[Path]]:
@@ -28,20 +33,28 @@ def halves() -> tuple[list[Path], list[Path]]:
     return first, sorted(tops - {*first})
 
 
+def place() -> Path | None:
+    """Return where the tests' files lie best; None: where the system says."""
+    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    return MEMORY if roomy and "TMPDIR" not in os.environ else None
+
+
 def main(options: Sequence[str]) -> int:
     """Run both halves at once and show what they say; return 0 where both have passed."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", QUICK]
-    running = [
-        subprocess.Popen(
-            [*command, *options, *map(str, paths)],
-            cwd=TESTS.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for paths in halves()
-    ]
-    for process in running:
-        sys.stdout.write(process.communicate()[0].decode(errors="replace"))
+    with tempfile.TemporaryDirectory(prefix="unit-", dir=place()) as folder:
+        running = [
+            subprocess.Popen(
+                [*command, *options, *map(str, paths)],
+                cwd=TESTS.parent,
+                env=os.environ | {"TMPDIR": folder},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            for paths in halves()
+        ]
+        for process in running:
+            sys.stdout.write(process.communicate()[0].decode(errors="replace"))
     return max(process.returncode for process in running)
 
 
