@@ -59,3 +59,23 @@ def test_a_long_flow_would_be_seen(tmp_path: Path) -> None:
     for mark in ("@flow", "@flow(name='long')", "@prefect.flow"):
         (tmp_path / "long.py").write_text(f"{mark}\ndef long():\n{body}\n\ndef helper():\n{body}")
         assert flows_of(tmp_path / "long.py") == {"long": SCREEN + 2}
+
+
+def unlike_others(code: str) -> list[str]:
+    """Functions that hand something back, and whose docstring does not say "Return ..."."""
+    return [
+        function.name
+        for function in ast.walk(ast.parse(code))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        and function.returns
+        and ast.unparse(function.returns) != "None"
+        and (ast.get_docstring(function) or "").startswith(("Say ", "Tell ", "Give ", "Returns "))
+    ]
+
+
+def test_what_is_handed_back_is_called_so() -> None:
+    paths = [path for base in (PACKAGE, EXAMPLE, FLOWS) for path in base.rglob("*.py")]
+    assert {path.name: found for path in paths if (found := unlike_others(path.read_text()))} == {}
+    for says, found in (("Say it.", ["f"]), ("Return it.", [])):
+        assert unlike_others(f"def f() -> str:\n    {says!r}\n") == found
+        assert unlike_others(f"def f() -> None:\n    {says!r}\n") == []

@@ -60,7 +60,7 @@ def examine(project: Project) -> list[Finding]:
 
 
 def check_parity(project: Project) -> Finding:
-    """Say how far models trained on a GPU are from those of the CPU, beside how far seeds are.
+    """Return how far models of a GPU are from those of the CPU, beside how far seeds are.
 
     Raises InputError where no features are prepared, or XGBoost was built without CUDA.
     """
@@ -199,7 +199,7 @@ def _source(project: Project, params: Params) -> Finding:
 
 
 def _personal(project: Project, _: Params) -> Finding:
-    """Say which columns are personal, and whether their key is that of what is kept."""
+    """Return which columns are personal, and whether their key is that of what is kept."""
     from evergreen.ingest.personal_key import find_key
 
     columns, key = project.dataset.personal, find_key(project, project.dataset)
@@ -240,7 +240,7 @@ def _mlflow(project: Project, params: Params) -> Finding:
 
 
 def _prefect(_: Project, __: Params) -> Finding:
-    """Say whether the server that the environment names takes the login; nothing where none is."""
+    """Return whether the server that the environment names takes the login, if it names one."""
     url = os.environ.get(NAMED["prefect"], "").rstrip("/")
     if not url:
         return Finding("Prefect", fine=True, found="")

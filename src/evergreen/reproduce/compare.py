@@ -34,7 +34,7 @@ class Verdict:
 
 
 def compare_data(data: Brought) -> Verdict:
-    """Say whether every file was brought back with the bytes that were recorded."""
+    """Return whether every file was brought back with the bytes that were recorded."""
     if not data.altered and not data.missing:
         says = f"{count(data.files, 'file')}, each with its recorded hash"
         return Verdict(
@@ -47,7 +47,7 @@ def compare_data(data: Brought) -> Verdict:
 
 
 def compare_packages(recorded: Path, made: Path) -> Verdict:
-    """Say whether the files of two packages have the same checksums."""
+    """Return whether the files of two packages have the same checksums."""
     before, now = (json.loads((folder / CHECKSUMS).read_text()) for folder in (recorded, made))
     names = sorted({*before, *now})
     other = [name for name in names if before.get(name) != now.get(name)]
@@ -61,7 +61,7 @@ def compare_predictions(
     rows: pl.DataFrame,
     held_out: tuple[HeldOut, HeldOut] | None = None,
 ) -> Verdict:
-    """Say whether both models predict the same for `rows`, bit for bit.
+    """Return whether both models predict the same for `rows`, bit for bit.
 
     `held_out`: what was predicted before the refit, recorded and made again.
     """
@@ -76,7 +76,7 @@ def compare_predictions(
 
 
 def compare_metrics(recorded: Mapping[str, float], made: Mapping[str, float]) -> Verdict:
-    """Say whether each number that was made again is the one recorded, and none is lacking.
+    """Return whether each number that was made again is the one recorded, and none is lacking.
 
     What the run recorded besides (seconds, say) does not count.
     """

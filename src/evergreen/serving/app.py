@@ -78,11 +78,11 @@ class Service:
         return _json({"taken": rows.height}, 202)
 
     async def health(self) -> Response:
-        """Say that the process answers."""
+        """Return 200 while the process answers."""
         return _json({"status": "ok"})
 
     async def ready(self) -> Response:
-        """Say which version answers."""
+        """Return which version answers."""
         return _json({"version": self.live().scorer.version})
 
     async def metrics(self) -> Response:

@@ -15,7 +15,7 @@ OURS = "evergreen"
 
 
 def rename_tags(tracker: Tracker, name: str) -> int:
-    """Give every tag that begins with `name` and a dot the library's name beside it.
+    """Write every tag that begins with `name` and a dot under the library's name too.
 
     Returns how many runs and versions have such tags. What is there stays, so that doing it again
     changes nothing.

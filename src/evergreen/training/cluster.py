@@ -72,7 +72,7 @@ class Cluster:
 
 @contextmanager
 def open_cluster(compute: Compute, slots: Slots, tables: Tables, folder: Path) -> Iterator[Cluster]:
-    """Give a cluster whose workers find the rows of `tables` in `folder`.
+    """Yield a cluster whose workers find the rows of `tables` in `folder`.
 
     Raises InputError where Dask is not installed, or nothing answers at `compute.address`, or its
     workers have other versions.

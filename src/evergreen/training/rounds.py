@@ -58,7 +58,7 @@ class Rounds:
         return max(1, min(self.at_most, round(float(np.median(each)))))
 
     def tell(self) -> str:
-        """Say what each cut found."""
+        """Return what each cut found, in words."""
         return "; ".join(
             f"{', '.join(f'{kept:,}' for kept in stop.kept)} on {stop.rows:,} rows, stopped by "
             f"{stop.stopped_by}"

@@ -18,8 +18,11 @@ from evergreen.orchestration.tasks.shown import create_markdown_artifact, create
 from evergreen.stores.dvc import run_stage, run_step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evergreen.evaluation.evaluate import Evaluation
     from evergreen.quality.bias import BiasReport
+    from evergreen.validation.report import BatchReport
 
 
 @task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5,
@@ -79,7 +82,7 @@ def validate(run: Run) -> Any:
     return done
 
 
-def publish_validation(job: Job, reports: Sequence[Any]) -> None:
+def publish_validation(job: Job, reports: Sequence[BatchReport]) -> None:
     """Write the validation page, and show its short table in the UI."""
     from evergreen.report.validation_page import write_validation_page
 
@@ -158,8 +161,8 @@ def prepare(run: Run) -> Any:
 
 
 @task(name="bias", task_run_name="bias", timeout_seconds=3600, cache_policy=NO_CACHE)
-def bias(job: Job) -> Any:
-    """Say what the training data leave out, lack and repeat; stop where a parameter says so."""
+def bias(job: Job) -> BiasReport:
+    """Return what the training data leave out, lack and repeat; stop at a bound of params.yaml."""
     from evergreen.quality.bias import check_bias, find_bias
     from evergreen.quality.bias_findings import Evidence
 
@@ -169,8 +172,8 @@ def bias(job: Job) -> Any:
     return report
 
 
-def publish_bias(job: Job, report: Any) -> Any:
-    """Write the page, and show its numbers in the UI; returns the page's path."""
+def publish_bias(job: Job, report: BiasReport) -> Path:
+    """Write the page, and show its numbers in the UI; return the page's path."""
     from evergreen.report.bias_page import write_bias_page
 
     page = write_bias_page(

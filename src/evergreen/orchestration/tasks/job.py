@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect import State, Task, task
 from prefect.cache_policies import NO_CACHE
@@ -38,6 +38,14 @@ from evergreen.stores.seeds import Seeds
 from evergreen.stores.tracking import Tracker
 from evergreen.training.learner import is_seedless
 from evergreen.training.seeds import JUDGED, LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from evergreen.promotion.candidate import Candidate
+    from evergreen.scoring.package import Model
 
 T = TypeVar("T")
 PATIENCE = 6 * 3600  # seconds that a run of a deployment waits for another one to end
@@ -138,7 +146,7 @@ class Job:
         for said in dict.fromkeys([*noted, *warnings(self.registry)]):
             get_run_logger().warning(said)
 
-    def candidate(self, number: str) -> Any:
+    def candidate(self, number: str) -> Candidate:
         """Return a version of the registry as the gate sees it, with every seed of its sweep."""
         from evergreen.promotion.candidate import Candidate
 
@@ -155,7 +163,7 @@ class Job:
     def _boosters(self, run_id: str, role: str) -> tuple[bytes, ...]:
         return tuple(seed.booster for seed in self.seeds.of_run(run_id, role))
 
-    def rows_of(self, model: Any) -> Any:
+    def rows_of(self, model: Model) -> Callable[[pl.DataFrame], pl.DataFrame]:
         """Return what adapts rows of features files to the features and label of `model`."""
         from evergreen.features.featurize import features_of
 

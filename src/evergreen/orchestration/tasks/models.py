@@ -138,7 +138,7 @@ def _why_again(job: Job, finished: str, registered: Registered | None) -> str:
 
 
 def _lacks_champion(job: Job, registered: Registered) -> bool:
-    """Say whether a version other than the `registered` one is champion, and cannot be."""
+    """Return whether a version other than the `registered` one is champion, and cannot be."""
     held = job.registry.aliases().get(CHAMPION)
     return held is not None and held != registered.version and not job.registry.champion()
 

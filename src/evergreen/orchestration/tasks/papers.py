@@ -67,7 +67,7 @@ def unanswered(job: Job) -> tuple[str, ...]:
 
 
 def awaits_answers(job: Job, registered: Registered) -> bool:
-    """Say whether a version was refused for want of answers that are there now."""
+    """Return whether a version was refused for want of answers that are there now."""
     if job.params.gate.datasheet != "required" or unanswered(job):
         return False
     events = job.registry.events

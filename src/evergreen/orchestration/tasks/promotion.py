@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect import pause_flow_run, task
 from prefect.cache_policies import NO_CACHE
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from evergreen.metrics.metric import Metrics
     from evergreen.orchestration.tasks.run import Training
     from evergreen.params import Gate
+    from evergreen.promotion.compare import Difference
     from evergreen.training.tables import Tables
 
 ANSWER_WITHIN = 24 * 3600  # seconds that a flow waits for a person
@@ -103,7 +104,7 @@ def compare_refit(run: Training, live: TrainedModel) -> Judged:
     return replace(judged, evidence=replace(judged.evidence, refit=refit))
 
 
-def _influence(run: Training, learner: str) -> Any:
+def _influence(run: Training, learner: str) -> Difference | None:
     """Return what learning from the newest batch does on the rows before it.
 
     No model has learnt from those.

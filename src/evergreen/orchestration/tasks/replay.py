@@ -63,7 +63,7 @@ def arrive(running: Replayer, name: str) -> None:
 
 
 def _explain(running: Replayer, name: str) -> str:
-    """Say why a batch has measured no champion."""
+    """Return why a batch has measured no champion."""
     if name in running.left_out:
         return f"left out: {running.left_out[name]}"
     if running.refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -18,6 +18,10 @@ from evergreen.orchestration.tasks.shown import create_table_artifact
 from evergreen.scoring.predictions import ONNX, PACKAGE, Engine, Kept, Scorer
 from evergreen.scoring.unlabelled import Given
 from evergreen.stores.outside import find_live, remedy
+
+if TYPE_CHECKING:
+    from evergreen.scoring.score import Summary
+    from evergreen.validation.report import Outcome
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def champion(job: Job) -> Scorer:
 
 
 @task(name="validate", task_run_name="validate", timeout_seconds=3600, cache_policy=NO_CACHE)
-def validate(job: Job, plan: Plan) -> Any:
+def validate(job: Job, plan: Plan) -> Outcome:
     """Check the rows as any batch's, less what is known later; quarantine bad rows.
 
     Stops at a bad batch.
@@ -75,7 +79,7 @@ def validate(job: Job, plan: Plan) -> Any:
 
 @task(name="score", task_run_name="score", retries=2, retry_delay_seconds=5,
       retry_condition_fn=not_a_mistake, timeout_seconds=3600, cache_policy=NO_CACHE)  # fmt: skip
-def score(job: Job, plan: Plan, checked: Any, engine: Engine = PACKAGE) -> tuple[Kept, bool]:
+def score(job: Job, plan: Plan, checked: Outcome, engine: Engine = PACKAGE) -> tuple[Kept, bool]:
     """Predict with the champion, checksums compared, and keep it; return whether it is new."""
     from evergreen.features.definition import Definition
     from evergreen.scoring.score import summarize_scores
@@ -110,7 +114,7 @@ def score(job: Job, plan: Plan, checked: Any, engine: Engine = PACKAGE) -> tuple
     return kept, fresh
 
 
-def tabulate(kept: Kept, summary: Any) -> list[dict[str, Any]]:
+def tabulate(kept: Kept, summary: Summary) -> list[dict[str, Any]]:
     """Return what the UI shows of a scoring: counts, predictions, unknown levels by column."""
     counts: Mapping[str, int] = {
         "rows scored": kept.scored,

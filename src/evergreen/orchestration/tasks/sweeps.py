@@ -46,7 +46,7 @@ class Seed:
     reused: bool
 
     def tell(self) -> str:
-        """Say it in a few words."""
+        """Return it in a few words."""
         how = "from an earlier run" if self.reused else f"{self.trained.seconds:.1f} s"
         told = "".join(f"{name} {value:.4f} after " for name, value in [*self.metrics.items()][:1])
         return f"{told}{self.trained.rounds} rounds, {how}"
@@ -60,7 +60,7 @@ class Sweep:
     """
 
     role: str
-    tables: Any = field(repr=False)
+    tables: Tables = field(repr=False)
     params: Params = field(repr=False)
     digest: str
     device: str
@@ -70,7 +70,13 @@ class Sweep:
 
     @classmethod
     def of(
-        cls, job: Job, role: str, tables: Any, device: str, slots: Slots, rounds: int | None = None
+        cls,
+        job: Job,
+        role: str,
+        tables: Tables,
+        device: str,
+        slots: Slots,
+        rounds: int | None = None,
     ) -> Sweep:
         """Return the sweep of a role; `rounds`: how often to boost, where that is known."""
         params = job.params if rounds is None else job.params.override(train={"rounds": rounds})
@@ -127,7 +133,7 @@ def train(
     run_id: str,
     binned: Any,
     seed: int,
-    known: Any,
+    known: Trained | None,
     limit: Semaphore,
     title: str,
 ) -> Any:
