@@ -29,12 +29,14 @@ DAYS = (
     "%d-%b-%Y",
     "%d-%b-%y",
     "%d/%b/%Y",
+    "%b-%d-%Y",
     "%b %d, %Y",
     "%b %d %Y",
     "%d %B %Y",
     "%d. %B %Y",
     "%B %d, %Y",
     "%Y-%m-%d",
+    "%Y年%m月%d日",
     "%Y%m%d",
 )
 CLOCKS = (
@@ -74,6 +76,16 @@ OTHERS = (
     "%Y%m%dT%H%M%S",
     "%Y%m%dT%H%M%SZ",
     "%Y%m%dT%H%M%S%z",
+    "%Y%m%d %H%M%S",
+    "%Y%m%d_%H%M%S",
+    "%Y%m%d-%H%M%S",
+    "%Y-%m-%d-%H.%M.%S%.f",  # DB2
+    "%d%b%Y",  # SAS, and below
+    "%d%b%y",
+    "%d%b%Y:%H:%M",
+    "%d%b%y:%H:%M",
+    "%d%b%Y:%H:%M:%S%.f",
+    "%d%b%y:%H:%M:%S%.f",
 )
 FORMATS = (*(day + clock for day, clock in product(DAYS, CLOCKS)), *PARTS, *OTHERS)
 # Formats of numbers, and how long these are
@@ -86,11 +98,11 @@ SELDOM = 0.005  # share of values below which a format is not one of the column
 SURELY = 0.99  # share of numbers that must fit a format
 EXAMPLES = 20  # of values that differ in their digits and letters only
 LONGEST = 60  # characters of a date
-DATE_LIKE = r"\d.*[./, :\-A-Za-z].*\d|\p{L}.*\d{4}|^\d{8}$"
+DATE_LIKE = r"\d.*[./, :_\-A-Za-z年].*\d|\p{L}.*\d{4}|^\d{8}$"
 LOOKS = (  # what says when, in a way that is not known here
     # 1 mars 2024
     r"^(\p{L}+\.?,? +)?\d{1,2}(\.|st|nd|rd|th)? ?(de )?\p{L}+\.?,? (de )?(19|20)\d{2}\b",
-    r"^\p{L}+\.?[ -](\d{1,2},? )?(19|20)\d{2}([ ,]+\d{1,2}:\d{2}.*)?$",  # März 2024
+    r"^\p{L}+\.?[ -](\d{1,2},? )?(19|20)\d{2}([ ,]+(at )?\d{1,2}:\d{2}.*)?$",  # März 2024
     r"^\d{1,4}([./-])\d{1,2}[./-]\d{1,4}([^.\d/-]|$)",  # 24-01-31, and no address of a machine
     r"^\d{1,2}[- ]\p{L}{3}[- ]\d{2}\b|^/Date\(\d+",  # 31-JAN-24 08.30, and JSON of .NET
     r"^\d{1,2}[:h]\d{2}\S* +\d{1,4}[./-]\d",  # the time first

@@ -8,17 +8,28 @@ from evergreen.adopt.warning import ColumnWarning, listed, shown
 from evergreen.ingest.values import NULLS
 
 # MySQL and COPY; tools that show what a database returned
-SURE = ("\\N", "(null)", "[NULL]", "<null>")
-# SAS, Stata and the World Bank; spreadsheets; tables of offices. A category may be called so.
+SURE = ("\\N", "(null)", "[NULL]", "<null>", "<NULL>")
+# SAS, Stata and the World Bank; spreadsheets; C of old; dates of MySQL; tables of offices.
+# A category may be called so.
 MARKS = (
     ".",
     "..",
+    "...",
     "#NULL!",
     "#DIV/0!",
     "#VALUE!",
     "#REF!",
+    "#NUM!",
+    "#NAME?",
+    "1.#IND",
+    "-1.#IND",
+    "1.#QNAN",
+    "0000-00-00",
+    "0000-00-00 00:00:00",
     "--",
     "---",
+    "–",
+    "—",
     "n.a.",
     "N.A.",
     "k.A.",
