@@ -33,6 +33,12 @@ TEXTS = [
     "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx{SECRET}.{SECRET}",
     f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+    f"https://host/x?pw={SECRET}&jwt={SECRET}",
+    f'{{"user": "me", "db_password": "{SECRET} and more", "port": 5432}}',
+    f"https://hooks.slack.com/services/T0/B0/{SECRET} does not answer",
+    f"https://discord.com/api/webhooks/12/{SECRET}",
+    f"sk_live_{SECRET}{SECRET}",
+    f"pypi-{SECRET}{SECRET}",
 ]
 PLAIN = [
     "models:/evergreen@champion",
@@ -97,6 +103,7 @@ def test_a_url_without_one_is_let_through(url):
             "no host is called second9 or first",
         ),
         ("MY_API_TOKEN", "correcthorse", "said: correcthorse"),
+        ("EVERGREEN_WEBHOOK", "https://chat/correct", "cannot reach https://chat/correct"),
     ],
 )
 def test_what_the_environment_holds_is_called_by_its_name(name, value, text, monkeypatch):
@@ -140,6 +147,20 @@ def test_a_secret_is_not_looked_for_inside_of_words(monkeypatch):
 )
 def test_source_text_is_kept_without_what_is_given_to_a_telling_name(line, kept):
     assert redact_code(line) == kept
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (f"+password: |\n+  {SECRET}\n+  more\n+x: 1", "+password: ***\n+  ***\n+  ***\n+x: 1"),
+        (f'+TOKEN = (\n+    "{SECRET}"\n+)\n+x = 1', "+TOKEN = ***\n+    ***\n+)\n+x = 1"),
+        (f" SECRETS = {{\n-    'a': '{SECRET}',\n }}", " SECRETS = ***\n-    ***\n }"),
+        ("+FEATURES = [\n+    'a',\n+]", "+FEATURES = [\n+    'a',\n+]"),
+        ('+token = "a"\n+    kept()', "+token = ***\n+    kept()"),
+    ],
+)
+def test_a_value_that_goes_on_below_is_not_kept(lines, kept):
+    assert redact_code(lines) == kept
 
 
 @pytest.mark.parametrize("word", ["x", "x1", "-", "key", "a."])

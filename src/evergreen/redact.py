@@ -22,7 +22,8 @@ WORD = (
     r"sharedaccess\w*|(?<![a-z])(?:auth(?:orization)?|sig|sas|dsn)(?![a-z]))"
 )
 NAMES = re.compile(
-    rf"{WORD}|(?<![a-z])(?:pass|pw|key|connection_string|database_url)(?![a-z])", re.IGNORECASE
+    rf"{WORD}|webhook|(?<![a-z])(?:pass|pw|key|connection_string|database_url)(?![a-z])",
+    re.IGNORECASE,
 )
 NO_SECRETS = ("PWD", "OLDPWD", "SSH_AUTH_SOCK")
 # Each begins where a word does: else a word of n letters that is no match takes n * n steps
@@ -30,16 +31,21 @@ USER = re.compile(
     r"((?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
 )  # to the last @: a password may hold one
 BY_NAME = re.compile(
-    rf"((?:(?<![\w.-])[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
+    rf"((?:(?<![\w.-])[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code|pass|pw|jwt))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
     re.IGNORECASE,
 )
+AS_JSON = re.compile(rf"([\"'][\w.-]*{WORD}[\w-]*[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')", re.IGNORECASE)
 IN_CODE = re.compile(
     rf"({WORD}[\w-]*[\"']?\]?\s*(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)", re.IGNORECASE
 )
+BEGINS = re.compile(r"(?:[|>][+-]?\d?|[(\[{\\]|[rbf]?(?:\"{3}|'{3}))\s*(?:#.*)?$")
+INDENT = re.compile(r"[+-]?\s*")  # of a line, or of one of a diff
 SHAPES = re.compile(
     r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
-    r"sk-[\w-]{20,}|hf_\w{20,}|"
+    r"sk-[\w-]{20,}|[rs]k_(?:live|test)_\w{16,}|hf_\w{20,}|npm_\w{20,}|"
+    r"pypi-[\w-]{16,}|dapi[0-9a-f]{32}|"
     r"xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)|"
+    r"(?<=hooks\.slack\.com/)[^\s'\"]+|(?<=/api/webhooks/)[^\s'\"]+|"  # the path lets anybody post
     r"(?<=Bearer )\S+|(?<=Basic )\S+"
 )
 KEY_BLOCK = re.compile(
@@ -61,16 +67,26 @@ def redact(text: str) -> str:
     text = BY_NAME.sub(
         lambda found: found[0] if "$" in found[2] or HIDDEN in found[2] else found[1] + HIDDEN, text
     )
-    return SHAPES.sub(HIDDEN, text)
+    return SHAPES.sub(HIDDEN, AS_JSON.sub(rf'\1"{HIDDEN}"', text))
 
 
 def redact_code(text: str) -> str:
     """Return source text or settings without secrets, nor what a telling name is set to.
 
-    What looks drawn by a machine goes as well.
+    What looks drawn by a machine goes as well, and so do the lines below where a value begins.
     """
-    lines = redact(text).split("\n")
-    return "\n".join(QUOTED.sub(HIDDEN, IN_CODE.sub(rf"\1{HIDDEN}", line)) for line in lines)
+    lines, begun = list[str](), False  # a value that goes on in lines farther to the right
+    left = 0
+    for line in redact(text).split("\n"):
+        found, place = IN_CODE.search(line), len(INDENT.match(line)[0])  # type: ignore[index]
+        begun = begun and (place > left or not line.strip("+- "))
+        if begun:
+            lines.append(line[:place] + HIDDEN if line[place:] else line)
+            continue
+        if found and BEGINS.match(found[2]):
+            begun, left = True, place
+        lines.append(QUOTED.sub(HIDDEN, IN_CODE.sub(rf"\1{HIDDEN}", line)))
+    return "\n".join(lines)
 
 
 def redact_all(value: Any) -> Any:
