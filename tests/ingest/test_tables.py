@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -126,3 +128,27 @@ def test_a_first_row_is_not_shown_as_names_unless_they_are_known() -> None:
     refusal(lambda: read_csv(rows, "a.csv", ","), "names 'ann@x.org' twice")
     assert "ann@" not in refusal(lambda: read_csv(rows, "a.csv", ",", ["size"]), "a column twice")
     refusal(lambda: read_csv(b"size,size\n1,2\n", "a.csv", ",", ["size"]), "'size' twice")
+
+
+THREADS = """
+import os
+import sys
+import pyarrow.csv
+from evergreen.errors import InputError
+from evergreen.ingest.tables import read_csv
+
+before = len(os.listdir("/proc/self/task"))
+try:
+    read_csv(b"id,day\\n1\\n", "a.csv", ",")
+except InputError:
+    print(len(os.listdir("/proc/self/task")) - before)
+    sys.exit(1)
+"""
+
+
+@pytest.mark.slow
+def test_no_thread_that_parses_is_left_where_a_file_is_refused() -> None:
+    """One that still runs when the process ends aborts it now and then, with code 134."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert int(done.stdout) <= 1  # which hands the bytes over, and waits
