@@ -138,6 +138,33 @@ def test_one_value_tells_nothing(task, value):
     )
 
 
+PRICES = np.random.default_rng(5).lognormal(size=60)
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "bins": lambda x: np.digitize(x, [5.2, 10.2, 40.2]),
+    "a coarse rounding": lambda x: np.round(x, -1),
+    "neither rising nor falling": lambda x: np.abs(x - 12),
+    "what a code stands for": lambda x: PRICES[x.astype(int)],
+}
+
+
+def function_of(function: Callable[[Any], Any], noise: float = 0.0) -> Tables:
+    """Rows whose label is a function of the feature."""
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 120, 2000) / 2  # many a value comes again
+    y = function(x) * (1 + noise * draw.normal(size=2000))
+    parts = [
+        Table(x[rows, None].astype(np.float32), y[rows].astype(np.float32))
+        for rows in (slice(1500), slice(1500, None))
+    ]
+    return Tables("regression", ("feature",), (), (), *parts, parts[1])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_number_that_is_a_function_of_another_is_seen_through(name):
+    assert score(function_of(FUNCTIONS[name])).sure > 0.999
+    assert score(function_of(FUNCTIONS[name], noise=0.1)).sure < 0.99
+
+
 def test_a_level_that_no_training_row_has_counts_as_the_average():
     tables = draw_tables("binary", lambda y, _: 2 + y, category=True)
     tables.validation.x[:] = 77
