@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.evaluation.parity import Apart, Trial
+from evergreen.evaluation.parity import Distance, Trial
 from evergreen.params import Compute, Params, Train
 from evergreen.training import xgboost
 from evergreen.training.blocks import _write
@@ -45,12 +45,12 @@ def main(others: Sequence[str]) -> None:
     base = judge(tables, threads(tables, 1))
     lines = [("way", "bytes", "predictions, most", "on average", "roc_auc")]
     for name, models in ways(tables):
-        lines.append((name, *told(Apart.between(base, judge(tables, models)))))
+        lines.append((name, *told(Distance.between(base, judge(tables, models)))))
     for python in others:
         version, trial = ask(python)
-        lines.append((version, *told(Apart.between(base, trial))))
+        lines.append((version, *told(Distance.between(base, trial))))
     shifted = Trial(*({seed: part[(seed + 1) % 5] for seed in SEEDS} for part in parts(base)))
-    apart = told(replace(Apart.between(base, shifted), metric=base.spread))
+    apart = told(replace(Distance.between(base, shifted), metric=base.spread))
     lines.append(("another seed (roc_auc: spread over seeds)", *apart))
     print(f"against 1 thread, in memory, in process, on cpu, {versions()}")
     widths = [max(len(line[at]) for line in lines) for at in range(5)]
@@ -131,7 +131,7 @@ def parts(trial: Trial) -> tuple[Any, Any, Any]:
     return trial.models, trial.predicted, trial.metric
 
 
-def told(apart: Apart) -> tuple[str, str, str, str]:
+def told(apart: Distance) -> tuple[str, str, str, str]:
     same = "same" if apart.same else "others"
     return same, f"{apart.largest:.2g}", f"{apart.mean:.2g}", f"{apart.metric:.2g}"
 

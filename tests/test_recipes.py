@@ -70,7 +70,8 @@ def watch_stamp(folder: Path) -> Any:
         newest="2013-01-31", holdout=(), reference=SimpleNamespace(version="1")
     )
     return [
-        batch.stamp for batch in _offers(SimpleNamespace(project=project, params=PARAMS), watched)
+        batch.fingerprint
+        for batch in _offers(SimpleNamespace(project=project, params=PARAMS), watched)
     ]  # type: ignore[arg-type]
 
 

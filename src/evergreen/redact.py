@@ -31,7 +31,8 @@ USER = re.compile(
     r"((?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
 )  # to the last @: a password may hold one
 BY_NAME = re.compile(
-    rf"((?:(?<![\w.-])[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code|pass|pw|jwt))=)(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
+    rf"((?:(?<![\w.-])[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code|pass|pw|jwt))=)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
     re.IGNORECASE,
 )
 AS_JSON = re.compile(rf"([\"'][\w.-]*{WORD}[\w-]*[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')", re.IGNORECASE)

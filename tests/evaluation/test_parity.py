@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evergreen.evaluation import parity
-from evergreen.evaluation.parity import Apart, Trial, find_parity
+from evergreen.evaluation.parity import Distance, Trial, find_parity
 from evergreen.params import Params
 from evergreen.training import xgboost
 
@@ -80,8 +80,10 @@ def test_how_far_two_ways_are_apart() -> None:
         Trial({0: b"a", 1: model}, {0: np.array([0.0, 1.0]), 1: np.array(values)}, {0: 0.5, 1: 0.7})
         for model, values in ((b"b", [0.0, 0.0]), (b"c", [0.5, 0.0]))
     )
-    assert Apart.between(first, first) == Apart(same=True, largest=0, mean=0, metric=0)
-    assert Apart.between(first, second) == Apart(same=False, largest=0.5, mean=0.125, metric=0)
+    assert Distance.between(first, first) == Distance(same=True, largest=0, mean=0, metric=0)
+    assert Distance.between(first, second) == Distance(
+        same=False, largest=0.5, mean=0.125, metric=0
+    )
     assert first.typical == 0.5
     assert first.spread == pytest.approx(0.2 / 2**0.5)
 

@@ -83,7 +83,7 @@ def _is(wanted: Mapping[str, Any], peer: Peer) -> bool:
         address = ipaddress.ip_address(peer.address)
         inside = address in ipaddress.ip_network(block["cidr"])
         return inside and not any(
-            address in ipaddress.ip_network(one) for one in block.get("except", ())
+            address in ipaddress.ip_network(left_out) for left_out in block.get("except", ())
         )
     if peer.address:
         return False

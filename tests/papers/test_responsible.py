@@ -68,9 +68,9 @@ def test_what_a_machine_knows_is_there_without_answers(project: Project) -> None
 def test_what_is_unanswered_is_listed(project: Project) -> None:
     told = [said for said in described(project)["dataLimitations"] if "Not answered" in said]
     assert len(told) == len(QUESTIONS)
-    one = described(project, purpose="to learn")
-    assert one["dataUseCases"] == ["to learn"]
-    assert not any("purpose:" in said for said in one["dataLimitations"])
+    found = described(project, purpose="to learn")
+    assert found["dataUseCases"] == ["to learn"]
+    assert not any("purpose:" in said for said in found["dataLimitations"])
 
 
 def test_what_is_done_with_personal_columns_is_said(

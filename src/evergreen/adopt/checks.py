@@ -15,8 +15,9 @@ ID_LIKE = re.compile(
     r"(^|[_\W])(id|key|nr|no|uuid|guid|code|index|idx|row)$|number$|^unnamed", re.IGNORECASE
 )
 PEOPLE = re.compile(
-    r"(^|[_\W])(e_?mails?|phone|telephone|telefon|mobile|handy|surname|(first|last|full|middle|maiden|customer|client|patient|"
-    r"employee|contact|user)_?names?|vorname|nachname|prenom|nombre|apellidos?|address|adresse|street|strasse|ssn|iban|"
+    r"(^|[_\W])(e_?mails?|phone|telephone|telefon|mobile|handy|surname|"
+    r"(first|last|full|middle|maiden|customer|client|patient|employee|contact|user)_?names?|"
+    r"vorname|nachname|prenom|nombre|apellidos?|address|adresse|street|strasse|ssn|iban|"
     r"passport|birth|birth_?(date|day)|dob|date_?of_?birth|geburtsdatum)($|[_\W])|^name$",
     re.IGNORECASE,
 )

@@ -8,8 +8,9 @@ NAMES_ROWS = re.compile(
     r"(^|[_\W])(id|key|uuid|guid)$", re.IGNORECASE
 )  # and is no count of rows, begun anew in each file
 TIMELY = re.compile(
-    r"(^|[_\W\d])(time|timestamp|ts|date|datetime|day|week|month|year|yr|quarter|period|epoch|when|datum|tag|zeit|woche|monat|jahr|"
-    r"fecha|ano|annee|jour|mois|semaine)($|[_\W\d])|(time|date|week|month|year|stamp)$|^(week|year|month|day)|(^|[_\W])(at|on|dt)$"
+    r"(^|[_\W\d])(time|timestamp|ts|date|datetime|day|week|month|year|yr|quarter|period|epoch|when|"
+    r"datum|tag|zeit|woche|monat|jahr|fecha|ano|annee|jour|mois|semaine)($|[_\W\d])|"
+    r"(time|date|week|month|year|stamp)$|^(week|year|month|day)|(^|[_\W])(at|on|dt)$"
 )
 DONE = re.compile(r"ed$")  # such as ordered
 YEARLY = re.compile(r"(^|[_\W])(year|yr|jahr|annee|ano)($|[_\W])|year$")

@@ -1,4 +1,4 @@
-"""Sanity: is a few rows learnt by heart, is anything learnt, and nothing of shuffled labels?"""
+"""Sanity: are a few rows memorized, is anything learnt, and nothing of shuffled labels?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evergreen.training.cross_validation import fit_side_by_side
 from evergreen.training.learner import find_learner
 from evergreen.training.tables import Table
 
-FEW = 128  # rows to be learnt by heart
+FEW = 128  # rows to be memorized
 BY_HEART = 0.8  # least share of their own loss that a model without bounds must save
 SHUFFLES, KEPT = 2, 0.2  # of labels, and of the skill that none may keep so much of
 FREE = Train(
@@ -29,7 +29,7 @@ FREE = Train(
 
 
 def find_memory(lab: Lab) -> Found:
-    """Return whether trees without bounds learn a few rows by heart: else features are amiss."""
+    """Return whether trees without bounds memorize a few rows: else features are amiss."""
     tables = lab.tables
     few = tables.train.take(thin(len(tables.train), FEW, seed=1))
     only = replace(tables, train=few, validation=few.none(), holdout=few, folds=())
@@ -38,7 +38,7 @@ def find_memory(lab: Lab) -> Found:
     saved = 1 - losses_of(tables.task, few.y, said).mean() / (
         float(constant_losses(only).mean()) or 1.0
     )
-    question = "Can it learn a few rows by heart?"
+    question = "Can it memorize a few rows?"
     if saved >= BY_HEART:
         return Found(
             answers=((question, f"Yes: {percent(float(saved))} of the loss of {len(few)} rows."),)

@@ -43,7 +43,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Apart:
+class Distance:
     """How far two ways are apart, seed by seed."""
 
     same: bool  # all bytes
@@ -52,7 +52,7 @@ class Apart:
     metric: float  # the mean difference of the metric
 
     @classmethod
-    def between(cls, first: Trial, second: Trial) -> Apart:
+    def between(cls, first: Trial, second: Trial) -> Distance:
         """Return how far `second` is from `first`."""
         off = [np.abs(first.predicted[at] - second.predicted[at]) for at in first.predicted]
         moved = [second.metric[at] - first.metric[at] for at in first.metric]
@@ -93,7 +93,7 @@ def find_parity(tables: Tables, params: Params, other: str = "cuda") -> tuple[bo
     start = params.sweep.first_seed
     seeds = range(start, start + SEEDS)
     here, there = (try_way(tables, params, device, seeds) for device in ("cpu", other))
-    apart = Apart.between(here, there)
+    apart = Distance.between(here, there)
     name = params.metrics.pick(params.gate.metric, tables.task)
     same = "the same bytes" if apart.same else "other bytes"
     fine = abs(apart.metric) <= OTHER * here.spread

@@ -17,7 +17,7 @@ class Refit:
     `earlier`, `holdout`: the difference in the metric that decides, more being better; None where
     they say nothing.
     `slack`: how much it may fall on earlier rows since it has learnt from more rows, and each the
-    less by heart.
+    less overfitted to them.
     `influence`: what learning from the newest batch does on rows before it that no model has learnt
     (`influence.py`).
     `same`: it is the champion, bit for bit.

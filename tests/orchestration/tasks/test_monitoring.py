@@ -108,7 +108,9 @@ def test_what_is_newer_than_all_that_the_champion_knows_waits_oldest_first(job: 
 
 def test_what_was_looked_at_waits_no_more_until_it_or_the_rules_change(job: Job) -> None:
     first, second = find_waiting(job, watched(Journal()))
-    journal = Journal(Entry(first.name, "3", first.stamp), Entry(second.name, "2", second.stamp))
+    journal = Journal(
+        Entry(first.name, "3", first.fingerprint), Entry(second.name, "2", second.fingerprint)
+    )
     # The other entry is of another champion
     assert names(find_waiting(job, watched(journal))) == ["2013-05"]
     stricter = Job(job.project, job.params.override(drift={"smallest_shift": 0.5}), job.tracker)

@@ -41,7 +41,7 @@ class Waiting:
     """A batch to look at: labelled (data/features), or scored, no labels (data/predictions)."""
 
     name: str
-    stamp: str
+    fingerprint: str
     end: str
     scored: bool
 
@@ -53,7 +53,7 @@ def find_waiting(job: Job, live: LiveChampion) -> list[Waiting]:
     return [
         batch
         for batch in found
-        if not (batch.name in seen and seen[batch.name].fingerprint == batch.stamp)
+        if not (batch.name in seen and seen[batch.name].fingerprint == batch.fingerprint)
     ]
 
 
@@ -110,7 +110,9 @@ def look(job: Job, live: LiveChampion, batch: Waiting, *, last: bool) -> Decisio
     }
     metrics |= {"drifted_columns": float(len(seen.drift.drifted)), "rows": float(seen.rows)}
     ask = last and decision.action == RETRAIN
-    live.journal.write(Entry(batch.name, version, batch.stamp), facts, metrics, decision, ask=ask)
+    live.journal.write(
+        Entry(batch.name, version, batch.fingerprint), facts, metrics, decision, ask=ask
+    )
     get_run_logger().info("%s: %s", batch.name, seen.drift.says)
     for reason in decision.reasons:
         get_run_logger().info("%s: %s", decision.action, reason)
@@ -169,8 +171,8 @@ def _read(
     labelled = [
         frame.select(*keys, LABEL) for frame in found if keys and key_columns(frame) == keys
     ]  # or KEY is another
-    lived = join_labels(rows, pl.concat(labelled)) if labelled else None
-    return rows, read_sketch(job.project, batch.name, version), lived
+    labelled_later = join_labels(rows, pl.concat(labelled)) if labelled else None
+    return rows, read_sketch(job.project, batch.name, version), labelled_later
 
 
 def read_facts(live: LiveChampion) -> list[dict[str, Any]]:
