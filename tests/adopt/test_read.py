@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import sqlite3
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -251,3 +252,16 @@ def test_no_error_shows_what_the_environment_holds(
         read("${SHOP}", "sales")
     assert "secret" not in str(caught.value)
     assert "${SHOP}, table sales" in str(caught.value)
+
+
+def test_ids_of_a_kind_that_only_databases_have_are_read_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's uuid comes from the driver as an object; here SQLite makes it."""
+    uid = "89326063-e55d-4982-9130-159593b66ed5"
+    monkeypatch.setitem(sqlite3.converters, "UUID", lambda held: uuid.UUID(held.decode()))
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE sales (uid UUID, day TEXT)")
+        connection.executemany("INSERT INTO sales VALUES (?, '2024-01-05')", [(uid,)] * ROWS)
+    url = f"sqlite:///{tmp_path}/shop.db?detect_types={sqlite3.PARSE_DECLTYPES}"
+    assert read(url, "sales").rows["uid"].to_list() == [uid] * ROWS

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -350,6 +352,24 @@ def test_a_password_with_signs_is_in_no_message(monkeypatch: pytest.MonkeyPatch)
         url = f"postgresql+psycopg://me:{password}@127.0.0.1:1/db"
         monkeypatch.setenv("SALES_URL", url)
         assert "hunter2" not in refusal(sql("${SALES_URL}").offers, "source.")
+
+
+def test_values_of_kinds_that_only_databases_have_become_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's uuid and inet come from the driver as objects; here SQLite makes them."""
+    uid = "89326063-e55d-4982-9130-159593b66ed5"
+    for kind, make in {"UUID": uuid.UUID, "INET": ip_address}.items():
+        monkeypatch.setitem(sqlite3.converters, kind, lambda held, make=make: make(held.decode()))
+    url = table(
+        tmp_path,
+        [("2013-01-05 10:00:00", uid, "10.0.0.1"), ("2013-01-05 11:00:00", None, None)],
+        f"{TIME} TEXT, uid UUID, ip INET",
+    )
+    found = sql(f"{url}?detect_types={sqlite3.PARSE_DECLTYPES}").read("2013-01")
+    assert found["uid"].to_list() == [uid, None]
+    assert found["ip"].to_list() == ["10.0.0.1", None]
+    found.write_parquet(tmp_path / "kept.parquet")
 
 
 def test_origin_names_period_and_batch(tmp_path: Path) -> None:
