@@ -199,9 +199,8 @@ def _prepare(project: Project, url: str, *, elsewhere: bool) -> None:
     _close_killed_runs(project)
     _make_pool(project.package)
     _follow_clock(url)
-    if (
-        elsewhere
-    ):  # else who runs a run sees its end; and a laptop that sleeps gives no sign of life
+    # Else who runs a run sees its end; and a laptop that sleeps gives no sign of life
+    if elsewhere:
         notice_dead_runs()
     tell_of_runs(project.package)
 
