@@ -295,12 +295,14 @@ def test_an_old_champion_yields_to_its_equal(world, settle):
 
 
 @pytest.mark.parametrize(
-    ("noise", "new", "asked"),
-    [(0.6, True, True), (0.6, False, False), (2.0, True, False)],
-    ids=["far more by a new feature", "far more by those known", "a little more by a new feature"],
-)
+    ("noise", "before", "new", "asked"),
+    [(0.6, 3.0, True, True), (1.365, 3.67, True, True), (0.6, 3.0, False, False),
+     (2.0, 3.0, True, False)],
+    ids=["far more by a new feature", "as two leaks that each hide: 0.85 after 0.65",
+         "far more by those known", "a little more by a new feature"],
+)  # fmt: skip
 def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
-    noise, new, asked, world, settle
+    noise, before, new, asked, world, settle
 ):
     y = world.encoder("binary").transform_label(world.holdout("binary")[LABEL])
     draw = np.random.default_rng(0)
@@ -313,7 +315,9 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
         return Side(said[0].astype(np.float32), tuple(seed.astype(np.float32) for seed in said))
 
     known = world.features[:1] + world.features[2:] if new else world.features
-    champion = world.tell("binary", side(3.0), version="1", encoder=world.encoder("binary", known))
+    champion = world.tell(
+        "binary", side(before), version="1", encoder=world.encoder("binary", known)
+    )
     bold = {"max_calibration_error": None, "slice_margin": None}
     judged, decision = settle("binary", world.tell("binary", side(noise)), champion, **bold)
     assert (decision.action == ASK) == asked

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import sklearn.datasets
 from conftest import month, settings_of
 from leaking import HARMLESS, NAN, TASKS, Column, copy_rows, draw_tables, found, ranks_of
 
@@ -66,6 +67,19 @@ def test_a_feature_that_gives_the_label_away_is_named(task, how):
 @pytest.mark.parametrize("how", OF_CLASSES)
 def test_a_feature_that_marks_a_class_is_named(task, how):
     assert found(draw_tables(task, OF_CLASSES[how])) == [("feature", "suspect")]
+
+
+@pytest.mark.parametrize("name", ["diabetes", "breast_cancer", "iris", "wine"])
+def test_no_column_of_an_honest_table_is_a_leak(name):
+    x, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+    task = {"diabetes": "regression", "breast_cancer": "binary"}.get(name, "multiclass")
+    names = tuple(f"column {at}" for at in range(x.shape[1]))
+    classes = () if task == "regression" else tuple(str(label) for label in np.unique(y))
+    parts = [
+        Table(x[rows].astype(np.float32), y[rows].astype(np.float32))
+        for rows in np.array_split(np.random.default_rng(0).permutation(len(y)), 3)
+    ]
+    assert find_leaks(Tables(task, names, (), classes, *parts), Leaks()) == ()
 
 
 @pytest.mark.slow
