@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -146,7 +145,3 @@ def assert_nothing_half_written(project: Project, servers: Servers, name: str) -
 def _mlflow(servers: Servers, how: str, path: str, body: Any = None) -> Any:
     _, text = ask(servers.ours.ports["mlflow"], how, f"{API}/{path}", servers.login, body)
     return json.loads(text)
-
-
-def log_of(project: Project, name: str) -> Path:
-    return project.stores / f"{name}.log"
