@@ -271,7 +271,7 @@ class Registry:
         batch = batch or _batch(number, self.events.history())
         run_id = self._begin(what, number, now, reason, batch)
         self.events.attach(run_id, decision, files)
-        if what == PROMOTED and (since := self.decided()) != now:  # by another clone, meanwhile
+        if what == PROMOTED and (since := self.decided()) not in (now, number):  # another clone's
             self.events.abandon(run_id)
             raise InputError(_overtaken(number, now, since))
         # The one step that counts
