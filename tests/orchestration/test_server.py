@@ -235,10 +235,11 @@ def test_prefect_finds_the_place_of_its_files_when_it_is_imported(
     """It makes its own folder, but not the one above, and warns."""
     monkeypatch.delenv("PREFECT_HOME")
     there = []
-    with web(*HEALTHY) as own:
+    with web(*HEALTHY) as named:  # a server of one's own is started in a folder that it makes
+        monkeypatch.setenv("PREFECT_API_URL", named)
         connect(
             Project(tmp_path),
-            at(own),
+            params.Params(),
             lambda: there.append(Path(os.environ["PREFECT_HOME"]).parent.is_dir()),
         )
     assert there == [True]
