@@ -7,6 +7,7 @@ another site has its try at them before a person approves.
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import psutil
 import pytest
 import yaml
 from browser import CHROMIUM, browse
-from conftest import MONTHS, month, small_project
+from conftest import month
 from foreign_page import ATTACK, SOCKET, experiments, log_in, site, tries, unharmed
 from services import PATIENCE, Page, at_work, eventually, free_port, services
 from strangers import assert_mlflow_is_closed, assert_prefect_is_closed
@@ -162,18 +163,25 @@ def in_the_middle(page: Page) -> list[str]:
     return [run_id for run_id in running if "matrix" in page.tasks(run_id)]
 
 
-def eager(folder: Path) -> Project:
-    """A project that retrains at the slightest reason, and whose first champion is asked for."""
+def eager(folder: Path, settled: Callable[[str], Path]) -> Project:
+    """A project that retrains at the slightest reason, and whose first champion is asked for.
+
+    Its batches are validated already: what lands later is not, and the validating costs seconds.
+    """
+    shutil.copytree(settled("validate"), folder, dirs_exist_ok=True, symlinks=True)
+    project = Project(folder / "project")
     ports, serve = {"prefect": free_port(), "mlflow": free_port()}, {"port": free_port()}
-    asked = {"retrain": EAGER, "gate": {"approval": "manual"}, "ports": ports, "serve": serve}
-    return small_project(folder, MONTHS, 1500, **asked)
+    set_params(project, retrain=EAGER, gate={"approval": "manual"}, ports=ports, serve=serve)
+    return project
 
 
 @pytest.fixture(scope="module")
 def project(
-    tmp_path_factory: pytest.TempPathFactory, with_prefect_database: Callable[[Project], Project]
+    tmp_path_factory: pytest.TempPathFactory,
+    settled: Callable[[str], Path],
+    with_prefect_database: Callable[[Project], Project],
 ) -> Project:
-    return with_prefect_database(eager(tmp_path_factory.mktemp("up")))
+    return with_prefect_database(eager(tmp_path_factory.mktemp("up"), settled))
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +192,10 @@ def page(project: Project) -> Iterator[Page]:
     assert_nothing_is_left(project)
 
 
-def set_approval(project: Project, approval: str) -> None:
+def set_params(project: Project, **sections: dict[str, Any]) -> None:
     content = yaml.safe_load(project.params.read_text())
-    content["gate"]["approval"] = approval
+    for section, values in sections.items():
+        content[section] |= values
     project.params.write_text(yaml.safe_dump(content))
 
 
@@ -267,12 +276,12 @@ def test_a_person_approves_and_a_batch_that_lands_starts_a_retraining(
 
 @pytest.mark.long
 def test_services_that_are_stopped_in_the_middle_go_on_when_they_are_started_again(
-    tmp_path: Path,
+    tmp_path: Path, settled: Callable[[str], Path]
 ) -> None:
-    project = eager(tmp_path)
+    project = eager(tmp_path, settled)
     with services(project, signal.SIGTERM) as page:
         approve(page, project)
-        set_approval(project, "auto")
+        set_params(project, gate={"approval": "auto"})
         deliver(project, "2013-08")
         (stopped,) = page.until(lambda: in_the_middle(page), "a retraining that is under way")
         assert asked_for(page)
