@@ -272,6 +272,7 @@ def main() -> None:
 
     end_with_parent(stop)
     gc.freeze()
+    gc.set_threshold(50_000)  # at Python's 700, an eighth of its work is to look for garbage
     gc.enable()
     server.run(sockets=[listener])
     gc.freeze()  # as the command line does at its end
