@@ -100,14 +100,15 @@ def _draw_weights(numbers: range, rows: int, seed: int) -> Array:
     """Return how often each row counts in the resamples `numbers`, (len(numbers), rows)."""
     weights, table = np.empty((len(numbers), rows)), _poisson_table()
 
-    def fill(at: int) -> None:
-        draw = np.random.Generator(np.random.SFC64([seed, numbers[at]]))
-        np.take(
-            table, draw.integers(0, len(table), rows, dtype=np.uint16), out=weights[at], mode="clip"
-        )
+    def fill(share: range) -> None:
+        for at in share:
+            draw = np.random.Generator(np.random.SFC64([seed, numbers[at]]))
+            counts = draw.integers(0, len(table), rows, dtype=np.uint16)
+            np.take(table, counts, out=weights[at], mode="clip")
 
-    with ThreadPoolExecutor(count_cores()) as pool:
-        list(pool.map(fill, range(len(numbers))))
+    threads = count_cores()  # a share each: of few rows, to hand over a resample is the most work
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, [range(first, len(numbers), threads) for first in range(threads)]))
     return weights
 
 
