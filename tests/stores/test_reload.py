@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -19,6 +22,7 @@ from registries import (
 
 from evergreen.errors import InputError
 from evergreen.scoring.package import read_package
+from evergreen.stores.reload import without_sklearn
 
 pytestmark = pytest.mark.slow  # real stores
 
@@ -55,3 +59,37 @@ def test_a_new_process_predicts_the_same_bits_and_refuses_an_altered_model(regis
             InputError, match=r"version 2 .* cannot load it: .*seed-0.ubj .* do not use this model"
         ):
             altered.result()
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from evergreen.stores import reload
+
+rows, predictions = f"{sys.argv[1]}.parquet", f"{sys.argv[1]}.npy"
+reload.main(sys.argv[1], rows, predictions)
+there = {"xgboost", "sklearn", "pandas", "matplotlib", "prefect", "mlflow"} & sys.modules.keys()
+import sklearn
+print(*sorted(there))
+"""
+
+
+def test_the_new_process_loads_what_the_model_needs_alone(tmp_path):
+    folder = package(tmp_path / "package", "binary", seeds=(0,))
+    ROWS.write_parquet(f"{folder}.parquet")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["xgboost"]
+    expected = read_package(folder).predict_rows(ROWS)
+    assert np.load(f"{folder}.npy").tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(("learner", "kept"), [("xgboost", True), ("my_pipeline.forest", False)])
+def test_a_learner_of_ones_own_gets_scikit_learn(learner, kept, tmp_path, monkeypatch):
+    for name in ("xgboost", "sklearn"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / "made.json").write_text(json.dumps({"learner": learner}))
+    with without_sklearn(tmp_path):
+        assert ("sklearn" in sys.modules) == kept
+    assert "sklearn" not in sys.modules
