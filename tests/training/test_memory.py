@@ -19,7 +19,7 @@ from evergreen.training.memory import Need, need_of, place_rows
 from evergreen.training.seeds import Slots
 
 SLOTS = Slots(4, 2)
-NEED = Need(1_000_000, 30, in_memory=9e9, external=2e9)
+NEED = Need(1_000_000, 30, in_memory=9e9, external=2e9, least=5e8)
 ABSOLUTE = {"loss": "absolute"}
 
 
@@ -58,6 +58,8 @@ def test_rows_lie_on_disk_where_they_do_not_fit(
     [
         (1e9, "auto", {}, ("about 2.0 GB", "1.0 GB are free", "split.train_batches", "external",
                            "more memory")),
+        (4e8, "external", {}, ("at least 500 MB", "400 MB are free", "split.train_batches",
+                               "smaller ones", "more memory")),
         (8e9, "auto", ABSOLUTE, ("train.loss absolute", "set train.subsample to 1")),
         (10e9, "external", {"device": "cuda"}, ("the device is cuda", "train.device to cpu")),
         (8e9, "auto", {"device": "cuda"}, ("the device is cuda",)),
@@ -96,7 +98,7 @@ def test_more_of_anything_needs_more(less: tuple[int, ...], more: tuple[int, ...
     a, b = Need.of(*less), Need.of(*more)
     assert a.in_memory < b.in_memory
     assert a.external < b.external
-    assert a.external <= a.in_memory
+    assert a.least <= a.external <= a.in_memory
 
 
 def test_many_models_at_once_need_more_in_memory_alone() -> None:
@@ -105,9 +107,9 @@ def test_many_models_at_once_need_more_in_memory_alone() -> None:
     assert few.external == many.external  # they take turns
 
 
-@pytest.mark.parametrize(("task", "classes"), [("binary", 1), ("multiclass", 3)])
-def test_the_need_is_of_what_is_prepared(task: str, classes: int, tmp_path: Path) -> None:
-    project = Project(tmp_path)
+def prepared(root: Path, task: str = "binary") -> Project:
+    """Return a project of which only what is counted is there."""
+    project = Project(root)
     project.features.mkdir(parents=True)
     part = {"batches": ["a", "b"], "start": None, "end": None}
     split = {"train": part, "validation": part, "holdout": {**part, "batches": ["c"]}}
@@ -117,7 +119,33 @@ def test_the_need_is_of_what_is_prepared(task: str, classes: int, tmp_path: Path
         (project.features / f"{name}.json").write_text(json.dumps({"format": 1, **content}))
     entries = {name: {"rows": rows} for name, rows in {"a": 5, "b": 70, "c": 9, "d": 500}.items()}
     (project.features / "manifest.json").write_text(json.dumps(entries))
+    return project
+
+
+@pytest.mark.parametrize(("task", "classes"), [("binary", 1), ("multiclass", 3)])
+def test_the_need_is_of_what_is_prepared(task: str, classes: int, tmp_path: Path) -> None:
+    project = prepared(tmp_path, task)
     assert need_of(project, Params(task=task), SLOTS) == Need.of(84, 70, 2, 4, classes)
+
+
+def test_a_run_that_would_be_killed_after_its_training_says_so_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few rows under a control group that leaves no room for the process that loads the model."""
+    project, groups = prepared(tmp_path), tmp_path / "groups"
+    groups.mkdir()
+    monkeypatch.setattr("evergreen.ingest.memory.GROUPS", groups)
+    monkeypatch.setattr("evergreen.ingest.memory.OWN", tmp_path / "none")
+    (groups / "memory.stat").write_text("inactive_file 5000000\n")
+    (groups / "memory.current").write_text("700000000\n")
+    params = Params(task="binary", compute={"memory": "external"})
+    for limit, fits in ((1_000_000_000, True), (760_000_000, False)):
+        (groups / "memory.max").write_text(f"{limit}\n")
+        if fits:
+            assert place_rows(project, params, SLOTS, "cpu")[0].on_disk
+            continue
+        with pytest.raises(InputError, match=r"at least 100 MB .*, and 65 MB are free: .*fewer"):
+            place_rows(project, params, SLOTS, "cpu")
 
 
 @pytest.mark.parametrize("error", [OSError, TypeError, AttributeError])

@@ -27,16 +27,23 @@ MODEL = 32
 BLOCKS = 500_000_000
 MMAP_THRESHOLD = -3  # how mallopt(3) calls the bytes from which an allocation is one of its own
 SPARE = 300_000_000  # what else a run holds by then: libraries, pictures, a registry
+# Of that, what no run does without: the libraries of evaluation and of the registry, and the new
+# process that loads the model again (`python -m benchmarks.memory_cap`: with few rows, 120 MB)
+LATER = 100_000_000
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a training takes at its peak, in bytes, estimated; and of how many rows and columns."""
+    """What a training takes at its peak, in bytes, estimated; and of how many rows and columns.
+
+    `least`: what it takes with its rows on disk even where all goes well; with less it is killed.
+    """
 
     rows: int
     columns: int
     in_memory: float
     external: float
+    least: float
 
     @classmethod
     def of(
@@ -52,7 +59,9 @@ class Need:
         model = rows * MODEL * classes
         inside = rows * columns * (ENCODED + BINNED)
         outside = around + copies * (min(BLOCKS, inside) + model)
-        return cls(rows, columns, around + copies * inside + models * model, outside)
+        # A batch as a table and encoded; the process that loads the model comes when those are gone
+        least = max(LATER, 2 * batch * columns * ENCODED + model)
+        return cls(rows, columns, around + copies * inside + models * model, outside, least)
 
 
 def place_rows(project: Project, params: Params, slots: Slots, device: str) -> tuple[Slots, str]:
@@ -68,6 +77,8 @@ def place_rows(project: Project, params: Params, slots: Slots, device: str) -> t
         return slots, "in-memory"
     if wanted == "auto" and need.external > free:
         raise InputError(too_large(need, free))
+    if need.least > free:
+        raise InputError(surely_too_large(need, free))
     if check := getattr(find_learner(params.train.learner), "check_external", None):
         check(params.task, params.train, device)
     why = f"about {need.in_memory / 1e9:,.1f} GB in memory, and {free / 1e9:,.1f} GB are free"
@@ -94,6 +105,16 @@ def too_large(need: Need, free: float) -> str:
         f"of memory even with their numbers on disk, and {free / 1e9:,.1f} GB are free: train on "
         "fewer batches (split.train_batches) or cut the source into smaller ones, try all the same "
         "(compute.memory: external), or use a machine with more memory"
+    )
+
+
+def surely_too_large(need: Need, free: float) -> str:
+    """Return what to do where a training would be killed with its rows on disk, too."""
+    return (
+        f"{need.rows:,} rows of {need.columns} features take at least {need.least / 1e6:,.0f} MB "
+        f"of memory with their numbers on disk, and {free / 1e6:,.0f} MB are free: train on fewer "
+        "batches (split.train_batches), cut the source into smaller ones, or use a machine with "
+        "more memory"
     )
 
 
