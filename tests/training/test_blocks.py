@@ -66,6 +66,7 @@ def test_rows_are_those_of_the_whole_table(
     assert len(found) == rows.height
     assert found.x.shape == (rows.height, 2)
     assert found.on_disk == (on_disk and rows.height > 0)
+    assert isinstance(found.keys.base, np.memmap) == found.on_disk  # they are not in memory either
     if rows.height:
         np.testing.assert_array_equal(found.x, ENCODER.transform(rows))
         np.testing.assert_array_equal(found.y, ENCODER.transform_label(rows[LABEL]))

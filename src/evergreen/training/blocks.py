@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evergreen.training.tables import Table
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
 def encode_parts(
@@ -31,9 +32,9 @@ def encode_parts(
 ) -> Table:
     """Return the encoded rows of `parts`, one after the other.
 
-    `on_disk`: their features lie in a file below `stores/`, mapped into memory (`np.memmap`), which
-    the operating system drops from memory where it needs the room. The file has no name any more,
-    so a killed run leaves none.
+    `on_disk`: their features, and the hashes of their keys, lie in files below `stores/`, mapped
+    into memory (`np.memmap`), which the operating system drops from memory where it needs the room.
+    The files have no name any more, so a killed run leaves none.
     """
     from evergreen.features.keys import hash_rows
     from evergreen.features.split import LABEL
@@ -49,8 +50,9 @@ def encode_parts(
 
     if on_disk:
         x = _write(blocks(), len(encoder.features), project.stores)
-    else:
-        x = _fill(blocks(), len(encoder.features), _most_rows(project, parts))
+        hashes = _write((part[:, np.newaxis] for part in keys), 1, project.stores, np.uint64)
+        return Table(x, np.concatenate(y), hashes.reshape(-1))
+    x = _fill(blocks(), len(encoder.features), _most_rows(project, parts))
     return Table(x, np.concatenate(y), np.concatenate(keys))
 
 
@@ -87,7 +89,9 @@ def _fill(blocks: Iterator[Array], columns: int, most: int) -> Array:
     return x
 
 
-def _write(blocks: Iterator[Array], columns: int, folder: Path) -> Array:
+def _write(
+    blocks: Iterator[Numbers], columns: int, folder: Path, kind: type[Any] = np.float32
+) -> Numbers:
     """Return all rows as an array that lies in a file without a name in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, prefix=f".part-{os.getpid()}-", suffix=".rows")
@@ -96,13 +100,13 @@ def _write(blocks: Iterator[Array], columns: int, folder: Path) -> Array:
         with closing(os.fdopen(handle, "wb")) as file:
             rows = _append(blocks, file)
         if not rows:
-            return np.empty((0, columns), np.float32)
-        return np.memmap(path, np.float32, "r", shape=(rows, columns))
+            return np.empty((0, columns), kind)
+        return np.memmap(path, kind, "r", shape=(rows, columns))
     finally:
         path.unlink()
 
 
-def _append(blocks: Iterator[Array], file: BinaryIO) -> int:
+def _append(blocks: Iterator[Numbers], file: BinaryIO) -> int:
     rows = 0
     for block in blocks:
         file.write(np.ascontiguousarray(block).data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -90,8 +91,10 @@ def place_rows(project: Project, params: Params, slots: Slots, device: str) -> t
 def hold_less() -> None:
     """Give memory that is freed back to the system at once; on Linux, and for arrays of 1 MiB.
 
-    Its C library would keep much of it, for each thread some, where rows come and go in blocks.
+    Its C library would keep much of it, for each thread some, where rows come and go in blocks;
+    Python would keep what stands in circles, as the rows do that XGBoost has binned in blocks.
     """
+    gc.collect()
     with suppress(OSError, AttributeError, TypeError):  # another system
         library = ctypes.CDLL(None)
         library.mallopt(MMAP_THRESHOLD, 2**20)

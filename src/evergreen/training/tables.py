@@ -34,7 +34,8 @@ class Table:
     """Encoded rows.
 
     `x`: float32, shape (rows, features); `y`: float32, (rows,); `keys`: hashes of the rows' keys,
-    (rows,). Rows that do not fit into memory lie in a file: `x` is then read-only, an `np.memmap`.
+    (rows,). Rows that do not fit into memory lie in files: `x` and `keys` are then read-only, an
+    `np.memmap` each.
     """
 
     x: Array = field(repr=False)

@@ -12,7 +12,6 @@ from evergreen.orchestration.tasks import data, models, promotion, sweeps
 from evergreen.orchestration.tasks.job import show_again, skip
 from evergreen.orchestration.tasks.run import Outcome, Training
 from evergreen.orchestration.tasks.sweeps import Sweep
-from evergreen.training.memory import hold_less
 from evergreen.training.seeds import JUDGED
 
 AFTER_DATA = ("train", "evaluate", "register", "decide")
@@ -53,7 +52,7 @@ def train(run: Training) -> None:
     run.search = sweeps.find_rounds(run)
     if run.search:
         run.tables = run.tables.judging()  # so that never two windows are in memory
-        _give_back(run)
+        run.give_back()
         run.tables = load_judged(job.project, on_disk=plan.slots.on_disk)
         rounds = run.search.rounds.on(run.tables.rows_learnt())
     sweep = Sweep.of(job, JUDGED, run.tables, plan.device, plan.slots, rounds)
@@ -64,7 +63,7 @@ def train(run: Training) -> None:
 
 def evaluate(run: Training) -> None:
     """Choose the model, and judge it on the holdout beside two baselines."""
-    _give_back(run)
+    run.give_back()
     run.linear = models.fit_linear(run.job, run.tables)
     run.evaluation = models.evaluate(run)
     run.steps["evaluate"] = "done"
@@ -75,7 +74,7 @@ def compare(run: Training) -> None:
 
     On rows that neither has learnt from.
     """
-    _give_back(run)
+    run.give_back()
     run.model, run.registered = None, run.job.registry.champion_of(run.plan.fingerprint)
     if not run.registered:  # else a run that was killed after its promotion
         run.model, run.judged = promotion.compare(run)
@@ -92,9 +91,9 @@ def refit(run: Training) -> None:
     if not (made.tables.folds or promotion.passes(run.job, run.judged)):
         return
     run.job.artifacts.record_held_out(run.run_id, run.judged.held_out)
-    _give_back(run)
+    run.give_back()
     live = models.refit(run)
-    _give_back(run)
+    run.give_back()
     run.judged = promotion.compare_refit(run, live)
     if made.tables.folds or promotion.passes(run.job, run.judged):
         run.model = live
@@ -104,7 +103,7 @@ def register(run: Training) -> None:
     """Register the model, and check that a new process that loads it predicts the same."""
     if run.model:
         run.registered = models.register(run)
-        _give_back(run)  # the new process takes as much as this one at its start
+        run.give_back()  # the new process takes as much as this one at its start
         run.judged = promotion.reload(run)
     run.steps["register"] = "done"
 
@@ -114,12 +113,6 @@ def decide(run: Training) -> None:
     if run.model:
         run.registered, run.decision = promotion.decide_and_promote(run)
     run.steps["decide"] = run.decision.action if run.decision else "is champion"
-
-
-def _give_back(run: Training) -> None:
-    """Give the system back what the steps so far have freed, where rows do not fit into memory."""
-    if run.plan.slots.on_disk:
-        hold_less()
 
 
 def conclude(run: Training) -> Outcome:

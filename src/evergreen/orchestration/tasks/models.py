@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,7 @@ def plan(job: Job) -> Plan:
     get_run_logger().info(shared, seeds, f"workers of {there}" if there else device, *how)
     if slots.on_disk:
         hold_less()
+        gc.freeze()  # what libraries hold is looked through for garbage once
         get_run_logger().warning("compute.memory is %s", where)
     earlier = finished.info.run_id if finished else None
     return Plan(device, slots, fingerprint, data, earlier, registered, where)
@@ -288,7 +290,8 @@ def refit(run: Training) -> TrainedModel:
 
     job, plan, judged = run.job, run.plan, run.model
     assert judged
-    run.tables = run.tables.judging()  # their training rows have done their work
+    run.tables = run.tables.without_rows()  # they have done their work
+    run.give_back()
     tables, rounds = load_all(job.project, on_disk=plan.slots.on_disk), 1
     if judged.learner == LINEAR:
         boosters = {seed: baselines.fit_linear(tables, seed) for seed in judged.chosen}

@@ -91,6 +91,8 @@ def compare_refit(run: Training, live: TrainedModel) -> Judged:
     job, judged, made = run.job, run.judged, run.model
     assert made
     split = Split.of(job.project)
+    # Each fold tells of the others. It trains: before the rows below are there
+    influence = None if split.judged else _influence(run, live.learner)
     newest = Part(split.before_holdout().batches[-1:], None, split.holdout.start)
     earlier = None if split.judged else read_part(job.project, newest)
     rows, held_out = read_part(job.project, split.judging), judged.held_out
@@ -98,8 +100,6 @@ def compare_refit(run: Training, live: TrainedModel) -> Judged:
     model, champion = live.model(), job.registry.champion()
     refit = beside(model, made.model(), said, earlier, rows, live.rounds, job.params)
     same = champion is not None and model.predicts_same(job.registry.versions.open(champion))
-    # Each fold tells of the others
-    influence = None if split.judged else _influence(run, live.learner)
     refit = replace(refit, influence=influence, same=same)
     return replace(judged, evidence=replace(judged.evidence, refit=refit))
 
@@ -121,10 +121,12 @@ def _influence(run: Training, learner: str) -> Difference | None:
         tables = load(job.project, on_disk=plan.slots.on_disk)
         rounds = search.rounds.on(len(tables.train))
         taught = teach(tables, rounds, learner, params, plan.device, plan.slots)
-        return tables.judging(), taught
+        return tables.without_rows(), taught
 
     _, without = models_of(load_tables)
+    run.give_back()
     around, taught = models_of(load_around)
+    run.give_back()
     between = read_part(job.project, Split.of(job.project).validation)
     return find_influence(around, between, without, taught, learner, params)
 

@@ -16,6 +16,7 @@ from evergreen.finding import count
 from evergreen.orchestration import console, unchanged
 from evergreen.orchestration.queued import answer_queued
 from evergreen.orchestration.tasks.job import Job, answer, keep_data, name_run, newest
+from evergreen.training.memory import hold_less
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
@@ -122,6 +123,11 @@ class Training(Run):
         self.inputs = ""  # their fingerprint, once the data are up to date
         self.left: str | None = None
 
+    def give_back(self) -> None:
+        """Give the system back what was freed so far, where rows do not fit into memory."""
+        if self.plan.slots.on_disk:
+            hold_less()
+
     def outcome(self) -> Outcome:
         """Return what was done."""
         failed = () if self.plan.finished else tuple(self.failed)
@@ -160,6 +166,8 @@ def open_training(reason: str, asked: Mapping[str, Any]) -> Iterator[Training]:
     job = Job.open(**asked)
     title = f"{job.params.tracking.model}{{}}, {count(job.params.sweep.seeds, 'seed')}"
     job.note_commit()
+    if job.params.compute.memory == "external":
+        hold_less()
     with job.hold(title.format("")):
         with ExitStack() as recording:
             run = Training(job, title, reason, recording, asked)

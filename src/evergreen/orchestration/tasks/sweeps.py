@@ -26,6 +26,7 @@ from evergreen.training.cluster import Cluster, open_cluster
 from evergreen.training.cross_validation import join
 from evergreen.training.fingerprints import seed_fingerprint
 from evergreen.training.learner import Trained, find_learner
+from evergreen.training.memory import hold_less
 from evergreen.training.rounds import Cut, Rounds, find_cuts
 from evergreen.training.rounds import find_rounds as search_cuts
 from evergreen.training.seeds import JUDGED, LIVE, ROUNDS, Slots, Spread
@@ -155,6 +156,8 @@ def train(
             fit = partial(find_learner(params.learner).train, device=how[0], threads=how[1])
             trained = join([fit(part, params, seed) for part in binned])
         metrics = measure(trained)
+        if sweep.slots.on_disk:
+            hold_less()  # before the next one's turn
     job.seeds.record(run_id, trained, metrics, sweep.fingerprint(seed), sweep.role)
     return Seed(trained, metrics, reused=False)
 
@@ -248,6 +251,7 @@ def _cuts(run: Training) -> list[Cut]:
 
     def after(load: Callable[[], Tables]) -> Tables:
         run.tables = run.tables.judging()
+        run.give_back()
         return load()
 
     older = (replace(cut, load=partial(after, cut.load)) for cut in earlier)
