@@ -259,7 +259,7 @@ def _prefect(_: Project, __: Params) -> Finding:
 
 
 def _clock(_: Project, __: Params) -> Finding:
-    """Say whether the clock is that of the servers named; nothing where none is."""
+    """Return whether the clock is that of the servers named; nothing where none is."""
     named = {"Prefect": os.environ.get(NAMED["prefect"]), "MLflow": os.environ.get(NAMED["mlflow"])}
     urls = {name: url for name, url in named.items() if url and url.startswith("http")}
     said = [clock.warning(clock.behind(url), name) for name, url in urls.items()]
