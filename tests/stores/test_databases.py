@@ -215,3 +215,19 @@ def test_a_database_that_moved_names_its_new_folder(tmp_path: Path) -> None:
         assert store.execute("SELECT place, number FROM runs").fetchall() == [
             (place, 7) for place in told.values()
         ]
+
+
+@pytest.mark.slow  # loads SQLAlchemy
+def test_only_the_database_that_is_being_made_is_not_synced_at_each_step(tmp_path):
+    import sqlalchemy
+
+    def synced(name):
+        engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / name}")
+        with engine.connect() as connection:
+            found = connection.execute(sqlalchemy.text("PRAGMA synchronous")).scalar()
+        engine.dispose()
+        return bool(found)
+
+    with databases._unsynced(tmp_path / "made.db"):
+        assert (synced("made.db"), synced("other.db")) == (False, True)
+    assert synced("made.db")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from evergreen.errors import BusyError, InputError
 
@@ -67,10 +69,33 @@ def make(database: Path, artifacts: Path) -> None:
         part = database.with_name(f".part-{database.name}")
         _remove(part)
         _remove(database)  # an empty one, or the journal of one that is gone
-        SqlAlchemyStore(f"sqlite:///{part}", str(artifacts)).engine.dispose()
+        with _unsynced(part):
+            SqlAlchemyStore(f"sqlite:///{part}", str(artifacts)).engine.dispose()
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(database)
+
+
+@contextmanager
+def _unsynced(database: Path) -> Iterator[None]:
+    """Let SQLite not wait for the disk at each step; who calls it syncs the whole file at the end.
+
+    A migration waits some hundred times, which is most of a first run's start.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    def connect(connection: Any, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            (_, _, path), *_ = connection.execute("PRAGMA database_list").fetchall()
+            if path == str(database.resolve()):
+                connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Pool, "connect", connect)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "connect", connect)
 
 
 def is_half_made(database: Path) -> bool:
