@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import once
+from forking import do_not_wait_for_the_disk
 
 from evergreen import params
 from evergreen.project import Project
@@ -23,6 +24,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the types in MLflow's own code
         importlib.import_module("mlflow.pyfunc")
+    do_not_wait_for_the_disk()
     return once(tmp_path_factory, "store", make_store) / "stores" / "mlflow.db"
 
 
