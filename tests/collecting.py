@@ -16,11 +16,13 @@ settings.register_profile("unit", deadline=None, max_examples=20)
 settings.load_profile("test")
 gc.set_threshold(50_000, 20, 50)  # at Python's 700, to import takes a fifth longer
 ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
-LONGEST = (  # minutes, or most of one; each file is run by one worker
+LONGEST = (  # ten CPU seconds and more; each file is run by one worker
     "test_up.py", "test_run.py", "test_kills_of_a_run.py", "test_whole.py", "test_adopt.py",
     "test_compose.py", "test_bad_input.py", "test_life.py", "test_changes.py", "test_scoring.py",
     "test_golden.py", "test_monitor.py", "test_replay.py", "test_edited.py", "test_performance.py",
-    "test_make_it_yours.py", "test_bake.py",
+    "test_make_it_yours.py", "test_bake.py", "test_extensions.py", "test_few_rows.py",
+    "test_outside.py", "test_registry.py", "test_versions.py", "test_dvc_record.py",
+    "test_update.py", "test_people.py", "test_migrate.py", "test_doctor.py", "test_dvc_changes.py",
 )  # fmt: skip
 
 
