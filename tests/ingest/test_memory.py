@@ -37,7 +37,7 @@ def test_there_is_memory_and_no_more_than_the_limits_say(
     (tmp_path / "memory.stat").write_text("file 200\ninactive_file 100\nactive_file 100\n")
     monkeypatch.setattr(memory, "GROUPS", tmp_path)
     monkeypatch.setattr(memory, "OWN", tmp_path / "none")
-    for limit, free in (("1000\n", 300), ("500\n", 0)):
+    for limit, free in (("1000\n", 400), ("500\n", 0)):
         (tmp_path / "memory.max").write_text(limit)
         assert free_memory() == free
     (tmp_path / "memory.max").write_text("max\n")
@@ -46,7 +46,7 @@ def test_there_is_memory_and_no_more_than_the_limits_say(
     for name, text in (
         ("limit_in_bytes", "900"),
         ("usage_in_bytes", "700"),
-        ("stat", "total_inactive_file 50\n"),
+        ("stat", "active_file 9\ntotal_inactive_file 20\ntotal_active_file 30\n"),
     ):
         (tmp_path / "memory" / f"memory.{name}").write_text(text)
     assert free_memory() == 250

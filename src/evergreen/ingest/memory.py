@@ -106,9 +106,10 @@ def _limits() -> Iterator[float]:
             folder = GROUPS / controller / group.relative_to("/")
             with suppress(OSError, ValueError):  # "max": there is no limit
                 texts = [(folder / name).read_text(encoding="ascii") for name in names]
-                # Given back when needed
-                files = re.search(r"^(?:total_)?inactive_file (\d+)$", texts[2], re.MULTILINE)
-                yield max(0, int(texts[0]) - int(texts[1]) + int(files[1] if files else 0))
+                # Given back when needed, as where the machine counts (MemAvailable)
+                pattern = r"^{}(?:in)?active_file (\d+)$".format("total_" if controller else "")
+                files = sum(map(int, re.findall(pattern, texts[2], re.MULTILINE)))
+                yield max(0, int(texts[0]) - int(texts[1]) + files)
 
 
 def _group(controller: str) -> PurePosixPath:
