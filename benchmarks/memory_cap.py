@@ -28,7 +28,7 @@ import yaml
 
 from benchmarks.main_job import new_project
 
-BATCHES, COLUMNS, FEW = 12, 28, 12_000
+BATCHES, COLUMNS, FEW = 12, 28, 36_000
 ROOT, V1 = Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")
 DATASET = '''"""Drawn rows."""
 
@@ -110,10 +110,12 @@ def make(root: Path, rows: int, seeds: str, rounds: str, memory: str) -> Path:
     each = rows // BATCHES
     for batch in range(BATCHES):
         x = random.normal(size=(each, COLUMNS)).astype(np.float32)
-        score = x[:, 0] + x[:, 1] * x[:, 2] + np.abs(x[:, 3]) + 2 * random.normal(size=each)
+        # Trees win surely with few rows too: else their libraries would not be counted
+        score = x[:, 0] + 2 * np.abs(x[:, 1]) + x[:, 2] ** 2 + 2 * np.abs(x[:, 3])
+        score += 4 * random.normal(size=each)
         start = datetime(2025, batch + 1, 1)  # noqa: DTZ001
         pl.DataFrame(x, schema=[f"n{at}" for at in range(COLUMNS)]).with_columns(
-            pl.Series("y", score > 1).cast(pl.Int32),
+            pl.Series("y", score > 4).cast(pl.Int32),
             pl.int_range(batch * each, (batch + 1) * each).alias("id"),
             pl.Series("at", [start + timedelta(seconds=20 * 86400 * k / each) for k in range(each)],
                       pl.Datetime("us")),
