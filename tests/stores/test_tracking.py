@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from tracked import begin, kill
 
 from evergreen.errors import InputError
@@ -76,6 +78,32 @@ def test_whose_an_experiment_is_stands_on_it(open_tracker):
     )
     assert tracker.experiment_called("churn decisions") == "1"
     assert made == [("churn decisions", None, "churn")]
+
+
+def test_an_experiment_that_another_clone_has_just_made_is_taken(open_tracker, monkeypatch):
+    tracker, made = open_tracker(), []
+    client, look = tracker.client, tracker.client.get_experiment_by_name
+
+    def nothing_yet(name):  # and right after it is made
+        monkeypatch.setattr(client, "get_experiment_by_name", look)
+        made.append(client.create_experiment(name))
+
+    monkeypatch.setattr(client, "get_experiment_by_name", nothing_yet)
+    assert [tracker.experiment_called("churn")] == made
+
+
+def test_a_model_that_another_clone_has_just_made_is_taken(open_tracker, monkeypatch):
+    tracker = open_tracker()
+    client, look = tracker.client, tracker.client.get_registered_model
+
+    def nothing_yet(name):  # and right after it is made
+        monkeypatch.setattr(client, "get_registered_model", look)
+        client.create_registered_model(name)
+        raise MlflowException("no such model", RESOURCE_DOES_NOT_EXIST)
+
+    monkeypatch.setattr(client, "get_registered_model", nothing_yet)
+    Versions(tracker)._ensure_model()
+    assert client.get_registered_model("evergreen").name == "evergreen"
 
 
 def test_the_environment_names_the_store(open_tracker, monkeypatch):

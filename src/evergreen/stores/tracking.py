@@ -97,22 +97,26 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
-        if found and found.lifecycle_stage == "deleted":
+        if not found:
+            is_remote = "://" in self.uri and not self.uri.startswith("sqlite")
+            place = None if is_remote else str(self._artifacts)
+            tags = EXPERIMENT_TAGS | self.owner
+            try:
+                return str(self.client.create_experiment(name, artifact_location=place, tags=tags))
+            except MlflowException as error:
+                found = self.client.get_experiment_by_name(name)  # another clone was quicker
+                if not found:
+                    raise InputError(
+                        f"MLflow cannot create the experiment {name!r}: {error}"
+                    ) from error
+        if found.lifecycle_stage == "deleted":
             raise InputError(
                 f"the experiment {name!r} was deleted in MLflow: restore it, "
                 "or change tracking.experiment"
             )
-        if found:
-            self.check_owner(f"the experiment {name!r}", found.tags)
-            formats.check(found.tags.get(FORMAT, 1), f"the experiment {name!r} in MLflow")
-            return str(found.experiment_id)
-        is_remote = "://" in self.uri and not self.uri.startswith("sqlite")
-        place = None if is_remote else str(self._artifacts)
-        tags = EXPERIMENT_TAGS | self.owner
-        try:
-            return str(self.client.create_experiment(name, artifact_location=place, tags=tags))
-        except MlflowException as error:
-            raise InputError(f"MLflow cannot create the experiment {name!r}: {error}") from error
+        self.check_owner(f"the experiment {name!r}", found.tags)
+        formats.check(found.tags.get(FORMAT, 1), f"the experiment {name!r} in MLflow")
+        return str(found.experiment_id)
 
     @property
     def owner(self) -> dict[str, str]:

@@ -173,11 +173,16 @@ class Versions:
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
+        client = self.tracker.client
         try:
-            found = self.tracker.client.get_registered_model(self.name)
+            found = client.get_registered_model(self.name)
         except MlflowException as error:
             if not is_absent(error):
                 raise
-            self.tracker.client.create_registered_model(self.name, self.tracker.owner)
-        else:
-            self.tracker.check_owner(f"the model {self.name!r}", found.tags)
+            try:
+                found = client.create_registered_model(self.name, self.tracker.owner)
+            except MlflowException as failed:
+                if failed.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = client.get_registered_model(self.name)  # another clone was quicker
+        self.tracker.check_owner(f"the model {self.name!r}", found.tags)
