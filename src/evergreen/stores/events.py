@@ -141,12 +141,12 @@ class Events:
         mine = f"attributes.status = 'RUNNING' and tags.`{ROOT}` = {quoted(self.tracker.root)}"
         return [_event(run) for run in self._search(mine)]
 
-    def last_change(self, shown: str | None) -> Event | None:
-        """Return the newest change of champion; None before the first.
+    def last_change(self, shown: str | None, besides: str = "") -> Event | None:
+        """Return the newest change of champion, `besides` one event; None before the first.
 
         One that was interrupted counts once its version is `shown`, the champion in MLflow.
         """
-        for run in self._all():
+        for run in (run for run in self._all() if run.info.run_id != besides):
             event = _event(run)
             interrupted = run.info.status == "RUNNING" and event.version == shown
             counts = run.info.status == "FINISHED" or interrupted

@@ -94,16 +94,16 @@ class Registry:
 
     # --- the champion
 
-    def decision(self) -> Event | None:
+    def decision(self, besides: str = "") -> Event | None:
         """Return the newest change of champion; one that was killed counts once its alias is set.
 
-        None before the first.
+        None before the first. `besides`: the id of an event that does not count.
         """
-        return self.events.last_change(self.versions.aliases().get(CHAMPION))
+        return self.events.last_change(self.versions.aliases().get(CHAMPION), besides)
 
-    def decided(self) -> str | None:
+    def decided(self, besides: str = "") -> str | None:
         """Return the version that the newest change made champion, whether or not it is usable."""
-        event = self.decision()
+        event = self.decision(besides)
         return event.version if event else None
 
     def champion(self) -> str | None:
@@ -271,7 +271,7 @@ class Registry:
         batch = batch or _batch(number, self.events.history())
         run_id = self._begin(what, number, now, reason, batch)
         self.events.attach(run_id, decision, files)
-        if what == PROMOTED and (since := self.decided()) not in (now, number):  # another clone's
+        if what == PROMOTED and (since := self.decided(run_id)) != now:  # by another clone
             self.events.abandon(run_id)
             raise InputError(_overtaken(number, now, since))
         # The one step that counts
