@@ -87,21 +87,35 @@ def test_the_challenger_is_the_last_whatever_a_clock_says(hours, lived, monkeypa
 
 @pytest.mark.parametrize("quicker", ["4", "2"], ids=["another version", "the same one"])
 def test_of_two_clones_that_decide_at_once_the_second_changes_nothing(quicker, lived, monkeypatch):
-    other, attach = Registry(lived.tracker), lived.events.attach
+    other, begin, before = Registry(lived.tracker), lived.events.begin, past(lived)
 
-    def attach_slowly(*given):
-        attach(*given)
+    def begin_late(*given):
         other.promote(quicker, "3", YES, "2013-04")
+        return begin(*given)
 
-    monkeypatch.setattr(lived.events, "attach", attach_slowly)
-    before = past(lived)
-    said = (
-        f"version 2 was compared with version 3, but version {quicker} is champion now: run again"
-    )
+    monkeypatch.setattr(lived.events, "begin", begin_late)
+    said = f"2 was compared with version 3, but version {quicker} is champion now: run again"
     with pytest.raises(InputError, match=said):
         lived.promote("2", "3", YES, "2013-04")
+    assert_one_change(lived, before, quicker)
+
+
+def test_of_two_clones_that_promote_at_once_the_first_to_begin_goes_on(lived, monkeypatch):
+    other, attach, before = Registry(lived.tracker), lived.events.attach, past(lived)
+
+    def attach_late(*given):
+        with pytest.raises(InputError, match="4 was compared .* but version 2 is champion now"):
+            other.promote("4", "3", YES, "2013-04")
+        attach(*given)
+
+    monkeypatch.setattr(lived.events, "attach", attach_late)
+    lived.promote("2", "3", YES, "2013-04")
+    assert_one_change(lived, before, "2")
+
+
+def assert_one_change(lived, before, number):
     fresh = Registry(lived.tracker)
-    assert (fresh.champion(), fresh.versions.aliases()["champion"]) == (quicker, quicker)
+    assert (fresh.champion(), fresh.versions.aliases()["champion"]) == (number, number)
     assert len(past(fresh)) == len(before) + 1
     assert fresh.recover() == []  # nothing is left open
 

@@ -154,6 +154,20 @@ class Events:
                 return event
         return None
 
+    def rival(self, run_id: str) -> str | None:
+        """Return the version of a promotion that began before this one and has not ended.
+
+        Of two clones that promote at once the one that began first goes on, whichever looks first.
+        """
+        begun = [run for run in self._all() if run.info.status == "RUNNING"]
+        begun.sort(key=lambda run: (run.info.start_time, run.info.run_id))
+        for event in map(_event, begun):
+            if event.run_id == run_id:
+                break
+            if event.what == PROMOTED and self._is_mine(event):
+                return event.version
+        return None
+
     def history(self) -> list[Event]:
         """Return every event that took effect, oldest first, and those deleted in MLflow."""
         finished = (run for run in reversed(self._all()) if run.info.status == "FINISHED")

@@ -271,8 +271,8 @@ class Registry:
         batch = batch or _batch(number, self.events.history())
         run_id = self._begin(what, number, now, reason, batch)
         self.events.attach(run_id, decision, files)
-        if what == PROMOTED and (since := self.decided(run_id)) != now:  # by another clone
-            self.events.abandon(run_id)
+        if what == PROMOTED and (since := self.events.rival(run_id) or self.decided(run_id)) != now:
+            self.events.abandon(run_id)  # another clone was quicker
             raise InputError(_overtaken(number, now, since))
         # The one step that counts
         self.versions.set_alias(CHAMPION, number)
