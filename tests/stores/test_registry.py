@@ -104,7 +104,7 @@ def test_of_two_clones_that_promote_at_once_the_first_to_begin_goes_on(lived, mo
     other, attach, before = Registry(lived.tracker), lived.events.attach, past(lived)
 
     def attach_late(*given):
-        with pytest.raises(InputError, match="4 was compared .* but version 2 is champion now"):
+        with pytest.raises(InputError, match=r"4 was compared .* but version 2 is champion now"):
             other.promote("4", "3", YES, "2013-04")
         attach(*given)
 
