@@ -110,6 +110,8 @@ def test_of_two_clones_that_promote_at_once_the_first_to_begin_goes_on(lived, mo
 
     monkeypatch.setattr(lived.events, "attach", attach_late)
     lived.promote("2", "3", YES, "2013-04")
+    with pytest.raises(InputError, match="2 was compared with version 3, but version 2 is champ"):
+        other.promote("2", "3", YES, "2013-04")  # it had the same in mind
     assert_one_change(lived, before, "2")
 
 

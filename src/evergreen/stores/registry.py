@@ -174,10 +174,10 @@ class Registry:
         """
         self.versions.find(number)
         now = self.decided()
-        if now == number:
-            raise InputError(f"version {number} is the champion already")
         if now != expected:
             raise InputError(_overtaken(number, expected, now))
+        if now == number:
+            raise InputError(f"version {number} is the champion already")
         reason = "; ".join(decision.reasons)
         return self._change(PROMOTED, number, now, now, reason, batch, decision, files)
 
