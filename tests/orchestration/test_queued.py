@@ -57,6 +57,7 @@ def test_what_was_asked_for_before_is_answered_and_nothing_else(
     }
     client.set_flow_run_state(own, Running(), force=True)
     runs["asked for since"] = ask(client, ours)
+    runs["asked for since, by a clock that is behind"] = ask(client, ours, datetime.now(UTC) - HOUR)
     monkeypatch.setattr(queued, "flow_run", SimpleNamespace(id=str(own)))
     monkeypatch.setattr(queued, "deployment", SimpleNamespace(id=None))
     assert answer_queued() == 0  # a command, which nothing waits for
@@ -71,6 +72,7 @@ def test_what_was_asked_for_before_is_answered_and_nothing_else(
         "due later": "Scheduled",
         "of another deployment": "Scheduled",
         "asked for since": "Scheduled",
+        "asked for since, by a clock that is behind": "Scheduled",
     }
     assert found["same"]
     assert "began after this one was asked for" in str(found["same"].message)

@@ -22,8 +22,8 @@ REASON = "reason"  # the parameter that changes nothing of what a run does
 def answer_queued() -> int:
     """End the waiting runs of this run's deployment that it has answered; return how many.
 
-    Those are the ones that were due before it began, with the same parameters. Call it when all is
-    done, before the run ends: as long as it holds its place, none of them can begin.
+    Those are the ones that were made and due before it began, with the same parameters. Call it
+    when all is done, before the run ends: as long as it holds its place, none of them can begin.
     """
     if not (deployment.id and flow_run.id):
         return 0
@@ -31,6 +31,7 @@ def answer_queued() -> int:
     # It is done whatever becomes of these: they would find nothing to do
     with suppress(Exception), get_client(sync_client=True) as client:
         own = client.read_flow_run(flow_run.id)
+        assert own.start_time
         due: dict[str, Any] = {
             "deployment_id": {"any_": [own.deployment_id]},
             "state": {"name": {"any_": [*WAITS]}},
@@ -38,7 +39,9 @@ def answer_queued() -> int:
         }
         found = client.read_flow_runs(flow_run_filter=FlowRunFilter(**due), limit=200)
         said = f"run {own.name!r} did the same, and began after this one was asked for"
-        for run in (run for run in found if _asked(run) == _asked(own)):
+        # When it is due may be by the clock of who asked; when it was made is by the server's
+        before = [run for run in found if run.created and run.created <= own.start_time]
+        for run in (run for run in before if _asked(run) == _asked(own)):
             client.set_flow_run_state(run.id, Completed(name="Skipped", message=said))
             answered += 1
     return answered
