@@ -27,19 +27,34 @@ NAMES = re.compile(
 )
 NO_SECRETS = ("PWD", "OLDPWD", "SSH_AUTH_SOCK")
 # Each begins where a word does: else a word of n letters that is no match takes n * n steps
+# and what has no end is passed over once
 USER = re.compile(
-    r"((?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*://)(?!/)([^\s'\"<>`]*)@", re.IGNORECASE
+    r"((?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*://)(?!/)(?:([^\s'\"<>`]*)@|[^\s'\"<>`]*)",
+    re.IGNORECASE,
 )  # to the last @: a password may hold one
 BY_NAME = re.compile(
-    rf"((?:(?<![\w.-])[\w.-]*{WORD}[\w-]*|(?<=[?&])(?:key|code|pass|pw|jwt))=)"
-    r"(\"[^\"]*\"|'[^']*'|[^\s&;,'\"<>)]+)",
+    rf"((?:(?<![\w.-])(?:[\w-]*\.)*+(?=[\w-]+=)[\w-]*{WORD}[\w-]*|"
+    r"(?<=[?&])(?:key|code|pass|pw|jwt))=)"
+    r"(\"{3}.*?\"{3}|'{3}.*?'{3}|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|\"[^\"]*\"|'[^']*'|"
+    r"[^\s&;,'\"<>)]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+AS_JSON = re.compile(  # also where it is text within JSON
+    rf"([\"'](?:[\w-]*\.)*+(?=[\w-]+\\*[\"'])[\w-]*{WORD}[\w-]*\\*[\"']\s*:\s*[bru]?)"
+    r"(\\*[\"'])(?:(?:(?!\2)(?:\\.|[^\\]))*\2|[^\"']*[\"'])",
+    re.IGNORECASE | re.DOTALL,
+)
+IN_CODE = re.compile(
+    rf"((?<![\w-])(?=[\w-]+[\"'\]\s:=])[\w-]*?{WORD}[\w-]*[\"']?\]?\s*"
+    r"(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)",
     re.IGNORECASE,
 )
-AS_JSON = re.compile(rf"([\"'][\w.-]*{WORD}[\w-]*[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')", re.IGNORECASE)
-IN_CODE = re.compile(
-    rf"({WORD}[\w-]*[\"']?\]?\s*(?::\s*\w+\s*)?(?:[:=]=?|\bis\b)\s*)(\S.*)", re.IGNORECASE
+BEGINS = re.compile(r"(?:[|>][+-]?\d?|\\|[^#]*[(\[{]|[(\[{][^)\]}]*)\s*(?:#.*)?$")
+TEXT = re.compile(r"[rbf]?(\"{3}|'{3})(?!.*\1)")  # of lines, up to the same quotes
+BELOW = re.compile(
+    rf"(?=.*:\s*$)[+-]?\s*(?:- +)?[\"']?[\w.-]*?{WORD}[\w-]*[\"']?\s*:\s*$", re.IGNORECASE
 )
-BEGINS = re.compile(r"(?:[|>][+-]?\d?|[(\[{\\]|[rbf]?(?:\"{3}|'{3}))\s*(?:#.*)?$")
+HUNK = ("@@ ", "diff ")  # of a diff: what goes on above it goes on no more
 INDENT = re.compile(r"[+-]?\s*")  # of a line, or of one of a diff
 SHAPES = re.compile(
     r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|"
@@ -64,11 +79,16 @@ def redact(text: str) -> str:
         whole = rf"(?<!\w){re.escape(value)}(?!\w)"
         text = re.sub(whole, lambda _, name=name: name, text)  # type: ignore[misc]
     text = KEY_BLOCK.sub(HIDDEN, text)
-    text = USER.sub(lambda found: found[0] if _is_plain(found[2]) else f"{found[1]}{HIDDEN}@", text)
+    text = USER.sub(
+        lambda found: (
+            found[0] if found[2] is None or _is_plain(found[2]) else f"{found[1]}{HIDDEN}@"
+        ),
+        text,
+    )
     text = BY_NAME.sub(
         lambda found: found[0] if "$" in found[2] or HIDDEN in found[2] else found[1] + HIDDEN, text
     )
-    return SHAPES.sub(HIDDEN, AS_JSON.sub(rf'\1"{HIDDEN}"', text))
+    return SHAPES.sub(HIDDEN, AS_JSON.sub(rf"\1\2{HIDDEN}\2", text))
 
 
 def redact_code(text: str) -> str:
@@ -77,15 +97,18 @@ def redact_code(text: str) -> str:
     What looks drawn by a machine goes as well, and so do the lines below where a value begins.
     """
     lines, begun = list[str](), False  # a value that goes on in lines farther to the right
-    left = 0
+    left, quotes = 0, ""  # that end a text of lines
     for line in redact(text).split("\n"):
         found, place = IN_CODE.search(line), len(INDENT.match(line)[0])  # type: ignore[index]
         begun = begun and (place > left or not line.strip("+- "))
-        if begun:
+        quotes = "" if line.startswith(HUNK) else quotes
+        if begun or quotes:
             lines.append(line[:place] + HIDDEN if line[place:] else line)
+            quotes = quotes if quotes not in line else ""
             continue
-        if found and BEGINS.match(found[2]):
+        if BELOW.match(line) or (found and BEGINS.match(found[2])):
             begun, left = True, place
+        quotes = text_of[1] if found and (text_of := TEXT.match(found[2])) else ""
         lines.append(QUOTED.sub(HIDDEN, IN_CODE.sub(rf"\1{HIDDEN}", line)))
     return "\n".join(lines)
 
@@ -147,7 +170,7 @@ def _secrets(
     for name, value in environment:
         if name in named or (NAMES.search(name) and name not in NO_SECRETS and len(value) >= 8):
             parts = [value, quote(value, safe="")]
-            if user := USER.search(value):
+            if (user := USER.search(value)) and user[2] is not None:
                 # A driver that takes the address apart shows a part of it
                 parts += re.split(r"[:@/]", user[2].partition(":")[2])
             found |= {
