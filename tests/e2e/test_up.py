@@ -252,7 +252,8 @@ def test_a_page_of_another_site_reaches_nothing_and_our_own_pages_work(
             assert browser.run(tab, f"{ATTACK}({asked})") == [], name
         assert unharmed(page, deployment)
         after = {*experiments(mlflow, login)}
-        assert after - {"evergreen"} == before - {"evergreen"}  # which the first training makes
+        made = {name for name in after - before if not name.startswith("evergreen")}
+        assert made == set()  # the project's own are made when something first runs
         assert before <= after
         assert (
             browser.run(own, f"{ATTACK}({json.dumps(tries('', mlflow, deployment, mark)[-2:-1])})")
