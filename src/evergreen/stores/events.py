@@ -124,13 +124,9 @@ class Events:
         self.tracker.client.set_terminated(run_id)
         return _event(self.tracker.client.get_run(run_id))
 
-    def close(self, event: Event, *, done: bool) -> None:
-        """Close an interrupted event, as done or as abandoned."""
-        self.tracker.client.set_terminated(event.run_id, "FINISHED" if done else "KILLED")
-
-    def abandon(self, run_id: str) -> None:
-        """Close an event that has begun, and changes nothing."""
-        self.tracker.client.set_terminated(run_id, "KILLED")
+    def close(self, run_id: str, *, done: bool) -> None:
+        """Close an event that has begun, as done or as abandoned: it changes nothing then."""
+        self.tracker.client.set_terminated(run_id, "FINISHED" if done else "KILLED")
 
     def restore(self, event: Event) -> None:
         """Restore an event that was deleted in MLflow."""

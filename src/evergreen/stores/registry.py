@@ -248,7 +248,7 @@ class Registry:
             if done:
                 past = self.events.history()
                 self._tidy(event.before if event.what == PROMOTED else _before(event.version, past))
-            self.events.close(event, done=done)
+            self.events.close(event.run_id, done=done)
             messages.append(
                 f"version {event.version} was being {event.what} when the process was killed: "
                 + ("it is champion" if done else "nothing was changed")
@@ -272,7 +272,7 @@ class Registry:
         run_id = self._begin(what, number, now, reason, batch)
         self.events.attach(run_id, decision, files)
         if what == PROMOTED and (since := self.events.rival(run_id) or self.decided(run_id)) != now:
-            self.events.abandon(run_id)  # another clone was quicker
+            self.events.close(run_id, done=False)  # another clone was quicker
             raise InputError(_overtaken(number, now, since))
         # The one step that counts
         self.versions.set_alias(CHAMPION, number)
