@@ -37,15 +37,12 @@ def _batch(batch: str) -> list[Expectation]:
     if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", batch):
         # A batch named as a month holds that month, to its last day
         year, month = int(batch[:4]), int(batch[5:])
-        start = datetime(year, month, 1)
-        end = start + timedelta(days=monthrange(year, month)[1])
+        start, day = datetime(year, month, 1), timedelta(days=1)
+        end = start + monthrange(year, month)[1] * day
+        first, last = gxe.ExpectColumnMinToBeBetween, gxe.ExpectColumnMaxToBeBetween
         expected += [
-            gxe.ExpectColumnMinToBeBetween(
-                column=dataset.time, min_value=start, max_value=start + timedelta(days=1)
-            ),
-            gxe.ExpectColumnMaxToBeBetween(
-                column=dataset.time, min_value=end - timedelta(days=1), max_value=end
-            ),
+            first(column=dataset.time, min_value=start, max_value=start + day),
+            last(column=dataset.time, min_value=end - day, max_value=end),
         ]
     return expected
 
@@ -58,8 +55,8 @@ def _identity() -> list[Expectation]:
         gxe.ExpectColumnValuesToMatchRegex(column="carrier", regex=r"^[A-Z0-9]{2}$"),
         gxe.ExpectColumnValuesToMatchRegex(column="dest", regex=r"^[A-Z]{3}$"),
         gxe.ExpectColumnValuesToNotBeNull(column="tailnum", mostly=0.95),
-        gxe.ExpectColumnValuesToBeBetween(column="flight", min_value=1, max_value=9999),
-        gxe.ExpectColumnValuesToBeBetween(column="distance", min_value=10, max_value=6000),
+        within(column="flight", min_value=1, max_value=9999),
+        within(column="distance", min_value=10, max_value=6000),
     ]
 
 
@@ -67,9 +64,9 @@ def _times() -> list[Expectation]:
     clock = ("dep_time", "arr_time", "sched_arr_time")
     return [
         *(within(column=name, min_value=0, max_value=2400) for name in clock),
-        gxe.ExpectColumnValuesToBeBetween(column="dep_delay", min_value=-120, max_value=2880),
-        gxe.ExpectColumnValuesToBeBetween(column="arr_delay", min_value=-180, max_value=2880),
-        gxe.ExpectColumnValuesToBeBetween(column="air_time", min_value=10, max_value=1440),
+        within(column="dep_delay", min_value=-120, max_value=2880),
+        within(column="arr_delay", min_value=-180, max_value=2880),
+        within(column="air_time", min_value=10, max_value=1440),
         gxe.ExpectColumnValuesToNotBeNull(column="arr_delay", mostly=0.85),
         # Faster than 60 miles an hour: no airliner needs more minutes than miles.
         gxe.ExpectColumnPairValuesAToBeGreaterThanB(
