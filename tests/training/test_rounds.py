@@ -199,7 +199,8 @@ def test_seeds_are_dealt_out_to_the_cuts_newest_first(
         ([(100, 30), (75, 30), (50, 30)], 150, 60),  # each by the rows that it learnt from
         ([(100, 40), (75, 2000), (50, 50)], 100, 100),  # a cut that never stopped is one of three
         ([(100, 1), (75, 40), (50, 50)], 150, 80),  # nor does one decide that stopped at once
-        ([(100, 10, 30), (50, 30)], 100, 40),  # of two cuts the middle, however many seeds each
+        ([(100, 10, 30), (50, 30)], 100, 60),  # of two cuts the one that bears more rounds
+        ([(100, 50, 90, 70), (50, 30)], 100, 70),  # however many seeds each has
         ([(100, 1000)], 300, 2000),
         ([(100, 2000), (75, 2000), (50, 2000)], 150, 2000),
         ([(1000, 0)], 1001, 1),

@@ -97,11 +97,12 @@ def _growth(case: Case) -> Rule:
             met=True,
             says="SWITCHED OFF (retrain.max_growth): no history has grown too much",
         )
+    share = champion.new_rows / max(1, champion.learnt_rows)
     says = (
-        f"the champion has learnt from {champion.learnt_rows:,} rows, and lacks "
-        f"{champion.new_rows:,} labelled ones; {limit:.0%} more trigger a retraining"
+        f"{champion.new_rows:,} labelled rows are new to the champion, {share:.1%} of the "
+        f"{champion.learnt_rows:,} it has learnt from; more than {limit:.0%} triggers a retraining"
     )
-    return Rule(GROWTH, met=champion.new_rows < limit * champion.learnt_rows, says=says)
+    return Rule(GROWTH, met=champion.new_rows <= limit * champion.learnt_rows, says=says)
 
 
 def _no_loss(case: Case) -> Rule:
